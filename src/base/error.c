@@ -1,0 +1,43 @@
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+bool error_set(struct error *err, int code, const char *format, ...)
+{
+    if (err == NULL)
+        return false;
+    va_list args;
+    va_start(args, format);
+    err->code = code;
+    (void)vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return false;
+}
+
+const char *error_code_name(int code, char scratch[32])
+{
+    static const struct {
+        int code;
+        const char *name;
+    } names[] = {
+        {ERROR_INTERNAL, "InternalError"},
+        {ERROR_BAD_VALUE, "BadValue"},
+        {ERROR_HOST_UNREACHABLE, "HostUnreachable"},
+        {ERROR_FAILED_TO_PARSE, "FailedToParse"},
+        {ERROR_TYPE_MISMATCH, "TypeMismatch"},
+        {ERROR_OVERFLOW, "Overflow"},
+        {ERROR_PROTOCOL, "ProtocolError"},
+        {ERROR_INVALID_BSON, "InvalidBSON"},
+        {ERROR_SHUTDOWN_IN_PROGRESS, "ShutdownInProgress"},
+        {ERROR_DOCUMENT_VALIDATION_FAILURE, "DocumentValidationFailure"},
+        {ERROR_EXCEEDED_MEMORY_LIMIT, "ExceededMemoryLimit"},
+        {ERROR_OVERLOADED, "IngressRequestRateLimitExceeded"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].code == code)
+            return names[i].name;
+    (void)snprintf(scratch, 32, "Location%d", code);
+    return scratch;
+}

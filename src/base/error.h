@@ -1,0 +1,39 @@
+/* An error as users and drivers see it: a MongoDB error code and a sentence that names what, where
+ * and what to do. A function that takes a `struct error *` returns false if and only if it set it.
+ * Codes: the names and numbers of MongoDB's error_codes (documentation: "Error Codes"). */
+#ifndef SLUICE_BASE_ERROR_H
+#define SLUICE_BASE_ERROR_H
+
+#include <stdbool.h>
+
+enum error_code {
+    ERROR_NONE = 0,
+    ERROR_INTERNAL = 1,
+    ERROR_BAD_VALUE = 2,
+    ERROR_HOST_UNREACHABLE = 6,
+    ERROR_FAILED_TO_PARSE = 9,
+    ERROR_TYPE_MISMATCH = 14,
+    ERROR_OVERFLOW = 15,
+    ERROR_PROTOCOL = 17,
+    ERROR_INVALID_BSON = 22,
+    ERROR_SHUTDOWN_IN_PROGRESS = 91,
+    ERROR_DOCUMENT_VALIDATION_FAILURE = 121,
+    ERROR_EXCEEDED_MEMORY_LIMIT = 146,
+    ERROR_OVERLOADED = 462,
+    ERROR_INVALID_REGEX = 51091
+};
+
+struct error {
+    int code;
+    char message[512];
+};
+
+/* Formats the message (cut to fit) and sets the code. Returns false, so that callers can write
+ * `return error_set(...)`. err may be NULL. */
+bool error_set(struct error *err, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The name that MongoDB gives the code ("HostUnreachable"), or "Location<code>" in `scratch`. */
+const char *error_code_name(int code, char scratch[32]);
+
+#endif

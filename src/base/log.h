@@ -1,0 +1,79 @@
+/* Structured log: one JSON object a line in MongoDB's own log format
+ *   {"t":{"$date":…},"s":"I","c":"NETWORK","id":1001,"ctx":"conn17","msg":"…","attr":{…}}
+ * or the same as text. Lines of one call are written with one write(2), so threads do not mix.
+ * Never hand a credential to an attribute. Thread-safe.
+ *
+ *   LOG_I(LOG_NETWORK, 1001, "conn17", "Connection accepted", LOG_STR("remote", addr),
+ *         LOG_INT("connectionCount", n));
+ *
+ * Ids are stable: an id stands at one place in the source (scripts/check-log-ids.py), and
+ * docs/operations.md may refer to it. */
+#ifndef SLUICE_BASE_LOG_H
+#define SLUICE_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_level { LOG_FATAL, LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
+enum log_component {
+    LOG_CONTROL,
+    LOG_NETWORK,
+    LOG_ACCESS,
+    LOG_COMMAND,
+    LOG_TOPOLOGY,
+    LOG_SCHEMA,
+    LOG_MERGE
+};
+
+enum log_attr_type {
+    LOG_ATTR_END,
+    LOG_ATTR_STRING,
+    LOG_ATTR_INT,
+    LOG_ATTR_DOUBLE,
+    LOG_ATTR_BOOL,
+    LOG_ATTR_RAW_JSON
+};
+
+struct log_attr {
+    const char *name;
+    enum log_attr_type type;
+    const char *string; /* borrowed for the call; NULL is written as null */
+    int64_t integer;
+    double real;
+};
+
+#define LOG_STR(n, v)  ((struct log_attr){.name = (n), .type = LOG_ATTR_STRING, .string = (v)})
+#define LOG_INT(n, v)  ((struct log_attr){.name = (n), .type = LOG_ATTR_INT, .integer = (v)})
+#define LOG_REAL(n, v) ((struct log_attr){.name = (n), .type = LOG_ATTR_DOUBLE, .real = (v)})
+#define LOG_BOOL(n, v) ((struct log_attr){.name = (n), .type = LOG_ATTR_BOOL, .integer = (v)})
+/* The value is JSON already (errInfo as extended JSON). */
+#define LOG_JSON(n, v) ((struct log_attr){.name = (n), .type = LOG_ATTR_RAW_JSON, .string = (v)})
+
+/* Where lines go (a descriptor that stays open; 1 until set), in which form, and up to which level.
+ * May be called again while threads log. */
+void log_configure(int fd, enum log_format format, enum log_level level);
+bool log_enabled(enum log_level level);
+void log_write(enum log_level level, enum log_component component, int id, const char *context,
+               const char *message, const struct log_attr *attrs /* ends with LOG_ATTR_END */);
+
+#define LOG_AT(level, component, id, context, message, ...)                                        \
+    do {                                                                                           \
+        if (log_enabled(level))                                                                    \
+            log_write(                                                                             \
+                (level), (component), (id), (context), (message),                                  \
+                (const struct log_attr[]){__VA_ARGS__ __VA_OPT__(, ){.type = LOG_ATTR_END}});      \
+    } while (0)
+#define LOG_F(component, id, context, message, ...)                                                \
+    LOG_AT(LOG_FATAL, component, id, context, message, __VA_ARGS__)
+#define LOG_E(component, id, context, message, ...)                                                \
+    LOG_AT(LOG_ERROR, component, id, context, message, __VA_ARGS__)
+#define LOG_W(component, id, context, message, ...)                                                \
+    LOG_AT(LOG_WARNING, component, id, context, message, __VA_ARGS__)
+#define LOG_I(component, id, context, message, ...)                                                \
+    LOG_AT(LOG_INFO, component, id, context, message, __VA_ARGS__)
+#define LOG_D(component, id, context, message, ...)                                                \
+    LOG_AT(LOG_DEBUG, component, id, context, message, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,73 @@
+/* Reading the elements of a BSON document in place: one level, no allocation, every length checked.
+ * It checks only the structure that it walks over (the element it stands on); the whole-document
+ * check is validate.h. Source: bsonspec.org 1.1. */
+#ifndef SLUICE_BSON_SCAN_H
+#define SLUICE_BSON_SCAN_H
+
+#include "base/bytes.h"
+
+enum bson_kind {
+    BSON_KIND_EOD = 0x00,
+    BSON_KIND_DOUBLE = 0x01,
+    BSON_KIND_STRING = 0x02,
+    BSON_KIND_OBJECT = 0x03,
+    BSON_KIND_ARRAY = 0x04,
+    BSON_KIND_BINARY = 0x05,
+    BSON_KIND_UNDEFINED = 0x06,
+    BSON_KIND_OBJECT_ID = 0x07,
+    BSON_KIND_BOOL = 0x08,
+    BSON_KIND_DATE = 0x09,
+    BSON_KIND_NULL = 0x0A,
+    BSON_KIND_REGEX = 0x0B,
+    BSON_KIND_DB_POINTER = 0x0C,
+    BSON_KIND_CODE = 0x0D,
+    BSON_KIND_SYMBOL = 0x0E,
+    BSON_KIND_CODE_WITH_SCOPE = 0x0F,
+    BSON_KIND_INT32 = 0x10,
+    BSON_KIND_TIMESTAMP = 0x11,
+    BSON_KIND_INT64 = 0x12,
+    BSON_KIND_DECIMAL128 = 0x13,
+    BSON_KIND_MAX_KEY = 0x7F,
+    BSON_KIND_MIN_KEY = 0xFF
+};
+
+/* An element; all pointers are into the scanned bytes. */
+struct scan_element {
+    uint8_t kind;
+    const char *name;
+    size_t name_len;
+    struct bytes value; /* the value alone, as it stands in the document */
+};
+
+struct scan {
+    struct bytes rest; /* from the next element's type byte to before the document's final NUL */
+    bool broken;       /* an element ran over the end, or has an unknown type */
+};
+
+/* Opens the document at the start of `at` (its length may be less than what `at` holds). False if
+ * the length is under 5, over what is there, or the last byte is not NUL. */
+bool scan_open(struct scan *scan, struct bytes at);
+
+/* The next element; false at the end or when broken (then scan->broken is set). */
+bool scan_next(struct scan *scan, struct scan_element *element);
+
+/* Length of a value of that kind at the start of `at`, checked against `at`. */
+bool scan_value_length(uint8_t kind, struct bytes at, size_t *len);
+
+/* The first element of that name; false if there is none or the document breaks before it. */
+bool scan_find(struct bytes document, const char *name, struct scan_element *element);
+
+/* Whether the element has that name. */
+bool scan_name_is(const struct scan_element *element, const char *name);
+
+/* The element as a boolean, the way the server reads a command's flag: bool, or a number other
+ * than 0. Everything else is false. */
+bool scan_is_true(const struct scan_element *element);
+
+/* int32, int64, and doubles without a fraction. */
+bool scan_as_int64(const struct scan_element *element, int64_t *out);
+
+/* A string's characters (may hold NULs), without the terminator. */
+bool scan_as_string(const struct scan_element *element, const char **text, size_t *len);
+
+#endif
