@@ -1,0 +1,37 @@
+/* OP_COMPRESSED: originalOpcode, uncompressedSize, compressorId, then the other message's payload
+ * (what follows its header) compressed. Source: specification "Wire Compression". */
+#ifndef SLUICE_WIRE_COMPRESSED_H
+#define SLUICE_WIRE_COMPRESSED_H
+
+#include "wire/header.h"
+
+#define WIRE_COMPRESSED_BYTES 9 /* its fixed fields */
+
+enum wire_compressor {
+    WIRE_COMPRESSOR_NOOP = 0,
+    WIRE_COMPRESSOR_SNAPPY = 1,
+    WIRE_COMPRESSOR_ZLIB = 2,
+    WIRE_COMPRESSOR_ZSTD = 3
+};
+
+struct wire_compressed {
+    int32_t opcode; /* of the message inside */
+    uint32_t uncompressed_bytes;
+    uint8_t compressor;
+    struct bytes data;
+};
+
+/* Reads the fixed fields and checks what can be checked before anything is allocated: the
+ * compressor is known, the message inside is no OP_COMPRESSED itself, and uncompressedSize with a
+ * header fits into max_bytes. */
+bool wire_compressed_read(struct bytes payload, size_t max_bytes, struct wire_compressed *out,
+                          struct error *err);
+
+/* Decompresses into `out`, which holds in->uncompressed_bytes. False unless exactly that many come
+ * out: a lying size would show what was in the buffer before (as in SERVER-115508). */
+bool wire_compressed_open(const struct wire_compressed *in, uint8_t *out, struct error *err);
+
+/* Whether we can read that compressor, by the name that hello uses. */
+bool wire_compressor_is_known(const char *name, size_t len);
+
+#endif

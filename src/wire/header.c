@@ -1,0 +1,85 @@
+#include "wire/header.h"
+
+struct wire_header wire_header_read(const uint8_t *at)
+{
+    return (struct wire_header){
+        .length = bytes_load_i32(at),
+        .request_id = bytes_load_i32(at + 4),
+        .response_to = bytes_load_i32(at + 8),
+        .opcode = bytes_load_i32(at + 12),
+    };
+}
+
+void wire_header_write(uint8_t *at, const struct wire_header *header)
+{
+    bytes_store_i32(at, header->length);
+    bytes_store_i32(at + 4, header->request_id);
+    bytes_store_i32(at + 8, header->response_to);
+    bytes_store_i32(at + 12, header->opcode);
+}
+
+/* The shortest message of each opcode: its fixed fields and, where one is due, an empty document.
+ */
+static int32_t shortest_length(int32_t opcode)
+{
+    switch (opcode) {
+    case WIRE_OP_MSG:
+        return WIRE_HEADER_BYTES + 4 + 1 + 5;
+    case WIRE_OP_COMPRESSED:
+        return WIRE_HEADER_BYTES + 9;
+    case WIRE_OP_QUERY:
+        return WIRE_HEADER_BYTES + 4 + 1 + 8 + 5;
+    case WIRE_OP_REPLY:
+        return WIRE_HEADER_BYTES + 20;
+    default:
+        return WIRE_HEADER_BYTES;
+    }
+}
+
+bool wire_header_check(const struct wire_header *header, size_t max_bytes, struct error *err)
+{
+    if (header->length < WIRE_HEADER_BYTES || (size_t)header->length > max_bytes)
+        return error_set(err, ERROR_PROTOCOL,
+                         "message length %d is invalid: it must be between %d and %zu bytes "
+                         "(option max_message_bytes)",
+                         header->length, WIRE_HEADER_BYTES, max_bytes);
+    if (header->length < shortest_length(header->opcode))
+        return error_set(err, ERROR_PROTOCOL,
+                         "message length %d is too short for opcode %d, which needs at least %d",
+                         header->length, header->opcode, shortest_length(header->opcode));
+    return true;
+}
+
+static const char *legacy_opcode_name(int32_t opcode)
+{
+    switch (opcode) {
+    case 2001:
+        return "OP_UPDATE";
+    case 2002:
+        return "OP_INSERT";
+    case 2005:
+        return "OP_GET_MORE";
+    case 2006:
+        return "OP_DELETE";
+    case 2007:
+        return "OP_KILL_CURSORS";
+    default:
+        return NULL;
+    }
+}
+
+bool wire_opcode_check_request(int32_t opcode, struct error *err)
+{
+    if (opcode == WIRE_OP_MSG || opcode == WIRE_OP_COMPRESSED || opcode == WIRE_OP_QUERY)
+        return true;
+    const char *legacy = legacy_opcode_name(opcode);
+    if (legacy != NULL)
+        return error_set(err, ERROR_PROTOCOL,
+                         "%s (%d) is a legacy opcode that MongoDB removed in version 5.1: "
+                         "use a driver that speaks OP_MSG",
+                         legacy, opcode);
+    return error_set(err, ERROR_PROTOCOL,
+                     "unknown opcode %d: a client sends OP_MSG (2013), OP_COMPRESSED (2012) or "
+                     "OP_QUERY (2004)",
+                     opcode);
+}

@@ -1,0 +1,35 @@
+/* The 16 bytes in front of every message. Source: MongoDB wire protocol documentation. */
+#ifndef SLUICE_WIRE_HEADER_H
+#define SLUICE_WIRE_HEADER_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+#define WIRE_HEADER_BYTES 16
+
+enum wire_opcode {
+    WIRE_OP_REPLY = 1,
+    WIRE_OP_QUERY = 2004,
+    WIRE_OP_COMPRESSED = 2012,
+    WIRE_OP_MSG = 2013
+};
+
+struct wire_header {
+    int32_t length; /* of the whole message, these 16 bytes included */
+    int32_t request_id;
+    int32_t response_to;
+    int32_t opcode;
+};
+
+/* Reads the header at `at`, which holds at least WIRE_HEADER_BYTES. */
+struct wire_header wire_header_read(const uint8_t *at);
+void wire_header_write(uint8_t *at, const struct wire_header *header);
+
+/* 16 <= length <= max_bytes, and enough bytes for the opcode's own fixed part. */
+bool wire_header_check(const struct wire_header *header, size_t max_bytes, struct error *err);
+
+/* Requests that a client may send: OP_MSG, OP_COMPRESSED, OP_QUERY. The legacy write and read
+ * opcodes (gone since MongoDB 5.1) are refused by name: an old server would take them unchecked. */
+bool wire_opcode_check_request(int32_t opcode, struct error *err);
+
+#endif

@@ -1,0 +1,21 @@
+/* OP_QUERY and OP_REPLY as far as they are still spoken: commands on `<db>.$cmd`, above all the
+ * first hello of a connection. Source: "Legacy opcodes" of the wire protocol documentation. */
+#ifndef SLUICE_WIRE_QUERY_H
+#define SLUICE_WIRE_QUERY_H
+
+#include "wire/header.h"
+
+struct wire_query {
+    uint32_t flags;
+    struct bytes database; /* the name in front of ".$cmd" */
+    struct bytes command;  /* the query document; `{$query: {…}}` is opened */
+};
+
+/* `payload` is what follows the header. False for a malformed message, or one that does not go to
+ * a `$cmd` collection. */
+bool wire_query_read(struct bytes payload, struct wire_query *out, struct error *err);
+
+/* The first document of an OP_REPLY's payload. */
+bool wire_reply_read(struct bytes payload, struct bytes *document, struct error *err);
+
+#endif

@@ -1,0 +1,77 @@
+#include "wire/reply.h"
+
+#include <bson/bson.h>
+
+#include "base/memory.h"
+#include "wire/sections.h"
+
+enum { MSG_BODY_OFFSET = 21, REPLY_BODY_OFFSET = 36 };
+
+bool wire_reply_frame(struct wire_reply_to to, int32_t request_id, uint32_t flags,
+                      struct bytes document, uint8_t **out, size_t *len)
+{
+    size_t front = to.legacy ? REPLY_BODY_OFFSET : MSG_BODY_OFFSET;
+    *len = front + bytes_left(&document);
+    *out = memory_alloc(*len);
+    if (*out == NULL)
+        return false;
+    struct wire_header header = {.length = (int32_t)*len,
+                                 .request_id = request_id,
+                                 .response_to = to.request_id,
+                                 .opcode = to.legacy ? WIRE_OP_REPLY : WIRE_OP_MSG};
+    memset(*out, 0, front);
+    wire_header_write(*out, &header);
+    if (to.legacy) {
+        bytes_store_i32(*out + 16, 8); /* responseFlags: AwaitCapable */
+        bytes_store_i32(*out + 32, 1); /* numberReturned */
+    } else {
+        bytes_store_i32(*out + 16, (int32_t)flags);
+    }
+    memcpy(*out + front, document.pos, bytes_left(&document));
+    return true;
+}
+
+static void append_labels(bson_t *reply, uint32_t labels)
+{
+    static const struct {
+        uint32_t bit;
+        const char *text;
+    } names[] = {
+        {WIRE_LABEL_RETRYABLE_WRITE, "RetryableWriteError"},
+        {WIRE_LABEL_TRANSIENT_TRANSACTION, "TransientTransactionError"},
+        {WIRE_LABEL_OVERLOADED, "SystemOverloadedError"},
+        {WIRE_LABEL_OVERLOADED, "RetryableError"},
+    };
+    bson_t array;
+    uint32_t count = 0;
+    char key[12];
+    if (labels == 0)
+        return;
+    BSON_APPEND_ARRAY_BEGIN(reply, "errorLabels", &array);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if ((labels & names[i].bit) == 0)
+            continue;
+        (void)snprintf(key, sizeof key, "%u", count++);
+        BSON_APPEND_UTF8(&array, key, names[i].text);
+    }
+    bson_append_array_end(reply, &array);
+}
+
+bool wire_reply_error(struct wire_reply_to to, const struct error *error, uint32_t labels,
+                      uint8_t **out, size_t *len)
+{
+    char scratch[32];
+    bson_t reply = BSON_INITIALIZER;
+    BSON_APPEND_DOUBLE(&reply, "ok", 0.0);
+    /* messages may quote bytes of the peer: what is no UTF-8 must not reach a driver */
+    if (bson_utf8_validate(error->message, strlen(error->message), false))
+        BSON_APPEND_UTF8(&reply, "errmsg", error->message);
+    else
+        BSON_APPEND_UTF8(&reply, "errmsg", "malformed message");
+    BSON_APPEND_INT32(&reply, "code", error->code);
+    BSON_APPEND_UTF8(&reply, "codeName", error_code_name(error->code, scratch));
+    append_labels(&reply, labels);
+    bool ok = wire_reply_frame(to, 0, 0, bytes_of(bson_get_data(&reply), reply.len), out, len);
+    bson_destroy(&reply);
+    return ok;
+}

@@ -1,0 +1,29 @@
+/* Replies of the proxy's own making: framing of a document, and MongoDB errors. */
+#ifndef SLUICE_WIRE_REPLY_H
+#define SLUICE_WIRE_REPLY_H
+
+#include "wire/header.h"
+
+/* Labels that drivers act on ("Error Labels" of the driver specifications). */
+enum wire_label {
+    WIRE_LABEL_RETRYABLE_WRITE = 1U << 0,
+    WIRE_LABEL_TRANSIENT_TRANSACTION = 1U << 1,
+    WIRE_LABEL_OVERLOADED = 1U << 2, /* SystemOverloadedError and RetryableError together */
+};
+
+/* What a reply must mirror of its request. */
+struct wire_reply_to {
+    int32_t request_id;
+    bool legacy; /* the request was OP_QUERY: the reply is OP_REPLY */
+};
+
+/* Frames a BSON document as OP_MSG (kind 0, the given flags) or OP_REPLY. *out is allocated with
+ * memory_alloc, *len its size. False only when memory is out. */
+bool wire_reply_frame(struct wire_reply_to to, int32_t request_id, uint32_t flags,
+                      struct bytes document, uint8_t **out, size_t *len);
+
+/* {ok: 0.0, errmsg, code, codeName, [errorLabels]}, framed likewise. */
+bool wire_reply_error(struct wire_reply_to to, const struct error *error, uint32_t labels,
+                      uint8_t **out, size_t *len);
+
+#endif

@@ -1,0 +1,148 @@
+#include "wire/sections.h"
+
+enum { CHECKSUM_BYTES = 4, REQUIRED_FLAG_BITS = 0xFFFF };
+
+void wire_walk_start(struct wire_walk *walk, uint32_t payload_bytes)
+{
+    *walk = (struct wire_walk){.state = WIRE_WALK_FLAGS, .left = payload_bytes};
+}
+
+static bool break_walk(struct wire_walk *walk, struct error *err, const char *what)
+{
+    walk->state = WIRE_WALK_BROKEN;
+    return error_set(err, ERROR_PROTOCOL, "OP_MSG is malformed %u bytes after its header: %s",
+                     walk->offset, what);
+}
+
+static uint32_t trailer_bytes(const struct wire_walk *walk)
+{
+    return (walk->flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0 ? CHECKSUM_BYTES : 0;
+}
+
+/* Collects the 4 bytes of a field over any number of feeds; true when it is whole. */
+static bool collect_field(struct wire_walk *walk, const uint8_t **data, const uint8_t *end)
+{
+    while (walk->field_have < 4 && *data < end) {
+        walk->field[walk->field_have++] = *(*data)++;
+        walk->offset++;
+        walk->left--;
+    }
+    if (walk->field_have < 4)
+        return false;
+    walk->field_have = 0;
+    return true;
+}
+
+/* A section ended, or the flags did: what comes next? */
+static bool enter_next(struct wire_walk *walk, struct error *err)
+{
+    uint32_t trailer = trailer_bytes(walk);
+    if (walk->left > trailer) {
+        walk->state = WIRE_WALK_KIND;
+        return true;
+    }
+    if (walk->left < trailer)
+        return break_walk(walk, err, "no room for the checksum that its flags announce");
+    if (!walk->body_found)
+        return break_walk(walk, err, "it has no body section (kind 0)");
+    walk->state = trailer == 0 ? WIRE_WALK_DONE : WIRE_WALK_CHECKSUM;
+    return true;
+}
+
+static bool take_flags(struct wire_walk *walk, struct error *err)
+{
+    walk->flags = bytes_load_u32(walk->field);
+    uint32_t known = WIRE_FLAG_CHECKSUM_PRESENT | WIRE_FLAG_MORE_TO_COME;
+    if ((walk->flags & REQUIRED_FLAG_BITS & ~known) != 0)
+        return break_walk(walk, err, "it has required flag bits that are not known");
+    return enter_next(walk, err);
+}
+
+static bool take_kind(struct wire_walk *walk, uint8_t kind, struct error *err)
+{
+    walk->kind = kind;
+    walk->offset++;
+    walk->left--;
+    if (kind > 1)
+        return break_walk(walk, err, "unknown section kind (kinds are 0 and 1)");
+    if (kind == 0 && walk->body_found)
+        return break_walk(walk, err, "a second body section (kind 0)");
+    walk->state = WIRE_WALK_SIZE;
+    return true;
+}
+
+static bool take_size(struct wire_walk *walk, struct error *err)
+{
+    uint32_t size = bytes_load_u32(walk->field);
+    /* kind 1: its own size and an identifier's NUL; kind 0: an empty document */
+    if (size < 5)
+        return break_walk(walk, err, "a section's size is too small");
+    if (walk->left < trailer_bytes(walk) || size - 4 > walk->left - trailer_bytes(walk))
+        return break_walk(walk, err, "a section's size runs over the end of the message");
+    if (walk->kind == 0) {
+        walk->body_found = true;
+        walk->body_offset = walk->offset - 4;
+        walk->body_length = size;
+    }
+    walk->skip = size - 4;
+    walk->state = WIRE_WALK_SKIP;
+    return true;
+}
+
+static void skip_bytes(struct wire_walk *walk, const uint8_t **data, const uint8_t *end)
+{
+    size_t have = (size_t)(end - *data);
+    uint32_t n = walk->skip < have ? walk->skip : (uint32_t)have;
+    *data += n;
+    walk->offset += n;
+    walk->left -= n;
+    walk->skip -= n;
+}
+
+static bool walk_step(struct wire_walk *walk, const uint8_t **data, const uint8_t *end,
+                      struct error *err)
+{
+    switch (walk->state) {
+    case WIRE_WALK_FLAGS:
+        return !collect_field(walk, data, end) || take_flags(walk, err);
+    case WIRE_WALK_KIND:
+        return take_kind(walk, *(*data)++, err);
+    case WIRE_WALK_SIZE:
+        return !collect_field(walk, data, end) || take_size(walk, err);
+    case WIRE_WALK_SKIP:
+        skip_bytes(walk, data, end);
+        return walk->skip > 0 || enter_next(walk, err);
+    case WIRE_WALK_CHECKSUM:
+        if (collect_field(walk, data, end))
+            walk->state = WIRE_WALK_DONE;
+        return true;
+    case WIRE_WALK_DONE:
+    case WIRE_WALK_BROKEN:
+        break;
+    }
+    return break_walk(walk, err, "bytes after its end");
+}
+
+bool wire_walk_feed(struct wire_walk *walk, const uint8_t *data, size_t len, struct error *err)
+{
+    const uint8_t *end = data + (len < walk->left ? len : walk->left);
+    while (data < end)
+        if (!walk_step(walk, &data, end, err))
+            return false;
+    /* the last byte that there will be: anything but DONE is a cut section or field */
+    if (walk->left == 0 && walk->state != WIRE_WALK_DONE)
+        return break_walk(walk, err, "it ends in the middle of a section");
+    return true;
+}
+
+bool wire_sections_find_body(struct bytes payload, struct bytes *body, uint32_t *flags,
+                             struct error *err)
+{
+    struct wire_walk walk;
+    wire_walk_start(&walk, (uint32_t)bytes_left(&payload));
+    if (!wire_walk_feed(&walk, payload.pos, bytes_left(&payload), err))
+        return false;
+    *body = bytes_of(payload.pos + walk.body_offset, walk.body_length);
+    *flags = walk.flags;
+    return true;
+}
