@@ -1,0 +1,292 @@
+#include "net/transport.h"
+
+#include "net/tls.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A TLS client begins with 16 03 01 (or 03 02 to 03 04): as the length of a MongoDB message that is
+ * over 66,000 bytes, which no driver's hello has. Two bytes alone would take a hello of 790 bytes
+ * for TLS. */
+enum { TLS_RECORD_HANDSHAKE = 0x16, TLS_VERSION_MAJOR = 0x03 };
+
+static enum transport_status fail_with_errno(struct error *err, const char *doing)
+{
+    if (errno == ECONNRESET || errno == EPIPE)
+        error_set(err, ERROR_HOST_UNREACHABLE, "Connection reset by the peer while %s", doing);
+    else
+        error_set(err, ERROR_HOST_UNREACHABLE, "Socket error while %s: %s", doing, strerror(errno));
+    return TRANSPORT_ERROR;
+}
+
+static enum transport_status plain_handshake(struct transport *t, struct error *err)
+{
+    (void)t;
+    (void)err;
+    return TRANSPORT_OK;
+}
+
+static enum transport_status plain_read(struct transport *t, void *buf, size_t cap, size_t *got,
+                                        struct error *err)
+{
+    ssize_t n;
+    do
+        n = recv(t->fd, buf, cap, 0);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        *got = (size_t)n;
+        return TRANSPORT_OK;
+    }
+    if (n == 0)
+        return TRANSPORT_EOF;
+    if (errno == EAGAIN)
+        return TRANSPORT_WANT_READ;
+    return fail_with_errno(err, "reading");
+}
+
+static enum transport_status plain_write(struct transport *t, const void *buf, size_t len,
+                                         size_t *put, struct error *err)
+{
+    ssize_t n;
+    do
+        n = send(t->fd, buf, len, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0) {
+        *put = (size_t)n;
+        return TRANSPORT_OK;
+    }
+    if (errno == EAGAIN)
+        return TRANSPORT_WANT_WRITE;
+    return fail_with_errno(err, "writing");
+}
+
+static const struct transport_ops plain_ops = {plain_handshake, plain_read, plain_write};
+
+/* What OpenSSL's queue says first; the later entries repeat it less precisely. */
+static const char *ssl_reason(unsigned long code)
+{
+    const char *reason = ERR_reason_error_string(code);
+    return reason != NULL ? reason : "no reason given by OpenSSL";
+}
+
+static enum transport_status fail_handshake(struct transport *t, unsigned long code,
+                                            struct error *err)
+{
+    long verify = SSL_get_verify_result(t->ssl);
+    const char *side = SSL_is_server(t->ssl) ? "client" : "server";
+    int reason = ERR_GET_REASON(code);
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
+        error_set(err, ERROR_HOST_UNREACHABLE,
+                  "TLS handshake: the %s's certificate is refused: %s; check the CA file%s", side,
+                  X509_verify_cert_error_string(verify),
+                  verify == X509_V_ERR_HOSTNAME_MISMATCH || verify == X509_V_ERR_IP_ADDRESS_MISMATCH
+                      ? " and the host name in the connection string"
+                      : "");
+    else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST)
+        error_set(err, ERROR_HOST_UNREACHABLE,
+                  "TLS handshake: the %s does not speak TLS; switch TLS on or off on both sides",
+                  side);
+    else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+        error_set(err, ERROR_HOST_UNREACHABLE,
+                  "TLS handshake: the client sent no certificate, and one is required; give the "
+                  "client tlsCertificateKeyFile");
+    else
+        error_set(err, ERROR_HOST_UNREACHABLE, "TLS handshake with the %s failed: %s", side,
+                  ssl_reason(code));
+    return TRANSPORT_ERROR;
+}
+
+/* The status for a failed OpenSSL call; `doing` for the error text. */
+static enum transport_status tls_status(struct transport *t, int result, const char *doing,
+                                        struct error *err)
+{
+    int saved_errno = errno;
+    unsigned long code = ERR_peek_error();
+    switch (SSL_get_error(t->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        return TRANSPORT_WANT_READ;
+    case SSL_ERROR_WANT_WRITE:
+        return TRANSPORT_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN:
+        return TRANSPORT_EOF;
+    case SSL_ERROR_SYSCALL:
+        t->failed = true;
+        if (code == 0 && saved_errno == 0)
+            return TRANSPORT_EOF;
+        errno = saved_errno;
+        return fail_with_errno(err, doing);
+    default:
+        t->failed = true;
+        if (!t->shaken)
+            return fail_handshake(t, code, err);
+        error_set(err, ERROR_HOST_UNREACHABLE, "TLS error while %s: %s", doing, ssl_reason(code));
+        return TRANSPORT_ERROR;
+    }
+}
+
+static enum transport_status tls_handshake(struct transport *t, struct error *err)
+{
+    ERR_clear_error();
+    errno = 0;
+    int result = SSL_do_handshake(t->ssl);
+    if (result != 1)
+        return tls_status(t, result, "in the TLS handshake", err);
+    t->shaken = true;
+    return TRANSPORT_OK;
+}
+
+static enum transport_status tls_read(struct transport *t, void *buf, size_t cap, size_t *got,
+                                      struct error *err)
+{
+    ERR_clear_error();
+    errno = 0;
+    int result = SSL_read_ex(t->ssl, buf, cap, got);
+    t->drained = result != 1;
+    return result == 1 ? TRANSPORT_OK : tls_status(t, result, "reading", err);
+}
+
+static enum transport_status tls_write(struct transport *t, const void *buf, size_t len,
+                                       size_t *put, struct error *err)
+{
+    ERR_clear_error();
+    errno = 0;
+    int result = SSL_write_ex(t->ssl, buf, len, put);
+    return result == 1 ? TRANSPORT_OK : tls_status(t, result, "writing", err);
+}
+
+static const struct transport_ops tls_ops = {tls_handshake, tls_read, tls_write};
+
+void transport_init_plain(struct transport *t, int fd)
+{
+    *t = (struct transport){.ops = &plain_ops, .fd = fd};
+}
+
+static bool init_tls(struct transport *t, int fd, const struct tls_context *context,
+                     struct error *err)
+{
+    *t = (struct transport){.ops = &tls_ops, .fd = fd};
+    ERR_clear_error();
+    t->ssl = SSL_new(tls_context_ssl_ctx(context));
+    if (t->ssl != NULL && SSL_set_fd(t->ssl, fd) == 1)
+        return true;
+    error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for a TLS connection: %s",
+              ssl_reason(ERR_peek_error()));
+    transport_close(t);
+    return false;
+}
+
+bool transport_init_tls_server(struct transport *t, int fd, const struct tls_context *context,
+                               struct error *err)
+{
+    if (!init_tls(t, fd, context, err))
+        return false;
+    SSL_set_accept_state(t->ssl);
+    return true;
+}
+
+static bool is_ip_address(const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+}
+
+static bool expect_host(SSL *ssl, const char *host, bool check)
+{
+    X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+    if (is_ip_address(host))
+        return !check || X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set_tlsext_host_name(ssl, host) == 1 &&
+           (!check || X509_VERIFY_PARAM_set1_host(param, host, 0) == 1);
+}
+
+bool transport_init_tls_client(struct transport *t, int fd, const struct tls_context *context,
+                               const char *host, struct error *err)
+{
+    if (!init_tls(t, fd, context, err))
+        return false;
+    SSL_set_connect_state(t->ssl);
+    if (expect_host(t->ssl, host, tls_context_checks_hostname(context)))
+        return true;
+    error_set(err, ERROR_BAD_VALUE, "Host name '%.255s' cannot be used with TLS: %s", host,
+              ssl_reason(ERR_peek_error()));
+    transport_close(t);
+    return false;
+}
+
+bool transport_has_pending(const struct transport *t)
+{
+    /* OpenSSL also counts a record that came in part, which no read can deliver yet: hence drained.
+     */
+    return t->ssl != NULL && t->shaken && !t->drained && SSL_has_pending(t->ssl) == 1;
+}
+
+void transport_close(struct transport *t)
+{
+    if (t->ssl != NULL) {
+        ERR_clear_error();
+        if (t->shaken && !t->failed)
+            (void)SSL_shutdown(t->ssl);
+        SSL_free(t->ssl);
+        t->ssl = NULL;
+        ERR_clear_error();
+    }
+    if (t->fd >= 0)
+        (void)close(t->fd);
+    t->fd = -1;
+}
+
+static void copy_subject(X509 *certificate, char *out, size_t cap)
+{
+    out[0] = '\0';
+    BIO *bio = BIO_new(BIO_s_mem());
+    if (bio == NULL)
+        return;
+    const char *text = NULL;
+    if (X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0,
+                           XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) > 0) {
+        long len = BIO_get_mem_data(bio, (char **)&text);
+        if (len > 0 && (size_t)len < cap) {
+            memcpy(out, text, (size_t)len);
+            out[len] = '\0';
+        }
+    }
+    BIO_free(bio);
+}
+
+bool transport_tls_details(const struct transport *t, struct transport_tls_details *details)
+{
+    if (t->ssl == NULL || !t->shaken)
+        return false;
+    details->version = SSL_get_version(t->ssl);
+    details->cipher = SSL_get_cipher_name(t->ssl);
+    details->peer_subject[0] = '\0';
+    X509 *certificate = SSL_get0_peer_certificate(t->ssl);
+    if (certificate != NULL)
+        copy_subject(certificate, details->peer_subject, sizeof details->peer_subject);
+    return true;
+}
+
+enum transport_status transport_peek_is_tls(int fd, bool *is_tls, struct error *err)
+{
+    uint8_t head[3] = {0};
+    ssize_t n;
+    do
+        n = recv(fd, head, sizeof head, MSG_PEEK);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return TRANSPORT_EOF;
+    if (n < 0)
+        return errno == EAGAIN ? TRANSPORT_WANT_READ : fail_with_errno(err, "reading");
+    /* Fewer bytes than three are judged as they are: to wait would mean polling a readable socket.
+     */
+    *is_tls = head[0] == TLS_RECORD_HANDSHAKE && (n < 2 || head[1] == TLS_VERSION_MAJOR) &&
+              (n < 3 || (head[2] >= 1 && head[2] <= 4));
+    return TRANSPORT_OK;
+}
