@@ -1,0 +1,18 @@
+#include "net/budget.h"
+
+bool budget_take(struct budget *budget, size_t bytes)
+{
+    size_t limit = atomic_load_explicit(&budget->limit_bytes, memory_order_relaxed);
+    size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
+    do {
+        if (used > limit || bytes > limit - used)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&budget->used_bytes, &used, used + bytes,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+void budget_give_back(struct budget *budget, size_t bytes)
+{
+    atomic_fetch_sub_explicit(&budget->used_bytes, bytes, memory_order_relaxed);
+}

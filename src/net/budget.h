@@ -1,0 +1,19 @@
+/* The cap on message buffers of the whole process (option memory_max). Every buffer that holds a
+ * peer's bytes asks here before it grows. Thread-safe. */
+#ifndef SLUICE_NET_BUDGET_H
+#define SLUICE_NET_BUDGET_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct budget {
+    _Atomic size_t limit_bytes; /* may be changed at any time, also to less than is used */
+    _Atomic size_t used_bytes;
+};
+
+/* False, and nothing taken, when the limit would be passed. */
+bool budget_take(struct budget *budget, size_t bytes);
+void budget_give_back(struct budget *budget, size_t bytes);
+
+#endif

@@ -1,0 +1,277 @@
+#include "net/link.h"
+
+#include <sys/socket.h>
+
+#include "net/tls.h"
+
+/* How much of `out` one loop turn writes: a fast reader must not starve the others. */
+enum { WRITE_TURN_BYTES = 1024 * 1024 };
+
+void link_init(struct link *link, struct budget *budget, const struct link_handler *handler,
+               void *arg)
+{
+    *link = (struct link){.budget = budget, .handler = handler, .arg = arg, .state = LINK_NONE};
+    link->transport.fd = -1;
+}
+
+static void want_write(struct link *link)
+{
+    event_add(&link->write_event, NULL);
+}
+
+static void shake(struct link *link)
+{
+    struct error err;
+    switch (transport_handshake(&link->transport, &err)) {
+    case TRANSPORT_OK:
+        link->state = LINK_OPEN;
+        event_del(&link->write_event);
+        link_resume(link);
+        if (link_is_blocked(link))
+            want_write(link);
+        link->handler->opened(link->arg);
+        return;
+    case TRANSPORT_WANT_READ:
+        event_del(&link->write_event);
+        link_resume(link);
+        return;
+    case TRANSPORT_WANT_WRITE:
+        want_write(link);
+        return;
+    case TRANSPORT_EOF:
+        link->handler->failed(link->arg, "connection closed during the TLS handshake");
+        return;
+    case TRANSPORT_ERROR:
+        link->handler->failed(link->arg, err.message);
+        return;
+    }
+}
+
+static void forget_peek_context(struct link *link)
+{
+    tls_context_release(link->peek_context);
+    link->peek_context = NULL;
+}
+
+static void peek(struct link *link)
+{
+    struct error err;
+    bool is_tls = false;
+    switch (transport_peek_is_tls(link->transport.fd, &is_tls, &err)) {
+    case TRANSPORT_OK:
+        if (is_tls && !transport_init_tls_server(&link->transport, link->transport.fd,
+                                                 link->peek_context, &err))
+            break;
+        forget_peek_context(link);
+        link->state = LINK_SHAKING;
+        shake(link);
+        return;
+    case TRANSPORT_WANT_READ:
+    case TRANSPORT_WANT_WRITE:
+        return;
+    case TRANSPORT_EOF:
+        (void)error_set(&err, ERROR_HOST_UNREACHABLE, "connection closed before its first byte");
+        break;
+    case TRANSPORT_ERROR:
+        break;
+    }
+    link->handler->failed(link->arg, err.message);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct link *link = arg;
+    (void)fd;
+    (void)what;
+    if (link->state == LINK_PEEKING)
+        peek(link);
+    else if (link->state == LINK_SHAKING)
+        shake(link);
+    else
+        link->handler->readable(link->arg);
+}
+
+/* Bounded work; true when `out` is empty. */
+static bool flush(struct link *link, enum transport_status *status, struct error *err)
+{
+    size_t done = 0;
+    *status = TRANSPORT_OK;
+    while (link_is_blocked(link) && done < WRITE_TURN_BYTES) {
+        size_t put = 0;
+        *status = transport_write(&link->transport, buffer_begin(&link->out),
+                                  buffer_length(&link->out), &put, err);
+        if (*status != TRANSPORT_OK)
+            return false;
+        buffer_consume(&link->out, link->budget, put);
+        done += put;
+    }
+    return !link_is_blocked(link);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct link *link = arg;
+    struct error err;
+    enum transport_status status = TRANSPORT_OK;
+    (void)fd;
+    (void)what;
+    if (link->state == LINK_SHAKING) {
+        shake(link);
+        return;
+    }
+    if (link->read_wants_write) {
+        link->read_wants_write = false;
+        event_active(&link->read_event, EV_READ, 0);
+    }
+    if (flush(link, &status, &err)) {
+        event_del(&link->write_event);
+        link->handler->drained(link->arg);
+        return;
+    }
+    if (status == TRANSPORT_ERROR || status == TRANSPORT_EOF)
+        link->handler->failed(link->arg,
+                              status == TRANSPORT_EOF ? "connection closed" : err.message);
+}
+
+static void on_closed(evutil_socket_t fd, short what, void *arg)
+{
+    struct link *link = arg;
+    (void)fd;
+    (void)what;
+    link->handler->vanished(link->arg);
+}
+
+static void assign_events(struct link *link, struct event_base *base)
+{
+    int fd = link->transport.fd;
+    event_assign(&link->read_event, base, fd, EV_READ | EV_PERSIST, on_readable, link);
+    event_assign(&link->write_event, base, fd, EV_WRITE | EV_PERSIST, on_writable, link);
+    event_assign(&link->closed_event, base, fd, EV_CLOSED, on_closed, link);
+}
+
+void link_start(struct link *link, struct event_base *base)
+{
+    assign_events(link, base);
+    link->state = LINK_SHAKING;
+    shake(link);
+}
+
+void link_start_peeking(struct link *link, struct event_base *base, struct tls_context *context)
+{
+    assign_events(link, base);
+    link->peek_context = tls_context_retain(context);
+    link->state = LINK_PEEKING;
+    link->reading = true;
+    event_add(&link->read_event, NULL);
+}
+
+enum transport_status link_read(struct link *link, void *data, size_t cap, size_t *got,
+                                struct error *err)
+{
+    enum transport_status status = transport_read(&link->transport, data, cap, got, err);
+    if (status != TRANSPORT_WANT_WRITE)
+        return status;
+    link->read_wants_write = true;
+    want_write(link);
+    return TRANSPORT_WANT_READ;
+}
+
+/* Writes directly while nothing waits; *done is what went. False when the link failed. */
+static bool send_now(struct link *link, const uint8_t *data, size_t len, size_t *done,
+                     struct error *err)
+{
+    *done = 0;
+    if (link->state != LINK_OPEN || link_is_blocked(link))
+        return true;
+    while (*done < len) {
+        size_t put = 0;
+        switch (transport_write(&link->transport, data + *done, len - *done, &put, err)) {
+        case TRANSPORT_OK:
+            *done += put;
+            break;
+        case TRANSPORT_WANT_READ:
+        case TRANSPORT_WANT_WRITE:
+            want_write(link);
+            return true;
+        case TRANSPORT_EOF:
+            return error_set(err, ERROR_HOST_UNREACHABLE, "connection closed while writing");
+        case TRANSPORT_ERROR:
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool over_budget(struct error *err, size_t len)
+{
+    return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
+                     "%zu bytes cannot be buffered: the proxy's message buffers are at their "
+                     "limit (option memory_max)",
+                     len);
+}
+
+bool link_send(struct link *link, const void *data, size_t len, struct error *err)
+{
+    size_t done = 0;
+    if (!send_now(link, data, len, &done, err))
+        return false;
+    if (done == len)
+        return true;
+    return buffer_append(&link->out, link->budget, (const uint8_t *)data + done, len - done) ||
+           over_budget(err, len - done);
+}
+
+bool link_send_buffer(struct link *link, struct buffer *from, size_t len, struct error *err)
+{
+    size_t done = 0;
+    if (!send_now(link, buffer_begin(from), len, &done, err))
+        return false;
+    buffer_consume(from, link->budget, done);
+    if (done == len)
+        return true;
+    return buffer_move(&link->out, from, link->budget, len - done) || over_budget(err, len - done);
+}
+
+void link_pause(struct link *link, bool watch_closing)
+{
+    if (link->state != LINK_OPEN || !link->reading)
+        return;
+    link->reading = false;
+    event_del(&link->read_event);
+    if (watch_closing)
+        event_add(&link->closed_event, NULL);
+}
+
+void link_resume(struct link *link)
+{
+    if (link->state != LINK_OPEN && link->state != LINK_SHAKING)
+        return;
+    if (!link->reading) {
+        link->reading = true;
+        event_del(&link->closed_event);
+        event_add(&link->read_event, NULL);
+    }
+    if (link->state == LINK_OPEN && transport_has_pending(&link->transport))
+        event_active(&link->read_event, EV_READ, 0);
+}
+
+void link_finish_sending(struct link *link)
+{
+    (void)shutdown(link->transport.fd, SHUT_WR);
+}
+
+void link_close(struct link *link)
+{
+    if (link->state == LINK_CLOSED)
+        return;
+    if (link->state != LINK_NONE) {
+        event_del(&link->read_event);
+        event_del(&link->write_event);
+        event_del(&link->closed_event);
+    }
+    link->state = LINK_CLOSED;
+    forget_peek_context(link);
+    transport_close(&link->transport);
+    buffer_release(&link->in, link->budget);
+    buffer_release(&link->out, link->budget);
+}

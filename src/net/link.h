@@ -1,0 +1,85 @@
+/* One side of a session: a transport with its events and its bytes in waiting. Knows nothing of
+ * messages. A worker's own thread only. */
+#ifndef SLUICE_NET_LINK_H
+#define SLUICE_NET_LINK_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "net/buffer.h"
+#include "net/transport.h"
+
+enum link_state {
+    LINK_NONE,    /* nothing behind it yet: what is sent waits */
+    LINK_PEEKING, /* plain or TLS? the peer's first bytes tell */
+    LINK_SHAKING, /* TLS handshake */
+    LINK_OPEN,
+    LINK_CLOSED
+};
+
+/* A callback may close the link; it must not free it before the loop turn ends. */
+struct link_handler {
+    void (*opened)(void *arg);
+    void (*readable)(void *arg);
+    void (*drained)(void *arg);  /* all that was sent is written */
+    void (*vanished)(void *arg); /* the peer closed while reading is paused */
+    void (*failed)(void *arg, const char *cause);
+};
+
+struct link {
+    struct transport transport;
+    struct event read_event;
+    struct event write_event;
+    struct event closed_event;
+    struct budget *budget; /* borrowed; for both buffers */
+    struct buffer in;      /* read, not yet consumed by the owner */
+    struct buffer out;     /* sent by the owner, not yet written */
+    const struct link_handler *handler;
+    void *arg;
+    struct tls_context *peek_context; /* owned reference, while peeking */
+    enum link_state state;
+    bool reading;
+    bool read_wants_write; /* TLS: the next read needs the descriptor to be writable */
+};
+
+/* Before anything else; the budget outlives the link. What is sent is kept until the link opens. */
+void link_init(struct link *link, struct budget *budget, const struct link_handler *handler,
+               void *arg);
+
+/* The transport is connected: handshakes, then calls `opened` (from within this call for a plain
+ * one) and reads. */
+void link_start(struct link *link, struct event_base *base);
+
+/* The same for a plain transport whose peer may begin with a TLS handshake: then it becomes a TLS
+ * server's with that context (retained until known). */
+void link_start_peeking(struct link *link, struct event_base *base, struct tls_context *context);
+
+/* Reads into `data`. TRANSPORT_WANT_READ means that nothing is there (also where TLS wants to write
+ * first: the link comes back by itself). */
+enum transport_status link_read(struct link *link, void *data, size_t cap, size_t *got,
+                                struct error *err);
+
+/* Writes what it can, keeps the rest. False when the link failed, or the rest passes the budget. */
+bool link_send(struct link *link, const void *data, size_t len, struct error *err);
+
+/* The same for the first `len` bytes of a buffer, which are consumed; what cannot be written at
+ * once changes hands instead of being copied. */
+bool link_send_buffer(struct link *link, struct buffer *from, size_t len, struct error *err);
+
+/* Whether bytes wait to be written. */
+static inline bool link_is_blocked(const struct link *link)
+{
+    return link->out.end > link->out.start;
+}
+
+/* A paused link still reports a peer that vanished, if asked to. */
+void link_pause(struct link *link, bool watch_closing);
+void link_resume(struct link *link);
+
+/* No more will be sent: FIN, after what waits was written by the owner. */
+void link_finish_sending(struct link *link);
+
+/* Closes, and gives all memory back. Idempotent. */
+void link_close(struct link *link);
+
+#endif

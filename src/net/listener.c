@@ -1,0 +1,140 @@
+#include "net/listener.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/connector.h"
+
+enum { ACCEPT_RETRY_MS = 100 };
+
+struct listener {
+    struct evconnlistener *events;
+    struct event *retry;
+    void (*accepted)(void *arg, int client_fd);
+    void *arg;
+};
+
+static int bind_one(const struct addrinfo *address, int backlog)
+{
+    int on = 1;
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, backlog) == 0)
+        return fd;
+    int failure = errno;
+    close(fd);
+    errno = failure;
+    return -1;
+}
+
+static uint16_t port_of(int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {0};
+    socklen_t len = sizeof address;
+    (void)getsockname(fd, &address.any, &len);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+}
+
+int listener_bind(const char *host, uint16_t port, int backlog, uint16_t *bound_port,
+                  struct error *err)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *addresses = NULL;
+    char service[8];
+    (void)snprintf(service, sizeof service, "%u", port);
+    int failure = getaddrinfo(host, service, &hints, &addresses);
+    if (failure != 0) {
+        (void)error_set(err, ERROR_BAD_VALUE, "cannot listen on %s:%u: %s (option listen)", host,
+                        port, gai_strerror(failure));
+        return -1;
+    }
+    int fd = -1;
+    for (struct addrinfo *a = addresses; a != NULL && fd < 0; a = a->ai_next)
+        fd = bind_one(a, backlog);
+    if (fd < 0)
+        (void)error_set(err, ERROR_BAD_VALUE,
+                        "cannot listen on %s:%u: %s (option listen; is another program using the "
+                        "port?)",
+                        host, port, strerror(errno));
+    else
+        *bound_port = port_of(fd);
+    freeaddrinfo(addresses);
+    return fd;
+}
+
+static void on_accept(struct evconnlistener *events, evutil_socket_t fd, struct sockaddr *address,
+                      int len, void *arg)
+{
+    struct listener *listener = arg;
+    (void)events;
+    (void)address;
+    (void)len;
+    connector_tune_socket(fd);
+    listener->accepted(listener->arg, fd);
+}
+
+static void on_accept_error(struct evconnlistener *events, void *arg)
+{
+    struct listener *listener = arg;
+    struct timeval wait = {.tv_usec = ACCEPT_RETRY_MS * 1000};
+    int failure = errno;
+    LOG_E(LOG_NETWORK, 1010, "listener", "Cannot accept connections; trying again",
+          LOG_STR("error", strerror(failure)), LOG_INT("retryMillis", ACCEPT_RETRY_MS));
+    evconnlistener_disable(events);
+    event_add(listener->retry, &wait);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    evconnlistener_enable(((struct listener *)arg)->events);
+}
+
+void listener_stop(struct listener *listener)
+{
+    if (listener->retry != NULL)
+        event_free(listener->retry);
+    if (listener->events != NULL)
+        evconnlistener_free(listener->events);
+    memory_free(listener);
+}
+
+struct listener *listener_start(struct event_base *base, int fd,
+                                void (*accepted)(void *arg, int client_fd), void *arg,
+                                struct error *err)
+{
+    struct listener *listener = memory_zalloc(sizeof *listener);
+    if (listener != NULL) {
+        listener->accepted = accepted;
+        listener->arg = arg;
+        listener->retry = event_new(base, -1, 0, on_retry, listener);
+        listener->events = evconnlistener_new(base, on_accept, listener,
+                                              LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+    }
+    if (listener == NULL || listener->events == NULL || listener->retry == NULL) {
+        if (listener == NULL || listener->events == NULL)
+            close(fd);
+        if (listener != NULL)
+            listener_stop(listener);
+        (void)error_set(err, ERROR_INTERNAL, "out of memory for a listener");
+        return NULL;
+    }
+    evconnlistener_set_error_cb(listener->events, on_accept_error);
+    return listener;
+}

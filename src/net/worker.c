@@ -1,0 +1,189 @@
+#include "net/worker.h"
+
+#include <errno.h>
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+struct job {
+    struct job *next;
+    worker_job run;
+    void *arg;
+};
+
+struct worker {
+    struct worker_settings settings;
+    struct event_base *base;
+    struct evdns_base *dns;
+    struct event *wake_event;
+    struct event *tick_event;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards the job list */
+    struct job *first_job;
+    struct job **last_job;
+    int wake_fd;
+    bool stopping; /* the worker's thread only */
+    uint8_t scratch[WORKER_SCRATCH_BYTES];
+};
+
+static void run_jobs(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *worker = arg;
+    uint64_t count = 0;
+    (void)what;
+    (void)!read(fd, &count, sizeof count);
+    pthread_mutex_lock(&worker->lock);
+    struct job *job = worker->first_job;
+    worker->first_job = NULL;
+    worker->last_job = &worker->first_job;
+    pthread_mutex_unlock(&worker->lock);
+    while (job != NULL) {
+        struct job *next = job->next;
+        job->run(worker->settings.context, job->arg);
+        memory_free(job);
+        job = next;
+    }
+    if (worker->stopping) {
+        worker->settings.stop(worker->settings.context);
+        event_base_loopexit(worker->base, NULL);
+    }
+}
+
+static void run_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *worker = arg;
+    (void)fd;
+    (void)what;
+    worker->settings.tick(worker->settings.context);
+}
+
+static void *run_loop(void *arg)
+{
+    struct worker *worker = arg;
+    pthread_setname_np(pthread_self(), worker->settings.name);
+    event_base_loop(worker->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    return NULL;
+}
+
+static void worker_free(struct worker *worker)
+{
+    if (worker->wake_event != NULL)
+        event_free(worker->wake_event);
+    if (worker->tick_event != NULL)
+        event_free(worker->tick_event);
+    if (worker->dns != NULL)
+        evdns_base_free(worker->dns, 0);
+    if (worker->base != NULL)
+        event_base_free(worker->base);
+    if (worker->wake_fd >= 0)
+        close(worker->wake_fd);
+    pthread_mutex_destroy(&worker->lock);
+    memory_free(worker);
+}
+
+/* Per-worker DNS. A machine without /etc/resolv.conf still resolves numbers and /etc/hosts. */
+static struct evdns_base *make_dns(struct event_base *base)
+{
+    struct evdns_base *dns =
+        evdns_base_new(base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+    if (dns == NULL) {
+        dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+        if (dns != NULL)
+            evdns_base_load_hosts(dns, "/etc/hosts");
+    }
+    return dns;
+}
+
+static bool make_events(struct worker *worker)
+{
+    struct timeval tick = {.tv_sec = worker->settings.tick_ms / 1000,
+                           .tv_usec = worker->settings.tick_ms % 1000 * 1000};
+    struct event_config *config = event_config_new();
+    if (config == NULL)
+        return false;
+    /* a loop is used by its own thread only: no locks on the data path */
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    worker->base = event_base_new_with_config(config);
+    event_config_free(config);
+    worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (worker->base == NULL || worker->wake_fd < 0)
+        return false;
+    worker->dns = make_dns(worker->base);
+    worker->wake_event =
+        event_new(worker->base, worker->wake_fd, EV_READ | EV_PERSIST, run_jobs, worker);
+    worker->tick_event = event_new(worker->base, -1, EV_PERSIST, run_tick, worker);
+    return worker->dns != NULL && worker->wake_event != NULL && worker->tick_event != NULL &&
+           event_add(worker->wake_event, NULL) == 0 && event_add(worker->tick_event, &tick) == 0;
+}
+
+bool worker_start(const struct worker_settings *settings, struct worker **out, struct error *err)
+{
+    struct worker *worker = memory_zalloc(sizeof *worker);
+    if (worker == NULL)
+        return error_set(err, ERROR_INTERNAL, "out of memory for a worker thread");
+    worker->settings = *settings;
+    worker->wake_fd = -1;
+    worker->last_job = &worker->first_job;
+    pthread_mutex_init(&worker->lock, NULL);
+    int failure = 0;
+    if (!make_events(worker))
+        failure = errno != 0 ? errno : ENOMEM;
+    else
+        failure = pthread_create(&worker->thread, NULL, run_loop, worker);
+    if (failure != 0) {
+        worker_free(worker);
+        return error_set(err, ERROR_INTERNAL, "cannot start worker thread %s: %s", settings->name,
+                         strerror(failure));
+    }
+    *out = worker;
+    return true;
+}
+
+bool worker_post(struct worker *worker, worker_job run, void *arg)
+{
+    struct job *job = memory_alloc(sizeof *job);
+    uint64_t one = 1;
+    if (job == NULL)
+        return false;
+    *job = (struct job){.run = run, .arg = arg};
+    pthread_mutex_lock(&worker->lock);
+    *worker->last_job = job;
+    worker->last_job = &job->next;
+    pthread_mutex_unlock(&worker->lock);
+    (void)!write(worker->wake_fd, &one, sizeof one);
+    return true;
+}
+
+static void mark_stopping(void *context, void *arg)
+{
+    (void)context;
+    ((struct worker *)arg)->stopping = true;
+}
+
+void worker_stop(struct worker *worker)
+{
+    while (!worker_post(worker, mark_stopping, worker))
+        usleep(1000);
+    pthread_join(worker->thread, NULL);
+    worker_free(worker);
+}
+
+struct event_base *worker_base(struct worker *worker)
+{
+    return worker->base;
+}
+
+struct evdns_base *worker_dns(struct worker *worker)
+{
+    return worker->dns;
+}
+
+uint8_t *worker_scratch(struct worker *worker)
+{
+    return worker->scratch;
+}

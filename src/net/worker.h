@@ -1,0 +1,43 @@
+/* A worker thread: an event loop of its own, a mailbox through which others hand it work, and a
+ * scratch area for reads, so that an idle connection holds no buffer. Workers share nothing on the
+ * data path. */
+#ifndef SLUICE_NET_WORKER_H
+#define SLUICE_NET_WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct event_base;
+struct evdns_base;
+struct worker;
+
+enum { WORKER_SCRATCH_BYTES = 128 * 1024 };
+
+/* Runs on the worker's own thread. `context` is what worker_start was given, `arg` the sender's. */
+typedef void (*worker_job)(void *context, void *arg);
+
+/* Starts the thread. `tick` runs on it every tick_ms; `stop` runs last, before the loop's end. */
+struct worker_settings {
+    const char *name;
+    void *context;
+    unsigned tick_ms;
+    void (*tick)(void *context);
+    void (*stop)(void *context);
+};
+bool worker_start(const struct worker_settings *settings, struct worker **out, struct error *err);
+
+/* Any thread. False when memory is out (the job did not go). */
+bool worker_post(struct worker *worker, worker_job job, void *arg);
+
+/* Ends the loop, joins the thread, frees. Jobs posted before still run. Any other thread. */
+void worker_stop(struct worker *worker);
+
+/* The worker's own thread only. */
+struct event_base *worker_base(struct worker *worker);
+struct evdns_base *worker_dns(struct worker *worker);
+uint8_t *worker_scratch(struct worker *worker);
+
+#endif
