@@ -1,0 +1,308 @@
+#include "config/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "config/origin.h"
+#include "config/value.h"
+
+/* A configuration is a page or two; what is longer is the wrong file, and is not read into memory.
+ */
+enum { FILE_MAX_BYTES = 1024 * 1024 };
+
+static bool out_of_memory(struct error *err)
+{
+    return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the configuration");
+}
+
+struct config *config_retain(struct config *config)
+{
+    atomic_fetch_add_explicit(&config->origin->references, 1, memory_order_relaxed);
+    return config;
+}
+
+void config_release(struct config *config)
+{
+    if (config == NULL ||
+        atomic_fetch_sub_explicit(&config->origin->references, 1, memory_order_acq_rel) != 1)
+        return;
+    settings_release(&config->origin->flags);
+    settings_release(&config->origin->effective);
+    memory_free(config->origin->file);
+    memory_free(config->origin);
+    memory_free(config);
+}
+
+static struct config *create(const char *file)
+{
+    struct config *config = memory_zalloc(sizeof *config);
+    struct config_origin *origin = memory_zalloc(sizeof *origin);
+    char *name = file == NULL ? NULL : memory_copy_string(file);
+    if (config == NULL || origin == NULL || (file != NULL && name == NULL)) {
+        memory_free(config);
+        memory_free(origin);
+        memory_free(name);
+        return NULL;
+    }
+    config->origin = origin;
+    origin->file = name;
+    atomic_init(&origin->references, 1);
+    return config;
+}
+
+static bool refuse(const struct config *config, const struct option *option, int code,
+                   const char *reason, struct error *err)
+{
+    char buffer[sizeof err->message];
+    struct text text = text_over(buffer, sizeof buffer);
+    settings_add_place(option, settings_at(&config->origin->effective, option),
+                       config->origin->file, &text);
+    text_format(&text, ": %s", reason);
+    return error_set(err, code, "%s", buffer);
+}
+
+static bool refuse_value(const struct config *config, const struct option *option,
+                         struct error *err)
+{
+    char buffer[sizeof err->message];
+    struct text text = text_over(buffer, sizeof buffer);
+    if (option->secret)
+        text_add(&text, "the value");
+    else
+        settings_add_quoted(settings_at(&config->origin->effective, option)->text, &text);
+    text_add(&text, " is not allowed; expected ");
+    options_add_allowed(option, &text);
+    return refuse(config, option, ERROR_BAD_VALUE, buffer, err);
+}
+
+static bool refuse_missing(const struct config *config, const struct option *option,
+                           struct error *err)
+{
+    char buffer[sizeof err->message];
+    struct text text = text_over(buffer, sizeof buffer);
+    text_format(&text, "required and not given; set it in the file or with --%s ", option->name);
+    options_add_placeholder(option, &text);
+    return refuse(config, option, ERROR_BAD_VALUE, buffer, err);
+}
+
+static bool add_defaults(struct settings *effective, struct error *err)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *option = &options_table[i];
+        if (effective->of[i].text == NULL && option->fallback != NULL &&
+            !settings_put(effective, option, option->fallback, SETTING_DEFAULT, 0, err))
+            return false;
+    }
+    return true;
+}
+
+/* Gives every field its value out of the effective settings. What is missing is reported only when
+ * all that is there is good. */
+static bool parse_all(struct config *config, struct error *err)
+{
+    struct settings *effective = &config->origin->effective;
+    if (!add_defaults(effective, err))
+        return false;
+    for (size_t i = 0; i < options_count; i++) {
+        char *text = effective->of[i].text;
+        if (text != NULL && !value_parse(&options_table[i], text, config))
+            return refuse_value(config, &options_table[i], err);
+    }
+    for (size_t i = 0; i < options_count; i++)
+        if (effective->of[i].text == NULL)
+            return refuse_missing(config, &options_table[i], err);
+    return true;
+}
+
+static bool need(const struct config *config, const char *value, const char *name,
+                 const char *because, struct error *err)
+{
+    char reason[128];
+    struct text text = text_over(reason, sizeof reason);
+    if (*value != '\0')
+        return true;
+    text_format(&text, "needs %s to be set as well", name);
+    return refuse(config, options_find(because), ERROR_BAD_VALUE, reason, err);
+}
+
+/* What one row of the table cannot say. */
+static bool check_together(const struct config *config, struct error *err)
+{
+    if (config->tls.mode != CONFIG_TLS_OFF &&
+        (!need(config, config->tls.cert_file, "tls.cert_file", "tls.mode", err) ||
+         !need(config, config->tls.key_file, "tls.key_file", "tls.mode", err)))
+        return false;
+    if (config->tls.client_certificates != CONFIG_CLIENT_CERTIFICATES_NONE &&
+        !need(config, config->tls.ca_file, "tls.ca_file", "tls.client_certificates", err))
+        return false;
+    if (config->memory_max < config->max_message_bytes)
+        return refuse(config, options_find("memory_max"), ERROR_BAD_VALUE,
+                      "is less than max_message_bytes, so that the longest message could never be "
+                      "held; raise the one or lower the other",
+                      err);
+    if (config->listen.port != 0 &&
+        config->listen.port + config->listen_port_count - 1 > UINT16_MAX)
+        return refuse(config, options_find("listen_port_count"), ERROR_BAD_VALUE,
+                      "counted from the port of listen, goes beyond port 65535; lower the one or "
+                      "the other",
+                      err);
+    return true;
+}
+
+static bool check_readable(const struct config *config, struct error *err)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *option = &options_table[i];
+        const char *path = config->origin->effective.of[i].text;
+        if (option->type != OPTION_READ || *path == '\0')
+            continue;
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0) {
+            char reason[sizeof err->message];
+            struct text text = text_over(reason, sizeof reason);
+            text_add(&text, "cannot read the file ");
+            settings_add_quoted(path, &text);
+            text_format(&text, ": %s", strerror(errno));
+            return refuse(config, option, ERROR_BAD_VALUE, reason, err);
+        }
+        (void)close(fd);
+    }
+    return true;
+}
+
+/* Reads at most FILE_MAX_BYTES; *bytes is the caller's. */
+static bool read_file(int fd, const char *file, char **bytes, size_t *len, struct error *err)
+{
+    char *data = memory_alloc(FILE_MAX_BYTES + 1);
+    size_t used = 0;
+    if (data == NULL)
+        return out_of_memory(err);
+    while (used <= FILE_MAX_BYTES) {
+        ssize_t n = read(fd, data + used, FILE_MAX_BYTES + 1 - used);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            memory_free(data);
+            return error_set(err, ERROR_BAD_VALUE, "%s: cannot be read: %s", file, strerror(errno));
+        }
+        if (n == 0) {
+            *bytes = data;
+            *len = used;
+            return true;
+        }
+        used += (size_t)n;
+    }
+    memory_free(data);
+    return error_set(err, ERROR_OVERFLOW, "%s: is longer than %d bytes: not a configuration file",
+                     file, FILE_MAX_BYTES);
+}
+
+static bool read_settings(const char *file, struct settings *out, struct error *err)
+{
+    char *bytes = NULL;
+    size_t len = 0;
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, ERROR_BAD_VALUE, "%s: cannot be opened: %s", file, strerror(errno));
+    bool ok = read_file(fd, file, &bytes, &len, err);
+    (void)close(fd);
+    ok = ok && settings_read_yaml(file, bytes, len, out, err);
+    memory_free(bytes);
+    return ok;
+}
+
+/* File, then flags over it, then the types; the snapshot keeps copies of all. */
+static bool build(const char *file, const struct settings *flags, struct config **out,
+                  struct error *err)
+{
+    struct config *config = create(file);
+    if (config == NULL)
+        return out_of_memory(err);
+    if ((file == NULL || read_settings(file, &config->origin->effective, err)) &&
+        settings_overlay(&config->origin->flags, flags, err) &&
+        settings_overlay(&config->origin->effective, flags, err) && parse_all(config, err)) {
+        *out = config;
+        return true;
+    }
+    config_release(config);
+    return false;
+}
+
+static bool check_or_release(struct config **config, struct error *err)
+{
+    if (check_together(*config, err) && check_readable(*config, err))
+        return true;
+    config_release(*config);
+    *config = NULL;
+    return false;
+}
+
+bool config_load(int argc, char **argv, struct config **out, enum config_command *what,
+                 struct error *err)
+{
+    struct settings flags = {0};
+    const char *file = NULL;
+    *out = NULL;
+    bool ok = settings_read_flags(argc, argv, &flags, &file, what, err);
+    if (ok && (*what == CONFIG_RUN || *what == CONFIG_CHECK))
+        ok = build(file, &flags, out, err) && check_or_release(out, err);
+    settings_release(&flags);
+    return ok;
+}
+
+/* Puts back what a running process cannot change. */
+static bool keep_fixed(const struct config *current, struct config *config,
+                       struct config_changes *ignored, struct error *err)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *option = &options_table[i];
+        const struct setting *old = &current->origin->effective.of[i];
+        struct settings *effective = &config->origin->effective;
+        if (option->reloadable || value_equals(option, current, config))
+            continue;
+        ignored->names[ignored->count++] = option->name;
+        if (!settings_put(effective, option, old->text, old->origin, old->line, err))
+            return false;
+        (void)value_parse(option, effective->of[i].text, config); /* it was allowed before */
+    }
+    return true;
+}
+
+bool config_reload(const struct config *current, struct config **out,
+                   struct config_changes *ignored, struct error *err)
+{
+    struct config *config = NULL;
+    *out = NULL;
+    ignored->count = 0;
+    if (!build(current->origin->file, &current->origin->flags, &config, err))
+        return false;
+    if (!keep_fixed(current, config, ignored, err)) {
+        config_release(config);
+        return false;
+    }
+    if (!check_or_release(&config, err))
+        return false;
+    *out = config;
+    return true;
+}
+
+bool config_load_yaml(const char *name, const void *yaml, size_t len, struct config **out,
+                      struct error *err)
+{
+    *out = NULL;
+    struct config *config = create(name);
+    if (config == NULL)
+        return out_of_memory(err);
+    if (settings_read_yaml(name, yaml, len, &config->origin->effective, err) &&
+        parse_all(config, err) && check_together(config, err)) {
+        *out = config;
+        return true;
+    }
+    config_release(config);
+    return false;
+}

@@ -1,0 +1,114 @@
+/* The settings of a process: an immutable snapshot with plain typed fields, made from a YAML file
+ * and flags (flags win), and replaced as a whole on reload.
+ *
+ * Every option is one row of the table in options.c plus one field here; parsing, defaults, bounds,
+ * help, documentation and the listing all come from that row. Times are milliseconds, sizes bytes.
+ *
+ * Retain and release are thread-safe; a snapshot is read without locks. Loading and reloading are
+ * for one thread at a time. */
+#ifndef SLUICE_CONFIG_CONFIG_H
+#define SLUICE_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+/* A DNS name has at most 253 characters. */
+enum { CONFIG_HOST_SIZE = 256, CONFIG_OPTIONS_MAX = 64 };
+
+enum config_tls_mode { CONFIG_TLS_OFF, CONFIG_TLS_ALLOW, CONFIG_TLS_REQUIRE };
+enum config_client_certificates {
+    CONFIG_CLIENT_CERTIFICATES_NONE,
+    CONFIG_CLIENT_CERTIFICATES_OPTIONAL,
+    CONFIG_CLIENT_CERTIFICATES_REQUIRED
+};
+enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+
+struct config_address {
+    char host[CONFIG_HOST_SIZE]; /* an IPv6 address without its brackets */
+    uint16_t port;               /* 0: any free port */
+};
+
+/* Strings are never NULL and belong to the snapshot; "" means not set. */
+struct config {
+    const char *upstream; /* holds credentials: show it only through config_redact_uri */
+    struct config_address listen;
+    int64_t listen_port_count;
+    const char
+        *advertise;  /* an IPv6 address without brackets; "": the address the client dialled */
+    int64_t threads; /* as given: 0 is the number of CPUs */
+    int64_t max_client_conn;
+    int64_t max_message_bytes;
+    int64_t memory_max;
+    int64_t handshake_timeout_ms;
+    int64_t client_idle_timeout_ms; /* 0: never */
+    int64_t connect_timeout_ms;
+    int64_t drain_timeout_ms;
+    int64_t stats_period_ms; /* 0: off */
+    int64_t listen_backlog;
+    struct {
+        enum log_level level;
+        enum log_format format;
+        const char *file; /* "": standard output */
+    } log;
+    struct {
+        enum config_tls_mode mode;
+        const char *cert_file;
+        const char *key_file;
+        const char *ca_file;
+        enum config_client_certificates client_certificates;
+        enum config_tls_version min_version;
+    } tls;
+    struct config_origin *origin; /* reference count, file, flags: owned, for config.c only */
+};
+
+enum config_command {
+    CONFIG_RUN,
+    CONFIG_CHECK,   /* --check-config: the configuration is good; show config_write_listing */
+    CONFIG_HELP,    /* --help: show config_write_help */
+    CONFIG_VERSION, /* --version */
+    CONFIG_MARKDOWN /* --print-options-markdown: show config_write_markdown */
+};
+
+/* Non-reloadable options that a reload would have changed; their old values were kept. The names
+ * are the table's own strings. */
+struct config_changes {
+    size_t count;
+    const char *names[CONFIG_OPTIONS_MAX];
+};
+
+/* Reads flags, and the file that --config names. *what is set on success; *out is a snapshot with
+ * one reference for CONFIG_RUN and CONFIG_CHECK, NULL for the others. The error names file, line
+ * and key (or the flag), what is allowed, and never a credential. argv is not kept. */
+bool config_load(int argc, char **argv, struct config **out, enum config_command *what,
+                 struct error *err);
+
+/* Reads the same file again and puts the same flags over it. On error nothing changes and *out is
+ * NULL. `current` stays as it is; its holder swaps and releases. */
+bool config_reload(const struct config *current, struct config **out,
+                   struct config_changes *ignored, struct error *err);
+
+/* The same from bytes in memory; `name` stands for the file in errors. For tests and fuzzing: no
+ * file is opened for reading, and files that options name are not looked at. Reload does not work
+ * on it. */
+bool config_load_yaml(const char *name, const void *yaml, size_t len, struct config **out,
+                      struct error *err);
+
+struct config *config_retain(struct config *config);
+void config_release(struct config *config); /* NULL is allowed */
+
+/* {"file":…,"options":[{"name":…,"value":…,"origin":…,…},…]}, credentials redacted. */
+void config_write_listing(const struct config *config, struct text *out);
+void config_write_help(struct text *out);
+void config_write_markdown(struct text *out);
+
+/* The text with all that may be a credential in a URI replaced by <redacted>: the user information,
+ * and URI options that carry secrets. Text that is no URI stays as it is. When in doubt (an '@'
+ * that was not percent-encoded) too much is replaced rather than too little. */
+void config_redact_uri(const char *uri, struct text *out);
+
+#endif

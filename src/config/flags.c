@@ -1,0 +1,115 @@
+#include <string.h>
+
+#include "config/settings.h"
+
+enum { NAME_SIZE = 128 };
+
+static const struct {
+    const char *flag;
+    enum config_command what;
+} commands[] = {
+    {"--help", CONFIG_HELP},
+    {"-h", CONFIG_HELP},
+    {"--version", CONFIG_VERSION},
+    {"--check-config", CONFIG_CHECK},
+    {"--print-options-markdown", CONFIG_MARKDOWN},
+};
+
+struct argument {
+    char name[NAME_SIZE]; /* without the dashes before it, dashes in it as underscores */
+    const char *value;    /* borrowed; NULL: none yet */
+};
+
+/* --name or --name=value; false if it is neither. */
+static bool split(const char *word, struct argument *out)
+{
+    if (strncmp(word, "--", 2) != 0 || word[2] == '\0')
+        return false;
+    word += 2;
+    size_t len = strcspn(word, "=");
+    out->value = word[len] == '=' ? word + len + 1 : NULL;
+    if (len >= NAME_SIZE)
+        len = NAME_SIZE - 1; /* longer than any option: it stays unknown */
+    for (size_t i = 0; i < len; i++)
+        out->name[i] = word[i] == '-' ? '_' : word[i];
+    out->name[len] = '\0';
+    return true;
+}
+
+static bool unknown_word(const char *word, const char *name, struct error *err)
+{
+    char buffer[sizeof err->message];
+    struct text text = text_over(buffer, sizeof buffer);
+    const char *near = name == NULL ? NULL : options_suggest(name);
+    text_add(&text, name == NULL ? "unexpected argument " : "unknown flag ");
+    settings_add_quoted(name == NULL ? word : name, &text);
+    if (near != NULL)
+        text_format(&text, "; did you mean --%s?", near);
+    else
+        text_add(&text, "; mongosluice --help lists all flags");
+    return error_set(err, ERROR_BAD_VALUE, "%s", buffer);
+}
+
+/* The value of argv[*at], which may be the next word; leaves *at on the last word used. */
+static bool take_value(int argc, char **argv, int *at, struct argument *argument, struct error *err)
+{
+    if (argument->value != NULL)
+        return true;
+    if (*at + 1 >= argc || strncmp(argv[*at + 1], "--", 2) == 0)
+        return error_set(err, ERROR_BAD_VALUE, "--%s needs a value: --%s VALUE or --%s=VALUE",
+                         argument->name, argument->name, argument->name);
+    argument->value = argv[++*at];
+    return true;
+}
+
+static bool given_twice(const char *name, struct error *err)
+{
+    return error_set(err, ERROR_BAD_VALUE, "--%s is given twice; keep one of them", name);
+}
+
+static bool read_option(int argc, char **argv, int *at, struct settings *out, const char **file,
+                        struct error *err)
+{
+    struct argument argument;
+    if (!split(argv[*at], &argument))
+        return unknown_word(argv[*at], NULL, err);
+    bool is_file = strcmp(argument.name, "config") == 0;
+    const struct option *option = options_find(argument.name);
+    if (!is_file && option == NULL)
+        return unknown_word(argv[*at], argument.name, err);
+    if (!take_value(argc, argv, at, &argument, err))
+        return false;
+    if (is_file ? *file != NULL : settings_at(out, option)->text != NULL)
+        return given_twice(argument.name, err);
+    if (!is_file)
+        return settings_put(out, option, argument.value, SETTING_FLAG, 0, err);
+    *file = argument.value;
+    return true;
+}
+
+static bool is_command(const char *word, enum config_command *what)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(word, commands[i].flag) == 0) {
+            *what = commands[i].what;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool settings_read_flags(int argc, char **argv, struct settings *out, const char **file,
+                         enum config_command *what, struct error *err)
+{
+    *file = NULL;
+    *what = CONFIG_RUN;
+    for (int at = 1; at < argc; at++) {
+        if (is_command(argv[at], what)) {
+            if (*what != CONFIG_CHECK)
+                return true;
+        } else if (!read_option(argc, argv, &at, out, file, err)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,52 @@
+/* The option table: the only place that knows which options there are. Private to this room. */
+#ifndef SLUICE_CONFIG_OPTIONS_H
+#define SLUICE_CONFIG_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/text.h"
+#include "config/config.h"
+
+enum option_type {
+    OPTION_URI,     /* const char * */
+    OPTION_ADDRESS, /* struct config_address */
+    OPTION_HOST,    /* const char * */
+    OPTION_READ,    /* const char *: a file that must be readable, or "" */
+    OPTION_WRITE,   /* const char *: a file that is written, or "" */
+    OPTION_INTEGER, /* int64_t */
+    OPTION_BYTES,   /* int64_t; the text may end with a unit */
+    OPTION_MS,      /* int64_t */
+    OPTION_CHOICE   /* an enum: the position in choices */
+};
+
+struct option {
+    const char *name; /* dotted */
+    enum option_type type;
+    size_t at;            /* offset of its field in struct config */
+    const char *fallback; /* the default as text; NULL: required */
+    int64_t min;
+    int64_t max;
+    const char *const *choices; /* ends with NULL */
+    bool reloadable;
+    bool secret; /* shown only redacted, never quoted in an error */
+    const char *description;
+};
+
+extern const struct option options_table[];
+extern const size_t options_count; /* at most CONFIG_OPTIONS_MAX */
+
+/* NULL if there is none. */
+const struct option *options_find(const char *name);
+/* The known name nearest to what was written, NULL if none is near. */
+const char *options_suggest(const char *name);
+/* The first option of a group ("tls" of "tls.mode"); NULL if there is no such group. */
+const struct option *options_find_group(const char *name);
+
+/* What stands for the value in help ("HOST:PORT", "off|allow|require"). */
+void options_add_placeholder(const struct option *option, struct text *out);
+/* What is allowed, as a phrase: "a number from 1 to 65535". */
+void options_add_allowed(const struct option *option, struct text *out);
+
+#endif

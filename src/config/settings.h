@@ -1,0 +1,52 @@
+/* What was written, before it is given a type: for each option a text and where it stood. Private
+ * to this room. A snapshot is made from the layers default < file < flags. */
+#ifndef SLUICE_CONFIG_SETTINGS_H
+#define SLUICE_CONFIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "config/options.h"
+
+enum setting_origin { SETTING_NONE, SETTING_DEFAULT, SETTING_FILE, SETTING_FLAG };
+
+struct setting {
+    char *text; /* owned; NULL if and only if the origin is SETTING_NONE */
+    enum setting_origin origin;
+    size_t line; /* of the file, from 1 */
+};
+
+struct settings {
+    struct setting of[CONFIG_OPTIONS_MAX]; /* by position in options_table */
+};
+
+/* The entry of an option. */
+struct setting *settings_at(struct settings *settings, const struct option *option);
+
+/* Copies the text; what stood there is released. */
+bool settings_put(struct settings *settings, const struct option *option, const char *text,
+                  enum setting_origin origin, size_t line, struct error *err);
+/* Puts all that `from` holds over `to`. */
+bool settings_overlay(struct settings *to, const struct settings *from, struct error *err);
+void settings_release(struct settings *settings);
+
+/* "FILE:LINE: NAME" or "--NAME", or NAME alone. */
+void settings_add_place(const struct option *option, const struct setting *setting,
+                        const char *file, struct text *out);
+
+/* What a user wrote, quoted for an error: credentials redacted, cut to a readable length. */
+void settings_add_quoted(const char *written, struct text *out);
+
+/* The mappings of a YAML text, nested or with dotted keys; `file` stands in errors. Keys given
+ * twice, unknown keys, lists, aliases, tags and further documents are errors. */
+bool settings_read_yaml(const char *file, const void *yaml, size_t len, struct settings *out,
+                        struct error *err);
+
+/* The flags of a command line. *file is the value of --config, borrowed from argv, or NULL. Stops
+ * at a flag that asks for something else than a run. */
+bool settings_read_flags(int argc, char **argv, struct settings *out, const char **file,
+                         enum config_command *what, struct error *err);
+
+#endif

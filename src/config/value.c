@@ -1,0 +1,240 @@
+#include "config/value.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* The field of a type that the row promises. */
+static void *field_of(const struct option *option, struct config *config)
+{
+    return (char *)config + option->at;
+}
+
+static const void *const_field_of(const struct option *option, const struct config *config)
+{
+    return (const char *)config + option->at;
+}
+
+/* Digits from *text on; leaves *text behind the last one. */
+static bool parse_digits(const char **text, int64_t *out)
+{
+    int64_t value = 0;
+    const char *p = *text;
+    for (; *p >= '0' && *p <= '9'; p++)
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, *p - '0', &value))
+            return false;
+    if (p == *text)
+        return false;
+    *text = p;
+    *out = value;
+    return true;
+}
+
+static bool parse_unit(const char *unit, int64_t *factor)
+{
+    static const struct {
+        const char *name;
+        int64_t factor;
+    } units[] = {
+        {"", 1},
+        {"B", 1},
+        {"kB", 1000},
+        {"KB", 1000},
+        {"MB", 1000000},
+        {"GB", 1000000000},
+        {"KiB", 1024},
+        {"MiB", 1024 * 1024},
+        {"GiB", 1024 * 1024 * 1024},
+    };
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(unit, units[i].name) == 0) {
+            *factor = units[i].factor;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_number(const struct option *option, const char *text, int64_t *out)
+{
+    int64_t value = 0;
+    int64_t factor = 1;
+    if (!parse_digits(&text, &value))
+        return false;
+    if (option->type == OPTION_BYTES) {
+        while (*text == ' ')
+            text++;
+        if (!parse_unit(text, &factor) || __builtin_mul_overflow(value, factor, &value))
+            return false;
+    } else if (*text != '\0') {
+        return false;
+    }
+    *out = value;
+    return value >= option->min && value <= option->max;
+}
+
+static bool is_host(const char *text, size_t len, bool colons)
+{
+    if (len == 0 || len >= CONFIG_HOST_SIZE)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)text[i]) && strchr(colons ? ".-_:%" : ".-_", text[i]) == NULL)
+            return false;
+    return true;
+}
+
+static bool parse_address(const char *text, struct config_address *out)
+{
+    bool bracketed = *text == '[';
+    const char *host = bracketed ? text + 1 : text;
+    size_t len = strcspn(host, bracketed ? "]" : ":");
+    const char *rest = host + len;
+    int64_t port = 0;
+    if (bracketed && *rest == ']')
+        rest++;
+    if (!is_host(host, len, bracketed) || *rest != ':')
+        return false;
+    rest++;
+    if (!parse_digits(&rest, &port) || *rest != '\0' || port > UINT16_MAX)
+        return false;
+    memcpy(out->host, host, len);
+    out->host[len] = '\0';
+    out->port = (uint16_t)port;
+    return true;
+}
+
+static bool parse_uri(const char *text)
+{
+    static const char *const schemes[] = {"mongodb://", "mongodb+srv://"};
+    for (size_t i = 0; i < 2; i++) {
+        size_t len = strlen(schemes[i]);
+        if (strncmp(text, schemes[i], len) == 0)
+            return text[len] != '\0' && text[len] != '/' && text[len] != '?';
+    }
+    return false;
+}
+
+/* The host is kept without brackets, as it stands in struct config_address. */
+static bool parse_host(char *text, const char **out)
+{
+    size_t len = strlen(text);
+    size_t bracket = len >= 2 && text[0] == '[' && text[len - 1] == ']' ? 1 : 0;
+    const char *colon = strchr(text, ':');
+    /* One colon is a port; an IPv6 address has at least two. */
+    bool colons = colon != NULL && strchr(colon + 1, ':') != NULL;
+    *out = text;
+    if (len == 0)
+        return true;
+    len -= 2 * bracket;
+    if (!is_host(text + bracket, len, colons))
+        return false;
+    memmove(text, text + bracket, len);
+    text[len] = '\0';
+    return true;
+}
+
+static bool parse_choice(const struct option *option, const char *text, void *field)
+{
+    _Static_assert(sizeof(enum config_tls_mode) == sizeof(int), "choices are written as int");
+    for (int i = 0; option->choices[i] != NULL; i++) {
+        if (strcmp(option->choices[i], text) == 0) {
+            memcpy(field, &i, sizeof i);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool value_parse(const struct option *option, char *text, struct config *config)
+{
+    void *field = field_of(option, config);
+    switch (option->type) {
+    case OPTION_URI:
+        *(const char **)field = text;
+        return parse_uri(text);
+    case OPTION_ADDRESS:
+        return parse_address(text, field);
+    case OPTION_HOST:
+        return parse_host(text, field);
+    case OPTION_READ:
+    case OPTION_WRITE:
+        *(const char **)field = text;
+        return true;
+    case OPTION_INTEGER:
+    case OPTION_BYTES:
+    case OPTION_MS:
+        return parse_number(option, text, field);
+    case OPTION_CHOICE:
+        return parse_choice(option, text, field);
+    }
+    return false;
+}
+
+static void add_address_json(const struct config_address *address, struct text *out)
+{
+    /* The host was checked: nothing in it needs an escape. */
+    const char *form = strchr(address->host, ':') == NULL ? "\"%s:%u\"" : "\"[%s]:%u\"";
+    text_format(out, form, address->host, (unsigned)address->port);
+}
+
+static void add_string_json(const struct option *option, const char *value, struct text *out)
+{
+    if (!option->secret) {
+        text_add_json_string(out, value);
+        return;
+    }
+    struct text shown = text_growing();
+    config_redact_uri(value, &shown);
+    if (shown.cut)
+        out->cut = true;
+    text_add_json_string(out, shown.data);
+    text_release(&shown);
+}
+
+void value_add_json(const struct option *option, const struct config *config, struct text *out)
+{
+    const void *field = const_field_of(option, config);
+    int choice = 0;
+    switch (option->type) {
+    case OPTION_ADDRESS:
+        add_address_json(field, out);
+        break;
+    case OPTION_URI:
+    case OPTION_HOST:
+    case OPTION_READ:
+    case OPTION_WRITE:
+        add_string_json(option, *(const char *const *)field, out);
+        break;
+    case OPTION_INTEGER:
+    case OPTION_BYTES:
+    case OPTION_MS:
+        text_format(out, "%" PRId64, *(const int64_t *)field);
+        break;
+    case OPTION_CHOICE:
+        memcpy(&choice, field, sizeof choice);
+        text_add_json_string(out, option->choices[choice]);
+        break;
+    }
+}
+
+bool value_equals(const struct option *option, const struct config *a, const struct config *b)
+{
+    const void *x = const_field_of(option, a);
+    const void *y = const_field_of(option, b);
+    switch (option->type) {
+    case OPTION_ADDRESS: {
+        const struct config_address *left = x;
+        const struct config_address *right = y;
+        return left->port == right->port && strcmp(left->host, right->host) == 0;
+    }
+    case OPTION_INTEGER:
+    case OPTION_BYTES:
+    case OPTION_MS:
+        return *(const int64_t *)x == *(const int64_t *)y;
+    case OPTION_CHOICE:
+        return memcmp(x, y, sizeof(int)) == 0;
+    default:
+        return strcmp(*(const char *const *)x, *(const char *const *)y) == 0;
+    }
+}

@@ -1,0 +1,16 @@
+/* Texts to typed values and back. Private to this room. */
+#ifndef SLUICE_CONFIG_VALUE_H
+#define SLUICE_CONFIG_VALUE_H
+
+#include "config/options.h"
+
+/* Puts the value of `text` into the option's field of *config, and false if it is not allowed.
+ * Strings are borrowed: the field points into `text`. */
+bool value_parse(const struct option *option, char *text, struct config *config);
+
+/* The value in *config as JSON: a number or a string; a secret is redacted. */
+void value_add_json(const struct option *option, const struct config *config, struct text *out);
+
+bool value_equals(const struct option *option, const struct config *a, const struct config *b);
+
+#endif

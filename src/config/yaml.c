@@ -1,0 +1,220 @@
+/* Mappings of a YAML file to settings, by libyaml's events: they carry lines, and nothing is built
+ * for what an alias repeats. */
+#include <string.h>
+#include <yaml.h>
+
+#include "config/settings.h"
+
+enum {
+    KEY_SIZE = 128, /* a key that is longer is unknown */
+    GROUP_DEPTH = 4 /* more than there are dots in any option's name */
+};
+
+struct reader {
+    yaml_parser_t parser;
+    yaml_event_t event; /* the one being looked at; owned, released by the next step */
+    const char *file;
+    struct settings *out;
+    struct error *err;
+    /* Where the group was opened that an option is the first of, by the dots in the group's name.
+     */
+    size_t group_lines[CONFIG_OPTIONS_MAX][GROUP_DEPTH];
+};
+
+static size_t line_of(const struct reader *reader)
+{
+    return reader->event.start_mark.line + 1;
+}
+
+static bool step(struct reader *reader)
+{
+    yaml_event_delete(&reader->event);
+    if (yaml_parser_parse(&reader->parser, &reader->event) != 0)
+        return true;
+    if (reader->parser.error == YAML_MEMORY_ERROR)
+        return error_set(reader->err, ERROR_EXCEEDED_MEMORY_LIMIT, "%s: no memory to read it",
+                         reader->file);
+    return error_set(reader->err, ERROR_FAILED_TO_PARSE, "%s:%zu: not YAML: %s%s%s", reader->file,
+                     reader->parser.problem_mark.line + 1,
+                     reader->parser.problem == NULL ? "unreadable" : reader->parser.problem,
+                     reader->parser.context == NULL ? "" : ", ",
+                     reader->parser.context == NULL ? "" : reader->parser.context);
+}
+
+static bool unknown_key(struct reader *reader, const char *name)
+{
+    char buffer[sizeof reader->err->message];
+    struct text text = text_over(buffer, sizeof buffer);
+    const char *near = options_suggest(name);
+    text_format(&text, "%s:%zu: unknown key ", reader->file, line_of(reader));
+    settings_add_quoted(name, &text);
+    if (near != NULL)
+        text_format(&text, "; did you mean %s?", near);
+    else
+        text_add(&text, "; mongosluice --help lists all options");
+    return error_set(reader->err, ERROR_BAD_VALUE, "%s", buffer);
+}
+
+static bool wrong_form(struct reader *reader, const char *name, const char *expected)
+{
+    static const char *const forms[] = {
+        [YAML_SCALAR_EVENT] = "a single value",
+        [YAML_SEQUENCE_START_EVENT] = "a list",
+        [YAML_MAPPING_START_EVENT] = "a mapping",
+        [YAML_ALIAS_EVENT] = "an alias",
+    };
+    return error_set(reader->err, ERROR_TYPE_MISMATCH, "%s:%zu: %s: expected %s, found %s",
+                     reader->file, line_of(reader), name, expected, forms[reader->event.type]);
+}
+
+/* A plain scalar that YAML reads as null. */
+static bool is_null(const yaml_event_t *event)
+{
+    static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
+    if (event->type != YAML_SCALAR_EVENT || event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+        return false;
+    for (size_t i = 0; i < sizeof nulls / sizeof nulls[0]; i++)
+        if (strcmp((const char *)event->data.scalar.value, nulls[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool has_tag(const yaml_event_t *event)
+{
+    switch (event->type) {
+    case YAML_SCALAR_EVENT:
+        return event->data.scalar.tag != NULL;
+    case YAML_MAPPING_START_EVENT:
+        return event->data.mapping_start.tag != NULL;
+    default:
+        return false;
+    }
+}
+
+static bool given_twice(struct reader *reader, const char *name, size_t first_line)
+{
+    return error_set(reader->err, ERROR_BAD_VALUE,
+                     "%s:%zu: %s is given twice (first in line %zu); keep one of them",
+                     reader->file, line_of(reader), name, first_line);
+}
+
+static bool read_value(struct reader *reader, const struct option *option)
+{
+    const yaml_event_t *event = &reader->event;
+    const struct setting *before = settings_at(reader->out, option);
+    if (before->text != NULL)
+        return given_twice(reader, option->name, before->line);
+    if (event->type != YAML_SCALAR_EVENT) {
+        char buffer[sizeof reader->err->message];
+        struct text allowed = text_over(buffer, sizeof buffer);
+        options_add_allowed(option, &allowed);
+        return wrong_form(reader, option->name, buffer);
+    }
+    if (is_null(event))
+        return error_set(
+            reader->err, ERROR_TYPE_MISMATCH,
+            "%s:%zu: %s has no value; leave the line out for the default, or write \"\" "
+            "for an empty text",
+            reader->file, line_of(reader), option->name);
+    const char *value = (const char *)event->data.scalar.value;
+    if (strlen(value) != event->data.scalar.length)
+        return error_set(reader->err, ERROR_BAD_VALUE, "%s:%zu: %s holds a NUL character",
+                         reader->file, line_of(reader), option->name);
+    return settings_put(reader->out, option, value, SETTING_FILE, line_of(reader), reader->err);
+}
+
+static bool read_mapping(struct reader *reader, const char *group);
+
+static bool read_group(struct reader *reader, const char *name, size_t first)
+{
+    size_t depth = 0;
+    for (const char *p = strchr(name, '.'); p != NULL; p = strchr(p + 1, '.'))
+        depth++;
+    size_t *opened = &reader->group_lines[first][depth];
+    if (*opened != 0)
+        return given_twice(reader, name, *opened);
+    *opened = line_of(reader);
+    if (is_null(&reader->event))
+        return true; /* a group of which every line is commented out */
+    if (reader->event.type != YAML_MAPPING_START_EVENT)
+        return wrong_form(reader, name, "a mapping of options");
+    return read_mapping(reader, name);
+}
+
+static bool read_entry(struct reader *reader, const char *group)
+{
+    char name[KEY_SIZE];
+    struct text text = text_over(name, sizeof name);
+    if (reader->event.type != YAML_SCALAR_EVENT)
+        return wrong_form(reader, "key", "the name of an option");
+    text_format(&text, "%s%s", group, *group == '\0' ? "" : ".");
+    text_add_bytes(&text, (const char *)reader->event.data.scalar.value,
+                   reader->event.data.scalar.length);
+    bool readable = !text.cut && strlen(name) == text.len; /* no NUL in it */
+    const struct option *option = readable ? options_find(name) : NULL;
+    const struct option *first = readable ? options_find_group(name) : NULL;
+    if (option == NULL && first == NULL)
+        return unknown_key(reader, text.cut ? "(too long)" : name);
+    if (!step(reader))
+        return false;
+    if (has_tag(&reader->event))
+        return error_set(reader->err, ERROR_FAILED_TO_PARSE,
+                         "%s:%zu: %s has a YAML tag; write the value without it", reader->file,
+                         line_of(reader), name);
+    return option != NULL ? read_value(reader, option)
+                          : read_group(reader, name, (size_t)(first - options_table));
+}
+
+/* From the mapping's start to its end. The depth is that of the table's names: an unknown group is
+ * an error before it is entered. */
+static bool read_mapping(struct reader *reader, const char *group)
+{
+    for (;;) {
+        if (!step(reader))
+            return false;
+        if (reader->event.type == YAML_MAPPING_END_EVENT)
+            return true;
+        if (!read_entry(reader, group))
+            return false;
+    }
+}
+
+static bool read_document(struct reader *reader)
+{
+    if (!step(reader)) /* the stream's start */
+        return false;
+    if (!step(reader))
+        return false;
+    if (reader->event.type == YAML_STREAM_END_EVENT)
+        return true;
+    if (!step(reader))
+        return false;
+    if (reader->event.type == YAML_MAPPING_START_EVENT) {
+        if (!read_mapping(reader, ""))
+            return false;
+    } else if (!is_null(&reader->event)) {
+        return wrong_form(reader, "the file", "a mapping of options");
+    }
+    if (!step(reader)) /* the document's end */
+        return false;
+    if (!step(reader))
+        return false;
+    if (reader->event.type != YAML_STREAM_END_EVENT)
+        return error_set(reader->err, ERROR_FAILED_TO_PARSE,
+                         "%s:%zu: a second YAML document begins here; keep one", reader->file,
+                         line_of(reader));
+    return true;
+}
+
+bool settings_read_yaml(const char *file, const void *yaml, size_t len, struct settings *out,
+                        struct error *err)
+{
+    struct reader reader = {.file = file, .out = out, .err = err};
+    if (yaml_parser_initialize(&reader.parser) == 0)
+        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "%s: no memory to read it", file);
+    yaml_parser_set_input_string(&reader.parser, yaml, len);
+    bool ok = read_document(&reader);
+    yaml_event_delete(&reader.event);
+    yaml_parser_delete(&reader.parser);
+    return ok;
+}
