@@ -1,0 +1,136 @@
+"""Fixtures of all tests. Servers live for the run of a worker; a proxy lives for its test, but for
+the ones whose names begin with `target`."""
+
+import uuid
+
+import pytest
+
+from .certificates import Authority
+from .endpoint import Endpoint
+from .proxy import DIRECT, Proxy
+from .servers import Server, start_secure_server
+
+__all__ = ["authorities", "collection_name", "pytest_collection_modifyitems", "secure_server",
+           "secure_target", "server", "standalone_server", "standalone_target", "start_proxy",
+           "start_server", "target"]
+
+
+def pytest_collection_modifyitems(items):
+    if not DIRECT:
+        return
+    for item in items:
+        if item.get_closest_marker("proxy_only") or "start_proxy" in item.fixturenames:
+            item.add_marker(pytest.mark.skip(reason="needs the proxy, and SLUICE_DIRECT=1"))
+
+
+class Authorities:
+    """One signs what the server shows, the other what the proxy shows: a mix-up is refused."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.server = Authority(folder / "server", "Server Authority")
+        self.proxy = Authority(folder / "proxy", "Proxy Authority")
+        self.client = Authority(folder / "client", "Client Authority")
+
+
+@pytest.fixture(scope="session")
+def authorities(tmp_path_factory):
+    return Authorities(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A replica-set member."""
+    running = Server(tmp_path_factory.mktemp("member") / "data", "--enable-test-commands")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def standalone_server(tmp_path_factory):
+    running = Server(tmp_path_factory.mktemp("standalone") / "data", "--enable-test-commands",
+                     replica_set=None)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def secure_server(tmp_path_factory, authorities):
+    """A replica-set member that asks for authentication and speaks TLS only."""
+    running = start_secure_server(tmp_path_factory.mktemp("secure") / "data",
+                                  authorities.server.issue("server"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def start_server(tmp_path):
+    """Starts a server for this test alone."""
+    running = []
+
+    def start(*flags, **options):
+        folder = tmp_path / options.pop("folder", f"server{len(running)}") / "data"
+        running.append(Server(folder, *flags, **options))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def start_proxy():
+    """Starts a proxy for this test alone: start_proxy(upstream URI, {option: value}, …)."""
+    running = []
+
+    def start(upstream, options=None, **more):
+        running.append(Proxy(upstream, options, **more))
+        return running[-1]
+
+    yield start
+    for proxy in running:
+        proxy.finish()
+
+
+def _target_of(server):
+    """Yields the endpoint of a proxy in front of the server, or of the server itself."""
+    if DIRECT:
+        yield server.endpoint
+        return
+    like = server.endpoint
+    proxy = Proxy(like.uri(), endpoint=like)
+    yield proxy.endpoint()
+    proxy.finish()
+
+
+@pytest.fixture(scope="session")
+def target(server):
+    """What drivers connect to: the proxy in front of `server`."""
+    yield from _target_of(server)
+
+
+@pytest.fixture(scope="session")
+def standalone_target(standalone_server):
+    yield from _target_of(standalone_server)
+
+
+@pytest.fixture(scope="session")
+def secure_target(secure_server, authorities):
+    """TLS on both sides, each with its own authority; clients authenticate."""
+    if DIRECT:
+        yield secure_server.endpoint
+        return
+    like = secure_server.endpoint
+    certificate = authorities.proxy.issue("front")
+    proxy = Proxy(Endpoint(like.address, like.replica_set, like.ca_file).uri(),
+                  {"tls.mode": "require", "tls.cert_file": certificate.cert_file,
+                   "tls.key_file": certificate.key_file},
+                  endpoint=Endpoint("", like.replica_set, certificate.ca_file, like.user,
+                                    like.password))
+    yield proxy.endpoint()
+    proxy.finish()
+
+
+@pytest.fixture
+def collection_name():
+    return f"c{uuid.uuid4().hex[:12]}"

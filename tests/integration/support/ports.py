@@ -1,0 +1,28 @@
+"""Ports of the loopback that nobody listens on now."""
+
+import socket
+
+
+def free_port(host="127.0.0.1"):
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+def free_ports(count, host="127.0.0.1"):
+    """The first of `count` consecutive ports that are all free."""
+    for _ in range(200):
+        first = free_port(host)
+        probes = []
+        try:
+            for port in range(first, first + count):
+                probe = socket.socket()
+                probes.append(probe)
+                probe.bind((host, port))
+            return first
+        except (OSError, OverflowError):
+            continue
+        finally:
+            for probe in probes:
+                probe.close()
+    raise OSError(f"no {count} consecutive free ports")

@@ -1,0 +1,108 @@
+"""A child process whose output is read while it runs. Ended by its id, every wait has an end."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+
+PATIENCE = float(os.environ.get("SLUICE_TEST_PATIENCE", "20"))
+
+
+class NotInTime(AssertionError):
+    pass
+
+
+def eventually(condition, what, seconds=PATIENCE):
+    """The first true value of `condition`, looked at again and again for at most `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise NotInTime(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+class Process:
+    def __init__(self, argv, env=None, cwd=None):
+        self.argv = [str(word) for word in argv]
+        self.stdout = []
+        self.stderr = []
+        self._news = threading.Condition()
+        self._child = subprocess.Popen(
+            self.argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._readers = [
+            threading.Thread(target=self._read, args=(pipe, lines), daemon=True)
+            for pipe, lines in ((self._child.stdout, self.stdout),
+                                (self._child.stderr, self.stderr))]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def pid(self):
+        return self._child.pid
+
+    def _read(self, pipe, lines):
+        for line in pipe:
+            with self._news:
+                lines.append(line.decode("utf-8", "backslashreplace").rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def wait_for_line(self, find, what, seconds=PATIENCE):
+        """The first true value of find(line) over all lines of standard output, old and new."""
+        end = time.monotonic() + seconds
+        seen = 0
+        with self._news:
+            while True:
+                while seen < len(self.stdout):
+                    value = find(self.stdout[seen])
+                    seen += 1
+                    if value:
+                        return value
+                left = end - time.monotonic()
+                if left <= 0 or (self.exit_code() is not None and not self._reading()):
+                    raise NotInTime(f"{what}: not seen (exit code {self.exit_code()})\n"
+                                    + self.output())
+                self._news.wait(min(left, 0.2))
+
+    def _reading(self):
+        return any(reader.is_alive() for reader in self._readers)
+
+    def output(self):
+        return "\n".join([" ".join(self.argv), "--- standard output", *self.stdout[-60:],
+                          "--- standard error", *self.stderr[-60:]])
+
+    def exit_code(self):
+        return self._child.poll()
+
+    def send(self, signal_number):
+        self._child.send_signal(signal_number)
+
+    def wait(self, seconds=PATIENCE):
+        try:
+            code = self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise NotInTime(f"process {self.pid} did not end\n" + self.output()) from None
+        for reader in self._readers:
+            reader.join(seconds)
+        return code
+
+    def kill(self):
+        if self.exit_code() is None:
+            self.send(signal.SIGKILL)
+            self.wait()
+
+    def stop(self, seconds=PATIENCE):
+        """TERM, and KILL if that does not end it in time. The exit code."""
+        if self.exit_code() is None:
+            self.send(signal.SIGTERM)
+            try:
+                return self.wait(seconds)
+            except NotInTime:
+                self.kill()
+        return self.wait()

@@ -1,0 +1,125 @@
+"""The proxy under test: started with flags or a file, its log read as it comes."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from .endpoint import Endpoint
+from .process import PATIENCE, Process
+
+ROOT = Path(__file__).resolve().parents[3]
+BINARY = Path(os.environ.get("MONGOSLUICE_BINARY", ROOT / "build/release/src/main/mongosluice"))
+DIRECT = os.environ.get("SLUICE_DIRECT") == "1"
+LISTENING, AUTHENTICATED = 1000, 2000
+
+
+def environment():
+    """Sanitizers end the process on the first finding, so that the exit code shows it."""
+    env = dict(os.environ)
+    env["ASAN_OPTIONS"] = "halt_on_error=1:exitcode=86:detect_leaks=1:" + env.get("ASAN_OPTIONS", "")
+    env["UBSAN_OPTIONS"] = ("halt_on_error=1:exitcode=86:print_stacktrace=1:"
+                            + env.get("UBSAN_OPTIONS", ""))
+    return env
+
+
+def run_proxy(*words):
+    """The proxy with these arguments and nothing added: exit code, standard output and error."""
+    process = Process([BINARY, *words], env=environment())
+    try:
+        code = process.wait()
+    finally:
+        process.kill()
+    return code, "\n".join(process.stdout), "\n".join(process.stderr)
+
+
+class Proxy:
+    def __init__(self, upstream, options=None, *, config_file=None, endpoint=None):
+        """`endpoint`: what clients need besides the address (replica set, CA, user)."""
+        self.options = {"listen": "127.0.0.1:0", **(options or {})}
+        if upstream is not None:
+            self.options["upstream"] = upstream
+        flags = [f"--{name}={value}" for name, value in self.options.items() if value is not None]
+        if config_file is not None:
+            flags += ["--config", config_file]
+        self._like = endpoint or Endpoint("")
+        self.secrets = [word for word in (self._like.password,) if word]
+        self.expected_exit_code = 0
+        self.process = Process([BINARY, *flags], env=environment())
+
+    # --- its log
+
+    def records(self):
+        return [json.loads(line) for line in list(self.process.stdout)]
+
+    def wait_for_record(self, what, seconds=PATIENCE, **wanted):
+        """The first record with this id, level `s` and these attributes (a value, or a function)."""
+        def find(line):
+            record = json.loads(line)
+            attr = record.get("attr", {})
+            for key, value in wanted.items():
+                has = record.get(key) if key in ("id", "s", "c", "msg") else attr.get(key)
+                if not (value(has) if callable(value) else has == value):
+                    return None
+            return record
+        return self.process.wait_for_line(find, f"log line for {what}", seconds)
+
+    def wait_for_text(self, *parts, level="FEWID", seconds=PATIENCE):
+        """The first record of one of the levels in `level` that contains all parts, in any case."""
+        def find(line):
+            record = json.loads(line)
+            low = line.lower()
+            return record if (record["s"] in level and
+                              all(part.lower() in low for part in parts)) else None
+        return self.process.wait_for_line(find, f"log line with {parts}", seconds)
+
+    # --- where clients connect
+
+    def address(self, server=None):
+        """host:port of the listener of this upstream server (of the first one)."""
+        def wanted(has):
+            return server is None or has == server
+        record = self.wait_for_record(f"listener of {server or 'an upstream server'}",
+                                      id=LISTENING, server=wanted)
+        return record["attr"]["address"]
+
+    def endpoint(self, server=None):
+        like = self._like
+        return Endpoint(self.address(server), like.replica_set, like.ca_file, like.user,
+                        like.password)
+
+    # --- what it uses
+
+    def resident_bytes(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(row for row in status.splitlines() if row.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    # --- its end
+
+    def finish(self):
+        """Ends it as an operator would and looks at what it leaves behind."""
+        try:
+            if self.process.exit_code() is None:
+                self.process.send(signal.SIGTERM)
+                try:
+                    self.process.wait(5)
+                except AssertionError:  # clients are still connected: the second TERM ends it
+                    self.process.send(signal.SIGTERM)
+            code = self.process.wait()
+        finally:
+            self.process.kill()
+        assert not self.process.stderr, self.process.output()
+        assert code == self.expected_exit_code, self.process.output()
+        self.check_log()
+
+    def check_log(self):
+        for line in self.process.stdout:
+            record = json.loads(line)
+            assert {"t", "s", "c", "id", "ctx", "msg"} <= record.keys(), line
+            assert record["s"] in "FEWID" and "$date" in record["t"], line
+            for secret in self.secrets:
+                assert secret not in line, "a credential is in the log"
