@@ -32,9 +32,19 @@ struct topology {
     void *arg;
 };
 
+/* Cut to fit. */
+static void append_text(char *out, size_t cap, const char *text)
+{
+    size_t used = strlen(out);
+    size_t len = strnlen(text, cap - used - 1);
+    memcpy(out + used, text, len);
+    out[used + len] = '\0';
+}
+
 static void copy_text(char *out, size_t cap, const char *text)
 {
-    (void)snprintf(out, cap, "%s", text);
+    out[0] = '\0';
+    append_text(out, cap, text);
 }
 
 static bool is_known(const struct topology_server *server)
@@ -353,10 +363,13 @@ static void write_cause(const struct topology *t, struct topology_snapshot *out)
     }
     for (size_t i = 0; i < t->server_count; i++) {
         const struct topology_server *server = &t->servers[i];
-        size_t used = strlen(out->cause);
-        if (server->last_error[0] != '\0' && used < sizeof out->cause - 1)
-            (void)snprintf(out->cause + used, sizeof out->cause - used, "%s%s: %s",
-                           used > 0 ? "; " : "", server->address, server->last_error);
+        if (server->last_error[0] == '\0')
+            continue;
+        if (out->cause[0] != '\0')
+            append_text(out->cause, sizeof out->cause, "; ");
+        append_text(out->cause, sizeof out->cause, server->address);
+        append_text(out->cause, sizeof out->cause, ": ");
+        append_text(out->cause, sizeof out->cause, server->last_error);
     }
     if (out->cause[0] == '\0' && t->server_count == 0 && t->dropped[0] != '\0')
         copy_text(out->cause, sizeof out->cause, t->dropped);
