@@ -1,0 +1,45 @@
+/* What the null upstream says: a whole request goes in, the reply's bytes come out. Knows no
+ * sockets. Replies are encoded once, at the start; answering copies them and counts documents. */
+#ifndef SLUICE_BENCH_NULLREPLY_H
+#define SLUICE_BENCH_NULLREPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "bench/buffer.h"
+
+#define NULL_MAX_MESSAGE_BYTES 48000000
+
+struct null_options {
+    const char *replica_set; /* NULL: standalone */
+    const char *address;     /* host:port that hello names as the set's member */
+    int32_t find_documents;  /* in a find's reply, unless the command's `limit` is lower */
+    size_t document_bytes;   /* see document_make */
+};
+
+struct null_counters {
+    uint64_t messages;
+    uint64_t inserts;
+    uint64_t documents; /* in the inserts */
+    uint64_t finds;
+};
+
+struct null_replies; /* immutable once made */
+
+/* NULL when memory is out or the options give a reply of more than NULL_MAX_MESSAGE_BYTES. */
+struct null_replies *null_replies_make(const struct null_options *options);
+void null_replies_free(struct null_replies *replies);
+
+enum null_verdict {
+    NULL_ANSWERED, /* the reply stands at the end of `out` */
+    NULL_SILENT,   /* the request asked for no reply (moreToCome) */
+    NULL_BROKEN    /* not a message that a driver sends: close the connection */
+};
+
+/* `message` is one whole message, its header included. *handshake tells whether it was a hello. */
+enum null_verdict null_answer(const struct null_replies *replies, struct bytes message,
+                              struct null_counters *counters, struct buffer *out, bool *handshake);
+
+#endif

@@ -1,0 +1,61 @@
+/* The load generator's requests and what comes back: messages as a driver makes them, valid for any
+ * MongoDB server, encoded once and stamped for every use. Knows no sockets. */
+#ifndef SLUICE_BENCH_REQUEST_H
+#define SLUICE_BENCH_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+#define REQUEST_LSID_BYTES 16
+
+enum request_command { REQUEST_PING, REQUEST_HELLO, REQUEST_INSERT, REQUEST_FIND };
+
+struct request_options {
+    enum request_command command;
+    const char *database;
+    const char *collection;
+    int32_t documents;     /* in one insert; a find's limit */
+    size_t document_bytes; /* see document_make */
+    bool retryable;        /* an insert with lsid and txnNumber, as drivers send to a replica set */
+    bool unordered;
+};
+
+struct request {
+    uint8_t *bytes; /* a whole OP_MSG, owned */
+    size_t len;
+    int32_t documents; /* that an insert carries, else 0 */
+    size_t document_len;
+    size_t documents_at; /* offset of the first document */
+    size_t lsid_at;      /* 0: none */
+    size_t txn_number_at;
+};
+
+/* What makes one use of a request differ from the others. */
+struct request_stamp {
+    int32_t request_id;
+    uint64_t first_document; /* the number of its first document's _id */
+    const uint8_t *lsid;     /* REQUEST_LSID_BYTES; may be NULL without retryable */
+    int64_t txn_number;
+};
+
+/* False when memory is out or the message would be over 48,000,000 bytes. Released with
+ * request_free in either case. */
+bool request_make(const struct request_options *options, struct request *request);
+void request_free(struct request *request);
+void request_set(struct request *request, const struct request_stamp *stamp);
+
+enum reply_verdict {
+    REPLY_OK,
+    REPLY_ERROR, /* a MongoDB error: ok:0, writeErrors, writeConcernError, or another n */
+    REPLY_BROKEN /* not a reply to that request */
+};
+
+/* Judges one whole message; `documents` is what an insert's n must be, 0 for other commands. Unless
+ * the reply is fine, the reason is written to `reason`, cut to fit. */
+enum reply_verdict reply_check(struct bytes message, int32_t request_id, int32_t documents,
+                               char *reason, size_t reason_bytes);
+
+#endif
