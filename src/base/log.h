@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
+
 enum log_level { LOG_FATAL, LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
 enum log_component {
@@ -51,12 +53,32 @@ struct log_attr {
 /* The value is JSON already (errInfo as extended JSON). */
 #define LOG_JSON(n, v) ((struct log_attr){.name = (n), .type = LOG_ATTR_RAW_JSON, .string = (v)})
 
-/* Where lines go (a descriptor that stays open; 1 until set), in which form, and up to which level.
- * May be called again while threads log. */
+/* A line is at most this long, newline included: a pipe takes that much in one piece (PIPE_BUF), so
+ * lines of several processes do not mix and a pipe that is writable never blocks. What is longer is
+ * cut; "truncated":{name:bytes} after the attributes says which ones and how long they were. */
+enum { LOG_LINE_MAX = 4096 };
+
+/* Where lines go (a descriptor that stays open until log_open_file takes over; 1 until set), in
+ * which form, and up to which level. May be called again while threads log.
+ * Also makes the process ignore SIGPIPE, unless it handles it: a reader that went away must not end
+ * the proxy. */
 void log_configure(int fd, enum log_format format, enum log_level level);
+
+/* The same with lines appended to the file `path`, made with mode 0640 if it is not there; "" is
+ * standard output. Opens the file again even if it is the one in use: that is how a rotated file is
+ * let go. On error the old place stays in use. */
+bool log_open_file(const char *path, enum log_format format, enum log_level level,
+                   struct error *err);
+
 bool log_enabled(enum log_level level);
+
+/* Never waits long: a line that its reader does not take (full disk, closed or stuck pipe) is
+ * dropped and counted. */
 void log_write(enum log_level level, enum log_component component, int id, const char *context,
                const char *message, const struct log_attr *attrs /* ends with LOG_ATTR_END */);
+
+/* Lines dropped since the process began, those written only in part included. */
+uint64_t log_dropped_count(void);
 
 #define LOG_AT(level, component, id, context, message, ...)                                        \
     do {                                                                                           \
