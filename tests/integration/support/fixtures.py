@@ -9,10 +9,11 @@ from .certificates import Authority
 from .endpoint import Endpoint
 from .proxy import DIRECT, Proxy
 from .servers import Server, start_secure_server
+from .simulated import SimulatedServer
 
-__all__ = ["authorities", "collection_name", "pytest_collection_modifyitems", "secure_server",
-           "secure_target", "server", "standalone_server", "standalone_target", "start_proxy",
-           "start_server", "target"]
+__all__ = ["authorities", "collection_name", "in_front_of", "pytest_collection_modifyitems",
+           "secure_server", "secure_target", "server", "simulated", "standalone_server",
+           "standalone_target", "start_proxy", "start_server", "target"]
 
 
 def pytest_collection_modifyitems(items):
@@ -134,3 +135,21 @@ def secure_target(secure_server, authorities):
 @pytest.fixture
 def collection_name():
     return f"c{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def simulated():
+    with SimulatedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def in_front_of(request):
+    """in_front_of(simulated server, {option: value}): where clients connect."""
+    def endpoint(simulated, options=None):
+        if DIRECT:
+            return simulated.endpoint
+        start = request.getfixturevalue("start_proxy")
+        return start(f"mongodb://{simulated.address}/", options,
+                     endpoint=simulated.endpoint).endpoint()
+    return endpoint
