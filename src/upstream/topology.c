@@ -367,8 +367,10 @@ static void write_cause(const struct topology *t, struct topology_snapshot *out)
             continue;
         if (out->cause[0] != '\0')
             append_text(out->cause, sizeof out->cause, "; ");
-        append_text(out->cause, sizeof out->cause, server->address);
-        append_text(out->cause, sizeof out->cause, ": ");
+        if (strstr(server->last_error, server->address) == NULL) {
+            append_text(out->cause, sizeof out->cause, server->address);
+            append_text(out->cause, sizeof out->cause, ": ");
+        }
         append_text(out->cause, sizeof out->cause, server->last_error);
     }
     if (out->cause[0] == '\0' && t->server_count == 0 && t->dropped[0] != '\0')

@@ -158,16 +158,27 @@ static void explain(const char *text, const char *reason, struct error *err)
               reason);
 }
 
+/* libmongoc takes "u:12/34@host" for the server u:12 and the database 34@host, and "u:p@ss@host"
+ * for the server ss@host: parts of a password that would show up in logs. */
+static bool is_ambiguous(const struct pieces *pieces)
+{
+    return memchr(pieces->path, '@', pieces->path_len) != NULL ||
+           (pieces->user_info != NULL &&
+            memchr(pieces->user_info, '@', pieces->user_info_len) != NULL) ||
+           (pieces->path_len == 0 && pieces->user_info == NULL &&
+            strchr(pieces->options, '@') != NULL);
+}
+
 static mongoc_uri_t *parse(const char *text, char warning[WARNING_BYTES], struct error *err)
 {
     struct pieces pieces;
     bson_error_t reason = {0};
-    /* libmongoc would take "u:12/34@host" for the server u:12 and the database 34@host, which then
-     * shows up in logs. */
-    if (split(text, &pieces) &&
-        (memchr(pieces.path, '@', pieces.path_len) != NULL ||
-         (pieces.path_len == 0 && pieces.user_info == NULL && strchr(pieces.options, '@')))) {
+    if (split(text, &pieces) && is_ambiguous(&pieces)) {
         explain(text, "", err);
+        return NULL;
+    }
+    if (pieces.path_len == 0 && pieces.options[0] != '\0') {
+        explain(text, "a '/' is missing between the hosts and the '?'", err);
         return NULL;
     }
     runtime_capture_begin(warning, WARNING_BYTES);
