@@ -3,8 +3,8 @@
  *
  * A connection starts with a NULL identity, which is nobody; the first authentication command
  * allocates one. The session feeds it the commands that identity_watches names, and the reply of
- * each command for which identity_command answered IDENTITY_WATCH. A server allows one user for each
- * database (since 5.0 one in all), so an identity is a small set of users. */
+ * each command for which identity_command answered IDENTITY_WATCH. A server allows one user for
+ * each database (since 5.0 one in all), so an identity is a small set of users. */
 #ifndef SLUICE_AUTH_IDENTITY_H
 #define SLUICE_AUTH_IDENTITY_H
 

@@ -1,0 +1,28 @@
+/* The user name inside the first message of a SASL conversation. Inside src/auth only. */
+#ifndef SLUICE_AUTH_PAYLOAD_H
+#define SLUICE_AUTH_PAYLOAD_H
+
+#include "auth/identity.h"
+#include "bson/scan.h"
+
+enum auth_mechanism {
+    AUTH_OTHER,
+    AUTH_SCRAM_SHA_1,
+    AUTH_SCRAM_SHA_256,
+    AUTH_PLAIN,
+    AUTH_X509,
+    AUTH_OIDC,
+    AUTH_AWS,
+    AUTH_GSSAPI,
+    AUTH_CR
+};
+
+enum auth_mechanism auth_mechanism_of(const char *text, size_t len);
+const char *auth_mechanism_name(enum auth_mechanism mechanism);
+
+/* The name that the payload (binary, or base64 in a string) claims, decoded. False: the mechanism
+ * does not carry one, it is malformed, or it is longer than IDENTITY_NAME_MAX. */
+bool payload_user(enum auth_mechanism mechanism, const struct scan_element *payload,
+                  char name[IDENTITY_NAME_MAX], size_t *name_len);
+
+#endif
