@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Installs what the build, the demo and the tests need, and only what is missing.
+#   scripts/setup.sh [PART…]      parts: build, python (these two when none is named),
+#                                 checks   clang and its tools, debuggers' symbols for reports
+#                                 beanie1  a second Python environment, with Beanie 1.30
+#                                 suites   the sources of PyMongo and Motor, for their test suites
+# Debian packages come by apt (as root, or with sudo); Python packages go to .venv, the rest to
+# .cache. Nothing is asked of the network when all is there. Written for Debian 12.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# The system's interpreter, not one that a version manager has put in front of it: the environment
+# must go on working when the version manager moves on.
+python=${PYTHON:-/usr/bin/python3}
+
+packages_build=(build-essential cmake ninja-build pkg-config libevent-dev libmongoc-dev libbson-dev
+  libssl-dev libpcre2-dev libyaml-dev zlib1g-dev libsnappy-dev libzstd-dev uthash-dev
+  libcmocka-dev)
+packages_python=(python3 python3-venv)
+packages_checks=(clang clang-format clang-tidy libclang-rt-14-dev llvm openssl)
+
+is_installed() {
+  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Runs a command that changes the system.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo --preserve-env=http_proxy,https_proxy,no_proxy "$@"
+  else
+    die "neither root nor sudo: as root run: $*"
+  fi
+}
+
+apt_get() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
+}
+
+install_packages() {
+  local missing=() package
+  command -v dpkg-query >/dev/null ||
+    die "this system has no dpkg; install by hand what Debian calls: $*"
+  for package; do
+    is_installed "$package" || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+  run_logged apt-update apt_get update ||
+    die "the package lists cannot be read. The first run needs the network; later ones do not."
+  run_logged apt-install apt_get install -y --no-install-recommends "${missing[@]}" ||
+    die "apt could not install: ${missing[*]}"
+}
+
+# make_venv FOLDER REQUIREMENTS: anew when the requirements, the interpreter or the place changed.
+make_venv() {
+  local folder=$1 requirements=$2 stamp
+  stamp=$({ cat "$requirements"; "$python" --version; echo "$folder"; } | sha256sum)
+  [ "$(cat "$folder/.installed" 2>/dev/null)" != "$stamp" ] || return 0
+  say "making the Python environment ${folder#"$project"/}"
+  rm -rf "$folder"
+  run_logged "venv-${folder##*/}" "$python" -m venv "$folder" || die "no environment in $folder"
+  PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
+    run_logged "pip-${folder##*/}" "$folder/bin/python" -m pip install -r "$requirements" ||
+    die "the Python packages cannot be installed. The first run needs the network; later ones do not."
+  printf '%s' "$stamp" >"$folder/.installed"
+}
+
+# The suites run against the installed driver: of each sdist everything stays but the driver itself.
+fetch_suites() {
+  local sums=$project/tests/suites/sdists.sha256 stamp
+  stamp=$(sha256sum <"$sums")
+  [ "$(cat "$suites/.unpacked" 2>/dev/null)" != "$stamp" ] || return 0
+  say "fetching the test suites of PyMongo and Motor"
+  mkdir -p "$cache/sdist"
+  if ! (cd "$cache/sdist" && sha256sum --check --status "$sums" 2>/dev/null); then
+    PIP_DISABLE_PIP_VERSION_CHECK=1 run_logged pip-suites "$venv/bin/python" -m pip download \
+      --no-deps --no-binary pymongo,motor -d "$cache/sdist" pymongo==4.20.0 motor==3.7.1 ||
+      die "the sdists of PyMongo and Motor cannot be fetched. The first run needs the network."
+    (cd "$cache/sdist" && sha256sum --check --quiet "$sums") ||
+      die "the sdists in $cache/sdist are not the ones of $sums"
+  fi
+  rm -rf "$suites"
+  mkdir -p "$suites"
+  local archive
+  for archive in "$cache"/sdist/*.tar.gz; do
+    tar -xzf "$archive" -C "$suites" --no-same-owner
+  done
+  rm -rf "$suites"/pymongo-*/{pymongo,bson,gridfs} "$suites"/motor-*/motor
+  printf '%s' "$stamp" >"$suites/.unpacked"
+}
+
+[ $# -gt 0 ] || set -- build python
+packages=()
+for part; do
+  case $part in
+    build) packages+=("${packages_build[@]}") ;;
+    checks) packages+=("${packages_checks[@]}") ;;
+    python | beanie1 | suites) packages+=("${packages_python[@]}") ;;
+    *) sed -n '2,8s/^# \?//p' "$0"; die "no such part: $part" ;;
+  esac
+done
+
+exec 9>"$cache/setup.lock"  # two scripts that are started at once do not install twice
+command -v flock >/dev/null && flock 9
+install_packages "${packages[@]}"
+for part; do
+  case $part in
+    python) make_venv "$venv" "$project/scripts/requirements.txt" ;;
+    beanie1) make_venv "$venv_beanie1" "$project/scripts/requirements-beanie1.txt" ;;
+    suites)
+      make_venv "$venv" "$project/scripts/requirements.txt"
+      fetch_suites
+      ;;
+  esac
+done
