@@ -22,7 +22,8 @@ struct link_handler {
     void (*opened)(void *arg);
     void (*readable)(void *arg);
     void (*drained)(void *arg);  /* all that was sent is written */
-    void (*vanished)(void *arg); /* the peer closed while reading is paused */
+    void (*ended)(void *arg);    /* the peer closed: called by the owner that read EOF */
+    void (*vanished)(void *arg); /* the peer closed while reading is paused; bytes may wait */
     void (*failed)(void *arg, const char *cause);
 };
 

@@ -1,9 +1,9 @@
 #include "net/worker.h"
 
-#include <errno.h>
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -18,6 +18,7 @@ struct job {
 
 struct worker {
     struct worker_settings settings;
+    char name[16];
     struct event_base *base;
     struct evdns_base *dns;
     struct event *wake_event;
@@ -65,12 +66,12 @@ static void run_tick(evutil_socket_t fd, short what, void *arg)
 static void *run_loop(void *arg)
 {
     struct worker *worker = arg;
-    pthread_setname_np(pthread_self(), worker->settings.name);
+    pthread_setname_np(pthread_self(), worker->name);
     event_base_loop(worker->base, EVLOOP_NO_EXIT_ON_EMPTY);
     return NULL;
 }
 
-static void worker_free(struct worker *worker)
+void worker_destroy(struct worker *worker)
 {
     if (worker->wake_event != NULL)
         event_free(worker->wake_event);
@@ -121,7 +122,7 @@ static bool make_events(struct worker *worker)
            event_add(worker->wake_event, NULL) == 0 && event_add(worker->tick_event, &tick) == 0;
 }
 
-bool worker_start(const struct worker_settings *settings, struct worker **out, struct error *err)
+bool worker_create(const struct worker_settings *settings, struct worker **out, struct error *err)
 {
     struct worker *worker = memory_zalloc(sizeof *worker);
     if (worker == NULL)
@@ -130,17 +131,23 @@ bool worker_start(const struct worker_settings *settings, struct worker **out, s
     worker->wake_fd = -1;
     worker->last_job = &worker->first_job;
     pthread_mutex_init(&worker->lock, NULL);
-    int failure = 0;
-    if (!make_events(worker))
-        failure = errno != 0 ? errno : ENOMEM;
-    else
-        failure = pthread_create(&worker->thread, NULL, run_loop, worker);
-    if (failure != 0) {
-        worker_free(worker);
-        return error_set(err, ERROR_INTERNAL, "cannot start worker thread %s: %s", settings->name,
-                         strerror(failure));
+    (void)snprintf(worker->name, sizeof worker->name, "%s", settings->name);
+    if (!make_events(worker)) {
+        worker_destroy(worker);
+        return error_set(err, ERROR_INTERNAL,
+                         "cannot make an event loop for thread %s: out of memory or descriptors",
+                         settings->name);
     }
     *out = worker;
+    return true;
+}
+
+bool worker_run(struct worker *worker, struct error *err)
+{
+    int failure = pthread_create(&worker->thread, NULL, run_loop, worker);
+    if (failure != 0)
+        return error_set(err, ERROR_INTERNAL, "cannot start thread %s: %s", worker->name,
+                         strerror(failure));
     return true;
 }
 
@@ -170,7 +177,7 @@ void worker_stop(struct worker *worker)
     while (!worker_post(worker, mark_stopping, worker))
         usleep(1000);
     pthread_join(worker->thread, NULL);
-    worker_free(worker);
+    worker_destroy(worker);
 }
 
 struct event_base *worker_base(struct worker *worker)

@@ -19,7 +19,7 @@ enum { WORKER_SCRATCH_BYTES = 128 * 1024 };
 /* Runs on the worker's own thread. `context` is what worker_start was given, `arg` the sender's. */
 typedef void (*worker_job)(void *context, void *arg);
 
-/* Starts the thread. `tick` runs on it every tick_ms; `stop` runs last, before the loop's end. */
+/* `tick` runs on it every tick_ms; `stop` runs last, before the loop's end. */
 struct worker_settings {
     const char *name;
     void *context;
@@ -27,7 +27,14 @@ struct worker_settings {
     void (*tick)(void *context);
     void (*stop)(void *context);
 };
-bool worker_start(const struct worker_settings *settings, struct worker **out, struct error *err);
+bool worker_create(const struct worker_settings *settings, struct worker **out, struct error *err);
+
+/* Until then the loop may be prepared by the creating thread. On failure it is still to be
+ * destroyed. */
+bool worker_run(struct worker *worker, struct error *err);
+
+/* Of a worker that never ran. */
+void worker_destroy(struct worker *worker);
 
 /* Any thread. False when memory is out (the job did not go). */
 bool worker_post(struct worker *worker, worker_job job, void *arg);

@@ -1,0 +1,142 @@
+/* mongosluice: arguments, signals, and the life of the process. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "main/logfile.h"
+#include "main/proxy.h"
+#include "net/clock.h"
+
+enum { EXIT_USAGE = 2, DRAIN_POLL_MS = 50 };
+
+static void print_text(void (*write_text)(struct text *out))
+{
+    struct text text = text_growing();
+    write_text(&text);
+    (void)fputs(text.data != NULL ? text.data : "", stdout);
+    text_release(&text);
+}
+
+static int show(struct config *config, enum config_command what)
+{
+    struct text listing = text_growing();
+    switch (what) {
+    case CONFIG_HELP:
+        print_text(config_write_help);
+        break;
+    case CONFIG_MARKDOWN:
+        print_text(config_write_markdown);
+        break;
+    case CONFIG_VERSION:
+        (void)printf("mongosluice %s\n", SLUICE_VERSION);
+        break;
+    case CONFIG_CHECK:
+        config_write_listing(config, &listing);
+        (void)puts(listing.data != NULL ? listing.data : "");
+        text_release(&listing);
+        break;
+    case CONFIG_RUN:
+        break;
+    }
+    config_release(config);
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Each client takes two descriptors. */
+static void raise_descriptor_limit(const struct config *config)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    uint64_t wanted = 2 * (uint64_t)config->max_client_conn + 256;
+    if (limit.rlim_cur < wanted)
+        LOG_W(LOG_CONTROL, 1050, "main",
+              "The limit on open files is too low for max_client_conn; raise it (ulimit -n, "
+              "LimitNOFILE)",
+              LOG_INT("limit", (int64_t)limit.rlim_cur), LOG_INT("wanted", (int64_t)wanted));
+}
+
+static void block_signals(sigset_t *set)
+{
+    static const int waited[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+    sigemptyset(set);
+    for (size_t i = 0; i < sizeof waited / sizeof waited[0]; i++)
+        sigaddset(set, waited[i]);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* Until all clients are gone, the time is over, or a signal says "now". */
+static void drain(struct proxy *proxy, const sigset_t *signals)
+{
+    int64_t since_ms = clock_now_ms();
+    const struct timespec poll = {.tv_nsec = DRAIN_POLL_MS * 1000000L};
+    LOG_I(LOG_CONTROL, 1051, "main", "Draining: no new connections, running commands finish",
+          LOG_INT("clients", proxy_clients(proxy)),
+          LOG_INT("drainTimeoutMillis", proxy_drain_timeout_ms(proxy)));
+    proxy_drain(proxy);
+    while (proxy_clients(proxy) > 0) {
+        int got = sigtimedwait(signals, NULL, &poll);
+        if (got == SIGTERM || got == SIGINT || got == SIGQUIT) {
+            LOG_W(LOG_CONTROL, 1052, "main", "Second signal: ending at once",
+                  LOG_INT("clients", proxy_clients(proxy)));
+            return;
+        }
+        if (clock_now_ms() - since_ms >= proxy_drain_timeout_ms(proxy)) {
+            LOG_W(LOG_CONTROL, 1053, "main", "Drain timeout: closing what is left",
+                  LOG_INT("clients", proxy_clients(proxy)));
+            return;
+        }
+    }
+}
+
+static int run(struct config *config)
+{
+    sigset_t signals;
+    struct error err;
+    block_signals(&signals);
+    if (!logfile_open(config, &err)) {
+        (void)fprintf(stderr, "mongosluice: %s\n", err.message);
+        config_release(config);
+        return EXIT_FAILURE;
+    }
+    raise_descriptor_limit(config);
+    struct proxy *proxy = proxy_start(config, &err);
+    if (proxy == NULL) {
+        LOG_F(LOG_CONTROL, 1054, "main", "Cannot start", LOG_STR("error", err.message));
+        (void)fprintf(stderr, "mongosluice: %s\n", err.message);
+        return EXIT_FAILURE;
+    }
+    for (;;) {
+        int got = sigwaitinfo(&signals, NULL);
+        if (got == SIGHUP)
+            proxy_reload(proxy);
+        if (got == SIGTERM || got == SIGINT) {
+            drain(proxy, &signals);
+            break;
+        }
+        if (got == SIGQUIT)
+            break;
+    }
+    proxy_stop(proxy);
+    LOG_I(LOG_CONTROL, 1055, "main", "Ended");
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct config *config = NULL;
+    enum config_command what = CONFIG_RUN;
+    struct error err;
+    if (!config_load(argc, argv, &config, &what, &err)) {
+        (void)fprintf(stderr, "mongosluice: %s\n", err.message);
+        return EXIT_USAGE;
+    }
+    return what == CONFIG_RUN ? run(config) : show(config, what);
+}

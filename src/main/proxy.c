@@ -1,0 +1,352 @@
+#include "main/proxy.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "main/logfile.h"
+#include "main/servers.h"
+#include "main/stats.h"
+#include "net/clock.h"
+#include "session/session.h"
+#include "upstream/uri.h"
+
+enum { WORKERS_MAX = 256, CONTROL_TICK_MS = 500 };
+
+struct proxy {
+    struct uri *uri;
+    struct session_settings *settings; /* the present ones; main's thread */
+    struct session_shared shared;
+    struct servers *servers;
+    struct topology *topology;
+    struct worker *control;
+    pthread_mutex_t lock; /* guards cause */
+    char cause[SESSION_CAUSE_BYTES];
+    int64_t stats_since_ms;          /* control thread */
+    _Atomic int64_t stats_period_ms; /* set by main's thread */
+    unsigned next_worker;            /* control thread */
+    unsigned worker_count;
+    struct session_worker *workers[WORKERS_MAX];
+};
+
+/* --- topology (control thread) ------------------------------------------------------------------
+ */
+
+static void log_topology(const struct topology_snapshot *topology)
+{
+    for (size_t i = 0; i < topology->server_count; i++) {
+        const struct topology_server *server = &topology->servers[i];
+        LOG_D(LOG_TOPOLOGY, 1020, "topology", "Server", LOG_STR("server", server->address),
+              LOG_STR("type", server->type), LOG_STR("error", server->last_error));
+    }
+    if (topology->kind == TOPOLOGY_UNKNOWN)
+        LOG_W(LOG_TOPOLOGY, 1021, "topology", "No upstream server is reachable; waiting for one",
+              LOG_STR("cause", topology->cause));
+    else
+        LOG_I(LOG_TOPOLOGY, 1022, "topology", "Upstream topology",
+              LOG_STR("kind", topology_kind_name(topology->kind)),
+              LOG_STR("setName", topology->set_name),
+              LOG_INT("servers", (int64_t)topology->server_count),
+              LOG_STR("cause", topology->cause));
+}
+
+static void follow_topology(void *context, void *arg)
+{
+    struct proxy *proxy = context;
+    struct topology_snapshot snapshot;
+    struct error err;
+    (void)arg;
+    if (!topology_read(proxy->topology, &snapshot, &err)) {
+        LOG_E(LOG_TOPOLOGY, 1023, "topology", "Cannot read the topology",
+              LOG_STR("error", err.message));
+        return;
+    }
+    log_topology(&snapshot);
+    pthread_mutex_lock(&proxy->lock);
+    (void)snprintf(proxy->cause, sizeof proxy->cause, "%.*s", SESSION_CAUSE_BYTES - 1,
+                   snapshot.cause);
+    pthread_mutex_unlock(&proxy->lock);
+    servers_reconcile(proxy->servers, &snapshot);
+    topology_snapshot_free(&snapshot);
+}
+
+/* A thread of libmongoc's. */
+static void topology_changed(void *arg)
+{
+    struct proxy *proxy = arg;
+    if (!worker_post(proxy->control, follow_topology, NULL))
+        LOG_E(LOG_TOPOLOGY, 1024, "topology", "Out of memory: a topology change is not followed");
+}
+
+/* --- hooks for the sessions (any thread) --------------------------------------------------------
+ */
+
+static uint16_t port_of_member(void *context, const char *member, size_t len)
+{
+    return servers_port_of_member(((struct proxy *)context)->servers, member, len);
+}
+
+static void explain_no_server(void *context, char cause[SESSION_CAUSE_BYTES])
+{
+    struct proxy *proxy = context;
+    pthread_mutex_lock(&proxy->lock);
+    (void)snprintf(cause, SESSION_CAUSE_BYTES, "%s",
+                   proxy->cause[0] != 0 ? proxy->cause
+                                        : "no server of the replica set is left for it");
+    pthread_mutex_unlock(&proxy->lock);
+}
+
+/* The least loaded worker; among equals in turn. */
+static void hand_over(void *arg, int client_fd, const char *server)
+{
+    struct proxy *proxy = arg;
+    unsigned best = proxy->next_worker++ % proxy->worker_count;
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        if (session_worker_clients(proxy->workers[i]) <
+            session_worker_clients(proxy->workers[best]))
+            best = i;
+    session_worker_accept(proxy->workers[best], client_fd, server);
+}
+
+/* --- settings -----------------------------------------------------------------------------------
+ */
+
+static bool make_server_tls(const struct config *config, struct tls_context **out,
+                            struct error *err)
+{
+    *out = NULL;
+    if (config->tls.mode == CONFIG_TLS_OFF)
+        return true;
+    struct tls_server_options options = {
+        .certificate_file = config->tls.cert_file,
+        .key_file = config->tls.key_file,
+        .ca_file = config->tls.ca_file[0] != 0 ? config->tls.ca_file : NULL,
+        .client_certificates = (enum tls_client_certificates)config->tls.client_certificates,
+        .min_version = (enum tls_version)config->tls.min_version,
+    };
+    *out = tls_context_new_server(&options, err);
+    return *out != NULL;
+}
+
+static bool make_upstream_tls(const struct uri *uri, struct tls_context **out, struct error *err)
+{
+    const struct tls_client_options *options = uri_tls(uri);
+    *out = options == NULL ? NULL : tls_context_new_client(options, err);
+    return options == NULL || *out != NULL;
+}
+
+/* Takes the reference of config, also on failure. */
+static struct session_settings *make_settings(struct config *config, const struct uri *uri,
+                                              struct error *err)
+{
+    struct tls_context *server = NULL;
+    struct tls_context *upstream = NULL;
+    if (!make_server_tls(config, &server, err) || !make_upstream_tls(uri, &upstream, err)) {
+        tls_context_release(server);
+        config_release(config);
+        return NULL;
+    }
+    struct session_settings *settings = session_settings_new(config, server, upstream);
+    if (settings == NULL)
+        (void)error_set(err, ERROR_INTERNAL, "out of memory for the settings");
+    return settings;
+}
+
+static void apply_shared_settings(struct proxy *proxy)
+{
+    const struct config *config = proxy->settings->config;
+    atomic_store(&proxy->shared.budget.limit_bytes, (size_t)config->memory_max);
+    atomic_store(&proxy->stats_period_ms, config->stats_period_ms);
+}
+
+void proxy_reload(struct proxy *proxy)
+{
+    struct config *config = NULL;
+    struct config_changes ignored = {0};
+    struct session_settings *settings = NULL;
+    struct error err;
+    if (config_reload(proxy->settings->config, &config, &ignored, &err))
+        settings = make_settings(config, proxy->uri, &err);
+    if (settings == NULL || !logfile_open(settings->config, &err)) {
+        session_settings_release(settings);
+        LOG_E(LOG_CONTROL, 1030, "control", "Reload failed; nothing was changed",
+              LOG_STR("error", err.message));
+        return;
+    }
+    for (size_t i = 0; i < ignored.count; i++)
+        LOG_W(LOG_CONTROL, 1031, "control", "This option changes only with a restart",
+              LOG_STR("option", ignored.names[i]));
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        session_worker_set_settings(proxy->workers[i], settings);
+    session_settings_release(proxy->settings);
+    proxy->settings = settings;
+    apply_shared_settings(proxy);
+    LOG_I(LOG_CONTROL, 1032, "control", "Reloaded");
+}
+
+/* --- statistics (control thread) ----------------------------------------------------------------
+ */
+
+static void log_stats(struct proxy *proxy, const char *message)
+{
+    const struct counters *counters[WORKERS_MAX];
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        counters[i] = session_worker_counters(proxy->workers[i]);
+    stats_log(message, counters, proxy->worker_count, &proxy->shared.budget);
+}
+
+static void control_tick(void *context)
+{
+    struct proxy *proxy = context;
+    int64_t period_ms = atomic_load(&proxy->stats_period_ms);
+    int64_t now_ms = clock_now_ms();
+    if (period_ms == 0 || now_ms - proxy->stats_since_ms < period_ms)
+        return;
+    proxy->stats_since_ms = now_ms;
+    log_stats(proxy, "Statistics");
+}
+
+/* --- starting and ending ------------------------------------------------------------------------
+ */
+
+static unsigned count_workers(const struct config *config)
+{
+    long count = config->threads > 0 ? (long)config->threads : sysconf(_SC_NPROCESSORS_ONLN);
+    return (unsigned)(count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : count);
+}
+
+static bool start_workers(struct proxy *proxy, struct error *err)
+{
+    unsigned count = count_workers(proxy->settings->config);
+    for (unsigned i = 0; i < count; i++) {
+        proxy->workers[i] = session_worker_start(i, &proxy->shared, proxy->settings, err);
+        if (proxy->workers[i] == NULL)
+            return false;
+        proxy->worker_count = i + 1;
+    }
+    return true;
+}
+
+static void control_stopping(void *context)
+{
+    servers_close(((struct proxy *)context)->servers);
+}
+
+static bool start_control(struct proxy *proxy, struct error *err)
+{
+    struct worker_settings settings = {.name = "control",
+                                       .context = proxy,
+                                       .tick_ms = CONTROL_TICK_MS,
+                                       .tick = control_tick,
+                                       .stop = control_stopping};
+    if (!worker_create(&settings, &proxy->control, err))
+        return false;
+    struct servers_settings servers = {.config = proxy->settings->config,
+                                       .control = proxy->control,
+                                       .accepted = hand_over,
+                                       .arg = proxy};
+    proxy->servers = servers_create(&servers, err);
+    return proxy->servers != NULL;
+}
+
+static bool start_parts(struct proxy *proxy, struct config *config, struct error *err)
+{
+    proxy->uri = uri_parse(config->upstream, err);
+    if (proxy->uri == NULL) {
+        config_release(config);
+        return false;
+    }
+    if (uri_warning(proxy->uri) != NULL)
+        LOG_W(LOG_CONTROL, 1033, "control", "The upstream URI has options that are not used",
+              LOG_STR("warning", uri_warning(proxy->uri)));
+    proxy->settings = make_settings(config, proxy->uri, err);
+    if (proxy->settings == NULL)
+        return false;
+    apply_shared_settings(proxy);
+    proxy->shared.hooks = (struct session_hooks){
+        .context = proxy, .port_of_member = port_of_member, .explain_no_server = explain_no_server};
+    proxy->shared.transactions = transactions_create();
+    if (proxy->shared.transactions == NULL)
+        return error_set(err, ERROR_INTERNAL, "out of memory at start");
+    (void)snprintf(proxy->cause, sizeof proxy->cause, "no server has answered yet");
+    if (!start_control(proxy, err) || !start_workers(proxy, err))
+        return false;
+    proxy->topology = topology_start(proxy->uri, topology_changed, proxy, err);
+    if (proxy->topology == NULL)
+        return false;
+    follow_topology(proxy, NULL);
+    return worker_run(proxy->control, err);
+}
+
+static void destroy(struct proxy *proxy)
+{
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        session_worker_stop(proxy->workers[i]);
+    servers_destroy(proxy->servers);
+    transactions_destroy(proxy->shared.transactions);
+    session_settings_release(proxy->settings);
+    uri_free(proxy->uri);
+    pthread_mutex_destroy(&proxy->lock);
+    memory_free(proxy);
+}
+
+struct proxy *proxy_start(struct config *config, struct error *err)
+{
+    struct proxy *proxy = memory_zalloc(sizeof *proxy);
+    if (proxy == NULL) {
+        config_release(config);
+        (void)error_set(err, ERROR_INTERNAL, "out of memory at start");
+        return NULL;
+    }
+    pthread_mutex_init(&proxy->lock, NULL);
+    proxy->stats_since_ms = clock_now_ms();
+    if (start_parts(proxy, config, err)) {
+        LOG_I(LOG_CONTROL, 1034, "control", "mongosluice is ready",
+              LOG_STR("version", SLUICE_VERSION), LOG_STR("upstream", uri_redacted(proxy->uri)),
+              LOG_INT("threads", proxy->worker_count));
+        return proxy;
+    }
+    topology_stop(proxy->topology);
+    if (proxy->servers != NULL)
+        servers_close(proxy->servers);
+    if (proxy->control != NULL)
+        worker_destroy(proxy->control);
+    destroy(proxy);
+    return NULL;
+}
+
+static void drain_job(void *context, void *arg)
+{
+    struct proxy *proxy = context;
+    (void)arg;
+    servers_close(proxy->servers);
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        session_worker_drain(proxy->workers[i]);
+}
+
+void proxy_drain(struct proxy *proxy)
+{
+    if (!worker_post(proxy->control, drain_job, NULL))
+        LOG_E(LOG_CONTROL, 1035, "control", "Out of memory: cannot drain");
+}
+
+unsigned proxy_clients(const struct proxy *proxy)
+{
+    return atomic_load(&proxy->shared.clients_now);
+}
+
+int64_t proxy_drain_timeout_ms(const struct proxy *proxy)
+{
+    return proxy->settings->config->drain_timeout_ms;
+}
+
+void proxy_stop(struct proxy *proxy)
+{
+    topology_stop(proxy->topology);
+    worker_stop(proxy->control);
+    log_stats(proxy, "Statistics at the end");
+    destroy(proxy);
+}

@@ -1,0 +1,292 @@
+#include "main/servers.h"
+
+#include <ctype.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/clock.h"
+#include "net/listener.h"
+#include "upstream/address_map.h"
+
+/* A member that only a hello reply named is kept this long without our own monitoring seeing it. */
+enum { UNCONFIRMED_MS = 60000 };
+
+struct slot {
+    struct servers *servers;
+    struct listener *listener; /* the control thread's */
+    int fd;                    /* bound, not accepting yet; -1 otherwise */
+    uint16_t port;             /* 0: never bound */
+    bool open;                 /* bound or accepting */
+    bool confirmed;            /* our own topology has named the server */
+    int64_t since_ms;
+    char server[TOPOLOGY_ADDRESS_BYTES]; /* "": free */
+};
+
+struct servers {
+    struct servers_settings settings;
+    struct address_map *map;
+    pthread_mutex_t lock; /* guards the slots but for `listener`, and the fields below */
+    struct slot *slots;
+    size_t count;
+    bool single; /* only the server of the URI is wanted */
+    bool closed;
+};
+
+static void log_listening(const struct slot *slot)
+{
+    const struct config *config = slot->servers->settings.config;
+    char address[CONFIG_HOST_SIZE + 10];
+    bool v6 = strchr(config->listen.host, ':') != NULL;
+    (void)snprintf(address, sizeof address, v6 ? "[%s]:%u" : "%s:%u", config->listen.host,
+                   slot->port);
+    LOG_I(LOG_NETWORK, 1000, "listener", "Listening", LOG_STR("address", address),
+          LOG_STR("server", slot->server));
+}
+
+/* Lock held. Binds the slot's port; the control thread starts accepting on it. */
+static bool slot_open(struct slot *slot, struct error *err)
+{
+    const struct config *config = slot->servers->settings.config;
+    size_t index = (size_t)(slot - slot->servers->slots);
+    uint32_t port = slot->port;
+    if (port == 0 && config->listen.port != 0)
+        port = config->listen.port + (uint32_t)index;
+    if (port > UINT16_MAX)
+        return error_set(err, ERROR_BAD_VALUE, "port %u is over 65535 (option listen)", port);
+    slot->fd = listener_bind(config->listen.host, (uint16_t)port, (int)config->listen_backlog,
+                             &slot->port, err);
+    slot->open = slot->fd >= 0;
+    return slot->open;
+}
+
+struct servers *servers_create(const struct servers_settings *settings, struct error *err)
+{
+    struct servers *servers = memory_zalloc(sizeof *servers);
+    size_t count = (size_t)settings->config->listen_port_count;
+    if (servers == NULL) {
+        (void)error_set(err, ERROR_INTERNAL, "out of memory for the listeners");
+        return NULL;
+    }
+    servers->settings = *settings;
+    pthread_mutex_init(&servers->lock, NULL);
+    servers->map = address_map_new();
+    servers->slots = memory_array(count, sizeof *servers->slots);
+    if (servers->map == NULL || servers->slots == NULL) {
+        (void)error_set(err, ERROR_INTERNAL, "out of memory for the listeners");
+        servers_destroy(servers);
+        return NULL;
+    }
+    servers->count = count;
+    for (size_t i = 0; i < count; i++) {
+        servers->slots[i].servers = servers;
+        servers->slots[i].fd = -1;
+    }
+    if (slot_open(&servers->slots[0], err))
+        return servers;
+    servers_destroy(servers);
+    return NULL;
+}
+
+void servers_destroy(struct servers *servers)
+{
+    if (servers == NULL)
+        return;
+    for (size_t i = 0; i < servers->count; i++)
+        if (servers->slots[i].fd >= 0)
+            close(servers->slots[i].fd);
+    address_map_free(servers->map);
+    memory_free(servers->slots);
+    pthread_mutex_destroy(&servers->lock);
+    memory_free(servers);
+}
+
+/* --- accepting (control thread) -----------------------------------------------------------------
+ */
+
+static void on_accepted(void *arg, int client_fd)
+{
+    struct slot *slot = arg;
+    struct servers *servers = slot->servers;
+    char server[TOPOLOGY_ADDRESS_BYTES];
+    pthread_mutex_lock(&servers->lock);
+    memcpy(server, slot->server, sizeof server);
+    pthread_mutex_unlock(&servers->lock);
+    servers->settings.accepted(servers->settings.arg, client_fd, server);
+}
+
+/* Starts and stops listeners until they are as the slots say. */
+static void apply_slots(struct servers *servers)
+{
+    struct event_base *base = worker_base(servers->settings.control);
+    struct error err;
+    for (size_t i = 0; i < servers->count; i++) {
+        struct slot *slot = &servers->slots[i];
+        pthread_mutex_lock(&servers->lock);
+        int fd = slot->fd;
+        bool open = slot->open;
+        slot->fd = -1;
+        pthread_mutex_unlock(&servers->lock);
+        if (!open && slot->listener != NULL) {
+            listener_stop(slot->listener);
+            slot->listener = NULL;
+        }
+        if (fd < 0)
+            continue;
+        slot->listener = listener_start(base, fd, on_accepted, slot, &err);
+        if (slot->listener == NULL)
+            LOG_E(LOG_NETWORK, 1011, "listener", "Cannot listen", LOG_STR("error", err.message));
+    }
+}
+
+static void apply_slots_job(void *context, void *arg)
+{
+    (void)context;
+    apply_slots(arg);
+}
+
+void servers_close(struct servers *servers)
+{
+    pthread_mutex_lock(&servers->lock);
+    servers->closed = true;
+    for (size_t i = 0; i < servers->count; i++) {
+        struct slot *slot = &servers->slots[i];
+        slot->open = false;
+        if (slot->fd >= 0)
+            close(slot->fd);
+        slot->fd = -1;
+    }
+    pthread_mutex_unlock(&servers->lock);
+    apply_slots(servers);
+}
+
+/* --- slots (lock held) --------------------------------------------------------------------------
+ */
+
+static struct slot *find_slot(struct servers *servers, const char *server)
+{
+    for (size_t i = 0; i < servers->count; i++)
+        if (strcmp(servers->slots[i].server, server) == 0)
+            return &servers->slots[i];
+    return NULL;
+}
+
+static void slot_clear(struct slot *slot)
+{
+    struct servers *servers = slot->servers;
+    LOG_I(LOG_TOPOLOGY, 1012, "topology", "Server is gone; its port is free",
+          LOG_STR("server", slot->server), LOG_INT("port", slot->port));
+    (void)address_map_remove(servers->map, slot->server);
+    slot->server[0] = 0;
+    slot->confirmed = false;
+    if (slot == &servers->slots[0])
+        return;
+    slot->open = false;
+    if (slot->fd >= 0)
+        close(slot->fd);
+    slot->fd = -1;
+}
+
+/* The first free slot whose port can be had. */
+static struct slot *slot_take(struct servers *servers, const char *server)
+{
+    struct error err = {0};
+    for (size_t i = 0; i < servers->count; i++) {
+        struct slot *slot = &servers->slots[i];
+        if (slot->server[0] != 0 || (slot->open && i != 0))
+            continue;
+        if (!slot->open && !slot_open(slot, &err)) {
+            LOG_W(LOG_NETWORK, 1013, "listener",
+                  "A port of the range cannot be used; trying the next",
+                  LOG_STR("error", err.message));
+            continue;
+        }
+        if (!address_map_add(servers->map, server, slot->port, &err)) {
+            LOG_E(LOG_NETWORK, 1014, "listener", "Cannot map a server", LOG_STR("server", server),
+                  LOG_STR("error", err.message));
+            return NULL;
+        }
+        (void)snprintf(slot->server, sizeof slot->server, "%s", server);
+        slot->since_ms = clock_now_ms();
+        slot->confirmed = false;
+        log_listening(slot);
+        return slot;
+    }
+    LOG_E(LOG_NETWORK, 1015, "listener",
+          "No port is left for an upstream server; raise listen_port_count",
+          LOG_STR("server", server), LOG_INT("listenPortCount", (int64_t)servers->count));
+    return NULL;
+}
+
+static bool is_listed(const struct topology_snapshot *topology, const char *server)
+{
+    for (size_t i = 0; i < topology->server_count; i++)
+        if (strcmp(topology->servers[i].address, server) == 0)
+            return true;
+    return false;
+}
+
+static void drop_gone(struct servers *servers, const struct topology_snapshot *topology)
+{
+    int64_t now_ms = clock_now_ms();
+    for (size_t i = 0; i < servers->count; i++) {
+        struct slot *slot = &servers->slots[i];
+        if (slot->server[0] == 0 || is_listed(topology, slot->server))
+            continue;
+        if (slot->confirmed || now_ms - slot->since_ms >= UNCONFIRMED_MS)
+            slot_clear(slot);
+    }
+}
+
+void servers_reconcile(struct servers *servers, const struct topology_snapshot *topology)
+{
+    pthread_mutex_lock(&servers->lock);
+    servers->single = topology->kind == TOPOLOGY_SINGLE;
+    if (!servers->closed) {
+        drop_gone(servers, topology);
+        for (size_t i = 0; i < topology->server_count; i++) {
+            struct slot *slot = find_slot(servers, topology->servers[i].address);
+            if (slot == NULL)
+                slot = slot_take(servers, topology->servers[i].address);
+            if (slot != NULL)
+                slot->confirmed = true;
+        }
+    }
+    pthread_mutex_unlock(&servers->lock);
+    apply_slots(servers);
+}
+
+/* Lower case, as libmongoc has it. False when it is too long to be an address. */
+static bool normalize(const char *member, size_t len, char out[TOPOLOGY_ADDRESS_BYTES])
+{
+    if (len == 0 || len >= TOPOLOGY_ADDRESS_BYTES)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        out[i] = (char)tolower((unsigned char)member[i]);
+    out[len] = 0;
+    return true;
+}
+
+uint16_t servers_port_of_member(struct servers *servers, const char *member, size_t len)
+{
+    uint16_t port = 0;
+    char server[TOPOLOGY_ADDRESS_BYTES];
+    if (address_map_port(servers->map, member, len, &port))
+        return port;
+    if (!normalize(member, len, server))
+        return 0;
+    pthread_mutex_lock(&servers->lock);
+    struct slot *slot = find_slot(servers, server);
+    bool is_new = slot == NULL && !servers->single && !servers->closed;
+    if (is_new)
+        slot = slot_take(servers, server);
+    if (slot != NULL)
+        port = slot->port;
+    pthread_mutex_unlock(&servers->lock);
+    if (is_new && slot != NULL && !worker_post(servers->settings.control, apply_slots_job, servers))
+        LOG_E(LOG_NETWORK, 1016, "listener", "Out of memory: a new listener does not accept yet");
+    return port;
+}

@@ -1,0 +1,349 @@
+/* The client's side: requests are framed, looked at, and forwarded. */
+#include "base/memory.h"
+#include "net/clock.h"
+#include "session/session_internal.h"
+#include "wire/compressed.h"
+#include "wire/query.h"
+
+enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_STOP };
+
+/* The error goes to the client where its request can be answered at all: an opcode whose reply has
+ * a known form, nothing older still waiting for its own reply. */
+static enum begin refuse(struct session *session, const struct wire_header *header,
+                         const struct error *error, uint32_t labels, enum counter counter)
+{
+    struct wire_reply_to to = {.request_id = header->request_id,
+                               .legacy = header->opcode == WIRE_OP_QUERY};
+    bool answerable = session->pending_count == 0 && header->length >= WIRE_HEADER_BYTES &&
+                      wire_opcode_check_request(header->opcode, NULL);
+    session_fail(session, answerable ? &to : NULL, error, labels, counter);
+    return BEGIN_STOP;
+}
+
+static enum begin refuse_over_limit(struct session *session, const struct wire_header *header)
+{
+    struct error err;
+    (void)error_set(&err, ERROR_OVERLOADED,
+                    "mongosluice refuses this connection: max_client_conn (%lld) is reached; try "
+                    "again later or raise the limit",
+                    (long long)session_config(session)->max_client_conn);
+    uint32_t labels = session->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
+    return refuse(session, header, &err, labels, COUNTER_CLIENTS_REFUSED);
+}
+
+static void push_pending(struct session *session, const struct wire_header *header,
+                         const struct request *request, bool watches_identity)
+{
+    unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
+    struct pending *pending = &session->pending[at];
+    *pending = (struct pending){.expected_response_to = header->request_id,
+                                .kind = request->route->kind,
+                                .legacy = request->legacy,
+                                .exhaust = (request->flags & WIRE_FLAG_EXHAUST_ALLOWED) != 0,
+                                .watches_identity = watches_identity,
+                                .error_labels = request_error_labels(request),
+                                .has_lsid = request->lsid != NULL};
+    if (request->lsid != NULL)
+        memcpy(pending->lsid, request->lsid, LSID_BYTES);
+    session->pending_count++;
+}
+
+static enum begin refuse_transaction_in_drain(struct session *session,
+                                              const struct wire_header *header)
+{
+    struct error err;
+    (void)error_set(&err, ERROR_SHUTDOWN_IN_PROGRESS,
+                    "mongosluice is draining and takes no new transactions");
+    return refuse(session, header, &err, WIRE_LABEL_TRANSIENT_TRANSACTION, COUNTER_CLIENTS_REFUSED);
+}
+
+/* The body is known: what happens to the message? */
+static enum begin dispatch(struct session *session, const struct wire_header *header,
+                           const struct request *request)
+{
+    struct error err;
+    if (request->legacy && !request->route->legacy_allowed) {
+        (void)error_set(&err, ERROR_PROTOCOL,
+                        "command '%.100s' came as OP_QUERY, which is for hello and authentication "
+                        "only: use a driver that speaks OP_MSG",
+                        request->name);
+        return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    }
+    session->request_seen = true;
+    if (session->refused)
+        return refuse_over_limit(session, header);
+    bool watches_identity = false;
+    if (!session_watch_request(session, request, &watches_identity)) {
+        (void)error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory");
+        return refuse(session, header, &err, 0, COUNTER_ERRORS_MEMORY);
+    }
+    if (session->worker->draining && request->starts_transaction)
+        return refuse_transaction_in_drain(session, header);
+    if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
+        push_pending(session, header, request, watches_identity);
+    counters_add(session_counters(session), COUNTER_REQUESTS, 1);
+    counters_add(session_counters(session), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
+    return BEGIN_FORWARD;
+}
+
+static enum begin dispatch_body(struct session *session, const struct wire_header *header,
+                                struct bytes body, uint32_t flags)
+{
+    struct error err;
+    struct request request;
+    if (!request_read(body, flags, &request, &err))
+        return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    return dispatch(session, header, &request);
+}
+
+/* Waits until the body is there; what follows it is streamed. */
+static enum begin begin_msg(struct session *session, const struct wire_header *header,
+                            struct bytes payload)
+{
+    struct error err;
+    struct wire_walk *walk = &session->walk;
+    wire_walk_start(walk, (uint32_t)header->length - WIRE_HEADER_BYTES);
+    if (!wire_walk_feed(walk, payload.pos, bytes_left(&payload), &err))
+        return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    if (!walk->body_found || walk->body_length > bytes_left(&payload) - walk->body_offset)
+        return BEGIN_WAIT;
+    session->walking = true;
+    return dispatch_body(session, header,
+                         bytes_of(payload.pos + walk->body_offset, walk->body_length), walk->flags);
+}
+
+static enum begin begin_query(struct session *session, const struct wire_header *header,
+                              struct bytes payload)
+{
+    struct error err;
+    struct wire_query query;
+    struct request request;
+    if (!wire_query_read(payload, &query, &err) || !request_read(query.command, 0, &request, &err))
+        return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    request.legacy = true;
+    request.database = query.database;
+    return dispatch(session, header, &request);
+}
+
+/* A compressed message is opened to be looked at, and forwarded as it came. */
+static enum begin begin_compressed(struct session *session, const struct wire_header *header,
+                                   struct bytes payload)
+{
+    struct error err;
+    struct wire_compressed compressed;
+    struct bytes body;
+    uint32_t flags = 0;
+    struct budget *budget = &session->worker->shared->budget;
+    size_t max = (size_t)session_config(session)->max_message_bytes;
+    if (!wire_compressed_read(payload, max, &compressed, &err))
+        return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    if (compressed.opcode != WIRE_OP_MSG) {
+        (void)error_set(&err, ERROR_PROTOCOL,
+                        "OP_COMPRESSED holds opcode %d; a client may compress OP_MSG (2013) only",
+                        compressed.opcode);
+        return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    }
+    uint8_t *inside = NULL;
+    if (budget_take(budget, compressed.uncompressed_bytes)) {
+        inside = memory_alloc(compressed.uncompressed_bytes);
+        if (inside == NULL)
+            budget_give_back(budget, compressed.uncompressed_bytes);
+    }
+    if (inside == NULL) {
+        (void)error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT,
+                        "no room to decompress %u bytes (option memory_max)",
+                        compressed.uncompressed_bytes);
+        return refuse(session, header, &err, 0, COUNTER_ERRORS_MEMORY);
+    }
+    enum begin result = BEGIN_STOP;
+    if (!wire_compressed_open(&compressed, inside, &err) ||
+        !wire_sections_find_body(bytes_of(inside, compressed.uncompressed_bytes), &body, &flags,
+                                 &err))
+        result = refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    else
+        result = dispatch_body(session, header, body, flags);
+    memory_free(inside);
+    budget_give_back(budget, compressed.uncompressed_bytes);
+    return result;
+}
+
+/* At least a header is there. */
+static enum begin begin_request(struct session *session, const struct window *window)
+{
+    struct error err;
+    struct wire_header header = wire_header_read(window->data);
+    size_t max = (size_t)session_config(session)->max_message_bytes;
+    if (!wire_header_check(&header, max, &err) || !wire_opcode_check_request(header.opcode, &err))
+        return refuse(session, &header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    size_t have = window->len < (size_t)header.length ? window->len : (size_t)header.length;
+    struct bytes payload = bytes_of(window->data + WIRE_HEADER_BYTES, have - WIRE_HEADER_BYTES);
+    session->walking = false;
+    if (header.opcode == WIRE_OP_MSG)
+        return begin_msg(session, &header, payload);
+    if (have < (size_t)header.length)
+        return BEGIN_WAIT;
+    if (header.opcode == WIRE_OP_QUERY)
+        return begin_query(session, &header, payload);
+    return begin_compressed(session, &header, payload);
+}
+
+/* The rest of a request whose beginning went upstream. Broken sections in it end both connections:
+ * the server has half of a message that nothing can complete. */
+static bool forward_rest(struct session *session, struct window *window)
+{
+    struct error err;
+    size_t len = window->len < session->request_left ? window->len : session->request_left;
+    if (session->walking && !wire_walk_feed(&session->walk, window->data, len, &err)) {
+        session_fail_pending(session, &err, COUNTER_ERRORS_PROTOCOL_CLIENT);
+        return false;
+    }
+    session->request_left -= (uint32_t)len;
+    return session_window_forward(session, window, &session->upstream, len);
+}
+
+static bool forward_begun(struct session *session, struct window *window)
+{
+    uint32_t length = bytes_load_u32(window->data);
+    size_t len = window->len < length ? window->len : length;
+    session->request_left = length - (uint32_t)len;
+    if (session->upstream.state == LINK_NONE && session->connector == NULL)
+        session_upstream_connect(session);
+    return session->state == SESSION_ACTIVE &&
+           session_window_forward(session, window, &session->upstream, len);
+}
+
+/* Works through what was read. False after the session left SESSION_ACTIVE. */
+static bool process(struct session *session, struct window *window)
+{
+    while (window->len > 0) {
+        if (session->request_left > 0) {
+            if (!forward_rest(session, window))
+                return false;
+            continue;
+        }
+        if (window->len < WIRE_HEADER_BYTES || session->pending_count == SESSION_PENDING_MAX)
+            return true;
+        switch (begin_request(session, window)) {
+        case BEGIN_WAIT:
+            return true;
+        case BEGIN_STOP:
+            return false;
+        case BEGIN_FORWARD:
+            if (!forward_begun(session, window))
+                return false;
+            break;
+        }
+    }
+    return true;
+}
+
+/* Reading goes on only while the upstream takes what it is given. */
+static void process_and_pace(struct session *session, struct window *window)
+{
+    if (!process(session, window) || !session_window_keep(session, window))
+        return;
+    if (session->pending_count == SESSION_PENDING_MAX || link_is_blocked(&session->upstream))
+        link_pause(&session->client, true);
+    else
+        link_resume(&session->client);
+}
+
+static void discard(struct session *session)
+{
+    struct error err;
+    size_t got = 0;
+    enum transport_status status =
+        link_read(&session->client, worker_scratch(session->worker->worker), WORKER_SCRATCH_BYTES,
+                  &got, &err);
+    if (status == TRANSPORT_EOF || status == TRANSPORT_ERROR)
+        session_end(session, "closed after an error");
+    else if (transport_has_pending(&session->client.transport))
+        link_resume(&session->client);
+}
+
+static void client_readable(void *arg)
+{
+    struct session *session = arg;
+    struct window window;
+    if (session->state == SESSION_LINGERING) {
+        discard(session);
+        return;
+    }
+    if (!session_window_fill(session, &session->client, &window))
+        return;
+    session->since_ms = clock_now_ms();
+    process_and_pace(session, &window);
+}
+
+void session_client_resume(struct session *session)
+{
+    struct window window = {.data = buffer_begin(&session->client.in),
+                            .len = buffer_length(&session->client.in),
+                            .from = &session->client,
+                            .gathered = true};
+    process_and_pace(session, &window);
+}
+
+static void client_opened(void *arg)
+{
+    struct session *session = arg;
+    struct transport_tls_details tls;
+    if (transport_tls_details(&session->client.transport, &tls))
+        LOG_D(LOG_NETWORK, 1008, session->context, "TLS with the client is established",
+              LOG_STR("version", tls.version), LOG_STR("cipher", tls.cipher),
+              LOG_STR("peerSubject", tls.peer_subject));
+}
+
+static void client_drained(void *arg)
+{
+    struct session *session = arg;
+    if (session->state == SESSION_LINGERING) {
+        link_finish_sending(&session->client);
+        link_resume(&session->client);
+        return;
+    }
+    link_resume(&session->upstream);
+    session_end_if_drained(session);
+}
+
+/* EOF. In mid-command that ends the upstream connection, so that the server stops working for
+ * nobody. Writes that want no reply still go out, as they would have from the client's kernel. */
+static void client_vanished(void *arg)
+{
+    struct session *session = arg;
+    if (session->state == SESSION_LINGERING || !link_is_blocked(&session->upstream) ||
+        session->pending_count > 0 || session->request_left > 0) {
+        if (session->pending_count > 0)
+            counters_add(session_counters(session), COUNTER_CLIENTS_VANISHED, 1);
+        session_end(session, session->pending_count > 0
+                                 ? "the client closed while a command was running"
+                                 : "the client closed");
+        return;
+    }
+    session->state = SESSION_LEAVING;
+    session->linger_since_ms = clock_now_ms();
+    link_close(&session->client);
+}
+
+/* Paused, so bytes may still wait to be read: only a running command settles it. */
+static void client_vanished_while_paused(void *arg)
+{
+    struct session *session = arg;
+    if (session->pending_count > 0)
+        client_vanished(session);
+}
+
+static void client_failed(void *arg, const char *cause)
+{
+    struct session *session = arg;
+    if (session->pending_count > 0)
+        counters_add(session_counters(session), COUNTER_CLIENTS_VANISHED, 1);
+    session_end(session, cause);
+}
+
+const struct link_handler session_client_handler = {.opened = client_opened,
+                                                    .readable = client_readable,
+                                                    .drained = client_drained,
+                                                    .ended = client_vanished,
+                                                    .vanished = client_vanished_while_paused,
+                                                    .failed = client_failed};

@@ -1,0 +1,73 @@
+#include "session/request.h"
+
+#include "bson/scan.h"
+#include "wire/reply.h"
+
+enum { BINARY_SUBTYPE_UUID = 4 };
+
+/* lsid: {id: UUID, …} */
+static const uint8_t *read_lsid(const struct scan_element *element)
+{
+    struct scan_element id;
+    if (element->kind != BSON_KIND_OBJECT || !scan_find(element->value, "id", &id))
+        return NULL;
+    if (id.kind != BSON_KIND_BINARY || bytes_left(&id.value) != 5 + LSID_BYTES ||
+        id.value.pos[4] != BINARY_SUBTYPE_UUID)
+        return NULL;
+    return id.value.pos + 5;
+}
+
+static void read_field(struct request *request, const struct scan_element *element)
+{
+    const char *text = NULL;
+    size_t len = 0;
+    switch (element->name[0]) {
+    case '$':
+        if (scan_name_is(element, "$db") && scan_as_string(element, &text, &len))
+            request->database = bytes_of(text, len);
+        break;
+    case 'a':
+        if (scan_name_is(element, "autocommit"))
+            request->in_transaction = !scan_is_true(element);
+        break;
+    case 'l':
+        if (scan_name_is(element, "lsid"))
+            request->lsid = read_lsid(element);
+        break;
+    case 's':
+        if (scan_name_is(element, "startTransaction"))
+            request->starts_transaction = scan_is_true(element);
+        break;
+    case 't':
+        if (scan_name_is(element, "txnNumber"))
+            request->has_txn_number = true;
+        break;
+    default:
+        break;
+    }
+}
+
+bool request_read(struct bytes body, uint32_t flags, struct request *out, struct error *err)
+{
+    struct scan scan;
+    struct scan_element element;
+    *out = (struct request){.body = body, .flags = flags, .name = ""};
+    bool whole = scan_open(&scan, body);
+    if (whole && scan_next(&scan, &element)) {
+        out->name = element.name;
+        out->name_len = element.name_len;
+        while (scan_next(&scan, &element))
+            read_field(out, &element);
+    }
+    out->route = route_find(out->name, out->name_len);
+    if (whole && !scan.broken)
+        return true;
+    return error_set(err, ERROR_INVALID_BSON, "the command's body is malformed BSON");
+}
+
+uint32_t request_error_labels(const struct request *request)
+{
+    if (request->in_transaction)
+        return WIRE_LABEL_TRANSIENT_TRANSACTION;
+    return request->has_txn_number ? WIRE_LABEL_RETRYABLE_WRITE : 0;
+}

@@ -1,0 +1,25 @@
+/* Which commands leave the pass-through path, and how. The table is the place where validation and
+ * merging hook in: a command that is not in it is forwarded byte for byte. Pure. */
+#ifndef SLUICE_SESSION_ROUTE_H
+#define SLUICE_SESSION_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum route_kind {
+    ROUTE_FORWARD,         /* byte for byte, the reply streamed */
+    ROUTE_HELLO,           /* the reply's addresses and limits are rewritten */
+    ROUTE_AUTHENTICATION,  /* watched, to know the identity */
+    ROUTE_END_TRANSACTION, /* the reply tells whether a transaction is over */
+};
+
+struct route {
+    const char *name;
+    enum route_kind kind;
+    bool legacy_allowed; /* may come as OP_QUERY */
+};
+
+/* Never NULL: an unknown command has the route of its own name's absence, ROUTE_FORWARD. */
+const struct route *route_find(const char *name, size_t len);
+
+#endif

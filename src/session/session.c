@@ -1,0 +1,498 @@
+#include "session/session_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/memory.h"
+#include "net/address.h"
+#include "net/clock.h"
+
+enum { TICK_MS = 100 };
+
+/* --- beginning ----------------------------------------------------------------------------------
+ */
+
+struct accepted {
+    int fd;
+    char server[];
+};
+
+static struct session *session_new(struct session_worker *worker, int fd, const char *server)
+{
+    struct session *session = memory_zalloc(sizeof *session);
+    if (session == NULL)
+        return NULL;
+    session->server = memory_copy_string(server);
+    if (session->server == NULL) {
+        memory_free(session);
+        return NULL;
+    }
+    session->worker = worker;
+    session->id = atomic_fetch_add(&worker->shared->last_id, 1) + 1;
+    session->since_ms = clock_now_ms();
+    session->peer_key = address_peer_key(fd);
+    (void)snprintf(session->context, sizeof session->context, "conn%llu",
+                   (unsigned long long)session->id);
+    link_init(&session->client, &worker->shared->budget, &session_client_handler, session);
+    link_init(&session->upstream, &worker->shared->budget, &session_upstream_handler, session);
+    return session;
+}
+
+static void log_accepted(struct session *session, unsigned clients)
+{
+    char peer[ADDRESS_TEXT_BYTES];
+    address_describe_peer(session->client.transport.fd, peer);
+    LOG_I(LOG_NETWORK, 1001, session->context, "Connection accepted", LOG_STR("remote", peer),
+          LOG_INT("connectionId", (int64_t)session->id), LOG_INT("connectionCount", clients),
+          LOG_STR("server", session->server));
+}
+
+static void start_client(struct session *session, int fd)
+{
+    struct event_base *base = worker_base(session->worker->worker);
+    struct tls_context *tls = session->worker->settings->server_tls;
+    struct error err;
+    transport_init_plain(&session->client.transport, fd);
+    if (tls != NULL && session_config(session)->tls.mode == CONFIG_TLS_ALLOW) {
+        link_start_peeking(&session->client, base, tls);
+        return;
+    }
+    if (tls != NULL && !transport_init_tls_server(&session->client.transport, fd, tls, &err)) {
+        session_end(session, err.message);
+        return;
+    }
+    link_start(&session->client, base);
+}
+
+static void accept_client(void *context, void *arg)
+{
+    struct session_worker *worker = context;
+    struct accepted *accepted = arg;
+    unsigned clients = atomic_fetch_add(&worker->shared->clients_now, 1) + 1;
+    int64_t max = worker->settings->config->max_client_conn;
+    struct session *session = NULL;
+    if (clients <= max + SESSION_REFUSALS_MAX)
+        session = session_new(worker, accepted->fd, accepted->server);
+    if (session == NULL) {
+        atomic_fetch_sub(&worker->shared->clients_now, 1);
+        atomic_fetch_sub(&worker->clients, 1);
+        counters_add(&worker->counters, COUNTER_CLIENTS_REFUSED, 1);
+        close(accepted->fd);
+        memory_free(accepted);
+        return;
+    }
+    session->refused = clients > max;
+    counters_add(&worker->counters,
+                 session->refused ? COUNTER_CLIENTS_REFUSED : COUNTER_CLIENTS_ACCEPTED, 1);
+    counters_add(&worker->counters, COUNTER_CLIENTS_NOW, 1);
+    DL_APPEND(worker->sessions, session);
+    session->client.transport.fd = accepted->fd;
+    log_accepted(session, clients);
+    start_client(session, accepted->fd);
+    memory_free(accepted);
+}
+
+void session_worker_accept(struct session_worker *worker, int client_fd, const char *server)
+{
+    size_t len = strlen(server) + 1;
+    struct accepted *accepted = memory_alloc(sizeof *accepted + len);
+    if (accepted != NULL) {
+        accepted->fd = client_fd;
+        memcpy(accepted->server, server, len);
+        atomic_fetch_add(&worker->clients, 1);
+        if (worker_post(worker->worker, accept_client, accepted))
+            return;
+        atomic_fetch_sub(&worker->clients, 1);
+        memory_free(accepted);
+    }
+    LOG_E(LOG_NETWORK, 1002, "listener", "Out of memory for a connection; closed it");
+    close(client_fd);
+}
+
+/* --- end ----------------------------------------------------------------------------------------
+ */
+
+static void reap(evutil_socket_t fd, short what, void *arg)
+{
+    struct session_worker *worker = arg;
+    (void)fd;
+    (void)what;
+    while (worker->ended != NULL) {
+        struct session *session = worker->ended;
+        DL_DELETE(worker->ended, session);
+        memory_free(session->server);
+        memory_free(session);
+    }
+}
+
+void session_end(struct session *session, const char *reason)
+{
+    struct session_worker *worker = session->worker;
+    char peer[ADDRESS_TEXT_BYTES];
+    if (session->state == SESSION_ENDED)
+        return;
+    address_describe_peer(session->client.transport.fd, peer);
+    session->state = SESSION_ENDED;
+    if (session->connector != NULL)
+        connector_cancel(session->connector);
+    session->connector = NULL;
+    link_close(&session->client);
+    link_close(&session->upstream);
+    if (session->upstream_open)
+        counters_add(&worker->counters, COUNTER_UPSTREAM_NOW, (uint64_t)-1);
+    if (session->had_transaction)
+        transactions_forget_connection(worker->shared->transactions, session->id);
+    identity_free(session->identity);
+    session->identity = NULL;
+    counters_add(&worker->counters, COUNTER_CLIENTS_NOW, (uint64_t)-1);
+    unsigned left = atomic_fetch_sub(&worker->shared->clients_now, 1) - 1;
+    atomic_fetch_sub(&worker->clients, 1);
+    DL_DELETE(worker->sessions, session);
+    DL_APPEND(worker->ended, session);
+    event_active(worker->reap_event, EV_TIMEOUT, 0);
+    LOG_I(LOG_NETWORK, 1003, session->context, "Connection ended", LOG_STR("remote", peer),
+          LOG_INT("connectionId", (int64_t)session->id), LOG_INT("connectionCount", left),
+          LOG_STR("reason", reason));
+}
+
+static void close_upstream(struct session *session)
+{
+    if (session->connector != NULL)
+        connector_cancel(session->connector);
+    session->connector = NULL;
+    link_close(&session->upstream);
+}
+
+/* FIN to the client; what it still sends is read and thrown away, since closing with unread bytes
+ * would reset the connection and take the reply with it. */
+static void finish_client(struct session *session)
+{
+    link_finish_sending(&session->client);
+    link_resume(&session->client);
+}
+
+void session_linger(struct session *session, const char *reason)
+{
+    if (session->client.state != LINK_OPEN) {
+        session_end(session, reason);
+        return;
+    }
+    LOG_D(LOG_NETWORK, 1004, session->context, "Closing the client's connection",
+          LOG_STR("reason", reason));
+    session->state = SESSION_LINGERING;
+    session->linger_since_ms = clock_now_ms();
+    close_upstream(session);
+    buffer_release(&session->client.in, session->client.budget);
+    if (!link_is_blocked(&session->client))
+        finish_client(session);
+}
+
+void session_fail(struct session *session, const struct wire_reply_to *to,
+                  const struct error *error, uint32_t labels, enum counter counter)
+{
+    uint8_t *reply = NULL;
+    size_t len = 0;
+    struct error ignored;
+    char peer[ADDRESS_TEXT_BYTES];
+    address_describe_peer(session->client.transport.fd, peer);
+    counters_add(session_counters(session), counter, 1);
+    LOG_W(LOG_NETWORK, 1005, session->context, "Closing a connection because of an error",
+          LOG_STR("remote", peer), LOG_STR("server", session->server),
+          LOG_STR("counter", counters_name(counter)), LOG_INT("code", error->code),
+          LOG_STR("error", error->message));
+    if (to == NULL || session->client.state != LINK_OPEN ||
+        !wire_reply_error(*to, error, labels, &reply, &len)) {
+        session_end(session, error->message);
+        return;
+    }
+    bool sent = link_send(&session->client, reply, len, &ignored);
+    memory_free(reply);
+    if (sent)
+        session_linger(session, error->message);
+    else
+        session_end(session, error->message);
+}
+
+void session_fail_pending(struct session *session, const struct error *error, enum counter counter)
+{
+    const struct pending *first = &session->pending[session->pending_first];
+    if (session->pending_count == 0 || first->streaming) {
+        session_fail(session, NULL, error, 0, counter);
+        return;
+    }
+    struct wire_reply_to to = {.request_id = first->expected_response_to, .legacy = first->legacy};
+    session_fail(session, &to, error, first->error_labels, counter);
+}
+
+/* --- windows ------------------------------------------------------------------------------------
+ */
+
+static void read_failed(struct session *session, struct link *link, const struct error *err)
+{
+    bool client = link == &session->client;
+    counters_add(session_counters(session),
+                 client ? COUNTER_ERRORS_NETWORK_CLIENT : COUNTER_ERRORS_NETWORK_UPSTREAM, 1);
+    link->handler->failed(session, err->message);
+}
+
+/* The request at `data` cannot be kept whole. */
+static void refuse_for_memory(struct session *session, struct link *link, const uint8_t *data,
+                              size_t len)
+{
+    struct error err;
+    struct wire_reply_to to = {0};
+    (void)error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT,
+                    "the proxy's message buffers are at their limit of %zu bytes (option "
+                    "memory_max)",
+                    atomic_load(&session->worker->shared->budget.limit_bytes));
+    if (link != &session->client || session->pending_count > 0 || len < WIRE_HEADER_BYTES) {
+        session_fail_pending(session, &err, COUNTER_ERRORS_MEMORY);
+        return;
+    }
+    struct wire_header header = wire_header_read(data);
+    to.request_id = header.request_id;
+    to.legacy = header.opcode == WIRE_OP_QUERY;
+    session_fail(session, &to, &err, session->accepts_overload ? WIRE_LABEL_OVERLOADED : 0,
+                 COUNTER_ERRORS_MEMORY);
+}
+
+bool session_window_fill(struct session *session, struct link *link, struct window *window)
+{
+    struct error err;
+    size_t got = 0;
+    uint8_t *into = worker_scratch(session->worker->worker);
+    bool gathered = buffer_length(&link->in) > 0;
+    if (gathered) {
+        if (!buffer_reserve(&link->in, link->budget, WORKER_SCRATCH_BYTES / 2)) {
+            refuse_for_memory(session, link, buffer_begin(&link->in), buffer_length(&link->in));
+            return false;
+        }
+        into = link->in.data + link->in.end;
+    }
+    size_t room = gathered ? link->in.cap - link->in.end : WORKER_SCRATCH_BYTES;
+    if (room > WORKER_SCRATCH_BYTES)
+        room = WORKER_SCRATCH_BYTES;
+    switch (link_read(link, into, room, &got, &err)) {
+    case TRANSPORT_OK:
+        break;
+    case TRANSPORT_WANT_READ:
+    case TRANSPORT_WANT_WRITE:
+        return false;
+    case TRANSPORT_EOF:
+        link->handler->ended(session);
+        return false;
+    case TRANSPORT_ERROR:
+        read_failed(session, link, &err);
+        return false;
+    }
+    if (gathered)
+        link->in.end += got;
+    *window = (struct window){.data = gathered ? buffer_begin(&link->in) : into,
+                              .len = gathered ? buffer_length(&link->in) : got,
+                              .from = link,
+                              .gathered = gathered};
+    return true;
+}
+
+void session_window_drop(struct window *window, size_t len)
+{
+    window->data += len;
+    window->len -= len;
+    if (!window->gathered)
+        return;
+    buffer_consume(&window->from->in, window->from->budget, len);
+    window->data = window->len > 0 ? buffer_begin(&window->from->in) : NULL;
+}
+
+static void send_failed(struct session *session, struct link *to, const struct error *err)
+{
+    bool memory = err->code == ERROR_EXCEEDED_MEMORY_LIMIT;
+    if (memory)
+        session_fail_pending(session, err, COUNTER_ERRORS_MEMORY);
+    else
+        read_failed(session, to, err);
+}
+
+bool session_window_forward(struct session *session, struct window *window, struct link *to,
+                            size_t len)
+{
+    struct error err;
+    if (window->gathered) {
+        if (!link_send_buffer(to, &window->from->in, len, &err)) {
+            send_failed(session, to, &err);
+            return false;
+        }
+        window->len -= len;
+        window->data = window->len > 0 ? buffer_begin(&window->from->in) : NULL;
+        return true;
+    }
+    if (!link_send(to, window->data, len, &err)) {
+        send_failed(session, to, &err);
+        return false;
+    }
+    session_window_drop(window, len);
+    return true;
+}
+
+bool session_window_keep(struct session *session, struct window *window)
+{
+    if (window->gathered || window->len == 0)
+        return true;
+    if (buffer_append(&window->from->in, window->from->budget, window->data, window->len))
+        return true;
+    refuse_for_memory(session, window->from, window->data, window->len);
+    return false;
+}
+
+/* --- time and draining --------------------------------------------------------------------------
+ */
+
+bool session_is_idle(const struct session *session)
+{
+    if (session->request_left > 0 || session->state != SESSION_ACTIVE ||
+        link_is_blocked(&session->client))
+        return false;
+    for (unsigned i = 0; i < session->pending_count; i++)
+        if (session->pending[(session->pending_first + i) % SESSION_PENDING_MAX].kind !=
+            ROUTE_HELLO)
+            return false;
+    return !transactions_open_for_peer(session->worker->shared->transactions, session->peer_key);
+}
+
+void session_end_if_drained(struct session *session)
+{
+    if (session->worker->draining && session_is_idle(session))
+        session_end(session, "the proxy is draining");
+}
+
+static bool over(int64_t now_ms, int64_t since_ms, int64_t limit_ms)
+{
+    return limit_ms > 0 && now_ms - since_ms >= limit_ms;
+}
+
+static void check_times(struct session *session, int64_t now_ms)
+{
+    const struct config *config = session_config(session);
+    struct counters *counters = session_counters(session);
+    struct error err;
+    if (session->state != SESSION_ACTIVE) {
+        if (over(now_ms, session->linger_since_ms, SESSION_LINGER_MS))
+            session_end(session, "the peer did not finish in time");
+        return;
+    }
+    if (!session->request_seen && over(now_ms, session->since_ms, config->handshake_timeout_ms)) {
+        counters_add(counters, COUNTER_TIMEOUTS_HANDSHAKE, 1);
+        session_end(session, "no first message in time (option handshake_timeout_ms)");
+        return;
+    }
+    if (session->connect_since_ms != 0 &&
+        over(now_ms, session->connect_since_ms, config->connect_timeout_ms)) {
+        (void)error_set(&err, ERROR_HOST_UNREACHABLE,
+                        "mongosluice cannot reach the upstream server %s: no connection within "
+                        "%lld ms (option connect_timeout_ms)",
+                        session->server, (long long)config->connect_timeout_ms);
+        session_fail_pending(session, &err, COUNTER_TIMEOUTS_CONNECT);
+        return;
+    }
+    if (session->request_seen && session->pending_count == 0 &&
+        over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {
+        counters_add(counters, COUNTER_TIMEOUTS_IDLE, 1);
+        session_end(session, "idle for too long (option client_idle_timeout_ms)");
+        return;
+    }
+    session_end_if_drained(session);
+}
+
+static void tick(void *context)
+{
+    struct session_worker *worker = context;
+    struct session *session = NULL;
+    struct session *next = NULL;
+    int64_t now_ms = clock_now_ms();
+    DL_FOREACH_SAFE(worker->sessions, session, next)
+    check_times(session, now_ms);
+}
+
+/* --- workers ------------------------------------------------------------------------------------
+ */
+
+static void end_all(void *context)
+{
+    struct session_worker *worker = context;
+    while (worker->sessions != NULL)
+        session_end(worker->sessions, "the proxy is ending");
+    reap(-1, 0, worker);
+    event_free(worker->reap_event);
+}
+
+struct session_worker *session_worker_start(unsigned index, struct session_shared *shared,
+                                            struct session_settings *settings, struct error *err)
+{
+    char name[16];
+    struct session_worker *worker = memory_zalloc(sizeof *worker);
+    if (worker == NULL) {
+        (void)error_set(err, ERROR_INTERNAL, "out of memory for a worker");
+        return NULL;
+    }
+    (void)snprintf(name, sizeof name, "worker%u", index);
+    worker->shared = shared;
+    worker->settings = session_settings_retain(settings);
+    struct worker_settings thread = {
+        .name = name, .context = worker, .tick_ms = TICK_MS, .tick = tick, .stop = end_all};
+    if (worker_create(&thread, &worker->worker, err)) {
+        worker->reap_event = event_new(worker_base(worker->worker), -1, 0, reap, worker);
+        if (worker->reap_event != NULL && worker_run(worker->worker, err))
+            return worker;
+        worker_destroy(worker->worker);
+    }
+    session_settings_release(worker->settings);
+    memory_free(worker);
+    return NULL;
+}
+
+static void swap_settings(void *context, void *arg)
+{
+    struct session_worker *worker = context;
+    session_settings_release(worker->settings);
+    worker->settings = arg;
+}
+
+void session_worker_set_settings(struct session_worker *worker, struct session_settings *settings)
+{
+    if (!worker_post(worker->worker, swap_settings, session_settings_retain(settings))) {
+        session_settings_release(settings);
+        LOG_E(LOG_CONTROL, 1006, "control", "Out of memory: a worker keeps its old settings");
+    }
+}
+
+static void start_draining(void *context, void *arg)
+{
+    (void)arg;
+    ((struct session_worker *)context)->draining = true;
+    tick(context);
+}
+
+void session_worker_drain(struct session_worker *worker)
+{
+    if (!worker_post(worker->worker, start_draining, NULL))
+        LOG_E(LOG_CONTROL, 1007, "control", "Out of memory: a worker cannot be drained");
+}
+
+void session_worker_stop(struct session_worker *worker)
+{
+    worker_stop(worker->worker);
+    session_settings_release(worker->settings);
+    memory_free(worker);
+}
+
+unsigned session_worker_clients(const struct session_worker *worker)
+{
+    return atomic_load(&worker->clients);
+}
+
+const struct counters *session_worker_counters(const struct session_worker *worker)
+{
+    return &worker->counters;
+}

@@ -1,0 +1,162 @@
+/* Shared by the files of this room only. */
+#ifndef SLUICE_SESSION_SESSION_INTERNAL_H
+#define SLUICE_SESSION_SESSION_INTERNAL_H
+
+#include "auth/identity.h"
+#include "base/log.h"
+#include "net/connector.h"
+#include "net/link.h"
+#include "session/request.h"
+#include "session/session.h"
+#include "wire/reply.h"
+#include "wire/sections.h"
+
+/* Requests that a client may have under way before the proxy stops reading from it. Drivers have
+ * one; the protocol allows more. */
+enum { SESSION_PENDING_MAX = 4 };
+
+/* How long a client that was sent an error, or that left a w:0 write behind, is waited for. */
+enum { SESSION_LINGER_MS = 5000 };
+
+/* Over max_client_conn, this many more are let in, only to be told so. */
+enum { SESSION_REFUSALS_MAX = 64 };
+
+enum session_state {
+    SESSION_ACTIVE,
+    SESSION_LINGERING, /* the upstream is gone: the client gets what waits, then FIN */
+    SESSION_LEAVING,   /* the client is gone: the upstream gets what waits */
+    SESSION_ENDED      /* freed after this loop turn */
+};
+
+/* A request that the upstream has not answered yet. */
+struct pending {
+    int32_t expected_response_to; /* its requestID; in an exhaust stream the last reply's */
+    enum route_kind kind;
+    bool legacy;
+    bool exhaust;
+    bool watches_identity;
+    bool streaming; /* part of its reply went to the client */
+    bool has_lsid;
+    uint32_t error_labels;
+    uint8_t lsid[LSID_BYTES];
+};
+
+struct session {
+    struct session *prev, *next; /* of the worker's list */
+    struct session_worker *worker;
+    uint64_t id;
+    struct link client;
+    struct link upstream;
+    struct connector *connector; /* while the upstream is being connected */
+    char *server;                /* owned; "" when none is known */
+    struct identity *identity;   /* NULL until the first authentication command */
+    enum session_state state;
+    bool refused;          /* over max_client_conn */
+    bool request_seen;     /* the handshake timeout is over */
+    bool upstream_open;    /* counted in UPSTREAM_NOW */
+    bool had_transaction;  /* must be forgotten at the end */
+    bool accepts_overload; /* its hello had `backpressure` */
+    bool metadata_logged;
+    uint8_t pending_first;
+    uint8_t pending_count;
+    struct pending pending[SESSION_PENDING_MAX];
+    struct wire_walk walk; /* of the request being forwarded */
+    bool walking;          /* the request being forwarded is an OP_MSG */
+    uint32_t request_left; /* bytes of it that are still to come */
+    uint32_t reply_left;   /* the same for the reply being forwarded */
+    bool reply_more;       /* after it, the stream goes on */
+    int32_t reply_id;      /* its requestID */
+    int64_t since_ms;      /* accepted, or last exchange */
+    int64_t connect_since_ms;
+    int64_t linger_since_ms;
+    uint64_t peer_key; /* of the client's machine */
+    char context[28];  /* "conn17" */
+};
+
+struct session_worker {
+    struct worker *worker;
+    struct session_shared *shared;
+    struct session_settings *settings;
+    struct session *sessions; /* utlist */
+    struct session *ended;    /* freed when the loop turn is over */
+    struct event *reap_event;
+    struct counters counters;
+    atomic_uint clients; /* given to it, for choosing the least loaded */
+    bool draining;
+};
+
+/* What was read and is being worked through: the worker's scratch area, or a link's `in` buffer. */
+struct window {
+    const uint8_t *data;
+    size_t len;
+    struct link *from;
+    bool gathered; /* data is from->in */
+};
+
+/* --- session.c ----------------------------------------------------------------------------------
+ */
+
+static inline struct counters *session_counters(struct session *session)
+{
+    return &session->worker->counters;
+}
+
+static inline const struct config *session_config(const struct session *session)
+{
+    return session->worker->settings->config;
+}
+
+/* Ends it now: both connections closed, memory given back. `reason` is logged. */
+void session_end(struct session *session, const char *reason);
+
+/* Answers `to` (NULL: nothing can be answered) with an error of the proxy's own, closes the
+ * upstream connection, and ends the session once the client has read that. */
+void session_fail(struct session *session, const struct wire_reply_to *to,
+                  const struct error *error, uint32_t labels, enum counter counter);
+
+/* The same, in answer to the request that has waited longest. */
+void session_fail_pending(struct session *session, const struct error *error, enum counter counter);
+
+/* The upstream closed: the client gets what waits, then FIN. */
+void session_linger(struct session *session, const char *reason);
+
+/* Whether draining may end it now: nothing of its client's is under way but hellos. */
+bool session_is_idle(const struct session *session);
+void session_end_if_drained(struct session *session);
+
+/* Reads what is there. False when there is nothing to work on (also after the session ended). */
+bool session_window_fill(struct session *session, struct link *link, struct window *window);
+/* Sends the first `len` bytes to the other side. False after the session ended. */
+bool session_window_forward(struct session *session, struct window *window, struct link *to,
+                            size_t len);
+void session_window_drop(struct window *window, size_t len);
+/* Keeps what is not yet understood. False after the session ended. */
+bool session_window_keep(struct session *session, struct window *window);
+
+/* --- client.c -----------------------------------------------------------------------------------
+ */
+extern const struct link_handler session_client_handler;
+/* The upstream can take more: works on what is kept and reads on. */
+void session_client_resume(struct session *session);
+
+/* --- upstream.c ---------------------------------------------------------------------------------
+ */
+extern const struct link_handler session_upstream_handler;
+void session_upstream_connect(struct session *session);
+
+/* --- watch.c: commands and replies that are looked at -------------------------------------------
+ */
+/* A request is about to be forwarded. False: who the client is could not be kept, for want of
+ * memory. *watches_identity: its reply has to be looked at. */
+bool session_watch_request(struct session *session, const struct request *request,
+                           bool *watches_identity);
+/* A whole reply to a request that is not ROUTE_FORWARD; *document is its body. */
+void session_watch_reply(struct session *session, const struct pending *pending,
+                         struct bytes document);
+/* The hello reply with the proxy's addresses. *changed: *out is a whole message, memory_alloc'd.
+ * False when memory is out or the reply is malformed. */
+bool session_rewrite_hello(struct session *session, const struct wire_header *header,
+                           uint32_t flags, struct bytes document, bool *changed, uint8_t **out,
+                           size_t *len);
+
+#endif

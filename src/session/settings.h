@@ -1,0 +1,24 @@
+/* What sessions obey: the configuration with what is made from it once. An immutable snapshot,
+ * shared by reference; a reload posts the next one to each worker. */
+#ifndef SLUICE_SESSION_SETTINGS_H
+#define SLUICE_SESSION_SETTINGS_H
+
+#include <stdatomic.h>
+
+#include "config/config.h"
+#include "net/tls.h"
+
+struct session_settings {
+    atomic_uint references;
+    struct config *config;            /* one reference */
+    struct tls_context *server_tls;   /* towards clients; NULL where tls.mode is off */
+    struct tls_context *upstream_tls; /* towards servers; NULL for plain */
+};
+
+/* Takes over the three references (also on failure). One reference, or NULL when memory is out. */
+struct session_settings *session_settings_new(struct config *config, struct tls_context *server_tls,
+                                              struct tls_context *upstream_tls);
+struct session_settings *session_settings_retain(struct session_settings *settings);
+void session_settings_release(struct session_settings *settings);
+
+#endif

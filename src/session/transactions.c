@@ -1,0 +1,111 @@
+#include "session/transactions.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "session/request.h"
+
+#define uthash_malloc(size)          memory_alloc(size)
+#define uthash_free(block, size)     memory_free(block)
+#define HASH_NONFATAL_OOM            1
+#define uthash_nonfatal_oom(element) ((element)->unhashed = true)
+#include <uthash.h>
+
+struct transaction {
+    UT_hash_handle hh;
+    uint64_t connection;
+    uint64_t peer;
+    bool unhashed; /* there was no memory to enter it */
+    uint8_t lsid[LSID_BYTES];
+};
+
+struct transactions {
+    pthread_mutex_t lock;
+    struct transaction *table;
+};
+
+struct transactions *transactions_create(void)
+{
+    struct transactions *transactions = memory_zalloc(sizeof *transactions);
+    if (transactions != NULL)
+        pthread_mutex_init(&transactions->lock, NULL);
+    return transactions;
+}
+
+static void drop(struct transactions *transactions, struct transaction *transaction)
+{
+    HASH_DEL(transactions->table, transaction);
+    memory_free(transaction);
+}
+
+void transactions_destroy(struct transactions *transactions)
+{
+    struct transaction *transaction = NULL;
+    struct transaction *next = NULL;
+    if (transactions == NULL)
+        return;
+    HASH_ITER(hh, transactions->table, transaction, next)
+    drop(transactions, transaction);
+    pthread_mutex_destroy(&transactions->lock);
+    memory_free(transactions);
+}
+
+static struct transaction *add(struct transactions *transactions, const uint8_t *lsid)
+{
+    struct transaction *transaction = memory_zalloc(sizeof *transaction);
+    if (transaction == NULL)
+        return NULL;
+    memcpy(transaction->lsid, lsid, LSID_BYTES);
+    HASH_ADD(hh, transactions->table, lsid, LSID_BYTES, transaction);
+    if (!transaction->unhashed)
+        return transaction;
+    memory_free(transaction);
+    return NULL;
+}
+
+void transactions_note(struct transactions *transactions, const uint8_t *lsid, uint64_t connection,
+                       uint64_t peer)
+{
+    struct transaction *transaction = NULL;
+    pthread_mutex_lock(&transactions->lock);
+    HASH_FIND(hh, transactions->table, lsid, LSID_BYTES, transaction);
+    if (transaction == NULL)
+        transaction = add(transactions, lsid);
+    if (transaction != NULL) {
+        transaction->connection = connection;
+        transaction->peer = peer;
+    }
+    pthread_mutex_unlock(&transactions->lock);
+}
+
+void transactions_end(struct transactions *transactions, const uint8_t *lsid)
+{
+    struct transaction *transaction = NULL;
+    pthread_mutex_lock(&transactions->lock);
+    HASH_FIND(hh, transactions->table, lsid, LSID_BYTES, transaction);
+    if (transaction != NULL)
+        drop(transactions, transaction);
+    pthread_mutex_unlock(&transactions->lock);
+}
+
+void transactions_forget_connection(struct transactions *transactions, uint64_t connection)
+{
+    struct transaction *transaction = NULL;
+    struct transaction *next = NULL;
+    pthread_mutex_lock(&transactions->lock);
+    HASH_ITER(hh, transactions->table, transaction, next)
+    if (transaction->connection == connection)
+        drop(transactions, transaction);
+    pthread_mutex_unlock(&transactions->lock);
+}
+
+bool transactions_open_for_peer(struct transactions *transactions, uint64_t peer)
+{
+    bool found = false;
+    pthread_mutex_lock(&transactions->lock);
+    for (struct transaction *t = transactions->table; t != NULL && !found; t = t->hh.next)
+        found = t->peer == peer;
+    pthread_mutex_unlock(&transactions->lock);
+    return found;
+}

@@ -1,0 +1,326 @@
+/* The server's side: connecting, and the way of the replies. */
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "net/clock.h"
+#include "session/session_internal.h"
+#include "wire/compressed.h"
+#include "wire/query.h"
+
+/* Servers send up to this much, whatever clients are allowed (maxMessageSizeBytes). */
+enum { SERVER_MESSAGE_BYTES = 48000000 };
+
+enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_DONE, BEGIN_STOP };
+
+/* --- connecting ---------------------------------------------------------------------------------
+ */
+
+static void connect_failed(struct session *session, const char *cause)
+{
+    struct error err;
+    (void)error_set(&err, ERROR_HOST_UNREACHABLE,
+                    "mongosluice cannot reach the upstream server %s: %.300s", session->server,
+                    cause);
+    session_fail_pending(session, &err, COUNTER_UPSTREAM_CONNECT_FAILURES);
+}
+
+/* The host name alone, for SNI and the certificate's check. */
+static bool start_tls(struct session *session, int fd, struct error *err)
+{
+    char host[256];
+    char port[8];
+    struct tls_context *tls = session->worker->settings->upstream_tls;
+    if (!connector_split_address(session->server, host, port))
+        (void)snprintf(host, sizeof host, "localhost");
+    return transport_init_tls_client(&session->upstream.transport, fd, tls, host, err);
+}
+
+static void connected(void *arg, int fd, const char *cause)
+{
+    struct session *session = arg;
+    struct error err;
+    session->connector = NULL;
+    if (fd < 0) {
+        connect_failed(session, cause);
+        return;
+    }
+    if (session->worker->settings->upstream_tls == NULL) {
+        transport_init_plain(&session->upstream.transport, fd);
+    } else if (!start_tls(session, fd, &err)) {
+        connect_failed(session, err.message);
+        return;
+    }
+    link_start(&session->upstream, worker_base(session->worker->worker));
+}
+
+void session_upstream_connect(struct session *session)
+{
+    if (session->server[0] == 0) {
+        struct session_hooks *hooks = &session->worker->shared->hooks;
+        char cause[SESSION_CAUSE_BYTES];
+        struct error err;
+        hooks->explain_no_server(hooks->context, cause);
+        (void)error_set(&err, ERROR_HOST_UNREACHABLE,
+                        "mongosluice knows no upstream server for this port: %.350s", cause);
+        session_fail_pending(session, &err, COUNTER_UPSTREAM_CONNECT_FAILURES);
+        return;
+    }
+    session->connect_since_ms = clock_now_ms();
+    struct connector *connector =
+        connector_start(session->worker->worker, session->server, connected, session);
+    if (session->state == SESSION_ACTIVE && session->upstream.state == LINK_NONE)
+        session->connector = connector;
+}
+
+static void upstream_opened(void *arg)
+{
+    struct session *session = arg;
+    session->connect_since_ms = 0;
+    session->upstream_open = true;
+    counters_add(session_counters(session), COUNTER_UPSTREAM_CONNECTS, 1);
+    counters_add(session_counters(session), COUNTER_UPSTREAM_NOW, 1);
+    LOG_D(LOG_NETWORK, 1009, session->context, "Connected to the upstream server",
+          LOG_STR("server", session->server));
+}
+
+/* --- replies ------------------------------------------------------------------------------------
+ */
+
+static struct pending *oldest(struct session *session)
+{
+    return &session->pending[session->pending_first];
+}
+
+static enum begin reply_is_broken(struct session *session, const struct error *error)
+{
+    session_fail_pending(session, error, COUNTER_ERRORS_PROTOCOL_UPSTREAM);
+    return BEGIN_STOP;
+}
+
+/* The reply's last byte went to the client. */
+static void finish_reply(struct session *session)
+{
+    struct pending *pending = oldest(session);
+    counters_add(session_counters(session), COUNTER_REPLIES, 1);
+    session->since_ms = clock_now_ms();
+    if (session->reply_more) {
+        pending->expected_response_to = session->reply_id;
+        pending->streaming = false;
+        return;
+    }
+    bool was_full = session->pending_count == SESSION_PENDING_MAX;
+    session->pending_first = (session->pending_first + 1) % SESSION_PENDING_MAX;
+    session->pending_count--;
+    if (was_full)
+        session_client_resume(session);
+    else if (session->pending_count == 0)
+        session_end_if_drained(session);
+}
+
+/* Sends a message of the proxy's own making in place of the one in the window. */
+static bool replace_reply(struct session *session, struct window *window, uint8_t *message,
+                          size_t len, uint32_t original_len)
+{
+    struct error err;
+    bool sent = link_send(&session->client, message, len, &err);
+    memory_free(message);
+    if (!sent) {
+        session_end(session, err.message);
+        return false;
+    }
+    session_window_drop(window, original_len);
+    return true;
+}
+
+static enum begin answer_hello(struct session *session, struct window *window,
+                               const struct wire_header *header, uint32_t flags,
+                               struct bytes document)
+{
+    struct error err;
+    uint8_t *message = NULL;
+    size_t len = 0;
+    bool changed = false;
+    if (!session_rewrite_hello(session, header, flags, document, &changed, &message, &len)) {
+        (void)error_set(&err, ERROR_INVALID_BSON,
+                        "the hello reply of the upstream server %s is malformed", session->server);
+        return reply_is_broken(session, &err);
+    }
+    if (!changed)
+        return BEGIN_FORWARD;
+    counters_add(session_counters(session), COUNTER_HELLOS_REWRITTEN, 1);
+    if (!replace_reply(session, window, message, len, (uint32_t)header->length))
+        return BEGIN_STOP;
+    finish_reply(session);
+    return session->state == SESSION_ACTIVE ? BEGIN_DONE : BEGIN_STOP;
+}
+
+/* The document and flags of a whole reply. A compressed one is opened into *inside
+ * (memory_alloc'd). */
+static bool open_reply(const struct wire_header *header, struct bytes payload, uint8_t **inside,
+                       struct bytes *document, uint32_t *flags, struct error *err)
+{
+    struct wire_compressed compressed;
+    *flags = 0;
+    if (header->opcode == WIRE_OP_REPLY)
+        return wire_reply_read(payload, document, err);
+    if (header->opcode == WIRE_OP_MSG)
+        return wire_sections_find_body(payload, document, flags, err);
+    if (!wire_compressed_read(payload, SERVER_MESSAGE_BYTES, &compressed, err))
+        return false;
+    *inside = memory_alloc(compressed.uncompressed_bytes);
+    if (*inside == NULL)
+        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory to decompress a reply");
+    return wire_compressed_open(&compressed, *inside, err) && compressed.opcode == WIRE_OP_MSG &&
+           wire_sections_find_body(bytes_of(*inside, compressed.uncompressed_bytes), document,
+                                   flags, err);
+}
+
+/* A reply that has to be whole to be understood. */
+static enum begin begin_watched(struct session *session, struct window *window,
+                                const struct wire_header *header)
+{
+    struct error err = {.code = ERROR_PROTOCOL, .message = "the upstream's reply is malformed"};
+    struct bytes document;
+    uint8_t *inside = NULL;
+    uint32_t flags = 0;
+    struct pending *pending = oldest(session);
+    struct bytes payload =
+        bytes_of(window->data + WIRE_HEADER_BYTES, (size_t)header->length - WIRE_HEADER_BYTES);
+    if (!open_reply(header, payload, &inside, &document, &flags, &err)) {
+        memory_free(inside);
+        return reply_is_broken(session, &err);
+    }
+    session->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    session_watch_reply(session, pending, document);
+    enum begin result = BEGIN_FORWARD;
+    if (pending->kind == ROUTE_HELLO && inside == NULL)
+        result = answer_hello(session, window, header, flags, document);
+    memory_free(inside);
+    return result;
+}
+
+static bool check_reply(struct session *session, const struct wire_header *header,
+                        struct error *err)
+{
+    if (!wire_header_check(header, SERVER_MESSAGE_BYTES, err))
+        return false;
+    if (header->opcode != WIRE_OP_MSG && header->opcode != WIRE_OP_REPLY &&
+        header->opcode != WIRE_OP_COMPRESSED)
+        return error_set(err, ERROR_PROTOCOL,
+                         "the upstream server %s sent opcode %d, which is no reply",
+                         session->server, header->opcode);
+    if (session->pending_count == 0)
+        return error_set(err, ERROR_PROTOCOL,
+                         "the upstream server %s sent a reply that nobody asked for (responseTo "
+                         "%d)",
+                         session->server, header->response_to);
+    if (header->response_to != oldest(session)->expected_response_to)
+        return error_set(
+            err, ERROR_PROTOCOL, "the upstream server %s answered request %d, but %d is next",
+            session->server, header->response_to, oldest(session)->expected_response_to);
+    return true;
+}
+
+/* At least a header is there. */
+static enum begin begin_reply(struct session *session, struct window *window)
+{
+    struct error err;
+    struct wire_header header = wire_header_read(window->data);
+    if (!check_reply(session, &header, &err))
+        return reply_is_broken(session, &err);
+    struct pending *pending = oldest(session);
+    session->reply_more = false;
+    session->reply_id = header.request_id;
+    bool whole = window->len >= (size_t)header.length;
+    if (pending->kind != ROUTE_FORWARD || (pending->exhaust && header.opcode == WIRE_OP_COMPRESSED))
+        return whole ? begin_watched(session, window, &header) : BEGIN_WAIT;
+    if (pending->exhaust && header.opcode == WIRE_OP_MSG) {
+        if (window->len < WIRE_HEADER_BYTES + 4)
+            return BEGIN_WAIT;
+        uint32_t flags = bytes_load_u32(window->data + WIRE_HEADER_BYTES);
+        session->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    }
+    return BEGIN_FORWARD;
+}
+
+static bool forward_reply(struct session *session, struct window *window)
+{
+    size_t len = window->len < session->reply_left ? window->len : session->reply_left;
+    session->reply_left -= (uint32_t)len;
+    oldest(session)->streaming = true;
+    if (!session_window_forward(session, window, &session->client, len))
+        return false;
+    if (session->reply_left == 0)
+        finish_reply(session);
+    return session->state == SESSION_ACTIVE;
+}
+
+/* Works through what was read. False after the session left SESSION_ACTIVE. */
+static bool process(struct session *session, struct window *window)
+{
+    while (window->len > 0) {
+        if (session->reply_left == 0) {
+            if (window->len < WIRE_HEADER_BYTES)
+                return true;
+            enum begin begun = begin_reply(session, window);
+            if (begun == BEGIN_WAIT)
+                return true;
+            if (begun == BEGIN_STOP)
+                return false;
+            if (begun == BEGIN_DONE)
+                continue;
+            session->reply_left = bytes_load_u32(window->data);
+            counters_add(session_counters(session), COUNTER_REPLY_BYTES, session->reply_left);
+        }
+        if (!forward_reply(session, window))
+            return false;
+    }
+    return true;
+}
+
+static void upstream_readable(void *arg)
+{
+    struct session *session = arg;
+    struct window window;
+    if (!session_window_fill(session, &session->upstream, &window) || !process(session, &window) ||
+        !session_window_keep(session, &window))
+        return;
+    if (link_is_blocked(&session->client))
+        link_pause(&session->upstream, false);
+    else
+        link_resume(&session->upstream);
+}
+
+static void upstream_drained(void *arg)
+{
+    struct session *session = arg;
+    if (session->state == SESSION_LEAVING)
+        session_end(session, "the client closed");
+    else
+        session_client_resume(session);
+}
+
+/* EOF: the client sees what it would have seen directly, a closed connection. */
+static void upstream_ended(void *arg)
+{
+    struct session *session = arg;
+    counters_add(session_counters(session), COUNTER_UPSTREAM_CLOSED, 1);
+    session_linger(session, "the upstream server closed the connection");
+}
+
+static void upstream_failed(void *arg, const char *cause)
+{
+    struct session *session = arg;
+    if (session->upstream.state != LINK_OPEN) {
+        connect_failed(session, cause);
+        return;
+    }
+    session_linger(session, cause);
+}
+
+const struct link_handler session_upstream_handler = {.opened = upstream_opened,
+                                                      .readable = upstream_readable,
+                                                      .drained = upstream_drained,
+                                                      .ended = upstream_ended,
+                                                      .vanished = upstream_ended,
+                                                      .failed = upstream_failed};

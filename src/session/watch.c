@@ -1,0 +1,163 @@
+/* Commands and replies that the session looks at: hello, authentication, transactions. */
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "bson/scan.h"
+#include "net/address.h"
+#include "session/session_internal.h"
+#include "wire/hello.h"
+
+/* --- requests -----------------------------------------------------------------------------------
+ */
+
+static void copy_string(struct bytes document, const char *name, char out[80])
+{
+    struct scan_element element;
+    const char *text = NULL;
+    size_t len = 0;
+    out[0] = 0;
+    if (scan_find(document, name, &element) && scan_as_string(&element, &text, &len))
+        (void)snprintf(out, 80, "%.*s", (int)(len < 79 ? len : 79), text);
+}
+
+static void log_metadata(struct session *session, struct bytes client)
+{
+    char application[80] = "";
+    char driver[80] = "";
+    char version[80] = "";
+    struct scan_element part;
+    if (scan_find(client, "application", &part) && part.kind == BSON_KIND_OBJECT)
+        copy_string(part.value, "name", application);
+    if (scan_find(client, "driver", &part) && part.kind == BSON_KIND_OBJECT) {
+        copy_string(part.value, "name", driver);
+        copy_string(part.value, "version", version);
+    }
+    LOG_I(LOG_NETWORK, 1060, session->context, "Client metadata",
+          LOG_STR("application", application), LOG_STR("driver", driver),
+          LOG_STR("driverVersion", version));
+}
+
+static void watch_hello(struct session *session, const struct request *request)
+{
+    struct scan_element element;
+    if (scan_find(request->body, "backpressure", &element))
+        session->accepts_overload = true;
+    if (!session->metadata_logged && scan_find(request->body, "client", &element) &&
+        element.kind == BSON_KIND_OBJECT) {
+        session->metadata_logged = true;
+        log_metadata(session, element.value);
+    }
+}
+
+bool session_watch_request(struct session *session, const struct request *request,
+                           bool *watches_identity)
+{
+    *watches_identity = false;
+    if (request->in_transaction && request->lsid != NULL) {
+        session->had_transaction = true;
+        transactions_note(session->worker->shared->transactions, request->lsid, session->id,
+                          session->peer_key);
+    }
+    if (request->route->kind != ROUTE_HELLO && request->route->kind != ROUTE_AUTHENTICATION)
+        return true;
+    if (request->route->kind == ROUTE_HELLO)
+        watch_hello(session, request);
+    enum identity_watch watch =
+        identity_command(&session->identity, request->body,
+                         request->legacy ? (const char *)request->database.pos : NULL,
+                         request->legacy ? bytes_left(&request->database) : 0);
+    *watches_identity = watch == IDENTITY_WATCH;
+    return watch != IDENTITY_NO_MEMORY;
+}
+
+/* --- replies ------------------------------------------------------------------------------------
+ */
+
+static void note_identity(struct session *session, struct bytes document)
+{
+    char who[256];
+    struct counters *counters = session_counters(session);
+    enum identity_event event = identity_reply(session->identity, document);
+    (void)identity_describe(session->identity, who, sizeof who);
+    switch (event) {
+    case IDENTITY_AUTHENTICATED:
+        counters_add(counters, COUNTER_AUTHENTICATIONS, 1);
+        LOG_I(LOG_ACCESS, 2000, session->context, "Client authenticated", LOG_STR("identity", who));
+        break;
+    case IDENTITY_FAILED:
+        counters_add(counters, COUNTER_AUTHENTICATION_FAILURES, 1);
+        LOG_W(LOG_ACCESS, 2001, session->context, "Authentication failed");
+        break;
+    case IDENTITY_LOGGED_OUT:
+        LOG_I(LOG_ACCESS, 2002, session->context, "Client logged out", LOG_STR("identity", who));
+        break;
+    case IDENTITY_UNCHANGED:
+        break;
+    }
+}
+
+/* Code 251: the server does not know the transaction (any more). */
+static bool transaction_is_over(struct bytes document)
+{
+    enum { NO_SUCH_TRANSACTION = 251 };
+    struct scan_element element;
+    int64_t code = 0;
+    if (scan_find(document, "ok", &element) && scan_is_true(&element))
+        return true;
+    return scan_find(document, "code", &element) && scan_as_int64(&element, &code) &&
+           code == NO_SUCH_TRANSACTION;
+}
+
+void session_watch_reply(struct session *session, const struct pending *pending,
+                         struct bytes document)
+{
+    if (pending->watches_identity)
+        note_identity(session, document);
+    if (pending->kind == ROUTE_END_TRANSACTION && pending->has_lsid &&
+        transaction_is_over(document))
+        transactions_end(session->worker->shared->transactions, pending->lsid);
+}
+
+/* --- hello --------------------------------------------------------------------------------------
+ */
+
+/* The proxy's address of a member, as this client reaches it. */
+static bool map_address(void *context, const char *member, size_t len, char out[WIRE_ADDRESS_BYTES])
+{
+    struct session *session = context;
+    const struct session_hooks *hooks = &session->worker->shared->hooks;
+    const char *advertise = session_config(session)->advertise;
+    char dialled[ADDRESS_TEXT_BYTES];
+    uint16_t port = hooks->port_of_member(hooks->context, member, len);
+    if (port == 0)
+        return false;
+    if (advertise[0] == 0) {
+        address_describe_local_host(session->client.transport.fd, dialled);
+        advertise = dialled;
+    }
+    bool bare_v6 = advertise[0] != '[' && strchr(advertise, ':') != NULL;
+    (void)snprintf(out, WIRE_ADDRESS_BYTES, bare_v6 ? "[%.253s]:%u" : "%.253s:%u", advertise, port);
+    return true;
+}
+
+bool session_rewrite_hello(struct session *session, const struct wire_header *header,
+                           uint32_t flags, struct bytes document, bool *changed, uint8_t **out,
+                           size_t *len)
+{
+    uint8_t *rewritten = NULL;
+    size_t rewritten_len = 0;
+    struct wire_hello_rules rules = {.map_address = map_address,
+                                     .context = session,
+                                     .max_message_bytes =
+                                         (size_t)session_config(session)->max_message_bytes};
+    if (!wire_hello_rewrite(document, &rules, changed, &rewritten, &rewritten_len))
+        return false;
+    if (!*changed)
+        return true;
+    struct wire_reply_to to = {.request_id = header->response_to,
+                               .legacy = header->opcode == WIRE_OP_REPLY};
+    bool ok = wire_reply_frame(to, header->request_id, flags & WIRE_FLAG_MORE_TO_COME,
+                               bytes_of(rewritten, rewritten_len), out, len);
+    memory_free(rewritten);
+    return ok;
+}
