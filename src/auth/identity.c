@@ -398,15 +398,26 @@ void identity_key(const struct identity *identity, uint64_t connection_id,
     memcpy(key + IDENTITY_KEY_BYTES - sizeof connection_id, &connection_id, sizeof connection_id);
 }
 
+void identity_user(const struct identity *identity, size_t index, const char **name,
+                   const char **db, const char **mechanism)
+{
+    const struct user *user = &identity->users[index];
+    *name = user->name != NULL ? user->name : "?";
+    *db = user->db != NULL ? user->db : "?";
+    *mechanism = auth_mechanism_name(user->mechanism);
+}
+
 char *identity_describe(const struct identity *identity, char *out, size_t cap)
 {
     size_t used = 0;
     out[0] = '\0';
-    for (size_t i = 0; identity != NULL && i < identity->user_count && used < cap; i++) {
-        const struct user *user = &identity->users[i];
-        int n = snprintf(out + used, cap - used, "%s%s@%s (%s)", i > 0 ? ", " : "",
-                         user->name != NULL ? user->name : "?", user->db != NULL ? user->db : "?",
-                         auth_mechanism_name(user->mechanism));
+    for (size_t i = 0; i < identity_user_count(identity) && used < cap; i++) {
+        const char *name = NULL;
+        const char *db = NULL;
+        const char *mechanism = NULL;
+        identity_user(identity, i, &name, &db, &mechanism);
+        int n = snprintf(out + used, cap - used, "%s%s@%s (%s)", i > 0 ? ", " : "", name, db,
+                         mechanism);
         used += n > 0 ? (size_t)n : 0;
     }
     return out;

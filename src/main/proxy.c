@@ -25,6 +25,7 @@ struct proxy {
     struct worker *control;
     pthread_mutex_t lock; /* guards cause */
     char cause[SESSION_CAUSE_BYTES];
+    char topology_logged[900];       /* control thread: what was said last, not to say it twice */
     int64_t stats_since_ms;          /* control thread */
     _Atomic int64_t stats_period_ms; /* set by main's thread */
     unsigned next_worker;            /* control thread */
@@ -35,13 +36,15 @@ struct proxy {
 /* --- topology (control thread) ------------------------------------------------------------------
  */
 
-static void log_topology(const struct topology_snapshot *topology)
+/* Says what changed, once. */
+static void log_topology(struct proxy *proxy, const struct topology_snapshot *topology)
 {
-    for (size_t i = 0; i < topology->server_count; i++) {
-        const struct topology_server *server = &topology->servers[i];
-        LOG_D(LOG_TOPOLOGY, 1020, "topology", "Server", LOG_STR("server", server->address),
-              LOG_STR("type", server->type), LOG_STR("error", server->last_error));
-    }
+    char summary[sizeof proxy->topology_logged];
+    (void)snprintf(summary, sizeof summary, "%d %zu %.200s %.600s", (int)topology->kind,
+                   topology->server_count, topology->set_name, topology->cause);
+    if (strcmp(summary, proxy->topology_logged) == 0)
+        return;
+    memcpy(proxy->topology_logged, summary, sizeof summary);
     if (topology->kind == TOPOLOGY_UNKNOWN)
         LOG_W(LOG_TOPOLOGY, 1021, "topology", "No upstream server is reachable; waiting for one",
               LOG_STR("cause", topology->cause));
@@ -64,7 +67,7 @@ static void follow_topology(void *context, void *arg)
               LOG_STR("error", err.message));
         return;
     }
-    log_topology(&snapshot);
+    log_topology(proxy, &snapshot);
     pthread_mutex_lock(&proxy->lock);
     (void)snprintf(proxy->cause, sizeof proxy->cause, "%.*s", SESSION_CAUSE_BYTES - 1,
                    snapshot.cause);

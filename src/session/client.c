@@ -306,18 +306,24 @@ static void client_drained(void *arg)
     session_end_if_drained(session);
 }
 
-/* EOF. In mid-command that ends the upstream connection, so that the server stops working for
- * nobody. Writes that want no reply still go out, as they would have from the client's kernel. */
-static void client_vanished(void *arg)
+/* The client is gone: with a command under way that ends the upstream connection too, so that the
+ * server stops working for nobody. */
+static void end_for_client(struct session *session, const char *reason)
+{
+    if (session_runs_command(session)) {
+        counters_add(session_counters(session), COUNTER_CLIENTS_VANISHED, 1);
+        reason = "the client went away while a command was running";
+    }
+    session_end(session, reason);
+}
+
+/* EOF. Writes that want no reply still go out, as they would have from the client's kernel. */
+static void client_ended(void *arg)
 {
     struct session *session = arg;
     if (session->state == SESSION_LINGERING || !link_is_blocked(&session->upstream) ||
         session->pending_count > 0 || session->request_left > 0) {
-        if (session->pending_count > 0)
-            counters_add(session_counters(session), COUNTER_CLIENTS_VANISHED, 1);
-        session_end(session, session->pending_count > 0
-                                 ? "the client closed while a command was running"
-                                 : "the client closed");
+        end_for_client(session, "the client closed");
         return;
     }
     session->state = SESSION_LEAVING;
@@ -326,24 +332,21 @@ static void client_vanished(void *arg)
 }
 
 /* Paused, so bytes may still wait to be read: only a running command settles it. */
-static void client_vanished_while_paused(void *arg)
+static void client_vanished(void *arg)
 {
     struct session *session = arg;
     if (session->pending_count > 0)
-        client_vanished(session);
+        client_ended(session);
 }
 
 static void client_failed(void *arg, const char *cause)
 {
-    struct session *session = arg;
-    if (session->pending_count > 0)
-        counters_add(session_counters(session), COUNTER_CLIENTS_VANISHED, 1);
-    session_end(session, cause);
+    end_for_client(arg, cause);
 }
 
 const struct link_handler session_client_handler = {.opened = client_opened,
                                                     .readable = client_readable,
                                                     .drained = client_drained,
-                                                    .ended = client_vanished,
-                                                    .vanished = client_vanished_while_paused,
+                                                    .ended = client_ended,
+                                                    .vanished = client_vanished,
                                                     .failed = client_failed};

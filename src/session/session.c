@@ -349,16 +349,20 @@ bool session_window_keep(struct session *session, struct window *window)
 /* --- time and draining --------------------------------------------------------------------------
  */
 
-bool session_is_idle(const struct session *session)
+bool session_runs_command(const struct session *session)
 {
-    if (session->request_left > 0 || session->state != SESSION_ACTIVE ||
-        link_is_blocked(&session->client))
-        return false;
     for (unsigned i = 0; i < session->pending_count; i++)
         if (session->pending[(session->pending_first + i) % SESSION_PENDING_MAX].kind !=
             ROUTE_HELLO)
-            return false;
-    return !transactions_open_for_peer(session->worker->shared->transactions, session->peer_key);
+            return true;
+    return session->request_left > 0;
+}
+
+bool session_is_idle(const struct session *session)
+{
+    return session->state == SESSION_ACTIVE && !session_runs_command(session) &&
+           !link_is_blocked(&session->client) &&
+           !transactions_open_for_peer(session->worker->shared->transactions, session->peer_key);
 }
 
 void session_end_if_drained(struct session *session)

@@ -120,6 +120,9 @@ void session_fail_pending(struct session *session, const struct error *error, en
 /* The upstream closed: the client gets what waits, then FIN. */
 void session_linger(struct session *session, const char *reason);
 
+/* Whether a command of the client's is under way; a hello that waits for a change is none. */
+bool session_runs_command(const struct session *session);
+
 /* Whether draining may end it now: nothing of its client's is under way but hellos. */
 bool session_is_idle(const struct session *session);
 void session_end_if_drained(struct session *session);

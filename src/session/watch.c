@@ -73,23 +73,35 @@ bool session_watch_request(struct session *session, const struct request *reques
 /* --- replies ------------------------------------------------------------------------------------
  */
 
+/* The user that was added last is the one who just logged in. */
+static void log_authenticated(struct session *session)
+{
+    const char *user = "?";
+    const char *db = "?";
+    const char *mechanism = "?";
+    size_t count = identity_user_count(session->identity);
+    if (count > 0)
+        identity_user(session->identity, count - 1, &user, &db, &mechanism);
+    LOG_I(LOG_ACCESS, 2000, session->context, "Client authenticated", LOG_STR("user", user),
+          LOG_STR("db", db), LOG_STR("mechanism", mechanism));
+}
+
 static void note_identity(struct session *session, struct bytes document)
 {
     char who[256];
     struct counters *counters = session_counters(session);
-    enum identity_event event = identity_reply(session->identity, document);
-    (void)identity_describe(session->identity, who, sizeof who);
-    switch (event) {
+    switch (identity_reply(session->identity, document)) {
     case IDENTITY_AUTHENTICATED:
         counters_add(counters, COUNTER_AUTHENTICATIONS, 1);
-        LOG_I(LOG_ACCESS, 2000, session->context, "Client authenticated", LOG_STR("identity", who));
+        log_authenticated(session);
         break;
     case IDENTITY_FAILED:
         counters_add(counters, COUNTER_AUTHENTICATION_FAILURES, 1);
         LOG_W(LOG_ACCESS, 2001, session->context, "Authentication failed");
         break;
     case IDENTITY_LOGGED_OUT:
-        LOG_I(LOG_ACCESS, 2002, session->context, "Client logged out", LOG_STR("identity", who));
+        LOG_I(LOG_ACCESS, 2002, session->context, "Client logged out",
+              LOG_STR("remaining", identity_describe(session->identity, who, sizeof who)));
         break;
     case IDENTITY_UNCHANGED:
         break;
