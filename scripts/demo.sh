@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# An unchanged Motor and an unchanged Beanie program, run through the proxy. Installs and builds what
+# is missing, starts a server and the proxy on free ports, prints what the programs did, and ends
+# everything it started.
+# The server: the one MONGODB_URI names; or mongod, where it is on the PATH; or SecantusDB, which
+# is installed with the Python packages. DEMO_SERVER=secantus|mongod chooses between the last two.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+"$project/scripts/setup.sh" build python
+build_preset release mongosluice
+exec "$venv/bin/python" "$project/scripts/demo.py"
