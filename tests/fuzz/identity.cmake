@@ -1,0 +1,1 @@
+sluice_fuzz_target(identity identity_fuzz.c LINKS sluice_auth)
