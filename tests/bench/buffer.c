@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 
-bool buffer_reserve(struct buffer *buffer, size_t more)
+bool bench_buffer_reserve(struct bench_buffer *buffer, size_t more)
 {
     if (more <= buffer->room - buffer->len)
         return true;
@@ -19,16 +19,16 @@ bool buffer_reserve(struct buffer *buffer, size_t more)
     return true;
 }
 
-bool buffer_append(struct buffer *buffer, const uint8_t *data, size_t len)
+bool bench_buffer_append(struct bench_buffer *buffer, const uint8_t *data, size_t len)
 {
-    if (!buffer_reserve(buffer, len))
+    if (!bench_buffer_reserve(buffer, len))
         return false;
     memcpy(buffer->data + buffer->len, data, len);
     buffer->len += len;
     return true;
 }
 
-void buffer_drop(struct buffer *buffer, size_t len)
+void bench_buffer_drop(struct bench_buffer *buffer, size_t len)
 {
     if (len == 0)
         return;
@@ -36,8 +36,8 @@ void buffer_drop(struct buffer *buffer, size_t len)
     memmove(buffer->data, buffer->data + len, buffer->len);
 }
 
-void buffer_free(struct buffer *buffer)
+void bench_buffer_free(struct bench_buffer *buffer)
 {
     memory_free(buffer->data);
-    *buffer = (struct buffer){0};
+    *buffer = (struct bench_buffer){0};
 }

@@ -1,4 +1,4 @@
-/* Bytes that grow and are used again. Start zeroed, end with buffer_free. */
+/* Bytes that grow and are used again. Start zeroed, end with bench_buffer_free. */
 #ifndef SLUICE_BENCH_BUFFER_H
 #define SLUICE_BENCH_BUFFER_H
 
@@ -6,17 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct buffer {
+struct bench_buffer {
     uint8_t *data; /* owned */
     size_t len;
     size_t room;
 };
 
 /* Makes room for `more` bytes behind `len`. False when memory is out. */
-bool buffer_reserve(struct buffer *buffer, size_t more);
-bool buffer_append(struct buffer *buffer, const uint8_t *data, size_t len);
+bool bench_buffer_reserve(struct bench_buffer *buffer, size_t more);
+bool bench_buffer_append(struct bench_buffer *buffer, const uint8_t *data, size_t len);
 /* Takes the first `len` bytes out. */
-void buffer_drop(struct buffer *buffer, size_t len);
-void buffer_free(struct buffer *buffer);
+void bench_buffer_drop(struct bench_buffer *buffer, size_t len);
+void bench_buffer_free(struct bench_buffer *buffer);
 
 #endif

@@ -11,7 +11,7 @@
 #define HISTOGRAM_STEP_BITS 7
 #define HISTOGRAM_STEPS     (1U << HISTOGRAM_STEP_BITS)
 #define HISTOGRAM_MAX_BITS  42 /* 2^42 ns are 73 minutes; larger values count as that */
-#define HISTOGRAM_BUCKETS   ((HISTOGRAM_MAX_BITS - HISTOGRAM_STEP_BITS + 1) * HISTOGRAM_STEPS)
+#define HISTOGRAM_BUCKETS   ((size_t)(HISTOGRAM_MAX_BITS - HISTOGRAM_STEP_BITS + 1) * HISTOGRAM_STEPS)
 
 struct histogram {
     uint64_t counts[HISTOGRAM_BUCKETS];

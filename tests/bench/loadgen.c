@@ -14,7 +14,7 @@
 
 #include "base/memory.h"
 #include "bench/clock.h"
-#include "bench/worker.h"
+#include "bench/load.h"
 
 #define MAX_THREADS     64
 #define MAX_CONNECTIONS 1000000
@@ -211,8 +211,8 @@ static bool read_arguments(int argc, char **argv, struct arguments *arguments)
 
 struct thread {
     pthread_t id;
-    struct worker *worker;
-    struct worker_result result;
+    struct load *load;
+    struct load_result result;
     size_t wanted;
     size_t connected;
     size_t still_open;
@@ -228,18 +228,18 @@ static uint64_t to_ns(double seconds)
 static void *thread_main(void *argument)
 {
     struct thread *thread = argument;
-    thread->connected = worker_connect(thread->worker);
+    thread->connected = load_connect(thread->load);
     pthread_barrier_wait(thread->all_connected);
     if (thread->arguments->idle) {
         pthread_barrier_wait(thread->all_connected); /* the main thread says `ready` before it */
-        thread->still_open = worker_hold(thread->worker, to_ns(thread->arguments->hold_seconds));
+        thread->still_open = load_hold(thread->load, to_ns(thread->arguments->hold_seconds));
     } else {
-        worker_run(thread->worker);
+        load_run(thread->load);
     }
     return NULL;
 }
 
-static bool find_address(const struct arguments *arguments, struct worker_options *worker)
+static bool find_address(const struct arguments *arguments, struct load_options *load)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
@@ -249,8 +249,8 @@ static bool find_address(const struct arguments *arguments, struct worker_option
                 gai_strerror(error));
         return false;
     }
-    memcpy(&worker->address, found->ai_addr, found->ai_addrlen);
-    worker->address_len = found->ai_addrlen;
+    memcpy(&load->address, found->ai_addr, found->ai_addrlen);
+    load->address_len = found->ai_addrlen;
     freeaddrinfo(found);
     return true;
 }
@@ -261,21 +261,21 @@ static uint64_t share(uint64_t all, size_t i, size_t n)
     return all / n + (i < all % n);
 }
 
-static bool make_workers(const struct arguments *arguments, struct thread *threads)
+static bool make_loads(const struct arguments *arguments, struct thread *threads)
 {
-    struct worker_options worker = {.request = arguments->request,
-                                    .warmup_ns = to_ns(arguments->warmup_seconds),
-                                    .run_ns = to_ns(arguments->seconds)};
-    if (!find_address(arguments, &worker))
+    struct load_options load = {.request = arguments->request,
+                                .warmup_ns = to_ns(arguments->warmup_seconds),
+                                .run_ns = to_ns(arguments->seconds)};
+    if (!find_address(arguments, &load))
         return false;
     for (size_t i = 0; i < arguments->threads; i++) {
         threads[i].wanted = share(arguments->connections, i, arguments->threads);
-        worker.connections = threads[i].wanted;
-        worker.operations = share(arguments->operations, i, arguments->threads);
-        worker.first_number = (uint64_t)i << 33;
+        load.connections = threads[i].wanted;
+        load.operations = share(arguments->operations, i, arguments->threads);
+        load.first_number = (uint64_t)i << 33;
         threads[i].arguments = arguments;
-        threads[i].worker = worker_make(&worker, &threads[i].result);
-        if (threads[i].worker == NULL) {
+        threads[i].load = load_make(&load, &threads[i].result);
+        if (threads[i].load == NULL) {
             fprintf(stderr, "loadgen: memory is out, or an insert would be over 48000000 bytes\n");
             return false;
         }
@@ -284,7 +284,7 @@ static bool make_workers(const struct arguments *arguments, struct thread *threa
 }
 
 struct totals {
-    struct worker_result result;
+    struct load_result result;
     size_t connected;
     size_t still_open;
     double operations_a_second;
@@ -293,9 +293,9 @@ struct totals {
 static void add_up(const struct arguments *arguments, const struct thread *threads,
                    struct totals *totals)
 {
-    struct worker_result *all = &totals->result;
+    struct load_result *all = &totals->result;
     for (size_t i = 0; i < arguments->threads; i++) {
-        const struct worker_result *one = &threads[i].result;
+        const struct load_result *one = &threads[i].result;
         histogram_merge(&all->latencies, &one->latencies);
         all->errors += one->errors;
         all->lost_connections += one->lost_connections;
@@ -328,7 +328,7 @@ static void print_json_string(const char *text)
 
 static void print_load_json(const struct arguments *arguments, const struct totals *totals)
 {
-    const struct worker_result *all = &totals->result;
+    const struct load_result *all = &totals->result;
     const struct histogram *times = &all->latencies;
     printf("{\"connections\": %zu, \"operations\": %llu, \"seconds\": %.3f, "
            "\"ops_per_second\": %.0f, \"documents_per_second\": %.0f, \"errors\": %llu, "
@@ -434,13 +434,13 @@ int main(int argc, char **argv)
     struct thread *threads = memory_array(arguments.threads, sizeof *threads);
     if (threads == NULL)
         return 1;
-    bool clean = make_workers(&arguments, threads) && run_threads(&arguments, threads, &totals);
+    bool clean = make_loads(&arguments, threads) && run_threads(&arguments, threads, &totals);
     if (arguments.idle)
         print_idle(&arguments, &totals);
     else
         print_load(&arguments, &totals);
     for (size_t i = 0; i < arguments.threads; i++)
-        worker_free(threads[i].worker);
+        load_free(threads[i].load);
     memory_free(threads);
     return clean ? 0 : 1;
 }

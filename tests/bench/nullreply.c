@@ -165,11 +165,12 @@ void null_replies_free(struct null_replies *replies)
 
 /* Appends the reply's frame for a document of `document_len` bytes; the caller writes that at the
  * place returned. NULL when memory is out. */
-static uint8_t *append_frame(struct buffer *out, const struct request *request, size_t document_len)
+static uint8_t *append_frame(struct bench_buffer *out, const struct request *request,
+                             size_t document_len)
 {
     bool legacy = request->header.opcode == WIRE_OP_QUERY;
     size_t prefix = legacy ? OP_REPLY_PREFIX_BYTES : OP_MSG_PREFIX_BYTES;
-    if (!buffer_reserve(out, prefix + document_len))
+    if (!bench_buffer_reserve(out, prefix + document_len))
         return NULL;
     uint8_t *at = out->data + out->len;
     memset(at, 0, prefix);
@@ -186,7 +187,8 @@ static uint8_t *append_frame(struct buffer *out, const struct request *request, 
     return at + prefix;
 }
 
-static bool append_blob(struct buffer *out, const struct request *request, const struct blob *blob)
+static bool append_blob(struct bench_buffer *out, const struct request *request,
+                        const struct blob *blob)
 {
     uint8_t *at = append_frame(out, request, blob->len);
     if (at != NULL)
@@ -194,7 +196,7 @@ static bool append_blob(struct buffer *out, const struct request *request, const
     return at != NULL;
 }
 
-static bool append_insert(struct buffer *out, const struct request *request,
+static bool append_insert(struct bench_buffer *out, const struct request *request,
                           const struct blob *blob)
 {
     uint8_t *at = append_frame(out, request, blob->len);
@@ -206,7 +208,7 @@ static bool append_insert(struct buffer *out, const struct request *request,
 }
 
 /* {cursor: {firstBatch: […], id: 0, ns: …}, ok: 1} with as many documents as `limit` allows. */
-static bool append_find(struct buffer *out, const struct request *request,
+static bool append_find(struct bench_buffer *out, const struct request *request,
                         const struct null_replies *replies)
 {
     struct scan_element limit;
@@ -323,7 +325,7 @@ static bool read_request(struct bytes message, struct request *request)
 }
 
 static bool append_reply(const struct null_replies *replies, const struct request *request,
-                         struct null_counters *counters, struct buffer *out, bool *handshake)
+                         struct null_counters *counters, struct bench_buffer *out, bool *handshake)
 {
     const struct scan_element *name = &request->command;
     if (scan_name_is(name, "insert")) {
@@ -349,7 +351,8 @@ static bool append_reply(const struct null_replies *replies, const struct reques
 }
 
 enum null_verdict null_answer(const struct null_replies *replies, struct bytes message,
-                              struct null_counters *counters, struct buffer *out, bool *handshake)
+                              struct null_counters *counters, struct bench_buffer *out,
+                              bool *handshake)
 {
     struct request request;
     size_t before = out->len;

@@ -40,6 +40,7 @@ enum null_verdict {
 
 /* `message` is one whole message, its header included. *handshake tells whether it was a hello. */
 enum null_verdict null_answer(const struct null_replies *replies, struct bytes message,
-                              struct null_counters *counters, struct buffer *out, bool *handshake);
+                              struct null_counters *counters, struct bench_buffer *out,
+                              bool *handshake);
 
 #endif

@@ -21,11 +21,11 @@
 #include "bench/nullreply.h"
 #include "wire/header.h"
 
-#define READ_BYTES     (256U * 1024)
+#define READ_BYTES     ((size_t)256 * 1024)
 #define EVENTS_A_TURN  512
 #define ADDRESS_BYTES  64
 #define BACKLOG        4096
-#define OUT_KEEP_BYTES (1024U * 1024)
+#define OUT_KEEP_BYTES ((size_t)1024 * 1024)
 
 enum connection_state {
     CONNECTION_READING,
@@ -38,8 +38,8 @@ struct connection {
     int fd;
     uint32_t watched; /* epoll events */
     enum connection_state state;
-    struct buffer in;  /* the start of a message that is not here as a whole */
-    struct buffer out; /* from out_sent on: not sent yet */
+    struct bench_buffer in;  /* the start of a message that is not here as a whole */
+    struct bench_buffer out; /* from out_sent on: not sent yet */
     size_t out_sent;
     uint64_t due_ns;
     struct connection *next_due;
@@ -52,7 +52,7 @@ struct server {
     uint64_t delay_ns;
     struct null_replies *replies;
     struct null_counters counters;
-    struct buffer out;
+    struct bench_buffer out;
     struct connection *first_due; /* the delay is the same for all: the list is in order */
     struct connection *last_due;
     uint8_t scratch[READ_BYTES];
@@ -77,8 +77,8 @@ static void connection_watch(struct server *server, struct connection *connectio
 
 static void connection_free(struct connection *connection)
 {
-    buffer_free(&connection->in);
-    buffer_free(&connection->out);
+    bench_buffer_free(&connection->in);
+    bench_buffer_free(&connection->out);
     memory_free(connection);
 }
 
@@ -101,7 +101,7 @@ static bool send_or_keep(struct server *server, struct connection *connection, c
     size_t done = sent > 0 ? (size_t)sent : 0;
     if (done == len)
         return true;
-    if (!buffer_append(&connection->out, data + done, len - done))
+    if (!bench_buffer_append(&connection->out, data + done, len - done))
         return false;
     connection->state = CONNECTION_WRITING;
     connection_watch(server, connection, EPOLLOUT);
@@ -110,7 +110,7 @@ static bool send_or_keep(struct server *server, struct connection *connection, c
 
 static bool delay(struct server *server, struct connection *connection)
 {
-    if (!buffer_append(&connection->out, server->out.data, server->out.len))
+    if (!bench_buffer_append(&connection->out, server->out.data, server->out.len))
         return false;
     connection->state = CONNECTION_DELAYED;
     connection->due_ns = clock_now_ns() + server->delay_ns;
@@ -167,22 +167,22 @@ static bool answer_messages(struct server *server, struct connection *connection
 static bool process(struct server *server, struct connection *connection, size_t received)
 {
     size_t used = 0;
-    struct buffer *in = &connection->in;
+    struct bench_buffer *in = &connection->in;
     if (in->len == 0 && received > 0) {
         if (!answer_messages(server, connection, bytes_of(server->scratch, received), &used))
             return false;
-        return used == received || buffer_append(in, server->scratch + used, received - used);
+        return used == received || bench_buffer_append(in, server->scratch + used, received - used);
     }
     if (!answer_messages(server, connection, bytes_of(in->data, in->len), &used))
         return false;
-    buffer_drop(in, used);
+    bench_buffer_drop(in, used);
     return true;
 }
 
 /* Where the next bytes go: behind the part of a message that is here already, or to the scratch. */
 static ssize_t receive(struct server *server, struct connection *connection)
 {
-    struct buffer *in = &connection->in;
+    struct bench_buffer *in = &connection->in;
     if (in->len == 0)
         return recv(connection->fd, server->scratch, sizeof server->scratch, 0);
     size_t want = READ_BYTES;
@@ -190,7 +190,7 @@ static ssize_t receive(struct server *server, struct connection *connection)
         size_t whole = (size_t)wire_header_read(in->data).length;
         want = whole > in->len ? whole - in->len : want;
     }
-    if (!buffer_reserve(in, want))
+    if (!bench_buffer_reserve(in, want))
         return 0;
     ssize_t got = recv(connection->fd, in->data + in->len, want, 0);
     if (got > 0)
@@ -224,7 +224,7 @@ static bool resume(struct server *server, struct connection *connection)
 
 static bool send_rest(struct server *server, struct connection *connection)
 {
-    struct buffer *out = &connection->out;
+    struct bench_buffer *out = &connection->out;
     size_t left = out->len - connection->out_sent;
     ssize_t sent = send(connection->fd, out->data + connection->out_sent, left, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN)
@@ -403,7 +403,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *arguments)
             arguments->replies.find_documents = (int32_t)number;
             break;
         case 'b':
-            ok = read_number(optarg, 16 * 1024 * 1024, &number);
+            ok = read_number(optarg, 16777216, &number);
             arguments->replies.document_bytes = (size_t)number;
             break;
         default:
@@ -466,6 +466,6 @@ int main(int argc, char **argv)
     serve(&server);
     print_counters(&server.counters);
     null_replies_free(server.replies);
-    buffer_free(&server.out);
+    bench_buffer_free(&server.out);
     return 0;
 }

@@ -14,12 +14,12 @@
 enum request_command { REQUEST_PING, REQUEST_HELLO, REQUEST_INSERT, REQUEST_FIND };
 
 struct request_options {
-    enum request_command command;
     const char *database;
     const char *collection;
-    int32_t documents;     /* in one insert; a find's limit */
     size_t document_bytes; /* see document_make */
-    bool retryable;        /* an insert with lsid and txnNumber, as drivers send to a replica set */
+    enum request_command command;
+    int32_t documents; /* in one insert; a find's limit */
+    bool retryable;    /* an insert with lsid and txnNumber, as drivers send to a replica set */
     bool unordered;
 };
 

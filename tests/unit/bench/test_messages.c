@@ -18,7 +18,7 @@
 
 static struct null_replies *replies;
 static struct null_counters counters;
-static struct buffer out;
+static struct bench_buffer out;
 static char reason[256];
 
 static int setup(void **state)
@@ -38,7 +38,7 @@ static int teardown(void **state)
 {
     (void)state;
     null_replies_free(replies);
-    buffer_free(&out);
+    bench_buffer_free(&out);
     return 0;
 }
 

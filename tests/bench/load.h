@@ -1,7 +1,7 @@
 /* One thread of the load generator: its connections, each of which sends a request, waits for the
  * whole reply and sends the next (a closed loop, as a driver's connection does). */
-#ifndef SLUICE_BENCH_WORKER_H
-#define SLUICE_BENCH_WORKER_H
+#ifndef SLUICE_BENCH_LOAD_H
+#define SLUICE_BENCH_LOAD_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -11,42 +11,42 @@
 #include "bench/histogram.h"
 #include "bench/request.h"
 
-#define WORKER_REASON_BYTES 256
+#define LOAD_REASON_BYTES 256
 
-struct worker_options {
+struct load_options {
     struct sockaddr_storage address;
     socklen_t address_len;
     struct request_options request;
     size_t connections;
-    uint64_t first_number; /* of its documents' _ids; workers must not overlap */
+    uint64_t first_number; /* of its documents' _ids; loads must not overlap */
     uint64_t operations;   /* 0: until the time is over */
     uint64_t warmup_ns;    /* operations begun in it are not counted */
     uint64_t run_ns;
 };
 
-struct worker_result {
+struct load_result {
     struct histogram latencies; /* nanoseconds, of operations without an error */
     uint64_t errors;
-    uint64_t lost_connections;        /* that broke after their hello */
-    uint64_t elapsed_ns;              /* of what is counted */
-    char reason[WORKER_REASON_BYTES]; /* of the first error or failure; "" if none */
+    uint64_t lost_connections;      /* that broke after their hello */
+    uint64_t elapsed_ns;            /* of what is counted */
+    char reason[LOAD_REASON_BYTES]; /* of the first error or failure; "" if none */
 };
 
-struct worker;
+struct load;
 
 /* NULL when memory is out, or the request cannot be made. */
-struct worker *worker_make(const struct worker_options *options, struct worker_result *result);
+struct load *load_make(const struct load_options *options, struct load_result *result);
 /* Closes the connections. */
-void worker_free(struct worker *worker);
+void load_free(struct load *load);
 
 /* Opens the connections and has each say hello. Returns how many are ready; the reason why one is
  * not stands in the result. */
-size_t worker_connect(struct worker *worker);
+size_t load_connect(struct load *load);
 
 /* Runs the load over the connections that are ready, and fills the result. */
-void worker_run(struct worker *worker);
+void load_run(struct load *load);
 
 /* Leaves the connections idle for that time. Returns how many are still open after it. */
-size_t worker_hold(struct worker *worker, uint64_t hold_ns);
+size_t load_hold(struct load *load, uint64_t hold_ns);
 
 #endif

@@ -1,0 +1,372 @@
+#include "bench/load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include "base/memory.h"
+#include "bench/buffer.h"
+#include "bench/clock.h"
+#include "wire/header.h"
+
+#define READ_BYTES       ((size_t)256 * 1024)
+#define EVENTS_A_TURN    512
+#define MAX_REPLY_BYTES  48000000
+#define OPENING_AT_ONCE  256 /* well under any listener's backlog */
+#define CONNECT_LIMIT_NS (30 * CLOCK_NS_A_SECOND)
+#define LAST_REPLIES_NS  (10 * CLOCK_NS_A_SECOND)
+
+enum client_state {
+    CLIENT_CLOSED,
+    CLIENT_CONNECTING,
+    CLIENT_GREETING, /* its hello is sent */
+    CLIENT_READY,
+    CLIENT_BUSY /* a request is sent */
+};
+
+struct client {
+    int fd;
+    enum client_state state;
+    int32_t request_id; /* of the last request */
+    int64_t txn_number;
+    uint64_t sent_ns;
+    size_t out_sent;
+    struct bench_buffer in;  /* the start of a reply that is not here as a whole */
+    struct bench_buffer out; /* the rest of a request, from out_sent on */
+    uint8_t lsid[REQUEST_LSID_BYTES];
+};
+
+struct load {
+    struct load_options options;
+    struct load_result *result; /* borrowed */
+    struct request hello;
+    struct request request;
+    struct client *clients;
+    int epoll_fd;
+    size_t opened; /* clients that were tried so far */
+    size_t opening;
+    size_t ready;
+    size_t busy;
+    bool running;
+    uint64_t count_from_ns;
+    uint64_t end_ns;
+    uint64_t started; /* operations */
+    uint64_t documents;
+    struct epoll_event events[EVENTS_A_TURN];
+    uint8_t scratch[READ_BYTES];
+};
+
+static void load_explain(struct load *load, const char *what, const char *why)
+{
+    if (load->result->reason[0] == '\0')
+        snprintf(load->result->reason, LOAD_REASON_BYTES, "%s: %s", what, why);
+}
+
+static void client_close(struct load *load, struct client *client)
+{
+    if (client->state == CLIENT_CONNECTING || client->state == CLIENT_GREETING)
+        load->opening--;
+    else
+        load->ready--;
+    if (client->state == CLIENT_BUSY)
+        load->busy--;
+    client->state = CLIENT_CLOSED;
+    close(client->fd);
+    bench_buffer_free(&client->in);
+    bench_buffer_free(&client->out);
+}
+
+static void client_lost(struct load *load, struct client *client, const char *what, int error)
+{
+    if (client->state == CLIENT_BUSY || client->state == CLIENT_READY) {
+        load->result->lost_connections++;
+        load->result->errors += client->state == CLIENT_BUSY;
+    }
+    load_explain(load, what, error == 0 ? "closed by the other side" : strerror(error));
+    client_close(load, client);
+}
+
+static void client_watch(struct load *load, struct client *client, int operation, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = client};
+    epoll_ctl(load->epoll_fd, operation, client->fd, &event);
+}
+
+static void client_send(struct load *load, struct client *client, struct request *request)
+{
+    const struct request_stamp stamp = {.request_id = ++client->request_id,
+                                        .first_document =
+                                            load->options.first_number + load->documents,
+                                        .lsid = client->lsid,
+                                        .txn_number = ++client->txn_number};
+    load->documents += (uint64_t)request->documents;
+    request_set(request, &stamp);
+    client->sent_ns = clock_now_ns();
+    ssize_t sent = send(client->fd, request->bytes, request->len, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN) {
+        client_lost(load, client, "send", errno);
+        return;
+    }
+    size_t done = sent > 0 ? (size_t)sent : 0;
+    if (done == request->len)
+        return;
+    client->out_sent = 0;
+    client->out.len = 0;
+    if (!bench_buffer_append(&client->out, request->bytes + done, request->len - done))
+        client_lost(load, client, "send", ENOMEM);
+    else
+        client_watch(load, client, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+}
+
+static void client_send_rest(struct load *load, struct client *client)
+{
+    size_t left = client->out.len - client->out_sent;
+    ssize_t sent = send(client->fd, client->out.data + client->out_sent, left, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN) {
+        client_lost(load, client, "send", errno);
+        return;
+    }
+    client->out_sent += sent > 0 ? (size_t)sent : 0;
+    if (client->out_sent == client->out.len) {
+        client->out.len = 0;
+        client->out_sent = 0;
+        client_watch(load, client, EPOLL_CTL_MOD, EPOLLIN);
+    }
+}
+
+/* Sends the client's next request, unless the load is over. */
+static void client_start(struct load *load, struct client *client)
+{
+    const struct load_options *options = &load->options;
+    if (!load->running || (options->operations > 0 && load->started >= options->operations))
+        return;
+    load->started++;
+    load->busy++;
+    client->state = CLIENT_BUSY;
+    client_send(load, client, &load->request);
+}
+
+static void client_open(struct load *load, struct client *client)
+{
+    const struct load_options *options = &load->options;
+    int on = 1;
+    client->fd = socket(options->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (client->fd < 0) {
+        load_explain(load, "socket", strerror(errno));
+        return;
+    }
+    setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (getrandom(client->lsid, sizeof client->lsid, 0) != (ssize_t)sizeof client->lsid)
+        load_explain(load, "getrandom", strerror(errno));
+    client->state = CLIENT_CONNECTING;
+    load->opening++;
+    if (connect(client->fd, (const struct sockaddr *)&options->address, options->address_len) !=
+            0 &&
+        errno != EINPROGRESS)
+        client_lost(load, client, "connect", errno);
+    else
+        client_watch(load, client, EPOLL_CTL_ADD, EPOLLOUT);
+}
+
+static void client_on_connected(struct load *load, struct client *client)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    if (error != 0) {
+        client_lost(load, client, "connect", error);
+        return;
+    }
+    client_watch(load, client, EPOLL_CTL_MOD, EPOLLIN);
+    client->state = CLIENT_GREETING;
+    client_send(load, client, &load->hello);
+}
+
+static void client_on_reply(struct load *load, struct client *client, struct bytes message)
+{
+    char reason[LOAD_REASON_BYTES - 16]; /* load_explain puts a word in front */
+    int32_t documents = client->state == CLIENT_BUSY ? load->request.documents : 0;
+    uint64_t now = clock_now_ns();
+    enum reply_verdict verdict =
+        reply_check(message, client->request_id, documents, reason, sizeof reason);
+    if (verdict == REPLY_BROKEN || (verdict == REPLY_ERROR && client->state == CLIENT_GREETING)) {
+        load_explain(load, client->state == CLIENT_GREETING ? "hello" : "reply", reason);
+        client_lost(load, client, "reply", EPROTO);
+        return;
+    }
+    if (client->state == CLIENT_GREETING) {
+        client->state = CLIENT_READY;
+        load->opening--;
+        load->ready++;
+        return;
+    }
+    client->state = CLIENT_READY;
+    load->busy--;
+    if (verdict == REPLY_ERROR) {
+        load->result->errors++;
+        load_explain(load, "command", reason);
+    } else if (client->sent_ns >= load->count_from_ns && load->running) {
+        histogram_record(&load->result->latencies, now - client->sent_ns);
+    }
+    if (load->options.operations == 0 && now >= load->end_ns)
+        load->running = false;
+    client_start(load, client);
+}
+
+/* *whole: the reply that `data` begins with is all there. False when it cannot be one. */
+static bool reply_is_whole(struct bytes data, struct bytes *message, bool *whole)
+{
+    *whole = false;
+    if (bytes_left(&data) < WIRE_HEADER_BYTES)
+        return true;
+    struct wire_header header = wire_header_read(data.pos);
+    if (!wire_header_check(&header, MAX_REPLY_BYTES, NULL))
+        return false;
+    *whole = bytes_take(&data, (size_t)header.length, message);
+    /* A client has one request at a time, so nothing may follow its reply. */
+    return !*whole || bytes_left(&data) == 0;
+}
+
+static void client_on_readable(struct load *load, struct client *client)
+{
+    ssize_t got = recv(client->fd, load->scratch, sizeof load->scratch, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        client_lost(load, client, "recv", got < 0 ? errno : 0);
+        return;
+    }
+    struct bytes data = bytes_of(load->scratch, (size_t)got);
+    bool gathered = client->in.len > 0;
+    if (gathered) {
+        if (!bench_buffer_append(&client->in, data.pos, bytes_left(&data))) {
+            client_lost(load, client, "recv", ENOMEM);
+            return;
+        }
+        data = bytes_of(client->in.data, client->in.len);
+    }
+    struct bytes message;
+    bool whole = false;
+    if (client->state == CLIENT_READY || !reply_is_whole(data, &message, &whole)) {
+        client_lost(load, client, "unexpected bytes", EPROTO);
+        return;
+    }
+    if (whole) {
+        client->in.len = 0;
+        client_on_reply(load, client, message);
+    } else if (!gathered && !bench_buffer_append(&client->in, data.pos, bytes_left(&data))) {
+        client_lost(load, client, "recv", ENOMEM);
+    }
+}
+
+static void client_on_event(struct load *load, struct client *client, uint32_t events)
+{
+    if (client->state == CLIENT_CONNECTING) {
+        client_on_connected(load, client);
+        return;
+    }
+    if (events & EPOLLOUT && client->out.len > 0)
+        client_send_rest(load, client);
+    if (client->state != CLIENT_CLOSED && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        client_on_readable(load, client);
+}
+
+/* One turn of the loop, which waits until `until_ns` at the longest. */
+static void load_turn(struct load *load, uint64_t until_ns)
+{
+    uint64_t now = clock_now_ns();
+    uint64_t left_ms = until_ns > now ? (until_ns - now) / 1000000 + 1 : 0;
+    int timeout = left_ms > 1000 ? 1000 : (int)left_ms;
+    int count = epoll_wait(load->epoll_fd, load->events, EVENTS_A_TURN, timeout);
+    for (int i = 0; i < count; i++)
+        client_on_event(load, load->events[i].data.ptr, load->events[i].events);
+}
+
+struct load *load_make(const struct load_options *options, struct load_result *result)
+{
+    const struct request_options hello = {.command = REQUEST_HELLO};
+    struct load *load = memory_zalloc(sizeof *load);
+    if (load == NULL)
+        return NULL;
+    memset(result, 0, sizeof *result);
+    load->options = *options;
+    load->result = result;
+    load->clients = memory_array(options->connections, sizeof *load->clients);
+    load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (load->clients != NULL && load->epoll_fd >= 0 && request_make(&hello, &load->hello) &&
+        request_make(&options->request, &load->request))
+        return load;
+    load_free(load);
+    return NULL;
+}
+
+void load_free(struct load *load)
+{
+    if (load == NULL)
+        return;
+    for (size_t i = 0; load->clients != NULL && i < load->options.connections; i++)
+        if (load->clients[i].state != CLIENT_CLOSED)
+            client_close(load, &load->clients[i]);
+    if (load->epoll_fd >= 0)
+        close(load->epoll_fd);
+    request_free(&load->hello);
+    request_free(&load->request);
+    memory_free(load->clients);
+    memory_free(load);
+}
+
+size_t load_connect(struct load *load)
+{
+    uint64_t limit = clock_now_ns() + CONNECT_LIMIT_NS;
+    while (clock_now_ns() < limit) {
+        while (load->opened < load->options.connections && load->opening < OPENING_AT_ONCE)
+            client_open(load, &load->clients[load->opened++]);
+        if (load->opening == 0)
+            break;
+        load_turn(load, limit);
+    }
+    if (load->opening > 0)
+        load_explain(load, "hello", "no answer in 30 seconds");
+    return load->ready;
+}
+
+void load_run(struct load *load)
+{
+    const struct load_options *options = &load->options;
+    uint64_t start = clock_now_ns();
+    load->running = true;
+    load->count_from_ns = start + options->warmup_ns;
+    load->end_ns = load->count_from_ns + options->run_ns;
+    for (size_t i = 0; i < options->connections; i++)
+        if (load->clients[i].state == CLIENT_READY)
+            client_start(load, &load->clients[i]);
+    while (load->running && load->busy > 0) {
+        load_turn(load, load->end_ns);
+        if (options->operations == 0 && clock_now_ns() >= load->end_ns)
+            load->running = false;
+    }
+    uint64_t end = clock_now_ns();
+    load->running = false;
+    if (end > load->count_from_ns)
+        load->result->elapsed_ns = end - load->count_from_ns;
+    while (load->busy > 0 && clock_now_ns() < end + LAST_REPLIES_NS)
+        load_turn(load, end + LAST_REPLIES_NS);
+    if (load->busy > 0) {
+        load_explain(load, "reply", "none within 10 seconds after the end");
+        load->result->errors += load->busy;
+    }
+}
+
+size_t load_hold(struct load *load, uint64_t hold_ns)
+{
+    uint64_t end = clock_now_ns() + hold_ns;
+    while (clock_now_ns() < end)
+        load_turn(load, end);
+    return load->ready;
+}
