@@ -22,6 +22,8 @@ from pathlib import Path
 
 DIRECT, HAPROXY, MONGOSLUICE = "direct", "HAProxy", "mongosluice"
 START_SECONDS = 15
+# What perf calls the proxy's own code and the libraries that its data path goes through.
+USER_OBJECTS = "mongosluice,libc.so.6,libevent_core-2.1.so.7.0.1,libcrypto.so.3,libssl.so.3,[vdso]"
 
 HAPROXY_CONFIG = """\
 global
@@ -403,6 +405,14 @@ def report_calls(bench):
     return report
 
 
+def perf_report(data, sort, more):
+    command = ["perf", "report", "-i", str(data), "--stdio", "--no-children", "-g", "none"]
+    command += ["--sort", sort, "--percent-limit", "0.1", *more]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = (line.rstrip(" -") for line in shown.stdout.splitlines())
+    return "\n".join(line for line in lines if line and line[0] != "#")
+
+
 def profile(bench):
     """Where mongosluice spends its time under load, by perf."""
     proxy = bench.start_mongosluice()
@@ -417,16 +427,13 @@ def profile(bench):
         bench.load(proxy.port, *case.arguments(), "--seconds", max(bench.options.seconds, 3))
         record.send_signal(signal.SIGINT)
         record.wait(60)
-        shown = subprocess.run(
-            ["perf", "report", "-i", str(data), "--stdio", "--no-children", "-g", "none"]
-            + ["--percent-limit", "0.7", "--sort", "dso,symbol"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        print(f"\n### {case.name}\n```")
-        print("\n".join(line for line in shown.stdout.splitlines() if line and line[0] != "#"))
-        print("```", flush=True)
+        print(f"\n### {case.name}")
+        for title, sort, more in (
+            ("Share of each library", "dso", []),
+            ("Functions outside the kernel", "symbol", ["--dsos", USER_OBJECTS]),
+            ("All functions", "dso,symbol", ["--percent-limit", "1"]),
+        ):
+            print(f"{title}:\n```\n{perf_report(data, sort, more)}\n```", flush=True)
     bench.end(proxy)
 
 
