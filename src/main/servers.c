@@ -95,7 +95,7 @@ void servers_destroy(struct servers *servers)
 {
     if (servers == NULL)
         return;
-    for (size_t i = 0; i < servers->count; i++)
+    for (size_t i = 0; servers->slots != NULL && i < servers->count; i++)
         if (servers->slots[i].fd >= 0)
             close(servers->slots[i].fd);
     address_map_free(servers->map);

@@ -25,9 +25,10 @@ static inline size_t buffer_length(const struct buffer *buffer)
     return buffer->end - buffer->start;
 }
 
+/* Of a buffer that is not empty. */
 static inline uint8_t *buffer_begin(const struct buffer *buffer)
 {
-    return buffer->data == NULL ? NULL : buffer->data + buffer->start;
+    return buffer->data + buffer->start;
 }
 
 /* Room for `bytes` more after the content (the content may move). False when the budget or the

@@ -91,7 +91,7 @@ static void on_accept(struct evconnlistener *events, evutil_socket_t fd, struct 
 static void on_accept_error(struct evconnlistener *events, void *arg)
 {
     struct listener *listener = arg;
-    struct timeval wait = {.tv_usec = ACCEPT_RETRY_MS * 1000};
+    struct timeval wait = {.tv_usec = ACCEPT_RETRY_MS * 1000L};
     int failure = errno;
     LOG_E(LOG_NETWORK, 1010, "listener", "Cannot accept connections; trying again",
           LOG_STR("error", strerror(failure)), LOG_INT("retryMillis", ACCEPT_RETRY_MS));

@@ -103,7 +103,7 @@ static struct evdns_base *make_dns(struct event_base *base)
 static bool make_events(struct worker *worker)
 {
     struct timeval tick = {.tv_sec = worker->settings.tick_ms / 1000,
-                           .tv_usec = worker->settings.tick_ms % 1000 * 1000};
+                           .tv_usec = (long)(worker->settings.tick_ms % 1000) * 1000};
     struct event_config *config = event_config_new();
     if (config == NULL)
         return false;

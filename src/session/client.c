@@ -238,14 +238,18 @@ static bool process(struct session *session, struct window *window)
 }
 
 /* Reading goes on only while the upstream takes what it is given. */
-static void process_and_pace(struct session *session, struct window *window)
+static void pace(struct session *session)
 {
-    if (!process(session, window) || !session_window_keep(session, window))
-        return;
     if (session->pending_count == SESSION_PENDING_MAX || link_is_blocked(&session->upstream))
         link_pause(&session->client, true);
     else
         link_resume(&session->client);
+}
+
+static void process_and_pace(struct session *session, struct window *window)
+{
+    if (process(session, window) && session_window_keep(session, window))
+        pace(session);
 }
 
 static void discard(struct session *session)
@@ -277,6 +281,10 @@ static void client_readable(void *arg)
 
 void session_client_resume(struct session *session)
 {
+    if (buffer_length(&session->client.in) == 0) {
+        pace(session);
+        return;
+    }
     struct window window = {.data = buffer_begin(&session->client.in),
                             .len = buffer_length(&session->client.in),
                             .from = &session->client,

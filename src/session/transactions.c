@@ -51,7 +51,9 @@ void transactions_destroy(struct transactions *transactions)
     memory_free(transactions);
 }
 
-static struct transaction *add(struct transactions *transactions, const uint8_t *lsid)
+/* The length is that of uthash's macro. */
+static struct transaction * // NOLINT(readability-function-size)
+add(struct transactions *transactions, const uint8_t *lsid)
 {
     struct transaction *transaction = memory_zalloc(sizeof *transaction);
     if (transaction == NULL)

@@ -180,7 +180,7 @@ static enum begin begin_watched(struct session *session, struct window *window,
                                 const struct wire_header *header)
 {
     struct error err = {.code = ERROR_PROTOCOL, .message = "the upstream's reply is malformed"};
-    struct bytes document;
+    struct bytes document = {0};
     uint8_t *inside = NULL;
     uint32_t flags = 0;
     struct pending *pending = oldest(session);
