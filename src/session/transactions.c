@@ -52,8 +52,8 @@ void transactions_destroy(struct transactions *transactions)
 }
 
 /* The length is that of uthash's macro. */
-static struct transaction * // NOLINT(readability-function-size)
-add(struct transactions *transactions, const uint8_t *lsid)
+// NOLINTNEXTLINE(readability-function-size)
+static struct transaction *add(struct transactions *transactions, const uint8_t *lsid)
 {
     struct transaction *transaction = memory_zalloc(sizeof *transaction);
     if (transaction == NULL)
