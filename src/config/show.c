@@ -85,9 +85,8 @@ static void add_help(const struct option *option, struct text *out)
 void config_write_help(struct text *out)
 {
     text_add(out,
-             "mongosluice " SLUICE_VERSION
-             ": a MongoDB wire-protocol proxy that validates documents "
-             "and batches inserts\n\n"
+             "mongosluice " SLUICE_VERSION "\n"
+             "A MongoDB wire-protocol proxy that validates documents and batches inserts.\n\n"
              "Usage:\n"
              "  mongosluice --config FILE [--OPTION VALUE ...]\n"
              "  mongosluice --upstream URI --listen HOST:PORT [--OPTION VALUE ...]\n\n"

@@ -148,13 +148,13 @@ static bool read_entry(struct reader *reader, const char *group)
     if (reader->event.type != YAML_SCALAR_EVENT)
         return wrong_form(reader, "key", "the name of an option");
     text_format(&text, "%s%s", group, *group == '\0' ? "" : ".");
-    text_add_bytes(&text, (const char *)reader->event.data.scalar.value,
-                   reader->event.data.scalar.length);
+    const char *key = (const char *)reader->event.data.scalar.value;
+    text_add_bytes(&text, key, reader->event.data.scalar.length);
     bool readable = !text.cut && strlen(name) == text.len; /* no NUL in it */
     const struct option *option = readable ? options_find(name) : NULL;
     const struct option *first = readable ? options_find_group(name) : NULL;
     if (option == NULL && first == NULL)
-        return unknown_key(reader, text.cut ? "(too long)" : name);
+        return unknown_key(reader, text.cut ? key : name);
     if (!step(reader))
         return false;
     if (has_tag(&reader->event))
