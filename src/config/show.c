@@ -97,9 +97,8 @@ void config_write_help(struct text *out)
              "Options (--OPTION=VALUE works as well; in the file, a.b is key b in mapping a):\n");
     for (size_t i = 0; i < options_count; i++)
         add_help(&options_table[i], out);
-    text_add(out,
-             "\nSignals: HUP reads the configuration again, TERM drains and ends (a second TERM "
-             "ends at\nonce), QUIT ends at once.\n");
+    text_add(out, "\nSignals: HUP reads the configuration again, TERM drains and ends (a second "
+                  "TERM\nends at once), QUIT ends at once.\n");
 }
 
 void config_write_markdown(struct text *out)
