@@ -7,13 +7,18 @@ import pytest
 
 from .certificates import Authority
 from .endpoint import Endpoint
-from .proxy import DIRECT, Proxy
+from .proxy import BINARY, DIRECT, Proxy
 from .servers import Server, start_secure_server
 from .simulated import SimulatedServer
 
 __all__ = ["authorities", "collection_name", "in_front_of", "pytest_collection_modifyitems",
-           "secure_server", "secure_target", "server", "simulated", "standalone_server",
+           "pytest_sessionstart", "secure_server", "secure_target", "server", "simulated", "standalone_server",
            "standalone_target", "start_proxy", "start_server", "target"]
+
+
+def pytest_sessionstart(session):
+    if not DIRECT and not BINARY.exists():
+        pytest.exit(f"no proxy at {BINARY}: build it, or name it in MONGOSLUICE_BINARY", 2)
 
 
 def pytest_collection_modifyitems(items):

@@ -6,18 +6,22 @@ import signal
 from pathlib import Path
 
 from .endpoint import Endpoint
-from .process import PATIENCE, Process
+from .process import PATIENCE, Process, eventually
 
 ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("MONGOSLUICE_BINARY", ROOT / "build/release/src/main/mongosluice"))
 DIRECT = os.environ.get("SLUICE_DIRECT") == "1"
-LISTENING, AUTHENTICATED = 1000, 2000
+# ids of log lines
+LISTENING, ACCEPTED, ENDED, CLOSED_BY_ERROR, COUNTERS, AUTHENTICATED = (1000, 1001, 1003, 1005,
+                                                                        1040, 2000)
 
 
 def environment():
-    """Sanitizers end the process on the first finding, so that the exit code shows it."""
+    """Sanitizers end the process on the first finding, so that the exit code shows it. What they
+    keep of freed memory is small, so that the resident size says something."""
     env = dict(os.environ)
-    env["ASAN_OPTIONS"] = "halt_on_error=1:exitcode=86:detect_leaks=1:" + env.get("ASAN_OPTIONS", "")
+    env["ASAN_OPTIONS"] = ("halt_on_error=1:exitcode=86:detect_leaks=1:quarantine_size_mb=8:"
+                           + env.get("ASAN_OPTIONS", ""))
     env["UBSAN_OPTIONS"] = ("halt_on_error=1:exitcode=86:print_stacktrace=1:"
                             + env.get("UBSAN_OPTIONS", ""))
     return env
@@ -69,9 +73,19 @@ class Proxy:
         def find(line):
             record = json.loads(line)
             low = line.lower()
-            return record if (record["s"] in level and
+            return record if (record["s"][0] in level and
                               all(part.lower() in low for part in parts)) else None
         return self.process.wait_for_line(find, f"log line with {parts}", seconds)
+
+    def counter(self, name):
+        """Its last value in the log; needs the option stats_period_ms."""
+        for record in reversed(self.records()):
+            if record["id"] == COUNTERS:
+                return record["attr"][name]
+        return 0
+
+    def wait_for_counter(self, name, least):
+        eventually(lambda: self.counter(name) >= least, f"{name} is at least {least}")
 
     # --- where clients connect
 
@@ -120,6 +134,6 @@ class Proxy:
         for line in self.process.stdout:
             record = json.loads(line)
             assert {"t", "s", "c", "id", "ctx", "msg"} <= record.keys(), line
-            assert record["s"] in "FEWID" and "$date" in record["t"], line
+            assert record["s"] in ("F", "E", "W", "I", "D1", "D2", "D3", "D4", "D5") and "$date" in record["t"], line
             for secret in self.secrets:
                 assert secret not in line, "a credential is in the log"

@@ -47,6 +47,7 @@ class SimulatedServer:
         self.handlers.update(handlers or {})
         self.compressors = list(compressors)
         self.connections = []
+        self.malformed = []  # (what is wrong, the bytes)
         self.topology = {}  # what its hello says besides the usual
         self.counter = 0  # of the topologyVersion
         self._host, self._port, self._tls, self._name = host, port, tls, name
@@ -179,15 +180,20 @@ class SimulatedServer:
 
     async def _accept(self, reader, writer):
         connection = Connection(self, len(self.connections) + 1, reader, writer)
+        connection.wake = asyncio.Event()
         self.connections.append(connection)
         work = asyncio.ensure_future(self._answer_all(connection))
         try:
             while True:
                 head = await reader.readexactly(16)
                 rest = await reader.readexactly(struct.unpack("<i", head[:4])[0] - 16)
-                connection.requests.append(wire.parse(head + rest))
+                try:
+                    connection.requests.append(wire.parse(head + rest))
+                except Exception as error:  # whatever it is, nobody may send it to a server
+                    self.malformed.append((error, head + rest))
+                    return
                 self._tell()
-                connection.server._loop.call_soon(connection.wake.set)
+                connection.wake.set()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
@@ -197,7 +203,6 @@ class SimulatedServer:
             self._tell()
 
     async def _answer_all(self, connection):
-        connection.wake = asyncio.Event()
         done = 0
         while True:
             while done == len(connection.requests):

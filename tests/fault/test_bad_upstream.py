@@ -1,0 +1,116 @@
+"""Servers that answer what no server answers: the client's connection ends, the proxy goes on."""
+
+import struct
+
+import bson
+import pytest
+from support import wire
+from support.proxy import CLOSED_BY_ERROR, Proxy
+from support.simulated import SimulatedServer
+from support.wire import RawClient, frame, op_msg, op_msg_of
+
+pytestmark = pytest.mark.proxy_only
+OK = wire.body_section({"ok": 1.0})
+
+
+@pytest.fixture(scope="module")
+def scene():
+    with SimulatedServer() as server:
+        proxy = Proxy(f"mongodb://{server.address}/", {"stats_period_ms": 100})
+        with RawClient(proxy.endpoint()) as bystander:
+            assert bystander.command({"ping": 1})["ok"] == 1
+            yield server, proxy, bystander
+            assert bystander.command({"ping": 1})["ok"] == 1
+        proxy.finish()
+
+
+def cut_off(scene, command, answer):
+    """The server answers the command with these bytes: at most one error comes, then the end."""
+    server, proxy, bystander = scene
+    counted = proxy.counter("upstreamProtocolErrors")
+    usual = server.handlers.get(command)
+
+    def answer_badly(server, connection, request):
+        return answer(request.request_id) if "badly" in request.body else usual(server, connection,
+                                                                                request)
+
+    server.handlers[command] = answer_badly
+    try:
+        with RawClient(proxy.endpoint()) as client:
+            client.send(op_msg({command: 1, "badly": True, "$db": "admin"}))
+            words = client.last_words()
+    finally:
+        server.handlers[command] = usual
+    assert len(words) <= 1 and all(one.body["ok"] == 0 for one in words)
+    proxy.wait_for_counter("upstreamProtocolErrors", counted + 1)
+    assert any(one["id"] == CLOSED_BY_ERROR and one["attr"]["counter"] == "upstreamProtocolErrors"
+               for one in proxy.records())
+    assert bystander.command({"ping": 1})["ok"] == 1
+
+
+@pytest.mark.parametrize("length", [0, 15, -1, 2**31 - 1, 200_000_000])
+def test_length_out_of_bounds(scene, length):
+    cut_off(scene, "bad", lambda to: frame(wire.OP_MSG, b"\0\0\0\0" + OK, response_to=to,
+                                           length=length))
+
+
+@pytest.mark.parametrize("opcode", [0, 999, wire.OP_QUERY, wire.OP_INSERT])
+def test_opcode_that_is_no_reply(scene, opcode):
+    cut_off(scene, "bad", lambda to: frame(opcode, b"\0\0\0\0" + OK, response_to=to))
+
+
+def test_answer_to_what_was_not_asked(scene):
+    cut_off(scene, "bad", lambda to: op_msg({"ok": 1.0}, response_to=to + 1))
+
+
+def hello_of(document):
+    return lambda to: op_msg_of(wire.body_section(document), response_to=to)
+
+
+@pytest.mark.parametrize("answer", [
+    hello_of(struct.pack("<i", 30) + b"\x04hosts\0" + struct.pack("<i", 100) + b"\0" * 15),
+    hello_of(struct.pack("<i", 22) + b"\x02me\0" + struct.pack("<i", 2**30) + b"x" * 9 + b"\0"),
+    hello_of(struct.pack("<i", 6) + b"\1\1"),
+    lambda to: op_msg_of(OK[:-3], response_to=to),
+    lambda to: op_msg_of(b"\7" + OK, response_to=to),
+    lambda to: wire.compress(op_msg({"ok": 1.0}, response_to=to), "zlib", size=5),
+    lambda to: wire.compress(op_msg({"ok": 1.0}, response_to=to), "zlib", size=2**31 - 1),
+    lambda to: wire.compress(op_msg({"ok": 1.0}, response_to=to), 77, packed=b"xyz"),
+], ids=["hosts over the end", "me over the end", "no end", "cut", "unknown section",
+        "uncompressedSize too small", "uncompressedSize too big", "unknown compressor"])
+def test_broken_hello(scene, answer):
+    cut_off(scene, "hello", answer)
+
+
+@pytest.mark.parametrize("odd", [
+    {"hosts": ["x" * 5000 + ":1"]}, {"hosts": [""]}, {"hosts": [1, None, {"a": 1}]},
+    {"hosts": "no list"}, {"hosts": {"a": "b"}}, {"me": 5}, {"primary": None}, {"hosts": []},
+    {"hosts": [f"h{i}:1" for i in range(2000)]}, {"me": "no port"}, {"me": "[::1]:27017"},
+    {"compression": "zlib"}, {"maxMessageSizeBytes": "many"}, {"maxMessageSizeBytes": -1},
+], ids=lambda odd: next(iter(odd)))
+def test_hello_with_odd_addresses_harms_nobody(scene, odd):
+    """Well-formed, so it may be passed on; but never with an address that is not the proxy's."""
+    server, proxy, bystander = scene
+    saved = server.handlers["hello"]
+    server.handlers["hello"] = lambda *_: {**server.hello(), "setName": "odd", **odd}
+    try:
+        with RawClient(proxy.endpoint()) as client:
+            client.send(op_msg({"hello": 1, "$db": "admin"}))
+            words = [client.receive()]
+    finally:
+        server.handlers["hello"] = saved
+    texts = bson.encode(words[0].body)
+    assert server.address.encode() not in texts
+    assert b"h1999:1" not in texts
+    assert bystander.command({"ping": 1})["ok"] == 1
+
+
+def test_a_reply_that_never_ends_in_time_does_not_hold_others(scene):
+    server, proxy, bystander = scene
+    server.handlers["half"] = lambda server, connection, request: op_msg(
+        {"ok": 1.0, "x": "y" * 1000}, response_to=request.request_id)[:500]
+    with RawClient(proxy.endpoint()) as client:
+        client.send(op_msg({"half": 1, "$db": "admin"}))
+        for _ in range(20):
+            assert bystander.command({"ping": 1})["ok"] == 1
+    server.wait_for(lambda: not server.open_connections("half"), "the server's connection is closed")
