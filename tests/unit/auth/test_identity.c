@@ -247,47 +247,49 @@ static void test_database_from_the_caller(void **state)
     identity_free(id);
 }
 
-static void key_of(const char *const *names, const char *const *dbs, size_t count,
-                   uint8_t key[IDENTITY_KEY_BYTES])
+struct login {
+    const char *name;
+    const char *db;
+};
+
+/* The key after these users logged in, in this order; the list ends with a NULL name. */
+static void key_of(const struct login *logins, uint8_t key[IDENTITY_KEY_BYTES])
 {
     struct identity *id = NULL;
-    for (size_t i = 0; i < count; i++) {
+    for (; logins->name != NULL; logins++) {
         char payload[64];
-        (void)snprintf(payload, sizeof payload, "n,,n=%s,r=x", names[i]);
-        log_in(&id, "SCRAM-SHA-256", payload, dbs[i]);
+        (void)snprintf(payload, sizeof payload, "n,,n=%s,r=x", logins->name);
+        log_in(&id, "SCRAM-SHA-256", payload, logins->db);
     }
     identity_key(id, 1, key);
     identity_free(id);
 }
 
-#define KEY(names, dbs, key)                                                                       \
-    key_of((const char *const[])names, (const char *const[])dbs,                                   \
-           sizeof((const char *const[])names) / sizeof(const char *), key)
-#define LIST(...)                                                                                  \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
-    }
-
 static void test_keys(void **state)
 {
     (void)state;
-    uint8_t a[IDENTITY_KEY_BYTES];
-    uint8_t b[IDENTITY_KEY_BYTES];
-    KEY(LIST("ann"), LIST("x"), a);
-    KEY(LIST("ann"), LIST("x"), b);
-    assert_memory_equal(a, b, sizeof a);
-    assert_memory_not_equal(a, nobody_key, sizeof a);
-    KEY(LIST("ann"), LIST("y"), b);
-    assert_memory_not_equal(a, b, sizeof a);
-    KEY(LIST("nn"), LIST("xa"), b);
-    assert_memory_not_equal(a, b, sizeof a);
-    /* A set has no order, and the later user of a database replaces the earlier one. */
-    KEY(LIST("ann", "bob"), LIST("x", "y"), a);
-    KEY(LIST("bob", "ann"), LIST("y", "x"), b);
-    assert_memory_equal(a, b, sizeof a);
-    KEY(LIST("ann", "bob"), LIST("x", "x"), a);
-    KEY(LIST("bob"), LIST("x"), b);
-    assert_memory_equal(a, b, sizeof a);
+    static const struct {
+        struct login one[3];
+        struct login other[3];
+        bool equal;
+    } cases[] = {
+        {{{"ann", "x"}}, {{"ann", "x"}}, true},
+        {{{"ann", "x"}}, {{"ann", "y"}}, false},
+        {{{"ann", "x"}}, {{"nn", "xa"}}, false},
+        {{{"ann", "x"}}, {{NULL}}, false},
+        /* A set has no order, and the later user of a database replaces the earlier one. */
+        {{{"ann", "x"}, {"bob", "y"}}, {{"bob", "y"}, {"ann", "x"}}, true},
+        {{{"ann", "x"}, {"bob", "x"}}, {{"bob", "x"}}, true},
+        {{{"ann", "x"}, {"bob", "y"}}, {{"bob", "y"}}, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t one[IDENTITY_KEY_BYTES];
+        uint8_t other[IDENTITY_KEY_BYTES];
+        key_of(cases[i].one, one);
+        key_of(cases[i].other, other);
+        if ((memcmp(one, other, sizeof one) == 0) != cases[i].equal)
+            fail_msg("case %zu", i);
+    }
 }
 
 static void expect_equals_nobody_else(const struct identity *id)
