@@ -1,0 +1,198 @@
+#include "bson/compare.h"
+
+#include "bson/number.h"
+#include "bson/scan.h"
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    number_u128 product = (number_u128)(a ^ 0x2D358DCCAA6C78A5U) * (b ^ 0x8BB84B93962EACC9U);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+uint64_t compare_hash_bytes(const uint8_t *data, size_t len)
+{
+    uint64_t hash = mix(len, 0x4B33A62ED433D4A3U);
+    for (; len >= 8; data += 8, len -= 8)
+        hash = mix(hash ^ bytes_load_u64(data), 0x9FB21C651E98DF25U);
+    uint64_t tail = 0;
+    for (size_t i = 0; i < len; i++)
+        tail |= (uint64_t)data[i] << (8 * i);
+    return mix(hash ^ tail, 0x4D5A2DA51DE1AA47U);
+}
+
+/* One class for the kinds whose values may be equal to each other. */
+static unsigned class_of(uint8_t kind)
+{
+    switch (kind) {
+    case BSON_KIND_INT32:
+    case BSON_KIND_INT64:
+    case BSON_KIND_DOUBLE:
+    case BSON_KIND_DECIMAL128:
+        return BSON_KIND_DOUBLE;
+    case BSON_KIND_SYMBOL:
+        return BSON_KIND_STRING;
+    default:
+        return kind;
+    }
+}
+
+static uint64_t hash_container(const struct compare_value *value)
+{
+    struct scan scan;
+    struct scan_element element;
+    bool ordered = value->kind == BSON_KIND_ARRAY;
+    uint64_t hash = value->kind;
+    (void)scan_open(&scan, value->bytes);
+    while (scan_next(&scan, &element)) {
+        struct compare_value child = {element.kind, element.value};
+        uint64_t one = compare_hash(&child);
+        if (ordered)
+            hash = mix(hash, one);
+        else /* a sum, so that order does not count */
+            hash += mix(one, compare_hash_bytes((const uint8_t *)element.name, element.name_len));
+    }
+    return hash;
+}
+
+uint64_t compare_hash(const struct compare_value *value)
+{
+    struct number number;
+    switch (class_of(value->kind)) {
+    case BSON_KIND_DOUBLE:
+        (void)number_read(value->kind, value->bytes.pos, &number);
+        return number_hash(&number);
+    case BSON_KIND_STRING:
+        return compare_hash_bytes(value->bytes.pos + 4, bytes_left(&value->bytes) - 5);
+    case BSON_KIND_OBJECT:
+    case BSON_KIND_ARRAY:
+        return hash_container(value);
+    default:
+        return mix(compare_hash_bytes(value->bytes.pos, bytes_left(&value->bytes)), value->kind);
+    }
+}
+
+static bool spend(uint64_t *budget)
+{
+    if (*budget == 0)
+        return false;
+    --*budget;
+    return true;
+}
+
+static bool elements_equal(const struct scan_element *a, const struct scan_element *b,
+                           uint64_t *budget)
+{
+    struct compare_value left = {a->kind, a->value};
+    struct compare_value right = {b->kind, b->value};
+    return compare_equal(&left, &right, budget);
+}
+
+static bool names_equal(const struct scan_element *a, const struct scan_element *b)
+{
+    return a->name_len == b->name_len && memcmp(a->name, b->name, a->name_len) == 0;
+}
+
+static bool arrays_equal(struct bytes a, struct bytes b, uint64_t *budget)
+{
+    struct scan left;
+    struct scan right;
+    struct scan_element x;
+    struct scan_element y;
+    (void)scan_open(&left, a);
+    (void)scan_open(&right, b);
+    for (;;) {
+        bool more = scan_next(&left, &x);
+        if (more != scan_next(&right, &y))
+            return false;
+        if (!more)
+            return true;
+        if (!spend(budget) || !elements_equal(&x, &y, budget))
+            return false;
+    }
+}
+
+/* How many elements before `stop` have the name. */
+static size_t count_name(struct bytes object, const struct scan_element *named, const uint8_t *stop,
+                         uint64_t *budget)
+{
+    struct scan scan;
+    struct scan_element element;
+    size_t count = 0;
+    (void)scan_open(&scan, object);
+    while (scan_next(&scan, &element) && element.value.pos < stop && spend(budget))
+        count += names_equal(&element, named);
+    return count;
+}
+
+/* The element of that name which has `skip` of the same name before it. */
+static bool find_nth(struct bytes object, const struct scan_element *named, size_t skip,
+                     struct scan_element *found, uint64_t *budget)
+{
+    struct scan scan;
+    (void)scan_open(&scan, object);
+    while (scan_next(&scan, found) && spend(budget))
+        if (names_equal(found, named) && skip-- == 0)
+            return true;
+    return false;
+}
+
+static size_t count_elements(struct bytes object)
+{
+    struct scan scan;
+    struct scan_element element;
+    size_t count = 0;
+    (void)scan_open(&scan, object);
+    while (scan_next(&scan, &element))
+        count++;
+    return count;
+}
+
+static bool objects_equal(struct bytes a, struct bytes b, uint64_t *budget)
+{
+    struct scan left;
+    struct scan right;
+    struct scan_element x;
+    struct scan_element y;
+    if (count_elements(a) != count_elements(b))
+        return false;
+    (void)scan_open(&left, a);
+    (void)scan_open(&right, b);
+    bool in_step = true; /* so far both have the same fields in the same order */
+    while (scan_next(&left, &x)) {
+        if (!spend(budget))
+            return false;
+        if (in_step && scan_next(&right, &y) && names_equal(&x, &y)) {
+            if (!elements_equal(&x, &y, budget))
+                return false;
+            continue;
+        }
+        in_step = false;
+        size_t before = count_name(a, &x, x.value.pos, budget);
+        if (!find_nth(b, &x, before, &y, budget) || !elements_equal(&x, &y, budget))
+            return false;
+    }
+    return *budget > 0;
+}
+
+bool compare_equal(const struct compare_value *a, const struct compare_value *b, uint64_t *budget)
+{
+    struct number left;
+    struct number right;
+    unsigned class = class_of(a->kind);
+    if (class != class_of(b->kind))
+        return false;
+    switch (class) {
+    case BSON_KIND_DOUBLE:
+        (void)number_read(a->kind, a->bytes.pos, &left);
+        (void)number_read(b->kind, b->bytes.pos, &right);
+        return number_compare(&left, &right) == 0;
+    case BSON_KIND_OBJECT:
+        return objects_equal(a->bytes, b->bytes, budget);
+    case BSON_KIND_ARRAY:
+        return arrays_equal(a->bytes, b->bytes, budget);
+    default: {
+        size_t len = bytes_left(&a->bytes);
+        return len == bytes_left(&b->bytes) && memcmp(a->bytes.pos, b->bytes.pos, len) == 0;
+    }
+    }
+}

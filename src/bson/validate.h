@@ -1,0 +1,66 @@
+/* The whole-document check of BSON: lengths, terminators, UTF-8, known types, booleans of 0 or 1,
+ * and depth. Nothing is allocated. The schema evaluator makes the same check value by value while
+ * it walks, through validate_value; so there is one pass, and one place that knows the rules.
+ *
+ * Every value is checked against the end of the document that holds it, and every length by
+ * `len > end - pos`. Sources: bsonspec.org 1.1; the depth is the server's limit for stored
+ * documents. */
+#ifndef SLUICE_BSON_VALIDATE_H
+#define SLUICE_BSON_VALIDATE_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+/* Levels of nesting a stored document may have, its own included. */
+#define VALIDATE_DEPTH_MAX 180
+
+/* Why and where bytes are not BSON. */
+struct validate_fault {
+    const char *what; /* a static phrase; NULL while nothing is wrong */
+    const uint8_t *at;
+    bool too_deep; /* well-formed so far, but nested too deeply: the server's Overflow */
+};
+
+/* Checks the value of that kind at pos, which must end before `end`. `depth` is the number of
+ * documents and arrays around the value. Returns where the value ends, or NULL with *fault set. */
+const uint8_t *validate_value(uint8_t kind, const uint8_t *pos, const uint8_t *end, unsigned depth,
+                              struct validate_fault *fault);
+
+/* Checks the name that begins at pos: terminated before `end`, UTF-8. Returns where the value
+ * begins, or NULL with *fault set. */
+const uint8_t *validate_name(const uint8_t *pos, const uint8_t *end, struct validate_fault *fault);
+
+/* Checks that `document` is exactly one document. On false, err holds InvalidBSON or Overflow, and
+ * the offset of what is wrong. */
+bool validate_document(struct bytes document, struct error *err);
+
+/* The error for a fault found in the document that starts at `start`. Returns false. */
+bool validate_report(const struct validate_fault *fault, const uint8_t *start, struct error *err);
+
+/* Sets the fault; returns NULL, so that callers can write `return validate_fail(...)`. */
+static inline const uint8_t *validate_fail(struct validate_fault *fault, const uint8_t *at,
+                                           const char *what)
+{
+    fault->what = what;
+    fault->at = at;
+    return NULL;
+}
+
+/* Opens the document at pos: its length and its final NUL. Returns its first element and sets *last
+ * to its final NUL; NULL with *fault set. */
+static inline const uint8_t *validate_open(const uint8_t *pos, const uint8_t *end,
+                                           const uint8_t **last, struct validate_fault *fault)
+{
+    size_t left = (size_t)(end - pos);
+    if (left < 5)
+        return validate_fail(fault, pos, "a document ends before its length");
+    int32_t len = bytes_load_i32(pos);
+    if (len < 5 || (size_t)len > left)
+        return validate_fail(fault, pos, "a document's length is out of bounds");
+    *last = pos + len - 1;
+    if (**last != 0)
+        return validate_fail(fault, *last, "a document does not end with a NUL");
+    return pos + 4;
+}
+
+#endif

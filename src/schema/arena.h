@@ -1,0 +1,17 @@
+/* Blocks that live as long as the schema they belong to, and are freed together. Not thread-safe.
+ */
+#ifndef SLUICE_SCHEMA_ARENA_H
+#define SLUICE_SCHEMA_ARENA_H
+
+#include <stddef.h>
+
+struct arena_block;
+struct arena {
+    struct arena_block *blocks; /* owned; zero-initialised is empty */
+};
+
+/* Zeroed memory, aligned for any object; NULL when there is none. */
+void *arena_alloc(struct arena *arena, size_t count, size_t size_bytes);
+void arena_free(struct arena *arena);
+
+#endif

@@ -1,0 +1,26 @@
+/* Runs the flat program over BSON in place: one forward walk that checks the bytes and the rules
+ * together. Sub-schemas in combinations walk their value again. Nothing is allocated, except by
+ * uniqueItems over many items, in the scratch. */
+#ifndef SLUICE_SCHEMA_EVALUATE_H
+#define SLUICE_SCHEMA_EVALUATE_H
+
+#include "bson/validate.h"
+#include "schema/schema_internal.h"
+
+struct evaluation {
+    const struct program *program;
+    struct schema_scratch *scratch;
+    const uint8_t *limit;        /* no byte from here on is ours to read */
+    struct validate_fault fault; /* what is set while the bytes are no BSON */
+    const char *cut_off;         /* the limit that was reached; NULL: none */
+    uint64_t work;               /* left of SCHEMA_WORK_MAX */
+    size_t bits_used;            /* of the scratch's bits */
+};
+
+/* Checks one value of a kind against a node. `depth`: documents around it. Returns where the value
+ * ends; NULL if the node refuses it, the bytes are no BSON (e->fault) or a limit was reached
+ * (e->cut_off). After a refusal, what follows in the value is unchecked. */
+const uint8_t *evaluate_value(struct evaluation *e, uint32_t node, uint8_t kind, const uint8_t *pos,
+                              const uint8_t *end, unsigned depth);
+
+#endif

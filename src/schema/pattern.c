@@ -1,0 +1,161 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "schema/pattern.h"
+
+#include "base/memory.h"
+#include "schema/byte_class.h"
+
+#include <pcre2.h>
+#include <stdbool.h>
+
+#define JIT_STACK_MIN ((size_t)32 * 1024)
+#define JIT_STACK_MAX ((size_t)512 * 1024)
+
+struct pattern {
+    struct byte_class_row *row; /* owned; where it is there, code is not used */
+    pcre2_code *code;           /* owned */
+    bool jit;
+};
+
+struct pattern_scratch {
+    pcre2_match_data *data;
+    pcre2_match_context *cheap;
+    pcre2_match_context *dear;
+    pcre2_jit_stack *stack;
+    unsigned dear_left;
+};
+
+static void *pcre_alloc(size_t size, void *unused)
+{
+    (void)unused;
+    return memory_alloc(size);
+}
+
+static void pcre_release(void *block, void *unused)
+{
+    (void)unused;
+    memory_free(block);
+}
+
+static pcre2_code *compile(const char *text, size_t len, enum pattern_flavour flavour,
+                           struct error *err)
+{
+    int code = 0;
+    PCRE2_SIZE offset = 0;
+    uint32_t options = PCRE2_UTF;
+    if (flavour == PATTERN_PYDANTIC)
+        options |= PCRE2_UCP | PCRE2_DOLLAR_ENDONLY;
+    pcre2_general_context *memory = pcre2_general_context_create(pcre_alloc, pcre_release, NULL);
+    pcre2_compile_context *context = memory == NULL ? NULL : pcre2_compile_context_create(memory);
+    pcre2_code *compiled = NULL;
+    if (context != NULL) {
+        compiled = pcre2_compile((PCRE2_SPTR)text, len, options, &code, &offset, context);
+        if (compiled == NULL && code != PCRE2_ERROR_NOMEMORY && code != 121 /* no memory */) {
+            PCRE2_UCHAR why[160] = "";
+            (void)pcre2_get_error_message(code, why, sizeof why);
+            (void)error_set(err, ERROR_INVALID_REGEX,
+                            "Regular expression is invalid: %s (at character %zu of the pattern)",
+                            (const char *)why, (size_t)offset);
+        } else if (compiled == NULL) {
+            context = (pcre2_compile_context_free(context), NULL);
+        }
+    }
+    if (context == NULL)
+        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to compile a pattern");
+    pcre2_compile_context_free(context);
+    pcre2_general_context_free(memory);
+    return compiled;
+}
+
+struct pattern *pattern_new(const char *text, size_t len, enum pattern_flavour flavour,
+                            struct error *err)
+{
+    struct pattern *pattern = memory_zalloc(sizeof *pattern);
+    if (pattern == NULL) {
+        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to compile a pattern");
+        return NULL;
+    }
+    pattern->code = compile(text, len, flavour, err);
+    if (pattern->code == NULL) {
+        memory_free(pattern);
+        return NULL;
+    }
+    pattern->row = byte_class_compile(text, len, flavour == PATTERN_PYDANTIC);
+    pattern->jit =
+        pattern->row == NULL && pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0;
+    return pattern;
+}
+
+void pattern_free(struct pattern *pattern)
+{
+    if (pattern == NULL)
+        return;
+    byte_class_free(pattern->row);
+    pcre2_code_free(pattern->code);
+    memory_free(pattern);
+}
+
+struct pattern_scratch *pattern_scratch_new(void)
+{
+    struct pattern_scratch *scratch = memory_zalloc(sizeof *scratch);
+    if (scratch == NULL)
+        return NULL;
+    pcre2_general_context *memory = pcre2_general_context_create(pcre_alloc, pcre_release, NULL);
+    if (memory != NULL) {
+        scratch->data = pcre2_match_data_create(1, memory);
+        scratch->cheap = pcre2_match_context_create(memory);
+        scratch->dear = pcre2_match_context_create(memory);
+        scratch->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, memory);
+        pcre2_general_context_free(memory);
+    }
+    if (scratch->data == NULL || scratch->cheap == NULL || scratch->dear == NULL) {
+        pattern_scratch_free(scratch);
+        return NULL;
+    }
+    (void)pcre2_set_match_limit(scratch->cheap, PATTERN_CHEAP_LIMIT);
+    (void)pcre2_set_match_limit(scratch->dear, PATTERN_MATCH_LIMIT);
+    if (scratch->stack != NULL) {
+        pcre2_jit_stack_assign(scratch->cheap, NULL, scratch->stack);
+        pcre2_jit_stack_assign(scratch->dear, NULL, scratch->stack);
+    }
+    pattern_scratch_reset(scratch);
+    return scratch;
+}
+
+void pattern_scratch_free(struct pattern_scratch *scratch)
+{
+    if (scratch == NULL)
+        return;
+    pcre2_match_data_free(scratch->data);
+    pcre2_match_context_free(scratch->cheap);
+    pcre2_match_context_free(scratch->dear);
+    pcre2_jit_stack_free(scratch->stack);
+    memory_free(scratch);
+}
+
+void pattern_scratch_reset(struct pattern_scratch *scratch)
+{
+    scratch->dear_left = PATTERN_DEAR_MATCHES;
+}
+
+static int run(const struct pattern *pattern, const uint8_t *text, size_t len,
+               struct pattern_scratch *scratch, pcre2_match_context *limits)
+{
+    if (pattern->jit)
+        return pcre2_jit_match(pattern->code, text, len, 0, 0, scratch->data, limits);
+    return pcre2_match(pattern->code, text, len, 0, PCRE2_NO_UTF_CHECK, scratch->data, limits);
+}
+
+enum pattern_result pattern_match(const struct pattern *pattern, const uint8_t *text, size_t len,
+                                  struct pattern_scratch *scratch)
+{
+    if (pattern->row != NULL)
+        return byte_class_match(pattern->row, text, len) ? PATTERN_YES : PATTERN_NO;
+    int result = run(pattern, text, len, scratch, scratch->cheap);
+    if (result == PCRE2_ERROR_MATCHLIMIT && scratch->dear_left > 0) {
+        scratch->dear_left--;
+        result = run(pattern, text, len, scratch, scratch->dear);
+    }
+    if (result >= 0)
+        return PATTERN_YES;
+    return result == PCRE2_ERROR_NOMATCH ? PATTERN_NO : PATTERN_CUT_OFF;
+}

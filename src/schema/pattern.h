@@ -1,0 +1,45 @@
+/* Regular expressions: those that are an anchored row of character classes run as byte classes, the
+ * others through PCRE2's JIT under a match limit, so that no pattern and no string makes a check
+ * slow. A pattern is immutable and shared; a scratch belongs to one thread at a time. */
+#ifndef SLUICE_SCHEMA_PATTERN_H
+#define SLUICE_SCHEMA_PATTERN_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Steps of PCRE2's matcher that one string may take before its check is cut off: far over what a
+ * sound pattern needs, and well under a millisecond. */
+#define PATTERN_MATCH_LIMIT 100000
+/* Strings of one document that may take more than PATTERN_CHEAP_LIMIT steps. */
+#define PATTERN_DEAR_MATCHES 200
+#define PATTERN_CHEAP_LIMIT  2000
+
+enum pattern_flavour {
+    PATTERN_MONGODB, /* UTF and nothing else, as $jsonSchema */
+    PATTERN_PYDANTIC /* UTF, Unicode classes, $ only at the very end, as pydantic's Rust regexes */
+};
+
+enum pattern_result { PATTERN_NO, PATTERN_YES, PATTERN_CUT_OFF };
+
+struct pattern;
+struct pattern_scratch;
+
+/* text[0..len) without NULs. NULL with err set: InvalidRegex naming what PCRE2 refuses and where,
+ * or out of memory. Released with pattern_free. */
+struct pattern *pattern_new(const char *text, size_t len, enum pattern_flavour flavour,
+                            struct error *err);
+void pattern_free(struct pattern *pattern);
+
+/* NULL without memory. */
+struct pattern_scratch *pattern_scratch_new(void);
+void pattern_scratch_free(struct pattern_scratch *scratch);
+/* To be called when a new document begins: the allowance of dear matches is full again. */
+void pattern_scratch_reset(struct pattern_scratch *scratch);
+
+/* Whether the pattern occurs in the string, which is valid UTF-8. */
+enum pattern_result pattern_match(const struct pattern *pattern, const uint8_t *text, size_t len,
+                                  struct pattern_scratch *scratch);
+
+#endif

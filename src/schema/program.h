@@ -1,0 +1,175 @@
+/* The flat program of a schema: arrays of small structs that refer to each other by index, in one
+ * block of memory. A node says which BSON types a value may have, and which rules apply to it.
+ *
+ * Node 0 allows everything. lower.h makes a program, evaluate.h runs it. Immutable once made. */
+#ifndef SLUICE_SCHEMA_PROGRAM_H
+#define SLUICE_SCHEMA_PROGRAM_H
+
+#include "bson/compare.h"
+#include "bson/number.h"
+#include "schema/pattern.h"
+#include "schema/types.h"
+
+#define NODE_ANY     0U
+#define NODE_NOTHING UINT32_MAX       /* no value is allowed here */
+#define NODE_OTHER   (UINT32_MAX - 1) /* a known name that counts as an additional one */
+#define NO_INDEX     UINT32_MAX
+
+struct node {
+    type_mask types;    /* what is allowed at all */
+    type_mask plain;    /* of these: where the type is all that is asked */
+    type_mask combined; /* where the combinations below apply */
+    uint32_t object;    /* index or NO_INDEX */
+    uint32_t array;
+    uint32_t number;
+    uint32_t string;
+    uint32_t combination_first;
+    uint32_t combination_count;
+    int32_t binary_subtype; /* -1: any */
+    uint32_t binary;        /* string rule whose lengths count bytes; or NO_INDEX */
+    uint32_t encrypted;     /* nonzero: the types an encrypted value may have had */
+};
+
+struct string_rule {
+    uint32_t min_length; /* code points, or bytes of binary data */
+    uint32_t max_length;
+    const struct pattern *pattern; /* NULL: any */
+};
+
+/* A bound as it is written, for the values that are compared exactly. */
+struct number_bound {
+    struct number value;
+    bool upper;
+    bool exclusive;
+};
+
+struct number_rule {
+    int64_t min_integer; /* inclusive: what the bounds mean among int64 … */
+    int64_t max_integer;
+    double min_real; /* … and among doubles */
+    double max_real;
+    uint32_t bound_first;
+    uint32_t bound_count;
+    bool integral;
+    bool exact; /* a bound is NaN: every value is compared with the bounds themselves */
+    bool has_multiple;
+    struct number multiple_of;
+};
+
+/* A name the schema knows. The first 16 bytes of the name and its NUL are in `words`, under
+ * `masks`: two loads tell whether the name stands at some place. */
+struct property {
+    uint64_t words[2];
+    uint64_t masks[2];
+    uint32_t node; /* or NODE_NOTHING, NODE_OTHER */
+    uint32_t name; /* offset in program.text, NUL-terminated */
+    uint32_t name_len;
+    uint32_t hash;
+};
+
+struct pattern_property {
+    const struct pattern *pattern;
+    uint32_t node;
+};
+
+struct dependency {
+    uint32_t property;   /* index within the object's properties */
+    uint32_t node;       /* applied to the object, or NO_INDEX: then names are required */
+    uint32_t name_first; /* in program.links: indexes of properties */
+    uint32_t name_count;
+};
+
+struct object_rule {
+    uint32_t property_first;
+    uint32_t property_count; /* two more stand behind them, which never match */
+    uint32_t slot_first;     /* hash slots, in program.links: index of a property, or NO_INDEX */
+    uint32_t slot_mask;
+    uint32_t required_first; /* bits, in program.bits */
+    uint32_t words;          /* of 64 bits, that the properties need */
+    uint32_t additional;     /* node, or NODE_NOTHING */
+    uint32_t pattern_first;
+    uint32_t pattern_count;
+    uint32_t names; /* node for names, or NO_INDEX */
+    uint32_t dependency_first;
+    uint32_t dependency_count;
+    uint32_t min_properties;
+    uint32_t max_properties;
+    bool check_repeated; /* of fields with the same name each is checked, not the first only */
+};
+
+struct array_rule {
+    uint32_t prefix_first; /* nodes, in program.links */
+    uint32_t prefix_count;
+    uint32_t rest; /* node, or NODE_NOTHING */
+    uint32_t min_items;
+    uint32_t max_items;
+    uint32_t contains; /* node, or NO_INDEX */
+    uint32_t min_contains;
+    uint32_t max_contains;
+    bool unique;
+};
+
+enum combination_kind {
+    COMBINE_ALL,
+    COMBINE_ANY,
+    COMBINE_ONE,
+    COMBINE_NOT,
+    COMBINE_IF, /* links: if, then, else; NODE_ANY where one is not there */
+    COMBINE_ENUM,
+    COMBINE_TAG /* a discriminator tells which one of the links can match */
+};
+
+struct combination {
+    enum combination_kind kind;
+    uint32_t first; /* nodes, in program.links; or the enum; or the tag rule */
+    uint32_t count;
+};
+
+/* A set of values, as open addressing over value hashes. */
+struct enum_rule {
+    uint32_t slot_first; /* in program.links: index in program.values, or NO_INDEX */
+    uint32_t slot_mask;
+    uint32_t value_first;
+    uint32_t value_count;
+};
+
+struct enum_value {
+    struct compare_value value; /* bytes of the schema's copy */
+    uint64_t hash;
+};
+
+/* The field whose string says which alternative it is. Where the field is absent or no string, the
+ * alternatives are tried like those of `otherwise`. */
+struct tag_rule {
+    uint32_t name; /* in program.text */
+    uint32_t name_len;
+    uint32_t values; /* an enum_rule; links_first[i] belongs to its i-th value */
+    uint32_t links_first;
+    struct combination otherwise;
+};
+
+struct program {
+    void *block; /* owned: all of the below */
+    const struct node *nodes;
+    const struct object_rule *objects;
+    const struct property *properties;
+    const struct array_rule *arrays;
+    const struct number_rule *numbers;
+    const struct number_bound *bounds;
+    const struct string_rule *strings;
+    const struct combination *combinations;
+    const struct enum_rule *enums;
+    const struct enum_value *values;
+    const struct tag_rule *tags;
+    const struct pattern_property *patterns;
+    const struct dependency *dependencies;
+    const uint64_t *bits;
+    const uint32_t *links;
+    const char *text;
+    size_t bytes; /* of the block */
+};
+
+/* Loads the first 16 bytes of a name and its NUL as a property has them. */
+void program_name_words(const char *name, size_t len, uint64_t words[2], uint64_t masks[2]);
+
+#endif

@@ -1,0 +1,127 @@
+#include "schema/schema_internal.h"
+
+#include "base/memory.h"
+#include "schema/evaluate.h"
+#include "schema/lower.h"
+#include "schema/parse.h"
+
+void schema_free(struct schema *schema)
+{
+    if (schema == NULL)
+        return;
+    for (size_t i = 0; i < schema->pattern_count; i++)
+        pattern_free(schema->patterns[i]);
+    memory_free(schema->patterns);
+    memory_free(schema->rules.slots);
+    memory_free(schema->program.block);
+    memory_free(schema->bson);
+    arena_free(&schema->arena);
+    memory_free(schema);
+}
+
+static struct schema *no_memory(struct schema *schema, struct error *err)
+{
+    schema_free(schema);
+    (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to compile the schema");
+    return NULL;
+}
+
+struct schema *schema_compile(struct bytes bson, enum schema_dialect dialect,
+                              schema_report_fn *report, void *arg, struct error *err)
+{
+    if (!validate_document(bson, err))
+        return NULL;
+    struct schema *schema = memory_zalloc(sizeof *schema);
+    if (schema == NULL)
+        return no_memory(schema, err);
+    schema->dialect = dialect;
+    schema->bson_len = bytes_left(&bson);
+    schema->bson = memory_alloc(schema->bson_len);
+    if (schema->bson == NULL)
+        return no_memory(schema, err);
+    memcpy(schema->bson, bson.pos, schema->bson_len);
+    if (!parse_schema(schema, report, arg, err) || !lower_schema(schema, err)) {
+        schema_free(schema);
+        return NULL;
+    }
+    return schema;
+}
+
+struct schema_scratch *schema_scratch_new(void)
+{
+    struct schema_scratch *scratch = memory_zalloc(sizeof *scratch);
+    if (scratch == NULL)
+        return NULL;
+    scratch->bits = memory_array(SCRATCH_BITS, sizeof *scratch->bits);
+    scratch->patterns = pattern_scratch_new();
+    if (scratch->bits == NULL || scratch->patterns == NULL) {
+        schema_scratch_free(scratch);
+        return NULL;
+    }
+    return scratch;
+}
+
+void schema_scratch_free(struct schema_scratch *scratch)
+{
+    if (scratch == NULL)
+        return;
+    pattern_scratch_free(scratch->patterns);
+    memory_free(scratch->bits);
+    memory_free(scratch->hashes);
+    memory_free(scratch);
+}
+
+static enum schema_verdict malformed(const struct validate_fault *fault, const uint8_t *start,
+                                     struct error *err)
+{
+    (void)validate_report(fault, start, err);
+    return SCHEMA_MALFORMED;
+}
+
+/* The walk ended early: a refused value may be followed by bytes that are no BSON, which is worse.
+ */
+static enum schema_verdict explain_refusal(const struct evaluation *e, uint8_t kind,
+                                           struct bytes value, struct error *err)
+{
+    struct validate_fault fault = e->fault;
+    if (fault.what == NULL) {
+        const uint8_t *after = validate_value(kind, value.pos, value.end, 0, &fault);
+        if (after != NULL && after != value.end)
+            (void)validate_fail(&fault, after, "bytes follow the end of the document");
+    }
+    if (fault.what != NULL)
+        return malformed(&fault, value.pos, err);
+    if (e->cut_off != NULL) {
+        (void)error_set(err, ERROR_DOCUMENT_VALIDATION_FAILURE,
+                        "Document could not be validated: %s", e->cut_off);
+        return SCHEMA_CUT_OFF;
+    }
+    (void)error_set(err, ERROR_DOCUMENT_VALIDATION_FAILURE, "Document failed validation");
+    return SCHEMA_INVALID;
+}
+
+static enum schema_verdict check(const struct schema *schema, struct schema_scratch *scratch,
+                                 uint32_t node, uint8_t kind, struct bytes value, struct error *err)
+{
+    struct evaluation e = {.program = &schema->program,
+                           .scratch = scratch,
+                           .limit = value.end,
+                           .work = SCHEMA_WORK_MAX};
+    pattern_scratch_reset(scratch->patterns);
+    const uint8_t *after = evaluate_value(&e, node, kind, value.pos, value.end, 0);
+    if (__builtin_expect(after == value.end && after != NULL, 1))
+        return SCHEMA_VALID;
+    return explain_refusal(&e, kind, value, err);
+}
+
+enum schema_verdict schema_check(const struct schema *schema, struct schema_scratch *scratch,
+                                 struct bytes document, struct error *err)
+{
+    return check(schema, scratch, schema->document_node, BSON_KIND_OBJECT, document, err);
+}
+
+enum schema_verdict schema_check_value(const struct schema *schema, struct schema_scratch *scratch,
+                                       uint8_t kind, struct bytes value, struct error *err)
+{
+    return check(schema, scratch, schema->root_node, kind, value, err);
+}

@@ -1,0 +1,72 @@
+/* A compiled schema: documents in, verdicts and MongoDB's errInfo out.
+ *
+ * A schema is immutable once compiled and may be used by any number of threads; each thread brings
+ * a scratch of its own. A verdict allocates nothing (but see schema_check). The facts about
+ * $jsonSchema and the mapping of dialect json-schema stand in docs/schemas.md. */
+#ifndef SLUICE_SCHEMA_SCHEMA_H
+#define SLUICE_SCHEMA_SCHEMA_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "bson/build.h"
+
+/* Limits, so that no schema and no document makes a check slow or big. */
+#define SCHEMA_DEPTH_MAX      100      /* nesting of sub-schemas */
+#define SCHEMA_RULES_MAX      65536    /* sub-schemas in one schema */
+#define SCHEMA_PROPERTIES_MAX 4096     /* names one sub-schema knows: properties, required, … */
+#define SCHEMA_IN_PLACE_MAX   32       /* sub-schemas applied to one value inside each other */
+#define SCHEMA_WORK_MAX       50000000 /* fields and items looked at for one document */
+
+enum schema_dialect {
+    SCHEMA_MONGODB,    /* $jsonSchema as MongoDB has it */
+    SCHEMA_JSON_SCHEMA /* JSON Schema 2020-12 as pydantic writes it, over BSON as Beanie stores it
+                        */
+};
+
+enum schema_verdict {
+    SCHEMA_VALID,
+    SCHEMA_INVALID,
+    SCHEMA_MALFORMED, /* not BSON, or nested too deeply */
+    SCHEMA_CUT_OFF    /* a limit was reached before the answer: treated as a refusal */
+};
+
+struct schema;
+struct schema_scratch;
+
+/* One thing that is wrong in a schema. The texts are lent for the call. */
+struct schema_problem {
+    int code;            /* enum error_code */
+    const char *pointer; /* JSON pointer to the keyword, "" for the schema itself */
+    const char *message;
+};
+typedef void schema_report_fn(void *arg, const struct schema_problem *problem);
+
+/* Compiles one BSON document, which is copied. Each problem is reported (report may be NULL), the
+ * first one is also set in err as "<pointer>: <message>". Released with schema_free. */
+struct schema *schema_compile(struct bytes bson, enum schema_dialect dialect,
+                              schema_report_fn *report, void *arg, struct error *err);
+void schema_free(struct schema *schema);
+
+/* NULL without memory. */
+struct schema_scratch *schema_scratch_new(void);
+void schema_scratch_free(struct schema_scratch *scratch);
+
+/* Checks one document and that it is BSON, in one pass. For every verdict but SCHEMA_VALID err is
+ * set: DocumentValidationFailure, InvalidBSON, Overflow, or what limit was reached. uniqueItems
+ * over more items than fit the scratch makes the scratch grow; that is the only allocation. */
+enum schema_verdict schema_check(const struct schema *schema, struct schema_scratch *scratch,
+                                 struct bytes document, struct error *err);
+
+/* The same for one value of a kind, against the whole schema or a part of it that schema_find_path
+ * gave. In dialect json-schema the schema itself is applied as it is written, without the names
+ * that Beanie stores. */
+enum schema_verdict schema_check_value(const struct schema *schema, struct schema_scratch *scratch,
+                                       uint8_t kind, struct bytes value, struct error *err);
+
+/* Writes into `out` (which build_begin has begun) the details of why the document is refused:
+ *   failingDocumentId, [truncated], details
+ * The document must be valid BSON. False with err set where there is no memory. */
+bool schema_explain(const struct schema *schema, struct schema_scratch *scratch,
+                    struct bytes document, struct build *out, struct error *err);
+
+#endif

@@ -1,0 +1,45 @@
+/* What the files of this room share about a schema and a scratch. */
+#ifndef SLUICE_SCHEMA_SCHEMA_INTERNAL_H
+#define SLUICE_SCHEMA_SCHEMA_INTERNAL_H
+
+#include "bson/validate.h"
+#include "schema/arena.h"
+#include "schema/program.h"
+#include "schema/rule.h"
+#include "schema/schema.h"
+
+/* Rules by where their sub-schema stands, so that $ref finds them, and itself again. */
+struct rule_index {
+    struct rule **slots; /* owned; open addressing by source.value.pos */
+    size_t size;         /* a power of two, or 0 */
+    size_t count;
+};
+
+struct schema {
+    enum schema_dialect dialect;
+    uint8_t *bson; /* owned copy */
+    size_t bson_len;
+    struct arena arena;
+    struct rule_index rules;
+    struct pattern **patterns; /* owned, each and the array */
+    size_t pattern_count;
+    size_t pattern_room;
+    struct rule *root;     /* as it is written */
+    struct rule *document; /* as documents are checked; differs in dialect json-schema */
+    struct program program;
+    uint32_t root_node;
+    uint32_t document_node;
+};
+
+/* Words for the seen properties of objects with more than 64 of them: one for each level of
+ * nesting, at the most properties. */
+#define SCRATCH_BITS ((size_t)(VALIDATE_DEPTH_MAX + 1) * (SCHEMA_PROPERTIES_MAX / 64))
+
+struct schema_scratch {
+    struct pattern_scratch *patterns;
+    uint64_t *bits;   /* owned; SCRATCH_BITS of them */
+    uint64_t *hashes; /* owned; for uniqueItems over many items */
+    size_t hash_room;
+};
+
+#endif

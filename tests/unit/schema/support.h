@@ -1,0 +1,29 @@
+/* Schemas and documents as extended JSON, for tests. A JSON error fails the test. */
+#ifndef SLUICE_TESTS_SCHEMA_SUPPORT_H
+#define SLUICE_TESTS_SCHEMA_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bson/bson.h>
+#include <cmocka.h>
+
+#include "schema/schema.h"
+
+/* Released with bson_destroy. */
+bson_t *support_json(const char *json);
+struct bytes support_bytes(const bson_t *bson);
+
+/* The verdict on a document. */
+enum schema_verdict support_check(enum schema_dialect dialect, const char *schema,
+                                  const char *document, struct error *err);
+
+void support_valid(enum schema_dialect dialect, const char *schema, const char *document);
+void support_invalid(enum schema_dialect dialect, const char *schema, const char *document);
+
+/* The schema is refused with that code. */
+void support_refused(enum schema_dialect dialect, const char *schema, int code);
+
+#endif

@@ -1,0 +1,376 @@
+/* Dialect mongodb: verdicts and refusals of $jsonSchema. */
+#include "support.h"
+
+#define V(schema, document) support_valid(SCHEMA_MONGODB, schema, document)
+#define I(schema, document) support_invalid(SCHEMA_MONGODB, schema, document)
+#define R(schema, code)     support_refused(SCHEMA_MONGODB, schema, code)
+/* The schema of field v. */
+#define P(schema) "{\"properties\":{\"v\":" schema "}}"
+
+static void test_types(void **state)
+{
+    (void)state;
+    V("{}", "{\"a\":1}");
+    V("{\"type\":\"object\"}", "{}");
+    I("{\"type\":\"string\"}", "{}");
+    I("{\"bsonType\":[\"array\",\"int\"]}", "{}");
+    V(P("{\"bsonType\":\"int\"}"), "{\"v\":1}");
+    I(P("{\"bsonType\":\"int\"}"), "{\"v\":{\"$numberLong\":\"1\"}}");
+    V(P("{\"bsonType\":\"number\"}"), "{\"v\":{\"$numberDecimal\":\"1\"}}");
+    V(P("{\"type\":\"number\"}"), "{\"v\":1.5}");
+    V(P("{\"type\":\"boolean\"}"), "{\"v\":true}");
+    I(P("{\"type\":\"boolean\"}"), "{\"v\":1}");
+    V(P("{\"bsonType\":[\"date\",\"null\"]}"), "{\"v\":null}");
+    V(P("{\"bsonType\":\"minKey\"}"), "{\"v\":{\"$minKey\":1}}");
+    I(P("{\"bsonType\":\"object\"}"), "{\"v\":[{}]}");
+    I(P("{\"bsonType\":\"string\"}"), "{\"v\":{\"$symbol\":\"a\"}}");
+    V(P("{\"bsonType\":\"string\"}"), "{\"w\":1}");
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    V(P("{\"minimum\":5}"), "{\"v\":5}");
+    I(P("{\"minimum\":5,\"exclusiveMinimum\":true}"), "{\"v\":5.0}");
+    V(P("{\"minimum\":5}"), "{\"v\":\"a\"}");
+    I(P("{\"maximum\":{\"$numberLong\":\"9007199254740992\"}}"),
+      "{\"v\":{\"$numberLong\":\"9007199254740993\"}}");
+    I(P("{\"maximum\":9007199254740992.0}"), "{\"v\":{\"$numberLong\":\"9007199254740993\"}}");
+    V(P("{\"maximum\":{\"$numberLong\":\"9007199254740993\"}}"), "{\"v\":9007199254740992.0}");
+    I(P("{\"minimum\":{\"$numberLong\":\"9007199254740993\"}}"), "{\"v\":9007199254740992.0}");
+    I(P("{\"maximum\":{\"$numberDecimal\":\"0.1\"}}"), "{\"v\":0.1}");
+    V(P("{\"minimum\":{\"$numberDecimal\":\"0.1\"}}"), "{\"v\":0.1}");
+    V(P("{\"maximum\":0.1}"), "{\"v\":{\"$numberDecimal\":\"0.1\"}}");
+    I(P("{\"minimum\":0.5,\"exclusiveMinimum\":true}"), "{\"v\":{\"$numberDecimal\":\"0.5\"}}");
+    I(P("{\"minimum\":0.5,\"exclusiveMinimum\":true}"), "{\"v\":{\"$numberDouble\":\"NaN\"}}");
+    I(P("{\"maximum\":5}"), "{\"v\":{\"$numberDecimal\":\"NaN\"}}");
+    V(P("{\"maximum\":{\"$numberDouble\":\"NaN\"}}"), "{\"v\":{\"$numberDecimal\":\"NaN\"}}");
+    I(P("{\"maximum\":{\"$numberDouble\":\"NaN\"}}"), "{\"v\":1}");
+    V(P("{\"maximum\":{\"$numberDouble\":\"Infinity\"}}"),
+      "{\"v\":{\"$numberDecimal\":\"Infinity\"}}");
+    I(P("{\"minimum\":{\"$numberDecimal\":\"1E400\"}}"), "{\"v\":1e308}");
+    V(P("{\"minimum\":{\"$numberDecimal\":\"-1E400\"}}"),
+      "{\"v\":{\"$numberLong\":\"-9223372036854775808\"}}");
+    I(P("{\"minimum\":9223372036854775808.0}"),
+      "{\"v\":{\"$numberLong\":\"9223372036854775807\"}}");
+    V(P("{\"minimum\":0}"), "{\"v\":-0.0}");
+}
+
+static void test_multiple_of(void **state)
+{
+    (void)state;
+    V(P("{\"multipleOf\":0.1}"), "{\"v\":0.3}");
+    V(P("{\"multipleOf\":0.1}"), "{\"v\":7}");
+    I(P("{\"multipleOf\":0.1}"), "{\"v\":0.35}");
+    V(P("{\"multipleOf\":3}"), "{\"v\":-9}");
+    I(P("{\"multipleOf\":3}"), "{\"v\":{\"$numberLong\":\"10\"}}");
+    V(P("{\"multipleOf\":{\"$numberDecimal\":\"0.01\"}}"),
+      "{\"v\":{\"$numberDecimal\":\"1E+30\"}}");
+    I(P("{\"multipleOf\":7}"), "{\"v\":{\"$numberDecimal\":\"1E+6000\"}}");
+    V(P("{\"multipleOf\":7}"), "{\"v\":{\"$numberDecimal\":\"7E+6000\"}}");
+    I(P("{\"multipleOf\":2}"), "{\"v\":{\"$numberDouble\":\"Infinity\"}}");
+    V(P("{\"multipleOf\":2}"), "{\"v\":0.0}");
+    I(P("{\"multipleOf\":2}"), "{\"v\":{\"$numberDecimal\":\"1E-6000\"}}");
+}
+
+static void test_strings(void **state)
+{
+    (void)state;
+    V(P("{\"maxLength\":3}"), "{\"v\":\"\xc3\xa9\xc3\xa9\xc3\xa9\"}");
+    I(P("{\"maxLength\":3}"), "{\"v\":\"abcd\"}");
+    I(P("{\"minLength\":3.0}"), "{\"v\":\"ab\"}");
+    V(P("{\"minLength\":3}"), "{\"v\":{\"$symbol\":\"a\"}}");
+    V(P("{\"pattern\":\"b\"}"), "{\"v\":\"abc\"}");
+    V(P("{\"pattern\":\"^[a-z]+$\"}"), "{\"v\":\"abc\\n\"}");
+    I(P("{\"pattern\":\"^[a-z]+$\"}"), "{\"v\":\"abc\\n\\n\"}");
+    I(P("{\"pattern\":\"^[A-Z]{3}-\\\\d{4}$\"}"), "{\"v\":\"ABC-123\"}");
+    V(P("{\"pattern\":\"^[A-Z]{3}-\\\\d{4}$\"}"), "{\"v\":\"ABC-1234\"}");
+    V(P("{\"pattern\":\"^(a|b)+$\"}"), "{\"v\":\"abab\"}");
+    I(P("{\"pattern\":\"^.$\"}"), "{\"v\":\"ab\"}");
+    V(P("{\"pattern\":\"^.$\"}"), "{\"v\":\"\xc3\xa9\"}");
+    V(P("{\"pattern\":\"^[^@]+@[^@]+[.][a-z]+$\"}"), "{\"v\":\"j\xc3\xb6@x.org\"}");
+}
+
+static void test_cut_off(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    enum schema_verdict verdict =
+        support_check(SCHEMA_MONGODB, P("{\"pattern\":\"^(a+)+$\"}"),
+                      "{\"v\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"}", &err);
+    assert_int_equal(verdict, SCHEMA_CUT_OFF);
+    assert_int_equal(err.code, ERROR_DOCUMENT_VALIDATION_FAILURE);
+    /* `not` does not turn it into an acceptance. */
+    verdict = support_check(SCHEMA_MONGODB, P("{\"not\":{\"pattern\":\"^(a+)+$\"}}"),
+                            "{\"v\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"}", &err);
+    assert_int_equal(verdict, SCHEMA_CUT_OFF);
+}
+
+static void test_enum(void **state)
+{
+    (void)state;
+    V(P("{\"enum\":[1,\"a\",null]}"), "{\"v\":1.0}");
+    V(P("{\"enum\":[1,\"a\",null]}"), "{\"v\":{\"$numberDecimal\":\"1.000\"}}");
+    I(P("{\"enum\":[1,\"a\",null]}"), "{\"v\":true}");
+    V(P("{\"enum\":[0.5]}"), "{\"v\":{\"$numberDecimal\":\"0.50\"}}");
+    I(P("{\"enum\":[null]}"), "{\"v\":{\"$undefined\":true}}");
+    V(P("{\"enum\":[{\"a\":1,\"b\":[1,2]}]}"),
+      "{\"v\":{\"b\":[1,2],\"a\":{\"$numberLong\":\"1\"}}}");
+    I(P("{\"enum\":[{\"a\":1,\"b\":[1,2]}]}"), "{\"v\":{\"b\":[2,1],\"a\":1}}");
+    V(P("{\"enum\":[{\"$numberDouble\":\"NaN\"}]}"), "{\"v\":{\"$numberDecimal\":\"NaN\"}}");
+    V("{\"enum\":[{\"a\":1}]}", "{\"a\":1}");
+    I("{\"enum\":[{\"a\":1}]}", "{\"a\":2}");
+    I(P("{\"enum\":[\"A\"]}"), "{\"v\":\"a\"}");
+}
+
+static void test_arrays(void **state)
+{
+    (void)state;
+    V(P("{\"items\":{\"bsonType\":\"int\"}}"), "{\"v\":[1,2]}");
+    I(P("{\"items\":{\"bsonType\":\"int\"}}"), "{\"v\":[1,\"a\"]}");
+    V(P("{\"items\":[{\"bsonType\":\"int\"}]}"), "{\"v\":[1,\"a\"]}");
+    I(P("{\"items\":[{\"bsonType\":\"int\"}],\"additionalItems\":false}"), "{\"v\":[1,\"a\"]}");
+    V(P("{\"additionalItems\":false}"), "{\"v\":[1]}");
+    I(P("{\"items\":[{}],\"additionalItems\":{\"bsonType\":\"int\"}}"), "{\"v\":[1,\"a\"]}");
+    I(P("{\"minItems\":2}"), "{\"v\":[1]}");
+    I(P("{\"maxItems\":1}"), "{\"v\":[1,2]}");
+    I(P("{\"uniqueItems\":true}"), "{\"v\":[1,2,1.0]}");
+    I(P("{\"uniqueItems\":true}"), "{\"v\":[{\"a\":1,\"b\":2},{\"b\":2,\"a\":1}]}");
+    V(P("{\"uniqueItems\":true}"), "{\"v\":[[1,2],[2,1],1,true,\"1\"]}");
+    V(P("{\"uniqueItems\":false}"), "{\"v\":[1,1]}");
+}
+
+static void test_unique_many(void **state)
+{
+    (void)state;
+    char document[32000];
+    size_t at = (size_t)snprintf(document, sizeof document, "{\"v\":[");
+    for (int i = 0; i < 3000; i++)
+        at += (size_t)snprintf(document + at, sizeof document - at, "%d,", i);
+    (void)snprintf(document + at, sizeof document - at, "-1]}");
+    V(P("{\"uniqueItems\":true}"), document);
+    (void)snprintf(document + at, sizeof document - at, "77.0]}");
+    I(P("{\"uniqueItems\":true}"), document);
+}
+
+static void test_objects(void **state)
+{
+    (void)state;
+    I("{\"required\":[\"a\",\"b\"]}", "{\"a\":1}");
+    V("{\"required\":[\"a\",\"b\"]}", "{\"b\":1,\"a\":null}");
+    I("{\"additionalProperties\":false,\"properties\":{\"a\":{}}}", "{\"_id\":1,\"a\":1}");
+    V("{\"additionalProperties\":false,\"properties\":{\"a\":{},\"_id\":{}}}",
+      "{\"_id\":1,\"a\":1}");
+    I("{\"additionalProperties\":{\"bsonType\":\"int\"}}", "{\"x\":1.5}");
+    I("{\"additionalProperties\":false,\"required\":[\"a\"]}", "{\"a\":1}");
+    V("{\"additionalProperties\":false,\"patternProperties\":{\"^a\":{\"type\":\"number\"}}}",
+      "{\"ab\":1}");
+    I("{\"patternProperties\":{\"^a\":{\"type\":\"number\"}}}", "{\"ab\":\"1\"}");
+    I("{\"properties\":{\"ab\":{}},\"patternProperties\":{\"^a\":{\"type\":\"number\"}}}",
+      "{\"ab\":\"1\"}");
+    I("{\"minProperties\":2}", "{\"_id\":1}");
+    I("{\"maxProperties\":1}", "{\"_id\":1,\"a\":1}");
+    I("{\"dependencies\":{\"a\":[\"b\"]}}", "{\"a\":1}");
+    V("{\"dependencies\":{\"a\":[\"b\"]}}", "{\"c\":1}");
+    I("{\"dependencies\":{\"a\":{\"required\":[\"b\"]}}}", "{\"a\":1}");
+    /* Only the first of fields with the same name counts. */
+    V("{\"properties\":{\"a\":{\"bsonType\":\"int\"}}}", "{\"a\":1,\"a\":\"x\"}");
+    V(P("{\"required\":[\"x\"]}"), "{\"v\":[]}");
+}
+
+static void test_long_names(void **state)
+{
+    (void)state;
+    const char *schema = "{\"properties\":{\"abcdefghijklmno\":{\"type\":\"number\"},"
+                         "\"abcdefghijklmnop\":{\"type\":\"string\"},"
+                         "\"abcdefghijklmnopqrst\":{\"type\":\"boolean\"}}}";
+    V(schema, "{\"abcdefghijklmno\":1,\"abcdefghijklmnop\":\"a\",\"abcdefghijklmnopqrst\":true}");
+    V(schema, "{\"abcdefghijklmnopqrst\":true,\"abcdefghijklmnop\":\"a\",\"abcdefghijklmno\":1}");
+    I(schema, "{\"abcdefghijklmnopqrst\":1}");
+    V(schema, "{\"abcdefghijklmnopqrsu\":1}");
+    I(schema, "{\"abcdefghijklmnop\":1}");
+    I(schema, "{\"abcdefghijklmno\":\"\"}");
+}
+
+static void test_many_properties(void **state)
+{
+    (void)state;
+    char schema[16000];
+    char document[16000];
+    size_t at = (size_t)snprintf(schema, sizeof schema,
+                                 "{\"required\":[\"f0\",\"f199\"],"
+                                 "\"additionalProperties\":false,"
+                                 "\"properties\":{");
+    size_t to = (size_t)snprintf(document, sizeof document, "{");
+    for (int i = 0; i < 200; i++) {
+        at += (size_t)snprintf(schema + at, sizeof schema - at, "%s\"f%d\":{\"type\":\"number\"}",
+                               i == 0 ? "" : ",", i);
+        to += (size_t)snprintf(document + to, sizeof document - to, "\"f%d\":%d%s", i, i,
+                               i == 199 ? "}" : ",");
+    }
+    (void)snprintf(schema + at, sizeof schema - at, "}}");
+    V(schema, document);
+    I(schema, "{\"f0\":1}");
+    V(schema, "{\"f199\":1,\"f0\":2}");
+    I(schema, "{\"f199\":1,\"f0\":\"2\"}");
+    I(schema, "{\"f199\":1,\"f0\":2,\"x\":1}");
+}
+
+static void test_combinations(void **state)
+{
+    (void)state;
+    V(P("{\"anyOf\":[{\"bsonType\":\"int\"},{\"bsonType\":\"null\"}]}"), "{\"v\":null}");
+    I(P("{\"anyOf\":[{\"bsonType\":\"int\"},{\"bsonType\":\"null\"}]}"), "{\"v\":\"\"}");
+    I(P("{\"anyOf\":[{\"bsonType\":\"string\",\"maxLength\":1},{\"bsonType\":\"null\"}]}"),
+      "{\"v\":\"ab\"}");
+    V(P("{\"anyOf\":[{\"bsonType\":\"string\",\"maxLength\":1},{\"minLength\":2}]}"),
+      "{\"v\":\"ab\"}");
+    V(P("{\"anyOf\":[{\"bsonType\":\"string\",\"maxLength\":1},{\"bsonType\":\"string\"}]}"),
+      "{\"v\":\"ab\"}");
+    I(P("{\"allOf\":[{\"minimum\":1},{\"maximum\":3}]}"), "{\"v\":4}");
+    I(P("{\"oneOf\":[{\"minimum\":1},{\"maximum\":3}]}"), "{\"v\":2}");
+    V(P("{\"oneOf\":[{\"minimum\":1},{\"maximum\":3}]}"), "{\"v\":5}");
+    I(P("{\"oneOf\":[{\"bsonType\":\"int\"},{\"bsonType\":\"number\"}]}"), "{\"v\":5}");
+    I(P("{\"not\":{\"bsonType\":\"int\"}}"), "{\"v\":5}");
+    V("{\"not\":{\"required\":[\"a\"]}}", "{\"b\":1}");
+    V(P("{\"not\":{\"not\":{\"bsonType\":\"object\"}}}"), "{\"v\":{}}");
+    I(P("{\"anyOf\":[{\"properties\":{\"k\":{\"enum\":[\"a\"]},\"x\":{\"type\":\"number\"}}},"
+        "{\"properties\":{\"k\":{\"enum\":[\"b\",\"c\"]},\"x\":{\"type\":\"string\"}}}]}"),
+      "{\"v\":{\"k\":\"c\",\"x\":1}}");
+    V(P("{\"oneOf\":[{\"properties\":{\"k\":{\"enum\":[\"a\"]},\"x\":{\"type\":\"number\"}}},"
+        "{\"properties\":{\"k\":{\"enum\":[\"b\",\"c\"]},\"x\":{\"type\":\"string\"}}}]}"),
+      "{\"v\":{\"x\":1,\"k\":\"a\"}}");
+    V(P("{\"anyOf\":[{\"properties\":{\"k\":{\"enum\":[\"a\"]},\"x\":{\"type\":\"number\"}}},"
+        "{\"properties\":{\"k\":{\"enum\":[\"b\",\"c\"]},\"x\":{\"type\":\"string\"}}}]}"),
+      "{\"v\":{\"x\":1}}");
+}
+
+static void test_encrypt(void **state)
+{
+    (void)state;
+    const char *any = P("{\"encrypt\":{}}");
+    const char *text = P("{\"encrypt\":{\"bsonType\":\"string\",\"algorithm\":"
+                         "\"AEAD_AES_256_CBC_HMAC_SHA_512-Random\"}}");
+    const char *blob = "{\"v\":{\"$binary\":{\"base64\":\"AgAAAAAAAAAAAAAAAAAAAAACAA==\","
+                       "\"subType\":\"06\"}}}";
+    const char *other = "{\"v\":{\"$binary\":{\"base64\":\"AgAAAAAAAAAAAAAAAAAAAAAQAA==\","
+                        "\"subType\":\"06\"}}}";
+    V(any, blob);
+    I(any, "{\"v\":\"a\"}");
+    I(any, "{\"v\":{\"$binary\":{\"base64\":\"AgAA\",\"subType\":\"00\"}}}");
+    V(text, blob);
+    I(text, other);
+    V("{\"encryptMetadata\":{\"algorithm\":\"AEAD_AES_256_CBC_HMAC_SHA_512-Random\"}}", "{}");
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    static const char *const unsupported[] = {"$ref",   "$schema", "default", "definitions",
+                                              "format", "id",      "foo",     "const"};
+    for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++) {
+        char schema[64];
+        (void)snprintf(schema, sizeof schema, "{\"%s\":\"x\"}", unsupported[i]);
+        R(schema, 9);
+    }
+    R("{\"minimum\":\"1\"}", 14);
+    R("{\"minimum\":1,\"exclusiveMinimum\":1}", 14);
+    R("{\"exclusiveMinimum\":true}", 9);
+    R("{\"title\":1}", 14);
+    R("{\"type\":1}", 14);
+    R("{\"type\":\"object\",\"bsonType\":\"object\"}", 9);
+    R("{\"type\":\"object\",\"type\":\"object\"}", 9);
+    R("{\"type\":\"integer\"}", 9);
+    R("{\"bsonType\":[\"string\",\"integer\"]}", 9);
+    R("{\"type\":[]}", 9);
+    R("{\"type\":[\"string\",\"string\"]}", 9);
+    R("{\"type\":\"int\"}", 2);
+    R("{\"bsonType\":\"boolean\"}", 2);
+    R("{\"required\":[]}", 9);
+    R("{\"required\":[\"a\",\"a\"]}", 9);
+    R("{\"required\":[1]}", 14);
+    R("{\"enum\":[]}", 9);
+    R("{\"enum\":[1,1.0]}", 9);
+    R("{\"dependencies\":{\"a\":[]}}", 9);
+    R("{\"multipleOf\":0}", 9);
+    R("{\"multipleOf\":{\"$numberDouble\":\"NaN\"}}", 2);
+    R("{\"minLength\":-1}", 9);
+    R("{\"minLength\":1.5}", 9);
+    R("{\"minLength\":\"1\"}", 14);
+    R("{\"anyOf\":[]}", 2);
+    R("{\"anyOf\":{}}", 14);
+    R("{\"anyOf\":[1]}", 14);
+    R("{\"not\":1}", 14);
+    R("{\"pattern\":\"(\"}", 51091);
+    R("{\"patternProperties\":{\"(\":{}}}", 51091);
+    R("{\"items\":1}", 14);
+    R("{\"items\":[{},1]}", 14);
+    R("{\"uniqueItems\":1}", 14);
+    R("{\"properties\":{\"a\":1}}", 14);
+    R("{\"additionalProperties\":1}", 14);
+    R("{\"encrypt\":{},\"bsonType\":\"int\"}", 9);
+    R("{\"properties\":{\"a\":{\"minimum\":\"x\"}}}", 14);
+}
+
+static void test_pointer(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    bson_t *bson = support_json("{\"properties\":{\"a/b\":{\"anyOf\":[{},{\"minimum\":\"x\"}]}}}");
+    assert_null(schema_compile(support_bytes(bson), SCHEMA_MONGODB, NULL, NULL, &err));
+    assert_string_equal(err.message, "/properties/a~1b/anyOf/1/minimum: $jsonSchema keyword "
+                                     "'minimum' must be a number, not string");
+    bson_destroy(bson);
+}
+
+static void test_malformed(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    bson_t *schema_bson = support_json("{\"properties\":{\"a\":{\"bsonType\":\"string\"}}}");
+    struct schema *schema =
+        schema_compile(support_bytes(schema_bson), SCHEMA_MONGODB, NULL, NULL, &err);
+    struct schema_scratch *scratch = schema_scratch_new();
+    /* Field a is refused, and what follows it is no BSON: that is the answer. */
+    static const uint8_t broken[] = "\x12\0\0\0\x10"
+                                    "a\0\1\0\0\0\x77"
+                                    "b\0\0\0\0";
+    assert_int_equal(schema_check(schema, scratch, bytes_of(broken, 18), &err), SCHEMA_MALFORMED);
+    assert_int_equal(err.code, ERROR_INVALID_BSON);
+    /* 180 levels are taken, 181 are not. */
+    for (size_t levels = 180; levels <= 181; levels++) {
+        uint8_t deep[2000];
+        size_t at = 0;
+        size_t size = 5 + (levels - 1) * 8;
+        for (size_t i = 0; i < levels; i++) {
+            bytes_store_i32(deep + at, (int32_t)(size - 8 * i));
+            at += 4;
+            if (i + 1 < levels) {
+                memcpy(deep + at, "\3b\0", 3);
+                at += 3;
+            }
+        }
+        memset(deep + at, 0, levels);
+        assert_int_equal(schema_check(schema, scratch, bytes_of(deep, size), &err),
+                         levels == 180 ? SCHEMA_VALID : SCHEMA_MALFORMED);
+    }
+    assert_int_equal(err.code, ERROR_OVERFLOW);
+    schema_scratch_free(scratch);
+    schema_free(schema);
+    bson_destroy(schema_bson);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_types),           cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_multiple_of),     cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_cut_off),         cmocka_unit_test(test_enum),
+        cmocka_unit_test(test_arrays),          cmocka_unit_test(test_unique_many),
+        cmocka_unit_test(test_objects),         cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_many_properties), cmocka_unit_test(test_combinations),
+        cmocka_unit_test(test_encrypt),         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_pointer),         cmocka_unit_test(test_malformed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
