@@ -508,6 +508,8 @@ def parse_options():
         print("mongosluice is not built: only the other routes are measured\n", file=sys.stderr)
         if options.profile:
             parser.error("--profile needs mongosluice")
+    if (options.calls or options.profile) and shutil.which("perf") is None:
+        parser.error("--calls and --profile need perf (apt-get install linux-perf)")
     return options
 
 
