@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Runs the test suites of PyMongo 4.20.0 and Motor 3.7.1 direct and through the proxy, and prints the
+# tests whose outcome differs. Everything: about an hour; --fast: the part that CI runs; --help: all
+# options.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+"$project/scripts/setup.sh" build python suites
+[ -n "${MONGOSLUICE_BINARY:-}" ] || build_preset release mongosluice
+exec "$venv/bin/python" "$project/tests/suites/compare.py" "$@"

@@ -1,0 +1,46 @@
+"""The test suites of the drivers: where they lie, how pytest is started on them, and the chosen fast
+part that every CI run covers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / ".cache/suites"
+
+
+@dataclass(frozen=True)
+class Suite:
+    name: str
+    folder: Path
+    arguments: tuple[str, ...]
+    fast: tuple[str, ...]
+
+    def modules(self):
+        """Paths below the folder, as pytest takes them."""
+        found = (self.folder / "test").rglob("test_*.py")
+        return sorted(str(path.relative_to(self.folder)) for path in found)
+
+
+PYMONGO = Suite(
+    name="pymongo",
+    folder=SOURCES / "pymongo-4.20.0",
+    arguments=("-m", "default or default_async"),
+    fast=(
+        "test/test_bulk.py",
+        "test/test_collection.py",
+        "test/test_cursor.py",
+    ),
+)
+
+MOTOR = Suite(
+    name="motor",
+    folder=SOURCES / "motor-3.7.1",
+    # Its configuration makes an error of the warning that this option is not set.
+    arguments=("-o", "asyncio_default_fixture_loop_scope=function"),
+    fast=(
+        "test/asyncio_tests/test_asyncio_collection.py",
+        "test/asyncio_tests/test_asyncio_cursor.py",
+    ),
+)
+
+ALL = (PYMONGO, MOTOR)
