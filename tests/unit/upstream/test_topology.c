@@ -63,15 +63,13 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* 500 ms is the shortest interval that libmongoc takes. */
-static void start(struct scene *scene, const char *format, ...)
+/* hosts: as in a connection string; options: what follows, or "". 500 ms is the shortest interval
+ * that libmongoc takes. */
+static void start(struct scene *scene, const char *hosts, const char *options)
 {
     char text[512];
     struct error err = {0};
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
-    va_end(args);
+    (void)snprintf(text, sizeof text, "mongodb://%s/?heartbeatFrequencyMS=500%s", hosts, options);
     struct uri *uri = uri_parse(text, &err);
     if (uri == NULL)
         fail_msg("%s", err.message);
@@ -145,7 +143,7 @@ static void make_set(struct scene *scene, size_t count, int primary)
 static void test_standalone(void **state)
 {
     struct scene *scene = *state;
-    start(scene, "mongodb://%s/?heartbeatFrequencyMS=500", scene->servers[0].address);
+    start(scene, scene->servers[0].address, "");
     EXPECT(scene, TOPOLOGY_SINGLE, "Standalone", "none", "none", "none");
     assert_string_equal(scene->seen.cause, "");
     assert_string_equal(scene->seen.set_name, "");
@@ -159,7 +157,7 @@ static void test_replica_set(void **state)
 {
     struct scene *scene = *state;
     make_set(scene, 3, 0);
-    start(scene, "mongodb://%s/?heartbeatFrequencyMS=500", scene->servers[1].address);
+    start(scene, scene->servers[1].address, "");
     EXPECT(scene, TOPOLOGY_REPLICA_SET, "RSPrimary", "RSSecondary", "RSSecondary", "none");
     assert_string_equal(scene->seen.set_name, "rs");
     make_set(scene, 3, -1);
@@ -189,7 +187,7 @@ static void test_member_that_is_down(void **state)
     const char *hosts[] = {me, nowhere, NULL};
     find_nowhere(nowhere);
     fake_server_hello(&scene->servers[0], fake_member_hello("rs", hosts, me, me));
-    start(scene, "mongodb://%s/?heartbeatFrequencyMS=500", me);
+    start(scene, me, "");
     EXPECT(scene, TOPOLOGY_REPLICA_SET, "RSPrimary", "none", "none", "none");
     assert_int_equal(scene->seen.server_count, 2);
     assert_string_equal(type_of(scene, nowhere), "Unknown");
@@ -200,18 +198,19 @@ static void test_direct_connection(void **state)
 {
     struct scene *scene = *state;
     make_set(scene, 3, 0);
-    start(scene, "mongodb://%s/?heartbeatFrequencyMS=500&directConnection=true",
-          scene->servers[1].address);
+    start(scene, scene->servers[1].address, "&directConnection=true");
     EXPECT(scene, TOPOLOGY_SINGLE, "none", "RSSecondary", "none", "none");
 }
 
 static void test_sharded(void **state)
 {
     struct scene *scene = *state;
+    char hosts[80];
     for (size_t i = 0; i < 2; i++)
         fake_server_hello(&scene->servers[i], fake_mongos_hello());
-    start(scene, "mongodb://%s,%s/?heartbeatFrequencyMS=500", scene->servers[0].address,
-          scene->servers[1].address);
+    (void)snprintf(hosts, sizeof hosts, "%s,%s", scene->servers[0].address,
+                   scene->servers[1].address);
+    start(scene, hosts, "");
     EXPECT(scene, TOPOLOGY_SHARDED, "Mongos", "Mongos", "none", "none");
 }
 
@@ -219,8 +218,9 @@ static void test_credentials_stay_here(void **state)
 {
     struct scene *scene = *state;
     struct fake_server *server = &scene->servers[0];
-    start(scene, "mongodb://alice:secret@%s/?heartbeatFrequencyMS=500&authSource=admin&appName=x",
-          server->address);
+    char hosts[64];
+    (void)snprintf(hosts, sizeof hosts, "alice:secret@%s", server->address);
+    start(scene, hosts, "&authSource=admin&appName=x");
     EXPECT(scene, TOPOLOGY_SINGLE, "Standalone", "none", "none", "none");
     (void)pthread_mutex_lock(&server->lock);
     bool saw_auth = server->saw_auth;
@@ -236,7 +236,7 @@ static void test_nobody_listens(void **state)
     struct scene *scene = *state;
     char nowhere[32];
     find_nowhere(nowhere);
-    start(scene, "mongodb://%s/?heartbeatFrequencyMS=500", nowhere);
+    start(scene, nowhere, "");
     for (int i = 0; i < PATIENCE_SECONDS * 10 && strstr(scene->seen.cause, nowhere) == NULL; i++) {
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
         (void)looks_like(scene, TOPOLOGY_UNKNOWN,
@@ -253,8 +253,7 @@ static void test_wrong_replica_set_name(void **state)
 {
     struct scene *scene = *state;
     make_set(scene, 1, 0);
-    start(scene, "mongodb://%s/?heartbeatFrequencyMS=500&replicaSet=other",
-          scene->servers[0].address);
+    start(scene, scene->servers[0].address, "&replicaSet=other");
     EXPECT(scene, TOPOLOGY_REPLICA_SET, "none", "none", "none", "none");
     assert_non_null(strstr(scene->seen.cause, "was left out"));
 }
@@ -263,7 +262,7 @@ static void test_failing_allocations(void **state)
 {
     struct scene *scene = *state;
     struct error err = {0};
-    start(scene, "mongodb://%s/?heartbeatFrequencyMS=500", scene->servers[0].address);
+    start(scene, scene->servers[0].address, "");
     EXPECT(scene, TOPOLOGY_SINGLE, "Standalone", "none", "none", "none");
     topology_snapshot_free(&scene->seen);
     memory_fail_after(1);
