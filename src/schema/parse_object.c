@@ -51,6 +51,8 @@ bool parse_check_names(struct parser *p, const struct scan_element *element, con
             ok = parse_problem(p, ERROR_TYPE_MISMATCH,
                                "$jsonSchema keyword '%s' must hold strings only, not %s", keyword,
                                type_alias(name.kind));
+        else if (memchr(text, 0, len) != NULL)
+            ok = parse_problem(p, ERROR_BAD_VALUE, "A field name cannot contain a null byte");
         names[filled++] = text;
     }
     const char *repeated = ok ? find_repeated(names, count) : NULL;
@@ -60,6 +62,24 @@ bool parse_check_names(struct parser *p, const struct scan_element *element, con
                            keyword, repeated);
     memory_free(names);
     return ok;
+}
+
+/* Two sub-schemas under one name are a mistake; MongoDB would take both. */
+static bool check_distinct(struct parser *p, const struct scan_element *element, size_t count)
+{
+    struct scan scan;
+    struct scan_element child;
+    size_t filled = 0;
+    const char **names = memory_array(count, sizeof *names);
+    if (names == NULL)
+        return parse_out_of_memory(p);
+    (void)scan_open(&scan, element->value);
+    while (scan_next(&scan, &child))
+        names[filled++] = child.name;
+    const char *repeated = find_repeated(names, count);
+    memory_free(names);
+    return repeated == NULL ||
+           parse_problem(p, ERROR_FAILED_TO_PARSE, "Property '%s' is described twice", repeated);
 }
 
 bool parse_properties(struct parser *p, struct rule *rule, const struct scan_element *element)
@@ -73,7 +93,7 @@ bool parse_properties(struct parser *p, struct rule *rule, const struct scan_ele
         return parse_problem(p, ERROR_BAD_VALUE, "A sub-schema may have %d properties",
                              SCHEMA_PROPERTIES_MAX);
     rule->properties = parse_alloc(p, count, sizeof *rule->properties);
-    if (rule->properties == NULL)
+    if (rule->properties == NULL || !check_distinct(p, element, count))
         return false;
     (void)scan_open(&scan, element->value);
     while (scan_next(&scan, &child)) {

@@ -17,6 +17,9 @@
 #define SCHEMA_IN_PLACE_MAX   32       /* sub-schemas applied to one value inside each other */
 #define SCHEMA_WORK_MAX       50000000 /* fields and items looked at for one document */
 
+/* The largest errInfo, as the server's. */
+#define SCHEMA_ERRINFO_MAX ((size_t)12 * 1024 * 1024)
+
 enum schema_dialect {
     SCHEMA_MONGODB,    /* $jsonSchema as MongoDB has it */
     SCHEMA_JSON_SCHEMA /* JSON Schema 2020-12 as pydantic writes it, over BSON as Beanie stores it
@@ -63,10 +66,14 @@ enum schema_verdict schema_check(const struct schema *schema, struct schema_scra
 enum schema_verdict schema_check_value(const struct schema *schema, struct schema_scratch *scratch,
                                        uint8_t kind, struct bytes value, struct error *err);
 
-/* Writes into `out` (which build_begin has begun) the details of why the document is refused:
- *   failingDocumentId, [truncated], details
- * The document must be valid BSON. False with err set where there is no memory. */
+/* Why the document is refused, as MongoDB's errInfo:
+ *   failingDocumentId, [truncated: true], details
+ * The document must be valid BSON that the schema refuses. The function begins `out` (build_free is
+ * due whatever happens) and leaves a finished document of at most SCHEMA_ERRINFO_MAX bytes in
+ * *info, owned by out. Past that size the values and the schema's own words are left out, and past
+ * it again a note stands for the details. False with err set where there is no memory. */
 bool schema_explain(const struct schema *schema, struct schema_scratch *scratch,
-                    struct bytes document, struct build *out, struct error *err);
+                    struct bytes document, struct build *out, struct bytes *info,
+                    struct error *err);
 
 #endif
