@@ -1,5 +1,6 @@
 #include "net/link.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "net/tls.h"
@@ -133,20 +134,11 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
                               status == TRANSPORT_EOF ? "connection closed" : err.message);
 }
 
-static void on_closed(evutil_socket_t fd, short what, void *arg)
-{
-    struct link *link = arg;
-    (void)fd;
-    (void)what;
-    link->handler->vanished(link->arg);
-}
-
 static void assign_events(struct link *link, struct event_base *base)
 {
     int fd = link->transport.fd;
     event_assign(&link->read_event, base, fd, EV_READ | EV_PERSIST, on_readable, link);
     event_assign(&link->write_event, base, fd, EV_WRITE | EV_PERSIST, on_writable, link);
-    event_assign(&link->closed_event, base, fd, EV_CLOSED, on_closed, link);
 }
 
 void link_start(struct link *link, struct event_base *base)
@@ -232,14 +224,18 @@ bool link_send_buffer(struct link *link, struct buffer *from, size_t len, struct
     return buffer_move(&link->out, from, link->budget, len - done) || over_budget(err, len - done);
 }
 
-void link_pause(struct link *link, bool watch_closing)
+void link_pause(struct link *link)
 {
     if (link->state != LINK_OPEN || !link->reading)
         return;
     link->reading = false;
     event_del(&link->read_event);
-    if (watch_closing)
-        event_add(&link->closed_event, NULL);
+}
+
+bool link_has_lost_peer(const struct link *link)
+{
+    struct pollfd peer = {.fd = link->transport.fd, .events = POLLRDHUP};
+    return link->state == LINK_OPEN && poll(&peer, 1, 0) > 0;
 }
 
 void link_resume(struct link *link)
@@ -248,7 +244,6 @@ void link_resume(struct link *link)
         return;
     if (!link->reading) {
         link->reading = true;
-        event_del(&link->closed_event);
         event_add(&link->read_event, NULL);
     }
     if (link->state == LINK_OPEN && transport_has_pending(&link->transport))
@@ -267,7 +262,6 @@ void link_close(struct link *link)
     if (link->state != LINK_NONE) {
         event_del(&link->read_event);
         event_del(&link->write_event);
-        event_del(&link->closed_event);
     }
     link->state = LINK_CLOSED;
     forget_peek_context(link);

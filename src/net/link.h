@@ -21,9 +21,8 @@ enum link_state {
 struct link_handler {
     void (*opened)(void *arg);
     void (*readable)(void *arg);
-    void (*drained)(void *arg);  /* all that was sent is written */
-    void (*ended)(void *arg);    /* the peer closed: called by the owner that read EOF */
-    void (*vanished)(void *arg); /* the peer closed while reading is paused; bytes may wait */
+    void (*drained)(void *arg); /* all that was sent is written */
+    void (*ended)(void *arg);   /* the peer closed: called by the owner that read EOF */
     void (*failed)(void *arg, const char *cause);
 };
 
@@ -31,7 +30,6 @@ struct link {
     struct transport transport;
     struct event read_event;
     struct event write_event;
-    struct event closed_event;
     struct budget *budget; /* borrowed; for both buffers */
     struct buffer in;      /* read, not yet consumed by the owner */
     struct buffer out;     /* sent by the owner, not yet written */
@@ -73,9 +71,14 @@ static inline bool link_is_blocked(const struct link *link)
     return link->out.end > link->out.start;
 }
 
-/* A paused link still reports a peer that vanished, if asked to. */
-void link_pause(struct link *link, bool watch_closing);
+/* A paused link reports nothing of its peer: see link_has_lost_peer. */
+void link_pause(struct link *link);
 void link_resume(struct link *link);
+
+/* Whether the peer closed or reset the connection, though bytes of its may still wait to be read;
+ * for a paused link, asked from time to time. Not an event: libevent reports a reset only to those
+ * who read or write, and for the others the loop would spin. */
+bool link_has_lost_peer(const struct link *link);
 
 /* No more will be sent: FIN, after what waits was written by the owner. */
 void link_finish_sending(struct link *link);

@@ -69,6 +69,8 @@ static enum begin dispatch(struct session *session, const struct wire_header *he
                         request->name);
         return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     }
+    if (!session->request_seen)
+        session->since_ms = clock_now_ms();
     session->request_seen = true;
     if (session->refused)
         return refuse_over_limit(session, header);
@@ -102,10 +104,15 @@ static enum begin begin_msg(struct session *session, const struct wire_header *h
 {
     struct error err;
     struct wire_walk *walk = &session->walk;
-    wire_walk_start(walk, (uint32_t)header->length - WIRE_HEADER_BYTES);
-    if (!wire_walk_feed(walk, payload.pos, bytes_left(&payload), &err))
+    if (!session->walk_waits)
+        wire_walk_start(walk, (uint32_t)header->length - WIRE_HEADER_BYTES);
+    /* what came before was walked then: sections can be many */
+    if (!wire_walk_feed(walk, payload.pos + walk->offset, bytes_left(&payload) - walk->offset,
+                        &err))
         return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-    if (!walk->body_found || walk->body_length > bytes_left(&payload) - walk->body_offset)
+    session->walk_waits =
+        !walk->body_found || walk->body_length > bytes_left(&payload) - walk->body_offset;
+    if (session->walk_waits)
         return BEGIN_WAIT;
     session->walking = true;
     return dispatch_body(session, header,
@@ -241,7 +248,7 @@ static bool process(struct session *session, struct window *window)
 static void pace(struct session *session)
 {
     if (session->pending_count == SESSION_PENDING_MAX || link_is_blocked(&session->upstream))
-        link_pause(&session->client, true);
+        link_pause(&session->client);
     else
         link_resume(&session->client);
 }
@@ -275,7 +282,8 @@ static void client_readable(void *arg)
     }
     if (!session_window_fill(session, &session->client, &window))
         return;
-    session->since_ms = clock_now_ms();
+    if (session->request_seen)
+        session->since_ms = clock_now_ms();
     process_and_pace(session, &window);
 }
 
@@ -339,11 +347,10 @@ static void client_ended(void *arg)
     link_close(&session->client);
 }
 
-/* Paused, so bytes may still wait to be read: only a running command settles it. */
-static void client_vanished(void *arg)
+void session_client_check_peer(struct session *session)
 {
-    struct session *session = arg;
-    if (session->pending_count > 0)
+    struct link *client = &session->client;
+    if (session->pending_count > 0 && !client->reading && link_has_lost_peer(client))
         client_ended(session);
 }
 
@@ -356,5 +363,4 @@ const struct link_handler session_client_handler = {.opened = client_opened,
                                                     .readable = client_readable,
                                                     .drained = client_drained,
                                                     .ended = client_ended,
-                                                    .vanished = client_vanished,
                                                     .failed = client_failed};

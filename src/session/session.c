@@ -406,6 +406,7 @@ static void check_times(struct session *session, int64_t now_ms)
         session_end(session, "idle for too long (option client_idle_timeout_ms)");
         return;
     }
+    session_client_check_peer(session);
     session_end_if_drained(session);
 }
 

@@ -60,7 +60,8 @@ struct session {
     uint8_t pending_first;
     uint8_t pending_count;
     struct pending pending[SESSION_PENDING_MAX];
-    struct wire_walk walk; /* of the request being forwarded */
+    struct wire_walk walk; /* of the request being forwarded, or whose body is waited for */
+    bool walk_waits;       /* the latter */
     bool walking;          /* the request being forwarded is an OP_MSG */
     uint32_t request_left; /* bytes of it that are still to come */
     uint32_t reply_left;   /* the same for the reply being forwarded */
@@ -141,6 +142,9 @@ bool session_window_keep(struct session *session, struct window *window);
 extern const struct link_handler session_client_handler;
 /* The upstream can take more: works on what is kept and reads on. */
 void session_client_resume(struct session *session);
+/* Ends the session of a client that is not being read, has a command running, and is gone. Bytes of
+ * its may still wait to be read: without a running command they decide. */
+void session_client_check_peer(struct session *session);
 
 /* --- upstream.c ---------------------------------------------------------------------------------
  */

@@ -286,7 +286,7 @@ static void upstream_readable(void *arg)
         !session_window_keep(session, &window))
         return;
     if (link_is_blocked(&session->client))
-        link_pause(&session->upstream, false);
+        link_pause(&session->upstream);
     else
         link_resume(&session->upstream);
 }
@@ -322,5 +322,4 @@ const struct link_handler session_upstream_handler = {.opened = upstream_opened,
                                                       .readable = upstream_readable,
                                                       .drained = upstream_drained,
                                                       .ended = upstream_ended,
-                                                      .vanished = upstream_ended,
                                                       .failed = upstream_failed};

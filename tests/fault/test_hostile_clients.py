@@ -1,0 +1,88 @@
+"""Clients that take more than their share: what they do costs them, and nobody else."""
+
+import os
+import socket
+import struct
+import time
+from pathlib import Path
+
+import pytest
+from support import wire
+from support.wire import RawClient, op_msg, op_msg_of
+
+pytestmark = pytest.mark.proxy_only
+FAST = {"stats_period_ms": 100}
+HOLD = {"hold": 1, "$db": "admin"}
+
+
+def processor_seconds(proxy):
+    fields = Path(f"/proc/{proxy.process.pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def reset(client):
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.socket.close()
+
+
+def test_reset_while_not_being_read(start_proxy, simulated):
+    """With many commands under way the proxy reads no further; it still sees the client go."""
+    proxy = start_proxy(f"mongodb://{simulated.address}/", FAST)
+    client = RawClient(proxy.endpoint())
+    client.send(op_msg(HOLD) * 12)
+    connection, _ = simulated.wait_for_request("hold")
+    simulated.wait_for(lambda: len(connection.requests) >= 4, "what may be under way at once")
+    time.sleep(0.2)
+    reset(client)
+    simulated.wait_for(lambda: connection.closed, "the connection to the server ends", 5)
+
+
+def test_reset_while_the_server_does_not_read(start_proxy, simulated):
+    """Paused for the server's sake, and then reset: the client is seen to be gone."""
+    proxy = start_proxy(f"mongodb://{simulated.address}/", FAST)
+    with RawClient(proxy.endpoint()) as client:
+        client.command({"ping": 1})
+        connection, _ = simulated.wait_for_request("ping")
+        simulated.call(connection.writer.transport.pause_reading)
+        client.socket.setblocking(False)
+        data = op_msg({"insert": "c", "$db": "d"}, {"documents": [{"x": bytes(40_000_000)}]})
+        sent, stuck = 0, 0
+        while stuck < 30:
+            try:
+                sent += client.socket.send(data[sent:sent + 1_000_000])
+                stuck = 0
+            except BlockingIOError:
+                stuck += 1
+                time.sleep(0.01)
+        reset(client)
+    proxy.wait_for_counter("clientsVanishedInCommand", 1)
+
+
+def test_first_message_byte_by_byte(start_proxy, simulated):
+    """A byte now and then does not keep the handshake's timeout away."""
+    proxy = start_proxy(f"mongodb://{simulated.address}/", {**FAST, "handshake_timeout_ms": 500})
+    message = op_msg({"ping": 1, "$db": "admin", "x": "y" * 1000})
+    with RawClient(proxy.endpoint()) as slow:
+        try:
+            for at in range(60):
+                slow.send(message[at:at + 1])
+                time.sleep(0.1)
+            pytest.fail("it was never closed")
+        except ConnectionError:
+            pass
+    proxy.wait_for_counter("handshakeTimeouts", 1)
+
+
+def test_thousands_of_sections_before_the_body(start_proxy, simulated):
+    """They are walked once, however many pieces the message comes in."""
+    proxy = start_proxy(f"mongodb://{simulated.address}/", FAST)
+    section = wire.sequence_section("", [])
+    count = 47_000_000 // len(section)
+    message = op_msg_of(section * count + wire.body_section({"ping": 1, "$db": "admin"}))
+    with RawClient(proxy.endpoint(), 60) as client:
+        client.command({"ping": 1})
+        used = processor_seconds(proxy)
+        client.send(message[:-1])
+        assert processor_seconds(proxy) - used < 10, "walked again and again"
+    with RawClient(proxy.endpoint()) as client:
+        assert client.command({"ping": 1})["ok"] == 1
