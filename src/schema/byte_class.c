@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define ATOMS_MAX 24
+#define FIXED_MAX 40
 #define COUNT_MAX UINT32_MAX
 
 struct atom {
@@ -13,11 +14,25 @@ struct atom {
     uint32_t max;
 };
 
-struct byte_class_row {
+/* While the pattern is read. */
+struct row_parts {
     size_t count;
     bool to_end;   /* $ ends the pattern */
     bool end_only; /* $ does not match before a final newline */
     struct atom atoms[ATOMS_MAX];
+};
+
+struct byte_class_row {
+    size_t count;
+    bool to_end;
+    bool end_only;
+    struct {
+        uint32_t min;
+        uint32_t max;
+    } counts[ATOMS_MAX];
+    size_t fixed_len;           /* where every string that matches has this length; else 0 */
+    uint8_t atom_at[FIXED_MAX]; /* then, the atom of each place */
+    uint32_t accepts[256];      /* for each byte, a bit for each atom whose class it is in */
 };
 
 struct reader {
@@ -178,7 +193,7 @@ static bool overlaps(const struct atom *a, const struct atom *b)
 }
 
 /* Whether the longest run of each atom is the right one. */
-static bool is_deterministic(const struct byte_class_row *row)
+static bool is_deterministic(const struct row_parts *row)
 {
     for (size_t i = 0; i < row->count; i++) {
         if (row->atoms[i].min == row->atoms[i].max)
@@ -193,7 +208,7 @@ static bool is_deterministic(const struct byte_class_row *row)
     return true;
 }
 
-static bool parse(struct byte_class_row *row, const char *pattern, size_t len, bool unicode)
+static bool parse(struct row_parts *row, const char *pattern, size_t len, bool unicode)
 {
     struct reader in = {(const uint8_t *)pattern, (const uint8_t *)pattern + len, unicode};
     if (len == 0 || *in.pos++ != '^')
@@ -211,13 +226,45 @@ static bool parse(struct byte_class_row *row, const char *pattern, size_t len, b
     return is_deterministic(row);
 }
 
+static void lay_out_fixed(struct byte_class_row *row)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < row->count; i++) {
+        if (row->counts[i].min != row->counts[i].max || row->counts[i].max > FIXED_MAX - len)
+            return;
+        for (uint32_t n = 0; n < row->counts[i].min; n++)
+            row->atom_at[len++] = (uint8_t)i;
+    }
+    if (row->to_end)
+        row->fixed_len = len;
+}
+
+static bool matches_fixed(const struct byte_class_row *row, const uint8_t *text)
+{
+    uint32_t accepted = 1;
+    for (size_t i = 0; i < row->fixed_len; i++)
+        accepted &= row->accepts[text[i]] >> row->atom_at[i];
+    return accepted != 0;
+}
+
 struct byte_class_row *byte_class_compile(const char *pattern, size_t len, bool unicode)
 {
+    struct row_parts parts = {0};
+    if (!parse(&parts, pattern, len, unicode))
+        return NULL;
     struct byte_class_row *row = memory_zalloc(sizeof *row);
-    if (row != NULL && !parse(row, pattern, len, unicode)) {
-        memory_free(row);
-        row = NULL;
+    if (row == NULL)
+        return NULL;
+    row->count = parts.count;
+    row->to_end = parts.to_end;
+    row->end_only = parts.end_only;
+    for (size_t i = 0; i < parts.count; i++) {
+        row->counts[i].min = parts.atoms[i].min;
+        row->counts[i].max = parts.atoms[i].max;
+        for (unsigned byte = 0; byte < 256; byte++)
+            row->accepts[byte] |= (uint32_t)has(&parts.atoms[i], (uint8_t)byte) << i;
     }
+    lay_out_fixed(row);
     return row;
 }
 
@@ -229,15 +276,23 @@ void byte_class_free(struct byte_class_row *row)
 bool byte_class_match(const struct byte_class_row *row, const uint8_t *text, size_t len)
 {
     size_t pos = 0;
+    if (row->fixed_len > 0 && len == row->fixed_len)
+        return matches_fixed(row, text);
     for (size_t i = 0; i < row->count; i++) {
-        const struct atom *atom = &row->atoms[i];
-        size_t room = len - pos < atom->max ? len - pos : atom->max;
-        size_t run = 0;
-        while (run < room && has(atom, text[pos + run]))
-            run++;
-        if (run < atom->min)
+        uint32_t min = row->counts[i].min;
+        uint32_t accepted = 1;
+        if (min > len - pos)
             return false;
-        pos += run;
+        size_t end = pos + min;
+        while (pos < end)
+            accepted &= row->accepts[text[pos++]] >> i;
+        if ((accepted & 1) == 0)
+            return false;
+        if (row->counts[i].max == min)
+            continue;
+        end = row->counts[i].max - min < len - pos ? pos + (row->counts[i].max - min) : len;
+        while (pos < end && (row->accepts[text[pos]] >> i & 1) != 0)
+            pos++;
     }
     return !row->to_end || pos == len || (!row->end_only && pos + 1 == len && text[pos] == '\n');
 }

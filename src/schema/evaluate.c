@@ -29,6 +29,31 @@ static RARE place cut_off(struct evaluation *e, const char *limit)
     return NULL;
 }
 
+/* A refusal inside the value at pos, one of those up to `last`, will stand: what is left is checked
+ * for being BSON, from where the refusing walk ended. */
+static RARE void finish_refused(struct evaluation *e, uint8_t kind, place pos, place last,
+                                unsigned depth)
+{
+    if (e->fault.what != NULL || e->cut_off != NULL || e->tentative > 0)
+        return;
+    pos = e->resume != NULL ? e->resume : validate_value(kind, pos, last, depth, &e->fault);
+    while (pos != NULL && pos < last) {
+        kind = *pos;
+        pos = validate_skip_name(pos + 1, last, &e->fault);
+        if (pos != NULL)
+            pos = validate_value(kind, pos, last, depth, &e->fault);
+    }
+    e->resume = pos == NULL ? NULL : last + 1;
+}
+
+/* A refusal of a whole object or array whose bytes are checked up to its end. */
+static RARE place refuse_whole(struct evaluation *e, place after)
+{
+    if (e->fault.what == NULL && e->cut_off == NULL && e->tentative == 0)
+        e->resume = after;
+    return NULL;
+}
+
 /* After a NULL: it was no refusal, and no other alternative will help. */
 static bool stopped(const struct evaluation *e)
 {
@@ -265,15 +290,13 @@ const uint8_t *evaluate_value(struct evaluation *e, uint32_t node, uint8_t kind,
 static HOT bool name_matches(const struct evaluation *e, const struct property *property,
                              place name, place last)
 {
-    uint64_t words[2];
     if (e->limit - name < 16) { /* near the end of everything: too few bytes for two words */
         const char *text = e->program->text + property->name;
         return property->name_len < (size_t)(last - name) &&
                memcmp(text, name, property->name_len + 1) == 0;
     }
-    memcpy(words, name, sizeof words);
-    if ((((words[0] ^ property->words[0]) & property->masks[0]) |
-         ((words[1] ^ property->words[1]) & property->masks[1])) != 0)
+    if ((((utf8_load_word(name) ^ property->words[0]) & property->masks[0]) |
+         ((utf8_load_word(name + 8) ^ property->words[1]) & property->masks[1])) != 0)
         return false;
     if (property->name_len >= (size_t)(last - name))
         return false;
@@ -371,8 +394,12 @@ static RARE bool dependencies_fit(struct evaluation *e, const struct object_rule
         for (uint32_t n = 0; n < d->name_count; n++)
             if (!is_seen(seen, e->program->links[d->name_first + n]))
                 return false;
-        if (d->node != NO_INDEX &&
-            evaluate_value(e, d->node, BSON_KIND_OBJECT, start, end, depth) == NULL)
+        if (d->node == NO_INDEX)
+            continue;
+        e->tentative++; /* the object itself answers for the refusal */
+        place after = evaluate_value(e, d->node, BSON_KIND_OBJECT, start, end, depth);
+        e->tentative--;
+        if (after == NULL)
             return false;
     }
     return true;
@@ -422,7 +449,7 @@ static HOT int64_t walk_fields(struct evaluation *e, const struct object_rule *o
             if (next - properties < o->property_count && name_matches(e, property, name, last)) {
                 pos += property->name_len + 1;
             } else {
-                pos = validate_name(pos, last, &e->fault);
+                pos = validate_skip_name(pos, last, &e->fault);
                 if (pos == NULL)
                     return -1;
                 property = find_property(e, o, name, (size_t)(pos - name) - 1);
@@ -438,12 +465,15 @@ static HOT int64_t walk_fields(struct evaluation *e, const struct object_rule *o
             if (repeated && !o->check_repeated && node != NODE_OTHER)
                 node = NODE_ANY;
         }
+        place value = pos;
         if (IF(by_name_only && node != NODE_OTHER))
-            pos = evaluate_node(e, &e->program->nodes[node], kind, pos, last, depth);
+            pos = evaluate_node(e, &e->program->nodes[node], kind, value, last, depth);
         else
-            pos = evaluate_other_field(e, o, node, kind, name, pos, last, depth);
-        if (!IF(pos != NULL))
+            pos = evaluate_other_field(e, o, node, kind, name, value, last, depth);
+        if (!IF(pos != NULL)) {
+            finish_refused(e, kind, value, last, depth);
             return -1;
+        }
     }
     return count;
 }
@@ -461,7 +491,9 @@ static RARE place evaluate_wide_object(struct evaluation *e, const struct object
     bool fits = count >= 0 && spend(e, (uint64_t)count + 1) &&
                 object_fits(e, o, seen, (uint32_t)count, start, end, depth);
     e->bits_used -= o->words;
-    return fits ? last + 1 : NULL;
+    if (fits)
+        return last + 1;
+    return count < 0 ? NULL : refuse_whole(e, last + 1);
 }
 
 static place evaluate_object(struct evaluation *e, const struct object_rule *o, place start,
@@ -477,29 +509,47 @@ static place evaluate_object(struct evaluation *e, const struct object_rule *o, 
         return evaluate_wide_object(e, o, start, end, pos, last, depth);
     uint64_t seen = 0;
     int64_t count = walk_fields(e, o, pos, last, &seen, depth + 1);
-    if (count < 0 || !spend(e, (uint64_t)count + 1) ||
-        !object_fits(e, o, &seen, (uint32_t)count, start, end, depth))
+    if (count < 0)
         return NULL;
+    if (!spend(e, (uint64_t)count + 1) ||
+        !object_fits(e, o, &seen, (uint32_t)count, start, end, depth))
+        return refuse_whole(e, last + 1);
     return last + 1;
 }
 
 /* --- arrays --- */
 
-/* Steps over the name of an item, which is its index and so nearly always a few digits. */
-static HOT place skip_index(struct evaluation *e, place name, place last)
+static bool is_contained(struct evaluation *e, uint32_t node, uint8_t kind, place pos, place end,
+                         unsigned depth)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (last - name >= 8) {
-        uint64_t word = utf8_load_word(name);
-        uint64_t nuls = (word - 0x0101010101010101U) & ~word & UTF8_HIGH_BITS;
-        if (nuls != 0) {
-            unsigned bits = (unsigned)__builtin_ctzll(nuls) - 7; /* of the NUL's lowest bit */
-            if ((word & UTF8_HIGH_BITS & (((uint64_t)1 << bits) - 1)) == 0)
-                return name + bits / 8 + 1;
-        }
+    e->tentative++;
+    place after = evaluate_value(e, node, kind, pos, end, depth);
+    e->tentative--;
+    return after != NULL;
+}
+
+/* What is asked of the array as a whole. */
+static bool array_fits(struct evaluation *e, const struct array_rule *a, struct bytes array,
+                       uint32_t count, uint32_t contained)
+{
+    if (!spend(e, (uint64_t)count + 1) || count < a->min_items || count > a->max_items)
+        return false;
+    if (a->contains != NO_INDEX && (contained < a->min_contains || contained > a->max_contains))
+        return false;
+    if (!a->unique || count < 2)
+        return true;
+    switch (unique_check(array, count, e->scratch, &e->work, NULL)) {
+    case UNIQUE_YES:
+        return true;
+    case UNIQUE_NO_MEMORY:
+        (void)cut_off(e, "no memory for uniqueItems over so many items");
+        return false;
+    case UNIQUE_CUT_OFF:
+        (void)cut_off(e, "uniqueItems needs more comparisons than are allowed");
+        return false;
+    default:
+        return false;
     }
-#endif
-    return validate_name(name, last, &e->fault);
 }
 
 static place evaluate_array(struct evaluation *e, const struct array_rule *a, place start,
@@ -516,36 +566,25 @@ static place evaluate_array(struct evaluation *e, const struct array_rule *a, pl
         return NULL;
     for (; pos < last; count++) {
         uint8_t kind = *pos;
-        place value = skip_index(e, pos + 1, last);
+        place value = validate_skip_name(pos + 1, last, &e->fault);
         if (value == NULL)
             return NULL;
         uint32_t node = count < a->prefix_count ? program->links[a->prefix_first + count] : a->rest;
-        if (node == NODE_NOTHING)
+        pos = node == NODE_NOTHING
+                  ? NULL
+                  : evaluate_node(e, &program->nodes[node], kind, value, last, depth + 1);
+        if (!IF(pos != NULL)) {
+            finish_refused(e, kind, value, last, depth + 1);
             return NULL;
-        pos = evaluate_node(e, &program->nodes[node], kind, value, last, depth + 1);
-        if (!IF(pos != NULL))
-            return NULL;
+        }
         if (a->contains != NO_INDEX) {
-            if (evaluate_value(e, a->contains, kind, value, last, depth + 1) != NULL)
-                contained++;
-            else if (stopped(e))
+            contained += is_contained(e, a->contains, kind, value, last, depth + 1);
+            if (stopped(e))
                 return NULL;
         }
     }
-    if (!spend(e, (uint64_t)count + 1) || count < a->min_items || count > a->max_items)
-        return NULL;
-    if (a->contains != NO_INDEX && (contained < a->min_contains || contained > a->max_contains))
-        return NULL;
-    if (a->unique && count > 1) {
-        enum unique_result unique = unique_check(bytes_of(start, (size_t)(last + 1 - start)), count,
-                                                 e->scratch, &e->work, NULL);
-        if (unique == UNIQUE_NO_MEMORY)
-            return cut_off(e, "no memory for uniqueItems over so many items");
-        if (unique == UNIQUE_CUT_OFF)
-            return cut_off(e, "uniqueItems needs more comparisons than are allowed");
-        if (unique == UNIQUE_REPEATED)
-            return NULL;
-    }
+    if (!array_fits(e, a, bytes_of(start, (size_t)(last + 1 - start)), count, contained))
+        return refuse_whole(e, last + 1);
     return last + 1;
 }
 
@@ -589,6 +628,15 @@ static bool must_match(struct evaluation *e, uint32_t node, struct combined *val
     return after != NULL;
 }
 
+/* The same where a refusal is no refusal of the whole. */
+static bool may_match(struct evaluation *e, uint32_t node, struct combined *value)
+{
+    e->tentative++;
+    bool matches = must_match(e, node, value);
+    e->tentative--;
+    return matches;
+}
+
 static bool any_matches(struct evaluation *e, const struct combination *c, struct combined *value)
 {
     const uint32_t *links = e->program->links + c->first;
@@ -599,7 +647,7 @@ static bool any_matches(struct evaluation *e, const struct combination *c, struc
     if (candidates == 0 || !walk_first(e, value))
         return false;
     for (uint32_t i = 0; i < c->count; i++) {
-        if (must_match(e, links[i], value))
+        if (may_match(e, links[i], value))
             return true;
         if (stopped(e) || !spend(e, 1))
             return false;
@@ -618,7 +666,7 @@ static bool one_matches(struct evaluation *e, const struct combination *c, struc
     if (candidates == 0 || !walk_first(e, value))
         return false;
     for (uint32_t i = 0; i < c->count && matches < 2; i++) {
-        if (must_match(e, links[i], value))
+        if (may_match(e, links[i], value))
             matches++;
         else if (stopped(e) || !spend(e, 1))
             return false;
@@ -630,7 +678,7 @@ static bool none_matches(struct evaluation *e, const struct combination *c, stru
 {
     if (!walk_first(e, value))
         return false;
-    return !must_match(e, e->program->links[c->first], value) && !stopped(e);
+    return !may_match(e, e->program->links[c->first], value) && !stopped(e);
 }
 
 static bool if_matches(struct evaluation *e, const struct combination *c, struct combined *value)
@@ -638,7 +686,7 @@ static bool if_matches(struct evaluation *e, const struct combination *c, struct
     const uint32_t *links = e->program->links + c->first;
     if (!walk_first(e, value))
         return false;
-    bool condition = must_match(e, links[0], value);
+    bool condition = may_match(e, links[0], value);
     if (!condition && stopped(e))
         return false;
     return must_match(e, links[condition ? 1 : 2], value);
