@@ -9,6 +9,9 @@
 #define RARE  __attribute__((noinline))
 #define IF(x) __builtin_expect(!!(x), 1)
 
+/* Values of an enum that are compared one by one, without hashing. */
+#define FEW_VALUES 8
+
 typedef const uint8_t *place;
 
 static place evaluate_object(struct evaluation *e, const struct object_rule *o, place start,
@@ -428,14 +431,15 @@ static HOT bool spend(struct evaluation *e, uint64_t work)
     return true;
 }
 
-/* Walks the fields. `seen` has o->words zeroed words. Returns the number of fields, or a negative
- * one. */
+/* Walks the fields. Returns how many there are, or a negative number. `seen` gets a bit for each
+ * known name: o->words zeroed words, or, not `wide`, one word that is written at the end. */
 static HOT int64_t walk_fields(struct evaluation *e, const struct object_rule *o, place pos,
-                               place last, uint64_t *seen, unsigned depth)
+                               place last, bool wide, uint64_t *seen, unsigned depth)
 {
     const struct property *properties = e->program->properties + o->property_first;
     const struct property *next = properties; /* by the schema's order, the next field is this */
     bool by_name_only = o->pattern_count == 0 && o->names == NO_INDEX;
+    uint64_t narrow = 0;
     int64_t count = 0;
     for (; pos < last; count++) {
         uint8_t kind = *pos++;
@@ -456,10 +460,9 @@ static HOT int64_t walk_fields(struct evaluation *e, const struct object_rule *o
             }
         }
         if (IF(property != NULL)) {
-            uint32_t index = (uint32_t)(property - properties);
-            uint64_t bit = (uint64_t)1 << (index % 64);
-            bool repeated = (seen[index / 64] & bit) != 0;
-            seen[index / 64] |= bit;
+            uint64_t *word = wide ? &seen[property->word] : &narrow;
+            bool repeated = (*word & property->bit) != 0;
+            *word |= property->bit;
             next = property + 1;
             node = property->node;
             if (repeated && !o->check_repeated && node != NODE_OTHER)
@@ -475,6 +478,8 @@ static HOT int64_t walk_fields(struct evaluation *e, const struct object_rule *o
             return -1;
         }
     }
+    if (!wide)
+        *seen = narrow;
     return count;
 }
 
@@ -487,7 +492,7 @@ static RARE place evaluate_wide_object(struct evaluation *e, const struct object
     uint64_t *seen = e->scratch->bits + e->bits_used;
     memset(seen, 0, o->words * sizeof *seen);
     e->bits_used += o->words;
-    int64_t count = walk_fields(e, o, pos, last, seen, depth + 1);
+    int64_t count = walk_fields(e, o, pos, last, true, seen, depth + 1);
     bool fits = count >= 0 && spend(e, (uint64_t)count + 1) &&
                 object_fits(e, o, seen, (uint32_t)count, start, end, depth);
     e->bits_used -= o->words;
@@ -508,7 +513,7 @@ static place evaluate_object(struct evaluation *e, const struct object_rule *o, 
     if (o->words > 1)
         return evaluate_wide_object(e, o, start, end, pos, last, depth);
     uint64_t seen = 0;
-    int64_t count = walk_fields(e, o, pos, last, &seen, depth + 1);
+    int64_t count = walk_fields(e, o, pos, last, false, &seen, depth + 1);
     if (count < 0)
         return NULL;
     if (!spend(e, (uint64_t)count + 1) ||
@@ -692,10 +697,27 @@ static bool if_matches(struct evaluation *e, const struct combination *c, struct
     return must_match(e, links[condition ? 1 : 2], value);
 }
 
+/* A string among few values: their bytes are compared, which is all that equality asks of strings.
+ */
+static uint32_t find_among_few(const struct evaluation *e, const struct enum_rule *set,
+                               const struct compare_value *value)
+{
+    const struct enum_value *known = &e->program->values[set->value_first];
+    size_t len = bytes_left(&value->bytes);
+    for (uint32_t i = 0; i < set->value_count; i++)
+        if (bytes_left(&known[i].value.bytes) == len &&
+            (known[i].value.kind == BSON_KIND_STRING || known[i].value.kind == BSON_KIND_SYMBOL) &&
+            memcmp(known[i].value.bytes.pos, value->bytes.pos, len) == 0)
+            return i;
+    return NO_INDEX;
+}
+
 /* The index of the value in the set; NO_INDEX if it is not there. */
 static uint32_t find_value(struct evaluation *e, const struct enum_rule *set,
                            const struct compare_value *value)
 {
+    if (value->kind == BSON_KIND_STRING && set->value_count <= FEW_VALUES)
+        return find_among_few(e, set, value);
     const uint32_t *slots = e->program->links + set->slot_first;
     uint64_t hash = compare_hash(value);
     for (uint32_t slot = (uint32_t)hash & set->slot_mask; slots[slot] != NO_INDEX;

@@ -16,7 +16,7 @@ struct evaluation {
     uint64_t work;               /* left of SCHEMA_WORK_MAX */
     size_t bits_used;            /* of the scratch's bits */
     unsigned tentative;          /* combinations around, in which a refusal may be overruled */
-    const uint8_t *resume;       /* after a refusal that will stand: up to here the bytes are BSON */
+    const uint8_t *resume; /* after a refusal that will stand: up to here the bytes are BSON */
 };
 
 /* Checks one value of a kind against a node. `depth`: documents around it. Returns where the value

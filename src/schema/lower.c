@@ -370,7 +370,11 @@ static uint32_t add_name(struct lower *l, struct names *names, const char *name,
         return 0;
     }
     struct property *property = &names->list[names->count];
-    *property = (struct property){.node = node, .name_len = (uint32_t)len, .hash = hash};
+    *property = (struct property){.node = node,
+                                  .name_len = (uint32_t)len,
+                                  .hash = hash,
+                                  .bit = (uint64_t)1 << (names->count % 64),
+                                  .word = names->count / 64};
     property->name = push_text(l, name, len);
     program_name_words(name, len, property->words, property->masks);
     return names->count++;

@@ -61,11 +61,14 @@ struct number_rule {
 struct property {
     uint64_t words[2];
     uint64_t masks[2];
+    uint64_t bit;  /* among the names seen, … */
+    uint32_t word; /* … in this word */
     uint32_t node; /* or NODE_NOTHING, NODE_OTHER */
     uint32_t name; /* offset in program.text, NUL-terminated */
     uint32_t name_len;
     uint32_t hash;
 };
+_Static_assert(sizeof(struct property) <= 64, "one cache line");
 
 struct pattern_property {
     const struct pattern *pattern;

@@ -107,7 +107,7 @@ def order(i, wrong, items):
                      "city": "City %d" % (i % 17), "vip": i % 3 == 0},
         "items": lines,
         "total": sum(line["qty"] * line["price"] for line in lines),
-        "note": None if i % 2 else "leave at the door",
+        "note": None if i % 2 else "leave it at the back door, please. Thanks!",
         "placed_at": datetime.datetime(2024, 1, 1 + i % 28),
     }
 
@@ -116,7 +116,7 @@ INTEGER = {"bsonType": "int"}
 
 CASES = [
     ("6 fields", user_schema, lambda i, wrong: user(i, wrong)),
-    ("order, 361 bytes", order_schema, lambda i, wrong: order(i, wrong, 2)),
+    ("order, 361 bytes", order_schema, lambda i, wrong: order(i, wrong, 3)),
     ("order, 1 KB", order_schema, lambda i, wrong: order(i, wrong, 17)),
     ("order, 16 KB", order_schema, lambda i, wrong: order(i, wrong, 350)),
 ]
