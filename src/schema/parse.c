@@ -390,8 +390,9 @@ static void resolve_references(struct parser *p)
 {
     for (struct rule *rule = p->first; rule != NULL && !p->stopped; rule = rule->next)
         if (rule->ref_target.kind != BSON_KIND_EOD)
-            rule->ref = rule->ref_target.name[0] == 0 ? p->schema->root
-                                                      : parse_sub_schema(p, &rule->ref_target);
+            rule->ref = rule->ref_target.value.pos == p->schema->bson
+                            ? p->schema->root
+                            : parse_sub_schema(p, &rule->ref_target);
 }
 
 static void check_names(struct parser *p)

@@ -92,9 +92,12 @@ bool parse_single_schema(struct parser *p, struct rule *rule, const struct scan_
 
 bool parse_annotation(struct parser *p, struct rule *rule, const struct scan_element *element)
 {
-    (void)p;
     (void)rule;
-    return element != NULL;
+    /* Deeper, it would change what references below it mean. */
+    if (scan_name_is(element, "$id") && p->depth > 1)
+        return parse_problem(p, ERROR_FAILED_TO_PARSE,
+                             "'$id' is supported at the top of the schema only");
+    return true;
 }
 
 bool parse_defs(struct parser *p, struct rule *rule, const struct scan_element *element)
