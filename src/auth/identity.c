@@ -256,25 +256,29 @@ static int compare_users(const struct user *a, const struct user *b)
     return order != 0 ? order : strcmp(a->name, b->name);
 }
 
-static void sort_users(struct user *users, size_t count)
+/* A set has no order: the digest takes the users sorted, while they stand in the order of their
+ * logins. */
+static void sort_users(const struct user *users, size_t count,
+                       const struct user *sorted[IDENTITY_USERS_MAX])
 {
-    for (size_t i = 1; i < count; i++) {
-        struct user moving = users[i];
+    for (size_t i = 0; i < count; i++) {
         size_t at = i;
-        for (; at > 0 && compare_users(&users[at - 1], &moving) > 0; at--)
-            users[at] = users[at - 1];
-        users[at] = moving;
+        for (; at > 0 && compare_users(sorted[at - 1], &users[i]) > 0; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = &users[i];
     }
 }
 
-/* The digest goes over the strings with their NULs, which neither of them can hold otherwise. */
+/* Over the strings with their NULs, which neither of them can hold otherwise. */
 static bool digest_users(const struct user *users, size_t count, uint8_t key[IDENTITY_KEY_BYTES])
 {
+    const struct user *sorted[IDENTITY_USERS_MAX];
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
+    sort_users(users, count, sorted);
     for (size_t i = 0; ok && i < count; i++)
-        ok = EVP_DigestUpdate(ctx, users[i].db, strlen(users[i].db) + 1) == 1 &&
-             EVP_DigestUpdate(ctx, users[i].name, strlen(users[i].name) + 1) == 1;
+        ok = EVP_DigestUpdate(ctx, sorted[i]->db, strlen(sorted[i]->db) + 1) == 1 &&
+             EVP_DigestUpdate(ctx, sorted[i]->name, strlen(sorted[i]->name) + 1) == 1;
     ok = ok && EVP_DigestFinal_ex(ctx, key, NULL) == 1;
     EVP_MD_CTX_free(ctx);
     return ok;
@@ -286,7 +290,6 @@ static void renew_key(struct identity *identity)
     for (size_t i = 0; i < identity->user_count; i++)
         if (identity->users[i].name == NULL || identity->users[i].db == NULL)
             return;
-    sort_users(identity->users, identity->user_count);
     identity->has_key = digest_users(identity->users, identity->user_count, identity->key);
 }
 
@@ -301,7 +304,9 @@ static bool remove_user(struct identity *identity, const struct user *of_db)
         if (!same_db(&identity->users[i], of_db))
             continue;
         user_free(&identity->users[i]);
-        identity->users[i] = identity->users[--identity->user_count];
+        identity->user_count--;
+        memmove(&identity->users[i], &identity->users[i + 1],
+                (identity->user_count - i) * sizeof identity->users[0]);
         identity->users[identity->user_count] = (struct user){0};
         return true;
     }

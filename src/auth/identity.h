@@ -56,8 +56,8 @@ void identity_key(const struct identity *identity, uint64_t connection_id,
  * principal that is not known is written as "?". Returns out. */
 char *identity_describe(const struct identity *identity, char *out, size_t cap);
 
-/* The parts of one user, borrowed until the identity changes; index < identity_user_count. A name
- * or database that is not known is "?". */
+/* The parts of one user, borrowed until the identity changes; index < identity_user_count, in the
+ * order of their logins. A name or database that is not known is "?". */
 void identity_user(const struct identity *identity, size_t index, const char **name,
                    const char **db, const char **mechanism);
 

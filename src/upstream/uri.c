@@ -33,13 +33,11 @@ struct pieces {
     const char *options; /* after '?'; "" if there are none */
 };
 
-static bool split(const char *text, struct pieces *out)
+/* text: with a scheme. */
+static void split(const char *text, struct pieces *out)
 {
-    const char *sep = strstr(text, "://");
+    const char *section = strstr(text, "://") + 3;
     *out = (struct pieces){.scheme = text, .options = ""};
-    if (sep == NULL)
-        return false;
-    const char *section = sep + 3;
     out->scheme_len = (size_t)(section - text);
     size_t len = strcspn(section, "/?");
     out->hosts = section;
@@ -55,7 +53,6 @@ static bool split(const char *text, struct pieces *out)
     out->path_len = strcspn(out->path, "?");
     if (out->path[out->path_len] == '?')
         out->options = out->path + out->path_len + 1;
-    return true;
 }
 
 static bool option_is(const char *option, size_t name_len, const char *name)
@@ -173,7 +170,12 @@ static mongoc_uri_t *parse(const char *text, char warning[WARNING_BYTES], struct
 {
     struct pieces pieces;
     bson_error_t reason = {0};
-    if (split(text, &pieces) && is_ambiguous(&pieces)) {
+    if (strncmp(text, "mongodb://", 10) != 0 && strncmp(text, "mongodb+srv://", 14) != 0) {
+        explain(text, "it must begin with mongodb:// or mongodb+srv://", err);
+        return NULL;
+    }
+    split(text, &pieces);
+    if (is_ambiguous(&pieces)) {
         explain(text, "", err);
         return NULL;
     }
@@ -212,8 +214,7 @@ static bool write_texts(struct uri *uri, const char *text)
 {
     struct pieces pieces;
     bool any = false;
-    if (!split(text, &pieces))
-        return false;
+    split(text, &pieces);
     size_t cap = strlen(text) + REWRITE_EXTRA_BYTES;
     uri->redacted = memory_alloc(cap);
     uri->monitoring = memory_alloc(cap);

@@ -424,6 +424,19 @@ static void test_failed_login_keeps_the_earlier_user(void **state)
     identity_free(id);
 }
 
+static void test_users_stand_in_the_order_of_their_logins(void **state)
+{
+    (void)state;
+    struct identity *id = NULL;
+    log_in(&id, "SCRAM-SHA-256", "n,,n=zoe,r=x", "z");
+    log_in(&id, "SCRAM-SHA-1", "n,,n=ann,r=x", "a");
+    log_in(&id, "SCRAM-SHA-256", "n,,n=bob,r=x", "b");
+    expect_description(id, "zoe@z (SCRAM-SHA-256), ann@a (SCRAM-SHA-1), bob@b (SCRAM-SHA-256)");
+    log_in(&id, "SCRAM-SHA-256", "n,,n=yan,r=x", "z");
+    expect_description(id, "ann@a (SCRAM-SHA-1), bob@b (SCRAM-SHA-256), yan@z (SCRAM-SHA-256)");
+    identity_free(id);
+}
+
 static void test_too_many_users(void **state)
 {
     (void)state;
@@ -516,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_crossing_commands),
         cmocka_unit_test(test_claim_ends_with_its_refusal),
         cmocka_unit_test(test_failed_login_keeps_the_earlier_user),
+        cmocka_unit_test(test_users_stand_in_the_order_of_their_logins),
         cmocka_unit_test(test_too_many_users),
         cmocka_unit_test(test_malformed_bodies),
         cmocka_unit_test(test_failing_allocations),

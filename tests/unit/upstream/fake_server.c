@@ -52,14 +52,14 @@ bson_t *fake_member_hello(const char *set_name, const char *const *hosts, const 
     bson_t *hello =
         BCON_NEW("ismaster", BCON_BOOL(is_primary), "secondary", BCON_BOOL(!is_primary), "setName",
                  BCON_UTF8(set_name), "setVersion", BCON_INT32(1), "me", BCON_UTF8(me));
-    bson_t list;
-    BSON_APPEND_ARRAY_BEGIN(hello, "hosts", &list);
+    bson_t list = BSON_INITIALIZER;
     for (uint32_t i = 0; hosts[i] != NULL; i++) {
         char key[12];
         (void)snprintf(key, sizeof key, "%u", i);
         BSON_APPEND_UTF8(&list, key, hosts[i]);
     }
-    bson_append_array_end(hello, &list);
+    BSON_APPEND_ARRAY(hello, "hosts", &list);
+    bson_destroy(&list);
     if (primary != NULL)
         BSON_APPEND_UTF8(hello, "primary", primary);
     common_hello(hello);

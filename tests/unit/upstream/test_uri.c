@@ -108,7 +108,8 @@ static void test_warning(void **state)
     uri_free(uri);
 }
 
-/* Strings that are refused, what the error must say, and what it must not. */
+/* Strings that are refused, what the error must say (where libmongoc chooses the words: something
+ * that all its versions say), and what it must not. */
 static void test_refusals(void **state)
 {
     (void)state;
@@ -119,17 +120,17 @@ static void test_refusals(void **state)
     } cases[] = {
         {"", "mongodb://", NULL},
         {"http://h", "mongodb://", NULL},
-        {"mongodb://", "host", NULL},
-        {"mongodb://h:99999", "host", NULL},
+        {"mongodb://", "ost", NULL},
+        {"mongodb://h:99999", "ost", NULL},
         {"mongodb://h?tls=true", "'/' is missing", NULL},
         {"mongodb://h/?connectTimeoutMS=soon", "connecttimeoutms", NULL},
         {"mongodb+srv://a,b", "not valid", NULL},
-        {"mongodb://al:hush%@h", "percent-encode", "hush"},
-        {"mongodb://al:hu@sh@h", "percent-encode", "hu@s"},
-        {"mongodb://al:hu:sh@h", "percent-encode", "hu:s"},
-        {"mongodb://al:12/hush@h", "percent-encode", "hush"},
-        {"mongodb://al:12?hush@h", "percent-encode", "hush"},
-        {"mongodb://al:hush%zz@h/?authSource=a", "percent-encode", "hush"},
+        {"mongodb://al:hush%@h", "ercent-encode", "hush"},
+        {"mongodb://al:hu@sh@h", "ercent-encode", "hu@s"},
+        {"mongodb://al:hu:sh@h", "ercent-encode", "hu:s"},
+        {"mongodb://al:12/hush@h", "ercent-encode", "hush"},
+        {"mongodb://al:12?hush@h", "ercent-encode", "hush"},
+        {"mongodb://al:hush%zz@h/?authSource=a", "ercent-encode", "hush"},
         {"mongodb://al:h%75sh@h/?w=-7", "not valid", "hush"},
         {"mongodb://h/?tls=true&tlsCertificateKeyFilePassword=hush%zz",
          "tlsCertificateKeyFilePassword", "hush"},
