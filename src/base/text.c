@@ -68,15 +68,16 @@ void text_add(struct text *text, const char *string)
 void text_format(struct text *text, const char *format, ...)
 {
     va_list args;
+    va_list again;
     va_start(args, format);
+    va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, args);
+    if (len >= 0 && make_room(text, (size_t)len)) {
+        (void)vsnprintf(text->data + text->len, (size_t)len + 1, format, again);
+        text->len += (size_t)len;
+    }
+    va_end(again);
     va_end(args);
-    if (len < 0 || !make_room(text, (size_t)len))
-        return;
-    va_start(args, format);
-    (void)vsnprintf(text->data + text->len, (size_t)len + 1, format, args);
-    va_end(args);
-    text->len += (size_t)len;
 }
 
 static void add_escaped_ascii(struct text *text, char c)

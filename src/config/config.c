@@ -216,29 +216,30 @@ static bool read_settings(const char *file, struct settings *out, struct error *
     return ok;
 }
 
-/* File, then flags over it, then the types; the snapshot keeps copies of all. */
-static bool build(const char *file, const struct settings *flags, struct config **out,
-                  struct error *err)
+/* File, then flags over it, then the types; the snapshot keeps copies of all. NULL on error. */
+static struct config *build(const char *file, const struct settings *flags, struct error *err)
 {
     struct config *config = create(file);
-    if (config == NULL)
-        return out_of_memory(err);
+    if (config == NULL) {
+        (void)out_of_memory(err);
+        return NULL;
+    }
     if ((file == NULL || read_settings(file, &config->origin->effective, err)) &&
         settings_overlay(&config->origin->flags, flags, err) &&
-        settings_overlay(&config->origin->effective, flags, err) && parse_all(config, err)) {
+        settings_overlay(&config->origin->effective, flags, err) && parse_all(config, err))
+        return config;
+    config_release(config);
+    return NULL;
+}
+
+/* The last step of a load: *out is the snapshot, or NULL and it is released. */
+static bool check_and_give(struct config *config, struct config **out, struct error *err)
+{
+    if (check_together(config, err) && check_readable(config, err)) {
         *out = config;
         return true;
     }
     config_release(config);
-    return false;
-}
-
-static bool check_or_release(struct config **config, struct error *err)
-{
-    if (check_together(*config, err) && check_readable(*config, err))
-        return true;
-    config_release(*config);
-    *config = NULL;
     return false;
 }
 
@@ -249,8 +250,10 @@ bool config_load(int argc, char **argv, struct config **out, enum config_command
     const char *file = NULL;
     *out = NULL;
     bool ok = settings_read_flags(argc, argv, &flags, &file, what, err);
-    if (ok && (*what == CONFIG_RUN || *what == CONFIG_CHECK))
-        ok = build(file, &flags, out, err) && check_or_release(out, err);
+    if (ok && (*what == CONFIG_RUN || *what == CONFIG_CHECK)) {
+        struct config *config = build(file, &flags, err);
+        ok = config != NULL && check_and_give(config, out, err);
+    }
     settings_release(&flags);
     return ok;
 }
@@ -276,19 +279,16 @@ static bool keep_fixed(const struct config *current, struct config *config,
 bool config_reload(const struct config *current, struct config **out,
                    struct config_changes *ignored, struct error *err)
 {
-    struct config *config = NULL;
     *out = NULL;
     ignored->count = 0;
-    if (!build(current->origin->file, &current->origin->flags, &config, err))
+    struct config *config = build(current->origin->file, &current->origin->flags, err);
+    if (config == NULL)
         return false;
     if (!keep_fixed(current, config, ignored, err)) {
         config_release(config);
         return false;
     }
-    if (!check_or_release(&config, err))
-        return false;
-    *out = config;
-    return true;
+    return check_and_give(config, out, err);
 }
 
 bool config_load_yaml(const char *name, const void *yaml, size_t len, struct config **out,

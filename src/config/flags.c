@@ -30,9 +30,10 @@ static bool split(const char *word, struct argument *out)
     out->value = word[len] == '=' ? word + len + 1 : NULL;
     if (len >= NAME_SIZE)
         len = NAME_SIZE - 1; /* longer than any option: it stays unknown */
-    for (size_t i = 0; i < len; i++)
-        out->name[i] = word[i] == '-' ? '_' : word[i];
+    memcpy(out->name, word, len);
     out->name[len] = '\0';
+    for (char *dash = strchr(out->name, '-'); dash != NULL; dash = strchr(dash, '-'))
+        *dash = '_';
     return true;
 }
 

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+enum { KIB = 1024, MIB = 1024 * KIB };
+
 #define FIELD(f) offsetof(struct config, f)
 
 static const char *const log_levels[] = {"fatal", "error", "warning", "info", "debug", NULL};
@@ -61,15 +63,15 @@ const struct option options_table[] = {
      .type = OPTION_BYTES,
      .at = FIELD(max_message_bytes),
      .fallback = "48000000",
-     .min = 16 * 1024,
-     .max = 256 * 1024 * 1024,
+     .min = 16L * KIB,
+     .max = 256L * MIB,
      .reloadable = true,
      .description = "Longest message taken from a client or an upstream server."},
     {.name = "memory_max",
      .type = OPTION_BYTES,
      .at = FIELD(memory_max),
      .fallback = "512MiB",
-     .min = 1024 * 1024,
+     .min = MIB,
      .max = (int64_t)1 << 42,
      .reloadable = true,
      .description = "Cap on the message buffers of the whole process; at the cap, reading waits. "

@@ -22,13 +22,13 @@ enum option_type {
 };
 
 struct option {
-    const char *name; /* dotted */
-    enum option_type type;
+    const char *name;     /* dotted */
     size_t at;            /* offset of its field in struct config */
     const char *fallback; /* the default as text; NULL: required */
     int64_t min;
     int64_t max;
     const char *const *choices; /* ends with NULL */
+    enum option_type type;
     bool reloadable;
     bool secret; /* shown only redacted, never quoted in an error */
     const char *description;

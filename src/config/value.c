@@ -37,15 +37,9 @@ static bool parse_unit(const char *unit, int64_t *factor)
         const char *name;
         int64_t factor;
     } units[] = {
-        {"", 1},
-        {"B", 1},
-        {"kB", 1000},
-        {"KB", 1000},
-        {"MB", 1000000},
-        {"GB", 1000000000},
-        {"KiB", 1024},
-        {"MiB", 1024 * 1024},
-        {"GiB", 1024 * 1024 * 1024},
+        {"", 1},       {"B", 1},         {"kB", 1000},
+        {"KB", 1000},  {"MB", 1000000},  {"GB", 1000000000},
+        {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824},
     };
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (strcmp(unit, units[i].name) == 0) {

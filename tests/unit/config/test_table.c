@@ -12,9 +12,10 @@ static char *read_all(const char *path)
 {
     FILE *file = fopen(path, "r");
     assert_non_null(file);
-    char *text = memory_zalloc(256 * 1024);
+    enum { SIZE = 262144 };
+    char *text = memory_zalloc(SIZE);
     assert_non_null(text);
-    assert_true(fread(text, 1, 256 * 1024 - 1, file) > 0);
+    assert_true(fread(text, 1, SIZE - 1, file) > 0);
     (void)fclose(file);
     return text;
 }
