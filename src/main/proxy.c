@@ -233,9 +233,13 @@ static bool start_workers(struct proxy *proxy, struct error *err)
     return true;
 }
 
+/* The topology reports to this thread until it has stopped, and this thread reads it: so it is
+ * stopped here, when no job runs any more. */
 static void control_stopping(void *context)
 {
-    servers_close(((struct proxy *)context)->servers);
+    struct proxy *proxy = context;
+    topology_stop(proxy->topology);
+    servers_close(proxy->servers);
 }
 
 static bool start_control(struct proxy *proxy, struct error *err)
@@ -348,7 +352,6 @@ int64_t proxy_drain_timeout_ms(const struct proxy *proxy)
 
 void proxy_stop(struct proxy *proxy)
 {
-    topology_stop(proxy->topology);
     worker_stop(proxy->control);
     log_stats(proxy, "Statistics at the end");
     destroy(proxy);

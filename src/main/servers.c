@@ -72,6 +72,7 @@ struct servers *servers_create(const struct servers_settings *settings, struct e
         return NULL;
     }
     servers->settings = *settings;
+    (void)config_retain(settings->config);
     pthread_mutex_init(&servers->lock, NULL);
     servers->map = address_map_new();
     servers->slots = memory_array(count, sizeof *servers->slots);
@@ -100,6 +101,7 @@ void servers_destroy(struct servers *servers)
             close(servers->slots[i].fd);
     address_map_free(servers->map);
     memory_free(servers->slots);
+    config_release(servers->settings.config);
     pthread_mutex_destroy(&servers->lock);
     memory_free(servers);
 }
@@ -285,8 +287,9 @@ uint16_t servers_port_of_member(struct servers *servers, const char *member, siz
         slot = slot_take(servers, server);
     if (slot != NULL)
         port = slot->port;
-    pthread_mutex_unlock(&servers->lock);
+    /* with the lock held: the control thread lives until it has closed the servers */
     if (is_new && slot != NULL && !worker_post(servers->settings.control, apply_slots_job, servers))
         LOG_E(LOG_NETWORK, 1016, "listener", "Out of memory: a new listener does not accept yet");
+    pthread_mutex_unlock(&servers->lock);
     return port;
 }

@@ -11,8 +11,8 @@
 struct servers;
 
 struct servers_settings {
-    const struct config *config; /* listen…: borrowed for the servers' life, they do not reload */
-    struct worker *control;      /* its thread accepts */
+    struct config *config;  /* listen…, which do not reload; a reference is taken */
+    struct worker *control; /* its thread accepts */
     /* On the control thread: a client of `server` ("" when the slot has none). fd changes hands. */
     void (*accepted)(void *arg, int client_fd, const char *server);
     void *arg;

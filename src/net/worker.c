@@ -73,6 +73,11 @@ static void *run_loop(void *arg)
 
 void worker_destroy(struct worker *worker)
 {
+    while (worker->first_job != NULL) {
+        struct job *job = worker->first_job;
+        worker->first_job = job->next;
+        memory_free(job);
+    }
     if (worker->wake_event != NULL)
         event_free(worker->wake_event);
     if (worker->tick_event != NULL)

@@ -39,7 +39,8 @@ void worker_destroy(struct worker *worker);
 /* Any thread. False when memory is out (the job did not go). */
 bool worker_post(struct worker *worker, worker_job job, void *arg);
 
-/* Ends the loop, joins the thread, frees. Jobs posted before still run. Any other thread. */
+/* Ends the loop, joins the thread, frees. Jobs posted before still run; those posted while
+ * `stop` runs do not. Any other thread. */
 void worker_stop(struct worker *worker);
 
 /* The worker's own thread only. */

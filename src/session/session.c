@@ -361,7 +361,8 @@ bool session_runs_command(const struct session *session)
 bool session_is_idle(const struct session *session)
 {
     return session->state == SESSION_ACTIVE && !session_runs_command(session) &&
-           !link_is_blocked(&session->client) &&
+           buffer_length(&session->client.in) == 0 && !link_is_blocked(&session->client) &&
+           !link_is_blocked(&session->upstream) &&
            !transactions_open_for_peer(session->worker->shared->transactions, session->peer_key);
 }
 

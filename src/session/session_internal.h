@@ -124,7 +124,8 @@ void session_linger(struct session *session, const char *reason);
 /* Whether a command of the client's is under way; a hello that waits for a change is none. */
 bool session_runs_command(const struct session *session);
 
-/* Whether draining may end it now: nothing of its client's is under way but hellos. */
+/* Whether draining may end it now: nothing of its client's is under way but hellos, neither a
+ * part of a request nor a write that wants no reply. */
 bool session_is_idle(const struct session *session);
 void session_end_if_drained(struct session *session);
 

@@ -1,0 +1,114 @@
+"""Reloading and ending while things happen: nothing is used after it was given back, nothing that a
+client may count on is lost."""
+
+import signal
+import socket
+import time
+
+import pytest
+from support import wire
+from support.process import eventually
+from support.simulated import SimulatedServer
+from support.wire import RawClient, op_msg
+
+pytestmark = pytest.mark.proxy_only
+RELOADED = 1032
+
+
+def replica_set(*members, primary=0):
+    return {"setName": "rs", "setVersion": len(members), "hosts": [one.address for one in members],
+            "primary": members[primary].address}
+
+
+def show(members, shown):
+    for one in members:
+        one.change({**replica_set(*shown), "me": one.address, "isWritablePrimary": one is shown[0],
+                    "secondary": one is not shown[0]})
+
+
+def test_member_added_after_a_reload(tmp_path, start_proxy):
+    """The listeners' settings outlive the configuration that they came from."""
+    with SimulatedServer() as first, SimulatedServer() as second:
+        show([first, second], [first])
+        proxy = start_proxy(f"mongodb://{first.address}/?replicaSet=rs",
+                            {"listen_port_count": 4, "stats_period_ms": 100})
+        with RawClient(proxy.endpoint()) as client:
+            client.command({"ping": 1})
+        for _ in range(2):
+            before = sum(one["id"] == RELOADED for one in proxy.records())
+            proxy.process.send(signal.SIGHUP)
+            eventually(lambda: sum(one["id"] == RELOADED for one in proxy.records()) > before,
+                       "it reloads")
+        eventually(lambda: RawClient(proxy.endpoint()).command({"ping": 1})["ok"], "a worker turns")
+        show([first, second], [first, second])
+        with RawClient(proxy.endpoint(second.address)) as client:
+            assert client.command({"ping": 1})["ok"] == 1
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_end_at_any_time(start_proxy, number):
+    """Monitoring still reports while everything is taken apart."""
+    servers = [SimulatedServer() for _ in range(3)]
+    try:
+        show(servers, servers)
+        proxy = start_proxy(f"mongodb://{servers[0].address}/?replicaSet=rs",
+                            {"listen_port_count": 4})
+        with RawClient(proxy.endpoint()) as client:
+            client.command({"ping": 1})
+            if number % 2:
+                show(servers, servers[:2])
+            time.sleep(0.01 * number)
+            proxy.process.send(signal.SIGQUIT)
+            assert proxy.process.wait() == 0
+    finally:
+        for server in servers:
+            server.stop()
+
+
+def test_draining_sends_on_what_wants_no_reply(start_proxy, simulated):
+    """Writes with w: 0 that the server has not taken yet are not thrown away."""
+    proxy = start_proxy(f"mongodb://{simulated.address}/", {"drain_timeout_ms": 15000})
+    with RawClient(proxy.endpoint()) as client:
+        client.command({"ping": 1})
+        connection, _ = simulated.wait_for_request("ping")
+        simulated.call(connection.writer.transport.pause_reading)
+        insert = op_msg({"insert": "c", "$db": "d"}, {"documents": [{"x": bytes(1_000_000)}]},
+                        flags=wire.MORE_TO_COME)
+        client.socket.settimeout(0.5)
+        whole = 0
+        rest = b""
+        try:
+            while True:
+                sent = 0
+                while sent < len(insert):
+                    sent += client.socket.send(insert[sent:sent + 50_000])
+                whole += 1
+        except socket.timeout:
+            rest = insert[sent:]
+        proxy.process.send(signal.SIGTERM)
+        time.sleep(0.5)
+        simulated.call(connection.writer.transport.resume_reading)
+        client.socket.settimeout(20)
+        try:
+            client.send(rest)
+        except ConnectionError:
+            pass
+        simulated.wait_for(lambda: connection.closed, "the end")
+        assert len(connection.named("insert")) >= whole
+    assert proxy.process.wait() == 0
+
+
+def test_draining_waits_for_a_request_on_its_way(start_proxy, simulated):
+    """A command of which a part has come is under way."""
+    proxy = start_proxy(f"mongodb://{simulated.address}/", {"drain_timeout_ms": 15000})
+    message = op_msg({"ping": 1, "$db": "admin", "x": "y" * 300_000})
+    with RawClient(proxy.endpoint()) as client:
+        client.command({"ping": 1})
+        client.send(message[:200_000])
+        time.sleep(0.3)
+        proxy.process.send(signal.SIGTERM)
+        time.sleep(0.3)
+        client.send(message[200_000:])
+        assert client.receive().body["ok"] == 1
+        client.assert_closed()
+    assert proxy.process.wait() == 0
