@@ -180,10 +180,9 @@ static void start_lookup(struct connector *connector, const char *address)
 {
     char host[256];
     char port[8];
-    struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC,
-                                    .ai_socktype = SOCK_STREAM,
-                                    .ai_protocol = IPPROTO_TCP,
-                                    .ai_flags = EVUTIL_AI_ADDRCONFIG};
+    /* without AI_ADDRCONFIG, for which libevent takes [::1] for an address of nobody's */
+    struct evutil_addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
     if (!connector_split_address(address, host, port)) {
         set_cause(connector, "the address is not HOST:PORT");
         connector_end(connector);

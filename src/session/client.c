@@ -72,13 +72,13 @@ static enum begin dispatch(struct session *session, const struct wire_header *he
     if (!session->request_seen)
         session->since_ms = clock_now_ms();
     session->request_seen = true;
-    if (session->refused)
-        return refuse_over_limit(session, header);
     bool watches_identity = false;
     if (!session_watch_request(session, request, &watches_identity)) {
         (void)error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory");
         return refuse(session, header, &err, 0, COUNTER_ERRORS_MEMORY);
     }
+    if (session->refused)
+        return refuse_over_limit(session, header);
     if (session->worker->draining && request->starts_transaction)
         return refuse_transaction_in_drain(session, header);
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)

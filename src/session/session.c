@@ -66,30 +66,53 @@ static void start_client(struct session *session, int fd)
     link_start(&session->client, base);
 }
 
+static void leave(struct session_worker *worker, bool refused)
+{
+    struct session_shared *shared = worker->shared;
+    atomic_fetch_sub(refused ? &shared->refused_now : &shared->clients_now, 1);
+}
+
+/* Counts one more client, or one more that is refused: these take no client's place. False when it
+ * is not even told so. */
+static bool enter(struct session_worker *worker, bool *refused)
+{
+    struct session_shared *shared = worker->shared;
+    *refused = atomic_fetch_add(&shared->clients_now, 1) >=
+               (uint64_t)worker->settings->config->max_client_conn;
+    if (!*refused)
+        return true;
+    leave(worker, false);
+    if (atomic_fetch_add(&shared->refused_now, 1) < SESSION_REFUSALS_MAX)
+        return true;
+    leave(worker, true);
+    return false;
+}
+
 static void accept_client(void *context, void *arg)
 {
     struct session_worker *worker = context;
     struct accepted *accepted = arg;
-    unsigned clients = atomic_fetch_add(&worker->shared->clients_now, 1) + 1;
-    int64_t max = worker->settings->config->max_client_conn;
+    bool refused = false;
     struct session *session = NULL;
-    if (clients <= max + SESSION_REFUSALS_MAX)
+    if (enter(worker, &refused)) {
         session = session_new(worker, accepted->fd, accepted->server);
+        if (session == NULL)
+            leave(worker, refused);
+    }
     if (session == NULL) {
-        atomic_fetch_sub(&worker->shared->clients_now, 1);
         atomic_fetch_sub(&worker->clients, 1);
         counters_add(&worker->counters, COUNTER_CLIENTS_REFUSED, 1);
         close(accepted->fd);
         memory_free(accepted);
         return;
     }
-    session->refused = clients > max;
+    session->refused = refused;
     counters_add(&worker->counters,
                  session->refused ? COUNTER_CLIENTS_REFUSED : COUNTER_CLIENTS_ACCEPTED, 1);
     counters_add(&worker->counters, COUNTER_CLIENTS_NOW, 1);
     DL_APPEND(worker->sessions, session);
     session->client.transport.fd = accepted->fd;
-    log_accepted(session, clients);
+    log_accepted(session, atomic_load(&worker->shared->clients_now));
     start_client(session, accepted->fd);
     memory_free(accepted);
 }
@@ -147,13 +170,14 @@ void session_end(struct session *session, const char *reason)
     identity_free(session->identity);
     session->identity = NULL;
     counters_add(&worker->counters, COUNTER_CLIENTS_NOW, (uint64_t)-1);
-    unsigned left = atomic_fetch_sub(&worker->shared->clients_now, 1) - 1;
+    leave(worker, session->refused);
     atomic_fetch_sub(&worker->clients, 1);
     DL_DELETE(worker->sessions, session);
     DL_APPEND(worker->ended, session);
     event_active(worker->reap_event, EV_TIMEOUT, 0);
     LOG_I(LOG_NETWORK, 1003, session->context, "Connection ended", LOG_STR("remote", peer),
-          LOG_INT("connectionId", (int64_t)session->id), LOG_INT("connectionCount", left),
+          LOG_INT("connectionId", (int64_t)session->id),
+          LOG_INT("connectionCount", atomic_load(&worker->shared->clients_now)),
           LOG_STR("reason", reason));
 }
 

@@ -26,7 +26,8 @@ struct session_hooks {
 /* One for the whole proxy; outlives the workers. */
 struct session_shared {
     struct budget budget;
-    atomic_uint clients_now;
+    atomic_uint clients_now;  /* without the refused ones */
+    atomic_uint refused_now;  /* over max_client_conn, still to be told so */
     _Atomic uint64_t last_id; /* of connections, as logged */
     struct transactions *transactions;
     struct session_hooks hooks;

@@ -12,6 +12,9 @@
 #define uthash_nonfatal_oom(element) ((element)->unhashed = true)
 #include <uthash.h>
 
+/* A client may name any number of logical sessions, and end none of them. */
+enum { TRANSACTIONS_MAX = 100000 };
+
 struct transaction {
     UT_hash_handle hh;
     uint64_t connection;
@@ -55,6 +58,8 @@ void transactions_destroy(struct transactions *transactions)
 // NOLINTNEXTLINE(readability-function-size)
 static struct transaction *add(struct transactions *transactions, const uint8_t *lsid)
 {
+    if (HASH_COUNT(transactions->table) >= TRANSACTIONS_MAX)
+        return NULL;
     struct transaction *transaction = memory_zalloc(sizeof *transaction);
     if (transaction == NULL)
         return NULL;

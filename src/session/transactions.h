@@ -13,8 +13,8 @@ struct transactions *transactions_create(void); /* NULL when memory is out */
 void transactions_destroy(struct transactions *transactions);
 
 /* A statement of the transaction of logical session `lsid` (16 bytes) came by on connection
- * `connection` of client machine `peer`. Out of memory it is not noted: draining then does not wait
- * for it. */
+ * `connection` of client machine `peer`. Out of memory, or with far too many
+ * open, it is not noted: draining then does not wait for it. */
 void transactions_note(struct transactions *transactions, const uint8_t *lsid, uint64_t connection,
                        uint64_t peer);
 /* It was committed or aborted. */

@@ -193,7 +193,7 @@ static enum begin begin_watched(struct session *session, struct window *window,
     session->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
     session_watch_reply(session, pending, document);
     enum begin result = BEGIN_FORWARD;
-    if (pending->kind == ROUTE_HELLO && inside == NULL)
+    if (pending->kind == ROUTE_HELLO)
         result = answer_hello(session, window, header, flags, document);
     memory_free(inside);
     return result;

@@ -2,7 +2,9 @@
 
 import os
 import socket
+import ssl
 import struct
+import threading
 import time
 from pathlib import Path
 
@@ -86,3 +88,71 @@ def test_thousands_of_sections_before_the_body(start_proxy, simulated):
         assert processor_seconds(proxy) - used < 10, "walked again and again"
     with RawClient(proxy.endpoint()) as client:
         assert client.command({"ping": 1})["ok"] == 1
+
+
+def test_refused_clients_take_no_place(start_proxy, simulated):
+    proxy = start_proxy(f"mongodb://{simulated.address}/", {**FAST, "max_client_conn": 3})
+    where = proxy.endpoint()
+    clients = [RawClient(where) for _ in range(3)]
+    for client in clients:
+        assert client.command({"ping": 1})["ok"] == 1
+    silent = [RawClient(where) for _ in range(20)]
+    proxy.wait_for_counter("clientsRefused", 20)
+    clients.pop().__exit__()
+    proxy.wait_for_counter("upstreamNow", 2)
+    with RawClient(where) as next_one:
+        assert next_one.command({"ping": 1})["ok"] == 1
+    for client in clients + silent:
+        client.__exit__()
+
+
+def test_refused_driver_is_told_to_come_back_later(start_proxy, simulated):
+    """The labels go to those who said that they know them."""
+    proxy = start_proxy(f"mongodb://{simulated.address}/", {**FAST, "max_client_conn": 1})
+    where = proxy.endpoint()
+    with RawClient(where) as client:
+        assert client.command({"ping": 1})["ok"] == 1
+        with RawClient(where) as refused:
+            assert "errorLabels" not in refused.hello()
+        with RawClient(where) as refused:
+            reply = refused.command({"hello": 1, "backpressure": "2"})
+            assert set(reply["errorLabels"]) == {"SystemOverloadedError", "RetryableError"}
+
+
+def test_flood_over_tls_leaves_others_their_turn(start_proxy, simulated, authorities):
+    """What OpenSSL holds ready is worked on at once, but not before everybody else."""
+    certificate = authorities.proxy.issue("flood")
+    proxy = start_proxy(f"mongodb://{simulated.address}/",
+                        {**FAST, "threads": 1, "tls.mode": "allow",
+                         "tls.cert_file": certificate.cert_file,
+                         "tls.key_file": certificate.key_file})
+    context = ssl.create_default_context(cafile=certificate.ca_file)
+    ended = threading.Event()
+    with RawClient(proxy.endpoint(), context=context) as greedy, \
+            RawClient(proxy.endpoint()) as other:
+        greedy.command({"ping": 1})
+
+        def flood():
+            pings = op_msg({"ping": 1, "$db": "admin"}, flags=wire.MORE_TO_COME) * 4000
+            while not ended.is_set():
+                greedy.send(pings)
+
+        sender = threading.Thread(target=flood)
+        sender.start()
+        worst = 0
+        for _ in range(200):
+            begin = time.monotonic()
+            assert other.command({"ping": 1})["ok"] == 1
+            worst = max(worst, time.monotonic() - begin)
+        ended.set()
+        sender.join()
+        print("worst", worst)
+
+
+def test_upstream_with_ipv6_address_on_a_host_without(start_proxy):
+    from support.simulated import SimulatedServer
+    with SimulatedServer(host="::1", name="[::1]") as server:
+        proxy = start_proxy(f"mongodb://{server.address}/", FAST)
+        with RawClient(proxy.endpoint()) as client:
+            reply = client.command({"ping": 1})
+            assert reply["ok"] == 1, reply
