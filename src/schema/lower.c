@@ -457,6 +457,22 @@ static bool has_object_rules(const struct rule *rule)
            rule->max_properties < UINT32_MAX || rule->names != NULL || rule->dependency_count > 0;
 }
 
+/* No fewer than the names that the rule knows, but for the limit. */
+static uint32_t count_names(const struct rule *rule)
+{
+    size_t count = rule->property_count + rule->required_count + rule->dependency_count;
+    for (size_t i = 0; i < rule->dependency_count; i++) {
+        struct scan scan;
+        struct scan_element name;
+        if (rule->dependencies[i].rule != NULL)
+            continue;
+        (void)scan_open(&scan, rule->dependencies[i].element.value);
+        while (scan_next(&scan, &name))
+            count++;
+    }
+    return count < SCHEMA_PROPERTIES_MAX ? (uint32_t)count : SCHEMA_PROPERTIES_MAX;
+}
+
 static uint32_t lower_object(struct lower *l, const struct rule *rule)
 {
     if (!has_object_rules(rule))
@@ -472,7 +488,7 @@ static uint32_t lower_object(struct lower *l, const struct rule *rule)
         object.additional = NODE_NOTHING;
     if (rule->names != NULL)
         object.names = lower_rule(l, rule->names);
-    struct names names = {.room = SCHEMA_PROPERTIES_MAX};
+    struct names names = {.room = count_names(rule)};
     names.list = memory_array(names.room, sizeof *names.list);
     if (names.list == NULL) {
         l->no_memory = true;

@@ -1,0 +1,76 @@
+/* The flat program against the slow reference, the evaluator of rules that also writes errInfo: the
+ * same schema and document, generated from any bytes, get the same verdict. errInfo is BSON. */
+#include "schema_generate.h"
+
+#include "bson/scan.h"
+#include "bson/validate.h"
+#include "schema/explain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void compare(const struct schema *schema, struct schema_scratch *scratch,
+                    struct bytes document)
+{
+    struct error err = {0};
+    struct explain x = {.schema = schema, .scratch = scratch, .work = SCHEMA_WORK_MAX};
+    struct explain_value whole = {BSON_KIND_OBJECT, true, document};
+    enum schema_verdict verdict = schema_check(schema, scratch, document, &err);
+    bool satisfied = explain_satisfies(&x, schema->document, &whole);
+    if (verdict == SCHEMA_MALFORMED)
+        abort();
+    if (verdict == SCHEMA_CUT_OFF || x.cut_off || x.work == 0)
+        return;
+    if (satisfied != (verdict == SCHEMA_VALID)) {
+        (void)fprintf(stderr, "program: %d, rules: %d\n", (int)verdict, (int)satisfied);
+        abort();
+    }
+    if (verdict == SCHEMA_VALID)
+        return;
+    struct build build;
+    struct bytes info;
+    if (!schema_explain(schema, scratch, document, &build, &info, &err))
+        abort();
+    /* Deeper than a document may be: the nesting of the value and that of the schema add up. */
+    if (!validate_document(info, &err) && err.code != ERROR_OVERFLOW)
+        abort();
+    build_free(&build);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct stream in = {data, data + size};
+    struct build schema_build;
+    struct build document_build;
+    struct bytes schema_bson;
+    struct bytes document;
+    struct error err = {0};
+    if (size < 8)
+        return 0;
+    enum schema_dialect dialect = *in.pos++ % 2 == 0 ? SCHEMA_MONGODB : SCHEMA_JSON_SCHEMA;
+    build_begin(&schema_build, 1 << 20);
+    build_begin(&document_build, 1 << 20);
+    generate_schema(&in, &schema_build, dialect);
+    generate_document(&in, &document_build);
+    struct schema *schema = NULL;
+    static struct schema_scratch *scratch; /* for all inputs */
+    if (scratch == NULL)
+        scratch = schema_scratch_new();
+    if (scratch != NULL && build_finish(&schema_build, &schema_bson) &&
+        build_finish(&document_build, &document))
+        schema = schema_compile(schema_bson, dialect, NULL, NULL, &err);
+    for (int i = 0; schema != NULL && i < 4; i++) {
+        compare(schema, scratch, document);
+        build_free(&document_build);
+        build_begin(&document_build, 1 << 20);
+        generate_document(&in, &document_build);
+        if (!build_finish(&document_build, &document))
+            break;
+    }
+    schema_free(schema);
+    build_free(&schema_build);
+    build_free(&document_build);
+    return 0;
+}
