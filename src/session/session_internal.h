@@ -36,6 +36,7 @@ struct pending {
     bool exhaust;
     bool watches_identity;
     bool streaming; /* part of its reply went to the client */
+    bool repeated;  /* this is not the first reply of its exhaust stream */
     bool has_lsid;
     uint32_t error_labels;
     uint8_t lsid[LSID_BYTES];

@@ -106,6 +106,7 @@ static void finish_reply(struct session *session)
     if (session->reply_more) {
         pending->expected_response_to = session->reply_id;
         pending->streaming = false;
+        pending->repeated = true;
         return;
     }
     bool was_full = session->pending_count == SESSION_PENDING_MAX;
@@ -214,7 +215,9 @@ static bool check_reply(struct session *session, const struct wire_header *heade
                          "the upstream server %s sent a reply that nobody asked for (responseTo "
                          "%d)",
                          session->server, header->response_to);
-    if (header->response_to != oldest(session)->expected_response_to)
+    /* in a stream, MongoDB answers its own last reply, and others the request again: drivers take
+     * both */
+    if (!oldest(session)->repeated && header->response_to != oldest(session)->expected_response_to)
         return error_set(
             err, ERROR_PROTOCOL, "the upstream server %s answered request %d, but %d is next",
             session->server, header->response_to, oldest(session)->expected_response_to);
