@@ -1,34 +1,23 @@
 #!/usr/bin/env python3
 """The schema evaluator beside Python's fastest validators, on the same documents, in one run.
 
-    schema_bench.py --binary build/release/tests/bench/schema_bench [--venv DIR]
+    .venv/bin/python tests/bench/schema_bench.py --binary build/release/tests/bench/schema_bench
 
-Makes a venv with pymongo, jsonschema-rs, fastjsonschema and pydantic from PyPI (once), and prints a
-table: nanoseconds a document, the smallest of several rounds. The Python validators get documents that
+Needs pymongo, jsonschema-rs, fastjsonschema and pydantic (scripts/setup.sh makes such an environment) and
+prints a table: nanoseconds a document, the smallest of several rounds. The Python validators get documents that
 are decoded already, and only their own call is timed; mongosluice reads BSON and checks it as well.
 """
 
 import argparse
 import datetime
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import time
 
-PACKAGES = ["pymongo==4.20.*", "jsonschema-rs==0.*", "fastjsonschema==2.*", "pydantic==2.*"]
 VARIANTS = 64
-
-
-def in_venv(folder):
-    """Runs this script again in the venv, which is made where it is not there."""
-    python = pathlib.Path(folder) / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
-    os.execv(python, [str(python), *sys.argv, "--inside"])
 
 
 def user_schema(date):
@@ -238,12 +227,8 @@ def native_row(binary, maker, documents, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", required=True)
-    parser.add_argument("--venv", default=str(pathlib.Path.home() / ".cache/mongosluice/bench"))
     parser.add_argument("--seconds", type=float, default=1.0, help="for each Python validator")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if not options.inside:
-        in_venv(options.venv)
     names = ["jsonschema-rs", "fastjsonschema", "pydantic"]
     print("%-18s %-8s %6s %12s %14s" % ("document", "verdict", "bytes", "mongosluice", "documents/s"),
           *("%15s" % n for n in names), "  x jsonschema-rs")
