@@ -1,0 +1,204 @@
+#include "base/memory.h"
+#include "bson/scan.h"
+#include "main/commands.h"
+#include "schema/file.h"
+
+#include <bson/bson.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+struct check {
+    struct schema_file schema;
+    struct schema_scratch *scratch;
+    const char *path; /* of the documents */
+    bool quiet;       /* print the documents that are refused only */
+    unsigned number;  /* of the document in its file, from 1 */
+    unsigned valid;
+    unsigned refused;
+};
+
+static const char usage[] = "usage: mongosluice check --schema SCHEMA [--quiet] FILE...\n"
+                            "Checks documents against a schema file. A FILE (- for standard input) "
+                            "holds BSON documents one\n"
+                            "after the other, as mongodump writes them, or JSON: documents one "
+                            "after the other, or an array\n"
+                            "of them; extended JSON allowed. Prints a verdict for each, with "
+                            "MongoDB's errInfo for those that\n"
+                            "are refused. --quiet leaves out the valid ones.\n";
+
+static void print_errinfo(struct check *check, struct bytes document)
+{
+    struct build build;
+    struct bytes info;
+    struct error err = {0};
+    if (schema_explain(check->schema.schema, check->scratch, document, &build, &info, &err)) {
+        bson_t bson;
+        char *json = bson_init_static(&bson, info.pos, bytes_left(&info))
+                         ? bson_as_relaxed_extended_json(&bson, NULL)
+                         : NULL;
+        (void)printf("%s\n", json != NULL ? json : "");
+        bson_free(json);
+    } else {
+        (void)printf("%s\n", err.message);
+    }
+    build_free(&build);
+}
+
+static void check_document(struct check *check, struct bytes document)
+{
+    static const char *const names[] = {"valid", "invalid", "malformed", "cut off"};
+    struct error err = {0};
+    enum schema_verdict verdict =
+        schema_check(check->schema.schema, check->scratch, document, &err);
+    check->number++;
+    if (verdict == SCHEMA_VALID) {
+        check->valid++;
+        if (!check->quiet)
+            (void)printf("%s:%u: valid\n", check->path, check->number);
+        return;
+    }
+    check->refused++;
+    (void)printf("%s:%u: %s: ", check->path, check->number, names[verdict]);
+    if (verdict == SCHEMA_INVALID)
+        print_errinfo(check, document);
+    else
+        (void)printf("%s\n", err.message);
+}
+
+/* Documents one after the other; what is left over counts as one that is malformed. */
+static void check_bson(struct check *check, struct bytes all)
+{
+    while (bytes_left(&all) > 0) {
+        struct bytes document = all;
+        int32_t len = bytes_left(&all) < 4 ? 0 : bytes_load_i32(all.pos);
+        if (len < 5 || !bytes_take(&all, (size_t)len, &document))
+            all.pos = all.end;
+        check_document(check, document);
+    }
+}
+
+static void check_items(struct check *check, const bson_t *array)
+{
+    struct scan scan;
+    struct scan_element item;
+    (void)scan_open(&scan, bytes_of(bson_get_data(array), array->len));
+    while (scan_next(&scan, &item)) {
+        if (item.kind == BSON_KIND_OBJECT) {
+            check_document(check, item.value);
+            continue;
+        }
+        check->number++;
+        check->refused++;
+        (void)printf("%s:%u: malformed: no document\n", check->path, check->number);
+    }
+}
+
+static void print_json_error(struct check *check, const bson_error_t *err)
+{
+    check->number++;
+    check->refused++;
+    (void)printf("%s:%u: malformed: %s\n", check->path, check->number, err->message);
+}
+
+static void check_json(struct check *check, const char *text, size_t len)
+{
+    bson_error_t err;
+    bson_t document;
+    int status = 0;
+    if (text[strspn(text, " \t\r\n")] == '[') {
+        bson_t *array = bson_new_from_json((const uint8_t *)text, (ssize_t)len, &err);
+        if (array == NULL)
+            print_json_error(check, &err);
+        else
+            check_items(check, array);
+        bson_destroy(array);
+        return;
+    }
+    bson_json_reader_t *reader = bson_json_data_reader_new(false, 0);
+    bson_json_data_reader_ingest(reader, (const uint8_t *)text, len);
+    bson_init(&document);
+    while ((status = bson_json_reader_read(reader, &document, &err)) == 1) {
+        check_document(check, bytes_of(bson_get_data(&document), document.len));
+        bson_reinit(&document);
+    }
+    if (status < 0)
+        print_json_error(check, &err);
+    bson_destroy(&document);
+    bson_json_reader_destroy(reader);
+}
+
+static bool check_file(struct check *check, const char *path)
+{
+    size_t len = 0;
+    struct error err = {0};
+    char *text = schema_file_read(path, &len, &err);
+    if (text == NULL) {
+        (void)fprintf(stderr, "mongosluice: %s\n", err.message);
+        return false;
+    }
+    check->path = path;
+    check->number = 0;
+    /* The length that BSON begins with has a zero byte, and JSON has none. */
+    if (len >= 4 && memchr(text, 0, 4) != NULL)
+        check_bson(check, bytes_of(text, len));
+    else
+        check_json(check, text, len);
+    memory_free(text);
+    return true;
+}
+
+static int check_files(struct check *check, const char *schema, int count, char **files)
+{
+    struct error err = {0};
+    bool readable = true;
+    if (!schema_file_load(schema, NULL, NULL, &check->schema, &err)) {
+        (void)fprintf(stderr, "mongosluice: %s: %s\n", schema, err.message);
+        return 2;
+    }
+    check->scratch = schema_scratch_new();
+    if (check->scratch == NULL) {
+        schema_file_release(&check->schema);
+        (void)fputs("mongosluice: no memory\n", stderr);
+        return 2;
+    }
+    for (int i = 0; i < count; i++)
+        readable = check_file(check, files[i]) && readable;
+    (void)printf("%u valid, %u refused\n", check->valid, check->refused);
+    schema_scratch_free(check->scratch);
+    schema_file_release(&check->schema);
+    return !readable ? 2 : check->refused > 0 ? 1 : 0;
+}
+
+int command_check(int argc, char **argv)
+{
+    static const struct option options[] = {{"schema", required_argument, NULL, 's'},
+                                            {"quiet", no_argument, NULL, 'q'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    struct check check = {0};
+    const char *schema = NULL;
+    int option = 0;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            schema = optarg;
+            break;
+        case 'q':
+            check.quiet = true;
+            break;
+        case 'h':
+            (void)fputs(usage, stdout);
+            return 0;
+        default:
+            (void)fputs(usage, stderr);
+            return 2;
+        }
+    }
+    if (schema == NULL || optind == argc) {
+        (void)fputs(usage, stderr);
+        return 2;
+    }
+    return check_files(&check, schema, argc - optind, argv + optind);
+}

@@ -1,0 +1,43 @@
+/* A schema file: one JSON object (extended JSON allowed) with the fields
+ *   ns            "database.collection"
+ *   dialect       "mongodb" (default) or "json-schema"
+ *   level         "strict" (default), "moderate" or "off"
+ *   action        "error" (default), "warn" or "errorAndLog"
+ *   unproved      "allow" (default) or "reject": updates whose result the proxy cannot know
+ *   allow_bypass  true (default) or false: whether bypassDocumentValidation is heeded
+ *   schema        the schema
+ * or a bare schema, which then has no namespace: {"$jsonSchema": {...}}, or the schema itself,
+ * taken as json-schema where it has a "$schema" or a "$defs". docs/schemas.md describes it for
+ * users. */
+#ifndef SLUICE_SCHEMA_FILE_H
+#define SLUICE_SCHEMA_FILE_H
+
+#include "schema/schema.h"
+
+enum schema_level { SCHEMA_LEVEL_STRICT, SCHEMA_LEVEL_MODERATE, SCHEMA_LEVEL_OFF };
+enum schema_action { SCHEMA_ACTION_ERROR, SCHEMA_ACTION_WARN, SCHEMA_ACTION_ERROR_AND_LOG };
+
+struct schema_file {
+    char *ns; /* owned; NULL for a bare schema */
+    enum schema_dialect dialect;
+    enum schema_level level;
+    enum schema_action action;
+    bool reject_unproved;
+    bool allow_bypass;
+    struct schema *schema; /* owned */
+};
+
+/* Reads and compiles text[0..len). Each problem is reported with its pointer into the file (report
+ * may be NULL), the first is set in err. On true, schema_file_release is due. */
+bool schema_file_parse(const char *text, size_t len, schema_report_fn *report, void *arg,
+                       struct schema_file *file, struct error *err);
+/* The same from a path; an error of reading names the path. */
+bool schema_file_load(const char *path, schema_report_fn *report, void *arg,
+                      struct schema_file *file, struct error *err);
+void schema_file_release(struct schema_file *file);
+
+/* All of a file (or of standard input, for "-"), NUL-terminated; NULL with err naming the path.
+ * Released with memory_free. */
+char *schema_file_read(const char *path, size_t *len, struct error *err);
+
+#endif
