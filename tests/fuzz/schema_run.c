@@ -1,10 +1,12 @@
 /* The flat program against the slow reference, the evaluator of rules that also writes errInfo: the
- * same schema and document, generated from any bytes, get the same verdict. errInfo is BSON. */
+ * same schema and document, generated from any bytes, get the same verdict. errInfo is BSON. What
+ * is proved of setting or removing a field holds when it is done. */
 #include "schema_generate.h"
 
 #include "bson/scan.h"
 #include "bson/validate.h"
 #include "schema/explain.h"
+#include "schema/prove.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +41,68 @@ static void compare(const struct schema *schema, struct schema_scratch *scratch,
     build_free(&build);
 }
 
+/* The document with the field set (value->kind is not 0) or removed, in `out`. */
+static struct bytes change(struct bytes document, const struct scan_element *value,
+                           struct build *out)
+{
+    struct scan scan;
+    struct scan_element field;
+    struct bytes changed = {0};
+    bool found = false;
+    build_begin(out, 1 << 20);
+    (void)scan_open(&scan, document);
+    while (scan_next(&scan, &field)) {
+        if (!scan_name_is(&field, value->name))
+            build_value(out, field.name, field.kind, field.value);
+        else if (value->kind != BSON_KIND_EOD && !found)
+            build_value(out, field.name, value->kind, value->value);
+        found = found || scan_name_is(&field, value->name);
+    }
+    if (!found && value->kind != BSON_KIND_EOD)
+        build_value(out, value->name, value->kind, value->value);
+    if (!build_finish(out, &changed))
+        abort();
+    return changed;
+}
+
+static void check_proof(const struct schema *schema, struct schema_scratch *scratch,
+                        struct bytes document, const struct scan_element *value)
+{
+    struct build out;
+    struct error err = {0};
+    enum schema_proof proof =
+        value->kind == BSON_KIND_EOD
+            ? schema_prove_unset(schema, value->name)
+            : schema_prove_set(schema, scratch, value->name, value->kind, value->value);
+    enum schema_verdict before = schema_check(schema, scratch, document, &err);
+    enum schema_verdict after = schema_check(schema, scratch, change(document, value, &out), &err);
+    build_free(&out);
+    if ((proof == SCHEMA_PROOF_WRONG && after == SCHEMA_VALID) ||
+        (proof == SCHEMA_PROOF_RIGHT && before == SCHEMA_VALID && after == SCHEMA_INVALID)) {
+        (void)fprintf(stderr, "proof %d, before %d, after %d: %s\n", (int)proof, (int)before,
+                      (int)after, value->name);
+        abort();
+    }
+}
+
+/* Removes each field of the document, and sets it to the values of the others. */
+static void prove(const struct schema *schema, struct schema_scratch *scratch,
+                  struct bytes document)
+{
+    struct scan scan;
+    struct scan_element field;
+    struct scan_element first;
+    (void)scan_open(&scan, document);
+    if (!scan_next(&scan, &first))
+        return;
+    while (scan_next(&scan, &field)) {
+        struct scan_element gone = {.kind = BSON_KIND_EOD, .name = field.name};
+        struct scan_element set = {first.kind, field.name, field.name_len, first.value};
+        check_proof(schema, scratch, document, &gone);
+        check_proof(schema, scratch, document, &set);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct stream in = {data, data + size};
@@ -63,6 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         schema = schema_compile(schema_bson, dialect, NULL, NULL, &err);
     for (int i = 0; schema != NULL && i < 4; i++) {
         compare(schema, scratch, document);
+        prove(schema, scratch, document);
         build_free(&document_build);
         build_begin(&document_build, 1 << 20);
         generate_document(&in, &document_build);
