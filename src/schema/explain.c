@@ -46,6 +46,8 @@ void explain_specified(struct explain *x, const struct rule *rule, enum keyword 
     if (x->schema->dialect == SCHEMA_MONGODB && keyword == KEYWORD_MINIMUM &&
         rule->lower[0].exclusive)
         append_keyword(x, rule, KEYWORD_EXCLUSIVE_MINIMUM);
+    if (keyword == KEYWORD_TYPE) /* it decides what a string is stored as */
+        append_keyword(x, rule, KEYWORD_FORMAT);
     build_close(x->out);
 }
 

@@ -15,7 +15,7 @@
 #define SCHEMA_RULES_MAX      65536    /* sub-schemas in one schema */
 #define SCHEMA_PROPERTIES_MAX 4096     /* names one sub-schema knows: properties, required, … */
 #define SCHEMA_IN_PLACE_MAX   32       /* sub-schemas applied to one value inside each other */
-#define SCHEMA_WORK_MAX       50000000 /* fields and items looked at for one document */
+#define SCHEMA_WORK_MAX       20000000 /* fields and items looked at for one document */
 
 /* The largest errInfo, as the server's. */
 #define SCHEMA_ERRINFO_MAX ((size_t)12 * 1024 * 1024)
