@@ -1,0 +1,115 @@
+/* Any document as a hello reply: what is written instead is well-formed wherever what was there is,
+ * names no address that was not mapped, and is not changed by a second rewriting.
+ * Input: a byte that chooses the limits, then the document. */
+#include <bson/bson.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "bson/scan.h"
+#include "wire/compressed.h"
+#include "wire/hello.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+/* Members whose first byte is odd are known; already mapped ones are, too. */
+static bool map_address(void *context, const char *member, size_t len, char out[WIRE_ADDRESS_BYTES])
+{
+    (void)context;
+    if (len == 0 || (member[0] & 1) == 0)
+        return false;
+    memset(out, 'q', WIRE_ADDRESS_BYTES - 1);
+    out[len < WIRE_ADDRESS_BYTES - 1 ? len : WIRE_ADDRESS_BYTES - 1] = 0;
+    return true;
+}
+
+static bool is_well_formed(const uint8_t *data, size_t len)
+{
+    bson_t document;
+    return bson_init_static(&document, data, len) &&
+           bson_validate(&document, BSON_VALIDATE_NONE, NULL);
+}
+
+static void require_mapped(const struct scan_element *element)
+{
+    const char *text = NULL;
+    size_t len = 0;
+    require(scan_as_string(element, &text, &len));
+    require(len > 0 && len < WIRE_ADDRESS_BYTES);
+    for (size_t i = 0; i < len; i++)
+        require(text[i] == 'q');
+}
+
+static void require_list(struct bytes array, bool compressors)
+{
+    struct scan scan;
+    struct scan_element item;
+    const char *text = NULL;
+    size_t len = 0;
+    char key[12];
+    require(scan_open(&scan, array));
+    for (unsigned i = 0; scan_next(&scan, &item); i++) {
+        (void)snprintf(key, sizeof key, "%u", i);
+        require(scan_name_is(&item, key));
+        if (compressors)
+            require(scan_as_string(&item, &text, &len) && wire_compressor_is_known(text, len));
+        else
+            require_mapped(&item);
+    }
+    require(!scan.broken);
+}
+
+static void require_rewritten(struct bytes document, size_t max_message_bytes)
+{
+    struct scan scan;
+    struct scan_element element;
+    int64_t size = 0;
+    require(scan_open(&scan, document));
+    while (scan_next(&scan, &element)) {
+        bool array = element.kind == BSON_KIND_ARRAY;
+        if (array && (scan_name_is(&element, "hosts") || scan_name_is(&element, "passives") ||
+                      scan_name_is(&element, "arbiters")))
+            require_list(element.value, false);
+        if (array && scan_name_is(&element, "compression"))
+            require_list(element.value, true);
+        if (element.kind == BSON_KIND_STRING &&
+            (scan_name_is(&element, "me") || scan_name_is(&element, "primary")))
+            require_mapped(&element);
+        if (scan_name_is(&element, "maxMessageSizeBytes") && scan_as_int64(&element, &size))
+            require(size <= (int64_t)max_message_bytes);
+    }
+    require(!scan.broken);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    bool changed = false;
+    uint8_t *out = NULL;
+    uint8_t *again = NULL;
+    size_t len = 0;
+    size_t again_len = 0;
+    if (size < 6)
+        return 0;
+    struct wire_hello_rules rules = {.map_address = map_address,
+                                     .max_message_bytes = (size_t)data[0] << 18};
+    struct bytes reply = bytes_of(data + 1, size - 1);
+    bool ok = wire_hello_rewrite(reply, &rules, &changed, &out, &len);
+    require(!ok || changed == (out != NULL));
+    require(ok || out == NULL);
+    if (ok && changed) {
+        require_rewritten(bytes_of(out, len), rules.max_message_bytes);
+        require(!is_well_formed(reply.pos, (size_t)bytes_load_i32(reply.pos)) ||
+                is_well_formed(out, len));
+        require(wire_hello_rewrite(bytes_of(out, len), &rules, &changed, &again, &again_len));
+        if (changed)
+            require(len == again_len && memcmp(out, again, len) == 0);
+    }
+    memory_free(out);
+    memory_free(again);
+    return 0;
+}

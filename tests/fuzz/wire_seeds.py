@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Writes the first inputs of the fuzz targets wire_frame, wire_compressed, wire_hello and request
+into tests/fuzz/corpus. Needs nothing but Python; what the fuzzers found is kept beside them."""
+
+import pathlib
+import struct
+import zlib
+
+CORPUS = pathlib.Path(__file__).parent / "corpus"
+OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
+
+
+def element(name, value):
+    key = name.encode() + b"\0"
+    if isinstance(value, bool):
+        return b"\x08" + key + bytes([value])
+    if isinstance(value, int):
+        return b"\x10" + key + struct.pack("<i", value)
+    if isinstance(value, float):
+        return b"\x01" + key + struct.pack("<d", value)
+    if isinstance(value, str):
+        text = value.encode() + b"\0"
+        return b"\x02" + key + struct.pack("<i", len(text)) + text
+    if isinstance(value, bytes):
+        return b"\x05" + key + struct.pack("<iB", len(value), 4) + value
+    if isinstance(value, list):
+        return b"\x04" + key + document({str(i): item for i, item in enumerate(value)})
+    return b"\x03" + key + document(value)
+
+
+def document(fields):
+    inside = b"".join(element(name, value) for name, value in fields.items())
+    return struct.pack("<i", len(inside) + 5) + inside + b"\0"
+
+
+def framed(opcode, payload):
+    return struct.pack("<iiii", len(payload) + 16, 7, 0, opcode) + payload
+
+
+def body(fields):
+    return b"\0" + document(fields)
+
+
+def sequence(name, *documents):
+    inside = name.encode() + b"\0" + b"".join(documents)
+    return b"\x01" + struct.pack("<i", len(inside) + 4) + inside
+
+
+def msg(flags, *sections):
+    return struct.pack("<I", flags) + b"".join(sections)
+
+
+PING = {"ping": 1, "$db": "admin"}
+INSERT = {"insert": "c", "ordered": True, "$db": "d", "lsid": {"id": bytes(range(16))}, "txnNumber": 3}
+IN_TRANSACTION = INSERT | {"startTransaction": True, "autocommit": False}
+DOCUMENTS = sequence("documents", document({"_id": 1, "n": "x"}), document({"_id": 2}))
+
+
+def frames():
+    query = struct.pack("<i", 4) + b"admin.$cmd\0" + struct.pack("<ii", 0, -1)
+    yield "ping", framed(OP_MSG, msg(0, body(PING)))
+    yield "insert", framed(OP_MSG, msg(0, body(INSERT), DOCUMENTS))
+    yield "sequence_first", framed(OP_MSG, msg(2, DOCUMENTS, body(INSERT)))
+    yield "checksum", framed(OP_MSG, msg(1, body(PING), DOCUMENTS) + b"\1\2\3\4")
+    yield "checksum_cut", framed(OP_MSG, msg(1, body(PING)) + b"\1\2")
+    yield "exhaust", framed(OP_MSG, msg(1 << 16, body(PING)))
+    yield "two_bodies", framed(OP_MSG, msg(0, body(PING), body(PING)))
+    yield "no_body", framed(OP_MSG, msg(0, DOCUMENTS, DOCUMENTS))
+    yield "bad_flag", framed(OP_MSG, msg(4, body(PING)))
+    yield "size_over_end", framed(OP_MSG, msg(0, b"\0\xff\xff\xff\x7f", b"\0" * 8))
+    yield "size_too_small", framed(OP_MSG, msg(0, body(PING), b"\1\4\0\0\0", b"\0" * 8))
+    yield "query", framed(OP_QUERY, query + document({"isMaster": 1, "helloOk": True}))
+    yield "query_wrapped", framed(OP_QUERY, query + document({"$query": {"isMaster": 1}}))
+    yield "reply", framed(OP_REPLY, struct.pack("<iqii", 8, 0, 0, 1) + document({"ok": 1.0}))
+
+
+def snappy_literal(data):
+    """One literal: a length of up to 127 in front, then the tag of up to 60 bytes."""
+    return bytes([len(data)]) + bytes([(len(data) - 1) << 2]) + data
+
+
+def zstd_raw(data):
+    """A single segment with one raw block."""
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([len(data)]) + struct.pack("<I", len(data) << 3 | 1)[:3] + data
+
+
+def compressed(opcode, size, compressor, data):
+    return struct.pack("<iiB", opcode, size, compressor) + data
+
+
+def compressed_messages():
+    inside = msg(0, body(PING))
+    yield "noop", compressed(OP_MSG, len(inside), 0, inside)
+    yield "snappy", compressed(OP_MSG, len(inside), 1, snappy_literal(inside))
+    yield "zlib", compressed(OP_MSG, len(inside), 2, zlib.compress(inside))
+    yield "zstd", compressed(OP_MSG, len(inside), 3, zstd_raw(inside))
+    long = msg(0, body(PING), sequence("documents", *[document({"_id": 1})] * 500))
+    yield "zlib_long", compressed(OP_MSG, len(long), 2, zlib.compress(long))
+    yield "snappy_lies", compressed(OP_MSG, len(inside) + 20, 1, snappy_literal(inside))
+    yield "zlib_lies", compressed(OP_MSG, len(inside) - 1, 2, zlib.compress(inside))
+    yield "zstd_lies", compressed(OP_MSG, 100000, 3, zstd_raw(inside))
+    yield "nested", compressed(2012, len(inside), 0, inside)
+
+
+def hellos():
+    member = {
+        "hosts": ["a:1", "b:2", "c:3"],
+        "passives": ["b:2"],
+        "arbiters": ["c:3"],
+        "setName": "rs0",
+        "primary": "a:1",
+        "me": "c:3",
+        "tags": {"me": "a:1"},
+        "compression": ["zstd", "lz4", "snappy"],
+        "maxMessageSizeBytes": 90000000,
+        "ok": 1.0,
+    }
+    yield "member", b"\xb7" + document(member)
+    yield "standalone", b"\xb7" + document({"isWritablePrimary": True, "maxMessageSizeBytes": 48000000})
+    yield "wrong_types", b"\1" + document({"hosts": "a:1", "me": ["a:1"], "compression": "lz4"})
+    yield "mixed_lists", b"\1" + document({"hosts": [1, "a:1", {}, "b:2"], "compression": [1.0, "zlib"]})
+    yield "small_limit", b"\0" + document({"maxMessageSizeBytes": 48e6})
+
+
+def requests():
+    yield "ping", document(PING)
+    yield "insert", document(INSERT)
+    yield "in_transaction", document(IN_TRANSACTION)
+    yield "commit", document({"commitTransaction": 1} | IN_TRANSACTION)
+    yield "short_lsid", document({"find": "c", "lsid": {"id": b"short"}})
+    yield "wrong_types", document({"find": 1, "lsid": 1, "autocommit": "x", "$db": 3, "txnNumber": {}})
+    yield "empty", document({})
+    yield "cut", document(INSERT)[:-9]
+
+
+def write(target, inputs, first=b""):
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in inputs:
+        (folder / name).write_bytes(first + data)
+
+
+write("wire_frame", frames(), first=b"\x2a")
+write("wire_compressed", compressed_messages())
+write("wire_hello", hellos())
+write("request", requests())

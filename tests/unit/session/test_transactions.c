@@ -1,0 +1,138 @@
+/* The table of open transactions. */
+#include "../cmocka_all.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "session/request.h"
+#include "session/transactions.h"
+
+enum { MANY = 2000 };
+
+static const uint8_t *lsid(uint32_t n)
+{
+    static uint8_t id[LSID_BYTES];
+    memcpy(id, &n, sizeof n);
+    return id;
+}
+
+static int create(void **state)
+{
+    *state = transactions_create();
+    return *state == NULL ? -1 : 0;
+}
+
+static int destroy(void **state)
+{
+    transactions_destroy(*state);
+    return 0;
+}
+
+static void a_transaction_is_open_until_it_ends(void **state)
+{
+    struct transactions *transactions = *state;
+    assert_false(transactions_open_for_peer(transactions, 7));
+    transactions_note(transactions, lsid(1), 100, 7);
+    transactions_note(transactions, lsid(1), 100, 7);
+    transactions_note(transactions, lsid(2), 100, 7);
+    assert_true(transactions_open_for_peer(transactions, 7));
+    assert_false(transactions_open_for_peer(transactions, 8));
+    transactions_end(transactions, lsid(1));
+    assert_true(transactions_open_for_peer(transactions, 7));
+    transactions_end(transactions, lsid(2));
+    transactions_end(transactions, lsid(2));
+    assert_false(transactions_open_for_peer(transactions, 7));
+}
+
+static void the_last_statements_connection_carries_it(void **state)
+{
+    struct transactions *transactions = *state;
+    transactions_note(transactions, lsid(1), 100, 7);
+    transactions_note(transactions, lsid(1), 101, 7);
+    transactions_forget_connection(transactions, 100);
+    assert_true(transactions_open_for_peer(transactions, 7));
+    transactions_forget_connection(transactions, 101);
+    assert_false(transactions_open_for_peer(transactions, 7));
+}
+
+static void a_lost_connection_takes_all_of_its_own(void **state)
+{
+    struct transactions *transactions = *state;
+    for (uint32_t i = 0; i < MANY; i++)
+        transactions_note(transactions, lsid(i), i % 2, i % 2 + 10);
+    transactions_forget_connection(transactions, 0);
+    assert_false(transactions_open_for_peer(transactions, 10));
+    assert_true(transactions_open_for_peer(transactions, 11));
+    for (uint32_t i = 1; i < MANY; i += 2)
+        transactions_end(transactions, lsid(i));
+    assert_false(transactions_open_for_peer(transactions, 11));
+}
+
+static void open_ones_are_freed_at_the_end(void **state)
+{
+    for (uint32_t i = 0; i < MANY; i++)
+        transactions_note(*state, lsid(i), i, i);
+    transactions_destroy(NULL);
+}
+
+static void one_that_cannot_be_noted_is_not_there(void **state)
+{
+    struct transactions *transactions = *state;
+    bool noted = false;
+    for (long i = 1; !noted; i++) {
+        assert_true(i < 10);
+        memory_fail_after(i);
+        transactions_note(transactions, lsid(1), 100, 7);
+        memory_fail_never();
+        noted = transactions_open_for_peer(transactions, 7);
+    }
+    memory_fail_after(1);
+    transactions_note(transactions, lsid(1), 101, 7);
+    transactions_note(transactions, lsid(2), 101, 8);
+    memory_fail_never();
+    assert_false(transactions_open_for_peer(transactions, 8));
+    transactions_end(transactions, lsid(1));
+    assert_false(transactions_open_for_peer(transactions, 7));
+}
+
+/* The second allocation of a note is the table's growth, whenever it grows. */
+static void the_table_survives_every_growth_that_fails(void **state)
+{
+    struct transactions *transactions = *state;
+    for (uint32_t i = 0; i < MANY; i++) {
+        memory_fail_after(2);
+        transactions_note(transactions, lsid(i), 100, i);
+        memory_fail_never();
+        if (!transactions_open_for_peer(transactions, i))
+            transactions_note(transactions, lsid(i), 100, i);
+        assert_true(transactions_open_for_peer(transactions, i));
+    }
+    for (uint32_t i = 0; i < MANY; i++) {
+        transactions_end(transactions, lsid(i));
+        assert_false(transactions_open_for_peer(transactions, i));
+    }
+}
+
+static void creating_may_fail(void **state)
+{
+    (void)state;
+    memory_fail_after(1);
+    struct transactions *transactions = transactions_create();
+    memory_fail_never();
+    assert_null(transactions);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_transaction_is_open_until_it_ends, create, destroy),
+        cmocka_unit_test_setup_teardown(the_last_statements_connection_carries_it, create, destroy),
+        cmocka_unit_test_setup_teardown(a_lost_connection_takes_all_of_its_own, create, destroy),
+        cmocka_unit_test_setup_teardown(open_ones_are_freed_at_the_end, create, destroy),
+        cmocka_unit_test_setup_teardown(one_that_cannot_be_noted_is_not_there, create, destroy),
+        cmocka_unit_test_setup_teardown(the_table_survives_every_growth_that_fails, create,
+                                        destroy),
+        cmocka_unit_test(creating_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
