@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Builds everything and runs all tests. Installs what is missing first (see setup.sh).
+#   scripts/test.sh [STEP…]   steps: lint unit fuzz integration suites; all of them when none is named
+# Each step goes on to the end also where another failed; the exit status is 1 when any did.
+#   lint         format, the rules between rooms, log ids, the configuration document, clang-tidy
+#   unit         gcc, clang and sanitized builds; every ctest test of the gcc and the sanitized one
+#   fuzz         each libFuzzer target for FUZZ_SECONDS (10) over its corpus
+#   integration  pytest over tests/integration and tests/fault, with the sanitized proxy
+#   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$project"
+
+step_lint() {
+  local failed=0 check
+  git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror || failed=1
+  for check in scripts/check-*.py; do
+    [ ! -e "$check" ] || "$venv/bin/python" "$check" || failed=1
+  done
+  build_preset release mongosluice && scripts/check-configuration-doc.sh build/release || failed=1
+  build_preset clang || failed=1
+  # one file a call: clang-tidy 14 carries state from one file to the next
+  git ls-files 'src/*.c' | xargs -P "$(nproc)" -n 1 clang-tidy -p build/clang --quiet \
+    >"$logs/clang-tidy.log" 2>/dev/null || { grep -E 'error:' "$logs/clang-tidy.log"; failed=1; }
+  return $failed
+}
+
+step_unit() {
+  local failed=0
+  build_preset release && build_preset clang && build_preset debug-sanitized || return 1
+  ctest --test-dir build/release --output-on-failure -j "$(nproc)" || failed=1
+  ctest --test-dir build/debug-sanitized --output-on-failure -j "$(nproc)" || failed=1
+  return $failed
+}
+
+step_fuzz() {
+  local failed=0 target name
+  build_preset fuzz || return 1
+  for target in build/fuzz/tests/fuzz/fuzz_*; do
+    [ -f "$target" ] && [ -x "$target" ] || continue
+    name=${target##*/}
+    mkdir -p "$cache/fuzz/$name"
+    run_logged "$name" "$target" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 \
+      "$cache/fuzz/$name" "tests/fuzz/corpus/${name#fuzz_}" || failed=1
+  done
+  return $failed
+}
+
+step_integration() {
+  build_preset debug-sanitized mongosluice || return 1
+  MONGOSLUICE_BINARY=$project/build/debug-sanitized/src/main/mongosluice \
+    "$venv/bin/python" -m pytest tests -q -p no:cacheprovider
+}
+
+step_suites() {
+  scripts/driver-suites.sh --fast
+}
+
+[ $# -gt 0 ] || set -- lint unit fuzz integration suites
+for step; do
+  declare -F "step_$step" >/dev/null || { sed -n '2,10s/^# \?//p' "$0"; die "no such step: $step"; }
+done
+scripts/setup.sh build python checks beanie1 suites
+passed=0 failed=()
+for step; do
+  say "--- $step"
+  started=$SECONDS
+  # in a shell of its own, so that a failing step does not end the others
+  if ("step_$step"); then passed=$((passed + 1)); else failed+=("$step"); fi
+  say "--- $step: $((SECONDS - started)) s"
+done
+say "steps: $passed passed, ${#failed[@]} failed${failed[*]:+: ${failed[*]}}"
+[ ${#failed[@]} -eq 0 ]
