@@ -1,6 +1,7 @@
 """A child process whose output is read while it runs. Ended by its id, every wait has an end."""
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -87,10 +88,21 @@ class Process:
         try:
             code = self._child.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise NotInTime(f"process {self.pid} did not end\n" + self.output()) from None
+            raise NotInTime(f"process {self.pid} did not end\n" + self.output()
+                            + "\n--- threads\n" + self._stacks()) from None
         for reader in self._readers:
             reader.join(seconds)
         return code
+
+    def _stacks(self):
+        """Where each thread stands, if there is a debugger to ask."""
+        if shutil.which("gdb") is None:
+            return "(gdb is not installed)"
+        asked = subprocess.run(["gdb", "-p", str(self.pid), "-batch", "-ex",
+                                "thread apply all bt 12"], capture_output=True, text=True,
+                               timeout=60, check=False)
+        return "\n".join(line for line in asked.stdout.splitlines()
+                         if line.startswith(("Thread", "#")))
 
     def kill(self):
         if self.exit_code() is None:

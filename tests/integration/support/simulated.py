@@ -71,6 +71,8 @@ class SimulatedServer:
 
     async def _serve(self, ready):
         self._loop = asyncio.get_running_loop()
+        # a connection that is accepted while all ends is nothing to report
+        self._loop.set_exception_handler(lambda *_: None)
         self._changed = asyncio.Event()
         self._end = asyncio.Event()
         listener = await asyncio.start_server(self._accept, self._host, self._port, ssl=self._tls)
@@ -275,8 +277,9 @@ def _ping(server, connection, request):
 def _insert(server, connection, request):
     documents = request.sequences.get("documents", request.body.get("documents", []))
     if not server.topology.get("isWritablePrimary", True):
+        labels = ["RetryableWriteError"] if "txnNumber" in request.body else []
         return {"ok": 0.0, "errmsg": "not primary", "code": 10107, "codeName": "NotWritablePrimary",
-                "topologyVersion": server.hello()["topologyVersion"]}
+                "errorLabels": labels, "topologyVersion": server.hello()["topologyVersion"]}
     return {"n": len(documents), "ok": 1.0}
 
 
@@ -295,5 +298,6 @@ async def _hold(server, connection, request):
     await asyncio.Event().wait()
 
 
-HANDLERS = {"hello": _hello, "isMaster": _hello, "ismaster": _hello, "ping": _ping,
-            "insert": _insert, "find": _find, "hold": _hold, "endSessions": _ping}
+HANDLERS = {"hello": _hello, "isMaster": _hello, "ismaster": _hello, "ping": _ping, "insert": _insert,
+            "find": _find, "hold": _hold, "endSessions": _ping, "commitTransaction": _ping,
+            "abortTransaction": _ping}

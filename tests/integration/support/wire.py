@@ -162,8 +162,9 @@ def _parse_msg(message, payload):
 class RawClient:
     """A socket to host:port. Nothing is sent that was not asked for."""
 
-    def __init__(self, endpoint, seconds=PATIENCE, context=None):
-        self.socket = socket.create_connection(endpoint.host_port, seconds)
+    def __init__(self, endpoint, seconds=PATIENCE, context=None, source=None):
+        self.socket = socket.create_connection(endpoint.host_port, seconds,
+                                               source and (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_hostname=endpoint.host_port[0])
