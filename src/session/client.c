@@ -1,4 +1,6 @@
 /* The client's side: requests are framed, looked at, and forwarded. */
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "net/clock.h"
 #include "session/session_internal.h"
@@ -326,9 +328,12 @@ static void client_drained(void *arg)
  * server stops working for nobody. */
 static void end_for_client(struct session *session, const char *reason)
 {
-    if (session_runs_command(session)) {
+    char in_command[SESSION_CAUSE_BYTES];
+    if (session->state == SESSION_ACTIVE && session_runs_command(session)) {
         counters_add(session_counters(session), COUNTER_CLIENTS_VANISHED, 1);
-        reason = "the client went away while a command was running";
+        (void)snprintf(in_command, sizeof in_command,
+                       "the client went away while a command was running: %.300s", reason);
+        reason = in_command;
     }
     session_end(session, reason);
 }
