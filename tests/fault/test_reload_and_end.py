@@ -112,3 +112,26 @@ def test_draining_waits_for_a_request_on_its_way(start_proxy, simulated):
         assert client.receive().body["ok"] == 1
         client.assert_closed()
     assert proxy.process.wait() == 0
+
+
+def test_member_replaced_when_no_port_is_spare(start_proxy):
+    """The port of the one that is gone goes to the new one."""
+    servers = [SimulatedServer() for _ in range(3)]
+    first, second, third = servers
+    try:
+        show(servers, [first, second])
+        proxy = start_proxy(f"mongodb://{first.address}/?replicaSet=rs", {"listen_port_count": 2})
+        for one in (first, second):
+            with RawClient(proxy.endpoint(one.address)) as client:
+                assert client.command({"ping": 1})["ok"] == 1
+        show(servers, [first, third])
+        with RawClient(proxy.endpoint(third.address)) as client:
+            assert client.command({"ping": 1})["ok"] == 1
+        simulated_pings = third.requests("ping")
+        assert simulated_pings
+        with RawClient(proxy.endpoint(first.address)) as client:
+            reply = client.hello()
+            assert len(reply["hosts"]) == 2
+    finally:
+        for one in servers:
+            one.stop()
