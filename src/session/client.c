@@ -10,14 +10,20 @@
 enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_STOP };
 
 /* The error goes to the client where its request can be answered at all: an opcode whose reply has
- * a known form, nothing older still waiting for its own reply. */
+ * a known form. What it asked before gets its replies first: until then the request waits, and is
+ * looked at again. */
 static enum begin refuse(struct session *session, const struct wire_header *header,
                          const struct error *error, uint32_t labels, enum counter counter)
 {
     struct wire_reply_to to = {.request_id = header->request_id,
                                .legacy = header->opcode == WIRE_OP_QUERY};
-    bool answerable = session->pending_count == 0 && header->length >= WIRE_HEADER_BYTES &&
-                      wire_opcode_check_request(header->opcode, NULL);
+    if (session->pending_count > 0) {
+        session->refusing = true;
+        session->walk_waits = false;
+        return BEGIN_WAIT;
+    }
+    bool answerable =
+        header->length >= WIRE_HEADER_BYTES && wire_opcode_check_request(header->opcode, NULL);
     session_fail(session, answerable ? &to : NULL, error, labels, counter);
     return BEGIN_STOP;
 }
@@ -187,6 +193,7 @@ static enum begin begin_request(struct session *session, const struct window *wi
     size_t have = window->len < (size_t)header.length ? window->len : (size_t)header.length;
     struct bytes payload = bytes_of(window->data + WIRE_HEADER_BYTES, have - WIRE_HEADER_BYTES);
     session->walking = false;
+    session->refusing = false;
     if (header.opcode == WIRE_OP_MSG)
         return begin_msg(session, &header, payload);
     if (have < (size_t)header.length)
@@ -221,6 +228,13 @@ static bool forward_begun(struct session *session, struct window *window)
            session_window_forward(session, window, &session->upstream, len);
 }
 
+/* Whether replies must come before another request is looked at. */
+static bool is_full(const struct session *session)
+{
+    return session->pending_count == SESSION_PENDING_MAX ||
+           (session->refusing && session->pending_count > 0);
+}
+
 /* Works through what was read. False after the session left SESSION_ACTIVE. */
 static bool process(struct session *session, struct window *window)
 {
@@ -230,7 +244,7 @@ static bool process(struct session *session, struct window *window)
                 return false;
             continue;
         }
-        if (window->len < WIRE_HEADER_BYTES || session->pending_count == SESSION_PENDING_MAX)
+        if (window->len < WIRE_HEADER_BYTES || is_full(session))
             return true;
         switch (begin_request(session, window)) {
         case BEGIN_WAIT:
@@ -249,7 +263,7 @@ static bool process(struct session *session, struct window *window)
 /* Reading goes on only while the upstream takes what it is given. */
 static void pace(struct session *session)
 {
-    if (session->pending_count == SESSION_PENDING_MAX || link_is_blocked(&session->upstream))
+    if (is_full(session) || link_is_blocked(&session->upstream))
         link_pause(&session->client);
     else
         link_resume(&session->client);

@@ -63,6 +63,7 @@ struct session {
     struct pending pending[SESSION_PENDING_MAX];
     struct wire_walk walk; /* of the request being forwarded, or whose body is waited for */
     bool walk_waits;       /* the latter */
+    bool refusing;         /* the next request is refused once the ones before it are answered */
     bool walking;          /* the request being forwarded is an OP_MSG */
     uint32_t request_left; /* bytes of it that are still to come */
     uint32_t reply_left;   /* the same for the reply being forwarded */

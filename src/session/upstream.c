@@ -112,7 +112,7 @@ static void finish_reply(struct session *session)
     bool was_full = session->pending_count == SESSION_PENDING_MAX;
     session->pending_first = (session->pending_first + 1) % SESSION_PENDING_MAX;
     session->pending_count--;
-    if (was_full)
+    if (was_full || (session->refusing && session->pending_count == 0))
         session_client_resume(session);
     else if (session->pending_count == 0)
         session_end_if_drained(session);

@@ -1,5 +1,7 @@
 #include "wire/sections.h"
 
+#include <string.h>
+
 enum { CHECKSUM_BYTES = 4, REQUIRED_FLAG_BITS = 0xFFFF };
 
 void wire_walk_start(struct wire_walk *walk, uint32_t payload_bytes)
@@ -84,19 +86,63 @@ static bool take_size(struct wire_walk *walk, struct error *err)
         walk->body_offset = walk->offset - 4;
         walk->body_length = size;
     }
+    walk->section_left = size - 4;
+    walk->skip = walk->kind == 0 ? size - 4 : 0;
+    walk->state = walk->kind == 0 ? WIRE_WALK_SKIP : WIRE_WALK_NAME;
+    return true;
+}
+
+/* Walks over `n` bytes of the section. */
+static void advance(struct wire_walk *walk, const uint8_t **data, uint32_t n)
+{
+    *data += n;
+    walk->offset += n;
+    walk->left -= n;
+    walk->section_left -= n;
+}
+
+/* A document ended, or a sequence's name did. */
+static bool leave_part(struct wire_walk *walk, struct error *err)
+{
+    if (walk->section_left == 0)
+        return enter_next(walk, err);
+    if (walk->section_left < 4)
+        return break_walk(walk, err, "bytes after the last document of a sequence");
+    walk->state = WIRE_WALK_DOCUMENT;
+    return true;
+}
+
+static bool skip_name(struct wire_walk *walk, const uint8_t **data, const uint8_t *end,
+                      struct error *err)
+{
+    size_t have = (size_t)(end - *data);
+    uint32_t most = walk->section_left < have ? walk->section_left : (uint32_t)have;
+    const uint8_t *nul = memchr(*data, 0, most);
+    advance(walk, data, nul == NULL ? most : (uint32_t)(nul - *data) + 1);
+    if (nul != NULL)
+        return leave_part(walk, err);
+    return walk->section_left > 0 || break_walk(walk, err, "a sequence's name does not end");
+}
+
+static bool take_document(struct wire_walk *walk, struct error *err)
+{
+    uint32_t size = bytes_load_u32(walk->field);
+    walk->section_left -= 4;
+    if (size < 5 || size - 4 > walk->section_left)
+        return break_walk(walk, err, "a document does not fit into its sequence");
     walk->skip = size - 4;
     walk->state = WIRE_WALK_SKIP;
     return true;
 }
 
-static void skip_bytes(struct wire_walk *walk, const uint8_t **data, const uint8_t *end)
+static bool skip_document(struct wire_walk *walk, const uint8_t **data, const uint8_t *end,
+                          struct error *err)
 {
     size_t have = (size_t)(end - *data);
     uint32_t n = walk->skip < have ? walk->skip : (uint32_t)have;
-    *data += n;
-    walk->offset += n;
-    walk->left -= n;
+    advance(walk, data, n);
     walk->skip -= n;
+    return walk->skip > 0 || leave_part(walk, err);
 }
 
 static bool walk_step(struct wire_walk *walk, const uint8_t **data, const uint8_t *end,
@@ -109,9 +155,12 @@ static bool walk_step(struct wire_walk *walk, const uint8_t **data, const uint8_
         return take_kind(walk, *(*data)++, err);
     case WIRE_WALK_SIZE:
         return !collect_field(walk, data, end) || take_size(walk, err);
+    case WIRE_WALK_NAME:
+        return skip_name(walk, data, end, err);
+    case WIRE_WALK_DOCUMENT:
+        return !collect_field(walk, data, end) || take_document(walk, err);
     case WIRE_WALK_SKIP:
-        skip_bytes(walk, data, end);
-        return walk->skip > 0 || enter_next(walk, err);
+        return skip_document(walk, data, end, err);
     case WIRE_WALK_CHECKSUM:
         if (collect_field(walk, data, end))
             walk->state = WIRE_WALK_DONE;

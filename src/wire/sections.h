@@ -15,7 +15,9 @@ enum wire_walk_state {
     WIRE_WALK_FLAGS,
     WIRE_WALK_KIND,
     WIRE_WALK_SIZE,
-    WIRE_WALK_SKIP,
+    WIRE_WALK_NAME,     /* of a sequence, kind 1 */
+    WIRE_WALK_DOCUMENT, /* the length of a sequence's next document */
+    WIRE_WALK_SKIP,     /* the rest of a document */
     WIRE_WALK_CHECKSUM,
     WIRE_WALK_DONE,
     WIRE_WALK_BROKEN
@@ -28,10 +30,11 @@ struct wire_walk {
     uint8_t field_have; /* bytes of the 4-byte field read so far */
     uint8_t field[4];
     uint32_t flags;
-    uint32_t left;        /* bytes of the message not walked yet */
-    uint32_t skip;        /* bytes of the section not walked yet */
-    uint32_t offset;      /* bytes walked, from the first byte after the header */
-    uint32_t body_offset; /* of the kind-0 section's document, from the same place */
+    uint32_t left;         /* bytes of the message not walked yet */
+    uint32_t section_left; /* bytes of the section not walked yet */
+    uint32_t skip;         /* bytes of the document in it not walked yet */
+    uint32_t offset;       /* bytes walked, from the first byte after the header */
+    uint32_t body_offset;  /* of the kind-0 section's document, from the same place */
     uint32_t body_length;
 };
 
