@@ -96,7 +96,9 @@ static const char *hello_set_name(const mongoc_server_description_t *description
     return "";
 }
 
-/* The callbacks. libmongoc holds a lock of its own while it calls, so they only copy. */
+/* The callbacks. libmongoc holds a lock of its own while it calls, so they only copy. It ends each
+ * round of opened, closed and changed servers with "topology changed": only then the whole fits
+ * together, and is announced. */
 
 static void on_server_opening(const mongoc_apm_server_opening_t *event)
 {
@@ -104,7 +106,6 @@ static void on_server_opening(const mongoc_apm_server_opening_t *event)
     (void)pthread_mutex_lock(&t->lock);
     (void)add_server(t, mongoc_apm_server_opening_get_host(event));
     (void)pthread_mutex_unlock(&t->lock);
-    t->changed(t->arg);
 }
 
 static void on_server_closed(const mongoc_apm_server_closed_t *event)
@@ -122,7 +123,6 @@ static void on_server_closed(const mongoc_apm_server_closed_t *event)
     }
     (void)pthread_mutex_unlock(&t->lock);
     LOG_I(LOG_TOPOLOGY, 5003, "topology", "Server left the topology", LOG_STR("server", address));
-    t->changed(t->arg);
 }
 
 static void on_server_changed(const mongoc_apm_server_changed_t *event)
@@ -146,7 +146,6 @@ static void on_server_changed(const mongoc_apm_server_changed_t *event)
     (void)pthread_mutex_unlock(&t->lock);
     LOG_I(LOG_TOPOLOGY, 5004, "topology", "Server description changed",
           LOG_STR("server", host->host_and_port), LOG_STR("type", type));
-    t->changed(t->arg);
 }
 
 static void on_heartbeat_failed(const mongoc_apm_server_heartbeat_failed_t *event)
