@@ -3,6 +3,7 @@
 #include <bson/bson.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "wire/sections.h"
 
 enum { MSG_BODY_OFFSET = 21, REPLY_BODY_OFFSET = 36 };
@@ -57,17 +58,30 @@ static void append_labels(bson_t *reply, uint32_t labels)
     bson_append_array_end(reply, &array);
 }
 
+/* Messages quote bytes of the peer, and are cut to fit: what is no UTF-8 must not reach a driver,
+ * and must not hide the rest of the message. */
+static void append_message(bson_t *reply, const char *message)
+{
+    char text[sizeof(((struct error *)0)->message)];
+    size_t len = strlen(message);
+    size_t i = 0;
+    memcpy(text, message, len + 1);
+    while (i < len) {
+        size_t n = utf8_length((const uint8_t *)text + i, len - i);
+        if (n == 0)
+            text[i] = '?';
+        i += n == 0 ? 1 : n;
+    }
+    BSON_APPEND_UTF8(reply, "errmsg", text);
+}
+
 bool wire_reply_error(struct wire_reply_to to, const struct error *error, uint32_t labels,
                       uint8_t **out, size_t *len)
 {
     char scratch[32];
     bson_t reply = BSON_INITIALIZER;
     BSON_APPEND_DOUBLE(&reply, "ok", 0.0);
-    /* messages may quote bytes of the peer: what is no UTF-8 must not reach a driver */
-    if (bson_utf8_validate(error->message, strlen(error->message), false))
-        BSON_APPEND_UTF8(&reply, "errmsg", error->message);
-    else
-        BSON_APPEND_UTF8(&reply, "errmsg", "malformed message");
+    append_message(&reply, error->message);
     BSON_APPEND_INT32(&reply, "code", error->code);
     BSON_APPEND_UTF8(&reply, "codeName", error_code_name(error->code, scratch));
     append_labels(&reply, labels);

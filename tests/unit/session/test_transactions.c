@@ -113,6 +113,24 @@ static void the_table_survives_every_growth_that_fails(void **state)
     }
 }
 
+/* Clients choose the sessions' names: their number is bounded. */
+static void the_table_is_bounded(void **state)
+{
+    enum { MOST = 100000, PEER = 7, LATE_PEER = 8 };
+    struct transactions *transactions = *state;
+    for (uint32_t i = 0; i < MOST; i++)
+        transactions_note(transactions, lsid(i), 100, PEER);
+    transactions_note(transactions, lsid(MOST), 100, LATE_PEER);
+    assert_false(transactions_open_for_peer(transactions, LATE_PEER));
+    transactions_note(transactions, lsid(0), 100, LATE_PEER);
+    assert_true(transactions_open_for_peer(transactions, LATE_PEER));
+    transactions_end(transactions, lsid(0));
+    transactions_note(transactions, lsid(MOST), 100, LATE_PEER);
+    assert_true(transactions_open_for_peer(transactions, LATE_PEER));
+    transactions_forget_connection(transactions, 100);
+    assert_false(transactions_open_for_peer(transactions, PEER));
+}
+
 static void creating_may_fail(void **state)
 {
     (void)state;
@@ -132,6 +150,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_cannot_be_noted_is_not_there, create, destroy),
         cmocka_unit_test_setup_teardown(the_table_survives_every_growth_that_fails, create,
                                         destroy),
+        cmocka_unit_test_setup_teardown(the_table_is_bounded, create, destroy),
         cmocka_unit_test(creating_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

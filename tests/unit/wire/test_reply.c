@@ -93,6 +93,27 @@ static void an_error_has_mongodbs_fields(void **state)
     assert_error_reply(to_msg, &err, 0, error_document("", 123456, "Location123456"));
 }
 
+/* Messages quote what a peer sent, and are cut to fit: neither may hide the rest of the message,
+ * and a driver must be able to read it. */
+static void what_is_no_utf8_is_replaced_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *message;
+        const char *want;
+    } cases[] = {
+        {"opcode \xFF of '\xC3\xA4'", "opcode ? of '\xC3\xA4'"},
+        {"cut \xC3\xA4\xC3", "cut \xC3\xA4?"},
+        {"overlong \xC0\x80, surrogate \xED\xA0\x80", "overlong ??, surrogate ???"},
+        {"cut \xF0\x9F\x98", "cut ???"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct error err = {.code = ERROR_PROTOCOL};
+        (void)snprintf(err.message, sizeof err.message, "%s", cases[i].message);
+        assert_error_reply(to_msg, &err, 0, error_document(cases[i].want, 17, "ProtocolError"));
+    }
+}
+
 static void labels_are_an_array(void **state)
 {
     (void)state;
@@ -144,6 +165,7 @@ int main(void)
         cmocka_unit_test(a_document_is_framed),
         cmocka_unit_test(a_legacy_reply_has_one_document_and_no_cursor),
         cmocka_unit_test(an_error_has_mongodbs_fields),
+        cmocka_unit_test(what_is_no_utf8_is_replaced_alone),
         cmocka_unit_test(labels_are_an_array),
         cmocka_unit_test(out_of_memory_is_said),
     };
