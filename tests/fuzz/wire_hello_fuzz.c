@@ -1,13 +1,15 @@
 /* Any document as a hello reply: what is written instead is well-formed wherever what was there is,
  * names no address that was not mapped, and is not changed by a second rewriting.
  * Input: a byte that chooses the limits, then the document. */
-#include <bson/bson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "bson/scan.h"
 #include "wire/compressed.h"
 #include "wire/hello.h"
+
+enum { DEPTH_MAX = 100 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,11 +30,22 @@ static bool map_address(void *context, const char *member, size_t len, char out[
     return true;
 }
 
-static bool is_well_formed(const uint8_t *data, size_t len)
+/* Our own check: libbson's ends with the first string that is no UTF-8, and calls the rest valid.
+ */
+static bool is_well_formed(struct bytes document, unsigned depth)
 {
-    bson_t document;
-    return bson_init_static(&document, data, len) &&
-           bson_validate(&document, BSON_VALIDATE_NONE, NULL);
+    struct scan scan;
+    struct scan_element element;
+    if (depth == 0 || !scan_open(&scan, document))
+        return false;
+    while (scan_next(&scan, &element)) {
+        bool nested = element.kind == BSON_KIND_OBJECT || element.kind == BSON_KIND_ARRAY;
+        if (nested && !is_well_formed(element.value, depth - 1))
+            return false;
+        if (element.kind == BSON_KIND_STRING && element.value.end[-1] != 0)
+            return false;
+    }
+    return !scan.broken;
 }
 
 static void require_mapped(const struct scan_element *element)
@@ -103,8 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(ok || out == NULL);
     if (ok && changed) {
         require_rewritten(bytes_of(out, len), rules.max_message_bytes);
-        require(!is_well_formed(reply.pos, (size_t)bytes_load_i32(reply.pos)) ||
-                is_well_formed(out, len));
+        require(!is_well_formed(reply, DEPTH_MAX) || is_well_formed(bytes_of(out, len), DEPTH_MAX));
         require(wire_hello_rewrite(bytes_of(out, len), &rules, &changed, &again, &again_len));
         if (changed)
             require(len == again_len && memcmp(out, again, len) == 0);

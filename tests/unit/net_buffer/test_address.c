@@ -72,7 +72,7 @@ static void an_ipv4_client(void **state)
     (void)state;
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     const struct sockaddr *any = (const struct sockaddr *)&at;
-    struct pair pair;
+    struct pair pair = {.client = -1, .server = -1};
     assert_true(connect_pair(any, any, sizeof at, &pair));
     assert_peer(&pair, "127.0.0.1");
     assert_int_equal(address_peer_key(pair.server), INADDR_LOOPBACK);
@@ -84,7 +84,7 @@ static void an_ipv6_client(void **state)
     (void)state;
     struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     const struct sockaddr *any = (const struct sockaddr *)&at;
-    struct pair pair;
+    struct pair pair = {.client = -1, .server = -1};
     if (!connect_pair(any, any, sizeof at, &pair))
         skip();
     assert_peer(&pair, "[::1]");
@@ -97,7 +97,7 @@ static void an_ipv4_client_of_an_ipv6_socket(void **state)
     (void)state;
     struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_ANY_INIT};
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct pair pair;
+    struct pair pair = {.client = -1, .server = -1};
     if (!connect_pair((const struct sockaddr *)&at, (const struct sockaddr *)&to, sizeof to, &pair))
         skip();
     assert_peer(&pair, "127.0.0.1");

@@ -69,7 +69,7 @@ static void it_grows_by_doubling(void **state)
     assert_int_equal(it.a.cap, FIRST_BYTES);
     assert_true(buffer_append(&it.a, &it.budget, it.pattern + FIRST_BYTES, 1));
     assert_int_equal(it.a.cap, 2 * FIRST_BYTES);
-    assert_true(buffer_reserve(&it.a, &it.budget, 5 * FIRST_BYTES));
+    assert_true(buffer_reserve(&it.a, &it.budget, (size_t)5 * FIRST_BYTES));
     assert_int_equal(it.a.cap, 8 * FIRST_BYTES);
     assert_holds(&it.a, 0, FIRST_BYTES + 1);
 }

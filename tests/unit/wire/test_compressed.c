@@ -181,7 +181,7 @@ static void every_flipped_bit_is_survived(void **state)
     for (int with = WIRE_COMPRESSOR_SNAPPY; with <= WIRE_COMPRESSOR_ZSTD; with++) {
         struct message payload;
         make_payload(&payload, with, 200);
-        for (size_t bit = WIRE_COMPRESSED_BYTES * 8; bit < payload.len * 8; bit++) {
+        for (size_t bit = (size_t)WIRE_COMPRESSED_BYTES * 8; bit < payload.len * 8; bit++) {
             payload.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
             (void)opens(&payload);
             payload.data[bit / 8] ^= (uint8_t)(1U << bit % 8);
