@@ -200,6 +200,7 @@ def test_proxy_waits_for_the_server(start_proxy):
             assert client.admin.command("ping")["ok"] == 1
             ask_until_it_works(where)
             assert server.requests("ping")
+            client.close()  # it looks for a server once more
 
 
 def test_server_restarts(start_proxy):

@@ -82,7 +82,9 @@ def test_term_ends_streams_of_hellos(start_proxy, simulated):
     """A monitoring connection never ends by itself, and is nothing to wait for."""
     from pymongo import MongoClient
     proxy = start(start_proxy, simulated, drain_timeout_ms=600000)
-    with MongoClient(proxy.endpoint().uri(), heartbeatFrequencyMS=500) as client:
+    # a short selection: closing the client looks for a server once more
+    with MongoClient(proxy.endpoint().uri(), heartbeatFrequencyMS=500,
+                     serverSelectionTimeoutMS=2000) as client:
         assert client.admin.command("ping")["ok"] == 1
         proxy.process.send(signal.SIGTERM)
         assert proxy.process.wait() == 0
