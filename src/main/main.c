@@ -7,9 +7,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "main/logfile.h"
 #include "main/proxy.h"
 #include "net/clock.h"
+#include "upstream/uri.h"
 
 enum { EXIT_USAGE = 2, DRAIN_POLL_MS = 50 };
 
@@ -36,7 +36,7 @@ static int show(struct config *config, enum config_command what)
         break;
     case CONFIG_CHECK:
         config_write_listing(config, &listing);
-        (void)puts(listing.data != NULL ? listing.data : "");
+        (void)fputs(listing.data != NULL ? listing.data : "", stdout);
         text_release(&listing);
         break;
     case CONFIG_RUN:
@@ -101,7 +101,7 @@ static int run(struct config *config)
     sigset_t signals;
     struct error err;
     block_signals(&signals);
-    if (!logfile_open(config, &err)) {
+    if (!log_open_file(config->log.file, config->log.format, config->log.level, &err)) {
         (void)fprintf(stderr, "mongosluice: %s\n", err.message);
         config_release(config);
         return EXIT_FAILURE;
@@ -129,6 +129,14 @@ static int run(struct config *config)
     return EXIT_SUCCESS;
 }
 
+static bool upstream_is_good(const struct config *config, struct error *err)
+{
+    struct uri *uri = uri_parse(config->upstream, err);
+    bool good = uri != NULL;
+    uri_free(uri);
+    return good;
+}
+
 int main(int argc, char **argv)
 {
     struct config *config = NULL;
@@ -136,6 +144,11 @@ int main(int argc, char **argv)
     struct error err;
     if (!config_load(argc, argv, &config, &what, &err)) {
         (void)fprintf(stderr, "mongosluice: %s\n", err.message);
+        return EXIT_USAGE;
+    }
+    if (what == CONFIG_CHECK && !upstream_is_good(config, &err)) {
+        (void)fprintf(stderr, "mongosluice: %s\n", err.message);
+        config_release(config);
         return EXIT_USAGE;
     }
     return what == CONFIG_RUN ? run(config) : show(config, what);

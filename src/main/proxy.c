@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "main/logfile.h"
 #include "main/servers.h"
 #include "main/stats.h"
 #include "net/clock.h"
@@ -173,7 +172,8 @@ void proxy_reload(struct proxy *proxy)
     struct error err;
     if (config_reload(proxy->settings->config, &config, &ignored, &err))
         settings = make_settings(config, proxy->uri, &err);
-    if (settings == NULL || !logfile_open(settings->config, &err)) {
+    if (settings == NULL || !log_open_file(settings->config->log.file, settings->config->log.format,
+                                           settings->config->log.level, &err)) {
         session_settings_release(settings);
         LOG_E(LOG_CONTROL, 1030, "control", "Reload failed; nothing was changed",
               LOG_STR("error", err.message));

@@ -52,9 +52,16 @@ static void add(struct atom *atom, unsigned from, unsigned to)
         atom->bytes[byte >> 6] |= (uint64_t)1 << (byte & 63);
 }
 
+static bool is_quantifier(uint8_t byte)
+{
+    return byte == '?' || byte == '*' || byte == '+' || byte == '{';
+}
+
+/* The sets below are bytes, not strings: a NUL is none of them. */
 static bool is_meta(uint8_t byte)
 {
-    return memchr("\\^$.[|()?*+{", byte, 12) != NULL;
+    static const char meta[] = {'\\', '^', '$', '.', '[', '|', '(', ')', '?', '*', '+', '{'};
+    return memchr(meta, byte, sizeof meta) != NULL;
 }
 
 /* What follows a backslash: a class letter, or a punctuation character that stands for itself. */
@@ -150,7 +157,7 @@ static bool read_quantifier(struct reader *in, struct atom *atom)
 {
     atom->min = 1;
     atom->max = 1;
-    if (in->pos == in->end || memchr("?*+{", *in->pos, 4) == NULL)
+    if (in->pos == in->end || !is_quantifier(*in->pos))
         return true;
     uint8_t byte = *in->pos++;
     if (byte == '{') {
@@ -161,7 +168,7 @@ static bool read_quantifier(struct reader *in, struct atom *atom)
         atom->max = byte == '?' ? 1 : COUNT_MAX;
     }
     /* A second quantifier makes the first lazy or possessive. */
-    return in->pos == in->end || memchr("?*+{", *in->pos, 4) == NULL;
+    return in->pos == in->end || !is_quantifier(*in->pos);
 }
 
 static bool read_atom(struct reader *in, struct atom *atom)

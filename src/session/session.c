@@ -11,6 +11,9 @@
 
 enum { TICK_MS = 100 };
 
+/* Room made at a time for a message that is not understood yet. */
+enum { SESSION_GATHER_BYTES = 64 * 1024 };
+
 /* --- beginning ----------------------------------------------------------------------------------
  */
 
@@ -289,7 +292,7 @@ bool session_window_fill(struct session *session, struct link *link, struct wind
     uint8_t *into = worker_scratch(session->worker->worker);
     bool gathered = buffer_length(&link->in) > 0;
     if (gathered) {
-        if (!buffer_reserve(&link->in, link->budget, WORKER_SCRATCH_BYTES / 2)) {
+        if (!buffer_reserve(&link->in, link->budget, SESSION_GATHER_BYTES)) {
             refuse_for_memory(session, link, buffer_begin(&link->in), buffer_length(&link->in));
             return false;
         }
