@@ -76,7 +76,7 @@ def run(stack):
     try:
         record = proxy.wait_for_record("the first listener", id=LISTENING)
         address, server = record["attr"]["address"], record["attr"]["server"]
-        print(f"clients -> mongosluice {address} -> {name} {server}")
+        print(f"clients -> mongosluice {address} -> {name} {server}", flush=True)
         uri = client_uri(upstream, address, f"mongosluice_demo_{uuid.uuid4().hex[:8]}")
         failed = [app for app in ("motor_app.py", "beanie_app.py")
                   if subprocess.run([sys.executable, APPS / app, uri], check=False).returncode]

@@ -19,9 +19,7 @@ step_lint() {
   done
   build_preset release mongosluice && scripts/check-configuration-doc.sh build/release || failed=1
   build_preset clang || failed=1
-  # one file a call: clang-tidy 14 carries state from one file to the next
-  git ls-files 'src/*.c' | xargs -P "$(nproc)" -n 1 clang-tidy -p build/clang --quiet \
-    >"$logs/clang-tidy.log" 2>/dev/null || { grep -E 'error:' "$logs/clang-tidy.log"; failed=1; }
+  scripts/run-clang-tidy.py build/clang src || failed=1
   return $failed
 }
 
@@ -41,7 +39,7 @@ step_fuzz() {
     name=${target##*/}
     mkdir -p "$cache/fuzz/$name"
     run_logged "$name" "$target" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 \
-      "$cache/fuzz/$name" "tests/fuzz/corpus/${name#fuzz_}" || failed=1
+      -artifact_prefix="$cache/fuzz/$name-" "$cache/fuzz/$name" "tests/fuzz/corpus/${name#fuzz_}" || failed=1
   done
   return $failed
 }
@@ -61,13 +59,16 @@ for step; do
   declare -F "step_$step" >/dev/null || { sed -n '2,10s/^# \?//p' "$0"; die "no such step: $step"; }
 done
 scripts/setup.sh build python checks beanie1 suites
-passed=0 failed=()
+passed=0 failed=() summary=()
 for step; do
   say "--- $step"
   started=$SECONDS
   # in a shell of its own, so that a failing step does not end the others
-  if ("step_$step"); then passed=$((passed + 1)); else failed+=("$step"); fi
-  say "--- $step: $((SECONDS - started)) s"
+  verdict=passed
+  if ("step_$step"); then passed=$((passed + 1)); else failed+=("$step") verdict=failed; fi
+  summary+=("$step $verdict after $((SECONDS - started)) s")
+  say "--- ${summary[-1]}"
 done
+say "--- all of it: $SECONDS s" "${summary[@]/#/; }"
 say "steps: $passed passed, ${#failed[@]} failed${failed[*]:+: ${failed[*]}}"
 [ ${#failed[@]} -eq 0 ]
