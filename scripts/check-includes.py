@@ -27,6 +27,9 @@ GRAPH = {
 }
 GRAPH["main"] = tuple(GRAPH)
 
+# A library that holds a part of a room, for those who need only that.
+PARTS = {"schema_file": "schema", "commands": "main"}
+
 CORE = ("base", "bson", "wire", "schema", "coalesce", "auth")
 IMPURE = re.compile(r"(sys/(socket|epoll|time|timerfd|select|un|eventfd)|netinet/.*|arpa/.*|netdb|poll"
                     r"|time|event2/.*|event|mongoc/.*|openssl/ssl|signal)\.h")
@@ -45,7 +48,10 @@ def links_of(src):
     direct = {}
     for listing in src.glob("*/CMakeLists.txt"):
         for room, body in LINKS.findall(listing.read_text()):
-            direct[room] = set(re.findall(r"\bsluice_(\w+)", body.partition("LINKS")[2]))
+            linked = re.findall(r"\bsluice_(\w+)", body.partition("LINKS")[2])
+            room = PARTS.get(room, room)
+            direct.setdefault(room, set()).update(PARTS.get(one, one) for one in linked)
+            direct[room].discard(room)
 
     def closure(room):
         return set().union(*({one} | closure(one) for one in direct.get(room, ())))
