@@ -52,16 +52,14 @@ static void add(struct atom *atom, unsigned from, unsigned to)
         atom->bytes[byte >> 6] |= (uint64_t)1 << (byte & 63);
 }
 
-static bool is_quantifier(uint8_t byte)
+static bool is_one_of(uint8_t byte, const char *set)
 {
-    return byte == '?' || byte == '*' || byte == '+' || byte == '{';
+    return byte != 0 && strchr(set, byte) != NULL;
 }
 
-/* The sets below are bytes, not strings: a NUL is none of them. */
 static bool is_meta(uint8_t byte)
 {
-    static const char meta[] = {'\\', '^', '$', '.', '[', '|', '(', ')', '?', '*', '+', '{'};
-    return memchr(meta, byte, sizeof meta) != NULL;
+    return is_one_of(byte, "\\^$.[|()?*+{");
 }
 
 /* What follows a backslash: a class letter, or a punctuation character that stands for itself. */
@@ -157,7 +155,7 @@ static bool read_quantifier(struct reader *in, struct atom *atom)
 {
     atom->min = 1;
     atom->max = 1;
-    if (in->pos == in->end || !is_quantifier(*in->pos))
+    if (in->pos == in->end || !is_one_of(*in->pos, "?*+{"))
         return true;
     uint8_t byte = *in->pos++;
     if (byte == '{') {
@@ -168,7 +166,7 @@ static bool read_quantifier(struct reader *in, struct atom *atom)
         atom->max = byte == '?' ? 1 : COUNT_MAX;
     }
     /* A second quantifier makes the first lazy or possessive. */
-    return in->pos == in->end || !is_quantifier(*in->pos);
+    return in->pos == in->end || !is_one_of(*in->pos, "?*+{");
 }
 
 static bool read_atom(struct reader *in, struct atom *atom)

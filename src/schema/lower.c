@@ -434,9 +434,11 @@ static void lower_names(struct lower *l, const struct rule *rule, struct names *
                        lower_rule(l, rule->properties[i].rule));
     uint32_t required_words = (names->room + 63) / 64;
     uint64_t *required = memory_array(required_words, sizeof *required);
-    if (required == NULL)
+    if (required == NULL) {
         l->no_memory = true;
-    for (size_t i = 0; i < rule->required_count && required != NULL; i++) {
+        return;
+    }
+    for (size_t i = 0; i < rule->required_count; i++) {
         uint32_t bit =
             add_name(l, names, rule->required[i].name, rule->required[i].name_len, NODE_OTHER);
         required[bit / 64] |= (uint64_t)1 << (bit % 64);

@@ -7,6 +7,9 @@
 #include <pcre2.h>
 #include <stdbool.h>
 
+/* pcre2_compile has an error code of its own for it. */
+#define OUT_OF_MEMORY 121
+
 #define JIT_STACK_MIN ((size_t)32 * 1024)
 #define JIT_STACK_MAX ((size_t)512 * 1024)
 
@@ -47,20 +50,17 @@ static pcre2_code *compile(const char *text, size_t len, enum pattern_flavour fl
     pcre2_general_context *memory = pcre2_general_context_create(pcre_alloc, pcre_release, NULL);
     pcre2_compile_context *context = memory == NULL ? NULL : pcre2_compile_context_create(memory);
     pcre2_code *compiled = NULL;
-    if (context != NULL) {
+    if (context != NULL)
         compiled = pcre2_compile((PCRE2_SPTR)text, len, options, &code, &offset, context);
-        if (compiled == NULL && code != PCRE2_ERROR_NOMEMORY && code != 121 /* no memory */) {
-            PCRE2_UCHAR why[160] = "";
-            (void)pcre2_get_error_message(code, why, sizeof why);
-            (void)error_set(err, ERROR_INVALID_REGEX,
-                            "Regular expression is invalid: %s (at character %zu of the pattern)",
-                            (const char *)why, (size_t)offset);
-        } else if (compiled == NULL) {
-            context = (pcre2_compile_context_free(context), NULL);
-        }
-    }
-    if (context == NULL)
+    if (compiled == NULL && (context == NULL || code == OUT_OF_MEMORY)) {
         (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to compile a pattern");
+    } else if (compiled == NULL) {
+        PCRE2_UCHAR why[160] = "";
+        (void)pcre2_get_error_message(code, why, sizeof why);
+        (void)error_set(err, ERROR_INVALID_REGEX,
+                        "Regular expression is invalid: %s (at character %zu of the pattern)",
+                        (const char *)why, (size_t)offset);
+    }
     pcre2_compile_context_free(context);
     pcre2_general_context_free(memory);
     return compiled;

@@ -110,12 +110,20 @@ struct rule {
     const struct rule_keyword *keywords;
     size_t keyword_count;
     struct scan_element source; /* the sub-schema itself */
+    struct rule *next;          /* in the parser's list of all rules */
 
-    type_mask types;        /* TYPES_ALL without type and bsonType */
-    bool never;             /* the schema `false` */
-    bool integral;          /* doubles and decimals must have no fraction ("integer") */
-    bool binary_length;     /* lengths count the bytes of binary data */
-    int32_t binary_subtype; /* the only one allowed, -1: any */
+    type_mask types;           /* TYPES_ALL without type and bsonType */
+    type_mask encrypted_types; /* of an encrypted value; 0: `encrypt` is not there */
+    int32_t binary_subtype;    /* the only one allowed, -1: any */
+    uint32_t node;             /* its place in the program, once lowered */
+    bool never;                /* the schema `false` */
+    bool integral;             /* doubles and decimals must have no fraction ("integer") */
+    bool binary_length;        /* lengths count the bytes of binary data */
+    bool unique_items;
+    bool no_rest;       /* additionalItems: false */
+    bool no_additional; /* additionalProperties: false */
+    bool visiting;      /* search for references without an end: under way, … */
+    uint8_t in_place;   /* … and the depth that was found */
 
     const struct pattern *pattern; /* owned by the schema */
     struct rule_bound lower[2];    /* minimum, exclusiveMinimum */
@@ -125,17 +133,14 @@ struct rule {
     uint32_t min_items, max_items;
     uint32_t min_properties, max_properties;
     uint32_t min_contains, max_contains;
-    bool unique_items;
 
     struct rule_list prefix; /* items as an array, prefixItems */
     struct rule *rest;       /* items as a schema, or what follows the prefix; NULL: anything */
-    bool no_rest;            /* additionalItems: false */
     struct rule *contains;
 
     struct rule_property *properties;
     size_t property_count;
     struct rule *additional; /* NULL: anything */
-    bool no_additional;      /* additionalProperties: false */
     struct rule_pattern *patterns;
     size_t pattern_count;
     struct rule *names;
@@ -152,12 +157,6 @@ struct rule {
     size_t tag_len;
     const struct scan_element *values; /* enum, or const as one value */
     size_t value_count;
-    type_mask encrypted_types; /* of an encrypted value; 0: `encrypt` is not there */
-
-    struct rule *next; /* in the parser's list of all rules */
-    uint32_t node;     /* its place in the program, once lowered */
-    uint8_t in_place; /* search for references without an end: depth found, and whether under way */
-    bool visiting;
 };
 
 /* A zeroed rule becomes one that allows everything. */

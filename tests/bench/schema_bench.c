@@ -90,6 +90,7 @@ int main(int argc, char **argv)
     double *times = malloc(sizeof(double) * (size_t)(rounds > 0 ? rounds : 1));
     if (schema == NULL || scratch == NULL || count == 0 || times == NULL || rounds < 1) {
         (void)fprintf(stderr, "schema_bench: %s\n", err.code != 0 ? err.message : "nothing to do");
+        free(times);
         return 1;
     }
     size_t valid = check_all(schema, scratch, documents, count);

@@ -18,8 +18,10 @@ static bool equal(const char *json)
     struct scan_element a;
     struct scan_element b;
     uint64_t budget = 1000;
-    if (bson == NULL)
+    if (bson == NULL) {
         fail_msg("%s: %s", json, why.message);
+        return false;
+    }
     struct bytes all = bytes_of(bson_get_data(bson), bson->len);
     assert_true(scan_find(all, "a", &a) && scan_find(all, "b", &b));
     struct compare_value left = {a.kind, a.value};

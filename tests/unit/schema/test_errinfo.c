@@ -187,7 +187,7 @@ static void test_combinations(void **state)
 static void test_truncated(void **state)
 {
     (void)state;
-    size_t len = 7 * 1024 * 1024;
+    size_t len = (size_t)7 * 1024 * 1024;
     char *text = calloc(1, len + 1);
     memset(text, 'x', len);
     bson_t *document = BCON_NEW("_id", BCON_INT32(1), "a", BCON_UTF8(text), "b", BCON_UTF8(text));

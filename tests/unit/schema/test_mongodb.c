@@ -1,6 +1,8 @@
 /* Dialect mongodb: verdicts and refusals of $jsonSchema. */
 #include "support.h"
 
+#include "bson/scan.h"
+
 #define V(schema, document) support_valid(SCHEMA_MONGODB, schema, document)
 #define I(schema, document) support_invalid(SCHEMA_MONGODB, schema, document)
 #define R(schema, code)     support_refused(SCHEMA_MONGODB, schema, code)
@@ -337,6 +339,7 @@ static void test_malformed(void **state)
                                     "b\0\0\0\0";
     assert_int_equal(schema_check(schema, scratch, bytes_of(broken, 18), &err), SCHEMA_MALFORMED);
     assert_int_equal(err.code, ERROR_INVALID_BSON);
+    static const uint8_t field_head[] = {BSON_KIND_OBJECT, 'b', 0};
     /* 180 levels are taken, 181 are not. */
     for (size_t levels = 180; levels <= 181; levels++) {
         uint8_t deep[2000];
@@ -346,7 +349,7 @@ static void test_malformed(void **state)
             bytes_store_i32(deep + at, (int32_t)(size - 8 * i));
             at += 4;
             if (i + 1 < levels) {
-                memcpy(deep + at, "\3b\0", 3);
+                memcpy(deep + at, field_head, sizeof field_head);
                 at += 3;
             }
         }
