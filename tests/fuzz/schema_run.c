@@ -1,6 +1,7 @@
 /* The flat program against the slow reference, the evaluator of rules that also writes errInfo: the
  * same schema and document, generated from any bytes, get the same verdict. errInfo is BSON. What
- * is proved of setting or removing a field holds when it is done. */
+ * is proved of setting or removing a field holds when it is done.
+ * Broken BSON is found whatever the schema says of what stands before it. */
 #include "schema_generate.h"
 
 #include "bson/scan.h"
@@ -103,6 +104,26 @@ static void prove(const struct schema *schema, struct schema_scratch *scratch,
     }
 }
 
+/* The document with one byte changed, in memory of exactly its size. */
+static void check_broken(const struct schema *schema, struct schema_scratch *scratch,
+                         struct bytes document, size_t place, uint8_t byte)
+{
+    struct error err = {0};
+    size_t len = bytes_left(&document);
+    uint8_t *copy = malloc(len);
+    if (copy == NULL)
+        return;
+    memcpy(copy, document.pos, len);
+    copy[place % len] = byte;
+    bool whole = validate_document(bytes_of(copy, len), &err);
+    enum schema_verdict verdict = schema_check(schema, scratch, bytes_of(copy, len), &err);
+    if (whole == (verdict == SCHEMA_MALFORMED)) {
+        (void)fprintf(stderr, "BSON: %d, verdict: %d\n", (int)whole, (int)verdict);
+        abort();
+    }
+    free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct stream in = {data, data + size};
@@ -128,6 +149,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; schema != NULL && i < 4; i++) {
         compare(schema, scratch, document);
         prove(schema, scratch, document);
+        for (size_t n = 1; n <= 8; n++)
+            check_broken(schema, scratch, document, (size_t)data[n % size] * n * 7,
+                         data[(n + (size_t)i * 8) % size]);
         build_free(&document_build);
         build_begin(&document_build, 1 << 20);
         generate_document(&in, &document_build);
