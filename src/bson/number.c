@@ -93,6 +93,7 @@ static int sign_of(const struct number *n)
 #define BIG_WORDS 40
 struct big {
     uint64_t word[BIG_WORDS]; /* least significant first */
+    size_t used;              /* above these all are 0; shifts do not keep count */
 };
 
 static void big_set(struct big *b, number_u128 value)
@@ -100,22 +101,30 @@ static void big_set(struct big *b, number_u128 value)
     memset(b, 0, sizeof *b);
     b->word[0] = (uint64_t)value;
     b->word[1] = (uint64_t)(value >> 64);
+    b->used = 2;
 }
 
 static void big_multiply(struct big *b, uint64_t factor)
 {
     uint64_t carry = 0;
-    for (size_t i = 0; i < BIG_WORDS; i++) {
+    for (size_t i = 0; i < BIG_WORDS && (i < b->used || carry != 0); i++) {
         number_u128 product = (number_u128)b->word[i] * factor + carry;
         b->word[i] = (uint64_t)product;
         carry = (uint64_t)(product >> 64);
+        b->used = i < b->used ? b->used : i + 1;
     }
 }
 
-static void big_multiply_power(struct big *b, uint64_t base, unsigned exponent)
+static void big_multiply_fives(struct big *b, unsigned exponent)
 {
+    static const unsigned fives = 27; /* as many as one word holds */
+    static const uint64_t all_fives = 7450580596923828125U;
+    for (; exponent >= fives; exponent -= fives)
+        big_multiply(b, all_fives);
+    uint64_t rest = 1;
     while (exponent-- > 0)
-        big_multiply(b, base);
+        rest *= 5;
+    big_multiply(b, rest);
 }
 
 static void big_shift_left(struct big *b, unsigned bits)
@@ -127,6 +136,12 @@ static void big_shift_left(struct big *b, unsigned bits)
         uint64_t low = i >= words + 1 ? b->word[i - words - 1] : 0;
         b->word[i] = rest == 0 ? high : high << rest | low >> (64 - rest);
     }
+}
+
+static void big_multiply_tens(struct big *b, unsigned exponent)
+{
+    big_multiply_fives(b, exponent);
+    big_shift_left(b, exponent);
 }
 
 static int big_compare(const struct big *a, const struct big *b)
@@ -159,7 +174,7 @@ static int compare_magnitudes(const struct decimal *d, uint64_t mantissa, int sh
     big_set(&left, d->coefficient);
     big_set(&right, mantissa);
     /* 10^e = 5^e * 2^e: the fives go to one side, the difference of the twos to one side. */
-    big_multiply_power(d->exponent >= 0 ? &left : &right, 5, (unsigned)abs(d->exponent));
+    big_multiply_fives(d->exponent >= 0 ? &left : &right, (unsigned)abs(d->exponent));
     int twos = d->exponent - shift;
     big_shift_left(twos >= 0 ? &left : &right, (unsigned)abs(twos));
     return big_compare(&left, &right);
@@ -184,9 +199,9 @@ static int compare_decimals(const struct decimal *a, const struct decimal *b)
     big_set(&left, a->coefficient);
     big_set(&right, b->coefficient);
     if (a->exponent > b->exponent)
-        big_multiply_power(&left, 10, (unsigned)(a->exponent - b->exponent));
+        big_multiply_tens(&left, (unsigned)(a->exponent - b->exponent));
     else
-        big_multiply_power(&right, 10, (unsigned)(b->exponent - a->exponent));
+        big_multiply_tens(&right, (unsigned)(b->exponent - a->exponent));
     return big_compare(&left, &right);
 }
 

@@ -593,7 +593,8 @@ static void find_tag(struct lower *l, const struct rule *rule, const struct rule
     if (rule->tag != NULL && try_tag(l, list, rule->tag, rule->tag_len, combination))
         return;
     for (size_t i = 0; i < first->property_count; i++)
-        if (try_tag(l, list, first->properties[i].name, first->properties[i].name_len, combination))
+        if (follow(first->properties[i].rule)->value_count > 0 &&
+            try_tag(l, list, first->properties[i].name, first->properties[i].name_len, combination))
             return;
 }
 
@@ -749,20 +750,35 @@ static uint32_t lower_rule(struct lower *l, struct rule *rule)
     return index;
 }
 
-static void resolve_fold(struct lower *l, struct fold *fold)
+/* `fold_of` has for each node the fold that makes it, or NULL. */
+static void resolve_fold(struct lower *l, struct fold *const *fold_of, struct fold *fold)
 {
-    struct fold *folds = l->folds.data;
     if (fold->done)
         return;
     fold->done = true;
-    for (size_t i = 0; i < l->folds.count; i++)
-        if (folds[i].to == fold->from)
-            resolve_fold(l, &folds[i]);
+    if (fold_of[fold->from] != NULL)
+        resolve_fold(l, fold_of, fold_of[fold->from]);
     struct node node = *(struct node *)entry(l, NODES, fold->from);
     node.types |= fold->simple;
     node.plain |= fold->simple;
     node.combined &= ~fold->simple;
     *(struct node *)entry(l, NODES, fold->to) = node;
+}
+
+static void resolve_folds(struct lower *l)
+{
+    struct fold *folds = l->folds.data;
+    struct fold **fold_of =
+        l->no_memory ? NULL : memory_array(l->vectors[NODES].count, sizeof(struct fold *));
+    if (fold_of == NULL) {
+        l->no_memory = true;
+        return;
+    }
+    for (size_t i = 0; i < l->folds.count; i++)
+        fold_of[folds[i].to] = &folds[i];
+    for (size_t i = 0; i < l->folds.count; i++)
+        resolve_fold(l, fold_of, &folds[i]);
+    memory_free(fold_of);
 }
 
 /* --- the block --- */
@@ -846,8 +862,7 @@ bool lower_schema(struct schema *schema, struct error *err)
     (void)push(&l, NODES, &any);
     schema->root_node = lower_rule(&l, schema->root);
     schema->document_node = lower_rule(&l, schema->document);
-    for (size_t i = 0; i < l.folds.count && !l.no_memory; i++)
-        resolve_fold(&l, &((struct fold *)l.folds.data)[i]);
+    resolve_folds(&l);
     bool ok = !l.no_memory && !l.too_many_names && assemble(&l, &schema->program);
     for (size_t i = 0; i < VECTOR_COUNT; i++)
         memory_free(l.vectors[i].data);

@@ -3,6 +3,8 @@
 #include "bson/compare.h"
 #include "schema/parse.h"
 
+#include <stdlib.h>
+
 static bool type_problem(struct parser *p, const struct scan_element *element, const char *wanted)
 {
     return parse_problem(p, ERROR_TYPE_MISMATCH, "$jsonSchema keyword '%s' must be %s, not %s",
@@ -228,27 +230,47 @@ bool parse_pattern(struct parser *p, struct rule *rule, const struct scan_elemen
 
 /* --- enum, const --- */
 
-/* The first value that stands in the array twice, or NULL. */
-static const struct scan_element *find_duplicate(struct parser *p,
-                                                 const struct scan_element *values, size_t count)
+struct hashed_value {
+    uint64_t hash;
+    const struct scan_element *value;
+};
+
+static int compare_hashed(const void *a, const void *b)
 {
-    uint64_t *hashes = memory_array(count, sizeof *hashes);
+    uint64_t x = ((const struct hashed_value *)a)->hash;
+    uint64_t y = ((const struct hashed_value *)b)->hash;
+    return (x > y) - (x < y);
+}
+
+static bool equals_a_neighbour(const struct hashed_value *values, size_t at, uint64_t *budget)
+{
+    struct compare_value one = {values[at].value->kind, values[at].value->value};
+    for (size_t i = at; i-- > 0 && values[i].hash == values[at].hash;) {
+        struct compare_value other = {values[i].value->kind, values[i].value->value};
+        if (compare_equal(&one, &other, budget))
+            return true;
+    }
+    return false;
+}
+
+/* Whether a value stands in the array twice. */
+static bool has_duplicate(struct parser *p, const struct scan_element *values, size_t count)
+{
+    struct hashed_value *sorted = memory_array(count, sizeof *sorted);
     uint64_t budget = SCHEMA_WORK_MAX;
-    if (hashes == NULL) {
+    bool found = false;
+    if (sorted == NULL) {
         (void)parse_out_of_memory(p);
-        return NULL;
+        return false;
     }
-    const struct scan_element *found = NULL;
-    for (size_t i = 0; i < count && found == NULL; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct compare_value one = {values[i].kind, values[i].value};
-        hashes[i] = compare_hash(&one);
-        for (size_t j = 0; j < i && found == NULL; j++) {
-            struct compare_value other = {values[j].kind, values[j].value};
-            if (hashes[i] == hashes[j] && compare_equal(&one, &other, &budget))
-                found = &values[i];
-        }
+        sorted[i] = (struct hashed_value){compare_hash(&one), &values[i]};
     }
-    memory_free(hashes);
+    qsort(sorted, count, sizeof *sorted, compare_hashed);
+    for (size_t i = 1; i < count && !found; i++)
+        found = equals_a_neighbour(sorted, i, &budget);
+    memory_free(sorted);
     return found;
 }
 
@@ -269,7 +291,7 @@ bool parse_enum(struct parser *p, struct rule *rule, const struct scan_element *
     (void)scan_open(&scan, element->value);
     while (scan_next(&scan, &value))
         values[count++] = value;
-    if (p->schema->dialect == SCHEMA_MONGODB && find_duplicate(p, values, count) != NULL)
+    if (p->schema->dialect == SCHEMA_MONGODB && has_duplicate(p, values, count))
         return parse_problem(p, ERROR_FAILED_TO_PARSE,
                              "$jsonSchema keyword 'enum' array cannot contain duplicate values.");
     rule->values = values;

@@ -1,0 +1,123 @@
+/* Byte classes against PCRE2 itself, both flavours; the match limit. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <pcre2.h>
+
+#include "schema/byte_class.h"
+#include "schema/pattern.h"
+
+/* Those that are byte classes in both flavours, … */
+static const char *const simple[] = {"^",           "^$",
+                                     "^a",          "^a$",
+                                     "^abc$",       "^[a-c]+$",
+                                     "^[^@]+@",     "^[^@]*$",
+                                     "^a{2}b?$",    "^[0-9]{2,3}$",
+                                     "^[A-Z]{2,}$", "^x*y+z?$",
+                                     "^a\\.b$",     "^[a-]+$",
+                                     "^[\\-a]*b$",  "^[^a\\]]+$",
+                                     "^a?b?c?$",    "^[.]$",
+                                     "^[a-c]?d$",   "^-?[0-9]+",
+                                     "^a{0}b$",     "^[A-Z]{3}-[0-9]{4}$"};
+/* … those of $jsonSchema only, … */
+static const char *const ascii[] = {"^\\d+$", "^\\w{2}$", "^[\\da]+$", "^\\w+-\\d{2}$"};
+/* … and those that are none: alternatives, backtracking, counts of wide characters. */
+static const char *const none[] = {
+    "a",          "a$",    "^a|b$",   "^(a)$",         "^a+a$",    "^.$",
+    "^[^a]{2}$",  "^a+?$", "^a{,3}$", "^[[:alpha:]]$", "^a*[ab]$", "^\\s$",
+    "^\xc3\xa9$", "^a\\b", "^[a",     "^a$b",          "^\\D"};
+
+static const char *const strings[] = {
+    "",    "a",    "b",   "ab",       "abc", "aab",      "aa",         "a\n", "a\n\n", "12",
+    "123", "1234", "x@y", "\xc3\xa9", "AB",  "ABC-1234", "ABC-1234\n", "y",   "xyz",   "a.b",
+    "-a-", "\n",   "d",   "cd",       "-5",  "a-12",     "_a",         "axb", "bbb",   "\xd9\xa3"};
+
+#define COUNT(list) (sizeof(list) / sizeof(list)[0])
+
+static bool reference(const char *pattern, const char *text, bool unicode)
+{
+    int code = 0;
+    PCRE2_SIZE offset = 0;
+    uint32_t options = PCRE2_UTF | (unicode ? PCRE2_UCP | PCRE2_DOLLAR_ENDONLY : 0U);
+    pcre2_code *compiled =
+        pcre2_compile((PCRE2_SPTR)pattern, strlen(pattern), options, &code, &offset, NULL);
+    assert_non_null(compiled);
+    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
+    int result = pcre2_match(compiled, (PCRE2_SPTR)text, strlen(text), 0, 0, data, NULL);
+    pcre2_match_data_free(data);
+    pcre2_code_free(compiled);
+    return result >= 0;
+}
+
+static void compare(const char *pattern, bool unicode)
+{
+    struct byte_class_row *row = byte_class_compile(pattern, strlen(pattern), unicode);
+    if (row == NULL)
+        fail_msg("no byte class: %s", pattern);
+    for (size_t i = 0; i < COUNT(strings); i++)
+        if (byte_class_match(row, (const uint8_t *)strings[i], strlen(strings[i])) !=
+            reference(pattern, strings[i], unicode))
+            fail_msg("%s on '%s', unicode %d", pattern, strings[i], (int)unicode);
+    byte_class_free(row);
+}
+
+static void test_byte_classes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(simple); i++) {
+        compare(simple[i], false);
+        compare(simple[i], true);
+    }
+    for (size_t i = 0; i < COUNT(ascii); i++) {
+        compare(ascii[i], false);
+        assert_null(byte_class_compile(ascii[i], strlen(ascii[i]), true));
+    }
+    for (size_t i = 0; i < COUNT(none); i++)
+        if (byte_class_compile(none[i], strlen(none[i]), false) != NULL)
+            fail_msg("a byte class: %s", none[i]);
+}
+
+static void test_limit(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    static const char text[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!";
+    struct pattern *pattern = pattern_new("^(a+)+$", 7, PATTERN_MONGODB, &err);
+    struct pattern_scratch *scratch = pattern_scratch_new();
+    /* Some strings of a document may be dear, then all that are not cheap are cut off. */
+    for (int i = 0; i < PATTERN_DEAR_MATCHES + 2; i++)
+        assert_int_equal(pattern_match(pattern, (const uint8_t *)text, sizeof text - 1, scratch),
+                         PATTERN_CUT_OFF);
+    assert_int_equal(pattern_match(pattern, (const uint8_t *)"aa", 2, scratch), PATTERN_YES);
+    assert_int_equal(pattern_match(pattern, (const uint8_t *)"ab", 2, scratch), PATTERN_NO);
+    pattern_scratch_free(scratch);
+    pattern_free(pattern);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    assert_null(pattern_new("a(b", 3, PATTERN_MONGODB, &err));
+    assert_int_equal(err.code, ERROR_INVALID_REGEX);
+    assert_string_equal(err.message, "Regular expression is invalid: missing closing parenthesis "
+                                     "(at character 3 of the pattern)");
+    assert_null(pattern_new("\xff", 1, PATTERN_MONGODB, &err));
+    assert_int_equal(err.code, ERROR_INVALID_REGEX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_byte_classes),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
