@@ -67,7 +67,9 @@ bool request_read(struct bytes body, uint32_t flags, struct request *out, struct
 
 uint32_t request_error_labels(const struct request *request)
 {
-    if (request->in_transaction)
+    /* a commit may have been applied: the label that has a transaction run anew would have it done
+     * twice. Commit and abort are retryable writes instead. */
+    if (request->in_transaction && request->route->kind != ROUTE_END_TRANSACTION)
         return WIRE_LABEL_TRANSIENT_TRANSACTION;
     return request->has_txn_number ? WIRE_LABEL_RETRYABLE_WRITE : 0;
 }

@@ -172,6 +172,21 @@ static void an_error_says_what_a_driver_may_do(void **state)
     assert_int_equal(request_error_labels(&request), WIRE_LABEL_TRANSIENT_TRANSACTION);
 }
 
+static void a_lost_commit_is_not_a_lost_transaction(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"commitTransaction", "abortTransaction"};
+    for (size_t i = 0; i < 2; i++) {
+        struct request request;
+        bson_t *command = BCON_NEW(names[i], BCON_INT32(1), "txnNumber", BCON_INT64(3),
+                                   "autocommit", BCON_BOOL(false));
+        assert_true(request_read(bytes_of_bson(command), 0, &request, NULL));
+        assert_true(request.in_transaction);
+        assert_int_equal(request_error_labels(&request), WIRE_LABEL_RETRYABLE_WRITE);
+        bson_destroy(command);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +199,7 @@ int main(void)
         cmocka_unit_test(wrong_types_are_not_read),
         cmocka_unit_test(broken_bodies_are_refused),
         cmocka_unit_test(an_error_says_what_a_driver_may_do),
+        cmocka_unit_test(a_lost_commit_is_not_a_lost_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
