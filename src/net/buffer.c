@@ -16,16 +16,8 @@ static void move_to_front(struct buffer *buffer)
     buffer->end = len;
 }
 
-bool buffer_reserve(struct buffer *buffer, struct budget *budget, size_t bytes)
+static bool grow(struct buffer *buffer, struct budget *budget, size_t bytes)
 {
-    size_t len = buffer_length(buffer);
-    if (bytes <= buffer->cap - buffer->end)
-        return true;
-    /* moving pays where it frees at least half: else the same bytes would move again and again */
-    if (buffer->start >= len && bytes <= buffer->cap - len) {
-        move_to_front(buffer);
-        return true;
-    }
     size_t cap = buffer->cap == 0 ? BUFFER_MIN_BYTES : buffer->cap;
     while (cap - buffer->end < bytes) {
         if (cap > SIZE_MAX / 2)
@@ -42,6 +34,21 @@ bool buffer_reserve(struct buffer *buffer, struct budget *budget, size_t bytes)
     buffer->data = data;
     buffer->cap = cap;
     return true;
+}
+
+bool buffer_reserve(struct buffer *buffer, struct budget *budget, size_t bytes)
+{
+    size_t len = buffer_length(buffer);
+    if (bytes <= buffer->cap - buffer->end)
+        return true;
+    bool fits = bytes <= buffer->cap - len;
+    /* moving pays where it frees at least half: else the same bytes would move again and again.
+     * Where there is nothing to grow with, it is still better than to refuse. */
+    if (!(fits && buffer->start >= len) && grow(buffer, budget, bytes))
+        return true;
+    if (fits)
+        move_to_front(buffer);
+    return fits;
 }
 
 bool buffer_append(struct buffer *buffer, struct budget *budget, const void *data, size_t len)

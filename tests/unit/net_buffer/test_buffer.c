@@ -95,6 +95,18 @@ static void the_limit_refuses_and_changes_nothing(void **state)
     assert_holds(&it.b, 0, 0);
 }
 
+static void room_at_the_front_is_used_at_the_limit(void **state)
+{
+    (void)state;
+    it.budget.limit_bytes = FIRST_BYTES;
+    assert_true(buffer_append(&it.a, &it.budget, it.pattern, FIRST_BYTES));
+    buffer_consume(&it.a, &it.budget, 100);
+    assert_false(buffer_append(&it.a, &it.budget, it.pattern + FIRST_BYTES, 101));
+    assert_holds(&it.a, 100, FIRST_BYTES);
+    assert_true(buffer_append(&it.a, &it.budget, it.pattern + FIRST_BYTES, 100));
+    assert_holds(&it.a, 100, FIRST_BYTES + 100);
+}
+
 static void sizes_that_overflow_are_refused(void **state)
 {
     (void)state;
@@ -217,6 +229,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_grows_by_doubling, start, stop),
         cmocka_unit_test_setup_teardown(room_at_the_front_is_used_before_growing, start, stop),
         cmocka_unit_test_setup_teardown(the_limit_refuses_and_changes_nothing, start, stop),
+        cmocka_unit_test_setup_teardown(room_at_the_front_is_used_at_the_limit, start, stop),
         cmocka_unit_test_setup_teardown(sizes_that_overflow_are_refused, start, stop),
         cmocka_unit_test_setup_teardown(moving_keeps_the_order, start, stop),
         cmocka_unit_test_setup_teardown(an_empty_target_takes_the_memory_over, start, stop),
