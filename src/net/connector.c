@@ -142,10 +142,18 @@ static void resolved(int result, struct evutil_addrinfo *addresses, void *arg)
     try_next(connector);
 }
 
+static bool is_port(const char *text)
+{
+    char *end = NULL;
+    unsigned long port = strtoul(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && strlen(text) <= 5 && *end == 0 && port >= 1 &&
+           port <= UINT16_MAX;
+}
+
 bool connector_split_address(const char *address, char host[256], char port[8])
 {
     const char *host_end = NULL;
-    const char *colon = strrchr(address, ':');
+    const char *colon = strchr(address, ':');
     if (address[0] == '[') {
         host_end = strchr(++address, ']');
         if (host_end == NULL || (host_end[1] != 0 && host_end[1] != ':'))
@@ -155,11 +163,12 @@ bool connector_split_address(const char *address, char host[256], char port[8])
         host_end = colon != NULL ? colon : address + strlen(address);
     }
     size_t len = (size_t)(host_end - address);
-    if (len == 0 || len > 255 || (colon != NULL && strlen(colon + 1) > 5))
+    const char *port_text = colon != NULL && colon[1] != 0 ? colon + 1 : "27017";
+    if (len == 0 || len > 255 || !is_port(port_text))
         return false;
     memcpy(host, address, len);
     host[len] = 0;
-    (void)snprintf(port, 8, "%s", colon != NULL && colon[1] != 0 ? colon + 1 : "27017");
+    (void)snprintf(port, 8, "%s", port_text);
     return true;
 }
 

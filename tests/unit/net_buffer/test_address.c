@@ -152,7 +152,9 @@ static void addresses_are_split(void **state)
 static void what_is_no_address_is_refused(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"", ":27017", "[::1", "[::1]x", "[]:1", "host:123456"};
+    static const char *const wrong[] = {
+        "",       ":27017",     "[::1",    "[::1]x", "[]:1",        "host:123456", "host:65536",
+        "host:0", "host:mongo", "host:-1", "::1",    "fe80::1:2:3", "a:b:c",       "[::1]:x"};
     char host[256];
     char port[8];
     char name[257];
