@@ -15,6 +15,7 @@
     X(UPSTREAM_CONNECT_FAILURES, "upstreamConnectFailures")                                        \
     X(UPSTREAM_NOW, "upstreamNow")                                                                 \
     X(REQUESTS, "requests")                                                                        \
+    X(REQUESTS_REFUSED, "requestsRefused")                                                         \
     X(REPLIES, "replies")                                                                          \
     X(REQUEST_BYTES, "requestBytes")                                                               \
     X(REPLY_BYTES, "replyBytes")                                                                   \

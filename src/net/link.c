@@ -48,6 +48,12 @@ static void shake(struct link *link)
     }
 }
 
+/* How many bytes make the descriptor readable: no fewer than tell TLS from plain. */
+static void set_peek_mark(struct link *link, int bytes)
+{
+    (void)setsockopt(link->transport.fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+}
+
 static void forget_peek_context(struct link *link)
 {
     tls_context_release(link->peek_context);
@@ -64,6 +70,7 @@ static void peek(struct link *link)
                                                  link->peek_context, &err))
             break;
         forget_peek_context(link);
+        set_peek_mark(link, 1);
         link->state = LINK_SHAKING;
         shake(link);
         return;
@@ -153,6 +160,7 @@ void link_start_peeking(struct link *link, struct event_base *base, struct tls_c
     assign_events(link, base);
     link->peek_context = tls_context_retain(context);
     link->state = LINK_PEEKING;
+    set_peek_mark(link, TRANSPORT_PEEK_BYTES);
     link->reading = true;
     event_add(&link->read_event, NULL);
 }

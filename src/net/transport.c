@@ -275,7 +275,7 @@ bool transport_tls_details(const struct transport *t, struct transport_tls_detai
 
 enum transport_status transport_peek_is_tls(int fd, bool *is_tls, struct error *err)
 {
-    uint8_t head[3] = {0};
+    uint8_t head[TRANSPORT_PEEK_BYTES] = {0};
     ssize_t n;
     do
         n = recv(fd, head, sizeof head, MSG_PEEK);
@@ -284,8 +284,6 @@ enum transport_status transport_peek_is_tls(int fd, bool *is_tls, struct error *
         return TRANSPORT_EOF;
     if (n < 0)
         return errno == EAGAIN ? TRANSPORT_WANT_READ : fail_with_errno(err, "reading");
-    /* Fewer bytes than three are judged as they are: to wait would mean polling a readable socket.
-     */
     *is_tls = head[0] == TLS_RECORD_HANDSHAKE && (n < 2 || head[1] == TLS_VERSION_MAJOR) &&
               (n < 3 || (head[2] >= 1 && head[2] <= 4));
     return TRANSPORT_OK;

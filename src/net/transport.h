@@ -95,7 +95,11 @@ struct transport_tls_details {
 /* False on a plain stream or before the handshake is complete. */
 bool transport_tls_details(const struct transport *t, struct transport_tls_details *details);
 
-/* Looks at the first byte without consuming it, to serve TLS and plain clients on one port.
+/* How many bytes it takes to be sure. Fewer are judged as they are: the socket's SO_RCVLOWAT is the
+ * way to wait for them. */
+enum { TRANSPORT_PEEK_BYTES = 3 };
+
+/* Looks at the first bytes without consuming them, to serve TLS and plain clients on one port.
  * OK: *is_tls is set. Otherwise WANT_READ, EOF or ERROR. */
 enum transport_status transport_peek_is_tls(int fd, bool *is_tls, struct error *err);
 

@@ -36,7 +36,7 @@ static enum begin refuse_over_limit(struct session *session, const struct wire_h
                     "again later or raise the limit",
                     (long long)session_config(session)->max_client_conn);
     uint32_t labels = session->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
-    return refuse(session, header, &err, labels, COUNTER_CLIENTS_REFUSED);
+    return refuse(session, header, &err, labels, COUNTER_REQUESTS_REFUSED);
 }
 
 static void push_pending(struct session *session, const struct wire_header *header,
@@ -62,7 +62,8 @@ static enum begin refuse_transaction_in_drain(struct session *session,
     struct error err;
     (void)error_set(&err, ERROR_SHUTDOWN_IN_PROGRESS,
                     "mongosluice is draining and takes no new transactions");
-    return refuse(session, header, &err, WIRE_LABEL_TRANSIENT_TRANSACTION, COUNTER_CLIENTS_REFUSED);
+    return refuse(session, header, &err, WIRE_LABEL_TRANSIENT_TRANSACTION,
+                  COUNTER_REQUESTS_REFUSED);
 }
 
 /* The body is known: what happens to the message? */

@@ -1,6 +1,7 @@
 """Reloading and ending while things happen: nothing is used after it was given back, nothing that a
 client may count on is lost."""
 
+import os
 import signal
 import socket
 import time
@@ -8,6 +9,7 @@ import time
 import pytest
 from support import wire
 from support.process import eventually
+from support.proxy import run_proxy
 from support.simulated import SimulatedServer
 from support.wire import RawClient, op_msg
 
@@ -135,3 +137,12 @@ def test_member_replaced_when_no_port_is_spare(start_proxy):
     finally:
         for one in servers:
             one.stop()
+
+
+def test_log_file_that_nobody_reads(tmp_path):
+    """A FIFO without a reader is said to be one, and does not hold the start."""
+    fifo = tmp_path / "log"
+    os.mkfifo(fifo)
+    code, _, stderr = run_proxy("--listen=127.0.0.1:0", "--upstream=mongodb://127.0.0.1:1/",
+                                f"--log.file={fifo}")
+    assert code != 0 and str(fifo) in stderr
