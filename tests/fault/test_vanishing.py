@@ -10,7 +10,7 @@ from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, PyMongoError, ServerSelectionTimeoutError
 from support import wire
 from support.endpoint import Endpoint
-from support.ports import free_port
+from support.ports import free_port, refusing_port
 from support.process import eventually
 from support.simulated import Hangup, SimulatedServer
 from support.wire import RawClient, op_msg
@@ -172,8 +172,11 @@ def ask_until_it_works(where, seconds=30):
 
 @pytest.mark.parametrize("options", ["", "?replicaSet=rs", "?directConnection=true"])
 def test_server_is_down_at_the_start(start_proxy, options):
-    port = free_port()
-    server = f"127.0.0.1:{port}"
+    with refusing_port() as port:
+        check_errors_name_the_cause(start_proxy, f"127.0.0.1:{port}", options)
+
+
+def check_errors_name_the_cause(start_proxy, server, options):
     proxy = start_proxy(f"mongodb://{server}/{options}")
     where = proxy.endpoint()
     proxy.wait_for_text(server, "does not answer", level="WE")

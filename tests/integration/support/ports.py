@@ -1,5 +1,6 @@
 """Ports of the loopback that nobody listens on now."""
 
+import contextlib
 import socket
 
 
@@ -7,6 +8,14 @@ def free_port(host="127.0.0.1"):
     with socket.socket() as probe:
         probe.bind((host, 0))
         return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def refusing_port(host="127.0.0.1"):
+    """A port that refuses connections, and that nobody else gets meanwhile: bound, not listening."""
+    with socket.socket() as holder:
+        holder.bind((host, 0))
+        yield holder.getsockname()[1]
 
 
 def free_ports(count, host="127.0.0.1"):
