@@ -26,9 +26,14 @@ PYMONGO = Suite(
     folder=SOURCES / "pymongo-4.20.0",
     arguments=("-m", "default or default_async"),
     fast=(
-        "test/test_bulk.py",
+        "test/asynchronous/test_change_stream.py",
+        "test/asynchronous/test_crud_unified.py",
+        "test/asynchronous/test_streaming_protocol.py",
         "test/test_collection.py",
         "test/test_cursor.py",
+        "test/test_database.py",
+        "test/test_monitoring.py",
+        "test/test_session.py",
     ),
 )
 
@@ -38,8 +43,12 @@ MOTOR = Suite(
     # Its configuration makes an error of the warning that this option is not set.
     arguments=("-o", "asyncio_default_fixture_loop_scope=function"),
     fast=(
+        "test/asyncio_tests/test_asyncio_change_stream.py",
         "test/asyncio_tests/test_asyncio_collection.py",
         "test/asyncio_tests/test_asyncio_cursor.py",
+        "test/asyncio_tests/test_asyncio_session.py",
+        "test/tornado_tests/test_motor_cursor.py",
+        "test/tornado_tests/test_motor_transaction.py",
     ),
 )
 
