@@ -260,7 +260,7 @@ void link_resume(struct link *link)
 
 void link_finish_sending(struct link *link)
 {
-    (void)shutdown(link->transport.fd, SHUT_WR);
+    transport_finish_sending(&link->transport);
 }
 
 void link_close(struct link *link)

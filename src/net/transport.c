@@ -227,12 +227,25 @@ bool transport_has_pending(const struct transport *t)
     return t->ssl != NULL && t->shaken && !t->drained && SSL_has_pending(t->ssl) == 1;
 }
 
+static void say_goodbye(struct transport *t)
+{
+    if (t->ssl == NULL || !t->shaken || t->failed)
+        return;
+    ERR_clear_error();
+    (void)SSL_shutdown(t->ssl);
+    ERR_clear_error();
+}
+
+void transport_finish_sending(struct transport *t)
+{
+    say_goodbye(t);
+    (void)shutdown(t->fd, SHUT_WR);
+}
+
 void transport_close(struct transport *t)
 {
+    say_goodbye(t);
     if (t->ssl != NULL) {
-        ERR_clear_error();
-        if (t->shaken && !t->failed)
-            (void)SSL_shutdown(t->ssl);
         SSL_free(t->ssl);
         t->ssl = NULL;
         ERR_clear_error();

@@ -80,6 +80,9 @@ static inline enum transport_status transport_write(struct transport *t, const v
  * before WANT_READ must ask, and come back without waiting for the event loop. */
 bool transport_has_pending(const struct transport *t);
 
+/* No more will be written: says goodbye like transport_close, and FIN. Reading may go on. */
+void transport_finish_sending(struct transport *t);
+
 /* Says goodbye (TLS close_notify, as far as that goes without waiting) and closes the descriptor.
  * Idempotent. */
 void transport_close(struct transport *t);

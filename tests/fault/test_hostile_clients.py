@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import struct
 import time
 from pathlib import Path
@@ -145,3 +146,22 @@ def test_first_byte_alone_that_could_begin_tls(start_proxy, simulated, authoriti
             time.sleep(0.05)
         client.send(message[5:])
         assert client.receive().body["ok"] == 1
+
+
+def test_goodbye_over_tls_is_said(start_proxy, simulated, authorities):
+    """After an error the client sees the end of the stream, and not one that was cut off."""
+    certificate = authorities.proxy.issue("goodbye")
+    proxy = start_proxy(f"mongodb://{simulated.address}/",
+                        {**FAST, "tls.mode": "require", "tls.cert_file": certificate.cert_file,
+                         "tls.key_file": certificate.key_file})
+    where = proxy.endpoint()
+    context = ssl.create_default_context(cafile=certificate.ca_file)
+    with socket.create_connection(where.host_port, 20) as plain:
+        client = context.wrap_socket(plain, server_hostname=where.host_port[0],
+                                     suppress_ragged_eofs=False)
+        client.sendall(wire.frame(wire.OP_MSG, b"", length=48_000_001))
+        words = b""
+        while part := client.recv(10_000):
+            words += part
+        assert wire.parse(words).body["ok"] == 0
+        client.close()
