@@ -15,6 +15,9 @@
 /* A member that only a hello reply named is kept this long without our own monitoring seeing it. */
 enum { UNCONFIRMED_MS = 60000 };
 
+/* Where no port was free, the hello replies that come by do not try again all the time. */
+enum { NO_PORT_RETRY_MS = 5000 };
+
 struct slot {
     struct servers *servers;
     struct listener *listener; /* the control thread's */
@@ -32,7 +35,8 @@ struct servers {
     pthread_mutex_t lock; /* guards the slots but for `listener`, and the fields below */
     struct slot *slots;
     size_t count;
-    bool single; /* only the server of the URI is wanted */
+    int64_t retry_ms; /* no port was free: not before this time for a hello's sake */
+    bool single;      /* only the server of the URI is wanted */
     bool closed;
 };
 
@@ -179,6 +183,7 @@ static struct slot *find_slot(struct servers *servers, const char *server)
 static void slot_clear(struct slot *slot)
 {
     struct servers *servers = slot->servers;
+    servers->retry_ms = 0;
     LOG_I(LOG_TOPOLOGY, 1012, "topology", "Server is gone; its port is free",
           LOG_STR("server", slot->server), LOG_INT("port", slot->port));
     (void)address_map_remove(servers->map, slot->server);
@@ -217,6 +222,7 @@ static struct slot *slot_take(struct servers *servers, const char *server)
         log_listening(slot);
         return slot;
     }
+    servers->retry_ms = clock_now_ms() + NO_PORT_RETRY_MS;
     LOG_E(LOG_NETWORK, 1015, "listener",
           "No port is left for an upstream server; raise listen_port_count",
           LOG_STR("server", server), LOG_INT("listenPortCount", (int64_t)servers->count));
@@ -282,7 +288,8 @@ uint16_t servers_port_of_member(struct servers *servers, const char *member, siz
         return 0;
     pthread_mutex_lock(&servers->lock);
     struct slot *slot = find_slot(servers, server);
-    bool is_new = slot == NULL && !servers->single && !servers->closed;
+    bool is_new =
+        slot == NULL && !servers->single && !servers->closed && clock_now_ms() >= servers->retry_ms;
     if (is_new)
         slot = slot_take(servers, server);
     if (slot != NULL)

@@ -14,7 +14,7 @@ from support.simulated import SimulatedServer
 from support.wire import RawClient, op_msg
 
 pytestmark = pytest.mark.proxy_only
-RELOADED = 1032
+RELOADED, NO_PORT = 1032, 1015
 
 
 def replica_set(*members, primary=0):
@@ -146,3 +146,16 @@ def test_log_file_that_nobody_reads(tmp_path):
     code, _, stderr = run_proxy("--listen=127.0.0.1:0", "--upstream=mongodb://127.0.0.1:1/",
                                 f"--log.file={fifo}")
     assert code != 0 and str(fifo) in stderr
+
+
+def test_no_port_is_left(start_proxy):
+    """It is said, but not at each hello that names the member; the others are served."""
+    with SimulatedServer() as first, SimulatedServer() as second:
+        show([first, second], [first, second])
+        proxy = start_proxy(f"mongodb://{first.address}/?replicaSet=rs", {"listen_port_count": 1})
+        where = proxy.endpoint()
+        with RawClient(where) as client:
+            for _ in range(200):
+                assert client.hello()["hosts"] == [where.address]
+        proxy.wait_for_record("no port left", id=NO_PORT)
+        assert sum(one["id"] == NO_PORT for one in proxy.records()) < 50
