@@ -28,7 +28,7 @@ def cut_off(scene, command, answer):
     """The server answers the command with these bytes: at most one error comes, then the end."""
     server, proxy, bystander = scene
     counted = proxy.counter("upstreamProtocolErrors")
-    usual = server.handlers.get(command)
+    usual = server.handlers.get(command, server.handlers["ping"])
 
     def answer_badly(server, connection, request):
         return answer(request.request_id) if "badly" in request.body else usual(server, connection,

@@ -27,7 +27,8 @@ def test_driver_with_one_compressor(compressing, in_front_of, compressor):
     where = in_front_of(compressing)
     with MongoClient(where.uri(compressors=compressor)) as client:
         collection = client["zip"]["c"]
-        assert len(collection.insert_many([{"text": "x" * 1000} for _ in range(500)]).inserted_ids) == 500
+        made = collection.insert_many([{"text": "x" * 1000} for _ in range(500)])
+        assert len(made.inserted_ids) == 500
         one, two = collection.find()
     assert len(one["text"]) == 2_000_000 and two["noise"] == NOISE
     identifier = wire.COMPRESSORS[compressor]
@@ -42,8 +43,7 @@ def test_driver_with_all_compressors(compressing, in_front_of):
     where = in_front_of(compressing)
     with MongoClient(where.uri(compressors="zstd,snappy,zlib")) as client:
         assert client.admin.command("ping")["ok"] == 1
-    assert {one.compressor for one in compressing.requests("ping")} == {wire.COMPRESSORS["zstd"]} \
-        or {one.compressor for one in compressing.requests("ping")} <= set(wire.COMPRESSORS.values())
+    assert {one.compressor for one in compressing.requests("ping")} == {wire.COMPRESSORS["zstd"]}
 
 
 @pytest.mark.parametrize(("asked", "server_has", "agreed"), [

@@ -8,7 +8,7 @@ import pytest
 from .certificates import Authority
 from .endpoint import Endpoint
 from .proxy import BINARY, DIRECT, Proxy
-from .servers import Server, start_secure_server
+from .servers import Server, main_server, start_secure_server
 from .simulated import SimulatedServer
 
 __all__ = ["authorities", "collection_name", "in_front_of", "pytest_collection_modifyitems",
@@ -47,7 +47,7 @@ def authorities(tmp_path_factory):
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """A replica-set member."""
-    running = Server(tmp_path_factory.mktemp("member") / "data", "--enable-test-commands")
+    running = main_server(tmp_path_factory.mktemp("member") / "data")
     yield running
     running.stop()
 

@@ -1,9 +1,11 @@
-"""Real servers: SecantusDB of this Python environment."""
+"""Real servers: SecantusDB of this Python environment, or the one that MONGODB_URI names."""
 
+import os
 import sys
 from pathlib import Path
 
 from pymongo import MongoClient
+from pymongo.uri_parser import parse_uri
 
 from .endpoint import Endpoint
 from .ports import free_port
@@ -48,6 +50,24 @@ class Server:
 
     def stop(self):
         self.process.kill()  # its data is of no use to anybody
+
+
+class GivenServer:
+    """The server of MONGODB_URI: a member of a replica set, without users and TLS. Tests make and
+    drop collections of their own in it."""
+
+    def __init__(self, uri):
+        parsed = parse_uri(uri)
+        nodes = ",".join(f"{host}:{port}" for host, port in parsed["nodelist"])
+        self.endpoint = Endpoint(nodes, parsed["options"].get("replicaSet"))
+
+    def stop(self):
+        """It goes on: it is not ours."""
+
+
+def main_server(folder):
+    given = os.environ.get("MONGODB_URI")
+    return GivenServer(given) if given else Server(folder, "--enable-test-commands")
 
 
 def start_secure_server(folder, certificate, user=USER, password=PASSWORD):

@@ -168,7 +168,7 @@ class SimulatedServer:
                  **self.topology, "ok": 1.0}
         asked = request.body.get("compression") if request else None
         if asked:
-            reply["compression"] = [one for one in self.compressors if one in asked]
+            reply["compression"] = [one for one in asked if one in self.compressors]
         return reply
 
     async def until_changed(self, counter, seconds):
