@@ -446,8 +446,7 @@ static void lower_names(struct lower *l, const struct rule *rule, struct names *
     lower_dependencies(l, rule, names, object);
     object->words = names->count == 0 ? 1 : (names->count + 63) / 64;
     object->required_first = push_many(l, &l->vectors[BITS], object->words);
-    for (uint32_t i = 0;
-         required != NULL && i < object->words && i < required_words && !l->no_memory; i++)
+    for (uint32_t i = 0; i < object->words && i < required_words && !l->no_memory; i++)
         *(uint64_t *)entry(l, BITS, object->required_first + i) = required[i];
     memory_free(required);
     store_names(l, names, object);
