@@ -1,6 +1,7 @@
 #include "schema/evaluate.h"
 
 #include "bson/utf8.h"
+#include "schema/byte_class.h"
 #include "schema/unique.h"
 
 #include <math.h>
@@ -88,6 +89,8 @@ static bool text_fits(struct evaluation *e, const struct string_rule *s, place t
         return false;
     if (s->pattern == NULL)
         return true;
+    if (s->row != NULL)
+        return byte_class_match(s->row, text, len);
     enum pattern_result found = pattern_match(s->pattern, text, len, e->scratch->patterns);
     if (found == PATTERN_CUT_OFF)
         (void)cut_off(e, "a pattern needs more steps than are allowed for one string");
@@ -290,11 +293,11 @@ const uint8_t *evaluate_value(struct evaluation *e, uint32_t node, uint8_t kind,
 
 /* --- objects --- */
 
-static HOT bool name_matches(const struct evaluation *e, const struct property *property,
-                             place name, place last)
+static HOT bool name_matches(const struct program *program, const struct property *property,
+                             place name, place last, place limit)
 {
-    if (e->limit - name < 16) { /* near the end of everything: too few bytes for two words */
-        const char *text = e->program->text + property->name;
+    if (limit - name < 16) { /* near the end of everything: too few bytes for two words */
+        const char *text = program->text + property->name;
         return property->name_len < (size_t)(last - name) &&
                memcmp(text, name, property->name_len + 1) == 0;
     }
@@ -304,7 +307,7 @@ static HOT bool name_matches(const struct evaluation *e, const struct property *
     if (property->name_len >= (size_t)(last - name))
         return false;
     return property->name_len < 16 ||
-           memcmp(e->program->text + property->name + 16, name + 16, property->name_len - 15) == 0;
+           memcmp(program->text + property->name + 16, name + 16, property->name_len - 15) == 0;
 }
 
 static const struct property *find_property(const struct evaluation *e, const struct object_rule *o,
@@ -408,9 +411,17 @@ static RARE bool dependencies_fit(struct evaluation *e, const struct object_rule
     return true;
 }
 
+/* The same for one word of names: by value, so that the word can stay in a register until here. */
+static RARE bool narrow_dependencies_fit(struct evaluation *e, const struct object_rule *o,
+                                         uint64_t seen, place start, place end, unsigned depth)
+{
+    return dependencies_fit(e, o, &seen, start, end, depth);
+}
+
 /* What is asked of the object as a whole, when all of its fields were seen. */
-static HOT bool object_fits(struct evaluation *e, const struct object_rule *o, const uint64_t *seen,
-                            uint32_t count, place start, place end, unsigned depth)
+static bool wide_object_fits(struct evaluation *e, const struct object_rule *o,
+                             const uint64_t *seen, uint32_t count, place start, place end,
+                             unsigned depth)
 {
     const uint64_t *required = e->program->bits + o->required_first;
     if (count < o->min_properties || count > o->max_properties)
@@ -436,7 +447,11 @@ static HOT bool spend(struct evaluation *e, uint64_t work)
 static HOT int64_t walk_fields(struct evaluation *e, const struct object_rule *o, place pos,
                                place last, bool wide, uint64_t *seen, unsigned depth)
 {
-    const struct property *properties = e->program->properties + o->property_first;
+    /* Held here, because e is out of the compiler's sight with every call. */
+    const struct program *program = e->program;
+    const struct node *nodes = program->nodes;
+    const place limit = e->limit;
+    const struct property *properties = program->properties + o->property_first;
     const struct property *next = properties; /* by the schema's order, the next field is this */
     bool by_name_only = o->pattern_count == 0 && o->names == NO_INDEX;
     uint64_t narrow = 0;
@@ -446,11 +461,12 @@ static HOT int64_t walk_fields(struct evaluation *e, const struct object_rule *o
         place name = pos;
         const struct property *property = next;
         uint32_t node = NODE_OTHER;
-        if (IF(name_matches(e, next, name, last))) {
+        if (IF(name_matches(program, next, name, last, limit))) {
             pos += next->name_len + 1;
         } else {
             property = next + 1;
-            if (next - properties < o->property_count && name_matches(e, property, name, last)) {
+            if (next - properties < o->property_count &&
+                name_matches(program, property, name, last, limit)) {
                 pos += property->name_len + 1;
             } else {
                 pos = validate_skip_name(pos, last, &e->fault);
@@ -470,7 +486,7 @@ static HOT int64_t walk_fields(struct evaluation *e, const struct object_rule *o
         }
         place value = pos;
         if (IF(by_name_only && node != NODE_OTHER))
-            pos = evaluate_node(e, &e->program->nodes[node], kind, value, last, depth);
+            pos = evaluate_node(e, &nodes[node], kind, value, last, depth);
         else
             pos = evaluate_other_field(e, o, node, kind, name, value, last, depth);
         if (!IF(pos != NULL)) {
@@ -494,7 +510,7 @@ static RARE place evaluate_wide_object(struct evaluation *e, const struct object
     e->bits_used += o->words;
     int64_t count = walk_fields(e, o, pos, last, true, seen, depth + 1);
     bool fits = count >= 0 && spend(e, (uint64_t)count + 1) &&
-                object_fits(e, o, seen, (uint32_t)count, start, end, depth);
+                wide_object_fits(e, o, seen, (uint32_t)count, start, end, depth);
     e->bits_used -= o->words;
     if (fits)
         return last + 1;
@@ -516,8 +532,9 @@ static place evaluate_object(struct evaluation *e, const struct object_rule *o, 
     int64_t count = walk_fields(e, o, pos, last, false, &seen, depth + 1);
     if (count < 0)
         return NULL;
-    if (!spend(e, (uint64_t)count + 1) ||
-        !object_fits(e, o, &seen, (uint32_t)count, start, end, depth))
+    if (!spend(e, (uint64_t)count + 1) || count < o->min_properties || count > o->max_properties ||
+        (e->program->bits[o->required_first] & ~seen) != 0 ||
+        (o->dependency_count > 0 && !narrow_dependencies_fit(e, o, seen, start, end, depth)))
         return refuse_whole(e, last + 1);
     return last + 1;
 }

@@ -167,7 +167,8 @@ static bool is_types_only(const struct rule *rule)
 
 static uint32_t lower_string(struct lower *l, const struct rule *rule)
 {
-    struct string_rule string = {rule->min_length, rule->max_length, rule->pattern};
+    struct string_rule string = {rule->min_length, rule->max_length, rule->pattern,
+                                 rule->pattern == NULL ? NULL : pattern_row(rule->pattern)};
     if (rule->pattern == NULL && rule->min_length == 0 && rule->max_length == UINT32_MAX)
         return NO_INDEX;
     return push(l, STRINGS, &string);

@@ -94,6 +94,11 @@ void pattern_free(struct pattern *pattern)
     memory_free(pattern);
 }
 
+const struct byte_class_row *pattern_row(const struct pattern *pattern)
+{
+    return pattern->row;
+}
+
 struct pattern_scratch *pattern_scratch_new(void)
 {
     struct pattern_scratch *scratch = memory_zalloc(sizeof *scratch);

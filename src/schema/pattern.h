@@ -25,12 +25,16 @@ enum pattern_result { PATTERN_NO, PATTERN_YES, PATTERN_CUT_OFF };
 
 struct pattern;
 struct pattern_scratch;
+struct byte_class_row;
 
 /* text[0..len) without NULs. NULL with err set: InvalidRegex naming what PCRE2 refuses and where,
  * or out of memory. Released with pattern_free. */
 struct pattern *pattern_new(const char *text, size_t len, enum pattern_flavour flavour,
                             struct error *err);
 void pattern_free(struct pattern *pattern);
+
+/* The byte classes that decide the pattern, owned by it; NULL where PCRE2 does. */
+const struct byte_class_row *pattern_row(const struct pattern *pattern);
 
 /* NULL without memory. */
 struct pattern_scratch *pattern_scratch_new(void);

@@ -33,7 +33,8 @@ struct node {
 struct string_rule {
     uint32_t min_length; /* code points, or bytes of binary data */
     uint32_t max_length;
-    const struct pattern *pattern; /* NULL: any */
+    const struct pattern *pattern;    /* NULL: any */
+    const struct byte_class_row *row; /* the pattern's, where it is that simple */
 };
 
 /* A bound as it is written, for the values that are compared exactly. */
