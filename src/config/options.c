@@ -66,7 +66,8 @@ const struct option options_table[] = {
      .min = 16L * KIB,
      .max = 256L * MIB,
      .reloadable = true,
-     .description = "Longest message taken from a client or an upstream server."},
+     .description =
+         "Longest message taken from a client; servers may always send 48,000,000 bytes."},
     {.name = "memory_max",
      .type = OPTION_BYTES,
      .at = FIELD(memory_max),
@@ -74,8 +75,8 @@ const struct option options_table[] = {
      .min = MIB,
      .max = (int64_t)1 << 42,
      .reloadable = true,
-     .description = "Cap on the message buffers of the whole process; at the cap, reading waits. "
-                    "Not under max_message_bytes."},
+     .description = "Cap on the message buffers of the whole process; what would pass it is "
+                    "refused with ExceededMemoryLimit. Not under max_message_bytes."},
     {.name = "handshake_timeout_ms",
      .type = OPTION_MS,
      .at = FIELD(handshake_timeout_ms),
