@@ -87,7 +87,10 @@ def run(stack):
         print(f"\nfailed: {', '.join(failed)}\n{proxy.process.output()}", file=sys.stderr)
         return 1
     connections = sum(record["id"] == CONNECTION_ACCEPTED for record in proxy.records())
-    proxy.finish()
+    code = proxy.process.stop()
+    if code != 0:
+        print(f"\nthe proxy ended with exit code {code}\n{proxy.process.output()}", file=sys.stderr)
+        return 1
     print(f"\nBoth programs ran through the proxy, over {connections} connections, and ended well.")
     return 0
 
