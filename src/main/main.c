@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "main/commands.h"
 #include "main/proxy.h"
 #include "net/clock.h"
 #include "upstream/uri.h"
@@ -142,6 +143,10 @@ int main(int argc, char **argv)
     struct config *config = NULL;
     enum config_command what = CONFIG_RUN;
     struct error err;
+    if (argc > 1 && strcmp(argv[1], "check") == 0)
+        return command_check(argc - 1, argv + 1);
+    if (argc > 2 && strcmp(argv[1], "schema") == 0 && strcmp(argv[2], "lint") == 0)
+        return command_schema_lint(argc - 2, argv + 2);
     if (!config_load(argc, argv, &config, &what, &err)) {
         (void)fprintf(stderr, "mongosluice: %s\n", err.message);
         return EXIT_USAGE;
