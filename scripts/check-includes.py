@@ -15,22 +15,23 @@ GRAPH = {
     "bson": ("base",),
     "wire": ("base", "bson"),
     "schema": ("base", "bson"),
-    "coalesce": ("base", "bson", "wire", "schema"),
+    "enforce": ("base", "bson", "wire", "schema"),
+    "coalesce": ("base", "bson", "wire"),
     "auth": ("base", "bson"),
     "config": ("base",),
     "metrics": ("base",),
     "net": ("base",),
     "upstream": ("base", "net"),
-    "session": ("base", "bson", "wire", "schema", "coalesce", "auth", "config", "metrics", "net",
-                "upstream"),
-    "admin": ("base", "config", "metrics", "net", "upstream", "session"),
+    "session": ("base", "bson", "wire", "schema", "enforce", "coalesce", "auth", "config", "metrics",
+                "net", "upstream"),
+    "admin": ("base", "bson", "schema", "enforce", "config", "metrics", "net", "upstream", "session"),
 }
 GRAPH["main"] = tuple(GRAPH)
 
 # A library that holds a part of a room, for those who need only that.
 PARTS = {"schema_file": "schema", "commands": "main"}
 
-CORE = ("base", "bson", "wire", "schema", "coalesce", "auth")
+CORE = ("base", "bson", "wire", "schema", "enforce", "coalesce", "auth")
 IMPURE = re.compile(r"(sys/(socket|epoll|time|timerfd|select|un|eventfd)|netinet/.*|arpa/.*|netdb|poll"
                     r"|time|event2/.*|event|mongoc/.*|openssl/ssl|signal)\.h")
 # A log line carries the time at which it was written, and a full pipe must not hold its writer up.

@@ -1,0 +1,76 @@
+/* Write commands held against the registry: whole OP_MSG payloads in, what to do with them out.
+ * Pure: no sockets, no clock. docs/schemas.md tells users what is checked.
+ *
+ *   insert, update, findAndModify (findandmodify), bulkWrite, aggregate with $out or $merge
+ *
+ * Source of what a refusal looks like: MongoDB 5+ (writeErrors with code 121 and errInfo). */
+#ifndef SLUICE_ENFORCE_ENFORCE_H
+#define SLUICE_ENFORCE_ENFORCE_H
+
+#include "bson/build.h"
+#include "enforce/registry.h"
+
+/* A command as it came. All pointers are into the message. */
+struct enforce_command {
+    struct bytes payload;  /* whole: flags, sections, perhaps a checksum */
+    uint32_t flags;        /* of OP_MSG; moreToCome: w:0, nobody waits for an answer */
+    struct bytes body;     /* the kind-0 document */
+    const char *name;      /* of the command */
+    size_t name_len;
+    struct bytes database; /* $db */
+    bool in_transaction;   /* autocommit: false */
+    size_t max_document_bytes; /* maxBsonObjectSize of the server, 16 MiB */
+};
+
+enum enforce_outcome {
+    ENFORCE_FORWARD, /* byte for byte; its reply too */
+    ENFORCE_REPLACE, /* `payload` goes instead, and the reply through enforce_splice_reply */
+    ENFORCE_ANSWER,  /* nothing goes upstream: `reply` is the answer */
+    ENFORCE_DROP     /* nothing goes upstream, and nobody waits for an answer */
+};
+
+/* What has to be said about a reply once the server gave it: indexes, counts, errors. */
+struct enforce_splice;
+
+struct enforce_result {
+    enum enforce_outcome outcome;
+    struct bytes payload; /* ENFORCE_REPLACE: flags and sections, without a checksum */
+    struct bytes reply;   /* ENFORCE_ANSWER: a document */
+    /* A refusal in a transaction ends it on the server: after `payload` was answered (or at once)
+     * abortTransaction has to be sent for it, before the client gets its answer. */
+    bool aborts_transaction;
+    struct enforce_splice *splice; /* ENFORCE_REPLACE, unless nobody waits; owned */
+    struct build payload_build;    /* own the bytes above */
+    struct build reply_build;
+};
+
+/* Who is told of each refused or warned document, while enforce_check runs. `info`: errInfo, empty
+ * where there was no memory for it. `reason`: one line without values of the document. */
+struct enforce_observer {
+    void *arg;
+    void (*refused)(void *arg, const struct registry_entry *entry, bool warned, const char *reason,
+                    struct bytes info);
+};
+
+/* Whether enforce_check could say anything but ENFORCE_FORWARD to this command, asked when the body
+ * alone is there: false means that the message need not be gathered. */
+bool enforce_concerns(const struct registry *registry, const struct enforce_command *command);
+
+/* Checks the command. Counts in the entries' stats. enforce_result_release is due when it is true.
+ * False when memory is out, or the sections are not what the command allows: err is the answer. */
+bool enforce_check(const struct registry *registry, struct schema_scratch *scratch,
+                   const struct enforce_command *command, const struct enforce_observer *observer,
+                   struct enforce_result *result, struct error *err);
+void enforce_result_release(struct enforce_result *result);
+
+/* The server's reply to the replaced payload, as the client is to see it: written to `out` (begun
+ * here, build_free is due whatever happens), *reply is its finished document. False when the reply
+ * is malformed or memory is out. */
+bool enforce_splice_reply(struct enforce_splice *splice, struct bytes document, struct build *out,
+                          struct bytes *reply, struct error *err);
+/* After that: the cursor of a bulkWrite whose results go on, 0 for none. The replies to its
+ * getMores go through enforce_splice_reply too. */
+int64_t enforce_splice_cursor(const struct enforce_splice *splice);
+void enforce_splice_free(struct enforce_splice *splice); /* NULL is allowed */
+
+#endif
