@@ -12,13 +12,13 @@
 
 /* A command as it came. All pointers are into the message. */
 struct enforce_command {
-    struct bytes payload;  /* whole: flags, sections, perhaps a checksum */
-    uint32_t flags;        /* of OP_MSG; moreToCome: w:0, nobody waits for an answer */
-    struct bytes body;     /* the kind-0 document */
-    const char *name;      /* of the command */
+    struct bytes payload; /* whole: flags, sections, perhaps a checksum */
+    uint32_t flags;       /* of OP_MSG; moreToCome: w:0, nobody waits for an answer */
+    struct bytes body;    /* the kind-0 document */
+    const char *name;     /* of the command */
     size_t name_len;
-    struct bytes database; /* $db */
-    bool in_transaction;   /* autocommit: false */
+    struct bytes database;     /* $db */
+    bool in_transaction;       /* autocommit: false */
     size_t max_document_bytes; /* maxBsonObjectSize of the server, 16 MiB */
 };
 

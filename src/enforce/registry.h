@@ -13,10 +13,10 @@
 #include "schema/file.h"
 
 enum {
-    REGISTRY_HASH_SIZE = 65,      /* hex of a SHA-256, and a NUL */
-    REGISTRY_REFUSALS_KEPT = 8,   /* the last ones, of each namespace */
-    REGISTRY_REASON_BYTES = 256,  /* of a refusal's reason */
-    REGISTRY_INFO_BYTES = 4096    /* a larger errInfo is not kept */
+    REGISTRY_HASH_SIZE = 65,     /* hex of a SHA-256, and a NUL */
+    REGISTRY_REFUSALS_KEPT = 8,  /* the last ones, of each namespace */
+    REGISTRY_REASON_BYTES = 256, /* of a refusal's reason */
+    REGISTRY_INFO_BYTES = 4096   /* a larger errInfo is not kept */
 };
 
 /* Where an entry comes from. A file's wins over a collection's validator. */
@@ -26,23 +26,24 @@ enum registry_origin { REGISTRY_FILE, REGISTRY_COLLECTION };
  * a reload does not set it back. Documents, or statements of updates. */
 enum registry_count {
     REGISTRY_PASSED,
-    REGISTRY_REFUSED,           /* answered with an error, w:0 drops included */
-    REGISTRY_DROPPED,           /* of those, the ones of w:0 writes: nobody was told */
-    REGISTRY_WARNED,            /* refused by the schema, let pass by action warn */
-    REGISTRY_BYPASSED,          /* bypassDocumentValidation */
-    REGISTRY_UNPROVED_ALLOWED,  /* the result could not be known */
+    REGISTRY_REFUSED,          /* answered with an error, w:0 drops included */
+    REGISTRY_DROPPED,          /* of those, the ones of w:0 writes: nobody was told */
+    REGISTRY_WARNED,           /* refused by the schema, let pass by action warn */
+    REGISTRY_BYPASSED,         /* bypassDocumentValidation */
+    REGISTRY_UNPROVED_ALLOWED, /* the result could not be known */
     REGISTRY_UNPROVED_REJECTED,
-    REGISTRY_CHECK_NS,          /* time spent; added by the caller, the core knows no clock */
+    REGISTRY_CHECK_NS, /* time spent; added by the caller, the core knows no clock */
     REGISTRY_COUNTS
 };
 
 /* A document that was refused (or warned of). */
 struct registry_refusal {
-    int64_t at_ms;      /* since 1970; given by the caller */
-    uint64_t number;    /* 1 for the first of its namespace; 0: the place is empty */
+    int64_t at_ms;   /* since 1970; given by the caller */
+    uint64_t number; /* 1 for the first of its namespace; 0: the place is empty */
     bool warned;
-    char reason[REGISTRY_REASON_BYTES]; /* operators and field names, never a value of the document */
-    uint8_t *info;      /* errInfo, owned by the ring; NULL when it was too large */
+    char reason[REGISTRY_REASON_BYTES]; /* operators and field names, never a value of the document
+                                         */
+    uint8_t *info;                      /* errInfo, owned by the ring; NULL when it was too large */
     size_t info_len;
 };
 
@@ -57,12 +58,12 @@ struct registry_stats {
 struct registry_entry {
     atomic_uint references;
     enum registry_origin origin;
-    char *source;  /* owned: the file's path, or "collection validator" */
+    char *source;                  /* owned: the file's path, or "collection validator" */
     char hash[REGISTRY_HASH_SIZE]; /* of the schema as BSON: tells clients what is enforced */
     uint8_t *schema_bson;          /* owned */
     size_t schema_bson_len;
-    struct schema_file file;       /* ns, dialect, level, action, …; owned */
-    struct registry_stats *stats;  /* a reference */
+    struct schema_file file;      /* ns, dialect, level, action, …; owned */
+    struct registry_stats *stats; /* a reference */
 };
 
 struct registry;
@@ -97,8 +98,8 @@ size_t registry_size(const struct registry *registry);
 void registry_each(const struct registry *registry,
                    bool (*each)(void *arg, const struct registry_entry *entry), void *arg);
 
-static inline void registry_count_add(const struct registry_entry *entry,
-                                      enum registry_count which, uint64_t n)
+static inline void registry_count_add(const struct registry_entry *entry, enum registry_count which,
+                                      uint64_t n)
 {
     if (n > 0)
         atomic_fetch_add_explicit(&entry->stats->counts[which], n, memory_order_relaxed);
