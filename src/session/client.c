@@ -50,7 +50,10 @@ static void push_pending(struct session *session, const struct wire_header *head
                                 .exhaust = (request->flags & WIRE_FLAG_EXHAUST_ALLOWED) != 0,
                                 .watches_identity = watches_identity,
                                 .error_labels = request_error_labels(request),
-                                .has_lsid = request->lsid != NULL};
+                                .has_lsid = request->lsid != NULL,
+                                .in_transaction = request->in_transaction,
+                                .command = (uint8_t)route_index(request->route),
+                                .sent_us = session->worker->now_us};
     if (request->lsid != NULL)
         memcpy(pending->lsid, request->lsid, LSID_BYTES);
     session->pending_count++;
@@ -64,6 +67,22 @@ static enum begin refuse_transaction_in_drain(struct session *session,
                     "mongosluice is draining and takes no new transactions");
     return refuse(session, header, &err, WIRE_LABEL_TRANSIENT_TRANSACTION,
                   COUNTER_REQUESTS_REFUSED);
+}
+
+/* The proxy is paused: the request is looked at again when it is resumed. */
+static enum begin hold(struct session *session, const struct wire_header *header,
+                       const struct request *request)
+{
+    struct error err;
+    if (session_pause_hold(session)) {
+        session->walk_waits = false;
+        return BEGIN_WAIT;
+    }
+    (void)error_set(&err, ERROR_EXCEEDED_TIME_LIMIT,
+                    "mongosluice is paused, and the command waited for %lld ms (option "
+                    "query_wait_timeout_ms); resume it, or try again later",
+                    (long long)session_config(session)->query_wait_timeout_ms);
+    return refuse(session, header, &err, request_error_labels(request), COUNTER_TIMEOUTS_PAUSED);
 }
 
 /* The body is known: what happens to the message? */
@@ -81,6 +100,8 @@ static enum begin dispatch(struct session *session, const struct wire_header *he
     if (!session->request_seen)
         session->since_ms = clock_now_ms();
     session->request_seen = true;
+    if (session_pause_holds(session, request))
+        return hold(session, header, request);
     bool watches_identity = false;
     if (!session_watch_request(session, request, &watches_identity)) {
         (void)error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory");
@@ -92,6 +113,7 @@ static enum begin dispatch(struct session *session, const struct wire_header *he
         return refuse_transaction_in_drain(session, header);
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
         push_pending(session, header, request, watches_identity);
+    session_observe_request(session, request);
     counters_add(session_counters(session), COUNTER_REQUESTS, 1);
     counters_add(session_counters(session), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
     return BEGIN_FORWARD;
@@ -229,10 +251,10 @@ static bool forward_begun(struct session *session, struct window *window)
            session_window_forward(session, window, &session->upstream, len);
 }
 
-/* Whether replies must come before another request is looked at. */
+/* Whether replies (or the end of a pause) must come before another request is looked at. */
 static bool is_full(const struct session *session)
 {
-    return session->pending_count == SESSION_PENDING_MAX ||
+    return session->pending_count == SESSION_PENDING_MAX || session->holding ||
            (session->refusing && session->pending_count > 0);
 }
 
@@ -293,6 +315,7 @@ static void client_readable(void *arg)
 {
     struct session *session = arg;
     struct window window;
+    session->worker->now_us = clock_now_us();
     if (session->state == SESSION_LINGERING) {
         discard(session);
         return;
@@ -370,7 +393,8 @@ static void client_ended(void *arg)
 void session_client_check_peer(struct session *session)
 {
     struct link *client = &session->client;
-    if (session->pending_count > 0 && !client->reading && link_has_lost_peer(client))
+    if ((session->pending_count > 0 || session->holding) && !client->reading &&
+        link_has_lost_peer(client))
         client_ended(session);
 }
 

@@ -45,6 +45,10 @@ void session_worker_accept(struct session_worker *worker, int client_fd, const c
 void session_worker_set_settings(struct session_worker *worker, struct session_settings *settings);
 /* From now on sessions end as soon as nothing of theirs is under way. */
 void session_worker_drain(struct session_worker *worker);
+/* New commands wait, those that run and open transactions go on; then, those that waited go on.
+ * Draining resumes. False when memory is out. */
+bool session_worker_pause(struct session_worker *worker);
+bool session_worker_resume(struct session_worker *worker);
 /* Ends what is left, joins the thread. */
 void session_worker_stop(struct session_worker *worker);
 

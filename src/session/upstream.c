@@ -101,6 +101,7 @@ static enum begin reply_is_broken(struct session *session, const struct error *e
 static void finish_reply(struct session *session)
 {
     struct pending *pending = oldest(session);
+    session_observe_reply(session, pending);
     counters_add(session_counters(session), COUNTER_REPLIES, 1);
     session->since_ms = clock_now_ms();
     if (session->reply_more) {
@@ -285,6 +286,7 @@ static void upstream_readable(void *arg)
 {
     struct session *session = arg;
     struct window window;
+    session->worker->now_us = clock_now_us();
     if (!session_window_fill(session, &session->upstream, &window) || !process(session, &window) ||
         !session_window_keep(session, &window))
         return;
