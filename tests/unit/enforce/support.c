@@ -82,6 +82,8 @@ uint8_t *support_payload(const struct support_message *message, size_t *len)
         append_body(&data, len, message->body);
     if ((message->flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0)
         append(&data, len, "\xAA\xBB\xCC\xDD", 4);
+    for (uint8_t *at = data; (at = memmem(at, *len - (size_t)(at - data), "?type", 6)) != NULL;)
+        *at = '$';
     return data;
 }
 

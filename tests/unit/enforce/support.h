@@ -31,7 +31,8 @@ struct support_message {
     bool in_transaction;
 };
 
-/* The payload of the message; memory_free'd by the caller. With the flag for it, a checksum. */
+/* The payload of the message; memory_free'd by the caller. With the flag for it, a checksum. A name
+ * "?type" becomes "$type", which extended JSON has for something else. */
 uint8_t *support_payload(const struct support_message *message, size_t *len);
 
 /* Where commands are checked, and what came of the last one. */
