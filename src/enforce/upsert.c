@@ -7,7 +7,6 @@ enum { FIELDS_MAX = 256 };
 
 struct new_field {
     struct scan_element element;
-    bool item; /* the field is an array with this one item */
     bool gone;
 };
 
@@ -30,7 +29,7 @@ static struct new_field *find_field(struct new_document *document,
 }
 
 static void put_field(struct new_document *document, const struct scan_element *name, uint8_t kind,
-                      struct bytes value, bool item)
+                      struct bytes value)
 {
     struct new_field *field = find_field(document, name);
     if (field == NULL && document->count == FIELDS_MAX) {
@@ -39,7 +38,7 @@ static void put_field(struct new_document *document, const struct scan_element *
     }
     if (field == NULL)
         field = &document->fields[document->count++];
-    *field = (struct new_field){.element = *name, .item = item};
+    *field = (struct new_field){.element = *name};
     field->element.kind = kind;
     field->element.value = value;
 }
@@ -78,7 +77,7 @@ static void take_query(struct new_document *document, struct bytes query)
             find_field(document, &condition) != NULL)
             document->open = true;
         else if (update_equality(&condition, &value))
-            put_field(document, &condition, value.kind, value.value, false);
+            put_field(document, &condition, value.kind, value.value);
         else if (!is_no_equality(condition.value))
             document->open = true;
     }
@@ -86,37 +85,7 @@ static void take_query(struct new_document *document, struct bytes query)
 
 /* --- operators --- */
 
-static void put_date(struct new_document *document, const struct scan_element *operand)
-{
-    static const uint8_t never[8];
-    struct scan_element type;
-    const char *text = NULL;
-    size_t len = 0;
-    uint8_t kind = BSON_KIND_DATE;
-    if (operand->kind == BSON_KIND_OBJECT && scan_find(operand->value, "$type", &type) &&
-        scan_as_string(&type, &text, &len) && len != 4)
-        kind = BSON_KIND_TIMESTAMP;
-    put_field(document, operand, kind, bytes_of(never, sizeof never), false);
-}
-
-static bool has_each(const struct scan_element *operand)
-{
-    struct scan_element each;
-    return operand->kind == BSON_KIND_OBJECT && scan_find(operand->value, "$each", &each);
-}
-
-/* Operators whose result for an absent field is known. */
-static void put_absent(struct new_document *document, const struct scan_element *op,
-                       const struct scan_element *operand)
-{
-    bool push = scan_name_is(op, "$push") || scan_name_is(op, "$addToSet");
-    bool start = scan_name_is(op, "$inc") || scan_name_is(op, "$min") || scan_name_is(op, "$max");
-    if (find_field(document, operand) != NULL || (!push && !start) || (push && has_each(operand)))
-        document->open = true;
-    else
-        put_field(document, operand, operand->kind, operand->value, push);
-}
-
+/* Those that schema/prove.h can tell to keep a document right; others have left it open before. */
 static bool apply(void *arg, const struct scan_element *op, const struct scan_element *operand)
 {
     struct new_document *document = arg;
@@ -124,13 +93,13 @@ static bool apply(void *arg, const struct scan_element *op, const struct scan_el
     if (strpbrk(operand->name, ".$") != NULL || operand->name_len == 0)
         document->open = true;
     else if (scan_name_is(op, "$set") || scan_name_is(op, "$setOnInsert"))
-        put_field(document, operand, operand->kind, operand->value, false);
+        put_field(document, operand, operand->kind, operand->value);
     else if (scan_name_is(op, "$unset") && field != NULL)
         field->gone = true;
-    else if (scan_name_is(op, "$currentDate"))
-        put_date(document, operand);
+    else if (field == NULL && (scan_name_is(op, "$min") || scan_name_is(op, "$max")))
+        put_field(document, operand, operand->kind, operand->value);
     else if (!scan_name_is(op, "$unset"))
-        put_absent(document, op, operand);
+        document->open = true;
     return !document->open;
 }
 
@@ -140,16 +109,8 @@ static bool write_document(const struct new_document *document, struct build *ou
     build_begin(out, INT32_MAX);
     for (size_t i = 0; i < document->count; i++) {
         const struct new_field *field = &document->fields[i];
-        const char *name = field->element.name;
-        if (field->gone)
-            continue;
-        if (field->item) {
-            build_open_array(out, name);
-            name = NULL;
-        }
-        build_value(out, name, field->element.kind, field->element.value);
-        if (field->item)
-            build_close(out);
+        if (!field->gone)
+            build_value(out, field->element.name, field->element.kind, field->element.value);
     }
     return build_finish(out, whole);
 }

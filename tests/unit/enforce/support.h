@@ -35,6 +35,9 @@ struct support_message {
  * "?type" becomes "$type", which extended JSON has for something else. */
 uint8_t *support_payload(const struct support_message *message, size_t *len);
 
+/* The command in that payload; its database is "d" where it says no other. */
+struct enforce_command support_command(const struct support_message *message, struct bytes payload);
+
 /* Where commands are checked, and what came of the last one. */
 struct fixture {
     struct registry *registry;

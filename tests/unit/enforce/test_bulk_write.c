@@ -239,9 +239,7 @@ static void test_malformed(void **state)
     struct error err = {0};
     struct enforce_result result;
     uint8_t *payload = support_payload(&m, &len);
-    struct enforce_command command = {
-        .payload = bytes_of(payload, len), .name = "bulkWrite", .name_len = 9};
-    assert_true(wire_sections_find_body(command.payload, &command.body, &command.flags, NULL));
+    struct enforce_command command = support_command(&m, bytes_of(payload, len));
     uint8_t *ns_document = (uint8_t *)memmem(payload, len, "\2ns", 4) - 4;
     bytes_store_i32(ns_document, 100000);
     assert_false(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));

@@ -327,12 +327,7 @@ static void test_malformed(void **state)
         struct support_message m = insert(ORDERED, documents[i]);
         size_t len = 0;
         uint8_t *payload = support_payload(&m, &len);
-        struct enforce_command command = {.payload = bytes_of(payload, len),
-                                          .name = "insert",
-                                          .name_len = 6,
-                                          .database = bytes_of("d", 1),
-                                          .max_document_bytes = 16777216};
-        assert_true(wire_sections_find_body(command.payload, &command.body, &command.flags, NULL));
+        struct enforce_command command = support_command(&m, bytes_of(payload, len));
         uint8_t *x = memchr(payload + len - 8, 'x', 8);
         *x = 0xFF;
         assert_false(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));

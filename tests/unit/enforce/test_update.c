@@ -416,12 +416,7 @@ static void test_malformed(void **state)
         struct enforce_result result;
         struct error err = {0};
         uint8_t *payload = support_payload(&m, &len);
-        struct enforce_command command = {.payload = bytes_of(payload, len),
-                                          .name = "update",
-                                          .name_len = 6,
-                                          .database = bytes_of("d", 1),
-                                          .max_document_bytes = 16777216};
-        assert_true(wire_sections_find_body(command.payload, &command.body, &command.flags, NULL));
+        struct enforce_command command = support_command(&m, bytes_of(payload, len));
         uint8_t *at = memchr(payload, cases[i].wrong, len);
         assert_non_null(at);
         *at = 0xFF;
