@@ -393,9 +393,11 @@ static void test_large_replies(void **state)
     char *documents = memory_alloc((size_t)MANY * 8 + 8);
     size_t len = 0;
     documents[len++] = '[';
-    for (size_t i = 0; i < MANY; i++, len += 8)
-        memcpy(documents + len, "{\"b\":1},", 8);
-    memcpy(documents + len - 1, "]", 2);
+    static const uint8_t one[] = {'{', '"', 'b', '"', ':', '1', '}', ','};
+    for (size_t i = 0; i < MANY; i++, len += sizeof one)
+        memcpy(documents + len, one, sizeof one);
+    documents[len - 1] = ']';
+    documents[len] = 0;
     struct support_message m = insert(ANY, documents);
     assert_true(fixture_check(&f, &m));
     assert_int_equal(f.result.outcome, ENFORCE_ANSWER);
