@@ -54,8 +54,7 @@ static const struct {
     {"", "\"lsid\":5", BARRED, GROUPING_BAR_FIELD_FORM},
     {"", "\"lsid\":{\"id\":5}", BARRED, GROUPING_BAR_FIELD_FORM},
     {"", "\"lsid\":{}", BARRED, GROUPING_BAR_FIELD_FORM},
-    {"",
-     "\"lsid\":{\"id\":{\"$uuid\":\"00000000-0000-4000-8000-000000000001\"},\"txnNumber\":5}",
+    {"", "\"lsid\":{\"id\":{\"$uuid\":\"00000000-0000-4000-8000-000000000001\"},\"txnNumber\":5}",
      BARRED, GROUPING_BAR_FIELD_FORM},
     {"", "\"txnNumber\":{\"$numberLong\":\"5\"}", BARRED, GROUPING_BAR_FIELD_FORM},
     {"", LSID ",\"txnNumber\":5", BARRED, GROUPING_BAR_FIELD_FORM},
@@ -200,8 +199,8 @@ static void forms_of_the_command(void **state)
         struct command command = command_of(forms[i].flags, forms[i].body, forms[i].documents);
         enum grouping_bar bar = classify(&command, &insert);
         if (bar != forms[i].bar)
-            fail_msg("%s %s: %s", forms[i].body, forms[i].documents == NULL ? "" : forms[i].documents,
-                     grouping_bar_name(bar));
+            fail_msg("%s %s: %s", forms[i].body,
+                     forms[i].documents == NULL ? "" : forms[i].documents, grouping_bar_name(bar));
     }
 }
 
@@ -214,8 +213,8 @@ static void sizes_are_bounds(void **state)
         (void)snprintf(documents, sizeof documents, "[{\"_id\":1,\"a\":\"%0*d\"}]", fill, 0);
         struct command command = command_of(0, "{\"insert\":\"c\",\"$db\":\"d\"}", documents);
         enum grouping_bar bar = classify(&command, &insert);
-        assert_int_equal(bar, fill + 22 <= 1000 ? GROUPING_BAR_NONE
-                                                : GROUPING_BAR_DOCUMENT_TOO_LARGE);
+        assert_int_equal(bar,
+                         fill + 22 <= 1000 ? GROUPING_BAR_NONE : GROUPING_BAR_DOCUMENT_TOO_LARGE);
     }
     (void)snprintf(documents, sizeof documents,
                    "[{\"_id\":1,\"a\":\"%0900d\"},{\"_id\":1,\"a\":\"%0900d\"},"
