@@ -158,6 +158,7 @@ bool value_parse(const struct option *option, char *text, struct config *config)
     case OPTION_INTEGER:
     case OPTION_BYTES:
     case OPTION_MS:
+    case OPTION_US:
         return parse_number(option, text, field);
     case OPTION_CHOICE:
         return parse_choice(option, text, field);
@@ -203,6 +204,7 @@ void value_add_json(const struct option *option, const struct config *config, st
     case OPTION_INTEGER:
     case OPTION_BYTES:
     case OPTION_MS:
+    case OPTION_US:
         text_format(out, "%" PRId64, *(const int64_t *)field);
         break;
     case OPTION_CHOICE:
@@ -225,6 +227,7 @@ bool value_equals(const struct option *option, const struct config *a, const str
     case OPTION_INTEGER:
     case OPTION_BYTES:
     case OPTION_MS:
+    case OPTION_US:
         return *(const int64_t *)x == *(const int64_t *)y;
     case OPTION_CHOICE:
         return memcmp(x, y, sizeof(int)) == 0;
