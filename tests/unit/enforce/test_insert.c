@@ -412,12 +412,12 @@ static void test_large_replies(void **state)
     assert_true(bson_iter_init_find(&errors, &reply, "writeErrors"));
     assert_true(bson_iter_recurse(&errors, &at));
     for (; bson_iter_next(&at); count++) {
-        bson_iter_t one;
-        assert_true(bson_iter_recurse(&at, &one));
-        assert_true(bson_iter_find(&one, "errmsg"));
-        texts += bson_iter_utf8(&one, NULL)[0] != 0;
-        assert_true(bson_iter_recurse(&at, &one));
-        infos += bson_iter_find(&one, "errInfo");
+        bson_iter_t error_at;
+        assert_true(bson_iter_recurse(&at, &error_at));
+        assert_true(bson_iter_find(&error_at, "errmsg"));
+        texts += bson_iter_utf8(&error_at, NULL)[0] != 0;
+        assert_true(bson_iter_recurse(&at, &error_at));
+        infos += bson_iter_find(&error_at, "errInfo");
     }
     assert_int_equal(count, MANY);
     assert_int_equal(texts, (1024 * 1024 + 25) / 26);
