@@ -2,6 +2,7 @@
 told what is not so, and nothing is left behind."""
 
 import asyncio
+import select
 import signal
 import struct
 import time
@@ -294,7 +295,7 @@ def test_details_of_refusals_count_as_memory(simulated, simulated_guard):
     """Clients whose replaced writes are under way, each with some MB of errInfo to be told: what would
     pass memory_max is refused by name, and the process stays small."""
     simulated.handlers["insert"] = _never
-    proxy = simulated_guard(options={"memory_max": "32MiB"})
+    proxy = simulated_guard(options={"memory_max": "64MiB"})
     where = proxy.endpoint()
     message = insert([good(0)] + [{"_id": i, "name": "n", "age": "x" * 1_000_000}
                                   for i in range(1, 5)])
@@ -302,20 +303,20 @@ def test_details_of_refusals_count_as_memory(simulated, simulated_guard):
         client.command({"ping": 1})
     before = proxy.resident_bytes()
     clients = [RawClient(where, 60) for _ in range(40)]
-    refused = 0
     try:
         for client in clients:
             client.send(message)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            refused = sum(
-                "ExceededMemoryLimit" in line or "memory_max" in line
-                for line in list(proxy.process.stdout))
-            if refused + len(simulated.requests("insert")) >= len(clients):
-                break
-            time.sleep(0.05)
-        assert refused > 0
+
+        def refused():
+            return select.select([client.socket for client in clients], [], [], 0)[0]
+        eventually(lambda: len(refused()) + len(simulated.requests("insert")) == len(clients),
+                   "each is refused, or sent on")
+        assert 10 < len(refused()) < 40
         assert proxy.resident_bytes() - before < 100 * MEGABYTE
+        for client in clients:
+            if client.socket in refused():
+                reply = client.receive().body
+                assert reply["codeName"] == "ExceededMemoryLimit" and "memory_max" in reply["errmsg"]
     finally:
         for client in clients:
             client.__exit__()
