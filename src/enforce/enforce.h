@@ -76,6 +76,8 @@ bool enforce_splice_reply(struct enforce_splice *splice, struct bytes document, 
 /* After that: the cursor of a bulkWrite whose results go on, 0 for none. The replies to its
  * getMores go through enforce_splice_reply too. */
 int64_t enforce_splice_cursor(const struct enforce_splice *splice);
+/* What it holds in memory. */
+size_t enforce_splice_bytes(const struct enforce_splice *splice);
 void enforce_splice_free(struct enforce_splice *splice); /* NULL is allowed */
 
 #endif

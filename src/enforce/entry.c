@@ -140,3 +140,13 @@ void registry_entry_release(struct registry_entry *entry)
     memory_free(entry->source);
     memory_free(entry);
 }
+
+bool registry_entry_is_same(const struct registry_entry *a, const struct registry_entry *b)
+{
+    const struct schema_file *one = &a->file;
+    const struct schema_file *other = &b->file;
+    return strcmp(one->ns, other->ns) == 0 && strcmp(a->hash, b->hash) == 0 &&
+           one->dialect == other->dialect && one->level == other->level &&
+           one->action == other->action && one->reject_unproved == other->reject_unproved &&
+           one->allow_bypass == other->allow_bypass;
+}

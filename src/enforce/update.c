@@ -198,10 +198,11 @@ enum judged judge_update(struct judge *judge, uint32_t index,
         .text = "the result of a pipeline depends on the stored document"};
     const struct scan_element *change = &statement->change;
     judge->update = true;
-    if (change->kind == BSON_KIND_ARRAY && !is_bson(change, 0, judge->err))
+    bool object = change->kind == BSON_KIND_OBJECT;
+    bool bypassed = (object || change->kind == BSON_KIND_ARRAY) && judge_bypasses(judge);
+    if ((!object || bypassed) && change->kind != BSON_KIND_EOD && !is_bson(change, 0, judge->err))
         return JUDGED_FAILED;
-    if ((change->kind != BSON_KIND_ARRAY && change->kind != BSON_KIND_OBJECT) ||
-        judge_bypasses(judge))
+    if (bypassed || (!object && change->kind != BSON_KIND_ARRAY))
         return JUDGED_PASS;
     if (change->kind == BSON_KIND_ARRAY)
         return judge_unproved(judge, index, &pipeline, id_of(statement));
