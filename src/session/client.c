@@ -50,7 +50,7 @@ static void push_pending(struct session *session, const struct wire_header *head
     unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
     struct pending *pending = &session->pending[at];
     enum route_kind kind = request->route->kind;
-    bool forwards = kind == ROUTE_WRITE || kind == ROUTE_GET_MORE;
+    bool forwards = kind == ROUTE_WRITE || kind == ROUTE_GET_MORE || kind == ROUTE_END_SESSIONS;
     *pending = (struct pending){.expected_response_to = header->request_id,
                                 .request_id = header->request_id,
                                 .kind = forwards ? ROUTE_FORWARD : kind,
@@ -59,12 +59,14 @@ static void push_pending(struct session *session, const struct wire_header *head
                                 .watches_identity = watches_identity,
                                 .error_labels = request_error_labels(request),
                                 .has_lsid = request->lsid != NULL,
+                                .ticket = session->next_ticket,
                                 .in_transaction = request->in_transaction,
                                 .command = (uint8_t)route_index(request->route),
                                 .sent_us = session->worker->now_us};
     if (request->lsid != NULL)
         memcpy(pending->lsid, request->lsid, LSID_BYTES);
     session->pending_count++;
+    session->next_ticket = NULL;
 }
 
 static enum begin refuse_transaction_in_drain(struct session *session,
@@ -166,8 +168,7 @@ static enum begin dispatch(struct session *session, const struct message *messag
     if (session->worker->draining && request->starts_transaction)
         return refuse_transaction_in_drain(session, header);
     enum begin result = BEGIN_FORWARD;
-    if (request->route->kind == ROUTE_GET_MORE ||
-        (request->route->kind == ROUTE_WRITE && registry_size(session->worker->registry) > 0))
+    if (request->route->kind == ROUTE_GET_MORE || request->route->kind == ROUTE_WRITE)
         result = begin_write(session, message, request);
     else if (request->route->kind == ROUTE_STATUS)
         result = begin_status(session, message, request);
@@ -439,11 +440,25 @@ static void client_drained(void *arg)
         session_end_if_drained(session);
 }
 
+/* Its upstream connection carries the inserts of others too: they get their answers first. */
+static void leave_behind(struct session *session)
+{
+    counters_add(session_counters(session), COUNTER_CLIENTS_VANISHED, 1);
+    session->state = SESSION_LEAVING;
+    link_close(&session->client);
+    session_exchange_free(session, session->exchange);
+    session->exchange = NULL;
+}
+
 /* The client is gone: with a command under way that ends the upstream connection too, so that the
  * server stops working for nobody. */
 static void end_for_client(struct session *session, const char *reason)
 {
     char in_command[SESSION_CAUSE_BYTES];
+    if (session->state == SESSION_ACTIVE && session->carriage != NULL) {
+        leave_behind(session);
+        return;
+    }
     if (session->state == SESSION_ACTIVE && session_runs_command(session)) {
         counters_add(session_counters(session), COUNTER_CLIENTS_VANISHED, 1);
         (void)snprintf(in_command, sizeof in_command,
