@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/admin.h"
 #include "base/memory.h"
 #include "main/servers.h"
 #include "main/stats.h"
@@ -22,6 +24,7 @@ struct proxy {
     struct servers *servers;
     struct topology *topology;
     struct worker *control;
+    struct admin *admin;  /* NULL: off */
     pthread_mutex_t lock; /* guards cause */
     char cause[SESSION_CAUSE_BYTES];
     char topology_logged[900];       /* control thread: what was said last, not to say it twice */
@@ -171,12 +174,21 @@ void proxy_reload(struct proxy *proxy)
     struct config *config = NULL;
     struct config_changes ignored = {0};
     struct session_settings *settings = NULL;
+    struct admin_settings *admin = NULL;
     struct error err;
     if (config_reload(proxy->settings->config, &config, &ignored, &err))
         settings = make_settings(config, proxy->uri, &err);
+    if (settings != NULL && proxy->admin != NULL) {
+        admin = admin_settings_new(settings->config, &err);
+        if (admin == NULL) {
+            session_settings_release(settings);
+            settings = NULL;
+        }
+    }
     if (settings == NULL || !log_open_file(settings->config->log.file, settings->config->log.format,
                                            settings->config->log.level, &err)) {
         session_settings_release(settings);
+        admin_settings_free(admin);
         LOG_E(LOG_CONTROL, 1030, "control", "Reload failed; nothing was changed",
               LOG_STR("error", err.message));
         return;
@@ -186,10 +198,67 @@ void proxy_reload(struct proxy *proxy)
               LOG_STR("option", ignored.names[i]));
     for (unsigned i = 0; i < proxy->worker_count; i++)
         session_worker_set_settings(proxy->workers[i], settings);
+    if (admin != NULL)
+        admin_set_settings(proxy->admin, admin);
     session_settings_release(proxy->settings);
     proxy->settings = settings;
     apply_shared_settings(proxy);
     LOG_I(LOG_CONTROL, 1032, "control", "Reloaded");
+}
+
+/* --- the admin endpoint -------------------------------------------------------------------------
+ */
+
+static bool admin_topology(void *context, struct topology_snapshot *out)
+{
+    struct error ignored;
+    return topology_read(((struct proxy *)context)->topology, out, &ignored);
+}
+
+static enum admin_state admin_state(void *context)
+{
+    struct proxy *proxy = context;
+    if (atomic_load(&proxy->draining))
+        return ADMIN_DRAINING;
+    return atomic_load(&proxy->paused) ? ADMIN_PAUSED : ADMIN_RUNNING;
+}
+
+static void admin_pause(void *context)
+{
+    proxy_pause(context);
+}
+
+static void admin_resume(void *context)
+{
+    proxy_resume(context);
+}
+
+/* The way of the signal: main's thread waits for it. */
+static void admin_drain(void *context)
+{
+    (void)context;
+    (void)kill(getpid(), SIGTERM);
+}
+
+static bool start_admin(struct proxy *proxy, struct error *err)
+{
+    struct config *config = proxy->settings->config;
+    if (config->admin.listen.host[0] == 0)
+        return true;
+    struct admin_settings *settings = admin_settings_new(config, err);
+    if (settings == NULL)
+        return false;
+    struct admin_parts parts = {.hooks = {.context = proxy,
+                                          .topology = admin_topology,
+                                          .state = admin_state,
+                                          .pause = admin_pause,
+                                          .resume = admin_resume,
+                                          .drain = admin_drain},
+                                .shared = &proxy->shared,
+                                .workers = proxy->workers,
+                                .worker_count = proxy->worker_count};
+    proxy->admin = admin_start(&parts, settings, err);
+    return proxy->admin != NULL;
 }
 
 /* --- statistics (control thread) ----------------------------------------------------------------
@@ -287,7 +356,7 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
     if (proxy->topology == NULL)
         return false;
     follow_topology(proxy, NULL);
-    return worker_run(proxy->control, err);
+    return start_admin(proxy, err) && worker_run(proxy->control, err);
 }
 
 static void destroy(struct proxy *proxy)
@@ -318,6 +387,7 @@ struct proxy *proxy_start(struct config *config, struct error *err)
               LOG_INT("threads", proxy->worker_count));
         return proxy;
     }
+    admin_stop(proxy->admin);
     topology_stop(proxy->topology);
     if (proxy->servers != NULL)
         servers_close(proxy->servers);
@@ -379,6 +449,7 @@ int64_t proxy_drain_timeout_ms(const struct proxy *proxy)
 
 void proxy_stop(struct proxy *proxy)
 {
+    admin_stop(proxy->admin);
     worker_stop(proxy->control);
     log_stats(proxy, "Statistics at the end");
     destroy(proxy);
