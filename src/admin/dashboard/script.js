@@ -19,12 +19,13 @@ function short(value, digits = 1) {
 
 function bytes(value) {
   for (const [size, unit] of [[2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [2 ** 10, 'KiB']])
-    if (value >= size) return (value / size).toFixed(value >= 100 * size ? 0 : 1) + ' ' + unit;
+    if (value >= size) return (value / size).toFixed(value >= 10 * size ? 0 : 1) + ' ' + unit;
   return Math.round(value) + ' B';
 }
 
 function milliseconds(value) {
   if (value >= 1000) return (value / 1000).toFixed(2) + ' s';
+  if (value === 0) return '0 ms';
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2) + ' ms';
 }
 
@@ -130,11 +131,11 @@ class Chart {
     for (const part of [0, 0.5, 1]) {
       parts.push(shape('line', {class: 'grid', x1: left, x2: width - right, y1: y(part * scale), y2: y(part * scale)}));
       const label = shape('text', {x: left - 8, y: y(part * scale) + 4, 'text-anchor': 'end'});
-      label.textContent = this.format(part * scale, true);
+      label.textContent = part === 0 ? '0' : this.format(part * scale);
       parts.push(label);
     }
-    for (const minutes of [5, 4, 3, 2, 1, 0]) {
-      const anchor = minutes === 5 ? 'start' : minutes === 0 ? 'end' : 'middle';
+    for (const minutes of [4, 3, 2, 1, 0]) {
+      const anchor = minutes === 0 ? 'end' : 'middle';
       const label = shape('text', {x: x(end - minutes * 60000), y: height - 3, 'text-anchor': anchor});
       label.textContent = minutes === 0 ? 'now' : '−' + minutes + ' min';
       parts.push(label);
@@ -155,7 +156,7 @@ class Chart {
       parts.push(shape('line', {class: 'cursor', x1: x(at.at_ms), x2: x(at.at_ms), y1: top, y2: height - bottom}));
     }
     this.values.forEach((value, index) => {
-      value.textContent = at === undefined ? '–' : this.format(at[this.series[index].key], false);
+      value.textContent = at === undefined ? '–' : this.format(at[this.series[index].key]);
     });
     this.svg.replaceChildren(...parts);
   }
