@@ -24,12 +24,12 @@ struct admin_hooks {
     void (*drain)(void *context);
     /* The schemas in force, with a reference of the caller's. NULL: none. */
     struct registry *(*schemas)(void *context);
-    /* Whether all schemas that there should be are in force; if not, why. */
-    bool (*schemas_loaded)(void *context, struct error *err);
-    /* Where schema files stand, copied to `out`; false where the proxy has no such directory. */
-    bool (*schema_directory)(void *context, char *out, size_t size);
-    /* Reads the directory again, now: a file of it was written or removed. */
-    bool (*schemas_reload)(void *context, struct error *err);
+    /* Whether all that should be enforced has been read once. */
+    bool (*schemas_loaded)(void *context);
+    /* Schema files that cannot be used now; the last good state of each stays in force. */
+    size_t (*schemas_broken)(void *context);
+    /* Looks at the folder of schemas, now: a file of it was written or removed. */
+    void (*schemas_rescan)(void *context);
 };
 
 /* What the admin thread reads; outlives it. */

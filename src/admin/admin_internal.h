@@ -39,8 +39,7 @@ static inline const struct config *admin_config(const struct admin *admin)
 /* The schemas in force, NULL for none; registry_release is due. */
 static inline struct registry *admin_schemas(const struct admin *admin)
 {
-    const struct admin_hooks *hooks = &admin->parts.hooks;
-    return hooks->schemas == NULL ? NULL : hooks->schemas(hooks->context);
+    return admin->parts.hooks.schemas(admin->parts.hooks.context);
 }
 
 static inline enum admin_state admin_state_now(const struct admin *admin)

@@ -187,6 +187,9 @@ bool figures_ready(const struct admin *admin, struct error *err)
     const struct admin_hooks *hooks = &admin->parts.hooks;
     if (admin_state_now(admin) == ADMIN_DRAINING)
         return error_set(err, ERROR_SHUTDOWN_IN_PROGRESS, "the proxy is draining");
-    return check_upstream(admin, err) &&
-           (hooks->schemas_loaded == NULL || hooks->schemas_loaded(hooks->context, err));
+    if (!check_upstream(admin, err))
+        return false;
+    return hooks->schemas_loaded(hooks->context) ||
+           error_set(err, ERROR_INTERNAL,
+                     "the validators of the upstream's collections have not been read yet");
 }

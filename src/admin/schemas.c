@@ -298,31 +298,23 @@ static bool check_file(const struct admin_request *request, const char *text, si
     return good;
 }
 
-/* Where it may be written. False: answered. */
-static bool may_write(struct admin *admin, const struct admin_request *request, char *directory,
-                      size_t size)
+/* Whether schemas may be written, and there is a folder for them. False: answered. */
+static bool may_write(const struct admin *admin, const struct admin_request *request)
 {
-    const struct admin_hooks *hooks = &admin->parts.hooks;
-    if (admin_config(admin)->admin.write != CONFIG_TRUE) {
+    const struct config *config = admin_config(admin);
+    if (config->admin.write != CONFIG_TRUE)
         http_send_error(request->http, 403,
                         "schemas are not written through this endpoint (option admin.write)");
-        return false;
-    }
-    if (hooks->schema_directory != NULL && hooks->schema_directory(hooks->context, directory, size))
+    else if (config->schemas[0] == 0)
+        http_send_error(request->http, 409, "the proxy has no folder of schemas (option schemas)");
+    else
         return true;
-    http_send_error(request->http, 409, "the proxy has no schema directory (option schemas)");
     return false;
 }
 
-/* Puts what was written or removed into force. False: answered. */
-static bool reload(struct admin *admin, const struct admin_request *request)
+static void rescan(const struct admin *admin)
 {
-    const struct admin_hooks *hooks = &admin->parts.hooks;
-    struct error err;
-    if (hooks->schemas_reload == NULL || hooks->schemas_reload(hooks->context, &err))
-        return true;
-    http_send_error(request->http, 500, err.message);
-    return false;
+    admin->parts.hooks.schemas_rescan(admin->parts.hooks.context);
 }
 
 /* The file that the namespace's schema comes from, or is to come from. False: answered. */
@@ -348,14 +340,14 @@ static bool find_path(struct admin *admin, const struct admin_request *request,
 
 static void put_one(struct admin *admin, const struct admin_request *request)
 {
-    char directory[PATH_MAX];
     char path[PATH_MAX];
     struct error err;
     bool is_new = false;
     struct evbuffer *input = evhttp_request_get_input_buffer(request->http);
     size_t len = evbuffer_get_length(input);
-    if (!may_write(admin, request, directory, sizeof directory))
+    if (!may_write(admin, request))
         return;
+    const char *directory = admin_config(admin)->schemas;
     const char *text = len == 0 ? "" : (const char *)evbuffer_pullup(input, -1);
     if (text == NULL) {
         http_send_error(request->http, 503, "out of memory");
@@ -369,8 +361,8 @@ static void put_one(struct admin *admin, const struct admin_request *request)
     }
     LOG_I(LOG_SCHEMA, 1074, "admin", "A schema was written", LOG_STR("ns", request->rest),
           LOG_STR("file", path));
-    if (reload(admin, request))
-        get_one(admin, request, is_new ? 201 : 200);
+    rescan(admin);
+    get_one(admin, request, is_new ? 201 : 200);
 }
 
 static void remove_file(struct admin *admin, const struct admin_request *request,
@@ -384,8 +376,7 @@ static void remove_file(struct admin *admin, const struct admin_request *request
     }
     LOG_I(LOG_SCHEMA, 1075, "admin", "A schema was removed", LOG_STR("ns", request->rest),
           LOG_STR("file", path));
-    if (!reload(admin, request))
-        return;
+    rescan(admin);
     text_add(&body, "{\"deleted\":");
     text_add_json_string(&body, request->rest);
     text_add(&body, "}");
@@ -394,9 +385,9 @@ static void remove_file(struct admin *admin, const struct admin_request *request
 
 static void delete_one(struct admin *admin, const struct admin_request *request)
 {
-    char directory[PATH_MAX];
-    if (!may_write(admin, request, directory, sizeof directory))
+    if (!may_write(admin, request))
         return;
+    const char *directory = admin_config(admin)->schemas;
     struct registry *registry = admin_schemas(admin);
     const struct registry_entry *entry =
         registry_find(registry, request->rest, strlen(request->rest));

@@ -117,11 +117,11 @@ static void add_validation(const struct admin *admin, struct text *out)
     struct registry *schemas = admin_schemas(admin);
     figures_verdicts(schemas, &verdicts);
     text_format(out,
-                "\"validation\":{\"schemas\":%zu,\"passed\":%" PRIu64 ",\"refused\":%" PRIu64
-                ",\"warned\":%" PRIu64 ",\"seconds\":%.6f,\"refusals\":",
-                verdicts.schemas, verdicts.counts[REGISTRY_PASSED],
-                verdicts.counts[REGISTRY_REFUSED], verdicts.counts[REGISTRY_WARNED],
-                (double)verdicts.counts[REGISTRY_CHECK_NS] / 1e9);
+                "\"validation\":{\"schemas\":%zu,\"broken_files\":%zu,\"passed\":%" PRIu64
+                ",\"refused\":%" PRIu64 ",\"warned\":%" PRIu64 ",\"seconds\":%.6f,\"refusals\":",
+                verdicts.schemas, admin->parts.hooks.schemas_broken(admin->parts.hooks.context),
+                verdicts.counts[REGISTRY_PASSED], verdicts.counts[REGISTRY_REFUSED],
+                verdicts.counts[REGISTRY_WARNED], (double)verdicts.counts[REGISTRY_CHECK_NS] / 1e9);
     schema_write_newest_refusals(schemas, REFUSALS_SHOWN,
                                  admin_config(admin)->admin.show_values == CONFIG_TRUE, out);
     text_add(out, "}");

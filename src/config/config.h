@@ -40,7 +40,10 @@ struct config {
     struct config_address listen;
     int64_t listen_port_count;
     const char
-        *advertise;  /* an IPv6 address without brackets; "": the address the client dialled */
+        *advertise;      /* an IPv6 address without brackets; "": the address the client dialled */
+    const char *schemas; /* a folder; "": none */
+    enum config_switch schemas_upstream;
+    int64_t schemas_upstream_period_ms;
     int64_t threads; /* as given: 0 is the number of CPUs */
     int64_t max_client_conn;
     int64_t max_message_bytes;
