@@ -79,8 +79,10 @@ static enum begin refuse_transaction_in_drain(struct session *session,
                   COUNTER_REQUESTS_REFUSED);
 }
 
-static void count_request(struct session *session, const struct wire_header *header)
+static void count_request(struct session *session, const struct wire_header *header,
+                          const struct request *request)
 {
+    session_observe_request(session, request);
     counters_add(session_counters(session), COUNTER_REQUESTS, 1);
     counters_add(session_counters(session), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
 }
@@ -101,7 +103,7 @@ static enum begin begin_write(struct session *session, const struct message *mes
         session->walk_waits = true;
         return BEGIN_WAIT;
     case WRITE_TAKEN:
-        count_request(session, &message->header);
+        count_request(session, &message->header, request);
         return BEGIN_TAKEN;
     case WRITE_ENDED:
         break;
@@ -119,7 +121,7 @@ static enum begin begin_status(struct session *session, const struct message *me
         session->walk_waits = true;
         return BEGIN_WAIT;
     }
-    count_request(session, &message->header);
+    count_request(session, &message->header, request);
     bool silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
     return silent || session_answer_status(session, message, request) ? BEGIN_TAKEN : BEGIN_STOP;
 }
@@ -176,8 +178,7 @@ static enum begin dispatch(struct session *session, const struct message *messag
         return result;
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
         push_pending(session, header, request, watches_identity);
-    session_observe_request(session, request);
-    count_request(session, header);
+    count_request(session, header, request);
     return BEGIN_FORWARD;
 }
 

@@ -190,6 +190,7 @@ static bool open_reply(const struct wire_header *header, struct bytes payload, u
 static enum begin take_exchanged(struct session *session, struct window *window, uint32_t length,
                                  struct bytes document)
 {
+    session_observe_reply(session, oldest(session));
     bool alive = session->carriage != NULL           ? session_merge_reply(session, document)
                  : session->exchange->resend != NULL ? session_merge_resent(session, document)
                                                      : session_exchange_reply(session, document);
