@@ -1,4 +1,5 @@
 /* What the table says, for people and machines: help, documentation, listing. */
+#include <stdio.h>
 #include <string.h>
 
 #include "config/origin.h"
@@ -67,6 +68,28 @@ static void add_facts(const struct option *option, struct text *out)
     text_add(out, option->reloadable ? ")" : "; not reloadable)");
 }
 
+/* The flags that are no options of the table. */
+static const struct {
+    const char *name;
+    const char *placeholder;
+    const char *description;
+} plain_flags[] = {
+    {"config", "FILE", "read options from a YAML file; flags win over it"},
+    {"check-config", "", "check file and flags, print all values, and end"},
+    {"version", "", "print the version"},
+    {"help", "", "print this"},
+};
+enum { PLAIN_FLAGS = sizeof plain_flags / sizeof plain_flags[0] };
+
+static void add_plain_flags(struct text *out)
+{
+    for (size_t i = 0; i < PLAIN_FLAGS; i++) {
+        char flag[32];
+        (void)snprintf(flag, sizeof flag, "%s %s", plain_flags[i].name, plain_flags[i].placeholder);
+        text_format(out, "  --%-16s%s\n", flag, plain_flags[i].description);
+    }
+}
+
 static void add_help(const struct option *option, struct text *out)
 {
     struct text about = text_growing();
@@ -84,17 +107,14 @@ static void add_help(const struct option *option, struct text *out)
 
 void config_write_help(struct text *out)
 {
+    text_add(out, "mongosluice " SLUICE_VERSION "\n"
+                  "A MongoDB wire-protocol proxy that validates documents and batches inserts.\n\n"
+                  "Usage:\n"
+                  "  mongosluice --config FILE [--OPTION VALUE ...]\n"
+                  "  mongosluice --upstream URI --listen HOST:PORT [--OPTION VALUE ...]\n\n");
+    add_plain_flags(out);
     text_add(out,
-             "mongosluice " SLUICE_VERSION "\n"
-             "A MongoDB wire-protocol proxy that validates documents and batches inserts.\n\n"
-             "Usage:\n"
-             "  mongosluice --config FILE [--OPTION VALUE ...]\n"
-             "  mongosluice --upstream URI --listen HOST:PORT [--OPTION VALUE ...]\n\n"
-             "  --config FILE     read options from a YAML file; flags win over it\n"
-             "  --check-config    check file and flags, print all values, and end\n"
-             "  --version         print the version\n"
-             "  --help            print this\n\n"
-             "Options (--OPTION=VALUE works as well; in the file, a.b is key b in mapping a):\n");
+             "\nOptions (--OPTION=VALUE works as well; in the file, a.b is key b in mapping a):\n");
     for (size_t i = 0; i < options_count; i++)
         add_help(&options_table[i], out);
     text_add(out, "\nSignals: HUP reads the configuration again, TERM drains and ends (a second "
@@ -117,5 +137,51 @@ void config_write_markdown(struct text *out)
         text_add(out, " | ");
         options_add_allowed(option, out);
         text_format(out, " | %s | %s |\n", option->reloadable ? "yes" : "no", option->description);
+    }
+}
+
+/* Text of a manual page: what roff would take for its own is escaped. */
+static void add_roff(const char *words, struct text *out)
+{
+    if (*words == '.' || *words == '\'')
+        text_add(out, "\\&");
+    for (; *words != '\0'; words++) {
+        if (*words == '\\')
+            text_add(out, "\\e");
+        else if (*words == '-')
+            text_add(out, "\\-");
+        else
+            text_add_bytes(out, words, 1);
+    }
+}
+
+void config_write_man(struct text *out)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *option = &options_table[i];
+        struct text about = text_growing();
+        text_format(out, ".TP\n.BI \\-\\-%s \" ", option->name);
+        options_add_placeholder(option, out);
+        text_add(out, "\"\n");
+        text_add(&about, option->description);
+        add_facts(option, &about);
+        if (about.cut)
+            out->cut = true;
+        else
+            add_roff(about.data, out);
+        text_add(out, "\n");
+        text_release(&about);
+    }
+}
+
+void config_write_table(struct text *out)
+{
+    for (size_t i = 0; i < PLAIN_FLAGS; i++)
+        text_format(out, "%s\t%s\t%s\n", plain_flags[i].name, plain_flags[i].placeholder,
+                    plain_flags[i].description);
+    for (size_t i = 0; i < options_count; i++) {
+        text_format(out, "%s\t", options_table[i].name);
+        options_add_placeholder(&options_table[i], out);
+        text_format(out, "\t%s\n", options_table[i].description);
     }
 }
