@@ -159,13 +159,15 @@ static bool check_readable(const struct config *config, struct error *err)
     for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
         const char *path = config->origin->effective.of[i].text;
-        if (option->type != OPTION_READ || *path == '\0')
+        bool folder = option->type == OPTION_FOLDER;
+        if ((option->type != OPTION_READ && !folder) || *path == '\0')
             continue;
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        int fd =
+            open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (folder ? O_DIRECTORY : 0));
         if (fd < 0) {
             char reason[sizeof err->message];
             struct text text = text_over(reason, sizeof reason);
-            text_add(&text, "cannot read the file ");
+            text_format(&text, "cannot read the %s ", folder ? "folder" : "file");
             settings_add_quoted(path, &text);
             text_format(&text, ": %s", strerror(errno));
             return refuse(config, option, ERROR_BAD_VALUE, reason, err);

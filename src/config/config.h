@@ -20,6 +20,7 @@
 /* A DNS name has at most 253 characters. */
 enum { CONFIG_HOST_SIZE = 256, CONFIG_OPTIONS_MAX = 64 };
 
+enum config_switch { CONFIG_OFF, CONFIG_ON };
 enum config_tls_mode { CONFIG_TLS_OFF, CONFIG_TLS_ALLOW, CONFIG_TLS_REQUIRE };
 enum config_client_certificates {
     CONFIG_CLIENT_CERTIFICATES_NONE,
@@ -39,7 +40,10 @@ struct config {
     struct config_address listen;
     int64_t listen_port_count;
     const char
-        *advertise;  /* an IPv6 address without brackets; "": the address the client dialled */
+        *advertise;      /* an IPv6 address without brackets; "": the address the client dialled */
+    const char *schemas; /* a folder; "": none */
+    enum config_switch schemas_upstream;
+    int64_t schemas_upstream_period_ms;
     int64_t threads; /* as given: 0 is the number of CPUs */
     int64_t max_client_conn;
     int64_t max_message_bytes;

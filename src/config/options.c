@@ -3,12 +3,13 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { KIB = 1024, MIB = 1024 * KIB };
+enum { KIB = 1024, MIB = 1024 * KIB, DAY_MS = 86400000 };
 
 #define FIELD(f) offsetof(struct config, f)
 
 static const char *const log_levels[] = {"fatal", "error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"json", "text", NULL};
+static const char *const off_on[] = {"off", "on", NULL};
 static const char *const tls_modes[] = {"off", "allow", "require", NULL};
 static const char *const client_certificates[] = {"none", "optional", "required", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
@@ -44,6 +45,28 @@ const struct option options_table[] = {
      .reloadable = true,
      .description = "Host that clients are told to connect to. Empty: the address that the client "
                     "dialled."},
+    {.name = "schemas",
+     .type = OPTION_FOLDER,
+     .at = FIELD(schemas),
+     .fallback = "",
+     .reloadable = true,
+     .description = "Folder of schema files (*.json), one for each namespace; watched for changes. "
+                    "Empty: none."},
+    {.name = "schemas_upstream",
+     .type = OPTION_CHOICE,
+     .at = FIELD(schemas_upstream),
+     .fallback = "off",
+     .choices = off_on,
+     .description = "Whether the $jsonSchema validators of the upstream's collections are enforced "
+                    "too. Needs credentials in upstream where the server asks for them."},
+    {.name = "schemas_upstream_period_ms",
+     .type = OPTION_MS,
+     .at = FIELD(schemas_upstream_period_ms),
+     .fallback = "60000",
+     .min = 1000,
+     .max = DAY_MS,
+     .description = "Time between two readings of the collections' validators; create, collMod and "
+                    "drop that pass through the proxy have them read at once."},
     {.name = "threads",
      .type = OPTION_INTEGER,
      .at = FIELD(threads),
@@ -106,14 +129,14 @@ const struct option options_table[] = {
      .type = OPTION_MS,
      .at = FIELD(drain_timeout_ms),
      .fallback = "30000",
-     .max = 86400000,
+     .max = DAY_MS,
      .reloadable = true,
      .description = "Time that open transactions get to end after TERM. 0: none."},
     {.name = "stats_period_ms",
      .type = OPTION_MS,
      .at = FIELD(stats_period_ms),
      .fallback = "60000",
-     .max = 86400000,
+     .max = DAY_MS,
      .reloadable = true,
      .description = "Time between two log lines with counters. 0: none are written."},
     {.name = "listen_backlog",
@@ -272,7 +295,7 @@ void options_add_placeholder(const struct option *option, struct text *out)
     static const char *const names[] = {
         [OPTION_URI] = "URI",     [OPTION_ADDRESS] = "HOST:PORT", [OPTION_HOST] = "HOST",
         [OPTION_READ] = "FILE",   [OPTION_WRITE] = "FILE",        [OPTION_INTEGER] = "NUMBER",
-        [OPTION_BYTES] = "BYTES", [OPTION_MS] = "MILLISECONDS",
+        [OPTION_BYTES] = "BYTES", [OPTION_MS] = "MILLISECONDS",   [OPTION_FOLDER] = "FOLDER",
     };
     if (option->type == OPTION_CHOICE)
         add_choices(option, "|", out);
@@ -297,6 +320,9 @@ void options_add_allowed(const struct option *option, struct text *out)
     case OPTION_READ:
     case OPTION_WRITE:
         text_add(out, "the path of a file");
+        break;
+    case OPTION_FOLDER:
+        text_add(out, "the path of a folder");
         break;
     case OPTION_INTEGER:
         text_format(out, "a whole number from %" PRId64 " to %" PRId64, option->min, option->max);

@@ -15,6 +15,7 @@ enum option_type {
     OPTION_HOST,    /* const char * */
     OPTION_READ,    /* const char *: a file that must be readable, or "" */
     OPTION_WRITE,   /* const char *: a file that is written, or "" */
+    OPTION_FOLDER,  /* const char *: a folder that must be readable, or "" */
     OPTION_INTEGER, /* int64_t */
     OPTION_BYTES,   /* int64_t; the text may end with a unit */
     OPTION_MS,      /* int64_t */

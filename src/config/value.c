@@ -153,6 +153,7 @@ bool value_parse(const struct option *option, char *text, struct config *config)
         return parse_host(text, field);
     case OPTION_READ:
     case OPTION_WRITE:
+    case OPTION_FOLDER:
         *(const char **)field = text;
         return true;
     case OPTION_INTEGER:
@@ -198,6 +199,7 @@ void value_add_json(const struct option *option, const struct config *config, st
     case OPTION_HOST:
     case OPTION_READ:
     case OPTION_WRITE:
+    case OPTION_FOLDER:
         add_string_json(option, *(const char *const *)field, out);
         break;
     case OPTION_INTEGER:

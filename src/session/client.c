@@ -7,7 +7,15 @@
 #include "wire/compressed.h"
 #include "wire/query.h"
 
-enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_STOP };
+enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_TAKEN, BEGIN_STOP };
+
+/* The request stays where it is, and is looked at again once all before it is answered. */
+static enum begin hold(struct session *session)
+{
+    session->holding = true;
+    session->walk_waits = false;
+    return BEGIN_WAIT;
+}
 
 /* The error goes to the client where its request can be answered at all: an opcode whose reply has
  * a known form. What it asked before gets its replies first: until then the request waits, and is
@@ -17,11 +25,8 @@ static enum begin refuse(struct session *session, const struct wire_header *head
 {
     struct wire_reply_to to = {.request_id = header->request_id,
                                .legacy = header->opcode == WIRE_OP_QUERY};
-    if (session->pending_count > 0) {
-        session->refusing = true;
-        session->walk_waits = false;
-        return BEGIN_WAIT;
-    }
+    if (session->pending_count > 0)
+        return hold(session);
     bool answerable =
         header->length >= WIRE_HEADER_BYTES && wire_opcode_check_request(header->opcode, NULL);
     session_fail(session, answerable ? &to : NULL, error, labels, counter);
@@ -44,8 +49,11 @@ static void push_pending(struct session *session, const struct wire_header *head
 {
     unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
     struct pending *pending = &session->pending[at];
+    enum route_kind kind = request->route->kind;
+    bool forwards = kind == ROUTE_WRITE || kind == ROUTE_GET_MORE;
     *pending = (struct pending){.expected_response_to = header->request_id,
-                                .kind = request->route->kind,
+                                .request_id = header->request_id,
+                                .kind = forwards ? ROUTE_FORWARD : kind,
                                 .legacy = request->legacy,
                                 .exhaust = (request->flags & WIRE_FLAG_EXHAUST_ALLOWED) != 0,
                                 .watches_identity = watches_identity,
@@ -66,10 +74,56 @@ static enum begin refuse_transaction_in_drain(struct session *session,
                   COUNTER_REQUESTS_REFUSED);
 }
 
+static void count_request(struct session *session, const struct wire_header *header)
+{
+    counters_add(session_counters(session), COUNTER_REQUESTS, 1);
+    counters_add(session_counters(session), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
+}
+
+/* A write that may break a schema, or the results of one. */
+static enum begin begin_write(struct session *session, const struct message *message,
+                              const struct request *request)
+{
+    enum write_step step = request->route->kind == ROUTE_GET_MORE
+                               ? session_get_more(session, message, request)
+                               : session_write(session, message, request);
+    switch (step) {
+    case WRITE_PASS:
+        return BEGIN_FORWARD;
+    case WRITE_HOLD:
+        return hold(session);
+    case WRITE_GATHER:
+        session->walk_waits = true;
+        return BEGIN_WAIT;
+    case WRITE_TAKEN:
+        count_request(session, &message->header);
+        return BEGIN_TAKEN;
+    case WRITE_ENDED:
+        break;
+    }
+    return BEGIN_STOP;
+}
+
+/* A command that the proxy itself answers. */
+static enum begin begin_status(struct session *session, const struct message *message,
+                               const struct request *request)
+{
+    if (session->pending_count > 0)
+        return hold(session);
+    if (!message->whole) {
+        session->walk_waits = true;
+        return BEGIN_WAIT;
+    }
+    count_request(session, &message->header);
+    bool silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    return silent || session_answer_status(session, message, request) ? BEGIN_TAKEN : BEGIN_STOP;
+}
+
 /* The body is known: what happens to the message? */
-static enum begin dispatch(struct session *session, const struct wire_header *header,
+static enum begin dispatch(struct session *session, const struct message *message,
                            const struct request *request)
 {
+    const struct wire_header *header = &message->header;
     struct error err;
     if (request->legacy && !request->route->legacy_allowed) {
         (void)error_set(&err, ERROR_PROTOCOL,
@@ -90,21 +144,28 @@ static enum begin dispatch(struct session *session, const struct wire_header *he
         return refuse_over_limit(session, header);
     if (session->worker->draining && request->starts_transaction)
         return refuse_transaction_in_drain(session, header);
+    enum begin result = BEGIN_FORWARD;
+    if (request->route->kind == ROUTE_GET_MORE ||
+        (request->route->kind == ROUTE_WRITE && registry_size(session->worker->registry) > 0))
+        result = begin_write(session, message, request);
+    else if (request->route->kind == ROUTE_STATUS)
+        result = begin_status(session, message, request);
+    if (result != BEGIN_FORWARD)
+        return result;
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
         push_pending(session, header, request, watches_identity);
-    counters_add(session_counters(session), COUNTER_REQUESTS, 1);
-    counters_add(session_counters(session), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
+    count_request(session, header);
     return BEGIN_FORWARD;
 }
 
-static enum begin dispatch_body(struct session *session, const struct wire_header *header,
+static enum begin dispatch_body(struct session *session, const struct message *message,
                                 struct bytes body, uint32_t flags)
 {
     struct error err;
     struct request request;
     if (!request_read(body, flags, &request, &err))
-        return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-    return dispatch(session, header, &request);
+        return refuse(session, &message->header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    return dispatch(session, message, &request);
 }
 
 /* Waits until the body is there; what follows it is streamed. */
@@ -124,7 +185,11 @@ static enum begin begin_msg(struct session *session, const struct wire_header *h
     if (session->walk_waits)
         return BEGIN_WAIT;
     session->walking = true;
-    return dispatch_body(session, header,
+    struct message message = {.header = *header,
+                              .payload = payload,
+                              .whole = bytes_left(&payload) ==
+                                       (size_t)header->length - WIRE_HEADER_BYTES};
+    return dispatch_body(session, &message,
                          bytes_of(payload.pos + walk->body_offset, walk->body_length), walk->flags);
 }
 
@@ -138,7 +203,8 @@ static enum begin begin_query(struct session *session, const struct wire_header 
         return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     request.legacy = true;
     request.database = query.database;
-    return dispatch(session, header, &request);
+    struct message message = {.header = *header, .whole = true};
+    return dispatch(session, &message, &request);
 }
 
 /* A compressed message is opened to be looked at, and forwarded as it came. */
@@ -172,12 +238,15 @@ static enum begin begin_compressed(struct session *session, const struct wire_he
         return refuse(session, header, &err, 0, COUNTER_ERRORS_MEMORY);
     }
     enum begin result = BEGIN_STOP;
+    struct message message = {.header = *header,
+                              .payload = bytes_of(inside, compressed.uncompressed_bytes),
+                              .compressor = compressed.compressor,
+                              .whole = true};
     if (!wire_compressed_open(&compressed, inside, &err) ||
-        !wire_sections_find_body(bytes_of(inside, compressed.uncompressed_bytes), &body, &flags,
-                                 &err))
+        !wire_sections_find_body(message.payload, &body, &flags, &err))
         result = refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     else
-        result = dispatch_body(session, header, body, flags);
+        result = dispatch_body(session, &message, body, flags);
     memory_free(inside);
     budget_give_back(budget, compressed.uncompressed_bytes);
     return result;
@@ -194,7 +263,7 @@ static enum begin begin_request(struct session *session, const struct window *wi
     size_t have = window->len < (size_t)header.length ? window->len : (size_t)header.length;
     struct bytes payload = bytes_of(window->data + WIRE_HEADER_BYTES, have - WIRE_HEADER_BYTES);
     session->walking = false;
-    session->refusing = false;
+    session->holding = false;
     if (header.opcode == WIRE_OP_MSG)
         return begin_msg(session, &header, payload);
     if (have < (size_t)header.length)
@@ -232,8 +301,8 @@ static bool forward_begun(struct session *session, struct window *window)
 /* Whether replies must come before another request is looked at. */
 static bool is_full(const struct session *session)
 {
-    return session->pending_count == SESSION_PENDING_MAX ||
-           (session->refusing && session->pending_count > 0);
+    return session->exchange != NULL || session->pending_count == SESSION_PENDING_MAX ||
+           (session->holding && session->pending_count > 0);
 }
 
 /* Works through what was read. False after the session left SESSION_ACTIVE. */
@@ -247,7 +316,11 @@ static bool process(struct session *session, struct window *window)
         }
         if (window->len < WIRE_HEADER_BYTES || is_full(session))
             return true;
+        uint32_t length = bytes_load_u32(window->data);
         switch (begin_request(session, window)) {
+        case BEGIN_TAKEN:
+            session_window_drop(window, length);
+            break;
         case BEGIN_WAIT:
             return true;
         case BEGIN_STOP:

@@ -5,17 +5,30 @@
 /* Sorted by name (checked by a unit test). */
 static const struct route routes[] = {
     {"abortTransaction", ROUTE_END_TRANSACTION, false},
+    {"aggregate", ROUTE_WRITE, false},
     {"authenticate", ROUTE_AUTHENTICATION, true},
     {"buildInfo", ROUTE_FORWARD, true},
     {"buildinfo", ROUTE_FORWARD, true},
+    {"bulkWrite", ROUTE_WRITE, false},
+    {"collMod", ROUTE_DEFINE, false},
     {"commitTransaction", ROUTE_END_TRANSACTION, false},
+    {"create", ROUTE_DEFINE, false},
+    {"drop", ROUTE_DEFINE, false},
+    {"dropDatabase", ROUTE_DEFINE, false},
+    {"findAndModify", ROUTE_WRITE, false},
+    {"findandmodify", ROUTE_WRITE, false},
+    {"getMore", ROUTE_GET_MORE, false},
     {"hello", ROUTE_HELLO, true},
+    {"insert", ROUTE_WRITE, false},
     {"isMaster", ROUTE_HELLO, true},
     {"ismaster", ROUTE_HELLO, true},
     {"logout", ROUTE_AUTHENTICATION, true},
+    {"mongosluice", ROUTE_STATUS, false},
     {"ping", ROUTE_FORWARD, true},
+    {"renameCollection", ROUTE_DEFINE, false},
     {"saslContinue", ROUTE_AUTHENTICATION, true},
     {"saslStart", ROUTE_AUTHENTICATION, true},
+    {"update", ROUTE_WRITE, false},
 };
 
 static const struct route forward = {"", ROUTE_FORWARD, false};

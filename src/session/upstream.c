@@ -97,6 +97,12 @@ static enum begin reply_is_broken(struct session *session, const struct error *e
     return BEGIN_STOP;
 }
 
+void session_pop_pending(struct session *session)
+{
+    session->pending_first = (session->pending_first + 1) % SESSION_PENDING_MAX;
+    session->pending_count--;
+}
+
 /* The reply's last byte went to the client. */
 static void finish_reply(struct session *session)
 {
@@ -110,9 +116,8 @@ static void finish_reply(struct session *session)
         return;
     }
     bool was_full = session->pending_count == SESSION_PENDING_MAX;
-    session->pending_first = (session->pending_first + 1) % SESSION_PENDING_MAX;
-    session->pending_count--;
-    if (was_full || (session->refusing && session->pending_count == 0))
+    session_pop_pending(session);
+    if (was_full || (session->holding && session->pending_count == 0))
         session_client_resume(session);
     else if (session->pending_count == 0)
         session_end_if_drained(session);
@@ -176,6 +181,21 @@ static bool open_reply(const struct wire_header *header, struct bytes payload, u
                                    flags, err);
 }
 
+/* The reply to a message of the proxy's own. */
+static enum begin take_exchanged(struct session *session, struct window *window, uint32_t length,
+                                 struct bytes document)
+{
+    if (!session_exchange_reply(session, document))
+        return BEGIN_STOP;
+    session_window_drop(window, length);
+    if (session->exchange != NULL)
+        return BEGIN_DONE;
+    session_client_resume(session);
+    if (session->state == SESSION_ACTIVE)
+        session_end_if_drained(session);
+    return session->state == SESSION_ACTIVE ? BEGIN_DONE : BEGIN_STOP;
+}
+
 /* A reply that has to be whole to be understood. */
 static enum begin begin_watched(struct session *session, struct window *window,
                                 const struct wire_header *header)
@@ -190,6 +210,11 @@ static enum begin begin_watched(struct session *session, struct window *window,
     if (!open_reply(header, payload, &inside, &document, &flags, &err)) {
         memory_free(inside);
         return reply_is_broken(session, &err);
+    }
+    if (pending->exchanged) {
+        enum begin taken = take_exchanged(session, window, (uint32_t)header->length, document);
+        memory_free(inside);
+        return taken;
     }
     session->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
     session_watch_reply(session, pending, document);

@@ -15,9 +15,9 @@ static void the_table_is_sorted(void **state)
 {
     (void)state;
     const struct route *first = find("abortTransaction");
-    const struct route *last = find("saslStart");
+    const struct route *last = find("update");
     assert_string_equal(first->name, "abortTransaction");
-    assert_string_equal(last->name, "saslStart");
+    assert_string_equal(last->name, "update");
     for (const struct route *row = first; row <= last; row++) {
         assert_ptr_equal(find(row->name), row);
         if (row < last)
@@ -45,6 +45,19 @@ static void commands_that_are_looked_at(void **state)
     assert_route("logout", ROUTE_AUTHENTICATION, true);
     assert_route("commitTransaction", ROUTE_END_TRANSACTION, false);
     assert_route("abortTransaction", ROUTE_END_TRANSACTION, false);
+    assert_route("insert", ROUTE_WRITE, false);
+    assert_route("update", ROUTE_WRITE, false);
+    assert_route("findAndModify", ROUTE_WRITE, false);
+    assert_route("findandmodify", ROUTE_WRITE, false);
+    assert_route("bulkWrite", ROUTE_WRITE, false);
+    assert_route("aggregate", ROUTE_WRITE, false);
+    assert_route("getMore", ROUTE_GET_MORE, false);
+    assert_route("create", ROUTE_DEFINE, false);
+    assert_route("collMod", ROUTE_DEFINE, false);
+    assert_route("drop", ROUTE_DEFINE, false);
+    assert_route("dropDatabase", ROUTE_DEFINE, false);
+    assert_route("renameCollection", ROUTE_DEFINE, false);
+    assert_route("mongosluice", ROUTE_STATUS, false);
 }
 
 static void everything_else_is_forwarded(void **state)
