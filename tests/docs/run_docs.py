@@ -22,26 +22,34 @@ def page_id(page: Path) -> str:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_blocks(page: Path, tmp_path: Path, docs_counts: Counter[str], docs_skipped: list[str]) -> None:
+    problem, counts, skipped = run_page(page, tmp_path)
+    docs_counts.update(counts)
+    docs_skipped.extend(skipped)
+    if problem:
+        pytest.fail(problem, pytrace=False)
+
+
+def run_page(page: Path, folder: Path) -> tuple[str, Counter[str], list[str]]:
+    """What is wrong with the page (empty: nothing), what was done with its blocks, and what was skipped."""
+    counts: Counter[str] = Counter()
+    skipped: list[str] = []
     try:
         blocks = read_page(page)
     except PageError as error:
-        pytest.fail(str(error), pytrace=False)
-    sandbox = Sandbox(tmp_path)
-    done = 0
+        return str(error), counts, skipped
+    sandbox = Sandbox(folder)
+    block = None
     try:
         for block in blocks:
-            done += 1
+            counts["skipped" if block.skip else sandbox.run(block)] += 1
             if block.skip:
-                docs_counts["skipped"] += 1
-                docs_skipped.append(f"{block.where}: {block.skip}")
-                continue
-            try:
-                docs_counts[sandbox.run(block)] += 1
-            except Failed as failure:
-                pytest.fail(f"{block.where}: {failure}", pytrace=False)
+                skipped.append(f"{block.where}: {block.skip}")
+    except Failed as failure:
+        return f"{block.where}: {failure}", counts, skipped
     finally:
         sandbox.close()
-    assert done == len(blocks)
+    assert counts.total() == len(blocks)
+    return "", counts, skipped
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)

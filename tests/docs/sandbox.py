@@ -55,6 +55,8 @@ class Sandbox:
         self.folder = folder / "sandbox"
         self.folder.mkdir()
         self.server_folder = folder / "server"
+        self.outputs = folder / "outputs"  # a file for each command: those in the background go on writing
+        self.outputs.mkdir()
         self.server: Server | None = None
         self.groups: list[subprocess.Popen[bytes]] = []  # each leads a process group
         self.printed = ""  # by the block before
@@ -166,7 +168,7 @@ class Sandbox:
     def _shell(self, block: Block, script: str) -> None:
         """Runs it to its end. What it left in the background lives on until the page ends, and is
         waited for until it listens."""
-        out = self.folder / ".printed"
+        out = self.outputs / str(len(self.groups))
         cwd = ROOT if "checkout" in block.options else self.folder
         with out.open("wb") as sink:
             child = subprocess.Popen(["bash", "-c", script], cwd=cwd, env=self.environment,

@@ -14,6 +14,7 @@ upstream_pid='' proxy_pid=''
 clean_up() {
   [ -z "$proxy_pid" ] || kill "$proxy_pid" 2>/dev/null || true
   [ -z "$upstream_pid" ] || kill -KILL "$upstream_pid" 2>/dev/null || true
+  wait 2>/dev/null
   "${store[@]}" rm --all >/dev/null 2>&1 || true
   rm -rf "$work"
 }
@@ -34,7 +35,10 @@ run_logged image-build "${store[@]}" bud --pull-never --format docker --layers \
   --ignorefile docker/Dockerfile.dockerignore -f docker/Dockerfile -t mongosluice "$project"
 container=$("${store[@]}" from --pull-never localhost/mongosluice)
 root=$("${store[@]}" mount "$container")
-config() { "${store[@]}" inspect --type image --format "{{json .Docker.Config.$1}}" localhost/mongosluice; }
+config() {
+  "${store[@]}" inspect --type image localhost/mongosluice |
+    "$venv/bin/python" -c 'import json, sys; print(json.dumps(json.load(sys.stdin)["Docker"]["config"][sys.argv[1]]))' "$1"
+}
 say "user $(config User), entry point $(config Entrypoint), command $(config Cmd)"
 say "health check $(config Healthcheck)"
 [ "$(config User)" = '"900:900"' ] || die "the image does not run as 900:900"

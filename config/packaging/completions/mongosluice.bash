@@ -16,7 +16,7 @@ _mongosluice_values() {
     [ "${flag//-/_}" = "$wanted" ] || continue
     case $value in
       FILE) mapfile -t COMPREPLY < <(compgen -f -- "$3") && compopt -o filenames 2>/dev/null ;;
-      DIR) mapfile -t COMPREPLY < <(compgen -d -- "$3") && compopt -o filenames 2>/dev/null ;;
+      FOLDER) mapfile -t COMPREPLY < <(compgen -d -- "$3") && compopt -o filenames 2>/dev/null ;;
       *'|'*) mapfile -t COMPREPLY < <(compgen -W "${value//|/ }" -- "$3") ;;
     esac
     return

@@ -11,7 +11,8 @@ complete -c mongosluice -n '__fish_seen_subcommand_from check' -l quiet -d 'prin
 complete -c mongosluice -n '__fish_seen_subcommand_from check' -l help -d 'print the usage'
 
 complete -c mongosluice -n '__fish_seen_subcommand_from schema; and not __fish_seen_subcommand_from lint' -a lint -d 'print every problem of schema files'
-complete -c mongosluice -n '__fish_seen_subcommand_from lint' -F -l help -d 'print the usage'
+complete -c mongosluice -n '__fish_seen_subcommand_from lint' -F
+complete -c mongosluice -n '__fish_seen_subcommand_from lint' -l help -d 'print the usage'
 
 for line in (mongosluice --print-options 2>/dev/null)
     set -l fields (string split \t -- $line)
@@ -19,7 +20,7 @@ for line in (mongosluice --print-options 2>/dev/null)
     switch $fields[2]
         case ''
             complete $flag
-        case FILE DIR
+        case FILE FOLDER
             complete $flag -r -F
         case '*|*'
             complete $flag -x -a (string replace --all '|' ' ' -- $fields[2])

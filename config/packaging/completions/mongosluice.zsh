@@ -8,13 +8,13 @@ _mongosluice_options() {
     fields=("${(@ps:\t:)line}")
     name=$fields[1] value=$fields[2] description=${${fields[3]//\[/\(}//\]/\)}
     case $value in
-      '') flags+=("--$name[${description//:/\\:}]"); continue ;;
+      '') flags+=("--${name}[${description//:/\\:}]"); continue ;;
       FILE) action=_files ;;
-      DIR) action='_files -/' ;;
+      FOLDER) action='_files -/' ;;
       *'|'*) action="(${value//|/ })" ;;
       *) action=' ' ;;
     esac
-    flags+=("--$name=[${description//:/\\:}]:${value//:/\\:}:$action")
+    flags+=("--${name}=[${description//:/\\:}]:${value//:/\\:}:$action")
   done
   _arguments -S $flags
 }
