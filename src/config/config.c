@@ -140,6 +140,13 @@ static bool check_together(const struct config *config, struct error *err)
     if (config->tls.client_certificates != CONFIG_CLIENT_CERTIFICATES_NONE &&
         !need(config, config->tls.ca_file, "tls.ca_file", "tls.client_certificates", err))
         return false;
+    if (config->admin.tls_cert_file[0] != '\0' &&
+        !need(config, config->admin.tls_key_file, "admin.tls_key_file", "admin.tls_cert_file", err))
+        return false;
+    if (config->admin.tls_key_file[0] != '\0' &&
+        !need(config, config->admin.tls_cert_file, "admin.tls_cert_file", "admin.tls_key_file",
+              err))
+        return false;
     if (config->memory_max < config->max_message_bytes)
         return refuse(config, options_find("memory_max"), ERROR_BAD_VALUE,
                       "is less than max_message_bytes, so that the longest message could never be "

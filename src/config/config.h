@@ -20,13 +20,13 @@
 /* A DNS name has at most 253 characters. */
 enum { CONFIG_HOST_SIZE = 256, CONFIG_OPTIONS_MAX = 64 };
 
-enum config_switch { CONFIG_OFF, CONFIG_ON };
 enum config_tls_mode { CONFIG_TLS_OFF, CONFIG_TLS_ALLOW, CONFIG_TLS_REQUIRE };
 enum config_client_certificates {
     CONFIG_CLIENT_CERTIFICATES_NONE,
     CONFIG_CLIENT_CERTIFICATES_OPTIONAL,
     CONFIG_CLIENT_CERTIFICATES_REQUIRED
 };
+enum config_switch { CONFIG_FALSE, CONFIG_TRUE };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 
 struct config_address {
@@ -52,7 +52,8 @@ struct config {
     int64_t client_idle_timeout_ms; /* 0: never */
     int64_t connect_timeout_ms;
     int64_t drain_timeout_ms;
-    int64_t stats_period_ms; /* 0: off */
+    int64_t query_wait_timeout_ms; /* 0: for ever */
+    int64_t stats_period_ms;       /* 0: off */
     int64_t listen_backlog;
     struct {
         enum log_level level;
@@ -67,6 +68,15 @@ struct config {
         enum config_client_certificates client_certificates;
         enum config_tls_version min_version;
     } tls;
+    struct {
+        struct config_address listen; /* host "": off */
+        const char *token_file;
+        const char *tls_cert_file;
+        const char *tls_key_file;
+        enum config_switch write;
+        enum config_switch show_values;
+        int64_t metrics_schemas_max;
+    } admin;
     struct config_origin *origin; /* reference count, file, flags: owned, for config.c only */
 };
 

@@ -35,5 +35,13 @@ bool check_answer_error(struct check *check);
 
 /* Each command. On true, check->result says what to do (it is ENFORCE_FORWARD beforehand). */
 bool check_insert(struct check *check);
+bool check_update(struct check *check);
+bool check_find_and_modify(struct check *check);
+bool check_bulk_write(struct check *check);
+bool check_aggregate(struct check *check);
+
+/* Whether the command may write to a namespace with a schema, by its body alone. */
+bool concerns_bulk_write(const struct registry *registry, const struct enforce_command *command);
+bool concerns_aggregate(const struct registry *registry, const struct enforce_command *command);
 
 #endif

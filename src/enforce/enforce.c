@@ -4,25 +4,6 @@
 #include "enforce/check.h"
 #include "wire/sections.h"
 
-/* The commands that are looked at. `collection`: their first field names the collection. */
-struct kind {
-    const char *name;
-    bool (*check)(struct check *check);
-};
-
-static const struct kind kinds[] = {
-    {"insert", check_insert},
-};
-
-static const struct kind *find_kind(const struct enforce_command *command)
-{
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (strlen(kinds[i].name) == command->name_len &&
-            memcmp(kinds[i].name, command->name, command->name_len) == 0)
-            return &kinds[i];
-    return NULL;
-}
-
 const struct registry_entry *check_find(const struct enforce_command *command,
                                         const struct registry *registry,
                                         const struct scan_element *collection)
@@ -34,14 +15,44 @@ const struct registry_entry *check_find(const struct enforce_command *command,
     return judge_find(registry, command->database, text, len);
 }
 
-bool enforce_concerns(const struct registry *registry, const struct enforce_command *command)
+static bool concerns_collection(const struct registry *registry,
+                                const struct enforce_command *command)
 {
     struct scan scan;
     struct scan_element first;
-    if (registry_size(registry) == 0 || find_kind(command) == NULL)
-        return false;
     return scan_open(&scan, command->body) && scan_next(&scan, &first) &&
            check_find(command, registry, &first) != NULL;
+}
+
+/* The commands that are looked at. */
+struct kind {
+    const char *name;
+    bool (*check)(struct check *check);
+    bool (*concerns)(const struct registry *registry, const struct enforce_command *command);
+};
+
+static const struct kind kinds[] = {
+    {"insert", check_insert, concerns_collection},
+    {"update", check_update, concerns_collection},
+    {"findAndModify", check_find_and_modify, concerns_collection},
+    {"findandmodify", check_find_and_modify, concerns_collection},
+    {"bulkWrite", check_bulk_write, concerns_bulk_write},
+    {"aggregate", check_aggregate, concerns_aggregate},
+};
+
+static const struct kind *find_kind(const struct enforce_command *command)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strlen(kinds[i].name) == command->name_len &&
+            memcmp(kinds[i].name, command->name, command->name_len) == 0)
+            return &kinds[i];
+    return NULL;
+}
+
+bool enforce_concerns(const struct registry *registry, const struct enforce_command *command)
+{
+    const struct kind *kind = registry_size(registry) == 0 ? NULL : find_kind(command);
+    return kind != NULL && kind->concerns(registry, command);
 }
 
 /* --- what is done --- */

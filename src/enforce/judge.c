@@ -6,11 +6,20 @@
 #include "wire/sections.h"
 
 #define REFUSED_MESSAGE "Document failed validation"
+#define UNPROVED_MESSAGE                                                                           \
+    "Document cannot be validated before the write, which this namespace demands"
 
 /* The longest namespace that MongoDB has is 255 bytes. */
 enum { NS_BYTES = 512, ID_HEAD_BYTES = 5 };
 
 static const uint8_t some_object_id[12];
+
+const struct registry_entry *judge_find_namespace(const struct registry *registry, const char *ns,
+                                                  size_t len)
+{
+    const struct registry_entry *entry = registry_find(registry, ns, len);
+    return entry == NULL || entry->file.level == SCHEMA_LEVEL_OFF ? NULL : entry;
+}
 
 const struct registry_entry *judge_find(const struct registry *registry, struct bytes database,
                                         const char *collection, size_t len)
@@ -22,8 +31,7 @@ const struct registry_entry *judge_find(const struct registry *registry, struct 
     memcpy(ns, database.pos, database_len);
     ns[database_len] = '.';
     memcpy(ns + database_len + 1, collection, len);
-    const struct registry_entry *entry = registry_find(registry, ns, database_len + 1 + len);
-    return entry == NULL || entry->file.level == SCHEMA_LEVEL_OFF ? NULL : entry;
+    return judge_find_namespace(registry, ns, database_len + 1 + len);
 }
 
 /* --- counting --- */
@@ -96,38 +104,41 @@ static bool write_reason(struct build *out, const struct judge_reason *why,
         build_value(out, "failingDocumentId", id->kind, id->value);
     build_open_object(out, "details");
     build_text(out, "operatorName", "$jsonSchema");
-    build_text(out, "reason", why->reason);
-    if (why->operator_name != NULL) {
+    if (why->operator_name != NULL)
         build_text(out, "updateOperator", why->operator_name);
+    if (why->path != NULL)
         build_text(out, "path", why->path);
-    }
+    build_text(out, "reason", why->text);
     build_close(out);
     return build_finish(out, info);
 }
 
-enum judged judge_refuse(struct judge *judge, uint32_t index, const struct judge_reason *why,
-                         const struct scan_element *id)
+static enum judged refuse_with(struct judge *judge, uint32_t index, const char *message,
+                               const struct judge_reason *why, const struct scan_element *id)
 {
     struct build build;
     struct bytes info = {0};
     if (!write_reason(&build, why, id, &info))
         info = (struct bytes){0};
-    enum judged judged = refuse(judge, index, why->message, info);
+    enum judged judged = refuse(judge, index, message, info);
     build_free(&build);
     return judged;
 }
 
-enum judged judge_unproved(struct judge *judge, uint32_t index, const char *reason,
+enum judged judge_refuse(struct judge *judge, uint32_t index, const struct judge_reason *why,
+                         const struct scan_element *id)
+{
+    return refuse_with(judge, index, REFUSED_MESSAGE, why, id);
+}
+
+enum judged judge_unproved(struct judge *judge, uint32_t index, const struct judge_reason *why,
                            const struct scan_element *id)
 {
-    const struct judge_reason why = {.message = "Document validation cannot be proved beforehand, "
-                                                "and the namespace rejects what is unproved",
-                                     .reason = reason};
     if (!judge->entry->file.reject_unproved) {
         judge->counts[REGISTRY_UNPROVED_ALLOWED]++;
         return JUDGED_PASS;
     }
-    enum judged judged = judge_refuse(judge, index, &why, id);
+    enum judged judged = refuse_with(judge, index, UNPROVED_MESSAGE, why, id);
     judge->counts[REGISTRY_UNPROVED_REJECTED] += judged == JUDGED_REFUSED;
     return judged;
 }
@@ -140,7 +151,7 @@ static bool begins_with_id(struct bytes document)
            memcmp(document.pos + ID_HEAD_BYTES, "_id", 4) == 0;
 }
 
-static bool lacks_id(struct bytes document)
+bool judge_lacks_id(struct bytes document)
 {
     struct scan_element id;
     return !begins_with_id(document) && !scan_find(document, "_id", &id);
@@ -189,7 +200,7 @@ static enum schema_verdict verdict_with_id(struct judge *judge, struct bytes doc
 enum schema_verdict judge_verdict(struct judge *judge, struct bytes document,
                                   const struct scan_element *id)
 {
-    if (!begins_with_id(document) && lacks_id(document))
+    if (judge_lacks_id(document))
         return verdict_with_id(judge, document, id);
     return schema_check(judge->entry->file.schema, judge->scratch, document, judge->err);
 }
@@ -215,7 +226,7 @@ static struct bytes explain(struct judge *judge, struct bytes document,
 {
     struct bytes info = {0};
     struct bytes whole = document;
-    bool added = lacks_id(document);
+    bool added = judge_lacks_id(document);
     uint8_t *copy = added ? add_id(document, id, &whole) : NULL;
     build_begin(second, SCHEMA_ERRINFO_MAX);
     if (added && copy == NULL) {
@@ -243,14 +254,13 @@ enum judged judge_document_refused(struct judge *judge, uint32_t index, struct b
     return judged;
 }
 
-/* A limit was reached: err says which. */
-static enum judged cut_off(struct judge *judge, uint32_t index, struct bytes document)
+enum judged judge_document_cut_off(struct judge *judge, uint32_t index, struct bytes document)
 {
     struct scan_element id;
     char message[sizeof judge->err->message];
     memcpy(message, judge->err->message, sizeof message);
-    const struct judge_reason why = {.message = message, .reason = message};
-    return judge_refuse(judge, index, &why, scan_find(document, "_id", &id) ? &id : NULL);
+    const struct judge_reason why = {.text = message};
+    return refuse_with(judge, index, message, &why, scan_find(document, "_id", &id) ? &id : NULL);
 }
 
 enum judged judge_insert(struct judge *judge, uint32_t index, struct bytes document)
@@ -264,7 +274,7 @@ enum judged judge_insert(struct judge *judge, uint32_t index, struct bytes docum
     case SCHEMA_INVALID:
         return judge_document_refused(judge, index, document, NULL);
     case SCHEMA_CUT_OFF:
-        return cut_off(judge, index, document);
+        return judge_document_cut_off(judge, index, document);
     case SCHEMA_MALFORMED:
         break;
     }

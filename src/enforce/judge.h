@@ -28,6 +28,8 @@ enum judged {
 };
 
 /* The entry of a namespace, NULL also where its level is off. */
+const struct registry_entry *judge_find_namespace(const struct registry *registry, const char *ns,
+                                                  size_t len);
 const struct registry_entry *judge_find(const struct registry *registry, struct bytes database,
                                         const char *collection, size_t len);
 
@@ -42,6 +44,9 @@ bool judge_bypasses(struct judge *judge);
 /* A document as it will be stored, apart from an `_id` that the server makes. */
 enum judged judge_insert(struct judge *judge, uint32_t index, struct bytes document);
 
+/* Whether a document has no `_id`. */
+bool judge_lacks_id(struct bytes document);
+
 /* The verdict on a document with `id` (NULL: some ObjectId) in front where it has no _id. For
  * SCHEMA_INVALID and SCHEMA_CUT_OFF judge_document_refused is the next call. SCHEMA_MALFORMED also
  * where memory is out; err is set. */
@@ -50,19 +55,21 @@ enum schema_verdict judge_verdict(struct judge *judge, struct bytes document,
 enum judged judge_document_refused(struct judge *judge, uint32_t index, struct bytes document,
                                    const struct scan_element *id);
 
-/* A refusal with details that are made up here: reason, and more where `operator_name` is not NULL.
- * `id`: failingDocumentId, or NULL. */
+/* The same where a limit cut the check off: err says which. */
+enum judged judge_document_cut_off(struct judge *judge, uint32_t index, struct bytes document);
+
+/* Why an update is refused, or not known to be right. */
 struct judge_reason {
-    const char *message; /* errmsg */
-    const char *reason;
-    const char *operator_name; /* of the update … */
-    const char *path;          /* … and what it would change */
+    const char *text;
+    const char *operator_name; /* NULL, or the operator (or stage) … */
+    const char *path;          /* … and NULL, or what it would change */
 };
+/* A refusal for that reason. `id`: failingDocumentId, or NULL. */
 enum judged judge_refuse(struct judge *judge, uint32_t index, const struct judge_reason *why,
                          const struct scan_element *id);
 
 /* What cannot be known beforehand: passes or is refused as the namespace's `unproved` says. */
-enum judged judge_unproved(struct judge *judge, uint32_t index, const char *reason,
+enum judged judge_unproved(struct judge *judge, uint32_t index, const struct judge_reason *why,
                            const struct scan_element *id);
 
 #endif

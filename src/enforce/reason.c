@@ -109,22 +109,35 @@ static void write_errors(struct line *line, struct bytes errors, unsigned depth)
             write_error(line, error.value, depth);
 }
 
+/* The reason that the details themselves give, and the part of an update that it is about. */
+static void write_own(struct line *line, struct bytes details)
+{
+    static const char *const fields[] = {"updateOperator", "path", "reason"};
+    static const char *const before[] = {"", " of ", ": "};
+    struct scan_element field;
+    const char *text = NULL;
+    size_t len = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (!scan_find(details, fields[i], &field) || !scan_as_string(&field, &text, &len))
+            continue;
+        if (line->text.len > 0)
+            text_add(&line->text, before[i]);
+        (void)text_add_escaped(&line->text, text, len);
+    }
+}
+
 void reason_write(struct bytes info, char out[REGISTRY_REASON_BYTES])
 {
     char path[PATH_BYTES];
     struct line line = {text_over(out, REGISTRY_REASON_BYTES), text_over(path, sizeof path)};
     struct scan_element details;
-    struct scan_element field;
-    const char *text = NULL;
-    size_t len = 0;
-    out[0] = 0;
-    path[0] = 0;
+    struct scan_element rules;
     if (scan_find(info, "details", &details) && details.kind == BSON_KIND_OBJECT) {
-        if (scan_find(details.value, "schemaRulesNotSatisfied", &field) &&
-            field.kind == BSON_KIND_ARRAY)
-            write_errors(&line, field.value, 0);
-        else if (scan_find(details.value, "reason", &field) && scan_as_string(&field, &text, &len))
-            text_add_bytes(&line.text, text, len);
+        if (scan_find(details.value, "schemaRulesNotSatisfied", &rules) &&
+            rules.kind == BSON_KIND_ARRAY)
+            write_errors(&line, rules.value, 0);
+        else
+            write_own(&line, details.value);
     }
     if (line.text.len == 0)
         text_add(&line.text, "the document does not match the schema");

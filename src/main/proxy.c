@@ -31,7 +31,9 @@ struct proxy {
     char topology_logged[900];       /* control thread: what was said last, not to say it twice */
     int64_t stats_since_ms;          /* control thread */
     _Atomic int64_t stats_period_ms; /* set by main's thread */
-    unsigned next_worker;            /* control thread */
+    atomic_bool paused;
+    atomic_bool draining;
+    unsigned next_worker; /* control thread */
     unsigned worker_count;
     struct session_worker *workers[WORKERS_MAX];
 };
@@ -259,7 +261,7 @@ static bool start_validators(struct proxy *proxy, struct error *err)
                                            .found = validators_found,
                                            .failed = validators_failed,
                                            .arg = proxy};
-    if (config->schemas_upstream == CONFIG_OFF)
+    if (config->schemas_upstream == CONFIG_FALSE)
         return true;
     proxy->validators = validators_start(proxy->uri, &settings, err);
     return proxy->validators != NULL;
@@ -426,8 +428,33 @@ static void drain_job(void *context, void *arg)
 
 void proxy_drain(struct proxy *proxy)
 {
+    atomic_store(&proxy->draining, true);
     if (!worker_post(proxy->control, drain_job, NULL))
         LOG_E(LOG_CONTROL, 1035, "control", "Out of memory: cannot drain");
+}
+
+static void change_state(struct proxy *proxy, bool (*post)(struct session_worker *worker),
+                         const char *done)
+{
+    bool all = true;
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        all = post(proxy->workers[i]) && all;
+    if (all)
+        LOG_I(LOG_CONTROL, 1036, "control", done);
+    else
+        LOG_E(LOG_CONTROL, 1037, "control", "Out of memory: not every worker was reached");
+}
+
+void proxy_pause(struct proxy *proxy)
+{
+    atomic_store(&proxy->paused, true);
+    change_state(proxy, session_worker_pause, "Paused: new commands wait");
+}
+
+void proxy_resume(struct proxy *proxy)
+{
+    atomic_store(&proxy->paused, false);
+    change_state(proxy, session_worker_resume, "Resumed");
 }
 
 unsigned proxy_clients(const struct proxy *proxy)

@@ -10,9 +10,9 @@
 enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_TAKEN, BEGIN_STOP };
 
 /* The request stays where it is, and is looked at again once all before it is answered. */
-static enum begin hold(struct session *session)
+static enum begin queue(struct session *session)
 {
-    session->holding = true;
+    session->queued = true;
     session->walk_waits = false;
     return BEGIN_WAIT;
 }
@@ -26,7 +26,7 @@ static enum begin refuse(struct session *session, const struct wire_header *head
     struct wire_reply_to to = {.request_id = header->request_id,
                                .legacy = header->opcode == WIRE_OP_QUERY};
     if (session->pending_count > 0)
-        return hold(session);
+        return queue(session);
     bool answerable =
         header->length >= WIRE_HEADER_BYTES && wire_opcode_check_request(header->opcode, NULL);
     session_fail(session, answerable ? &to : NULL, error, labels, counter);
@@ -58,7 +58,10 @@ static void push_pending(struct session *session, const struct wire_header *head
                                 .exhaust = (request->flags & WIRE_FLAG_EXHAUST_ALLOWED) != 0,
                                 .watches_identity = watches_identity,
                                 .error_labels = request_error_labels(request),
-                                .has_lsid = request->lsid != NULL};
+                                .has_lsid = request->lsid != NULL,
+                                .in_transaction = request->in_transaction,
+                                .command = (uint8_t)route_index(request->route),
+                                .sent_us = session->worker->now_us};
     if (request->lsid != NULL)
         memcpy(pending->lsid, request->lsid, LSID_BYTES);
     session->pending_count++;
@@ -91,7 +94,7 @@ static enum begin begin_write(struct session *session, const struct message *mes
     case WRITE_PASS:
         return BEGIN_FORWARD;
     case WRITE_HOLD:
-        return hold(session);
+        return queue(session);
     case WRITE_GATHER:
         session->walk_waits = true;
         return BEGIN_WAIT;
@@ -109,7 +112,7 @@ static enum begin begin_status(struct session *session, const struct message *me
                                const struct request *request)
 {
     if (session->pending_count > 0)
-        return hold(session);
+        return queue(session);
     if (!message->whole) {
         session->walk_waits = true;
         return BEGIN_WAIT;
@@ -117,6 +120,22 @@ static enum begin begin_status(struct session *session, const struct message *me
     count_request(session, &message->header);
     bool silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
     return silent || session_answer_status(session, message, request) ? BEGIN_TAKEN : BEGIN_STOP;
+}
+
+/* The proxy is paused: the request is looked at again when it is resumed. */
+static enum begin hold(struct session *session, const struct wire_header *header,
+                       const struct request *request)
+{
+    struct error err;
+    if (session_pause_hold(session)) {
+        session->walk_waits = false;
+        return BEGIN_WAIT;
+    }
+    (void)error_set(&err, ERROR_EXCEEDED_TIME_LIMIT,
+                    "mongosluice is paused, and the command waited for %lld ms (option "
+                    "query_wait_timeout_ms); resume it, or try again later",
+                    (long long)session_config(session)->query_wait_timeout_ms);
+    return refuse(session, header, &err, request_error_labels(request), COUNTER_TIMEOUTS_PAUSED);
 }
 
 /* The body is known: what happens to the message? */
@@ -135,6 +154,8 @@ static enum begin dispatch(struct session *session, const struct message *messag
     if (!session->request_seen)
         session->since_ms = clock_now_ms();
     session->request_seen = true;
+    if (session_pause_holds(session, request))
+        return hold(session, header, request);
     bool watches_identity = false;
     if (!session_watch_request(session, request, &watches_identity)) {
         (void)error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory");
@@ -154,6 +175,7 @@ static enum begin dispatch(struct session *session, const struct message *messag
         return result;
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
         push_pending(session, header, request, watches_identity);
+    session_observe_request(session, request);
     count_request(session, header);
     return BEGIN_FORWARD;
 }
@@ -263,7 +285,7 @@ static enum begin begin_request(struct session *session, const struct window *wi
     size_t have = window->len < (size_t)header.length ? window->len : (size_t)header.length;
     struct bytes payload = bytes_of(window->data + WIRE_HEADER_BYTES, have - WIRE_HEADER_BYTES);
     session->walking = false;
-    session->holding = false;
+    session->queued = false;
     if (header.opcode == WIRE_OP_MSG)
         return begin_msg(session, &header, payload);
     if (have < (size_t)header.length)
@@ -298,11 +320,12 @@ static bool forward_begun(struct session *session, struct window *window)
            session_window_forward(session, window, &session->upstream, len);
 }
 
-/* Whether replies must come before another request is looked at. */
+/* Whether replies (or the end of a pause) must come before another request is looked at. */
 static bool is_full(const struct session *session)
 {
-    return session->exchange != NULL || session->pending_count == SESSION_PENDING_MAX ||
-           (session->holding && session->pending_count > 0);
+    return session->exchange != NULL || session->holding ||
+           session->pending_count == SESSION_PENDING_MAX ||
+           (session->queued && session->pending_count > 0);
 }
 
 /* Works through what was read. False after the session left SESSION_ACTIVE. */
@@ -366,6 +389,7 @@ static void client_readable(void *arg)
 {
     struct session *session = arg;
     struct window window;
+    session->worker->now_us = clock_now_us();
     if (session->state == SESSION_LINGERING) {
         discard(session);
         return;
@@ -443,7 +467,8 @@ static void client_ended(void *arg)
 void session_client_check_peer(struct session *session)
 {
     struct link *client = &session->client;
-    if (session->pending_count > 0 && !client->reading && link_has_lost_peer(client))
+    if ((session->pending_count > 0 || session->holding) && !client->reading &&
+        link_has_lost_peer(client))
         client_ended(session);
 }
 

@@ -95,6 +95,7 @@ struct exchange *session_exchange_new(const struct message *message, const struc
     exchange->message =
         (struct message){.header = message->header, .compressor = message->compressor};
     exchange->error_labels = request_error_labels(request);
+    exchange->command = (uint8_t)route_index(request->route);
     if (!aborts_transaction || request->lsid == NULL)
         return exchange;
     memcpy(exchange->lsid, request->lsid, LSID_BYTES);
@@ -148,7 +149,9 @@ static bool send_upstream(struct session *session, const uint8_t *message, size_
                                             .request_id = exchange->message.header.request_id,
                                             .kind = ROUTE_WRITE,
                                             .error_labels = exchange->error_labels,
-                                            .exchanged = true};
+                                            .exchanged = true,
+                                            .command = exchange->command,
+                                            .sent_us = session->worker->now_us};
     session->pending_count++;
     return send_bytes_upstream(session, message, len);
 }

@@ -35,6 +35,7 @@ static struct session *session_new(struct session_worker *worker, int fd, const 
     session->worker = worker;
     session->id = atomic_fetch_add(&worker->shared->last_id, 1) + 1;
     session->since_ms = clock_now_ms();
+    session->accepted_ms = session->since_ms;
     session->peer_key = address_peer_key(fd);
     (void)snprintf(session->context, sizeof session->context, "conn%llu",
                    (unsigned long long)session->id);
@@ -430,13 +431,15 @@ static void check_times(struct session *session, int64_t now_ms)
         session_fail_pending(session, &err, COUNTER_TIMEOUTS_CONNECT);
         return;
     }
-    if (session->request_seen && session->pending_count == 0 &&
+    if (session->request_seen && session->pending_count == 0 && !session->holding &&
         over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {
         counters_add(counters, COUNTER_TIMEOUTS_IDLE, 1);
         session_end(session, "idle for too long (option client_idle_timeout_ms)");
         return;
     }
     session_client_check_peer(session);
+    if (session->holding)
+        session_pause_check_time(session, now_ms);
     session_end_if_drained(session);
 }
 
@@ -448,6 +451,7 @@ static void tick(void *context)
     int64_t now_ms = clock_now_ms();
     DL_FOREACH_SAFE(worker->sessions, session, next)
     check_times(session, now_ms);
+    session_observe_all(worker);
 }
 
 /* --- workers ------------------------------------------------------------------------------------
@@ -531,6 +535,7 @@ static void start_draining(void *context, void *arg)
 {
     (void)arg;
     ((struct session_worker *)context)->draining = true;
+    session_pause_end(context);
     tick(context);
 }
 

@@ -53,6 +53,10 @@ void session_worker_set_settings(struct session_worker *worker, struct session_s
 void session_worker_set_registry(struct session_worker *worker, struct registry *registry);
 /* From now on sessions end as soon as nothing of theirs is under way. */
 void session_worker_drain(struct session_worker *worker);
+/* New commands wait, those that run and open transactions go on; then, those that waited go on.
+ * Draining resumes. False when memory is out. */
+bool session_worker_pause(struct session_worker *worker);
+bool session_worker_resume(struct session_worker *worker);
 /* Ends what is left, joins the thread. */
 void session_worker_stop(struct session_worker *worker);
 

@@ -7,6 +7,7 @@
 #include "enforce/enforce.h"
 #include "net/connector.h"
 #include "net/link.h"
+#include "session/observe.h"
 #include "session/request.h"
 #include "session/session.h"
 #include "wire/reply.h"
@@ -52,7 +53,8 @@ struct exchange {
     size_t answer_len;
     uint32_t error_labels;
     uint8_t lsid[LSID_BYTES];
-    bool aborting; /* abortTransaction was sent */
+    uint8_t command; /* route_index of its name */
+    bool aborting;   /* abortTransaction was sent */
 };
 
 /* A request that the upstream has not answered yet. */
@@ -67,6 +69,9 @@ struct pending {
     bool repeated;  /* this is not the first reply of its exhaust stream */
     bool exchanged; /* sent by the proxy itself: the reply is the exchange's */
     bool has_lsid;
+    bool in_transaction;
+    uint8_t command; /* route_index of its name */
+    int64_t sent_us;
     uint32_t error_labels;
     uint8_t lsid[LSID_BYTES];
 };
@@ -87,19 +92,22 @@ struct session {
     bool had_transaction;  /* must be forgotten at the end */
     bool accepts_overload; /* its hello had `backpressure` */
     bool metadata_logged;
+    bool holding; /* its next request waits until the proxy is resumed */
     uint8_t pending_first;
     uint8_t pending_count;
     struct pending pending[SESSION_PENDING_MAX];
     struct wire_walk walk; /* of the request being forwarded, or whose body is waited for */
     bool walk_waits;       /* the latter */
-    bool holding;          /* the next request is looked at once the ones before it are answered */
+    bool queued;           /* the next request is looked at once the ones before it are answered */
     struct exchange *exchange; /* owned; NULL for none */
     bool walking;              /* the request being forwarded is an OP_MSG */
     uint32_t request_left;     /* bytes of it that are still to come */
     uint32_t reply_left;       /* the same for the reply being forwarded */
     bool reply_more;           /* after it, the stream goes on */
     int32_t reply_id;          /* its requestID */
-    int64_t since_ms;          /* accepted, or last exchange */
+    int64_t accepted_ms;
+    int64_t since_ms;      /* accepted, or last exchange */
+    int64_t hold_since_ms; /* 0: no request was held since the proxy was paused */
     int64_t connect_since_ms;
     int64_t linger_since_ms;
     uint64_t peer_key; /* of the client's machine */
@@ -116,8 +124,11 @@ struct session_worker {
     struct session *ended;          /* freed when the loop turn is over */
     struct event *reap_event;
     struct counters counters;
+    struct session_metrics metrics;
+    int64_t now_us;      /* when the bytes that are being worked through were read */
     atomic_uint clients; /* given to it, for choosing the least loaded */
     bool draining;
+    bool paused;
 };
 
 /* What was read and is being worked through: the worker's scratch area, or a link's `in` buffer. */
@@ -234,6 +245,25 @@ bool session_exchange_begin(struct session *session, struct exchange *exchange,
                             struct bytes payload);
 /* The whole reply to what the exchange sent. */
 bool session_exchange_reply(struct session *session, struct bytes document);
+
+/* --- observe.c ----------------------------------------------------------------------------------
+ */
+void session_observe_request(struct session *session, const struct request *request);
+/* The last byte of the reply to `pending` was forwarded. */
+void session_observe_reply(struct session *session, const struct pending *pending);
+/* At each tick. */
+void session_observe_all(struct session_worker *worker);
+
+/* --- pause.c ------------------------------------------------------------------------------------
+ */
+/* Whether the request has to wait: session_pause_hold is due. */
+bool session_pause_holds(const struct session *session, const struct request *request);
+/* False when it has waited for query_wait_timeout_ms: it has to be refused. */
+bool session_pause_hold(struct session *session);
+/* Of a session that holds: looks at its request again when the time is over. */
+void session_pause_check_time(struct session *session, int64_t now_ms);
+/* Requests that wait go on. */
+void session_pause_end(struct session_worker *worker);
 
 /* --- watch.c: commands and replies that are looked at -------------------------------------------
  */

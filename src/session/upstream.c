@@ -107,6 +107,7 @@ void session_pop_pending(struct session *session)
 static void finish_reply(struct session *session)
 {
     struct pending *pending = oldest(session);
+    session_observe_reply(session, pending);
     counters_add(session_counters(session), COUNTER_REPLIES, 1);
     session->since_ms = clock_now_ms();
     if (session->reply_more) {
@@ -117,7 +118,7 @@ static void finish_reply(struct session *session)
     }
     bool was_full = session->pending_count == SESSION_PENDING_MAX;
     session_pop_pending(session);
-    if (was_full || (session->holding && session->pending_count == 0))
+    if (was_full || (session->queued && session->pending_count == 0))
         session_client_resume(session);
     else if (session->pending_count == 0)
         session_end_if_drained(session);
@@ -310,6 +311,7 @@ static void upstream_readable(void *arg)
 {
     struct session *session = arg;
     struct window window;
+    session->worker->now_us = clock_now_us();
     if (!session_window_fill(session, &session->upstream, &window) || !process(session, &window) ||
         !session_window_keep(session, &window))
         return;

@@ -238,7 +238,7 @@ def test_validators_of_the_upstream(start_proxy, server, ns):
     database, _, name = ns.partition(".")
     with MongoClient(server.endpoint.uri()) as direct:
         direct[database].create_collection(name, validator={"$jsonSchema": PERSON})
-    proxy = start_proxy(server.endpoint.uri(), {"schemas_upstream": "on"},
+    proxy = start_proxy(server.endpoint.uri(), {"schemas_upstream": "true"},
                         endpoint=server.endpoint)
     with proxy.endpoint().client() as client:
         assert wait_in_force(client, ns)["origin"] == "collection"
