@@ -26,8 +26,11 @@ zstyle ':completion:*' list-prompt ''
 unsetopt LIST_BEEP MENU_COMPLETE LIST_AMBIGUOUS LIST_PACKED
 """
 CASES = [
-    ("", {"check", "schema"}),
+    ("", {"check", "schema", "status", "top"}),
     ("sch", {"schema"}),
+    ("status --js", {"--json"}),
+    ("top --int", {"--interval"}),
+    ("top --config sam", {"sample.yaml"}),
     ("--log.l", {"--log.level"}),
     ("--tls.mode ", {"off", "allow", "require"}),
     ("--config sam", {"sample.yaml"}),
@@ -144,12 +147,15 @@ def test_every_option_is_offered(here, root, program, shell):
         assert names <= (bash if shell == "bash" else fish)(root, "--")
 
 
-@pytest.mark.parametrize("words", [["check"], ["schema", "lint"]])
+@pytest.mark.parametrize("words", [["check"], ["schema", "lint"], ["status"], ["top"]])
 def test_flags_of_subcommands_are_offered(here, root, program, words):
     usage = subprocess.run([program, *words, "--help"], capture_output=True, text=True, timeout=30, check=True)
     flags = set(re.findall(r"--[a-z-]+", usage.stdout)) | {"--help"}
-    assert flags <= bash(root, " ".join([*words, "--"]))
-    assert flags <= fish(root, " ".join([*words, "--"]))
+    assert flags == bash(root, " ".join([*words, "--"]))
+    assert flags == fish(root, " ".join([*words, "--"]))
+    page = subprocess.run(["man", "-l", root / "usr/share/man/man1/mongosluice.1.gz"], capture_output=True,
+                          text=True, timeout=30, check=True).stdout
+    assert f"mongosluice {' '.join(words)}" in page and all(flag in page for flag in flags - {"--help"})
 
 
 def test_shells_are_there():

@@ -28,7 +28,11 @@ _mongosluice_flags() {
   while IFS= read -r flag && IFS= read -r value; do
     flags+=("$flag")
   done < <(_mongosluice_options "$1")
-  mapfile -t COMPREPLY < <(compgen -W "${flags[*]}" -- "$2")
+  _mongosluice_words "${flags[*]}" "$2"
+}
+
+_mongosluice_words() {
+  mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
 }
 
 _mongosluice_files() {
@@ -45,7 +49,7 @@ _mongosluice() {
   case ${COMP_WORDS[1]} in
     check)
       if [ "$before" != --schema ] && [[ $word == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "--schema --quiet --help" -- "$word")
+        _mongosluice_words "--schema --quiet --help" "$word"
       else
         _mongosluice_files "$word"
       fi
@@ -53,12 +57,24 @@ _mongosluice() {
       ;;
     schema)
       if [ "$COMP_CWORD" -eq 2 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "lint" -- "$word")
+        _mongosluice_words "lint" "$word"
       elif [[ $word == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "--help" -- "$word")
+        _mongosluice_words "--help" "$word"
       else
         _mongosluice_files "$word"
       fi
+      return
+      ;;
+    status | top)
+      case $before in
+        --config | --token-file | --ca-file) _mongosluice_files "$word" ;;
+        --admin | --interval) ;;
+        *)
+          local flags="--admin --config --token-file --ca-file --help"
+          if [ "${COMP_WORDS[1]}" = top ]; then flags+=" --interval"; else flags+=" --json"; fi
+          _mongosluice_words "$flags" "$word"
+          ;;
+      esac
       return
       ;;
   esac
@@ -69,7 +85,7 @@ _mongosluice() {
   if [[ $word == --*=* ]]; then
     _mongosluice_values "$program" "${word%%=*}" "${word#*=}"
   elif [ "$COMP_CWORD" -eq 1 ] && [[ $word != -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "check schema" -- "$word")
+    _mongosluice_words "check schema status top" "$word"
   else
     _mongosluice_flags "$program" "$word"
   fi

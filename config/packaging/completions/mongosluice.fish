@@ -14,9 +14,20 @@ complete -c mongosluice -n '__fish_seen_subcommand_from schema; and not __fish_s
 complete -c mongosluice -n '__fish_seen_subcommand_from lint' -F
 complete -c mongosluice -n '__fish_seen_subcommand_from lint' -l help -d 'print the usage'
 
+complete -c mongosluice -n __fish_use_subcommand -a status -d 'one screen about a running proxy'
+complete -c mongosluice -n __fish_use_subcommand -a top -d 'the same, live'
+set -l asks '__fish_seen_subcommand_from status top'
+complete -c mongosluice -n $asks -l admin -x -d 'the admin endpoint of the proxy'
+complete -c mongosluice -n $asks -l config -r -F -d 'take address and token from this file'
+complete -c mongosluice -n $asks -l token-file -r -F -d 'the token is the first line of this file'
+complete -c mongosluice -n $asks -l ca-file -r -F -d 'what the certificate must be signed by'
+complete -c mongosluice -n $asks -l help -d 'print the usage'
+complete -c mongosluice -n '__fish_seen_subcommand_from status' -l json -d 'print the figures as JSON'
+complete -c mongosluice -n '__fish_seen_subcommand_from top' -l interval -x -d 'milliseconds between two looks'
+
 for line in (mongosluice --print-options 2>/dev/null)
     set -l fields (string split \t -- $line)
-    set -l flag -c mongosluice -n 'not __fish_seen_subcommand_from check schema' -l $fields[1] -d $fields[3]
+    set -l flag -c mongosluice -n 'not __fish_seen_subcommand_from check schema status top' -l $fields[1] -d $fields[3]
     switch $fields[2]
         case ''
             complete $flag

@@ -37,9 +37,20 @@ _mongosluice() {
       fi
       return
       ;;
+    status|top)
+      local -a own=('--json[print the figures as JSON]')
+      [[ $words[2] == top ]] && own=('--interval=[time between two looks]:MILLISECONDS: ')
+      shift words; (( CURRENT-- ))
+      _arguments '--admin=[the admin endpoint of the proxy]:HOST\:PORT: ' \
+        '--config=[take address and token from this file]:FILE:_files' \
+        '--token-file=[the token is the first line of this file]:FILE:_files' \
+        '--ca-file=[what the certificate must be signed by]:FILE:_files' '--help[print the usage]' $own
+      return
+      ;;
   esac
   if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then
-    _values command 'check[check documents against a schema file]' 'schema[schema files]'
+    _values command 'check[check documents against a schema file]' 'schema[schema files]' \
+      'status[one screen about a running proxy]' 'top[the same, live]'
     return
   fi
   _mongosluice_options $program
