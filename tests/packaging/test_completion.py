@@ -153,8 +153,9 @@ def test_flags_of_subcommands_are_offered(here, root, program, words):
     flags = set(re.findall(r"--[a-z-]+", usage.stdout)) | {"--help"}
     assert flags == bash(root, " ".join([*words, "--"]))
     assert flags == fish(root, " ".join([*words, "--"]))
-    page = subprocess.run(["man", "-l", root / "usr/share/man/man1/mongosluice.1.gz"], capture_output=True,
-                          text=True, timeout=30, check=True).stdout
+    done = subprocess.run(["man", "-l", root / "usr/share/man/man1/mongosluice.1.gz"], capture_output=True,
+                          text=True, timeout=30, check=True, env={**os.environ, "MANWIDTH": "300"})
+    page = " ".join(done.stdout.split())
     assert f"mongosluice {' '.join(words)}" in page and all(flag in page for flag in flags - {"--help"})
 
 

@@ -7,8 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from conftest import ROOT
+from support.proxy import ROOT
 
 
 def output_of(*words: object) -> str:

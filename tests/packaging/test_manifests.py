@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-
-from conftest import ROOT
+from support.proxy import ROOT
 
 DOCKER = ROOT / "docker"
 FILES = sorted((DOCKER / "kubernetes").glob("*.yaml"))

@@ -10,18 +10,14 @@ import pytest
 import yaml
 from support.ports import free_port
 from support.process import eventually
-from support.proxy import Proxy
+from support.proxy import ROOT, Proxy
 from support.simulated import SimulatedServer
-
-from conftest import ROOT
 
 GRAFANA = ROOT / "docker/grafana"
 PROMTOOL = ROOT / ".cache/bin/promtool"
 DASHBOARD = json.loads((GRAFANA / "dashboard.json").read_text())
 RULES = [rule for group in yaml.safe_load((GRAFANA / "alerts.yaml").read_text())["groups"]
          for rule in group["rules"]]
-# of Prometheus, or put on by it
-NOT_OURS = {"up"}
 LABELS_OF_SCRAPING = {"job", "instance"}
 
 
