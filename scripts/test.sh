@@ -19,6 +19,7 @@ step_lint() {
   for check in scripts/check-*.py; do
     [ ! -e "$check" ] || "$venv/bin/python" "$check" || failed=1
   done
+  scripts/plot-benchmarks.py --check || failed=1
   build_preset release mongosluice && scripts/check-configuration-doc.sh build/release || failed=1
   build_preset clang || failed=1
   scripts/run-clang-tidy.py build/clang src || failed=1
