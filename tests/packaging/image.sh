@@ -8,7 +8,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need buildah unshare setpriv
 work=$(mktemp -d "$cache/image-XXXXXX")
-store=(buildah --root "$cache/containers" --runroot "$work/run" --storage-driver vfs)
+store=(buildah --root "$work/containers" --runroot "$work/run" --storage-driver vfs)
 export BUILDAH_ISOLATION=chroot
 upstream_pid='' proxy_pid=''
 clean_up() {
@@ -20,18 +20,16 @@ clean_up() {
 }
 trap clean_up EXIT
 
-if ! "${store[@]}" inspect --type image debian:bookworm-slim >/dev/null 2>&1; then
-  clean_root "$work/debian"
-  base=$("${store[@]}" from scratch)
-  "${store[@]}" add -q "$base" "$work/debian" / >/dev/null
-  "${store[@]}" config --cmd bash "$base"
-  run_logged image-base "${store[@]}" commit "$base" docker.io/library/debian:bookworm-slim
-  "${store[@]}" rm "$base" >/dev/null
-  rm -rf "$work/debian"
-fi
+clean_root "$work/debian"
+base=$("${store[@]}" from scratch)
+"${store[@]}" add -q "$base" "$work/debian" / >/dev/null
+"${store[@]}" config --cmd bash "$base"
+run_logged image-base "${store[@]}" commit "$base" docker.io/library/debian:bookworm-slim
+"${store[@]}" rm "$base" >/dev/null
+rm -rf "$work/debian"
 
 say "building the image"
-run_logged image-build "${store[@]}" bud --pull-never --format docker --layers \
+run_logged image-build "${store[@]}" bud --pull-never --format docker --layers=false \
   --ignorefile docker/Dockerfile.dockerignore -f docker/Dockerfile -t mongosluice "$project"
 container=$("${store[@]}" from --pull-never localhost/mongosluice)
 root=$("${store[@]}" mount "$container")
