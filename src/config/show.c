@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/namespaces.h"
 #include "config/origin.h"
 #include "config/value.h"
 
@@ -31,7 +32,9 @@ void config_write_listing(const struct config *config, struct text *out)
         text_add_json_string(out, option->description);
         text_add(out, "}");
     }
-    text_add(out, "\n]}\n");
+    text_add(out, "\n],\"mergeNamespaces\":");
+    namespaces_write_listing(config, out);
+    text_add(out, "}\n");
 }
 
 /* Words, wrapped so that no line is longer than a terminal's 80 columns. */
@@ -75,6 +78,8 @@ static const struct {
     const char *description;
 } plain_flags[] = {
     {"config", "FILE", "read options from a YAML file; flags win over it"},
+    {"merge.namespace", "DATABASE.COLLECTION:NAME=VALUE,...",
+     "options of group merge for one namespace; may be repeated"},
     {"check-config", "", "check file and flags, print all values, and end"},
     {"version", "", "print the version"},
     {"help", "", "print this"},
@@ -83,10 +88,15 @@ enum { PLAIN_FLAGS = sizeof plain_flags / sizeof plain_flags[0] };
 
 static void add_plain_flags(struct text *out)
 {
+    enum { COLUMN = 20 };
     for (size_t i = 0; i < PLAIN_FLAGS; i++) {
-        char flag[32];
-        (void)snprintf(flag, sizeof flag, "%s %s", plain_flags[i].name, plain_flags[i].placeholder);
-        text_format(out, "  --%-16s%s\n", flag, plain_flags[i].description);
+        size_t before = out->len;
+        text_format(out, "  --%s %s", plain_flags[i].name, plain_flags[i].placeholder);
+        int used = (int)(out->len - before);
+        if (used < COLUMN)
+            text_format(out, "%*s%s\n", COLUMN - used, "", plain_flags[i].description);
+        else
+            text_format(out, "\n%*s%s\n", COLUMN, "", plain_flags[i].description);
     }
 }
 
@@ -157,21 +167,31 @@ static void add_roff(const char *words, struct text *out)
     }
 }
 
+static void add_manual_entry(const char *name, const char *placeholder, const char *about,
+                             struct text *out)
+{
+    text_format(out, ".TP\n.BI \\-\\-%s \" %s\"\n", name, placeholder);
+    add_roff(about, out);
+    text_add(out, "\n");
+}
+
 void config_write_man(struct text *out)
 {
+    for (size_t i = 0; i < PLAIN_FLAGS; i++)
+        add_manual_entry(plain_flags[i].name, plain_flags[i].placeholder,
+                         plain_flags[i].description, out);
     for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
+        struct text placeholder = text_growing();
         struct text about = text_growing();
-        text_format(out, ".TP\n.BI \\-\\-%s \" ", option->name);
-        options_add_placeholder(option, out);
-        text_add(out, "\"\n");
+        options_add_placeholder(option, &placeholder);
         text_add(&about, option->description);
         add_facts(option, &about);
-        if (about.cut)
+        if (placeholder.cut || about.cut)
             out->cut = true;
         else
-            add_roff(about.data, out);
-        text_add(out, "\n");
+            add_manual_entry(option->name, placeholder.data, about.data, out);
+        text_release(&placeholder);
         text_release(&about);
     }
 }

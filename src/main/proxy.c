@@ -357,7 +357,7 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
                                                  .collections_changed = collections_changed};
     proxy->shared.started_ms = clock_now_ms();
     proxy->shared.transactions = transactions_create();
-    proxy->shared.bulk_cursors = bulk_cursors_create();
+    proxy->shared.bulk_cursors = bulk_cursors_create(&proxy->shared.budget);
     if (proxy->shared.transactions == NULL || proxy->shared.bulk_cursors == NULL)
         return error_set(err, ERROR_INTERNAL, "out of memory at start");
     (void)snprintf(proxy->cause, sizeof proxy->cause, "no server has answered yet");

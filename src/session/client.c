@@ -320,10 +320,11 @@ static bool forward_begun(struct session *session, struct window *window)
            session_window_forward(session, window, &session->upstream, len);
 }
 
-/* Whether replies (or the end of a pause) must come before another request is looked at. */
+/* Whether something must come before another request is looked at: replies, the end of a pause, or
+ * that the client reads, since what the proxy answers itself would pile up otherwise. */
 static bool is_full(const struct session *session)
 {
-    return session->exchange != NULL || session->holding ||
+    return session->exchange != NULL || session->holding || link_is_blocked(&session->client) ||
            session->pending_count == SESSION_PENDING_MAX ||
            (session->queued && session->pending_count > 0);
 }
@@ -433,7 +434,9 @@ static void client_drained(void *arg)
         return;
     }
     link_resume(&session->upstream);
-    session_end_if_drained(session);
+    session_client_resume(session);
+    if (session->state == SESSION_ACTIVE)
+        session_end_if_drained(session);
 }
 
 /* The client is gone: with a command under way that ends the upstream connection too, so that the

@@ -86,14 +86,15 @@ static bool build_abort(const struct request *request, int32_t request_id, uint8
     return ok;
 }
 
-struct exchange *session_exchange_new(const struct message *message, const struct request *request,
-                                      bool aborts_transaction)
+struct exchange *session_exchange_new(struct session *session, const struct message *message,
+                                      const struct request *request, bool aborts_transaction)
 {
     struct exchange *exchange = memory_zalloc(sizeof *exchange);
     if (exchange == NULL)
         return NULL;
     exchange->message =
         (struct message){.header = message->header, .compressor = message->compressor};
+    exchange->budget = &session->worker->shared->budget;
     exchange->error_labels = request_error_labels(request);
     exchange->command = (uint8_t)route_index(request->route);
     if (!aborts_transaction || request->lsid == NULL)
@@ -111,6 +112,7 @@ void session_exchange_free(struct exchange *exchange)
 {
     if (exchange == NULL)
         return;
+    budget_give_back(exchange->budget, exchange->held_bytes);
     enforce_splice_free(exchange->splice);
     memory_free(exchange->abort_message);
     memory_free(exchange->answer);
@@ -180,10 +182,16 @@ static bool proceed(struct session *session)
     return sent;
 }
 
-/* A header in front of flags and sections. NULL when memory is out: the session ended. */
+/* A header in front of flags and sections. Without what the client's message may have but the
+ * proxy's must not: a checksum, and leave to answer with a stream. NULL when memory is out: the
+ * session ended. */
 static uint8_t *frame_payload(struct session *session, int32_t request_id, struct bytes payload,
                               size_t *len)
 {
+    uint32_t flags = bytes_load_u32(payload.pos);
+    if ((flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0)
+        payload.end -= 4;
+    flags &= ~(uint32_t)(WIRE_FLAG_CHECKSUM_PRESENT | WIRE_FLAG_EXHAUST_ALLOWED);
     *len = WIRE_HEADER_BYTES + bytes_left(&payload);
     struct wire_header header = {
         .length = (int32_t)*len, .request_id = request_id, .opcode = WIRE_OP_MSG};
@@ -194,6 +202,7 @@ static uint8_t *frame_payload(struct session *session, int32_t request_id, struc
     }
     wire_header_write(message, &header);
     memcpy(message + WIRE_HEADER_BYTES, payload.pos, bytes_left(&payload));
+    bytes_store_i32(message + WIRE_HEADER_BYTES, (int32_t)flags);
     return message;
 }
 
@@ -243,6 +252,7 @@ static void keep_cursor(struct session *session, struct exchange *exchange)
         return;
     bulk_cursors_put(session->worker->shared->bulk_cursors, session->server, id, exchange->splice);
     exchange->splice = NULL;
+    exchange->held_bytes = 0;
 }
 
 bool session_exchange_reply(struct session *session, struct bytes document)

@@ -47,6 +47,8 @@ struct message {
 struct exchange {
     struct message message; /* the client's, without its payload */
     struct enforce_splice *splice;
+    size_t held_bytes; /* of memory_max, for the splice */
+    struct budget *budget;
     uint8_t *abort_message; /* abortTransaction, to be sent before the answer; owned */
     size_t abort_len;
     uint8_t *answer; /* a document; owned */
@@ -234,8 +236,8 @@ bool session_answer_error(struct session *session, const struct message *message
 bool session_send_silently(struct session *session, int32_t request_id, struct bytes payload);
 
 /* NULL when memory is out. */
-struct exchange *session_exchange_new(const struct message *message, const struct request *request,
-                                      bool aborts_transaction);
+struct exchange *session_exchange_new(struct session *session, const struct message *message,
+                                      const struct request *request, bool aborts_transaction);
 void session_exchange_free(struct exchange *exchange);
 /* False when memory is out. */
 bool session_exchange_keep_answer(struct exchange *exchange, struct bytes document);

@@ -70,9 +70,9 @@ _mongosluice() {
         --config | --token-file | --ca-file) _mongosluice_files "$word" ;;
         --admin | --interval) ;;
         *)
-          local flags="--admin --config --token-file --ca-file --help"
-          if [ "${COMP_WORDS[1]}" = top ]; then flags+=" --interval"; else flags+=" --json"; fi
-          _mongosluice_words "$flags" "$word"
+          local own=--json
+          if [ "${COMP_WORDS[1]}" = top ]; then own=--interval; fi
+          _mongosluice_words "--admin --config --token-file --ca-file --help $own" "$word"
           ;;
       esac
       return
