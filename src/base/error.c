@@ -33,6 +33,7 @@ const char *error_code_name(int code, char scratch[32])
         {ERROR_SHUTDOWN_IN_PROGRESS, "ShutdownInProgress"},
         {ERROR_DOCUMENT_VALIDATION_FAILURE, "DocumentValidationFailure"},
         {ERROR_EXCEEDED_MEMORY_LIMIT, "ExceededMemoryLimit"},
+        {ERROR_EXCEEDED_TIME_LIMIT, "ExceededTimeLimit"},
         {ERROR_OVERLOADED, "IngressRequestRateLimitExceeded"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

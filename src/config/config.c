@@ -140,6 +140,13 @@ static bool check_together(const struct config *config, struct error *err)
     if (config->tls.client_certificates != CONFIG_CLIENT_CERTIFICATES_NONE &&
         !need(config, config->tls.ca_file, "tls.ca_file", "tls.client_certificates", err))
         return false;
+    if (config->admin.tls_cert_file[0] != '\0' &&
+        !need(config, config->admin.tls_key_file, "admin.tls_key_file", "admin.tls_cert_file", err))
+        return false;
+    if (config->admin.tls_key_file[0] != '\0' &&
+        !need(config, config->admin.tls_cert_file, "admin.tls_cert_file", "admin.tls_key_file",
+              err))
+        return false;
     if (config->memory_max < config->max_message_bytes)
         return refuse(config, options_find("memory_max"), ERROR_BAD_VALUE,
                       "is less than max_message_bytes, so that the longest message could never be "
@@ -159,13 +166,15 @@ static bool check_readable(const struct config *config, struct error *err)
     for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
         const char *path = config->origin->effective.of[i].text;
-        if (option->type != OPTION_READ || *path == '\0')
+        bool folder = option->type == OPTION_FOLDER;
+        if ((option->type != OPTION_READ && !folder) || *path == '\0')
             continue;
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        int fd =
+            open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (folder ? O_DIRECTORY : 0));
         if (fd < 0) {
             char reason[sizeof err->message];
             struct text text = text_over(reason, sizeof reason);
-            text_add(&text, "cannot read the file ");
+            text_format(&text, "cannot read the %s ", folder ? "folder" : "file");
             settings_add_quoted(path, &text);
             text_format(&text, ": %s", strerror(errno));
             return refuse(config, option, ERROR_BAD_VALUE, reason, err);

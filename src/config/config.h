@@ -26,6 +26,7 @@ enum config_client_certificates {
     CONFIG_CLIENT_CERTIFICATES_OPTIONAL,
     CONFIG_CLIENT_CERTIFICATES_REQUIRED
 };
+enum config_switch { CONFIG_FALSE, CONFIG_TRUE };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 
 struct config_address {
@@ -39,7 +40,10 @@ struct config {
     struct config_address listen;
     int64_t listen_port_count;
     const char
-        *advertise;  /* an IPv6 address without brackets; "": the address the client dialled */
+        *advertise;      /* an IPv6 address without brackets; "": the address the client dialled */
+    const char *schemas; /* a folder; "": none */
+    enum config_switch schemas_upstream;
+    int64_t schemas_upstream_period_ms;
     int64_t threads; /* as given: 0 is the number of CPUs */
     int64_t max_client_conn;
     int64_t max_message_bytes;
@@ -48,7 +52,8 @@ struct config {
     int64_t client_idle_timeout_ms; /* 0: never */
     int64_t connect_timeout_ms;
     int64_t drain_timeout_ms;
-    int64_t stats_period_ms; /* 0: off */
+    int64_t query_wait_timeout_ms; /* 0: for ever */
+    int64_t stats_period_ms;       /* 0: off */
     int64_t listen_backlog;
     struct {
         enum log_level level;
@@ -63,6 +68,15 @@ struct config {
         enum config_client_certificates client_certificates;
         enum config_tls_version min_version;
     } tls;
+    struct {
+        struct config_address listen; /* host "": off */
+        const char *token_file;
+        const char *tls_cert_file;
+        const char *tls_key_file;
+        enum config_switch write;
+        enum config_switch show_values;
+        int64_t metrics_schemas_max;
+    } admin;
     struct config_origin *origin; /* reference count, file, flags: owned, for config.c only */
 };
 

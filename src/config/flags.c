@@ -75,7 +75,7 @@ static bool read_option(int argc, char **argv, int *at, struct settings *out, co
     if (!split(argv[*at], &argument))
         return unknown_word(argv[*at], NULL, err);
     bool is_file = strcmp(argument.name, "config") == 0;
-    const struct option *option = options_find(argument.name);
+    const struct option *option = options_find_flag(argument.name);
     if (!is_file && option == NULL)
         return unknown_word(argv[*at], argument.name, err);
     if (!take_value(argc, argv, at, &argument, err))

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { KIB = 1024, MIB = 1024 * KIB };
+enum { KIB = 1024, MIB = 1024 * KIB, DAY_MS = 86400000 };
 
 #define FIELD(f) offsetof(struct config, f)
 
@@ -11,6 +11,7 @@ static const char *const log_levels[] = {"fatal", "error", "warning", "info", "d
 static const char *const log_formats[] = {"json", "text", NULL};
 static const char *const tls_modes[] = {"off", "allow", "require", NULL};
 static const char *const client_certificates[] = {"none", "optional", "required", NULL};
+static const char *const switches[] = {"false", "true", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 
 /* Why these bounds: a message may not be shorter than what a hello with client metadata needs, nor
@@ -44,6 +45,28 @@ const struct option options_table[] = {
      .reloadable = true,
      .description = "Host that clients are told to connect to. Empty: the address that the client "
                     "dialled."},
+    {.name = "schemas",
+     .type = OPTION_FOLDER,
+     .at = FIELD(schemas),
+     .fallback = "",
+     .reloadable = true,
+     .description = "Folder of schema files (*.json), one for each namespace; watched for changes. "
+                    "Empty: none."},
+    {.name = "schemas_upstream",
+     .type = OPTION_CHOICE,
+     .at = FIELD(schemas_upstream),
+     .fallback = "false",
+     .choices = switches,
+     .description = "Whether the $jsonSchema validators of the upstream's collections are enforced "
+                    "too. Needs credentials in upstream where the server asks for them."},
+    {.name = "schemas_upstream_period_ms",
+     .type = OPTION_MS,
+     .at = FIELD(schemas_upstream_period_ms),
+     .fallback = "60000",
+     .min = 1000,
+     .max = DAY_MS,
+     .description = "Time between two readings of the collections' validators; create, collMod and "
+                    "drop that pass through the proxy have them read at once."},
     {.name = "threads",
      .type = OPTION_INTEGER,
      .at = FIELD(threads),
@@ -106,14 +129,22 @@ const struct option options_table[] = {
      .type = OPTION_MS,
      .at = FIELD(drain_timeout_ms),
      .fallback = "30000",
-     .max = 86400000,
+     .max = DAY_MS,
      .reloadable = true,
      .description = "Time that open transactions get to end after TERM. 0: none."},
+    {.name = "query_wait_timeout_ms",
+     .type = OPTION_MS,
+     .at = FIELD(query_wait_timeout_ms),
+     .fallback = "120000",
+     .max = DAY_MS,
+     .reloadable = true,
+     .description = "Time that a command waits while the proxy is paused, before it is refused. 0: "
+                    "for ever."},
     {.name = "stats_period_ms",
      .type = OPTION_MS,
      .at = FIELD(stats_period_ms),
      .fallback = "60000",
-     .max = 86400000,
+     .max = DAY_MS,
      .reloadable = true,
      .description = "Time between two log lines with counters. 0: none are written."},
     {.name = "listen_backlog",
@@ -189,6 +220,58 @@ const struct option options_table[] = {
      .choices = tls_versions,
      .reloadable = true,
      .description = "Oldest TLS version that clients may use."},
+    {.name = "admin.listen",
+     .alias = "admin",
+     .type = OPTION_LOCAL,
+     .at = FIELD(admin.listen),
+     .fallback = "",
+     .description =
+         "Address of the admin endpoint (HTTP): metrics, dashboard, health. A port alone "
+         "is one of 127.0.0.1. Empty: off."},
+    {.name = "admin.token_file",
+     .type = OPTION_READ,
+     .at = FIELD(admin.token_file),
+     .fallback = "",
+     .reloadable = true,
+     .description = "File whose first line is the token that requests to the admin endpoint must "
+                    "carry (Authorization: Bearer); read again on HUP. Empty: none is asked for."},
+    {.name = "admin.tls_cert_file",
+     .type = OPTION_READ,
+     .at = FIELD(admin.tls_cert_file),
+     .fallback = "",
+     .reloadable = true,
+     .description = "Certificate of the admin endpoint, with its chain, in PEM; read again on HUP. "
+                    "Empty: plain HTTP."},
+    {.name = "admin.tls_key_file",
+     .type = OPTION_READ,
+     .at = FIELD(admin.tls_key_file),
+     .fallback = "",
+     .reloadable = true,
+     .description = "Private key of that certificate, in PEM (may be the same file); read again on "
+                    "HUP."},
+    {.name = "admin.write",
+     .type = OPTION_CHOICE,
+     .at = FIELD(admin.write),
+     .fallback = "false",
+     .choices = switches,
+     .reloadable = true,
+     .description =
+         "Whether the admin endpoint may write and delete files in the schema directory."},
+    {.name = "admin.show_values",
+     .type = OPTION_CHOICE,
+     .at = FIELD(admin.show_values),
+     .fallback = "false",
+     .choices = switches,
+     .reloadable = true,
+     .description = "Whether the admin endpoint shows values of refused documents (their errInfo) "
+                    "beside the reasons."},
+    {.name = "admin.metrics_schemas_max",
+     .type = OPTION_INTEGER,
+     .at = FIELD(admin.metrics_schemas_max),
+     .fallback = "100",
+     .max = 10000,
+     .reloadable = true,
+     .description = "Namespaces with metrics of their own; those of the rest are summed as other."},
 };
 const size_t options_count = sizeof options_table / sizeof options_table[0];
 _Static_assert(sizeof options_table / sizeof options_table[0] <= CONFIG_OPTIONS_MAX,
@@ -200,6 +283,14 @@ const struct option *options_find(const char *name)
         if (strcmp(options_table[i].name, name) == 0)
             return &options_table[i];
     return NULL;
+}
+
+const struct option *options_find_flag(const char *name)
+{
+    for (size_t i = 0; i < options_count; i++)
+        if (options_table[i].alias != NULL && strcmp(options_table[i].alias, name) == 0)
+            return &options_table[i];
+    return options_find(name);
 }
 
 const struct option *options_find_group(const char *name)
@@ -270,9 +361,10 @@ static void add_choices(const struct option *option, const char *between, struct
 void options_add_placeholder(const struct option *option, struct text *out)
 {
     static const char *const names[] = {
-        [OPTION_URI] = "URI",     [OPTION_ADDRESS] = "HOST:PORT", [OPTION_HOST] = "HOST",
-        [OPTION_READ] = "FILE",   [OPTION_WRITE] = "FILE",        [OPTION_INTEGER] = "NUMBER",
-        [OPTION_BYTES] = "BYTES", [OPTION_MS] = "MILLISECONDS",
+        [OPTION_URI] = "URI",         [OPTION_ADDRESS] = "HOST:PORT", [OPTION_HOST] = "HOST",
+        [OPTION_LOCAL] = "HOST:PORT", [OPTION_READ] = "FILE",         [OPTION_WRITE] = "FILE",
+        [OPTION_INTEGER] = "NUMBER",  [OPTION_BYTES] = "BYTES",       [OPTION_MS] = "MILLISECONDS",
+        [OPTION_FOLDER] = "FOLDER",
     };
     if (option->type == OPTION_CHOICE)
         add_choices(option, "|", out);
@@ -291,12 +383,18 @@ void options_add_allowed(const struct option *option, struct text *out)
         text_add(out, "HOST:PORT with a port from 0 to 65535, an IPv6 address in brackets: "
                       "[::1]:27017");
         break;
+    case OPTION_LOCAL:
+        text_add(out, "PORT or HOST:PORT with a port from 0 to 65535, or empty");
+        break;
     case OPTION_HOST:
         text_add(out, "a host name or an address, without a port");
         break;
     case OPTION_READ:
     case OPTION_WRITE:
         text_add(out, "the path of a file");
+        break;
+    case OPTION_FOLDER:
+        text_add(out, "the path of a folder");
         break;
     case OPTION_INTEGER:
         text_format(out, "a whole number from %" PRId64 " to %" PRId64, option->min, option->max);

@@ -12,9 +12,11 @@
 enum option_type {
     OPTION_URI,     /* const char * */
     OPTION_ADDRESS, /* struct config_address */
+    OPTION_LOCAL,   /* struct config_address: a port alone is one of the loopback; or "" */
     OPTION_HOST,    /* const char * */
     OPTION_READ,    /* const char *: a file that must be readable, or "" */
     OPTION_WRITE,   /* const char *: a file that is written, or "" */
+    OPTION_FOLDER,  /* const char *: a folder that must be readable, or "" */
     OPTION_INTEGER, /* int64_t */
     OPTION_BYTES,   /* int64_t; the text may end with a unit */
     OPTION_MS,      /* int64_t */
@@ -23,6 +25,7 @@ enum option_type {
 
 struct option {
     const char *name;     /* dotted */
+    const char *alias;    /* a shorter flag; NULL: none */
     size_t at;            /* offset of its field in struct config */
     const char *fallback; /* the default as text; NULL: required */
     int64_t min;
@@ -39,6 +42,8 @@ extern const size_t options_count; /* at most CONFIG_OPTIONS_MAX */
 
 /* NULL if there is none. */
 const struct option *options_find(const char *name);
+/* The same for the name of a flag, which may be the alias. */
+const struct option *options_find_flag(const char *name);
 /* The known name nearest to what was written, NULL if none is near. */
 const char *options_suggest(const char *name);
 /* The first option of a group ("tls" of "tls.mode"); NULL if there is no such group. */

@@ -72,6 +72,8 @@ static void add_help(const struct option *option, struct text *out)
     struct text about = text_growing();
     text_format(out, "  --%s ", option->name);
     options_add_placeholder(option, out);
+    if (option->alias != NULL)
+        text_format(out, ", --%s", option->alias);
     text_add(out, "\n");
     text_add(&about, option->description);
     add_facts(option, &about);
@@ -98,7 +100,7 @@ void config_write_help(struct text *out)
     for (size_t i = 0; i < options_count; i++)
         add_help(&options_table[i], out);
     text_add(out, "\nSignals: HUP reads the configuration again, TERM drains and ends (a second "
-                  "TERM\nends at once), QUIT ends at once.\n");
+                  "TERM\nends at once), QUIT ends at once, USR1 pauses, USR2 resumes.\n");
 }
 
 void config_write_markdown(struct text *out)

@@ -98,6 +98,21 @@ static bool parse_address(const char *text, struct config_address *out)
     return true;
 }
 
+static bool parse_local(const char *text, struct config_address *out)
+{
+    const char *rest = text;
+    int64_t port = 0;
+    *out = (struct config_address){0};
+    if (*text == '\0')
+        return true;
+    if (text[strspn(text, "0123456789")] != '\0')
+        return parse_address(text, out);
+    if (!parse_digits(&rest, &port) || port > UINT16_MAX)
+        return false;
+    *out = (struct config_address){.host = "127.0.0.1", .port = (uint16_t)port};
+    return true;
+}
+
 static bool parse_uri(const char *text)
 {
     static const char *const schemes[] = {"mongodb://", "mongodb+srv://"};
@@ -149,10 +164,13 @@ bool value_parse(const struct option *option, char *text, struct config *config)
         return parse_uri(text);
     case OPTION_ADDRESS:
         return parse_address(text, field);
+    case OPTION_LOCAL:
+        return parse_local(text, field);
     case OPTION_HOST:
         return parse_host(text, field);
     case OPTION_READ:
     case OPTION_WRITE:
+    case OPTION_FOLDER:
         *(const char **)field = text;
         return true;
     case OPTION_INTEGER:
@@ -168,6 +186,10 @@ bool value_parse(const struct option *option, char *text, struct config *config)
 static void add_address_json(const struct config_address *address, struct text *out)
 {
     /* The host was checked: nothing in it needs an escape. */
+    if (address->host[0] == '\0') {
+        text_add(out, "\"\"");
+        return;
+    }
     const char *form = strchr(address->host, ':') == NULL ? "\"%s:%u\"" : "\"[%s]:%u\"";
     text_format(out, form, address->host, (unsigned)address->port);
 }
@@ -192,12 +214,14 @@ void value_add_json(const struct option *option, const struct config *config, st
     int choice = 0;
     switch (option->type) {
     case OPTION_ADDRESS:
+    case OPTION_LOCAL:
         add_address_json(field, out);
         break;
     case OPTION_URI:
     case OPTION_HOST:
     case OPTION_READ:
     case OPTION_WRITE:
+    case OPTION_FOLDER:
         add_string_json(option, *(const char *const *)field, out);
         break;
     case OPTION_INTEGER:
@@ -217,7 +241,8 @@ bool value_equals(const struct option *option, const struct config *a, const str
     const void *x = const_field_of(option, a);
     const void *y = const_field_of(option, b);
     switch (option->type) {
-    case OPTION_ADDRESS: {
+    case OPTION_ADDRESS:
+    case OPTION_LOCAL: {
         const struct config_address *left = x;
         const struct config_address *right = y;
         return left->port == right->port && strcmp(left->host, right->host) == 0;

@@ -40,8 +40,8 @@ struct enforce_result {
      * abortTransaction has to be sent for it, before the client gets its answer. */
     bool aborts_transaction;
     struct enforce_splice *splice; /* ENFORCE_REPLACE, unless nobody waits; owned */
-    struct build payload_build;    /* own the bytes above */
-    struct build reply_build;
+    uint8_t *payload_block;        /* owned: the bytes above */
+    uint8_t *reply_block;
 };
 
 /* Who is told of each refused or warned document, while enforce_check runs. `info`: errInfo, empty
@@ -50,6 +50,7 @@ struct enforce_observer {
     void *arg;
     void (*refused)(void *arg, const struct registry_entry *entry, bool warned, const char *reason,
                     struct bytes info);
+    uint64_t (*now_ns)(void *arg); /* for REGISTRY_CHECK_NS; NULL: it is not counted */
 };
 
 /* Whether enforce_check could say anything but ENFORCE_FORWARD to this command, asked when the body

@@ -60,10 +60,9 @@ struct registry_entry {
     enum registry_origin origin;
     char *source;                  /* owned: the file's path, or "collection validator" */
     char hash[REGISTRY_HASH_SIZE]; /* of the schema as BSON: tells clients what is enforced */
-    uint8_t *schema_bson;          /* owned */
-    size_t schema_bson_len;
-    struct schema_file file;      /* ns, dialect, level, action, …; owned */
-    struct registry_stats *stats; /* a reference */
+    struct bytes schema_bson;      /* as it was parsed; part of file.schema */
+    struct schema_file file;       /* ns, dialect, level, action, …; owned */
+    struct registry_stats *stats;  /* a reference */
 };
 
 struct registry;

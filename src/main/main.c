@@ -65,7 +65,7 @@ static void raise_descriptor_limit(const struct config *config)
 
 static void block_signals(sigset_t *set)
 {
-    static const int waited[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+    static const int waited[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
     sigemptyset(set);
     for (size_t i = 0; i < sizeof waited / sizeof waited[0]; i++)
         sigaddset(set, waited[i]);
@@ -118,6 +118,10 @@ static int run(struct config *config)
         int got = sigwaitinfo(&signals, NULL);
         if (got == SIGHUP)
             proxy_reload(proxy);
+        if (got == SIGUSR1)
+            proxy_pause(proxy);
+        if (got == SIGUSR2)
+            proxy_resume(proxy);
         if (got == SIGTERM || got == SIGINT) {
             drain(proxy, &signals);
             break;

@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "main/schemas.h"
 #include "main/servers.h"
 #include "main/stats.h"
 #include "net/clock.h"
 #include "session/session.h"
 #include "upstream/uri.h"
+#include "upstream/validators.h"
 
 enum { WORKERS_MAX = 256, CONTROL_TICK_MS = 500 };
 
@@ -20,6 +22,8 @@ struct proxy {
     struct session_settings *settings; /* the present ones; main's thread */
     struct session_shared shared;
     struct servers *servers;
+    struct schemas *schemas;
+    struct validators *validators; /* NULL: the collections' own are not looked at */
     struct topology *topology;
     struct worker *control;
     pthread_mutex_t lock; /* guards cause */
@@ -27,7 +31,9 @@ struct proxy {
     char topology_logged[900];       /* control thread: what was said last, not to say it twice */
     int64_t stats_since_ms;          /* control thread */
     _Atomic int64_t stats_period_ms; /* set by main's thread */
-    unsigned next_worker;            /* control thread */
+    atomic_bool paused;
+    atomic_bool draining;
+    unsigned next_worker; /* control thread */
     unsigned worker_count;
     struct session_worker *workers[WORKERS_MAX];
 };
@@ -99,6 +105,13 @@ static void explain_no_server(void *context, char cause[SESSION_CAUSE_BYTES])
                    proxy->cause[0] != 0 ? proxy->cause
                                         : "no server of the replica set is left for it");
     pthread_mutex_unlock(&proxy->lock);
+}
+
+static void collections_changed(void *context)
+{
+    struct proxy *proxy = context;
+    if (proxy->validators != NULL)
+        validators_refresh(proxy->validators);
 }
 
 /* The least loaded worker; among equals in turn. */
@@ -179,6 +192,9 @@ void proxy_reload(struct proxy *proxy)
               LOG_STR("error", err.message));
         return;
     }
+    if (!schemas_set_folder(proxy->schemas, settings->config->schemas, &err))
+        LOG_E(LOG_SCHEMA, 3007, "schemas", "The folder of schemas stays as it was",
+              LOG_STR("error", err.message));
     for (size_t i = 0; i < ignored.count; i++)
         LOG_W(LOG_CONTROL, 1031, "control", "This option changes only with a restart",
               LOG_STR("option", ignored.names[i]));
@@ -188,6 +204,67 @@ void proxy_reload(struct proxy *proxy)
     proxy->settings = settings;
     apply_shared_settings(proxy);
     LOG_I(LOG_CONTROL, 1032, "control", "Reloaded");
+}
+
+/* --- schemas ------------------------------------------------------------------------------------
+ */
+
+static void registry_changed(void *arg, struct registry *registry)
+{
+    struct proxy *proxy = arg;
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        session_worker_set_registry(proxy->workers[i], registry);
+}
+
+static enum schema_level level_of(const char *name)
+{
+    return name[0] == 'm'   ? SCHEMA_LEVEL_MODERATE
+           : name[0] == 'o' ? SCHEMA_LEVEL_OFF
+                            : SCHEMA_LEVEL_STRICT;
+}
+
+static enum schema_action action_of(const char *name)
+{
+    return strcmp(name, "warn") == 0          ? SCHEMA_ACTION_WARN
+           : strcmp(name, "errorAndLog") == 0 ? SCHEMA_ACTION_ERROR_AND_LOG
+                                              : SCHEMA_ACTION_ERROR;
+}
+
+/* The thread that reads them. */
+static void validators_found(void *arg, const struct validators_found *all, size_t count)
+{
+    struct proxy *proxy = arg;
+    struct schemas_validator *validators = memory_array(count + 1, sizeof *validators);
+    if (validators == NULL)
+        return;
+    for (size_t i = 0; i < count; i++)
+        validators[i] = (struct schemas_validator){.ns = all[i].ns,
+                                                   .schema = all[i].schema,
+                                                   .level = level_of(all[i].level),
+                                                   .action = action_of(all[i].action)};
+    schemas_set_validators(proxy->schemas, validators, count);
+    memory_free(validators);
+}
+
+static void validators_failed(void *arg, const char *cause)
+{
+    (void)arg;
+    LOG_W(LOG_SCHEMA, 3006, "schemas",
+          "The validators of the upstream's collections cannot be read; what was known stays",
+          LOG_STR("cause", cause));
+}
+
+static bool start_validators(struct proxy *proxy, struct error *err)
+{
+    const struct config *config = proxy->settings->config;
+    struct validators_settings settings = {.period_ms = config->schemas_upstream_period_ms,
+                                           .found = validators_found,
+                                           .failed = validators_failed,
+                                           .arg = proxy};
+    if (config->schemas_upstream == CONFIG_FALSE)
+        return true;
+    proxy->validators = validators_start(proxy->uri, &settings, err);
+    return proxy->validators != NULL;
 }
 
 /* --- statistics (control thread) ----------------------------------------------------------------
@@ -206,6 +283,7 @@ static void control_tick(void *context)
     struct proxy *proxy = context;
     int64_t period_ms = atomic_load(&proxy->stats_period_ms);
     int64_t now_ms = clock_now_ms();
+    schemas_rescan(proxy->schemas);
     if (period_ms == 0 || now_ms - proxy->stats_since_ms < period_ms)
         return;
     proxy->stats_since_ms = now_ms;
@@ -273,13 +351,23 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
     if (proxy->settings == NULL)
         return false;
     apply_shared_settings(proxy);
-    proxy->shared.hooks = (struct session_hooks){
-        .context = proxy, .port_of_member = port_of_member, .explain_no_server = explain_no_server};
+    proxy->shared.hooks = (struct session_hooks){.context = proxy,
+                                                 .port_of_member = port_of_member,
+                                                 .explain_no_server = explain_no_server,
+                                                 .collections_changed = collections_changed};
+    proxy->shared.started_ms = clock_now_ms();
     proxy->shared.transactions = transactions_create();
-    if (proxy->shared.transactions == NULL)
+    proxy->shared.bulk_cursors = bulk_cursors_create();
+    if (proxy->shared.transactions == NULL || proxy->shared.bulk_cursors == NULL)
         return error_set(err, ERROR_INTERNAL, "out of memory at start");
     (void)snprintf(proxy->cause, sizeof proxy->cause, "no server has answered yet");
-    if (!start_control(proxy, err) || !start_workers(proxy, err))
+    proxy->schemas = schemas_create(proxy->settings->config->schemas, registry_changed, proxy, err);
+    if (proxy->schemas == NULL || !start_control(proxy, err) || !start_workers(proxy, err))
+        return false;
+    struct registry *registry = schemas_registry(proxy->schemas);
+    registry_changed(proxy, registry);
+    registry_release(registry);
+    if (!start_validators(proxy, err))
         return false;
     proxy->topology = topology_start(proxy->uri, topology_changed, proxy, err);
     if (proxy->topology == NULL)
@@ -290,10 +378,14 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
 
 static void destroy(struct proxy *proxy)
 {
+    validators_stop(proxy->validators);
     for (unsigned i = 0; i < proxy->worker_count; i++)
         session_worker_stop(proxy->workers[i]);
+    validators_free(proxy->validators);
+    schemas_destroy(proxy->schemas);
     servers_destroy(proxy->servers);
     transactions_destroy(proxy->shared.transactions);
+    bulk_cursors_destroy(proxy->shared.bulk_cursors);
     session_settings_release(proxy->settings);
     uri_free(proxy->uri);
     pthread_mutex_destroy(&proxy->lock);
@@ -336,8 +428,33 @@ static void drain_job(void *context, void *arg)
 
 void proxy_drain(struct proxy *proxy)
 {
+    atomic_store(&proxy->draining, true);
     if (!worker_post(proxy->control, drain_job, NULL))
         LOG_E(LOG_CONTROL, 1035, "control", "Out of memory: cannot drain");
+}
+
+static void change_state(struct proxy *proxy, bool (*post)(struct session_worker *worker),
+                         const char *done)
+{
+    bool all = true;
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        all = post(proxy->workers[i]) && all;
+    if (all)
+        LOG_I(LOG_CONTROL, 1036, "control", done);
+    else
+        LOG_E(LOG_CONTROL, 1037, "control", "Out of memory: not every worker was reached");
+}
+
+void proxy_pause(struct proxy *proxy)
+{
+    atomic_store(&proxy->paused, true);
+    change_state(proxy, session_worker_pause, "Paused: new commands wait");
+}
+
+void proxy_resume(struct proxy *proxy)
+{
+    atomic_store(&proxy->paused, false);
+    change_state(proxy, session_worker_resume, "Resumed");
 }
 
 unsigned proxy_clients(const struct proxy *proxy)

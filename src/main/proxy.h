@@ -15,6 +15,9 @@ void proxy_reload(struct proxy *proxy);
 
 /* No new connections; sessions end as soon as nothing of theirs is under way. */
 void proxy_drain(struct proxy *proxy);
+/* New commands wait, until they are resumed. Any thread. */
+void proxy_pause(struct proxy *proxy);
+void proxy_resume(struct proxy *proxy);
 /* Connections that are left. */
 unsigned proxy_clients(const struct proxy *proxy);
 int64_t proxy_drain_timeout_ms(const struct proxy *proxy);

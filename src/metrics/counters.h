@@ -30,6 +30,7 @@
     X(TIMEOUTS_HANDSHAKE, "handshakeTimeouts")                                                     \
     X(TIMEOUTS_IDLE, "clientIdleTimeouts")                                                         \
     X(TIMEOUTS_CONNECT, "upstreamConnectTimeouts")                                                 \
+    X(TIMEOUTS_PAUSED, "queryWaitTimeouts")                                                        \
     X(CLIENTS_VANISHED, "clientsVanishedInCommand")                                                \
     X(UPSTREAM_CLOSED, "upstreamClosedByServer")
 

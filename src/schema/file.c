@@ -224,6 +224,22 @@ bool schema_file_load(const char *path, schema_report_fn *report, void *arg,
     return ok;
 }
 
+bool schema_file_of_validator(const char *ns, struct bytes schema, enum schema_level level,
+                              enum schema_action action, struct schema_file *file,
+                              struct error *err)
+{
+    *file = (struct schema_file){
+        .dialect = SCHEMA_MONGODB, .level = level, .action = action, .allow_bypass = true};
+    file->ns = memory_copy_string(ns);
+    if (file->ns == NULL)
+        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "no memory");
+    file->schema = schema_compile(schema, file->dialect, NULL, NULL, err);
+    if (file->schema != NULL)
+        return true;
+    schema_file_release(file);
+    return false;
+}
+
 void schema_file_release(struct schema_file *file)
 {
     memory_free(file->ns);

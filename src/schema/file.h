@@ -34,6 +34,11 @@ bool schema_file_parse(const char *text, size_t len, schema_report_fn *report, v
 /* The same from a path; an error of reading names the path. */
 bool schema_file_load(const char *path, schema_report_fn *report, void *arg,
                       struct schema_file *file, struct error *err);
+/* The same for a collection's validator: dialect mongodb, what is unproved is allowed, and a bypass
+ * heeded, as the server has it. */
+bool schema_file_of_validator(const char *ns, struct bytes schema, enum schema_level level,
+                              enum schema_action action, struct schema_file *file,
+                              struct error *err);
 void schema_file_release(struct schema_file *file);
 
 /* All of a file (or of standard input, for "-"), NUL-terminated; NULL with err naming the path.

@@ -47,6 +47,11 @@ struct schema *schema_compile(struct bytes bson, enum schema_dialect dialect,
     return schema;
 }
 
+struct bytes schema_source(const struct schema *schema)
+{
+    return bytes_of(schema->bson, schema->bson_len);
+}
+
 struct schema_scratch *schema_scratch_new(void)
 {
     struct schema_scratch *scratch = memory_zalloc(sizeof *scratch);

@@ -50,6 +50,9 @@ struct schema *schema_compile(struct bytes bson, enum schema_dialect dialect,
                               schema_report_fn *report, void *arg, struct error *err);
 void schema_free(struct schema *schema);
 
+/* The BSON that was compiled, byte for byte; it lives as long as the schema. */
+struct bytes schema_source(const struct schema *schema);
+
 /* NULL without memory. */
 struct schema_scratch *schema_scratch_new(void);
 void schema_scratch_free(struct schema_scratch *scratch);

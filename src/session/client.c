@@ -7,7 +7,15 @@
 #include "wire/compressed.h"
 #include "wire/query.h"
 
-enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_STOP };
+enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_TAKEN, BEGIN_STOP };
+
+/* The request stays where it is, and is looked at again once all before it is answered. */
+static enum begin queue(struct session *session)
+{
+    session->queued = true;
+    session->walk_waits = false;
+    return BEGIN_WAIT;
+}
 
 /* The error goes to the client where its request can be answered at all: an opcode whose reply has
  * a known form. What it asked before gets its replies first: until then the request waits, and is
@@ -17,11 +25,8 @@ static enum begin refuse(struct session *session, const struct wire_header *head
 {
     struct wire_reply_to to = {.request_id = header->request_id,
                                .legacy = header->opcode == WIRE_OP_QUERY};
-    if (session->pending_count > 0) {
-        session->refusing = true;
-        session->walk_waits = false;
-        return BEGIN_WAIT;
-    }
+    if (session->pending_count > 0)
+        return queue(session);
     bool answerable =
         header->length >= WIRE_HEADER_BYTES && wire_opcode_check_request(header->opcode, NULL);
     session_fail(session, answerable ? &to : NULL, error, labels, counter);
@@ -44,13 +49,19 @@ static void push_pending(struct session *session, const struct wire_header *head
 {
     unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
     struct pending *pending = &session->pending[at];
+    enum route_kind kind = request->route->kind;
+    bool forwards = kind == ROUTE_WRITE || kind == ROUTE_GET_MORE;
     *pending = (struct pending){.expected_response_to = header->request_id,
-                                .kind = request->route->kind,
+                                .request_id = header->request_id,
+                                .kind = forwards ? ROUTE_FORWARD : kind,
                                 .legacy = request->legacy,
                                 .exhaust = (request->flags & WIRE_FLAG_EXHAUST_ALLOWED) != 0,
                                 .watches_identity = watches_identity,
                                 .error_labels = request_error_labels(request),
-                                .has_lsid = request->lsid != NULL};
+                                .has_lsid = request->lsid != NULL,
+                                .in_transaction = request->in_transaction,
+                                .command = (uint8_t)route_index(request->route),
+                                .sent_us = session->worker->now_us};
     if (request->lsid != NULL)
         memcpy(pending->lsid, request->lsid, LSID_BYTES);
     session->pending_count++;
@@ -66,10 +77,72 @@ static enum begin refuse_transaction_in_drain(struct session *session,
                   COUNTER_REQUESTS_REFUSED);
 }
 
+static void count_request(struct session *session, const struct wire_header *header)
+{
+    counters_add(session_counters(session), COUNTER_REQUESTS, 1);
+    counters_add(session_counters(session), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
+}
+
+/* A write that may break a schema, or the results of one. */
+static enum begin begin_write(struct session *session, const struct message *message,
+                              const struct request *request)
+{
+    enum write_step step = request->route->kind == ROUTE_GET_MORE
+                               ? session_get_more(session, message, request)
+                               : session_write(session, message, request);
+    switch (step) {
+    case WRITE_PASS:
+        return BEGIN_FORWARD;
+    case WRITE_HOLD:
+        return queue(session);
+    case WRITE_GATHER:
+        session->walk_waits = true;
+        return BEGIN_WAIT;
+    case WRITE_TAKEN:
+        count_request(session, &message->header);
+        return BEGIN_TAKEN;
+    case WRITE_ENDED:
+        break;
+    }
+    return BEGIN_STOP;
+}
+
+/* A command that the proxy itself answers. */
+static enum begin begin_status(struct session *session, const struct message *message,
+                               const struct request *request)
+{
+    if (session->pending_count > 0)
+        return queue(session);
+    if (!message->whole) {
+        session->walk_waits = true;
+        return BEGIN_WAIT;
+    }
+    count_request(session, &message->header);
+    bool silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    return silent || session_answer_status(session, message, request) ? BEGIN_TAKEN : BEGIN_STOP;
+}
+
+/* The proxy is paused: the request is looked at again when it is resumed. */
+static enum begin hold(struct session *session, const struct wire_header *header,
+                       const struct request *request)
+{
+    struct error err;
+    if (session_pause_hold(session)) {
+        session->walk_waits = false;
+        return BEGIN_WAIT;
+    }
+    (void)error_set(&err, ERROR_EXCEEDED_TIME_LIMIT,
+                    "mongosluice is paused, and the command waited for %lld ms (option "
+                    "query_wait_timeout_ms); resume it, or try again later",
+                    (long long)session_config(session)->query_wait_timeout_ms);
+    return refuse(session, header, &err, request_error_labels(request), COUNTER_TIMEOUTS_PAUSED);
+}
+
 /* The body is known: what happens to the message? */
-static enum begin dispatch(struct session *session, const struct wire_header *header,
+static enum begin dispatch(struct session *session, const struct message *message,
                            const struct request *request)
 {
+    const struct wire_header *header = &message->header;
     struct error err;
     if (request->legacy && !request->route->legacy_allowed) {
         (void)error_set(&err, ERROR_PROTOCOL,
@@ -81,6 +154,8 @@ static enum begin dispatch(struct session *session, const struct wire_header *he
     if (!session->request_seen)
         session->since_ms = clock_now_ms();
     session->request_seen = true;
+    if (session_pause_holds(session, request))
+        return hold(session, header, request);
     bool watches_identity = false;
     if (!session_watch_request(session, request, &watches_identity)) {
         (void)error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory");
@@ -90,21 +165,29 @@ static enum begin dispatch(struct session *session, const struct wire_header *he
         return refuse_over_limit(session, header);
     if (session->worker->draining && request->starts_transaction)
         return refuse_transaction_in_drain(session, header);
+    enum begin result = BEGIN_FORWARD;
+    if (request->route->kind == ROUTE_GET_MORE ||
+        (request->route->kind == ROUTE_WRITE && registry_size(session->worker->registry) > 0))
+        result = begin_write(session, message, request);
+    else if (request->route->kind == ROUTE_STATUS)
+        result = begin_status(session, message, request);
+    if (result != BEGIN_FORWARD)
+        return result;
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
         push_pending(session, header, request, watches_identity);
-    counters_add(session_counters(session), COUNTER_REQUESTS, 1);
-    counters_add(session_counters(session), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
+    session_observe_request(session, request);
+    count_request(session, header);
     return BEGIN_FORWARD;
 }
 
-static enum begin dispatch_body(struct session *session, const struct wire_header *header,
+static enum begin dispatch_body(struct session *session, const struct message *message,
                                 struct bytes body, uint32_t flags)
 {
     struct error err;
     struct request request;
     if (!request_read(body, flags, &request, &err))
-        return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-    return dispatch(session, header, &request);
+        return refuse(session, &message->header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    return dispatch(session, message, &request);
 }
 
 /* Waits until the body is there; what follows it is streamed. */
@@ -124,7 +207,11 @@ static enum begin begin_msg(struct session *session, const struct wire_header *h
     if (session->walk_waits)
         return BEGIN_WAIT;
     session->walking = true;
-    return dispatch_body(session, header,
+    struct message message = {.header = *header,
+                              .payload = payload,
+                              .whole = bytes_left(&payload) ==
+                                       (size_t)header->length - WIRE_HEADER_BYTES};
+    return dispatch_body(session, &message,
                          bytes_of(payload.pos + walk->body_offset, walk->body_length), walk->flags);
 }
 
@@ -138,7 +225,8 @@ static enum begin begin_query(struct session *session, const struct wire_header 
         return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     request.legacy = true;
     request.database = query.database;
-    return dispatch(session, header, &request);
+    struct message message = {.header = *header, .whole = true};
+    return dispatch(session, &message, &request);
 }
 
 /* A compressed message is opened to be looked at, and forwarded as it came. */
@@ -172,12 +260,15 @@ static enum begin begin_compressed(struct session *session, const struct wire_he
         return refuse(session, header, &err, 0, COUNTER_ERRORS_MEMORY);
     }
     enum begin result = BEGIN_STOP;
+    struct message message = {.header = *header,
+                              .payload = bytes_of(inside, compressed.uncompressed_bytes),
+                              .compressor = compressed.compressor,
+                              .whole = true};
     if (!wire_compressed_open(&compressed, inside, &err) ||
-        !wire_sections_find_body(bytes_of(inside, compressed.uncompressed_bytes), &body, &flags,
-                                 &err))
+        !wire_sections_find_body(message.payload, &body, &flags, &err))
         result = refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     else
-        result = dispatch_body(session, header, body, flags);
+        result = dispatch_body(session, &message, body, flags);
     memory_free(inside);
     budget_give_back(budget, compressed.uncompressed_bytes);
     return result;
@@ -194,7 +285,7 @@ static enum begin begin_request(struct session *session, const struct window *wi
     size_t have = window->len < (size_t)header.length ? window->len : (size_t)header.length;
     struct bytes payload = bytes_of(window->data + WIRE_HEADER_BYTES, have - WIRE_HEADER_BYTES);
     session->walking = false;
-    session->refusing = false;
+    session->queued = false;
     if (header.opcode == WIRE_OP_MSG)
         return begin_msg(session, &header, payload);
     if (have < (size_t)header.length)
@@ -229,11 +320,12 @@ static bool forward_begun(struct session *session, struct window *window)
            session_window_forward(session, window, &session->upstream, len);
 }
 
-/* Whether replies must come before another request is looked at. */
+/* Whether replies (or the end of a pause) must come before another request is looked at. */
 static bool is_full(const struct session *session)
 {
-    return session->pending_count == SESSION_PENDING_MAX ||
-           (session->refusing && session->pending_count > 0);
+    return session->exchange != NULL || session->holding ||
+           session->pending_count == SESSION_PENDING_MAX ||
+           (session->queued && session->pending_count > 0);
 }
 
 /* Works through what was read. False after the session left SESSION_ACTIVE. */
@@ -247,7 +339,11 @@ static bool process(struct session *session, struct window *window)
         }
         if (window->len < WIRE_HEADER_BYTES || is_full(session))
             return true;
+        uint32_t length = bytes_load_u32(window->data);
         switch (begin_request(session, window)) {
+        case BEGIN_TAKEN:
+            session_window_drop(window, length);
+            break;
         case BEGIN_WAIT:
             return true;
         case BEGIN_STOP:
@@ -293,6 +389,7 @@ static void client_readable(void *arg)
 {
     struct session *session = arg;
     struct window window;
+    session->worker->now_us = clock_now_us();
     if (session->state == SESSION_LINGERING) {
         discard(session);
         return;
@@ -370,7 +467,8 @@ static void client_ended(void *arg)
 void session_client_check_peer(struct session *session)
 {
     struct link *client = &session->client;
-    if (session->pending_count > 0 && !client->reading && link_has_lost_peer(client))
+    if ((session->pending_count > 0 || session->holding) && !client->reading &&
+        link_has_lost_peer(client))
         client_ended(session);
 }
 

@@ -2,23 +2,59 @@
 
 #include <string.h>
 
-/* Sorted by name (checked by a unit test). */
+/* Sorted by name (checked by a unit test); the first row stands for all names that have none. */
 static const struct route routes[] = {
+    {"", ROUTE_FORWARD, false},
     {"abortTransaction", ROUTE_END_TRANSACTION, false},
+    {"aggregate", ROUTE_WRITE, false},
     {"authenticate", ROUTE_AUTHENTICATION, true},
     {"buildInfo", ROUTE_FORWARD, true},
     {"buildinfo", ROUTE_FORWARD, true},
+    {"bulkWrite", ROUTE_WRITE, false},
+    {"collMod", ROUTE_DEFINE, false},
+    {"collStats", ROUTE_FORWARD, false},
     {"commitTransaction", ROUTE_END_TRANSACTION, false},
+    {"connectionStatus", ROUTE_FORWARD, false},
+    {"count", ROUTE_FORWARD, false},
+    {"create", ROUTE_DEFINE, false},
+    {"createIndexes", ROUTE_FORWARD, false},
+    {"currentOp", ROUTE_FORWARD, false},
+    {"dbStats", ROUTE_FORWARD, false},
+    {"delete", ROUTE_FORWARD, false},
+    {"distinct", ROUTE_FORWARD, false},
+    {"drop", ROUTE_DEFINE, false},
+    {"dropDatabase", ROUTE_DEFINE, false},
+    {"dropIndexes", ROUTE_FORWARD, false},
+    {"endSessions", ROUTE_FORWARD, false},
+    {"explain", ROUTE_FORWARD, false},
+    {"find", ROUTE_FORWARD, false},
+    {"findAndModify", ROUTE_WRITE, false},
+    {"findandmodify", ROUTE_WRITE, false},
+    {"getMore", ROUTE_GET_MORE, false},
+    {"getParameter", ROUTE_FORWARD, false},
     {"hello", ROUTE_HELLO, true},
+    {"insert", ROUTE_WRITE, false},
     {"isMaster", ROUTE_HELLO, true},
     {"ismaster", ROUTE_HELLO, true},
+    {"killCursors", ROUTE_FORWARD, false},
+    {"killSessions", ROUTE_FORWARD, false},
+    {"listCollections", ROUTE_FORWARD, false},
+    {"listDatabases", ROUTE_FORWARD, false},
+    {"listIndexes", ROUTE_FORWARD, false},
     {"logout", ROUTE_AUTHENTICATION, true},
+    {"mongosluice", ROUTE_STATUS, false},
     {"ping", ROUTE_FORWARD, true},
+    {"refreshSessions", ROUTE_FORWARD, false},
+    {"renameCollection", ROUTE_DEFINE, false},
     {"saslContinue", ROUTE_AUTHENTICATION, true},
     {"saslStart", ROUTE_AUTHENTICATION, true},
+    {"serverStatus", ROUTE_FORWARD, false},
+    {"update", ROUTE_WRITE, false},
+    {"usersInfo", ROUTE_FORWARD, false},
+    {"validate", ROUTE_FORWARD, false},
 };
-
-static const struct route forward = {"", ROUTE_FORWARD, false};
+enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
+_Static_assert((int)ROUTE_COUNT <= (int)ROUTES_MAX, "raise ROUTES_MAX");
 
 static int compare(const char *name, size_t len, const struct route *route)
 {
@@ -30,7 +66,7 @@ static int compare(const char *name, size_t len, const struct route *route)
 const struct route *route_find(const char *name, size_t len)
 {
     size_t low = 0;
-    size_t high = sizeof routes / sizeof routes[0];
+    size_t high = ROUTE_COUNT;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         int order = compare(name, len, &routes[middle]);
@@ -41,5 +77,20 @@ const struct route *route_find(const char *name, size_t len)
         else
             low = middle + 1;
     }
-    return &forward;
+    return &routes[0];
+}
+
+size_t route_index(const struct route *route)
+{
+    return (size_t)(route - routes);
+}
+
+size_t route_count(void)
+{
+    return ROUTE_COUNT;
+}
+
+const char *route_name(size_t index)
+{
+    return routes[index].name;
 }

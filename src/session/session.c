@@ -35,6 +35,7 @@ static struct session *session_new(struct session_worker *worker, int fd, const 
     session->worker = worker;
     session->id = atomic_fetch_add(&worker->shared->last_id, 1) + 1;
     session->since_ms = clock_now_ms();
+    session->accepted_ms = session->since_ms;
     session->peer_key = address_peer_key(fd);
     (void)snprintf(session->context, sizeof session->context, "conn%llu",
                    (unsigned long long)session->id);
@@ -172,6 +173,8 @@ void session_end(struct session *session, const char *reason)
         transactions_forget_connection(worker->shared->transactions, session->id);
     identity_free(session->identity);
     session->identity = NULL;
+    session_exchange_free(session->exchange);
+    session->exchange = NULL;
     counters_add(&worker->counters, COUNTER_CLIENTS_NOW, (uint64_t)-1);
     leave(worker, session->refused);
     atomic_fetch_sub(&worker->clients, 1);
@@ -249,7 +252,7 @@ void session_fail_pending(struct session *session, const struct error *error, en
         session_fail(session, NULL, error, 0, counter);
         return;
     }
-    struct wire_reply_to to = {.request_id = first->expected_response_to, .legacy = first->legacy};
+    struct wire_reply_to to = {.request_id = first->request_id, .legacy = first->legacy};
     session_fail(session, &to, error, first->error_labels, counter);
 }
 
@@ -333,7 +336,7 @@ void session_window_drop(struct window *window, size_t len)
     window->data = window->len > 0 ? buffer_begin(&window->from->in) : NULL;
 }
 
-static void send_failed(struct session *session, struct link *to, const struct error *err)
+void session_send_failed(struct session *session, struct link *to, const struct error *err)
 {
     bool memory = err->code == ERROR_EXCEEDED_MEMORY_LIMIT;
     if (memory)
@@ -348,7 +351,7 @@ bool session_window_forward(struct session *session, struct window *window, stru
     struct error err;
     if (window->gathered) {
         if (!link_send_buffer(to, &window->from->in, len, &err)) {
-            send_failed(session, to, &err);
+            session_send_failed(session, to, &err);
             return false;
         }
         window->len -= len;
@@ -356,7 +359,7 @@ bool session_window_forward(struct session *session, struct window *window, stru
         return true;
     }
     if (!link_send(to, window->data, len, &err)) {
-        send_failed(session, to, &err);
+        session_send_failed(session, to, &err);
         return false;
     }
     session_window_drop(window, len);
@@ -382,7 +385,7 @@ bool session_runs_command(const struct session *session)
         if (session->pending[(session->pending_first + i) % SESSION_PENDING_MAX].kind !=
             ROUTE_HELLO)
             return true;
-    return session->request_left > 0;
+    return session->request_left > 0 || session->exchange != NULL;
 }
 
 bool session_is_idle(const struct session *session)
@@ -428,13 +431,15 @@ static void check_times(struct session *session, int64_t now_ms)
         session_fail_pending(session, &err, COUNTER_TIMEOUTS_CONNECT);
         return;
     }
-    if (session->request_seen && session->pending_count == 0 &&
+    if (session->request_seen && session->pending_count == 0 && !session->holding &&
         over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {
         counters_add(counters, COUNTER_TIMEOUTS_IDLE, 1);
         session_end(session, "idle for too long (option client_idle_timeout_ms)");
         return;
     }
     session_client_check_peer(session);
+    if (session->holding)
+        session_pause_check_time(session, now_ms);
     session_end_if_drained(session);
 }
 
@@ -446,6 +451,7 @@ static void tick(void *context)
     int64_t now_ms = clock_now_ms();
     DL_FOREACH_SAFE(worker->sessions, session, next)
     check_times(session, now_ms);
+    session_observe_all(worker);
 }
 
 /* --- workers ------------------------------------------------------------------------------------
@@ -460,6 +466,14 @@ static void end_all(void *context)
     event_free(worker->reap_event);
 }
 
+static void free_worker(struct session_worker *worker)
+{
+    session_settings_release(worker->settings);
+    registry_release(worker->registry);
+    schema_scratch_free(worker->scratch);
+    memory_free(worker);
+}
+
 struct session_worker *session_worker_start(unsigned index, struct session_shared *shared,
                                             struct session_settings *settings, struct error *err)
 {
@@ -472,16 +486,18 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
     (void)snprintf(name, sizeof name, "worker%u", index);
     worker->shared = shared;
     worker->settings = session_settings_retain(settings);
+    worker->scratch = schema_scratch_new();
     struct worker_settings thread = {
         .name = name, .context = worker, .tick_ms = TICK_MS, .tick = tick, .stop = end_all};
-    if (worker_create(&thread, &worker->worker, err)) {
+    if (worker->scratch == NULL)
+        (void)error_set(err, ERROR_INTERNAL, "out of memory for a worker");
+    else if (worker_create(&thread, &worker->worker, err)) {
         worker->reap_event = event_new(worker_base(worker->worker), -1, 0, reap, worker);
         if (worker->reap_event != NULL && worker_run(worker->worker, err))
             return worker;
         worker_destroy(worker->worker);
     }
-    session_settings_release(worker->settings);
-    memory_free(worker);
+    free_worker(worker);
     return NULL;
 }
 
@@ -500,10 +516,26 @@ void session_worker_set_settings(struct session_worker *worker, struct session_s
     }
 }
 
+static void swap_registry(void *context, void *arg)
+{
+    struct session_worker *worker = context;
+    registry_release(worker->registry);
+    worker->registry = arg;
+}
+
+void session_worker_set_registry(struct session_worker *worker, struct registry *registry)
+{
+    if (!worker_post(worker->worker, swap_registry, registry_retain(registry))) {
+        registry_release(registry);
+        LOG_E(LOG_CONTROL, 1011, "control", "Out of memory: a worker keeps its old schemas");
+    }
+}
+
 static void start_draining(void *context, void *arg)
 {
     (void)arg;
     ((struct session_worker *)context)->draining = true;
+    session_pause_end(context);
     tick(context);
 }
 
@@ -516,8 +548,7 @@ void session_worker_drain(struct session_worker *worker)
 void session_worker_stop(struct session_worker *worker)
 {
     worker_stop(worker->worker);
-    session_settings_release(worker->settings);
-    memory_free(worker);
+    free_worker(worker);
 }
 
 unsigned session_worker_clients(const struct session_worker *worker)

@@ -5,9 +5,11 @@
 
 #include <stdatomic.h>
 
+#include "enforce/registry.h"
 #include "metrics/counters.h"
 #include "net/budget.h"
 #include "net/worker.h"
+#include "session/bulk_cursors.h"
 #include "session/settings.h"
 #include "session/transactions.h"
 
@@ -21,6 +23,8 @@ struct session_hooks {
     uint16_t (*port_of_member)(void *context, const char *member, size_t len);
     /* Why no server is known, for the error that clients get. */
     void (*explain_no_server)(void *context, char cause[SESSION_CAUSE_BYTES]);
+    /* A command that may have changed a collection's validator succeeded. */
+    void (*collections_changed)(void *context);
 };
 
 /* One for the whole proxy; outlives the workers. */
@@ -29,7 +33,9 @@ struct session_shared {
     atomic_uint clients_now;  /* without the refused ones */
     atomic_uint refused_now;  /* over max_client_conn, still to be told so */
     _Atomic uint64_t last_id; /* of connections, as logged */
+    int64_t started_ms;       /* clock_now_ms */
     struct transactions *transactions;
+    struct bulk_cursors *bulk_cursors;
     struct session_hooks hooks;
 };
 
@@ -43,8 +49,14 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
  * socket's path, copied; "" when none is known yet. */
 void session_worker_accept(struct session_worker *worker, int client_fd, const char *server);
 void session_worker_set_settings(struct session_worker *worker, struct session_settings *settings);
+/* The schemas that are in force from now on; takes a reference. */
+void session_worker_set_registry(struct session_worker *worker, struct registry *registry);
 /* From now on sessions end as soon as nothing of theirs is under way. */
 void session_worker_drain(struct session_worker *worker);
+/* New commands wait, those that run and open transactions go on; then, those that waited go on.
+ * Draining resumes. False when memory is out. */
+bool session_worker_pause(struct session_worker *worker);
+bool session_worker_resume(struct session_worker *worker);
 /* Ends what is left, joins the thread. */
 void session_worker_stop(struct session_worker *worker);
 

@@ -97,10 +97,17 @@ static enum begin reply_is_broken(struct session *session, const struct error *e
     return BEGIN_STOP;
 }
 
+void session_pop_pending(struct session *session)
+{
+    session->pending_first = (session->pending_first + 1) % SESSION_PENDING_MAX;
+    session->pending_count--;
+}
+
 /* The reply's last byte went to the client. */
 static void finish_reply(struct session *session)
 {
     struct pending *pending = oldest(session);
+    session_observe_reply(session, pending);
     counters_add(session_counters(session), COUNTER_REPLIES, 1);
     session->since_ms = clock_now_ms();
     if (session->reply_more) {
@@ -110,9 +117,8 @@ static void finish_reply(struct session *session)
         return;
     }
     bool was_full = session->pending_count == SESSION_PENDING_MAX;
-    session->pending_first = (session->pending_first + 1) % SESSION_PENDING_MAX;
-    session->pending_count--;
-    if (was_full || (session->refusing && session->pending_count == 0))
+    session_pop_pending(session);
+    if (was_full || (session->queued && session->pending_count == 0))
         session_client_resume(session);
     else if (session->pending_count == 0)
         session_end_if_drained(session);
@@ -176,6 +182,21 @@ static bool open_reply(const struct wire_header *header, struct bytes payload, u
                                    flags, err);
 }
 
+/* The reply to a message of the proxy's own. */
+static enum begin take_exchanged(struct session *session, struct window *window, uint32_t length,
+                                 struct bytes document)
+{
+    if (!session_exchange_reply(session, document))
+        return BEGIN_STOP;
+    session_window_drop(window, length);
+    if (session->exchange != NULL)
+        return BEGIN_DONE;
+    session_client_resume(session);
+    if (session->state == SESSION_ACTIVE)
+        session_end_if_drained(session);
+    return session->state == SESSION_ACTIVE ? BEGIN_DONE : BEGIN_STOP;
+}
+
 /* A reply that has to be whole to be understood. */
 static enum begin begin_watched(struct session *session, struct window *window,
                                 const struct wire_header *header)
@@ -190,6 +211,11 @@ static enum begin begin_watched(struct session *session, struct window *window,
     if (!open_reply(header, payload, &inside, &document, &flags, &err)) {
         memory_free(inside);
         return reply_is_broken(session, &err);
+    }
+    if (pending->exchanged) {
+        enum begin taken = take_exchanged(session, window, (uint32_t)header->length, document);
+        memory_free(inside);
+        return taken;
     }
     session->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
     session_watch_reply(session, pending, document);
@@ -285,6 +311,7 @@ static void upstream_readable(void *arg)
 {
     struct session *session = arg;
     struct window window;
+    session->worker->now_us = clock_now_us();
     if (!session_window_fill(session, &session->upstream, &window) || !process(session, &window) ||
         !session_window_keep(session, &window))
         return;

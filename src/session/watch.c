@@ -128,6 +128,10 @@ void session_watch_reply(struct session *session, const struct pending *pending,
     if (pending->kind == ROUTE_END_TRANSACTION && pending->has_lsid &&
         transaction_is_over(document))
         transactions_end(session->worker->shared->transactions, pending->lsid);
+    struct session_hooks *hooks = &session->worker->shared->hooks;
+    struct scan_element ok;
+    if (pending->kind == ROUTE_DEFINE && scan_find(document, "ok", &ok) && scan_is_true(&ok))
+        hooks->collections_changed(hooks->context);
 }
 
 /* --- hello --------------------------------------------------------------------------------------

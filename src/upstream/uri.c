@@ -312,3 +312,8 @@ const char *uri_for_monitoring(const struct uri *uri)
 {
     return uri->monitoring;
 }
+
+const char *uri_with_credentials(const struct uri *uri)
+{
+    return mongoc_uri_get_string(uri->parsed);
+}

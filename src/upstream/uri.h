@@ -22,6 +22,9 @@ const char *uri_redacted(const struct uri *uri);
 /* What libmongoc has to say about options that it does not know or take, or NULL. */
 const char *uri_warning(const struct uri *uri);
 
+/* The connection string as it was given, for our own reading of the upstream: never log it. */
+const char *uri_with_credentials(const struct uri *uri);
+
 bool uri_is_srv(const struct uri *uri);
 bool uri_has_credentials(const struct uri *uri);
 

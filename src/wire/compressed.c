@@ -1,5 +1,7 @@
 #include "wire/compressed.h"
 
+#include "base/memory.h"
+
 #include <snappy-c.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -92,4 +94,66 @@ bool wire_compressed_open(const struct wire_compressed *in, uint8_t *out, struct
                      "OP_COMPRESSED cannot be decompressed with %s into the %u bytes that its "
                      "uncompressedSize announces",
                      compressor_names[in->compressor], in->uncompressed_bytes);
+}
+
+static size_t compressed_bound(uint8_t compressor, size_t len)
+{
+    switch (compressor) {
+    case WIRE_COMPRESSOR_SNAPPY:
+        return snappy_max_compressed_length(len);
+    case WIRE_COMPRESSOR_ZLIB:
+        return compressBound((uLong)len);
+    case WIRE_COMPRESSOR_ZSTD:
+        return ZSTD_compressBound(len);
+    default:
+        return len;
+    }
+}
+
+/* *got: the room that there is, then the bytes that were written. */
+static bool compress_into(uint8_t compressor, struct bytes in, uint8_t *out, size_t *got)
+{
+    size_t len = bytes_left(&in);
+    uLongf room = *got;
+    switch (compressor) {
+    case WIRE_COMPRESSOR_SNAPPY:
+        return snappy_compress((const char *)in.pos, len, (char *)out, got) == SNAPPY_OK;
+    case WIRE_COMPRESSOR_ZLIB:
+        if (compress2(out, &room, in.pos, (uLong)len, Z_DEFAULT_COMPRESSION) != Z_OK)
+            return false;
+        *got = room;
+        return true;
+    case WIRE_COMPRESSOR_ZSTD:
+        *got = ZSTD_compress(out, *got, in.pos, len, ZSTD_CLEVEL_DEFAULT);
+        return ZSTD_isError(*got) == 0;
+    default:
+        memcpy(out, in.pos, len);
+        *got = len;
+        return true;
+    }
+}
+
+bool wire_compressed_write(uint8_t compressor, const uint8_t *message, size_t message_len,
+                           uint8_t **out, size_t *len)
+{
+    enum { FRONT = WIRE_HEADER_BYTES + WIRE_COMPRESSED_BYTES };
+    struct wire_header header = wire_header_read(message);
+    struct bytes payload = bytes_of(message + WIRE_HEADER_BYTES, message_len - WIRE_HEADER_BYTES);
+    size_t got = compressed_bound(compressor, bytes_left(&payload));
+    *out = memory_alloc(FRONT + got);
+    if (*out == NULL)
+        return false;
+    if (!compress_into(compressor, payload, *out + FRONT, &got)) {
+        memory_free(*out);
+        *out = NULL;
+        return false;
+    }
+    bytes_store_i32(*out + WIRE_HEADER_BYTES, header.opcode);
+    bytes_store_i32(*out + WIRE_HEADER_BYTES + 4, (int32_t)bytes_left(&payload));
+    (*out)[WIRE_HEADER_BYTES + 8] = compressor;
+    *len = FRONT + got;
+    header.opcode = WIRE_OP_COMPRESSED;
+    header.length = (int32_t)*len;
+    wire_header_write(*out, &header);
+    return true;
 }

@@ -31,6 +31,11 @@ bool wire_compressed_read(struct bytes payload, size_t max_bytes, struct wire_co
  * out: a lying size would show what was in the buffer before (as in SERVER-115508). */
 bool wire_compressed_open(const struct wire_compressed *in, uint8_t *out, struct error *err);
 
+/* Writes a whole message (header and payload) as OP_COMPRESSED with the same ids. *out is allocated
+ * with memory_alloc, *len its size. False when memory is out. */
+bool wire_compressed_write(uint8_t compressor, const uint8_t *message, size_t message_len,
+                           uint8_t **out, size_t *len);
+
 /* Whether we can read that compressor, by the name that hello uses. */
 bool wire_compressor_is_known(const char *name, size_t len);
 

@@ -5,6 +5,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/memory.h"
 #include "wire/compressed.h"
 
 enum { MAX_BYTES = 1000000, SAMPLE_BYTES = 5000 };
@@ -250,6 +251,52 @@ static void compressors_are_known_by_name(void **state)
     assert_false(wire_compressor_is_known("", 0));
 }
 
+/* The ids stay outside, in front of what is compressed. */
+static void what_is_written_can_be_read(void **state)
+{
+    (void)state;
+    static const size_t lens[] = {0, 100, SAMPLE_BYTES};
+    uint8_t message[WIRE_HEADER_BYTES + SAMPLE_BYTES];
+    for (int with = WIRE_COMPRESSOR_NOOP; with <= WIRE_COMPRESSOR_ZSTD; with++) {
+        for (size_t i = 0; i < sizeof lens / sizeof lens[0]; i++) {
+            struct wire_compressed in;
+            uint8_t *out = NULL;
+            uint8_t back[SAMPLE_BYTES];
+            size_t len = 0;
+            struct wire_header header = {
+                .length = (int32_t)(WIRE_HEADER_BYTES + lens[i]), 7, 8, 2010};
+            wire_header_write(message, &header);
+            memcpy(message + WIRE_HEADER_BYTES, sample, lens[i]);
+            assert_true(
+                wire_compressed_write((uint8_t)with, message, (size_t)header.length, &out, &len));
+            header = wire_header_read(out);
+            assert_int_equal(header.length, len);
+            assert_int_equal(header.request_id, 7);
+            assert_int_equal(header.response_to, 8);
+            assert_int_equal(header.opcode, WIRE_OP_COMPRESSED);
+            assert_true(wire_compressed_read(
+                bytes_of(out + WIRE_HEADER_BYTES, len - WIRE_HEADER_BYTES), MAX_BYTES, &in, NULL));
+            assert_int_equal(in.opcode, 2010);
+            assert_int_equal(in.uncompressed_bytes, lens[i]);
+            assert_true(wire_compressed_open(&in, back, NULL));
+            assert_memory_equal(back, sample, lens[i]);
+            memory_free(out);
+        }
+    }
+}
+
+static void without_memory_nothing_is_written(void **state)
+{
+    (void)state;
+    static const uint8_t message[WIRE_HEADER_BYTES + 10] = {0};
+    uint8_t *out = NULL;
+    size_t len = 0;
+    memory_fail_after(1);
+    assert_false(wire_compressed_write(WIRE_COMPRESSOR_ZLIB, message, sizeof message, &out, &len));
+    memory_fail_never();
+    assert_null(out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +310,8 @@ int main(void)
         cmocka_unit_test(what_cannot_be_right_is_refused_before_allocation),
         cmocka_unit_test(an_empty_message_of_another_opcode_opens),
         cmocka_unit_test(compressors_are_known_by_name),
+        cmocka_unit_test(what_is_written_can_be_read),
+        cmocka_unit_test(without_memory_nothing_is_written),
     };
     return cmocka_run_group_tests(tests, make_sample, NULL);
 }

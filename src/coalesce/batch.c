@@ -1,0 +1,343 @@
+/* A batch on its way: the merged command, its reply, its end. */
+#include "base/assert.h"
+#include "base/memory.h"
+#include "bson/scan.h"
+#include "coalesce/coalesce_internal.h"
+#include "coalesce/split.h"
+
+/* --- the merged command --- */
+
+static const char sequence_name[] = "documents";
+
+enum {
+    BODY_AT = 5, /* after the flags and the kind */
+    SEQUENCE_FRONT = 1 + 4 + sizeof sequence_name,
+    LSID_VALUE_BYTES = 5 + POOL_LSID_BYTES,
+    BINARY_SUBTYPE_UUID = 4
+};
+
+static void write_session(struct build *body, const uint8_t *lsid, int64_t number)
+{
+    uint8_t value[LSID_VALUE_BYTES];
+    bytes_store_i32(value, POOL_LSID_BYTES);
+    value[4] = BINARY_SUBTYPE_UUID;
+    memcpy(value + 5, lsid, POOL_LSID_BYTES);
+    build_open_object(body, "lsid");
+    build_value(body, "id", BSON_KIND_BINARY, bytes_of(value, sizeof value));
+    build_close(body);
+    build_int64(body, "txnNumber", number);
+}
+
+/* Elements as they stand one after another in the group's key. */
+static void write_elements(struct build *body, struct bytes elements)
+{
+    struct scan scan = {.rest = elements};
+    struct scan_element each;
+    while (scan_next(&scan, &each))
+        build_value(body, each.name, each.kind, each.value);
+}
+
+static void write_body(const struct batch *batch, struct build *body)
+{
+    const struct coalesce_group *group = batch->group;
+    write_elements(body,
+                   bytes_of(group->key + group->elements_at, group->key_len - group->elements_at));
+    build_bool(body, "ordered", false);
+    if (batch->session != NULL)
+        write_session(body, batch->session->lsid, batch->session->number);
+    if (batch->cluster_document.pos != NULL)
+        build_value(body, "$clusterTime", BSON_KIND_OBJECT, batch->cluster_document);
+}
+
+static uint8_t *put(uint8_t *at, const void *data, size_t len)
+{
+    memcpy(at, data, len);
+    return at + len;
+}
+
+static uint8_t *put_documents(uint8_t *at, const struct coalesce_waiter *waiter)
+{
+    struct bytes rest = waiter->documents;
+    struct bytes document;
+    if (!waiter->documents_in_body)
+        return put(at, rest.pos, bytes_left(&rest));
+    for (uint32_t i = 0; grouping_next_document(&rest, true, i, &document); i++)
+        at = put(at, document.pos, bytes_left(&document));
+    return at;
+}
+
+static uint8_t *put_body(uint8_t *at, struct bytes body)
+{
+    memset(at, 0, BODY_AT); /* no flags, kind 0 */
+    return put(at + BODY_AT, body.pos, bytes_left(&body));
+}
+
+bool batch_build(const struct batch *batch, uint8_t **payload, size_t *len)
+{
+    struct build build;
+    struct bytes body;
+    build_begin(&build, SIZE_MAX);
+    write_body(batch, &build);
+    uint8_t *out = NULL;
+    if (build_finish(&build, &body)) {
+        *len = BODY_AT + bytes_left(&body) + SEQUENCE_FRONT + batch->bytes;
+        out = memory_alloc(*len);
+    }
+    if (out != NULL) {
+        const struct coalesce_waiter *waiter = NULL;
+        uint8_t *at = put_body(out, body);
+        *at++ = 1;
+        bytes_store_i32(at, (int32_t)(SEQUENCE_FRONT - 1 + batch->bytes));
+        at = put(at + 4, sequence_name, sizeof sequence_name);
+        DL_FOREACH(batch->head, waiter)
+        at = put_documents(at, waiter);
+        sluice_assert(at == out + *len);
+        *payload = out;
+    }
+    build_free(&build);
+    return out != NULL;
+}
+
+size_t batch_inserts(const struct batch *batch)
+{
+    return batch->inserts;
+}
+
+struct coalesce_waiter *batch_first(const struct batch *batch)
+{
+    return batch->head;
+}
+
+struct coalesce_waiter *batch_next(const struct coalesce_waiter *waiter)
+{
+    return waiter->next;
+}
+
+void *batch_waiter(const struct coalesce_waiter *waiter)
+{
+    return waiter->arg;
+}
+
+struct bytes batch_command(const struct coalesce_waiter *waiter)
+{
+    return bytes_of(waiter->payload, waiter->payload_len);
+}
+
+/* --- its end --- */
+
+/* Ends the waiter in the retry table. Returns whether its numbers are needed further. */
+static bool settle(struct coalesce *coalesce, const struct batch *batch,
+                   struct coalesce_waiter *waiter, uint32_t first, enum retry_end end,
+                   struct bytes reply, int64_t now_us)
+{
+    struct retry_numbers numbers = {.first_statement = first, .statements = waiter->docs};
+    struct retry_op *op = waiter->op;
+    if (op == NULL)
+        return false;
+    if (batch->session != NULL) {
+        memcpy(numbers.lsid, batch->session->lsid, sizeof numbers.lsid);
+        numbers.number = batch->session->number;
+    }
+    waiter->op = NULL;
+    return retry_settle(coalesce->retries, op, end, &numbers, reply, now_us);
+}
+
+/* The batch's session is free again, or kept from further use. */
+static void let_session_go(struct coalesce *coalesce, struct batch *batch, bool needed,
+                           int64_t now_us)
+{
+    if (batch->session == NULL)
+        return;
+    if (needed) {
+        session_pool_retire(coalesce->pool, batch->session);
+        count_one(coalesce, COALESCE_SESSIONS_RETIRED);
+    } else {
+        session_pool_give_back(coalesce->pool, batch->session, now_us);
+    }
+    batch->session = NULL;
+}
+
+static void settle_all(struct coalesce *coalesce, struct batch *batch, enum retry_end end,
+                       int64_t now_us)
+{
+    struct coalesce_waiter *waiter = NULL;
+    uint32_t first = 0;
+    bool needed = false;
+    sluice_assert(!batch->settled);
+    DL_FOREACH(batch->head, waiter)
+    {
+        needed |= settle(coalesce, batch, waiter, first, end, (struct bytes){0}, now_us);
+        first += waiter->docs;
+    }
+    let_session_go(coalesce, batch, needed, now_us);
+    batch->settled = true;
+}
+
+struct coalesce_group *batch_go_lone(struct coalesce *coalesce, struct batch *batch, int64_t now_us,
+                                     struct bytes *command)
+{
+    struct coalesce_waiter *waiter = batch->head;
+    struct coalesce_group *group = batch->group;
+    sluice_assert(batch->inserts == 1 && batch->session == NULL);
+    settle_all(coalesce, batch, RETRY_END_DIRECT, now_us);
+    if (coalesce->spent != NULL)
+        waiter_free(coalesce, coalesce->spent);
+    coalesce->spent = waiter;
+    *command = batch_command(waiter);
+    return group;
+}
+
+bool batch_may_resend(struct coalesce *coalesce, struct batch *batch)
+{
+    sluice_assert(!batch->settled);
+    if (batch->session == NULL || batch->resent)
+        return false;
+    batch->resent = true;
+    count_one(coalesce, COALESCE_BATCHES_RESENT);
+    return true;
+}
+
+void batch_lost(struct coalesce *coalesce, struct batch *batch, bool sent, int64_t now_us)
+{
+    settle_all(coalesce, batch, sent || batch->resent ? RETRY_END_LOST : RETRY_END_UNSENT, now_us);
+    count_one(coalesce, COALESCE_BATCHES_LOST);
+}
+
+void batch_end(struct coalesce *coalesce, struct batch *batch, int64_t now_us)
+{
+    struct coalesce_group *group = batch->group;
+    struct coalesce_waiter *waiter = batch->head;
+    sluice_assert(batch->settled && batch->session == NULL);
+    while (waiter != NULL) { /* the batch itself goes with its head */
+        struct coalesce_waiter *next = waiter->next;
+        sluice_assert(waiter->op == NULL);
+        waiter_free(coalesce, waiter);
+        waiter = next;
+    }
+    group_release_place(coalesce, group, now_us);
+}
+
+/* --- its reply --- */
+
+/* Exactly once for each. */
+static void answer_waiter(struct coalesce_waiter *waiter, struct bytes reply, batch_reply each,
+                          void *arg)
+{
+    sluice_assert(!waiter->answered);
+    waiter->answered = true;
+    if (waiter->arg != NULL)
+        each(arg, waiter->arg, reply);
+}
+
+static void answer_all(struct coalesce *coalesce, struct batch *batch, const struct split *split,
+                       batch_reply each, void *arg, int64_t now_us)
+{
+    struct coalesce_waiter *waiter = NULL;
+    enum retry_end end = split->kind == SPLIT_RETRY ? RETRY_END_REFUSED : RETRY_END_DONE;
+    uint32_t first = 0;
+    bool needed = false;
+    DL_FOREACH(batch->head, waiter)
+    {
+        struct build build;
+        struct bytes own;
+        if (!split_write(split, first, waiter->docs, first, &build, &own))
+            own = (struct bytes){0};
+        /* the table first: the client may ask again as soon as it has its answer */
+        needed |= settle(coalesce, batch, waiter, first, end, own, now_us);
+        answer_waiter(waiter, own, each, arg);
+        build_free(&build);
+        first += waiter->docs;
+    }
+    let_session_go(coalesce, batch, needed, now_us);
+    batch->settled = true;
+}
+
+enum batch_verdict batch_answer(struct coalesce *coalesce, struct batch *batch, struct bytes reply,
+                                batch_reply each, void *arg, int64_t now_us)
+{
+    struct split split;
+    enum batch_verdict verdict = BATCH_ANSWERED;
+    sluice_assert(!batch->settled);
+    if (!split_read(&split, reply, batch->docs, NULL)) {
+        settle_all(coalesce, batch, RETRY_END_LOST, now_us);
+        count_one(coalesce, COALESCE_BATCHES_UNREADABLE);
+        verdict = BATCH_UNREADABLE;
+    } else if (split.kind == SPLIT_NOT_RUN && !batch->resent) {
+        /* after a loss that would say nothing about what the first sending did */
+        settle_all(coalesce, batch, RETRY_END_DIRECT, now_us);
+        coalesce_bump(&coalesce->counters.values[COALESCE_SENT_ALONE], batch->inserts);
+        verdict = BATCH_SEND_ALONE;
+    } else {
+        answer_all(coalesce, batch, &split, each, arg, now_us);
+    }
+    split_release(&split);
+    return verdict;
+}
+
+/* --- a retry that goes alone under its batch's numbers --- */
+
+/* What the command says for itself stays, but for the numbers; apiStrict goes, since stmtIds is not
+ * in the stable API. */
+static void write_resend_body(const struct coalesce_resend *resend,
+                              const struct coalesce_insert *insert, struct build *body)
+{
+    struct scan scan;
+    struct scan_element each;
+    (void)scan_open(&scan, insert->body);
+    while (scan_next(&scan, &each))
+        if (!scan_name_is(&each, "lsid") && !scan_name_is(&each, "txnNumber") &&
+            !scan_name_is(&each, "apiStrict"))
+            build_value(body, each.name, each.kind, each.value);
+    write_session(body, resend->numbers.lsid, resend->numbers.number);
+    build_open_array(body, "stmtIds");
+    for (uint32_t i = 0; i < resend->numbers.statements; i++)
+        build_int32(body, NULL, (int32_t)(resend->numbers.first_statement + i));
+    build_close(body);
+}
+
+bool coalesce_resend_payload(const struct coalesce_resend *resend,
+                             const struct coalesce_insert *insert, uint8_t **payload, size_t *len)
+{
+    struct build build;
+    struct bytes body;
+    size_t documents =
+        insert->documents_in_body ? 0 : SEQUENCE_FRONT + bytes_left(&insert->documents);
+    build_begin(&build, SIZE_MAX);
+    write_resend_body(resend, insert, &build);
+    uint8_t *out = NULL;
+    if (build_finish(&build, &body)) {
+        *len = BODY_AT + bytes_left(&body) + documents;
+        out = memory_alloc(*len);
+    }
+    if (out != NULL) {
+        uint8_t *at = put_body(out, body);
+        if (documents > 0) {
+            *at++ = 1;
+            bytes_store_i32(at, (int32_t)(documents - 1));
+            at = put(at + 4, sequence_name, sizeof sequence_name);
+            (void)put(at, insert->documents.pos, bytes_left(&insert->documents));
+        }
+        *payload = out;
+    }
+    build_free(&build);
+    return out != NULL;
+}
+
+bool coalesce_resent(struct coalesce *coalesce, struct coalesce_resend *resend, struct bytes reply,
+                     int64_t now_us, struct build *out, struct bytes *answer)
+{
+    struct split split = {0};
+    enum retry_end end = RETRY_END_LOST;
+    *answer = (struct bytes){0};
+    *out = (struct build){0};
+    bool ok = bytes_left(&reply) > 0 &&
+              split_read(&split, reply, resend->numbers.statements, NULL) &&
+              split_write(&split, 0, resend->numbers.statements, resend->numbers.first_statement,
+                          out, answer);
+    if (ok) /* that it was not run this time says nothing about the batch */
+        end = split.kind == SPLIT_DONE && split.ok ? RETRY_END_DONE : RETRY_END_REFUSED;
+    (void)retry_settle(coalesce->retries, resend->op, end, &resend->numbers, *answer, now_us);
+    split_release(&split);
+    memory_free(resend);
+    return ok;
+}

@@ -1,0 +1,211 @@
+/* Group commit of inserts: what one worker gathers, and when it goes. Pure: no connection, no
+ * clock, no randomness of its own. One `struct coalesce` for each worker thread, used by that
+ * thread alone (counters may be read by any); the retry table is shared by all.
+ *
+ * How a session uses it
+ *
+ *   1. An insert is whole in memory, and validated: grouping_classify, then coalesce_submit, also
+ *      for those that may not be merged (a retry of what was merged has to be known as one). The
+ *      outcome says what to do with it.
+ *   2. After every call that may make something due (submit, finished, leave, batch_end, drain, the
+ *      timer) coalesce_take until it answers NULL, and send each batch:
+ *        of one insert:  batch_go_lone, on the connection of its own client;
+ *        of several:     batch_build, on the upstream connection of any waiter that is still there.
+ *      coalesce_next_due_us says when the timer has to call next.
+ *   3. The batch's reply: batch_answer, which hands each waiter's own reply out. Its connection
+ *      lost: batch_build again and another waiter's connection, if batch_may_resend; else
+ *      batch_lost. In the end batch_end, always.
+ *
+ *      insert ─submit─▶ GO ──────────────────────────────▶ coalesce_finished
+ *                 └───▶ WAIT ─take─▶ batch of one ─go_lone─▶ coalesce_finished
+ *                               └──▶ batch ─build─▶ answer / lost ─▶ batch_end
+ *
+ * Adaptive: with nothing of its key in flight an insert goes at once (GO); a client alone never
+ * waits. While something is, inserts of the key gather; when that ends they go together. With
+ * linger_us they go linger_us after the first of them came, as soon as a place is free; with
+ * max_in_flight over 1 a full batch does not wait for the one before it.
+ *
+ * A waiter is answered exactly once; sluice_assert holds that also in release builds. */
+#ifndef SLUICE_COALESCE_COALESCE_H
+#define SLUICE_COALESCE_COALESCE_H
+
+#include "bson/build.h"
+#include "coalesce/counters.h"
+#include "coalesce/grouping.h"
+#include "coalesce/retry_table.h"
+#include "coalesce/session_pool.h"
+
+/* The options of a namespace (group `merge`), as they are now. */
+struct coalesce_rules {
+    bool enabled;
+    bool reject;            /* at max_waiters: refuse; else pass through */
+    uint32_t max_docs;      /* of a batch */
+    size_t max_bytes;       /* of a batch's documents */
+    uint32_t max_in_flight; /* commands of one key; at least 1 */
+    int64_t linger_us;
+    uint32_t max_waiters;       /* gathered inserts of the key */
+    uint32_t max_waiters_total; /* gathered inserts of the worker */
+};
+
+/* Of a batch's message, beside the documents. */
+enum { COALESCE_OVERHEAD_BYTES = 8192 };
+
+/* Lowers the rules to what a server takes: maxWriteBatchSize and maxMessageSizeBytes of its hello.
+ * grouping_classify and coalesce_submit must be given what comes out. */
+void coalesce_rules_fit(struct coalesce_rules *rules, uint32_t max_batch_docs,
+                        size_t max_message_bytes);
+
+/* Whom the insert comes from, and what it goes to. */
+struct coalesce_origin {
+    const uint8_t *identity; /* RETRY_IDENTITY_BYTES: identity_key */
+    const char *server;      /* "host:port", of the upstream connection */
+};
+
+enum coalesce_outcome {
+    /* Send it as it came, and call coalesce_finished(ticket) when its reply ended or its
+     * connection broke. */
+    COALESCE_GO,
+    /* Send it as it came; nothing else is due. */
+    COALESCE_PASS,
+    /* Nothing is sent: the answer is an error (overloaded), to be made by the caller. */
+    COALESCE_REJECT,
+    /* Gathered. The payload was copied. *waiter is the handle: valid until the waiter was answered,
+     * lost or sent alone, and its batch ended. */
+    COALESCE_WAIT,
+    /* A retry of an insert that is under way: nothing is sent, listener->done brings the result.
+     * retry_detach(attachment) is due when it came or the client left. */
+    COALESCE_ATTACHED,
+    /* A retry of one that was answered: `reply` is the answer, to be freed with memory_free. */
+    COALESCE_REPLAY,
+    /* A retry of one whose outcome is not known: send `resend` (coalesce_resend_payload), and hand
+     * the reply to coalesce_resent. */
+    COALESCE_RESEND,
+    /* Answer TransactionTooOld (code 225): a newer number of this session was taken already. */
+    COALESCE_TOO_OLD,
+    /* A retry, and no memory to treat it as one: close the client's connection, as a lost one. */
+    COALESCE_CLOSE
+};
+
+struct coalesce;
+struct coalesce_group;
+struct coalesce_waiter;
+struct coalesce_resend;
+
+struct coalesce_answer {
+    struct coalesce_group *ticket;       /* GO; borrowed until coalesce_finished */
+    struct coalesce_waiter *waiter;      /* WAIT; the coalescer's */
+    struct retry_attachment *attachment; /* ATTACHED; the caller's */
+    struct bytes reply;                  /* REPLAY; the caller's */
+    struct coalesce_resend *resend;      /* RESEND; the caller's, until coalesce_resent */
+};
+
+/* `retries` is borrowed and outlives it. NULL when memory is out. */
+struct coalesce *coalesce_create(struct retry_table *retries, pool_random random);
+/* Everything in flight must be finished; what still waits is dropped unsent. NULL is allowed. */
+void coalesce_destroy(struct coalesce *coalesce);
+
+/* `waiter` comes back when its batch does; it is opaque and not NULL. `insert` is borrowed for the
+ * call. Exactly what the outcome names is set in *out. */
+enum coalesce_outcome coalesce_submit(struct coalesce *coalesce, const struct coalesce_rules *rules,
+                                      const struct coalesce_origin *origin,
+                                      const struct coalesce_insert *insert, void *waiter,
+                                      const struct retry_listener *listener, int64_t now_us,
+                                      struct coalesce_answer *out);
+
+/* A numbered insert went by unread (too large to be gathered): known from its body's lsid and
+ * txnNumber alone. Only such that could never have been merged. */
+void coalesce_note_passed(struct coalesce *coalesce, const struct coalesce_origin *origin,
+                          const uint8_t *lsid, int64_t number, int64_t now_us);
+
+/* What went under the ticket has been answered, or its connection is gone. */
+void coalesce_finished(struct coalesce *coalesce, struct coalesce_group *ticket, int64_t now_us);
+
+/* The client of a WAIT is gone. While it gathers its insert is dropped unsent; when its batch is on
+ * its way, the documents go on and nobody is answered. The handle is dead afterwards. */
+void coalesce_leave(struct coalesce *coalesce, struct coalesce_waiter *waiter, int64_t now_us);
+
+/* Everything gathered goes without lingering, from now on. */
+void coalesce_drain(struct coalesce *coalesce, int64_t now_us);
+
+/* When coalesce_take must be called even if nothing happens; INT64_MAX: never. */
+int64_t coalesce_next_due_us(const struct coalesce *coalesce);
+
+const struct coalesce_counters *coalesce_counters(const struct coalesce *coalesce);
+/* The bytes of commands held now (HELD_BYTES_NOW): compare before and after a call to account. */
+size_t coalesce_held_bytes(const struct coalesce *coalesce);
+
+/* --- batches ------------------------------------------------------------------------------------
+ */
+
+struct batch;
+
+/* The next batch that is due, NULL when none is. It counts as in flight until batch_end. Never
+ * fails for want of memory: without a session for it, it is a batch of one. */
+struct batch *coalesce_take(struct coalesce *coalesce, int64_t now_us);
+
+/* Inserts in it, those whose client left included. */
+size_t batch_inserts(const struct batch *batch);
+/* The waiters in order: batch_first, then batch_next until NULL. */
+struct coalesce_waiter *batch_first(const struct batch *batch);
+struct coalesce_waiter *batch_next(const struct coalesce_waiter *waiter);
+/* What coalesce_submit was given; NULL: its client left. */
+void *batch_waiter(const struct coalesce_waiter *waiter);
+/* The command as it came (payload of an OP_MSG), for the batch of one and for BATCH_SEND_ALONE. */
+struct bytes batch_command(const struct coalesce_waiter *waiter);
+
+/* A batch of one: *command is to be sent as it came, under its client's own requestID, on its
+ * client's own connection; its reply goes to the client as it comes, and coalesce_finished is due
+ * for the ticket that is returned. The bytes are valid until the next batch_go_lone; batch and
+ * waiter's handle are dead. */
+struct coalesce_group *batch_go_lone(struct coalesce *coalesce, struct batch *batch, int64_t now_us,
+                                     struct bytes *command);
+
+/* The merged command: a whole OP_MSG payload, memory_alloc'd for the caller. May be called again to
+ * send it again. False when memory is out. */
+bool batch_build(const struct batch *batch, uint8_t **payload, size_t *len);
+
+/* Whether the batch may be sent once more on another connection of the same identity and server,
+ * and still be run once: it has a number, and this is its first loss. Counts as done when true. */
+bool batch_may_resend(struct coalesce *coalesce, struct batch *batch);
+
+enum batch_verdict {
+    /* Every waiter got its reply. */
+    BATCH_ANSWERED,
+    /* The server refused the command as such (parse, authorization, …) and ran nothing of it: send
+     * each waiter's own command (batch_command) on its own connection, as COALESCE_PASS. */
+    BATCH_SEND_ALONE,
+    /* No sense can be made of the reply: nobody was answered. Close the waiters' connections, as
+     * after a loss. */
+    BATCH_UNREADABLE
+};
+
+/* Hands a waiter (batch_waiter, never NULL) its own reply document, valid during the call. Empty
+ * when there was no memory for it: close that client's connection. Must not call the coalescer. */
+typedef void (*batch_reply)(void *arg, void *waiter, struct bytes reply);
+
+/* The server's reply document to the batch. Settles every insert in the retry table. */
+enum batch_verdict batch_answer(struct coalesce *coalesce, struct batch *batch, struct bytes reply,
+                                batch_reply each, void *arg, int64_t now_us);
+
+/* The batch gets no reply: close the connections of its waiters (batch_first …) after this. `sent`:
+ * whether a byte of it may have reached a server. */
+void batch_lost(struct coalesce *coalesce, struct batch *batch, bool sent, int64_t now_us);
+
+/* Frees it with all its waiters; their handles are dead. It must have been answered or lost. */
+void batch_end(struct coalesce *coalesce, struct batch *batch, int64_t now_us);
+
+/* --- retries that go alone under the numbers of their batch -------------------------------------
+ */
+
+/* The command to send (payload of an OP_MSG, memory_alloc'd for the caller) on the client's own
+ * connection. False when memory is out: then coalesce_resent with an empty reply. */
+bool coalesce_resend_payload(const struct coalesce_resend *resend,
+                             const struct coalesce_insert *insert, uint8_t **payload, size_t *len);
+
+/* The reply document to it, empty when there was none (connection lost, not sent). Frees `resend`.
+ * True: *answer is the client's reply, owned by `out` (begun here; build_free is due in any case).
+ * False: close the client's connection. */
+bool coalesce_resent(struct coalesce *coalesce, struct coalesce_resend *resend, struct bytes reply,
+                     int64_t now_us, struct build *out, struct bytes *answer);
+
+#endif

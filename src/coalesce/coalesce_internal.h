@@ -1,0 +1,119 @@
+/* Shared by the files of this room only. */
+#ifndef SLUICE_COALESCE_COALESCE_INTERNAL_H
+#define SLUICE_COALESCE_COALESCE_INTERNAL_H
+
+#include "coalesce/coalesce.h"
+
+#define uthash_malloc(size)          memory_alloc(size)
+#define uthash_free(block, size)     memory_free(block)
+#define HASH_NONFATAL_OOM            1
+#define uthash_nonfatal_oom(element) ((element)->unhashed = true)
+#include <uthash.h>
+#include <utlist.h>
+
+/* A batch lives in the waiter at its head: taking one needs no memory. */
+struct batch {
+    struct coalesce_group *group;
+    struct coalesce_waiter *head;
+    struct pool_session *session; /* P, with N; NULL in a batch without numbers */
+    uint32_t inserts;
+    uint32_t docs;
+    size_t bytes; /* of the documents */
+    bool resent;
+    bool settled; /* answered, lost or sent alone */
+    uint64_t cluster_time;
+    struct bytes cluster_document; /* of the waiter that has the highest; empty: none */
+};
+
+struct coalesce_waiter {
+    struct coalesce_waiter *prev, *next;         /* of its group's or batch's list */
+    struct coalesce_waiter *all_prev, *all_next; /* of all that gather, oldest first */
+    struct coalesce_group *group;
+    struct batch *in; /* NULL while it gathers */
+    void *arg;        /* NULL: its client left */
+    bool answered;
+    struct retry_op *op; /* NULL without a number, and once settled */
+    int64_t since_us;
+    uint32_t docs;
+    size_t docs_bytes;
+    uint64_t cluster_time;
+    struct bytes cluster_document; /* into the payload, as what follows */
+    struct bytes documents;
+    bool documents_in_body;
+    struct batch batch;
+    size_t payload_len;
+    uint8_t payload[];
+};
+
+struct coalesce_group {
+    UT_hash_handle hh;
+    struct coalesce_group *prev, *next;               /* of the ready ones, or of the idle ones */
+    struct coalesce_group *gather_prev, *gather_next; /* of those that gather */
+    struct coalesce_waiter *waiters;
+    struct coalesce_rules rules; /* the last that were given */
+    uint32_t waiting;
+    uint64_t docs; /* of the waiting */
+    uint64_t bytes;
+    uint32_t in_flight;
+    bool place_freed; /* since the last batch was taken */
+    bool ready;
+    bool idle;
+    bool numbered;
+    bool unhashed;      /* there was no memory to enter it */
+    size_t owner_len;   /* identity and server: the first part of the key */
+    size_t elements_at; /* in the key: the elements that all have */
+    size_t key_len;
+    uint8_t key[];
+};
+
+struct coalesce {
+    struct retry_table *retries;
+    struct session_pool *pool;
+    struct coalesce_group *groups;
+    struct coalesce_group *ready;
+    struct coalesce_group *idle; /* kept for the next insert; least recently used first */
+    uint32_t idle_count;
+    struct coalesce_group *gathering;
+    struct coalesce_waiter *waiters; /* all that gather, oldest first */
+    struct coalesce_waiter *spent;   /* what batch_go_lone handed out last */
+    uint32_t waiting;
+    int64_t timer_us; /* when the first lingering group is due; INT64_MAX: none lingers */
+    size_t held_bytes;
+    uint8_t *key; /* scratch, as long as key_room */
+    size_t key_room;
+    bool draining;
+    struct coalesce_counters counters;
+};
+
+struct coalesce_resend {
+    struct retry_op *op;
+    struct retry_numbers numbers;
+};
+
+static inline void count_one(struct coalesce *coalesce, enum coalesce_counter which)
+{
+    coalesce_bump(&coalesce->counters.values[which], 1);
+}
+
+/* --- group.c ------------------------------------------------------------------------------------
+ */
+
+/* The group of the insert, made where there is none; the rules are its from now on. Not in flight
+ * and without waiters it may be gone after the next call. NULL when memory is out. */
+struct coalesce_group *group_find(struct coalesce *coalesce, const struct coalesce_rules *rules,
+                                  const struct coalesce_origin *origin,
+                                  const struct coalesce_insert *insert);
+/* It is about to have something in flight, or waiting. */
+void group_wake(struct coalesce *coalesce, struct coalesce_group *group);
+/* One of the group's places is free. The group may be gone afterwards. */
+void group_release_place(struct coalesce *coalesce, struct coalesce_group *group, int64_t now_us);
+void group_gather(struct coalesce *coalesce, struct coalesce_group *group,
+                  struct coalesce_waiter *waiter, int64_t now_us);
+
+/* With a copy of the payload; in no list yet. NULL when memory is out. */
+struct coalesce_waiter *waiter_make(struct coalesce *coalesce, const struct coalesce_insert *insert,
+                                    void *arg, int64_t now_us);
+/* Frees one that is in no list (any more). */
+void waiter_free(struct coalesce *coalesce, struct coalesce_waiter *waiter);
+
+#endif

@@ -1,0 +1,29 @@
+#include "coalesce/counters.h"
+
+const char *coalesce_counter_name(enum coalesce_counter which)
+{
+#define COALESCE_NAME(identifier, name) name,
+    static const char *const names[] = {COALESCE_COUNTERS(COALESCE_NAME)};
+#undef COALESCE_NAME
+    return names[which];
+}
+
+static void sum(const _Atomic uint64_t *from, uint64_t *into, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        into[i] += atomic_load_explicit(&from[i], memory_order_relaxed);
+}
+
+void coalesce_counters_sum(const struct coalesce_counters *from, struct coalesce_sums *into)
+{
+    uint64_t before = into->values[COALESCE_OLDEST_SINCE_US];
+    uint64_t oldest =
+        atomic_load_explicit(&from->values[COALESCE_OLDEST_SINCE_US], memory_order_relaxed);
+    sum(from->values, into->values, COALESCE_COUNTER_COUNT);
+    sum(from->bars, into->bars, GROUPING_BAR_COUNT);
+    sum(from->docs, into->docs, COALESCE_BUCKETS);
+    sum(from->bytes, into->bytes, COALESCE_BUCKETS);
+    if (before == 0 || (oldest != 0 && oldest < before))
+        before = oldest;
+    into->values[COALESCE_OLDEST_SINCE_US] = before;
+}

@@ -1,0 +1,187 @@
+/* What becomes of an insert that just came. */
+#include "base/assert.h"
+#include "base/memory.h"
+#include "coalesce/coalesce_internal.h"
+
+/* What retry_what never answers. */
+#define NO_COMMAND ((uint64_t)0)
+
+/* What would be done with an insert that is no retry. */
+struct plan {
+    enum coalesce_outcome outcome; /* GO, PASS, REJECT or WAIT */
+    enum grouping_bar bar;         /* why PASS */
+    struct coalesce_group *group;
+    struct coalesce_waiter *waiter; /* WAIT: made, not yet gathered */
+};
+
+static bool is_full(const struct coalesce *coalesce, const struct coalesce_group *group)
+{
+    return group->waiting >= group->rules.max_waiters ||
+           coalesce->waiting >= group->rules.max_waiters_total;
+}
+
+static void plan_pass(struct plan *plan, enum grouping_bar bar)
+{
+    plan->outcome = COALESCE_PASS;
+    plan->bar = bar;
+}
+
+static void make_plan(struct coalesce *coalesce, const struct coalesce_rules *rules,
+                      const struct coalesce_origin *origin, const struct coalesce_insert *insert,
+                      void *arg, int64_t now_us, struct plan *plan)
+{
+    *plan = (struct plan){.outcome = COALESCE_PASS, .bar = insert->bar};
+    if (insert->bar != GROUPING_BAR_NONE)
+        return;
+    if (!rules->enabled) {
+        plan_pass(plan, GROUPING_BAR_OFF);
+        return;
+    }
+    if (insert->document_count > rules->max_docs || insert->document_bytes > rules->max_bytes) {
+        plan_pass(plan, GROUPING_BAR_LARGE);
+        return;
+    }
+    plan->group = group_find(coalesce, rules, origin, insert);
+    if (plan->group == NULL) {
+        plan_pass(plan, GROUPING_BAR_MEMORY);
+    } else if (plan->group->in_flight == 0 && plan->group->waiting == 0) {
+        plan->outcome = COALESCE_GO;
+    } else if (is_full(coalesce, plan->group)) {
+        plan_pass(plan, GROUPING_BAR_WAITERS_FULL);
+        if (rules->reject)
+            plan->outcome = COALESCE_REJECT;
+    } else {
+        plan->outcome = COALESCE_WAIT;
+        plan->waiter = waiter_make(coalesce, insert, arg, now_us);
+        if (plan->waiter == NULL)
+            plan_pass(plan, GROUPING_BAR_MEMORY);
+    }
+}
+
+static enum retry_want want_of(const struct plan *plan)
+{
+    switch (plan->outcome) {
+    case COALESCE_WAIT:
+        return RETRY_WANT_MERGED;
+    case COALESCE_REJECT:
+        return RETRY_WANT_NOTHING;
+    case COALESCE_GO:
+        return RETRY_WANT_DIRECT;
+    default: /* barred by what it is, its retry will be barred as well; else not */
+        return plan->group != NULL ? RETRY_WANT_DIRECT : RETRY_WANT_KNOWN;
+    }
+}
+
+static enum coalesce_outcome resend(struct coalesce *coalesce, const struct retry_answer *answer,
+                                    int64_t now_us, struct coalesce_answer *out)
+{
+    out->resend = memory_zalloc(sizeof *out->resend);
+    if (out->resend == NULL) {
+        (void)retry_settle(coalesce->retries, answer->op, RETRY_END_LOST, &answer->numbers,
+                           (struct bytes){0}, now_us);
+        return COALESCE_CLOSE;
+    }
+    out->resend->op = answer->op;
+    out->resend->numbers = answer->numbers;
+    count_one(coalesce, COALESCE_RETRIES_RESENT);
+    return COALESCE_RESEND;
+}
+
+/* What the retry table says about a numbered insert; it may change the plan. Answers the plan's
+ * outcome, or that of a retry. */
+static enum coalesce_outcome consult(struct coalesce *coalesce,
+                                     const struct coalesce_origin *origin,
+                                     const struct coalesce_insert *insert, struct plan *plan,
+                                     const struct retry_listener *listener, int64_t now_us,
+                                     struct coalesce_answer *out)
+{
+    struct retry_key key;
+    struct retry_answer answer;
+    memcpy(key.identity, origin->identity, sizeof key.identity);
+    memcpy(key.lsid, insert->lsid, sizeof key.lsid);
+    uint64_t what = retry_what(insert->database, insert->collection, insert->document_count);
+    switch (retry_table_begin(coalesce->retries, &key, insert->number, what, want_of(plan),
+                              listener, now_us, &answer)) {
+    case RETRY_FOUND_MERGE:
+        plan->waiter->op = answer.op;
+        break;
+    case RETRY_FOUND_NEW:
+        break;
+    case RETRY_FOUND_UNKNOWN:
+        if (plan->outcome == COALESCE_WAIT)
+            plan_pass(plan, GROUPING_BAR_SESSION_UNKNOWN);
+        break;
+    case RETRY_FOUND_DIRECT:
+        if (plan->outcome != COALESCE_GO)
+            plan_pass(plan, GROUPING_BAR_RETRY_OF_DIRECT);
+        break;
+    case RETRY_FOUND_PENDING:
+        out->attachment = answer.attachment;
+        count_one(coalesce, COALESCE_RETRIES_ATTACHED);
+        return COALESCE_ATTACHED;
+    case RETRY_FOUND_DONE:
+        out->reply = answer.reply;
+        count_one(coalesce, COALESCE_RETRIES_REPLAYED);
+        return COALESCE_REPLAY;
+    case RETRY_FOUND_RESEND:
+        return resend(coalesce, &answer, now_us, out);
+    case RETRY_FOUND_TOO_OLD:
+        count_one(coalesce, COALESCE_RETRIES_TOO_OLD);
+        return COALESCE_TOO_OLD;
+    case RETRY_FOUND_NO_MEMORY:
+        return COALESCE_CLOSE;
+    }
+    return plan->outcome;
+}
+
+enum coalesce_outcome coalesce_submit(struct coalesce *coalesce, const struct coalesce_rules *rules,
+                                      const struct coalesce_origin *origin,
+                                      const struct coalesce_insert *insert, void *waiter,
+                                      const struct retry_listener *listener, int64_t now_us,
+                                      struct coalesce_answer *out)
+{
+    struct plan plan;
+    *out = (struct coalesce_answer){0};
+    make_plan(coalesce, rules, origin, insert, waiter, now_us, &plan);
+    enum coalesce_outcome outcome = plan.outcome;
+    if (insert->numbered)
+        outcome = consult(coalesce, origin, insert, &plan, listener, now_us, out);
+    if (outcome != COALESCE_WAIT && plan.waiter != NULL)
+        waiter_free(coalesce, plan.waiter);
+    switch (outcome) {
+    case COALESCE_GO:
+        group_wake(coalesce, plan.group);
+        plan.group->in_flight++;
+        plan.group->place_freed = false;
+        out->ticket = plan.group;
+        count_one(coalesce, COALESCE_AT_ONCE);
+        break;
+    case COALESCE_WAIT:
+        out->waiter = plan.waiter;
+        group_gather(coalesce, plan.group, plan.waiter, now_us);
+        break;
+    case COALESCE_PASS:
+        count_one(coalesce, COALESCE_PASSED);
+        coalesce_bump(&coalesce->counters.bars[plan.bar], 1);
+        break;
+    case COALESCE_REJECT:
+        count_one(coalesce, COALESCE_REJECTED);
+        break;
+    default:
+        break;
+    }
+    return outcome;
+}
+
+void coalesce_note_passed(struct coalesce *coalesce, const struct coalesce_origin *origin,
+                          const uint8_t *lsid, int64_t number, int64_t now_us)
+{
+    struct retry_key key;
+    struct retry_answer answer;
+    memcpy(key.identity, origin->identity, sizeof key.identity);
+    memcpy(key.lsid, lsid, sizeof key.lsid);
+    (void)retry_table_begin(coalesce->retries, &key, number, NO_COMMAND, RETRY_WANT_KNOWN, NULL,
+                            now_us, &answer);
+    count_one(coalesce, COALESCE_PASSED);
+    coalesce_bump(&coalesce->counters.bars[GROUPING_BAR_LARGE], 1);
+}

@@ -1,0 +1,282 @@
+#include "enforce/judge.h"
+
+#include "base/memory.h"
+#include "bson/validate.h"
+#include "enforce/reason.h"
+#include "wire/sections.h"
+
+#define REFUSED_MESSAGE "Document failed validation"
+#define UNPROVED_MESSAGE                                                                           \
+    "Document cannot be validated before the write, which this namespace demands"
+
+/* The longest namespace that MongoDB has is 255 bytes. */
+enum { NS_BYTES = 512, ID_HEAD_BYTES = 5 };
+
+static const uint8_t some_object_id[12];
+
+const struct registry_entry *judge_find_namespace(const struct registry *registry, const char *ns,
+                                                  size_t len)
+{
+    const struct registry_entry *entry = registry_find(registry, ns, len);
+    return entry == NULL || entry->file.level == SCHEMA_LEVEL_OFF ? NULL : entry;
+}
+
+const struct registry_entry *judge_find(const struct registry *registry, struct bytes database,
+                                        const char *collection, size_t len)
+{
+    char ns[NS_BYTES];
+    size_t database_len = bytes_left(&database);
+    if (database_len + 1 >= sizeof ns || len > sizeof ns - database_len - 1)
+        return NULL;
+    memcpy(ns, database.pos, database_len);
+    ns[database_len] = '.';
+    memcpy(ns + database_len + 1, collection, len);
+    return judge_find_namespace(registry, ns, database_len + 1 + len);
+}
+
+/* --- counting --- */
+
+static uint64_t now(const struct judge *judge)
+{
+    const struct enforce_observer *observer = judge->observer;
+    return observer == NULL || observer->now_ns == NULL ? 0 : observer->now_ns(observer->arg);
+}
+
+void judge_leave(struct judge *judge)
+{
+    if (judge->entry == NULL)
+        return;
+    judge->counts[REGISTRY_CHECK_NS] = now(judge) - judge->since_ns;
+    for (size_t i = 0; i < REGISTRY_COUNTS; i++)
+        registry_count_add(judge->entry, (enum registry_count)i, judge->counts[i]);
+    judge->entry = NULL;
+}
+
+void judge_enter(struct judge *judge, const struct registry_entry *entry)
+{
+    if (judge->entry == entry)
+        return;
+    judge_leave(judge);
+    judge->entry = entry;
+    memset(judge->counts, 0, sizeof judge->counts);
+    judge->since_ns = entry == NULL ? 0 : now(judge);
+}
+
+bool judge_bypasses(struct judge *judge)
+{
+    if (!judge->bypass || !judge->entry->file.allow_bypass)
+        return false;
+    judge->counts[REGISTRY_BYPASSED]++;
+    return true;
+}
+
+/* --- refusing --- */
+
+/* Tells of a refusal, and notes it unless the namespace only warns. */
+static enum judged refuse(struct judge *judge, uint32_t index, const char *message,
+                          struct bytes info)
+{
+    char reason[REGISTRY_REASON_BYTES];
+    bool warned = judge->entry->file.action == SCHEMA_ACTION_WARN;
+    struct refusal refusal = {.index = index, .update = judge->update};
+    if (judge->observer != NULL) {
+        reason_write(info, reason);
+        judge->observer->refused(judge->observer->arg, judge->entry, warned, reason, info);
+    }
+    if (warned) {
+        judge->counts[REGISTRY_WARNED]++;
+        return JUDGED_PASS;
+    }
+    judge->counts[REGISTRY_REFUSED]++;
+    judge->counts[REGISTRY_DROPPED] += judge->silent;
+    /* Of 16 MiB for a reply, errInfo may take three quarters. */
+    return refusals_add(judge->refusals, &refusal, message, info,
+                        judge->command->max_document_bytes / 4 * 3, judge->err)
+               ? JUDGED_REFUSED
+               : JUDGED_FAILED;
+}
+
+static bool write_reason(struct build *out, const struct judge_reason *why,
+                         const struct scan_element *id, struct bytes *info)
+{
+    build_begin(out, SCHEMA_ERRINFO_MAX);
+    if (id != NULL)
+        build_value(out, "failingDocumentId", id->kind, id->value);
+    build_open_object(out, "details");
+    build_text(out, "operatorName", "$jsonSchema");
+    if (why->operator_name != NULL)
+        build_text(out, "updateOperator", why->operator_name);
+    if (why->path != NULL)
+        build_text(out, "path", why->path);
+    build_text(out, "reason", why->text);
+    build_close(out);
+    return build_finish(out, info);
+}
+
+static enum judged refuse_with(struct judge *judge, uint32_t index, const char *message,
+                               const struct judge_reason *why, const struct scan_element *id)
+{
+    struct build build;
+    struct bytes info = {0};
+    if (!write_reason(&build, why, id, &info))
+        info = (struct bytes){0};
+    enum judged judged = refuse(judge, index, message, info);
+    build_free(&build);
+    return judged;
+}
+
+enum judged judge_refuse(struct judge *judge, uint32_t index, const struct judge_reason *why,
+                         const struct scan_element *id)
+{
+    return refuse_with(judge, index, REFUSED_MESSAGE, why, id);
+}
+
+enum judged judge_unproved(struct judge *judge, uint32_t index, const struct judge_reason *why,
+                           const struct scan_element *id)
+{
+    if (!judge->entry->file.reject_unproved) {
+        judge->counts[REGISTRY_UNPROVED_ALLOWED]++;
+        return JUDGED_PASS;
+    }
+    enum judged judged = refuse_with(judge, index, UNPROVED_MESSAGE, why, id);
+    judge->counts[REGISTRY_UNPROVED_REJECTED] += judged == JUDGED_REFUSED;
+    return judged;
+}
+
+/* --- documents --- */
+
+static bool begins_with_id(struct bytes document)
+{
+    return bytes_left(&document) > ID_HEAD_BYTES + 3 &&
+           memcmp(document.pos + ID_HEAD_BYTES, "_id", 4) == 0;
+}
+
+bool judge_lacks_id(struct bytes document)
+{
+    struct scan_element id;
+    return !begins_with_id(document) && !scan_find(document, "_id", &id);
+}
+
+/* The document with an `_id` in front, as the server stores it; memory_free'd by the caller. */
+static uint8_t *add_id(struct bytes document, const struct scan_element *id, struct bytes *out)
+{
+    struct bytes value = id != NULL ? id->value : bytes_of(some_object_id, sizeof some_object_id);
+    size_t value_len = bytes_left(&value);
+    size_t len = bytes_left(&document) + 1 + 4 + value_len;
+    uint8_t *copy = len > INT32_MAX ? NULL : memory_alloc(len);
+    if (copy == NULL)
+        return NULL;
+    bytes_store_i32(copy, (int32_t)len);
+    copy[4] = id != NULL ? id->kind : (uint8_t)BSON_KIND_OBJECT_ID;
+    memcpy(copy + 5, "_id", 4);
+    memcpy(copy + 9, value.pos, value_len);
+    memcpy(copy + 9 + value_len, document.pos + 4, bytes_left(&document) - 4);
+    *out = bytes_of(copy, len);
+    return copy;
+}
+
+static enum schema_verdict no_memory(struct judge *judge)
+{
+    (void)error_set(judge->err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to check a document");
+    return SCHEMA_MALFORMED;
+}
+
+static enum schema_verdict verdict_with_id(struct judge *judge, struct bytes document,
+                                           const struct scan_element *id)
+{
+    struct bytes whole;
+    uint8_t *copy = add_id(document, id, &whole);
+    if (copy == NULL)
+        return no_memory(judge);
+    enum schema_verdict verdict =
+        schema_check(judge->entry->file.schema, judge->scratch, whole, judge->err);
+    memory_free(copy);
+    /* The offset in the error is to be that of the document as it came. */
+    if (verdict == SCHEMA_MALFORMED)
+        (void)validate_document(document, judge->err);
+    return verdict;
+}
+
+enum schema_verdict judge_verdict(struct judge *judge, struct bytes document,
+                                  const struct scan_element *id)
+{
+    if (judge_lacks_id(document))
+        return verdict_with_id(judge, document, id);
+    return schema_check(judge->entry->file.schema, judge->scratch, document, judge->err);
+}
+
+/* errInfo without the _id that was made up. */
+static bool leave_out_id(struct bytes info, struct build *out, struct bytes *rest)
+{
+    struct scan scan;
+    struct scan_element field;
+    build_begin(out, SCHEMA_ERRINFO_MAX);
+    (void)scan_open(&scan, info);
+    while (scan_next(&scan, &field))
+        if (!scan_name_is(&field, "failingDocumentId"))
+            build_value(out, field.name, field.kind, field.value);
+    return build_finish(out, rest);
+}
+
+/* errInfo of a document that the schema refuses; empty where there is no memory for it. Both
+ * builders are begun. */
+static struct bytes explain(struct judge *judge, struct bytes document,
+                            const struct scan_element *id, struct build *first,
+                            struct build *second)
+{
+    struct bytes info = {0};
+    struct bytes whole = document;
+    bool added = judge_lacks_id(document);
+    uint8_t *copy = added ? add_id(document, id, &whole) : NULL;
+    build_begin(second, SCHEMA_ERRINFO_MAX);
+    if (added && copy == NULL) {
+        build_begin(first, SCHEMA_ERRINFO_MAX);
+        return info;
+    }
+    bool ok = schema_explain(judge->entry->file.schema, judge->scratch, whole, first, &info, NULL);
+    if (ok && added && id == NULL) {
+        build_free(second);
+        ok = leave_out_id(info, second, &info);
+    }
+    memory_free(copy);
+    return ok ? info : (struct bytes){0};
+}
+
+enum judged judge_document_refused(struct judge *judge, uint32_t index, struct bytes document,
+                                   const struct scan_element *id)
+{
+    struct build first;
+    struct build second;
+    struct bytes info = explain(judge, document, id, &first, &second);
+    enum judged judged = refuse(judge, index, REFUSED_MESSAGE, info);
+    build_free(&first);
+    build_free(&second);
+    return judged;
+}
+
+enum judged judge_document_cut_off(struct judge *judge, uint32_t index, struct bytes document)
+{
+    struct scan_element id;
+    char message[sizeof judge->err->message];
+    memcpy(message, judge->err->message, sizeof message);
+    const struct judge_reason why = {.text = message};
+    return refuse_with(judge, index, message, &why, scan_find(document, "_id", &id) ? &id : NULL);
+}
+
+enum judged judge_insert(struct judge *judge, uint32_t index, struct bytes document)
+{
+    if (judge_bypasses(judge))
+        return JUDGED_PASS;
+    switch (judge_verdict(judge, document, NULL)) {
+    case SCHEMA_VALID:
+        judge->counts[REGISTRY_PASSED]++;
+        return JUDGED_PASS;
+    case SCHEMA_INVALID:
+        return judge_document_refused(judge, index, document, NULL);
+    case SCHEMA_CUT_OFF:
+        return judge_document_cut_off(judge, index, document);
+    case SCHEMA_MALFORMED:
+        break;
+    }
+    return JUDGED_FAILED;
+}

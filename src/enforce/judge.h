@@ -1,0 +1,75 @@
+/* Documents and statements held against the schema of their namespace: what is let pass, what is
+ * refused, who is told, and what is counted. */
+#ifndef SLUICE_ENFORCE_JUDGE_H
+#define SLUICE_ENFORCE_JUDGE_H
+
+#include "bson/scan.h"
+#include "enforce/enforce.h"
+#include "enforce/refusals.h"
+
+struct judge {
+    const struct enforce_command *command;
+    const struct enforce_observer *observer;
+    struct schema_scratch *scratch;
+    struct error *err;
+    bool bypass;                        /* bypassDocumentValidation was asked for */
+    bool silent;                        /* w:0 */
+    bool update;                        /* the statement at hand is an update */
+    const struct registry_entry *entry; /* of the statement at hand; NULL: nothing to check */
+    uint64_t counts[REGISTRY_COUNTS];   /* for the entry, not yet added to its stats */
+    uint64_t since_ns;
+    struct refusals *refusals; /* of the command */
+};
+
+enum judged {
+    JUDGED_PASS,
+    JUDGED_REFUSED, /* it is among the refusals now */
+    JUDGED_FAILED   /* err is set: the command as a whole is answered with it */
+};
+
+/* The entry of a namespace, NULL also where its level is off. */
+const struct registry_entry *judge_find_namespace(const struct registry *registry, const char *ns,
+                                                  size_t len);
+const struct registry_entry *judge_find(const struct registry *registry, struct bytes database,
+                                        const char *collection, size_t len);
+
+/* What comes is of that entry's namespace. */
+void judge_enter(struct judge *judge, const struct registry_entry *entry);
+/* The counts go to the stats. */
+void judge_leave(struct judge *judge);
+
+/* Whether the statement at hand is let pass unchecked, and counts it then. */
+bool judge_bypasses(struct judge *judge);
+
+/* A document as it will be stored, apart from an `_id` that the server makes. */
+enum judged judge_insert(struct judge *judge, uint32_t index, struct bytes document);
+
+/* Whether a document has no `_id`. */
+bool judge_lacks_id(struct bytes document);
+
+/* The verdict on a document with `id` (NULL: some ObjectId) in front where it has no _id. For
+ * SCHEMA_INVALID and SCHEMA_CUT_OFF judge_document_refused is the next call. SCHEMA_MALFORMED also
+ * where memory is out; err is set. */
+enum schema_verdict judge_verdict(struct judge *judge, struct bytes document,
+                                  const struct scan_element *id);
+enum judged judge_document_refused(struct judge *judge, uint32_t index, struct bytes document,
+                                   const struct scan_element *id);
+
+/* The same where a limit cut the check off: err says which. */
+enum judged judge_document_cut_off(struct judge *judge, uint32_t index, struct bytes document);
+
+/* Why an update is refused, or not known to be right. */
+struct judge_reason {
+    const char *text;
+    const char *operator_name; /* NULL, or the operator (or stage) … */
+    const char *path;          /* … and NULL, or what it would change */
+};
+/* A refusal for that reason. `id`: failingDocumentId, or NULL. */
+enum judged judge_refuse(struct judge *judge, uint32_t index, const struct judge_reason *why,
+                         const struct scan_element *id);
+
+/* What cannot be known beforehand: passes or is refused as the namespace's `unproved` says. */
+enum judged judge_unproved(struct judge *judge, uint32_t index, const struct judge_reason *why,
+                           const struct scan_element *id);
+
+#endif

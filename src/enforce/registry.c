@@ -1,0 +1,269 @@
+/* The set: namespaces sorted by name, for listings and edits, and a hash table over them, since
+ * every write looks its namespace up. */
+#include "enforce/registry_internal.h"
+
+#include "base/memory.h"
+#include "bson/compare.h"
+
+#define ORIGINS 2
+
+/* A namespace and its entries by origin; at least one is there. */
+struct place {
+    struct registry_entry *entries[ORIGINS]; /* a reference each, or NULL */
+};
+
+/* The entry in force, borrowed from its place. Open addressing; empty where entry is NULL. */
+struct slot {
+    uint64_t hash;
+    const struct registry_entry *entry;
+};
+
+struct registry {
+    atomic_uint references;
+    struct place *places; /* owned; sorted by namespace */
+    size_t count;
+    size_t room;
+    struct slot *slots; /* owned; at most half of them in use */
+    size_t mask;        /* their number less one, a power of two; or 0 without slots */
+};
+
+static const struct registry_entry *in_force(const struct place *place)
+{
+    return place->entries[REGISTRY_FILE] != NULL ? place->entries[REGISTRY_FILE]
+                                                 : place->entries[REGISTRY_COLLECTION];
+}
+
+/* --- the table --- */
+
+static uint64_t hash_of(const char *ns, size_t len)
+{
+    return compare_hash_bytes((const uint8_t *)ns, len);
+}
+
+static bool is_named(const struct registry_entry *entry, const char *ns, size_t len)
+{
+    return strlen(entry->file.ns) == len && memcmp(entry->file.ns, ns, len) == 0;
+}
+
+/* The slot of the namespace, or the empty one where it would stand. The table has slots. */
+static struct slot *find_slot(const struct registry *registry, const char *ns, size_t len,
+                              uint64_t hash)
+{
+    size_t at = (size_t)hash & registry->mask;
+    while (registry->slots[at].entry != NULL &&
+           (registry->slots[at].hash != hash || !is_named(registry->slots[at].entry, ns, len)))
+        at = (at + 1) & registry->mask;
+    return &registry->slots[at];
+}
+
+static void fill_slot(struct registry *registry, const struct registry_entry *entry)
+{
+    size_t len = strlen(entry->file.ns);
+    uint64_t hash = hash_of(entry->file.ns, len);
+    struct slot *slot = find_slot(registry, entry->file.ns, len, hash);
+    *slot = (struct slot){hash, entry};
+}
+
+/* Takes the slot out and moves those back that stand behind their own place because of it. */
+static void clear_slot(struct registry *registry, struct slot *slot)
+{
+    size_t hole = (size_t)(slot - registry->slots);
+    for (size_t at = (hole + 1) & registry->mask; registry->slots[at].entry != NULL;
+         at = (at + 1) & registry->mask) {
+        size_t home = (size_t)registry->slots[at].hash & registry->mask;
+        if (((at - home) & registry->mask) < ((at - hole) & registry->mask))
+            continue;
+        registry->slots[hole] = registry->slots[at];
+        hole = at;
+    }
+    registry->slots[hole].entry = NULL;
+}
+
+/* Room for that many namespaces in the table. On failure nothing changes. */
+static bool make_slots(struct registry *registry, size_t count)
+{
+    size_t size = registry->mask == 0 ? 16 : registry->mask + 1;
+    while (size < 2 * count)
+        size *= 2;
+    if (registry->slots != NULL && size == registry->mask + 1)
+        return true;
+    struct slot *slots = memory_array(size, sizeof *slots);
+    if (slots == NULL)
+        return false;
+    memory_free(registry->slots);
+    registry->slots = slots;
+    registry->mask = size - 1;
+    for (size_t i = 0; i < registry->count; i++)
+        fill_slot(registry, in_force(&registry->places[i]));
+    return true;
+}
+
+/* --- the sorted places --- */
+
+static int compare_name(const char *name, const char *ns, size_t len)
+{
+    size_t name_len = strlen(name);
+    int order = memcmp(name, ns, name_len < len ? name_len : len);
+    return order != 0 ? order : (name_len > len) - (name_len < len);
+}
+
+/* Where the namespace stands, or would stand. */
+static size_t find_place(const struct registry *registry, const char *ns, size_t len, bool *there)
+{
+    size_t low = 0;
+    size_t high = registry->count;
+    *there = false;
+    while (low < high && !*there) {
+        size_t middle = low + (high - low) / 2;
+        int order = compare_name(in_force(&registry->places[middle])->file.ns, ns, len);
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+        if (order == 0) {
+            low = middle;
+            *there = true;
+        }
+    }
+    return low;
+}
+
+static bool make_places(struct registry *registry, size_t count)
+{
+    if (count <= registry->room)
+        return true;
+    size_t room = registry->room < 8 ? 8 : registry->room * 2;
+    if (room < count)
+        room = count;
+    struct place *places = memory_resize(registry->places, room * sizeof *places);
+    if (places == NULL)
+        return false;
+    registry->places = places;
+    registry->room = room;
+    return true;
+}
+
+/* --- sets --- */
+
+struct registry *registry_new(void)
+{
+    struct registry *registry = memory_zalloc(sizeof *registry);
+    if (registry != NULL)
+        atomic_init(&registry->references, 1);
+    return registry;
+}
+
+struct registry *registry_copy(const struct registry *from)
+{
+    struct registry *registry = registry_new();
+    if (registry == NULL || from == NULL || from->count == 0)
+        return registry;
+    if (!make_places(registry, from->count)) {
+        registry_release(registry);
+        return NULL;
+    }
+    for (size_t i = 0; i < from->count; i++) {
+        registry->places[i] = from->places[i];
+        for (size_t origin = 0; origin < ORIGINS; origin++)
+            if (registry->places[i].entries[origin] != NULL)
+                (void)registry_entry_retain(registry->places[i].entries[origin]);
+    }
+    registry->count = from->count;
+    if (!make_slots(registry, registry->count)) {
+        registry_release(registry);
+        return NULL;
+    }
+    return registry;
+}
+
+struct registry *registry_retain(struct registry *registry)
+{
+    if (registry != NULL)
+        (void)atomic_fetch_add(&registry->references, 1);
+    return registry;
+}
+
+void registry_release(struct registry *registry)
+{
+    if (registry == NULL || atomic_fetch_sub(&registry->references, 1) > 1)
+        return;
+    for (size_t i = 0; i < registry->count; i++)
+        for (size_t origin = 0; origin < ORIGINS; origin++)
+            registry_entry_release(registry->places[i].entries[origin]);
+    memory_free(registry->places);
+    memory_free(registry->slots);
+    memory_free(registry);
+}
+
+/* --- edits --- */
+
+bool registry_put(struct registry *registry, struct registry_entry *entry)
+{
+    const char *ns = entry->file.ns;
+    bool there = false;
+    size_t at = find_place(registry, ns, strlen(ns), &there);
+    if (!there) {
+        if (!make_places(registry, registry->count + 1) ||
+            !make_slots(registry, registry->count + 1)) {
+            registry_entry_release(entry);
+            return false;
+        }
+        memmove(&registry->places[at + 1], &registry->places[at],
+                (registry->count - at) * sizeof *registry->places);
+        registry->places[at] = (struct place){{NULL}};
+        registry->count++;
+    }
+    struct place *place = &registry->places[at];
+    struct registry_entry *older = place->entries[entry->origin];
+    if (older != NULL)
+        registry_entry_adopt_stats(entry, older);
+    place->entries[entry->origin] = entry;
+    fill_slot(registry, in_force(place)); /* compares with the older one's name */
+    registry_entry_release(older);
+    return true;
+}
+
+bool registry_remove(struct registry *registry, const char *ns, size_t len,
+                     enum registry_origin origin)
+{
+    bool there = false;
+    size_t at = find_place(registry, ns, len, &there);
+    if (!there || registry->places[at].entries[origin] == NULL)
+        return false;
+    struct place *place = &registry->places[at];
+    struct registry_entry *older = place->entries[origin];
+    struct slot *slot = find_slot(registry, ns, len, hash_of(ns, len));
+    place->entries[origin] = NULL;
+    if (in_force(place) != NULL) {
+        slot->entry = in_force(place);
+    } else {
+        clear_slot(registry, slot);
+        registry->count--;
+        memmove(place, place + 1, (registry->count - at) * sizeof *place);
+    }
+    registry_entry_release(older);
+    return true;
+}
+
+/* --- reading --- */
+
+const struct registry_entry *registry_find(const struct registry *registry, const char *ns,
+                                           size_t len)
+{
+    if (registry == NULL || registry->count == 0)
+        return NULL;
+    return find_slot(registry, ns, len, hash_of(ns, len))->entry;
+}
+
+size_t registry_size(const struct registry *registry)
+{
+    return registry == NULL ? 0 : registry->count;
+}
+
+void registry_each(const struct registry *registry,
+                   bool (*each)(void *arg, const struct registry_entry *entry), void *arg)
+{
+    for (size_t i = 0; i < registry_size(registry); i++)
+        if (!each(arg, in_force(&registry->places[i])))
+            return;
+}

@@ -1,0 +1,221 @@
+#include "enforce/update.h"
+
+#include "bson/validate.h"
+#include "enforce/check.h"
+
+/* --- reading --- */
+
+/* Whether the name is UTF-8. */
+static bool is_text(const struct scan_element *field, struct error *err)
+{
+    return utf8_check((const uint8_t *)field->name, field->name_len) ||
+           error_set(err, ERROR_INVALID_BSON, "A name in an update is not UTF-8");
+}
+
+/* `depth`: of documents around the value in the document that will be stored. */
+static bool is_bson(const struct scan_element *field, unsigned depth, struct error *err)
+{
+    struct validate_fault fault = {0};
+    const uint8_t *after =
+        validate_value(field->kind, field->value.pos, field->value.end, depth, &fault);
+    if (after == NULL)
+        return validate_report(&fault, field->value.pos, err);
+    if (after != field->value.end)
+        return error_set(err, ERROR_INVALID_BSON, "A value in an update is not BSON");
+    return is_text(field, err);
+}
+
+bool update_equality(const struct scan_element *condition, struct scan_element *value)
+{
+    struct scan scan;
+    struct scan_element first;
+    struct scan_element second;
+    *value = *condition;
+    if (condition->kind == BSON_KIND_REGEX)
+        return false;
+    if (condition->kind != BSON_KIND_OBJECT || !scan_open(&scan, condition->value) ||
+        !scan_next(&scan, &first) || first.name[0] != '$')
+        return true;
+    *value = first;
+    return scan_name_is(&first, "$eq") && !scan_next(&scan, &second);
+}
+
+bool update_read(struct bytes statement, const struct update_names *names,
+                 struct update_statement *out, struct error *err)
+{
+    struct scan scan;
+    struct scan_element field;
+    *out = (struct update_statement){.upsert = false};
+    (void)scan_open(&scan, statement);
+    while (scan_next(&scan, &field)) {
+        if (scan_name_is(&field, names->change)) {
+            if (out->change.kind != BSON_KIND_EOD)
+                return error_set(err, ERROR_FAILED_TO_PARSE, "An update has '%s' twice",
+                                 names->change);
+            out->change = field;
+            continue;
+        }
+        if (!is_bson(&field, 0, err))
+            return false;
+        if (scan_name_is(&field, names->query) && field.kind == BSON_KIND_OBJECT)
+            out->query = field.value;
+        else if (scan_name_is(&field, "upsert"))
+            out->upsert = scan_is_true(&field);
+    }
+    if (scan.broken)
+        return error_set(err, ERROR_INVALID_BSON, "An update is not BSON");
+    out->by_id = bytes_left(&out->query) > 0 && scan_find(out->query, "_id", &field) &&
+                 update_equality(&field, &out->id);
+    return true;
+}
+
+bool update_each(struct bytes change, update_each_fn *each, void *arg, struct error *err)
+{
+    struct scan operators;
+    struct scan fields = {.broken = false};
+    struct scan_element op;
+    struct scan_element operand;
+    (void)scan_open(&operators, change);
+    while (scan_next(&operators, &op)) {
+        bool fielded = op.kind == BSON_KIND_OBJECT;
+        if (!is_text(&op, err) || (!fielded && !is_bson(&op, 0, err)))
+            return false;
+        if (!fielded) /* the server says what is wrong with it */
+            continue;
+        if (!scan_open(&fields, op.value))
+            return error_set(err, ERROR_INVALID_BSON, "An update is not BSON");
+        while (scan_next(&fields, &operand)) {
+            if (!is_bson(&operand, 1, err))
+                return false;
+            if (!each(arg, &op, &operand))
+                return true;
+        }
+        if (fields.broken)
+            break;
+    }
+    return !(operators.broken || fields.broken) ||
+           error_set(err, ERROR_INVALID_BSON, "An update is not BSON");
+}
+
+/* --- judging --- */
+
+static const struct scan_element *id_of(const struct update_statement *s)
+{
+    return s->by_id ? &s->id : NULL;
+}
+
+/* Of a replacement without _id whose query does not tell it either, nobody knows it. Where the
+ * schema takes an ObjectId, the refusal is for something else. */
+static bool may_be_the_id(const struct judge *judge, const struct update_statement *s)
+{
+    static const uint8_t some[12];
+    return !s->by_id && judge_lacks_id(s->change.value) &&
+           schema_prove_set(judge->entry->file.schema, judge->scratch, "_id", BSON_KIND_OBJECT_ID,
+                            bytes_of(some, sizeof some)) == SCHEMA_PROOF_WRONG;
+}
+
+static const struct judge_reason moderate = {
+    .text = "at level moderate an invalid document may stay so, and the stored one is not known"};
+
+static enum judged judge_replacement(struct judge *judge, uint32_t index,
+                                     const struct update_statement *s)
+{
+    static const struct judge_reason unknown_id = {
+        .text = "the _id of the document that is replaced is not known"};
+    bool lenient = judge->entry->file.level == SCHEMA_LEVEL_MODERATE;
+    enum schema_verdict verdict = judge_verdict(judge, s->change.value, id_of(s));
+    if (verdict == SCHEMA_MALFORMED)
+        return JUDGED_FAILED;
+    if (verdict == SCHEMA_VALID) {
+        judge->counts[REGISTRY_PASSED]++;
+        return JUDGED_PASS;
+    }
+    if (lenient)
+        return judge_unproved(judge, index, &moderate, id_of(s));
+    if (verdict == SCHEMA_CUT_OFF)
+        return judge_document_cut_off(judge, index, s->change.value);
+    if (may_be_the_id(judge, s))
+        return judge_unproved(judge, index, &unknown_id, NULL);
+    return judge_document_refused(judge, index, s->change.value, id_of(s));
+}
+
+static enum judged judge_operators(struct judge *judge, uint32_t index,
+                                   const struct update_statement *s)
+{
+    struct update_proof proof;
+    struct judge_reason why = {.text = "the result depends on the stored document"};
+    bool lenient = judge->entry->file.level == SCHEMA_LEVEL_MODERATE;
+    if (!update_prove(judge->entry->file.schema, judge->scratch, s->change.value, &proof,
+                      judge->err))
+        return JUDGED_FAILED;
+    why.operator_name = proof.operator_name;
+    why.path = proof.path;
+    if (proof.proof == SCHEMA_PROOF_WRONG && !lenient) {
+        why.text = "no document matches the schema after this update";
+        return judge_refuse(judge, index, &why, id_of(s));
+    }
+    if (proof.proof == SCHEMA_PROOF_WRONG)
+        why.text = moderate.text;
+    if (proof.proof == SCHEMA_PROOF_RIGHT && s->upsert) {
+        proof.proof = update_prove_upsert(judge, s);
+        why.text = proof.proof == SCHEMA_PROOF_WRONG
+                       ? "where no document matches, the upsert inserts one that the schema refuses"
+                       : "the document that the upsert may insert is not known";
+    }
+    if (proof.proof != SCHEMA_PROOF_RIGHT)
+        return judge_unproved(judge, index, &why, id_of(s));
+    judge->counts[REGISTRY_PASSED]++;
+    return JUDGED_PASS;
+}
+
+static bool has_operators(struct bytes change)
+{
+    struct scan scan;
+    struct scan_element first;
+    return scan_open(&scan, change) && scan_next(&scan, &first) && first.name[0] == '$';
+}
+
+enum judged judge_update(struct judge *judge, uint32_t index,
+                         const struct update_statement *statement)
+{
+    static const struct judge_reason pipeline = {
+        .text = "the result of a pipeline depends on the stored document"};
+    const struct scan_element *change = &statement->change;
+    judge->update = true;
+    if (change->kind == BSON_KIND_ARRAY && !is_bson(change, 0, judge->err))
+        return JUDGED_FAILED;
+    if ((change->kind != BSON_KIND_ARRAY && change->kind != BSON_KIND_OBJECT) ||
+        judge_bypasses(judge))
+        return JUDGED_PASS;
+    if (change->kind == BSON_KIND_ARRAY)
+        return judge_unproved(judge, index, &pipeline, id_of(statement));
+    return has_operators(change->value) ? judge_operators(judge, index, statement)
+                                        : judge_replacement(judge, index, statement);
+}
+
+/* --- the command --- */
+
+static enum judged judge_statement(void *arg, struct check *check, uint32_t index,
+                                   struct bytes statement)
+{
+    static const struct update_names names = {"q", "u"};
+    struct update_statement update;
+    (void)arg;
+    if (!update_read(statement, &names, &update, check->err))
+        return JUDGED_FAILED;
+    return judge_update(&check->judge, index, &update);
+}
+
+bool check_update(struct check *check)
+{
+    struct message_list updates = {.name = "updates"};
+    if (!message_read(check->command, &updates, 1, &check->options, check->err))
+        return false;
+    const struct registry_entry *entry =
+        check_find(check->command, check->registry, &check->options.first);
+    if (entry == NULL || !updates.found)
+        return true;
+    check->judge.bypass = check->options.bypass;
+    judge_enter(&check->judge, entry);
+    return check_statements(check, &updates, SPLICE_UPDATE, judge_statement, NULL);
+}

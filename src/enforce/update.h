@@ -1,0 +1,57 @@
+/* A statement of update, findAndModify or bulkWrite: what can be said about its result beforehand.
+ */
+#ifndef SLUICE_ENFORCE_UPDATE_H
+#define SLUICE_ENFORCE_UPDATE_H
+
+#include "enforce/judge.h"
+#include "schema/prove.h"
+
+/* What the command calls the parts of a statement. */
+struct update_names {
+    const char *query;
+    const char *change;
+};
+
+struct update_statement {
+    struct bytes query;         /* a document; empty where there is none */
+    struct scan_element change; /* replacement, operators or pipeline; kind 0 where there is none */
+    bool upsert;
+    bool by_id;             /* the query asks for the `_id` below */
+    struct scan_element id; /* its kind and value */
+};
+
+/* False with err set where the statement is no BSON. */
+bool update_read(struct bytes statement, const struct update_names *names,
+                 struct update_statement *out, struct error *err);
+
+enum judged judge_update(struct judge *judge, uint32_t index,
+                         const struct update_statement *statement);
+
+/* --- for the files of this part --- */
+
+/* What operators do to a document that is there, and which of them decides it. */
+struct update_proof {
+    enum schema_proof proof;
+    const char *operator_name;
+    const char *path;
+};
+
+/* False with err set where an operand is no BSON. */
+bool update_prove(const struct schema *schema, struct schema_scratch *scratch, struct bytes change,
+                  struct update_proof *out, struct error *err);
+
+/* Whether the document that an upsert would insert is right: equality conditions of the query, and
+ * operators. SCHEMA_PROOF_NONE where it cannot be made out. */
+enum schema_proof update_prove_upsert(struct judge *judge,
+                                      const struct update_statement *statement);
+
+/* The value that a condition of a query asks for: the value itself, or that of $eq. */
+bool update_equality(const struct scan_element *condition, struct scan_element *value);
+
+/* Each operator with each of its fields; every operand is checked to be BSON. `each` returns false
+ * to end the walk. */
+typedef bool update_each_fn(void *arg, const struct scan_element *operator_element,
+                            const struct scan_element *operand);
+bool update_each(struct bytes change, update_each_fn *each, void *arg, struct error *err);
+
+#endif

@@ -1,0 +1,36 @@
+/* The text that Prometheus reads: "Exposition formats", text format 0.0.4. Pure. A family is begun
+ * once, all its samples follow. */
+#ifndef SLUICE_METRICS_EXPOSITION_H
+#define SLUICE_METRICS_EXPOSITION_H
+
+#include "base/text.h"
+#include "metrics/histogram.h"
+
+#define EXPOSITION_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+struct exposition_label {
+    const char *name; /* NULL: no label */
+    const char *value;
+};
+
+/* type: "counter", "gauge", "histogram". */
+void exposition_family(struct text *out, const char *name, const char *type, const char *help);
+
+void exposition_count(struct text *out, const char *name, struct exposition_label label,
+                      uint64_t value);
+void exposition_real(struct text *out, const char *name, struct exposition_label label,
+                     double value);
+/* With any number of labels. */
+void exposition_labelled(struct text *out, const char *name, const struct exposition_label *labels,
+                         size_t count, double value);
+
+/* The buckets at the powers of two from 2^from_log2 to 2^to_log2, sum and count; each value and
+ * bound is multiplied by `scale` (1e-6 for microseconds as seconds). */
+void exposition_histogram(struct text *out, const char *name, const struct histogram_totals *totals,
+                          unsigned from_log2, unsigned to_log2, double scale);
+
+/* A family of one sample without labels. */
+void exposition_single(struct text *out, const char *name, const char *type, const char *help,
+                       double value);
+
+#endif

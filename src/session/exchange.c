@@ -1,0 +1,261 @@
+/* Requests that the proxy answers in its own words: at once, or after something else went upstream
+ * in their place. */
+#include "base/memory.h"
+#include "bson/build.h"
+#include "bson/scan.h"
+#include "net/clock.h"
+#include "session/session_internal.h"
+#include "wire/compressed.h"
+
+/* --- answers ------------------------------------------------------------------------------------
+ */
+
+/* A framed message to the client, compressed as its request was. False after the session ended. */
+static bool send_to_client(struct session *session, uint8_t compressor, uint8_t *message,
+                           size_t len)
+{
+    struct error err;
+    uint8_t *compressed = NULL;
+    size_t compressed_len = 0;
+    bool packed = compressor != WIRE_COMPRESSOR_NOOP &&
+                  wire_compressed_write(compressor, message, len, &compressed, &compressed_len);
+    bool sent = packed ? link_send(&session->client, compressed, compressed_len, &err)
+                       : link_send(&session->client, message, len, &err);
+    memory_free(compressed);
+    if (!sent) {
+        session_end(session, err.message);
+        return false;
+    }
+    counters_add(session_counters(session), COUNTER_REPLIES, 1);
+    counters_add(session_counters(session), COUNTER_REPLY_BYTES, packed ? compressed_len : len);
+    session->since_ms = clock_now_ms();
+    return true;
+}
+
+bool session_answer(struct session *session, const struct message *message, struct bytes document)
+{
+    struct wire_reply_to to = {.request_id = message->header.request_id};
+    uint8_t *reply = NULL;
+    size_t len = 0;
+    if (!wire_reply_frame(to, 0, 0, document, &reply, &len)) {
+        session_end(session, "out of memory for a reply");
+        return false;
+    }
+    bool sent = send_to_client(session, message->compressor, reply, len);
+    memory_free(reply);
+    return sent;
+}
+
+bool session_answer_error(struct session *session, const struct message *message,
+                          const struct error *error, uint32_t labels)
+{
+    struct wire_reply_to to = {.request_id = message->header.request_id};
+    uint8_t *reply = NULL;
+    size_t len = 0;
+    if (!wire_reply_error(to, error, labels, &reply, &len)) {
+        session_end(session, "out of memory for a reply");
+        return false;
+    }
+    bool sent = send_to_client(session, message->compressor, reply, len);
+    memory_free(reply);
+    return sent;
+}
+
+/* --- exchanges ----------------------------------------------------------------------------------
+ */
+
+/* {abortTransaction: 1, lsid, txnNumber, autocommit: false, $db: "admin"}, framed. */
+static bool build_abort(const struct request *request, int32_t request_id, uint8_t **out,
+                        size_t *len)
+{
+    static const char *const copied[] = {"lsid",        "txnNumber", "autocommit",
+                                         "apiVersion",  "apiStrict", "apiDeprecationErrors",
+                                         "$clusterTime"};
+    struct build build;
+    struct bytes document;
+    struct scan_element element;
+    build_begin(&build, SIZE_MAX);
+    build_int32(&build, "abortTransaction", 1);
+    for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++)
+        if (scan_find(request->body, copied[i], &element))
+            build_value(&build, copied[i], element.kind, element.value);
+    build_text(&build, "$db", "admin");
+    bool ok = build_finish(&build, &document) &&
+              wire_reply_frame((struct wire_reply_to){0}, request_id, 0, document, out, len);
+    build_free(&build);
+    return ok;
+}
+
+struct exchange *session_exchange_new(const struct message *message, const struct request *request,
+                                      bool aborts_transaction)
+{
+    struct exchange *exchange = memory_zalloc(sizeof *exchange);
+    if (exchange == NULL)
+        return NULL;
+    exchange->message =
+        (struct message){.header = message->header, .compressor = message->compressor};
+    exchange->error_labels = request_error_labels(request);
+    exchange->command = (uint8_t)route_index(request->route);
+    if (!aborts_transaction || request->lsid == NULL)
+        return exchange;
+    memcpy(exchange->lsid, request->lsid, LSID_BYTES);
+    /* the number only has to differ from that of what goes before it */
+    if (build_abort(request, message->header.request_id ^ 1, &exchange->abort_message,
+                    &exchange->abort_len))
+        return exchange;
+    session_exchange_free(exchange);
+    return NULL;
+}
+
+void session_exchange_free(struct exchange *exchange)
+{
+    if (exchange == NULL)
+        return;
+    enforce_splice_free(exchange->splice);
+    memory_free(exchange->abort_message);
+    memory_free(exchange->answer);
+    memory_free(exchange);
+}
+
+bool session_exchange_keep_answer(struct exchange *exchange, struct bytes document)
+{
+    exchange->answer_len = bytes_left(&document);
+    exchange->answer = memory_alloc(exchange->answer_len);
+    if (exchange->answer != NULL)
+        memcpy(exchange->answer, document.pos, exchange->answer_len);
+    return exchange->answer != NULL;
+}
+
+static bool send_bytes_upstream(struct session *session, const uint8_t *message, size_t len)
+{
+    struct error err;
+    if (session->upstream.state == LINK_NONE && session->connector == NULL)
+        session_upstream_connect(session);
+    if (session->state != SESSION_ACTIVE)
+        return false;
+    if (link_send(&session->upstream, message, len, &err))
+        return true;
+    session_send_failed(session, &session->upstream, &err);
+    return false;
+}
+
+/* A whole message goes upstream; its reply comes back to the exchange. */
+static bool send_upstream(struct session *session, const uint8_t *message, size_t len)
+{
+    struct exchange *exchange = session->exchange;
+    struct wire_header header = wire_header_read(message);
+    unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
+    session->pending[at] = (struct pending){.expected_response_to = header.request_id,
+                                            .request_id = exchange->message.header.request_id,
+                                            .kind = ROUTE_WRITE,
+                                            .error_labels = exchange->error_labels,
+                                            .exchanged = true,
+                                            .command = exchange->command,
+                                            .sent_us = session->worker->now_us};
+    session->pending_count++;
+    return send_bytes_upstream(session, message, len);
+}
+
+static bool finish(struct session *session)
+{
+    struct exchange *exchange = session->exchange;
+    session->exchange = NULL;
+    bool sent = session_answer(session, &exchange->message,
+                               bytes_of(exchange->answer, exchange->answer_len));
+    session_exchange_free(exchange);
+    return sent;
+}
+
+/* What is still to be done before the client has its answer, in this order. */
+static bool proceed(struct session *session)
+{
+    struct exchange *exchange = session->exchange;
+    if (exchange->abort_message == NULL)
+        return finish(session);
+    uint8_t *abort_message = exchange->abort_message;
+    exchange->abort_message = NULL;
+    exchange->aborting = true;
+    bool sent = send_upstream(session, abort_message, exchange->abort_len);
+    memory_free(abort_message);
+    return sent;
+}
+
+/* A header in front of flags and sections. NULL when memory is out: the session ended. */
+static uint8_t *frame_payload(struct session *session, int32_t request_id, struct bytes payload,
+                              size_t *len)
+{
+    *len = WIRE_HEADER_BYTES + bytes_left(&payload);
+    struct wire_header header = {
+        .length = (int32_t)*len, .request_id = request_id, .opcode = WIRE_OP_MSG};
+    uint8_t *message = memory_alloc(*len);
+    if (message == NULL) {
+        session_end(session, "out of memory for a request");
+        return NULL;
+    }
+    wire_header_write(message, &header);
+    memcpy(message + WIRE_HEADER_BYTES, payload.pos, bytes_left(&payload));
+    return message;
+}
+
+bool session_exchange_begin(struct session *session, struct exchange *exchange,
+                            struct bytes payload)
+{
+    size_t len = 0;
+    session->exchange = exchange;
+    if (bytes_left(&payload) == 0)
+        return proceed(session);
+    uint8_t *message = frame_payload(session, exchange->message.header.request_id, payload, &len);
+    if (message == NULL)
+        return false;
+    bool sent = send_upstream(session, message, len);
+    memory_free(message);
+    return sent;
+}
+
+bool session_send_silently(struct session *session, int32_t request_id, struct bytes payload)
+{
+    size_t len = 0;
+    uint8_t *message = frame_payload(session, request_id, payload, &len);
+    if (message == NULL)
+        return false;
+    bool sent = send_bytes_upstream(session, message, len);
+    memory_free(message);
+    return sent;
+}
+
+/* The reply to what went in the request's place becomes the answer. */
+static bool take_reply(struct exchange *exchange, struct bytes document, struct error *err)
+{
+    struct build build;
+    struct bytes reply;
+    bool ok = enforce_splice_reply(exchange->splice, document, &build, &reply, err) &&
+              (session_exchange_keep_answer(exchange, reply) ||
+               error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for a reply"));
+    build_free(&build);
+    return ok;
+}
+
+/* The cursor of a bulkWrite whose results go on. */
+static void keep_cursor(struct session *session, struct exchange *exchange)
+{
+    int64_t id = exchange->splice == NULL ? 0 : enforce_splice_cursor(exchange->splice);
+    if (id == 0)
+        return;
+    bulk_cursors_put(session->worker->shared->bulk_cursors, session->server, id, exchange->splice);
+    exchange->splice = NULL;
+}
+
+bool session_exchange_reply(struct session *session, struct bytes document)
+{
+    struct exchange *exchange = session->exchange;
+    struct error err;
+    if (exchange->aborting) {
+        transactions_end(session->worker->shared->transactions, exchange->lsid);
+    } else if (!take_reply(exchange, document, &err)) {
+        session_fail_pending(session, &err, COUNTER_ERRORS_PROTOCOL_UPSTREAM);
+        return false;
+    }
+    session_pop_pending(session);
+    keep_cursor(session, exchange);
+    return proceed(session);
+}

@@ -1,0 +1,92 @@
+/* {mongosluice: 1}: what is enforced here, for those who have only a driver.
+ *
+ *   {mongosluice: 1, [namespaces: ["db.collection", …]]}
+ *   → {mongosluice: {version, uptimeMillis}, schemas: [{ns, hash, dialect, level, action, unproved,
+ *      allowBypass, origin}], ok: 1}
+ *
+ * Schemas of all namespaces, or of those that are named: one without a schema is left out. */
+#include "bson/build.h"
+#include "bson/scan.h"
+#include "net/clock.h"
+#include "session/session_internal.h"
+
+/* A reply is no larger than a document may be. */
+enum { STATUS_LIMIT_BYTES = 16 * 1024 * 1024 };
+
+static bool add_schema(void *arg, const struct registry_entry *entry)
+{
+    static const char *const dialects[] = {"mongodb", "json-schema"};
+    static const char *const levels[] = {"strict", "moderate", "off"};
+    static const char *const actions[] = {"error", "warn", "errorAndLog"};
+    struct build *build = arg;
+    build_open_object(build, NULL);
+    build_text(build, "ns", entry->file.ns);
+    build_text(build, "hash", entry->hash);
+    build_text(build, "dialect", dialects[entry->file.dialect]);
+    build_text(build, "level", levels[entry->file.level]);
+    build_text(build, "action", actions[entry->file.action]);
+    build_text(build, "unproved", entry->file.reject_unproved ? "reject" : "allow");
+    build_bool(build, "allowBypass", entry->file.allow_bypass);
+    build_text(build, "origin", entry->origin == REGISTRY_FILE ? "file" : "collection");
+    build_close(build);
+    return !build->failed;
+}
+
+static bool add_named(struct build *build, const struct registry *registry, struct bytes names,
+                      struct error *err)
+{
+    struct scan scan;
+    struct scan_element name;
+    const char *text = NULL;
+    size_t len = 0;
+    (void)scan_open(&scan, names);
+    while (scan_next(&scan, &name)) {
+        if (!scan_as_string(&name, &text, &len))
+            return error_set(err, ERROR_TYPE_MISMATCH,
+                             "namespaces must hold strings, \"database.collection\"");
+        const struct registry_entry *entry = registry_find(registry, text, len);
+        if (entry != NULL)
+            (void)add_schema(build, entry);
+    }
+    return !scan.broken || error_set(err, ERROR_INVALID_BSON, "namespaces is malformed BSON");
+}
+
+static bool add_schemas(struct build *build, const struct registry *registry,
+                        const struct request *request, struct error *err)
+{
+    struct scan_element names;
+    build_open_array(build, "schemas");
+    if (!scan_find(request->body, "namespaces", &names))
+        registry_each(registry, add_schema, build);
+    else if (names.kind != BSON_KIND_ARRAY)
+        return error_set(err, ERROR_TYPE_MISMATCH, "namespaces must be an array");
+    else if (!add_named(build, registry, names.value, err))
+        return false;
+    build_close(build);
+    return true;
+}
+
+bool session_answer_status(struct session *session, const struct message *message,
+                           const struct request *request)
+{
+    static const uint8_t one[] = {0, 0, 0, 0, 0, 0, 0xF0, 0x3F}; /* 1.0 */
+    struct build build;
+    struct bytes document;
+    struct error err;
+    build_begin(&build, STATUS_LIMIT_BYTES);
+    build_open_object(&build, "mongosluice");
+    build_text(&build, "version", SLUICE_VERSION);
+    build_int64(&build, "uptimeMillis", clock_now_ms() - session->worker->shared->started_ms);
+    build_close(&build);
+    bool ok = add_schemas(&build, session->worker->registry, request, &err);
+    if (ok) {
+        build_value(&build, "ok", BSON_KIND_DOUBLE, bytes_of(one, sizeof one));
+        ok = build_finish(&build, &document) ||
+             error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT,
+                       "the answer is over 16 MiB, or memory is out: name the namespaces");
+    }
+    bool alive = ok ? session_answer(session, message, document)
+                    : session_answer_error(session, message, &err, 0);
+    build_free(&build);
+    return alive;
+}

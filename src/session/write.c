@@ -1,0 +1,164 @@
+/* Write commands: held against the schemas of the worker's registry. */
+#include <bson/bson.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "bson/scan.h"
+#include "net/clock.h"
+#include "session/session_internal.h"
+
+static int64_t wall_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static const char *log_message(const struct registry_entry *entry, bool warned, bool silent)
+{
+    if (warned)
+        return "A document breaks its schema; passed on";
+    if (silent)
+        return "A write that wants no reply breaks its schema; dropped";
+    return entry->file.action == SCHEMA_ACTION_ERROR_AND_LOG
+               ? "A document was refused by its schema"
+               : NULL;
+}
+
+struct observed {
+    struct session *session;
+    bool silent;
+};
+
+static void on_refused(void *arg, const struct registry_entry *entry, bool warned,
+                       const char *reason, struct bytes info)
+{
+    const struct observed *observed = arg;
+    const char *message = log_message(entry, warned, observed->silent);
+    bson_t document;
+    char *json = NULL;
+    registry_note_refusal(entry, wall_clock_ms(), warned, reason, info);
+    if (message == NULL || !log_enabled(LOG_WARNING))
+        return;
+    if (bytes_left(&info) > 0 && bson_init_static(&document, info.pos, bytes_left(&info)))
+        json = bson_as_relaxed_extended_json(&document, NULL);
+    LOG_W(LOG_SCHEMA, 3010, observed->session->context, message, LOG_STR("ns", entry->file.ns),
+          LOG_STR("reason", reason), LOG_JSON("errInfo", json != NULL ? json : "null"));
+    bson_free(json);
+}
+
+/* The time is read by those who may know it. */
+static uint64_t now_ns(void *arg)
+{
+    struct timespec now;
+    (void)arg;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static enum write_step answer_at_once(struct session *session, const struct message *message,
+                                      const struct request *request,
+                                      const struct enforce_result *result)
+{
+    if (!result->aborts_transaction || request->starts_transaction)
+        return session_answer(session, message, result->reply) ? WRITE_TAKEN : WRITE_ENDED;
+    struct exchange *exchange = session_exchange_new(message, request, true);
+    if (exchange == NULL || !session_exchange_keep_answer(exchange, result->reply)) {
+        session_exchange_free(exchange);
+        session_end(session, "out of memory for a reply");
+        return WRITE_ENDED;
+    }
+    return session_exchange_begin(session, exchange, (struct bytes){0}) ? WRITE_TAKEN : WRITE_ENDED;
+}
+
+static enum write_step send_replaced(struct session *session, const struct message *message,
+                                     const struct request *request, struct enforce_result *result)
+{
+    if (result->splice == NULL)
+        return session_send_silently(session, message->header.request_id, result->payload)
+                   ? WRITE_TAKEN
+                   : WRITE_ENDED;
+    struct exchange *exchange = session_exchange_new(message, request, result->aborts_transaction);
+    if (exchange == NULL) {
+        session_end(session, "out of memory for a request");
+        return WRITE_ENDED;
+    }
+    exchange->splice = result->splice;
+    result->splice = NULL;
+    return session_exchange_begin(session, exchange, result->payload) ? WRITE_TAKEN : WRITE_ENDED;
+}
+
+static enum write_step act(struct session *session, const struct message *message,
+                           const struct request *request, struct enforce_result *result)
+{
+    switch (result->outcome) {
+    case ENFORCE_FORWARD:
+        return WRITE_PASS;
+    case ENFORCE_REPLACE:
+        return send_replaced(session, message, request, result);
+    case ENFORCE_ANSWER:
+        return answer_at_once(session, message, request, result);
+    case ENFORCE_DROP:
+        break;
+    }
+    return WRITE_TAKEN;
+}
+
+enum write_step session_write(struct session *session, const struct message *message,
+                              const struct request *request)
+{
+    struct session_worker *worker = session->worker;
+    struct error err;
+    struct enforce_result result;
+    struct enforce_command command = {.payload = message->payload,
+                                      .flags = request->flags,
+                                      .body = request->body,
+                                      .name = request->name,
+                                      .name_len = request->name_len,
+                                      .database = request->database,
+                                      .in_transaction = request->in_transaction,
+                                      .max_document_bytes = SESSION_DOCUMENT_BYTES};
+    if (!enforce_concerns(worker->registry, &command))
+        return WRITE_PASS;
+    if (session->pending_count > 0)
+        return WRITE_HOLD;
+    if (!message->whole)
+        return WRITE_GATHER;
+    struct observed observed = {.session = session,
+                                .silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0};
+    struct enforce_observer observer = {.arg = &observed, .refused = on_refused, .now_ns = now_ns};
+    if (!enforce_check(worker->registry, worker->scratch, &command, &observer, &result, &err)) {
+        counters_add(session_counters(session), COUNTER_ERRORS_PROTOCOL_CLIENT, 1);
+        if (observed.silent)
+            return WRITE_TAKEN;
+        return session_answer_error(session, message, &err, 0) ? WRITE_TAKEN : WRITE_ENDED;
+    }
+    enum write_step step = act(session, message, request, &result);
+    enforce_result_release(&result);
+    return step;
+}
+
+enum write_step session_get_more(struct session *session, const struct message *message,
+                                 const struct request *request)
+{
+    struct scan_element element;
+    int64_t id = 0;
+    struct bulk_cursors *cursors = session->worker->shared->bulk_cursors;
+    if (!scan_find(request->body, "getMore", &element) || !scan_as_int64(&element, &id))
+        return WRITE_PASS;
+    struct enforce_splice *splice = bulk_cursors_take(cursors, session->server, id);
+    if (splice == NULL)
+        return WRITE_PASS;
+    if (session->pending_count > 0 || !message->whole) {
+        bulk_cursors_put(cursors, session->server, id, splice);
+        return session->pending_count > 0 ? WRITE_HOLD : WRITE_GATHER;
+    }
+    struct exchange *exchange = session_exchange_new(message, request, false);
+    if (exchange == NULL) {
+        enforce_splice_free(splice);
+        session_end(session, "out of memory for a request");
+        return WRITE_ENDED;
+    }
+    exchange->splice = splice;
+    return session_exchange_begin(session, exchange, message->payload) ? WRITE_TAKEN : WRITE_ENDED;
+}

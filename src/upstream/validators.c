@@ -1,0 +1,264 @@
+#include "upstream/validators.h"
+
+#include <mongoc/mongoc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "upstream/runtime.h"
+#include "upstream/uri.h"
+
+/* How long a reading waits for a server; also what validators_stop may wait for. */
+enum { SELECTION_MS = 3000 };
+
+/* A command that passed by may be the first of many: they are answered by one reading. */
+enum { GATHER_MS = 50 };
+
+struct validators {
+    struct validators_settings settings;
+    mongoc_client_t *client; /* the thread's */
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t wake;
+    bool refresh;
+    bool stopping;
+};
+
+struct list {
+    struct validators_found *of;
+    size_t count;
+    bool failed; /* memory */
+};
+
+/* --- one reading --------------------------------------------------------------------------------
+ */
+
+static void list_release(struct list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        memory_free(list->of[i].ns);
+        memory_free((void *)list->of[i].schema.pos);
+    }
+    memory_free(list->of);
+}
+
+static const char *one_of(const char *text, const char *const *known, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(text, known[i]) == 0)
+            return known[i];
+    return known[0];
+}
+
+static const char *find_text(const bson_t *options, const char *name)
+{
+    bson_iter_t at;
+    return bson_iter_init_find(&at, options, name) && BSON_ITER_HOLDS_UTF8(&at)
+               ? bson_iter_utf8(&at, NULL)
+               : "";
+}
+
+static void add(struct list *list, const char *database, const char *collection,
+                const bson_t *options, const uint8_t *schema, uint32_t schema_len)
+{
+    static const char *const levels[] = {"strict", "moderate", "off"};
+    static const char *const actions[] = {"error", "warn", "errorAndLog"};
+    struct validators_found *bigger = memory_resize(list->of, (list->count + 1) * sizeof *list->of);
+    if (bigger == NULL) {
+        list->failed = true;
+        return;
+    }
+    list->of = bigger;
+    size_t ns_len = strlen(database) + strlen(collection) + 2;
+    char *ns = memory_alloc(ns_len);
+    uint8_t *copy = memory_alloc(schema_len);
+    if (ns == NULL || copy == NULL) {
+        memory_free(ns);
+        memory_free(copy);
+        list->failed = true;
+        return;
+    }
+    (void)snprintf(ns, ns_len, "%s.%s", database, collection);
+    memcpy(copy, schema, schema_len);
+    bigger[list->count++] = (struct validators_found){
+        .ns = ns,
+        .schema = bytes_of(copy, schema_len),
+        .level = one_of(find_text(options, "validationLevel"), levels, 3),
+        .action = one_of(find_text(options, "validationAction"), actions, 3)};
+}
+
+/* A validator is a query; its $jsonSchema must hold whatever else it asks for. */
+static void take_collection(struct list *list, const char *database, const bson_t *description)
+{
+    bson_iter_t at;
+    bson_iter_t inner;
+    bson_t options;
+    const uint8_t *data = NULL;
+    uint32_t len = 0;
+    const char *name = find_text(description, "name");
+    if (!bson_iter_init_find(&at, description, "options") || !BSON_ITER_HOLDS_DOCUMENT(&at))
+        return;
+    bson_iter_document(&at, &len, &data);
+    if (!bson_init_static(&options, data, len) || !bson_iter_init(&at, &options) ||
+        !bson_iter_find_descendant(&at, "validator.$jsonSchema", &inner) ||
+        !BSON_ITER_HOLDS_DOCUMENT(&inner))
+        return;
+    bson_iter_document(&inner, &len, &data);
+    add(list, database, name, &options, data, len);
+}
+
+static bool read_database(mongoc_client_t *client, const char *name, struct list *list,
+                          bson_error_t *error)
+{
+    const bson_t *description = NULL;
+    mongoc_database_t *database = mongoc_client_get_database(client, name);
+    mongoc_cursor_t *cursor = mongoc_database_find_collections_with_opts(database, NULL);
+    while (mongoc_cursor_next(cursor, &description))
+        take_collection(list, name, description);
+    bool ok = !mongoc_cursor_error(cursor, error);
+    mongoc_cursor_destroy(cursor);
+    mongoc_database_destroy(database);
+    return ok;
+}
+
+static bool is_internal(const char *name)
+{
+    return strcmp(name, "admin") == 0 || strcmp(name, "config") == 0 || strcmp(name, "local") == 0;
+}
+
+static void read_all(struct validators *validators)
+{
+    bson_error_t error;
+    struct list list = {0};
+    char **names = mongoc_client_get_database_names_with_opts(validators->client, NULL, &error);
+    bool ok = names != NULL;
+    for (size_t i = 0; ok && names[i] != NULL; i++)
+        ok = is_internal(names[i]) || read_database(validators->client, names[i], &list, &error);
+    bson_strfreev(names);
+    if (list.failed) {
+        ok = false;
+        (void)snprintf(error.message, sizeof error.message, "out of memory");
+    }
+    if (ok)
+        validators->settings.found(validators->settings.arg, list.of, list.count);
+    else
+        validators->settings.failed(validators->settings.arg, error.message);
+    list_release(&list);
+}
+
+/* --- the thread ---------------------------------------------------------------------------------
+ */
+
+static void wait_ms(struct validators *validators, int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    while (!validators->refresh && !validators->stopping &&
+           pthread_cond_timedwait(&validators->wake, &validators->lock, &until) == 0) {
+    }
+}
+
+static void *run(void *arg)
+{
+    struct validators *validators = arg;
+    const struct timespec gather = {.tv_nsec = GATHER_MS * 1000000L};
+    pthread_mutex_lock(&validators->lock);
+    while (!validators->stopping) {
+        validators->refresh = false;
+        pthread_mutex_unlock(&validators->lock);
+        read_all(validators);
+        pthread_mutex_lock(&validators->lock);
+        wait_ms(validators, validators->settings.period_ms);
+        if (validators->refresh && !validators->stopping) {
+            pthread_mutex_unlock(&validators->lock);
+            nanosleep(&gather, NULL);
+            pthread_mutex_lock(&validators->lock);
+        }
+    }
+    pthread_mutex_unlock(&validators->lock);
+    return NULL;
+}
+
+static void wake(struct validators *validators, bool *flag)
+{
+    pthread_mutex_lock(&validators->lock);
+    *flag = true;
+    pthread_cond_signal(&validators->wake);
+    pthread_mutex_unlock(&validators->lock);
+}
+
+void validators_refresh(struct validators *validators)
+{
+    wake(validators, &validators->refresh);
+}
+
+void validators_free(struct validators *validators)
+{
+    if (validators == NULL)
+        return;
+    if (validators->client != NULL)
+        mongoc_client_destroy(validators->client);
+    pthread_cond_destroy(&validators->wake);
+    pthread_mutex_destroy(&validators->lock);
+    memory_free(validators);
+}
+
+void validators_stop(struct validators *validators)
+{
+    if (validators == NULL)
+        return;
+    wake(validators, &validators->stopping);
+    pthread_join(validators->thread, NULL);
+}
+
+static mongoc_client_t *make_client(const struct uri *uri, struct error *err)
+{
+    bson_error_t why;
+    mongoc_uri_t *parsed = mongoc_uri_new_with_error(uri_with_credentials(uri), &why);
+    mongoc_client_t *client = NULL;
+    if (parsed != NULL) {
+        (void)mongoc_uri_set_option_as_int32(parsed, MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
+                                             SELECTION_MS);
+        (void)mongoc_uri_set_appname(parsed, "mongosluice");
+        client = mongoc_client_new_from_uri_with_error(parsed, &why);
+        mongoc_uri_destroy(parsed);
+    }
+    if (client == NULL)
+        (void)error_set(err, ERROR_BAD_VALUE,
+                        "upstream: no client for reading the collections' validators");
+    return client;
+}
+
+struct validators *validators_start(const struct uri *uri,
+                                    const struct validators_settings *settings, struct error *err)
+{
+    pthread_condattr_t monotonic;
+    struct validators *validators = memory_zalloc(sizeof *validators);
+    if (validators == NULL) {
+        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for the validators");
+        return NULL;
+    }
+    runtime_start();
+    validators->settings = *settings;
+    pthread_mutex_init(&validators->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&validators->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    validators->client = make_client(uri, err);
+    if (validators->client != NULL &&
+        pthread_create(&validators->thread, NULL, run, validators) == 0)
+        return validators;
+    if (validators->client != NULL)
+        (void)error_set(err, ERROR_INTERNAL, "no thread for reading the collections' validators");
+    validators_free(validators);
+    return NULL;
+}

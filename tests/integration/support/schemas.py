@@ -1,0 +1,52 @@
+"""Schema files for a proxy under test."""
+
+import json
+
+from .process import eventually
+
+SCHEMAS_IN_FORCE = 3000
+
+PERSON = {
+    "bsonType": "object",
+    "required": ["_id", "name", "age"],
+    "properties": {
+        "_id": {},
+        "name": {"bsonType": "string", "minLength": 1},
+        "age": {"bsonType": "int", "minimum": 0, "maximum": 150},
+    },
+}
+
+
+class Folder:
+    """The folder that `--schemas` names."""
+
+    def __init__(self, path):
+        self.path = path
+        path.mkdir(exist_ok=True)
+
+    def file_of(self, ns):
+        return self.path / f"{ns}.json"
+
+    def write(self, ns, schema=None, **fields):
+        self.file_of(ns).write_text(json.dumps({"ns": ns, "schema": schema or PERSON, **fields}))
+
+    def remove(self, ns):
+        self.file_of(ns).unlink()
+
+
+def in_force(client, ns):
+    """What the proxy says of the namespace; None when it has no schema for it."""
+    reply = client.admin.command("mongosluice", namespaces=[ns])
+    return reply["schemas"][0] if reply["schemas"] else None
+
+
+def wait_in_force(client, ns, **wanted):
+    """Until the schema of the namespace is as wanted (hash=…, action=…; nothing: until it is)."""
+    def look():
+        entry = in_force(client, ns)
+        return entry if entry and all(entry[k] == v for k, v in wanted.items()) else None
+    return eventually(look, f"a schema for {ns} with {wanted}")
+
+
+def wait_not_in_force(client, ns):
+    return eventually(lambda: in_force(client, ns) is None, f"no schema for {ns}")

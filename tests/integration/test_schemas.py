@@ -1,0 +1,257 @@
+"""Schemas in the proxy: every write that they concern, as a driver sees it."""
+
+import hashlib
+import json
+import signal
+
+import bson
+import pytest
+from bson import ObjectId
+from pymongo import InsertOne, MongoClient, UpdateOne, WriteConcern
+from pymongo.errors import BulkWriteError, OperationFailure, WriteError
+from support.process import eventually
+from support.schemas import PERSON, Folder, wait_in_force, wait_not_in_force
+
+pytestmark = pytest.mark.proxy_only
+GOOD = {"name": "Ada", "age": 36}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path / "schemas")
+
+
+@pytest.fixture
+def ns(collection_name):
+    return f"schemas.{collection_name}"
+
+
+@pytest.fixture
+def guarded(start_proxy, server, folder, ns):
+    """(proxy, client, collection) with the schema PERSON in force."""
+    folder.write(ns)
+    proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
+    with proxy.endpoint().client() as client:
+        wait_in_force(client, ns)
+        database, _, name = ns.partition(".")
+        yield proxy, client, client[database][name]
+
+
+def details(info):
+    return {rule["operatorName"]: rule for rule in info["details"]["schemaRulesNotSatisfied"]}
+
+
+def test_a_good_document_is_stored(guarded):
+    _, _, people = guarded
+    people.insert_one(dict(GOOD))
+    assert people.count_documents({}) == 1
+
+
+def test_a_bad_document_is_refused_with_errinfo(guarded):
+    _, _, people = guarded
+    with pytest.raises(WriteError) as caught:
+        people.insert_one({"_id": 1, "name": "", "age": 36})
+    assert caught.value.code == 121
+    assert caught.value.details["errmsg"] == "Document failed validation"
+    info = caught.value.details["errInfo"]
+    assert info["failingDocumentId"] == 1
+    (broken,) = details(info)["properties"]["propertiesNotSatisfied"]
+    assert broken["propertyName"] == "name"
+    assert broken["details"][0]["operatorName"] == "minLength"
+    assert people.count_documents({}) == 0
+
+
+def test_unordered_bad_ones_are_taken_out(guarded):
+    _, _, people = guarded
+    people.insert_one({"_id": 3, **GOOD})
+    documents = [{"_id": 0, **GOOD}, {"_id": 1, "name": "x"}, {"_id": 2, **GOOD},
+                 {"_id": 3, **GOOD}, {"_id": 4, "name": 5, "age": 1}, {"_id": 5, **GOOD}]
+    with pytest.raises(BulkWriteError) as caught:
+        people.insert_many(documents, ordered=False)
+    errors = caught.value.details["writeErrors"]
+    assert [(e["index"], e["code"]) for e in errors] == [(1, 121), (3, 11000), (4, 121)]
+    assert caught.value.details["nInserted"] == 3
+    assert sorted(d["_id"] for d in people.find()) == [0, 2, 3, 5]
+
+
+def test_ordered_stops_at_the_first_bad_one(guarded):
+    _, _, people = guarded
+    documents = [{"_id": 0, **GOOD}, {"_id": 1, "name": "x"}, {"_id": 2, **GOOD}]
+    with pytest.raises(BulkWriteError) as caught:
+        people.insert_many(documents)
+    errors = caught.value.details["writeErrors"]
+    assert [(e["index"], e["code"]) for e in errors] == [(1, 121)]
+    assert caught.value.details["nInserted"] == 1
+    assert [d["_id"] for d in people.find()] == [0]
+
+
+def test_ordered_the_servers_own_error_comes_first(guarded):
+    _, _, people = guarded
+    people.insert_one({"_id": 0, **GOOD})
+    with pytest.raises(BulkWriteError) as caught:
+        people.insert_many([{"_id": 0, **GOOD}, {"_id": 1, "name": "x"}])
+    errors = caught.value.details["writeErrors"]
+    assert [(e["index"], e["code"]) for e in errors] == [(0, 11000)]
+
+
+def test_w0_drops_what_is_bad(guarded):
+    proxy, _, people = guarded
+    unacknowledged = people.with_options(write_concern=WriteConcern(w=0))
+    unacknowledged.insert_many([{"_id": 0, **GOOD}, {"_id": 1}, {"_id": 2, **GOOD}],
+                               ordered=False)
+    eventually(lambda: people.count_documents({}) == 2, "two documents")
+    proxy.wait_for_record("the drop", id=3010)
+    unacknowledged.insert_one({"_id": 3})
+    people.insert_one({"_id": 4, **GOOD})
+    assert sorted(d["_id"] for d in people.find()) == [0, 2, 4]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_refusal_aborts_the_transaction(guarded, first):
+    _, client, people = guarded
+    people.insert_one(dict(GOOD))
+    with client.start_session() as session:
+        session.start_transaction()
+        if not first:
+            people.insert_one({"_id": "in", **GOOD}, session=session)
+        with pytest.raises(WriteError) as caught:
+            people.insert_one({"_id": "bad"}, session=session)
+        assert caught.value.code == 121
+        with pytest.raises(OperationFailure) as later:
+            people.insert_one({"_id": "later", **GOOD}, session=session)
+        assert later.value.code == 251
+        assert later.value.has_error_label("TransientTransactionError")
+        session.abort_transaction()
+    assert people.count_documents({}) == 1
+
+
+def test_compressed(guarded):
+    proxy, _, people = guarded
+    for name in ("snappy", "zlib", "zstd"):
+        with proxy.endpoint().client(compressors=name) as client:
+            there = client[people.database.name][people.name]
+            there.insert_one(dict(GOOD))
+            with pytest.raises(WriteError):
+                there.insert_one({"name": "x" * 1000, "age": "no"})
+    assert people.count_documents({}) == 3
+
+
+def test_updates(guarded):
+    _, _, people = guarded
+    people.insert_one({"_id": 1, **GOOD})
+    for update in ({"$set": {"age": "old"}}, {"$unset": {"name": ""}}, {"$inc": {"name": 1}}):
+        with pytest.raises(WriteError) as caught:
+            people.update_one({"_id": 1}, update)
+        assert caught.value.code == 121
+    people.update_one({"_id": 1}, {"$set": {"age": 37}})
+    with pytest.raises(WriteError):
+        people.replace_one({"_id": 1}, {"name": "Ada"})
+    people.replace_one({"_id": 1}, {"name": "Ada", "age": 38})
+    with pytest.raises(OperationFailure) as caught:
+        people.find_one_and_update({"_id": 1}, {"$set": {"age": -1}})
+    assert caught.value.code == 121 and "errInfo" in caught.value.details
+    assert people.find_one()["age"] == 38
+
+
+def test_bulk_of_updates_keeps_indexes(guarded):
+    _, _, people = guarded
+    people.insert_one({"_id": 1, **GOOD})
+    with pytest.raises(BulkWriteError) as caught:
+        people.bulk_write([UpdateOne({"_id": 1}, {"$set": {"age": "x"}}),
+                           UpdateOne({"_id": 1}, {"$set": {"age": 5}}),
+                           UpdateOne({"_id": 7}, {"$set": {"name": "B", "age": 3}}, upsert=True),
+                           UpdateOne({"_id": 1}, {"$set": {"age": -1}})], ordered=False)
+    result = caught.value.details
+    assert [e["index"] for e in result["writeErrors"]] == [0, 3]
+    assert result["nModified"] == 1
+    assert [(u["index"], u["_id"]) for u in result["upserted"]] == [(2, 7)]
+
+
+def test_bypass(guarded, folder, ns):
+    _, client, people = guarded
+    people.insert_one({"_id": 1}, bypass_document_validation=True)
+    folder.write(ns, allow_bypass=False)
+    wait_in_force(client, ns, allowBypass=False)
+    with pytest.raises(WriteError):
+        people.insert_one({"_id": 2}, bypass_document_validation=True)
+
+
+def test_warn_lets_pass(guarded, folder, ns):
+    proxy, client, people = guarded
+    folder.write(ns, action="warn")
+    wait_in_force(client, ns, action="warn")
+    people.insert_one({"_id": 1})
+    record = proxy.wait_for_record("the warning", id=3010, ns=ns)
+    assert record["attr"]["errInfo"]["failingDocumentId"] == 1
+    assert people.count_documents({}) == 1
+
+
+def test_files_come_change_and_go(guarded, folder, ns):
+    proxy, client, people = guarded
+    wanted = hashlib.sha256(bson.encode(PERSON)).hexdigest()
+    assert wait_in_force(client, ns)["hash"] == wanted
+    folder.file_of(ns).write_text("{ this is not JSON")
+    proxy.wait_for_record("the broken file", id=3003, s="E",
+                          file=lambda f: f and f.endswith(f"{ns}.json"))
+    with pytest.raises(WriteError):
+        people.insert_one({"_id": 1})
+    folder.write(ns, {"required": ["x"]})
+    wait_in_force(client, ns, hash=hashlib.sha256(bson.encode({"required": ["x"]})).hexdigest())
+    people.insert_one({"_id": 1, "x": 1})
+    folder.remove(ns)
+    wait_not_in_force(client, ns)
+    people.insert_one({"_id": 2})
+
+
+def test_hup_reads_at_once(guarded, folder, ns):
+    proxy, client, _ = guarded
+    folder.write(f"{ns}2")
+    proxy.process.send(signal.SIGHUP)
+    wait_in_force(client, f"{ns}2")
+
+
+def test_two_files_for_one_namespace(guarded, folder, ns):
+    proxy, _, _ = guarded
+    (folder.path / "zz.json").write_text(json.dumps({"ns": ns, "schema": {}}))
+    record = proxy.wait_for_record("the conflict", id=3003)
+    assert ns in record["attr"]["error"] and folder.file_of(ns).name in record["attr"]["error"]
+
+
+def test_a_broken_file_at_the_start_is_an_error(folder, server):
+    from support.proxy import run_proxy
+    (folder.path / "a.json").write_text('{"ns": "a.b", "schema": {"minimum": "x"}}')
+    code, _, error = run_proxy("--upstream", server.endpoint.uri(), "--listen", "127.0.0.1:0",
+                               "--schemas", folder.path)
+    assert code == 1
+    assert "a.json" in error and "/schema/minimum" in error
+
+
+def test_a_missing_folder_is_an_error(tmp_path):
+    from support.proxy import run_proxy
+    code, _, error = run_proxy("--upstream", "mongodb://127.0.0.1/", "--listen", "127.0.0.1:0",
+                               "--schemas", tmp_path / "nowhere")
+    assert code == 2
+    assert "cannot read the folder" in error and "nowhere" in error
+
+
+def test_validators_of_the_upstream(start_proxy, server, ns):
+    database, _, name = ns.partition(".")
+    with MongoClient(server.endpoint.uri()) as direct:
+        direct[database].create_collection(name, validator={"$jsonSchema": PERSON})
+    proxy = start_proxy(server.endpoint.uri(), {"schemas_upstream": "true"},
+                        endpoint=server.endpoint)
+    with proxy.endpoint().client() as client:
+        assert wait_in_force(client, ns)["origin"] == "collection"
+        with pytest.raises(WriteError):
+            client[database][name].insert_one({"_id": ObjectId()})
+        client[database].command("collMod", name, validator={"$jsonSchema": {"required": ["z"]}})
+        wait_in_force(client, ns,
+                      hash=hashlib.sha256(bson.encode({"required": ["z"]})).hexdigest())
+        client[database][name].drop()
+        wait_not_in_force(client, ns)
+
+
+def test_others_do_not_notice(guarded):
+    _, client, people = guarded
+    client[people.database.name].free.bulk_write([InsertOne({"anything": 1})])
+    client[people.database.name].free.drop()

@@ -1,0 +1,78 @@
+/* Schemas, commands and replies as extended JSON, for the tests of the room. */
+#ifndef SLUICE_TESTS_ENFORCE_SUPPORT_H
+#define SLUICE_TESTS_ENFORCE_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bson/bson.h>
+#include <cmocka.h>
+
+#include "enforce/enforce.h"
+
+/* Released with bson_destroy. */
+bson_t *support_json(const char *json);
+struct bytes support_bytes(const bson_t *bson);
+
+/* An entry from a schema file's text. */
+struct registry_entry *support_entry(const char *text, enum registry_origin origin);
+
+/* A message as a test writes it. */
+struct support_message {
+    uint32_t flags;
+    const char *body;      /* JSON; its first field is the command */
+    const char *name;      /* of a sequence, or NULL */
+    const char *documents; /* of it: a JSON array */
+    const char *name_2;    /* of another one */
+    const char *documents_2;
+    bool sequence_first; /* before the body */
+    bool in_transaction;
+};
+
+/* The payload of the message; memory_free'd by the caller. With the flag for it, a checksum. */
+uint8_t *support_payload(const struct support_message *message, size_t *len);
+
+/* Where commands are checked, and what came of the last one. */
+struct fixture {
+    struct registry *registry;
+    struct schema_scratch *scratch;
+    struct enforce_result result;
+    struct error err;
+    char told[2048]; /* by the observer: "ns refused|warned reason;…" */
+    size_t info_len; /* of the last errInfo that it was told */
+    uint64_t now;
+};
+
+/* With one schema file's text. */
+void fixture_open(struct fixture *f, const char *file);
+void fixture_put(struct fixture *f, const char *file);
+void fixture_close(struct fixture *f);
+/* Also the result of the last command is forgotten. */
+bool fixture_check(struct fixture *f, const struct support_message *message);
+/* The command goes through as it is, is answered with `reply`, or replaced by `message`. */
+void fixture_forwards(struct fixture *f, const struct support_message *message);
+void fixture_answers(struct fixture *f, const struct support_message *message, const char *reply);
+void fixture_replaces(struct fixture *f, const struct support_message *message,
+                      const struct support_message *by);
+void fixture_drops(struct fixture *f, const struct support_message *message);
+void fixture_fails(struct fixture *f, const struct support_message *message, int code);
+/* The server's reply to what fixture_replaces sent, as the client gets it. */
+void fixture_splices(struct fixture *f, const char *server, const char *client);
+/* Of "d.c". */
+void fixture_counted(struct fixture *f, enum registry_count which, uint64_t n);
+
+/* errInfo of a document with that _id that lacks the required field "a". */
+#define LACKS_A(id)                                                                                \
+    "{\"failingDocumentId\":" id ",\"details\":{\"operatorName\":\"$jsonSchema\","                 \
+    "\"schemaRulesNotSatisfied\":[{\"operatorName\":\"required\",\"specifiedAs\":{\"required\":["  \
+    "\"a\"]},\"missingProperties\":[\"a\"]}]}}"
+/* The write error for it. */
+#define ERROR_A(index, id)                                                                         \
+    "{\"index\":" index ",\"code\":121,\"errInfo\":" LACKS_A(id) ",\"errmsg\":\"Document failed "  \
+                                                                 "validation\"}"
+
+#define REQUIRES_A "\"schema\":{\"required\":[\"a\"]}"
+
+#endif

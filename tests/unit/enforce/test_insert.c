@@ -1,0 +1,444 @@
+/* insert: what goes on, what is taken out, what the client is told. */
+#include "support.h"
+
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "wire/sections.h"
+
+#define FILE_A  "{\"ns\":\"d.c\"," REQUIRES_A "}"
+#define GOOD    "{\"_id\":1,\"a\":1}"
+#define BAD     "{\"_id\":2}"
+#define GOOD_3  "{\"_id\":3,\"a\":1}"
+#define BAD_4   "{\"_id\":4}"
+#define ORDERED "{\"insert\":\"c\",\"$db\":\"d\"}"
+#define ANY     "{\"insert\":\"c\",\"ordered\":false,\"$db\":\"d\"}"
+
+static struct support_message insert(const char *body, const char *documents)
+{
+    return (struct support_message){.body = body, .name = "documents", .documents = documents};
+}
+
+static void test_valid(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, FILE_A);
+    struct support_message m = insert(ORDERED, "[" GOOD "," GOOD_3 "]");
+    fixture_forwards(&f, &m);
+    m.sequence_first = true;
+    fixture_forwards(&f, &m);
+    m.flags = WIRE_FLAG_CHECKSUM_PRESENT;
+    fixture_forwards(&f, &m);
+    fixture_forwards(&f, &(struct support_message){.body = "{\"insert\":\"c\",\"documents\":[" GOOD
+                                                           "],\"$db\":\"d\"}"});
+    fixture_counted(&f, REGISTRY_PASSED, 7);
+    fixture_counted(&f, REGISTRY_REFUSED, 0);
+    fixture_counted(&f, REGISTRY_CHECK_NS, 28);
+    assert_string_equal(f.told, "");
+    fixture_close(&f);
+}
+
+static void test_other_commands(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, FILE_A);
+    struct support_message m = insert("{\"insert\":\"other\",\"$db\":\"d\"}", "[" BAD "]");
+    fixture_forwards(&f, &m);
+    m.body = "{\"insert\":\"c\",\"$db\":\"other\"}";
+    fixture_forwards(&f, &m);
+    m.body = "{\"insert\":1,\"$db\":\"d\"}";
+    fixture_forwards(&f, &m);
+    m.body = "{\"inserts\":\"c\",\"$db\":\"d\"}";
+    fixture_forwards(&f, &m);
+    m = insert(ORDERED, "[]");
+    fixture_forwards(&f, &m);
+    m.name = "elsewhere"; /* the server says what is wrong with these */
+    fixture_forwards(&f, &m);
+    fixture_forwards(&f, &(struct support_message){.body = ORDERED});
+    fixture_forwards(&f, &(struct support_message){.body = "{\"insert\":\"c\",\"documents\":[" BAD
+                                                           ",1],\"$db\":\"d\"}"});
+    fixture_forwards(&f, &(struct support_message){.body = "{\"insert\":\"c\",\"documents\":" BAD
+                                                           ",\"$db\":\"d\"}"});
+    /* A namespace that no server has. */
+    char body[1024];
+    char name[700];
+    memset(name, 'x', sizeof name);
+    name[sizeof name - 1] = 0;
+    (void)snprintf(body, sizeof body, "{\"insert\":\"%s\",\"$db\":\"d\"}", name);
+    m = insert(body, "[" BAD "]");
+    fixture_forwards(&f, &m);
+    (void)snprintf(body, sizeof body, "{\"insert\":\"c\",\"$db\":\"%s\"}", name);
+    fixture_forwards(&f, &m);
+    fixture_close(&f);
+}
+
+static void test_all_bad(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, FILE_A);
+    struct support_message m = insert(ANY, "[" BAD "," BAD_4 "]");
+    fixture_answers(
+        &f, &m,
+        "{\"n\":0,\"writeErrors\":[" ERROR_A("0", "2") "," ERROR_A("1", "4") "],\"ok\":1.0}");
+    assert_string_equal(f.told, "d.c refused required a|d.c refused required a|");
+    assert_true(f.info_len > 0);
+    m = insert(ORDERED, "[" BAD "," GOOD "," BAD_4 "]");
+    fixture_answers(&f, &m, "{\"n\":0,\"writeErrors\":[" ERROR_A("0", "2") "],\"ok\":1.0}");
+    fixture_counted(&f, REGISTRY_REFUSED, 3);
+    fixture_counted(&f, REGISTRY_DROPPED, 0);
+    fixture_counted(&f, REGISTRY_PASSED, 0);
+    fixture_close(&f);
+}
+
+static void test_unordered(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, FILE_A);
+    struct support_message m = insert(ANY, "[" BAD "," GOOD "," BAD_4 "," GOOD_3 "," BAD "]");
+    struct support_message by = insert(ANY, "[" GOOD "," GOOD_3 "]");
+    fixture_replaces(&f, &m, &by);
+    fixture_splices(
+        &f, "{\"n\":2,\"opTime\":{\"t\":1},\"ok\":1.0,\"more\":[1]}",
+        "{\"n\":2,\"writeErrors\":[" ERROR_A("0", "2") "," ERROR_A("2", "4") "," ERROR_A(
+            "4", "2") "],\"opTime\":{\"t\":1},\"ok\":1.0,\"more\":[1]}");
+    /* The server's own errors between ours, and everything else in its place. */
+    fixture_replaces(&f, &m, &by);
+    fixture_splices(
+        &f,
+        "{\"electionId\":7,\"n\":0,\"writeErrors\":[{\"index\":0,\"code\":11000,\"keyPattern\":{"
+        "\"_id\":1},\"errmsg\":\"dup\"},{\"index\":1,\"code\":11000,\"errmsg\":\"\"}],"
+        "\"writeConcernError\":{\"code\":64},\"ok\":1.0}",
+        "{\"electionId\":7,\"n\":0,\"writeErrors\":[" ERROR_A(
+            "0", "2") ",{\"index\":1,\"code\":11000,\"keyPattern\":{\"_id\":1},\"errmsg\":\"dup\"}"
+                      "," ERROR_A("2", "4") ",{\"index\":3,\"code\":11000,\"errmsg\":\"\"}"
+                                            "," ERROR_A("4", "2") "],\"writeConcernError\":{"
+                                                                  "\"code\":64},\"ok\":1.0}");
+    fixture_counted(&f, REGISTRY_PASSED, 4);
+    fixture_counted(&f, REGISTRY_REFUSED, 6);
+    /* A command that failed did nothing: its error alone. */
+    fixture_replaces(&f, &m, &by);
+    fixture_splices(&f, "{\"ok\":0.0,\"errmsg\":\"no\",\"code\":10107}",
+                    "{\"ok\":0.0,\"errmsg\":\"no\",\"code\":10107}");
+    /* Replies that are none. */
+    fixture_replaces(&f, &m, &by);
+    fixture_splices(&f, "{\"ok\":1.0,\"writeErrors\":1}",
+                    "{\"writeErrors\":[" ERROR_A("0", "2") "," ERROR_A("2", "4") "," ERROR_A(
+                        "4", "2") "],\"ok\":1.0,\"writeErrors\":1}");
+    fixture_replaces(&f, &m, &by);
+    fixture_splices(&f, "{\"ok\":1,\"writeErrors\":[1,{\"index\":-1},{\"index\":\"x\"}]}",
+                    "{\"ok\":1,\"writeErrors\":[1,{\"index\":-1},{\"index\":\"x\"}," ERROR_A(
+                        "0", "2") "," ERROR_A("2", "4") "," ERROR_A("4", "2") "]}");
+    fixture_close(&f);
+}
+
+static void test_ordered(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, FILE_A);
+    struct support_message m = insert(ORDERED, "[" GOOD "," GOOD_3 "," BAD "," GOOD "]");
+    struct support_message by = insert(ORDERED, "[" GOOD "," GOOD_3 "]");
+    fixture_replaces(&f, &m, &by);
+    fixture_splices(&f, "{\"n\":2,\"ok\":1.0}",
+                    "{\"n\":2,\"writeErrors\":[" ERROR_A("2", "2") "],\"ok\":1.0}");
+    fixture_replaces(&f, &m, &by);
+    fixture_splices(&f, "{\"n\":2,\"writeErrors\":[],\"ok\":1.0}",
+                    "{\"n\":2,\"writeErrors\":[" ERROR_A("2", "2") "],\"ok\":1.0}");
+    /* The server stopped before it would have come to the bad one. */
+    fixture_replaces(&f, &m, &by);
+    fixture_splices(
+        &f, "{\"n\":1,\"writeErrors\":[{\"index\":1,\"code\":11000,\"errmsg\":\"d\"}],\"ok\":1.0}",
+        "{\"n\":1,\"writeErrors\":[{\"index\":1,\"code\":11000,\"errmsg\":\"d\"}],\"ok\":1.0}");
+    fixture_counted(&f, REGISTRY_PASSED, 6);
+    fixture_counted(&f, REGISTRY_REFUSED, 3);
+    m = insert("{\"insert\":\"c\",\"ordered\":null,\"$db\":\"d\"}", "[" BAD "," GOOD "]");
+    fixture_answers(&f, &m, "{\"n\":0,\"writeErrors\":[" ERROR_A("0", "2") "],\"ok\":1.0}");
+    fixture_close(&f);
+}
+
+static void test_forms(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, FILE_A);
+    struct support_message m = {.flags = WIRE_FLAG_CHECKSUM_PRESENT | WIRE_FLAG_EXHAUST_ALLOWED,
+                                .body = ANY,
+                                .name = "documents",
+                                .documents = "[" BAD "," GOOD "]",
+                                .name_2 = "elsewhere",
+                                .documents_2 = "[" BAD "]",
+                                .sequence_first = true};
+    struct support_message by = m;
+    by.flags = WIRE_FLAG_EXHAUST_ALLOWED;
+    by.documents = "[" GOOD "]";
+    fixture_replaces(&f, &m, &by);
+    /* In the body, with numbered statements. */
+    m = (struct support_message){
+        .body = "{\"insert\":\"c\",\"ordered\":false,\"stmtIds\":[5,6,7],\"documents\":[" BAD
+                "," GOOD "," GOOD_3 "],\"txnNumber\":{\"$numberLong\":\"3\"},\"$db\":\"d\"}"};
+    by = (struct support_message){
+        .body = "{\"insert\":\"c\",\"ordered\":false,\"stmtIds\":[6,7],\"documents\":[" GOOD
+                "," GOOD_3 "],\"txnNumber\":{\"$numberLong\":\"3\"},\"$db\":\"d\"}"};
+    fixture_replaces(&f, &m, &by);
+    m = insert("{\"insert\":\"c\",\"stmtId\":8,\"ordered\":false,\"$db\":\"d\"}",
+               "[" BAD "," GOOD "," BAD "," GOOD_3 "]");
+    by = insert("{\"insert\":\"c\",\"stmtIds\":[9,11],\"ordered\":false,\"$db\":\"d\"}",
+                "[" GOOD "," GOOD_3 "]");
+    fixture_replaces(&f, &m, &by);
+    m = insert("{\"insert\":\"c\",\"stmtId\":8,\"$db\":\"d\"}", "[" GOOD "," BAD "," GOOD_3 "]");
+    by = insert("{\"insert\":\"c\",\"stmtIds\":[8],\"$db\":\"d\"}", "[" GOOD "]");
+    fixture_replaces(&f, &m, &by);
+    m = insert("{\"insert\":\"c\",\"stmtId\":-8,\"$db\":\"d\"}", "[" GOOD "," BAD "]");
+    by = insert("{\"insert\":\"c\",\"stmtId\":-8,\"$db\":\"d\"}", "[" GOOD "]");
+    fixture_replaces(&f, &m, &by);
+    fixture_close(&f);
+}
+
+static void test_transaction(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, FILE_A);
+    struct support_message m = insert(ANY, "[" GOOD "," BAD "," GOOD_3 "]");
+    m.in_transaction = true;
+    struct support_message by = insert(ANY, "[" GOOD "]");
+    fixture_replaces(&f, &m, &by);
+    fixture_splices(&f, "{\"n\":1,\"ok\":1.0}",
+                    "{\"n\":1,\"writeErrors\":[" ERROR_A("1", "2") "],\"ok\":1.0}");
+    m.documents = "[" BAD "," GOOD "," BAD_4 "]";
+    fixture_answers(&f, &m, "{\"n\":0,\"writeErrors\":[" ERROR_A("0", "2") "],\"ok\":1.0}");
+    m.documents = "[" GOOD "]";
+    fixture_forwards(&f, &m);
+    fixture_close(&f);
+}
+
+static void test_silent(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, FILE_A);
+    struct support_message m = insert(ANY, "[" BAD "," GOOD "," BAD_4 "]");
+    m.flags = WIRE_FLAG_MORE_TO_COME;
+    struct support_message by = m;
+    by.documents = "[" GOOD "]";
+    fixture_replaces(&f, &m, &by);
+    m.documents = "[" BAD "]";
+    fixture_drops(&f, &m);
+    m.body = ORDERED;
+    m.documents = "[" GOOD "," BAD "," GOOD_3 "]";
+    by.body = ORDERED;
+    fixture_replaces(&f, &m, &by);
+    m.documents = "[" BAD "," GOOD "]";
+    fixture_drops(&f, &m);
+    m.documents = "[" GOOD "]";
+    fixture_forwards(&f, &m);
+    fixture_counted(&f, REGISTRY_REFUSED, 5);
+    fixture_counted(&f, REGISTRY_DROPPED, 5);
+    fixture_close(&f);
+}
+
+static void test_bypass(void **state)
+{
+    (void)state;
+    struct fixture f;
+    const char *body = "{\"insert\":\"c\",\"bypassDocumentValidation\":true,\"$db\":\"d\"}";
+    struct support_message m = insert(body, "[" BAD "," BAD_4 "]");
+    fixture_open(&f, FILE_A);
+    fixture_forwards(&f, &m);
+    fixture_counted(&f, REGISTRY_BYPASSED, 2);
+    fixture_counted(&f, REGISTRY_PASSED, 0);
+    m.body = "{\"insert\":\"c\",\"bypassDocumentValidation\":false,\"$db\":\"d\"}";
+    fixture_answers(&f, &m, "{\"n\":0,\"writeErrors\":[" ERROR_A("0", "2") "],\"ok\":1.0}");
+    fixture_close(&f);
+    fixture_open(&f, "{\"ns\":\"d.c\",\"allow_bypass\":false," REQUIRES_A "}");
+    m.body = body;
+    fixture_answers(&f, &m, "{\"n\":0,\"writeErrors\":[" ERROR_A("0", "2") "],\"ok\":1.0}");
+    fixture_counted(&f, REGISTRY_BYPASSED, 0);
+    fixture_close(&f);
+}
+
+static void test_actions_and_levels(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct support_message m = insert(ORDERED, "[" BAD "," GOOD "]");
+    const char *refused = "{\"n\":0,\"writeErrors\":[" ERROR_A("0", "2") "],\"ok\":1.0}";
+    fixture_open(&f, "{\"ns\":\"d.c\",\"action\":\"warn\"," REQUIRES_A "}");
+    fixture_forwards(&f, &m);
+    assert_string_equal(f.told, "d.c warned required a|");
+    fixture_counted(&f, REGISTRY_WARNED, 1);
+    fixture_counted(&f, REGISTRY_PASSED, 1);
+    fixture_counted(&f, REGISTRY_REFUSED, 0);
+    fixture_close(&f);
+    fixture_open(&f, "{\"ns\":\"d.c\",\"action\":\"errorAndLog\"," REQUIRES_A "}");
+    fixture_answers(&f, &m, refused);
+    assert_string_equal(f.told, "d.c refused required a|");
+    fixture_close(&f);
+    fixture_open(&f, "{\"ns\":\"d.c\",\"level\":\"moderate\"," REQUIRES_A "}");
+    fixture_answers(&f, &m, refused);
+    fixture_close(&f);
+    fixture_open(&f, "{\"ns\":\"d.c\",\"level\":\"off\"," REQUIRES_A "}");
+    fixture_forwards(&f, &m);
+    fixture_counted(&f, REGISTRY_PASSED, 0);
+    fixture_close(&f);
+}
+
+/* The server adds an ObjectId in front. */
+static void test_without_id(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct support_message m = insert(ORDERED, "[{\"a\":1},{\"a\":1,\"_id\":2}]");
+    fixture_open(&f, "{\"ns\":\"d.c\",\"schema\":{\"required\":[\"_id\"],\"additionalProperties\":"
+                     "false,\"properties\":{\"_id\":{},\"a\":{}}}}");
+    fixture_forwards(&f, &m);
+    m.documents = "[{\"b\":1}]";
+    fixture_answers(&f, &m,
+                    "{\"n\":0,\"writeErrors\":[{\"index\":0,\"code\":121,\"errInfo\":{\"details\":{"
+                    "\"operatorName\":\"$jsonSchema\",\"schemaRulesNotSatisfied\":[{"
+                    "\"operatorName\":\"additionalProperties\",\"specifiedAs\":{"
+                    "\"additionalProperties\":false},\"additionalProperties\":[\"b\"]}]}},"
+                    "\"errmsg\":\"Document failed validation\"}],\"ok\":1.0}");
+    assert_string_equal(f.told, "d.c refused additionalProperties b|");
+    fixture_close(&f);
+    fixture_open(&f, "{\"ns\":\"d.c\",\"schema\":{\"properties\":{\"_id\":{\"bsonType\":\"int\"}}"
+                     "}}");
+    m.documents = "[{\"_id\":1},{}]";
+    struct support_message by = insert(ORDERED, "[{\"_id\":1}]");
+    fixture_replaces(&f, &m, &by);
+    assert_string_equal(f.told, "d.c refused _id: bsonType|");
+    fixture_close(&f);
+}
+
+static void test_malformed(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct error err = {0};
+    struct enforce_result result;
+    fixture_open(&f, FILE_A);
+    /* In {"_id":1,"a":"xy"} and {"a":"xy"}: a string that is no UTF-8. */
+    static const char *const documents[] = {"[{\"_id\":1,\"a\":\"xy\"}]", "[{\"a\":\"xy\"}]"};
+    for (size_t i = 0; i < 2; i++) {
+        struct support_message m = insert(ORDERED, documents[i]);
+        size_t len = 0;
+        uint8_t *payload = support_payload(&m, &len);
+        struct enforce_command command = {.payload = bytes_of(payload, len),
+                                          .name = "insert",
+                                          .name_len = 6,
+                                          .database = bytes_of("d", 1),
+                                          .max_document_bytes = 16777216};
+        assert_true(wire_sections_find_body(command.payload, &command.body, &command.flags, NULL));
+        uint8_t *x = memchr(payload + len - 8, 'x', 8);
+        *x = 0xFF;
+        assert_false(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));
+        assert_int_equal(err.code, ERROR_INVALID_BSON);
+        *x = 'x';
+        assert_true(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));
+        /* Cut in a document, in a section, in the flags. */
+        for (size_t cut = 1; cut <= 10; cut++) {
+            command.payload = bytes_of(payload, len - cut);
+            assert_false(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));
+            assert_int_equal(err.code, ERROR_INVALID_BSON);
+        }
+        command.payload = bytes_of(payload, 3);
+        assert_false(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));
+        memory_free(payload);
+    }
+    fixture_counted(&f, REGISTRY_PASSED, 2);
+    fixture_counted(&f, REGISTRY_REFUSED, 0);
+    fixture_fails(&f,
+                  &(struct support_message){.body = "{\"insert\":\"c\",\"documents\":[" GOOD
+                                                    "],\"$db\":\"d\"}",
+                                            .name = "documents",
+                                            .documents = "[" GOOD "]"},
+                  ERROR_FAILED_TO_PARSE);
+    fixture_fails(&f,
+                  &(struct support_message){.body = ORDERED,
+                                            .name = "documents",
+                                            .documents = "[" GOOD "]",
+                                            .name_2 = "documents",
+                                            .documents_2 = "[" GOOD "]"},
+                  ERROR_FAILED_TO_PARSE);
+    fixture_fails(&f,
+                  &(struct support_message){.body = "{\"insert\":\"c\",\"documents\":[" GOOD
+                                                    "],\"documents\":[],\"$db\":\"d\"}"},
+                  ERROR_FAILED_TO_PARSE);
+    fixture_close(&f);
+}
+
+/* A check that a limit cut off is a refusal that says so. */
+static void test_cut_off(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, "{\"ns\":\"d.c\",\"schema\":{\"properties\":{\"s\":{\"pattern\":"
+                     "\"^(a+)+$\"}}}}");
+    struct support_message m =
+        insert(ORDERED, "[{\"_id\":1,\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\"}]");
+    assert_true(fixture_check(&f, &m));
+    assert_int_equal(f.result.outcome, ENFORCE_ANSWER);
+    assert_non_null(strstr(f.told, "Document could not be validated: "));
+    fixture_counted(&f, REGISTRY_REFUSED, 1);
+    fixture_close(&f);
+}
+
+/* Errors of more than 1 MiB of text have "" from there on, and details end where a reply would
+ * become too large. */
+static void test_large_replies(void **state)
+{
+    (void)state;
+    enum { MANY = 60000 };
+    struct fixture f;
+    fixture_open(&f, FILE_A);
+    char *documents = memory_alloc((size_t)MANY * 8 + 8);
+    size_t len = 0;
+    documents[len++] = '[';
+    for (size_t i = 0; i < MANY; i++, len += 8)
+        memcpy(documents + len, "{\"b\":1},", 8);
+    memcpy(documents + len - 1, "]", 2);
+    struct support_message m = insert(ANY, documents);
+    assert_true(fixture_check(&f, &m));
+    assert_int_equal(f.result.outcome, ENFORCE_ANSWER);
+    assert_true(bytes_left(&f.result.reply) < 16777216);
+    bson_t reply;
+    bson_iter_t errors;
+    bson_iter_t at;
+    assert_true(bson_init_static(&reply, f.result.reply.pos, bytes_left(&f.result.reply)));
+    unsigned texts = 0;
+    unsigned infos = 0;
+    unsigned count = 0;
+    assert_true(bson_iter_init_find(&errors, &reply, "writeErrors"));
+    assert_true(bson_iter_recurse(&errors, &at));
+    for (; bson_iter_next(&at); count++) {
+        bson_iter_t one;
+        assert_true(bson_iter_recurse(&at, &one));
+        assert_true(bson_iter_find(&one, "errmsg"));
+        texts += bson_iter_utf8(&one, NULL)[0] != 0;
+        assert_true(bson_iter_recurse(&at, &one));
+        infos += bson_iter_find(&one, "errInfo");
+    }
+    assert_int_equal(count, MANY);
+    assert_int_equal(texts, (1024 * 1024 + 25) / 26);
+    assert_true(infos > 1000 && infos < MANY);
+    memory_free(documents);
+    fixture_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_valid),       cmocka_unit_test(test_other_commands),
+        cmocka_unit_test(test_all_bad),     cmocka_unit_test(test_unordered),
+        cmocka_unit_test(test_ordered),     cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_transaction), cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_bypass),      cmocka_unit_test(test_actions_and_levels),
+        cmocka_unit_test(test_without_id),  cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_cut_off),     cmocka_unit_test(test_large_replies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,71 @@
+#include "../cmocka_all.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "metrics/exposition.h"
+
+static void families_and_samples(void **state)
+{
+    (void)state;
+    struct text out = text_growing();
+    struct exposition_label labels[] = {{"schema", "a.\"b\"\\\n"}, {"outcome", "refused"}};
+    exposition_family(&out, "x_total", "counter", "Things.");
+    exposition_count(&out, "x_total", (struct exposition_label){"kind", "find"}, UINT64_MAX);
+    exposition_labelled(&out, "x_total", labels, 2, 7);
+    exposition_single(&out, "y", "gauge", "Seconds.", 0.25);
+    assert_string_equal(out.data, "# HELP x_total Things.\n"
+                                  "# TYPE x_total counter\n"
+                                  "x_total{kind=\"find\"} 18446744073709551615\n"
+                                  "x_total{schema=\"a.\\\"b\\\"\\\\\\n\",outcome=\"refused\"} 7\n"
+                                  "# HELP y Seconds.\n"
+                                  "# TYPE y gauge\n"
+                                  "y 0.25\n");
+    text_release(&out);
+}
+
+static void histogram_buckets_are_cumulative(void **state)
+{
+    (void)state;
+    static struct histogram histogram;
+    static struct histogram_totals totals;
+    struct text out = text_growing();
+    histogram_note(&histogram, 1);
+    histogram_note(&histogram, 4);
+    histogram_note(&histogram, 5);
+    histogram_note(&histogram, 1000);
+    histogram_add(&histogram, &totals);
+    exposition_histogram(&out, "h", &totals, 1, 3, 1);
+    assert_string_equal(out.data, "h_bucket{le=\"2\"} 1\n"
+                                  "h_bucket{le=\"4\"} 2\n"
+                                  "h_bucket{le=\"8\"} 3\n"
+                                  "h_bucket{le=\"+Inf\"} 4\n"
+                                  "h_sum 1010\n"
+                                  "h_count 4\n");
+    text_release(&out);
+    exposition_histogram(&out, "h", &totals, 2, 2, 1e-6);
+    assert_non_null(strstr(out.data, "h_bucket{le=\"4e-06\"} 2\n"));
+    assert_non_null(strstr(out.data, "h_sum 0.00101\n"));
+    text_release(&out);
+}
+
+static void out_of_memory_is_told(void **state)
+{
+    (void)state;
+    struct text out = text_growing();
+    memory_fail_after(1);
+    exposition_family(&out, "x", "gauge", "X.");
+    memory_fail_never();
+    assert_true(out.cut);
+    text_release(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(families_and_samples),
+        cmocka_unit_test(histogram_buckets_are_cumulative),
+        cmocka_unit_test(out_of_memory_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
