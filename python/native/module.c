@@ -119,6 +119,8 @@ static PyMethodDef shape_methods[] = {
     {"set_fields", shape_set_fields, METH_VARARGS,
      "set_fields(fields, private names, private defaults, ignores unknown)"},
     {"build", shape_build, METH_O, "build(dict) -> instance, or None where Python must do it"},
+    {"build_many", (PyCFunction)(void (*)(void))shape_build_many, METH_FASTCALL,
+     "build_many(list of dicts, function) -> list of instances; the function makes the others"},
     {"check", shape_check, METH_O, "check(dict) -> whether every value is right as it is"},
     {NULL, NULL, 0, NULL},
 };

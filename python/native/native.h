@@ -128,6 +128,7 @@ int build_fill(Shape *shape, PyObject *instance, PyObject *data);
 PyObject *build_instance(Shape *shape, PyObject *data);
 // True where every stored value of `data` (name -> value) is accepted as it is.
 PyObject *shape_build(PyObject *self, PyObject *data);
+PyObject *shape_build_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
 PyObject *shape_check(PyObject *self, PyObject *data);
 
 // What an exception means: GIVE_UP and cleared, unless it must reach the user.

@@ -234,6 +234,20 @@ def parse_obj(model: Any, data: Any, lazy_parse: bool = False) -> Any:
     return _originals["parse_obj"](model, data, lazy_parse)
 
 
+async def to_list(self: Any, length: int | None = None) -> list[Any]:
+    """In the place of a query's: all of its documents in one go."""
+    projection = self.get_projection_model()
+    if self.lazy_parse or projection not in _readers:
+        return await _originals["to_list"](self, length)
+    cursor = await self.get_cursor() if hasattr(self, "get_cursor") else self.motor_cursor
+    found = self._get_cache()
+    if found is None:
+        found = await cursor.to_list(length)
+        self._set_cache(found)
+    shape = _plans[projection].shape
+    return shape.build_many(found, lambda data: _originals["parse_obj"](projection, data))
+
+
 def _original(name: str) -> Any:
     return _originals[name]
 
@@ -367,7 +381,7 @@ def install() -> None:
         return
     _originals.update(
         get_dict=documents_module.get_dict, parse_model=parsing_module.parse_model,
-        parse_obj=parsing_module.parse_obj, init=Document.__init__,
+        parse_obj=parsing_module.parse_obj, to_list=cursor_module.BaseCursorQuery.to_list, init=Document.__init__,
         initialize=init_module.Initializer.__await__, scalars=encoder_module.BSON_SCALAR_TYPES,
     )
     learn_callers()
@@ -376,6 +390,7 @@ def install() -> None:
     parsing_module.parse_model = parse_model
     for module in (cursor_module, find_module, update_module):
         module.parse_obj = parse_obj
+    cursor_module.BaseCursorQuery.to_list = to_list
     if native is not None:
         encoder_module.BSON_SCALAR_TYPES = (*encoder_module.BSON_SCALAR_TYPES, native.Encoded)
 
@@ -403,6 +418,7 @@ def uninstall() -> None:
     parsing_module.parse_model = _originals["parse_model"]
     for module in (cursor_module, find_module, update_module):
         module.parse_obj = _originals["parse_obj"]
+    cursor_module.BaseCursorQuery.to_list = _originals["to_list"]
     encoder_module.BSON_SCALAR_TYPES = _originals["scalars"]
     init_module.Initializer.__await__ = _originals["initialize"]
     for cls, name in TRANSLATED:
