@@ -36,7 +36,7 @@ SIMPLE: dict[Any, Schema] = {
     uuid.UUID: {"bsonType": "binData"},
     datetime.datetime: {"bsonType": "date"},
     datetime.date: {"bsonType": "date"},
-    datetime.timedelta: {"bsonType": "double"},
+    datetime.timedelta: {"bsonType": "double", "minimum": -86399999913600.0, "maximum": 86399999999999.0},
     re.Pattern: {"bsonType": "regex"},
     bson.Regex: {"bsonType": "regex"},
     bson.Decimal128: {"bsonType": "decimal"},
@@ -50,11 +50,19 @@ SIMPLE: dict[Any, Schema] = {
     Any: {},
     object: {},
 }
+# What `$jsonSchema` has no words for.
+CHECKED_IN_PYTHON = {
+    datetime.date: "that there is no time of day is checked in Python",
+    uuid.UUID: "that the binary is a UUID is checked in Python",
+}
 STORED_AS_TEXT = (
     pydantic.SecretStr, pathlib.PurePath, ipaddress.IPv4Address, ipaddress.IPv4Interface,
     ipaddress.IPv4Network, ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network,
     pydantic.AnyUrl, pydantic.EmailStr,
 )
+LARGEST_DECIMAL = "9.999999999999999999999999999999999E+6144"
+FINITE_DECIMAL: Schema = {"bsonType": "decimal", "minimum": bson.Decimal128("-" + LARGEST_DECIMAL),
+                          "maximum": bson.Decimal128(LARGEST_DECIMAL)}
 # Whose equal items are equal in BSON as well, so that a set of them is an array without repeats.
 EXACT_ITEMS = (str, uuid.UUID, bson.ObjectId, enum.Enum, bytes)
 
@@ -287,6 +295,8 @@ class Exporter:
 
     def by_class(self, cls: Any, where: str, config: Mapping[str, Any]) -> Schema:
         if cls in SIMPLE:
+            if cls in CHECKED_IN_PYTHON:
+                self.note(where, "bound", CHECKED_IN_PYTHON[cls])
             return dict(SIMPLE[cls])
         if issubclass(cls, enum.Enum):
             return self.of_constants(list(cls), where)
@@ -302,7 +312,9 @@ class Exporter:
             if not issubclass(cls, (pydantic.SecretStr, pathlib.PurePath)):
                 self.note(where, "validator", f"that it is a {cls.__name__} is checked in Python")
             return {"bsonType": "string"}
-        for base, types_ in ((str, "string"), (int, ["int", "long"]), (decimal.Decimal, "decimal")):
+        if issubclass(cls, decimal.Decimal):
+            return dict(FINITE_DECIMAL)
+        for base, types_ in ((str, "string"), (int, ["int", "long"])):
             if issubclass(cls, base):
                 return {"bsonType": types_}
         if issubclass(cls, float):
@@ -376,7 +388,7 @@ class Exporter:
             return schema
         low = isinstance(one, (annotated_types.Ge, annotated_types.Gt))
         key, flag = ("minimum", "exclusiveMinimum") if low else ("maximum", "exclusiveMaximum")
-        if key in schema and abs(schema[key]) != LARGEST:
+        if key in schema and not is_outermost(schema[key]):
             return {"allOf": [schema, {key: value, **({flag: True} if type(one).__name__ in ("Gt", "Lt") else {})}]}
         out = {**schema, key: value}
         if isinstance(one, (annotated_types.Gt, annotated_types.Lt)):
@@ -421,6 +433,13 @@ class Exporter:
             self.note(where, "pattern", f"{value!r} is checked in Python")
             return schema
         return {**schema, "pattern": translated}
+
+
+def is_outermost(value: Any) -> bool:
+    """Whether a bound only says that the number is finite."""
+    if isinstance(value, bson.Decimal128):
+        return str(value).endswith(LARGEST_DECIMAL)
+    return abs(value) == LARGEST
 
 
 def unwrap(annotation: Any, metadata: list[Any]) -> tuple[Any, list[Any]]:
