@@ -76,7 +76,7 @@ def lines_of_rule(rule: Any, location: Location) -> Iterator[dict[str, Any]]:
     else:
         kind, words = WORDS.get(name, (str(name), rule.get("reason", "Document failed validation")))
         if given.get("exclusiveMinimum") or given.get("exclusiveMaximum"):
-            kind, words = kind.replace("_equal", ""), words.replace(" or equal", "")
+            kind, words = kind.replace("_equal", ""), words.replace(" or equal to", "")
         try:
             message = words.format(**given)
         except (KeyError, IndexError):
@@ -92,6 +92,10 @@ def depth(lines: list[dict[str, Any]]) -> tuple[int, int]:
 def lines_of_info(info: Any, location: Location = ()) -> list[dict[str, Any]]:
     details = (info or {}).get("details") or {}
     found = list(lines_of(details.get("schemaRulesNotSatisfied", []), location))
+    if not found and "path" in details:  # of an update's operator only the place is known
+        path = tuple(int(part) if part.isdigit() else part for part in details["path"].split("."))
+        message = f"{details.get('updateOperator')}: {details.get('reason')}"
+        return [line("update", (*location, *path), message, None)]
     return found or [line("document", location, "Document failed validation", None)]
 
 
