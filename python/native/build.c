@@ -5,48 +5,6 @@
 
 #include <math.h>
 
-enum node_kind {
-  NODE_GENERIC,
-  NODE_ANY,
-  NODE_STR,
-  NODE_INT,
-  NODE_FLOAT,
-  NODE_BOOL,
-  NODE_EXACT,
-  NODE_OBJECT_ID,
-  NODE_LIST,
-  NODE_DICT,
-  NODE_MODEL,
-  NODE_LAST = NODE_MODEL,
-};
-
-struct node {
-  enum node_kind kind;
-  bool nullable;
-  bool finite;                     // float
-  bool has_minimum, has_maximum;   // int, float
-  bool minimum_is_excluded, maximum_is_excluded;
-  long long minimum_int, maximum_int;
-  double minimum, maximum;
-  Py_ssize_t minimum_length, maximum_length;  // -1: none
-  PyObject *type;                  // exact type, ObjectId class or Shape
-  PyObject *validator;             // or NULL: the field's own, pydantic's
-  struct node *item;
-};
-
-enum default_kind { DEFAULT_NONE, DEFAULT_VALUE, DEFAULT_FACTORY, DEFAULT_COPY };
-
-struct default_value {
-  enum default_kind kind;
-  PyObject *value;
-};
-
-struct field {
-  PyObject *name, *first_key, *second_key;
-  struct node *node;
-  struct default_value initial;
-};
-
 // ---- reading the specification -----------------------------------------------------------------
 
 static void node_free(struct node *node) {
@@ -158,7 +116,50 @@ static bool field_read(struct field *field, PyObject *specification) {
   return field->node != NULL;
 }
 
+static void engine_free(Shape *shape) {
+  for (Py_ssize_t i = 0; shape->engine != NULL && i < shape->field_count; i++) {
+    Py_XDECREF(shape->engine[i].text);
+    Py_XDECREF(shape->engine[i].convert);
+  }
+  PyMem_Free(shape->engine);
+  shape->engine = NULL;
+}
+
+// ((stored name, whether null is stored, to_mongo), …), as many as fields
+int build_set_engine(Shape *shape, PyObject *keys) {
+  if (!PyTuple_Check(keys) || PyTuple_GET_SIZE(keys) != shape->field_count) {
+    PyErr_SetString(PyExc_ValueError, "as many keys as fields");
+    return FAILED;
+  }
+  engine_free(shape);
+  shape->engine = PyMem_Calloc((size_t)shape->field_count + 1, sizeof *shape->engine);
+  if (shape->engine == NULL) {
+    PyErr_NoMemory();
+    return FAILED;
+  }
+  for (Py_ssize_t i = 0; i < shape->field_count; i++) {
+    struct engine_key *key = &shape->engine[i];
+    PyObject *text, *convert;
+    int keeps_null;
+    if (!PyArg_ParseTuple(PyTuple_GET_ITEM(keys, i), "UpO", &text, &keeps_null, &convert)) {
+      engine_free(shape);
+      return FAILED;
+    }
+    key->text = Py_NewRef(text);
+    key->convert = Py_NewRef(convert);
+    key->keeps_null = keeps_null;
+    key->utf8 = PyUnicode_AsUTF8AndSize(text, &key->size);
+    if (key->utf8 == NULL) {
+      engine_free(shape);
+      return FAILED;
+    }
+    key->size += 1;  // the NUL
+  }
+  return OK;
+}
+
 void build_free_fields(Shape *shape) {
+  engine_free(shape);
   for (Py_ssize_t i = 0; i < shape->field_count; i++) field_clear(&shape->fields[i]);
   PyMem_Free(shape->fields);
   shape->fields = NULL;
@@ -211,6 +212,9 @@ int build_visit_fields(Shape *shape, visitproc visit, void *arg) {
     Py_VISIT(shape->fields[i].initial.value);
     int result = node_visit(shape->fields[i].node, visit, arg);
     if (result != 0) return result;
+  }
+  for (Py_ssize_t i = 0; shape->engine != NULL && i < shape->field_count; i++) {
+    Py_VISIT(shape->engine[i].convert);
   }
   Py_VISIT(shape->private_values);
   return 0;

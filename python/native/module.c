@@ -113,9 +113,17 @@ static PyObject *shape_set_fields(PyObject *self, PyObject *arguments) {
   Py_RETURN_NONE;
 }
 
+static PyObject *shape_set_engine(PyObject *self, PyObject *keys) {
+  if (build_set_engine((Shape *)self, keys) != OK) return NULL;
+  Py_RETURN_NONE;
+}
+
 static PyMethodDef shape_methods[] = {
     {"encode", (PyCFunction)(void (*)(void))shape_encode, METH_FASTCALL,
      "encode(instance, form, keep_nulls) -> Encoded, or None where Python must do it"},
+    {"set_engine", shape_set_engine, METH_O, "set_engine(keys): for MongoEngine, after set_fields"},
+    {"encode_engine", shape_encode_engine, METH_O,
+     "encode_engine(_data) -> Encoded, or None where Python must do it"},
     {"set_fields", shape_set_fields, METH_VARARGS,
      "set_fields(fields, private names, private defaults, ignores unknown)"},
     {"build", shape_build, METH_O, "build(dict) -> instance, or None where Python must do it"},

@@ -79,7 +79,58 @@ struct key {
   int flags;
 };
 
-struct field;  // build.c
+// ---- build.c: what a field takes as it is --------------------------------------------------------
+
+enum node_kind {
+  NODE_GENERIC,
+  NODE_ANY,
+  NODE_STR,
+  NODE_INT,
+  NODE_FLOAT,
+  NODE_BOOL,
+  NODE_EXACT,
+  NODE_OBJECT_ID,
+  NODE_LIST,
+  NODE_DICT,
+  NODE_MODEL,
+  NODE_LAST = NODE_MODEL,
+};
+
+struct node {
+  enum node_kind kind;
+  bool nullable;
+  bool finite;                     // float
+  bool has_minimum, has_maximum;   // int, float
+  bool minimum_is_excluded, maximum_is_excluded;
+  long long minimum_int, maximum_int;
+  double minimum, maximum;
+  Py_ssize_t minimum_length, maximum_length;  // -1: none
+  PyObject *type;                  // exact type, ObjectId class or Shape
+  PyObject *validator;             // or NULL: the field's own, pydantic's
+  struct node *item;
+};
+
+enum default_kind { DEFAULT_NONE, DEFAULT_VALUE, DEFAULT_FACTORY, DEFAULT_COPY };
+
+struct default_value {
+  enum default_kind kind;
+  PyObject *value;
+};
+
+struct field {
+  PyObject *name, *first_key, *second_key;
+  struct node *node;
+  struct default_value initial;
+};
+
+// How MongoEngine stores the field at the same place of `fields`.
+struct engine_key {
+  PyObject *text;  // holds `utf8`
+  const char *utf8;
+  Py_ssize_t size;
+  bool keeps_null;
+  PyObject *convert;  // the field's to_mongo
+};
 
 // A model class: how its instances are written and, where `fields` is set, made.
 typedef struct {
@@ -94,6 +145,7 @@ typedef struct {
   // build.c
   struct field *fields;
   Py_ssize_t field_count;
+  struct engine_key *engine;  // or NULL; as many as fields
   PyObject *private_names, *private_values;  // tuples; a value is (kind of default, default)
   bool ignores_unknown;
 } Shape;
@@ -110,6 +162,8 @@ enum form {
 
 // The document as an Encoded, or None where it was given up.
 PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count);
+// The same for MongoEngine's values: of its documents' _data.
+PyObject *shape_encode_engine(PyObject *self, PyObject *data);
 int encode_reset_ids(const char random[5], uint32_t counter);
 
 // The descriptors of a pydantic model's slots.
@@ -121,6 +175,7 @@ extern struct model_slots model_slots;
 // ---- build.c: an instance from a dict ----------------------------------------------------------
 
 int build_set_fields(Shape *shape, PyObject *specifications);
+int build_set_engine(Shape *shape, PyObject *keys);
 void build_free_fields(Shape *shape);
 int build_visit_fields(Shape *shape, visitproc visit, void *arg);
 // Fills an empty instance: OK, GIVE_UP or FAILED.

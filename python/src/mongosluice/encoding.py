@@ -261,6 +261,7 @@ def configure() -> None:
         extra=BaseModel.__dict__["__pydantic_extra__"],
         private=BaseModel.__dict__["__pydantic_private__"],
     )
+    native.forget_kinds()
     native.configure_lazy(lazy_model.NAO, lazy_model.LazyModel.__getattribute__)
     MutableMapping.register(native.Encoded)
 

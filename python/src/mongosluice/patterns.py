@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+UNICODE = "(*UCP)"  # PCRE's verb for \\d and \\s to know Unicode; it stands at the very beginning
+
 
 def to_pcre(pattern: str) -> str | None:
     """The pattern with the same meaning under PCRE in UTF mode, or None where none is known.
@@ -46,12 +48,11 @@ def to_pcre(pattern: str) -> str | None:
         out.append(char)
         position += 1
     text = "".join(out)
-    return "(*UCP)" + text if unicode else text
+    return UNICODE + text if unicode else text
 
 
-def plain_python(pattern: str) -> str | None:
-    """The same for a pattern of Python's `re`, as MongoEngine uses them: searched, or matched at the
-    start."""
+def matched_by_python(pattern: str) -> str | None:
+    """The same for a pattern of Python's `re`, which MongoEngine matches at the beginning."""
     try:
         compiled = re.compile(pattern)
     except re.error:
@@ -59,5 +60,8 @@ def plain_python(pattern: str) -> str | None:
     if compiled.flags & ~re.UNICODE or r"\Z" in pattern:
         return None
     translated = to_pcre(pattern)
+    if translated is None:
+        return None
+    verb = UNICODE if translated.startswith(UNICODE) else ""
     # Python's `$` matches before a last newline as well, as PCRE's does
-    return None if translated is None else translated.replace(r"\z", "$")
+    return f"{verb}^(?:{translated.removeprefix(verb)})".replace(r"\z", "$")
