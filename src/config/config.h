@@ -28,10 +28,27 @@ enum config_client_certificates {
 };
 enum config_switch { CONFIG_FALSE, CONFIG_TRUE };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+enum config_on_cap { CONFIG_PASSTHROUGH, CONFIG_REJECT };
 
 struct config_address {
     char host[CONFIG_HOST_SIZE]; /* an IPv6 address without its brackets */
     uint16_t port;               /* 0: any free port */
+};
+
+/* Merging of inserts: for all namespaces, or for one. */
+struct config_merge {
+    enum config_switch enabled;
+    int64_t max_docs;
+    int64_t max_bytes;
+    int64_t max_in_flight;
+    int64_t linger_us;
+    int64_t max_waiters;
+    enum config_on_cap on_cap;
+};
+
+struct config_merge_namespace {
+    const char *ns; /* "database.collection" */
+    struct config_merge merge;
 };
 
 /* Strings are never NULL and belong to the snapshot; "" means not set. */
@@ -77,6 +94,10 @@ struct config {
         enum config_switch show_values;
         int64_t metrics_schemas_max;
     } admin;
+    struct config_merge merge; /* where a namespace has none of its own */
+    int64_t merge_retry_table_bytes;
+    size_t merge_namespace_count;
+    struct config_merge_namespace *merge_namespaces; /* owned; sorted by name */
     struct config_origin *origin; /* reference count, file, flags: owned, for config.c only */
 };
 
@@ -111,6 +132,9 @@ bool config_reload(const struct config *current, struct config **out,
  * on it. */
 bool config_load_yaml(const char *name, const void *yaml, size_t len, struct config **out,
                       struct error *err);
+
+/* The merge options in force for a namespace ("database.collection", len bytes). */
+const struct config_merge *config_merge_of(const struct config *config, const char *ns, size_t len);
 
 struct config *config_retain(struct config *config);
 void config_release(struct config *config); /* NULL is allowed */

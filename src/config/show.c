@@ -1,6 +1,7 @@
 /* What the table says, for people and machines: help, documentation, listing. */
 #include <string.h>
 
+#include "config/namespaces.h"
 #include "config/origin.h"
 #include "config/value.h"
 
@@ -30,7 +31,9 @@ void config_write_listing(const struct config *config, struct text *out)
         text_add_json_string(out, option->description);
         text_add(out, "}");
     }
-    text_add(out, "\n]}\n");
+    text_add(out, "\n],\"mergeNamespaces\":");
+    namespaces_write_listing(config, out);
+    text_add(out, "}\n");
 }
 
 /* Words, wrapped so that no line is longer than a terminal's 80 columns. */
@@ -93,6 +96,8 @@ void config_write_help(struct text *out)
              "  mongosluice --config FILE [--OPTION VALUE ...]\n"
              "  mongosluice --upstream URI --listen HOST:PORT [--OPTION VALUE ...]\n\n"
              "  --config FILE     read options from a YAML file; flags win over it\n"
+             "  --merge.namespace DATABASE.COLLECTION:NAME=VALUE,...\n"
+             "                    options of group merge for one namespace; may be repeated\n"
              "  --check-config    check file and flags, print all values, and end\n"
              "  --version         print the version\n"
              "  --help            print this\n\n"

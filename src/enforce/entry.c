@@ -93,7 +93,7 @@ static bool write_hash(struct bytes bson, char out[REGISTRY_HASH_SIZE])
     unsigned len = 0;
     if (EVP_Digest(bson.pos, bytes_left(&bson), digest, &len, EVP_sha256(), NULL) != 1)
         return false;
-    for (unsigned i = 0; i < len && 2 * i + 2 < REGISTRY_HASH_SIZE; i++) {
+    for (size_t i = 0; i < len && 2 * i + 2 < REGISTRY_HASH_SIZE; i++) {
         out[2 * i] = digits[digest[i] >> 4];
         out[2 * i + 1] = digits[digest[i] & 15];
     }

@@ -125,6 +125,11 @@ static enum judged refuse_with(struct judge *judge, uint32_t index, const char *
     return judged;
 }
 
+enum judged judge_refuse_info(struct judge *judge, uint32_t index, struct bytes info)
+{
+    return refuse(judge, index, REFUSED_MESSAGE, info);
+}
+
 enum judged judge_refuse(struct judge *judge, uint32_t index, const struct judge_reason *why,
                          const struct scan_element *id)
 {
