@@ -123,7 +123,8 @@ void config_write_help(struct text *out)
                   "A MongoDB wire-protocol proxy that validates documents and batches inserts.\n\n"
                   "Usage:\n"
                   "  mongosluice --config FILE [--OPTION VALUE ...]\n"
-                  "  mongosluice --upstream URI --listen HOST:PORT [--OPTION VALUE ...]\n\n");
+                  "  mongosluice --upstream URI --listen HOST:PORT [--OPTION VALUE ...]\n"
+                  "  mongosluice status|top|check|schema lint --help\n\n");
     add_plain_flags(out);
     text_add(out,
              "\nOptions (--OPTION=VALUE works as well; in the file, a.b is key b in mapping a):\n");

@@ -155,6 +155,10 @@ int main(int argc, char **argv)
     struct error err;
     if (argc > 1 && strcmp(argv[1], "check") == 0)
         return command_check(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "status") == 0)
+        return command_status(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "top") == 0)
+        return command_top(argc - 1, argv + 1);
     if (argc > 2 && strcmp(argv[1], "schema") == 0 && strcmp(argv[2], "lint") == 0)
         return command_schema_lint(argc - 2, argv + 2);
     if (!config_load(argc, argv, &config, &what, &err)) {
