@@ -5,6 +5,7 @@ become paths below the folder."""
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -69,12 +70,16 @@ class Sandbox:
         (etc / "schemas").mkdir()
         programs = self.folder / "bin"
         programs.mkdir()
-        (programs / "mongosluice").symlink_to(BINARY)
+        # Both programs of that name: the companion package's hands over what it does not know.
+        program = programs / "mongosluice"
+        program.write_text('#!/bin/sh\n[ "${1:-}" != export ] || exec python -m mongosluice "$@"\n'
+                           f'exec {shlex.quote(str(BINARY))} "$@"\n')
+        program.chmod(0o755)
         self.environment = {
             **environment(),
             "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.folder),
-            "PYTHONPATH": str(self.folder),
+            "PYTHONPATH": f"{self.folder}:{ROOT / 'python/src'}",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
