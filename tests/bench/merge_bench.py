@@ -39,7 +39,7 @@ def measure(rig, route, arguments):
     if before:
         merged, carried = batches(before, route.metrics())
         # loadgen does not count what it sent while warming up; the proxy does
-        total = result["documents_sent"]
+        total = result["sent"]
         result["batch_size"] = merged / carried if carried else 1.0
         result["commands_an_insert"] = (total - merged + carried) / max(total, 1)
     return result
