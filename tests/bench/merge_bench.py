@@ -7,11 +7,9 @@ order that changes; ratios are taken within a round.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
-from pathlib import Path
 
 import rig as bench
 from rig import latency, median_of, ratio_of, ratio_text, throughput
@@ -32,17 +30,22 @@ def batches(before, after):
 
 def measure(rig, route, arguments):
     """One load on one route. With merging: documents in a batch, upstream commands for an insert."""
-    before = route.metrics() if isinstance(route, bench.Mongosluice) else {}
+    if not isinstance(route, bench.Mongosluice):
+        return rig.load(route.port, *arguments)
+    before = route.metrics()
     cpu = route.cpu_seconds()
     result = rig.load(route.port, *arguments)
-    result["cpu_us"] = (route.cpu_seconds() - cpu) * 1e6 / max(result["operations"], 1)
-    if before:
-        merged, carried = batches(before, route.metrics())
-        # loadgen does not count what it sent while warming up; the proxy does
-        total = result["sent"]
-        result["batch_size"] = merged / carried if carried else 1.0
-        result["commands_an_insert"] = (total - merged + carried) / max(total, 1)
+    sent = max(result["sent"], 1)
+    result["cpu_us"] = (route.cpu_seconds() - cpu) * 1e6 / sent
+    merged, carried = batches(before, route.metrics())
+    result["batch_size"] = merged / carried if carried else 1.0
+    result["commands_an_insert"] = (sent - merged + carried) / sent
     return result
+
+
+def client_wait(result):
+    """The mean latency of the median connection."""
+    return result["client_wait_us"]["p50"]
 
 
 def load_arguments(options, kind, variant, connections):
@@ -65,6 +68,7 @@ def show(table, kind, variant, connections, results):
             "–" if name != MERGED else ratio_text(ratio_of(rounds, results[UNMERGED], throughput)),
             f"{median_of(rounds, lambda r: latency(r, 'p50')):,.0f}",
             f"{median_of(rounds, lambda r: latency(r, 'p99')):,.0f}",
+            f"{median_of(rounds, client_wait):,.0f}",
             extra,
             "–" if name != MERGED else f"{median_of(rounds, lambda r: r['commands_an_insert']):.3f}",
         )
@@ -146,7 +150,7 @@ def main():
         rig = bench.Rig(options, folder)
         try:
             table = bench.Table("server, inserts, connections", "route", "inserts/s", "÷ direct (range)",
-                                "÷ proxy (range)", "p50 µs", "p99 µs", "documents a batch",
+                                "÷ proxy (range)", "p50 µs", "p99 µs", "median client µs", "documents a batch",
                                 "commands an insert")
             for kind in options.servers.split(","):
                 if not bench.have_upstream(kind):
@@ -163,10 +167,7 @@ def main():
     print()
     for what, met in targets:
         print(f"{'met   ' if met else 'MISSED'}  {what}")
-    if options.markdown:
-        Path(options.markdown).write_text(table.text() + "\n")
-    if options.json:
-        Path(options.json).write_text(json.dumps(report, indent=1) + "\n")
+    bench.write_results(options, report, [table])
     return 0 if all(met for _, met in targets) else 1
 
 

@@ -2,6 +2,7 @@
 load generator, routes, alternating rounds, and tables."""
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import platform
@@ -65,7 +66,6 @@ class Server:
     def __init__(self, name, command, folder, port=None, pin=None, environment=None):
         self.name = name
         self.log = Path(folder) / f"{name}.log"
-        self.peak_kb = 0
         if pin is not None:
             command = ["taskset", "--cpu-list", str(pin), *command]
         with self.log.open("w") as log:
@@ -346,9 +346,10 @@ def environment(options):
         program = getattr(options, name, None)
         if program:
             found[name] = first_line(program, flag)
-    for kind, name in (("rs", "secantusd-rs"), ("py", "SecantusDB")):
-        if secantus_program(kind):
-            found[name] = first_line(secantus_program(kind), "--version")
+    if secantus_program("rs"):
+        found["secantusd-rs"] = first_line(secantus_program("rs"), "--version").split()[-1]
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        found["SecantusDB"] = importlib.metadata.version("SecantusDB")
     return found
 
 
@@ -363,6 +364,13 @@ def add_options(parser):
     add("--mongosluice", help="the proxy; default: that of the build folder")
     add("--json", help="file to write all results to")
     add("--markdown", help="file to write the tables to")
+
+
+def write_results(options, report, tables):
+    if options.markdown:
+        Path(options.markdown).write_text("\n\n".join(table.text() for table in tables) + "\n")
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, indent=1) + "\n")
 
 
 def finish_options(options):
