@@ -20,8 +20,10 @@ import time
 from pathlib import Path
 
 import rig as bench
-from rig import BenchError, Table, latency, median_of, megabytes, ratio_of, ratio_text, throughput
+from rig import (BenchError, Table, latency, median_of, megabytes, plot, ratio_of, ratio_text,
+                 throughput)
 
+UPSTREAMS = {"null": "the null server", "rs": "secantusd-rs", "py": "SecantusDB"}
 DIRECT, HAPROXY, MONGOSLUICE = "direct", "HAProxy", "mongosluice"
 # What perf calls the proxy's own code and the libraries that its data path goes through.
 USER_OBJECTS = "mongosluice,libc.so.6,libevent_core-2.1.so.7.0.1,libcrypto.so.3,libssl.so.3,[vdso]"
@@ -107,6 +109,9 @@ class Case:
         self.documents = int(documents or 1)
         self.connections = int(connections)
 
+    def kind(self):
+        return self.name.partition(":")[0]
+
     def arguments(self):
         arguments = ["--command", self.command, "--connections", self.connections]
         arguments += ["--documents", self.documents]
@@ -164,14 +169,27 @@ def show_case(table, case, summary):
                   f"{row['p99_us']:,.1f}", f"{row['p99_9_us']:,.1f}", ratio, over, cpu, rss)
 
 
+def load_table(hop, kind):
+    upstream = UPSTREAMS[hop.options.upstream]
+    name = f"hop-{hop.options.upstream}-{kind.replace('*', '')}"
+    return Table("command:connections", "route", "ops/s", "p50 µs", "p99 µs", "p99.9 µs",
+                 "ops/s ÷ HAProxy (range)", "p50 − HAProxy µs", "proxy CPU µs a command", "proxy RSS MB",
+                 title=f"{kind}, on {upstream}",
+                 plot=plot(name, "command:connections", "route", "ops/s",
+                           f"Operations a second, {kind}, on {upstream}"))
+
+
 def measure_load(hop, tables):
     routes = hop.routes()
-    table = Table("command:connections", "route", "ops/s", "p50 µs", "p99 µs", "p99.9 µs",
-                  "ops/s ÷ HAProxy (range)", "p50 − HAProxy µs", "proxy CPU µs a command", "proxy RSS MB")
-    tables.append(table)
     report = {}
+    table = None
+    kind = None
     for text in hop.options.cases.split(","):
         case = Case(text)
+        if case.kind() != kind:  # a table for each command
+            kind = case.kind()
+            table = load_table(hop, kind)
+            tables.append(table)
         rounds = measure_case(hop, routes, case)
         report[case.name] = {"summary": summarize_case(rounds), "rounds": rounds}
         show_case(table, case, report[case.name]["summary"])
@@ -208,7 +226,8 @@ def measure_idle(hop, name, count):
 
 
 def report_idle(hop, tables):
-    table = Table("idle connections", "proxy", "RSS before MB", "with them MB", "after MB", "bytes each")
+    table = Table("idle connections", "proxy", "RSS before MB", "with them MB", "after MB", "bytes each",
+                  title="Memory of idle connections")
     tables.append(table)
     report = {}
     for name in (name for name in hop.options.routes if name in (HAPROXY, "nginx", MONGOSLUICE)):
@@ -245,7 +264,7 @@ def count_calls(hop, name, route, case, operations):
 def report_calls(hop, tables):
     routes = hop.routes()
     report = {}
-    table = Table("system calls a command", "proxy", "all", "of which")
+    table = Table("system calls a command", "proxy", "all", "of which", title="System calls a command")
     tables.append(table)
     for text in hop.options.calls.split(","):
         case = Case(text)
@@ -296,7 +315,8 @@ def profile(hop, tables):
         own = perf_rows(data, "--dsos", USER_OBJECTS)[:10]
         report[text] = {"kernel": kernel, "functions": own}
         print(f"\n{name}, {case.name}: {kernel:.1f} % of the proxy's CPU time is the kernel's; of the rest:")
-        table = Table("route, case", "share of all %", "library", "function")
+        table = Table("route, case", "share of all %", "library", "function",
+                      title=f"The ten hottest functions: {name}, {case.name}")
         for share, library, function in own:
             table.row(f"{name}, {case.name}", f"{share:.2f}", library, function)
         table.lines.append(f"| {name}, {case.name} | {kernel:.2f} | kernel | all of it |")
@@ -336,6 +356,7 @@ def parse_options():
     add("--mongosluice-option", action="append", default=[], help="one more of its options")
     add("--haproxy", default=shutil.which("haproxy") or "/usr/sbin/haproxy")
     add("--nginx", default=shutil.which("nginx") or "/usr/sbin/nginx")
+    add("--title", default="What a hop costs", help="of the page that --markdown writes")
     add("--upstream", default="null", help="null, rs (secantusd-rs) or py (SecantusDB)")
     add("--routes", default="direct,HAProxy,mongosluice",
         help="of direct, HAProxy, nginx, mongosluice, validating, merging, TLS, compressed")
@@ -400,7 +421,8 @@ def main():
     print()
     for what, met in targets:
         print(f"{'met   ' if met else 'MISSED'}  {what}")
-    bench.write_results(options, report, tables)
+    bench.write_results(options, report, tables, options.title, report["machine"],
+                        bench.verdict_lines(targets))
     return 0 if all(met for _, met in targets) else 1
 
 
