@@ -64,7 +64,7 @@ def suffer(hop, name, options):
 
     return {"usual_p99_us": p99(usual), "p99_us": p99(abused), "direct_p99_us": p99(fair),
             "errors": errors, "buffer_bytes": buffers, "peak_rss_kb": resident,
-            "descriptors_before": descriptors, "descriptors_after": left,
+            "descriptors_before": descriptors, "descriptors_after": left, "output": proxy.log.read_text(errors="replace")[-3000:],
             "exit_code": proxy.process.returncode}
 
 
@@ -87,7 +87,7 @@ def judge(name, row):
     if row["descriptors_after"] > row["descriptors_before"]:
         wrong.append(f"{name}: {row['descriptors_after'] - row['descriptors_before']} descriptors leaked")
     if row["exit_code"] != 0:
-        wrong.append(f"{name}: the proxy ended with {row['exit_code']}")
+        wrong.append(f"{name}: the proxy ended with {row['exit_code']}: {row['output']}")
     return wrong
 
 
