@@ -32,6 +32,12 @@ static int show(struct config *config, enum config_command what)
     case CONFIG_MARKDOWN:
         print_text(config_write_markdown);
         break;
+    case CONFIG_MAN:
+        print_text(config_write_man);
+        break;
+    case CONFIG_TABLE:
+        print_text(config_write_table);
+        break;
     case CONFIG_VERSION:
         (void)printf("mongosluice %s\n", SLUICE_VERSION);
         break;

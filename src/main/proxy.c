@@ -178,6 +178,7 @@ static void apply_shared_settings(struct proxy *proxy)
 {
     const struct config *config = proxy->settings->config;
     atomic_store(&proxy->shared.budget.limit_bytes, (size_t)config->memory_max);
+    retry_table_set_cap(proxy->shared.retries, (size_t)config->merge_retry_table_bytes);
     atomic_store(&proxy->stats_period_ms, config->stats_period_ms);
 }
 
@@ -447,16 +448,19 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
     proxy->settings = make_settings(config, proxy->uri, err);
     if (proxy->settings == NULL)
         return false;
-    apply_shared_settings(proxy);
     proxy->shared.hooks = (struct session_hooks){.context = proxy,
                                                  .port_of_member = port_of_member,
                                                  .explain_no_server = explain_no_server,
                                                  .collections_changed = collections_changed};
     proxy->shared.started_ms = clock_now_ms();
     proxy->shared.transactions = transactions_create();
-    proxy->shared.bulk_cursors = bulk_cursors_create();
-    if (proxy->shared.transactions == NULL || proxy->shared.bulk_cursors == NULL)
+    proxy->shared.bulk_cursors = bulk_cursors_create(&proxy->shared.budget);
+    proxy->shared.retries =
+        retry_table_create((size_t)proxy->settings->config->merge_retry_table_bytes);
+    if (proxy->shared.transactions == NULL || proxy->shared.bulk_cursors == NULL ||
+        proxy->shared.retries == NULL)
         return error_set(err, ERROR_INTERNAL, "out of memory at start");
+    apply_shared_settings(proxy);
     (void)snprintf(proxy->cause, sizeof proxy->cause, "no server has answered yet");
     proxy->schemas = schemas_create(proxy->settings->config->schemas, registry_changed, proxy, err);
     if (proxy->schemas == NULL || !start_control(proxy, err) || !start_workers(proxy, err))
@@ -483,6 +487,7 @@ static void destroy(struct proxy *proxy)
     servers_destroy(proxy->servers);
     transactions_destroy(proxy->shared.transactions);
     bulk_cursors_destroy(proxy->shared.bulk_cursors);
+    retry_table_destroy(proxy->shared.retries);
     session_settings_release(proxy->settings);
     uri_free(proxy->uri);
     pthread_mutex_destroy(&proxy->lock);

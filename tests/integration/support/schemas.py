@@ -28,7 +28,8 @@ class Folder:
         return self.path / f"{ns}.json"
 
     def write(self, ns, schema=None, **fields):
-        self.file_of(ns).write_text(json.dumps({"ns": ns, "schema": schema or PERSON, **fields}))
+        self.file_of(ns).write_text(json.dumps({"ns": ns, "schema": PERSON if schema is None else schema,
+                                               **fields}))
 
     def remove(self, ns):
         self.file_of(ns).unlink()
