@@ -268,6 +268,8 @@ def test_tls(start_admin, authorities, token_file):
         connection.request("GET", "/status", headers={"Authorization": f"Bearer {TOKEN}"})
         assert json.loads(connection.getresponse().read())["state"] == "running"
     connection.close()
+    for _ in range(100):  # a descriptor that is freed late would be another's by then
+        assert admin.get("/livez").status == 200
     with socket.create_connection((admin.host, admin.port)) as plain:
         plain.settimeout(20)
         plain.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
