@@ -551,7 +551,7 @@ void session_worker_set_registry(struct session_worker *worker, struct registry 
 {
     if (!worker_post(worker->worker, swap_registry, registry_retain(registry))) {
         registry_release(registry);
-        LOG_E(LOG_CONTROL, 1011, "control", "Out of memory: a worker keeps its old schemas");
+        LOG_E(LOG_CONTROL, 1017, "control", "Out of memory: a worker keeps its old schemas");
     }
 }
 
