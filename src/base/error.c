@@ -34,6 +34,7 @@ const char *error_code_name(int code, char scratch[32])
         {ERROR_SHUTDOWN_IN_PROGRESS, "ShutdownInProgress"},
         {ERROR_DOCUMENT_VALIDATION_FAILURE, "DocumentValidationFailure"},
         {ERROR_EXCEEDED_MEMORY_LIMIT, "ExceededMemoryLimit"},
+        {ERROR_TRANSACTION_TOO_OLD, "TransactionTooOld"},
         {ERROR_EXCEEDED_TIME_LIMIT, "ExceededTimeLimit"},
         {ERROR_OVERLOADED, "IngressRequestRateLimitExceeded"},
     };

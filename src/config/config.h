@@ -103,10 +103,12 @@ struct config {
 
 enum config_command {
     CONFIG_RUN,
-    CONFIG_CHECK,   /* --check-config: the configuration is good; show config_write_listing */
-    CONFIG_HELP,    /* --help: show config_write_help */
-    CONFIG_VERSION, /* --version */
-    CONFIG_MARKDOWN /* --print-options-markdown: show config_write_markdown */
+    CONFIG_CHECK,    /* --check-config: the configuration is good; show config_write_listing */
+    CONFIG_HELP,     /* --help: show config_write_help */
+    CONFIG_VERSION,  /* --version */
+    CONFIG_MARKDOWN, /* --print-options-markdown: show config_write_markdown */
+    CONFIG_MAN,      /* --print-options-man: show config_write_man */
+    CONFIG_TABLE     /* --print-options: show config_write_table */
 };
 
 /* Non-reloadable options that a reload would have changed; their old values were kept. The names
@@ -143,6 +145,11 @@ void config_release(struct config *config); /* NULL is allowed */
 void config_write_listing(const struct config *config, struct text *out);
 void config_write_help(struct text *out);
 void config_write_markdown(struct text *out);
+/* The options as a section of a manual page (roff, macros of man(7)). */
+void config_write_man(struct text *out);
+/* A line for each flag: name, TAB, what its value is as in the help ("FILE", "off|allow|require";
+ * empty for a flag without a value), TAB, description. What the shell completions read. */
+void config_write_table(struct text *out);
 
 /* The text with all that may be a credential in a URI replaced by <redacted>: the user information,
  * and URI options that carry secrets. Text that is no URI stays as it is. When in doubt (an '@'

@@ -15,6 +15,8 @@ static const struct {
     {"--version", CONFIG_VERSION},
     {"--check-config", CONFIG_CHECK},
     {"--print-options-markdown", CONFIG_MARKDOWN},
+    {"--print-options-man", CONFIG_MAN},
+    {"--print-options", CONFIG_TABLE},
 };
 
 struct argument {

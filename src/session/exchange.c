@@ -96,7 +96,6 @@ struct exchange *session_exchange_new(struct session *session, const struct mess
         (struct message){.header = message->header, .compressor = message->compressor};
     exchange->budget = &session->worker->shared->budget;
     exchange->error_labels = request_error_labels(request);
-    exchange->command = (uint8_t)route_index(request->route);
     if (!aborts_transaction || request->lsid == NULL)
         return exchange;
     memcpy(exchange->lsid, request->lsid, LSID_BYTES);
@@ -104,14 +103,15 @@ struct exchange *session_exchange_new(struct session *session, const struct mess
     if (build_abort(request, message->header.request_id ^ 1, &exchange->abort_message,
                     &exchange->abort_len))
         return exchange;
-    session_exchange_free(exchange);
+    session_exchange_free(session, exchange);
     return NULL;
 }
 
-void session_exchange_free(struct exchange *exchange)
+void session_exchange_free(struct session *session, struct exchange *exchange)
 {
     if (exchange == NULL)
         return;
+    session_merge_release(session, exchange);
     budget_give_back(exchange->budget, exchange->held_bytes);
     enforce_splice_free(exchange->splice);
     memory_free(exchange->abort_message);
@@ -152,7 +152,7 @@ static bool send_upstream(struct session *session, const uint8_t *message, size_
                                             .kind = ROUTE_WRITE,
                                             .error_labels = exchange->error_labels,
                                             .exchanged = true,
-                                            .command = exchange->command,
+                                            .command = exchange->message.command,
                                             .sent_us = session->worker->now_us};
     session->pending_count++;
     return send_bytes_upstream(session, message, len);
@@ -164,7 +164,7 @@ static bool finish(struct session *session)
     session->exchange = NULL;
     bool sent = session_answer(session, &exchange->message,
                                bytes_of(exchange->answer, exchange->answer_len));
-    session_exchange_free(exchange);
+    session_exchange_free(session, exchange);
     return sent;
 }
 
@@ -209,11 +209,15 @@ static uint8_t *frame_payload(struct session *session, int32_t request_id, struc
 bool session_exchange_begin(struct session *session, struct exchange *exchange,
                             struct bytes payload)
 {
-    size_t len = 0;
     session->exchange = exchange;
-    if (bytes_left(&payload) == 0)
-        return proceed(session);
-    uint8_t *message = frame_payload(session, exchange->message.header.request_id, payload, &len);
+    return bytes_left(&payload) == 0 ? proceed(session) : session_exchange_send(session, payload);
+}
+
+bool session_exchange_send(struct session *session, struct bytes payload)
+{
+    size_t len = 0;
+    uint8_t *message =
+        frame_payload(session, session->exchange->message.header.request_id, payload, &len);
     if (message == NULL)
         return false;
     bool sent = send_upstream(session, message, len);
@@ -229,6 +233,34 @@ bool session_send_silently(struct session *session, int32_t request_id, struct b
         return false;
     bool sent = send_bytes_upstream(session, message, len);
     memory_free(message);
+    return sent;
+}
+
+bool session_send_command(struct session *session, const struct message *message,
+                          struct bytes payload, uint32_t error_labels,
+                          struct coalesce_group *ticket)
+{
+    size_t len = 0;
+    uint8_t *packed = NULL;
+    size_t packed_len = 0;
+    unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
+    session->pending[at] = (struct pending){.expected_response_to = message->header.request_id,
+                                            .request_id = message->header.request_id,
+                                            .kind = ROUTE_FORWARD,
+                                            .error_labels = error_labels,
+                                            .ticket = ticket,
+                                            .command = message->command,
+                                            .sent_us = session->worker->now_us};
+    session->pending_count++;
+    uint8_t *plain = frame_payload(session, message->header.request_id, payload, &len);
+    if (plain == NULL)
+        return false;
+    bool pack = message->compressor != WIRE_COMPRESSOR_NOOP &&
+                wire_compressed_write(message->compressor, plain, len, &packed, &packed_len);
+    bool sent = pack ? send_bytes_upstream(session, packed, packed_len)
+                     : send_bytes_upstream(session, plain, len);
+    memory_free(packed);
+    memory_free(plain);
     return sent;
 }
 

@@ -14,6 +14,7 @@ enum route_kind {
     ROUTE_END_TRANSACTION, /* the reply tells whether a transaction is over */
     ROUTE_WRITE,           /* held against the schemas, where the namespace has one */
     ROUTE_GET_MORE,        /* the results of a bulkWrite may have to be numbered anew */
+    ROUTE_END_SESSIONS,    /* what is known of their retryable writes goes */
     ROUTE_DEFINE,          /* may change a collection's validator: the reply tells */
     ROUTE_STATUS,          /* answered by the proxy itself */
 };

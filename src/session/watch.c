@@ -58,6 +58,8 @@ bool session_watch_request(struct session *session, const struct request *reques
         transactions_note(session->worker->shared->transactions, request->lsid, session->id,
                           session->peer_key);
     }
+    if (request->route->kind == ROUTE_END_SESSIONS)
+        session_merge_forget(session, request);
     if (request->route->kind != ROUTE_HELLO && request->route->kind != ROUTE_AUTHENTICATION)
         return true;
     if (request->route->kind == ROUTE_HELLO)
@@ -88,6 +90,7 @@ static void log_authenticated(struct session *session)
 
 static void note_identity(struct session *session, struct bytes document)
 {
+    session->identity_key_known = false;
     char who[256];
     struct counters *counters = session_counters(session);
     switch (identity_reply(session->identity, document)) {
@@ -125,6 +128,8 @@ void session_watch_reply(struct session *session, const struct pending *pending,
 {
     if (pending->watches_identity)
         note_identity(session, document);
+    if (pending->kind == ROUTE_HELLO)
+        session_merge_read_limits(session, document);
     if (pending->kind == ROUTE_END_TRANSACTION && pending->has_lsid &&
         transaction_is_over(document))
         transactions_end(session->worker->shared->transactions, pending->lsid);

@@ -68,7 +68,7 @@ static enum write_step answer_at_once(struct session *session, const struct mess
     }
     struct exchange *exchange = session_exchange_new(session, message, request, true);
     if (exchange == NULL || !session_exchange_keep_answer(exchange, result->reply)) {
-        session_exchange_free(exchange);
+        session_exchange_free(session, exchange);
         session_end(session, "out of memory for a reply");
         return WRITE_ENDED;
     }
@@ -128,12 +128,31 @@ static enum write_step act(struct session *session, const struct message *messag
     return WRITE_TAKEN;
 }
 
-enum write_step session_write(struct session *session, const struct message *message,
-                              const struct request *request)
+/* Holds the command against the schemas. */
+static enum write_step check(struct session *session, const struct message *message,
+                             const struct request *request, const struct enforce_command *command)
 {
     struct session_worker *worker = session->worker;
     struct error err;
     struct enforce_result result;
+    struct observed observed = {.session = session,
+                                .silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0};
+    struct enforce_observer observer = {.arg = &observed, .refused = on_refused, .now_ns = now_ns};
+    if (!enforce_check(worker->registry, worker->scratch, command, &observer, &result, &err)) {
+        counters_add(session_counters(session), COUNTER_ERRORS_PROTOCOL_CLIENT, 1);
+        if (observed.silent)
+            return WRITE_TAKEN;
+        return session_answer_error(session, message, &err, 0) ? WRITE_TAKEN : WRITE_ENDED;
+    }
+    enum write_step step = act(session, message, request, &result);
+    enforce_result_release(&result);
+    return step;
+}
+
+enum write_step session_write(struct session *session, const struct message *message,
+                              const struct request *request)
+{
+    struct error err;
     struct enforce_command command = {.payload = message->payload,
                                       .flags = request->flags,
                                       .body = request->body,
@@ -142,8 +161,12 @@ enum write_step session_write(struct session *session, const struct message *mes
                                       .database = request->database,
                                       .in_transaction = request->in_transaction,
                                       .max_document_bytes = SESSION_DOCUMENT_BYTES};
-    if (!enforce_concerns(worker->registry, &command))
+    bool checks = enforce_concerns(session->worker->registry, &command);
+    bool merges = session_merge_concerns(session, message, request);
+    if (!checks && !merges) {
+        session_merge_note_passed(session, request);
         return WRITE_PASS;
+    }
     if (session->pending_count > 0)
         return WRITE_HOLD;
     if (!message->whole)
@@ -153,18 +176,15 @@ enum write_step session_write(struct session *session, const struct message *mes
         session_fail(session, &to, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
         return WRITE_ENDED;
     }
-    struct observed observed = {.session = session,
-                                .silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0};
-    struct enforce_observer observer = {.arg = &observed, .refused = on_refused, .now_ns = now_ns};
-    if (!enforce_check(worker->registry, worker->scratch, &command, &observer, &result, &err)) {
-        counters_add(session_counters(session), COUNTER_ERRORS_PROTOCOL_CLIENT, 1);
-        if (observed.silent)
-            return WRITE_TAKEN;
-        return session_answer_error(session, message, &err, 0) ? WRITE_TAKEN : WRITE_ENDED;
-    }
-    enum write_step step = act(session, message, request, &result);
-    enforce_result_release(&result);
-    return step;
+    enum write_step step = WRITE_PASS;
+    if (checks)
+        step = check(session, message, request, &command);
+    if (step != WRITE_PASS)
+        return step;
+    if (merges)
+        return session_merge(session, message, request);
+    session_merge_note_passed(session, request);
+    return WRITE_PASS;
 }
 
 static enum write_step answer_lost_cursor(struct session *session, const struct message *message,

@@ -181,6 +181,7 @@ int main(int argc, char **argv)
     int64_t number = 1;
     if (rounds < 1 || times == NULL || table == NULL || coalesce == NULL) {
         (void)fprintf(stderr, "usage: %s [ROUNDS]\n", argv[0]);
+        free(times);
         return 2;
     }
     for (size_t i = 0; i < CLIENTS; i++)

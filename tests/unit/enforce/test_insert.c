@@ -393,9 +393,9 @@ static void test_large_replies(void **state)
     char *documents = memory_alloc((size_t)MANY * 8 + 8);
     size_t len = 0;
     documents[len++] = '[';
-    static const uint8_t one[] = {'{', '"', 'b', '"', ':', '1', '}', ','};
-    for (size_t i = 0; i < MANY; i++, len += sizeof one)
-        memcpy(documents + len, one, sizeof one);
+    static const uint8_t item[] = {'{', '"', 'b', '"', ':', '1', '}', ','};
+    for (size_t i = 0; i < MANY; i++, len += sizeof item)
+        memcpy(documents + len, item, sizeof item);
     documents[len - 1] = ']';
     documents[len] = 0;
     struct support_message m = insert(ANY, documents);

@@ -1,0 +1,192 @@
+// What the files of the extension share. All run under the GIL; every function that returns int
+// returns OK, GIVE_UP (no exception: the caller lets Python's own code do it) or FAILED (exception
+// set). Nothing here decides what is right: whatever is not known to be the same as what Beanie or
+// pydantic does is given up, so that they do it.
+#ifndef MONGOSLUICE_NATIVE_H
+#define MONGOSLUICE_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { OK = 0, FAILED = -1, GIVE_UP = 1 };
+
+// ---- buffer.c: bytes that grow -----------------------------------------------------------------
+
+struct buffer {
+  char *data;
+  size_t length, capacity;
+  char small[2048];  // most documents need no allocation
+};
+
+void buffer_init(struct buffer *buffer);
+void buffer_free(struct buffer *buffer);
+// Makes room for `size` more bytes and counts them as written; NULL with MemoryError set.
+char *buffer_take(struct buffer *buffer, size_t size);
+int buffer_put(struct buffer *buffer, const void *bytes, size_t size);
+int buffer_put_int32(struct buffer *buffer, int32_t value);
+int buffer_put_int64(struct buffer *buffer, int64_t value);
+void store_int32(char *at, int32_t value);
+
+// ---- hooks: what module.configure() was given --------------------------------------------------
+
+struct hooks {
+  PyObject *object_id;         // bson.ObjectId
+  PyObject *object_id_member;  // the descriptor of its 12 bytes
+  PyObject *classify;          // type -> kind (int), Shape, callable that converts, or None: raw
+  PyObject *raw;               // value -> BSON document {"": value}, by PyMongo
+  PyObject *decode;            // bytes -> mapping
+  PyObject *missing;           // lazy_model.NAO, or None
+  PyObject *lazy_getattribute; // LazyModel.__getattribute__, or None
+  PyObject *utc;               // datetime.timezone.utc
+  PyObject *kinds;             // dict: type -> what classify said
+};
+extern struct hooks hooks;
+
+// ---- encode.c: a value, by its type ------------------------------------------------------------
+
+// What hooks.classify may answer, beside a Shape, a callable and None.
+enum kind {
+  KIND_GIVE_UP,
+  KIND_STR,
+  KIND_INT,
+  KIND_INT64,
+  KIND_FLOAT,
+  KIND_OBJECT_ID,
+  KIND_ENUM,
+  KIND_UUID,
+  KIND_DATETIME,
+  KIND_DICT,
+  KIND_SEQUENCE,
+  KIND_ITERABLE,
+  KIND_ROOT,
+};
+
+// How a field is written, as bits.
+enum {
+  FIELD_SKIP = 1,   // not stored
+  FIELD_LINK = 2,   // value.to_ref()
+  FIELD_LINKS = 4,  // a list of such
+  FIELD_ID = 8,     // stored as _id
+};
+
+struct key {
+  PyObject *name;  // as in the instance's __dict__; interned
+  PyObject *text;  // as stored; holds `utf8`
+  const char *utf8;
+  Py_ssize_t size;  // with the terminating NUL
+  int flags;
+};
+
+// ---- build.c: what a field takes as it is --------------------------------------------------------
+
+enum node_kind {
+  NODE_GENERIC,
+  NODE_ANY,
+  NODE_STR,
+  NODE_INT,
+  NODE_FLOAT,
+  NODE_BOOL,
+  NODE_EXACT,
+  NODE_OBJECT_ID,
+  NODE_LIST,
+  NODE_DICT,
+  NODE_MODEL,
+  NODE_LAST = NODE_MODEL,
+};
+
+struct node {
+  enum node_kind kind;
+  bool nullable;
+  bool finite;                     // float
+  bool has_minimum, has_maximum;   // int, float
+  bool minimum_is_excluded, maximum_is_excluded;
+  long long minimum_int, maximum_int;
+  double minimum, maximum;
+  Py_ssize_t minimum_length, maximum_length;  // -1: none
+  PyObject *type;                  // exact type, ObjectId class or Shape
+  PyObject *validator;             // or NULL: the field's own, pydantic's
+  struct node *item;
+};
+
+enum default_kind { DEFAULT_NONE, DEFAULT_VALUE, DEFAULT_FACTORY, DEFAULT_COPY };
+
+struct default_value {
+  enum default_kind kind;
+  PyObject *value;
+};
+
+struct field {
+  PyObject *name, *first_key, *second_key;
+  struct node *node;
+  struct default_value initial;
+};
+
+// How MongoEngine stores the field at the same place of `fields`.
+struct engine_key {
+  PyObject *text;  // holds `utf8`
+  const char *utf8;
+  Py_ssize_t size;
+  bool keeps_null;
+  PyObject *convert;  // the field's to_mongo
+};
+
+// A model class: how its instances are written and, where `fields` is set, made.
+typedef struct {
+  PyObject_HEAD
+  PyObject *cls;
+  PyObject *positions;  // dict: name -> position in keys
+  PyObject *stored;     // set of the names that are stored
+  struct key *keys;
+  Py_ssize_t key_count;
+  PyObject *prefix;  // BSON elements that come first (the class id), or NULL
+  bool has_extra;    // __pydantic_extra__ may hold something
+  // build.c
+  struct field *fields;
+  Py_ssize_t field_count;
+  struct engine_key *engine;  // or NULL; as many as fields
+  PyObject *private_names, *private_values;  // tuples; a value is (kind of default, default)
+  bool ignores_unknown;
+} Shape;
+
+extern PyTypeObject shape_type;
+extern PyTypeObject encoded_type;
+extern PyTypeObject init_type;
+
+enum form {
+  FORM_INSERT,   // _id first, made where there is none
+  FORM_REPLACE,  // no _id
+  FORM_SET,      // in the order of the fields, _id only where there is one
+};
+
+// The document as an Encoded, or None where it was given up.
+PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count);
+// The same for MongoEngine's values: of its documents' _data.
+PyObject *shape_encode_engine(PyObject *self, PyObject *data);
+int encode_reset_ids(const char random[5], uint32_t counter);
+
+// The descriptors of a pydantic model's slots.
+struct model_slots {
+  PyObject *fields_set, *extra, *private_values;
+};
+extern struct model_slots model_slots;
+
+// ---- build.c: an instance from a dict ----------------------------------------------------------
+
+int build_set_fields(Shape *shape, PyObject *specifications);
+int build_set_engine(Shape *shape, PyObject *keys);
+void build_free_fields(Shape *shape);
+int build_visit_fields(Shape *shape, visitproc visit, void *arg);
+// Fills an empty instance: OK, GIVE_UP or FAILED.
+int build_fill(Shape *shape, PyObject *instance, PyObject *data);
+PyObject *build_instance(Shape *shape, PyObject *data);
+// True where every stored value of `data` (name -> value) is accepted as it is.
+PyObject *shape_build(PyObject *self, PyObject *data);
+PyObject *shape_build_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
+PyObject *shape_check(PyObject *self, PyObject *data);
+
+// What an exception means: GIVE_UP and cleared, unless it must reach the user.
+int give_up_on_exception(void);
+
+#endif

@@ -1,0 +1,7 @@
+"""python -m mongosluice"""
+
+import sys
+
+from mongosluice.cli import main
+
+sys.exit(main())

@@ -1,0 +1,110 @@
+"""The command line: `mongosluice export`, also `python -m mongosluice export`.
+
+The proxy's program has the same name. As a console script this one hands what it does not know to the
+next `mongosluice` on the PATH, so that both can be used side by side."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mongosluice.exporting import DEFAULT_DATABASE, ExportError, export_targets
+from mongosluice.schema import Exported, report_json
+
+OK, DIFFERENT, WRONG = 0, 1, 2
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="mongosluice", description=__doc__.splitlines()[0])
+    commands = made.add_subparsers(dest="command", required=True)
+    export = commands.add_parser("export", help="write the schema files of models",
+                                 description="Writes a schema file for each namespace that the models use.")
+    export.add_argument("target", nargs="+", help="MODULE, MODULE:CLASS, or MODULE:CLASS=DATABASE.COLLECTION")
+    export.add_argument("-o", "--output", metavar="FOLDER", help="where the files go; without it they are printed")
+    export.add_argument("--database", metavar="NAME", default=os.environ.get("MONGOSLUICE_DATABASE"),
+                        help=f"the database of the documents (or MONGOSLUICE_DATABASE; default {DEFAULT_DATABASE})")
+    export.add_argument("--check", action="store_true",
+                        help="write nothing; end with 1 if a file differs or is missing")
+    export.add_argument("--strict", action="store_true",
+                        help="end with 1 if something stays with Python; nothing is written then")
+    export.add_argument("--json", action="store_true", help="the report as JSON on standard output")
+    return made
+
+
+def different(found: list[Exported], folder: Path) -> list[str]:
+    """What --check has to say."""
+    problems = []
+    for one in found:
+        path = folder / f"{one.ns}.json"
+        if not path.exists():
+            problems.append(f"{path} is missing")
+        elif path.read_text(encoding="utf-8") != one.text():
+            problems.append(f"{path} is not what the models make")
+    return problems
+
+
+def report(found: list[Exported], as_json: bool) -> None:
+    if as_json:
+        print(report_json(found))
+        return
+    for one in found:
+        print(f"{one.ns}: {', '.join(one.models)}", file=sys.stderr)
+        for note in one.notes:
+            print(f"  stays with Python: {note}", file=sys.stderr)
+
+
+def export(options: argparse.Namespace) -> int:
+    if options.check and not options.output:
+        raise ExportError("--check needs --output, the folder to compare with")
+    sys.path.insert(0, os.getcwd())
+    found = export_targets(options.target, options.database)
+    report(found, options.json)
+    if options.strict and any(one.notes for one in found):
+        print("mongosluice: --strict: the models ask for what a schema cannot hold", file=sys.stderr)
+        return DIFFERENT
+    if options.check:
+        problems = different(found, Path(options.output))
+        for problem in problems:
+            print(f"mongosluice: {problem}", file=sys.stderr)
+        return DIFFERENT if problems else OK
+    if options.output:
+        folder = Path(options.output)
+        folder.mkdir(parents=True, exist_ok=True)
+        for one in found:
+            (folder / f"{one.ns}.json").write_text(one.text(), encoding="utf-8")
+    elif not options.json:
+        for one in found:
+            print(one.text(), end="")
+    return OK
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return export(options)
+    except ExportError as error:
+        print(f"mongosluice: {error}", file=sys.stderr)
+        return WRONG
+
+
+def proxy_program() -> str | None:
+    """The proxy's program: the next of the name on the PATH that is not this script."""
+    this = os.path.realpath(sys.argv[0])
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        found = shutil.which("mongosluice", path=folder or os.curdir)
+        if found and os.path.realpath(found) != this:
+            return found
+    return None
+
+
+def console() -> int:
+    """The console script."""
+    if sys.argv[1:2] not in (["export"], [], ["-h"], ["--help"]):
+        program = proxy_program()
+        if program is not None:
+            os.execv(program, [program, *sys.argv[1:]])
+    return main()

@@ -1,0 +1,47 @@
+"""The extension for MongoEngine, which may be there without Beanie and pydantic."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+from typing import Any
+
+import bson
+
+try:
+    from mongosluice import _native as native
+except ImportError:  # not built
+    native = None  # type: ignore[assignment]
+
+# The kinds of native.h's nodes.
+GENERIC, ANY, STR, INT, FLOAT, BOOL, EXACT, OBJECT_ID, LIST, DICT, MODEL = range(11)
+GIVE_UP = 0
+
+
+def configure() -> None:
+    """What mongosluice.encoding does where there is a Beanie."""
+    if native is None or "mongosluice.encoding" in sys.modules:
+        return
+    from collections.abc import MutableMapping
+
+    member = bson.ObjectId.__dict__["_ObjectId__id"]
+    native.configure(
+        object_id=bson.ObjectId, object_id_member=member, classify=lambda cls: GIVE_UP,
+        raw=lambda value: bson.encode({"": value}), decode=bson.decode, utc=datetime.timezone.utc,
+        fields_set=member, extra=member, private=member,  # of pydantic's models, that are not met here
+    )
+    MutableMapping.register(native.Encoded)
+    native.reset_ids(os.urandom(5), int.from_bytes(os.urandom(3), "big"))
+    os.register_at_fork(after_in_child=lambda: native.reset_ids(
+        os.urandom(5), int.from_bytes(os.urandom(3), "big")))
+
+
+def make_shape(cls: Any) -> Any:
+    if native is None:
+        return None
+    name = cls._class_name if cls._meta.get("allow_inheritance") else None
+    return native.Shape(cls, (), bson.encode({"_cls": name})[4:-1] if name else None, False)
+
+
+configure()

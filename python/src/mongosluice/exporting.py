@@ -1,0 +1,150 @@
+"""From a model, or a module of models, to schema files."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+from mongosluice.schema import Exported, merge
+
+DEFAULT_DATABASE = "test"  # where drivers go when the address names no database
+
+
+class ExportError(Exception):
+    """What the user has to change, as a sentence."""
+
+
+def is_beanie(cls: Any) -> bool:
+    if "beanie" not in sys.modules:
+        return False
+    from mongosluice.beanie_models import issubclass_of_document
+
+    return issubclass_of_document(cls)
+
+
+def is_mongoengine(cls: Any) -> bool:
+    if "mongoengine" not in sys.modules:
+        return False
+    from mongosluice.mongoengine_models import is_document
+
+    return is_document(cls)
+
+
+def is_pydantic(cls: Any) -> bool:
+    if "pydantic" not in sys.modules or not isinstance(cls, type):
+        return False
+    from pydantic import BaseModel
+
+    return issubclass(cls, BaseModel)
+
+
+def export_one(cls: type, ns: str | None, database: str | None) -> Exported:
+    """Of this class alone, whatever else is in its collection."""
+    if is_beanie(cls):
+        from mongosluice.beanie_models import export_document
+
+        one = export_document(cls, database or database_of(cls) or DEFAULT_DATABASE)
+    elif is_mongoengine(cls):
+        from mongosluice.mongoengine_models import export_engine
+
+        one = export_engine(cls, database or DEFAULT_DATABASE)
+    elif is_pydantic(cls):
+        if ns is None:
+            raise ExportError(f"{cls.__name__} is a plain model: say where it is stored, as MODULE:"
+                              f"{cls.__name__}=DATABASE.COLLECTION")
+        one = export_plain(cls, ns)
+    else:
+        raise ExportError(f"{cls!r} is no model of Beanie, pydantic or MongoEngine")
+    return one if ns is None else Exported(ns, one.schema, one.models, one.notes)
+
+
+def database_of(cls: Any) -> str | None:
+    """The database of an initialised document."""
+    settings = cls.__dict__.get("_document_settings")
+    collection = getattr(settings, "pymongo_collection", None)
+    if collection is None:
+        collection = getattr(settings, "motor_collection", None)
+    return collection.database.name if collection is not None else None
+
+
+def export_plain(cls: Any, ns: str) -> Exported:
+    from mongosluice.pydantic_export import Exporter
+
+    exporter = Exporter(cls.__name__)
+    schema = exporter.model_schema(cls)
+    if "additionalProperties" in schema and "_id" not in schema.get("properties", {}):
+        schema.setdefault("properties", {})["_id"] = {}
+    return Exported(ns, schema, (f"{cls.__module__}.{cls.__qualname__}",), tuple(exporter.notes))
+
+
+def export_model(cls: type, ns: str | None, database: str | None) -> Exported:
+    """The whole namespace of a class: with the documents that share its collection."""
+    one = export_one(cls, ns, database)
+    if is_beanie(cls):
+        from beanie import Document
+
+        family = [sub for sub in family_of(cls, Document) if sub is not cls]
+        others = [export_one(sub, ns, database) for sub in family]
+        return merge([one, *(other for other in others if other.ns == one.ns)])
+    return one
+
+
+def family_of(cls: Any, top: type) -> list[type]:
+    """The classes that may share a collection by inheritance."""
+    from mongosluice.beanie_models import root_of
+
+    root = root_of(cls)
+    if root is None:
+        return [cls]
+    found, pending = [], [root]
+    while pending:
+        one = pending.pop()
+        found.append(one)
+        pending.extend(one.__subclasses__())
+    return found
+
+
+def models_in(module: ModuleType) -> list[type]:
+    """The documents that a module defines or imports into itself."""
+    return [value for value in vars(module).values()
+            if isinstance(value, type) and (is_beanie(value) or is_mongoengine(value))]
+
+
+def read_target(target: str) -> list[tuple[type, str | None]]:
+    """MODULE, MODULE:CLASS or MODULE:CLASS=DATABASE.COLLECTION."""
+    name, _, rest = target.partition(":")
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise ExportError(f"{name} cannot be imported: {error}") from error
+    if not rest:
+        found: list[tuple[type, str | None]] = [(cls, None) for cls in models_in(module)]
+        if not found:
+            raise ExportError(f"{name} has no documents of Beanie or MongoEngine")
+        return found
+    path, _, ns = rest.partition("=")
+    value: Any = module
+    for part in path.split("."):
+        if not hasattr(value, part):
+            raise ExportError(f"{name} has no {path}")
+        value = getattr(value, part)
+    if ns and "." not in ns:
+        raise ExportError(f"{ns} is no namespace: it is written DATABASE.COLLECTION")
+    return [(value, ns or None)]
+
+
+def export_targets(targets: Iterable[str], database: str | None) -> list[Exported]:
+    """One for each namespace, in the order of their names."""
+    found: dict[str, list[Exported]] = {}
+    seen: set[tuple[type, str | None]] = set()
+    for target in targets:
+        for cls, ns in read_target(target):
+            if (cls, ns) in seen:
+                continue
+            seen.add((cls, ns))
+            one = export_one(cls, ns, database)
+            found.setdefault(one.ns, []).append(one)
+    return [merge(found[ns]) for ns in sorted(found)]

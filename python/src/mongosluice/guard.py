@@ -1,0 +1,64 @@
+"""Whether a connection reaches a mongosluice that enforces what the models ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pymongo.errors import OperationFailure
+
+COMMAND_NOT_FOUND = 59
+ENFORCING = ("error", "errorAndLog")
+
+
+class NotEnforced(RuntimeError):
+    """The connection reaches no mongosluice that enforces the model's schema."""
+
+
+def question(namespaces: Iterable[str]) -> dict[str, Any]:
+    return {"mongosluice": 1, "namespaces": sorted(namespaces)}
+
+
+def unanswered(error: OperationFailure) -> str:
+    if error.code == COMMAND_NOT_FOUND:
+        return "the connection reaches no mongosluice but the server itself"
+    return f"the proxy cannot be asked: {error}"
+
+
+def verdict(answer: dict[str, Any], ns: str, wanted_hash: str) -> str | None:
+    """Why the model is not offloaded, or None where the proxy enforces it."""
+    if not isinstance(answer.get("mongosluice"), dict):
+        return "the connection reaches no mongosluice"
+    found = [one for one in answer.get("schemas", []) if one.get("ns") == ns]
+    if not found:
+        return f"the proxy has no schema for {ns}"
+    one = found[0]
+    if one.get("hash") != wanted_hash:
+        return (f"the proxy enforces another schema for {ns} ({str(one.get('hash'))[:12]}…, the models "
+                f"make {wanted_hash[:12]}…): run `mongosluice export` and reload the proxy")
+    if one.get("level") != "strict":
+        return f"the proxy's level for {ns} is {one.get('level')}, not strict"
+    if one.get("action") not in ENFORCING:
+        return f"the proxy's action for {ns} is {one.get('action')}: it refuses nothing"
+    return None
+
+
+def verdicts(answer: dict[str, Any] | OperationFailure, wanted: dict[str, str]) -> dict[str, str | None]:
+    if isinstance(answer, OperationFailure):
+        return dict.fromkeys(wanted, unanswered(answer))
+    return {ns: verdict(answer, ns, digest) for ns, digest in wanted.items()}
+
+
+async def ask(client: Any, namespaces: Iterable[str]) -> dict[str, Any] | OperationFailure:
+    """By AsyncMongoClient or Motor."""
+    try:
+        return await client.admin.command(question(namespaces))
+    except OperationFailure as error:
+        return error
+
+
+def ask_now(client: Any, namespaces: Iterable[str]) -> dict[str, Any] | OperationFailure:
+    try:
+        return client.admin.command(question(namespaces))
+    except OperationFailure as error:
+        return error

@@ -1,0 +1,435 @@
+"""Offload for Beanie 2.x and 1.30.
+
+Beanie makes what it sends in one place, `get_dict`, and what it reads in one, `parse_model`; both are
+looked at here, for the models that are active. A model becomes active at the end of init_beanie, if
+the proxy says that it enforces the model's schema. What the extension gives up goes the old way, so
+each of Beanie's rules stands where it stood."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import beanie.odm.documents as documents_module
+import beanie.odm.queries.cursor as cursor_module
+import beanie.odm.queries.find as find_module
+import beanie.odm.queries.update as update_module
+import beanie.odm.utils.encoder as encoder_module
+import beanie.odm.utils.init as init_module
+import beanie.odm.utils.parsing as parsing_module
+import bson
+from beanie import Document
+from beanie.odm.actions import ActionDirections, ActionRegistry, EventTypes
+from beanie.odm.bulk import BulkWriter
+from beanie.odm.fields import LinkTypes
+from bson.codec_options import TypeRegistry
+from lazy_model import LazyModel
+from pydantic import BaseModel
+
+from mongosluice import beanie_models, building, encoding, guard
+from mongosluice.encoding import ID, INSERT, LINK, LINKS, REPLACE, SET, SKIP, Key, native
+from mongosluice.errors import translated
+from mongosluice.offload_state import ENCODE_ONLY, FULL, OFF, Status, settings, statuses, warn_once
+from mongosluice.schema import Exported, merge
+
+BACK_LINKS = (LinkTypes.BACK_DIRECT, LinkTypes.BACK_LIST, LinkTypes.OPTIONAL_BACK_DIRECT,
+              LinkTypes.OPTIONAL_BACK_LIST)
+SINGLE_LINKS = (LinkTypes.DIRECT, LinkTypes.OPTIONAL_DIRECT)
+
+
+@dataclass
+class Plan:
+    """How the documents of one class are written, and made where `builds`."""
+
+    cls: type[Document]
+    shape: Any
+    exported: Exported
+    builds: bool
+    sets: bool  # whether save() may send it: revisions and actions change what it sends
+    reasons: list[str]
+
+
+# The classes that are active; the maps that the hot paths look into.
+_plans: dict[type, Plan] = {}
+_builders: dict[type, Any] = {}
+_readers: dict[type, Any] = {}
+_originals: dict[str, Any] = {}
+_checked_at = 0.0
+_checking: asyncio.Task[None] | None = None
+
+
+class Unplannable(Exception):
+    """Why a model stays wholly with Beanie."""
+
+
+# ---- plans -------------------------------------------------------------------------------------
+
+
+def document_keys(cls: type[Document]) -> list[Key]:
+    link_fields = cls.get_link_fields() or {}
+    keeps_revision = cls.get_settings().use_revision
+    keys = []
+    for name, field in cls.model_fields.items():
+        stored = field.alias or name
+        flags = ID if stored == "_id" else 0
+        if stored == "revision_id":
+            flags |= 0 if keeps_revision else SKIP
+        elif encoding.excluded(field):
+            flags |= SKIP
+        if stored in link_fields:
+            kind = link_fields[stored].link_type
+            flags |= SKIP if kind in BACK_LINKS else LINK if kind in SINGLE_LINKS else LINKS
+        keys.append(Key(name, stored, flags))
+    return keys
+
+
+def class_prefix(cls: type[Document]) -> dict[str, Any]:
+    own = cls.get_settings()
+    prefix = {}
+    if own.union_doc is not None:
+        prefix[own.class_id] = own.union_doc_alias or cls.__name__
+    if cls._class_id:
+        prefix[own.class_id] = cls._class_id
+    return prefix
+
+
+def check_plannable(cls: type[Document], keys: list[Key], prefix: dict[str, Any]) -> None:
+    own = cls.get_settings()
+    names = [key.stored for key in keys if not key.flags & SKIP] + list(prefix)
+    if own.bson_encoders:
+        raise Unplannable("Settings.bson_encoders changes how values are stored")
+    if len(set(names)) < len(names):
+        raise Unplannable("two fields are stored under one name")
+    if any("\0" in name for name in names):
+        raise Unplannable("a stored name holds a null byte")
+    if sum(bool(key.flags & ID) for key in keys) != 1:
+        raise Unplannable("no field, or more than one, is stored as _id")
+    if cls.__iter__ is not BaseModel.__iter__:
+        raise Unplannable("__iter__ is its own")
+    if cls.__getattribute__ is not LazyModel.__getattribute__ and cls not in _builders and cls not in _plans:
+        raise Unplannable("__getattribute__ is its own")
+    for name in ("get_settings", "get_link_fields", "parse_store", "to_ref"):
+        if any(name in base.__dict__ for base in cls.__mro__ if not base.__module__.startswith(
+                ("beanie.", "lazy_model.", "pydantic.", "builtins"))):
+            raise Unplannable(f"{name} is its own")
+    if collection_of(cls).codec_options.type_registry != TypeRegistry():
+        raise Unplannable("the collection's type_registry changes how values are stored")
+
+
+def collection_of(cls: type[Document]) -> Any:
+    get = getattr(cls, "get_pymongo_collection", None) or cls.get_motor_collection  # type: ignore[attr-defined]
+    return get()
+
+
+def make_plan(cls: type[Document], exported: Exported) -> Plan:
+    keys, prefix = document_keys(cls), class_prefix(cls)
+    check_plannable(cls, keys, prefix)
+    elements = bson.encode(prefix)[4:-1] if prefix else None
+    shape = encoding.make_shape(cls, keys, elements)
+    reasons = []
+    builds = native is not None
+    try:
+        if native is None:
+            raise building.NotBuildable("the extension is not built: only the encoding is ours")
+        if any(info.link_type in BACK_LINKS for info in (cls.get_link_fields() or {}).values()):
+            raise building.NotBuildable("back links are filled in by Beanie")
+        shape.set_fields(*specification(cls, _original("init")))
+    except building.NotBuildable as reason:
+        builds = False
+        reasons.append(str(reason))
+    own = cls.get_settings()
+    before_update = ActionRegistry.get_action_list(cls, EventTypes.UPDATE, ActionDirections.BEFORE)
+    return Plan(cls, shape, exported, builds, not own.use_revision and not before_update, reasons)
+
+
+def specification(cls: type[BaseModel], own_init: Any) -> tuple[Any, ...]:
+    building.check_class(cls, own_init)
+    return building.Builder(cls, nested_shape).specification()
+
+
+_nested: dict[type, Any] = {}
+
+
+def nested_shape(cls: type[BaseModel]) -> Any:
+    """The Shape of a model inside a model, that can be made natively; None where it cannot."""
+    if issubclass(cls, Document):
+        return None
+    if cls in _nested:
+        return _nested[cls]
+    kind = encoding.classify(cls)
+    if not isinstance(kind, native.Shape):
+        return None
+    _nested[cls] = kind  # before its fields are read: it may hold itself
+    try:
+        kind.set_fields(*specification(cls, BaseModel.__init__))
+    except building.NotBuildable:
+        _nested[cls] = None
+    return _nested[cls]
+
+
+# ---- the two places ----------------------------------------------------------------------------
+
+
+def codes_of(function: Any) -> Iterator[types.CodeType]:
+    """The code of a function and of the comprehensions in it, under its decorators."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    pending = [getattr(function, "__func__", function).__code__]
+    while pending:
+        code = pending.pop()
+        yield code
+        pending.extend(part for part in code.co_consts if isinstance(part, types.CodeType))
+
+
+# Who asks `get_dict` says what the document is for: (form, what is excluded).
+_callers: dict[types.CodeType, int] = {}
+
+
+def learn_callers() -> None:
+    for form, functions in (
+        (INSERT, (Document.insert, Document.insert_one, Document.insert_many)),
+        (REPLACE, (find_module.FindOne.replace_one,)),
+        (SET, (Document.save,)),
+    ):
+        for function in functions:
+            _callers.update(dict.fromkeys(codes_of(function), form))
+
+
+def get_dict(document: Any, to_db: bool = False, exclude: Any = None, keep_nulls: bool = True) -> Any:
+    """In the place of Beanie's: the document as BSON where it goes to the server as a whole."""
+    plan = _plans.get(type(document))
+    if plan is not None:
+        form = _callers.get(sys._getframe(1).f_code)
+        if form is not None and to_db and (form != SET or plan.sets):
+            if time.monotonic() - _checked_at > settings.recheck_seconds:
+                recheck_soon()
+            encoded = plan.shape.encode(document, form, keep_nulls)
+            if encoded is not None:
+                return encoded
+    return _originals["get_dict"](document, to_db=to_db, exclude=exclude, keep_nulls=keep_nulls)
+
+
+def parse_model(model: Any, data: Any) -> Any:
+    """In the place of Beanie's: an instance without pydantic where every value is right already."""
+    build = _builders.get(model)
+    if build is not None and type(data) is dict:
+        instance = build(data)
+        if instance is not None:
+            return instance
+    return _originals["parse_model"](model, data)
+
+
+def parse_obj(model: Any, data: Any, lazy_parse: bool = False) -> Any:
+    """The same for whole queries, of the models whose documents are of one class and keep no state."""
+    build = _readers.get(model)
+    if build is not None and not lazy_parse and type(data) is dict:
+        instance = build(data)
+        if instance is not None:
+            return instance
+    return _originals["parse_obj"](model, data, lazy_parse)
+
+
+async def to_list(self: Any, length: int | None = None) -> list[Any]:
+    """In the place of a query's: all of its documents in one go."""
+    projection = self.get_projection_model()
+    if self.lazy_parse or projection not in _readers:
+        return await _originals["to_list"](self, length)
+    cursor = await self.get_cursor() if hasattr(self, "get_cursor") else self.motor_cursor
+    found = self._get_cache()
+    if found is None:
+        found = await cursor.to_list(length)
+        self._set_cache(found)
+    shape = _plans[projection].shape
+    return shape.build_many(found, lambda data: _originals["parse_obj"](projection, data))
+
+
+def _original(name: str) -> Any:
+    return _originals[name]
+
+
+# ---- switching on and off ----------------------------------------------------------------------
+
+
+def activate(plan: Plan) -> None:
+    cls = plan.cls
+    deactivate(cls)
+    _plans[cls] = plan
+    if native is None:
+        return
+    cls.__getattribute__ = native.make_getattribute(cls)  # type: ignore[method-assign]
+    if plan.builds:
+        _builders[cls] = plan.shape.build
+        if not cls._inheritance_inited and not cls.get_settings().use_state_management:
+            _readers[cls] = plan.shape.build
+        cls.__init__ = native.Init(plan.shape, _original("init"))  # type: ignore[method-assign]
+
+
+def deactivate(cls: type) -> None:
+    _plans.pop(cls, None)
+    _builders.pop(cls, None)
+    _readers.pop(cls, None)
+    for name in ("__getattribute__", "__init__"):
+        own = cls.__dict__.get(name)
+        if own is not None and native is not None and (
+                isinstance(own, native.Init) or type(own).__name__ == "method_descriptor"):
+            delattr(cls, name)
+
+
+def namespace_of(cls: type[Document]) -> str:
+    collection = collection_of(cls)
+    return f"{collection.database.name}.{collection.name}"
+
+
+def exported_namespaces(classes: list[type[Document]]) -> dict[str, Exported]:
+    """The schemas of the initialised documents, as `mongosluice export` makes them."""
+    found: dict[str, list[Exported]] = {}
+    for cls in classes:
+        one = beanie_models.export_document(cls, collection_of(cls).database.name)
+        found.setdefault(namespace_of(cls), []).append(one)
+    return {ns: merge(ones) for ns, ones in found.items()}
+
+
+_initialised: dict[type[Document], None] = {}
+
+
+async def after_init(initializer: Any) -> None:
+    """Decides for each model that init_beanie has just initialised."""
+    classes = [cls for cls in initializer.inited_classes if cls is not Document]
+    for cls in classes:
+        deactivate(cls)
+        _initialised[cls] = None
+    namespaces = exported_namespaces([cls for cls in _initialised if is_current(cls)])
+    plans = {}
+    for cls in classes:
+        ns = namespace_of(cls)
+        try:
+            plan = make_plan(cls, namespaces[ns])
+        except Unplannable as reason:
+            statuses[cls] = Status(cls.__name__, ns, OFF, [str(reason)], native is not None)
+            continue
+        plans[cls] = plan
+    if not plans:
+        return
+    answer = await guard.ask(initializer.database.client, {namespace_of(cls) for cls in plans})
+    decide(plans, answer)
+
+
+def is_current(cls: type[Document]) -> bool:
+    return cls._document_settings is not None
+
+
+def decide(plans: dict[type[Document], Plan], answer: Any) -> None:
+    global _checked_at
+    _checked_at = time.monotonic()
+    refused = []
+    for cls, plan in plans.items():
+        ns = namespace_of(cls)
+        found = guard.verdicts(answer, {ns: plan.exported.hash})[ns]
+        if found is not None:
+            deactivate(cls)
+            statuses[cls] = Status(cls.__name__, ns, OFF, [found], native is not None)
+            refused.append((cls.__name__, found))
+            continue
+        activate(plan)
+        mode = FULL if plan.builds else ENCODE_ONLY
+        statuses[cls] = Status(cls.__name__, ns, mode, plan.reasons, native is not None)
+    for name, reason in refused:
+        warn_once(name, reason)
+    if refused and settings.require:
+        raise guard.NotEnforced("; ".join(f"{name}: {reason}" for name, reason in refused))
+
+
+def recheck_soon() -> None:
+    """Asks the proxy again, beside what is going on. Documents that are written meanwhile were
+    checked: the extension takes only what pydantic would take."""
+    global _checking, _checked_at
+    if _checking is not None and not _checking.done():
+        return
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    _checked_at = time.monotonic()
+    _checking = loop.create_task(recheck())
+
+
+async def recheck() -> None:
+    by_client: dict[int, tuple[Any, dict[type[Document], Plan]]] = {}
+    for cls, plan in list(_plans.items()):
+        client = collection_of(cls).database.client
+        by_client.setdefault(id(client), (client, {}))[1][cls] = plan
+    for client, plans in by_client.values():
+        try:
+            answer = await guard.ask(client, {namespace_of(cls) for cls in plans})
+        except Exception:  # unreachable: then nothing is written either; the next time decides
+            continue
+        current = {cls: plan for cls, plan in plans.items() if _plans.get(cls) is plan}
+        try:
+            decide(current, answer)
+        except guard.NotEnforced:
+            pass  # the models are off and warned of; nobody waits here for the error
+
+
+def install() -> None:
+    """Puts the two functions into Beanie's modules; models become active by init_beanie."""
+    if _originals:
+        return
+    _originals.update(
+        get_dict=documents_module.get_dict, parse_model=parsing_module.parse_model,
+        parse_obj=parsing_module.parse_obj, to_list=cursor_module.BaseCursorQuery.to_list, init=Document.__init__,
+        initialize=init_module.Initializer.__await__, scalars=encoder_module.BSON_SCALAR_TYPES,
+    )
+    learn_callers()
+    documents_module.get_dict = get_dict
+    find_module.get_dict = get_dict
+    parsing_module.parse_model = parse_model
+    for module in (cursor_module, find_module, update_module):
+        module.parse_obj = parse_obj
+    cursor_module.BaseCursorQuery.to_list = to_list
+    if native is not None:
+        encoder_module.BSON_SCALAR_TYPES = (*encoder_module.BSON_SCALAR_TYPES, native.Encoded)
+
+    def initialize(self: Any) -> Any:
+        result = yield from _originals["initialize"](self)
+        yield from after_init(self).__await__()
+        return result
+
+    init_module.Initializer.__await__ = initialize
+    for cls, name in TRANSLATED:
+        own = cls.__dict__[name]
+        _originals[f"{cls.__name__}.{name}"] = own
+        is_class_method = isinstance(own, classmethod)
+        function = translated(own.__func__ if is_class_method else own)
+        setattr(cls, name, classmethod(function) if is_class_method else function)
+
+
+def uninstall() -> None:
+    """Everything as it was."""
+    if not _originals:
+        return
+    for cls in list(_plans):
+        deactivate(cls)
+    documents_module.get_dict = find_module.get_dict = _originals["get_dict"]
+    parsing_module.parse_model = _originals["parse_model"]
+    for module in (cursor_module, find_module, update_module):
+        module.parse_obj = _originals["parse_obj"]
+    cursor_module.BaseCursorQuery.to_list = _originals["to_list"]
+    encoder_module.BSON_SCALAR_TYPES = _originals["scalars"]
+    init_module.Initializer.__await__ = _originals["initialize"]
+    for cls, name in TRANSLATED:
+        setattr(cls, name, _originals[f"{cls.__name__}.{name}"])
+    _originals.clear()
+    _callers.clear()
+    _initialised.clear()
+
+
+# The methods whose refusals are worded as pydantic's.
+TRANSLATED = (
+    (Document, "insert"), (Document, "insert_many"), (find_module.FindOne, "replace_one"),
+    (update_module.UpdateOne, "_update"), (update_module.UpdateMany, "_update"), (BulkWriter, "commit"),
+)

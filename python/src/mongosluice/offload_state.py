@@ -1,0 +1,66 @@
+"""What the offload of every ODM shares: the settings, the report, the warnings."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+FULL, ENCODE_ONLY, OFF = "full", "encode-only", "off"
+# How long an answer of the proxy is believed while documents are written.
+RECHECK_SECONDS = 30.0
+
+
+class OffloadWarning(UserWarning):
+    """A model stays as it is, and why."""
+
+
+@dataclass
+class Status:
+    """How one model is handled."""
+
+    model: str
+    ns: str
+    mode: str
+    reasons: list[str] = field(default_factory=list)
+    extension: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"model": self.model, "ns": self.ns, "mode": self.mode, "reasons": list(self.reasons),
+                "extension": self.extension}
+
+
+@dataclass
+class Settings:
+    active: bool = False
+    require: bool = False
+    recheck_seconds: float = RECHECK_SECONDS
+
+
+settings = Settings()
+statuses: dict[type, Status] = {}
+_warned: set[tuple[str, str]] = set()
+_lock = threading.Lock()
+
+
+def warn_once(model: str, reason: str) -> None:
+    with _lock:
+        if (model, reason) in _warned:
+            return
+        _warned.add((model, reason))
+    warnings.warn(f"mongosluice: {model} stays with Python: {reason}", OffloadWarning, stacklevel=3)
+
+
+def forget_warnings() -> None:
+    with _lock:
+        _warned.clear()
+
+
+def wanted_by_environment() -> bool:
+    return os.environ.get("MONGOSLUICE_OFFLOAD", "").lower() in ("1", "true", "yes", "on")
+
+
+def required_by_environment() -> bool:
+    return os.environ.get("MONGOSLUICE_OFFLOAD_REQUIRE", "").lower() in ("1", "true", "yes", "on")

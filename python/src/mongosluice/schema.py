@@ -1,0 +1,231 @@
+"""Schemas of dialect `mongodb`: the words that an export uses, and what it could not say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import bson
+from bson import json_util
+
+Schema = dict[str, Any]
+
+SETTINGS = {"dialect": "mongodb", "level": "strict", "action": "error"}
+# A float that is finite lies between these, and NaN satisfies no bound.
+LARGEST = 1.7976931348623157e308
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a model asks for and that stays with Python."""
+
+    model: str
+    field: str  # dotted; empty for the model as a whole
+    kind: str  # validator, transform, bound, type, default, pattern, key, depth
+    text: str
+
+    def __str__(self) -> str:
+        place = f"{self.model}.{self.field}" if self.field else self.model
+        return f"{place}: {self.kind}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The schema of a namespace, and what it does not hold."""
+
+    ns: str
+    schema: Schema
+    models: tuple[str, ...]
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        return content_hash(self.schema)
+
+    def file(self) -> dict[str, Any]:
+        return {"ns": self.ns, **SETTINGS, "schema": self.schema}
+
+    def text(self) -> str:
+        """The file's contents, in extended JSON."""
+        options = json_util.RELAXED_JSON_OPTIONS
+        return json_util.dumps(self.file(), json_options=options, indent=2) + "\n"
+
+    def report(self) -> dict[str, Any]:
+        return {"ns": self.ns, "hash": self.hash, "models": list(self.models),
+                "notes": [asdict(note) for note in self.notes]}
+
+
+def content_hash(schema: Schema) -> str:
+    """What the proxy answers as `hash`: of the schema as BSON, its keys in the file's order."""
+    return hashlib.sha256(bson.encode(schema)).hexdigest()
+
+
+def with_null(schema: Schema) -> Schema:
+    """The same schema, null allowed."""
+    if not schema:
+        return schema
+    if "anyOf" in schema:
+        alternatives = schema["anyOf"]
+        if any(accepts(one, None) for one in alternatives):
+            return schema
+        return {**schema, "anyOf": [*alternatives, {"bsonType": "null"}]}
+    if set(schema) & {"not", "allOf", "oneOf"} or "bsonType" not in schema:
+        return {"anyOf": [schema, {"bsonType": "null"}]}
+    types = as_list(schema["bsonType"])
+    out = {**schema, "bsonType": types if "null" in types else [*types, "null"]}
+    if "enum" in schema and None not in schema["enum"]:
+        out["enum"] = [*schema["enum"], None]
+    return out
+
+
+def any_of(schemas: list[Schema]) -> Schema:
+    different: list[Schema] = []
+    for schema in schemas:
+        if not schema:
+            return {}
+        if schema not in different:
+            different.append(schema)
+    nullable = {"bsonType": "null"} in different
+    rest = [schema for schema in different if schema != {"bsonType": "null"}]
+    if not rest:
+        return {"bsonType": "null"}
+    if all(set(schema) == {"bsonType"} for schema in rest):
+        types = [name for schema in rest for name in as_list(schema["bsonType"])]
+        joined: Schema = {"bsonType": simplest(list(dict.fromkeys(types)))}
+    else:
+        joined = rest[0] if len(rest) == 1 else {"anyOf": rest}
+    return with_null(joined) if nullable else joined
+
+
+def of_values(values: list[Any]) -> Schema:
+    """One of these values, and of their types: 1 is not true, nor 1.0."""
+    types = list(dict.fromkeys(name for value in values for name in types_of(value)))
+    return {"bsonType": simplest(types), "enum": distinct(values)}
+
+
+def distinct(values: list[Any]) -> list[Any]:
+    seen: dict[Any, Any] = {}
+    for value in values:
+        seen.setdefault((type(value), value), value)
+    return list(seen.values())
+
+
+def as_list(types: str | list[str]) -> list[str]:
+    return [types] if isinstance(types, str) else list(types)
+
+
+def simplest(types: list[str]) -> str | list[str]:
+    return types[0] if len(types) == 1 else types
+
+
+def types_of(value: Any) -> list[str]:
+    """The BSON types that such a value of Python may be stored as."""
+    if isinstance(value, bool):
+        return ["bool"]
+    if isinstance(value, int):
+        return ["int", "long"]
+    known = {str: "string", float: "double", type(None): "null", bytes: "binData"}
+    name = known.get(type(value)) or element_type(value)
+    return [name]
+
+
+ELEMENT_TYPES = {
+    0x01: "double", 0x02: "string", 0x03: "object", 0x04: "array", 0x05: "binData", 0x06: "undefined",
+    0x07: "objectId", 0x08: "bool", 0x09: "date", 0x0A: "null", 0x0B: "regex", 0x0C: "dbPointer",
+    0x0D: "javascript", 0x0E: "symbol", 0x0F: "javascriptWithScope", 0x10: "int", 0x11: "timestamp",
+    0x12: "long", 0x13: "decimal", 0xFF: "minKey", 0x7F: "maxKey",
+}
+
+
+def element_type(value: Any) -> str:
+    return ELEMENT_TYPES[bson.encode({"": value})[4]]
+
+
+def accepts(schema: Schema, value: Any) -> bool:
+    """Whether a default that is BSON already satisfies a schema as these exports write them. A
+    pattern that Python reads in another way than PCRE counts as not satisfied."""
+    if "anyOf" in schema and not any(accepts(one, value) for one in schema["anyOf"]):
+        return False
+    kind = element_type(value)
+    if "bsonType" in schema and kind not in as_list(schema["bsonType"]):
+        return False
+    if "enum" in schema and not any(type(one) is type(value) and one == value for one in schema["enum"]):
+        return False
+    if kind in ("int", "long", "double"):
+        return _accepts_number(schema, value)
+    if kind == "string":
+        return _accepts_string(schema, value)
+    if kind == "array":
+        return _accepts_array(schema, value)
+    if kind == "object":
+        return _accepts_object(schema, value)
+    return kind != "decimal" or not {"minimum", "maximum"} & set(schema)
+
+
+def _accepts_number(schema: Schema, value: float) -> bool:
+    if "multipleOf" in schema or any(isinstance(schema.get(key), bson.Decimal128) for key in ("minimum", "maximum")):
+        return False
+    if "minimum" in schema:
+        excluded = schema.get("exclusiveMinimum", False)
+        if not (value > schema["minimum"] if excluded else value >= schema["minimum"]):
+            return False
+    if "maximum" in schema:
+        excluded = schema.get("exclusiveMaximum", False)
+        if not (value < schema["maximum"] if excluded else value <= schema["maximum"]):
+            return False
+    return not (isinstance(value, float) and math.isnan(value) and {"minimum", "maximum"} & set(schema))
+
+
+def _accepts_string(schema: Schema, value: str) -> bool:
+    if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
+        return False
+    if "pattern" not in schema:
+        return True
+    try:
+        return re.search(schema["pattern"].replace(r"\z", r"\Z"), value) is not None
+    except re.error:
+        return False
+
+
+def _accepts_array(schema: Schema, value: list[Any]) -> bool:
+    if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+        return False
+    items = schema.get("items", {})
+    if schema.get("uniqueItems") and len(value) > 1:
+        return False
+    if isinstance(items, list):
+        return all(accepts(one, item) for one, item in zip(items, value))
+    return all(accepts(items, item) for item in value)
+
+
+def _accepts_object(schema: Schema, value: Any) -> bool:
+    properties, rest = schema.get("properties", {}), schema.get("additionalProperties", True)
+    if any(name not in value for name in schema.get("required", ())):
+        return False
+    if not schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", len(value)):
+        return False
+    for name, item in value.items():
+        if name in properties:
+            if not accepts(properties[name], item):
+                return False
+        elif rest is False or (isinstance(rest, dict) and not accepts(rest, item)):
+            return False
+    return True
+
+
+def merge(namespaces: list[Exported]) -> Exported:
+    """Several classes in one collection: a document is one of them."""
+    if len(namespaces) == 1:
+        return namespaces[0]
+    ordered = sorted(namespaces, key=lambda one: one.models)
+    notes = tuple(dict.fromkeys(note for one in ordered for note in one.notes))
+    models = tuple(dict.fromkeys(name for one in ordered for name in one.models))
+    return Exported(ordered[0].ns, any_of([one.schema for one in ordered]), models, notes)
+
+
+def report_json(exported: list[Exported]) -> str:
+    return json.dumps([one.report() for one in exported], indent=2)

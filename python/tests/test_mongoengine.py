@@ -1,0 +1,210 @@
+"""MongoEngine with and without offload, through a proxy that enforces the exported schemas."""
+
+import datetime
+import decimal
+import uuid
+
+import bson
+import pytest
+
+mongoengine = pytest.importorskip("mongoengine")
+
+import mongoengine as me  # noqa: E402
+from hypothesis import HealthCheck, given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from mongoengine.connection import disconnect  # noqa: E402
+from pymongo.errors import BulkWriteError, WriteError  # noqa: E402
+
+import mongosluice  # noqa: E402
+from mongosluice import offload_mongoengine, offload_state  # noqa: E402
+from mongosluice.engine_native import native  # noqa: E402
+
+
+class Item(me.EmbeddedDocument):
+    sku = me.StringField(required=True, regex=r"^[A-Z]{2}\d{4}$")
+    qty = me.IntField(min_value=1, max_value=99)
+    price = me.FloatField(min_value=0)
+
+
+class Order(me.Document):
+    number = me.StringField(required=True, min_length=2, max_length=10, db_field="no")
+    items = me.ListField(me.EmbeddedDocumentField(Item))
+    first = me.EmbeddedDocumentField(Item)
+    note = me.StringField(null=True)
+    tags = me.ListField(me.StringField(max_length=5))
+    ratio = me.FloatField()
+    paid = me.BooleanField(default=False)
+    at = me.DateTimeField()
+    total = me.DecimalField()
+    big = me.LongField()
+    token = me.UUIDField(binary=True)
+    kind = me.StringField(choices=["a", "b"])
+    bag = me.DictField()
+    any = me.DynamicField()
+    link = me.ReferenceField("self")
+    meta = {"collection": "orders"}
+
+
+class Animal(me.Document):
+    name = me.StringField()
+    meta = {"allow_inheritance": True, "collection": "animals"}
+
+
+class Dog(Animal):
+    tricks = me.IntField()
+
+
+class Cleaned(me.Document):
+    n = me.IntField()
+
+    def clean(self):
+        if self.n == 13:
+            raise me.ValidationError("unlucky")
+
+
+ITEM = st.builds(Item, sku=st.from_regex(r"\A[A-Z]{2}[0-9]{4}\Z"), qty=st.none() | st.integers(1, 99),
+                 price=st.none() | st.floats(0, 1e9))
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
+VALUES = {
+    "number": TEXT.filter(lambda v: len(v) >= 2), "items": st.lists(ITEM, max_size=3), "first": st.none() | ITEM,
+    "note": st.none() | TEXT, "tags": st.lists(TEXT, max_size=3), "ratio": st.none() | st.floats() | st.integers(-5, 5),
+    "paid": st.booleans(), "at": st.none() | st.datetimes(datetime.datetime(1970, 1, 2)) | st.dates(datetime.date(1970, 1, 2)),
+    "total": st.none() | st.decimals(-99, 99, places=2), "big": st.none() | st.integers(-(2**63), 2**63 - 1),
+    "token": st.none() | st.uuids(), "kind": st.sampled_from([None, "a", "b"]),
+    "bag": st.dictionaries(st.sampled_from("xyz"), st.integers(0, 9), max_size=2), "any": st.none() | TEXT | st.integers(0, 9),
+    "link": st.none(), "id": st.none() | st.binary(min_size=12, max_size=12).map(bson.ObjectId),
+}
+WRONG = st.sampled_from([None, 5, "", "toolongtoolong", 3.5, -1, [], {"a": 1}, True, b"x", object()])
+
+
+@pytest.fixture
+def connected(proxy, direct):
+    me.connect(direct.name, host=proxy.uri, uuidRepresentation="standard")
+    schemas = [mongosluice.export(cls, database=direct.name) for cls in (Order, Animal, Cleaned)]
+    proxy.enforce(*schemas)
+    yield direct
+    offload_mongoengine.uninstall()
+    offload_state.statuses.clear()
+    offload_state.forget_warnings()
+    offload_state.settings.require = False
+    proxy.forget(*schemas)
+    for cls in (Order, Animal, Dog, Cleaned):
+        cls._collection = None
+    disconnect()
+
+
+def outcome(function, *arguments):
+    try:
+        return function(*arguments)
+    except me.ValidationError as error:
+        return repr(error.to_dict())
+    except Exception as error:  # of choices and values that cannot be compared
+        return repr(type(error))
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(values=st.fixed_dictionaries(VALUES), spoilt=st.sampled_from(sorted(VALUES)), wrong=WRONG)
+def test_the_same_bytes_and_verdicts(values, spoilt, wrong, validator):
+    """What a document is converted to, and whether it is valid; also with one value spoilt."""
+    if native is None:
+        pytest.skip("the extension is not built")
+    plan = offload_mongoengine.plan_of(Order)
+    assert plan.encodes and plan.validates, plan.reasons
+    options = bson.CodecOptions(uuid_representation=bson.binary.UuidRepresentation.STANDARD)
+    for more in ({}, {spoilt: wrong}):
+        try:
+            document = Order(**{**values, **more})
+        except Exception:  # MongoEngine itself does not take it
+            continue
+        alone = outcome(Order.validate, document)
+        assert plan.shape.check(document._data) == (alone is None)
+        try:
+            stored = bson.encode(document.to_mongo(), codec_options=options)
+        except Exception:
+            continue
+        encoded = plan.shape.encode_engine(document._data)
+        if encoded is None:
+            continue
+        ours = bson.decode(encoded.raw, options)
+        if document.id is None:
+            ours.pop("_id")
+        assert bson.encode(ours, codec_options=options) == stored
+    exported = mongosluice.export(Order, database="x")
+    good = Order(**values)
+    notes = {note.field.split(".")[0].split("[")[0] for note in exported.notes}
+    assert notes <= {"total", "items", "first", "any", "ratio"}
+    document = {"_id": bson.ObjectId(), **good.to_mongo()}
+    assert validator(exported, bson.encode(document, codec_options=options)) or outcome(Order.validate, good)
+
+
+def write():
+    Order(number="one", at=datetime.datetime(2024, 1, 1), total=decimal.Decimal("1.25")).save()
+    made = [Order(number=f"n{i}", items=[Item(sku="AB1234", qty=1, price=0.5)], tags=["x"], big=i,
+                  token=uuid.UUID(int=i)) for i in range(20)]
+    returned = Order.objects.insert(made)
+    ids = Order.objects.insert([Order(number="ids")], load_bulk=False)
+    assert ids == [Order.objects.get(number="ids").id] and all(one.pk for one in made)
+    one = Order.objects.get(number="n3")
+    one.tags.append("y")
+    one.link = returned[0]
+    one.save()
+    Animal(name="cat").save()
+    Animal.objects.insert([Dog(name="rex", tricks=2), Animal(name="fish")])
+    Cleaned(n=1).save()
+    with pytest.raises(me.ValidationError):
+        Cleaned(n=13).save()
+    with pytest.raises(me.ValidationError):
+        Order(number="x").save()
+    return [sorted(type(one).__name__ for one in Animal.objects), Order.objects.count()]
+
+
+def contents(database):
+    return {name: [repr({key: value for key, value in one.items() if key not in ("_id", "link")})
+                   for one in database[name].find()] for name in ("orders", "animals", "cleaned")}
+
+
+def test_the_same_with_offload(connected):
+    alone = write(), contents(connected)
+    for name in connected.list_collection_names():
+        connected[name].delete_many({})
+    mongosluice.offload(require=True)
+    assert (write(), contents(connected)) == alone
+    modes = {one["model"]: one["mode"] for one in mongosluice.offload_report()}
+    if native is not None:
+        assert modes == {"Order": "full", "Animal": "full", "Dog": "full", "Cleaned": "encode-only"}
+
+
+def test_refusals(connected):
+    mongosluice.offload(require=True)
+    wrong = Order(number="fine", items=[Item(sku="AB1234", qty=1)])
+    wrong.items[0].qty = 100
+    with pytest.raises(me.ValidationError):
+        wrong.save()
+    with pytest.raises(me.OperationError) as caught:
+        wrong.save(validate=False)
+    assert isinstance(caught.value, WriteError) and isinstance(caught.value, mongosluice.Refused)
+    assert caught.value.errors()[0]["loc"] == ("items", 0, "qty")
+    with pytest.raises(me.errors.BulkWriteError) as caught:
+        Order.objects.insert([Order(number="fine"), wrong])
+    assert isinstance(caught.value, BulkWriteError)
+    assert caught.value.errors()[0]["loc"] == (1, "items", 0, "qty")
+
+
+def test_stays_off_without_a_proxy(server, direct):
+    me.connect(direct.name, host=server)
+    try:
+        mongosluice.offload()
+        with pytest.warns(mongosluice.OffloadWarning, match="the server itself"):
+            Cleaned(n=2).save()
+        assert [one["mode"] for one in mongosluice.offload_report()] == ["off"]
+        mongosluice.offload(require=True)
+        offload_mongoengine._plans.clear()
+        with pytest.raises(mongosluice.NotEnforced):
+            Cleaned(n=3).save()
+        assert direct["cleaned"].count_documents({}) == 1
+    finally:
+        offload_mongoengine.uninstall()
+        offload_state.statuses.clear()
+        offload_state.settings.require = False
+        Cleaned._collection = None
+        disconnect()
