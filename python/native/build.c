@@ -439,6 +439,8 @@ static bool set_all(Shape *shape, PyObject *instance, PyObject **values) {
     }
     made = made && values[i] != NULL && PyDict_SetItem(dict, field->name, values[i]) == 0;
   }
+  // names only: it is in no cycle, so the collector need not look at it (as with dicts of such)
+  if (made) PyObject_GC_UnTrack(given);
   PyObject *extra = shape->has_extra ? PyDict_New() : Py_NewRef(Py_None);
   made = made && extra != NULL && PyObject_GenericSetDict(instance, dict, NULL) == 0 &&
          set_slot(model_slots.fields_set, instance, given) &&

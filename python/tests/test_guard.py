@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 from beanie import BulkWriter, Document, init_beanie
@@ -206,7 +207,7 @@ def test_the_start_up_hook(proxy, direct):
     exported = mongosluice.export(Guarded, database=direct.name)
     proxy.enforce(exported)
     hook = (ROOT / "python/mongosluice-offload.pth").read_text()
-    paths = os.pathsep.join([str(ROOT / "python/tests"), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([str(ROOT / "python/tests"), str(Path(mongosluice.__file__).parents[1])])
 
     def run(**environment):
         return subprocess.run([sys.executable, "-c", hook + PROGRAM, proxy.uri, direct.name], text=True, timeout=60,
