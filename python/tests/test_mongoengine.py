@@ -15,8 +15,10 @@ from hypothesis import strategies as st  # noqa: E402
 from mongoengine.connection import disconnect  # noqa: E402
 from pymongo.errors import BulkWriteError, WriteError  # noqa: E402
 
+from conftest import switch_off  # noqa: E402
+
 import mongosluice  # noqa: E402
-from mongosluice import offload_mongoengine, offload_state  # noqa: E402
+from mongosluice import offload_mongoengine  # noqa: E402
 from mongosluice.engine_native import native  # noqa: E402
 
 
@@ -83,10 +85,7 @@ def connected(proxy, direct):
     schemas = [mongosluice.export(cls, database=direct.name) for cls in (Order, Animal, Cleaned)]
     proxy.enforce(*schemas)
     yield direct
-    offload_mongoengine.uninstall()
-    offload_state.statuses.clear()
-    offload_state.forget_warnings()
-    offload_state.settings.require = False
+    switch_off()
     proxy.forget(*schemas)
     for cls in (Order, Animal, Dog, Cleaned):
         cls._collection = None
@@ -203,8 +202,6 @@ def test_stays_off_without_a_proxy(server, direct):
             Cleaned(n=3).save()
         assert direct["cleaned"].count_documents({}) == 1
     finally:
-        offload_mongoengine.uninstall()
-        offload_state.statuses.clear()
-        offload_state.settings.require = False
+        switch_off()
         Cleaned._collection = None
         disconnect()
