@@ -136,6 +136,18 @@ def test_the_same_bytes_and_verdicts(values, spoilt, wrong, validator):
     assert validator(exported, bson.encode(document, codec_options=options)) or outcome(Order.validate, good)
 
 
+def test_nothing_is_asked_without_a_connection(direct):
+    disconnect()
+    mongosluice.offload(require=True)
+    try:
+        Cleaned(n=1).validate()
+        with pytest.raises(me.ValidationError):
+            Cleaned(n=13).validate()
+        assert mongosluice.offload_report() == []
+    finally:
+        switch_off()
+
+
 def write():
     Order(number="one", at=datetime.datetime(2024, 1, 1), total=decimal.Decimal("1.25")).save()
     made = [Order(number=f"n{i}", items=[Item(sku="AB1234", qty=1, price=0.5)], tags=["x"], big=i,
