@@ -1,7 +1,7 @@
 // A model instance as BSON, as Beanie's Encoder and PyMongo would write it. What a value becomes is
 // decided by its type and not by the field's annotation: that is how Beanie does it, so values that
 // were assigned without validation come out the same.
-#include "native.h"
+#include "write.h"
 
 #include <datetime.h>
 #include <string.h>
@@ -12,8 +12,6 @@ struct model_slots model_slots;
 enum {
     BSON_DOUBLE = 0x01,
     BSON_STRING = 0x02,
-    BSON_DOCUMENT = 0x03,
-    BSON_ARRAY = 0x04,
     BSON_BINARY = 0x05,
     BSON_OBJECT_ID = 0x07,
     BSON_BOOL = 0x08,
@@ -22,14 +20,6 @@ enum {
     BSON_INT32 = 0x10,
     BSON_INT64 = 0x12,
 };
-
-struct writer {
-    struct buffer buffer;
-    bool keep_nulls;
-};
-
-static int write_value(struct writer *writer, const char *key, Py_ssize_t key_size,
-                       PyObject *value);
 
 int give_up_on_exception(void)
 {
@@ -193,8 +183,7 @@ static int write_timedelta(struct writer *writer, const char *key, Py_ssize_t ke
     return write_double(writer, key, key_size, (double)micros / 1e6);
 }
 
-static int write_object_id(struct writer *writer, const char *key, Py_ssize_t key_size,
-                           PyObject *value)
+int write_object_id(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
 {
     PyObject *bytes = Py_TYPE(hooks.object_id_member)
                           ->tp_descr_get(hooks.object_id_member, value, (PyObject *)Py_TYPE(value));
@@ -246,7 +235,7 @@ static int write_by_pymongo(struct writer *writer, const char *key, Py_ssize_t k
 }
 
 // A value that is not encoded again, only written: an enum's, what a converter gave.
-static int write_raw(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
+int write_raw(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
 {
     if (PyUnicode_CheckExact(value))
         return write_str(writer, key, key_size, value);
@@ -269,15 +258,14 @@ static int write_enum(struct writer *writer, const char *key, Py_ssize_t key_siz
 }
 
 // Opens a document or array; its start, or -1 with an exception.
-static Py_ssize_t open_container(struct writer *writer, char type, const char *key,
-                                 Py_ssize_t key_size)
+Py_ssize_t open_container(struct writer *writer, char type, const char *key, Py_ssize_t key_size)
 {
     if (element(writer, type, key, key_size, 4) == NULL)
         return -1;
     return (Py_ssize_t)writer->buffer.length - 4;
 }
 
-static int close_container(struct writer *writer, Py_ssize_t start)
+int close_container(struct writer *writer, Py_ssize_t start)
 {
     if (buffer_put(&writer->buffer, "", 1) != OK)
         return FAILED;
@@ -286,7 +274,7 @@ static int close_container(struct writer *writer, Py_ssize_t start)
 }
 
 // An index as a name, with its NUL.
-static Py_ssize_t index_key(char *out, Py_ssize_t index)
+Py_ssize_t index_key(char *out, Py_ssize_t index)
 {
     char digits[24];
     Py_ssize_t count = 0, size = 0;
@@ -608,7 +596,7 @@ static int write_by_kind(struct writer *writer, const char *key, Py_ssize_t key_
     return result;
 }
 
-static int write_value(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
+int write_value(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
 {
     PyTypeObject *type = Py_TYPE(value);
     if (type == &PyUnicode_Type)
@@ -687,7 +675,7 @@ static PyObject *id_of(Shape *shape, PyObject *instance)
     return value;
 }
 
-static int write_id(struct writer *writer, PyObject *id)
+int write_id(struct writer *writer, PyObject *id)
 {
     if (id != Py_None)
         return write_value(writer, "_id", 4, id);
@@ -712,8 +700,6 @@ static int write_document(struct writer *writer, Shape *shape, PyObject *instanc
         result = write_model_items(writer, shape, instance, form, true);
     return result == OK ? close_container(writer, 0) : result;
 }
-
-static PyObject *encoded_new(struct buffer *buffer, PyObject *id);
 
 PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count)
 {
@@ -742,376 +728,6 @@ PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count
     buffer_free(&writer.buffer);
     return encoded;
 }
-
-// ---- MongoEngine -------------------------------------------------------------------------------
-// Its fields convert what they store: a value of the very type that comes out of that is written at
-// once, any other goes through the field's to_mongo.
-
-static int write_engine(struct writer *writer, Shape *shape, PyObject *data, bool top);
-
-static bool is_stored_as_it_is(const struct node *node, PyObject *value)
-{
-    switch (node->kind) {
-    case NODE_STR:
-        return PyUnicode_CheckExact(value);
-    case NODE_INT:
-        return PyLong_CheckExact(value);
-    case NODE_FLOAT:
-        return PyFloat_CheckExact(value);
-    case NODE_BOOL:
-        return PyBool_Check(value);
-    case NODE_EXACT:
-        return (PyObject *)Py_TYPE(value) == node->type;
-    default:
-        return false;
-    }
-}
-
-static int write_engine_document(struct writer *writer, const char *key, Py_ssize_t key_size,
-                                 Shape *shape, PyObject *value)
-{
-    if ((PyObject *)Py_TYPE(value) != shape->cls || shape->engine == NULL)
-        return GIVE_UP;
-    PyObject *data = PyObject_GetAttrString(value, "_data");
-    if (data == NULL)
-        return give_up_on_exception();
-    int result = GIVE_UP;
-    if (PyDict_Check(data) && !Py_EnterRecursiveCall(" while encoding to BSON")) {
-        Py_ssize_t start = open_container(writer, BSON_DOCUMENT, key, key_size);
-        result = start < 0 ? FAILED : write_engine(writer, shape, data, false);
-        if (result == OK)
-            result = close_container(writer, start);
-        Py_LeaveRecursiveCall();
-    }
-    if (PyErr_Occurred() && result != FAILED)
-        result = give_up_on_exception();
-    Py_DECREF(data);
-    return result;
-}
-
-// Without to_mongo; GIVE_UP where that has to be asked.
-static int write_engine_value(struct writer *writer, const char *key, Py_ssize_t key_size,
-                              const struct node *node, PyObject *value)
-{
-    if (node->kind == NODE_MODEL) {
-        return write_engine_document(writer, key, key_size, (Shape *)node->type, value);
-    }
-    if (node->kind != NODE_LIST) {
-        if (!is_stored_as_it_is(node, value))
-            return GIVE_UP;
-        if (node->type == hooks.object_id && node->type != NULL) {
-            return write_object_id(writer, key, key_size, value);
-        }
-        return write_value(writer, key, key_size, value);
-    }
-    if (!PyList_Check(value))
-        return GIVE_UP;
-    Py_ssize_t start = open_container(writer, BSON_ARRAY, key, key_size);
-    int result = start < 0 ? FAILED : OK;
-    char name[24];
-    for (Py_ssize_t i = 0; result == OK && i < PyList_GET_SIZE(value); i++) {
-        PyObject *item = Py_NewRef(PyList_GET_ITEM(value, i));
-        result = write_engine_value(writer, name, index_key(name, i), node->item, item);
-        Py_DECREF(item);
-    }
-    return result == OK ? close_container(writer, start) : result;
-}
-
-static int write_engine_field(struct writer *writer, const struct engine_key *key,
-                              const struct node *node, PyObject *value)
-{
-    size_t before = writer->buffer.length;
-    int result =
-        value == Py_None ? GIVE_UP : write_engine_value(writer, key->utf8, key->size, node, value);
-    if (result != GIVE_UP)
-        return result;
-    writer->buffer.length = before;
-    PyObject *stored =
-        value == Py_None ? Py_NewRef(value) : PyObject_CallOneArg(key->convert, value);
-    if (stored == NULL)
-        return give_up_on_exception();
-    result = OK;
-    if (stored != Py_None) {
-        result = write_raw(writer, key->utf8, key->size, stored);
-    } else if (key->keeps_null) {
-        result = write_value(writer, key->utf8, key->size, stored);
-    }
-    Py_DECREF(stored);
-    return result;
-}
-
-static int write_engine(struct writer *writer, Shape *shape, PyObject *data, bool top)
-{
-    if (shape->prefix != NULL && buffer_put(&writer->buffer, PyBytes_AS_STRING(shape->prefix),
-                                            (size_t)PyBytes_GET_SIZE(shape->prefix)) != OK) {
-        return FAILED;
-    }
-    for (Py_ssize_t i = 0; i < shape->field_count; i++) {
-        const struct engine_key *key = &shape->engine[i];
-        bool is_id_key = key->size == 4 && memcmp(key->utf8, "_id", 4) == 0;
-        if (is_id_key && top)
-            continue;
-        if (is_id_key)
-            return GIVE_UP; // its place is before _cls
-        PyObject *value = PyDict_GetItemWithError(data, shape->fields[i].name);
-        if (value == NULL && PyErr_Occurred())
-            return give_up_on_exception();
-        value = Py_NewRef(value == NULL ? Py_None : value);
-        int result = write_engine_field(writer, key, shape->fields[i].node, value);
-        Py_DECREF(value);
-        if (result != OK)
-            return result;
-    }
-    return OK;
-}
-
-static int write_engine_top(struct writer *writer, Shape *shape, PyObject *data)
-{
-    if (buffer_put_int32(&writer->buffer, 0) != OK)
-        return FAILED;
-    int result = GIVE_UP;
-    for (Py_ssize_t i = 0; i < shape->field_count; i++) {
-        if (strcmp(shape->engine[i].utf8, "_id") != 0)
-            continue;
-        PyObject *id = PyDict_GetItemWithError(data, shape->fields[i].name);
-        if (id == NULL && PyErr_Occurred())
-            return give_up_on_exception();
-        bool made = id == NULL || id == Py_None;
-        id = Py_NewRef(made ? Py_None : id);
-        result = made ? write_id(writer, id)
-                      : write_engine_field(writer, &shape->engine[i], shape->fields[i].node, id);
-        Py_DECREF(id);
-    }
-    if (result == OK)
-        result = write_engine(writer, shape, data, true);
-    return result == OK ? close_container(writer, 0) : result;
-}
-
-PyObject *shape_encode_engine(PyObject *self, PyObject *data)
-{
-    Shape *shape = (Shape *)self;
-    if (!PyDict_Check(data) || shape->engine == NULL)
-        Py_RETURN_NONE;
-    struct writer writer = {.keep_nulls = true};
-    buffer_init(&writer.buffer);
-    int result = write_engine_top(&writer, shape, data);
-    PyObject *encoded = NULL;
-    if (result == OK) {
-        encoded = encoded_new(&writer.buffer, Py_None);
-    } else if (result == GIVE_UP) {
-        encoded = Py_NewRef(Py_None);
-    }
-    buffer_free(&writer.buffer);
-    return encoded;
-}
-
-// ---- Encoded: a document that is BSON already --------------------------------------------------
-// PyMongo takes it for a mutable mapping whose bytes it may send as they are, and asks it for _id.
-
-typedef struct {
-    PyObject_HEAD PyObject *raw;
-    PyObject *id; // NULL until asked for, where it was made here or is stored as something else
-    PyObject *mapping; // NULL until asked for
-} Encoded;
-
-static PyObject *encoded_new(struct buffer *buffer, PyObject *id)
-{
-    Encoded *self = PyObject_New(Encoded, &encoded_type);
-    if (self == NULL)
-        return NULL;
-    self->id = self->mapping = NULL;
-    self->raw = PyBytes_FromStringAndSize(buffer->data, (Py_ssize_t)buffer->length);
-    if (self->raw == NULL) {
-        Py_DECREF(self);
-        return NULL;
-    }
-    bool stored_as_it_is = PyUnicode_CheckExact(id) || PyLong_CheckExact(id) ||
-                           PyObject_TypeCheck(id, (PyTypeObject *)hooks.object_id);
-    if (stored_as_it_is)
-        self->id = Py_NewRef(id);
-    return (PyObject *)self;
-}
-
-static void encoded_dealloc(Encoded *self)
-{
-    Py_XDECREF(self->raw);
-    Py_XDECREF(self->id);
-    Py_XDECREF(self->mapping);
-    PyObject_Free(self);
-}
-
-// The whole of it, decoded; borrowed.
-static PyObject *encoded_mapping(Encoded *self)
-{
-    if (self->mapping == NULL)
-        self->mapping = PyObject_CallOneArg(hooks.decode, self->raw);
-    return self->mapping;
-}
-
-static bool has_object_id(Encoded *self)
-{
-    return PyBytes_GET_SIZE(self->raw) >= 22 &&
-           memcmp(PyBytes_AS_STRING(self->raw) + 4, "\x07_id", 5) == 0;
-}
-
-static PyObject *make_id(Encoded *self)
-{
-    PyTypeObject *type = (PyTypeObject *)hooks.object_id;
-    PyObject *id = type->tp_alloc(type, 0);
-    PyObject *bytes = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self->raw) + 9, 12);
-    if (id != NULL && bytes != NULL &&
-        Py_TYPE(hooks.object_id_member)->tp_descr_set(hooks.object_id_member, id, bytes) < 0) {
-        Py_CLEAR(id);
-    }
-    if (bytes == NULL)
-        Py_CLEAR(id);
-    Py_XDECREF(bytes);
-    return id;
-}
-
-static bool is_id(PyObject *name)
-{
-    return PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "_id") == 0;
-}
-
-static PyObject *encoded_get_item(Encoded *self, PyObject *name)
-{
-    if (self->id == NULL && is_id(name) && has_object_id(self)) {
-        self->id = make_id(self);
-        if (self->id == NULL)
-            return NULL;
-    }
-    if (self->id != NULL && is_id(name))
-        return Py_NewRef(self->id);
-    PyObject *mapping = encoded_mapping(self);
-    return mapping == NULL ? NULL : PyObject_GetItem(mapping, name);
-}
-
-static int encoded_contains(Encoded *self, PyObject *name)
-{
-    if (is_id(name) && (self->id != NULL || has_object_id(self)))
-        return 1;
-    PyObject *mapping = encoded_mapping(self);
-    return mapping == NULL ? -1 : PySequence_Contains(mapping, name);
-}
-
-static PyObject *encoded_get(Encoded *self, PyObject *const *arguments, Py_ssize_t count)
-{
-    if (count < 1 || count > 2) {
-        PyErr_SetString(PyExc_TypeError, "get(key, default=None)");
-        return NULL;
-    }
-    PyObject *value = encoded_get_item(self, arguments[0]);
-    if (value != NULL || !PyErr_ExceptionMatches(PyExc_KeyError))
-        return value;
-    PyErr_Clear();
-    return Py_NewRef(count == 2 ? arguments[1] : Py_None);
-}
-
-static Py_ssize_t encoded_length(Encoded *self)
-{
-    PyObject *mapping = encoded_mapping(self);
-    return mapping == NULL ? -1 : PyObject_Size(mapping);
-}
-
-static PyObject *encoded_iter(Encoded *self)
-{
-    PyObject *mapping = encoded_mapping(self);
-    return mapping == NULL ? NULL : PyObject_GetIter(mapping);
-}
-
-static int encoded_set_item(Encoded *self, PyObject *name, PyObject *value)
-{
-    (void)self;
-    (void)value;
-    PyErr_Format(PyExc_TypeError, "%R cannot be changed: the document is encoded already", name);
-    return -1;
-}
-
-static PyObject *encoded_call(Encoded *self, const char *method)
-{
-    PyObject *mapping = encoded_mapping(self);
-    return mapping == NULL ? NULL : PyObject_CallMethod(mapping, method, NULL);
-}
-
-static PyObject *encoded_keys(Encoded *self, PyObject *unused)
-{
-    (void)unused;
-    return encoded_call(self, "keys");
-}
-
-static PyObject *encoded_values(Encoded *self, PyObject *unused)
-{
-    (void)unused;
-    return encoded_call(self, "values");
-}
-
-static PyObject *encoded_items(Encoded *self, PyObject *unused)
-{
-    (void)unused;
-    return encoded_call(self, "items");
-}
-
-static PyObject *encoded_repr(Encoded *self)
-{
-    PyObject *mapping = encoded_mapping(self);
-    return mapping == NULL ? NULL : PyObject_Repr(mapping);
-}
-
-static PyObject *encoded_compare(PyObject *self, PyObject *other, int operation)
-{
-    PyObject *mapping = encoded_mapping((Encoded *)self);
-    if (mapping == NULL)
-        return NULL;
-    if (Py_IS_TYPE(other, &encoded_type))
-        other = encoded_mapping((Encoded *)other);
-    return other == NULL ? NULL : PyObject_RichCompare(mapping, other, operation);
-}
-
-static PyObject *encoded_raw(Encoded *self, void *unused)
-{
-    (void)unused;
-    return Py_NewRef(self->raw);
-}
-
-static PyMethodDef encoded_methods[] = {
-    {"get", (PyCFunction)(void (*)(void))encoded_get, METH_FASTCALL, NULL},
-    {"keys", (PyCFunction)(void (*)(void))encoded_keys, METH_NOARGS, NULL},
-    {"values", (PyCFunction)(void (*)(void))encoded_values, METH_NOARGS, NULL},
-    {"items", (PyCFunction)(void (*)(void))encoded_items, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef encoded_getset[] = {
-    {"raw", (getter)(void (*)(void))encoded_raw, NULL, "its BSON", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMappingMethods encoded_as_mapping = {
-    .mp_length = (lenfunc)(void (*)(void))encoded_length,
-    .mp_subscript = (binaryfunc)(void (*)(void))encoded_get_item,
-    .mp_ass_subscript = (objobjargproc)(void (*)(void))encoded_set_item,
-};
-
-static PySequenceMethods encoded_as_sequence = {
-    .sq_contains = (objobjproc)(void (*)(void))encoded_contains,
-};
-
-PyTypeObject encoded_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "mongosluice._native.Encoded",
-    .tp_doc = "A document that is BSON already; a mapping that cannot be changed.",
-    .tp_basicsize = sizeof(Encoded),
-    .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_dealloc = (destructor)(void (*)(void))encoded_dealloc,
-    .tp_repr = (reprfunc)(void (*)(void))encoded_repr,
-    .tp_as_mapping = &encoded_as_mapping,
-    .tp_as_sequence = &encoded_as_sequence,
-    .tp_iter = (getiterfunc)(void (*)(void))encoded_iter,
-    .tp_richcompare = encoded_compare,
-    .tp_hash = PyObject_HashNotImplemented,
-    .tp_methods = encoded_methods,
-    .tp_getset = encoded_getset,
-};
 
 // Each file that uses the datetime macros needs its own pointer to the API.
 int encode_import_datetime(void);
