@@ -4,6 +4,7 @@
 #                                 checks   clang and its tools, debuggers' symbols for reports
 #                                 beanie1  a second Python environment, with Beanie 1.30
 #                                 suites   the sources of PyMongo and Motor, for their test suites
+#                                 packaging  what makes and checks the Debian package, and promtool
 # Debian packages come by apt (as root, or with sudo); Python packages go to .venv, the rest to
 # .cache. Nothing is asked of the network when all is there. Written for Debian 12.
 set -euo pipefail
@@ -17,6 +18,7 @@ packages_build=(build-essential cmake ninja-build pkg-config libevent-dev libmon
   libssl-dev libpcre2-dev libyaml-dev zlib1g-dev libsnappy-dev libzstd-dev uthash-dev
   libcmocka-dev)
 packages_python=(python3 python3-venv)
+packages_packaging=(file fish groff-base man-db systemd zsh)
 packages_checks=(clang clang-format clang-tidy libclang-rt-14-dev llvm openssl)
 
 is_installed() {
@@ -91,14 +93,29 @@ fetch_suites() {
   printf '%s' "$stamp" >"$suites/.unpacked"
 }
 
+# One program out of a package that would start a server.
+fetch_promtool() {
+  [ ! -x "$cache/bin/promtool" ] || return 0
+  say "fetching promtool"
+  rm -rf "$cache/prometheus"
+  mkdir -p "$cache/prometheus" "$cache/bin"
+  run_logged apt-update apt_get update
+  (cd "$cache/prometheus" && run_logged apt-download apt-get -q download prometheus) ||
+    die "Debian's package prometheus cannot be fetched. The first run needs the network."
+  dpkg-deb -x "$cache"/prometheus/*.deb "$cache/prometheus/files"
+  mv "$cache/prometheus/files/usr/bin/promtool" "$cache/bin/"
+  rm -rf "$cache/prometheus"
+}
+
 [ $# -gt 0 ] || set -- build python
 packages=()
 for part; do
   case $part in
     build) packages+=("${packages_build[@]}") ;;
     checks) packages+=("${packages_checks[@]}") ;;
+    packaging) packages+=("${packages_packaging[@]}") ;;
     python | beanie1 | suites) packages+=("${packages_python[@]}") ;;
-    *) sed -n '2,8s/^# \?//p' "$0"; die "no such part: $part" ;;
+    *) sed -n '2,9s/^# \?//p' "$0"; die "no such part: $part" ;;
   esac
 done
 
@@ -113,5 +130,6 @@ for part; do
       make_venv "$venv" "$project/scripts/requirements.txt"
       fetch_suites
       ;;
+    packaging) fetch_promtool ;;
   esac
 done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds everything and runs all tests. Installs what is missing first (see setup.sh).
-#   scripts/test.sh [STEP…]   steps: lint unit fuzz integration python suites; all when none is named
+#   scripts/test.sh [STEP…]   all steps when none is named:
 # Each step goes on to the end also where another failed; the exit status is 1 when any did.
 #   lint         format, the rules between rooms, log ids, the configuration document, clang-tidy
 #   unit         gcc, clang and sanitized builds; every ctest test of the gcc and the sanitized one
@@ -9,6 +9,8 @@
 #   python       the companion package: built with gcc and clang without a warning, then its tests in both
 #                environments (Beanie 2 with MongoEngine, Beanie 1.30), with the extension and without
 #   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy
+#   docs         every block of README.md and docs/*.md is run, or says why not
+#   packaging    the Debian package, completions, manifests, dashboard and alert rules
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$project"
@@ -19,6 +21,7 @@ step_lint() {
   for check in scripts/check-*.py; do
     [ ! -e "$check" ] || "$venv/bin/python" "$check" || failed=1
   done
+  scripts/plot-benchmarks.py --check || failed=1
   build_preset release mongosluice && scripts/check-configuration-doc.sh build/release || failed=1
   build_preset clang || failed=1
   scripts/run-clang-tidy.py build/clang src || failed=1
@@ -85,11 +88,21 @@ step_suites() {
   scripts/driver-suites.sh --fast
 }
 
-[ $# -gt 0 ] || set -- lint unit fuzz integration python suites
+step_docs() {
+  build_preset release mongosluice || return 1
+  "$venv/bin/python" -m pytest tests/docs/test_runner.py tests/docs/run_docs.py -q -p no:cacheprovider
+}
+
+step_packaging() {
+  build_preset package package || return 1
+  "$venv/bin/python" -m pytest tests/packaging -q -p no:cacheprovider
+}
+
+[ $# -gt 0 ] || set -- lint unit fuzz integration python suites docs packaging
 for step; do
-  declare -F "step_$step" >/dev/null || { sed -n '2,12s/^# \?//p' "$0"; die "no such step: $step"; }
+  declare -F "step_$step" >/dev/null || { sed -n '2,14s/^# \?//p' "$0"; die "no such step: $step"; }
 done
-scripts/setup.sh build python checks beanie1 suites
+scripts/setup.sh build python checks beanie1 suites packaging
 passed=0 failed=() summary=()
 for step; do
   say "--- $step"

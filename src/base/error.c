@@ -30,9 +30,11 @@ const char *error_code_name(int code, char scratch[32])
         {ERROR_OVERFLOW, "Overflow"},
         {ERROR_PROTOCOL, "ProtocolError"},
         {ERROR_INVALID_BSON, "InvalidBSON"},
+        {ERROR_CURSOR_NOT_FOUND, "CursorNotFound"},
         {ERROR_SHUTDOWN_IN_PROGRESS, "ShutdownInProgress"},
         {ERROR_DOCUMENT_VALIDATION_FAILURE, "DocumentValidationFailure"},
         {ERROR_EXCEEDED_MEMORY_LIMIT, "ExceededMemoryLimit"},
+        {ERROR_TRANSACTION_TOO_OLD, "TransactionTooOld"},
         {ERROR_EXCEEDED_TIME_LIMIT, "ExceededTimeLimit"},
         {ERROR_OVERLOADED, "IngressRequestRateLimitExceeded"},
     };

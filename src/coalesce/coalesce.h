@@ -12,6 +12,8 @@
  *        of one insert:  batch_go_lone, on the connection of its own client;
  *        of several:     batch_build, on the upstream connection of any waiter that is still there.
  *      coalesce_next_due_us says when the timer has to call next.
+ *      The connection that carries a batch stays open until the reply, also if its own client
+ * leaves.
  *   3. The batch's reply: batch_answer, which hands each waiter's own reply out. Its connection
  *      lost: batch_build again and another waiter's connection, if batch_may_resend; else
  *      batch_lost. In the end batch_end, always.

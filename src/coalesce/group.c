@@ -60,6 +60,7 @@ void waiter_free(struct coalesce *coalesce, struct coalesce_waiter *waiter)
 // NOLINTNEXTLINE(readability-function-size)
 static void drop_group(struct coalesce *coalesce, struct coalesce_group *group)
 {
+    sluice_assert(coalesce->groups != NULL && coalesce->idle != NULL);
     DL_DELETE(coalesce->idle, group);
     coalesce->idle_count--;
     HASH_DEL(coalesce->groups, group);

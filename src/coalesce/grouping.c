@@ -29,11 +29,11 @@ const struct grouping_row grouping_table[] = {
     {"$clusterTime", GROUPING_CLUSTER_TIME, BAR(FIELD_FORM)},
     {"shardVersion", GROUPING_BARS_MERGING, BAR(SHARD_VERSION)},
     {"writeConcern", GROUPING_WRITE_CONCERN, BAR(UNACKNOWLEDGED)},
-    {"databaseVersion", GROUPING_BARS_MERGING, BAR(SHARD_VERSION)},
     {"$readPreference", GROUPING_PRIMARY, BAR(READ_PREFERENCE)},
+    {"databaseVersion", GROUPING_BARS_MERGING, BAR(SHARD_VERSION)},
     {"startTransaction", GROUPING_BARS_MERGING, BAR(TRANSACTION)},
-    {"encryptionInformation", GROUPING_BARS_MERGING, BAR(ENCRYPTION)},
     {"apiDeprecationErrors", GROUPING_EQUAL, BAR(FIELD_FORM)},
+    {"encryptionInformation", GROUPING_BARS_MERGING, BAR(ENCRYPTION)},
     {"bypassDocumentValidation", GROUPING_EQUAL, BAR(FIELD_FORM)},
 };
 const size_t grouping_rows = sizeof grouping_table / sizeof grouping_table[0];

@@ -390,15 +390,13 @@ bool retry_settle(struct retry_table *table, struct retry_op *op, enum retry_end
                   const struct retry_numbers *numbers, struct bytes reply, int64_t now_us)
 {
     struct shard *shard = op->shard;
-    struct retry_attachment *each = NULL;
     struct retry_attachment *next = NULL;
     bool answered = (end == RETRY_END_DONE || end == RETRY_END_REFUSED) && bytes_left(&reply) > 0;
     pthread_mutex_lock(&shard->lock);
     bool needed = settle_entry(table, op, end, numbers, reply, now_us);
-    DL_FOREACH_SAFE(op->attached, each, next)
-    {
+    for (struct retry_attachment *each = op->attached; each != NULL; each = next) {
+        next = each->next;
         sluice_assert(each->op == op);
-        DL_DELETE(op->attached, each);
         each->op = NULL; /* done: never again */
         each->listener.done(each->listener.arg, answered ? RETRY_RESULT_REPLY : RETRY_RESULT_AGAIN,
                             answered ? reply : (struct bytes){0});

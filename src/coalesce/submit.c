@@ -103,6 +103,7 @@ static enum coalesce_outcome consult(struct coalesce *coalesce,
     switch (retry_table_begin(coalesce->retries, &key, insert->number, what, want_of(plan),
                               listener, now_us, &answer)) {
     case RETRY_FOUND_MERGE:
+        sluice_assert(plan->waiter != NULL); /* nothing else wants to be merged */
         plan->waiter->op = answer.op;
         break;
     case RETRY_FOUND_NEW:

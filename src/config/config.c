@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "config/namespaces.h"
 #include "config/origin.h"
 #include "config/value.h"
 
@@ -33,6 +34,7 @@ void config_release(struct config *config)
         return;
     settings_release(&config->origin->flags);
     settings_release(&config->origin->effective);
+    memory_free(config->merge_namespaces);
     memory_free(config->origin->file);
     memory_free(config->origin);
     memory_free(config);
@@ -116,7 +118,7 @@ static bool parse_all(struct config *config, struct error *err)
     for (size_t i = 0; i < options_count; i++)
         if (effective->of[i].text == NULL)
             return refuse_missing(config, &options_table[i], err);
-    return true;
+    return namespaces_parse(config, err);
 }
 
 static bool need(const struct config *config, const char *value, const char *name,

@@ -28,10 +28,27 @@ enum config_client_certificates {
 };
 enum config_switch { CONFIG_FALSE, CONFIG_TRUE };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+enum config_on_cap { CONFIG_PASSTHROUGH, CONFIG_REJECT };
 
 struct config_address {
     char host[CONFIG_HOST_SIZE]; /* an IPv6 address without its brackets */
     uint16_t port;               /* 0: any free port */
+};
+
+/* Merging of inserts: for all namespaces, or for one. */
+struct config_merge {
+    enum config_switch enabled;
+    int64_t max_docs;
+    int64_t max_bytes;
+    int64_t max_in_flight;
+    int64_t linger_us;
+    int64_t max_waiters;
+    enum config_on_cap on_cap;
+};
+
+struct config_merge_namespace {
+    const char *ns; /* "database.collection" */
+    struct config_merge merge;
 };
 
 /* Strings are never NULL and belong to the snapshot; "" means not set. */
@@ -77,15 +94,21 @@ struct config {
         enum config_switch show_values;
         int64_t metrics_schemas_max;
     } admin;
+    struct config_merge merge; /* where a namespace has none of its own */
+    int64_t merge_retry_table_bytes;
+    size_t merge_namespace_count;
+    struct config_merge_namespace *merge_namespaces; /* owned; sorted by name */
     struct config_origin *origin; /* reference count, file, flags: owned, for config.c only */
 };
 
 enum config_command {
     CONFIG_RUN,
-    CONFIG_CHECK,   /* --check-config: the configuration is good; show config_write_listing */
-    CONFIG_HELP,    /* --help: show config_write_help */
-    CONFIG_VERSION, /* --version */
-    CONFIG_MARKDOWN /* --print-options-markdown: show config_write_markdown */
+    CONFIG_CHECK,    /* --check-config: the configuration is good; show config_write_listing */
+    CONFIG_HELP,     /* --help: show config_write_help */
+    CONFIG_VERSION,  /* --version */
+    CONFIG_MARKDOWN, /* --print-options-markdown: show config_write_markdown */
+    CONFIG_MAN,      /* --print-options-man: show config_write_man */
+    CONFIG_TABLE     /* --print-options: show config_write_table */
 };
 
 /* Non-reloadable options that a reload would have changed; their old values were kept. The names
@@ -112,6 +135,9 @@ bool config_reload(const struct config *current, struct config **out,
 bool config_load_yaml(const char *name, const void *yaml, size_t len, struct config **out,
                       struct error *err);
 
+/* The merge options in force for a namespace ("database.collection", len bytes). */
+const struct config_merge *config_merge_of(const struct config *config, const char *ns, size_t len);
+
 struct config *config_retain(struct config *config);
 void config_release(struct config *config); /* NULL is allowed */
 
@@ -119,6 +145,11 @@ void config_release(struct config *config); /* NULL is allowed */
 void config_write_listing(const struct config *config, struct text *out);
 void config_write_help(struct text *out);
 void config_write_markdown(struct text *out);
+/* The options as a section of a manual page (roff, macros of man(7)). */
+void config_write_man(struct text *out);
+/* A line for each flag: name, TAB, what its value is as in the help ("FILE", "off|allow|require";
+ * empty for a flag without a value), TAB, description. What the shell completions read. */
+void config_write_table(struct text *out);
 
 /* The text with all that may be a credential in a URI replaced by <redacted>: the user information,
  * and URI options that carry secrets. Text that is no URI stays as it is. When in doubt (an '@'

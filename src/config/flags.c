@@ -2,7 +2,9 @@
 
 #include "config/settings.h"
 
-enum { NAME_SIZE = 128 };
+#define NAMESPACE_FLAG "merge.namespace"
+
+enum { NAME_SIZE = 128, NAMESPACE_VALUE_SIZE = 512 };
 
 static const struct {
     const char *flag;
@@ -13,6 +15,8 @@ static const struct {
     {"--version", CONFIG_VERSION},
     {"--check-config", CONFIG_CHECK},
     {"--print-options-markdown", CONFIG_MARKDOWN},
+    {"--print-options-man", CONFIG_MAN},
+    {"--print-options", CONFIG_TABLE},
 };
 
 struct argument {
@@ -68,6 +72,61 @@ static bool given_twice(const char *name, struct error *err)
     return error_set(err, ERROR_BAD_VALUE, "--%s is given twice; keep one of them", name);
 }
 
+static bool bad_namespace(const char *value, const char *why, struct error *err)
+{
+    char buffer[sizeof err->message];
+    char known[128];
+    struct text text = text_over(buffer, sizeof buffer);
+    struct text keys = text_over(known, sizeof known);
+    options_add_namespace_keys(&keys);
+    settings_add_quoted(value, &text);
+    return error_set(err, ERROR_BAD_VALUE,
+                     "--" NAMESPACE_FLAG ": %s %s; write DATABASE.COLLECTION:NAME=VALUE,..., where "
+                     "NAME is one of %s",
+                     buffer, why, known);
+}
+
+/* NAME=VALUE, which is written over. */
+static bool read_pair(char *pair, const char *ns, const char *whole, struct settings *out,
+                      struct error *err)
+{
+    char *equals = strchr(pair, '=');
+    if (equals == NULL)
+        return bad_namespace(whole, "has a part without \"=\"", err);
+    *equals = '\0';
+    const struct option *option = options_find_by_namespace(pair);
+    if (option == NULL)
+        return bad_namespace(whole, "has an unknown name", err);
+    if (settings_find_override(out, ns, option) != NULL)
+        return error_set(err, ERROR_BAD_VALUE,
+                         "--" NAMESPACE_FLAG " %s:%s is given twice; keep one of them", ns, pair);
+    return settings_put_override(out, ns, option, equals + 1, SETTING_FLAG, 0, err);
+}
+
+/* DATABASE.COLLECTION:NAME=VALUE,... A collection's name may hold anything, options do not hold a
+ * colon: the last one divides. */
+static bool read_namespace(const char *value, struct settings *out, struct error *err)
+{
+    char text[NAMESPACE_VALUE_SIZE];
+    if (strlen(value) >= sizeof text)
+        return bad_namespace(value, "is too long", err);
+    memcpy(text, value, strlen(value) + 1);
+    char *colon = strrchr(text, ':');
+    if (colon == NULL)
+        return bad_namespace(value, "has no colon", err);
+    *colon = '\0';
+    if (!settings_is_namespace(text))
+        return bad_namespace(value, "has no namespace before its colon", err);
+    for (char *pair = colon + 1, *next = NULL; pair != NULL; pair = next) {
+        next = strchr(pair, ',');
+        if (next != NULL)
+            *next++ = '\0';
+        if (!read_pair(pair, text, value, out, err))
+            return false;
+    }
+    return true;
+}
+
 static bool read_option(int argc, char **argv, int *at, struct settings *out, const char **file,
                         struct error *err)
 {
@@ -75,11 +134,14 @@ static bool read_option(int argc, char **argv, int *at, struct settings *out, co
     if (!split(argv[*at], &argument))
         return unknown_word(argv[*at], NULL, err);
     bool is_file = strcmp(argument.name, "config") == 0;
+    bool is_namespace = strcmp(argument.name, NAMESPACE_FLAG) == 0;
     const struct option *option = options_find_flag(argument.name);
-    if (!is_file && option == NULL)
+    if (!is_file && !is_namespace && option == NULL)
         return unknown_word(argv[*at], argument.name, err);
     if (!take_value(argc, argv, at, &argument, err))
         return false;
+    if (is_namespace)
+        return read_namespace(argument.value, out, err);
     if (is_file ? *file != NULL : settings_at(out, option)->text != NULL)
         return given_twice(argument.name, err);
     if (!is_file)

@@ -11,8 +11,9 @@ static const char *const log_levels[] = {"fatal", "error", "warning", "info", "d
 static const char *const log_formats[] = {"json", "text", NULL};
 static const char *const tls_modes[] = {"off", "allow", "require", NULL};
 static const char *const client_certificates[] = {"none", "optional", "required", NULL};
-static const char *const switches[] = {"false", "true", NULL};
+const char *const options_switches[] = {"false", "true", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+static const char *const on_cap[] = {"passthrough", "reject", NULL};
 
 /* Why these bounds: a message may not be shorter than what a hello with client metadata needs, nor
  * so long that one client takes a machine's memory; times end at a day or a week because a longer
@@ -56,7 +57,7 @@ const struct option options_table[] = {
      .type = OPTION_CHOICE,
      .at = FIELD(schemas_upstream),
      .fallback = "false",
-     .choices = switches,
+     .choices = options_switches,
      .description = "Whether the $jsonSchema validators of the upstream's collections are enforced "
                     "too. Needs credentials in upstream where the server asks for them."},
     {.name = "schemas_upstream_period_ms",
@@ -253,7 +254,7 @@ const struct option options_table[] = {
      .type = OPTION_CHOICE,
      .at = FIELD(admin.write),
      .fallback = "false",
-     .choices = switches,
+     .choices = options_switches,
      .reloadable = true,
      .description =
          "Whether the admin endpoint may write and delete files in the schema directory."},
@@ -261,7 +262,7 @@ const struct option options_table[] = {
      .type = OPTION_CHOICE,
      .at = FIELD(admin.show_values),
      .fallback = "false",
-     .choices = switches,
+     .choices = options_switches,
      .reloadable = true,
      .description = "Whether the admin endpoint shows values of refused documents (their errInfo) "
                     "beside the reasons."},
@@ -272,6 +273,83 @@ const struct option options_table[] = {
      .max = 10000,
      .reloadable = true,
      .description = "Namespaces with metrics of their own; those of the rest are summed as other."},
+    {.name = "merge.enabled",
+     .type = OPTION_CHOICE,
+     .at = FIELD(merge.enabled),
+     .fallback = "false",
+     .choices = options_switches,
+     .reloadable = true,
+     .by_namespace = true,
+     .description = "Whether inserts that come while others are under way travel together, as one "
+                    "command (docs/merging.md)."},
+    {.name = "merge.max_docs",
+     .type = OPTION_INTEGER,
+     .at = FIELD(merge.max_docs),
+     .fallback = "1000",
+     .min = 1,
+     .max = 100000,
+     .reloadable = true,
+     .by_namespace = true,
+     .description = "Documents in one merged command; an insert of more goes alone."},
+    {.name = "merge.max_bytes",
+     .type = OPTION_BYTES,
+     .at = FIELD(merge.max_bytes),
+     .fallback = "1MiB",
+     .min = KIB,
+     .max = 32L * MIB,
+     .reloadable = true,
+     .by_namespace = true,
+     .description = "Bytes of the documents in one merged command; an insert of more goes alone. "
+                    "Bounds the errors of one reply as well."},
+    {.name = "merge.max_in_flight",
+     .type = OPTION_INTEGER,
+     .at = FIELD(merge.max_in_flight),
+     .fallback = "1",
+     .min = 1,
+     .max = 64,
+     .reloadable = true,
+     .by_namespace = true,
+     .description = "Commands of the same kind that a worker thread has under way at one time; "
+                    "what comes meanwhile gathers."},
+    {.name = "merge.linger_us",
+     .type = OPTION_US,
+     .at = FIELD(merge.linger_us),
+     .fallback = "0",
+     .max = 1000000,
+     .reloadable = true,
+     .by_namespace = true,
+     .description = "Time that what gathered waits for more, counted from its first insert. 0: it "
+                    "goes as soon as the command before it was answered. A client alone never "
+                    "waits."},
+    {.name = "merge.max_waiters",
+     .type = OPTION_INTEGER,
+     .at = FIELD(merge.max_waiters),
+     .fallback = "10000",
+     .min = 1,
+     .max = 1000000,
+     .reloadable = true,
+     .by_namespace = true,
+     .description = "Inserts that may wait to be sent, in each worker thread; for a namespace, "
+                    "those of one kind."},
+    {.name = "merge.on_cap",
+     .type = OPTION_CHOICE,
+     .at = FIELD(merge.on_cap),
+     .fallback = "passthrough",
+     .choices = on_cap,
+     .reloadable = true,
+     .by_namespace = true,
+     .description = "What an insert meets at max_waiters: passthrough sends it alone, reject "
+                    "refuses it as overloaded."},
+    {.name = "merge.retry_table_bytes",
+     .type = OPTION_BYTES,
+     .at = FIELD(merge_retry_table_bytes),
+     .fallback = "64MiB",
+     .min = 64L * KIB,
+     .max = (int64_t)1 << 40,
+     .reloadable = true,
+     .description = "Memory for what became of each client's last insert, so that retries are run "
+                    "once; about 500 bytes for each logical session. At the cap new sessions are "
+                    "not merged."},
 };
 const size_t options_count = sizeof options_table / sizeof options_table[0];
 _Static_assert(sizeof options_table / sizeof options_table[0] <= CONFIG_OPTIONS_MAX,
@@ -291,6 +369,26 @@ const struct option *options_find_flag(const char *name)
         if (options_table[i].alias != NULL && strcmp(options_table[i].alias, name) == 0)
             return &options_table[i];
     return options_find(name);
+}
+
+const struct option *options_find_by_namespace(const char *key)
+{
+    for (size_t i = 0; i < options_count; i++)
+        if (options_table[i].by_namespace &&
+            strcmp(strrchr(options_table[i].name, '.') + 1, key) == 0)
+            return &options_table[i];
+    return NULL;
+}
+
+void options_add_namespace_keys(struct text *out)
+{
+    const char *between = "";
+    for (size_t i = 0; i < options_count; i++) {
+        if (!options_table[i].by_namespace)
+            continue;
+        text_format(out, "%s%s", between, strrchr(options_table[i].name, '.') + 1);
+        between = ", ";
+    }
 }
 
 const struct option *options_find_group(const char *name)
@@ -364,7 +462,7 @@ void options_add_placeholder(const struct option *option, struct text *out)
         [OPTION_URI] = "URI",         [OPTION_ADDRESS] = "HOST:PORT", [OPTION_HOST] = "HOST",
         [OPTION_LOCAL] = "HOST:PORT", [OPTION_READ] = "FILE",         [OPTION_WRITE] = "FILE",
         [OPTION_INTEGER] = "NUMBER",  [OPTION_BYTES] = "BYTES",       [OPTION_MS] = "MILLISECONDS",
-        [OPTION_FOLDER] = "FOLDER",
+        [OPTION_US] = "MICROSECONDS", [OPTION_FOLDER] = "FOLDER",
     };
     if (option->type == OPTION_CHOICE)
         add_choices(option, "|", out);
@@ -407,6 +505,9 @@ void options_add_allowed(const struct option *option, struct text *out)
         break;
     case OPTION_MS:
         text_format(out, "milliseconds from %" PRId64 " to %" PRId64, option->min, option->max);
+        break;
+    case OPTION_US:
+        text_format(out, "microseconds from %" PRId64 " to %" PRId64, option->min, option->max);
         break;
     case OPTION_CHOICE:
         text_add(out, "one of ");

@@ -20,6 +20,7 @@ enum option_type {
     OPTION_INTEGER, /* int64_t */
     OPTION_BYTES,   /* int64_t; the text may end with a unit */
     OPTION_MS,      /* int64_t */
+    OPTION_US,      /* int64_t */
     OPTION_CHOICE   /* an enum: the position in choices */
 };
 
@@ -33,10 +34,13 @@ struct option {
     const char *const *choices; /* ends with NULL */
     enum option_type type;
     bool reloadable;
-    bool secret; /* shown only redacted, never quoted in an error */
+    bool by_namespace; /* a field of struct config_merge, which a namespace may have of its own */
+    bool secret;       /* shown only redacted, never quoted in an error */
     const char *description;
 };
 
+/* The choices of a switch, which may also be written off and on, no and yes. */
+extern const char *const options_switches[];
 extern const struct option options_table[];
 extern const size_t options_count; /* at most CONFIG_OPTIONS_MAX */
 
@@ -44,6 +48,11 @@ extern const size_t options_count; /* at most CONFIG_OPTIONS_MAX */
 const struct option *options_find(const char *name);
 /* The same for the name of a flag, which may be the alias. */
 const struct option *options_find_flag(const char *name);
+/* The option of group merge that a namespace may have, by the last part of its name ("max_docs");
+ * NULL if there is none. */
+const struct option *options_find_by_namespace(const char *key);
+/* "enabled, max_docs, …": what options_find_by_namespace finds. */
+void options_add_namespace_keys(struct text *out);
 /* The known name nearest to what was written, NULL if none is near. */
 const char *options_suggest(const char *name);
 /* The first option of a group ("tls" of "tls.mode"); NULL if there is no such group. */

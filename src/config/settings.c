@@ -1,10 +1,18 @@
 #include "config/settings.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 
 struct setting *settings_at(struct settings *settings, const struct option *option)
 {
     return &settings->of[option - options_table];
+}
+
+static bool no_memory(const struct option *option, struct error *err)
+{
+    return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the value of option %s",
+                     option->name);
 }
 
 bool settings_put(struct settings *settings, const struct option *option, const char *text,
@@ -13,10 +21,65 @@ bool settings_put(struct settings *settings, const struct option *option, const 
     struct setting *setting = settings_at(settings, option);
     char *copy = memory_copy_string(text);
     if (copy == NULL)
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the value of option %s",
-                         option->name);
+        return no_memory(option, err);
     memory_free(setting->text);
     *setting = (struct setting){copy, origin, line};
+    return true;
+}
+
+const struct override *settings_find_override(const struct settings *settings, const char *ns,
+                                              const struct option *option)
+{
+    for (size_t i = 0; i < settings->override_count; i++) {
+        const struct override *override = &settings->overrides[i];
+        if (strcmp(override->ns, ns) == 0 && (option == NULL || override->option == option))
+            return override;
+    }
+    return NULL;
+}
+
+bool settings_is_namespace(const char *ns)
+{
+    const char *dot = strchr(ns, '.');
+    return dot != NULL && dot != ns && dot[1] != '\0';
+}
+
+/* A place for one more at the end, with nothing in it; NULL when memory is out. */
+static struct override *add_override(struct settings *settings)
+{
+    size_t size = (settings->override_count + 1) * sizeof *settings->overrides;
+    struct override *overrides = memory_resize(settings->overrides, size);
+    if (overrides == NULL)
+        return NULL;
+    settings->overrides = overrides;
+    overrides[settings->override_count] = (struct override){0};
+    return &overrides[settings->override_count++];
+}
+
+bool settings_put_override(struct settings *settings, const char *ns, const struct option *option,
+                           const char *text, enum setting_origin origin, size_t line,
+                           struct error *err)
+{
+    const struct override *found = settings_find_override(settings, ns, option);
+    if (found == NULL && settings->override_count == SETTINGS_OVERRIDES_MAX)
+        return error_set(err, ERROR_OVERFLOW, "merge.namespaces: more than %d options in all",
+                         SETTINGS_OVERRIDES_MAX);
+    struct override *override =
+        found == NULL ? add_override(settings) : &settings->overrides[found - settings->overrides];
+    char *copy = override == NULL ? NULL : memory_copy_string(text);
+    char *name = override != NULL && override->ns == NULL ? memory_copy_string(ns) : NULL;
+    if (copy == NULL || (override->ns == NULL && name == NULL)) {
+        memory_free(copy);
+        memory_free(name);
+        if (override != NULL && override->ns == NULL)
+            settings->override_count--; /* the place that was added */
+        return no_memory(option, err);
+    }
+    if (name != NULL)
+        override->ns = name;
+    memory_free(override->setting.text);
+    override->option = option;
+    override->setting = (struct setting){copy, origin, line};
     return true;
 }
 
@@ -28,6 +91,12 @@ bool settings_overlay(struct settings *to, const struct settings *from, struct e
             !settings_put(to, &options_table[i], s->text, s->origin, s->line, err))
             return false;
     }
+    for (size_t i = 0; i < from->override_count; i++) {
+        const struct override *o = &from->overrides[i];
+        const struct setting *s = &o->setting;
+        if (!settings_put_override(to, o->ns, o->option, s->text, s->origin, s->line, err))
+            return false;
+    }
     return true;
 }
 
@@ -35,6 +104,11 @@ void settings_release(struct settings *settings)
 {
     for (size_t i = 0; i < options_count; i++)
         memory_free(settings->of[i].text);
+    for (size_t i = 0; i < settings->override_count; i++) {
+        memory_free(settings->overrides[i].ns);
+        memory_free(settings->overrides[i].setting.text);
+    }
+    memory_free(settings->overrides);
     *settings = (struct settings){0};
 }
 
@@ -46,6 +120,17 @@ void settings_add_place(const struct option *option, const struct setting *setti
     else if (setting->origin == SETTING_FILE)
         text_format(out, "%s:%zu: ", file, setting->line);
     text_add(out, option->name);
+}
+
+void settings_add_override_place(const struct override *override, const char *file,
+                                 struct text *out)
+{
+    const char *key = strrchr(override->option->name, '.') + 1;
+    if (override->setting.origin == SETTING_FLAG)
+        text_format(out, "--merge.namespace %s:%s", override->ns, key);
+    else
+        text_format(out, "%s:%zu: merge.namespaces.%s.%s", file, override->setting.line,
+                    override->ns, key);
 }
 
 void settings_add_quoted(const char *written, struct text *out)

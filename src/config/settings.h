@@ -18,8 +18,20 @@ struct setting {
     size_t line; /* of the file, from 1 */
 };
 
+/* Options of namespaces in all: what is found among them is looked for one by one. */
+enum { SETTINGS_OVERRIDES_MAX = 4096 };
+
+/* An option of a namespace's own. */
+struct override {
+    char *ns; /* owned */
+    const struct option *option;
+    struct setting setting;
+};
+
 struct settings {
     struct setting of[CONFIG_OPTIONS_MAX]; /* by position in options_table */
+    size_t override_count;
+    struct override *overrides; /* owned; in the order they were given */
 };
 
 /* The entry of an option. */
@@ -28,6 +40,16 @@ struct setting *settings_at(struct settings *settings, const struct option *opti
 /* Copies the text; what stood there is released. */
 bool settings_put(struct settings *settings, const struct option *option, const char *text,
                   enum setting_origin origin, size_t line, struct error *err);
+/* The same for a namespace. */
+bool settings_put_override(struct settings *settings, const char *ns, const struct option *option,
+                           const char *text, enum setting_origin origin, size_t line,
+                           struct error *err);
+/* NULL if there is none. `option` NULL: the first of the namespace. */
+const struct override *settings_find_override(const struct settings *settings, const char *ns,
+                                              const struct option *option);
+/* Whether it may be the name of a collection: "DATABASE.COLLECTION". */
+bool settings_is_namespace(const char *ns);
+
 /* Puts all that `from` holds over `to`. */
 bool settings_overlay(struct settings *to, const struct settings *from, struct error *err);
 void settings_release(struct settings *settings);
@@ -35,6 +57,10 @@ void settings_release(struct settings *settings);
 /* "FILE:LINE: NAME" or "--NAME", or NAME alone. */
 void settings_add_place(const struct option *option, const struct setting *setting,
                         const char *file, struct text *out);
+
+/* "FILE:LINE: merge.namespaces.NS.KEY" or "--merge.namespace NS:KEY". */
+void settings_add_override_place(const struct override *override, const char *file,
+                                 struct text *out);
 
 /* What a user wrote, quoted for an error: credentials redacted, cut to a readable length. */
 void settings_add_quoted(const char *written, struct text *out);

@@ -1,6 +1,8 @@
 /* What the table says, for people and machines: help, documentation, listing. */
+#include <stdio.h>
 #include <string.h>
 
+#include "config/namespaces.h"
 #include "config/origin.h"
 #include "config/value.h"
 
@@ -30,7 +32,9 @@ void config_write_listing(const struct config *config, struct text *out)
         text_add_json_string(out, option->description);
         text_add(out, "}");
     }
-    text_add(out, "\n]}\n");
+    text_add(out, "\n],\"mergeNamespaces\":");
+    namespaces_write_listing(config, out);
+    text_add(out, "}\n");
 }
 
 /* Words, wrapped so that no line is longer than a terminal's 80 columns. */
@@ -67,6 +71,35 @@ static void add_facts(const struct option *option, struct text *out)
     text_add(out, option->reloadable ? ")" : "; not reloadable)");
 }
 
+/* The flags that are no options of the table. */
+static const struct {
+    const char *name;
+    const char *placeholder;
+    const char *description;
+} plain_flags[] = {
+    {"config", "FILE", "read options from a YAML file; flags win over it"},
+    {"merge.namespace", "DATABASE.COLLECTION:NAME=VALUE,...",
+     "options of group merge for one namespace; may be repeated"},
+    {"check-config", "", "check file and flags, print all values, and end"},
+    {"version", "", "print the version"},
+    {"help", "", "print this"},
+};
+enum { PLAIN_FLAGS = sizeof plain_flags / sizeof plain_flags[0] };
+
+static void add_plain_flags(struct text *out)
+{
+    enum { COLUMN = 20 };
+    for (size_t i = 0; i < PLAIN_FLAGS; i++) {
+        size_t before = out->len;
+        text_format(out, "  --%s %s", plain_flags[i].name, plain_flags[i].placeholder);
+        int used = (int)(out->len - before);
+        if (used < COLUMN)
+            text_format(out, "%*s%s\n", COLUMN - used, "", plain_flags[i].description);
+        else
+            text_format(out, "\n%*s%s\n", COLUMN, "", plain_flags[i].description);
+    }
+}
+
 static void add_help(const struct option *option, struct text *out)
 {
     struct text about = text_growing();
@@ -86,17 +119,15 @@ static void add_help(const struct option *option, struct text *out)
 
 void config_write_help(struct text *out)
 {
+    text_add(out, "mongosluice " SLUICE_VERSION "\n"
+                  "A MongoDB wire-protocol proxy that validates documents and batches inserts.\n\n"
+                  "Usage:\n"
+                  "  mongosluice --config FILE [--OPTION VALUE ...]\n"
+                  "  mongosluice --upstream URI --listen HOST:PORT [--OPTION VALUE ...]\n"
+                  "  mongosluice status|top|check|schema lint --help\n\n");
+    add_plain_flags(out);
     text_add(out,
-             "mongosluice " SLUICE_VERSION "\n"
-             "A MongoDB wire-protocol proxy that validates documents and batches inserts.\n\n"
-             "Usage:\n"
-             "  mongosluice --config FILE [--OPTION VALUE ...]\n"
-             "  mongosluice --upstream URI --listen HOST:PORT [--OPTION VALUE ...]\n\n"
-             "  --config FILE     read options from a YAML file; flags win over it\n"
-             "  --check-config    check file and flags, print all values, and end\n"
-             "  --version         print the version\n"
-             "  --help            print this\n\n"
-             "Options (--OPTION=VALUE works as well; in the file, a.b is key b in mapping a):\n");
+             "\nOptions (--OPTION=VALUE works as well; in the file, a.b is key b in mapping a):\n");
     for (size_t i = 0; i < options_count; i++)
         add_help(&options_table[i], out);
     text_add(out, "\nSignals: HUP reads the configuration again, TERM drains and ends (a second "
@@ -119,5 +150,61 @@ void config_write_markdown(struct text *out)
         text_add(out, " | ");
         options_add_allowed(option, out);
         text_format(out, " | %s | %s |\n", option->reloadable ? "yes" : "no", option->description);
+    }
+}
+
+/* Text of a manual page: what roff would take for its own is escaped. */
+static void add_roff(const char *words, struct text *out)
+{
+    if (*words == '.' || *words == '\'')
+        text_add(out, "\\&");
+    for (; *words != '\0'; words++) {
+        if (*words == '\\')
+            text_add(out, "\\e");
+        else if (*words == '-')
+            text_add(out, "\\-");
+        else
+            text_add_bytes(out, words, 1);
+    }
+}
+
+static void add_manual_entry(const char *name, const char *placeholder, const char *about,
+                             struct text *out)
+{
+    text_format(out, ".TP\n.BI \\-\\-%s \" %s\"\n", name, placeholder);
+    add_roff(about, out);
+    text_add(out, "\n");
+}
+
+void config_write_man(struct text *out)
+{
+    for (size_t i = 0; i < PLAIN_FLAGS; i++)
+        add_manual_entry(plain_flags[i].name, plain_flags[i].placeholder,
+                         plain_flags[i].description, out);
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *option = &options_table[i];
+        struct text placeholder = text_growing();
+        struct text about = text_growing();
+        options_add_placeholder(option, &placeholder);
+        text_add(&about, option->description);
+        add_facts(option, &about);
+        if (placeholder.cut || about.cut)
+            out->cut = true;
+        else
+            add_manual_entry(option->name, placeholder.data, about.data, out);
+        text_release(&placeholder);
+        text_release(&about);
+    }
+}
+
+void config_write_table(struct text *out)
+{
+    for (size_t i = 0; i < PLAIN_FLAGS; i++)
+        text_format(out, "%s\t%s\t%s\n", plain_flags[i].name, plain_flags[i].placeholder,
+                    plain_flags[i].description);
+    for (size_t i = 0; i < options_count; i++) {
+        text_format(out, "%s\t", options_table[i].name);
+        options_add_placeholder(&options_table[i], out);
+        text_format(out, "\t%s\n", options_table[i].description);
     }
 }

@@ -143,9 +143,22 @@ static bool parse_host(char *text, const char **out)
     return true;
 }
 
+/* The other words that YAML has for false and true. */
+static const char *plain_switch(const char *text)
+{
+    static const char *const words[][2] = {
+        {"off", "false"}, {"no", "false"}, {"on", "true"}, {"yes", "true"}};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(text, words[i][0]) == 0)
+            return words[i][1];
+    return text;
+}
+
 static bool parse_choice(const struct option *option, const char *text, void *field)
 {
     _Static_assert(sizeof(enum config_tls_mode) == sizeof(int), "choices are written as int");
+    if (option->choices == options_switches)
+        text = plain_switch(text);
     for (int i = 0; option->choices[i] != NULL; i++) {
         if (strcmp(option->choices[i], text) == 0) {
             memcpy(field, &i, sizeof i);
@@ -176,6 +189,7 @@ bool value_parse(const struct option *option, char *text, struct config *config)
     case OPTION_INTEGER:
     case OPTION_BYTES:
     case OPTION_MS:
+    case OPTION_US:
         return parse_number(option, text, field);
     case OPTION_CHOICE:
         return parse_choice(option, text, field);
@@ -227,6 +241,7 @@ void value_add_json(const struct option *option, const struct config *config, st
     case OPTION_INTEGER:
     case OPTION_BYTES:
     case OPTION_MS:
+    case OPTION_US:
         text_format(out, "%" PRId64, *(const int64_t *)field);
         break;
     case OPTION_CHOICE:
@@ -250,6 +265,7 @@ bool value_equals(const struct option *option, const struct config *a, const str
     case OPTION_INTEGER:
     case OPTION_BYTES:
     case OPTION_MS:
+    case OPTION_US:
         return *(const int64_t *)x == *(const int64_t *)y;
     case OPTION_CHOICE:
         return memcmp(x, y, sizeof(int)) == 0;

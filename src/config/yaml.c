@@ -5,9 +5,13 @@
 
 #include "config/settings.h"
 
+/* Options that namespaces have of their own. */
+#define NAMESPACES_KEY "merge.namespaces"
+
 enum {
-    KEY_SIZE = 128, /* a key that is longer is unknown */
-    GROUP_DEPTH = 4 /* more than there are dots in any option's name */
+    NAMESPACE_SIZE = 256, /* the server's limit and a NUL */
+    KEY_SIZE = 128,       /* a key that is longer is unknown */
+    GROUP_DEPTH = 4       /* more than there are dots in any option's name */
 };
 
 struct reader {
@@ -18,6 +22,7 @@ struct reader {
     struct error *err;
     /* Where the group was opened that an option is the first of, by the dots in the group's name.
      */
+    size_t namespaces_line; /* where that mapping was opened */
     size_t group_lines[CONFIG_OPTIONS_MAX][GROUP_DEPTH];
 };
 
@@ -98,29 +103,144 @@ static bool given_twice(struct reader *reader, const char *name, size_t first_li
                      reader->file, line_of(reader), name, first_line);
 }
 
-static bool read_value(struct reader *reader, const struct option *option)
+static bool tagged(struct reader *reader, const char *name)
+{
+    return error_set(reader->err, ERROR_FAILED_TO_PARSE,
+                     "%s:%zu: %s has a YAML tag; write the value without it", reader->file,
+                     line_of(reader), name);
+}
+
+/* Whether what is there can be the value of the option that stands at `place`. */
+static bool check_value(struct reader *reader, const struct option *option, const char *place)
 {
     const yaml_event_t *event = &reader->event;
-    const struct setting *before = settings_at(reader->out, option);
-    if (before->text != NULL)
-        return given_twice(reader, option->name, before->line);
+    if (has_tag(event))
+        return tagged(reader, place);
     if (event->type != YAML_SCALAR_EVENT) {
         char buffer[sizeof reader->err->message];
         struct text allowed = text_over(buffer, sizeof buffer);
         options_add_allowed(option, &allowed);
-        return wrong_form(reader, option->name, buffer);
+        return wrong_form(reader, place, buffer);
     }
     if (is_null(event))
         return error_set(
             reader->err, ERROR_TYPE_MISMATCH,
             "%s:%zu: %s has no value; leave the line out for the default, or write \"\" "
             "for an empty text",
-            reader->file, line_of(reader), option->name);
-    const char *value = (const char *)event->data.scalar.value;
-    if (strlen(value) != event->data.scalar.length)
+            reader->file, line_of(reader), place);
+    if (strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
         return error_set(reader->err, ERROR_BAD_VALUE, "%s:%zu: %s holds a NUL character",
-                         reader->file, line_of(reader), option->name);
-    return settings_put(reader->out, option, value, SETTING_FILE, line_of(reader), reader->err);
+                         reader->file, line_of(reader), place);
+    return true;
+}
+
+static bool read_value(struct reader *reader, const struct option *option)
+{
+    const struct setting *before = settings_at(reader->out, option);
+    if (before->text != NULL)
+        return given_twice(reader, option->name, before->line);
+    return check_value(reader, option, option->name) &&
+           settings_put(reader->out, option, (const char *)reader->event.data.scalar.value,
+                        SETTING_FILE, line_of(reader), reader->err);
+}
+
+/* A scalar that is the name of something; "" for none with a NUL in it. */
+static bool read_name(struct reader *reader, const char *expected, char *name, size_t size)
+{
+    struct text text = text_over(name, size);
+    if (reader->event.type != YAML_SCALAR_EVENT)
+        return wrong_form(reader, "key", expected);
+    const char *key = (const char *)reader->event.data.scalar.value;
+    size_t len = reader->event.data.scalar.length;
+    if (strlen(key) == len)
+        text_add_bytes(&text, key, len);
+    return true;
+}
+
+static bool read_override(struct reader *reader, const char *ns)
+{
+    char key[KEY_SIZE];
+    char place[KEY_SIZE + NAMESPACE_SIZE + 32];
+    if (!read_name(reader, "the name of an option", key, sizeof key))
+        return false;
+    (void)snprintf(place, sizeof place, NAMESPACES_KEY ".%s.%s", ns, key);
+    const struct option *option = options_find_by_namespace(key);
+    if (option == NULL) {
+        char buffer[128];
+        struct text known = text_over(buffer, sizeof buffer);
+        options_add_namespace_keys(&known);
+        return error_set(reader->err, ERROR_BAD_VALUE,
+                         "%s:%zu: unknown key \"%s\"; a namespace may have %s", reader->file,
+                         line_of(reader), place, buffer);
+    }
+    if (!step(reader))
+        return false;
+    const struct override *before = settings_find_override(reader->out, ns, option);
+    if (before != NULL)
+        return given_twice(reader, place, before->setting.line);
+    return check_value(reader, option, place) &&
+           settings_put_override(reader->out, ns, option,
+                                 (const char *)reader->event.data.scalar.value, SETTING_FILE,
+                                 line_of(reader), reader->err);
+}
+
+/* From the mapping's start to its end; each entry is read by `read`. */
+static bool read_entries(struct reader *reader, const char *of,
+                         bool (*read)(struct reader *reader, const char *of))
+{
+    for (;;) {
+        if (!step(reader))
+            return false;
+        if (reader->event.type == YAML_MAPPING_END_EVENT)
+            return true;
+        if (!read(reader, of))
+            return false;
+    }
+}
+
+/* What stands after a key that has a mapping: *empty when nothing does. */
+static bool open_mapping(struct reader *reader, const char *name, bool *empty)
+{
+    if (!step(reader))
+        return false;
+    if (has_tag(&reader->event))
+        return tagged(reader, name);
+    *empty = is_null(&reader->event);
+    return *empty || reader->event.type == YAML_MAPPING_START_EVENT ||
+           wrong_form(reader, name, "a mapping of options");
+}
+
+static bool read_namespace(struct reader *reader, const char *group)
+{
+    char ns[NAMESPACE_SIZE];
+    char place[NAMESPACE_SIZE + 32];
+    bool empty = false;
+    if (!read_name(reader, "a namespace: DATABASE.COLLECTION", ns, sizeof ns))
+        return false;
+    (void)snprintf(place, sizeof place, "%s.%s", group, ns);
+    if (!settings_is_namespace(ns)) {
+        char buffer[sizeof reader->err->message];
+        struct text text = text_over(buffer, sizeof buffer);
+        settings_add_quoted((const char *)reader->event.data.scalar.value, &text);
+        return error_set(reader->err, ERROR_BAD_VALUE,
+                         "%s:%zu: %s: %s is no namespace; write DATABASE.COLLECTION", reader->file,
+                         line_of(reader), group, buffer);
+    }
+    const struct override *before = settings_find_override(reader->out, ns, NULL);
+    if (before != NULL)
+        return given_twice(reader, place, before->setting.line);
+    return open_mapping(reader, place, &empty) &&
+           (empty || read_entries(reader, ns, read_override));
+}
+
+static bool read_namespaces(struct reader *reader)
+{
+    bool empty = false;
+    if (reader->namespaces_line != 0)
+        return given_twice(reader, NAMESPACES_KEY, reader->namespaces_line);
+    reader->namespaces_line = line_of(reader);
+    return open_mapping(reader, NAMESPACES_KEY, &empty) &&
+           (empty || read_entries(reader, NAMESPACES_KEY, read_namespace));
 }
 
 static bool read_mapping(struct reader *reader, const char *group);
@@ -151,6 +271,8 @@ static bool read_entry(struct reader *reader, const char *group)
     const char *key = (const char *)reader->event.data.scalar.value;
     text_add_bytes(&text, key, reader->event.data.scalar.length);
     bool readable = !text.cut && strlen(name) == text.len; /* no NUL in it */
+    if (readable && strcmp(name, NAMESPACES_KEY) == 0)
+        return read_namespaces(reader);
     const struct option *option = readable ? options_find(name) : NULL;
     const struct option *first = readable ? options_find_group(name) : NULL;
     if (option == NULL && first == NULL)
@@ -158,9 +280,7 @@ static bool read_entry(struct reader *reader, const char *group)
     if (!step(reader))
         return false;
     if (has_tag(&reader->event))
-        return error_set(reader->err, ERROR_FAILED_TO_PARSE,
-                         "%s:%zu: %s has a YAML tag; write the value without it", reader->file,
-                         line_of(reader), name);
+        return tagged(reader, name);
     return option != NULL ? read_value(reader, option)
                           : read_group(reader, name, (size_t)(first - options_table));
 }
@@ -169,14 +289,7 @@ static bool read_entry(struct reader *reader, const char *group)
  * an error before it is entered. */
 static bool read_mapping(struct reader *reader, const char *group)
 {
-    for (;;) {
-        if (!step(reader))
-            return false;
-        if (reader->event.type == YAML_MAPPING_END_EVENT)
-            return true;
-        if (!read_entry(reader, group))
-            return false;
-    }
+    return read_entries(reader, group, read_entry);
 }
 
 static bool read_document(struct reader *reader)

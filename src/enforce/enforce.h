@@ -22,6 +22,10 @@ struct enforce_command {
     size_t max_document_bytes; /* maxBsonObjectSize of the server, 16 MiB */
 };
 
+/* A statement that is refused is taken out of the command. Numbers that the command gives its
+ * statements (stmtId, stmtIds) stay with those that are kept; where it gives none, the server
+ * numbers what it gets, and a retry of the command is filtered in the same way: the numbers agree
+ * as long as the schema does not change between the two. */
 enum enforce_outcome {
     ENFORCE_FORWARD, /* byte for byte; its reply too */
     ENFORCE_REPLACE, /* `payload` goes instead, and the reply through enforce_splice_reply */
@@ -72,6 +76,8 @@ bool enforce_splice_reply(struct enforce_splice *splice, struct bytes document, 
 /* After that: the cursor of a bulkWrite whose results go on, 0 for none. The replies to its
  * getMores go through enforce_splice_reply too. */
 int64_t enforce_splice_cursor(const struct enforce_splice *splice);
+/* What it holds in memory. */
+size_t enforce_splice_bytes(const struct enforce_splice *splice);
 void enforce_splice_free(struct enforce_splice *splice); /* NULL is allowed */
 
 #endif

@@ -93,7 +93,7 @@ static bool write_hash(struct bytes bson, char out[REGISTRY_HASH_SIZE])
     unsigned len = 0;
     if (EVP_Digest(bson.pos, bytes_left(&bson), digest, &len, EVP_sha256(), NULL) != 1)
         return false;
-    for (unsigned i = 0; i < len && 2 * i + 2 < REGISTRY_HASH_SIZE; i++) {
+    for (size_t i = 0; i < len && 2 * i + 2 < REGISTRY_HASH_SIZE; i++) {
         out[2 * i] = digits[digest[i] >> 4];
         out[2 * i + 1] = digits[digest[i] & 15];
     }
@@ -139,4 +139,14 @@ void registry_entry_release(struct registry_entry *entry)
     schema_file_release(&entry->file);
     memory_free(entry->source);
     memory_free(entry);
+}
+
+bool registry_entry_is_same(const struct registry_entry *a, const struct registry_entry *b)
+{
+    const struct schema_file *one = &a->file;
+    const struct schema_file *other = &b->file;
+    return strcmp(one->ns, other->ns) == 0 && strcmp(a->hash, b->hash) == 0 &&
+           one->dialect == other->dialect && one->level == other->level &&
+           one->action == other->action && one->reject_unproved == other->reject_unproved &&
+           one->allow_bypass == other->allow_bypass;
 }

@@ -125,6 +125,11 @@ static enum judged refuse_with(struct judge *judge, uint32_t index, const char *
     return judged;
 }
 
+enum judged judge_refuse_info(struct judge *judge, uint32_t index, struct bytes info)
+{
+    return refuse(judge, index, REFUSED_MESSAGE, info);
+}
+
 enum judged judge_refuse(struct judge *judge, uint32_t index, const struct judge_reason *why,
                          const struct scan_element *id)
 {
@@ -266,7 +271,7 @@ enum judged judge_document_cut_off(struct judge *judge, uint32_t index, struct b
 enum judged judge_insert(struct judge *judge, uint32_t index, struct bytes document)
 {
     if (judge_bypasses(judge))
-        return JUDGED_PASS;
+        return validate_document(document, judge->err) ? JUDGED_PASS : JUDGED_FAILED;
     switch (judge_verdict(judge, document, NULL)) {
     case SCHEMA_VALID:
         judge->counts[REGISTRY_PASSED]++;

@@ -68,6 +68,9 @@ struct judge_reason {
 enum judged judge_refuse(struct judge *judge, uint32_t index, const struct judge_reason *why,
                          const struct scan_element *id);
 
+/* A refusal with that errInfo. */
+enum judged judge_refuse_info(struct judge *judge, uint32_t index, struct bytes info);
+
 /* What cannot be known beforehand: passes or is refused as the namespace's `unproved` says. */
 enum judged judge_unproved(struct judge *judge, uint32_t index, const struct judge_reason *why,
                            const struct scan_element *id);

@@ -73,6 +73,8 @@ struct registry_entry *registry_entry_new(struct schema_file *file, enum registr
                                           const char *source);
 struct registry_entry *registry_entry_retain(struct registry_entry *entry);
 void registry_entry_release(struct registry_entry *entry);
+/* Whether both enforce the same in the same way, wherever they come from. */
+bool registry_entry_is_same(const struct registry_entry *a, const struct registry_entry *b);
 
 /* An empty set, or one with the entries of another. One reference. NULL when memory is out. */
 struct registry *registry_new(void);

@@ -32,6 +32,12 @@ void enforce_splice_free(struct enforce_splice *splice)
     memory_free(splice);
 }
 
+size_t enforce_splice_bytes(const struct enforce_splice *splice)
+{
+    return sizeof *splice + splice->refusals.bytes_room +
+           splice->refusals.room * sizeof *splice->refusals.items;
+}
+
 int64_t enforce_splice_cursor(const struct enforce_splice *splice)
 {
     return splice->cursor;

@@ -139,6 +139,24 @@ static enum judged judge_replacement(struct judge *judge, uint32_t index,
     return judge_document_refused(judge, index, s->change.value, id_of(s));
 }
 
+static enum judged refuse_operators(struct judge *judge, uint32_t index,
+                                    const struct update_statement *s,
+                                    const struct update_proof *proof)
+{
+    const struct judge_reason why = {.text = "no document matches the schema after this update",
+                                     .operator_name = proof->operator_name,
+                                     .path = proof->operand.name};
+    struct build build;
+    struct bytes info;
+    if (strcmp(proof->operator_name, "$set") != 0 || strchr(proof->operand.name, '.') != NULL)
+        return judge_refuse(judge, index, &why, id_of(s));
+    enum judged judged = update_explain_set(judge, &proof->operand, id_of(s), &build, &info)
+                             ? judge_refuse_info(judge, index, info)
+                             : judge_refuse(judge, index, &why, id_of(s));
+    build_free(&build);
+    return judged;
+}
+
 static enum judged judge_operators(struct judge *judge, uint32_t index,
                                    const struct update_statement *s)
 {
@@ -149,11 +167,9 @@ static enum judged judge_operators(struct judge *judge, uint32_t index,
                       judge->err))
         return JUDGED_FAILED;
     why.operator_name = proof.operator_name;
-    why.path = proof.path;
-    if (proof.proof == SCHEMA_PROOF_WRONG && !lenient) {
-        why.text = "no document matches the schema after this update";
-        return judge_refuse(judge, index, &why, id_of(s));
-    }
+    why.path = proof.operand.name;
+    if (proof.proof == SCHEMA_PROOF_WRONG && !lenient)
+        return refuse_operators(judge, index, s, &proof);
     if (proof.proof == SCHEMA_PROOF_WRONG)
         why.text = moderate.text;
     if (proof.proof == SCHEMA_PROOF_RIGHT && s->upsert) {
@@ -182,10 +198,11 @@ enum judged judge_update(struct judge *judge, uint32_t index,
         .text = "the result of a pipeline depends on the stored document"};
     const struct scan_element *change = &statement->change;
     judge->update = true;
-    if (change->kind == BSON_KIND_ARRAY && !is_bson(change, 0, judge->err))
+    bool object = change->kind == BSON_KIND_OBJECT;
+    bool bypassed = (object || change->kind == BSON_KIND_ARRAY) && judge_bypasses(judge);
+    if ((!object || bypassed) && change->kind != BSON_KIND_EOD && !is_bson(change, 0, judge->err))
         return JUDGED_FAILED;
-    if ((change->kind != BSON_KIND_ARRAY && change->kind != BSON_KIND_OBJECT) ||
-        judge_bypasses(judge))
+    if (bypassed || (!object && change->kind != BSON_KIND_ARRAY))
         return JUDGED_PASS;
     if (change->kind == BSON_KIND_ARRAY)
         return judge_unproved(judge, index, &pipeline, id_of(statement));

@@ -32,13 +32,18 @@ enum judged judge_update(struct judge *judge, uint32_t index,
 /* What operators do to a document that is there, and which of them decides it. */
 struct update_proof {
     enum schema_proof proof;
-    const char *operator_name;
-    const char *path;
+    const char *operator_name; /* NULL: there is none */
+    struct scan_element operand;
 };
 
 /* False with err set where an operand is no BSON. */
 bool update_prove(const struct schema *schema, struct schema_scratch *scratch, struct bytes change,
                   struct update_proof *out, struct error *err);
+
+/* errInfo of a $set of a top-level field, which is wrong. Begins `out`. False where there is no
+ * memory for it, or the schema's errors do not tell the field. */
+bool update_explain_set(struct judge *judge, const struct scan_element *field,
+                        const struct scan_element *id, struct build *out, struct bytes *info);
 
 /* Whether the document that an upsert would insert is right: equality conditions of the query, and
  * operators. SCHEMA_PROOF_NONE where it cannot be made out. */

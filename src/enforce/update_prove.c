@@ -169,10 +169,12 @@ static bool prove_operand(void *arg, const struct scan_element *op,
     for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++)
         if (scan_name_is(op, operators[i].name))
             proof = operators[i].prove(p, operand);
-    if (proof == SCHEMA_PROOF_RIGHT ||
-        (proof == SCHEMA_PROOF_NONE && p->out->proof == SCHEMA_PROOF_NONE))
-        return true;
-    *p->out = (struct update_proof){proof, op->name, operand->name};
+    /* What is wrong decides it, then what is open; of each kind the first is told. */
+    bool decides = proof == SCHEMA_PROOF_WRONG
+                       ? p->out->proof != SCHEMA_PROOF_WRONG
+                       : proof == SCHEMA_PROOF_NONE && p->out->proof == SCHEMA_PROOF_RIGHT;
+    if (decides)
+        *p->out = (struct update_proof){proof, op->name, *operand};
     return true; /* to the end also where it is wrong: all of it must be BSON */
 }
 

@@ -7,7 +7,6 @@ enum { FIELDS_MAX = 256 };
 
 struct new_field {
     struct scan_element element;
-    bool item; /* the field is an array with this one item */
     bool gone;
 };
 
@@ -29,19 +28,19 @@ static struct new_field *find_field(struct new_document *document,
     return NULL;
 }
 
-static void put_field(struct new_document *document, const struct scan_element *name, uint8_t kind,
-                      struct bytes value, bool item)
+/* False where there are too many. */
+static bool put_field(struct new_document *document, const struct scan_element *name, uint8_t kind,
+                      struct bytes value)
 {
     struct new_field *field = find_field(document, name);
-    if (field == NULL && document->count == FIELDS_MAX) {
-        document->open = true;
-        return;
-    }
+    if (field == NULL && document->count == FIELDS_MAX)
+        return false;
     if (field == NULL)
         field = &document->fields[document->count++];
-    *field = (struct new_field){.element = *name, .item = item};
+    *field = (struct new_field){.element = *name};
     field->element.kind = kind;
     field->element.value = value;
+    return true;
 }
 
 /* --- the query --- */
@@ -63,74 +62,58 @@ static bool is_no_equality(struct bytes condition)
     return known;
 }
 
-static void take_query(struct new_document *document, struct bytes query)
+static bool take_condition(struct new_document *document, const struct scan_element *condition)
+{
+    struct scan_element value;
+    if (scan_name_is(condition, "$comment") || condition->kind == BSON_KIND_REGEX)
+        return true;
+    if (condition->name[0] == '$' || strchr(condition->name, '.') != NULL ||
+        find_field(document, condition) != NULL)
+        return false;
+    if (!update_equality(condition, &value))
+        return is_no_equality(condition->value);
+    return put_field(document, condition, value.kind, value.value);
+}
+
+/* False where it is open what the query puts into the document. */
+static bool take_query(struct new_document *document, struct bytes query)
 {
     struct scan scan;
     struct scan_element condition;
-    struct scan_element value;
     if (bytes_left(&query) == 0)
-        return;
+        return true;
     (void)scan_open(&scan, query);
-    while (!document->open && scan_next(&scan, &condition)) {
-        if (scan_name_is(&condition, "$comment") || condition.kind == BSON_KIND_REGEX)
-            continue;
-        if (condition.name[0] == '$' || strchr(condition.name, '.') != NULL ||
-            find_field(document, &condition) != NULL)
-            document->open = true;
-        else if (update_equality(&condition, &value))
-            put_field(document, &condition, value.kind, value.value, false);
-        else if (!is_no_equality(condition.value))
-            document->open = true;
-    }
+    while (scan_next(&scan, &condition))
+        if (!take_condition(document, &condition))
+            return false;
+    return true;
 }
 
 /* --- operators --- */
 
-static void put_date(struct new_document *document, const struct scan_element *operand)
+/* Those that schema/prove.h can tell to keep a document right; others have left it open before. */
+static bool apply(struct new_document *document, const struct scan_element *op,
+                  const struct scan_element *operand)
 {
-    static const uint8_t never[8];
-    struct scan_element type;
-    const char *text = NULL;
-    size_t len = 0;
-    uint8_t kind = BSON_KIND_DATE;
-    if (operand->kind == BSON_KIND_OBJECT && scan_find(operand->value, "$type", &type) &&
-        scan_as_string(&type, &text, &len) && len != 4)
-        kind = BSON_KIND_TIMESTAMP;
-    put_field(document, operand, kind, bytes_of(never, sizeof never), false);
+    struct new_field *field = find_field(document, operand);
+    bool sets = scan_name_is(op, "$set") || scan_name_is(op, "$setOnInsert");
+    bool bounds = scan_name_is(op, "$min") || scan_name_is(op, "$max");
+    if (strpbrk(operand->name, ".$") != NULL || operand->name_len == 0)
+        return false;
+    if (sets || (bounds && field == NULL))
+        return put_field(document, operand, operand->kind, operand->value);
+    if (!scan_name_is(op, "$unset"))
+        return false;
+    if (field != NULL)
+        field->gone = true;
+    return true;
 }
 
-static bool has_each(const struct scan_element *operand)
-{
-    struct scan_element each;
-    return operand->kind == BSON_KIND_OBJECT && scan_find(operand->value, "$each", &each);
-}
-
-/* Operators whose result for an absent field is known. */
-static void put_absent(struct new_document *document, const struct scan_element *op,
-                       const struct scan_element *operand)
-{
-    bool push = scan_name_is(op, "$push") || scan_name_is(op, "$addToSet");
-    bool start = scan_name_is(op, "$inc") || scan_name_is(op, "$min") || scan_name_is(op, "$max");
-    if (find_field(document, operand) != NULL || (!push && !start) || (push && has_each(operand)))
-        document->open = true;
-    else
-        put_field(document, operand, operand->kind, operand->value, push);
-}
-
-static bool apply(void *arg, const struct scan_element *op, const struct scan_element *operand)
+static bool take_operand(void *arg, const struct scan_element *op,
+                         const struct scan_element *operand)
 {
     struct new_document *document = arg;
-    struct new_field *field = find_field(document, operand);
-    if (strpbrk(operand->name, ".$") != NULL || operand->name_len == 0)
-        document->open = true;
-    else if (scan_name_is(op, "$set") || scan_name_is(op, "$setOnInsert"))
-        put_field(document, operand, operand->kind, operand->value, false);
-    else if (scan_name_is(op, "$unset") && field != NULL)
-        field->gone = true;
-    else if (scan_name_is(op, "$currentDate"))
-        put_date(document, operand);
-    else if (!scan_name_is(op, "$unset"))
-        put_absent(document, op, operand);
+    document->open = !apply(document, op, operand);
     return !document->open;
 }
 
@@ -140,16 +123,8 @@ static bool write_document(const struct new_document *document, struct build *ou
     build_begin(out, INT32_MAX);
     for (size_t i = 0; i < document->count; i++) {
         const struct new_field *field = &document->fields[i];
-        const char *name = field->element.name;
-        if (field->gone)
-            continue;
-        if (field->item) {
-            build_open_array(out, name);
-            name = NULL;
-        }
-        build_value(out, name, field->element.kind, field->element.value);
-        if (field->item)
-            build_close(out);
+        if (!field->gone)
+            build_value(out, field->element.name, field->element.kind, field->element.value);
     }
     return build_finish(out, whole);
 }
@@ -162,9 +137,8 @@ enum schema_proof update_prove_upsert(struct judge *judge, const struct update_s
     enum schema_proof proof = SCHEMA_PROOF_NONE;
     document.count = 0;
     document.open = false;
-    take_query(&document, statement->query);
-    if (document.open || !update_each(statement->change.value, apply, &document, judge->err) ||
-        document.open)
+    if (!take_query(&document, statement->query) ||
+        !update_each(statement->change.value, take_operand, &document, judge->err) || document.open)
         return SCHEMA_PROOF_NONE;
     if (write_document(&document, &build, &whole)) {
         enum schema_verdict verdict = judge_verdict(judge, whole, NULL);

@@ -11,4 +11,11 @@ int command_check(int argc, char **argv);
  * "lint". */
 int command_schema_lint(int argc, char **argv);
 
+/* mongosluice status …: one screen about a running proxy. 0 it is ready, 1 it is not, 2 it cannot
+ * be asked. */
+int command_status(int argc, char **argv);
+
+/* mongosluice top …: the same, live, on a terminal. */
+int command_top(int argc, char **argv);
+
 #endif

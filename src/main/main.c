@@ -32,6 +32,12 @@ static int show(struct config *config, enum config_command what)
     case CONFIG_MARKDOWN:
         print_text(config_write_markdown);
         break;
+    case CONFIG_MAN:
+        print_text(config_write_man);
+        break;
+    case CONFIG_TABLE:
+        print_text(config_write_table);
+        break;
     case CONFIG_VERSION:
         (void)printf("mongosluice %s\n", SLUICE_VERSION);
         break;
@@ -149,6 +155,10 @@ int main(int argc, char **argv)
     struct error err;
     if (argc > 1 && strcmp(argv[1], "check") == 0)
         return command_check(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "status") == 0)
+        return command_status(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "top") == 0)
+        return command_top(argc - 1, argv + 1);
     if (argc > 2 && strcmp(argv[1], "schema") == 0 && strcmp(argv[2], "lint") == 0)
         return command_schema_lint(argc - 2, argv + 2);
     if (!config_load(argc, argv, &config, &what, &err)) {

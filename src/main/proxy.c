@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/admin.h"
 #include "base/memory.h"
 #include "main/schemas.h"
 #include "main/servers.h"
@@ -26,12 +28,14 @@ struct proxy {
     struct validators *validators; /* NULL: the collections' own are not looked at */
     struct topology *topology;
     struct worker *control;
+    struct admin *admin;  /* NULL: off */
     pthread_mutex_t lock; /* guards cause */
     char cause[SESSION_CAUSE_BYTES];
     char topology_logged[900];       /* control thread: what was said last, not to say it twice */
     int64_t stats_since_ms;          /* control thread */
     _Atomic int64_t stats_period_ms; /* set by main's thread */
     atomic_bool paused;
+    atomic_bool validators_known; /* read once, at least */
     atomic_bool draining;
     unsigned next_worker; /* control thread */
     unsigned worker_count;
@@ -174,6 +178,7 @@ static void apply_shared_settings(struct proxy *proxy)
 {
     const struct config *config = proxy->settings->config;
     atomic_store(&proxy->shared.budget.limit_bytes, (size_t)config->memory_max);
+    retry_table_set_cap(proxy->shared.retries, (size_t)config->merge_retry_table_bytes);
     atomic_store(&proxy->stats_period_ms, config->stats_period_ms);
 }
 
@@ -182,12 +187,21 @@ void proxy_reload(struct proxy *proxy)
     struct config *config = NULL;
     struct config_changes ignored = {0};
     struct session_settings *settings = NULL;
+    struct admin_settings *admin = NULL;
     struct error err;
     if (config_reload(proxy->settings->config, &config, &ignored, &err))
         settings = make_settings(config, proxy->uri, &err);
+    if (settings != NULL && proxy->admin != NULL) {
+        admin = admin_settings_new(settings->config, &err);
+        if (admin == NULL) {
+            session_settings_release(settings);
+            settings = NULL;
+        }
+    }
     if (settings == NULL || !log_open_file(settings->config->log.file, settings->config->log.format,
                                            settings->config->log.level, &err)) {
         session_settings_release(settings);
+        admin_settings_free(admin);
         LOG_E(LOG_CONTROL, 1030, "control", "Reload failed; nothing was changed",
               LOG_STR("error", err.message));
         return;
@@ -200,10 +214,93 @@ void proxy_reload(struct proxy *proxy)
               LOG_STR("option", ignored.names[i]));
     for (unsigned i = 0; i < proxy->worker_count; i++)
         session_worker_set_settings(proxy->workers[i], settings);
+    if (admin != NULL)
+        admin_set_settings(proxy->admin, admin);
     session_settings_release(proxy->settings);
     proxy->settings = settings;
     apply_shared_settings(proxy);
     LOG_I(LOG_CONTROL, 1032, "control", "Reloaded");
+}
+
+/* --- the admin endpoint -------------------------------------------------------------------------
+ */
+
+static bool admin_topology(void *context, struct topology_snapshot *out)
+{
+    struct error ignored;
+    return topology_read(((struct proxy *)context)->topology, out, &ignored);
+}
+
+static enum admin_state admin_state(void *context)
+{
+    struct proxy *proxy = context;
+    if (atomic_load(&proxy->draining))
+        return ADMIN_DRAINING;
+    return atomic_load(&proxy->paused) ? ADMIN_PAUSED : ADMIN_RUNNING;
+}
+
+static void admin_pause(void *context)
+{
+    proxy_pause(context);
+}
+
+static void admin_resume(void *context)
+{
+    proxy_resume(context);
+}
+
+/* The way of the signal: main's thread waits for it. */
+static void admin_drain(void *context)
+{
+    (void)context;
+    (void)kill(getpid(), SIGTERM);
+}
+
+static struct registry *admin_schemas(void *context)
+{
+    return schemas_registry(((struct proxy *)context)->schemas);
+}
+
+/* The files are loaded before anything else starts; the collections' validators are read after. */
+static bool admin_schemas_loaded(void *context)
+{
+    struct proxy *proxy = context;
+    return proxy->validators == NULL || atomic_load(&proxy->validators_known);
+}
+
+static size_t admin_schemas_broken(void *context)
+{
+    return schemas_problems(((struct proxy *)context)->schemas);
+}
+
+static void admin_schemas_rescan(void *context)
+{
+    schemas_rescan(((struct proxy *)context)->schemas);
+}
+
+static bool start_admin(struct proxy *proxy, struct error *err)
+{
+    struct config *config = proxy->settings->config;
+    if (config->admin.listen.host[0] == 0)
+        return true;
+    struct admin_settings *settings = admin_settings_new(config, err);
+    if (settings == NULL)
+        return false;
+    struct admin_parts parts = {.hooks = {.context = proxy,
+                                          .topology = admin_topology,
+                                          .state = admin_state,
+                                          .pause = admin_pause,
+                                          .resume = admin_resume,
+                                          .drain = admin_drain,
+                                          .schemas = admin_schemas,
+                                          .schemas_loaded = admin_schemas_loaded,
+                                          .schemas_broken = admin_schemas_broken,
+                                          .schemas_rescan = admin_schemas_rescan},
+                                .shared = &proxy->shared,
+                                .workers = proxy->workers,
+                                .worker_count = proxy->worker_count};
+    proxy->admin = admin_start(&parts, settings, err);
+    return proxy->admin != NULL;
 }
 
 /* --- schemas ------------------------------------------------------------------------------------
@@ -243,6 +340,7 @@ static void validators_found(void *arg, const struct validators_found *all, size
                                                    .level = level_of(all[i].level),
                                                    .action = action_of(all[i].action)};
     schemas_set_validators(proxy->schemas, validators, count);
+    atomic_store(&proxy->validators_known, true);
     memory_free(validators);
 }
 
@@ -350,16 +448,19 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
     proxy->settings = make_settings(config, proxy->uri, err);
     if (proxy->settings == NULL)
         return false;
-    apply_shared_settings(proxy);
     proxy->shared.hooks = (struct session_hooks){.context = proxy,
                                                  .port_of_member = port_of_member,
                                                  .explain_no_server = explain_no_server,
                                                  .collections_changed = collections_changed};
     proxy->shared.started_ms = clock_now_ms();
     proxy->shared.transactions = transactions_create();
-    proxy->shared.bulk_cursors = bulk_cursors_create();
-    if (proxy->shared.transactions == NULL || proxy->shared.bulk_cursors == NULL)
+    proxy->shared.bulk_cursors = bulk_cursors_create(&proxy->shared.budget);
+    proxy->shared.retries =
+        retry_table_create((size_t)proxy->settings->config->merge_retry_table_bytes);
+    if (proxy->shared.transactions == NULL || proxy->shared.bulk_cursors == NULL ||
+        proxy->shared.retries == NULL)
         return error_set(err, ERROR_INTERNAL, "out of memory at start");
+    apply_shared_settings(proxy);
     (void)snprintf(proxy->cause, sizeof proxy->cause, "no server has answered yet");
     proxy->schemas = schemas_create(proxy->settings->config->schemas, registry_changed, proxy, err);
     if (proxy->schemas == NULL || !start_control(proxy, err) || !start_workers(proxy, err))
@@ -373,7 +474,7 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
     if (proxy->topology == NULL)
         return false;
     follow_topology(proxy, NULL);
-    return worker_run(proxy->control, err);
+    return start_admin(proxy, err) && worker_run(proxy->control, err);
 }
 
 static void destroy(struct proxy *proxy)
@@ -386,6 +487,7 @@ static void destroy(struct proxy *proxy)
     servers_destroy(proxy->servers);
     transactions_destroy(proxy->shared.transactions);
     bulk_cursors_destroy(proxy->shared.bulk_cursors);
+    retry_table_destroy(proxy->shared.retries);
     session_settings_release(proxy->settings);
     uri_free(proxy->uri);
     pthread_mutex_destroy(&proxy->lock);
@@ -408,6 +510,7 @@ struct proxy *proxy_start(struct config *config, struct error *err)
               LOG_INT("threads", proxy->worker_count));
         return proxy;
     }
+    admin_stop(proxy->admin);
     topology_stop(proxy->topology);
     if (proxy->servers != NULL)
         servers_close(proxy->servers);
@@ -469,6 +572,7 @@ int64_t proxy_drain_timeout_ms(const struct proxy *proxy)
 
 void proxy_stop(struct proxy *proxy)
 {
+    admin_stop(proxy->admin);
     worker_stop(proxy->control);
     log_stats(proxy, "Statistics at the end");
     destroy(proxy);

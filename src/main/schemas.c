@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+
+/* What the coarsest of the usual file systems count in. */
+enum { FRESH_SECONDS = 3 };
 
 /* One file of the folder, as it was last looked at. */
 struct source {
@@ -18,6 +22,7 @@ struct source {
     struct timespec changed;
     off_t size;
     ino_t inode;
+    bool fresh; /* it was written just before it was looked at: see has_changed */
 };
 
 /* A collection of the upstream's that has a validator. */
@@ -115,19 +120,28 @@ static void forget_entry(struct schemas *schemas, struct source *source)
     source->ns = NULL;
 }
 
+/* *changed: what is in force is not the same as before. */
 static bool take_entry(struct schemas *schemas, struct source *source, struct schema_file *file,
-                       struct error *err)
+                       bool *changed, struct error *err)
 {
     if (file->ns == NULL)
         return error_set(err, ERROR_FAILED_TO_PARSE,
                          "the field 'ns' is missing: \"database.collection\"");
-    struct registry *registry = draft(schemas);
-    const struct registry_entry *other = registry_find(registry, file->ns, strlen(file->ns));
-    if (other != NULL && other->origin == REGISTRY_FILE && strcmp(other->source, source->path) != 0)
+    const struct registry_entry *other = registry_find(
+        schemas->draft != NULL ? schemas->draft : schemas->registry, file->ns, strlen(file->ns));
+    bool ours = other != NULL && other->origin == REGISTRY_FILE;
+    if (ours && strcmp(other->source, source->path) != 0)
         return error_set(err, ERROR_BAD_VALUE, "the namespace %.200s has its schema in %.200s",
                          file->ns, other->source);
     char *ns = memory_copy_string(file->ns);
     struct registry_entry *entry = registry_entry_new(file, REGISTRY_FILE, source->path);
+    *changed = !ours || entry == NULL || !registry_entry_is_same(entry, other);
+    if (ns != NULL && !*changed) {
+        memory_free(ns);
+        registry_entry_release(entry);
+        return true;
+    }
+    struct registry *registry = draft(schemas);
     if (ns == NULL || entry == NULL || registry == NULL) {
         memory_free(ns);
         registry_entry_release(entry);
@@ -158,17 +172,20 @@ static bool load(struct schemas *schemas, struct source *source, struct error *e
 {
     struct schema_file file;
     struct error why;
+    bool changed = false;
     bool ok = schema_file_load(source->path, NULL, NULL, &file, &why) &&
-              take_entry(schemas, source, &file, &why);
+              take_entry(schemas, source, &file, &changed, &why);
     schema_file_release(&file);
     if (!ok) {
         note_problem(source, why.message);
         return error_set(err, why.code, "%.200s: %.300s", source->path, why.message);
     }
+    changed = changed || source->problem != NULL;
     memory_free(source->problem);
     source->problem = NULL;
-    LOG_I(LOG_SCHEMA, 3002, "schemas", "Schema file loaded", LOG_STR("file", source->path),
-          LOG_STR("ns", source->ns));
+    if (changed)
+        LOG_I(LOG_SCHEMA, 3002, "schemas", "Schema file loaded", LOG_STR("file", source->path),
+              LOG_STR("ns", source->ns));
     return true;
 }
 
@@ -233,10 +250,13 @@ static size_t match_sources(struct schemas *schemas, struct dirent **names, size
     return used;
 }
 
-/* Whether it differs from what was last looked at, which is then kept. */
+/* Whether it differs from what was last looked at, which is then kept. A second write in the same
+ * tick of the file system's clock leaves time and size as they are: so a file that was written just
+ * before is looked at once more, when that tick is over on every file system. */
 static bool has_changed(struct source *source)
 {
     struct stat now;
+    struct timespec clock;
     if (stat(source->path, &now) != 0 || !S_ISREG(now.st_mode))
         return false; /* it is on its way out; the next look finds it gone */
     bool same = source->changed.tv_sec == now.st_mtim.tv_sec &&
@@ -245,7 +265,11 @@ static bool has_changed(struct source *source)
     source->changed = now.st_mtim;
     source->size = now.st_size;
     source->inode = now.st_ino;
-    return !same;
+    clock_gettime(CLOCK_REALTIME, &clock);
+    bool fresh = clock.tv_sec - now.st_mtim.tv_sec < FRESH_SECONDS;
+    bool again = source->fresh && !fresh;
+    source->fresh = same ? source->fresh && fresh : fresh;
+    return !same || again;
 }
 
 /* False with the first problem in err; what is good is taken over all the same. A broken file is

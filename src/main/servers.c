@@ -62,7 +62,7 @@ static bool slot_open(struct slot *slot, struct error *err)
     if (port > UINT16_MAX)
         return error_set(err, ERROR_BAD_VALUE, "port %u is over 65535 (option listen)", port);
     slot->fd = listener_bind(config->listen.host, (uint16_t)port, (int)config->listen_backlog,
-                             &slot->port, err);
+                             "listen", &slot->port, err);
     slot->open = slot->fd >= 0;
     return slot->open;
 }

@@ -19,6 +19,7 @@
     X(REPLIES, "replies")                                                                          \
     X(REQUEST_BYTES, "requestBytes")                                                               \
     X(REPLY_BYTES, "replyBytes")                                                                   \
+    X(BATCHES, "mergedBatches")                                                                    \
     X(HELLOS_REWRITTEN, "hellosRewritten")                                                         \
     X(AUTHENTICATIONS, "authentications")                                                          \
     X(AUTHENTICATION_FAILURES, "authenticationFailures")                                           \

@@ -50,8 +50,8 @@ static uint16_t port_of(int fd)
     return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
-int listener_bind(const char *host, uint16_t port, int backlog, uint16_t *bound_port,
-                  struct error *err)
+int listener_bind(const char *host, uint16_t port, int backlog, const char *option,
+                  uint16_t *bound_port, struct error *err)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *addresses = NULL;
@@ -59,8 +59,8 @@ int listener_bind(const char *host, uint16_t port, int backlog, uint16_t *bound_
     (void)snprintf(service, sizeof service, "%u", port);
     int failure = getaddrinfo(host, service, &hints, &addresses);
     if (failure != 0) {
-        (void)error_set(err, ERROR_BAD_VALUE, "cannot listen on %s:%u: %s (option listen)", host,
-                        port, gai_strerror(failure));
+        (void)error_set(err, ERROR_BAD_VALUE, "cannot listen on %s:%u: %s (option %s)", host, port,
+                        gai_strerror(failure), option);
         return -1;
     }
     int fd = -1;
@@ -68,9 +68,9 @@ int listener_bind(const char *host, uint16_t port, int backlog, uint16_t *bound_
         fd = bind_one(a, backlog);
     if (fd < 0)
         (void)error_set(err, ERROR_BAD_VALUE,
-                        "cannot listen on %s:%u: %s (option listen; is another program using the "
+                        "cannot listen on %s:%u: %s (option %s; is another program using the "
                         "port?)",
-                        host, port, strerror(errno));
+                        host, port, strerror(errno), option);
     else
         *bound_port = port_of(fd);
     freeaddrinfo(addresses);

@@ -10,9 +10,10 @@ struct event_base;
 struct listener;
 
 /* A bound and listening, non-blocking descriptor, or -1 and the reason. `port` 0 takes any free
- * one; *bound_port is the one it has. `host`: a numeric address or a name. Any thread. */
-int listener_bind(const char *host, uint16_t port, int backlog, uint16_t *bound_port,
-                  struct error *err);
+ * one; *bound_port is the one it has. `option`: where the address stands, for the error. `host`: a
+ * numeric address or a name. Any thread. */
+int listener_bind(const char *host, uint16_t port, int backlog, const char *option,
+                  uint16_t *bound_port, struct error *err);
 
 /* Accepts on `fd` (owned from now on) and hands each non-blocking, close-on-exec descriptor over.
  * Out of descriptors it logs, waits a moment and goes on. The loop's own thread. */

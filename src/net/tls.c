@@ -2,10 +2,12 @@
 
 #include "base/memory.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -240,4 +242,20 @@ struct ssl_ctx_st *tls_context_ssl_ctx(const struct tls_context *context)
 bool tls_context_checks_hostname(const struct tls_context *context)
 {
     return context->checks_hostname;
+}
+
+static bool is_ip_address(const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+}
+
+bool tls_expect_host(SSL *ssl, const char *host, bool check)
+{
+    X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+    if (is_ip_address(host))
+        return !check || X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set_tlsext_host_name(ssl, host) == 1 &&
+           (!check || X509_VERIFY_PARAM_set1_host(param, host, 0) == 1);
 }

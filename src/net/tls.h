@@ -7,6 +7,7 @@
 #include "base/error.h"
 
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
+struct ssl_st;     /* OpenSSL's SSL */
 
 enum tls_client_certificates {
     TLS_CLIENT_CERTIFICATES_NONE,     /* not asked for */
@@ -50,7 +51,11 @@ struct tls_context *tls_context_new_client(const struct tls_client_options *opti
 struct tls_context *tls_context_retain(struct tls_context *context);
 void tls_context_release(struct tls_context *context);
 
-/* For transport.c: borrowed, lives as long as the context. */
+/* For those who make connections of a context: whom a client's handshake names as the server, and,
+ * where `check`, who its certificate must be of. */
+bool tls_expect_host(struct ssl_st *ssl, const char *host, bool check);
+
+/* For transport.c and tls_events.c: borrowed, lives as long as the context. */
 struct ssl_ctx_st *tls_context_ssl_ctx(const struct tls_context *context);
 bool tls_context_checks_hostname(const struct tls_context *context);
 

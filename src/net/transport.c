@@ -190,29 +190,13 @@ bool transport_init_tls_server(struct transport *t, int fd, const struct tls_con
     return true;
 }
 
-static bool is_ip_address(const char *host)
-{
-    unsigned char address[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
-}
-
-static bool expect_host(SSL *ssl, const char *host, bool check)
-{
-    X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
-    if (is_ip_address(host))
-        return !check || X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set_tlsext_host_name(ssl, host) == 1 &&
-           (!check || X509_VERIFY_PARAM_set1_host(param, host, 0) == 1);
-}
-
 bool transport_init_tls_client(struct transport *t, int fd, const struct tls_context *context,
                                const char *host, struct error *err)
 {
     if (!init_tls(t, fd, context, err))
         return false;
     SSL_set_connect_state(t->ssl);
-    if (expect_host(t->ssl, host, tls_context_checks_hostname(context)))
+    if (tls_expect_host(t->ssl, host, tls_context_checks_hostname(context)))
         return true;
     error_set(err, ERROR_BAD_VALUE, "Host name '%.255s' cannot be used with TLS: %s", host,
               ssl_reason(ERR_peek_error()));

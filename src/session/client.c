@@ -50,7 +50,7 @@ static void push_pending(struct session *session, const struct wire_header *head
     unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
     struct pending *pending = &session->pending[at];
     enum route_kind kind = request->route->kind;
-    bool forwards = kind == ROUTE_WRITE || kind == ROUTE_GET_MORE;
+    bool forwards = kind == ROUTE_WRITE || kind == ROUTE_GET_MORE || kind == ROUTE_END_SESSIONS;
     *pending = (struct pending){.expected_response_to = header->request_id,
                                 .request_id = header->request_id,
                                 .kind = forwards ? ROUTE_FORWARD : kind,
@@ -59,12 +59,14 @@ static void push_pending(struct session *session, const struct wire_header *head
                                 .watches_identity = watches_identity,
                                 .error_labels = request_error_labels(request),
                                 .has_lsid = request->lsid != NULL,
+                                .ticket = session->next_ticket,
                                 .in_transaction = request->in_transaction,
                                 .command = (uint8_t)route_index(request->route),
                                 .sent_us = session->worker->now_us};
     if (request->lsid != NULL)
         memcpy(pending->lsid, request->lsid, LSID_BYTES);
     session->pending_count++;
+    session->next_ticket = NULL;
 }
 
 static enum begin refuse_transaction_in_drain(struct session *session,
@@ -77,8 +79,10 @@ static enum begin refuse_transaction_in_drain(struct session *session,
                   COUNTER_REQUESTS_REFUSED);
 }
 
-static void count_request(struct session *session, const struct wire_header *header)
+static void count_request(struct session *session, const struct wire_header *header,
+                          const struct request *request)
 {
+    session_observe_request(session, request);
     counters_add(session_counters(session), COUNTER_REQUESTS, 1);
     counters_add(session_counters(session), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
 }
@@ -99,7 +103,7 @@ static enum begin begin_write(struct session *session, const struct message *mes
         session->walk_waits = true;
         return BEGIN_WAIT;
     case WRITE_TAKEN:
-        count_request(session, &message->header);
+        count_request(session, &message->header, request);
         return BEGIN_TAKEN;
     case WRITE_ENDED:
         break;
@@ -117,7 +121,7 @@ static enum begin begin_status(struct session *session, const struct message *me
         session->walk_waits = true;
         return BEGIN_WAIT;
     }
-    count_request(session, &message->header);
+    count_request(session, &message->header, request);
     bool silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
     return silent || session_answer_status(session, message, request) ? BEGIN_TAKEN : BEGIN_STOP;
 }
@@ -166,8 +170,7 @@ static enum begin dispatch(struct session *session, const struct message *messag
     if (session->worker->draining && request->starts_transaction)
         return refuse_transaction_in_drain(session, header);
     enum begin result = BEGIN_FORWARD;
-    if (request->route->kind == ROUTE_GET_MORE ||
-        (request->route->kind == ROUTE_WRITE && registry_size(session->worker->registry) > 0))
+    if (request->route->kind == ROUTE_GET_MORE || request->route->kind == ROUTE_WRITE)
         result = begin_write(session, message, request);
     else if (request->route->kind == ROUTE_STATUS)
         result = begin_status(session, message, request);
@@ -175,8 +178,7 @@ static enum begin dispatch(struct session *session, const struct message *messag
         return result;
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
         push_pending(session, header, request, watches_identity);
-    session_observe_request(session, request);
-    count_request(session, header);
+    count_request(session, header, request);
     return BEGIN_FORWARD;
 }
 
@@ -320,10 +322,11 @@ static bool forward_begun(struct session *session, struct window *window)
            session_window_forward(session, window, &session->upstream, len);
 }
 
-/* Whether replies (or the end of a pause) must come before another request is looked at. */
+/* Whether something must come before another request is looked at: replies, the end of a pause, or
+ * that the client reads, since what the proxy answers itself would pile up otherwise. */
 static bool is_full(const struct session *session)
 {
-    return session->exchange != NULL || session->holding ||
+    return session->exchange != NULL || session->holding || link_is_blocked(&session->client) ||
            session->pending_count == SESSION_PENDING_MAX ||
            (session->queued && session->pending_count > 0);
 }
@@ -433,7 +436,20 @@ static void client_drained(void *arg)
         return;
     }
     link_resume(&session->upstream);
-    session_end_if_drained(session);
+    session_client_resume(session);
+    if (session->state == SESSION_ACTIVE)
+        session_end_if_drained(session);
+}
+
+/* Its upstream connection carries the inserts of others too: they get their answers first. */
+static void leave_behind(struct session *session)
+{
+    counters_add(session_counters(session), COUNTER_CLIENTS_VANISHED, 1);
+    session->state = SESSION_LEAVING;
+    session->linger_since_ms = clock_now_ms();
+    link_close(&session->client);
+    session_exchange_free(session, session->exchange);
+    session->exchange = NULL;
 }
 
 /* The client is gone: with a command under way that ends the upstream connection too, so that the
@@ -441,6 +457,10 @@ static void client_drained(void *arg)
 static void end_for_client(struct session *session, const char *reason)
 {
     char in_command[SESSION_CAUSE_BYTES];
+    if (session->state == SESSION_ACTIVE && session->carriage != NULL) {
+        leave_behind(session);
+        return;
+    }
     if (session->state == SESSION_ACTIVE && session_runs_command(session)) {
         counters_add(session_counters(session), COUNTER_CLIENTS_VANISHED, 1);
         (void)snprintf(in_command, sizeof in_command,
@@ -467,8 +487,8 @@ static void client_ended(void *arg)
 void session_client_check_peer(struct session *session)
 {
     struct link *client = &session->client;
-    if ((session->pending_count > 0 || session->holding) && !client->reading &&
-        link_has_lost_peer(client))
+    bool waits = session->pending_count > 0 || session->exchange != NULL || session->holding;
+    if (waits && !client->reading && link_has_lost_peer(client))
         client_ended(session);
 }
 

@@ -86,16 +86,17 @@ static bool build_abort(const struct request *request, int32_t request_id, uint8
     return ok;
 }
 
-struct exchange *session_exchange_new(const struct message *message, const struct request *request,
-                                      bool aborts_transaction)
+struct exchange *session_exchange_new(struct session *session, const struct message *message,
+                                      const struct request *request, bool aborts_transaction)
 {
     struct exchange *exchange = memory_zalloc(sizeof *exchange);
     if (exchange == NULL)
         return NULL;
-    exchange->message =
-        (struct message){.header = message->header, .compressor = message->compressor};
+    exchange->message = (struct message){.header = message->header,
+                                         .compressor = message->compressor,
+                                         .command = (uint8_t)route_index(request->route)};
+    exchange->budget = &session->worker->shared->budget;
     exchange->error_labels = request_error_labels(request);
-    exchange->command = (uint8_t)route_index(request->route);
     if (!aborts_transaction || request->lsid == NULL)
         return exchange;
     memcpy(exchange->lsid, request->lsid, LSID_BYTES);
@@ -103,14 +104,16 @@ struct exchange *session_exchange_new(const struct message *message, const struc
     if (build_abort(request, message->header.request_id ^ 1, &exchange->abort_message,
                     &exchange->abort_len))
         return exchange;
-    session_exchange_free(exchange);
+    session_exchange_free(session, exchange);
     return NULL;
 }
 
-void session_exchange_free(struct exchange *exchange)
+void session_exchange_free(struct session *session, struct exchange *exchange)
 {
     if (exchange == NULL)
         return;
+    session_merge_release(session, exchange);
+    budget_give_back(exchange->budget, exchange->held_bytes);
     enforce_splice_free(exchange->splice);
     memory_free(exchange->abort_message);
     memory_free(exchange->answer);
@@ -150,7 +153,7 @@ static bool send_upstream(struct session *session, const uint8_t *message, size_
                                             .kind = ROUTE_WRITE,
                                             .error_labels = exchange->error_labels,
                                             .exchanged = true,
-                                            .command = exchange->command,
+                                            .command = exchange->message.command,
                                             .sent_us = session->worker->now_us};
     session->pending_count++;
     return send_bytes_upstream(session, message, len);
@@ -162,7 +165,7 @@ static bool finish(struct session *session)
     session->exchange = NULL;
     bool sent = session_answer(session, &exchange->message,
                                bytes_of(exchange->answer, exchange->answer_len));
-    session_exchange_free(exchange);
+    session_exchange_free(session, exchange);
     return sent;
 }
 
@@ -180,10 +183,16 @@ static bool proceed(struct session *session)
     return sent;
 }
 
-/* A header in front of flags and sections. NULL when memory is out: the session ended. */
+/* A header in front of flags and sections. Without what the client's message may have but the
+ * proxy's must not: a checksum, and leave to answer with a stream. NULL when memory is out: the
+ * session ended. */
 static uint8_t *frame_payload(struct session *session, int32_t request_id, struct bytes payload,
                               size_t *len)
 {
+    uint32_t flags = bytes_load_u32(payload.pos);
+    if ((flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0)
+        payload.end -= 4;
+    flags &= ~(uint32_t)(WIRE_FLAG_CHECKSUM_PRESENT | WIRE_FLAG_EXHAUST_ALLOWED);
     *len = WIRE_HEADER_BYTES + bytes_left(&payload);
     struct wire_header header = {
         .length = (int32_t)*len, .request_id = request_id, .opcode = WIRE_OP_MSG};
@@ -194,17 +203,22 @@ static uint8_t *frame_payload(struct session *session, int32_t request_id, struc
     }
     wire_header_write(message, &header);
     memcpy(message + WIRE_HEADER_BYTES, payload.pos, bytes_left(&payload));
+    bytes_store_i32(message + WIRE_HEADER_BYTES, (int32_t)flags);
     return message;
 }
 
 bool session_exchange_begin(struct session *session, struct exchange *exchange,
                             struct bytes payload)
 {
-    size_t len = 0;
     session->exchange = exchange;
-    if (bytes_left(&payload) == 0)
-        return proceed(session);
-    uint8_t *message = frame_payload(session, exchange->message.header.request_id, payload, &len);
+    return bytes_left(&payload) == 0 ? proceed(session) : session_exchange_send(session, payload);
+}
+
+bool session_exchange_send(struct session *session, struct bytes payload)
+{
+    size_t len = 0;
+    uint8_t *message =
+        frame_payload(session, session->exchange->message.header.request_id, payload, &len);
     if (message == NULL)
         return false;
     bool sent = send_upstream(session, message, len);
@@ -220,6 +234,34 @@ bool session_send_silently(struct session *session, int32_t request_id, struct b
         return false;
     bool sent = send_bytes_upstream(session, message, len);
     memory_free(message);
+    return sent;
+}
+
+bool session_send_command(struct session *session, const struct message *message,
+                          struct bytes payload, uint32_t error_labels,
+                          struct coalesce_group *ticket)
+{
+    size_t len = 0;
+    uint8_t *packed = NULL;
+    size_t packed_len = 0;
+    unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
+    session->pending[at] = (struct pending){.expected_response_to = message->header.request_id,
+                                            .request_id = message->header.request_id,
+                                            .kind = ROUTE_FORWARD,
+                                            .error_labels = error_labels,
+                                            .ticket = ticket,
+                                            .command = message->command,
+                                            .sent_us = session->worker->now_us};
+    session->pending_count++;
+    uint8_t *plain = frame_payload(session, message->header.request_id, payload, &len);
+    if (plain == NULL)
+        return false;
+    bool pack = message->compressor != WIRE_COMPRESSOR_NOOP &&
+                wire_compressed_write(message->compressor, plain, len, &packed, &packed_len);
+    bool sent = pack ? send_bytes_upstream(session, packed, packed_len)
+                     : send_bytes_upstream(session, plain, len);
+    memory_free(packed);
+    memory_free(plain);
     return sent;
 }
 
@@ -243,6 +285,7 @@ static void keep_cursor(struct session *session, struct exchange *exchange)
         return;
     bulk_cursors_put(session->worker->shared->bulk_cursors, session->server, id, exchange->splice);
     exchange->splice = NULL;
+    exchange->held_bytes = 0;
 }
 
 bool session_exchange_reply(struct session *session, struct bytes document)

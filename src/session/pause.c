@@ -10,7 +10,7 @@ bool session_pause_holds(const struct session *session, const struct request *re
 {
     enum route_kind kind = request->route->kind;
     return session->worker->paused && kind != ROUTE_HELLO && kind != ROUTE_AUTHENTICATION &&
-           (!request->in_transaction || request->starts_transaction);
+           kind != ROUTE_STATUS && (!request->in_transaction || request->starts_transaction);
 }
 
 bool session_pause_hold(struct session *session)

@@ -34,6 +34,8 @@ static struct session *session_new(struct session_worker *worker, int fd, const 
     }
     session->worker = worker;
     session->id = atomic_fetch_add(&worker->shared->last_id, 1) + 1;
+    session->limits = (struct session_limits){SESSION_DOCUMENT_BYTES, SESSION_BATCH_DOCS,
+                                              SESSION_SERVER_MESSAGE_BYTES};
     session->since_ms = clock_now_ms();
     session->accepted_ms = session->since_ms;
     session->peer_key = address_peer_key(fd);
@@ -154,6 +156,19 @@ static void reap(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+/* What others wait for is not coming. */
+static void forget_tickets(struct session *session)
+{
+    for (unsigned i = 0; i < SESSION_PENDING_MAX; i++) {
+        if (session->pending[i].ticket != NULL)
+            session_merge_finished(session, session->pending[i].ticket);
+        session->pending[i].ticket = NULL;
+    }
+    if (session->next_ticket != NULL)
+        session_merge_finished(session, session->next_ticket);
+    session->next_ticket = NULL;
+}
+
 void session_end(struct session *session, const char *reason)
 {
     struct session_worker *worker = session->worker;
@@ -173,8 +188,10 @@ void session_end(struct session *session, const char *reason)
         transactions_forget_connection(worker->shared->transactions, session->id);
     identity_free(session->identity);
     session->identity = NULL;
-    session_exchange_free(session->exchange);
+    session_exchange_free(session, session->exchange);
     session->exchange = NULL;
+    forget_tickets(session);
+    session_merge_lost(session);
     counters_add(&worker->counters, COUNTER_CLIENTS_NOW, (uint64_t)-1);
     leave(worker, session->refused);
     atomic_fetch_sub(&worker->clients, 1);
@@ -193,6 +210,10 @@ static void close_upstream(struct session *session)
         connector_cancel(session->connector);
     session->connector = NULL;
     link_close(&session->upstream);
+    session_exchange_free(session, session->exchange);
+    session->exchange = NULL;
+    forget_tickets(session);
+    session_merge_lost(session);
 }
 
 /* FIN to the client; what it still sends is read and thrown away, since closing with unread bytes
@@ -407,13 +428,30 @@ static bool over(int64_t now_ms, int64_t since_ms, int64_t limit_ms)
     return limit_ms > 0 && now_ms - since_ms >= limit_ms;
 }
 
+/* False after the session left its state, because the server did not take the connection in time.
+ */
+static bool check_connecting(struct session *session, int64_t now_ms)
+{
+    struct error err;
+    int64_t limit_ms = session_config(session)->connect_timeout_ms;
+    if (session->connect_since_ms == 0 || !over(now_ms, session->connect_since_ms, limit_ms))
+        return true;
+    (void)error_set(&err, ERROR_HOST_UNREACHABLE,
+                    "mongosluice cannot reach the upstream server %s: no connection within "
+                    "%lld ms (option connect_timeout_ms)",
+                    session->server, (long long)limit_ms);
+    session_fail_pending(session, &err, COUNTER_TIMEOUTS_CONNECT);
+    return false;
+}
+
 static void check_times(struct session *session, int64_t now_ms)
 {
     const struct config *config = session_config(session);
     struct counters *counters = session_counters(session);
-    struct error err;
     if (session->state != SESSION_ACTIVE) {
-        if (over(now_ms, session->linger_since_ms, SESSION_LINGER_MS))
+        if (session->carriage != NULL)
+            (void)check_connecting(session, now_ms);
+        else if (over(now_ms, session->linger_since_ms, SESSION_LINGER_MS))
             session_end(session, "the peer did not finish in time");
         return;
     }
@@ -422,23 +460,17 @@ static void check_times(struct session *session, int64_t now_ms)
         session_end(session, "no first message in time (option handshake_timeout_ms)");
         return;
     }
-    if (session->connect_since_ms != 0 &&
-        over(now_ms, session->connect_since_ms, config->connect_timeout_ms)) {
-        (void)error_set(&err, ERROR_HOST_UNREACHABLE,
-                        "mongosluice cannot reach the upstream server %s: no connection within "
-                        "%lld ms (option connect_timeout_ms)",
-                        session->server, (long long)config->connect_timeout_ms);
-        session_fail_pending(session, &err, COUNTER_TIMEOUTS_CONNECT);
+    if (!check_connecting(session, now_ms))
         return;
-    }
-    if (session->request_seen && session->pending_count == 0 && !session->holding &&
-        over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {
+    if (session->request_seen && session->pending_count == 0 && session->exchange == NULL &&
+        !session->holding && over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {
         counters_add(counters, COUNTER_TIMEOUTS_IDLE, 1);
         session_end(session, "idle for too long (option client_idle_timeout_ms)");
         return;
     }
     session_client_check_peer(session);
-    if (session->holding)
+    session_merge_tick(session);
+    if (session->state == SESSION_ACTIVE && session->holding)
         session_pause_check_time(session, now_ms);
     session_end_if_drained(session);
 }
@@ -463,6 +495,7 @@ static void end_all(void *context)
     while (worker->sessions != NULL)
         session_end(worker->sessions, "the proxy is ending");
     reap(-1, 0, worker);
+    session_merge_stop(worker);
     event_free(worker->reap_event);
 }
 
@@ -493,7 +526,8 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
         (void)error_set(err, ERROR_INTERNAL, "out of memory for a worker");
     else if (worker_create(&thread, &worker->worker, err)) {
         worker->reap_event = event_new(worker_base(worker->worker), -1, 0, reap, worker);
-        if (worker->reap_event != NULL && worker_run(worker->worker, err))
+        if (worker->reap_event != NULL && session_merge_start(worker, err) &&
+            worker_run(worker->worker, err))
             return worker;
         worker_destroy(worker->worker);
     }
@@ -506,6 +540,7 @@ static void swap_settings(void *context, void *arg)
     struct session_worker *worker = context;
     session_settings_release(worker->settings);
     worker->settings = arg;
+    session_merge_configure(worker);
 }
 
 void session_worker_set_settings(struct session_worker *worker, struct session_settings *settings)
@@ -527,7 +562,7 @@ void session_worker_set_registry(struct session_worker *worker, struct registry 
 {
     if (!worker_post(worker->worker, swap_registry, registry_retain(registry))) {
         registry_release(registry);
-        LOG_E(LOG_CONTROL, 1011, "control", "Out of memory: a worker keeps its old schemas");
+        LOG_E(LOG_CONTROL, 1017, "control", "Out of memory: a worker keeps its old schemas");
     }
 }
 
@@ -535,6 +570,7 @@ static void start_draining(void *context, void *arg)
 {
     (void)arg;
     ((struct session_worker *)context)->draining = true;
+    session_merge_drain(context);
     session_pause_end(context);
     tick(context);
 }

@@ -5,6 +5,8 @@
 
 #include <stdatomic.h>
 
+#include "coalesce/counters.h"
+#include "coalesce/retry_table.h"
 #include "enforce/registry.h"
 #include "metrics/counters.h"
 #include "net/budget.h"
@@ -36,6 +38,7 @@ struct session_shared {
     int64_t started_ms;       /* clock_now_ms */
     struct transactions *transactions;
     struct bulk_cursors *bulk_cursors;
+    struct retry_table *retries;
     struct session_hooks hooks;
 };
 
@@ -63,5 +66,6 @@ void session_worker_stop(struct session_worker *worker);
 /* Any thread. */
 unsigned session_worker_clients(const struct session_worker *worker);
 const struct counters *session_worker_counters(const struct session_worker *worker);
+const struct coalesce_counters *session_worker_merge_counters(const struct session_worker *worker);
 
 #endif

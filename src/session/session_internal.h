@@ -4,6 +4,7 @@
 
 #include "auth/identity.h"
 #include "base/log.h"
+#include "coalesce/coalesce.h"
 #include "enforce/enforce.h"
 #include "net/connector.h"
 #include "net/link.h"
@@ -19,6 +20,16 @@ enum { SESSION_PENDING_MAX = 4 };
 
 /* maxBsonObjectSize of every server since 1.8. */
 enum { SESSION_DOCUMENT_BYTES = 16 * 1024 * 1024 };
+
+/* What a server takes that does not say so, as every server since 3.6 does. */
+enum { SESSION_BATCH_DOCS = 100000, SESSION_SERVER_MESSAGE_BYTES = 48000000 };
+
+/* What the server takes, as its hello tells. */
+struct session_limits {
+    size_t document_bytes;
+    uint32_t batch_docs;
+    size_t message_bytes;
+};
 
 /* How long a client that was sent an error, or that left a w:0 write behind, is waited for. */
 enum { SESSION_LINGER_MS = 5000 };
@@ -38,8 +49,12 @@ struct message {
     struct wire_header header;
     struct bytes payload; /* of OP_MSG: flags, sections, perhaps a checksum; decompressed */
     uint8_t compressor;   /* 0: it came plain */
+    uint8_t command;      /* route_index of its name */
     bool whole;
 };
+
+struct attached;
+struct carriage;
 
 /* A request that the proxy answers in its own words: what is still to be done before the client
  * has its answer. One at a time for each session; no other request of the client is looked at
@@ -47,14 +62,19 @@ struct message {
 struct exchange {
     struct message message; /* the client's, without its payload */
     struct enforce_splice *splice;
+    size_t held_bytes; /* of memory_max, for the splice */
+    struct budget *budget;
     uint8_t *abort_message; /* abortTransaction, to be sent before the answer; owned */
     size_t abort_len;
     uint8_t *answer; /* a document; owned */
     size_t answer_len;
     uint32_t error_labels;
     uint8_t lsid[LSID_BYTES];
-    uint8_t command; /* route_index of its name */
-    bool aborting;   /* abortTransaction was sent */
+    bool aborting; /* abortTransaction was sent */
+    /* at most one of these: */
+    struct coalesce_waiter *waiter; /* its insert is gathered, or in a batch */
+    struct attached *attached;      /* it repeats an insert that is under way; owned */
+    struct coalesce_resend *resend; /* it repeats one of a batch that was lost */
 };
 
 /* A request that the upstream has not answered yet. */
@@ -67,7 +87,8 @@ struct pending {
     bool watches_identity;
     bool streaming; /* part of its reply went to the client */
     bool repeated;  /* this is not the first reply of its exhaust stream */
-    bool exchanged; /* sent by the proxy itself: the reply is the exchange's */
+    bool exchanged; /* sent by the proxy itself: the reply is the exchange's, or a batch's */
+    struct coalesce_group *ticket; /* an insert that others wait for; NULL for none */
     bool has_lsid;
     bool in_transaction;
     uint8_t command; /* route_index of its name */
@@ -92,6 +113,9 @@ struct session {
     bool had_transaction;  /* must be forgotten at the end */
     bool accepts_overload; /* its hello had `backpressure` */
     bool metadata_logged;
+    bool identity_key_known;
+    uint8_t identity_key[IDENTITY_KEY_BYTES];
+    struct session_limits limits;
     bool holding; /* its next request waits until the proxy is resumed */
     uint8_t pending_first;
     uint8_t pending_count;
@@ -99,12 +123,15 @@ struct session {
     struct wire_walk walk; /* of the request being forwarded, or whose body is waited for */
     bool walk_waits;       /* the latter */
     bool queued;           /* the next request is looked at once the ones before it are answered */
-    struct exchange *exchange; /* owned; NULL for none */
-    bool walking;              /* the request being forwarded is an OP_MSG */
-    uint32_t request_left;     /* bytes of it that are still to come */
-    uint32_t reply_left;       /* the same for the reply being forwarded */
-    bool reply_more;           /* after it, the stream goes on */
-    int32_t reply_id;          /* its requestID */
+    struct exchange *exchange;          /* owned; NULL for none */
+    struct coalesce_group *next_ticket; /* of the insert that is about to be forwarded */
+    struct carriage *carriage;          /* the batch that waits for its reply here */
+    struct session *resume_next;        /* of those that a batch's reply has answered */
+    bool walking;                       /* the request being forwarded is an OP_MSG */
+    uint32_t request_left;              /* bytes of it that are still to come */
+    uint32_t reply_left;                /* the same for the reply being forwarded */
+    bool reply_more;                    /* after it, the stream goes on */
+    int32_t reply_id;                   /* its requestID */
     int64_t accepted_ms;
     int64_t since_ms;      /* accepted, or last exchange */
     int64_t hold_since_ms; /* 0: no request was held since the proxy was paused */
@@ -120,8 +147,16 @@ struct session_worker {
     struct session_settings *settings;
     struct registry *registry;      /* a reference; NULL: no schemas */
     struct schema_scratch *scratch; /* for checks */
-    struct session *sessions;       /* utlist */
-    struct session *ended;          /* freed when the loop turn is over */
+    struct coalesce *coalesce;
+    struct event *pump_event;        /* sends what is due, at the end of the loop turn */
+    struct carriage *carriages;      /* batches on their way; utlist */
+    struct session *to_resume;       /* utlist over resume_next */
+    struct attached *spare_attached; /* for the next retry */
+    size_t merge_largest_bytes;      /* of max_bytes, anywhere; 0: merging is off */
+    size_t merge_ever_bytes;         /* the most that was, since the start */
+    size_t held_bytes;               /* of the coalescer's, counted against memory_max */
+    struct session *sessions;        /* utlist */
+    struct session *ended;           /* freed when the loop turn is over */
     struct event *reap_event;
     struct counters counters;
     struct session_metrics metrics;
@@ -218,6 +253,40 @@ enum write_step session_write(struct session *session, const struct message *mes
 enum write_step session_get_more(struct session *session, const struct message *message,
                                  const struct request *request);
 
+/* --- merge.c ------------------------------------------------------------------------------------
+ */
+bool session_merge_start(struct session_worker *worker, struct error *err);
+/* After the settings changed. */
+void session_merge_configure(struct session_worker *worker);
+/* When no session is left. */
+void session_merge_stop(struct session_worker *worker);
+void session_merge_drain(struct session_worker *worker);
+
+/* Whether session_merge has to see this request. */
+bool session_merge_concerns(const struct session *session, const struct message *message,
+                            const struct request *request);
+/* A command went by that session_merge does not see. */
+void session_merge_note_passed(struct session *session, const struct request *request);
+/* An insert, whole, with nothing before it unanswered. */
+enum write_step session_merge(struct session *session, const struct message *message,
+                              const struct request *request);
+/* Ends all that the exchange has with the coalescer. */
+void session_merge_release(struct session *session, struct exchange *exchange);
+/* The reply to the batch that this session carries, or to a retry under a batch's number. False
+ * after the session left SESSION_ACTIVE. */
+bool session_merge_reply(struct session *session, struct bytes document);
+bool session_merge_resent(struct session *session, struct bytes document);
+/* Its upstream connection is lost, and with it the batch that it carries, if any. */
+void session_merge_lost(struct session *session);
+/* What went under a ticket was answered, or its connection is lost. */
+void session_merge_finished(struct session *session, struct coalesce_group *ticket);
+/* Looks whether the insert that a retry waits for has its answer. */
+void session_merge_tick(struct session *session);
+/* A command that ends logical sessions passes by. */
+void session_merge_forget(struct session *session, const struct request *request);
+/* A hello reply passes by. */
+void session_merge_read_limits(struct session *session, struct bytes document);
+
 /* --- status.c -----------------------------------------------------------------------------------
  */
 /* False after the session ended. */
@@ -234,15 +303,22 @@ bool session_answer_error(struct session *session, const struct message *message
 bool session_send_silently(struct session *session, int32_t request_id, struct bytes payload);
 
 /* NULL when memory is out. */
-struct exchange *session_exchange_new(const struct message *message, const struct request *request,
-                                      bool aborts_transaction);
-void session_exchange_free(struct exchange *exchange);
+struct exchange *session_exchange_new(struct session *session, const struct message *message,
+                                      const struct request *request, bool aborts_transaction);
+void session_exchange_free(struct session *session, struct exchange *exchange);
 /* False when memory is out. */
 bool session_exchange_keep_answer(struct exchange *exchange, struct bytes document);
 /* Takes over the exchange. payload: what goes upstream in the request's place, empty for nothing:
  * then the answer was kept before. */
 bool session_exchange_begin(struct session *session, struct exchange *exchange,
                             struct bytes payload);
+/* Something goes upstream for session->exchange, under its client's requestID. */
+bool session_exchange_send(struct session *session, struct bytes payload);
+/* A command as it came goes upstream, compressed as it came; its reply goes to the client as it
+ * comes. ticket may be NULL. */
+bool session_send_command(struct session *session, const struct message *message,
+                          struct bytes payload, uint32_t error_labels,
+                          struct coalesce_group *ticket);
 /* The whole reply to what the exchange sent. */
 bool session_exchange_reply(struct session *session, struct bytes document);
 

@@ -12,6 +12,11 @@ enum { SERVER_MESSAGE_BYTES = 48000000 };
 
 enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_DONE, BEGIN_STOP };
 
+static struct pending *oldest(struct session *session)
+{
+    return &session->pending[session->pending_first];
+}
+
 /* --- connecting ---------------------------------------------------------------------------------
  */
 
@@ -86,11 +91,6 @@ static void upstream_opened(void *arg)
 /* --- replies ------------------------------------------------------------------------------------
  */
 
-static struct pending *oldest(struct session *session)
-{
-    return &session->pending[session->pending_first];
-}
-
 static enum begin reply_is_broken(struct session *session, const struct error *error)
 {
     session_fail_pending(session, error, COUNTER_ERRORS_PROTOCOL_UPSTREAM);
@@ -99,6 +99,10 @@ static enum begin reply_is_broken(struct session *session, const struct error *e
 
 void session_pop_pending(struct session *session)
 {
+    struct coalesce_group *ticket = oldest(session)->ticket;
+    oldest(session)->ticket = NULL;
+    if (ticket != NULL)
+        session_merge_finished(session, ticket);
     session->pending_first = (session->pending_first + 1) % SESSION_PENDING_MAX;
     session->pending_count--;
 }
@@ -186,7 +190,11 @@ static bool open_reply(const struct wire_header *header, struct bytes payload, u
 static enum begin take_exchanged(struct session *session, struct window *window, uint32_t length,
                                  struct bytes document)
 {
-    if (!session_exchange_reply(session, document))
+    session_observe_reply(session, oldest(session));
+    bool alive = session->carriage != NULL           ? session_merge_reply(session, document)
+                 : session->exchange->resend != NULL ? session_merge_resent(session, document)
+                                                     : session_exchange_reply(session, document);
+    if (!alive)
         return BEGIN_STOP;
     session_window_drop(window, length);
     if (session->exchange != NULL)
@@ -324,9 +332,9 @@ static void upstream_readable(void *arg)
 static void upstream_drained(void *arg)
 {
     struct session *session = arg;
-    if (session->state == SESSION_LEAVING)
+    if (session->state == SESSION_LEAVING && session->carriage == NULL)
         session_end(session, "the client closed");
-    else
+    else if (session->state == SESSION_ACTIVE)
         session_client_resume(session);
 }
 

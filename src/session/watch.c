@@ -58,6 +58,8 @@ bool session_watch_request(struct session *session, const struct request *reques
         transactions_note(session->worker->shared->transactions, request->lsid, session->id,
                           session->peer_key);
     }
+    if (request->route->kind == ROUTE_END_SESSIONS)
+        session_merge_forget(session, request);
     if (request->route->kind != ROUTE_HELLO && request->route->kind != ROUTE_AUTHENTICATION)
         return true;
     if (request->route->kind == ROUTE_HELLO)
@@ -88,6 +90,7 @@ static void log_authenticated(struct session *session)
 
 static void note_identity(struct session *session, struct bytes document)
 {
+    session->identity_key_known = false;
     char who[256];
     struct counters *counters = session_counters(session);
     switch (identity_reply(session->identity, document)) {
@@ -123,13 +126,18 @@ static bool transaction_is_over(struct bytes document)
 void session_watch_reply(struct session *session, const struct pending *pending,
                          struct bytes document)
 {
+    struct session_hooks *hooks = &session->worker->shared->hooks;
+    struct scan_element ok;
     if (pending->watches_identity)
         note_identity(session, document);
+    if (pending->kind == ROUTE_HELLO)
+        session_merge_read_limits(session, document);
+    if (pending->kind == ROUTE_END_ALL_SESSIONS && scan_find(document, "ok", &ok) &&
+        scan_is_true(&ok))
+        retry_table_forget_all(session->worker->shared->retries);
     if (pending->kind == ROUTE_END_TRANSACTION && pending->has_lsid &&
         transaction_is_over(document))
         transactions_end(session->worker->shared->transactions, pending->lsid);
-    struct session_hooks *hooks = &session->worker->shared->hooks;
-    struct scan_element ok;
     if (pending->kind == ROUTE_DEFINE && scan_find(document, "ok", &ok) && scan_is_true(&ok))
         hooks->collections_changed(hooks->context);
 }

@@ -6,6 +6,7 @@
 #include "bson/scan.h"
 #include "net/clock.h"
 #include "session/session_internal.h"
+#include "wire/checksum.h"
 
 static int64_t wall_clock_ms(void)
 {
@@ -60,15 +61,32 @@ static enum write_step answer_at_once(struct session *session, const struct mess
                                       const struct request *request,
                                       const struct enforce_result *result)
 {
-    if (!result->aborts_transaction || request->starts_transaction)
+    if (!result->aborts_transaction || request->starts_transaction) {
+        if (result->aborts_transaction && request->lsid != NULL)
+            transactions_end(session->worker->shared->transactions, request->lsid);
         return session_answer(session, message, result->reply) ? WRITE_TAKEN : WRITE_ENDED;
-    struct exchange *exchange = session_exchange_new(message, request, true);
+    }
+    struct exchange *exchange = session_exchange_new(session, message, request, true);
     if (exchange == NULL || !session_exchange_keep_answer(exchange, result->reply)) {
-        session_exchange_free(exchange);
+        session_exchange_free(session, exchange);
         session_end(session, "out of memory for a reply");
         return WRITE_ENDED;
     }
     return session_exchange_begin(session, exchange, (struct bytes){0}) ? WRITE_TAKEN : WRITE_ENDED;
+}
+
+/* What was refused has to be kept until the rest is answered, and many clients may wait. */
+static enum write_step refuse_for_memory(struct session *session, const struct message *message,
+                                         size_t bytes)
+{
+    struct error err;
+    uint32_t labels = session->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
+    counters_add(session_counters(session), COUNTER_ERRORS_MEMORY, 1);
+    (void)error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT,
+                    "no room to keep %zu bytes about documents that were refused: the proxy's "
+                    "message buffers are at their limit (option memory_max)",
+                    bytes);
+    return session_answer_error(session, message, &err, labels) ? WRITE_TAKEN : WRITE_ENDED;
 }
 
 static enum write_step send_replaced(struct session *session, const struct message *message,
@@ -78,12 +96,18 @@ static enum write_step send_replaced(struct session *session, const struct messa
         return session_send_silently(session, message->header.request_id, result->payload)
                    ? WRITE_TAKEN
                    : WRITE_ENDED;
-    struct exchange *exchange = session_exchange_new(message, request, result->aborts_transaction);
+    size_t held_bytes = enforce_splice_bytes(result->splice);
+    if (!budget_take(&session->worker->shared->budget, held_bytes))
+        return refuse_for_memory(session, message, held_bytes);
+    struct exchange *exchange =
+        session_exchange_new(session, message, request, result->aborts_transaction);
     if (exchange == NULL) {
+        budget_give_back(&session->worker->shared->budget, held_bytes);
         session_end(session, "out of memory for a request");
         return WRITE_ENDED;
     }
     exchange->splice = result->splice;
+    exchange->held_bytes = held_bytes;
     result->splice = NULL;
     return session_exchange_begin(session, exchange, result->payload) ? WRITE_TAKEN : WRITE_ENDED;
 }
@@ -104,30 +128,17 @@ static enum write_step act(struct session *session, const struct message *messag
     return WRITE_TAKEN;
 }
 
-enum write_step session_write(struct session *session, const struct message *message,
-                              const struct request *request)
+/* Holds the command against the schemas. */
+static enum write_step check(struct session *session, const struct message *message,
+                             const struct request *request, const struct enforce_command *command)
 {
     struct session_worker *worker = session->worker;
     struct error err;
     struct enforce_result result;
-    struct enforce_command command = {.payload = message->payload,
-                                      .flags = request->flags,
-                                      .body = request->body,
-                                      .name = request->name,
-                                      .name_len = request->name_len,
-                                      .database = request->database,
-                                      .in_transaction = request->in_transaction,
-                                      .max_document_bytes = SESSION_DOCUMENT_BYTES};
-    if (!enforce_concerns(worker->registry, &command))
-        return WRITE_PASS;
-    if (session->pending_count > 0)
-        return WRITE_HOLD;
-    if (!message->whole)
-        return WRITE_GATHER;
     struct observed observed = {.session = session,
                                 .silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0};
     struct enforce_observer observer = {.arg = &observed, .refused = on_refused, .now_ns = now_ns};
-    if (!enforce_check(worker->registry, worker->scratch, &command, &observer, &result, &err)) {
+    if (!enforce_check(worker->registry, worker->scratch, command, &observer, &result, &err)) {
         counters_add(session_counters(session), COUNTER_ERRORS_PROTOCOL_CLIENT, 1);
         if (observed.silent)
             return WRITE_TAKEN;
@@ -138,27 +149,90 @@ enum write_step session_write(struct session *session, const struct message *mes
     return step;
 }
 
+enum write_step session_write(struct session *session, const struct message *message,
+                              const struct request *request)
+{
+    struct error err;
+    struct enforce_command command = {.payload = message->payload,
+                                      .flags = request->flags,
+                                      .body = request->body,
+                                      .name = request->name,
+                                      .name_len = request->name_len,
+                                      .database = request->database,
+                                      .in_transaction = request->in_transaction,
+                                      .max_document_bytes = SESSION_DOCUMENT_BYTES};
+    bool checks = enforce_concerns(session->worker->registry, &command);
+    bool merges = session_merge_concerns(session, message, request);
+    if (!checks && !merges) {
+        session_merge_note_passed(session, request);
+        return WRITE_PASS;
+    }
+    if (session->pending_count > 0)
+        return WRITE_HOLD;
+    if (!message->whole)
+        return WRITE_GATHER;
+    if (!wire_checksum_fits(&message->header, message->payload, request->flags, &err)) {
+        struct wire_reply_to to = {.request_id = message->header.request_id};
+        session_fail(session, &to, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+        return WRITE_ENDED;
+    }
+    enum write_step step = WRITE_PASS;
+    if (checks)
+        step = check(session, message, request, &command);
+    if (step == WRITE_TAKEN)
+        session_merge_note_passed(session, request); /* the schema may change before its retry */
+    if (step != WRITE_PASS)
+        return step;
+    if (merges)
+        return session_merge(session, message, request);
+    session_merge_note_passed(session, request);
+    return WRITE_PASS;
+}
+
+static enum write_step answer_lost_cursor(struct session *session, const struct message *message,
+                                          int64_t id)
+{
+    struct error err;
+    if (session->pending_count > 0)
+        return WRITE_HOLD;
+    if (!message->whole)
+        return WRITE_GATHER;
+    (void)error_set(&err, ERROR_CURSOR_NOT_FOUND,
+                    "the results of bulkWrite cursor %lld cannot be told: mongosluice kept too "
+                    "many others since; its operations were carried out",
+                    (long long)id);
+    return session_answer_error(session, message, &err, 0) ? WRITE_TAKEN : WRITE_ENDED;
+}
+
 enum write_step session_get_more(struct session *session, const struct message *message,
                                  const struct request *request)
 {
     struct scan_element element;
     int64_t id = 0;
+    struct enforce_splice *splice = NULL;
     struct bulk_cursors *cursors = session->worker->shared->bulk_cursors;
     if (!scan_find(request->body, "getMore", &element) || !scan_as_int64(&element, &id))
         return WRITE_PASS;
-    struct enforce_splice *splice = bulk_cursors_take(cursors, session->server, id);
-    if (splice == NULL)
+    switch (bulk_cursors_take(cursors, session->server, id, &splice)) {
+    case BULK_CURSOR_UNKNOWN:
         return WRITE_PASS;
+    case BULK_CURSOR_LOST:
+        return answer_lost_cursor(session, message, id);
+    case BULK_CURSOR_KEPT:
+        break;
+    }
     if (session->pending_count > 0 || !message->whole) {
         bulk_cursors_put(cursors, session->server, id, splice);
         return session->pending_count > 0 ? WRITE_HOLD : WRITE_GATHER;
     }
-    struct exchange *exchange = session_exchange_new(message, request, false);
+    struct exchange *exchange = session_exchange_new(session, message, request, false);
     if (exchange == NULL) {
+        budget_give_back(&session->worker->shared->budget, enforce_splice_bytes(splice));
         enforce_splice_free(splice);
         session_end(session, "out of memory for a request");
         return WRITE_ENDED;
     }
     exchange->splice = splice;
+    exchange->held_bytes = enforce_splice_bytes(splice);
     return session_exchange_begin(session, exchange, message->payload) ? WRITE_TAKEN : WRITE_ENDED;
 }

@@ -10,8 +10,9 @@
 #include "upstream/runtime.h"
 #include "upstream/uri.h"
 
-/* How long a reading waits for a server; also what validators_stop may wait for. */
-enum { SELECTION_MS = 3000 };
+/* How long a reading waits for a server, and for each of its answers; also what validators_stop may
+ * wait for. */
+enum { SELECTION_MS = 3000, ANSWER_MS = 5000 };
 
 /* A command that passed by may be the first of many: they are answered by one reading. */
 enum { GATHER_MS = 50 };
@@ -128,18 +129,30 @@ static bool is_internal(const char *name)
     return strcmp(name, "admin") == 0 || strcmp(name, "config") == 0 || strcmp(name, "local") == 0;
 }
 
+static bool is_stopping(struct validators *validators)
+{
+    pthread_mutex_lock(&validators->lock);
+    bool stopping = validators->stopping;
+    pthread_mutex_unlock(&validators->lock);
+    return stopping;
+}
+
 static void read_all(struct validators *validators)
 {
     bson_error_t error;
     struct list list = {0};
     char **names = mongoc_client_get_database_names_with_opts(validators->client, NULL, &error);
     bool ok = names != NULL;
-    for (size_t i = 0; ok && names[i] != NULL; i++)
+    for (size_t i = 0; ok && names[i] != NULL && !is_stopping(validators); i++)
         ok = is_internal(names[i]) || read_database(validators->client, names[i], &list, &error);
     bson_strfreev(names);
     if (list.failed) {
         ok = false;
         (void)snprintf(error.message, sizeof error.message, "out of memory");
+    }
+    if (is_stopping(validators)) { /* what was found may be a part of it */
+        list_release(&list);
+        return;
     }
     if (ok)
         validators->settings.found(validators->settings.arg, list.of, list.count);
@@ -227,6 +240,7 @@ static mongoc_client_t *make_client(const struct uri *uri, struct error *err)
     if (parsed != NULL) {
         (void)mongoc_uri_set_option_as_int32(parsed, MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
                                              SELECTION_MS);
+        (void)mongoc_uri_set_option_as_int32(parsed, MONGOC_URI_SOCKETTIMEOUTMS, ANSWER_MS);
         (void)mongoc_uri_set_appname(parsed, "mongosluice");
         client = mongoc_client_new_from_uri_with_error(parsed, &why);
         mongoc_uri_destroy(parsed);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the first inputs of the fuzz targets wire_frame, wire_compressed, wire_hello and request
+"""Writes the first inputs of the fuzz targets wire_frame, wire_compressed, wire_hello, request and enforce
 into tests/fuzz/corpus. Needs nothing but Python; what the fuzzers found is kept beside them."""
 
 import pathlib
@@ -133,6 +133,57 @@ def requests():
     yield "cut", document(INSERT)[:-9]
 
 
+def write_commands():
+    good, bad = {"_id": 1, "a": 1}, {"_id": 2, "s": "z", "t": ["q", "q"], "o": {}}
+    errors = {"n": 1, "nModified": 1, "upserted": [{"index": 0, "_id": 1}],
+              "writeErrors": [{"index": 0, "code": 11000, "errmsg": "x"}], "opTime": {"t": 1}, "ok": 1.0}
+
+    def case(settings, payload, reply):
+        return bytes([settings]) + struct.pack("<I", len(payload)) + payload + document(reply)
+
+    def command(name, collection="c", **more):
+        return body({name: collection} | more | {"$db": "d"})
+
+    def documents(*items):
+        return sequence("documents", *map(document, items))
+
+    def updates(*changes, **more):
+        return sequence("updates", *(document({"q": {"_id": 1, "b": {"$eq": 1}}, "u": u} | more) for u in changes))
+
+    ok = {"n": 1, "ok": 1.0}
+    mixed = documents(bad, good, bad, good)
+    yield "insert", case(0, msg(0, command("insert"), documents(good, good)), ok)
+    yield "insert_ordered", case(0, msg(0, command("insert"), documents(good, bad, good)), ok)
+    yield "insert_unordered", case(0, msg(0, command("insert", ordered=False), mixed), errors)
+    yield "insert_checksum", case(0, msg(1, mixed, command("insert", ordered=False)) + b"abcd", ok)
+    yield "insert_silent", case(0, msg(2, command("insert", ordered=False), mixed), {})
+    yield "insert_transaction", case(1, msg(0, command("insert", ordered=False), mixed), ok)
+    yield "insert_numbered", case(0, msg(0, command("insert", ordered=False, stmtId=3), mixed), {"ok": 0.0})
+    yield "insert_in_body", case(0, msg(0, command("insert", ordered=False, documents=[bad, good], stmtIds=[1, 2])), ok)
+    yield "insert_all_bad", case(0, msg(0, command("insert", ordered=False), documents(bad, bad)), {})
+    yield "insert_no_id", case(0, msg(0, command("insert", "r", bypassDocumentValidation=True), documents({"a": 1})), ok)
+    yield "insert_warned", case(0, msg(0, command("insert", "w"), documents(bad)), ok)
+    yield "insert_json_schema", case(0, msg(0, command("insert", "j"), documents({"_id": 1}, {"_id": "x"})), ok)
+    operators = [{"$set": {"a": "x"}}, {"$set": {"a": 1}, "$unset": {"s": 1}}, {"$inc": {"a": 1.5}},
+                 {"$push": {"t": {"$each": ["x", 1]}}}, {"$rename": {"a": "b"}}, {"$currentDate": {"a": {"$type": "date"}}},
+                 {"$bit": {"a": {"and": 1}}}, {"$min": {"a": 1}, "$max": {"o.x": 1}}, {"$setOnInsert": {"a": 1}}]
+    yield "update", case(0, msg(0, command("update", ordered=False), updates(*operators, good, bad, [])), errors)
+    yield "upsert", case(0, msg(0, command("update", ordered=False), updates(*operators, bad, upsert=True)), errors)
+    yield "update_rejecting", case(0, msg(0, command("update", "r", ordered=False), updates(*operators, good)), errors)
+    yield "update_moderate", case(1, msg(0, command("update", "m"), updates(*operators, bad)), errors)
+    for name, seed in (("findAndModify", "find_modify"), ("findandmodify", "find_modify_lower")):
+        yield seed, case(0, msg(0, command(name, query={"_id": 1}, update=bad)), ok)
+    ops = [{"insert": 0, "document": good}, {"insert": 1, "document": bad}, {"update": 0, "filter": {"_id": 1},
+           "updateMods": {"$unset": {"a": 1}}}, {"delete": 0, "filter": {}}, {"insert": 0, "document": bad}]
+    spaces = [{"ns": "d.c"}, {"ns": "d.w"}, {"ns": "d.none"}]
+    results = {"cursor": {"id": 7, "firstBatch": [{"ok": 1.0, "idx": 0, "n": 1}], "ns": "x"}, "nErrors": 0, "ok": 1.0}
+    yield "bulk_write", case(0, msg(0, body({"bulkWrite": 1, "ordered": False, "$db": "admin"}),
+                                    sequence("ops", *map(document, ops)), sequence("nsInfo", *map(document, spaces))), results)
+    yield "bulk_write_in_body", case(0, msg(0, body({"bulkWrite": 1, "ops": ops, "nsInfo": spaces, "$db": "admin"})), results)
+    for name, stage in (("out", {"$out": "r"}), ("out_db", {"$out": {"db": "d", "coll": "r"}}), ("merge", {"$merge": {"into": "r"}})):
+        yield "aggregate_" + name, case(0, msg(0, command("aggregate", pipeline=[{"$match": {}}, stage])), ok)
+
+
 def write(target, inputs, first=b""):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -144,3 +195,4 @@ write("wire_frame", frames(), first=b"\x2a")
 write("wire_compressed", compressed_messages())
 write("wire_hello", hellos())
 write("request", requests())
+write("enforce", write_commands())

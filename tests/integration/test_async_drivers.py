@@ -8,13 +8,9 @@ from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
 from pymongo.errors import DuplicateKeyError
+from support.scenes import value
 
 OPTIONS = {"serverSelectionTimeoutMS": 15000}
-
-
-async def value(maybe):
-    """What Motor returns at once AsyncMongoClient returns as a coroutine, and the other way round."""
-    return await maybe if asyncio.iscoroutine(maybe) or asyncio.isfuture(maybe) else maybe
 
 
 @pytest.fixture(params=[AsyncMongoClient, AsyncIOMotorClient])

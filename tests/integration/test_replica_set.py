@@ -4,6 +4,7 @@ members followed while all runs."""
 import pytest
 from pymongo import MongoClient, ReadPreference
 from pymongo.errors import NotPrimaryError, PyMongoError
+from support.ports import free_ports, refusing_port
 from support.process import eventually
 from support.proxy import DIRECT
 from support.simulated_set import NAME, SimulatedSet
@@ -60,6 +61,21 @@ def test_each_member_has_its_port(scene, members):
         with RawClient(scene.endpoint(member)) as client:
             reply = client.command({"find": "c", "$db": "d"})
         assert reply["cursor"]["firstBatch"][0]["server"] == member.address
+
+
+@pytest.mark.proxy_only
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_ports_follow_the_list_whatever_is_up(start_proxy, place):
+    """So several proxies with the same list may stand behind one address."""
+    first = free_ports(8)
+    with SimulatedSet(1) as simulated, refusing_port() as one, refusing_port() as two:
+        names = [f"127.0.0.1:{port}" for port in (one, two)]
+        names.insert(place, simulated.addresses[0])
+        simulated.members[0].change({"hosts": names})
+        proxy = start_proxy(f"mongodb://{','.join(names)}/?replicaSet={NAME}",
+                            {"listen": f"127.0.0.1:{first}", "listen_port_count": 8})
+        ports = [int(proxy.address(name).rpartition(":")[2]) for name in names]
+    assert ports == [first, first + 1, first + 2]
 
 
 def test_hello_names_only_the_proxy(scene, members):
@@ -238,7 +254,7 @@ def test_listen_port_count_bounds_the_ports(start_proxy, members):
 
 @pytest.mark.proxy_only
 def test_ports_of_a_range(start_proxy, members):
-    from support.ports import free_ports
+    from support.ports import free_ports, refusing_port
     first = free_ports(5)
     proxy = start_proxy(members.uri(), {"listen": f"127.0.0.1:{first}", "listen_port_count": 5})
     ports = {int(proxy.address(one.address).split(":")[1]) for one in members.members}

@@ -10,31 +10,10 @@ from bson import ObjectId
 from pymongo import InsertOne, MongoClient, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 from support.process import eventually
-from support.schemas import PERSON, Folder, wait_in_force, wait_not_in_force
+from support.schemas import PERSON, wait_in_force, wait_not_in_force
 
 pytestmark = pytest.mark.proxy_only
 GOOD = {"name": "Ada", "age": 36}
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return Folder(tmp_path / "schemas")
-
-
-@pytest.fixture
-def ns(collection_name):
-    return f"schemas.{collection_name}"
-
-
-@pytest.fixture
-def guarded(start_proxy, server, folder, ns):
-    """(proxy, client, collection) with the schema PERSON in force."""
-    folder.write(ns)
-    proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
-    with proxy.endpoint().client() as client:
-        wait_in_force(client, ns)
-        database, _, name = ns.partition(".")
-        yield proxy, client, client[database][name]
 
 
 def details(info):

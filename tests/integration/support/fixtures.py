@@ -8,12 +8,14 @@ import pytest
 from .certificates import Authority
 from .endpoint import Endpoint
 from .proxy import BINARY, DIRECT, Proxy
+from .schemas import Folder, wait_in_force
 from .servers import Server, main_server, start_secure_server
 from .simulated import SimulatedServer
 
-__all__ = ["authorities", "collection_name", "in_front_of", "pytest_collection_modifyitems",
-           "pytest_sessionstart", "secure_server", "secure_target", "server", "simulated", "standalone_server",
-           "standalone_target", "start_proxy", "start_server", "target"]
+__all__ = ["authorities", "collection_name", "folder", "guarded", "in_front_of", "ns",
+           "pytest_collection_modifyitems", "pytest_sessionstart", "secure_server", "secure_target",
+           "server", "simulated", "simulated_guard", "standalone_server", "standalone_target",
+           "start_proxy", "start_server", "target"]
 
 
 def pytest_sessionstart(session):
@@ -158,3 +160,39 @@ def in_front_of(request):
         return start(f"mongodb://{simulated.address}/", options,
                      endpoint=simulated.endpoint).endpoint()
     return endpoint
+
+
+# --- schemas
+
+@pytest.fixture
+def folder(tmp_path):
+    """The folder of schemas of the proxy under test."""
+    return Folder(tmp_path / "schemas")
+
+
+@pytest.fixture
+def ns(collection_name):
+    return f"schemas.{collection_name}"
+
+
+@pytest.fixture
+def guarded(start_proxy, server, folder, ns):
+    """(proxy, client, collection) with the schema PERSON in force."""
+    folder.write(ns)
+    proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
+    with proxy.endpoint().client() as client:
+        wait_in_force(client, ns)
+        database, _, name = ns.partition(".")
+        yield proxy, client, client[database][name]
+
+
+@pytest.fixture
+def simulated_guard(start_proxy, simulated, folder):
+    """start(schema, {option: value}, ns, **fields of the file): a proxy in front of the simulated
+    server that holds d.c against the schema (PERSON)."""
+    def start(schema=None, options=None, ns="d.c", **fields):
+        folder.write(ns, schema, **fields)
+        return start_proxy(f"mongodb://{simulated.address}/",
+                           {"schemas": folder.path, "stats_period_ms": 100, **(options or {})},
+                           endpoint=simulated.endpoint)
+    return start

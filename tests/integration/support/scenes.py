@@ -6,6 +6,11 @@ import uuid
 from bson import Binary, Int64
 
 
+async def value(maybe):
+    """What one driver returns at once another returns as a coroutine or a future."""
+    return await maybe if asyncio.iscoroutine(maybe) or asyncio.isfuture(maybe) else maybe
+
+
 class Gate:
     """The simulated server answers the command `gated` once open() was called."""
 

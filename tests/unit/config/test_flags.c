@@ -49,7 +49,9 @@ static void commands_need_no_configuration(void **state)
     } cases[] = {{"--help", CONFIG_HELP},
                  {"-h", CONFIG_HELP},
                  {"--version", CONFIG_VERSION},
-                 {"--print-options-markdown", CONFIG_MARKDOWN}};
+                 {"--print-options-markdown", CONFIG_MARKDOWN},
+                 {"--print-options-man", CONFIG_MAN},
+                 {"--print-options", CONFIG_TABLE}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct config *c = NULL;
         enum config_command what = CONFIG_RUN;

@@ -73,6 +73,43 @@ static void help_names_every_option_within_80_columns(void **state)
     text_release(&text);
 }
 
+static void manual_has_every_option_and_no_line_that_roff_takes_for_its_own(void **state)
+{
+    (void)state;
+    struct text text = text_growing();
+    config_write_man(&text);
+    assert_false(text.cut);
+    for (size_t i = 0; i < options_count; i++) {
+        char flag[80];
+        (void)snprintf(flag, sizeof flag, "\n.BI \\-\\-%s \" ", options_table[i].name);
+        assert_non_null(strstr(text.data, flag));
+    }
+    for (const char *line = text.data; *line != '\0'; line += strcspn(line, "\n") + 1)
+        if (*line == '.' || *line == '\'')
+            assert_true(strncmp(line, ".TP\n", 4) == 0 || strncmp(line, ".BI ", 4) == 0);
+    text_release(&text);
+}
+
+static void table_for_the_shells_has_three_fields_a_line(void **state)
+{
+    (void)state;
+    struct text text = text_growing();
+    size_t lines = 0;
+    config_write_table(&text);
+    assert_false(text.cut);
+    for (const char *line = text.data; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        size_t tabs = 0;
+        for (const char *at = line; *at != '\n'; at++)
+            tabs += *at == '\t';
+        assert_int_equal(tabs, 2);
+        lines++;
+    }
+    assert_non_null(strstr(text.data, "\ntls.mode\toff|allow|require\t"));
+    assert_non_null(strstr(text.data, "config\tFILE\t"));
+    assert_true(lines > options_count);
+    text_release(&text);
+}
+
 static void no_memory_is_told_apart(void **state)
 {
     (void)state;
@@ -95,6 +132,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listing_is_json_without_secrets),
         cmocka_unit_test(help_names_every_option_within_80_columns),
+        cmocka_unit_test(manual_has_every_option_and_no_line_that_roff_takes_for_its_own),
+        cmocka_unit_test(table_for_the_shells_has_three_fields_a_line),
         cmocka_unit_test(no_memory_is_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

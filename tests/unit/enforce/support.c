@@ -82,6 +82,8 @@ uint8_t *support_payload(const struct support_message *message, size_t *len)
         append_body(&data, len, message->body);
     if ((message->flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0)
         append(&data, len, "\xAA\xBB\xCC\xDD", 4);
+    for (uint8_t *at = data; (at = memmem(at, *len - (size_t)(at - data), "?type", 6)) != NULL;)
+        *at = '$';
     return data;
 }
 
@@ -128,8 +130,7 @@ void fixture_close(struct fixture *f)
     registry_release(f->registry);
 }
 
-static struct enforce_command command_of(const struct support_message *message,
-                                         struct bytes payload)
+struct enforce_command support_command(const struct support_message *message, struct bytes payload)
 {
     struct enforce_command command = {.payload = payload,
                                       .in_transaction = message->in_transaction,
@@ -156,7 +157,7 @@ bool fixture_check(struct fixture *f, const struct support_message *message)
 {
     size_t len = 0;
     uint8_t *payload = support_payload(message, &len);
-    struct enforce_command command = command_of(message, bytes_of(payload, len));
+    struct enforce_command command = support_command(message, bytes_of(payload, len));
     struct enforce_observer observer = {f, on_refused, now_ns};
     f->told[0] = 0;
     enforce_result_release(&f->result);

@@ -31,8 +31,12 @@ struct support_message {
     bool in_transaction;
 };
 
-/* The payload of the message; memory_free'd by the caller. With the flag for it, a checksum. */
+/* The payload of the message; memory_free'd by the caller. With the flag for it, a checksum. A name
+ * "?type" becomes "$type", which extended JSON has for something else. */
 uint8_t *support_payload(const struct support_message *message, size_t *len);
+
+/* The command in that payload; its database is "d" where it says no other. */
+struct enforce_command support_command(const struct support_message *message, struct bytes payload);
 
 /* Where commands are checked, and what came of the last one. */
 struct fixture {

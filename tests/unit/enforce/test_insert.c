@@ -327,12 +327,7 @@ static void test_malformed(void **state)
         struct support_message m = insert(ORDERED, documents[i]);
         size_t len = 0;
         uint8_t *payload = support_payload(&m, &len);
-        struct enforce_command command = {.payload = bytes_of(payload, len),
-                                          .name = "insert",
-                                          .name_len = 6,
-                                          .database = bytes_of("d", 1),
-                                          .max_document_bytes = 16777216};
-        assert_true(wire_sections_find_body(command.payload, &command.body, &command.flags, NULL));
+        struct enforce_command command = support_command(&m, bytes_of(payload, len));
         uint8_t *x = memchr(payload + len - 8, 'x', 8);
         *x = 0xFF;
         assert_false(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));
@@ -398,9 +393,11 @@ static void test_large_replies(void **state)
     char *documents = memory_alloc((size_t)MANY * 8 + 8);
     size_t len = 0;
     documents[len++] = '[';
-    for (size_t i = 0; i < MANY; i++, len += 8)
-        memcpy(documents + len, "{\"b\":1},", 8);
-    memcpy(documents + len - 1, "]", 2);
+    static const uint8_t item[] = {'{', '"', 'b', '"', ':', '1', '}', ','};
+    for (size_t i = 0; i < MANY; i++, len += sizeof item)
+        memcpy(documents + len, item, sizeof item);
+    documents[len - 1] = ']';
+    documents[len] = 0;
     struct support_message m = insert(ANY, documents);
     assert_true(fixture_check(&f, &m));
     assert_int_equal(f.result.outcome, ENFORCE_ANSWER);
@@ -415,12 +412,12 @@ static void test_large_replies(void **state)
     assert_true(bson_iter_init_find(&errors, &reply, "writeErrors"));
     assert_true(bson_iter_recurse(&errors, &at));
     for (; bson_iter_next(&at); count++) {
-        bson_iter_t one;
-        assert_true(bson_iter_recurse(&at, &one));
-        assert_true(bson_iter_find(&one, "errmsg"));
-        texts += bson_iter_utf8(&one, NULL)[0] != 0;
-        assert_true(bson_iter_recurse(&at, &one));
-        infos += bson_iter_find(&one, "errInfo");
+        bson_iter_t error_at;
+        assert_true(bson_iter_recurse(&at, &error_at));
+        assert_true(bson_iter_find(&error_at, "errmsg"));
+        texts += bson_iter_utf8(&error_at, NULL)[0] != 0;
+        assert_true(bson_iter_recurse(&at, &error_at));
+        infos += bson_iter_find(&error_at, "errInfo");
     }
     assert_int_equal(count, MANY);
     assert_int_equal(texts, (1024 * 1024 + 25) / 26);

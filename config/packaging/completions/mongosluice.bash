@@ -1,0 +1,94 @@
+# Completion of mongosluice for bash. The options are those of the program that is completed.
+
+# For each option a line with its name and a line with what its value is.
+_mongosluice_options() {
+  local line rest
+  while IFS= read -r line; do
+    rest=${line#*$'\t'}
+    printf '%s\n' "--${line%%$'\t'*}" "${rest%%$'\t'*}"
+  done < <("$1" --print-options 2>/dev/null)
+}
+
+# The values that the option $2 of the program $1 may have.
+_mongosluice_values() {
+  local wanted=${2//-/_} flag value
+  while IFS= read -r flag && IFS= read -r value; do
+    [ "${flag//-/_}" = "$wanted" ] || continue
+    case $value in
+      FILE) mapfile -t COMPREPLY < <(compgen -f -- "$3") && compopt -o filenames 2>/dev/null ;;
+      FOLDER) mapfile -t COMPREPLY < <(compgen -d -- "$3") && compopt -o filenames 2>/dev/null ;;
+      *'|'*) mapfile -t COMPREPLY < <(compgen -W "${value//|/ }" -- "$3") ;;
+    esac
+    return
+  done < <(_mongosluice_options "$1")
+}
+
+_mongosluice_flags() {
+  local flags=() flag value
+  while IFS= read -r flag && IFS= read -r value; do
+    flags+=("$flag")
+  done < <(_mongosluice_options "$1")
+  _mongosluice_words "${flags[*]}" "$2"
+}
+
+_mongosluice_words() {
+  mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+}
+
+_mongosluice_files() {
+  mapfile -t COMPREPLY < <(compgen -f -- "$1")
+  compopt -o filenames 2>/dev/null
+}
+
+_mongosluice() {
+  local program=$1 word=$2 before=$3
+  COMPREPLY=()
+  # "--log.level=de" comes as three words where = separates words
+  if [ "$word" = "=" ]; then word=; fi
+  if [ "$before" = "=" ]; then before=${COMP_WORDS[COMP_CWORD - 2]}; fi
+  case ${COMP_WORDS[1]} in
+    check)
+      if [ "$before" != --schema ] && [[ $word == -* ]]; then
+        _mongosluice_words "--schema --quiet --help" "$word"
+      else
+        _mongosluice_files "$word"
+      fi
+      return
+      ;;
+    schema)
+      if [ "$COMP_CWORD" -eq 2 ]; then
+        _mongosluice_words "lint" "$word"
+      elif [[ $word == -* ]]; then
+        _mongosluice_words "--help" "$word"
+      else
+        _mongosluice_files "$word"
+      fi
+      return
+      ;;
+    status | top)
+      case $before in
+        --config | --token-file | --ca-file) _mongosluice_files "$word" ;;
+        --admin | --interval) ;;
+        *)
+          local own=--json
+          if [ "${COMP_WORDS[1]}" = top ]; then own=--interval; fi
+          _mongosluice_words "--admin --config --token-file --ca-file --help $own" "$word"
+          ;;
+      esac
+      return
+      ;;
+  esac
+  if [[ $before == --* ]]; then
+    _mongosluice_values "$program" "$before" "$word"
+    [ ${#COMPREPLY[@]} -eq 0 ] || return
+  fi
+  if [[ $word == --*=* ]]; then
+    _mongosluice_values "$program" "${word%%=*}" "${word#*=}"
+  elif [ "$COMP_CWORD" -eq 1 ] && [[ $word != -* ]]; then
+    _mongosluice_words "check schema status top" "$word"
+  else
+    _mongosluice_flags "$program" "$word"
+  fi
+}
+
+complete -F _mongosluice mongosluice

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Draws the tables of docs/benchmarks.md that a comment asks for, as SVG files beside the page.
+
+usage: plot-benchmarks.py [--check]
+
+A comment stands before the table (a line between them may be empty):
+  <!-- plot: file=plots/hop.svg; group=COLUMN; series=COLUMN; value=COLUMN; title=WORDS -->
+For each value of `group` there is a bar for each value of `series`. So the plots say what the tables
+say, which come from the benchmark scripts. --check writes nothing: status 1 if a plot is not current.
+"""
+import argparse
+import pathlib
+import re
+import sys
+from html import escape
+
+PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+COMMENT = re.compile(r"<!-- plot: (.*?) -->\s*\n((?:\|.*\n)+)")
+COLOURS = ["#4c78a8", "#9c9c9c", "#e45756", "#54a24b", "#b279a2", "#eeca3b"]
+LABELS, BARS, BAR, GAP, TOP = 150, 470, 14, 12, 60  # pixels: columns, height of a bar, between groups
+STYLE = """<style>
+text { font: 12px system-ui, sans-serif; fill: #222 }
+.title { font-size: 14px; font-weight: 600 }
+.axis { stroke: #888 }
+@media (prefers-color-scheme: dark) { text { fill: #ddd } }
+</style>"""
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def read_table(text: str) -> list[dict[str, str]]:
+    lines = text.splitlines()
+    names = cells(lines[0])
+    return [dict(zip(names, cells(line), strict=True)) for line in lines[2:]]
+
+
+def number(text: str) -> float:
+    found = re.match(r"-?[\d,]+(?:\.\d+)?", text)
+    if not found:
+        sys.exit(f"benchmarks.md: a plot needs a number and has {text!r}")
+    return float(found[0].replace(",", ""))
+
+
+def draw(options: dict[str, str], rows: list[dict[str, str]]) -> str:
+    groups: dict[str, dict[str, str]] = {}
+    for row in rows:
+        groups.setdefault(row[options["group"]], {})[row[options["series"]]] = row[options["value"]]
+    series = list(dict.fromkeys(row[options["series"]] for row in rows))
+    largest = max(number(text) for bars in groups.values() for text in bars.values())
+    parts = [f'<text class="title" x="8" y="20">{escape(options["title"])}</text>']
+    for place, name in enumerate(series):
+        parts.append(f'<rect x="{8 + place * 130}" y="32" width="12" height="12" fill="{COLOURS[place]}"/>'
+                     f'<text x="{26 + place * 130}" y="43">{escape(name)}</text>')
+    y = TOP
+    for group, bars in groups.items():
+        middle = y + len(bars) * BAR / 2 + 4
+        parts.append(f'<text x="{LABELS - 8}" y="{middle:.0f}" text-anchor="end">{escape(group)}</text>')
+        for name, text in bars.items():
+            width = max(1, BARS * number(text) / largest)
+            parts.append(f'<rect x="{LABELS}" y="{y}" width="{width:.1f}" height="{BAR - 2}" '
+                         f'fill="{COLOURS[series.index(name)]}"/>'
+                         f'<text x="{LABELS + width + 5:.1f}" y="{y + BAR - 3}">{escape(text)}</text>')
+            y += BAR
+        y += GAP
+    parts.append(f'<line class="axis" x1="{LABELS}" y1="{TOP - 4}" x2="{LABELS}" y2="{y - GAP + 4}"/>')
+    size = f'width="{LABELS + BARS + 80}" height="{y}" viewBox="0 0 {LABELS + BARS + 80} {y}"'
+    body = "\n".join(parts)
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">\n{STYLE}\n{body}\n</svg>\n'
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, tell whether all are current")
+    arguments = parser.parse_args()
+    stale = 0
+    for words, table in COMMENT.findall(PAGE.read_text(encoding="utf-8")):
+        options = dict(part.strip().split("=", 1) for part in words.split(";"))
+        file = PAGE.parent / options["file"]
+        plot = draw(options, read_table(table))
+        if file.is_file() and file.read_text(encoding="utf-8") == plot:
+            continue
+        if arguments.check:
+            print(f"docs/{options['file']} is not what its table says; run scripts/plot-benchmarks.py")
+            stale = 1
+        else:
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(plot, encoding="utf-8")
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main())

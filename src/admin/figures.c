@@ -1,0 +1,195 @@
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "admin/admin_internal.h"
+#include "net/clock.h"
+
+/* A worker that has not turned its loop for so long is stuck. It ticks ten times a second. */
+enum { STALE_TICK_MS = 10000 };
+
+static const struct session_metrics *metrics_of(const struct admin *admin, unsigned worker)
+{
+    return session_worker_metrics(admin->parts.workers[worker]);
+}
+
+void figures_counters(const struct admin *admin, uint64_t sums[COUNTER_COUNT])
+{
+    for (size_t i = 0; i < COUNTER_COUNT; i++)
+        sums[i] = 0;
+    for (unsigned i = 0; i < admin->parts.worker_count; i++)
+        counters_sum(session_worker_counters(admin->parts.workers[i]), sums);
+}
+
+void figures_commands(const struct admin *admin, uint64_t sums[ROUTES_MAX])
+{
+    for (size_t i = 0; i < ROUTES_MAX; i++) {
+        sums[i] = 0;
+        for (unsigned w = 0; w < admin->parts.worker_count; w++)
+            sums[i] +=
+                atomic_load_explicit(&metrics_of(admin, w)->commands[i], memory_order_relaxed);
+    }
+}
+
+void figures_latency(const struct admin *admin, struct histogram_totals *out)
+{
+    *out = (struct histogram_totals){0};
+    for (unsigned i = 0; i < admin->parts.worker_count; i++)
+        histogram_add(&metrics_of(admin, i)->upstream_us, out);
+}
+
+void figures_merging(const struct admin *admin, struct merging_totals *out)
+{
+    *out = (struct merging_totals){0};
+    for (unsigned i = 0; i < admin->parts.worker_count; i++) {
+        const struct merging_metrics *from = &metrics_of(admin, i)->merging;
+        for (size_t reason = 0; reason < MERGING_FLUSHES; reason++)
+            out->flushes[reason] += atomic_load(&from->flushes[reason]);
+        histogram_add(&from->batch_documents, &out->batch_documents);
+        histogram_add(&from->batch_bytes, &out->batch_bytes);
+        histogram_add(&from->linger_us, &out->linger_us);
+        out->waiting += atomic_load(&from->waiting);
+        out->retry_entries += atomic_load(&from->retry_entries);
+        out->retries_answered += atomic_load(&from->retries_answered);
+    }
+}
+
+void figures_census(const struct admin *admin, struct census *out)
+{
+    int64_t now_ms = clock_now_ms();
+    *out = (struct census){0};
+    for (unsigned i = 0; i < admin->parts.worker_count; i++) {
+        const struct session_metrics *from = metrics_of(admin, i);
+        int64_t wait_ms = atomic_load(&from->oldest_wait_ms);
+        int64_t command_ms = atomic_load(&from->oldest_command_ms);
+        int64_t ticked_ms = atomic_load(&from->ticked_ms);
+        int64_t age_ms = now_ms - (ticked_ms == 0 ? admin->started_clock_ms : ticked_ms);
+        for (size_t phase = 0; phase < SESSION_PHASES; phase++)
+            out->phases[phase] += atomic_load(&from->phases[phase]);
+        out->oldest_wait_ms = wait_ms > out->oldest_wait_ms ? wait_ms : out->oldest_wait_ms;
+        out->oldest_command_ms =
+            command_ms > out->oldest_command_ms ? command_ms : out->oldest_command_ms;
+        out->stalest_tick_ms = age_ms > out->stalest_tick_ms ? age_ms : out->stalest_tick_ms;
+    }
+}
+
+static uint64_t count_descriptors(void)
+{
+    uint64_t count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL)
+        return 0;
+    while (readdir(folder) != NULL)
+        count++;
+    (void)closedir(folder);
+    return count < 3 ? 0 : count - 3; /* ".", "..", and the folder itself */
+}
+
+static uint64_t read_resident(void)
+{
+    unsigned long long pages = 0;
+    char line[128] = "";
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL)
+        return 0;
+    if (fgets(line, sizeof line, file) == NULL || sscanf(line, "%*u %llu", &pages) != 1)
+        pages = 0;
+    (void)fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void figures_process(struct process_figures *out)
+{
+    struct rusage used = {0};
+    struct rlimit limit = {0};
+    (void)getrusage(RUSAGE_SELF, &used);
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    out->resident_bytes = read_resident();
+    out->descriptors = count_descriptors();
+    out->descriptors_max = limit.rlim_cur;
+    out->cpu_seconds = (double)used.ru_utime.tv_sec + (double)used.ru_stime.tv_sec +
+                       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
+static bool add_verdicts(void *arg, const struct registry_entry *entry)
+{
+    struct verdicts *sums = arg;
+    sums->schemas++;
+    for (size_t i = 0; i < REGISTRY_COUNTS; i++)
+        sums->counts[i] += atomic_load_explicit(&entry->stats->counts[i], memory_order_relaxed);
+    return true;
+}
+
+void figures_verdicts(const struct registry *registry, struct verdicts *out)
+{
+    *out = (struct verdicts){0};
+    registry_each(registry, add_verdicts, out);
+}
+
+void figures_read(const struct admin *admin, struct reading *out)
+{
+    struct census census;
+    struct verdicts verdicts;
+    struct registry *schemas = admin_schemas(admin);
+    *out = (struct reading){.at_us = clock_now_us()};
+    figures_counters(admin, out->counters);
+    figures_latency(admin, &out->upstream_us);
+    figures_census(admin, &census);
+    for (unsigned i = 0; i < admin->parts.worker_count; i++)
+        histogram_add(&metrics_of(admin, i)->merging.batch_documents, &out->batch_documents);
+    figures_verdicts(schemas, &verdicts);
+    registry_release(schemas);
+    out->passed = verdicts.counts[REGISTRY_PASSED];
+    out->refused = verdicts.counts[REGISTRY_REFUSED];
+    out->warned = verdicts.counts[REGISTRY_WARNED];
+    out->running = (uint32_t)census.phases[SESSION_PHASE_RUNNING];
+    out->waiting =
+        (uint32_t)(census.phases[SESSION_PHASE_CONNECTING] + census.phases[SESSION_PHASE_PAUSED]);
+}
+
+bool figures_alive(const struct admin *admin, struct error *err)
+{
+    struct census census;
+    figures_census(admin, &census);
+    if (census.stalest_tick_ms < STALE_TICK_MS)
+        return true;
+    return error_set(err, ERROR_INTERNAL, "a worker has not answered for %lld ms",
+                     (long long)census.stalest_tick_ms);
+}
+
+static bool is_reachable(const struct topology_snapshot *topology)
+{
+    for (size_t i = 0; i < topology->server_count; i++)
+        if (topology->servers[i].type[0] != 'U') /* "Unknown" */
+            return true;
+    return false;
+}
+
+static bool check_upstream(const struct admin *admin, struct error *err)
+{
+    const struct admin_hooks *hooks = &admin->parts.hooks;
+    struct topology_snapshot topology;
+    if (!hooks->topology(hooks->context, &topology))
+        return error_set(err, ERROR_INTERNAL, "out of memory");
+    bool reachable = is_reachable(&topology);
+    if (!reachable)
+        (void)error_set(err, ERROR_HOST_UNREACHABLE, "no upstream server is reachable: %.400s",
+                        topology.cause[0] != 0      ? topology.cause
+                        : topology.server_count > 0 ? topology.servers[0].last_error
+                                                    : "none is known yet");
+    topology_snapshot_free(&topology);
+    return reachable;
+}
+
+bool figures_ready(const struct admin *admin, struct error *err)
+{
+    const struct admin_hooks *hooks = &admin->parts.hooks;
+    if (admin_state_now(admin) == ADMIN_DRAINING)
+        return error_set(err, ERROR_SHUTDOWN_IN_PROGRESS, "the proxy is draining");
+    if (!check_upstream(admin, err))
+        return false;
+    return hooks->schemas_loaded(hooks->context) ||
+           error_set(err, ERROR_INTERNAL,
+                     "the validators of the upstream's collections have not been read yet");
+}

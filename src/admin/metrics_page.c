@@ -1,0 +1,323 @@
+/* /metrics: every figure as Prometheus reads it. docs/operations.md lists them all. No label has
+ * more values than the program or an option says. */
+#include <string.h>
+
+#include "admin/admin_internal.h"
+#include "base/log.h"
+#include "metrics/exposition.h"
+
+#define NO_LABEL ((struct exposition_label){0})
+
+static void add_process(const struct admin *admin, struct text *out)
+{
+    struct process_figures process;
+    figures_process(&process);
+    exposition_family(out, "mongosluice_info", "gauge", "The version that runs; always 1.");
+    exposition_count(out, "mongosluice_info", (struct exposition_label){"version", SLUICE_VERSION},
+                     1);
+    exposition_single(out, "process_start_time_seconds", "gauge",
+                      "When the process started, since 1970.", (double)admin->started_ms / 1000);
+    exposition_single(out, "process_cpu_seconds_total", "counter", "CPU time used.",
+                      process.cpu_seconds);
+    exposition_single(out, "process_resident_memory_bytes", "gauge", "Resident memory.",
+                      (double)process.resident_bytes);
+    exposition_single(out, "process_open_fds", "gauge", "Open descriptors.",
+                      (double)process.descriptors);
+    exposition_single(out, "process_max_fds", "gauge", "Descriptors that may be open.",
+                      (double)process.descriptors_max);
+    exposition_single(out, "mongosluice_worker_threads", "gauge", "Worker threads.",
+                      admin->parts.worker_count);
+    exposition_single(out, "mongosluice_buffer_bytes", "gauge", "Message buffers in use.",
+                      (double)atomic_load(&admin->parts.shared->budget.used_bytes));
+    exposition_single(out, "mongosluice_buffer_limit_bytes", "gauge",
+                      "Cap on message buffers (option memory_max).",
+                      (double)atomic_load(&admin->parts.shared->budget.limit_bytes));
+    exposition_single(out, "mongosluice_log_lines_dropped_total", "counter",
+                      "Log lines that their reader did not take.", (double)log_dropped_count());
+    exposition_single(out, "mongosluice_admin_connections", "gauge",
+                      "Connections to the admin endpoint.", http_server_connections(admin->http));
+}
+
+static void add_state(const struct admin *admin, struct text *out)
+{
+    static const enum admin_state states[] = {ADMIN_RUNNING, ADMIN_PAUSED, ADMIN_DRAINING};
+    enum admin_state now = admin_state_now(admin);
+    struct error err;
+    exposition_family(out, "mongosluice_state", "gauge", "1 for the state that the proxy is in.");
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+        exposition_count(out, "mongosluice_state",
+                         (struct exposition_label){"state", admin_state_name(states[i])},
+                         states[i] == now);
+    exposition_single(out, "mongosluice_ready", "gauge", "What /readyz answers: 1 is ready.",
+                      figures_ready(admin, &err) ? 1 : 0);
+}
+
+/* The types of the driver specification "Server Discovery and Monitoring". */
+static void add_upstream(const struct admin *admin, struct text *out)
+{
+    static const char *const types[] = {"Standalone",   "Mongos",    "PossiblePrimary", "RSPrimary",
+                                        "RSSecondary",  "RSArbiter", "RSOther",         "RSGhost",
+                                        "LoadBalancer", "Unknown"};
+    enum { TYPES = sizeof types / sizeof types[0] };
+    const struct admin_hooks *hooks = &admin->parts.hooks;
+    uint64_t counts[TYPES] = {0};
+    struct topology_snapshot topology;
+    if (!hooks->topology(hooks->context, &topology)) {
+        out->cut = true;
+        return;
+    }
+    for (size_t i = 0; i < topology.server_count; i++)
+        for (size_t t = 0; t < TYPES; t++)
+            counts[t] += strcmp(topology.servers[i].type, types[t]) == 0;
+    topology_snapshot_free(&topology);
+    exposition_family(out, "mongosluice_upstream_servers", "gauge",
+                      "Upstream servers by type, as monitoring sees them.");
+    for (size_t t = 0; t < TYPES; t++)
+        exposition_count(out, "mongosluice_upstream_servers",
+                         (struct exposition_label){"type", types[t]}, counts[t]);
+}
+
+static void add_connections(const struct admin *admin, const uint64_t counters[COUNTER_COUNT],
+                            struct text *out)
+{
+    struct census census;
+    figures_census(admin, &census);
+    exposition_family(out, "mongosluice_client_connections", "gauge",
+                      "Client connections by what they do now.");
+    for (int i = 0; i < SESSION_PHASES; i++)
+        exposition_count(
+            out, "mongosluice_client_connections",
+            (struct exposition_label){"state", session_phase_name((enum session_phase)i)},
+            census.phases[i]);
+    exposition_single(out, "mongosluice_client_connections_max", "gauge",
+                      "Cap on client connections (option max_client_conn).",
+                      (double)admin_config(admin)->max_client_conn);
+    exposition_single(out, "mongosluice_upstream_connections", "gauge",
+                      "Connections to upstream servers.", (double)counters[COUNTER_UPSTREAM_NOW]);
+    exposition_single(out, "mongosluice_oldest_wait_seconds", "gauge",
+                      "How long the command has waited that waits longest to be sent.",
+                      (double)census.oldest_wait_ms / 1000);
+    exposition_single(out, "mongosluice_oldest_command_seconds", "gauge",
+                      "How long the command has run that runs longest.",
+                      (double)census.oldest_command_ms / 1000);
+}
+
+static void add_traffic(const uint64_t counters[COUNTER_COUNT], struct text *out)
+{
+    static const struct {
+        enum counter counter;
+        const char *name;
+        const char *help;
+    } totals[] = {
+        {COUNTER_CLIENTS_ACCEPTED, "mongosluice_client_connections_accepted_total",
+         "Client connections that were let in."},
+        {COUNTER_CLIENTS_REFUSED, "mongosluice_client_connections_refused_total",
+         "Client connections over max_client_conn."},
+        {COUNTER_UPSTREAM_CONNECTS, "mongosluice_upstream_connects_total",
+         "Connections made to upstream servers."},
+        {COUNTER_REQUESTS, "mongosluice_requests_total", "Requests forwarded."},
+        {COUNTER_REPLIES, "mongosluice_replies_total", "Replies forwarded."},
+        {COUNTER_REQUEST_BYTES, "mongosluice_request_bytes_total", "Bytes of those requests."},
+        {COUNTER_REPLY_BYTES, "mongosluice_reply_bytes_total", "Bytes of those replies."},
+        {COUNTER_HELLOS_REWRITTEN, "mongosluice_hellos_rewritten_total",
+         "Hello replies whose addresses were rewritten."},
+        {COUNTER_AUTHENTICATIONS, "mongosluice_authentications_total", "Successful logins."},
+    };
+    for (size_t i = 0; i < sizeof totals / sizeof totals[0]; i++) {
+        exposition_family(out, totals[i].name, "counter", totals[i].help);
+        exposition_count(out, totals[i].name, NO_LABEL, counters[totals[i].counter]);
+    }
+}
+
+static void add_errors(const uint64_t counters[COUNTER_COUNT], struct text *out)
+{
+    static const struct {
+        enum counter counter;
+        const char *cause;
+    } causes[] = {
+        {COUNTER_REQUESTS_REFUSED, "request_refused"},
+        {COUNTER_AUTHENTICATION_FAILURES, "authentication_failed"},
+        {COUNTER_ERRORS_PROTOCOL_CLIENT, "client_protocol"},
+        {COUNTER_ERRORS_PROTOCOL_UPSTREAM, "upstream_protocol"},
+        {COUNTER_ERRORS_NETWORK_CLIENT, "client_network"},
+        {COUNTER_ERRORS_NETWORK_UPSTREAM, "upstream_network"},
+        {COUNTER_UPSTREAM_CONNECT_FAILURES, "upstream_connect"},
+        {COUNTER_UPSTREAM_CLOSED, "upstream_closed"},
+        {COUNTER_ERRORS_MEMORY, "memory_limit"},
+        {COUNTER_TIMEOUTS_HANDSHAKE, "handshake_timeout"},
+        {COUNTER_TIMEOUTS_IDLE, "client_idle_timeout"},
+        {COUNTER_TIMEOUTS_CONNECT, "connect_timeout"},
+        {COUNTER_TIMEOUTS_PAUSED, "query_wait_timeout"},
+        {COUNTER_CLIENTS_VANISHED, "client_vanished"},
+    };
+    exposition_family(out, "mongosluice_errors_total", "counter",
+                      "What went wrong, by cause: refusals, ended connections, timeouts.");
+    for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++)
+        exposition_count(out, "mongosluice_errors_total",
+                         (struct exposition_label){"cause", causes[i].cause},
+                         counters[causes[i].counter]);
+}
+
+static void add_commands(const struct admin *admin, struct text *out)
+{
+    uint64_t sums[ROUTES_MAX];
+    struct histogram_totals latency;
+    figures_commands(admin, sums);
+    exposition_family(out, "mongosluice_commands_total", "counter",
+                      "Requests by command; names that the proxy does not know are other.");
+    for (size_t i = 0; i < route_count(); i++)
+        exposition_count(out, "mongosluice_commands_total",
+                         (struct exposition_label){"command", i == 0 ? "other" : route_name(i)},
+                         sums[i]);
+    figures_latency(admin, &latency);
+    exposition_family(out, "mongosluice_upstream_latency_seconds", "histogram",
+                      "From a request forwarded to its reply forwarded, without hellos; the first "
+                      "of a connection includes connecting.");
+    exposition_histogram(out, "mongosluice_upstream_latency_seconds", &latency, 6, 26, 1e-6);
+}
+
+static void add_merging(const struct admin *admin, struct text *out)
+{
+    struct merging_totals totals;
+    figures_merging(admin, &totals);
+    exposition_family(out, "mongosluice_batch_documents", "histogram",
+                      "Documents of each merged insert.");
+    exposition_histogram(out, "mongosluice_batch_documents", &totals.batch_documents, 0, 17, 1);
+    exposition_family(out, "mongosluice_batch_bytes", "histogram", "Bytes of each merged insert.");
+    exposition_histogram(out, "mongosluice_batch_bytes", &totals.batch_bytes, 7, 26, 1);
+    exposition_family(out, "mongosluice_batch_linger_seconds", "histogram",
+                      "How long documents waited in a batch before it went.");
+    exposition_histogram(out, "mongosluice_batch_linger_seconds", &totals.linger_us, 4, 24, 1e-6);
+    exposition_family(out, "mongosluice_batch_flushes_total", "counter",
+                      "Why batches went to the server.");
+    for (int i = 0; i < MERGING_FLUSHES; i++)
+        exposition_count(
+            out, "mongosluice_batch_flushes_total",
+            (struct exposition_label){"reason", merging_flush_name((enum merging_flush)i)},
+            totals.flushes[i]);
+    exposition_single(out, "mongosluice_batch_waiting", "gauge", "Writes that wait in a batch.",
+                      (double)totals.waiting);
+    exposition_single(out, "mongosluice_retry_table_entries", "gauge",
+                      "Retryable writes whose outcome is kept for a retry.",
+                      (double)totals.retry_entries);
+    exposition_single(out, "mongosluice_retries_answered_total", "counter",
+                      "Retries that were answered from that table.",
+                      (double)totals.retries_answered);
+}
+
+/* --- schemas ------------------------------------------------------------------------------------
+ */
+
+static const struct {
+    enum registry_count count;
+    const char *name;
+} outcomes[] = {
+    {REGISTRY_PASSED, "passed"},
+    {REGISTRY_REFUSED, "refused"},
+    {REGISTRY_WARNED, "warned"},
+    {REGISTRY_BYPASSED, "bypassed"},
+    {REGISTRY_UNPROVED_ALLOWED, "unproved_allowed"},
+    {REGISTRY_UNPROVED_REJECTED, "unproved_rejected"},
+};
+
+/* Walks the schemas for one family: those that have samples of their own, and the sum of the rest.
+ */
+struct schema_walk {
+    struct text *out;
+    void (*add)(struct text *out, const char *schema, const uint64_t counts[REGISTRY_COUNTS]);
+    uint64_t rest[REGISTRY_COUNTS];
+    uint64_t left; /* how many may still have their own */
+    bool has_rest;
+};
+
+static bool walk_schema(void *arg, const struct registry_entry *entry)
+{
+    struct schema_walk *walk = arg;
+    uint64_t counts[REGISTRY_COUNTS];
+    for (size_t i = 0; i < REGISTRY_COUNTS; i++)
+        counts[i] = atomic_load_explicit(&entry->stats->counts[i], memory_order_relaxed);
+    if (walk->left > 0) {
+        walk->left--;
+        walk->add(walk->out, entry->file.ns, counts);
+        return true;
+    }
+    walk->has_rest = true;
+    for (size_t i = 0; i < REGISTRY_COUNTS; i++)
+        walk->rest[i] += counts[i];
+    return true;
+}
+
+static void walk_schemas(const struct admin *admin, const struct registry *registry,
+                         void (*add)(struct text *out, const char *schema,
+                                     const uint64_t counts[REGISTRY_COUNTS]),
+                         struct text *out)
+{
+    struct schema_walk walk = {
+        .out = out, .add = add, .left = (uint64_t)admin_config(admin)->admin.metrics_schemas_max};
+    registry_each(registry, walk_schema, &walk);
+    if (walk.has_rest)
+        add(out, "other", walk.rest);
+}
+
+static void add_outcomes(struct text *out, const char *schema,
+                         const uint64_t counts[REGISTRY_COUNTS])
+{
+    for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
+        struct exposition_label labels[] = {{"schema", schema}, {"outcome", outcomes[i].name}};
+        exposition_labelled(out, "mongosluice_documents_total", labels, 2,
+                            (double)counts[outcomes[i].count]);
+    }
+}
+
+static void add_dropped(struct text *out, const char *schema,
+                        const uint64_t counts[REGISTRY_COUNTS])
+{
+    exposition_count(out, "mongosluice_documents_dropped_total",
+                     (struct exposition_label){"schema", schema}, counts[REGISTRY_DROPPED]);
+}
+
+static void add_seconds(struct text *out, const char *schema,
+                        const uint64_t counts[REGISTRY_COUNTS])
+{
+    exposition_real(out, "mongosluice_validation_seconds_total",
+                    (struct exposition_label){"schema", schema},
+                    (double)counts[REGISTRY_CHECK_NS] / 1e9);
+}
+
+static void add_schemas(const struct admin *admin, struct text *out)
+{
+    struct registry *registry = admin_schemas(admin);
+    exposition_single(out, "mongosluice_schemas", "gauge", "Namespaces with a schema in force.",
+                      (double)registry_size(registry));
+    exposition_single(out, "mongosluice_schema_files_broken", "gauge",
+                      "Schema files that cannot be used; their last good state stays in force.",
+                      (double)admin->parts.hooks.schemas_broken(admin->parts.hooks.context));
+    exposition_family(out, "mongosluice_documents_total", "counter",
+                      "Documents (or statements of updates) that were checked, by outcome.");
+    walk_schemas(admin, registry, add_outcomes, out);
+    exposition_family(out, "mongosluice_documents_dropped_total", "counter",
+                      "Of the refused ones, those of w:0 writes: nobody was told.");
+    walk_schemas(admin, registry, add_dropped, out);
+    exposition_family(out, "mongosluice_validation_seconds_total", "counter",
+                      "Time spent checking documents.");
+    walk_schemas(admin, registry, add_seconds, out);
+    registry_release(registry);
+}
+
+void admin_get_metrics(struct admin *admin, const struct admin_request *request)
+{
+    struct text body = text_growing();
+    uint64_t counters[COUNTER_COUNT];
+    figures_counters(admin, counters);
+    add_process(admin, &body);
+    add_state(admin, &body);
+    add_upstream(admin, &body);
+    add_connections(admin, counters, &body);
+    add_traffic(counters, &body);
+    add_errors(counters, &body);
+    add_commands(admin, &body);
+    add_merging(admin, &body);
+    add_schemas(admin, &body);
+    http_send(request->http, &(struct http_reply){.status = 200, .type = EXPOSITION_CONTENT_TYPE},
+              &body);
+}

@@ -1,0 +1,63 @@
+/* The figures of the last minutes: one sample a second, made from the counters of all workers.
+ * Pure: readings in, rates out. What the dashboard, `top` and `status` show comes from here. */
+#ifndef SLUICE_ADMIN_SAMPLE_H
+#define SLUICE_ADMIN_SAMPLE_H
+
+#include "base/text.h"
+#include "metrics/counters.h"
+#include "metrics/histogram.h"
+
+enum { SAMPLES_KEPT = 300 };
+
+/* Sums over all workers and schemas, since the start. */
+struct reading {
+    int64_t at_us; /* monotonic */
+    uint64_t counters[COUNTER_COUNT];
+    uint64_t passed;  /* documents */
+    uint64_t refused; /* documents */
+    uint64_t warned;
+    struct histogram_totals upstream_us;
+    struct histogram_totals batch_documents;
+    /* now */
+    uint32_t running;
+    uint32_t waiting; /* connecting or paused */
+};
+
+/* What happened within about a second, each a second. */
+struct sample {
+    int64_t at_ms; /* since 1970 */
+    double requests;
+    double replies;
+    double request_bytes;
+    double reply_bytes;
+    double errors; /* requests refused and connections ended by an error */
+    double passed;
+    double refused;
+    double warned;
+    double latency_p50_ms;
+    double latency_p95_ms;
+    double latency_p99_ms;
+    double batches;
+    double batch_documents; /* on average, 0 without a batch */
+    uint64_t clients;
+    uint64_t running;
+    uint64_t waiting;
+};
+
+struct samples {
+    struct reading last; /* at_us 0: none yet */
+    size_t count;        /* ever taken */
+    struct sample kept[SAMPLES_KEPT];
+};
+
+/* Makes a sample of what came since the last reading, but for the first one. */
+void samples_take(struct samples *samples, const struct reading *reading, int64_t unix_ms);
+/* The newest, NULL before there is one. */
+const struct sample *samples_newest(const struct samples *samples);
+
+/* {"columns":[…],"rows":[[…],…]} with the samples after that time, oldest first. */
+void samples_write(const struct samples *samples, int64_t after_ms, struct text *out);
+/* The same fields as an object; null for none. */
+void sample_write(const struct sample *sample, struct text *out);
+
+#endif

@@ -1,0 +1,415 @@
+/* /schemas: what is enforced, what was refused, and, where it is allowed, changing it. */
+#include <bson/bson.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "admin/admin_internal.h"
+#include "admin/schema_store.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "schema/file.h"
+
+enum {
+    PAGE = 200,
+    PAGE_MAX = 1000,
+    PROBLEMS_SHOWN = 50,
+    NEWEST_MAX = 16,
+    NEWEST_SCHEMAS_MAX = 200 /* looked at for the newest refusals, of those that have any */
+};
+
+/* --- writing JSON -------------------------------------------------------------------------------
+ */
+
+static void add_bson(struct text *out, const uint8_t *data, size_t len)
+{
+    bson_t bson;
+    char *json =
+        bson_init_static(&bson, data, len) ? bson_as_relaxed_extended_json(&bson, NULL) : NULL;
+    text_add(out, json == NULL ? "null" : json);
+    bson_free(json);
+}
+
+static void add_counts(const struct registry_entry *entry, struct text *out)
+{
+    static const char *const names[REGISTRY_COUNTS] = {
+        [REGISTRY_PASSED] = "passed",
+        [REGISTRY_REFUSED] = "refused",
+        [REGISTRY_DROPPED] = "dropped",
+        [REGISTRY_WARNED] = "warned",
+        [REGISTRY_BYPASSED] = "bypassed",
+        [REGISTRY_UNPROVED_ALLOWED] = "unproved_allowed",
+        [REGISTRY_UNPROVED_REJECTED] = "unproved_rejected",
+        [REGISTRY_CHECK_NS] = "check_ns",
+    };
+    text_add(out, "\"counts\":{");
+    for (size_t i = 0; i < REGISTRY_COUNTS; i++)
+        text_format(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", names[i],
+                    atomic_load_explicit(&entry->stats->counts[i], memory_order_relaxed));
+    text_add(out, "}");
+}
+
+void schema_write_summary(const struct registry_entry *entry, struct text *out)
+{
+    static const char *const dialects[] = {"mongodb", "json-schema"};
+    static const char *const levels[] = {"strict", "moderate", "off"};
+    static const char *const actions[] = {"error", "warn", "errorAndLog"};
+    const struct schema_file *file = &entry->file;
+    text_add(out, "\"ns\":");
+    text_add_json_string(out, file->ns);
+    text_format(out,
+                ",\"hash\":\"%s\",\"dialect\":\"%s\",\"level\":\"%s\",\"action\":\"%s\","
+                "\"unproved\":\"%s\",\"allow_bypass\":%s,\"origin\":\"%s\",\"source\":",
+                entry->hash, dialects[file->dialect], levels[file->level], actions[file->action],
+                file->reject_unproved ? "reject" : "allow", file->allow_bypass ? "true" : "false",
+                entry->origin == REGISTRY_FILE ? "file" : "collection");
+    text_add_json_string(out, entry->source);
+    text_add(out, ",");
+    add_counts(entry, out);
+}
+
+void schema_write_refusal(const struct registry_refusal *refusal, const char *ns, bool show_values,
+                          struct text *out)
+{
+    text_add(out, "{");
+    if (ns != NULL) {
+        text_add(out, "\"ns\":");
+        text_add_json_string(out, ns);
+        text_add(out, ",");
+    }
+    text_format(out, "\"number\":%" PRIu64 ",\"at_ms\":%" PRId64 ",\"warned\":%s,\"reason\":",
+                refusal->number, refusal->at_ms, refusal->warned ? "true" : "false");
+    text_add_json_string(out, refusal->reason);
+    if (show_values) {
+        text_add(out, ",\"info\":");
+        add_bson(out, refusal->info, refusal->info == NULL ? 0 : refusal->info_len);
+    }
+    text_add(out, "}");
+}
+
+static void free_infos(struct registry_refusal *refusals, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        memory_free(refusals[i].info);
+}
+
+/* --- the newest of all --------------------------------------------------------------------------
+ */
+
+struct newest {
+    struct registry_refusal refusals[NEWEST_MAX]; /* newest first; their infos are owned */
+    const char *ns[NEWEST_MAX];
+    size_t count;
+    size_t limit;
+    unsigned looked_at;
+};
+
+/* Takes over its info. */
+static void keep_newest(struct newest *newest, const struct registry_refusal *refusal,
+                        const char *ns)
+{
+    size_t at = newest->count;
+    if (at == newest->limit) {
+        if (newest->refusals[at - 1].at_ms >= refusal->at_ms) {
+            memory_free(refusal->info);
+            return;
+        }
+        memory_free(newest->refusals[--at].info);
+        newest->count--;
+    }
+    for (; at > 0 && newest->refusals[at - 1].at_ms < refusal->at_ms; at--) {
+        newest->refusals[at] = newest->refusals[at - 1];
+        newest->ns[at] = newest->ns[at - 1];
+    }
+    newest->refusals[at] = *refusal;
+    newest->ns[at] = ns;
+    newest->count++;
+}
+
+static bool look_for_newest(void *arg, const struct registry_entry *entry)
+{
+    struct newest *newest = arg;
+    struct registry_refusal last[REGISTRY_REFUSALS_KEPT];
+    const _Atomic uint64_t *counts = entry->stats->counts;
+    if (atomic_load(&counts[REGISTRY_REFUSED]) == 0 && atomic_load(&counts[REGISTRY_WARNED]) == 0 &&
+        atomic_load(&counts[REGISTRY_UNPROVED_REJECTED]) == 0)
+        return true;
+    size_t count = registry_last_refusals(entry, last);
+    for (size_t i = 0; i < count; i++)
+        keep_newest(newest, &last[i], entry->file.ns);
+    return ++newest->looked_at < NEWEST_SCHEMAS_MAX;
+}
+
+void schema_write_newest_refusals(const struct registry *registry, size_t limit, bool show_values,
+                                  struct text *out)
+{
+    struct newest newest = {.limit = limit < NEWEST_MAX ? limit : NEWEST_MAX};
+    registry_each(registry, look_for_newest, &newest);
+    text_add(out, "[");
+    for (size_t i = 0; i < newest.count; i++) {
+        text_add(out, i == 0 ? "" : ",");
+        schema_write_refusal(&newest.refusals[i], newest.ns[i], show_values, out);
+    }
+    text_add(out, "]");
+    free_infos(newest.refusals, newest.count);
+}
+
+/* --- reading ------------------------------------------------------------------------------------
+ */
+
+struct page {
+    struct text *out;
+    const char *after;
+    uint64_t left;
+    const char *last; /* NULL: nothing yet */
+    bool more;
+};
+
+static bool add_to_page(void *arg, const struct registry_entry *entry)
+{
+    struct page *page = arg;
+    if (page->after != NULL && strcmp(entry->file.ns, page->after) <= 0)
+        return true;
+    page->more = page->left == 0;
+    if (page->more)
+        return false;
+    text_add(page->out, page->last == NULL ? "\n{" : ",\n{");
+    schema_write_summary(entry, page->out);
+    text_add(page->out, "}");
+    page->last = entry->file.ns;
+    page->left--;
+    return true;
+}
+
+void admin_schemas_list(struct admin *admin, const struct admin_request *request)
+{
+    struct text body = text_growing();
+    uint64_t limit = PAGE;
+    if (!admin_query_number(request, "limit", PAGE_MAX, &limit) || limit == 0) {
+        http_send_error(request->http, 400, "limit is a number from 1 to 1000");
+        return;
+    }
+    struct registry *registry = admin_schemas(admin);
+    struct page page = {
+        .out = &body, .after = evhttp_find_header(&request->query, "after"), .left = limit};
+    text_add(&body, "{\"schemas\":[");
+    registry_each(registry, add_to_page, &page);
+    text_format(&body, "\n],\"total\":%zu,\"next\":", registry_size(registry));
+    text_add_json_string(&body, page.more ? page.last : NULL);
+    text_add(&body, "}");
+    registry_release(registry);
+    http_send_json(request->http, 200, &body);
+}
+
+static void write_whole(const struct registry_entry *entry, bool show_values, struct text *out)
+{
+    struct registry_refusal last[REGISTRY_REFUSALS_KEPT];
+    size_t count = registry_last_refusals(entry, last);
+    text_add(out, "{");
+    schema_write_summary(entry, out);
+    text_add(out, ",\"refusals\":[");
+    for (size_t i = 0; i < count; i++) {
+        text_add(out, i == 0 ? "" : ",");
+        schema_write_refusal(&last[i], NULL, show_values, out);
+    }
+    text_add(out, "],\"schema\":");
+    add_bson(out, entry->schema_bson.pos, bytes_left(&entry->schema_bson));
+    text_add(out, "}");
+    free_infos(last, count);
+}
+
+static void get_one(struct admin *admin, const struct admin_request *request, int status)
+{
+    struct text body = text_growing();
+    struct registry *registry = admin_schemas(admin);
+    const struct registry_entry *entry =
+        registry_find(registry, request->rest, strlen(request->rest));
+    if (entry == NULL) {
+        http_send_error(request->http, 404, "this namespace has no schema in force");
+    } else {
+        write_whole(entry, admin_config(admin)->admin.show_values == CONFIG_TRUE, &body);
+        http_send_json(request->http, status, &body);
+    }
+    registry_release(registry);
+}
+
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+/* The problems of a schema that was refused, as they come. */
+struct problems {
+    struct text out;
+    unsigned count;
+};
+
+static void add_problem(void *arg, const struct schema_problem *problem)
+{
+    struct problems *problems = arg;
+    if (problems->count++ >= PROBLEMS_SHOWN)
+        return;
+    text_add(&problems->out, problems->count == 1 ? "{\"pointer\":" : ",{\"pointer\":");
+    text_add_json_string(&problems->out, problem->pointer);
+    text_format(&problems->out, ",\"code\":%d,\"reason\":", problem->code);
+    text_add_json_string(&problems->out, problem->message);
+    text_add(&problems->out, "}");
+}
+
+static void send_problems(const struct admin_request *request, struct problems *problems)
+{
+    struct text body = text_growing();
+    text_format(&body,
+                "{\"error\":\"this is no schema file that can be used\",\"status\":422,"
+                "\"problem_count\":%u,\"problems\":[",
+                problems->count);
+    text_add(&body, problems->out.data != NULL ? problems->out.data : "");
+    text_add(&body, "]}");
+    body.cut = body.cut || problems->out.cut;
+    http_send_json(request->http, 422, &body);
+}
+
+/* Whether the text is a schema file for the namespace; if not, that was answered. */
+static bool check_file(const struct admin_request *request, const char *text, size_t len)
+{
+    struct problems problems = {.out = text_growing()};
+    struct schema_file file;
+    struct error err = {0};
+    bool good = schema_file_parse(text, len, add_problem, &problems, &file, &err);
+    if (good && file.ns == NULL)
+        add_problem(&problems, &(struct schema_problem){.code = ERROR_FAILED_TO_PARSE,
+                                                        .pointer = "",
+                                                        .message = "the field 'ns' is missing"});
+    else if (good && strcmp(file.ns, request->rest) != 0)
+        add_problem(&problems, &(struct schema_problem){
+                                   .code = ERROR_BAD_VALUE,
+                                   .pointer = "/ns",
+                                   .message = "names another namespace than the address does"});
+    if (good)
+        schema_file_release(&file);
+    else if (problems.count == 0)
+        add_problem(&problems, &(struct schema_problem){
+                                   .code = err.code, .pointer = "", .message = err.message});
+    good = problems.count == 0;
+    if (!good)
+        send_problems(request, &problems);
+    text_release(&problems.out);
+    return good;
+}
+
+/* Whether schemas may be written, and there is a folder for them. False: answered. */
+static bool may_write(const struct admin *admin, const struct admin_request *request)
+{
+    const struct config *config = admin_config(admin);
+    if (config->admin.write != CONFIG_TRUE)
+        http_send_error(request->http, 403,
+                        "schemas are not written through this endpoint (option admin.write)");
+    else if (config->schemas[0] == 0)
+        http_send_error(request->http, 409, "the proxy has no folder of schemas (option schemas)");
+    else
+        return true;
+    return false;
+}
+
+static void rescan(const struct admin *admin)
+{
+    admin->parts.hooks.schemas_rescan(admin->parts.hooks.context);
+}
+
+/* The file that the namespace's schema comes from, or is to come from. False: answered. */
+static bool find_path(struct admin *admin, const struct admin_request *request,
+                      const char *directory, char path[PATH_MAX], bool *is_new)
+{
+    char name[NAME_MAX + 1];
+    struct registry *registry = admin_schemas(admin);
+    const struct registry_entry *entry =
+        registry_find(registry, request->rest, strlen(request->rest));
+    int len = -1;
+    *is_new = entry == NULL || entry->origin != REGISTRY_FILE;
+    if (!*is_new && schema_store_holds(directory, entry->source))
+        len = snprintf(path, PATH_MAX, "%s", entry->source);
+    else if (schema_store_name(request->rest, name, sizeof name))
+        len = snprintf(path, PATH_MAX, "%s/%s", directory, name);
+    registry_release(registry);
+    if (len > 0 && len < PATH_MAX)
+        return true;
+    http_send_error(request->http, 422, "the namespace is too long for the name of a file");
+    return false;
+}
+
+static void put_one(struct admin *admin, const struct admin_request *request)
+{
+    char path[PATH_MAX];
+    struct error err;
+    bool is_new = false;
+    struct evbuffer *input = evhttp_request_get_input_buffer(request->http);
+    size_t len = evbuffer_get_length(input);
+    if (!may_write(admin, request))
+        return;
+    const char *directory = admin_config(admin)->schemas;
+    const char *text = len == 0 ? "" : (const char *)evbuffer_pullup(input, -1);
+    if (text == NULL) {
+        http_send_error(request->http, 503, "out of memory");
+        return;
+    }
+    if (!check_file(request, text, len) || !find_path(admin, request, directory, path, &is_new))
+        return;
+    if (!schema_store_write(directory, path, text, len, &err)) {
+        http_send_error(request->http, 500, err.message);
+        return;
+    }
+    LOG_I(LOG_SCHEMA, 1074, "admin", "A schema was written", LOG_STR("ns", request->rest),
+          LOG_STR("file", path));
+    rescan(admin);
+    get_one(admin, request, is_new ? 201 : 200);
+}
+
+static void remove_file(struct admin *admin, const struct admin_request *request,
+                        const char *directory, const char *path)
+{
+    struct text body = text_growing();
+    struct error err;
+    if (!schema_store_remove(directory, path, &err)) {
+        http_send_error(request->http, 500, err.message);
+        return;
+    }
+    LOG_I(LOG_SCHEMA, 1075, "admin", "A schema was removed", LOG_STR("ns", request->rest),
+          LOG_STR("file", path));
+    rescan(admin);
+    text_add(&body, "{\"deleted\":");
+    text_add_json_string(&body, request->rest);
+    text_add(&body, "}");
+    http_send_json(request->http, 200, &body);
+}
+
+static void delete_one(struct admin *admin, const struct admin_request *request)
+{
+    if (!may_write(admin, request))
+        return;
+    const char *directory = admin_config(admin)->schemas;
+    struct registry *registry = admin_schemas(admin);
+    const struct registry_entry *entry =
+        registry_find(registry, request->rest, strlen(request->rest));
+    if (entry == NULL)
+        http_send_error(request->http, 404, "this namespace has no schema in force");
+    else if (entry->origin != REGISTRY_FILE)
+        http_send_error(request->http, 409,
+                        "this schema is the collection's own validator: change it there (collMod)");
+    else if (!schema_store_holds(directory, entry->source))
+        http_send_error(request->http, 409,
+                        "the file of this schema does not stand in the schema directory");
+    else
+        remove_file(admin, request, directory, entry->source);
+    registry_release(registry);
+}
+
+void admin_schemas_one(struct admin *admin, const struct admin_request *request)
+{
+    if (request->method == EVHTTP_REQ_PUT)
+        put_one(admin, request);
+    else if (request->method == EVHTTP_REQ_DELETE)
+        delete_one(admin, request);
+    else
+        get_one(admin, request, 200);
+}

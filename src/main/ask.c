@@ -1,0 +1,173 @@
+#include "main/ask.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+
+enum { INTERVAL_MS = 1000, INTERVAL_MIN_MS = 100, INTERVAL_MAX_MS = 60000 };
+
+/* [http://|https://]HOST:PORT[/], or a PORT of this machine. */
+static bool read_address(const char *text, struct client_target *target, struct error *err)
+{
+    const char *rest = text;
+    const char *host = "127.0.0.1";
+    size_t host_len = strlen(host);
+    if (strncmp(rest, "http://", 7) == 0)
+        rest += 7;
+    if (strncmp(rest, "https://", 8) == 0) {
+        target->tls = true;
+        rest += 8;
+    }
+    bool bracketed = *rest == '[';
+    size_t len = bracketed ? strcspn(rest, "]") : strcspn(rest, ":/");
+    if (rest[len + (bracketed && rest[len] == ']' ? 1 : 0)] == ':') {
+        host = rest + bracketed;
+        host_len = len - bracketed;
+        rest += len + bracketed + 1;
+    }
+    char *end = NULL;
+    unsigned long port = strtoul(rest, &end, 10);
+    if (*rest < '0' || *rest > '9' || port == 0 || port > UINT16_MAX ||
+        (*end != 0 && strcmp(end, "/") != 0) || host_len == 0 || host_len >= sizeof target->host)
+        return error_set(err, ERROR_BAD_VALUE,
+                         "'%.100s' is no address of an admin endpoint: PORT, HOST:PORT or "
+                         "https://HOST:PORT",
+                         text);
+    memcpy(target->host, host, host_len);
+    target->host[host_len] = 0;
+    target->port = (uint16_t)port;
+    return true;
+}
+
+static bool read_token(const char *path, struct client_target *target, struct error *err)
+{
+    FILE *file = fopen(path, "re");
+    bool got = file != NULL && fgets(target->token, sizeof target->token, file) != NULL;
+    if (file != NULL)
+        (void)fclose(file);
+    if (!got)
+        return error_set(err, ERROR_BAD_VALUE, "the token file %.300s cannot be read or is empty",
+                         path);
+    target->token[strcspn(target->token, " \t\r\n")] = 0;
+    return true;
+}
+
+/* What the proxy's own configuration says, where no flag said it. */
+static bool read_config(const char *file, struct ask *ask, struct error *err)
+{
+    char *argv[] = {(char *)"mongosluice", (char *)"--config", (char *)file, NULL};
+    enum config_command what = CONFIG_RUN;
+    if (!config_load(3, argv, &ask->config, &what, err))
+        return false;
+    const struct config *config = ask->config;
+    if (config->admin.listen.host[0] == 0)
+        return error_set(err, ERROR_BAD_VALUE, "%.300s has no admin.listen", file);
+    (void)snprintf(ask->target.host, sizeof ask->target.host, "%s", config->admin.listen.host);
+    ask->target.port = config->admin.listen.port;
+    ask->target.tls = config->admin.tls_cert_file[0] != 0;
+    return config->admin.token_file[0] == 0 ||
+           read_token(config->admin.token_file, &ask->target, err);
+}
+
+static bool read_interval(const char *text, struct ask *ask, struct error *err)
+{
+    char *end = NULL;
+    unsigned long ms = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != 0 || ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS)
+        return error_set(err, ERROR_BAD_VALUE, "--interval takes milliseconds from %d to %d",
+                         INTERVAL_MIN_MS, INTERVAL_MAX_MS);
+    ask->interval_ms = (unsigned)ms;
+    return true;
+}
+
+static bool take(struct ask *ask, int letter, const char *value, struct error *err)
+{
+    switch (letter) {
+    case 'a':
+        return read_address(value, &ask->target, err);
+    case 't':
+        return read_token(value, &ask->target, err);
+    case 'i':
+        return read_interval(value, ask, err);
+    case 'j':
+        ask->json = true;
+        return true;
+    default:
+        ask->target.ca_file = value;
+        return true;
+    }
+}
+
+static bool read_flags(int argc, char **argv, struct ask *ask, bool *help, struct error *err)
+{
+    static const struct option options[] = {
+        {"admin", required_argument, NULL, 'a'},    {"token-file", required_argument, NULL, 't'},
+        {"ca-file", required_argument, NULL, 'c'},  {"config", required_argument, NULL, 'f'},
+        {"interval", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    };
+    optind = 1;
+    /* twice: flags win over the file, wherever it stands among them */
+    for (int pass = 0; pass < 2; pass++, optind = 1) {
+        for (int got = 0; (got = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+            *help = *help || got == 'h';
+            if (got == '?')
+                return error_set(err, ERROR_BAD_VALUE, "wrong arguments");
+            if (got != 'h' && (got == 'f') == (pass == 0) &&
+                !(got == 'f' ? read_config(optarg, ask, err) : take(ask, got, optarg, err)))
+                return false;
+        }
+        if (optind < argc)
+            return error_set(err, ERROR_BAD_VALUE, "unexpected argument '%.100s'", argv[optind]);
+    }
+    return *help || ask->target.port != 0 ||
+           error_set(err, ERROR_BAD_VALUE,
+                     "say where the admin endpoint is: --admin HOST:PORT, or --config FILE");
+}
+
+bool ask_begin(int argc, char **argv, const char *usage, struct ask *ask, int *exit_code)
+{
+    struct error err;
+    bool help = false;
+    *ask = (struct ask){.interval_ms = INTERVAL_MS};
+    if (!read_flags(argc, argv, ask, &help, &err)) {
+        (void)fprintf(stderr, "mongosluice: %s\n%s", err.message, usage);
+        *exit_code = 2;
+    } else if (help) {
+        (void)fputs(usage, stdout);
+        *exit_code = 0;
+    } else {
+        return true;
+    }
+    ask_end(ask);
+    return false;
+}
+
+void ask_end(struct ask *ask)
+{
+    config_release(ask->config);
+    ask->config = NULL;
+}
+
+bool ask_text(const struct ask *ask, const char *path, struct text *out, struct error *err)
+{
+    return client_get(&ask->target, path, out, err);
+}
+
+bool ask_bson(const struct ask *ask, const char *path, bson_t **out, struct error *err)
+{
+    struct text body;
+    bson_error_t why = {0};
+    *out = NULL;
+    if (ask_text(ask, path, &body, err)) {
+        *out = bson_new_from_json((const uint8_t *)body.data, (ssize_t)body.len, &why);
+        if (*out == NULL)
+            (void)error_set(err, ERROR_FAILED_TO_PARSE,
+                            "this is no admin endpoint of mongosluice: %.200s", why.message);
+    }
+    text_release(&body);
+    return *out != NULL;
+}

@@ -1,0 +1,62 @@
+"""Runs what the documentation shows: python -m pytest tests/docs/run_docs.py
+
+Every fenced block of README.md and docs/*.md is run, checked, or skipped with a reason that the page
+holds in a hidden comment (see markdown.py). The blocks of a page run in their order in one sandbox
+(see sandbox.py).
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from markdown import PageError, anchors, links, read_page
+from sandbox import ROOT, Failed, Sandbox
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def page_id(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_blocks(page: Path, tmp_path: Path, docs_counts: Counter[str], docs_skipped: list[str]) -> None:
+    problem, counts, skipped = run_page(page, tmp_path)
+    docs_counts.update(counts)
+    docs_skipped.extend(skipped)
+    if problem:
+        pytest.fail(problem, pytrace=False)
+
+
+def run_page(page: Path, folder: Path) -> tuple[str, Counter[str], list[str]]:
+    """What is wrong with the page (empty: nothing), what was done with its blocks, and what was skipped."""
+    counts: Counter[str] = Counter()
+    skipped: list[str] = []
+    try:
+        blocks = read_page(page)
+    except PageError as error:
+        return str(error), counts, skipped
+    sandbox = Sandbox(folder)
+    block = None
+    try:
+        for block in blocks:
+            counts["skipped" if block.skip else sandbox.run(block)] += 1
+            if block.skip:
+                skipped.append(f"{block.where}: {block.skip}")
+    except Failed as failure:
+        return f"{block.where}: {failure}", counts, skipped
+    finally:
+        sandbox.close()
+    assert counts.total() == len(blocks)
+    return "", counts, skipped
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_links(page: Path) -> None:
+    for line, target in links(page):
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{page.name}:{line}: there is no {path}"
+        if anchor and file.suffix == ".md":
+            assert anchor in anchors(file), f"{page.name}:{line}: no heading #{anchor} in {file.name}"

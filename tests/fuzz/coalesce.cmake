@@ -1,0 +1,1 @@
+sluice_fuzz_target(coalesce coalesce_fuzz.c LINKS sluice_coalesce)

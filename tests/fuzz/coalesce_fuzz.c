@@ -1,0 +1,220 @@
+/* Merging, with what clients and servers may send: the input is cut into three insert payloads and
+ * a reply. The last two gather behind the first, are taken and built, and the reply is split; then
+ * the last one is retried. Whatever the bytes are, the merged command holds exactly the documents
+ * of both, and each waiter gets one well-formed reply, or none and the batch's end. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "bson/scan.h"
+#include "bson/validate.h"
+#include "coalesce/coalesce.h"
+#include "wire/sections.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static bool no_randomness(void *out, size_t len)
+{
+    memset(out, 5, len);
+    return true;
+}
+
+static const struct grouping_limits limits = {1 << 20, 1000, 1 << 20};
+static const struct coalesce_rules rules = {.enabled = true,
+                                            .max_docs = 1000,
+                                            .max_bytes = 1 << 20,
+                                            .max_in_flight = 1,
+                                            .max_waiters = 10,
+                                            .max_waiters_total = 10};
+static uint8_t identity[RETRY_IDENTITY_BYTES];
+static const struct coalesce_origin origin = {identity, "h:1"};
+
+/* A piece of the input in memory of its own: its length stands before it. */
+static struct bytes cut(struct bytes *input)
+{
+    struct bytes piece = {0};
+    uint16_t len = 0;
+    if (bytes_left(input) >= 2) {
+        len = (uint16_t)(input->pos[0] | input->pos[1] << 8);
+        input->pos += 2;
+    }
+    (void)bytes_take(input, len < bytes_left(input) ? len : bytes_left(input), &piece);
+    uint8_t *copy = malloc(bytes_left(&piece) + 1);
+    check(copy != NULL);
+    if (bytes_left(&piece) > 0)
+        memcpy(copy, piece.pos, bytes_left(&piece));
+    return bytes_of(copy, bytes_left(&piece));
+}
+
+static void drop(struct bytes piece)
+{
+    free((void *)(uintptr_t)piece.pos);
+}
+
+static void never_told(void *arg, enum retry_result result, struct bytes reply)
+{
+    (void)arg;
+    (void)result;
+    (void)reply;
+}
+
+static enum coalesce_outcome submit(struct coalesce *coalesce, struct bytes payload, void *waiter,
+                                    struct coalesce_insert *insert, struct coalesce_answer *answer)
+{
+    struct retry_listener listener = {NULL, never_told};
+    grouping_classify(payload, &limits, insert);
+    check(insert->bar < GROUPING_BAR_COUNT);
+    return coalesce_submit(coalesce, &rules, &origin, insert, waiter, &listener, 1000, answer);
+}
+
+/* A body that the proxy made: one well-formed document, and the sections around it. */
+static void check_payload(const uint8_t *payload, size_t len, uint32_t documents)
+{
+    struct bytes body;
+    uint32_t flags = 1;
+    struct coalesce_insert merged;
+    check(wire_sections_find_body(bytes_of(payload, len), &body, &flags, NULL) && flags == 0);
+    check(validate_document(body, NULL));
+    grouping_classify(bytes_of(payload, len), &limits, &merged);
+    if (documents > 0) /* the merged command could be merged itself */
+        check(merged.bar == GROUPING_BAR_NONE && !merged.ordered &&
+              merged.document_count == documents);
+}
+
+struct answers {
+    int count[2];
+};
+
+static void note(void *arg, void *waiter, struct bytes reply)
+{
+    struct answers *answers = arg;
+    check(++answers->count[(intptr_t)waiter - 1] == 1);
+    check(validate_document(reply, NULL));
+}
+
+static void run_batch(struct coalesce *coalesce, struct batch *batch, uint32_t documents,
+                      struct bytes reply)
+{
+    struct answers answers = {0};
+    uint8_t *payload = NULL;
+    size_t len = 0;
+    check(batch_inserts(batch) == 2);
+    check(batch_build(batch, &payload, &len));
+    check_payload(payload, len, documents);
+    memory_free(payload);
+    if (bytes_left(&reply) == 0) {
+        batch_lost(coalesce, batch, true, 1000);
+    } else {
+        enum batch_verdict verdict = batch_answer(coalesce, batch, reply, note, &answers, 1000);
+        check(answers.count[0] == (verdict == BATCH_ANSWERED));
+        check(answers.count[1] == (verdict == BATCH_ANSWERED));
+    }
+    batch_end(coalesce, batch, 1000);
+}
+
+/* The same insert once more, with whatever the table now says. */
+static void retry(struct coalesce *coalesce, struct bytes payload, struct bytes reply)
+{
+    struct coalesce_insert insert;
+    struct coalesce_answer answer;
+    struct build build;
+    struct bytes own;
+    uint8_t *sent = NULL;
+    size_t len = 0;
+    switch (submit(coalesce, payload, coalesce, &insert, &answer)) {
+    case COALESCE_REPLAY:
+        check(validate_document(answer.reply, NULL));
+        memory_free((void *)(uintptr_t)answer.reply.pos);
+        break;
+    case COALESCE_RESEND:
+        check(coalesce_resend_payload(answer.resend, &insert, &sent, &len));
+        check_payload(sent, len, 0);
+        memory_free(sent);
+        if (coalesce_resent(coalesce, answer.resend, reply, 1000, &build, &own))
+            check(validate_document(own, NULL));
+        build_free(&build);
+        break;
+    case COALESCE_GO:
+        coalesce_finished(coalesce, answer.ticket, 1000);
+        break;
+    case COALESCE_PASS:
+    case COALESCE_TOO_OLD:
+        break;
+    default:
+        abort(); /* nothing of the key is under way */
+    }
+}
+
+/* Known sessions, so that numbered inserts may be merged: number 0 went by. */
+static void know(struct retry_table *table, struct bytes payload)
+{
+    struct coalesce_insert insert;
+    struct retry_key key = {{0}, {0}};
+    struct retry_answer answer;
+    grouping_classify(payload, &limits, &insert);
+    if (!insert.numbered)
+        return;
+    memcpy(key.lsid, insert.lsid, sizeof key.lsid);
+    (void)retry_table_begin(table, &key, 0, 1, RETRY_WANT_DIRECT, NULL, 1000, &answer);
+}
+
+/* The first goes at once, the others gather behind it. */
+static void run(struct coalesce *coalesce, const struct bytes *inserts, struct bytes reply)
+{
+    struct coalesce_insert insert;
+    struct coalesce_answer answer;
+    struct bytes command;
+    uint32_t documents = 0;
+    intptr_t waiting = 0;
+    if (submit(coalesce, inserts[0], coalesce, &insert, &answer) != COALESCE_GO)
+        return;
+    struct coalesce_group *ticket = answer.ticket;
+    for (int i = 1; i < 3; i++) {
+        enum coalesce_outcome outcome =
+            submit(coalesce, inserts[i], (void *)(waiting + 1), &insert, &answer);
+        if (outcome == COALESCE_GO) /* of another key */
+            coalesce_finished(coalesce, answer.ticket, 1000);
+        if (outcome == COALESCE_ATTACHED)
+            retry_detach(answer.attachment);
+        if (outcome != COALESCE_WAIT)
+            continue;
+        waiting++;
+        documents += insert.document_count;
+    }
+    coalesce_finished(coalesce, ticket, 1000);
+    struct batch *batch = coalesce_take(coalesce, 1000);
+    check((batch != NULL) == (waiting > 0));
+    if (waiting == 2)
+        run_batch(coalesce, batch, documents, reply);
+    else if (waiting == 1)
+        coalesce_finished(coalesce, batch_go_lone(coalesce, batch, 1000, &command), 1000);
+    check(coalesce_take(coalesce, 1000) == NULL);
+    retry(coalesce, inserts[2], reply);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct bytes input = bytes_of(data, size);
+    struct bytes inserts[3];
+    struct retry_table *table = retry_table_create(1 << 16);
+    struct coalesce *coalesce = coalesce_create(table, no_randomness);
+    check(table != NULL && coalesce != NULL);
+    for (int i = 0; i < 3; i++) {
+        inserts[i] = cut(&input);
+        know(table, inserts[i]);
+    }
+    struct bytes reply = cut(&input);
+    run(coalesce, inserts, reply);
+    coalesce_destroy(coalesce);
+    retry_table_destroy(table);
+    for (int i = 0; i < 3; i++)
+        drop(inserts[i]);
+    drop(reply);
+    return 0;
+}

@@ -1,0 +1,168 @@
+"""Pausing: commands that run and transactions that are open go on, new commands wait."""
+
+import signal
+
+import pytest
+from support.admin import Admin
+from support.process import eventually
+from support.scenes import Gate, begin_transaction, end_transaction
+from support.wire import RawClient, op_msg
+
+pytestmark = pytest.mark.proxy_only
+
+
+@pytest.fixture
+def start(start_proxy, simulated):
+    def start(options=None):
+        proxy = start_proxy(f"mongodb://{simulated.address}/", {"admin": "0", "threads": 1, **(options or {})})
+        return proxy, Admin(proxy)
+    return start
+
+
+def pause(admin):
+    answer = admin.post("/pause")
+    assert answer.status == 200 and answer.json() == {"state": "paused"}
+
+
+def resume(admin):
+    assert admin.post("/resume").json() == {"state": "running"}
+
+
+def wait_until_held(admin, count=1):
+    admin.wait_for_metric('mongosluice_client_connections{state="paused"}', count)
+
+
+def test_a_command_waits_until_the_proxy_is_resumed(start, simulated):
+    proxy, admin = start()
+    with RawClient(proxy.endpoint()) as client:
+        assert client.command({"ping": 1})["ok"] == 1
+        pause(admin)
+        # longer than one read, so that its end still waits in the kernel
+        client.send(op_msg({"insert": "c", "$db": "d"}, {"documents": [{"x": bytes(1_000_000)}]}, request_id=7))
+        wait_until_held(admin)
+        assert admin.metrics()["mongosluice_oldest_wait_seconds"] >= 0
+        row = admin.json("/connections")["connections"][0]
+        assert row["state"] == "paused"
+        assert simulated.requests("insert") == []
+        resume(admin)
+        reply = client.receive()
+        assert (reply.response_to, reply.body["n"]) == (7, 1)
+        assert client.command({"ping": 1})["ok"] == 1
+
+
+def test_signals_do_the_same(start, simulated):
+    proxy, admin = start()
+    with RawClient(proxy.endpoint()) as client:
+        proxy.process.send(signal.SIGUSR1)
+        eventually(lambda: admin.json("/status")["state"] == "paused", "it is paused")
+        client.send(op_msg({"ping": 1, "$db": "admin"}))
+        wait_until_held(admin)
+        proxy.process.send(signal.SIGUSR2)
+        assert client.receive().body["ok"] == 1
+        assert admin.json("/status")["state"] == "running"
+
+
+def test_what_runs_goes_on(start, simulated):
+    gate = Gate(simulated)
+    proxy, admin = start()
+    with RawClient(proxy.endpoint()) as client:
+        client.send(op_msg({"gated": 1, "$db": "admin"}))
+        simulated.wait_for_request("gated")
+        pause(admin)
+        gate.open()
+        assert client.receive().body["ok"] == 1
+
+
+def test_open_transactions_go_on_and_new_ones_wait(start, simulated):
+    proxy, admin = start()
+    with RawClient(proxy.endpoint()) as client, RawClient(proxy.endpoint()) as other:
+        lsid = begin_transaction(client)
+        assert other.command({"ping": 1})["ok"] == 1
+        pause(admin)
+        assert end_transaction(client, lsid)["ok"] == 1
+        other.send(op_msg({"insert": "c", "documents": [{"_id": 1}], "$db": "d", "lsid": lsid,
+                           "txnNumber": 2, "startTransaction": True, "autocommit": False}))
+        wait_until_held(admin)
+        resume(admin)
+        assert other.receive().body["ok"] == 1
+
+
+def test_hellos_pass_and_new_clients_are_let_in(start, simulated):
+    proxy, admin = start()
+    pause(admin)
+    with RawClient(proxy.endpoint()) as client:
+        assert client.hello()["ok"] == 1
+        client.send(op_msg({"ping": 1, "$db": "admin"}))
+        wait_until_held(admin)
+        resume(admin)
+        assert client.receive().body["ok"] == 1
+
+
+def test_waiting_has_an_end(start, simulated):
+    proxy, admin = start({"query_wait_timeout_ms": 300})
+    pause(admin)
+    with RawClient(proxy.endpoint()) as client:
+        reply = client.command({"find": "c", "$db": "d"})
+        assert (reply["ok"], reply["code"], reply["codeName"]) == (0, 262, "ExceededTimeLimit")
+        assert "query_wait_timeout_ms" in reply["errmsg"]
+        client.assert_closed()
+    assert admin.metrics()['mongosluice_errors_total{cause="query_wait_timeout"}'] == 1
+    assert simulated.requests("find") == []
+    resume(admin)
+    with RawClient(proxy.endpoint()) as client:
+        assert client.command({"find": "c", "$db": "d"})["ok"] == 1
+
+
+def test_a_client_that_goes_away_while_it_waits_is_forgotten(start, simulated):
+    proxy, admin = start()
+    pause(admin)
+    with RawClient(proxy.endpoint()) as client:
+        client.send(op_msg({"ping": 1, "$db": "admin"}))
+        wait_until_held(admin)
+    eventually(lambda: admin.json("/status")["connections"]["clients"] == 0, "it is gone")
+    resume(admin)
+    assert simulated.requests("ping") == []
+
+
+def test_idle_timeouts_do_not_end_those_who_wait(start, simulated):
+    proxy, admin = start({"client_idle_timeout_ms": 200})
+    pause(admin)
+    with RawClient(proxy.endpoint()) as client:
+        client.send(op_msg({"ping": 1, "$db": "admin"}))
+        wait_until_held(admin)
+        admin.wait_for_metric("mongosluice_oldest_wait_seconds", 0.6)
+        resume(admin)
+        assert client.receive().body["ok"] == 1
+
+
+def test_draining_resumes(start, simulated):
+    proxy, admin = start({"drain_timeout_ms": 600000})
+    pause(admin)
+    with RawClient(proxy.endpoint()) as client:
+        client.send(op_msg({"ping": 1, "$db": "admin"}))
+        wait_until_held(admin)
+        proxy.process.send(signal.SIGTERM)
+        assert client.receive().body["ok"] == 1
+    assert proxy.process.wait() == 0
+
+
+def test_a_driver_waits_too(start_proxy, server, collection_name):
+    import threading
+    proxy = start_proxy(server.endpoint.uri(), {"admin": "0"}, endpoint=server.endpoint)
+    admin = Admin(proxy)
+    with proxy.endpoint().client() as client:
+        collection = client["pause"][collection_name]
+        collection.insert_one({"_id": 0})
+        pause(admin)
+        done = []
+        threads = [threading.Thread(target=lambda n=n: done.append(collection.insert_one({"_id": n})))
+                   for n in range(1, 9)]
+        for thread in threads:
+            thread.start()
+        wait_until_held(admin, 8)
+        assert not done
+        resume(admin)
+        for thread in threads:
+            thread.join()
+        assert len(done) == 8
+        assert collection.count_documents({}) == 9

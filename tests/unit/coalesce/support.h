@@ -1,0 +1,68 @@
+/* Insert commands as they stand on the wire, and a coalescer with what it needs. */
+#ifndef SLUICE_TESTS_COALESCE_SUPPORT_H
+#define SLUICE_TESTS_COALESCE_SUPPORT_H
+
+#include "../cmocka_all.h"
+
+#include <bson/bson.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "bson/scan.h"
+#include "coalesce/coalesce.h"
+
+/* An OP_MSG payload. */
+struct command {
+    size_t len;
+    uint8_t data[4096];
+};
+
+/* Flags, a body out of extended JSON, and the documents as a sequence (NULL: none). */
+struct command command_of(uint32_t flags, const char *body, const char *documents_array);
+/* {insert: "c", $db: "test", ordered: true, …more} with one document {_id: id}; numbered when
+ * number > 0, in the session `lsid`. */
+struct command insert_of(int id, int lsid, int64_t number, const char *more);
+
+struct bytes command_bytes(const struct command *command);
+/* The lsid that insert_of makes of the number. */
+void lsid_of(int lsid, uint8_t out[16]);
+
+struct fixture {
+    struct retry_table *retries;
+    struct coalesce *coalesce;
+    struct coalesce_rules rules;
+    struct coalesce_origin origin;
+    uint8_t identity[32];
+    int64_t now_us;
+    struct coalesce_answer answer; /* of the last submit */
+    /* what retries that attached were told */
+    int told;
+    enum retry_result result;
+    char reply[512]; /* as JSON */
+};
+
+int fixture_make(void **state);
+int fixture_end(void **state);
+
+/* Classifies and submits; the waiter's value is `waiter`. */
+enum coalesce_outcome submit(struct fixture *f, const struct command *command, void *waiter);
+/* The same with an insert_of. */
+enum coalesce_outcome submit_id(struct fixture *f, int id, int lsid, int64_t number);
+/* Makes the session known to the table: its number 1 went by directly. */
+void know(struct fixture *f, int lsid);
+
+/* The body of a payload as relaxed extended JSON, into a buffer that the next call reuses. */
+const char *body_json(const uint8_t *payload);
+/* A document as relaxed extended JSON, likewise. */
+const char *document_json(struct bytes document);
+/* The number of documents in the sequence behind the body. */
+size_t count_sequence(const uint8_t *payload, size_t len);
+
+/* A document out of extended JSON; bson_destroy is due. */
+bson_t *document_of(const char *json);
+struct bytes bytes_of_document(const bson_t *document);
+
+uint64_t counted(const struct fixture *f, enum coalesce_counter which);
+uint64_t barred(const struct fixture *f, enum grouping_bar bar);
+
+#endif

@@ -1,0 +1,590 @@
+/* The merged command and its reply: built, split, lost, sent again. */
+#include "support.h"
+
+enum { WAITERS_MAX = 8 };
+
+/* What the waiters 1, 2, … were answered. */
+struct answers {
+    int count[WAITERS_MAX];
+    char json[WAITERS_MAX][1024];
+};
+
+static void note(void *arg, void *waiter, struct bytes reply)
+{
+    struct answers *answers = arg;
+    size_t i = (size_t)(intptr_t)waiter;
+    assert_in_range(i, 1, WAITERS_MAX - 1);
+    answers->count[i]++;
+    (void)snprintf(answers->json[i], sizeof answers->json[i], "%s",
+                   bytes_left(&reply) == 0 ? "none" : document_json(reply));
+}
+
+static enum batch_verdict answer(struct fixture *f, struct batch *batch, const char *json,
+                                 struct answers *answers)
+{
+    bson_t *reply = document_of(json);
+    memset(answers, 0, sizeof *answers);
+    enum batch_verdict verdict =
+        batch_answer(f->coalesce, batch, bytes_of_document(reply), note, answers, f->now_us);
+    bson_destroy(reply);
+    return verdict;
+}
+
+/* Waiters 1 … count gather behind one that went at once, each with the number `number` in the
+ * session of its id (0: no numbers), and are taken. */
+static struct batch *gather(struct fixture *f, int count, int64_t number)
+{
+    for (int i = 0; number > 0 && i <= count; i++)
+        know(f, i);
+    assert_int_equal(submit_id(f, 0, 0, number), COALESCE_GO);
+    struct coalesce_group *first = f->answer.ticket;
+    for (int i = 1; i <= count; i++)
+        assert_int_equal(submit_id(f, i, i, number), COALESCE_WAIT);
+    coalesce_finished(f->coalesce, first, f->now_us);
+    struct batch *batch = coalesce_take(f->coalesce, f->now_us);
+    assert_non_null(batch);
+    assert_int_equal(batch_inserts(batch), count);
+    return batch;
+}
+
+static const char *built(const struct batch *batch, size_t documents)
+{
+    uint8_t *payload = NULL;
+    size_t len = 0;
+    assert_true(batch_build(batch, &payload, &len));
+    assert_int_equal(bytes_load_u32(payload), 0);
+    assert_int_equal(count_sequence(payload, len), documents);
+    const char *json = body_json(payload);
+    memory_free(payload);
+    return json;
+}
+
+static void the_merged_command_has_what_all_have(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const more[] = {
+        "\"writeConcern\":{\"w\":\"majority\"},\"comment\":\"x\",\"apiVersion\":\"1\","
+        "\"$clusterTime\":{\"clusterTime\":{\"$timestamp\":{\"t\":5,\"i\":2}},\"s\":1}",
+        "\"apiVersion\":\"1\",\"writeConcern\":{\"w\":\"majority\"},\"comment\":\"x\","
+        "\"$clusterTime\":{\"clusterTime\":{\"$timestamp\":{\"t\":6,\"i\":1}},\"s\":2}",
+        "\"writeConcern\":{\"w\":\"majority\"},\"apiVersion\":\"1\",\"comment\":\"x\"",
+    };
+    struct command command = insert_of(9, 0, 0, more[0]);
+    assert_int_equal(submit(f, &command, f), COALESCE_GO);
+    struct coalesce_group *first = f->answer.ticket;
+    for (int i = 0; i < 3; i++) {
+        command = insert_of(i, 0, 0, more[i]);
+        assert_int_equal(submit(f, &command, f), COALESCE_WAIT);
+    }
+    command =
+        command_of(0,
+                   "{\"insert\":\"c\",\"documents\":[{\"_id\":7},{\"_id\":8}],\"ordered\":false,"
+                   "\"comment\":\"x\",\"apiVersion\":\"1\",\"writeConcern\":{\"w\":\"majority\"},"
+                   "\"$db\":\"test\"}",
+                   NULL);
+    assert_int_equal(submit(f, &command, f), COALESCE_WAIT);
+    coalesce_finished(f->coalesce, first, f->now_us);
+    struct batch *batch = coalesce_take(f->coalesce, f->now_us);
+    assert_string_equal(
+        built(batch, 5),
+        "{ \"insert\" : \"c\", \"$db\" : \"test\", \"comment\" : \"x\", \"apiVersion\" : \"1\", "
+        "\"writeConcern\" : { \"w\" : \"majority\" }, \"ordered\" : false, \"$clusterTime\" : { "
+        "\"clusterTime\" : { \"$timestamp\" : { \"t\" : 6, \"i\" : 1 } }, \"s\" : 2 } }");
+    batch_lost(f->coalesce, batch, true, f->now_us);
+    batch_end(f->coalesce, batch, f->now_us);
+}
+
+static void numbered_ones_get_a_number_of_their_own(void **state)
+{
+    struct fixture *f = *state;
+    struct answers answers;
+    struct batch *batch = gather(f, 2, 2);
+    char before[512];
+    (void)snprintf(before, sizeof before, "%s", built(batch, 2));
+    assert_non_null(strstr(before, "\"txnNumber\" : 1 }"));
+    assert_non_null(strstr(before, "\"lsid\" : { \"id\" : { \"$"));
+    assert_string_equal(built(batch, 2), before); /* again: the same */
+    assert_int_equal(answer(f, batch, "{\"n\":2,\"ok\":1.0}", &answers), BATCH_ANSWERED);
+    batch_end(f->coalesce, batch, f->now_us);
+    batch = gather(f, 2, 3); /* the same session, the next number */
+    assert_non_null(strstr(built(batch, 2), "\"txnNumber\" : 2 }"));
+    assert_memory_equal(built(batch, 2), before, strstr(before, "txnNumber") - before);
+    batch_lost(f->coalesce, batch, true, f->now_us);
+    batch_end(f->coalesce, batch, f->now_us);
+    batch = gather(f, 2, 4); /* that one is retired: another session */
+    assert_non_null(strstr(built(batch, 2), "\"txnNumber\" : 1 }"));
+    assert_memory_not_equal(built(batch, 2), before, strstr(before, "txnNumber") - before);
+    batch_lost(f->coalesce, batch, false, f->now_us); /* never went: no need to retire it */
+    batch_end(f->coalesce, batch, f->now_us);
+    assert_int_equal(counted(f, COALESCE_SESSIONS_MADE), 2);
+    assert_int_equal(counted(f, COALESCE_SESSIONS_RETIRED), 1);
+}
+
+static void each_gets_its_own_reply(void **state)
+{
+    struct fixture *f = *state;
+    struct answers answers;
+    assert_int_equal(submit_id(f, 0, 0, 0), COALESCE_GO);
+    struct coalesce_group *first = f->answer.ticket;
+    static const char *const lists[] = {"[{\"_id\":1}]", "[{\"_id\":2},{\"_id\":3},{\"_id\":4}]",
+                                        "[{\"_id\":5}]", "[{\"_id\":6}]"};
+    struct coalesce_waiter *last = NULL;
+    for (int i = 0; i < 4; i++) {
+        struct command command =
+            command_of(0, "{\"insert\":\"c\",\"ordered\":false,\"$db\":\"test\"}", lists[i]);
+        assert_int_equal(submit(f, &command, (void *)(intptr_t)(i + 1)), COALESCE_WAIT);
+        last = f->answer.waiter;
+    }
+    coalesce_finished(f->coalesce, first, f->now_us);
+    struct batch *batch = coalesce_take(f->coalesce, f->now_us);
+    coalesce_leave(f->coalesce, last, f->now_us);
+    assert_int_equal(
+        answer(f, batch,
+               "{\"n\":3,\"writeErrors\":["
+               "{\"index\":4,\"code\":121,\"errInfo\":{\"a\":1},\"errmsg\":\"bad\"},"
+               "{\"index\":1,\"code\":11000,\"keyPattern\":{\"_id\":1},\"keyValue\":{\"_id\":2},"
+               "\"errmsg\":\"dup\"},"
+               "{\"index\":3,\"code\":11000,\"errmsg\":\"\"}],"
+               "\"writeConcernError\":{\"code\":64,\"errmsg\":\"late\"},"
+               "\"opTime\":{\"t\":1},\"electionId\":7,\"retriedStmtIds\":[0,2],\"ok\":1.0,"
+               "\"operationTime\":9}",
+               &answers),
+        BATCH_ANSWERED);
+    for (int i = 1; i <= 3; i++)
+        assert_int_equal(answers.count[i], 1);
+    assert_int_equal(answers.count[4], 0); /* it left */
+#define TAIL                                                                                       \
+    "\"writeConcernError\" : { \"code\" : 64, \"errmsg\" : \"late\" }, "                           \
+    "\"opTime\" : { \"t\" : 1 }, \"electionId\" : 7, "
+    assert_string_equal(answers.json[1], "{ \"n\" : 1, " TAIL "\"retriedStmtIds\" : [ 0 ], "
+                                         "\"ok\" : 1.0, \"operationTime\" : 9 }");
+    assert_string_equal(
+        answers.json[2],
+        "{ \"n\" : 1, \"writeErrors\" : [ { \"index\" : 0, \"code\" : 11000, \"keyPattern\" : { "
+        "\"_id\" : 1 }, \"keyValue\" : { \"_id\" : 2 }, \"errmsg\" : \"dup\" }, { \"index\" : 2, "
+        "\"code\" : 11000, \"errmsg\" : \"\" } ], " TAIL "\"retriedStmtIds\" : [ 1 ], "
+        "\"ok\" : 1.0, \"operationTime\" : 9 }");
+    assert_string_equal(answers.json[3],
+                        "{ \"n\" : 0, \"writeErrors\" : [ { \"index\" : 0, \"code\" : 121, "
+                        "\"errInfo\" : { \"a\" : 1 }, \"errmsg\" : \"bad\" } ], " TAIL
+                        "\"ok\" : 1.0, \"operationTime\" : 9 }");
+    batch_end(f->coalesce, batch, f->now_us);
+}
+
+static void the_servers_types_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct answers answers;
+    struct batch *batch = gather(f, 2, 0);
+    assert_int_equal(answer(f, batch,
+                            "{\"ok\":1,\"n\":{\"$numberLong\":\"1\"},"
+                            "\"writeErrors\":[{\"index\":1.0,\"code\":1}]}",
+                            &answers),
+                     BATCH_ANSWERED);
+    batch_end(f->coalesce, batch, f->now_us);
+    assert_string_equal(answers.json[1], "{ \"ok\" : 1, \"n\" : 1 }");
+    assert_string_equal(
+        answers.json[2],
+        "{ \"ok\" : 1, \"n\" : 0, \"writeErrors\" : [ { \"index\" : 0.0, \"code\" : 1 } ] }");
+}
+
+static const char *const senseless[] = {
+    "{}",
+    "{\"ok\":1}",
+    "{\"n\":2}",
+    "{\"ok\":0.0}",
+    "{\"ok\":0.0,\"code\":\"x\"}",
+    "{\"ok\":1,\"n\":1}",
+    "{\"ok\":1,\"n\":3}",
+    "{\"ok\":1,\"n\":-1}",
+    "{\"ok\":1,\"n\":\"2\"}",
+    "{\"ok\":1,\"n\":2,\"writeErrors\":5}",
+    "{\"ok\":1,\"n\":2,\"writeErrors\":[{\"index\":0}]}",
+    "{\"ok\":1,\"n\":1,\"writeErrors\":[{}]}",
+    "{\"ok\":1,\"n\":1,\"writeErrors\":[5]}",
+    "{\"ok\":1,\"n\":1,\"writeErrors\":[{\"index\":2}]}",
+    "{\"ok\":1,\"n\":1,\"writeErrors\":[{\"index\":-1}]}",
+    "{\"ok\":1,\"n\":1,\"writeErrors\":[{\"index\":0.5}]}",
+    "{\"ok\":1,\"n\":0,\"writeErrors\":[{\"index\":1},{\"index\":1}]}",
+    "{\"ok\":1,\"n\":-1,\"writeErrors\":[{\"index\":0},{\"index\":1},{\"index\":1}]}",
+};
+
+static void senseless_replies_answer_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct answers answers;
+    for (size_t i = 0; i < sizeof senseless / sizeof senseless[0]; i++) {
+        struct batch *batch = gather(f, 2, 0);
+        if (answer(f, batch, senseless[i], &answers) != BATCH_UNREADABLE)
+            fail_msg("%s was taken", senseless[i]);
+        assert_int_equal(answers.count[1] + answers.count[2], 0);
+        batch_end(f->coalesce, batch, f->now_us);
+    }
+    struct batch *batch = gather(f, 2, 0);
+    assert_int_equal(
+        batch_answer(f->coalesce, batch, bytes_of("\5\0\0\0", 4), note, &answers, f->now_us),
+        BATCH_UNREADABLE);
+    batch_end(f->coalesce, batch, f->now_us);
+}
+
+static void what_was_not_run_goes_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct answers answers;
+    struct batch *batch = gather(f, 3, 2);
+    assert_int_equal(
+        answer(f, batch, "{\"ok\":0.0,\"code\":13,\"codeName\":\"Unauthorized\",\"errmsg\":\"no\"}",
+               &answers),
+        BATCH_SEND_ALONE);
+    assert_int_equal(answers.count[1] + answers.count[2] + answers.count[3], 0);
+    struct coalesce_waiter *waiter = batch_first(batch);
+    for (int i = 1; i <= 3; i++, waiter = batch_next(waiter)) {
+        struct command own = insert_of(i, i, 2, "");
+        struct bytes command = batch_command(waiter);
+        assert_int_equal(bytes_left(&command), own.len);
+        assert_memory_equal(command.pos, own.data, own.len);
+    }
+    batch_end(f->coalesce, batch, f->now_us);
+    assert_int_equal(counted(f, COALESCE_SENT_ALONE), 3);
+    assert_int_equal(counted(f, COALESCE_SESSIONS_RETIRED), 0);
+    /* it went under its client's own number: so does a retry */
+    assert_int_equal(submit_id(f, 0, 0, 3), COALESCE_GO);
+    struct coalesce_group *first = f->answer.ticket;
+    assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_PASS);
+    assert_int_equal(barred(f, GROUPING_BAR_RETRY_OF_DIRECT), 1);
+    coalesce_finished(f->coalesce, first, f->now_us);
+}
+
+#define RETRYABLE                                                                                  \
+    "{\"ok\":0.0,\"errmsg\":\"gone\",\"code\":10107,\"codeName\":\"NotWritablePrimary\","          \
+    "\"errorLabels\":[\"RetryableWriteError\"]}"
+
+static void an_error_of_all_is_everybodys(void **state)
+{
+    struct fixture *f = *state;
+    struct answers answers;
+    struct batch *batch = gather(f, 2, 2);
+    assert_int_equal(answer(f, batch, RETRYABLE, &answers), BATCH_ANSWERED);
+    batch_end(f->coalesce, batch, f->now_us);
+    for (int i = 1; i <= 2; i++)
+        assert_non_null(strstr(answers.json[i], "\"errorLabels\" : [ \"RetryableWriteError\" ]"));
+    /* the client does as it is told: its retry goes under the batch's number */
+    assert_int_equal(submit_id(f, 2, 2, 2), COALESCE_RESEND);
+    struct build out;
+    struct bytes reply;
+    assert_false(
+        coalesce_resent(f->coalesce, f->answer.resend, (struct bytes){0}, f->now_us, &out, &reply));
+    build_free(&out);
+    assert_int_equal(counted(f, COALESCE_SESSIONS_RETIRED), 1);
+}
+
+static void a_lost_batch_may_go_once_more(void **state)
+{
+    struct fixture *f = *state;
+    struct answers answers;
+    struct batch *batch = gather(f, 2, 2);
+    char before[512];
+    (void)snprintf(before, sizeof before, "%s", built(batch, 2));
+    assert_true(batch_may_resend(f->coalesce, batch));
+    assert_string_equal(built(batch, 2), before);
+    assert_false(batch_may_resend(f->coalesce, batch));
+    /* refused now, but run before perhaps: it cannot go alone */
+    assert_int_equal(answer(f, batch, "{\"ok\":0.0,\"code\":13}", &answers), BATCH_ANSWERED);
+    assert_int_equal(answers.count[1], 1);
+    batch_end(f->coalesce, batch, f->now_us);
+    batch = gather(f, 2, 0); /* without numbers never */
+    assert_false(batch_may_resend(f->coalesce, batch));
+    batch_lost(f->coalesce, batch, true, f->now_us);
+    batch_end(f->coalesce, batch, f->now_us);
+    assert_int_equal(counted(f, COALESCE_BATCHES_RESENT), 1);
+    assert_int_equal(counted(f, COALESCE_BATCHES_LOST), 1);
+}
+
+static void retries_of_a_lost_batch_go_under_its_number(void **state)
+{
+    struct fixture *f = *state;
+    struct batch *batch = gather(f, 3, 2);
+    char merged[512];
+    (void)snprintf(merged, sizeof merged, "%s", built(batch, 3));
+    batch_lost(f->coalesce, batch, true, f->now_us);
+    batch_end(f->coalesce, batch, f->now_us);
+    struct command own =
+        insert_of(3, 3, 2, "\"apiVersion\":\"1\",\"apiStrict\":true,\"maxTimeMS\":5");
+    assert_int_equal(submit(f, &own, f), COALESCE_RESEND);
+    struct coalesce_resend *resend = f->answer.resend;
+    /* the same again meanwhile: attached */
+    assert_int_equal(submit(f, &own, f), COALESCE_ATTACHED);
+    struct retry_attachment *attachment = f->answer.attachment;
+    struct coalesce_insert insert;
+    struct grouping_limits limits = {16777216, 100, 100000};
+    grouping_classify(command_bytes(&own), &limits, &insert);
+    uint8_t *payload = NULL;
+    size_t len = 0;
+    assert_true(coalesce_resend_payload(resend, &insert, &payload, &len));
+    assert_int_equal(count_sequence(payload, len), 1);
+    char session[200];
+    const char *at = strstr(merged, "\"lsid\"");
+    (void)snprintf(session, sizeof session, "%.*s", (int)(strchr(at, '}') - at), at);
+    const char *sent = body_json(payload);
+    assert_non_null(strstr(sent, session));
+    assert_non_null(strstr(sent, "\"txnNumber\" : 1, \"stmtIds\" : [ 2 ] }"));
+    assert_non_null(strstr(sent, "\"maxTimeMS\" : 5"));
+    assert_null(strstr(sent, "apiStrict"));
+    memory_free(payload);
+    bson_t *reply = document_of("{\"n\":1,\"retriedStmtIds\":[2],\"ok\":1.0}");
+    struct build out;
+    struct bytes answer_of;
+    assert_true(coalesce_resent(f->coalesce, resend, bytes_of_document(reply), f->now_us, &out,
+                                &answer_of));
+    assert_string_equal(document_json(answer_of),
+                        "{ \"n\" : 1, \"retriedStmtIds\" : [ 0 ], \"ok\" : 1.0 }");
+    build_free(&out);
+    bson_destroy(reply);
+    assert_int_equal(f->told, 1);
+    assert_int_equal(f->result, RETRY_RESULT_REPLY);
+    assert_string_equal(f->reply, "{ \"n\" : 1, \"retriedStmtIds\" : [ 0 ], \"ok\" : 1.0 }");
+    retry_detach(attachment);
+    assert_int_equal(submit_id(f, 3, 3, 2), COALESCE_REPLAY);
+    assert_string_equal(document_json(f->answer.reply),
+                        "{ \"n\" : 1, \"retriedStmtIds\" : [ 0 ], \"ok\" : 1.0 }");
+    memory_free((void *)(uintptr_t)f->answer.reply.pos);
+}
+
+static void a_retry_meets_its_first_try_wherever_it_is(void **state)
+{
+    struct fixture *f = *state;
+    struct answers answers;
+    know(f, 0);
+    know(f, 1);
+    know(f, 2);
+    assert_int_equal(submit_id(f, 0, 0, 2), COALESCE_GO);
+    struct coalesce_group *first = f->answer.ticket;
+    assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_WAIT);
+    struct coalesce_waiter *waiter = f->answer.waiter;
+    assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_ATTACHED); /* while it gathers */
+    struct retry_attachment *attachment = f->answer.attachment;
+    coalesce_leave(f->coalesce, waiter, f->now_us);
+    assert_int_equal(f->told, 1);
+    assert_int_equal(f->result, RETRY_RESULT_AGAIN);
+    retry_detach(attachment);
+    assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_WAIT); /* as good as new */
+    waiter = f->answer.waiter;
+    assert_int_equal(submit_id(f, 2, 2, 2), COALESCE_WAIT);
+    coalesce_finished(f->coalesce, first, f->now_us);
+    struct batch *batch = coalesce_take(f->coalesce, f->now_us);
+    coalesce_leave(f->coalesce, waiter, f->now_us);
+    assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_ATTACHED); /* on its way */
+    attachment = f->answer.attachment;
+    assert_int_equal(answer(f, batch, "{\"n\":2,\"ok\":1.0}", &answers), BATCH_ANSWERED);
+    batch_end(f->coalesce, batch, f->now_us);
+    assert_int_equal(answers.count[1], 0);
+    assert_int_equal(answers.count[2], 1);
+    assert_int_equal(f->told, 2);
+    assert_string_equal(f->reply, "{ \"n\" : 1, \"ok\" : 1.0 }");
+    retry_detach(attachment);
+    assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_REPLAY); /* answered */
+    memory_free((void *)(uintptr_t)f->answer.reply.pos);
+    /* also with another deadline, and with merging off */
+    struct command late = insert_of(1, 1, 2, "\"maxTimeMS\":77");
+    f->rules.enabled = false;
+    assert_int_equal(submit(f, &late, f), COALESCE_REPLAY);
+    memory_free((void *)(uintptr_t)f->answer.reply.pos);
+    assert_int_equal(submit_id(f, 1, 1, 1), COALESCE_TOO_OLD);
+}
+
+static void a_session_that_is_not_known_goes_as_it_came(void **state)
+{
+    struct fixture *f = *state;
+    know(f, 0);
+    assert_int_equal(submit_id(f, 0, 0, 2), COALESCE_GO);
+    struct coalesce_group *first = f->answer.ticket;
+    assert_int_equal(submit_id(f, 5, 5, 7), COALESCE_PASS);
+    assert_int_equal(barred(f, GROUPING_BAR_SESSION_UNKNOWN), 1);
+    assert_int_equal(submit_id(f, 5, 5, 7), COALESCE_PASS); /* its retry */
+    assert_int_equal(barred(f, GROUPING_BAR_RETRY_OF_DIRECT), 1);
+    assert_int_equal(submit_id(f, 5, 5, 8), COALESCE_WAIT);
+    coalesce_leave(f->coalesce, f->answer.waiter, f->now_us);
+    /* what passes for another reason is known as direct too, where the session is */
+    struct command barred_one = insert_of(5, 5, 9, "\"maxTimeMS\":77");
+    assert_int_equal(submit(f, &barred_one, f), COALESCE_PASS);
+    assert_int_equal(submit_id(f, 5, 5, 9), COALESCE_PASS);
+    uint8_t lsid[16];
+    lsid_of(5, lsid);
+    coalesce_note_passed(f->coalesce, &f->origin, lsid, 10, f->now_us);
+    assert_int_equal(submit_id(f, 5, 5, 10), COALESCE_PASS);
+    assert_int_equal(submit_id(f, 5, 5, 11), COALESCE_WAIT);
+    coalesce_leave(f->coalesce, f->answer.waiter, f->now_us);
+    coalesce_finished(f->coalesce, first, f->now_us);
+}
+
+static void a_batch_of_one_goes_under_its_own_number(void **state)
+{
+    struct fixture *f = *state;
+    struct bytes command;
+    struct batch *batch = gather(f, 1, 2);
+    assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_ATTACHED);
+    struct retry_attachment *attachment = f->answer.attachment;
+    struct coalesce_group *ticket = batch_go_lone(f->coalesce, batch, f->now_us, &command);
+    struct command own = insert_of(1, 1, 2, "");
+    assert_int_equal(bytes_left(&command), own.len);
+    assert_memory_equal(command.pos, own.data, own.len);
+    assert_int_equal(f->result, RETRY_RESULT_AGAIN);
+    retry_detach(attachment);
+    assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_PASS);
+    coalesce_finished(f->coalesce, ticket, f->now_us);
+    assert_int_equal(counted(f, COALESCE_SESSIONS_MADE), 0);
+}
+
+static void write_concern_errors_ask_for_retries_or_not(void **state)
+{
+    struct fixture *f = *state;
+    struct answers answers;
+    static const struct {
+        const char *reply;
+        enum coalesce_outcome retry;
+    } errors[] = {
+        {"{\"n\":2,\"writeConcernError\":{\"code\":64},\"ok\":1}", COALESCE_REPLAY},
+        {"{\"n\":2,\"writeConcernError\":{\"code\":91},\"ok\":1}", COALESCE_RESEND},
+        {"{\"n\":2,\"writeConcernError\":{\"code\":1,\"errorLabels\":[\"RetryableWriteError\"]},"
+         "\"ok\":1}",
+         COALESCE_RESEND},
+        {"{\"n\":2,\"ok\":1,\"errorLabels\":[\"A\",\"RetryableWriteError\"]}", COALESCE_RESEND},
+        {"{\"n\":2,\"ok\":1,\"errorLabels\":[\"NoWritesPerformed\"]}", COALESCE_REPLAY},
+        {"{\"ok\":0,\"code\":50}", COALESCE_REPLAY},
+        {"{\"ok\":0,\"code\":11602}", COALESCE_RESEND},
+    };
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        struct batch *batch = gather(f, 2, 2 + (int64_t)i);
+        assert_int_equal(answer(f, batch, errors[i].reply, &answers), BATCH_ANSWERED);
+        batch_end(f->coalesce, batch, f->now_us);
+        enum coalesce_outcome outcome = submit_id(f, 1, 1, 2 + (int64_t)i);
+        if (outcome != errors[i].retry)
+            fail_msg("%s: %d", errors[i].reply, outcome);
+        struct build out = {0};
+        struct bytes none;
+        if (outcome == COALESCE_REPLAY)
+            memory_free((void *)(uintptr_t)f->answer.reply.pos);
+        else
+            assert_false(coalesce_resent(f->coalesce, f->answer.resend, (struct bytes){0},
+                                         f->now_us, &out, &none));
+        build_free(&out);
+    }
+}
+
+/* Everything above in a row, with the i-th allocation failing for every i: whatever fails, each
+ * waiter is answered once or told to close, and all ends. */
+static bool scene(struct fixture *f)
+{
+    struct answers answers = {0};
+    bool whole = true;
+    for (int i = 0; i < 4; i++) {
+        uint8_t lsid[16];
+        lsid_of(i, lsid);
+        struct retry_key key;
+        struct retry_answer known;
+        memcpy(key.identity, f->identity, sizeof key.identity);
+        memcpy(key.lsid, lsid, sizeof lsid);
+        (void)retry_table_begin(f->retries, &key, 1, 1, RETRY_WANT_DIRECT, NULL, 0, &known);
+    }
+    whole = submit_id(f, 0, 0, 2) == COALESCE_GO;
+    struct coalesce_group *first = f->answer.ticket;
+    int waiting = 0;
+    for (int i = 1; whole && i < 4; i++) {
+        enum coalesce_outcome outcome = submit_id(f, i, i, 2);
+        assert_true(outcome == COALESCE_WAIT || outcome == COALESCE_PASS);
+        waiting += outcome == COALESCE_WAIT;
+    }
+    enum coalesce_outcome again = whole ? submit_id(f, 1, 1, 2) : COALESCE_PASS;
+    struct retry_attachment *attachment = f->answer.attachment;
+    if (first != NULL)
+        coalesce_finished(f->coalesce, first, f->now_us);
+    for (struct batch *batch; (batch = coalesce_take(f->coalesce, f->now_us)) != NULL;) {
+        size_t inserts = batch_inserts(batch);
+        waiting -= (int)inserts;
+        if (inserts == 1) {
+            struct bytes command;
+            coalesce_finished(f->coalesce, batch_go_lone(f->coalesce, batch, f->now_us, &command),
+                              f->now_us);
+            whole = false;
+            continue;
+        }
+        uint8_t *payload = NULL;
+        size_t len = 0;
+        bool built_it = batch_build(batch, &payload, &len);
+        whole = whole && built_it;
+        memory_free(payload);
+        char reply[] = "\x1d\0\0\0\x10n\0\3\0\0\0\1ok\0\0\0\0\0\0\0\xf0?\x08z\0\0\0";
+        reply[0] = sizeof reply - 1;
+        bytes_store_i32((uint8_t *)reply + 7, (int32_t)inserts);
+        enum batch_verdict verdict = batch_answer(
+            f->coalesce, batch, bytes_of(reply, sizeof reply - 1), note, &answers, f->now_us);
+        assert_int_equal(verdict, BATCH_ANSWERED);
+        for (struct coalesce_waiter *w = batch_first(batch); w != NULL; w = batch_next(w)) {
+            size_t id = (size_t)(intptr_t)batch_waiter(w);
+            assert_int_equal(answers.count[id], 1);
+            whole = whole && strcmp(answers.json[id], "none") != 0;
+        }
+        batch_end(f->coalesce, batch, f->now_us);
+    }
+    assert_int_equal(waiting, 0);
+    if (again == COALESCE_ATTACHED) {
+        assert_int_equal(f->told, 1);
+        retry_detach(attachment);
+    }
+    whole = whole && again == COALESCE_ATTACHED;
+    enum coalesce_outcome replay = whole ? submit_id(f, 1, 1, 2) : COALESCE_PASS;
+    if (replay == COALESCE_REPLAY)
+        memory_free((void *)(uintptr_t)f->answer.reply.pos);
+    if (replay == COALESCE_RESEND) { /* its reply could not be kept */
+        struct build out;
+        struct bytes none;
+        assert_false(coalesce_resent(f->coalesce, f->answer.resend, (struct bytes){0}, f->now_us,
+                                     &out, &none));
+        build_free(&out);
+    }
+    return whole && replay == COALESCE_REPLAY;
+}
+
+static void any_allocation_may_fail(void **state)
+{
+    bool whole = false;
+    for (long i = 1; !whole; i++) {
+        assert_in_range(i, 1, 1000);
+        assert_int_equal(fixture_make(state), 0);
+        memory_fail_after(i);
+        whole = scene(*state);
+        memory_fail_never();
+        (void)fixture_end(state);
+    }
+    for (long i = 1; i < 4; i++) {
+        memory_fail_after(i);
+        struct coalesce *coalesce = coalesce_create(NULL, NULL);
+        struct retry_table *table = retry_table_create(1000);
+        memory_fail_never();
+        coalesce_destroy(coalesce);
+        retry_table_destroy(table);
+    }
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, fixture_make, fixture_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH(the_merged_command_has_what_all_have),
+        WITH(numbered_ones_get_a_number_of_their_own),
+        WITH(each_gets_its_own_reply),
+        WITH(the_servers_types_are_kept),
+        WITH(senseless_replies_answer_nobody),
+        WITH(what_was_not_run_goes_alone),
+        WITH(an_error_of_all_is_everybodys),
+        WITH(a_lost_batch_may_go_once_more),
+        WITH(retries_of_a_lost_batch_go_under_its_number),
+        WITH(a_retry_meets_its_first_try_wherever_it_is),
+        WITH(a_session_that_is_not_known_goes_as_it_came),
+        WITH(a_batch_of_one_goes_under_its_own_number),
+        WITH(write_concern_errors_ask_for_retries_or_not),
+        cmocka_unit_test(any_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

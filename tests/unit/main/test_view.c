@@ -1,0 +1,158 @@
+/* Screens of `mongosluice status` and `top`. */
+#include "../cmocka_all.h"
+
+#include <bson/bson.h>
+#include <string.h>
+
+#include "main/view.h"
+
+static const char sample[] =
+    "{\"version\":\"1.2.3\",\"uptime_ms\":7320000,\"state\":\"running\",\"ready\":true,\"reason\":"
+    "\"\","
+    "\"upstream\":{\"kind\":\"replica set\",\"set_name\":\"rs0\",\"servers\":["
+    "{\"address\":\"db1:27017\",\"type\":\"RSPrimary\",\"error\":\"\"},"
+    "{\"address\":\"db2:27017\",\"type\":\"Unknown\",\"error\":\"connection refused\"}]},"
+    "\"connections\":{\"clients\":3,\"clients_max\":100,\"upstream\":3,\"phases\":{\"running\":1,"
+    "\"connecting\":0,\"paused\":1},\"oldest_wait_ms\":1500},"
+    "\"memory\":{\"resident_bytes\":11534336,\"buffer_bytes\":0,\"buffer_limit_bytes\":536870912},"
+    "\"descriptors\":{\"open\":20,\"max\":1024},"
+    "\"validation\":{\"refused\":12,\"refusals\":[{\"ns\":\"shop.orders\",\"at_ms\":1000,"
+    "\"warned\":false,\"reason\":\"required: 'total' \\u001b[31mis missing\"}]},"
+    "\"now\":{\"requests\":12345.6,\"request_bytes\":2048,\"reply_bytes\":100,\"latency_p50_ms\":0."
+    "42,"
+    "\"latency_p95_ms\":1.5,\"latency_p99_ms\":12345.0,\"passed\":5.5,\"refused\":1,\"batches\":0,"
+    "\"batch_documents\":0,\"errors\":0},"
+    "\"samples\":{\"columns\":[\"at_ms\",\"requests\"],\"rows\":[[1,0],[2,5],[3,10]]}}";
+
+static bson_t *parse(const char *json)
+{
+    bson_error_t why;
+    bson_t *bson = bson_new_from_json((const uint8_t *)json, -1, &why);
+    if (bson == NULL)
+        fail_msg("%s", why.message);
+    return bson;
+}
+
+static struct bytes bytes_in(const bson_t *bson)
+{
+    return bytes_of(bson_get_data(bson), bson->len);
+}
+
+static struct text show(const char *json, const char *connections,
+                        const struct view_options *options)
+{
+    struct text out = text_growing();
+    bson_t *status = parse(json);
+    bson_t *list = connections == NULL ? NULL : parse(connections);
+    view_write(bytes_in(status), list == NULL ? (struct bytes){0} : bytes_in(list), options, &out);
+    bson_destroy(status);
+    if (list != NULL)
+        bson_destroy(list);
+    assert_false(out.cut);
+    return out;
+}
+
+static void figures_are_there(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"mongosluice 1.2.3   rs0   running   up 2 h 2 min",
+                                        "12.3k/s   in 2.0 KiB/s   out 100 B/s",
+                                        "p50 0.42 ms   p95 1.50 ms   p99 12.3 s",
+                                        "5.5/s passed   1/s refused   12 refused",
+                                        "3 of 100   1 running   1 waiting, the oldest 1500 ms",
+                                        "11.0 MiB   buffers 0 B of 512 MiB",
+                                        "connection refused",
+                                        "shop.orders"};
+    struct view_options plain = {0};
+    struct text out = show(sample, NULL, &plain);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strstr(out.data, words[i]) == NULL)
+            fail_msg("'%s' is not in:\n%s", words[i], out.data);
+    assert_null(strchr(out.data, '\033')); /* nor the one of the reason */
+    text_release(&out);
+}
+
+static size_t columns_of(const char *line, size_t len)
+{
+    size_t columns = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (line[i] == '\033') {
+            while (line[i] != 'm')
+                i++;
+            continue;
+        }
+        columns += ((unsigned char)line[i] & 0xC0) != 0x80;
+    }
+    return columns;
+}
+
+/* Whatever the size of the terminal, no line is wider, and there are not more of them. */
+static void a_screen_fits_its_terminal(void **state)
+{
+    (void)state;
+    static const char list[] =
+        "{\"connections\":[{\"id\":1,\"remote\":\"127.0.0.1:5\",\"state\":\"running\","
+        "\"command\":\"find\",\"state_ms\":3,\"identity\":\"ada@admin\"}]}";
+    for (size_t width = 1; width < 140; width += 3) {
+        for (size_t rows = 1; rows < 30; rows += 4) {
+            struct view_options options = {
+                .width = width, .rows = rows, .colour = true, .history = true};
+            struct text out = show(sample, list, &options);
+            size_t lines = 0;
+            const char *end = NULL;
+            for (const char *line = out.data; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+                lines++;
+                assert_true(columns_of(line, (size_t)(end - line)) <= width);
+            }
+            assert_true(lines <= rows);
+            text_release(&out);
+        }
+    }
+}
+
+static void the_last_minutes_are_a_curve(void **state)
+{
+    (void)state;
+    struct view_options options = {.width = 120, .history = true};
+    struct text out = show(sample, NULL, &options);
+    assert_non_null(strstr(out.data, " ▄█"));
+    text_release(&out);
+}
+
+static void what_is_wrong_is_said(void **state)
+{
+    (void)state;
+    struct view_options plain = {0};
+    bson_t *bson = parse("{\"state\":\"running\",\"ready\":false,\"reason\":\"no server\"}");
+    assert_false(view_is_ready(bytes_in(bson)));
+    bson_destroy(bson);
+    struct text out =
+        show("{\"state\":\"running\",\"ready\":false,\"reason\":\"no server\"}", NULL, &plain);
+    assert_non_null(strstr(out.data, "not ready"));
+    assert_non_null(strstr(out.data, "no server"));
+    text_release(&out);
+}
+
+/* An answer of something else, or of another version. */
+static void missing_fields_are_zeros(void **state)
+{
+    (void)state;
+    struct view_options options = {.width = 80, .rows = 24, .history = true};
+    struct text out = show("{}", "{\"connections\":7}", &options);
+    assert_non_null(strstr(out.data, "requests"));
+    text_release(&out);
+    out = show("{\"upstream\":[],\"samples\":{\"columns\":3,\"rows\":{}}}", "{}", &options);
+    text_release(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(figures_are_there),
+        cmocka_unit_test(a_screen_fits_its_terminal),
+        cmocka_unit_test(the_last_minutes_are_a_curve),
+        cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(missing_fields_are_zeros),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
