@@ -178,31 +178,31 @@ static void add_commands(const struct admin *admin, struct text *out)
 
 static void add_merging(const struct admin *admin, struct text *out)
 {
-    struct merging_totals totals;
+    struct coalesce_sums totals;
     figures_merging(admin, &totals);
     exposition_family(out, "mongosluice_batch_documents", "histogram",
                       "Documents of each merged insert.");
-    exposition_histogram(out, "mongosluice_batch_documents", &totals.batch_documents, 0, 17, 1);
+    exposition_histogram(out, "mongosluice_batch_documents", &totals.docs, 0, 17, 1);
     exposition_family(out, "mongosluice_batch_bytes", "histogram", "Bytes of each merged insert.");
-    exposition_histogram(out, "mongosluice_batch_bytes", &totals.batch_bytes, 7, 26, 1);
+    exposition_histogram(out, "mongosluice_batch_bytes", &totals.bytes, 7, 26, 1);
     exposition_family(out, "mongosluice_batch_linger_seconds", "histogram",
                       "How long documents waited in a batch before it went.");
-    exposition_histogram(out, "mongosluice_batch_linger_seconds", &totals.linger_us, 4, 24, 1e-6);
+    exposition_histogram(out, "mongosluice_batch_linger_seconds", &totals.waited_us, 4, 24, 1e-6);
     exposition_family(out, "mongosluice_batch_flushes_total", "counter",
                       "Why batches went to the server.");
-    for (int i = 0; i < MERGING_FLUSHES; i++)
-        exposition_count(
-            out, "mongosluice_batch_flushes_total",
-            (struct exposition_label){"reason", merging_flush_name((enum merging_flush)i)},
-            totals.flushes[i]);
+    for (size_t i = 0; i < FIGURES_FLUSHES; i++)
+        exposition_count(out, "mongosluice_batch_flushes_total",
+                         (struct exposition_label){"reason", figures_flush_name(i)},
+                         totals.values[COALESCE_FLUSH_IDLE + i]);
     exposition_single(out, "mongosluice_batch_waiting", "gauge", "Writes that wait in a batch.",
-                      (double)totals.waiting);
+                      (double)totals.values[COALESCE_WAITING_NOW]);
     exposition_single(out, "mongosluice_retry_table_entries", "gauge",
                       "Retryable writes whose outcome is kept for a retry.",
-                      (double)totals.retry_entries);
+                      (double)retry_table_entries(admin->parts.shared->retries));
     exposition_single(out, "mongosluice_retries_answered_total", "counter",
                       "Retries that were answered from that table.",
-                      (double)totals.retries_answered);
+                      (double)(totals.values[COALESCE_RETRIES_ATTACHED] +
+                               totals.values[COALESCE_RETRIES_REPLAYED]));
 }
 
 /* --- schemas ------------------------------------------------------------------------------------
