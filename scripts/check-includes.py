@@ -24,7 +24,7 @@ GRAPH = {
     "upstream": ("base", "net"),
     "session": ("base", "bson", "wire", "schema", "enforce", "coalesce", "auth", "config", "metrics",
                 "net", "upstream"),
-    "admin": ("base", "bson", "schema", "enforce", "config", "metrics", "net", "upstream", "session"),
+    "admin": ("base", "bson", "wire", "schema", "enforce", "coalesce", "auth", "config", "metrics", "net", "upstream", "session"),
 }
 GRAPH["main"] = tuple(GRAPH)
 

@@ -39,20 +39,11 @@ void figures_latency(const struct admin *admin, struct histogram_totals *out)
         histogram_add(&metrics_of(admin, i)->upstream_us, out);
 }
 
-void figures_merging(const struct admin *admin, struct merging_totals *out)
+void figures_merging(const struct admin *admin, struct coalesce_sums *out)
 {
-    *out = (struct merging_totals){0};
-    for (unsigned i = 0; i < admin->parts.worker_count; i++) {
-        const struct merging_metrics *from = &metrics_of(admin, i)->merging;
-        for (size_t reason = 0; reason < MERGING_FLUSHES; reason++)
-            out->flushes[reason] += atomic_load(&from->flushes[reason]);
-        histogram_add(&from->batch_documents, &out->batch_documents);
-        histogram_add(&from->batch_bytes, &out->batch_bytes);
-        histogram_add(&from->linger_us, &out->linger_us);
-        out->waiting += atomic_load(&from->waiting);
-        out->retry_entries += atomic_load(&from->retry_entries);
-        out->retries_answered += atomic_load(&from->retries_answered);
-    }
+    *out = (struct coalesce_sums){0};
+    for (unsigned i = 0; i < admin->parts.worker_count; i++)
+        coalesce_counters_sum(session_worker_merge_counters(admin->parts.workers[i]), out);
 }
 
 void figures_census(const struct admin *admin, struct census *out)
@@ -131,13 +122,15 @@ void figures_read(const struct admin *admin, struct reading *out)
 {
     struct census census;
     struct verdicts verdicts;
+    struct coalesce_sums merging;
     struct registry *schemas = admin_schemas(admin);
     *out = (struct reading){.at_us = clock_now_us()};
     figures_counters(admin, out->counters);
     figures_latency(admin, &out->upstream_us);
     figures_census(admin, &census);
-    for (unsigned i = 0; i < admin->parts.worker_count; i++)
-        histogram_add(&metrics_of(admin, i)->merging.batch_documents, &out->batch_documents);
+    figures_merging(admin, &merging);
+    out->batches = merging.values[COALESCE_BATCHES];
+    out->batch_documents = merging.values[COALESCE_BATCH_DOCS];
     figures_verdicts(schemas, &verdicts);
     registry_release(schemas);
     out->passed = verdicts.counts[REGISTRY_PASSED];

@@ -6,6 +6,7 @@
 
 #include "admin/admin_internal.h"
 #include "base/memory.h"
+#include "coalesce/retry_table.h"
 #include "net/clock.h"
 
 enum {
@@ -98,17 +99,15 @@ static void add_memory(const struct admin *admin, struct text *out)
 
 static void add_merging(const struct admin *admin, struct text *out)
 {
-    struct merging_totals totals;
-    figures_merging(admin, &totals);
-    text_format(out,
-                "\"merging\":{\"batches\":%" PRIu64 ",\"documents\":%" PRIu64
-                ",\"waiting\":%" PRIu64 ",\"retry_entries\":%" PRIu64 ",\"flushes\":{",
-                totals.batch_documents.count, totals.batch_documents.sum, totals.waiting,
-                totals.retry_entries);
-    for (int i = 0; i < MERGING_FLUSHES; i++)
-        text_format(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",",
-                    merging_flush_name((enum merging_flush)i), totals.flushes[i]);
-    text_add(out, "}}");
+    struct coalesce_sums sums;
+    figures_merging(admin, &sums);
+    text_format(out, "\"merging\":{\"retry_entries\":%zu",
+                retry_table_entries(admin->parts.shared->retries));
+    for (int i = 0; i < COALESCE_COUNTER_COUNT; i++)
+        if (i != COALESCE_OLDEST_SINCE_US)
+            text_format(out, ",\"%s\":%" PRIu64, coalesce_counter_name((enum coalesce_counter)i),
+                        sums.values[i]);
+    text_add(out, "}");
 }
 
 static void add_validation(const struct admin *admin, struct text *out)
