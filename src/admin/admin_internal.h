@@ -8,7 +8,6 @@
 #include "admin/admin.h"
 #include "admin/http.h"
 #include "admin/sample.h"
-#include "coalesce/counters.h"
 #include "net/tls.h"
 #include "net/worker.h"
 #include "session/observe.h"
@@ -75,6 +74,9 @@ void figures_counters(const struct admin *admin, uint64_t sums[COUNTER_COUNT]);
 void figures_commands(const struct admin *admin, uint64_t sums[ROUTES_MAX]);
 void figures_latency(const struct admin *admin, struct histogram_totals *out);
 void figures_merging(const struct admin *admin, struct coalesce_sums *out);
+/* Why batches went, in the order of COALESCE_FLUSH_IDLE and on. */
+enum { FIGURES_FLUSHES = COALESCE_FLUSH_DRAIN - COALESCE_FLUSH_IDLE + 1 };
+const char *figures_flush_name(size_t flush);
 void figures_census(const struct admin *admin, struct census *out);
 void figures_process(struct process_figures *out);
 void figures_verdicts(const struct registry *registry, struct verdicts *out);

@@ -39,6 +39,12 @@ void figures_latency(const struct admin *admin, struct histogram_totals *out)
         histogram_add(&metrics_of(admin, i)->upstream_us, out);
 }
 
+const char *figures_flush_name(size_t flush)
+{
+    static const char *const names[FIGURES_FLUSHES] = {"idle", "count", "bytes", "timer", "drain"};
+    return names[flush];
+}
+
 void figures_merging(const struct admin *admin, struct coalesce_sums *out)
 {
     *out = (struct coalesce_sums){0};
@@ -122,15 +128,14 @@ void figures_read(const struct admin *admin, struct reading *out)
 {
     struct census census;
     struct verdicts verdicts;
-    struct coalesce_sums merging;
     struct registry *schemas = admin_schemas(admin);
     *out = (struct reading){.at_us = clock_now_us()};
     figures_counters(admin, out->counters);
     figures_latency(admin, &out->upstream_us);
     figures_census(admin, &census);
-    figures_merging(admin, &merging);
-    out->batches = merging.values[COALESCE_BATCHES];
-    out->batch_documents = merging.values[COALESCE_BATCH_DOCS];
+    for (unsigned i = 0; i < admin->parts.worker_count; i++)
+        histogram_add(&session_worker_merge_counters(admin->parts.workers[i])->docs,
+                      &out->batch_documents);
     figures_verdicts(schemas, &verdicts);
     registry_release(schemas);
     out->passed = verdicts.counts[REGISTRY_PASSED];

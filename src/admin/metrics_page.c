@@ -1,11 +1,9 @@
 /* /metrics: every figure as Prometheus reads it. docs/operations.md lists them all. No label has
  * more values than the program or an option says. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "admin/admin_internal.h"
 #include "base/log.h"
-#include "coalesce/retry_table.h"
 #include "metrics/exposition.h"
 
 #define NO_LABEL ((struct exposition_label){0})
@@ -178,21 +176,6 @@ static void add_commands(const struct admin *admin, struct text *out)
     exposition_histogram(out, "mongosluice_upstream_latency_seconds", &latency, 6, 26, 1e-6);
 }
 
-/* Bucket i of the coalescer's counts sizes from 2^i to 2^(i+1) - 1. */
-static void add_sizes(struct text *out, const char *name, const uint64_t buckets[COALESCE_BUCKETS],
-                      unsigned from, unsigned to, uint64_t sum)
-{
-    uint64_t seen = 0;
-    for (unsigned i = 0; i < COALESCE_BUCKETS; i++) {
-        seen += buckets[i];
-        if (i >= from && i <= to)
-            text_format(out, "%s_bucket{le=\"%" PRIu64 "\"} %" PRIu64 "\n", name,
-                        (UINT64_C(2) << i) - 1, seen);
-    }
-    text_format(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, seen);
-    text_format(out, "%s_sum %" PRIu64 "\n%s_count %" PRIu64 "\n", name, sum, name, seen);
-}
-
 struct merging_label {
     enum coalesce_counter counter;
     const char *value;
@@ -200,24 +183,27 @@ struct merging_label {
 
 static void add_labelled(struct text *out, const char *name, const char *label,
                          const struct merging_label *labels, size_t count,
-                         const struct coalesce_sums *sums)
+                         const struct coalesce_sums *totals)
 {
     for (size_t i = 0; i < count; i++)
         exposition_count(out, name, (struct exposition_label){label, labels[i].value},
-                         sums->values[labels[i].counter]);
+                         totals->values[labels[i].counter]);
 }
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
-static void add_inserts(struct text *out, const struct coalesce_sums *sums)
+static void add_inserts(const struct coalesce_sums *totals, struct text *out)
 {
     static const struct merging_label ways[] = {{COALESCE_AT_ONCE, "at_once"},
                                                 {COALESCE_GATHERED, "gathered"},
                                                 {COALESCE_PASSED, "passed"},
                                                 {COALESCE_REJECTED, "rejected"}};
+    static const struct merging_label ends[] = {{COALESCE_BATCHES_RESENT, "resent"},
+                                                {COALESCE_BATCHES_LOST, "lost"},
+                                                {COALESCE_BATCHES_UNREADABLE, "unreadable"}};
     exposition_family(out, "mongosluice_inserts_total", "counter",
-                      "Inserts where merging is on, by what was done with them.");
-    add_labelled(out, "mongosluice_inserts_total", "way", ways, COUNT(ways), sums);
+                      "Inserts that merging looked at, by what was done with them.");
+    add_labelled(out, "mongosluice_inserts_total", "way", ways, COUNT(ways), totals);
     exposition_family(out, "mongosluice_inserts_passed_total", "counter",
                       "Those that were passed, by why they may not be merged.");
     for (int i = 0; i < GROUPING_BAR_COUNT; i++)
@@ -225,63 +211,43 @@ static void add_inserts(struct text *out, const struct coalesce_sums *sums)
             exposition_count(
                 out, "mongosluice_inserts_passed_total",
                 (struct exposition_label){"reason", grouping_bar_name((enum grouping_bar)i)},
-                sums->bars[i]);
-}
-
-static void add_batches(struct text *out, const struct coalesce_sums *sums)
-{
-    static const struct merging_label reasons[] = {{COALESCE_FLUSH_IDLE, "idle"},
-                                                   {COALESCE_FLUSH_COUNT, "count"},
-                                                   {COALESCE_FLUSH_BYTES, "bytes"},
-                                                   {COALESCE_FLUSH_TIMER, "timer"},
-                                                   {COALESCE_FLUSH_DRAIN, "drain"}};
-    static const struct merging_label ends[] = {{COALESCE_BATCHES_RESENT, "resent"},
-                                                {COALESCE_BATCHES_LOST, "lost"},
-                                                {COALESCE_BATCHES_UNREADABLE, "unreadable"}};
-    exposition_family(out, "mongosluice_batch_documents", "histogram",
-                      "Documents of each merged insert.");
-    add_sizes(out, "mongosluice_batch_documents", sums->docs, 0, 16,
-              sums->values[COALESCE_BATCH_DOCS]);
-    exposition_family(out, "mongosluice_batch_bytes", "histogram", "Bytes of each merged insert.");
-    add_sizes(out, "mongosluice_batch_bytes", sums->bytes, 7, 25,
-              sums->values[COALESCE_BATCH_BYTES]);
-    exposition_family(out, "mongosluice_batch_flushes_total", "counter",
-                      "Why batches went to the server.");
-    add_labelled(out, "mongosluice_batch_flushes_total", "reason", reasons, COUNT(reasons), sums);
-    exposition_single(
-        out, "mongosluice_batch_linger_seconds_total", "counter",
-        "How long the oldest insert of each batch had waited, summed: by flushes it is "
-        "the effective linger.",
-        (double)sums->values[COALESCE_LINGER_US] / 1e6);
+                totals->bars[i]);
     exposition_family(out, "mongosluice_batch_failures_total", "counter",
                       "Batches whose connection was lost, or whose reply made no sense.");
-    add_labelled(out, "mongosluice_batch_failures_total", "outcome", ends, COUNT(ends), sums);
-    exposition_single(out, "mongosluice_batch_waiting", "gauge", "Inserts that wait in a batch.",
-                      (double)sums->values[COALESCE_WAITING_NOW]);
+    add_labelled(out, "mongosluice_batch_failures_total", "outcome", ends, COUNT(ends), totals);
     exposition_single(out, "mongosluice_batch_held_bytes", "gauge",
                       "Bytes of gathered inserts that are not answered yet.",
-                      (double)sums->values[COALESCE_HELD_BYTES_NOW]);
+                      (double)totals->values[COALESCE_HELD_BYTES_NOW]);
 }
 
 static void add_merging(const struct admin *admin, struct text *out)
 {
-    static const struct merging_label retries[] = {{COALESCE_RETRIES_ATTACHED, "attached"},
-                                                   {COALESCE_RETRIES_REPLAYED, "replayed"},
-                                                   {COALESCE_RETRIES_RESENT, "resent"},
-                                                   {COALESCE_RETRIES_TOO_OLD, "too_old"}};
-    const struct retry_table *table = admin->parts.shared->retries;
-    struct coalesce_sums sums;
-    figures_merging(admin, &sums);
-    add_inserts(out, &sums);
-    add_batches(out, &sums);
-    exposition_family(out, "mongosluice_retries_total", "counter",
-                      "Retries of inserts, by what was done with them.");
-    add_labelled(out, "mongosluice_retries_total", "outcome", retries, COUNT(retries), &sums);
+    struct coalesce_sums totals;
+    figures_merging(admin, &totals);
+    exposition_family(out, "mongosluice_batch_documents", "histogram",
+                      "Documents of each merged insert.");
+    exposition_histogram(out, "mongosluice_batch_documents", &totals.docs, 0, 17, 1);
+    exposition_family(out, "mongosluice_batch_bytes", "histogram", "Bytes of each merged insert.");
+    exposition_histogram(out, "mongosluice_batch_bytes", &totals.bytes, 7, 26, 1);
+    exposition_family(out, "mongosluice_batch_linger_seconds", "histogram",
+                      "How long documents waited in a batch before it went.");
+    exposition_histogram(out, "mongosluice_batch_linger_seconds", &totals.waited_us, 4, 24, 1e-6);
+    exposition_family(out, "mongosluice_batch_flushes_total", "counter",
+                      "Why batches went to the server.");
+    for (size_t i = 0; i < FIGURES_FLUSHES; i++)
+        exposition_count(out, "mongosluice_batch_flushes_total",
+                         (struct exposition_label){"reason", figures_flush_name(i)},
+                         totals.values[COALESCE_FLUSH_IDLE + i]);
+    add_inserts(&totals, out);
+    exposition_single(out, "mongosluice_batch_waiting", "gauge", "Writes that wait in a batch.",
+                      (double)totals.values[COALESCE_WAITING_NOW]);
     exposition_single(out, "mongosluice_retry_table_entries", "gauge",
-                      "Inserts whose outcome is kept for a retry.",
-                      (double)retry_table_entries(table));
-    exposition_single(out, "mongosluice_retry_table_bytes", "gauge", "Bytes of that table.",
-                      (double)retry_table_bytes(table));
+                      "Retryable writes whose outcome is kept for a retry.",
+                      (double)retry_table_entries(admin->parts.shared->retries));
+    exposition_single(out, "mongosluice_retries_answered_total", "counter",
+                      "Retries that were answered from that table.",
+                      (double)(totals.values[COALESCE_RETRIES_ATTACHED] +
+                               totals.values[COALESCE_RETRIES_REPLAYED]));
 }
 
 /* --- schemas ------------------------------------------------------------------------------------

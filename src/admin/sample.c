@@ -44,11 +44,9 @@ static void compare(const struct reading *before, const struct reading *now, str
     out->latency_p50_ms = histogram_quantile(&since, 0.50) / 1000;
     out->latency_p95_ms = histogram_quantile(&since, 0.95) / 1000;
     out->latency_p99_ms = histogram_quantile(&since, 0.99) / 1000;
-    out->batches = rate(now->batches, before->batches, seconds);
-    out->batch_documents =
-        out->batches > 0
-            ? rate(now->batch_documents, before->batch_documents, seconds) / out->batches
-            : 0;
+    histogram_subtract(&now->batch_documents, &before->batch_documents, &since);
+    out->batches = (double)since.count / seconds;
+    out->batch_documents = since.count > 0 ? (double)since.sum / (double)since.count : 0;
 }
 
 void samples_take(struct samples *samples, const struct reading *reading, int64_t unix_ms)

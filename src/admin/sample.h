@@ -17,8 +17,7 @@ struct reading {
     uint64_t refused; /* documents */
     uint64_t warned;
     struct histogram_totals upstream_us;
-    uint64_t batches; /* of several inserts */
-    uint64_t batch_documents;
+    struct histogram_totals batch_documents;
     /* now */
     uint32_t running;
     uint32_t waiting; /* connecting or paused */

@@ -6,7 +6,6 @@
 
 #include "admin/admin_internal.h"
 #include "base/memory.h"
-#include "coalesce/retry_table.h"
 #include "net/clock.h"
 
 enum {
@@ -99,15 +98,17 @@ static void add_memory(const struct admin *admin, struct text *out)
 
 static void add_merging(const struct admin *admin, struct text *out)
 {
-    struct coalesce_sums sums;
-    figures_merging(admin, &sums);
-    text_format(out, "\"merging\":{\"retry_entries\":%zu",
-                retry_table_entries(admin->parts.shared->retries));
-    for (int i = 0; i < COALESCE_COUNTER_COUNT; i++)
-        if (i != COALESCE_OLDEST_SINCE_US)
-            text_format(out, ",\"%s\":%" PRIu64, coalesce_counter_name((enum coalesce_counter)i),
-                        sums.values[i]);
-    text_add(out, "}");
+    struct coalesce_sums totals;
+    figures_merging(admin, &totals);
+    text_format(out,
+                "\"merging\":{\"batches\":%" PRIu64 ",\"documents\":%" PRIu64
+                ",\"waiting\":%" PRIu64 ",\"retry_entries\":%" PRIu64 ",\"flushes\":{",
+                totals.docs.count, totals.docs.sum, totals.values[COALESCE_WAITING_NOW],
+                (uint64_t)retry_table_entries(admin->parts.shared->retries));
+    for (size_t i = 0; i < FIGURES_FLUSHES; i++)
+        text_format(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", figures_flush_name(i),
+                    totals.values[COALESCE_FLUSH_IDLE + i]);
+    text_add(out, "}}");
 }
 
 static void add_validation(const struct admin *admin, struct text *out)

@@ -24,8 +24,9 @@ static void rates_are_by_second(void **state)
     reading.running = 2;
     reading.upstream_us.buckets[histogram_index(1000)] = 10;
     reading.upstream_us.count = 10;
-    reading.batches = 2;
-    reading.batch_documents = 16;
+    reading.batch_documents.buckets[histogram_index(8)] = 2;
+    reading.batch_documents.count = 2;
+    reading.batch_documents.sum = 16;
     samples_take(&samples, &reading, 7000);
     const struct sample *sample = samples_newest(&samples);
     assert_true(sample->requests == 100);
