@@ -1,6 +1,7 @@
 """The admin endpoint: what each path says, and to whom."""
 
 import json
+import re
 import socket
 import subprocess
 import threading
@@ -108,6 +109,13 @@ def test_metrics_count(start_admin, simulated):
     # names that clients make up are no labels
     assert not [name for name in after if "noSuchCommand" in name]
     assert before.keys() == after.keys()
+
+
+def test_every_metric_is_documented(start_admin):
+    _, admin = start_admin()
+    printed = re.findall(r"^# TYPE (\w+) (\w+)$", admin.get("/metrics").body.decode(), re.MULTILINE)
+    pages = (ROOT / "docs/operations.md").read_text()
+    assert re.findall(r"^\| `(\w+)`[^|]* \| (counter|gauge|histogram) \|", pages, re.MULTILINE) == printed
 
 
 def test_errors_have_their_causes(start_admin):
