@@ -7,11 +7,9 @@ order that changes; ratios are taken within a round.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
-from pathlib import Path
 
 import rig as bench
 from rig import latency, median_of, ratio_of, ratio_text, throughput
@@ -32,17 +30,22 @@ def batches(before, after):
 
 def measure(rig, route, arguments):
     """One load on one route. With merging: documents in a batch, upstream commands for an insert."""
-    before = route.metrics() if isinstance(route, bench.Mongosluice) else {}
+    if not isinstance(route, bench.Mongosluice):
+        return rig.load(route.port, *arguments)
+    before = route.metrics()
     cpu = route.cpu_seconds()
     result = rig.load(route.port, *arguments)
-    result["cpu_us"] = (route.cpu_seconds() - cpu) * 1e6 / max(result["operations"], 1)
-    if before:
-        merged, carried = batches(before, route.metrics())
-        # loadgen does not count what it sent while warming up; the proxy does
-        total = result["sent"]
-        result["batch_size"] = merged / carried if carried else 1.0
-        result["commands_an_insert"] = (total - merged + carried) / max(total, 1)
+    sent = max(result["sent"], 1)
+    result["cpu_us"] = (route.cpu_seconds() - cpu) * 1e6 / sent
+    merged, carried = batches(before, route.metrics())
+    result["batch_size"] = merged / carried if carried else 1.0
+    result["commands_an_insert"] = (sent - merged + carried) / sent
     return result
+
+
+def client_wait(result):
+    """The mean latency of the median connection."""
+    return result["client_wait_us"]["p50"]
 
 
 def load_arguments(options, kind, variant, connections):
@@ -53,18 +56,19 @@ def load_arguments(options, kind, variant, connections):
     return arguments
 
 
-def show(table, kind, variant, connections, results):
+def show(table, connections, results):
     for name, rounds in results.items():
         extra = "–"
         if name == MERGED:
             extra = f"{median_of(rounds, lambda r: r['batch_size']):.1f}"
         table.row(
-            f"{SERVERS[kind]}, {variant}, {connections}", name,
+            f"{connections:,}", name,
             f"{median_of(rounds, throughput):,.0f}",
             "–" if name == DIRECT else ratio_text(ratio_of(rounds, results[DIRECT], throughput)),
             "–" if name != MERGED else ratio_text(ratio_of(rounds, results[UNMERGED], throughput)),
             f"{median_of(rounds, lambda r: latency(r, 'p50')):,.0f}",
             f"{median_of(rounds, lambda r: latency(r, 'p99')):,.0f}",
+            f"{median_of(rounds, client_wait):,.0f}",
             extra,
             "–" if name != MERGED else f"{median_of(rounds, lambda r: r['commands_an_insert']):.3f}",
         )
@@ -93,7 +97,7 @@ def judge(kind, variant, connections, results):
     return targets
 
 
-def measure_server(rig, kind, table):
+def measure_server(rig, kind, tables):
     options = rig.options
     upstream = rig.start_upstream(kind)
     routes = {DIRECT: upstream,
@@ -104,6 +108,13 @@ def measure_server(rig, kind, table):
     report = {}
     targets = []
     for variant in options.variants.split(","):
+        title = f"{SERVERS[kind]}, {variant} inserts"
+        table = bench.Table("connections", "route", "inserts/s", "÷ direct (range)", "÷ proxy (range)",
+                            "p50 µs", "p99 µs", "median client µs", "documents a batch",
+                            "commands an insert", title=title,
+                            plot=bench.plot(f"merging-{kind}-{variant}", "connections", "route",
+                                            "inserts/s", f"Inserts a second, {title}"))
+        tables.append(table)
         for connections in map(int, options.connections.split(",")):
             arguments = load_arguments(options, kind, variant, connections)
             for route in routes.values():
@@ -111,7 +122,7 @@ def measure_server(rig, kind, table):
             rounds = options.rounds + (options.lone_extra if connections == 1 else 0)
             results = bench.alternate(list(routes), rounds,
                                       lambda name: measure(rig, routes[name], arguments))
-            show(table, kind, variant, connections, results)
+            show(table, connections, results)
             targets += judge(kind, variant, connections, results)
             report[f"{variant}:{connections}"] = results
     for route in reversed(list(routes.values())):
@@ -141,18 +152,16 @@ def main():
     options = parse_options()
     report = {"environment": bench.environment(options), "servers": {}}
     targets = []
+    tables = []
     print(bench.environment_text(report["environment"]))
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
         rig = bench.Rig(options, folder)
         try:
-            table = bench.Table("server, inserts, connections", "route", "inserts/s", "÷ direct (range)",
-                                "÷ proxy (range)", "p50 µs", "p99 µs", "documents a batch",
-                                "commands an insert")
             for kind in options.servers.split(","):
                 if not bench.have_upstream(kind):
                     print(f"{SERVERS[kind]} is not here: its rows are left out", file=sys.stderr)
                     continue
-                report["servers"][kind], more = measure_server(rig, kind, table)
+                report["servers"][kind], more = measure_server(rig, kind, tables)
                 targets += more
         except bench.BenchError as error:
             print(f"merge_bench: {error}", file=sys.stderr)
@@ -163,10 +172,8 @@ def main():
     print()
     for what, met in targets:
         print(f"{'met   ' if met else 'MISSED'}  {what}")
-    if options.markdown:
-        Path(options.markdown).write_text(table.text() + "\n")
-    if options.json:
-        Path(options.json).write_text(json.dumps(report, indent=1) + "\n")
+    bench.write_results(options, report, tables, "Merging", report["environment"],
+                        bench.verdict_lines(targets))
     return 0 if all(met for _, met in targets) else 1
 
 

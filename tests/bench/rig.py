@@ -2,6 +2,7 @@
 load generator, routes, alternating rounds, and tables."""
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import platform
@@ -65,7 +66,6 @@ class Server:
     def __init__(self, name, command, folder, port=None, pin=None, environment=None):
         self.name = name
         self.log = Path(folder) / f"{name}.log"
-        self.peak_kb = 0
         if pin is not None:
             command = ["taskset", "--cpu-list", str(pin), *command]
         with self.log.open("w") as log:
@@ -314,8 +314,12 @@ def megabytes(kb):
 class Table:
     """A Markdown table that is printed as it grows; plot: the comment of scripts/plot-benchmarks.py."""
 
-    def __init__(self, *columns, plot=None):
-        rule = ["---" if index == 0 else "---:" for index in range(len(columns))]
+    WORDS = ("route", "proxy", "of which", "library", "function", "system call")
+
+    def __init__(self, *columns, title=None, plot=None):
+        self.title = title
+        rule = ["---" if index == 0 or column in self.WORDS else "---:"
+                for index, column in enumerate(columns)]
         self.lines = [f"<!-- plot: {plot} -->"] if plot else []
         self.lines += ["| " + " | ".join(columns) + " |", "|" + "|".join(rule) + "|"]
         print("\n" + "\n".join(self.lines), flush=True)
@@ -325,7 +329,11 @@ class Table:
         print(self.lines[-1], flush=True)
 
     def text(self):
-        return "\n".join(self.lines)
+        return "\n".join([f"## {self.title}", "", *self.lines] if self.title else self.lines)
+
+
+def plot(name, group, series, value, title):
+    return f"file=plots/{name}.svg; group={group}; series={series}; value={value}; title={title}"
 
 
 def environment(options):
@@ -344,11 +352,12 @@ def environment(options):
             break
     for name, flag in (("haproxy", "-v"), ("nginx", "-v"), ("mongosluice", "--version")):
         program = getattr(options, name, None)
-        if program:
-            found[name] = first_line(program, flag)
-    for kind, name in (("rs", "secantusd-rs"), ("py", "SecantusDB")):
-        if secantus_program(kind):
-            found[name] = first_line(secantus_program(kind), "--version")
+        if program and Path(program).is_file():
+            found[name] = re.search(r"\d+\.\d+[.\d]*", first_line(program, flag))[0]
+    if secantus_program("rs"):
+        found["secantusd-rs"] = first_line(secantus_program("rs"), "--version").split()[-1]
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        found["SecantusDB"] = importlib.metadata.version("SecantusDB")
     return found
 
 
@@ -363,6 +372,23 @@ def add_options(parser):
     add("--mongosluice", help="the proxy; default: that of the build folder")
     add("--json", help="file to write all results to")
     add("--markdown", help="file to write the tables to")
+
+
+def write_results(options, report, tables, title, found, words=()):
+    """The JSON file, and a page: what was measured on what, then the tables, then what the targets
+    say."""
+    if options.markdown:
+        parts = [f"# {title}", f"Written by `scripts/bench.sh`. {environment_text(found)}.",
+                 *(table.text() for table in tables)]
+        if words:
+            parts.append("\n".join(f"- {line}" for line in words))
+        Path(options.markdown).write_text("\n\n".join(parts) + "\n")
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, separators=(",", ":")) + "\n")
+
+
+def verdict_lines(targets):
+    return [f"{'met' if met else '**missed**'}: {what}" for what, met in targets]
 
 
 def finish_options(options):
