@@ -11,7 +11,7 @@
 enum {
     CONNECTIONS_PAGE = 100,
     CONNECTIONS_WAIT_MS = 1000, /* for the workers, which answer within one turn of their loops */
-    REFUSALS_SHOWN = 12
+    REFUSALS_SHOWN = 8
 };
 
 /* --- /status ------------------------------------------------------------------------------------

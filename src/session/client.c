@@ -446,6 +446,7 @@ static void leave_behind(struct session *session)
 {
     counters_add(session_counters(session), COUNTER_CLIENTS_VANISHED, 1);
     session->state = SESSION_LEAVING;
+    session->linger_since_ms = clock_now_ms();
     link_close(&session->client);
     session_exchange_free(session, session->exchange);
     session->exchange = NULL;
@@ -486,8 +487,8 @@ static void client_ended(void *arg)
 void session_client_check_peer(struct session *session)
 {
     struct link *client = &session->client;
-    if ((session->pending_count > 0 || session->holding) && !client->reading &&
-        link_has_lost_peer(client))
+    bool waits = session->pending_count > 0 || session->exchange != NULL || session->holding;
+    if (waits && !client->reading && link_has_lost_peer(client))
         client_ended(session);
 }
 

@@ -92,8 +92,9 @@ struct exchange *session_exchange_new(struct session *session, const struct mess
     struct exchange *exchange = memory_zalloc(sizeof *exchange);
     if (exchange == NULL)
         return NULL;
-    exchange->message =
-        (struct message){.header = message->header, .compressor = message->compressor};
+    exchange->message = (struct message){.header = message->header,
+                                         .compressor = message->compressor,
+                                         .command = (uint8_t)route_index(request->route)};
     exchange->budget = &session->worker->shared->budget;
     exchange->error_labels = request_error_labels(request);
     if (!aborts_transaction || request->lsid == NULL)

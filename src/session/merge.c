@@ -14,10 +14,6 @@ enum { MERGE_NS_BYTES = 256 };
 /* What an insert has besides its documents; a larger body goes alone. */
 enum { MERGE_BODY_BYTES = 16 * 1024 };
 
-/* The largest max_bytes that there can be: while merging is off nobody knows how large the inserts
- * were that went before. */
-enum { MERGE_OFF_BYTES = 32 * 1024 * 1024 };
-
 static bool random_bytes(void *out, size_t len)
 {
     return RAND_bytes(out, (int)len) == 1;
@@ -192,10 +188,6 @@ void session_merge_forget(struct session *session, const struct request *request
     struct scan scan;
     struct scan_element list;
     struct scan_element description;
-    if (request->name_len > strlen("killSessions")) {
-        retry_table_forget_all(session->worker->shared->retries);
-        return;
-    }
     if (!scan_find(request->body, request->name, &list) || list.kind != BSON_KIND_ARRAY ||
         !scan_open(&scan, list.value))
         return;
@@ -241,9 +233,9 @@ bool session_merge_concerns(const struct session *session, const struct message 
     if (!is_insert(request) || (request->flags & WIRE_FLAG_MORE_TO_COME) != 0 ||
         request->in_transaction)
         return false;
-    /* with merging switched off, what was merged before may still be retried */
-    if (most == 0 && retry_table_entries(worker->shared->retries) > 0)
-        most = MERGE_OFF_BYTES;
+    /* what was merged under other options may still be retried */
+    if (most < worker->merge_ever_bytes && retry_table_entries(worker->shared->retries) > 0)
+        most = worker->merge_ever_bytes;
     return most > 0 && (size_t)message->header.length <= most + MERGE_BODY_BYTES;
 }
 
@@ -306,8 +298,15 @@ enum write_step session_merge(struct session *session, const struct message *mes
                                      .max_docs = rules.max_docs,
                                      .max_bytes = rules.max_bytes};
     grouping_classify(message->payload, &limits, &insert);
+    /* what is gathered is copied: without room for it nothing is */
+    struct budget *budget = &worker->shared->budget;
+    size_t bytes = bytes_left(&message->payload);
+    bool room = budget_take(budget, bytes);
+    rules.enabled = rules.enabled && room;
     enum coalesce_outcome outcome = coalesce_submit(worker->coalesce, &rules, &origin, &insert,
                                                     session, &listener, clock_now_us(), &answer);
+    if (room)
+        budget_give_back(budget, bytes);
     session_merge_account(worker);
     return act(session, message, request, &insert, outcome, &answer);
 }
@@ -318,6 +317,8 @@ enum write_step session_merge(struct session *session, const struct message *mes
 void session_merge_configure(struct session_worker *worker)
 {
     worker->merge_largest_bytes = largest(worker->settings->config);
+    if (worker->merge_ever_bytes < worker->merge_largest_bytes)
+        worker->merge_ever_bytes = worker->merge_largest_bytes;
 }
 
 bool session_merge_start(struct session_worker *worker, struct error *err)

@@ -33,10 +33,10 @@ void session_merge_account(struct session_worker *worker)
     }
 }
 
-/* At the end of this loop turn. */
+/* At the end of this loop turn. Not as a time-out: arming the timer would take that back. */
 void session_merge_pump_soon(struct session_worker *worker)
 {
-    event_active(worker->pump_event, EV_TIMEOUT, 0);
+    event_active(worker->pump_event, EV_WRITE, 0);
 }
 
 /* Sessions that need not wait any more read on. */
@@ -169,12 +169,13 @@ void session_merge_send_lost(struct session_worker *worker)
 static void arm_timer(struct session_worker *worker)
 {
     int64_t due_us = coalesce_next_due_us(worker->coalesce);
+    int64_t now_us = clock_now_us();
+    struct timeval wait = {0};
     if (due_us == INT64_MAX)
         return;
-    int64_t wait_us = due_us - clock_now_us();
-    struct timeval wait = {0};
-    if (wait_us > 0)
-        wait = (struct timeval){.tv_sec = wait_us / 1000000, .tv_usec = wait_us % 1000000};
+    if (due_us > now_us)
+        wait = (struct timeval){.tv_sec = (due_us - now_us) / 1000000,
+                                .tv_usec = (due_us - now_us) % 1000000};
     event_add(worker->pump_event, &wait);
 }
 

@@ -66,9 +66,8 @@ static void submit_again(struct session *session)
     } else if (session_merge(session, &message, &request) == WRITE_PASS) {
         struct coalesce_group *ticket = session->next_ticket;
         session->next_ticket = NULL;
-        if (session_send_command(session, &message, message.payload, request_error_labels(&request),
-                                 ticket))
-            session_client_resume(session);
+        (void)session_send_command(session, &message, message.payload,
+                                   request_error_labels(&request), ticket);
     }
     session_attached_free(attached);
 }
@@ -82,15 +81,17 @@ void session_merge_tick(struct session *session)
     struct attached *attached = exchange->attached;
     if (attached->again) {
         submit_again(session);
-        return;
+    } else {
+        session->exchange = NULL;
+        if (attached->reply == NULL)
+            session_linger(session, "out of memory for the reply to a retried insert");
+        else
+            (void)session_answer(session, &exchange->message,
+                                 bytes_of(attached->reply, attached->reply_len));
+        session_exchange_free(session, exchange);
     }
-    session->exchange = NULL;
-    if (attached->reply == NULL)
-        session_linger(session, "out of memory for the reply to a retried insert");
-    else if (session_answer(session, &exchange->message,
-                            bytes_of(attached->reply, attached->reply_len)))
+    if (session->state == SESSION_ACTIVE)
         session_client_resume(session);
-    session_exchange_free(session, exchange);
 }
 
 /* A retry of an insert whose batch went without an answer: alone, under the batch's numbers. */

@@ -8,15 +8,16 @@
 #include <stddef.h>
 
 enum route_kind {
-    ROUTE_FORWARD,         /* byte for byte, the reply streamed */
-    ROUTE_HELLO,           /* the reply's addresses and limits are rewritten */
-    ROUTE_AUTHENTICATION,  /* watched, to know the identity */
-    ROUTE_END_TRANSACTION, /* the reply tells whether a transaction is over */
-    ROUTE_WRITE,           /* held against the schemas, where the namespace has one */
-    ROUTE_GET_MORE,        /* the results of a bulkWrite may have to be numbered anew */
-    ROUTE_END_SESSIONS,    /* what is known of their retryable writes goes */
-    ROUTE_DEFINE,          /* may change a collection's validator: the reply tells */
-    ROUTE_STATUS,          /* answered by the proxy itself */
+    ROUTE_FORWARD,          /* byte for byte, the reply streamed */
+    ROUTE_HELLO,            /* the reply's addresses and limits are rewritten */
+    ROUTE_AUTHENTICATION,   /* watched, to know the identity */
+    ROUTE_END_TRANSACTION,  /* the reply tells whether a transaction is over */
+    ROUTE_WRITE,            /* held against the schemas, where the namespace has one */
+    ROUTE_GET_MORE,         /* the results of a bulkWrite may have to be numbered anew */
+    ROUTE_END_SESSIONS,     /* what is known of their retryable writes goes */
+    ROUTE_END_ALL_SESSIONS, /* the same for all, when the reply says that it was done */
+    ROUTE_DEFINE,           /* may change a collection's validator: the reply tells */
+    ROUTE_STATUS,           /* answered by the proxy itself */
 };
 
 enum { ROUTES_MAX = 64 };

@@ -428,13 +428,30 @@ static bool over(int64_t now_ms, int64_t since_ms, int64_t limit_ms)
     return limit_ms > 0 && now_ms - since_ms >= limit_ms;
 }
 
+/* False after the session left its state, because the server did not take the connection in time.
+ */
+static bool check_connecting(struct session *session, int64_t now_ms)
+{
+    struct error err;
+    int64_t limit_ms = session_config(session)->connect_timeout_ms;
+    if (session->connect_since_ms == 0 || !over(now_ms, session->connect_since_ms, limit_ms))
+        return true;
+    (void)error_set(&err, ERROR_HOST_UNREACHABLE,
+                    "mongosluice cannot reach the upstream server %s: no connection within "
+                    "%lld ms (option connect_timeout_ms)",
+                    session->server, (long long)limit_ms);
+    session_fail_pending(session, &err, COUNTER_TIMEOUTS_CONNECT);
+    return false;
+}
+
 static void check_times(struct session *session, int64_t now_ms)
 {
     const struct config *config = session_config(session);
     struct counters *counters = session_counters(session);
-    struct error err;
     if (session->state != SESSION_ACTIVE) {
-        if (session->carriage == NULL && over(now_ms, session->linger_since_ms, SESSION_LINGER_MS))
+        if (session->carriage != NULL)
+            (void)check_connecting(session, now_ms);
+        else if (over(now_ms, session->linger_since_ms, SESSION_LINGER_MS))
             session_end(session, "the peer did not finish in time");
         return;
     }
@@ -443,23 +460,17 @@ static void check_times(struct session *session, int64_t now_ms)
         session_end(session, "no first message in time (option handshake_timeout_ms)");
         return;
     }
-    if (session->connect_since_ms != 0 &&
-        over(now_ms, session->connect_since_ms, config->connect_timeout_ms)) {
-        (void)error_set(&err, ERROR_HOST_UNREACHABLE,
-                        "mongosluice cannot reach the upstream server %s: no connection within "
-                        "%lld ms (option connect_timeout_ms)",
-                        session->server, (long long)config->connect_timeout_ms);
-        session_fail_pending(session, &err, COUNTER_TIMEOUTS_CONNECT);
+    if (!check_connecting(session, now_ms))
         return;
-    }
-    if (session->request_seen && session->pending_count == 0 && !session->holding &&
-        over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {
+    if (session->request_seen && session->pending_count == 0 && session->exchange == NULL &&
+        !session->holding && over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {
         counters_add(counters, COUNTER_TIMEOUTS_IDLE, 1);
         session_end(session, "idle for too long (option client_idle_timeout_ms)");
         return;
     }
     session_client_check_peer(session);
-    if (session->holding)
+    session_merge_tick(session);
+    if (session->state == SESSION_ACTIVE && session->holding)
         session_pause_check_time(session, now_ms);
     session_end_if_drained(session);
 }

@@ -153,6 +153,7 @@ struct session_worker {
     struct session *to_resume;       /* utlist over resume_next */
     struct attached *spare_attached; /* for the next retry */
     size_t merge_largest_bytes;      /* of max_bytes, anywhere; 0: merging is off */
+    size_t merge_ever_bytes;         /* the most that was, since the start */
     size_t held_bytes;               /* of the coalescer's, counted against memory_max */
     struct session *sessions;        /* utlist */
     struct session *ended;           /* freed when the loop turn is over */

@@ -126,15 +126,18 @@ static bool transaction_is_over(struct bytes document)
 void session_watch_reply(struct session *session, const struct pending *pending,
                          struct bytes document)
 {
+    struct session_hooks *hooks = &session->worker->shared->hooks;
+    struct scan_element ok;
     if (pending->watches_identity)
         note_identity(session, document);
     if (pending->kind == ROUTE_HELLO)
         session_merge_read_limits(session, document);
+    if (pending->kind == ROUTE_END_ALL_SESSIONS && scan_find(document, "ok", &ok) &&
+        scan_is_true(&ok))
+        retry_table_forget_all(session->worker->shared->retries);
     if (pending->kind == ROUTE_END_TRANSACTION && pending->has_lsid &&
         transaction_is_over(document))
         transactions_end(session->worker->shared->transactions, pending->lsid);
-    struct session_hooks *hooks = &session->worker->shared->hooks;
-    struct scan_element ok;
     if (pending->kind == ROUTE_DEFINE && scan_find(document, "ok", &ok) && scan_is_true(&ok))
         hooks->collections_changed(hooks->context);
 }

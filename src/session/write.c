@@ -179,6 +179,8 @@ enum write_step session_write(struct session *session, const struct message *mes
     enum write_step step = WRITE_PASS;
     if (checks)
         step = check(session, message, request, &command);
+    if (step == WRITE_TAKEN)
+        session_merge_note_passed(session, request); /* the schema may change before its retry */
     if (step != WRITE_PASS)
         return step;
     if (merges)

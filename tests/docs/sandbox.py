@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 from markdown import Block
-from support.ports import free_port, free_ports
+from support.ports import free_port
 from support.process import eventually
 from support.proxy import BINARY, environment
 from support.servers import Server
@@ -61,8 +61,7 @@ class Sandbox:
         self.server: Server | None = None
         self.groups: list[subprocess.Popen[bytes]] = []  # each leads a process group
         self.printed = ""  # by the block before
-        first = free_ports(50)  # the proxy may take several from the first on
-        self.ports = {PROXY_PORTS[0]: first, PROXY_PORTS[1]: free_port(), PROXY_PORTS[2]: free_port()}
+        self.ports = {port: free_port() for port in PROXY_PORTS}
         for name in FOLDERS:
             (self.folder / name[1:]).mkdir(parents=True)
         etc = self.folder / "etc/mongosluice"
