@@ -182,6 +182,12 @@ void rig_control(struct rig *rig, enum rig_event event)
     }
 }
 
+static void wait_ms(long ms)
+{
+    struct timespec wait = {.tv_nsec = ms * 1000000};
+    nanosleep(&wait, NULL);
+}
+
 void rig_settle(struct rig *rig)
 {
     struct session_row *rows = NULL;
@@ -193,6 +199,8 @@ void rig_settle(struct rig *rig)
         if (session_list(&rig->worker, 1, 0, RIG_CLIENTS, END_MS, &rows, &count, &complete)) {
             memory_free(rows);
             require(complete, "the worker does not turn");
+        } else {
+            wait_ms(1); /* there is no memory to ask it with */
         }
 }
 
@@ -413,7 +421,6 @@ static uint8_t *put_document(uint8_t *at, enum message_kind kind, uint32_t numbe
     return at;
 }
 
-/* From malloc, so that allocations that are made to fail are the proxy's. */
 size_t rig_message(size_t kind, uint32_t number, uint8_t out[RIG_MESSAGE_BYTES])
 {
     struct build build;
@@ -520,52 +527,81 @@ static int32_t count_documents(struct bytes payload)
     return count;
 }
 
-static void write_reply(struct build *reply, int32_t documents, enum rig_answer how)
+/* Replies are written by hand: allocations that are made to fail are to be the proxy's. */
+static uint8_t *put_int32(uint8_t *at, const char *name, int32_t value)
 {
+    *at++ = BSON_KIND_INT32;
+    at = put(at, name, strlen(name) + 1);
+    bytes_store_i32(at, value);
+    return at + 4;
+}
+
+static uint8_t *put_text(uint8_t *at, const char *name, const char *text)
+{
+    *at++ = BSON_KIND_STRING;
+    at = put(at, name, strlen(name) + 1);
+    bytes_store_i32(at, (int32_t)strlen(text) + 1);
+    return put(at + 4, text, strlen(text) + 1);
+}
+
+/* Where the document's length stands, for close_document. */
+static uint8_t *open_document(uint8_t *at, uint8_t kind, const char *name, uint8_t **start)
+{
+    if (name != NULL) {
+        *at++ = kind;
+        at = put(at, name, strlen(name) + 1);
+    }
+    *start = at;
+    return at + 4;
+}
+
+static uint8_t *close_document(uint8_t *at, uint8_t *start)
+{
+    *at++ = 0;
+    bytes_store_i32(start, (int32_t)(at - start));
+    return at;
+}
+
+static uint8_t *put_reply(uint8_t *at, int32_t documents, enum rig_answer how)
+{
+    uint8_t *start = NULL;
+    uint8_t *list = NULL;
+    uint8_t *item = NULL;
+    at = open_document(at, 0, NULL, &start);
     if (how == RIG_ANSWER_ERROR) {
-        build_int32(reply, "ok", 0);
-        build_int32(reply, "code", 91);
-        build_text(reply, "errmsg", "going down");
-        build_open_array(reply, "errorLabels");
-        build_text(reply, NULL, "RetryableWriteError");
-        build_close(reply);
-        return;
+        at = put_int32(put_int32(at, "ok", 0), "code", 91);
+        at = put_text(at, "errmsg", "going down");
+        at = open_document(at, BSON_KIND_ARRAY, "errorLabels", &list);
+        at = put_text(at, "0", "RetryableWriteError");
+        return close_document(close_document(at, list), start);
     }
-    build_int32(reply, "n",
-                how == RIG_ANSWER_WRITE_ERROR && documents > 0 ? documents - 1 : documents);
-    if (how == RIG_ANSWER_WRITE_ERROR) {
-        build_open_array(reply, "writeErrors");
-        build_open_object(reply, NULL);
-        build_int32(reply, "index", 0);
-        build_int32(reply, "code", 11000);
-        build_text(reply, "errmsg", "E11000");
-        build_close(reply);
-        build_close(reply);
+    bool fails = how == RIG_ANSWER_WRITE_ERROR && documents > 0;
+    at = put_int32(at, "n", documents - fails);
+    if (fails) {
+        at = open_document(at, BSON_KIND_ARRAY, "writeErrors", &list);
+        at = open_document(at, BSON_KIND_OBJECT, "0", &item);
+        at = put_int32(put_int32(at, "index", 0), "code", 11000);
+        at = put_text(at, "errmsg", "E11000");
+        at = close_document(close_document(at, item), list);
     }
-    build_int32(reply, "ok", 1);
+    return close_document(put_int32(at, "ok", 1), start);
 }
 
 static void answer(struct upstream *upstream, struct bytes message, enum rig_answer how,
                    uint32_t where)
 {
-    struct build build;
-    struct bytes document;
     uint8_t out[RIG_MESSAGE_BYTES];
     struct wire_header header = wire_header_read(message.pos);
     struct bytes payload =
         bytes_of(message.pos + WIRE_HEADER_BYTES, bytes_left(&message) - WIRE_HEADER_BYTES);
-    build_begin(&build, RIG_MESSAGE_BYTES);
-    write_reply(&build, count_documents(payload), how);
-    require(build_finish(&build, &document), "a reply does not fit");
-    size_t len = WIRE_HEADER_BYTES + 5 + bytes_left(&document);
+    memset(out + WIRE_HEADER_BYTES, 0, 5);
+    const uint8_t *end = put_reply(out + WIRE_HEADER_BYTES + 5, count_documents(payload), how);
+    size_t len = (size_t)(end - out);
     struct wire_header reply = {.length = (int32_t)len,
                                 .request_id = (int32_t)where,
                                 .response_to = header.request_id + (how == RIG_ANSWER_TO_NOBODY),
                                 .opcode = WIRE_OP_MSG};
     wire_header_write(out, &reply);
-    memset(out + WIRE_HEADER_BYTES, 0, 5);
-    memcpy(out + WIRE_HEADER_BYTES + 5, document.pos, bytes_left(&document));
-    build_free(&build);
     if (how == RIG_ANSWER_MUTATED)
         out[where % len] ^= (uint8_t)(1 + (where >> 8) % 255);
     if (how == RIG_ANSWER_CUT)
@@ -631,12 +667,6 @@ void rig_serve_raw(struct rig *rig, const uint8_t *data, size_t len)
 
 /* --- the end ------------------------------------------------------------------------------------
  */
-
-static void wait_ms(long ms)
-{
-    struct timespec wait = {.tv_nsec = ms * 1000000};
-    nanosleep(&wait, NULL);
-}
 
 bool rig_end_all(struct rig *rig)
 {
