@@ -316,10 +316,10 @@ def check_class(cls: type[BaseModel], own_init: Any) -> None:
         known = getattr(post_init, "__module__", "") == "pydantic._internal._model_construction"
         if not known or post_init.__name__ != "init_private_attributes":
             raise NotBuildable("model_post_init is its own")
-    for name in ("model_validate", "__setattr__", "__pydantic_init_subclass__"):
-        if name != "__pydantic_init_subclass__" and any(
-                name in base.__dict__ for base in cls.__mro__
-                if base not in (object, BaseModel) and not base.__module__.startswith(("beanie.", "lazy_model."))):
+    own = [base for base in cls.__mro__
+           if base not in (object, BaseModel) and not base.__module__.startswith(("beanie.", "lazy_model."))]
+    for name in ("model_validate", "__setattr__"):
+        if any(name in base.__dict__ for base in own):
             raise NotBuildable(f"{name} is its own")
     for key, value in cls.model_config.items():
         if key in ("str_strip_whitespace", "str_to_lower", "str_to_upper", "validate_default") and not value:
