@@ -102,7 +102,7 @@ step_packaging() {
 for step; do
   declare -F "step_$step" >/dev/null || { sed -n '2,14s/^# \?//p' "$0"; die "no such step: $step"; }
 done
-scripts/setup.sh build python checks beanie1 suites packaging
+scripts/setup.sh build python checks beanie1 suites packaging browser
 passed=0 failed=() summary=()
 for step; do
   say "--- $step"

@@ -152,7 +152,7 @@ static void delay_over(evutil_socket_t fd, short what, void *arg)
 /* The next address, if there is one, gets its turn soon also when this attempt hangs. */
 static void start_delay(struct connector *connector)
 {
-    static const struct timeval delay = {.tv_usec = ATTEMPT_DELAY_MS * 1000};
+    static const struct timeval delay = {.tv_usec = (suseconds_t)ATTEMPT_DELAY_MS * 1000};
     if (connector->next == NULL)
         return;
     if (connector->timer == NULL)

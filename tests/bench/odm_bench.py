@@ -132,7 +132,8 @@ def write_schemas(folder):
 
 
 def measure(options, direct, proxy):
-    """{kind: {(row, route): {part: [ms, …]}}}, in an order that turns with each round."""
+    """{kind: {(row, route): {part: [ms, …]}}}, in an order that turns with each round; each kind's table
+    is printed when it is done."""
     workers = {}
     found = {}
     rows = [row for row in ROWS if row[1].exists()]
@@ -156,6 +157,7 @@ def measure(options, direct, proxy):
                 print(f"{kind}: round {round_} of {options.rounds}", file=sys.stderr, flush=True)
             extension = workers[PYTHON2, "beanie", True, "offload"].ask("extension", proxy, kind, 0)
             found[kind]["extension"] = extension
+            print_table(kind, found[kind], options.documents)
     finally:
         for worker in workers.values():
             worker.end()
@@ -245,8 +247,7 @@ def main():
             return 2
     missed = 0
     for kind, rows in found.items():
-        print_table(kind, rows, options.documents)
-        print()
+        print(f"\n{kind}:")
         for what, value, met in judge(rows):
             word = "     " if met is None else "met  " if met else "MISSED"
             missed += met is False and kind == "user"

@@ -303,8 +303,13 @@ async def after_init(initializer: Any) -> None:
     for cls in classes:
         deactivate(cls)
         _initialised[cls] = None
-    namespaces = exported_namespaces([cls for cls in _initialised if is_current(cls)])
-    plans = {}
+    touched = {namespace_of(cls) for cls in classes}
+    sharing = [cls for cls in _initialised if is_current(cls) and namespace_of(cls) in touched]
+    namespaces = exported_namespaces(sharing)
+    # classes of an earlier init_beanie whose collection has got more classes now: asked for again
+    plans = {cls: plan for cls, plan in _plans.items() if cls in sharing and cls not in classes}
+    for cls, plan in plans.items():
+        plan.exported = namespaces[namespace_of(cls)]
     for cls in classes:
         ns = namespace_of(cls)
         try:
