@@ -159,7 +159,8 @@ class PlainShape:
         self.cls = cls
         self.keys = {key.name: key for key in keys}
         self.stored = {key.stored for key in self.keys.values()}
-        self.prefix = bson.decode(prefix) if prefix else {}
+        elements = prefix or b""
+        self.prefix = bson.decode((len(elements) + 5).to_bytes(4, "little") + elements + b"\0")
         self.has_extra = has_extra
 
     def encode(self, instance: Any, form: int, keep_nulls: bool) -> dict[str, Any] | None:
