@@ -163,7 +163,13 @@ class Builder:
             raise NotBuildable(f"{name}: its default is made from the other fields")
         if schema.get("on_error", "raise") != "raise":
             raise NotBuildable(f"{name}: errors in it are not raised")
-        return default_of(schema.get("default", PydanticUndefined), schema.get("default_factory"))
+        if schema.get("default_factory") is not None:
+            return FACTORY, schema["default_factory"]
+        try:
+            hash(schema["default"])
+        except TypeError:  # so pydantic-core decides it
+            return COPY, schema["default"]
+        return VALUE, schema["default"]
 
     # ---- what the extension may take as it is --------------------------------------------------
 
@@ -290,7 +296,7 @@ class Builder:
 
 
 def default_of(default: Any, factory: Any) -> tuple[int, Any]:
-    """(kind, value) as pydantic would give the default: shared where that is safe, else copied."""
+    """(kind, value) of a private attribute's default: shared where that is safe, else copied."""
     if factory is not None:
         return FACTORY, factory
     if default is PydanticUndefined:
