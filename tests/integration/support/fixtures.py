@@ -7,15 +7,16 @@ import pytest
 
 from .certificates import Authority
 from .endpoint import Endpoint
+from .merging import Merging
 from .proxy import BINARY, DIRECT, Proxy
 from .schemas import Folder, wait_in_force
 from .servers import Server, main_server, start_secure_server
 from .simulated import SimulatedServer
 
 __all__ = ["authorities", "collection_name", "folder", "guarded", "in_front_of", "ns",
-           "pytest_collection_modifyitems", "pytest_sessionstart", "secure_server", "secure_target",
-           "server", "simulated", "simulated_guard", "standalone_server", "standalone_target",
-           "start_proxy", "start_server", "target"]
+           "pytest_collection_modifyitems", "pytest_sessionstart", "scene", "secure_server",
+           "secure_target", "server", "simulated", "simulated_guard", "standalone_server",
+           "standalone_target", "start_merging", "start_proxy", "start_server", "target"]
 
 
 def pytest_sessionstart(session):
@@ -196,3 +197,24 @@ def simulated_guard(start_proxy, simulated, folder):
                            {"schemas": folder.path, "stats_period_ms": 100, **(options or {})},
                            endpoint=simulated.endpoint)
     return start
+
+
+# --- merging
+
+@pytest.fixture
+def start_merging(start_proxy, simulated):
+    """start({option: value}): a Merging, in front of `simulated`."""
+    scenes = []
+
+    def start(options=None, **more):
+        scenes.append(Merging(start_proxy, simulated, options, **more))
+        return scenes[-1]
+
+    yield start
+    for scene in scenes:
+        scene.close()
+
+
+@pytest.fixture
+def scene(start_merging):
+    return start_merging()

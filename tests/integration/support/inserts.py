@@ -1,0 +1,165 @@
+"""Inserts at a simulated server that answers only when it is told to, and a client that sends them.
+
+The server stores documents by _id, and knows retried statements by (session, number, statement id), as
+servers do."""
+
+import asyncio
+import threading
+import uuid
+from collections import deque
+
+from bson import Binary, Int64
+
+from . import wire
+from .process import PATIENCE, NotInTime
+from .simulated import Hangup
+
+DUPLICATE, TOO_OLD = 11000, 225
+
+
+def lsid(session):
+    return {"id": Binary(session.bytes, 4)}
+
+
+def codes(reply):
+    """(index, code, keyPattern, keyValue) of its writeErrors."""
+    return [(one["index"], one["code"], one["keyPattern"], one["keyValue"])
+            for one in reply.body.get("writeErrors", [])]
+
+
+def duplicate(index, value):
+    return index, DUPLICATE, {"_id": 1}, {"_id": value}
+
+
+class Arrived:
+    """An insert that the server got."""
+
+    def __init__(self, inserts, connection, request, future):
+        self.inserts, self.connection, self.request, self._future = inserts, connection, request, future
+
+    @property
+    def body(self):
+        return self.request.body
+
+    @property
+    def documents(self):
+        return self.request.sequences.get("documents", self.body.get("documents", []))
+
+    @property
+    def ids(self):
+        return [one["_id"] for one in self.documents]
+
+    @property
+    def number(self):
+        """(session, txnNumber) as they came."""
+        return bytes(self.body["lsid"]["id"]), self.body["txnNumber"]
+
+    def _settle(self, result):
+        if not self._future.done():
+            self._future.set_result(result)
+
+    def answer(self, reply=None, **more):
+        """What running it gives, and `more` beside it; or `reply`, and it is not run."""
+        self.inserts.server.call(self._settle, reply or {**self.inserts.run(self), **more})
+
+    def cut(self, *, run):
+        """The connection ends without an answer; run: after it was done."""
+        if run:
+            self.inserts.run(self)
+        self.inserts.server.call(self._settle, Hangup)
+
+
+class Inserts:
+    """Takes the place of the server's own handling of inserts."""
+
+    def __init__(self, server):
+        self.server = server
+        self.stored = {}  # _id: how often it was stored
+        self._statements = set()
+        self._waiting = deque()
+        self._news = threading.Condition()
+        self.all = []
+        server.handlers["insert"] = self._arrive
+
+    async def _arrive(self, _, connection, request):
+        arrived = Arrived(self, connection, request, asyncio.get_running_loop().create_future())
+        self.all.append(arrived)
+        with self._news:
+            self._waiting.append(arrived)
+            self._news.notify_all()
+        if request.flags & wire.MORE_TO_COME:
+            return None
+        result = await arrived._future
+        if result is Hangup:
+            raise Hangup
+        return result
+
+    def next(self):
+        """The next that arrives, in the order of arrival."""
+        with self._news:
+            if not self._news.wait_for(lambda: self._waiting, PATIENCE):
+                raise NotInTime("no insert arrived")
+            return self._waiting.popleft()
+
+    def none_waits(self):
+        with self._news:
+            return not self._waiting
+
+    def run(self, arrived):
+        """Stores what is not there; the reply."""
+        errors, body = [], arrived.body
+        statements = body.get("stmtIds", range(len(arrived.documents)))
+        for index, (document, statement) in enumerate(zip(arrived.documents, statements, strict=True)):
+            if "txnNumber" in body:
+                key = (*arrived.number, statement)
+                if key in self._statements:
+                    continue
+            if document["_id"] in self.stored:
+                errors.append({"index": index, "code": DUPLICATE, "errmsg": "E11000 duplicate key",
+                               "keyPattern": {"_id": 1}, "keyValue": {"_id": document["_id"]}})
+                continue
+            self.stored[document["_id"]] = 1
+            if "txnNumber" in body:
+                self._statements.add(key)
+        reply = {"n": len(arrived.documents) - len(errors), "ok": 1.0}
+        return {"n": reply["n"], "writeErrors": errors, "ok": 1.0} if errors else reply
+
+
+class Inserter(wire.RawClient):
+    """A client with a logical session; `number` is its last txnNumber."""
+
+    def __init__(self, endpoint, *, session=None, retryable=True, hello=True, **more):
+        super().__init__(endpoint, **more)
+        self.session = session or uuid.uuid4()
+        self.number = 0
+        self.retryable = retryable
+        if hello:
+            self.hello()
+
+    def message(self, *ids, flags=0, again=False, in_body=False, compressor=None, documents=None, **fields):
+        """An insert of documents with these _ids. again: with the last number."""
+        documents = [{"_id": one} for one in ids] if documents is None else documents
+        body = {"insert": "c", "$db": "d"}
+        if self.retryable and "lsid" not in fields:
+            self.number += not again
+            body |= {"lsid": lsid(self.session), "txnNumber": Int64(self.number)}
+        body |= fields
+        if "ordered" not in body:
+            body["ordered"] = len(documents) == 1
+        body = {key: value for key, value in body.items() if value is not None}
+        message = (wire.op_msg({**body, "documents": documents}, flags=flags) if in_body else
+                   wire.op_msg(body, {"documents": documents}, flags=flags))
+        return wire.compress(message, compressor) if compressor else message
+
+    def insert(self, *ids, **more):
+        """Sends it. What was sent."""
+        message = self.message(*ids, **more)
+        self.send(message)
+        return message
+
+    def answered(self, message):
+        """The reply, which belongs to that message."""
+        reply = self.receive()
+        assert reply.response_to == int.from_bytes(message[4:8], "little")
+        assert reply.opcode == wire.OP_MSG
+        return reply
