@@ -6,6 +6,7 @@ import pytest
 from bson import Int64
 from support import wire
 from support.inserts import Inserter, codes, duplicate, lsid
+from support.proxy import CLOSED_BY_ERROR
 from support.wire import RawClient, op_msg
 
 pytestmark = pytest.mark.proxy_only
@@ -330,3 +331,10 @@ def test_a_retry_on_another_worker(start_merging):
             scene.inserts.next().answer()
             assert again.answered(message).body["n"] == 1
     assert scene.inserts.stored[1] == 1
+
+
+def test_no_connection_is_closed_for_an_error(scene):
+    a, b = scene.clients(2)
+    merged_pair(scene, a, b, (1, 2))
+    assert not [one for one in scene.proxy.records() if one["id"] == CLOSED_BY_ERROR]
+    scene.proxy.wait_for_counter("mergedBatches", 1)
