@@ -14,6 +14,7 @@ pytestmark = pytest.mark.proxy_only
 MEMORY_MAX = 64 * 1024 * 1024
 SCALE = 0.02
 SECONDS = 1.5
+MONITORS = 3  # connections of its own that the proxy may have opened since
 
 
 def buffers(admin):
@@ -40,6 +41,6 @@ def test_abuse(name, start_proxy, simulated, authorities, folder):
                 if time.monotonic() > end and done >= 5:
                     break
         assert good.command({"ping": 1})["ok"] == 1
-        eventually(lambda: proxy.descriptors() <= before, "all its descriptors are closed")
+        eventually(lambda: proxy.descriptors() <= before + MONITORS, "all its descriptors are closed")
     eventually(lambda: proxy.counter("clientsNow") == 0 and proxy.counter("bufferBytesNow") == 0,
                "no client and no buffer is left")
