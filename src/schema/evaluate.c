@@ -90,7 +90,7 @@ static bool text_fits(struct evaluation *e, const struct string_rule *s, place t
     if (s->pattern == NULL)
         return true;
     if (s->row != NULL)
-        return byte_class_match(s->row, text, len);
+        return byte_class_match(s->row, text, len, (size_t)(e->limit - text));
     enum pattern_result found = pattern_match(s->pattern, text, len, e->scratch->patterns);
     if (found == PATTERN_CUT_OFF)
         (void)cut_off(e, "a pattern needs more steps than are allowed for one string");
