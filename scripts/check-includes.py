@@ -16,7 +16,7 @@ GRAPH = {
     "wire": ("base", "bson"),
     "schema": ("base", "bson"),
     "enforce": ("base", "bson", "wire", "schema"),
-    "coalesce": ("base", "bson", "wire"),
+    "coalesce": ("base", "bson", "wire", "metrics"),
     "auth": ("base", "bson"),
     "config": ("base",),
     "metrics": ("base",),
@@ -24,7 +24,7 @@ GRAPH = {
     "upstream": ("base", "net"),
     "session": ("base", "bson", "wire", "schema", "enforce", "coalesce", "auth", "config", "metrics",
                 "net", "upstream"),
-    "admin": ("base", "bson", "schema", "enforce", "config", "metrics", "net", "upstream", "session"),
+    "admin": ("base", "bson", "schema", "enforce", "coalesce", "config", "metrics", "net", "upstream", "session"),
 }
 GRAPH["main"] = tuple(GRAPH)
 

@@ -1,5 +1,6 @@
 """What scripts/demo.sh runs when all is installed and built; see there."""
 
+import json
 import os
 import shutil
 import signal
@@ -18,13 +19,13 @@ from pymongo import MongoClient  # noqa: E402
 from pymongo.errors import PyMongoError  # noqa: E402
 from support.ports import free_port  # noqa: E402
 from support.process import Process, eventually  # noqa: E402
-from support.proxy import LISTENING, Proxy  # noqa: E402
+from support.proxy import BINARY, LISTENING, Proxy  # noqa: E402
 from support.servers import Server  # noqa: E402
 
 # Of a user's URI the client keeps all but what concerns the way from the proxy to the server.
 UPSTREAM_ONLY = ("tls", "ssl", "directconnection", "srvservicename", "srvmaxhosts")
 CONNECTION_ACCEPTED = 1001  # id of the log line
-FAILED = (AssertionError, OSError, PyMongoError)
+FAILED = (AssertionError, OSError, PyMongoError, subprocess.CalledProcessError)
 
 
 def start_mongod(stack, folder):
@@ -67,18 +68,39 @@ def client_uri(upstream, address, database):
     return f"mongodb://{login}{at}{address}/{database}?{'&'.join(options)}"
 
 
+def export_schemas(database, folder):
+    """The schema files of the Beanie program, made from its models by the companion package."""
+    path = os.pathsep.join([str(ROOT / "python/src"), str(APPS)])
+    subprocess.run([sys.executable, "-m", "mongosluice", "export", "beanie_app", "-o", folder,
+                    "--database", database], check=True, stdout=subprocess.DEVNULL,
+                   env={**os.environ, "PYTHONPATH": path})
+
+
+def tell_of_merging(program, address):
+    """How many inserts travelled together, as the admin endpoint has it."""
+    text = subprocess.run([program, "status", "--admin", address, "--json"], check=True,
+                          capture_output=True, text=True).stdout
+    merging = json.loads(text)["merging"]
+    print(f"\n{merging['documents']} documents of concurrent inserts travelled in "
+          f"{merging['batches']} commands.")
+
+
 def run(stack):
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mongosluice-demo-")))
     (folder / "data").mkdir()
     name, upstream = start_server(stack, folder / "data")
-    proxy = Proxy(upstream)
+    database = f"mongosluice_demo_{uuid.uuid4().hex[:8]}"
+    export_schemas(database, folder / "schemas")
+    admin = f"127.0.0.1:{free_port()}"
+    proxy = Proxy(upstream, {"schemas": folder / "schemas", "merge.enabled": "true",
+                             "admin": admin})
     stack.callback(proxy.process.stop)
     try:
         record = proxy.wait_for_record("the first listener", id=LISTENING)
         address, server = record["attr"]["address"], record["attr"]["server"]
         print(f"clients -> mongosluice {address} -> {name} {server}", flush=True)
-        uri = client_uri(upstream, address, f"mongosluice_demo_{uuid.uuid4().hex[:8]}")
-        failed = [app for app in ("motor_app.py", "beanie_app.py")
+        uri = client_uri(upstream, address, database)
+        failed = [app for app in ("motor_app.py", "beanie_app.py", "guard_app.py")
                   if subprocess.run([sys.executable, APPS / app, uri], check=False).returncode]
     except FAILED:
         print(proxy.process.output(), file=sys.stderr)
@@ -86,12 +108,13 @@ def run(stack):
     if failed:
         print(f"\nfailed: {', '.join(failed)}\n{proxy.process.output()}", file=sys.stderr)
         return 1
+    tell_of_merging(BINARY, admin)
     connections = sum(record["id"] == CONNECTION_ACCEPTED for record in proxy.records())
     code = proxy.process.stop()
     if code != 0:
         print(f"\nthe proxy ended with exit code {code}\n{proxy.process.output()}", file=sys.stderr)
         return 1
-    print(f"\nBoth programs ran through the proxy, over {connections} connections, and ended well.")
+    print(f"\nThe programs ran through the proxy, over {connections} connections, and ended well.")
     return 0
 
 

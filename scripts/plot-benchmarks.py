@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the tables of docs/benchmarks.md that a comment asks for, as SVG files beside the page.
+"""Draws the tables of the benchmark pages that a comment asks for, as SVG files beside each page.
 
 usage: plot-benchmarks.py [--check]
 
@@ -14,9 +14,10 @@ import re
 import sys
 from html import escape
 
-PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
+PAGES = [DOCS / "benchmarks.md", *sorted((DOCS / "benchmarks").glob("*.md"))]
 COMMENT = re.compile(r"<!-- plot: (.*?) -->\s*\n((?:\|.*\n)+)")
-COLOURS = ["#4c78a8", "#9c9c9c", "#e45756", "#54a24b", "#b279a2", "#eeca3b"]
+COLOURS = ["#4c78a8", "#9c9c9c", "#e45756", "#54a24b", "#b279a2", "#eeca3b", "#72b7b2", "#ff9da6"]
 LABELS, BARS, BAR, GAP, TOP = 150, 470, 14, 12, 60  # pixels: columns, height of a bar, between groups
 STYLE = """<style>
 text { font: 12px system-ui, sans-serif; fill: #222 }
@@ -39,7 +40,7 @@ def read_table(text: str) -> list[dict[str, str]]:
 def number(text: str) -> float:
     found = re.match(r"-?[\d,]+(?:\.\d+)?", text)
     if not found:
-        sys.exit(f"benchmarks.md: a plot needs a number and has {text!r}")
+        sys.exit(f"a plot needs a number and has {text!r}")
     return float(found[0].replace(",", ""))
 
 
@@ -51,9 +52,10 @@ def draw(options: dict[str, str], rows: list[dict[str, str]]) -> str:
     largest = max(number(text) for bars in groups.values() for text in bars.values())
     parts = [f'<text class="title" x="8" y="20">{escape(options["title"])}</text>']
     for place, name in enumerate(series):
-        parts.append(f'<rect x="{8 + place * 130}" y="32" width="12" height="12" fill="{COLOURS[place]}"/>'
-                     f'<text x="{26 + place * 130}" y="43">{escape(name)}</text>')
-    y = TOP
+        x, line = 8 + place % 5 * 130, 32 + place // 5 * 18
+        parts.append(f'<rect x="{x}" y="{line}" width="12" height="12" fill="{COLOURS[place]}"/>'
+                     f'<text x="{x + 18}" y="{line + 11}">{escape(name)}</text>')
+    top = y = TOP + (len(series) - 1) // 5 * 18
     for group, bars in groups.items():
         middle = y + len(bars) * BAR / 2 + 4
         parts.append(f'<text x="{LABELS - 8}" y="{middle:.0f}" text-anchor="end">{escape(group)}</text>')
@@ -64,7 +66,7 @@ def draw(options: dict[str, str], rows: list[dict[str, str]]) -> str:
                          f'<text x="{LABELS + width + 5:.1f}" y="{y + BAR - 3}">{escape(text)}</text>')
             y += BAR
         y += GAP
-    parts.append(f'<line class="axis" x1="{LABELS}" y1="{TOP - 4}" x2="{LABELS}" y2="{y - GAP + 4}"/>')
+    parts.append(f'<line class="axis" x1="{LABELS}" y1="{top - 4}" x2="{LABELS}" y2="{y - GAP + 4}"/>')
     size = f'width="{LABELS + BARS + 80}" height="{y}" viewBox="0 0 {LABELS + BARS + 80} {y}"'
     body = "\n".join(parts)
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">\n{STYLE}\n{body}\n</svg>\n'
@@ -75,18 +77,19 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, tell whether all are current")
     arguments = parser.parse_args()
     stale = 0
-    for words, table in COMMENT.findall(PAGE.read_text(encoding="utf-8")):
-        options = dict(part.strip().split("=", 1) for part in words.split(";"))
-        file = PAGE.parent / options["file"]
-        plot = draw(options, read_table(table))
-        if file.is_file() and file.read_text(encoding="utf-8") == plot:
-            continue
-        if arguments.check:
-            print(f"docs/{options['file']} is not what its table says; run scripts/plot-benchmarks.py")
-            stale = 1
-        else:
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(plot, encoding="utf-8")
+    for page in PAGES:
+        for words, table in COMMENT.findall(page.read_text(encoding="utf-8")):
+            options = dict(part.strip().split("=", 1) for part in words.split(";"))
+            file = page.parent / options["file"]
+            plot = draw(options, read_table(table))
+            if file.is_file() and file.read_text(encoding="utf-8") == plot:
+                continue
+            if arguments.check:
+                print(f"{file.relative_to(DOCS.parent)} is not what its table says; run scripts/plot-benchmarks.py")
+                stale = 1
+            else:
+                file.parent.mkdir(exist_ok=True)
+                file.write_text(plot, encoding="utf-8")
     return stale
 
 

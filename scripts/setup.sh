@@ -5,6 +5,7 @@
 #                                 beanie1  a second Python environment, with Beanie 1.30
 #                                 suites   the sources of PyMongo and Motor, for their test suites
 #                                 packaging  what makes and checks the Debian package, and promtool
+#                                 browser  Chromium, for the tests of the dashboard
 # Debian packages come by apt (as root, or with sudo); Python packages go to .venv, the rest to
 # .cache. Nothing is asked of the network when all is there. Written for Debian 12.
 set -euo pipefail
@@ -19,7 +20,8 @@ packages_build=(build-essential cmake ninja-build pkg-config libevent-dev libmon
   libcmocka-dev)
 packages_python=(python3 python3-venv)
 packages_packaging=(file fish groff-base man-db systemd zsh)
-packages_checks=(clang clang-format clang-tidy libclang-rt-14-dev llvm openssl)
+packages_browser=(chromium chromium-driver fonts-dejavu-core)
+packages_checks=(faketime clang clang-format clang-tidy curl libclang-rt-14-dev llvm openssl)
 
 is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -112,10 +114,11 @@ packages=()
 for part; do
   case $part in
     build) packages+=("${packages_build[@]}") ;;
+    browser) packages+=("${packages_browser[@]}") ;;
     checks) packages+=("${packages_checks[@]}") ;;
     packaging) packages+=("${packages_packaging[@]}") ;;
     python | beanie1 | suites) packages+=("${packages_python[@]}") ;;
-    *) sed -n '2,9s/^# \?//p' "$0"; die "no such part: $part" ;;
+    *) sed -n '2,10s/^# \?//p' "$0"; die "no such part: $part" ;;
   esac
 done
 

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Builds everything and runs all tests. Installs what is missing first (see setup.sh).
-#   scripts/test.sh [STEP…]   steps: lint unit fuzz integration suites docs packaging; all of them when none is named
+#   scripts/test.sh [STEP…]   all steps when none is named:
 # Each step goes on to the end also where another failed; the exit status is 1 when any did.
 #   lint         format, the rules between rooms, log ids, the configuration document, clang-tidy
 #   unit         gcc, clang and sanitized builds; every ctest test of the gcc and the sanitized one
 #   fuzz         each libFuzzer target for FUZZ_SECONDS (10) over its corpus
 #   integration  pytest over tests/integration and tests/fault, with the sanitized proxy
+#   python       the companion package: built with gcc and clang without a warning, then its tests in both
+#                environments (Beanie 2 with MongoEngine, Beanie 1.30), with the extension and without
 #   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy
 #   docs         every block of README.md and docs/*.md is run, or says why not
 #   packaging    the Debian package, completions, manifests, dashboard and alert rules
@@ -53,6 +55,35 @@ step_integration() {
     "$venv/bin/python" -m pytest tests -q -p no:cacheprovider
 }
 
+# The extension as warnings see it, and for each environment beside the sources, where the tests find it.
+build_extension() {
+  local python=$1 compiler include suffix
+  include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+  suffix=$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+  for compiler in clang gcc; do
+    "$compiler" -std=c17 -O3 -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden "-I$include" \
+      python/native/*.c -o "$cache/python/mongosluice/_native$suffix" || return
+  done
+}
+
+# Without the extension everything goes the pure way, so it is tested as well: the same tests.
+step_python() {
+  local failed=0 python
+  build_preset release mongosluice sluice_validator || return 1
+  rm -rf "$cache/python" && mkdir -p "$cache/python" && cp -r python/src/mongosluice "$cache/python/"
+  rm -f "$cache/python/mongosluice/"*.so
+  PYTHONPATH=$cache/python MONGOSLUICE_PURE=1 run_pytest_python "$venv/bin/python" || failed=1
+  for python in "$venv/bin/python" "$venv_beanie1/bin/python"; do
+    build_extension "$python" || return 1
+    PYTHONPATH=$cache/python run_pytest_python "$python" || failed=1
+  done
+  return $failed
+}
+
+run_pytest_python() {
+  "$1" -m pytest python/tests -c python/pyproject.toml -q -p no:cacheprovider -W ignore::DeprecationWarning
+}
+
 step_suites() {
   scripts/driver-suites.sh --fast
 }
@@ -67,11 +98,11 @@ step_packaging() {
   "$venv/bin/python" -m pytest tests/packaging -q -p no:cacheprovider
 }
 
-[ $# -gt 0 ] || set -- lint unit fuzz integration suites docs packaging
+[ $# -gt 0 ] || set -- lint unit fuzz integration python suites docs packaging
 for step; do
-  declare -F "step_$step" >/dev/null || { sed -n '2,12s/^# \?//p' "$0"; die "no such step: $step"; }
+  declare -F "step_$step" >/dev/null || { sed -n '2,14s/^# \?//p' "$0"; die "no such step: $step"; }
 done
-scripts/setup.sh build python checks beanie1 suites packaging
+scripts/setup.sh build python checks beanie1 suites packaging browser
 passed=0 failed=() summary=()
 for step; do
   say "--- $step"

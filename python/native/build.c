@@ -1,223 +1,246 @@
 // An instance from a dict, as pydantic would make it, where every value has the very type that its
-// field wants already. Anything else is asked of pydantic: first of the field's own validator, then,
-// by giving up, of the whole model's, which also words the errors.
+// field wants already. Anything else is asked of pydantic: first of the field's own validator,
+// then, by giving up, of the whole model's, which also words the errors.
 #include "native.h"
 
 #include <math.h>
 
 // ---- reading the specification -----------------------------------------------------------------
 
-static void node_free(struct node *node) {
-  if (node == NULL) return;
-  Py_XDECREF(node->type);
-  Py_XDECREF(node->validator);
-  node_free(node->item);
-  PyMem_Free(node);
+static void node_free(struct node *node)
+{
+    if (node == NULL)
+        return;
+    Py_XDECREF(node->type);
+    Py_XDECREF(node->validator);
+    node_free(node->item);
+    PyMem_Free(node);
 }
 
 static struct node *node_read(PyObject *specification);
 
-static bool node_read_bounds(struct node *node, PyObject *minimum, PyObject *maximum) {
-  node->has_minimum = minimum != Py_None;
-  node->has_maximum = maximum != Py_None;
-  if (node->kind == NODE_INT) {
-    if (node->has_minimum) node->minimum_int = PyLong_AsLongLong(minimum);
-    if (node->has_maximum) node->maximum_int = PyLong_AsLongLong(maximum);
-  } else {
-    if (node->has_minimum) node->minimum = PyFloat_AsDouble(minimum);
-    if (node->has_maximum) node->maximum = PyFloat_AsDouble(maximum);
-  }
-  return !PyErr_Occurred();
+static bool node_read_bounds(struct node *node, PyObject *minimum, PyObject *maximum)
+{
+    node->has_minimum = minimum != Py_None;
+    node->has_maximum = maximum != Py_None;
+    if (node->kind == NODE_INT) {
+        if (node->has_minimum)
+            node->minimum_int = PyLong_AsLongLong(minimum);
+        if (node->has_maximum)
+            node->maximum_int = PyLong_AsLongLong(maximum);
+    } else {
+        if (node->has_minimum)
+            node->minimum = PyFloat_AsDouble(minimum);
+        if (node->has_maximum)
+            node->maximum = PyFloat_AsDouble(maximum);
+    }
+    return !PyErr_Occurred();
 }
 
 // (kind, nullable, validator, type, item, (minimum, maximum, exclusive minimum, exclusive maximum,
 // finite), minimum length, maximum length)
-static bool node_fill(struct node *node, PyObject *specification) {
-  int kind, nullable, exclusive_minimum, exclusive_maximum, finite;
-  PyObject *validator, *type, *item, *minimum, *maximum;
-  if (!PyArg_ParseTuple(specification, "ipOOO(OOppp)nn", &kind, &nullable, &validator, &type, &item,
-                        &minimum, &maximum, &exclusive_minimum, &exclusive_maximum, &finite,
-                        &node->minimum_length, &node->maximum_length)) {
-    return false;
-  }
-  if (kind < 0 || kind > NODE_LAST) {
-    PyErr_Format(PyExc_ValueError, "no such kind of node: %d", kind);
-    return false;
-  }
-  node->kind = (enum node_kind)kind;
-  node->nullable = nullable;
-  node->finite = finite;
-  node->minimum_is_excluded = exclusive_minimum;
-  node->maximum_is_excluded = exclusive_maximum;
-  if (validator != Py_None) node->validator = Py_NewRef(validator);
-  bool is_shape = Py_IS_TYPE(type, &shape_type);
-  bool wants_type = kind == NODE_EXACT || kind == NODE_OBJECT_ID;
-  if ((kind == NODE_MODEL && !is_shape) || (wants_type && !PyType_Check(type))) {
-    PyErr_SetString(PyExc_TypeError, "a node of this kind needs a type or a Shape");
-    return false;
-  }
-  if (is_shape || wants_type) node->type = Py_NewRef(type);
-  if (kind == NODE_LIST || kind == NODE_DICT) {
-    node->item = node_read(item);
-    if (node->item == NULL) return false;
-  }
-  return node_read_bounds(node, minimum, maximum);
+static bool node_fill(struct node *node, PyObject *specification)
+{
+    int kind, nullable, exclusive_minimum, exclusive_maximum, finite;
+    PyObject *validator, *type, *item, *minimum, *maximum;
+    if (!PyArg_ParseTuple(specification, "ipOOO(OOppp)nn", &kind, &nullable, &validator, &type,
+                          &item, &minimum, &maximum, &exclusive_minimum, &exclusive_maximum,
+                          &finite, &node->minimum_length, &node->maximum_length)) {
+        return false;
+    }
+    if (kind < 0 || kind > NODE_LAST) {
+        PyErr_Format(PyExc_ValueError, "no such kind of node: %d", kind);
+        return false;
+    }
+    node->kind = (enum node_kind)kind;
+    node->nullable = nullable;
+    node->finite = finite;
+    node->minimum_is_excluded = exclusive_minimum;
+    node->maximum_is_excluded = exclusive_maximum;
+    if (validator != Py_None)
+        node->validator = Py_NewRef(validator);
+    bool is_shape = Py_IS_TYPE(type, &shape_type);
+    bool wants_type = kind == NODE_EXACT || kind == NODE_OBJECT_ID;
+    if ((kind == NODE_MODEL && !is_shape) || (wants_type && !PyType_Check(type))) {
+        PyErr_SetString(PyExc_TypeError, "a node of this kind needs a type or a Shape");
+        return false;
+    }
+    if (is_shape || wants_type)
+        node->type = Py_NewRef(type);
+    if (kind == NODE_LIST || kind == NODE_DICT) {
+        node->item = node_read(item);
+        if (node->item == NULL)
+            return false;
+    }
+    return node_read_bounds(node, minimum, maximum);
 }
 
-static struct node *node_read(PyObject *specification) {
-  if (!PyTuple_Check(specification)) {
-    PyErr_SetString(PyExc_TypeError, "a node is a tuple");
-    return NULL;
-  }
-  if (Py_EnterRecursiveCall(" while reading a plan")) return NULL;
-  struct node *node = PyMem_Calloc(1, sizeof *node);
-  if (node == NULL) {
-    PyErr_NoMemory();
-  } else if (!node_fill(node, specification)) {
-    node_free(node);
-    node = NULL;
-  }
-  Py_LeaveRecursiveCall();
-  return node;
+static struct node *node_read(PyObject *specification)
+{
+    if (!PyTuple_Check(specification)) {
+        PyErr_SetString(PyExc_TypeError, "a node is a tuple");
+        return NULL;
+    }
+    if (Py_EnterRecursiveCall(" while reading a plan"))
+        return NULL;
+    struct node *node = PyMem_Calloc(1, sizeof *node);
+    if (node == NULL) {
+        PyErr_NoMemory();
+    } else if (!node_fill(node, specification)) {
+        node_free(node);
+        node = NULL;
+    }
+    Py_LeaveRecursiveCall();
+    return node;
 }
 
-static void field_clear(struct field *field) {
-  Py_CLEAR(field->name);
-  Py_CLEAR(field->first_key);
-  Py_CLEAR(field->second_key);
-  Py_CLEAR(field->initial.value);
-  node_free(field->node);
-  field->node = NULL;
+static void field_clear(struct field *field)
+{
+    Py_CLEAR(field->name);
+    Py_CLEAR(field->first_key);
+    Py_CLEAR(field->second_key);
+    Py_CLEAR(field->initial.value);
+    node_free(field->node);
+    field->node = NULL;
 }
 
 // (name, key, second key or None, node, kind of default, default)
-static bool field_read(struct field *field, PyObject *specification) {
-  PyObject *name, *first_key, *second_key, *node, *value;
-  int default_kind;
-  if (!PyTuple_Check(specification)) {
-    PyErr_SetString(PyExc_TypeError, "a field is a tuple");
-    return false;
-  }
-  if (!PyArg_ParseTuple(specification, "UUOOiO", &name, &first_key, &second_key, &node,
-                        &default_kind, &value)) {
-    return false;
-  }
-  field->name = Py_NewRef(name);
-  PyUnicode_InternInPlace(&field->name);
-  field->first_key = Py_NewRef(first_key);
-  PyUnicode_InternInPlace(&field->first_key);
-  if (second_key != Py_None) {
-    field->second_key = Py_NewRef(second_key);
-    PyUnicode_InternInPlace(&field->second_key);
-  }
-  field->initial.kind = (enum default_kind)default_kind;
-  field->initial.value = Py_NewRef(value);
-  field->node = node_read(node);
-  return field->node != NULL;
+static bool field_read(struct field *field, PyObject *specification)
+{
+    PyObject *name, *first_key, *second_key, *node, *value;
+    int default_kind;
+    if (!PyTuple_Check(specification)) {
+        PyErr_SetString(PyExc_TypeError, "a field is a tuple");
+        return false;
+    }
+    if (!PyArg_ParseTuple(specification, "UUOOiO", &name, &first_key, &second_key, &node,
+                          &default_kind, &value)) {
+        return false;
+    }
+    field->name = Py_NewRef(name);
+    PyUnicode_InternInPlace(&field->name);
+    field->first_key = Py_NewRef(first_key);
+    PyUnicode_InternInPlace(&field->first_key);
+    if (second_key != Py_None) {
+        field->second_key = Py_NewRef(second_key);
+        PyUnicode_InternInPlace(&field->second_key);
+    }
+    field->initial.kind = (enum default_kind)default_kind;
+    field->initial.value = Py_NewRef(value);
+    field->node = node_read(node);
+    return field->node != NULL;
 }
 
-static void engine_free(Shape *shape) {
-  for (Py_ssize_t i = 0; shape->engine != NULL && i < shape->field_count; i++) {
-    Py_XDECREF(shape->engine[i].text);
-    Py_XDECREF(shape->engine[i].convert);
-  }
-  PyMem_Free(shape->engine);
-  shape->engine = NULL;
+static void engine_free(Shape *shape)
+{
+    for (Py_ssize_t i = 0; shape->engine != NULL && i < shape->field_count; i++) {
+        Py_XDECREF(shape->engine[i].text);
+        Py_XDECREF(shape->engine[i].convert);
+    }
+    PyMem_Free(shape->engine);
+    shape->engine = NULL;
 }
 
 // ((stored name, whether null is stored, to_mongo), …), as many as fields
-int build_set_engine(Shape *shape, PyObject *keys) {
-  if (!PyTuple_Check(keys) || PyTuple_GET_SIZE(keys) != shape->field_count) {
-    PyErr_SetString(PyExc_ValueError, "as many keys as fields");
-    return FAILED;
-  }
-  engine_free(shape);
-  shape->engine = PyMem_Calloc((size_t)shape->field_count + 1, sizeof *shape->engine);
-  if (shape->engine == NULL) {
-    PyErr_NoMemory();
-    return FAILED;
-  }
-  for (Py_ssize_t i = 0; i < shape->field_count; i++) {
-    struct engine_key *key = &shape->engine[i];
-    PyObject *text, *convert;
-    int keeps_null;
-    if (!PyArg_ParseTuple(PyTuple_GET_ITEM(keys, i), "UpO", &text, &keeps_null, &convert)) {
-      engine_free(shape);
-      return FAILED;
+int build_set_engine(Shape *shape, PyObject *keys)
+{
+    if (!PyTuple_Check(keys) || PyTuple_GET_SIZE(keys) != shape->field_count) {
+        PyErr_SetString(PyExc_ValueError, "as many keys as fields");
+        return FAILED;
     }
-    key->text = Py_NewRef(text);
-    key->convert = Py_NewRef(convert);
-    key->keeps_null = keeps_null;
-    key->utf8 = PyUnicode_AsUTF8AndSize(text, &key->size);
-    if (key->utf8 == NULL) {
-      engine_free(shape);
-      return FAILED;
+    engine_free(shape);
+    shape->engine = PyMem_Calloc((size_t)shape->field_count + 1, sizeof *shape->engine);
+    if (shape->engine == NULL) {
+        PyErr_NoMemory();
+        return FAILED;
     }
-    key->size += 1;  // the NUL
-  }
-  return OK;
-}
-
-void build_free_fields(Shape *shape) {
-  engine_free(shape);
-  for (Py_ssize_t i = 0; i < shape->field_count; i++) field_clear(&shape->fields[i]);
-  PyMem_Free(shape->fields);
-  shape->fields = NULL;
-  shape->field_count = 0;
-  Py_CLEAR(shape->private_names);
-  Py_CLEAR(shape->private_values);
-}
-
-int build_set_fields(Shape *shape, PyObject *arguments) {
-  PyObject *fields, *private_names, *private_values;
-  int ignores_unknown;
-  if (!PyArg_ParseTuple(arguments, "O!O!O!p", &PyTuple_Type, &fields, &PyTuple_Type, &private_names,
-                        &PyTuple_Type, &private_values, &ignores_unknown)) {
-    return FAILED;
-  }
-  Py_ssize_t count = PyTuple_GET_SIZE(fields);
-  if (PyTuple_GET_SIZE(private_names) != PyTuple_GET_SIZE(private_values)) {
-    PyErr_SetString(PyExc_ValueError, "as many private names as values");
-    return FAILED;
-  }
-  build_free_fields(shape);
-  shape->fields = PyMem_Calloc((size_t)count + 1, sizeof *shape->fields);
-  if (shape->fields == NULL) {
-    PyErr_NoMemory();
-    return FAILED;
-  }
-  shape->field_count = count;
-  for (Py_ssize_t i = 0; i < count; i++) {
-    if (!field_read(&shape->fields[i], PyTuple_GET_ITEM(fields, i))) {
-      build_free_fields(shape);
-      return FAILED;
+    for (Py_ssize_t i = 0; i < shape->field_count; i++) {
+        struct engine_key *key = &shape->engine[i];
+        PyObject *text, *convert;
+        int keeps_null;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(keys, i), "UpO", &text, &keeps_null, &convert)) {
+            engine_free(shape);
+            return FAILED;
+        }
+        key->text = Py_NewRef(text);
+        key->convert = Py_NewRef(convert);
+        key->keeps_null = keeps_null;
+        key->utf8 = PyUnicode_AsUTF8AndSize(text, &key->size);
+        if (key->utf8 == NULL) {
+            engine_free(shape);
+            return FAILED;
+        }
+        key->size += 1; // the NUL
     }
-  }
-  shape->private_names = Py_NewRef(private_names);
-  shape->private_values = Py_NewRef(private_values);
-  shape->ignores_unknown = ignores_unknown;
-  return OK;
+    return OK;
 }
 
-static int node_visit(struct node *node, visitproc visit, void *arg) {
-  for (; node != NULL; node = node->item) {
-    Py_VISIT(node->type);
-    Py_VISIT(node->validator);
-  }
-  return 0;
+void build_free_fields(Shape *shape)
+{
+    engine_free(shape);
+    for (Py_ssize_t i = 0; i < shape->field_count; i++)
+        field_clear(&shape->fields[i]);
+    PyMem_Free(shape->fields);
+    shape->fields = NULL;
+    shape->field_count = 0;
+    Py_CLEAR(shape->private_names);
+    Py_CLEAR(shape->private_values);
 }
 
-int build_visit_fields(Shape *shape, visitproc visit, void *arg) {
-  for (Py_ssize_t i = 0; i < shape->field_count; i++) {
-    Py_VISIT(shape->fields[i].initial.value);
-    int result = node_visit(shape->fields[i].node, visit, arg);
-    if (result != 0) return result;
-  }
-  for (Py_ssize_t i = 0; shape->engine != NULL && i < shape->field_count; i++) {
-    Py_VISIT(shape->engine[i].convert);
-  }
-  Py_VISIT(shape->private_values);
-  return 0;
+int build_set_fields(Shape *shape, PyObject *arguments)
+{
+    PyObject *fields, *private_names, *private_values;
+    int ignores_unknown;
+    if (!PyArg_ParseTuple(arguments, "O!O!O!p", &PyTuple_Type, &fields, &PyTuple_Type,
+                          &private_names, &PyTuple_Type, &private_values, &ignores_unknown)) {
+        return FAILED;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(fields);
+    if (PyTuple_GET_SIZE(private_names) != PyTuple_GET_SIZE(private_values)) {
+        PyErr_SetString(PyExc_ValueError, "as many private names as values");
+        return FAILED;
+    }
+    build_free_fields(shape);
+    shape->fields = PyMem_Calloc((size_t)count + 1, sizeof *shape->fields);
+    if (shape->fields == NULL) {
+        PyErr_NoMemory();
+        return FAILED;
+    }
+    shape->field_count = count;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (!field_read(&shape->fields[i], PyTuple_GET_ITEM(fields, i))) {
+            build_free_fields(shape);
+            return FAILED;
+        }
+    }
+    shape->private_names = Py_NewRef(private_names);
+    shape->private_values = Py_NewRef(private_values);
+    shape->ignores_unknown = ignores_unknown;
+    return OK;
+}
+
+static int node_visit(struct node *node, visitproc visit, void *arg)
+{
+    for (; node != NULL; node = node->item) {
+        Py_VISIT(node->type);
+        Py_VISIT(node->validator);
+    }
+    return 0;
+}
+
+int build_visit_fields(Shape *shape, visitproc visit, void *arg)
+{
+    for (Py_ssize_t i = 0; i < shape->field_count; i++) {
+        Py_VISIT(shape->fields[i].initial.value);
+        int result = node_visit(shape->fields[i].node, visit, arg);
+        if (result != 0)
+            return result;
+    }
+    for (Py_ssize_t i = 0; shape->engine != NULL && i < shape->field_count; i++) {
+        Py_VISIT(shape->engine[i].convert);
+    }
+    Py_VISIT(shape->private_values);
+    return 0;
 }
 
 // ---- a value -----------------------------------------------------------------------------------
@@ -226,377 +249,465 @@ int build_visit_fields(Shape *shape, visitproc visit, void *arg) {
 
 static PyObject *accept(struct node *node, PyObject *value);
 
-static bool fits_length(const struct node *node, Py_ssize_t length) {
-  return (node->minimum_length < 0 || length >= node->minimum_length) &&
-         (node->maximum_length < 0 || length <= node->maximum_length);
+static bool fits_length(const struct node *node, Py_ssize_t length)
+{
+    return (node->minimum_length < 0 || length >= node->minimum_length) &&
+           (node->maximum_length < 0 || length <= node->maximum_length);
 }
 
 // Strings with half a surrogate pair are no text for pydantic.
-static bool is_text(PyObject *value) {
-  if (!PyUnicode_CheckExact(value)) return false;
-  if (PyUnicode_IS_ASCII(value)) return true;
-  if (PyUnicode_AsUTF8AndSize(value, NULL) != NULL) return true;
-  PyErr_Clear();
-  return false;
+static bool is_text(PyObject *value)
+{
+    if (!PyUnicode_CheckExact(value))
+        return false;
+    if (PyUnicode_IS_ASCII(value))
+        return true;
+    if (PyUnicode_AsUTF8AndSize(value, NULL) != NULL)
+        return true;
+    PyErr_Clear();
+    return false;
 }
 
-static PyObject *accept_str(const struct node *node, PyObject *value) {
-  bool accepted = is_text(value) && fits_length(node, PyUnicode_GET_LENGTH(value));
-  return accepted ? Py_NewRef(value) : NULL;
+static PyObject *accept_str(const struct node *node, PyObject *value)
+{
+    bool accepted = is_text(value) && fits_length(node, PyUnicode_GET_LENGTH(value));
+    return accepted ? Py_NewRef(value) : NULL;
 }
 
-static PyObject *accept_int(const struct node *node, PyObject *value) {
-  if (!PyLong_CheckExact(value)) return NULL;
-  if (!node->has_minimum && !node->has_maximum) return Py_NewRef(value);
-  int overflow;
-  long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-  bool outside = overflow != 0 || (node->has_minimum && number < node->minimum_int) ||
-                 (node->has_maximum && number > node->maximum_int);
-  return outside ? NULL : Py_NewRef(value);
+static PyObject *accept_int(const struct node *node, PyObject *value)
+{
+    if (!PyLong_CheckExact(value))
+        return NULL;
+    if (!node->has_minimum && !node->has_maximum)
+        return Py_NewRef(value);
+    int overflow;
+    long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    bool outside = overflow != 0 || (node->has_minimum && number < node->minimum_int) ||
+                   (node->has_maximum && number > node->maximum_int);
+    return outside ? NULL : Py_NewRef(value);
 }
 
-static PyObject *accept_float(const struct node *node, PyObject *value) {
-  if (!PyFloat_CheckExact(value)) return NULL;
-  double number = PyFloat_AS_DOUBLE(value);
-  if (node->finite && !isfinite(number)) return NULL;
-  // written so that NaN satisfies no bound
-  bool above = !node->has_minimum ||
-               (node->minimum_is_excluded ? number > node->minimum : number >= node->minimum);
-  bool below = !node->has_maximum ||
-               (node->maximum_is_excluded ? number < node->maximum : number <= node->maximum);
-  return above && below ? Py_NewRef(value) : NULL;
+static PyObject *accept_float(const struct node *node, PyObject *value)
+{
+    if (!PyFloat_CheckExact(value))
+        return NULL;
+    double number = PyFloat_AS_DOUBLE(value);
+    if (node->finite && !isfinite(number))
+        return NULL;
+    // written so that NaN satisfies no bound
+    bool above = !node->has_minimum ||
+                 (node->minimum_is_excluded ? number > node->minimum : number >= node->minimum);
+    bool below = !node->has_maximum ||
+                 (node->maximum_is_excluded ? number < node->maximum : number <= node->maximum);
+    return above && below ? Py_NewRef(value) : NULL;
 }
 
 // pydantic makes a new one of the field's class, from whatever ObjectId it gets.
-static PyObject *accept_object_id(const struct node *node, PyObject *value) {
-  PyTypeObject *type = (PyTypeObject *)node->type;
-  if (!Py_IS_TYPE(value, type) && (PyObject *)Py_TYPE(value) != hooks.object_id) return NULL;
-  PyObject *member = hooks.object_id_member;
-  PyObject *bytes = Py_TYPE(member)->tp_descr_get(member, value, (PyObject *)Py_TYPE(value));
-  if (bytes == NULL) return NULL;
-  PyObject *made = type->tp_alloc(type, 0);
-  if (made != NULL && Py_TYPE(member)->tp_descr_set(member, made, bytes) < 0) Py_CLEAR(made);
-  Py_DECREF(bytes);
-  return made;
+static PyObject *accept_object_id(const struct node *node, PyObject *value)
+{
+    PyTypeObject *type = (PyTypeObject *)node->type;
+    if (!Py_IS_TYPE(value, type) && (PyObject *)Py_TYPE(value) != hooks.object_id)
+        return NULL;
+    PyObject *member = hooks.object_id_member;
+    PyObject *bytes = Py_TYPE(member)->tp_descr_get(member, value, (PyObject *)Py_TYPE(value));
+    if (bytes == NULL)
+        return NULL;
+    PyObject *made = type->tp_alloc(type, 0);
+    if (made != NULL && Py_TYPE(member)->tp_descr_set(member, made, bytes) < 0)
+        Py_CLEAR(made);
+    Py_DECREF(bytes);
+    return made;
 }
 
-static PyObject *accept_list(struct node *node, PyObject *value) {
-  if (!PyList_CheckExact(value) || !fits_length(node, PyList_GET_SIZE(value))) return NULL;
-  Py_ssize_t count = PyList_GET_SIZE(value);
-  PyObject *made = PyList_New(count);
-  for (Py_ssize_t i = 0; made != NULL && i < count; i++) {
-    PyObject *item = i < PyList_GET_SIZE(value) ? Py_NewRef(PyList_GET_ITEM(value, i)) : NULL;
-    PyObject *accepted = item == NULL ? NULL : accept(node->item, item);
-    Py_XDECREF(item);
-    if (accepted == NULL) {
-      Py_CLEAR(made);
-    } else {
-      PyList_SET_ITEM(made, i, accepted);
+static PyObject *accept_list(struct node *node, PyObject *value)
+{
+    if (!PyList_CheckExact(value) || !fits_length(node, PyList_GET_SIZE(value)))
+        return NULL;
+    Py_ssize_t count = PyList_GET_SIZE(value);
+    PyObject *made = PyList_New(count);
+    for (Py_ssize_t i = 0; made != NULL && i < count; i++) {
+        PyObject *item = i < PyList_GET_SIZE(value) ? Py_NewRef(PyList_GET_ITEM(value, i)) : NULL;
+        PyObject *accepted = item == NULL ? NULL : accept(node->item, item);
+        Py_XDECREF(item);
+        if (accepted == NULL) {
+            Py_CLEAR(made);
+        } else {
+            PyList_SET_ITEM(made, i, accepted);
+        }
     }
-  }
-  return made;
+    return made;
 }
 
-static PyObject *accept_dict(struct node *node, PyObject *value) {
-  if (!PyDict_CheckExact(value) || !fits_length(node, PyDict_GET_SIZE(value))) return NULL;
-  PyObject *made = PyDict_New(), *name, *item;
-  Py_ssize_t position = 0, size = PyDict_GET_SIZE(value);
-  while (made != NULL && PyDict_Next(value, &position, &name, &item)) {
-    if (!is_text(name)) {
-      Py_CLEAR(made);
-      break;
+static PyObject *accept_dict(struct node *node, PyObject *value)
+{
+    if (!PyDict_CheckExact(value) || !fits_length(node, PyDict_GET_SIZE(value)))
+        return NULL;
+    PyObject *made = PyDict_New(), *name, *item;
+    Py_ssize_t position = 0, size = PyDict_GET_SIZE(value);
+    while (made != NULL && PyDict_Next(value, &position, &name, &item)) {
+        if (!is_text(name)) {
+            Py_CLEAR(made);
+            break;
+        }
+        Py_INCREF(name);
+        Py_INCREF(item);
+        PyObject *accepted = accept(node->item, item);
+        if (accepted == NULL || PyDict_SetItem(made, name, accepted) < 0 ||
+            PyDict_GET_SIZE(value) != size) {
+            Py_CLEAR(made);
+        }
+        Py_XDECREF(accepted);
+        Py_DECREF(name);
+        Py_DECREF(item);
     }
-    Py_INCREF(name);
-    Py_INCREF(item);
-    PyObject *accepted = accept(node->item, item);
-    if (accepted == NULL || PyDict_SetItem(made, name, accepted) < 0 ||
-        PyDict_GET_SIZE(value) != size) {
-      Py_CLEAR(made);
+    return made;
+}
+
+static PyObject *accept_model(struct node *node, PyObject *value)
+{
+    Shape *shape = (Shape *)node->type;
+    if ((PyObject *)Py_TYPE(value) == shape->cls)
+        return Py_NewRef(value);
+    if (!PyDict_CheckExact(value) || shape->fields == NULL)
+        return NULL;
+    if (Py_EnterRecursiveCall(" while making a model"))
+        return NULL;
+    PyObject *made = build_instance(shape, value);
+    Py_LeaveRecursiveCall();
+    return made;
+}
+
+static PyObject *accept_natively(struct node *node, PyObject *value)
+{
+    switch (node->kind) {
+    case NODE_ANY:
+        return Py_NewRef(value);
+    case NODE_STR:
+        return accept_str(node, value);
+    case NODE_INT:
+        return accept_int(node, value);
+    case NODE_FLOAT:
+        return accept_float(node, value);
+    case NODE_BOOL:
+        return PyBool_Check(value) ? Py_NewRef(value) : NULL;
+    case NODE_EXACT:
+        return (PyObject *)Py_TYPE(value) == node->type ? Py_NewRef(value) : NULL;
+    case NODE_OBJECT_ID:
+        return accept_object_id(node, value);
+    case NODE_LIST:
+        return accept_list(node, value);
+    case NODE_DICT:
+        return accept_dict(node, value);
+    case NODE_MODEL:
+        return accept_model(node, value);
+    default:
+        return NULL;
     }
-    Py_XDECREF(accepted);
-    Py_DECREF(name);
-    Py_DECREF(item);
-  }
-  return made;
 }
 
-static PyObject *accept_model(struct node *node, PyObject *value) {
-  Shape *shape = (Shape *)node->type;
-  if ((PyObject *)Py_TYPE(value) == shape->cls) return Py_NewRef(value);
-  if (!PyDict_CheckExact(value) || shape->fields == NULL) return NULL;
-  if (Py_EnterRecursiveCall(" while making a model")) return NULL;
-  PyObject *made = build_instance(shape, value);
-  Py_LeaveRecursiveCall();
-  return made;
-}
-
-static PyObject *accept_natively(struct node *node, PyObject *value) {
-  switch (node->kind) {
-    case NODE_ANY: return Py_NewRef(value);
-    case NODE_STR: return accept_str(node, value);
-    case NODE_INT: return accept_int(node, value);
-    case NODE_FLOAT: return accept_float(node, value);
-    case NODE_BOOL: return PyBool_Check(value) ? Py_NewRef(value) : NULL;
-    case NODE_EXACT: return (PyObject *)Py_TYPE(value) == node->type ? Py_NewRef(value) : NULL;
-    case NODE_OBJECT_ID: return accept_object_id(node, value);
-    case NODE_LIST: return accept_list(node, value);
-    case NODE_DICT: return accept_dict(node, value);
-    case NODE_MODEL: return accept_model(node, value);
-    default: return NULL;
-  }
-}
-
-static PyObject *accept(struct node *node, PyObject *value) {
-  if (value == Py_None && node->nullable) return Py_NewRef(value);
-  PyObject *made = accept_natively(node, value);
-  if (made != NULL || node->validator == NULL) return made;
-  if (PyErr_Occurred() && give_up_on_exception() == FAILED) return NULL;
-  made = PyObject_CallOneArg(node->validator, value);
-  if (made == NULL) give_up_on_exception();
-  return made;
+static PyObject *accept(struct node *node, PyObject *value)
+{
+    if (value == Py_None && node->nullable)
+        return Py_NewRef(value);
+    PyObject *made = accept_natively(node, value);
+    if (made != NULL || node->validator == NULL)
+        return made;
+    if (PyErr_Occurred() && give_up_on_exception() == FAILED)
+        return NULL;
+    made = PyObject_CallOneArg(node->validator, value);
+    if (made == NULL)
+        give_up_on_exception();
+    return made;
 }
 
 // ---- an instance -------------------------------------------------------------------------------
 
-static PyObject *default_make(const struct default_value *initial) {
-  static PyObject *deepcopy;
-  switch (initial->kind) {
-    case DEFAULT_VALUE: return Py_NewRef(initial->value);
-    case DEFAULT_FACTORY: return PyObject_CallNoArgs(initial->value);
+static PyObject *default_make(const struct default_value *initial)
+{
+    static PyObject *deepcopy;
+    switch (initial->kind) {
+    case DEFAULT_VALUE:
+        return Py_NewRef(initial->value);
+    case DEFAULT_FACTORY:
+        return PyObject_CallNoArgs(initial->value);
     case DEFAULT_COPY:
-      if (deepcopy == NULL) {
-        PyObject *copy = PyImport_ImportModule("copy");
-        deepcopy = copy == NULL ? NULL : PyObject_GetAttrString(copy, "deepcopy");
-        Py_XDECREF(copy);
-        if (deepcopy == NULL) return NULL;
-      }
-      return PyObject_CallOneArg(deepcopy, initial->value);
-    default: return NULL;
-  }
+        if (deepcopy == NULL) {
+            PyObject *copy = PyImport_ImportModule("copy");
+            deepcopy = copy == NULL ? NULL : PyObject_GetAttrString(copy, "deepcopy");
+            Py_XDECREF(copy);
+            if (deepcopy == NULL)
+                return NULL;
+        }
+        return PyObject_CallOneArg(deepcopy, initial->value);
+    default:
+        return NULL;
+    }
 }
 
 // The value given for a field, borrowed; NULL where there is none. *used counts what was given.
-static PyObject *given_value(const struct field *field, PyObject *data, Py_ssize_t *used) {
-  PyObject *value = PyDict_GetItemWithError(data, field->first_key);
-  if (value != NULL || field->second_key == NULL || PyErr_Occurred()) {
-    if (value != NULL) ++*used;
+static PyObject *given_value(const struct field *field, PyObject *data, Py_ssize_t *used)
+{
+    PyObject *value = PyDict_GetItemWithError(data, field->first_key);
+    if (value != NULL || field->second_key == NULL || PyErr_Occurred()) {
+        if (value != NULL)
+            ++*used;
+        return value;
+    }
+    value = PyDict_GetItemWithError(data, field->second_key);
+    if (value != NULL)
+        ++*used;
     return value;
-  }
-  value = PyDict_GetItemWithError(data, field->second_key);
-  if (value != NULL) ++*used;
-  return value;
 }
 
 // Everything that only looks at the values given, and asks no code of the user's.
-static bool fill_given(Shape *shape, PyObject *data, PyObject **values, Py_ssize_t *used) {
-  for (Py_ssize_t i = 0; i < shape->field_count; i++) {
-    struct field *field = &shape->fields[i];
-    PyObject *given = given_value(field, data, used);
-    if (given == NULL) {
-      if (PyErr_Occurred() || field->initial.kind == DEFAULT_NONE) return false;
-      continue;
+static bool fill_given(Shape *shape, PyObject *data, PyObject **values, Py_ssize_t *used)
+{
+    for (Py_ssize_t i = 0; i < shape->field_count; i++) {
+        struct field *field = &shape->fields[i];
+        PyObject *given = given_value(field, data, used);
+        if (given == NULL) {
+            if (PyErr_Occurred() || field->initial.kind == DEFAULT_NONE)
+                return false;
+            continue;
+        }
+        Py_INCREF(given);
+        values[i] = accept(field->node, given);
+        Py_DECREF(given);
+        if (values[i] == NULL)
+            return false;
     }
-    Py_INCREF(given);
-    values[i] = accept(field->node, given);
-    Py_DECREF(given);
-    if (values[i] == NULL) return false;
-  }
-  return true;
+    return true;
 }
 
-static bool set_slot(PyObject *descriptor, PyObject *instance, PyObject *value) {
-  return Py_TYPE(descriptor)->tp_descr_set(descriptor, instance, value) == 0;
+static bool set_slot(PyObject *descriptor, PyObject *instance, PyObject *value)
+{
+    return Py_TYPE(descriptor)->tp_descr_set(descriptor, instance, value) == 0;
 }
 
-static bool set_private(Shape *shape, PyObject *instance) {
-  Py_ssize_t count = PyTuple_GET_SIZE(shape->private_names);
-  if (count == 0) return set_slot(model_slots.private_values, instance, Py_None);
-  PyObject *values = PyDict_New();
-  bool made = values != NULL;
-  for (Py_ssize_t i = 0; made && i < count; i++) {
-    PyObject *pair = PyTuple_GET_ITEM(shape->private_values, i);
-    struct default_value initial = {(enum default_kind)PyLong_AsLong(PyTuple_GET_ITEM(pair, 0)),
-                                    PyTuple_GET_ITEM(pair, 1)};
-    PyObject *value = default_make(&initial);
-    made = value != NULL &&
-           PyDict_SetItem(values, PyTuple_GET_ITEM(shape->private_names, i), value) == 0;
-    Py_XDECREF(value);
-  }
-  made = made && set_slot(model_slots.private_values, instance, values);
-  Py_XDECREF(values);
-  return made;
-}
-
-static bool set_all(Shape *shape, PyObject *instance, PyObject **values) {
-  PyObject *dict = PyDict_New(), *given = PySet_New(NULL);
-  bool made = dict != NULL && given != NULL;
-  for (Py_ssize_t i = 0; made && i < shape->field_count; i++) {
-    struct field *field = &shape->fields[i];
-    if (values[i] != NULL) {
-      made = PySet_Add(given, field->name) == 0;
-    } else {
-      values[i] = default_make(&field->initial);
+static bool set_private(Shape *shape, PyObject *instance)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(shape->private_names);
+    if (count == 0)
+        return set_slot(model_slots.private_values, instance, Py_None);
+    PyObject *values = PyDict_New();
+    bool made = values != NULL;
+    for (Py_ssize_t i = 0; made && i < count; i++) {
+        PyObject *pair = PyTuple_GET_ITEM(shape->private_values, i);
+        struct default_value initial = {(enum default_kind)PyLong_AsLong(PyTuple_GET_ITEM(pair, 0)),
+                                        PyTuple_GET_ITEM(pair, 1)};
+        PyObject *value = default_make(&initial);
+        made = value != NULL &&
+               PyDict_SetItem(values, PyTuple_GET_ITEM(shape->private_names, i), value) == 0;
+        Py_XDECREF(value);
     }
-    made = made && values[i] != NULL && PyDict_SetItem(dict, field->name, values[i]) == 0;
-  }
-  PyObject *extra = shape->has_extra ? PyDict_New() : Py_NewRef(Py_None);
-  made = made && extra != NULL && PyObject_GenericSetDict(instance, dict, NULL) == 0 &&
-         set_slot(model_slots.fields_set, instance, given) &&
-         set_slot(model_slots.extra, instance, extra) && set_private(shape, instance);
-  Py_XDECREF(dict);
-  Py_XDECREF(given);
-  Py_XDECREF(extra);
-  return made;
+    made = made && set_slot(model_slots.private_values, instance, values);
+    Py_XDECREF(values);
+    return made;
+}
+
+static bool set_all(Shape *shape, PyObject *instance, PyObject **values)
+{
+    PyObject *dict = PyDict_New(), *given = PySet_New(NULL);
+    bool made = dict != NULL && given != NULL;
+    for (Py_ssize_t i = 0; made && i < shape->field_count; i++) {
+        struct field *field = &shape->fields[i];
+        if (values[i] != NULL) {
+            made = PySet_Add(given, field->name) == 0;
+        } else {
+            values[i] = default_make(&field->initial);
+        }
+        made = made && values[i] != NULL && PyDict_SetItem(dict, field->name, values[i]) == 0;
+    }
+    // names only: it is in no cycle, so the collector need not look at it (as with dicts of such)
+    if (made)
+        PyObject_GC_UnTrack(given);
+    PyObject *extra = shape->has_extra ? PyDict_New() : Py_NewRef(Py_None);
+    made = made && extra != NULL && PyObject_GenericSetDict(instance, dict, NULL) == 0 &&
+           set_slot(model_slots.fields_set, instance, given) &&
+           set_slot(model_slots.extra, instance, extra) && set_private(shape, instance);
+    Py_XDECREF(dict);
+    Py_XDECREF(given);
+    Py_XDECREF(extra);
+    return made;
 }
 
 enum { FIELDS_ON_STACK = 32 };
 
-int build_fill(Shape *shape, PyObject *instance, PyObject *data) {
-  if (shape->fields == NULL) return GIVE_UP;
-  PyObject *on_stack[FIELDS_ON_STACK] = {NULL};
-  PyObject **values = on_stack;
-  Py_ssize_t count = shape->field_count, used = 0;
-  if (count > FIELDS_ON_STACK) values = PyMem_Calloc((size_t)count, sizeof(PyObject *));
-  if (values == NULL) {
-    PyErr_NoMemory();
-    return FAILED;
-  }
-  int result = GIVE_UP;
-  bool given = fill_given(shape, data, values, &used);
-  if (given && (used == PyDict_GET_SIZE(data) || shape->ignores_unknown)) {
-    result = set_all(shape, instance, values) ? OK : FAILED;
-  }
-  for (Py_ssize_t i = 0; i < count; i++) Py_XDECREF(values[i]);
-  if (values != on_stack) PyMem_Free(values);
-  if (result != OK && PyErr_Occurred()) {
-    // a default factory's exception is the user's; what a value led to is pydantic's to say
-    return result == FAILED ? FAILED : give_up_on_exception();
-  }
-  return result;
+int build_fill(Shape *shape, PyObject *instance, PyObject *data)
+{
+    if (shape->fields == NULL)
+        return GIVE_UP;
+    PyObject *on_stack[FIELDS_ON_STACK] = {NULL};
+    PyObject **values = on_stack;
+    Py_ssize_t count = shape->field_count, used = 0;
+    if (count > FIELDS_ON_STACK)
+        values = PyMem_Calloc((size_t)count, sizeof(PyObject *));
+    if (values == NULL) {
+        PyErr_NoMemory();
+        return FAILED;
+    }
+    int result = GIVE_UP;
+    bool given = fill_given(shape, data, values, &used);
+    if (given && (used == PyDict_GET_SIZE(data) || shape->ignores_unknown)) {
+        result = set_all(shape, instance, values) ? OK : FAILED;
+    }
+    for (Py_ssize_t i = 0; i < count; i++)
+        Py_XDECREF(values[i]);
+    if (values != on_stack)
+        PyMem_Free(values);
+    if (result != OK && PyErr_Occurred()) {
+        // a default factory's exception is the user's; what a value led to is pydantic's to say
+        return result == FAILED ? FAILED : give_up_on_exception();
+    }
+    return result;
 }
 
 // NULL without an exception: given up.
-PyObject *build_instance(Shape *shape, PyObject *data) {
-  PyTypeObject *type = (PyTypeObject *)shape->cls;
-  PyObject *instance = type->tp_alloc(type, 0);
-  if (instance != NULL && build_fill(shape, instance, data) != OK) Py_CLEAR(instance);
-  return instance;
+PyObject *build_instance(Shape *shape, PyObject *data)
+{
+    PyTypeObject *type = (PyTypeObject *)shape->cls;
+    PyObject *instance = type->tp_alloc(type, 0);
+    if (instance != NULL && build_fill(shape, instance, data) != OK)
+        Py_CLEAR(instance);
+    return instance;
 }
 
-PyObject *shape_build(PyObject *self, PyObject *data) {
-  if (!PyDict_CheckExact(data)) Py_RETURN_NONE;
-  PyObject *instance = build_instance((Shape *)self, data);
-  if (instance != NULL || PyErr_Occurred()) return instance;
-  Py_RETURN_NONE;
+PyObject *shape_build(PyObject *self, PyObject *data)
+{
+    if (!PyDict_CheckExact(data))
+        Py_RETURN_NONE;
+    PyObject *instance = build_instance((Shape *)self, data);
+    if (instance != NULL || PyErr_Occurred())
+        return instance;
+    Py_RETURN_NONE;
 }
 
-static PyObject *build_many(Shape *shape, PyObject *documents, PyObject *otherwise) {
-  Py_ssize_t count = PyList_GET_SIZE(documents);
-  PyObject *made = PyList_New(count);
-  for (Py_ssize_t i = 0; made != NULL && i < count; i++) {
-    PyObject *data = i < PyList_GET_SIZE(documents) ? PyList_GET_ITEM(documents, i) : Py_None;
-    Py_INCREF(data);
-    PyObject *instance = PyDict_CheckExact(data) ? build_instance(shape, data) : NULL;
-    if (instance == NULL && !PyErr_Occurred()) instance = PyObject_CallOneArg(otherwise, data);
-    Py_DECREF(data);
-    if (instance == NULL) {
-      Py_CLEAR(made);
-    } else {
-      PyList_SET_ITEM(made, i, instance);
+static PyObject *build_many(Shape *shape, PyObject *documents, PyObject *otherwise)
+{
+    Py_ssize_t count = PyList_GET_SIZE(documents);
+    PyObject *made = PyList_New(count);
+    for (Py_ssize_t i = 0; made != NULL && i < count; i++) {
+        PyObject *data = i < PyList_GET_SIZE(documents) ? PyList_GET_ITEM(documents, i) : Py_None;
+        Py_INCREF(data);
+        PyObject *instance = PyDict_CheckExact(data) ? build_instance(shape, data) : NULL;
+        if (instance == NULL && !PyErr_Occurred())
+            instance = PyObject_CallOneArg(otherwise, data);
+        Py_DECREF(data);
+        if (instance == NULL) {
+            Py_CLEAR(made);
+        } else {
+            PyList_SET_ITEM(made, i, instance);
+        }
     }
-  }
-  return made;
+    return made;
 }
 
 // The garbage collector rests meanwhile: nothing is thrown away here, and going through everything
 // again with each quarter more of it would take longer than making it.
-PyObject *shape_build_many(Shape *self, PyObject *const *arguments, Py_ssize_t count) {
-  if (count != 2 || !PyList_CheckExact(arguments[0])) {
-    PyErr_SetString(PyExc_TypeError, "build_many(list, function for those that are given up)");
-    return NULL;
-  }
-  int collects = PyGC_Disable();
-  PyObject *made = build_many(self, arguments[0], arguments[1]);
-  if (collects) PyGC_Enable();
-  return made;
+PyObject *shape_build_many(Shape *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 2 || !PyList_CheckExact(arguments[0])) {
+        PyErr_SetString(PyExc_TypeError, "build_many(list, function for those that are given up)");
+        return NULL;
+    }
+    int collects = PyGC_Disable();
+    PyObject *made = build_many(self, arguments[0], arguments[1]);
+    if (collects)
+        PyGC_Enable();
+    return made;
 }
 
-PyObject *shape_check(PyObject *self, PyObject *data) {
-  Shape *shape = (Shape *)self;
-  if (!PyDict_CheckExact(data) || shape->fields == NULL) Py_RETURN_FALSE;
-  for (Py_ssize_t i = 0; i < shape->field_count; i++) {
-    struct field *field = &shape->fields[i];
-    PyObject *value = PyDict_GetItemWithError(data, field->first_key);
-    if (value == NULL && PyErr_Occurred()) return NULL;
-    PyObject *accepted = accept(field->node, value == NULL ? Py_None : value);
-    if (accepted == NULL) {
-      if (PyErr_Occurred()) return NULL;
-      Py_RETURN_FALSE;
+PyObject *shape_check(PyObject *self, PyObject *data)
+{
+    Shape *shape = (Shape *)self;
+    if (!PyDict_CheckExact(data) || shape->fields == NULL)
+        Py_RETURN_FALSE;
+    for (Py_ssize_t i = 0; i < shape->field_count; i++) {
+        struct field *field = &shape->fields[i];
+        PyObject *value = PyDict_GetItemWithError(data, field->first_key);
+        if (value == NULL && PyErr_Occurred())
+            return NULL;
+        PyObject *accepted = accept(field->node, value == NULL ? Py_None : value);
+        if (accepted == NULL) {
+            if (PyErr_Occurred())
+                return NULL;
+            Py_RETURN_FALSE;
+        }
+        Py_DECREF(accepted);
     }
-    Py_DECREF(accepted);
-  }
-  Py_RETURN_TRUE;
+    Py_RETURN_TRUE;
 }
 
 // ---- Init: __init__ of a model class -----------------------------------------------------------
 
 typedef struct {
-  PyObject_HEAD
-  PyObject *shape;
-  PyObject *original;
+    PyObject_HEAD PyObject *shape;
+    PyObject *original;
 } Init;
 
-static PyObject *init_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-  PyObject *shape, *original;
-  (void)keywords;
-  if (!PyArg_ParseTuple(arguments, "O!O", &shape_type, &shape, &original)) return NULL;
-  Init *self = (Init *)type->tp_alloc(type, 0);
-  if (self == NULL) return NULL;
-  self->shape = Py_NewRef(shape);
-  self->original = Py_NewRef(original);
-  return (PyObject *)self;
+static PyObject *init_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    PyObject *shape, *original;
+    (void)keywords;
+    if (!PyArg_ParseTuple(arguments, "O!O", &shape_type, &shape, &original))
+        return NULL;
+    Init *self = (Init *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->shape = Py_NewRef(shape);
+    self->original = Py_NewRef(original);
+    return (PyObject *)self;
 }
 
-static int init_traverse(Init *self, visitproc visit, void *arg) {
-  Py_VISIT(self->shape);
-  Py_VISIT(self->original);
-  return 0;
+static int init_traverse(Init *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->shape);
+    Py_VISIT(self->original);
+    return 0;
 }
 
-static int init_clear(Init *self) {
-  Py_CLEAR(self->shape);
-  Py_CLEAR(self->original);
-  return 0;
+static int init_clear(Init *self)
+{
+    Py_CLEAR(self->shape);
+    Py_CLEAR(self->original);
+    return 0;
 }
 
-static void init_dealloc(Init *self) {
-  PyObject_GC_UnTrack(self);
-  init_clear(self);
-  Py_TYPE(self)->tp_free((PyObject *)self);
+static void init_dealloc(Init *self)
+{
+    PyObject_GC_UnTrack(self);
+    init_clear(self);
+    Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
-static PyObject *init_call(Init *self, PyObject *arguments, PyObject *keywords) {
-  Shape *shape = (Shape *)self->shape;
-  if (PyTuple_GET_SIZE(arguments) == 1 && keywords != NULL &&
-      (PyObject *)Py_TYPE(PyTuple_GET_ITEM(arguments, 0)) == shape->cls) {
-    int result = build_fill(shape, PyTuple_GET_ITEM(arguments, 0), keywords);
-    if (result == OK) Py_RETURN_NONE;
-    if (result == FAILED) return NULL;
-  }
-  return PyObject_Call(self->original, arguments, keywords);
+static PyObject *init_call(Init *self, PyObject *arguments, PyObject *keywords)
+{
+    Shape *shape = (Shape *)self->shape;
+    if (PyTuple_GET_SIZE(arguments) == 1 && keywords != NULL &&
+        (PyObject *)Py_TYPE(PyTuple_GET_ITEM(arguments, 0)) == shape->cls) {
+        int result = build_fill(shape, PyTuple_GET_ITEM(arguments, 0), keywords);
+        if (result == OK)
+            Py_RETURN_NONE;
+        if (result == FAILED)
+            return NULL;
+    }
+    return PyObject_Call(self->original, arguments, keywords);
 }
 
-static PyObject *init_bind(PyObject *self, PyObject *instance, PyObject *type) {
-  (void)type;
-  return instance == NULL ? Py_NewRef(self) : PyMethod_New(self, instance);
+static PyObject *init_bind(PyObject *self, PyObject *instance, PyObject *type)
+{
+    (void)type;
+    return instance == NULL ? Py_NewRef(self) : PyMethod_New(self, instance);
 }
 
 // Its name, signature and documentation are the original's.
-static PyObject *init_get_attribute(PyObject *self, PyObject *name) {
-  PyObject *value = PyObject_GenericGetAttr(self, name);
-  if (value != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError)) return value;
-  PyErr_Clear();
-  return PyObject_GetAttr(((Init *)self)->original, name);
+static PyObject *init_get_attribute(PyObject *self, PyObject *name)
+{
+    PyObject *value = PyObject_GenericGetAttr(self, name);
+    if (value != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError))
+        return value;
+    PyErr_Clear();
+    return PyObject_GetAttr(((Init *)self)->original, name);
 }
 
 PyTypeObject init_type = {

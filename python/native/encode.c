@@ -1,7 +1,7 @@
 // A model instance as BSON, as Beanie's Encoder and PyMongo would write it. What a value becomes is
 // decided by its type and not by the field's annotation: that is how Beanie does it, so values that
 // were assigned without validation come out the same.
-#include "native.h"
+#include "write.h"
 
 #include <datetime.h>
 #include <string.h>
@@ -10,905 +10,729 @@
 struct model_slots model_slots;
 
 enum {
-  BSON_DOUBLE = 0x01,
-  BSON_STRING = 0x02,
-  BSON_DOCUMENT = 0x03,
-  BSON_ARRAY = 0x04,
-  BSON_BINARY = 0x05,
-  BSON_OBJECT_ID = 0x07,
-  BSON_BOOL = 0x08,
-  BSON_DATE = 0x09,
-  BSON_NULL = 0x0A,
-  BSON_INT32 = 0x10,
-  BSON_INT64 = 0x12,
+    BSON_DOUBLE = 0x01,
+    BSON_STRING = 0x02,
+    BSON_BINARY = 0x05,
+    BSON_OBJECT_ID = 0x07,
+    BSON_BOOL = 0x08,
+    BSON_DATE = 0x09,
+    BSON_NULL = 0x0A,
+    BSON_INT32 = 0x10,
+    BSON_INT64 = 0x12,
 };
 
-struct writer {
-  struct buffer buffer;
-  bool keep_nulls;
-};
-
-static int write_value(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value);
-
-int give_up_on_exception(void) {
-  if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) {
-    return FAILED;
-  }
-  PyErr_Clear();
-  return GIVE_UP;
+int give_up_on_exception(void)
+{
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        return FAILED;
+    }
+    PyErr_Clear();
+    return GIVE_UP;
 }
 
 // The head of an element and `size` bytes for its value.
 static char *element(struct writer *writer, char type, const char *key, Py_ssize_t key_size,
-                     size_t size) {
-  char *at = buffer_take(&writer->buffer, 1 + (size_t)key_size + size);
-  if (at == NULL) return NULL;
-  *at = type;
-  memcpy(at + 1, key, (size_t)key_size);
-  return at + 1 + key_size;
+                     size_t size)
+{
+    char *at = buffer_take(&writer->buffer, 1 + (size_t)key_size + size);
+    if (at == NULL)
+        return NULL;
+    *at = type;
+    memcpy(at + 1, key, (size_t)key_size);
+    return at + 1 + key_size;
 }
 
-static void store_int64(char *at, int64_t value) {
-  uint64_t bits = (uint64_t)value;
-  for (int i = 0; i < 8; i++) at[i] = (char)(bits >> (8 * i));
+static void store_int64(char *at, int64_t value)
+{
+    uint64_t bits = (uint64_t)value;
+    for (int i = 0; i < 8; i++)
+        at[i] = (char)(bits >> (8 * i));
 }
 
-static int write_double(struct writer *writer, const char *key, Py_ssize_t key_size, double value) {
-  char *at = element(writer, BSON_DOUBLE, key, key_size, 8);
-  if (at == NULL) return FAILED;
-  int64_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  store_int64(at, bits);
-  return OK;
+static int write_double(struct writer *writer, const char *key, Py_ssize_t key_size, double value)
+{
+    char *at = element(writer, BSON_DOUBLE, key, key_size, 8);
+    if (at == NULL)
+        return FAILED;
+    int64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    store_int64(at, bits);
+    return OK;
 }
 
-static int write_date(struct writer *writer, const char *key, Py_ssize_t key_size, int64_t value_ms) {
-  char *at = element(writer, BSON_DATE, key, key_size, 8);
-  if (at == NULL) return FAILED;
-  store_int64(at, value_ms);
-  return OK;
+static int write_date(struct writer *writer, const char *key, Py_ssize_t key_size, int64_t value_ms)
+{
+    char *at = element(writer, BSON_DATE, key, key_size, 8);
+    if (at == NULL)
+        return FAILED;
+    store_int64(at, value_ms);
+    return OK;
 }
 
-static int write_str(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value) {
-  Py_ssize_t size;
-  const char *utf8 = PyUnicode_AsUTF8AndSize(value, &size);
-  if (utf8 == NULL) return give_up_on_exception();
-  if (size >= INT32_MAX) return GIVE_UP;
-  char *at = element(writer, BSON_STRING, key, key_size, 4 + (size_t)size + 1);
-  if (at == NULL) return FAILED;
-  store_int32(at, (int32_t)size + 1);
-  memcpy(at + 4, utf8, (size_t)size + 1);
-  return OK;
+static int write_str(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
+{
+    Py_ssize_t size;
+    const char *utf8 = PyUnicode_AsUTF8AndSize(value, &size);
+    if (utf8 == NULL)
+        return give_up_on_exception();
+    if (size >= INT32_MAX)
+        return GIVE_UP;
+    char *at = element(writer, BSON_STRING, key, key_size, 4 + (size_t)size + 1);
+    if (at == NULL)
+        return FAILED;
+    store_int32(at, (int32_t)size + 1);
+    memcpy(at + 4, utf8, (size_t)size + 1);
+    return OK;
 }
 
 static int write_int(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value,
-                     bool always_long) {
-  int overflow;
-  long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-  if (overflow != 0) return GIVE_UP;
-  if (number == -1 && PyErr_Occurred()) return give_up_on_exception();
-  bool small = !always_long && number >= INT32_MIN && number <= INT32_MAX;
-  char *at = element(writer, small ? BSON_INT32 : BSON_INT64, key, key_size, small ? 4 : 8);
-  if (at == NULL) return FAILED;
-  if (small) {
-    store_int32(at, (int32_t)number);
-  } else {
-    store_int64(at, number);
-  }
-  return OK;
+                     bool always_long)
+{
+    int overflow;
+    long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    if (overflow != 0)
+        return GIVE_UP;
+    if (number == -1 && PyErr_Occurred())
+        return give_up_on_exception();
+    bool small = !always_long && number >= INT32_MIN && number <= INT32_MAX;
+    char *at = element(writer, small ? BSON_INT32 : BSON_INT64, key, key_size, small ? 4 : 8);
+    if (at == NULL)
+        return FAILED;
+    if (small) {
+        store_int32(at, (int32_t)number);
+    } else {
+        store_int64(at, number);
+    }
+    return OK;
 }
 
 static int write_binary(struct writer *writer, const char *key, Py_ssize_t key_size, char subtype,
-                        const char *bytes, Py_ssize_t size) {
-  if (size >= INT32_MAX) return GIVE_UP;
-  char *at = element(writer, BSON_BINARY, key, key_size, 5 + (size_t)size);
-  if (at == NULL) return FAILED;
-  store_int32(at, (int32_t)size);
-  at[4] = subtype;
-  memcpy(at + 5, bytes, (size_t)size);
-  return OK;
+                        const char *bytes, Py_ssize_t size)
+{
+    if (size >= INT32_MAX)
+        return GIVE_UP;
+    char *at = element(writer, BSON_BINARY, key, key_size, 5 + (size_t)size);
+    if (at == NULL)
+        return FAILED;
+    store_int32(at, (int32_t)size);
+    at[4] = subtype;
+    memcpy(at + 5, bytes, (size_t)size);
+    return OK;
 }
 
-static int64_t days_since_1970(int year, int month, int day) {
-  int64_t shifted = year - (month <= 2);
-  int64_t era = (shifted >= 0 ? shifted : shifted - 399) / 400;
-  int64_t year_of_era = shifted - era * 400;
-  int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-  return era * 146097 + day_of_era - 719468;
+static int64_t days_since_1970(int year, int month, int day)
+{
+    int64_t shifted = year - (month <= 2);
+    int64_t era = (shifted >= 0 ? shifted : shifted - 399) / 400;
+    int64_t year_of_era = shifted - era * 400;
+    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    return era * 146097 + day_of_era - 719468;
 }
 
-static int64_t date_ms(PyObject *date) {
-  return days_since_1970(PyDateTime_GET_YEAR(date), PyDateTime_GET_MONTH(date),
-                         PyDateTime_GET_DAY(date)) * 86400000;
+static int64_t date_ms(PyObject *date)
+{
+    return days_since_1970(PyDateTime_GET_YEAR(date), PyDateTime_GET_MONTH(date),
+                           PyDateTime_GET_DAY(date)) *
+           86400000;
 }
 
 // What PyMongo stores: UTC, cut to milliseconds.
-static int datetime_ms(PyObject *value, int64_t *out_ms) {
-  PyObject *zone = PyDateTime_DATE_GET_TZINFO(value);
-  int64_t micros = PyDateTime_DATE_GET_MICROSECOND(value);
-  int64_t seconds = date_ms(value) / 1000 + PyDateTime_DATE_GET_HOUR(value) * 3600 +
-                    PyDateTime_DATE_GET_MINUTE(value) * 60 + PyDateTime_DATE_GET_SECOND(value);
-  if (zone != Py_None && zone != hooks.utc) {
-    PyObject *offset = PyObject_CallMethod(value, "utcoffset", NULL);
-    if (offset == NULL) return give_up_on_exception();
-    bool whole = PyDelta_Check(offset) && PyDateTime_DELTA_GET_MICROSECONDS(offset) == 0;
-    if (whole) {
-      seconds -= (int64_t)PyDateTime_DELTA_GET_DAYS(offset) * 86400 +
-                 PyDateTime_DELTA_GET_SECONDS(offset);
+static int datetime_ms(PyObject *value, int64_t *out_ms)
+{
+    PyObject *zone = PyDateTime_DATE_GET_TZINFO(value);
+    int64_t micros = PyDateTime_DATE_GET_MICROSECOND(value);
+    int64_t seconds = date_ms(value) / 1000 + PyDateTime_DATE_GET_HOUR(value) * 3600 +
+                      PyDateTime_DATE_GET_MINUTE(value) * 60 + PyDateTime_DATE_GET_SECOND(value);
+    if (zone != Py_None && zone != hooks.utc) {
+        PyObject *offset = PyObject_CallMethod(value, "utcoffset", NULL);
+        if (offset == NULL)
+            return give_up_on_exception();
+        bool whole = PyDelta_Check(offset) && PyDateTime_DELTA_GET_MICROSECONDS(offset) == 0;
+        if (whole) {
+            seconds -= (int64_t)PyDateTime_DELTA_GET_DAYS(offset) * 86400 +
+                       PyDateTime_DELTA_GET_SECONDS(offset);
+        }
+        Py_DECREF(offset);
+        // year 0 and year 10000 exist for us, not for Python
+        if (!whole || seconds < -62135596800 || seconds > 253402300799)
+            return GIVE_UP;
     }
-    Py_DECREF(offset);
-    // year 0 and year 10000 exist for us, not for Python
-    if (!whole || seconds < -62135596800 || seconds > 253402300799) return GIVE_UP;
-  }
-  *out_ms = seconds * 1000 + micros / 1000;
-  return OK;
+    *out_ms = seconds * 1000 + micros / 1000;
+    return OK;
 }
 
 static int write_datetime(struct writer *writer, const char *key, Py_ssize_t key_size,
-                          PyObject *value) {
-  int64_t value_ms = 0;
-  int result = datetime_ms(value, &value_ms);
-  return result == OK ? write_date(writer, key, key_size, value_ms) : result;
+                          PyObject *value)
+{
+    int64_t value_ms = 0;
+    int result = datetime_ms(value, &value_ms);
+    return result == OK ? write_date(writer, key, key_size, value_ms) : result;
 }
 
 static int write_timedelta(struct writer *writer, const char *key, Py_ssize_t key_size,
-                           PyObject *value) {
-  int64_t micros = ((int64_t)PyDateTime_DELTA_GET_DAYS(value) * 86400 +
-                    PyDateTime_DELTA_GET_SECONDS(value)) * 1000000 +
-                   PyDateTime_DELTA_GET_MICROSECONDS(value);
-  // both are exact up to here, so the quotient is rounded once, as Python's is
-  if (micros > (INT64_C(1) << 53) || micros < -(INT64_C(1) << 53)) return GIVE_UP;
-  return write_double(writer, key, key_size, (double)micros / 1e6);
+                           PyObject *value)
+{
+    int64_t micros =
+        ((int64_t)PyDateTime_DELTA_GET_DAYS(value) * 86400 + PyDateTime_DELTA_GET_SECONDS(value)) *
+            1000000 +
+        PyDateTime_DELTA_GET_MICROSECONDS(value);
+    // both are exact up to here, so the quotient is rounded once, as Python's is
+    if (micros > (INT64_C(1) << 53) || micros < -(INT64_C(1) << 53))
+        return GIVE_UP;
+    return write_double(writer, key, key_size, (double)micros / 1e6);
 }
 
-static int write_object_id(struct writer *writer, const char *key, Py_ssize_t key_size,
-                           PyObject *value) {
-  PyObject *bytes = Py_TYPE(hooks.object_id_member)
-                        ->tp_descr_get(hooks.object_id_member, value, (PyObject *)Py_TYPE(value));
-  if (bytes == NULL) return give_up_on_exception();
-  int result = GIVE_UP;
-  if (PyBytes_CheckExact(bytes) && PyBytes_GET_SIZE(bytes) == 12) {
-    char *at = element(writer, BSON_OBJECT_ID, key, key_size, 12);
-    result = at == NULL ? FAILED : OK;
-    if (at != NULL) memcpy(at, PyBytes_AS_STRING(bytes), 12);
-  }
-  Py_DECREF(bytes);
-  return result;
+int write_object_id(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
+{
+    PyObject *bytes = Py_TYPE(hooks.object_id_member)
+                          ->tp_descr_get(hooks.object_id_member, value, (PyObject *)Py_TYPE(value));
+    if (bytes == NULL)
+        return give_up_on_exception();
+    int result = GIVE_UP;
+    if (PyBytes_CheckExact(bytes) && PyBytes_GET_SIZE(bytes) == 12) {
+        char *at = element(writer, BSON_OBJECT_ID, key, key_size, 12);
+        result = at == NULL ? FAILED : OK;
+        if (at != NULL)
+            memcpy(at, PyBytes_AS_STRING(bytes), 12);
+    }
+    Py_DECREF(bytes);
+    return result;
 }
 
-static int write_uuid(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value) {
-  PyObject *bytes = PyObject_GetAttrString(value, "bytes");
-  if (bytes == NULL) return give_up_on_exception();
-  int result = GIVE_UP;
-  if (PyBytes_CheckExact(bytes) && PyBytes_GET_SIZE(bytes) == 16) {
-    result = write_binary(writer, key, key_size, 4, PyBytes_AS_STRING(bytes), 16);
-  }
-  Py_DECREF(bytes);
-  return result;
+static int write_uuid(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
+{
+    PyObject *bytes = PyObject_GetAttrString(value, "bytes");
+    if (bytes == NULL)
+        return give_up_on_exception();
+    int result = GIVE_UP;
+    if (PyBytes_CheckExact(bytes) && PyBytes_GET_SIZE(bytes) == 16) {
+        result = write_binary(writer, key, key_size, 4, PyBytes_AS_STRING(bytes), 16);
+    }
+    Py_DECREF(bytes);
+    return result;
 }
 
 // A value that PyMongo writes: the single element of the document that hooks.raw gives.
 static int write_by_pymongo(struct writer *writer, const char *key, Py_ssize_t key_size,
-                        PyObject *value) {
-  PyObject *answer = PyObject_CallOneArg(hooks.raw, value);
-  if (answer == NULL) return give_up_on_exception();
-  int result = GIVE_UP;
-  // int32 length, type, an empty name's NUL, the value, NUL
-  if (PyBytes_CheckExact(answer) && PyBytes_GET_SIZE(answer) >= 7) {
-    const char *bytes = PyBytes_AS_STRING(answer);
-    size_t size = (size_t)PyBytes_GET_SIZE(answer) - 7;
-    char *at = element(writer, bytes[4], key, key_size, size);
-    result = at == NULL ? FAILED : OK;
-    if (at != NULL) memcpy(at, bytes + 6, size);
-  }
-  Py_DECREF(answer);
-  return result;
+                            PyObject *value)
+{
+    PyObject *answer = PyObject_CallOneArg(hooks.raw, value);
+    if (answer == NULL)
+        return give_up_on_exception();
+    int result = GIVE_UP;
+    // int32 length, type, an empty name's NUL, the value, NUL
+    if (PyBytes_CheckExact(answer) && PyBytes_GET_SIZE(answer) >= 7) {
+        const char *bytes = PyBytes_AS_STRING(answer);
+        size_t size = (size_t)PyBytes_GET_SIZE(answer) - 7;
+        char *at = element(writer, bytes[4], key, key_size, size);
+        result = at == NULL ? FAILED : OK;
+        if (at != NULL)
+            memcpy(at, bytes + 6, size);
+    }
+    Py_DECREF(answer);
+    return result;
 }
 
 // A value that is not encoded again, only written: an enum's, what a converter gave.
-static int write_raw(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value) {
-  if (PyUnicode_CheckExact(value)) return write_str(writer, key, key_size, value);
-  if (PyLong_CheckExact(value)) return write_int(writer, key, key_size, value, false);
-  if (PyFloat_CheckExact(value)) {
-    return write_double(writer, key, key_size, PyFloat_AS_DOUBLE(value));
-  }
-  return write_by_pymongo(writer, key, key_size, value);
+int write_raw(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
+{
+    if (PyUnicode_CheckExact(value))
+        return write_str(writer, key, key_size, value);
+    if (PyLong_CheckExact(value))
+        return write_int(writer, key, key_size, value, false);
+    if (PyFloat_CheckExact(value)) {
+        return write_double(writer, key, key_size, PyFloat_AS_DOUBLE(value));
+    }
+    return write_by_pymongo(writer, key, key_size, value);
 }
 
-static int write_enum(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value) {
-  PyObject *inner = PyObject_GetAttrString(value, "_value_");
-  if (inner == NULL) return give_up_on_exception();
-  int result = write_raw(writer, key, key_size, inner);
-  Py_DECREF(inner);
-  return result;
+static int write_enum(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
+{
+    PyObject *inner = PyObject_GetAttrString(value, "_value_");
+    if (inner == NULL)
+        return give_up_on_exception();
+    int result = write_raw(writer, key, key_size, inner);
+    Py_DECREF(inner);
+    return result;
 }
 
 // Opens a document or array; its start, or -1 with an exception.
-static Py_ssize_t open_container(struct writer *writer, char type, const char *key,
-                                 Py_ssize_t key_size) {
-  if (element(writer, type, key, key_size, 4) == NULL) return -1;
-  return (Py_ssize_t)writer->buffer.length - 4;
+Py_ssize_t open_container(struct writer *writer, char type, const char *key, Py_ssize_t key_size)
+{
+    if (element(writer, type, key, key_size, 4) == NULL)
+        return -1;
+    return (Py_ssize_t)writer->buffer.length - 4;
 }
 
-static int close_container(struct writer *writer, Py_ssize_t start) {
-  if (buffer_put(&writer->buffer, "", 1) != OK) return FAILED;
-  store_int32(writer->buffer.data + start, (int32_t)(writer->buffer.length - (size_t)start));
-  return OK;
+int close_container(struct writer *writer, Py_ssize_t start)
+{
+    if (buffer_put(&writer->buffer, "", 1) != OK)
+        return FAILED;
+    store_int32(writer->buffer.data + start, (int32_t)(writer->buffer.length - (size_t)start));
+    return OK;
 }
 
 // An index as a name, with its NUL.
-static Py_ssize_t index_key(char *out, Py_ssize_t index) {
-  char digits[24];
-  Py_ssize_t count = 0, size = 0;
-  do {
-    digits[count++] = (char)('0' + index % 10);
-    index /= 10;
-  } while (index > 0);
-  while (count > 0) out[size++] = digits[--count];
-  out[size++] = '\0';
-  return size;
+Py_ssize_t index_key(char *out, Py_ssize_t index)
+{
+    char digits[24];
+    Py_ssize_t count = 0, size = 0;
+    do {
+        digits[count++] = (char)('0' + index % 10);
+        index /= 10;
+    } while (index > 0);
+    while (count > 0)
+        out[size++] = digits[--count];
+    out[size++] = '\0';
+    return size;
 }
 
-static int write_dict_items(struct writer *writer, PyObject *dict) {
-  PyObject *name, *value;
-  Py_ssize_t position = 0, size = PyDict_GET_SIZE(dict);
-  while (PyDict_Next(dict, &position, &name, &value)) {
-    Py_ssize_t name_size;
-    if (!PyUnicode_CheckExact(name)) return GIVE_UP;
-    const char *utf8 = PyUnicode_AsUTF8AndSize(name, &name_size);
-    if (utf8 == NULL) return give_up_on_exception();
-    if (memchr(utf8, 0, (size_t)name_size) != NULL) return GIVE_UP;
-    Py_INCREF(name);
-    Py_INCREF(value);
-    int result = write_value(writer, utf8, name_size + 1, value);
-    Py_DECREF(name);
-    Py_DECREF(value);
-    if (result != OK) return result;
-    if (PyDict_GET_SIZE(dict) != size) return GIVE_UP;  // a converter changed it
-  }
-  return OK;
+static int write_dict_items(struct writer *writer, PyObject *dict)
+{
+    PyObject *name, *value;
+    Py_ssize_t position = 0, size = PyDict_GET_SIZE(dict);
+    while (PyDict_Next(dict, &position, &name, &value)) {
+        Py_ssize_t name_size;
+        if (!PyUnicode_CheckExact(name))
+            return GIVE_UP;
+        const char *utf8 = PyUnicode_AsUTF8AndSize(name, &name_size);
+        if (utf8 == NULL)
+            return give_up_on_exception();
+        if (memchr(utf8, 0, (size_t)name_size) != NULL)
+            return GIVE_UP;
+        Py_INCREF(name);
+        Py_INCREF(value);
+        int result = write_value(writer, utf8, name_size + 1, value);
+        Py_DECREF(name);
+        Py_DECREF(value);
+        if (result != OK)
+            return result;
+        if (PyDict_GET_SIZE(dict) != size)
+            return GIVE_UP; // a converter changed it
+    }
+    return OK;
 }
 
-static int write_sequence_items(struct writer *writer, PyObject *sequence) {
-  bool is_list = PyList_Check(sequence);
-  char name[24];
-  for (Py_ssize_t i = 0;
-       i < (is_list ? PyList_GET_SIZE(sequence) : PyTuple_GET_SIZE(sequence)); i++) {
-    PyObject *value = is_list ? PyList_GET_ITEM(sequence, i) : PyTuple_GET_ITEM(sequence, i);
-    Py_INCREF(value);
-    int result = write_value(writer, name, index_key(name, i), value);
-    Py_DECREF(value);
-    if (result != OK) return result;
-  }
-  return OK;
+static int write_sequence_items(struct writer *writer, PyObject *sequence)
+{
+    bool is_list = PyList_Check(sequence);
+    char name[24];
+    for (Py_ssize_t i = 0; i < (is_list ? PyList_GET_SIZE(sequence) : PyTuple_GET_SIZE(sequence));
+         i++) {
+        PyObject *value = is_list ? PyList_GET_ITEM(sequence, i) : PyTuple_GET_ITEM(sequence, i);
+        Py_INCREF(value);
+        int result = write_value(writer, name, index_key(name, i), value);
+        Py_DECREF(value);
+        if (result != OK)
+            return result;
+    }
+    return OK;
 }
 
-static int write_iterable_items(struct writer *writer, PyObject *iterable) {
-  PyObject *list = PySequence_List(iterable);
-  if (list == NULL) return give_up_on_exception();
-  int result = write_sequence_items(writer, list);
-  Py_DECREF(list);
-  return result;
+static int write_iterable_items(struct writer *writer, PyObject *iterable)
+{
+    PyObject *list = PySequence_List(iterable);
+    if (list == NULL)
+        return give_up_on_exception();
+    int result = write_sequence_items(writer, list);
+    Py_DECREF(list);
+    return result;
 }
 
 // value.to_ref() of a link: a DBRef.
 static int write_reference(struct writer *writer, const char *key, Py_ssize_t key_size,
-                           PyObject *value) {
-  if (value == Py_None) return write_value(writer, key, key_size, value);
-  PyObject *reference = PyObject_CallMethod(value, "to_ref", NULL);
-  if (reference == NULL) return give_up_on_exception();
-  int result = write_raw(writer, key, key_size, reference);
-  Py_DECREF(reference);
-  return result;
+                           PyObject *value)
+{
+    if (value == Py_None)
+        return write_value(writer, key, key_size, value);
+    PyObject *reference = PyObject_CallMethod(value, "to_ref", NULL);
+    if (reference == NULL)
+        return give_up_on_exception();
+    int result = write_raw(writer, key, key_size, reference);
+    Py_DECREF(reference);
+    return result;
 }
 
 static int write_references(struct writer *writer, const char *key, Py_ssize_t key_size,
-                            PyObject *value) {
-  if (value == Py_None) return write_value(writer, key, key_size, value);
-  if (!PyList_CheckExact(value)) return GIVE_UP;
-  Py_ssize_t start = open_container(writer, BSON_ARRAY, key, key_size);
-  if (start < 0) return FAILED;
-  char name[24];
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(value); i++) {
-    PyObject *link = PyList_GET_ITEM(value, i);
-    Py_INCREF(link);
-    int result = link == Py_None ? GIVE_UP : write_reference(writer, name, index_key(name, i), link);
-    Py_DECREF(link);
-    if (result != OK) return result;
-  }
-  return close_container(writer, start);
+                            PyObject *value)
+{
+    if (value == Py_None)
+        return write_value(writer, key, key_size, value);
+    if (!PyList_CheckExact(value))
+        return GIVE_UP;
+    Py_ssize_t start = open_container(writer, BSON_ARRAY, key, key_size);
+    if (start < 0)
+        return FAILED;
+    char name[24];
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(value); i++) {
+        PyObject *link = PyList_GET_ITEM(value, i);
+        Py_INCREF(link);
+        int result =
+            link == Py_None ? GIVE_UP : write_reference(writer, name, index_key(name, i), link);
+        Py_DECREF(link);
+        if (result != OK)
+            return result;
+    }
+    return close_container(writer, start);
 }
 
-static const struct key *find_key(Shape *shape, PyObject *name, Py_ssize_t guess) {
-  if (guess < shape->key_count && shape->keys[guess].name == name) return &shape->keys[guess];
-  PyObject *position = PyDict_GetItemWithError(shape->positions, name);
-  return position == NULL ? NULL : &shape->keys[PyLong_AsSsize_t(position)];
+static const struct key *find_key(Shape *shape, PyObject *name, Py_ssize_t guess)
+{
+    if (guess < shape->key_count && shape->keys[guess].name == name)
+        return &shape->keys[guess];
+    PyObject *position = PyDict_GetItemWithError(shape->positions, name);
+    return position == NULL ? NULL : &shape->keys[PyLong_AsSsize_t(position)];
 }
 
 // An item of the instance that is no field: an extra value, a cached property.
-static int write_unknown(struct writer *writer, Shape *shape, PyObject *name, PyObject *value) {
-  Py_ssize_t size;
-  if (!PyUnicode_Check(name)) return GIVE_UP;
-  int known = PySet_Contains(shape->stored, name);
-  if (known != 0) return known < 0 ? give_up_on_exception() : GIVE_UP;
-  if (value == Py_None && !writer->keep_nulls) return OK;
-  const char *utf8 = PyUnicode_AsUTF8AndSize(name, &size);
-  if (utf8 == NULL) return give_up_on_exception();
-  if (memchr(utf8, 0, (size_t)size) != NULL) return GIVE_UP;
-  return write_value(writer, utf8, size + 1, value);
+static int write_unknown(struct writer *writer, Shape *shape, PyObject *name, PyObject *value)
+{
+    Py_ssize_t size;
+    if (!PyUnicode_Check(name))
+        return GIVE_UP;
+    int known = PySet_Contains(shape->stored, name);
+    if (known != 0)
+        return known < 0 ? give_up_on_exception() : GIVE_UP;
+    if (value == Py_None && !writer->keep_nulls)
+        return OK;
+    const char *utf8 = PyUnicode_AsUTF8AndSize(name, &size);
+    if (utf8 == NULL)
+        return give_up_on_exception();
+    if (memchr(utf8, 0, (size_t)size) != NULL)
+        return GIVE_UP;
+    return write_value(writer, utf8, size + 1, value);
 }
 
 static int write_item(struct writer *writer, Shape *shape, PyObject *name, PyObject *value,
-                      Py_ssize_t guess, enum form form, bool top) {
-  const struct key *key = find_key(shape, name, guess);
-  if (key == NULL) {
-    if (PyErr_Occurred()) return give_up_on_exception();
-    bool hidden = PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) > 0 &&
-                  PyUnicode_READ_CHAR(name, 0) == '_';
-    return hidden ? OK : write_unknown(writer, shape, name, value);
-  }
-  if (key->flags & FIELD_SKIP) return OK;
-  if (value == Py_None && !writer->keep_nulls) return OK;
-  if (top && (key->flags & FIELD_ID)) {
-    if (form != FORM_SET || value == Py_None) return OK;
-  }
-  if (key->flags & FIELD_LINK) return write_reference(writer, key->utf8, key->size, value);
-  if (key->flags & FIELD_LINKS) return write_references(writer, key->utf8, key->size, value);
-  return write_value(writer, key->utf8, key->size, value);
+                      Py_ssize_t guess, enum form form, bool top)
+{
+    const struct key *key = find_key(shape, name, guess);
+    if (key == NULL) {
+        if (PyErr_Occurred())
+            return give_up_on_exception();
+        bool hidden = PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) > 0 &&
+                      PyUnicode_READ_CHAR(name, 0) == '_';
+        return hidden ? OK : write_unknown(writer, shape, name, value);
+    }
+    if (key->flags & FIELD_SKIP)
+        return OK;
+    if (value == Py_None && !writer->keep_nulls)
+        return OK;
+    if (top && (key->flags & FIELD_ID)) {
+        if (form != FORM_SET || value == Py_None)
+            return OK;
+    }
+    if (key->flags & FIELD_LINK)
+        return write_reference(writer, key->utf8, key->size, value);
+    if (key->flags & FIELD_LINKS)
+        return write_references(writer, key->utf8, key->size, value);
+    return write_value(writer, key->utf8, key->size, value);
 }
 
-static int write_extra(struct writer *writer, Shape *shape, PyObject *instance) {
-  PyObject *extra = Py_TYPE(model_slots.extra)
-                        ->tp_descr_get(model_slots.extra, instance, (PyObject *)Py_TYPE(instance));
-  if (extra == NULL) return give_up_on_exception();
-  int result = extra == Py_None || PyDict_CheckExact(extra) ? OK : GIVE_UP;
-  PyObject *name, *value;
-  Py_ssize_t position = 0;
-  Py_ssize_t size = result == OK && extra != Py_None ? PyDict_GET_SIZE(extra) : 0;
-  while (size > 0 && result == OK && PyDict_Next(extra, &position, &name, &value)) {
-    Py_INCREF(name);
-    Py_INCREF(value);
-    // a field of that name in the instance as well: the later one wins, in the place of the first
-    int known = PyDict_Contains(shape->positions, name);
-    result = known != 0 ? (known < 0 ? give_up_on_exception() : GIVE_UP)
-                        : write_unknown(writer, shape, name, value);
-    Py_DECREF(name);
-    Py_DECREF(value);
-    if (PyDict_GET_SIZE(extra) != size) result = result == OK ? GIVE_UP : result;
-  }
-  Py_DECREF(extra);
-  return result;
+static int write_extra(struct writer *writer, Shape *shape, PyObject *instance)
+{
+    PyObject *extra =
+        Py_TYPE(model_slots.extra)
+            ->tp_descr_get(model_slots.extra, instance, (PyObject *)Py_TYPE(instance));
+    if (extra == NULL)
+        return give_up_on_exception();
+    int result = extra == Py_None || PyDict_CheckExact(extra) ? OK : GIVE_UP;
+    PyObject *name, *value;
+    Py_ssize_t position = 0;
+    Py_ssize_t size = result == OK && extra != Py_None ? PyDict_GET_SIZE(extra) : 0;
+    while (size > 0 && result == OK && PyDict_Next(extra, &position, &name, &value)) {
+        Py_INCREF(name);
+        Py_INCREF(value);
+        // a field of that name in the instance as well: the later one wins, in the place of the
+        // first
+        int known = PyDict_Contains(shape->positions, name);
+        result = known != 0 ? (known < 0 ? give_up_on_exception() : GIVE_UP)
+                            : write_unknown(writer, shape, name, value);
+        Py_DECREF(name);
+        Py_DECREF(value);
+        if (PyDict_GET_SIZE(extra) != size)
+            result = result == OK ? GIVE_UP : result;
+    }
+    Py_DECREF(extra);
+    return result;
 }
 
 static int write_model_items(struct writer *writer, Shape *shape, PyObject *instance,
-                             enum form form, bool top) {
-  PyObject *dict = PyObject_GenericGetDict(instance, NULL);
-  if (dict == NULL) return give_up_on_exception();
-  PyObject *name, *value;
-  Py_ssize_t position = 0, index = 0, size = PyDict_GET_SIZE(dict);
-  int result = OK;
-  while (result == OK && PyDict_Next(dict, &position, &name, &value)) {
-    Py_INCREF(name);
-    Py_INCREF(value);
-    result = write_item(writer, shape, name, value, index++, form, top);
-    Py_DECREF(name);
-    Py_DECREF(value);
-    if (result == OK && PyDict_GET_SIZE(dict) != size) result = GIVE_UP;
-  }
-  Py_DECREF(dict);
-  if (result == OK && shape->has_extra) result = write_extra(writer, shape, instance);
-  return result;
+                             enum form form, bool top)
+{
+    PyObject *dict = PyObject_GenericGetDict(instance, NULL);
+    if (dict == NULL)
+        return give_up_on_exception();
+    PyObject *name, *value;
+    Py_ssize_t position = 0, index = 0, size = PyDict_GET_SIZE(dict);
+    int result = OK;
+    while (result == OK && PyDict_Next(dict, &position, &name, &value)) {
+        Py_INCREF(name);
+        Py_INCREF(value);
+        result = write_item(writer, shape, name, value, index++, form, top);
+        Py_DECREF(name);
+        Py_DECREF(value);
+        if (result == OK && PyDict_GET_SIZE(dict) != size)
+            result = GIVE_UP;
+    }
+    Py_DECREF(dict);
+    if (result == OK && shape->has_extra)
+        result = write_extra(writer, shape, instance);
+    return result;
 }
 
 static int write_container(struct writer *writer, const char *key, Py_ssize_t key_size,
                            PyObject *value, char type,
-                           int (*items)(struct writer *writer, PyObject *value)) {
-  if (Py_EnterRecursiveCall(" while encoding to BSON")) return give_up_on_exception();
-  Py_ssize_t start = open_container(writer, type, key, key_size);
-  int result = start < 0 ? FAILED : items(writer, value);
-  if (result == OK) result = close_container(writer, start);
-  Py_LeaveRecursiveCall();
-  return result;
+                           int (*items)(struct writer *writer, PyObject *value))
+{
+    if (Py_EnterRecursiveCall(" while encoding to BSON"))
+        return give_up_on_exception();
+    Py_ssize_t start = open_container(writer, type, key, key_size);
+    int result = start < 0 ? FAILED : items(writer, value);
+    if (result == OK)
+        result = close_container(writer, start);
+    Py_LeaveRecursiveCall();
+    return result;
 }
 
 static int write_model(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value,
-                       Shape *shape) {
-  if (Py_EnterRecursiveCall(" while encoding to BSON")) return give_up_on_exception();
-  Py_ssize_t start = open_container(writer, BSON_DOCUMENT, key, key_size);
-  int result = start < 0 ? FAILED : write_model_items(writer, shape, value, FORM_SET, false);
-  if (result == OK) result = close_container(writer, start);
-  Py_LeaveRecursiveCall();
-  return result;
+                       Shape *shape)
+{
+    if (Py_EnterRecursiveCall(" while encoding to BSON"))
+        return give_up_on_exception();
+    Py_ssize_t start = open_container(writer, BSON_DOCUMENT, key, key_size);
+    int result = start < 0 ? FAILED : write_model_items(writer, shape, value, FORM_SET, false);
+    if (result == OK)
+        result = close_container(writer, start);
+    Py_LeaveRecursiveCall();
+    return result;
 }
 
 // What a RootModel holds.
-static int write_root(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value) {
-  PyObject *root = PyObject_GetAttrString(value, "root");
-  if (root == NULL) return give_up_on_exception();
-  int result = GIVE_UP;
-  if (!Py_EnterRecursiveCall(" while encoding to BSON")) {
-    result = write_value(writer, key, key_size, root);
-    Py_LeaveRecursiveCall();
-  } else {
-    result = give_up_on_exception();
-  }
-  Py_DECREF(root);
-  return result;
+static int write_root(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
+{
+    PyObject *root = PyObject_GetAttrString(value, "root");
+    if (root == NULL)
+        return give_up_on_exception();
+    int result = GIVE_UP;
+    if (!Py_EnterRecursiveCall(" while encoding to BSON")) {
+        result = write_value(writer, key, key_size, root);
+        Py_LeaveRecursiveCall();
+    } else {
+        result = give_up_on_exception();
+    }
+    Py_DECREF(root);
+    return result;
 }
 
 static int write_kind(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value,
-                      long kind) {
-  switch (kind) {
-    case KIND_STR: return write_str(writer, key, key_size, value);
-    case KIND_INT: return write_int(writer, key, key_size, value, false);
-    case KIND_INT64: return write_int(writer, key, key_size, value, true);
-    case KIND_FLOAT: return write_double(writer, key, key_size, PyFloat_AS_DOUBLE(value));
-    case KIND_OBJECT_ID: return write_object_id(writer, key, key_size, value);
-    case KIND_ENUM: return write_enum(writer, key, key_size, value);
-    case KIND_UUID: return write_uuid(writer, key, key_size, value);
-    case KIND_DATETIME: return write_datetime(writer, key, key_size, value);
+                      long kind)
+{
+    switch (kind) {
+    case KIND_STR:
+        return write_str(writer, key, key_size, value);
+    case KIND_INT:
+        return write_int(writer, key, key_size, value, false);
+    case KIND_INT64:
+        return write_int(writer, key, key_size, value, true);
+    case KIND_FLOAT:
+        return write_double(writer, key, key_size, PyFloat_AS_DOUBLE(value));
+    case KIND_OBJECT_ID:
+        return write_object_id(writer, key, key_size, value);
+    case KIND_ENUM:
+        return write_enum(writer, key, key_size, value);
+    case KIND_UUID:
+        return write_uuid(writer, key, key_size, value);
+    case KIND_DATETIME:
+        return write_datetime(writer, key, key_size, value);
     case KIND_DICT:
-      return write_container(writer, key, key_size, value, BSON_DOCUMENT, write_dict_items);
+        return write_container(writer, key, key_size, value, BSON_DOCUMENT, write_dict_items);
     case KIND_SEQUENCE:
-      return write_container(writer, key, key_size, value, BSON_ARRAY, write_sequence_items);
+        return write_container(writer, key, key_size, value, BSON_ARRAY, write_sequence_items);
     case KIND_ITERABLE:
-      return write_container(writer, key, key_size, value, BSON_ARRAY, write_iterable_items);
-    case KIND_ROOT: return write_root(writer, key, key_size, value);
-    default: return GIVE_UP;
-  }
+        return write_container(writer, key, key_size, value, BSON_ARRAY, write_iterable_items);
+    case KIND_ROOT:
+        return write_root(writer, key, key_size, value);
+    default:
+        return GIVE_UP;
+    }
 }
 
 // What classify said of the type, asked once; borrowed.
-static PyObject *kind_of(PyTypeObject *type) {
-  PyObject *known = PyDict_GetItemWithError(hooks.kinds, (PyObject *)type);
-  if (known != NULL || PyErr_Occurred()) return known;
-  known = PyObject_CallOneArg(hooks.classify, (PyObject *)type);
-  if (known == NULL) return NULL;
-  int stored = PyDict_SetItem(hooks.kinds, (PyObject *)type, known);
-  Py_DECREF(known);
-  return stored < 0 ? NULL : known;  // the dict holds it
+static PyObject *kind_of(PyTypeObject *type)
+{
+    PyObject *known = PyDict_GetItemWithError(hooks.kinds, (PyObject *)type);
+    if (known != NULL || PyErr_Occurred())
+        return known;
+    known = PyObject_CallOneArg(hooks.classify, (PyObject *)type);
+    if (known == NULL)
+        return NULL;
+    int stored = PyDict_SetItem(hooks.kinds, (PyObject *)type, known);
+    Py_DECREF(known);
+    return stored < 0 ? NULL : known; // the dict holds it
 }
 
 static int write_by_kind(struct writer *writer, const char *key, Py_ssize_t key_size,
-                         PyObject *value) {
-  if (value == hooks.missing) return GIVE_UP;  // parsed lazily
-  PyObject *kind = kind_of(Py_TYPE(value));
-  if (kind == NULL) return give_up_on_exception();
-  if (PyLong_CheckExact(kind)) return write_kind(writer, key, key_size, value, PyLong_AsLong(kind));
-  if (Py_IS_TYPE(kind, &shape_type)) {
-    return write_model(writer, key, key_size, value, (Shape *)kind);
-  }
-  if (kind == Py_None) return write_by_pymongo(writer, key, key_size, value);
-  PyObject *converted = PyObject_CallOneArg(kind, value);
-  if (converted == NULL) return give_up_on_exception();
-  int result = write_raw(writer, key, key_size, converted);
-  Py_DECREF(converted);
-  return result;
+                         PyObject *value)
+{
+    if (value == hooks.missing)
+        return GIVE_UP; // parsed lazily
+    PyObject *kind = kind_of(Py_TYPE(value));
+    if (kind == NULL)
+        return give_up_on_exception();
+    if (PyLong_CheckExact(kind))
+        return write_kind(writer, key, key_size, value, PyLong_AsLong(kind));
+    if (Py_IS_TYPE(kind, &shape_type)) {
+        return write_model(writer, key, key_size, value, (Shape *)kind);
+    }
+    if (kind == Py_None)
+        return write_by_pymongo(writer, key, key_size, value);
+    PyObject *converted = PyObject_CallOneArg(kind, value);
+    if (converted == NULL)
+        return give_up_on_exception();
+    int result = write_raw(writer, key, key_size, converted);
+    Py_DECREF(converted);
+    return result;
 }
 
-static int write_value(struct writer *writer, const char *key, Py_ssize_t key_size,
-                       PyObject *value) {
-  PyTypeObject *type = Py_TYPE(value);
-  if (type == &PyUnicode_Type) return write_str(writer, key, key_size, value);
-  if (type == &PyLong_Type) return write_int(writer, key, key_size, value, false);
-  if (type == &PyFloat_Type) return write_double(writer, key, key_size, PyFloat_AS_DOUBLE(value));
-  if (value == Py_None) return element(writer, BSON_NULL, key, key_size, 0) == NULL ? FAILED : OK;
-  if (type == &PyBool_Type) {
-    char *at = element(writer, BSON_BOOL, key, key_size, 1);
-    if (at == NULL) return FAILED;
-    *at = value == Py_True;
-    return OK;
-  }
-  if (type == PyDateTimeAPI->DateTimeType) return write_datetime(writer, key, key_size, value);
-  if (type == &PyList_Type || type == &PyTuple_Type) {
-    return write_kind(writer, key, key_size, value, KIND_SEQUENCE);
-  }
-  if (type == &PyDict_Type) return write_kind(writer, key, key_size, value, KIND_DICT);
-  if (type == &PyBytes_Type) {
-    return write_binary(writer, key, key_size, 0, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value));
-  }
-  if (type == PyDateTimeAPI->DateType) return write_date(writer, key, key_size, date_ms(value));
-  if (type == PyDateTimeAPI->DeltaType) return write_timedelta(writer, key, key_size, value);
-  return write_by_kind(writer, key, key_size, value);
+int write_value(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
+{
+    PyTypeObject *type = Py_TYPE(value);
+    if (type == &PyUnicode_Type)
+        return write_str(writer, key, key_size, value);
+    if (type == &PyLong_Type)
+        return write_int(writer, key, key_size, value, false);
+    if (type == &PyFloat_Type)
+        return write_double(writer, key, key_size, PyFloat_AS_DOUBLE(value));
+    if (value == Py_None)
+        return element(writer, BSON_NULL, key, key_size, 0) == NULL ? FAILED : OK;
+    if (type == &PyBool_Type) {
+        char *at = element(writer, BSON_BOOL, key, key_size, 1);
+        if (at == NULL)
+            return FAILED;
+        *at = value == Py_True;
+        return OK;
+    }
+    if (type == PyDateTimeAPI->DateTimeType)
+        return write_datetime(writer, key, key_size, value);
+    if (type == &PyList_Type || type == &PyTuple_Type) {
+        return write_kind(writer, key, key_size, value, KIND_SEQUENCE);
+    }
+    if (type == &PyDict_Type)
+        return write_kind(writer, key, key_size, value, KIND_DICT);
+    if (type == &PyBytes_Type) {
+        return write_binary(writer, key, key_size, 0, PyBytes_AS_STRING(value),
+                            PyBytes_GET_SIZE(value));
+    }
+    if (type == PyDateTimeAPI->DateType)
+        return write_date(writer, key, key_size, date_ms(value));
+    if (type == PyDateTimeAPI->DeltaType)
+        return write_timedelta(writer, key, key_size, value);
+    return write_by_kind(writer, key, key_size, value);
 }
 
 // ---- a whole document --------------------------------------------------------------------------
 
 static struct {
-  char random[5];
-  uint32_t counter;
+    char random[5];
+    uint32_t counter;
 } ids;
 
-int encode_reset_ids(const char random[5], uint32_t counter) {
-  memcpy(ids.random, random, sizeof ids.random);
-  ids.counter = counter;
-  return OK;
+int encode_reset_ids(const char random[5], uint32_t counter)
+{
+    memcpy(ids.random, random, sizeof ids.random);
+    ids.counter = counter;
+    return OK;
 }
 
-static void make_object_id(char out[12]) {
-  uint32_t now_s = (uint32_t)time(NULL), count = ids.counter++;
-  for (int i = 0; i < 4; i++) out[i] = (char)(now_s >> (24 - 8 * i));
-  memcpy(out + 4, ids.random, 5);
-  for (int i = 0; i < 3; i++) out[9 + i] = (char)(count >> (16 - 8 * i));
+static void make_object_id(char out[12])
+{
+    uint32_t now_s = (uint32_t)time(NULL), count = ids.counter++;
+    for (int i = 0; i < 4; i++)
+        out[i] = (char)(now_s >> (24 - 8 * i));
+    memcpy(out + 4, ids.random, 5);
+    for (int i = 0; i < 3; i++)
+        out[9 + i] = (char)(count >> (16 - 8 * i));
 }
 
-static PyObject *id_of(Shape *shape, PyObject *instance) {
-  PyObject *dict = PyObject_GenericGetDict(instance, NULL);
-  if (dict == NULL) return NULL;
-  PyObject *value = Py_None;
-  for (Py_ssize_t i = 0; i < shape->key_count; i++) {
-    if (!(shape->keys[i].flags & FIELD_ID)) continue;
-    value = PyDict_GetItemWithError(dict, shape->keys[i].name);
-    break;
-  }
-  Py_XINCREF(value);
-  Py_DECREF(dict);
-  if (value == NULL && !PyErr_Occurred()) Py_RETURN_NONE;
-  return value;
+static PyObject *id_of(Shape *shape, PyObject *instance)
+{
+    PyObject *dict = PyObject_GenericGetDict(instance, NULL);
+    if (dict == NULL)
+        return NULL;
+    PyObject *value = Py_None;
+    for (Py_ssize_t i = 0; i < shape->key_count; i++) {
+        if (!(shape->keys[i].flags & FIELD_ID))
+            continue;
+        value = PyDict_GetItemWithError(dict, shape->keys[i].name);
+        break;
+    }
+    Py_XINCREF(value);
+    Py_DECREF(dict);
+    if (value == NULL && !PyErr_Occurred())
+        Py_RETURN_NONE;
+    return value;
 }
 
-static int write_id(struct writer *writer, PyObject *id) {
-  if (id != Py_None) return write_value(writer, "_id", 4, id);
-  char *at = element(writer, BSON_OBJECT_ID, "_id", 4, 12);
-  if (at == NULL) return FAILED;
-  make_object_id(at);
-  return OK;
+int write_id(struct writer *writer, PyObject *id)
+{
+    if (id != Py_None)
+        return write_value(writer, "_id", 4, id);
+    char *at = element(writer, BSON_OBJECT_ID, "_id", 4, 12);
+    if (at == NULL)
+        return FAILED;
+    make_object_id(at);
+    return OK;
 }
 
 static int write_document(struct writer *writer, Shape *shape, PyObject *instance, enum form form,
-                          PyObject *id) {
-  if (buffer_put_int32(&writer->buffer, 0) != OK) return FAILED;
-  int result = form == FORM_INSERT ? write_id(writer, id) : OK;
-  if (result == OK && shape->prefix != NULL) {
-    result = buffer_put(&writer->buffer, PyBytes_AS_STRING(shape->prefix),
-                        (size_t)PyBytes_GET_SIZE(shape->prefix));
-  }
-  if (result == OK) result = write_model_items(writer, shape, instance, form, true);
-  return result == OK ? close_container(writer, 0) : result;
-}
-
-static PyObject *encoded_new(struct buffer *buffer, PyObject *id);
-
-PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count) {
-  if (count != 3 || (PyObject *)Py_TYPE(arguments[0]) != self->cls) {
-    PyErr_SetString(PyExc_TypeError, "encode(instance of the shape's class, form, keep_nulls)");
-    return NULL;
-  }
-  long form = PyLong_AsLong(arguments[1]);
-  if (form == -1 && PyErr_Occurred()) return NULL;
-  PyObject *id = id_of(self, arguments[0]);
-  if (id == NULL) return NULL;
-  struct writer writer = {.keep_nulls = arguments[2] == Py_True};
-  buffer_init(&writer.buffer);
-  int result = id == hooks.missing
-                   ? GIVE_UP
-                   : write_document(&writer, self, arguments[0], (enum form)form, id);
-  PyObject *encoded = NULL;
-  if (result == OK) {
-    encoded = encoded_new(&writer.buffer, id);
-  } else if (result == GIVE_UP) {
-    encoded = Py_NewRef(Py_None);
-  }
-  Py_DECREF(id);
-  buffer_free(&writer.buffer);
-  return encoded;
-}
-
-// ---- MongoEngine -------------------------------------------------------------------------------
-// Its fields convert what they store: a value of the very type that comes out of that is written at
-// once, any other goes through the field's to_mongo.
-
-static int write_engine(struct writer *writer, Shape *shape, PyObject *data, bool top);
-
-static bool is_stored_as_it_is(const struct node *node, PyObject *value) {
-  switch (node->kind) {
-    case NODE_STR: return PyUnicode_CheckExact(value);
-    case NODE_INT: return PyLong_CheckExact(value);
-    case NODE_FLOAT: return PyFloat_CheckExact(value);
-    case NODE_BOOL: return PyBool_Check(value);
-    case NODE_EXACT: return (PyObject *)Py_TYPE(value) == node->type;
-    default: return false;
-  }
-}
-
-static int write_engine_document(struct writer *writer, const char *key, Py_ssize_t key_size,
-                                 Shape *shape, PyObject *value) {
-  if ((PyObject *)Py_TYPE(value) != shape->cls || shape->engine == NULL) return GIVE_UP;
-  PyObject *data = PyObject_GetAttrString(value, "_data");
-  if (data == NULL) return give_up_on_exception();
-  int result = GIVE_UP;
-  if (PyDict_Check(data) && !Py_EnterRecursiveCall(" while encoding to BSON")) {
-    Py_ssize_t start = open_container(writer, BSON_DOCUMENT, key, key_size);
-    result = start < 0 ? FAILED : write_engine(writer, shape, data, false);
-    if (result == OK) result = close_container(writer, start);
-    Py_LeaveRecursiveCall();
-  }
-  if (PyErr_Occurred() && result != FAILED) result = give_up_on_exception();
-  Py_DECREF(data);
-  return result;
-}
-
-// Without to_mongo; GIVE_UP where that has to be asked.
-static int write_engine_value(struct writer *writer, const char *key, Py_ssize_t key_size,
-                              const struct node *node, PyObject *value) {
-  if (node->kind == NODE_MODEL) {
-    return write_engine_document(writer, key, key_size, (Shape *)node->type, value);
-  }
-  if (node->kind != NODE_LIST) {
-    if (!is_stored_as_it_is(node, value)) return GIVE_UP;
-    if (node->type == hooks.object_id && node->type != NULL) {
-      return write_object_id(writer, key, key_size, value);
+                          PyObject *id)
+{
+    if (buffer_put_int32(&writer->buffer, 0) != OK)
+        return FAILED;
+    int result = form == FORM_INSERT ? write_id(writer, id) : OK;
+    if (result == OK && shape->prefix != NULL) {
+        result = buffer_put(&writer->buffer, PyBytes_AS_STRING(shape->prefix),
+                            (size_t)PyBytes_GET_SIZE(shape->prefix));
     }
-    return write_value(writer, key, key_size, value);
-  }
-  if (!PyList_Check(value)) return GIVE_UP;
-  Py_ssize_t start = open_container(writer, BSON_ARRAY, key, key_size);
-  int result = start < 0 ? FAILED : OK;
-  char name[24];
-  for (Py_ssize_t i = 0; result == OK && i < PyList_GET_SIZE(value); i++) {
-    PyObject *item = Py_NewRef(PyList_GET_ITEM(value, i));
-    result = write_engine_value(writer, name, index_key(name, i), node->item, item);
-    Py_DECREF(item);
-  }
-  return result == OK ? close_container(writer, start) : result;
+    if (result == OK)
+        result = write_model_items(writer, shape, instance, form, true);
+    return result == OK ? close_container(writer, 0) : result;
 }
 
-static int write_engine_field(struct writer *writer, const struct engine_key *key,
-                              const struct node *node, PyObject *value) {
-  size_t before = writer->buffer.length;
-  int result = value == Py_None ? GIVE_UP
-                                : write_engine_value(writer, key->utf8, key->size, node, value);
-  if (result != GIVE_UP) return result;
-  writer->buffer.length = before;
-  PyObject *stored = value == Py_None ? Py_NewRef(value) : PyObject_CallOneArg(key->convert, value);
-  if (stored == NULL) return give_up_on_exception();
-  result = OK;
-  if (stored != Py_None) {
-    result = write_raw(writer, key->utf8, key->size, stored);
-  } else if (key->keeps_null) {
-    result = write_value(writer, key->utf8, key->size, stored);
-  }
-  Py_DECREF(stored);
-  return result;
-}
-
-static int write_engine(struct writer *writer, Shape *shape, PyObject *data, bool top) {
-  if (shape->prefix != NULL && buffer_put(&writer->buffer, PyBytes_AS_STRING(shape->prefix),
-                                          (size_t)PyBytes_GET_SIZE(shape->prefix)) != OK) {
-    return FAILED;
-  }
-  for (Py_ssize_t i = 0; i < shape->field_count; i++) {
-    const struct engine_key *key = &shape->engine[i];
-    bool is_id_key = key->size == 4 && memcmp(key->utf8, "_id", 4) == 0;
-    if (is_id_key && top) continue;
-    if (is_id_key) return GIVE_UP;  // its place is before _cls
-    PyObject *value = PyDict_GetItemWithError(data, shape->fields[i].name);
-    if (value == NULL && PyErr_Occurred()) return give_up_on_exception();
-    value = Py_NewRef(value == NULL ? Py_None : value);
-    int result = write_engine_field(writer, key, shape->fields[i].node, value);
-    Py_DECREF(value);
-    if (result != OK) return result;
-  }
-  return OK;
-}
-
-static int write_engine_top(struct writer *writer, Shape *shape, PyObject *data) {
-  if (buffer_put_int32(&writer->buffer, 0) != OK) return FAILED;
-  int result = GIVE_UP;
-  for (Py_ssize_t i = 0; i < shape->field_count; i++) {
-    if (strcmp(shape->engine[i].utf8, "_id") != 0) continue;
-    PyObject *id = PyDict_GetItemWithError(data, shape->fields[i].name);
-    if (id == NULL && PyErr_Occurred()) return give_up_on_exception();
-    bool made = id == NULL || id == Py_None;
-    id = Py_NewRef(made ? Py_None : id);
-    result = made ? write_id(writer, id)
-                  : write_engine_field(writer, &shape->engine[i], shape->fields[i].node, id);
+PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 3 || (PyObject *)Py_TYPE(arguments[0]) != self->cls) {
+        PyErr_SetString(PyExc_TypeError, "encode(instance of the shape's class, form, keep_nulls)");
+        return NULL;
+    }
+    long form = PyLong_AsLong(arguments[1]);
+    if (form == -1 && PyErr_Occurred())
+        return NULL;
+    PyObject *id = id_of(self, arguments[0]);
+    if (id == NULL)
+        return NULL;
+    struct writer writer = {.keep_nulls = arguments[2] == Py_True};
+    buffer_init(&writer.buffer);
+    int result = id == hooks.missing
+                     ? GIVE_UP
+                     : write_document(&writer, self, arguments[0], (enum form)form, id);
+    PyObject *encoded = NULL;
+    if (result == OK) {
+        encoded = encoded_new(&writer.buffer, id);
+    } else if (result == GIVE_UP) {
+        encoded = Py_NewRef(Py_None);
+    }
     Py_DECREF(id);
-  }
-  if (result == OK) result = write_engine(writer, shape, data, true);
-  return result == OK ? close_container(writer, 0) : result;
+    buffer_free(&writer.buffer);
+    return encoded;
 }
-
-PyObject *shape_encode_engine(PyObject *self, PyObject *data) {
-  Shape *shape = (Shape *)self;
-  if (!PyDict_Check(data) || shape->engine == NULL) Py_RETURN_NONE;
-  struct writer writer = {.keep_nulls = true};
-  buffer_init(&writer.buffer);
-  int result = write_engine_top(&writer, shape, data);
-  PyObject *encoded = NULL;
-  if (result == OK) {
-    encoded = encoded_new(&writer.buffer, Py_None);
-  } else if (result == GIVE_UP) {
-    encoded = Py_NewRef(Py_None);
-  }
-  buffer_free(&writer.buffer);
-  return encoded;
-}
-
-// ---- Encoded: a document that is BSON already --------------------------------------------------
-// PyMongo takes it for a mutable mapping whose bytes it may send as they are, and asks it for _id.
-
-typedef struct {
-  PyObject_HEAD
-  PyObject *raw;
-  PyObject *id;       // NULL until asked for, where it was made here or is stored as something else
-  PyObject *mapping;  // NULL until asked for
-} Encoded;
-
-static PyObject *encoded_new(struct buffer *buffer, PyObject *id) {
-  Encoded *self = PyObject_New(Encoded, &encoded_type);
-  if (self == NULL) return NULL;
-  self->id = self->mapping = NULL;
-  self->raw = PyBytes_FromStringAndSize(buffer->data, (Py_ssize_t)buffer->length);
-  if (self->raw == NULL) {
-    Py_DECREF(self);
-    return NULL;
-  }
-  bool stored_as_it_is = PyUnicode_CheckExact(id) || PyLong_CheckExact(id) ||
-                         PyObject_TypeCheck(id, (PyTypeObject *)hooks.object_id);
-  if (stored_as_it_is) self->id = Py_NewRef(id);
-  return (PyObject *)self;
-}
-
-static void encoded_dealloc(Encoded *self) {
-  Py_XDECREF(self->raw);
-  Py_XDECREF(self->id);
-  Py_XDECREF(self->mapping);
-  PyObject_Free(self);
-}
-
-// The whole of it, decoded; borrowed.
-static PyObject *encoded_mapping(Encoded *self) {
-  if (self->mapping == NULL) self->mapping = PyObject_CallOneArg(hooks.decode, self->raw);
-  return self->mapping;
-}
-
-static bool has_object_id(Encoded *self) {
-  return PyBytes_GET_SIZE(self->raw) >= 22 &&
-         memcmp(PyBytes_AS_STRING(self->raw) + 4, "\x07_id", 5) == 0;
-}
-
-static PyObject *make_id(Encoded *self) {
-  PyTypeObject *type = (PyTypeObject *)hooks.object_id;
-  PyObject *id = type->tp_alloc(type, 0);
-  PyObject *bytes = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self->raw) + 9, 12);
-  if (id != NULL && bytes != NULL &&
-      Py_TYPE(hooks.object_id_member)->tp_descr_set(hooks.object_id_member, id, bytes) < 0) {
-    Py_CLEAR(id);
-  }
-  if (bytes == NULL) Py_CLEAR(id);
-  Py_XDECREF(bytes);
-  return id;
-}
-
-static bool is_id(PyObject *name) {
-  return PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "_id") == 0;
-}
-
-static PyObject *encoded_get_item(Encoded *self, PyObject *name) {
-  if (self->id == NULL && is_id(name) && has_object_id(self)) {
-    self->id = make_id(self);
-    if (self->id == NULL) return NULL;
-  }
-  if (self->id != NULL && is_id(name)) return Py_NewRef(self->id);
-  PyObject *mapping = encoded_mapping(self);
-  return mapping == NULL ? NULL : PyObject_GetItem(mapping, name);
-}
-
-static int encoded_contains(Encoded *self, PyObject *name) {
-  if (is_id(name) && (self->id != NULL || has_object_id(self))) return 1;
-  PyObject *mapping = encoded_mapping(self);
-  return mapping == NULL ? -1 : PySequence_Contains(mapping, name);
-}
-
-static PyObject *encoded_get(Encoded *self, PyObject *const *arguments, Py_ssize_t count) {
-  if (count < 1 || count > 2) {
-    PyErr_SetString(PyExc_TypeError, "get(key, default=None)");
-    return NULL;
-  }
-  PyObject *value = encoded_get_item(self, arguments[0]);
-  if (value != NULL || !PyErr_ExceptionMatches(PyExc_KeyError)) return value;
-  PyErr_Clear();
-  return Py_NewRef(count == 2 ? arguments[1] : Py_None);
-}
-
-static Py_ssize_t encoded_length(Encoded *self) {
-  PyObject *mapping = encoded_mapping(self);
-  return mapping == NULL ? -1 : PyObject_Size(mapping);
-}
-
-static PyObject *encoded_iter(Encoded *self) {
-  PyObject *mapping = encoded_mapping(self);
-  return mapping == NULL ? NULL : PyObject_GetIter(mapping);
-}
-
-static int encoded_set_item(Encoded *self, PyObject *name, PyObject *value) {
-  (void)self;
-  (void)value;
-  PyErr_Format(PyExc_TypeError, "%R cannot be changed: the document is encoded already", name);
-  return -1;
-}
-
-static PyObject *encoded_call(Encoded *self, const char *method) {
-  PyObject *mapping = encoded_mapping(self);
-  return mapping == NULL ? NULL : PyObject_CallMethod(mapping, method, NULL);
-}
-
-static PyObject *encoded_keys(Encoded *self, PyObject *unused) {
-  (void)unused;
-  return encoded_call(self, "keys");
-}
-
-static PyObject *encoded_values(Encoded *self, PyObject *unused) {
-  (void)unused;
-  return encoded_call(self, "values");
-}
-
-static PyObject *encoded_items(Encoded *self, PyObject *unused) {
-  (void)unused;
-  return encoded_call(self, "items");
-}
-
-static PyObject *encoded_repr(Encoded *self) {
-  PyObject *mapping = encoded_mapping(self);
-  return mapping == NULL ? NULL : PyObject_Repr(mapping);
-}
-
-static PyObject *encoded_compare(PyObject *self, PyObject *other, int operation) {
-  PyObject *mapping = encoded_mapping((Encoded *)self);
-  if (mapping == NULL) return NULL;
-  if (Py_IS_TYPE(other, &encoded_type)) other = encoded_mapping((Encoded *)other);
-  return other == NULL ? NULL : PyObject_RichCompare(mapping, other, operation);
-}
-
-static PyObject *encoded_raw(Encoded *self, void *unused) {
-  (void)unused;
-  return Py_NewRef(self->raw);
-}
-
-static PyMethodDef encoded_methods[] = {
-    {"get", (PyCFunction)(void (*)(void))encoded_get, METH_FASTCALL, NULL},
-    {"keys", (PyCFunction)(void (*)(void))encoded_keys, METH_NOARGS, NULL},
-    {"values", (PyCFunction)(void (*)(void))encoded_values, METH_NOARGS, NULL},
-    {"items", (PyCFunction)(void (*)(void))encoded_items, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef encoded_getset[] = {
-    {"raw", (getter)(void (*)(void))encoded_raw, NULL, "its BSON", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMappingMethods encoded_as_mapping = {
-    .mp_length = (lenfunc)(void (*)(void))encoded_length,
-    .mp_subscript = (binaryfunc)(void (*)(void))encoded_get_item,
-    .mp_ass_subscript = (objobjargproc)(void (*)(void))encoded_set_item,
-};
-
-static PySequenceMethods encoded_as_sequence = {
-    .sq_contains = (objobjproc)(void (*)(void))encoded_contains,
-};
-
-PyTypeObject encoded_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "mongosluice._native.Encoded",
-    .tp_doc = "A document that is BSON already; a mapping that cannot be changed.",
-    .tp_basicsize = sizeof(Encoded),
-    .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_dealloc = (destructor)(void (*)(void))encoded_dealloc,
-    .tp_repr = (reprfunc)(void (*)(void))encoded_repr,
-    .tp_as_mapping = &encoded_as_mapping,
-    .tp_as_sequence = &encoded_as_sequence,
-    .tp_iter = (getiterfunc)(void (*)(void))encoded_iter,
-    .tp_richcompare = encoded_compare,
-    .tp_hash = PyObject_HashNotImplemented,
-    .tp_methods = encoded_methods,
-    .tp_getset = encoded_getset,
-};
 
 // Each file that uses the datetime macros needs its own pointer to the API.
 int encode_import_datetime(void);
-int encode_import_datetime(void) {
-  PyDateTime_IMPORT;
-  return PyDateTimeAPI == NULL ? FAILED : OK;
+int encode_import_datetime(void)
+{
+    PyDateTime_IMPORT;
+    return PyDateTimeAPI == NULL ? FAILED : OK;
 }

@@ -9,113 +9,131 @@ int encode_import_datetime(void);
 
 // ---- Shape -------------------------------------------------------------------------------------
 
-static void free_keys(Shape *self) {
-  for (Py_ssize_t i = 0; i < self->key_count; i++) {
-    Py_XDECREF(self->keys[i].name);
-    Py_XDECREF(self->keys[i].text);
-  }
-  PyMem_Free(self->keys);
-  self->keys = NULL;
-  self->key_count = 0;
-}
-
-static bool read_key(struct key *key, PyObject *specification) {
-  PyObject *name, *text;
-  if (!PyArg_ParseTuple(specification, "UUi", &name, &text, &key->flags)) return false;
-  key->name = Py_NewRef(name);
-  PyUnicode_InternInPlace(&key->name);
-  key->text = Py_NewRef(text);
-  Py_ssize_t size;
-  key->utf8 = PyUnicode_AsUTF8AndSize(text, &size);
-  if (key->utf8 == NULL) return false;
-  key->size = size + 1;
-  if (memchr(key->utf8, 0, (size_t)size) != NULL) {
-    PyErr_SetString(PyExc_ValueError, "a stored name cannot hold a null byte");
-    return false;
-  }
-  return true;
-}
-
-static bool read_keys(Shape *self, PyObject *keys) {
-  Py_ssize_t count = PyTuple_GET_SIZE(keys);
-  self->keys = PyMem_Calloc((size_t)count + 1, sizeof *self->keys);
-  self->positions = PyDict_New();
-  self->stored = PySet_New(NULL);
-  if (self->keys == NULL || self->positions == NULL || self->stored == NULL) {
-    PyErr_NoMemory();
-    return false;
-  }
-  for (Py_ssize_t i = 0; i < count; i++) {
-    struct key *key = &self->keys[i];
-    self->key_count = i + 1;
-    if (!PyTuple_Check(PyTuple_GET_ITEM(keys, i))) {
-      PyErr_SetString(PyExc_TypeError, "a key is a tuple");
-      return false;
+static void free_keys(Shape *self)
+{
+    for (Py_ssize_t i = 0; i < self->key_count; i++) {
+        Py_XDECREF(self->keys[i].name);
+        Py_XDECREF(self->keys[i].text);
     }
-    if (!read_key(key, PyTuple_GET_ITEM(keys, i))) return false;
-    PyObject *position = PyLong_FromSsize_t(i);
-    bool added = position != NULL && PyDict_SetItem(self->positions, key->name, position) == 0 &&
-                 PySet_Add(self->stored, key->text) == 0;
-    Py_XDECREF(position);
-    if (!added) return false;
-  }
-  return true;
+    PyMem_Free(self->keys);
+    self->keys = NULL;
+    self->key_count = 0;
+}
+
+static bool read_key(struct key *key, PyObject *specification)
+{
+    PyObject *name, *text;
+    if (!PyArg_ParseTuple(specification, "UUi", &name, &text, &key->flags))
+        return false;
+    key->name = Py_NewRef(name);
+    PyUnicode_InternInPlace(&key->name);
+    key->text = Py_NewRef(text);
+    Py_ssize_t size;
+    key->utf8 = PyUnicode_AsUTF8AndSize(text, &size);
+    if (key->utf8 == NULL)
+        return false;
+    key->size = size + 1;
+    if (memchr(key->utf8, 0, (size_t)size) != NULL) {
+        PyErr_SetString(PyExc_ValueError, "a stored name cannot hold a null byte");
+        return false;
+    }
+    return true;
+}
+
+static bool read_keys(Shape *self, PyObject *keys)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(keys);
+    self->keys = PyMem_Calloc((size_t)count + 1, sizeof *self->keys);
+    self->positions = PyDict_New();
+    self->stored = PySet_New(NULL);
+    if (self->keys == NULL || self->positions == NULL || self->stored == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        struct key *key = &self->keys[i];
+        self->key_count = i + 1;
+        if (!PyTuple_Check(PyTuple_GET_ITEM(keys, i))) {
+            PyErr_SetString(PyExc_TypeError, "a key is a tuple");
+            return false;
+        }
+        if (!read_key(key, PyTuple_GET_ITEM(keys, i)))
+            return false;
+        PyObject *position = PyLong_FromSsize_t(i);
+        bool added = position != NULL &&
+                     PyDict_SetItem(self->positions, key->name, position) == 0 &&
+                     PySet_Add(self->stored, key->text) == 0;
+        Py_XDECREF(position);
+        if (!added)
+            return false;
+    }
+    return true;
 }
 
 // Shape(class, ((name, stored name, flags), …), first elements as BSON or None, has extra)
-static PyObject *shape_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-  PyObject *cls, *keys, *prefix;
-  int has_extra;
-  (void)keywords;
-  if (!PyArg_ParseTuple(arguments, "O!O!Op", &PyType_Type, &cls, &PyTuple_Type, &keys, &prefix,
-                        &has_extra)) {
-    return NULL;
-  }
-  if (prefix != Py_None && !PyBytes_CheckExact(prefix)) {
-    PyErr_SetString(PyExc_TypeError, "the first elements are bytes or None");
-    return NULL;
-  }
-  Shape *self = (Shape *)type->tp_alloc(type, 0);
-  if (self == NULL) return NULL;
-  self->cls = Py_NewRef(cls);
-  self->has_extra = has_extra;
-  if (prefix != Py_None) self->prefix = Py_NewRef(prefix);
-  if (!read_keys(self, keys)) {
-    Py_DECREF(self);
-    return NULL;
-  }
-  return (PyObject *)self;
+static PyObject *shape_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    PyObject *cls, *keys, *prefix;
+    int has_extra;
+    (void)keywords;
+    if (!PyArg_ParseTuple(arguments, "O!O!Op", &PyType_Type, &cls, &PyTuple_Type, &keys, &prefix,
+                          &has_extra)) {
+        return NULL;
+    }
+    if (prefix != Py_None && !PyBytes_CheckExact(prefix)) {
+        PyErr_SetString(PyExc_TypeError, "the first elements are bytes or None");
+        return NULL;
+    }
+    Shape *self = (Shape *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    self->cls = Py_NewRef(cls);
+    self->has_extra = has_extra;
+    if (prefix != Py_None)
+        self->prefix = Py_NewRef(prefix);
+    if (!read_keys(self, keys)) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
 }
 
-static int shape_traverse(Shape *self, visitproc visit, void *arg) {
-  Py_VISIT(self->cls);
-  return build_visit_fields(self, visit, arg);
+static int shape_traverse(Shape *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->cls);
+    return build_visit_fields(self, visit, arg);
 }
 
-static int shape_clear(Shape *self) {
-  Py_CLEAR(self->cls);
-  build_free_fields(self);
-  return 0;
+static int shape_clear(Shape *self)
+{
+    Py_CLEAR(self->cls);
+    build_free_fields(self);
+    return 0;
 }
 
-static void shape_dealloc(Shape *self) {
-  PyObject_GC_UnTrack(self);
-  shape_clear(self);
-  free_keys(self);
-  Py_CLEAR(self->positions);
-  Py_CLEAR(self->stored);
-  Py_CLEAR(self->prefix);
-  Py_TYPE(self)->tp_free((PyObject *)self);
+static void shape_dealloc(Shape *self)
+{
+    PyObject_GC_UnTrack(self);
+    shape_clear(self);
+    free_keys(self);
+    Py_CLEAR(self->positions);
+    Py_CLEAR(self->stored);
+    Py_CLEAR(self->prefix);
+    Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
-static PyObject *shape_set_fields(PyObject *self, PyObject *arguments) {
-  if (build_set_fields((Shape *)self, arguments) != OK) return NULL;
-  Py_RETURN_NONE;
+static PyObject *shape_set_fields(PyObject *self, PyObject *arguments)
+{
+    if (build_set_fields((Shape *)self, arguments) != OK)
+        return NULL;
+    Py_RETURN_NONE;
 }
 
-static PyObject *shape_set_engine(PyObject *self, PyObject *keys) {
-  if (build_set_engine((Shape *)self, keys) != OK) return NULL;
-  Py_RETURN_NONE;
+static PyObject *shape_set_engine(PyObject *self, PyObject *keys)
+{
+    if (build_set_engine((Shape *)self, keys) != OK)
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 static PyMethodDef shape_methods[] = {
@@ -148,95 +166,113 @@ PyTypeObject shape_type = {
 // ---- attributes of Beanie's documents ----------------------------------------------------------
 
 // What LazyModel.__getattribute__ does, but for values that are yet to be parsed: those go there.
-static PyObject *get_attribute(PyObject *self, PyObject *name) {
-  PyObject *value = PyObject_GenericGetAttr(self, name);
-  if (value == NULL || value != hooks.missing) return value;
-  Py_DECREF(value);
-  return PyObject_CallFunctionObjArgs(hooks.lazy_getattribute, self, name, NULL);
+static PyObject *get_attribute(PyObject *self, PyObject *name)
+{
+    PyObject *value = PyObject_GenericGetAttr(self, name);
+    if (value == NULL || value != hooks.missing)
+        return value;
+    Py_DECREF(value);
+    return PyObject_CallFunctionObjArgs(hooks.lazy_getattribute, self, name, NULL);
 }
 
 static PyMethodDef get_attribute_definition = {"__getattribute__", get_attribute, METH_O, NULL};
 
-static PyObject *make_getattribute(PyObject *module, PyObject *cls) {
-  (void)module;
-  if (!PyType_Check(cls)) {
-    PyErr_SetString(PyExc_TypeError, "a class is needed");
-    return NULL;
-  }
-  return PyDescr_NewMethod((PyTypeObject *)cls, &get_attribute_definition);
+static PyObject *make_getattribute(PyObject *module, PyObject *cls)
+{
+    (void)module;
+    if (!PyType_Check(cls)) {
+        PyErr_SetString(PyExc_TypeError, "a class is needed");
+        return NULL;
+    }
+    return PyDescr_NewMethod((PyTypeObject *)cls, &get_attribute_definition);
 }
 
 // ---- configure ---------------------------------------------------------------------------------
 
-static void replace(PyObject **at, PyObject *value) {
-  PyObject *old = *at;
-  *at = Py_NewRef(value);
-  Py_XDECREF(old);
+static void replace(PyObject **at, PyObject *value)
+{
+    PyObject *old = *at;
+    *at = Py_NewRef(value);
+    Py_XDECREF(old);
 }
 
-static PyObject *configure(PyObject *module, PyObject *arguments, PyObject *keywords) {
-  static char *names[] = {"object_id", "object_id_member", "classify", "raw", "decode",
-                          "utc", "fields_set", "extra", "private", NULL};
-  PyObject *values[9];
-  (void)module;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOOO", names, &values[0], &values[1],
-                                   &values[2], &values[3], &values[4], &values[5], &values[6],
-                                   &values[7], &values[8])) {
-    return NULL;
-  }
-  PyObject **at[] = {&hooks.object_id, &hooks.object_id_member, &hooks.classify, &hooks.raw,
-                     &hooks.decode, &hooks.utc, &model_slots.fields_set,
-                     &model_slots.extra, &model_slots.private_values};
-  for (int i = 1; i < 9; i++) {
-    bool descriptor = i == 1 || i >= 6;
-    if (descriptor && (Py_TYPE(values[i])->tp_descr_set == NULL ||
-                       Py_TYPE(values[i])->tp_descr_get == NULL)) {
-      PyErr_Format(PyExc_TypeError, "%s must be a slot's descriptor", names[i]);
-      return NULL;
+static PyObject *configure(PyObject *module, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"object_id", "object_id_member", "classify", "raw",     "decode",
+                            "utc",       "fields_set",       "extra",    "private", NULL};
+    PyObject *values[9];
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOOO", names, &values[0],
+                                     &values[1], &values[2], &values[3], &values[4], &values[5],
+                                     &values[6], &values[7], &values[8])) {
+        return NULL;
     }
-  }
-  if (!PyType_Check(values[0])) {
-    PyErr_SetString(PyExc_TypeError, "object_id must be a class");
-    return NULL;
-  }
-  for (int i = 0; i < 9; i++) replace(at[i], values[i]);
-  Py_RETURN_NONE;
+    PyObject **at[] = {&hooks.object_id,
+                       &hooks.object_id_member,
+                       &hooks.classify,
+                       &hooks.raw,
+                       &hooks.decode,
+                       &hooks.utc,
+                       &model_slots.fields_set,
+                       &model_slots.extra,
+                       &model_slots.private_values};
+    for (int i = 1; i < 9; i++) {
+        bool descriptor = i == 1 || i >= 6;
+        if (descriptor && (Py_TYPE(values[i])->tp_descr_set == NULL ||
+                           Py_TYPE(values[i])->tp_descr_get == NULL)) {
+            PyErr_Format(PyExc_TypeError, "%s must be a slot's descriptor", names[i]);
+            return NULL;
+        }
+    }
+    if (!PyType_Check(values[0])) {
+        PyErr_SetString(PyExc_TypeError, "object_id must be a class");
+        return NULL;
+    }
+    for (int i = 0; i < 9; i++)
+        replace(at[i], values[i]);
+    Py_RETURN_NONE;
 }
 
-static PyObject *configure_lazy(PyObject *module, PyObject *arguments) {
-  PyObject *missing, *getattribute;
-  (void)module;
-  if (!PyArg_ParseTuple(arguments, "OO", &missing, &getattribute)) return NULL;
-  replace(&hooks.missing, missing);
-  replace(&hooks.lazy_getattribute, getattribute);
-  Py_RETURN_NONE;
+static PyObject *configure_lazy(PyObject *module, PyObject *arguments)
+{
+    PyObject *missing, *getattribute;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OO", &missing, &getattribute))
+        return NULL;
+    replace(&hooks.missing, missing);
+    replace(&hooks.lazy_getattribute, getattribute);
+    Py_RETURN_NONE;
 }
 
-static PyObject *forget_kinds(PyObject *module, PyObject *unused) {
-  (void)module;
-  (void)unused;
-  PyDict_Clear(hooks.kinds);
-  Py_RETURN_NONE;
+static PyObject *forget_kinds(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    PyDict_Clear(hooks.kinds);
+    Py_RETURN_NONE;
 }
 
-static PyObject *reset_ids(PyObject *module, PyObject *arguments) {
-  const char *random;
-  Py_ssize_t size;
-  unsigned int counter;
-  (void)module;
-  if (!PyArg_ParseTuple(arguments, "y#I", &random, &size, &counter)) return NULL;
-  if (size != 5) {
-    PyErr_SetString(PyExc_ValueError, "five random bytes are needed");
-    return NULL;
-  }
-  encode_reset_ids(random, counter);
-  Py_RETURN_NONE;
+static PyObject *reset_ids(PyObject *module, PyObject *arguments)
+{
+    const char *random;
+    Py_ssize_t size;
+    unsigned int counter;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "y#I", &random, &size, &counter))
+        return NULL;
+    if (size != 5) {
+        PyErr_SetString(PyExc_ValueError, "five random bytes are needed");
+        return NULL;
+    }
+    encode_reset_ids(random, counter);
+    Py_RETURN_NONE;
 }
 
 static PyMethodDef methods[] = {
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS,
      "Gives the extension the classes and functions that it calls; before anything else."},
-    {"configure_lazy", configure_lazy, METH_VARARGS, "configure_lazy(NAO, LazyModel's getattribute)"},
+    {"configure_lazy", configure_lazy, METH_VARARGS,
+     "configure_lazy(NAO, LazyModel's getattribute)"},
     {"forget_kinds", forget_kinds, METH_NOARGS, "Forgets what classify said of the types."},
     {"reset_ids", reset_ids, METH_VARARGS, "reset_ids(five random bytes, first count)"},
     {"make_getattribute", make_getattribute, METH_O, "A fast __getattribute__ for a lazy model."},
@@ -244,25 +280,34 @@ static PyMethodDef methods[] = {
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "mongosluice._native", "Models to BSON and back, in C.", -1, methods,
-    NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT,
+    "mongosluice._native",
+    "Models to BSON and back, in C.",
+    -1,
+    methods,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
 };
 
-PyMODINIT_FUNC PyInit__native(void) {
-  if (encode_import_datetime() != OK || PyType_Ready(&shape_type) < 0 ||
-      PyType_Ready(&init_type) < 0) {
-    return NULL;
-  }
-  encoded_type.tp_dict = Py_BuildValue("{s:i}", "_type_marker", 101);  // what RawBSONDocument says
-  if (encoded_type.tp_dict == NULL || PyType_Ready(&encoded_type) < 0) return NULL;
-  PyObject *module = PyModule_Create(&definition);
-  hooks.kinds = PyDict_New();
-  if (module == NULL || hooks.kinds == NULL ||
-      PyModule_AddObjectRef(module, "Shape", (PyObject *)&shape_type) < 0 ||
-      PyModule_AddObjectRef(module, "Init", (PyObject *)&init_type) < 0 ||
-      PyModule_AddObjectRef(module, "Encoded", (PyObject *)&encoded_type) < 0) {
-    Py_XDECREF(module);
-    return NULL;
-  }
-  return module;
+PyMODINIT_FUNC PyInit__native(void)
+{
+    if (encode_import_datetime() != OK || PyType_Ready(&shape_type) < 0 ||
+        PyType_Ready(&init_type) < 0) {
+        return NULL;
+    }
+    encoded_type.tp_dict = Py_BuildValue("{s:i}", "_type_marker", 101); // what RawBSONDocument says
+    if (encoded_type.tp_dict == NULL || PyType_Ready(&encoded_type) < 0)
+        return NULL;
+    PyObject *module = PyModule_Create(&definition);
+    hooks.kinds = PyDict_New();
+    if (module == NULL || hooks.kinds == NULL ||
+        PyModule_AddObjectRef(module, "Shape", (PyObject *)&shape_type) < 0 ||
+        PyModule_AddObjectRef(module, "Init", (PyObject *)&init_type) < 0 ||
+        PyModule_AddObjectRef(module, "Encoded", (PyObject *)&encoded_type) < 0) {
+        Py_XDECREF(module);
+        return NULL;
+    }
+    return module;
 }

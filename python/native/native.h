@@ -15,9 +15,9 @@ enum { OK = 0, FAILED = -1, GIVE_UP = 1 };
 // ---- buffer.c: bytes that grow -----------------------------------------------------------------
 
 struct buffer {
-  char *data;
-  size_t length, capacity;
-  char small[2048];  // most documents need no allocation
+    char *data;
+    size_t length, capacity;
+    char small[2048]; // most documents need no allocation
 };
 
 void buffer_init(struct buffer *buffer);
@@ -32,15 +32,15 @@ void store_int32(char *at, int32_t value);
 // ---- hooks: what module.configure() was given --------------------------------------------------
 
 struct hooks {
-  PyObject *object_id;         // bson.ObjectId
-  PyObject *object_id_member;  // the descriptor of its 12 bytes
-  PyObject *classify;          // type -> kind (int), Shape, callable that converts, or None: raw
-  PyObject *raw;               // value -> BSON document {"": value}, by PyMongo
-  PyObject *decode;            // bytes -> mapping
-  PyObject *missing;           // lazy_model.NAO, or None
-  PyObject *lazy_getattribute; // LazyModel.__getattribute__, or None
-  PyObject *utc;               // datetime.timezone.utc
-  PyObject *kinds;             // dict: type -> what classify said
+    PyObject *object_id;         // bson.ObjectId
+    PyObject *object_id_member;  // the descriptor of its 12 bytes
+    PyObject *classify;          // type -> kind (int), Shape, callable that converts, or None: raw
+    PyObject *raw;               // value -> BSON document {"": value}, by PyMongo
+    PyObject *decode;            // bytes -> mapping
+    PyObject *missing;           // lazy_model.NAO, or None
+    PyObject *lazy_getattribute; // LazyModel.__getattribute__, or None
+    PyObject *utc;               // datetime.timezone.utc
+    PyObject *kinds;             // dict: type -> what classify said
 };
 extern struct hooks hooks;
 
@@ -48,106 +48,106 @@ extern struct hooks hooks;
 
 // What hooks.classify may answer, beside a Shape, a callable and None.
 enum kind {
-  KIND_GIVE_UP,
-  KIND_STR,
-  KIND_INT,
-  KIND_INT64,
-  KIND_FLOAT,
-  KIND_OBJECT_ID,
-  KIND_ENUM,
-  KIND_UUID,
-  KIND_DATETIME,
-  KIND_DICT,
-  KIND_SEQUENCE,
-  KIND_ITERABLE,
-  KIND_ROOT,
+    KIND_GIVE_UP,
+    KIND_STR,
+    KIND_INT,
+    KIND_INT64,
+    KIND_FLOAT,
+    KIND_OBJECT_ID,
+    KIND_ENUM,
+    KIND_UUID,
+    KIND_DATETIME,
+    KIND_DICT,
+    KIND_SEQUENCE,
+    KIND_ITERABLE,
+    KIND_ROOT,
 };
 
 // How a field is written, as bits.
 enum {
-  FIELD_SKIP = 1,   // not stored
-  FIELD_LINK = 2,   // value.to_ref()
-  FIELD_LINKS = 4,  // a list of such
-  FIELD_ID = 8,     // stored as _id
+    FIELD_SKIP = 1,  // not stored
+    FIELD_LINK = 2,  // value.to_ref()
+    FIELD_LINKS = 4, // a list of such
+    FIELD_ID = 8,    // stored as _id
 };
 
 struct key {
-  PyObject *name;  // as in the instance's __dict__; interned
-  PyObject *text;  // as stored; holds `utf8`
-  const char *utf8;
-  Py_ssize_t size;  // with the terminating NUL
-  int flags;
+    PyObject *name; // as in the instance's __dict__; interned
+    PyObject *text; // as stored; holds `utf8`
+    const char *utf8;
+    Py_ssize_t size; // with the terminating NUL
+    int flags;
 };
 
-// ---- build.c: what a field takes as it is --------------------------------------------------------
+// ---- build.c: what a field takes as it is
+// --------------------------------------------------------
 
 enum node_kind {
-  NODE_GENERIC,
-  NODE_ANY,
-  NODE_STR,
-  NODE_INT,
-  NODE_FLOAT,
-  NODE_BOOL,
-  NODE_EXACT,
-  NODE_OBJECT_ID,
-  NODE_LIST,
-  NODE_DICT,
-  NODE_MODEL,
-  NODE_LAST = NODE_MODEL,
+    NODE_GENERIC,
+    NODE_ANY,
+    NODE_STR,
+    NODE_INT,
+    NODE_FLOAT,
+    NODE_BOOL,
+    NODE_EXACT,
+    NODE_OBJECT_ID,
+    NODE_LIST,
+    NODE_DICT,
+    NODE_MODEL,
+    NODE_LAST = NODE_MODEL,
 };
 
 struct node {
-  enum node_kind kind;
-  bool nullable;
-  bool finite;                     // float
-  bool has_minimum, has_maximum;   // int, float
-  bool minimum_is_excluded, maximum_is_excluded;
-  long long minimum_int, maximum_int;
-  double minimum, maximum;
-  Py_ssize_t minimum_length, maximum_length;  // -1: none
-  PyObject *type;                  // exact type, ObjectId class or Shape
-  PyObject *validator;             // or NULL: the field's own, pydantic's
-  struct node *item;
+    enum node_kind kind;
+    bool nullable;
+    bool finite;                   // float
+    bool has_minimum, has_maximum; // int, float
+    bool minimum_is_excluded, maximum_is_excluded;
+    long long minimum_int, maximum_int;
+    double minimum, maximum;
+    Py_ssize_t minimum_length, maximum_length; // -1: none
+    PyObject *type;                            // exact type, ObjectId class or Shape
+    PyObject *validator;                       // or NULL: the field's own, pydantic's
+    struct node *item;
 };
 
 enum default_kind { DEFAULT_NONE, DEFAULT_VALUE, DEFAULT_FACTORY, DEFAULT_COPY };
 
 struct default_value {
-  enum default_kind kind;
-  PyObject *value;
+    enum default_kind kind;
+    PyObject *value;
 };
 
 struct field {
-  PyObject *name, *first_key, *second_key;
-  struct node *node;
-  struct default_value initial;
+    PyObject *name, *first_key, *second_key;
+    struct node *node;
+    struct default_value initial;
 };
 
 // How MongoEngine stores the field at the same place of `fields`.
 struct engine_key {
-  PyObject *text;  // holds `utf8`
-  const char *utf8;
-  Py_ssize_t size;
-  bool keeps_null;
-  PyObject *convert;  // the field's to_mongo
+    PyObject *text; // holds `utf8`
+    const char *utf8;
+    Py_ssize_t size;
+    bool keeps_null;
+    PyObject *convert; // the field's to_mongo
 };
 
 // A model class: how its instances are written and, where `fields` is set, made.
 typedef struct {
-  PyObject_HEAD
-  PyObject *cls;
-  PyObject *positions;  // dict: name -> position in keys
-  PyObject *stored;     // set of the names that are stored
-  struct key *keys;
-  Py_ssize_t key_count;
-  PyObject *prefix;  // BSON elements that come first (the class id), or NULL
-  bool has_extra;    // __pydantic_extra__ may hold something
-  // build.c
-  struct field *fields;
-  Py_ssize_t field_count;
-  struct engine_key *engine;  // or NULL; as many as fields
-  PyObject *private_names, *private_values;  // tuples; a value is (kind of default, default)
-  bool ignores_unknown;
+    PyObject_HEAD PyObject *cls;
+    PyObject *positions; // dict: name -> position in keys
+    PyObject *stored;    // set of the names that are stored
+    struct key *keys;
+    Py_ssize_t key_count;
+    PyObject *prefix; // BSON elements that come first (the class id), or NULL
+    bool has_extra;   // __pydantic_extra__ may hold something
+    // build.c
+    struct field *fields;
+    Py_ssize_t field_count;
+    struct engine_key *engine;                // or NULL; as many as fields
+    PyObject *private_names, *private_values; // tuples; a value is (kind of default, default)
+    bool ignores_unknown;
 } Shape;
 
 extern PyTypeObject shape_type;
@@ -155,9 +155,9 @@ extern PyTypeObject encoded_type;
 extern PyTypeObject init_type;
 
 enum form {
-  FORM_INSERT,   // _id first, made where there is none
-  FORM_REPLACE,  // no _id
-  FORM_SET,      // in the order of the fields, _id only where there is one
+    FORM_INSERT,  // _id first, made where there is none
+    FORM_REPLACE, // no _id
+    FORM_SET,     // in the order of the fields, _id only where there is one
 };
 
 // The document as an Encoded, or None where it was given up.
@@ -168,7 +168,7 @@ int encode_reset_ids(const char random[5], uint32_t counter);
 
 // The descriptors of a pydantic model's slots.
 struct model_slots {
-  PyObject *fields_set, *extra, *private_values;
+    PyObject *fields_set, *extra, *private_values;
 };
 extern struct model_slots model_slots;
 

@@ -166,10 +166,14 @@ def offloaded():
 
 
 def switch_off():
-    from mongosluice import offload_beanie, offload_state
+    """Both ODMs as they were."""
+    from mongosluice import offload_state
 
-    offload_beanie.uninstall()
+    for name in ("mongosluice.offload_beanie", "mongosluice.offload_mongoengine"):
+        if name in sys.modules:
+            sys.modules[name].uninstall()
     offload_state.statuses.clear()
+    offload_state.forget_warnings()
     offload_state.settings.active = offload_state.settings.require = False
     offload_state.settings.recheck_seconds = offload_state.RECHECK_SECONDS
 

@@ -15,8 +15,10 @@ from hypothesis import strategies as st  # noqa: E402
 from mongoengine.connection import disconnect  # noqa: E402
 from pymongo.errors import BulkWriteError, WriteError  # noqa: E402
 
+from conftest import switch_off  # noqa: E402
+
 import mongosluice  # noqa: E402
-from mongosluice import offload_mongoengine, offload_state  # noqa: E402
+from mongosluice import offload_mongoengine  # noqa: E402
 from mongosluice.engine_native import native  # noqa: E402
 
 
@@ -83,10 +85,7 @@ def connected(proxy, direct):
     schemas = [mongosluice.export(cls, database=direct.name) for cls in (Order, Animal, Cleaned)]
     proxy.enforce(*schemas)
     yield direct
-    offload_mongoengine.uninstall()
-    offload_state.statuses.clear()
-    offload_state.forget_warnings()
-    offload_state.settings.require = False
+    switch_off()
     proxy.forget(*schemas)
     for cls in (Order, Animal, Dog, Cleaned):
         cls._collection = None
@@ -135,6 +134,18 @@ def test_the_same_bytes_and_verdicts(values, spoilt, wrong, validator):
     assert notes <= {"total", "items", "first", "any", "ratio"}
     document = {"_id": bson.ObjectId(), **good.to_mongo()}
     assert validator(exported, bson.encode(document, codec_options=options)) or outcome(Order.validate, good)
+
+
+def test_nothing_is_asked_without_a_connection(direct):
+    disconnect()
+    mongosluice.offload(require=True)
+    try:
+        Cleaned(n=1).validate()
+        with pytest.raises(me.ValidationError):
+            Cleaned(n=13).validate()
+        assert mongosluice.offload_report() == []
+    finally:
+        switch_off()
 
 
 def write():
@@ -203,8 +214,6 @@ def test_stays_off_without_a_proxy(server, direct):
             Cleaned(n=3).save()
         assert direct["cleaned"].count_documents({}) == 1
     finally:
-        offload_mongoengine.uninstall()
-        offload_state.statuses.clear()
-        offload_state.settings.require = False
+        switch_off()
         Cleaned._collection = None
         disconnect()

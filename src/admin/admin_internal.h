@@ -70,20 +70,13 @@ struct verdicts {
     uint64_t counts[REGISTRY_COUNTS];
 };
 
-struct merging_totals {
-    uint64_t flushes[MERGING_FLUSHES];
-    struct histogram_totals batch_documents;
-    struct histogram_totals batch_bytes;
-    struct histogram_totals linger_us;
-    uint64_t waiting;
-    uint64_t retry_entries;
-    uint64_t retries_answered;
-};
-
 void figures_counters(const struct admin *admin, uint64_t sums[COUNTER_COUNT]);
 void figures_commands(const struct admin *admin, uint64_t sums[ROUTES_MAX]);
 void figures_latency(const struct admin *admin, struct histogram_totals *out);
-void figures_merging(const struct admin *admin, struct merging_totals *out);
+void figures_merging(const struct admin *admin, struct coalesce_sums *out);
+/* Why batches went, in the order of COALESCE_FLUSH_IDLE and on. */
+enum { FIGURES_FLUSHES = COALESCE_FLUSH_DRAIN - COALESCE_FLUSH_IDLE + 1 };
+const char *figures_flush_name(size_t flush);
 void figures_census(const struct admin *admin, struct census *out);
 void figures_process(struct process_figures *out);
 void figures_verdicts(const struct registry *registry, struct verdicts *out);

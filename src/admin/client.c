@@ -122,6 +122,8 @@ bool client_get(const struct client_target *target, const char *path, struct tex
         evhttp_connection_free(connection);
     else if (exchange.events != NULL)
         bufferevent_free(exchange.events);
+    if (exchange.events != NULL)
+        tls_events_free(exchange.events);
     event_base_free(exchange.base);
     return exchange.good;
 }

@@ -39,20 +39,17 @@ void figures_latency(const struct admin *admin, struct histogram_totals *out)
         histogram_add(&metrics_of(admin, i)->upstream_us, out);
 }
 
-void figures_merging(const struct admin *admin, struct merging_totals *out)
+const char *figures_flush_name(size_t flush)
 {
-    *out = (struct merging_totals){0};
-    for (unsigned i = 0; i < admin->parts.worker_count; i++) {
-        const struct merging_metrics *from = &metrics_of(admin, i)->merging;
-        for (size_t reason = 0; reason < MERGING_FLUSHES; reason++)
-            out->flushes[reason] += atomic_load(&from->flushes[reason]);
-        histogram_add(&from->batch_documents, &out->batch_documents);
-        histogram_add(&from->batch_bytes, &out->batch_bytes);
-        histogram_add(&from->linger_us, &out->linger_us);
-        out->waiting += atomic_load(&from->waiting);
-        out->retry_entries += atomic_load(&from->retry_entries);
-        out->retries_answered += atomic_load(&from->retries_answered);
-    }
+    static const char *const names[FIGURES_FLUSHES] = {"idle", "count", "bytes", "timer", "drain"};
+    return names[flush];
+}
+
+void figures_merging(const struct admin *admin, struct coalesce_sums *out)
+{
+    *out = (struct coalesce_sums){0};
+    for (unsigned i = 0; i < admin->parts.worker_count; i++)
+        coalesce_counters_sum(session_worker_merge_counters(admin->parts.workers[i]), out);
 }
 
 void figures_census(const struct admin *admin, struct census *out)
@@ -137,7 +134,8 @@ void figures_read(const struct admin *admin, struct reading *out)
     figures_latency(admin, &out->upstream_us);
     figures_census(admin, &census);
     for (unsigned i = 0; i < admin->parts.worker_count; i++)
-        histogram_add(&metrics_of(admin, i)->merging.batch_documents, &out->batch_documents);
+        histogram_add(&session_worker_merge_counters(admin->parts.workers[i])->docs,
+                      &out->batch_documents);
     figures_verdicts(schemas, &verdicts);
     registry_release(schemas);
     out->passed = verdicts.counts[REGISTRY_PASSED];

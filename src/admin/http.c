@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "net/clock.h"
+#include "net/connector.h"
 #include "net/listener.h"
 #include "net/tls.h"
 #include "net/tls_events.h"
@@ -21,6 +22,7 @@ enum { BACKLOG = 64 };
 struct connection {
     struct bufferevent *events; /* a reference of ours: it tells when evhttp let go of it */
     int64_t since_ms;
+    bool is_tls;
 };
 
 struct http_server {
@@ -46,6 +48,14 @@ static bool is_over(struct bufferevent *events)
     return owner == NULL;
 }
 
+static void release(const struct connection *connection)
+{
+    if (connection->is_tls)
+        tls_events_free(connection->events);
+    else
+        bufferevent_decref(connection->events);
+}
+
 static void sweep(struct http_server *server)
 {
     for (unsigned i = 0; i < server->count;) {
@@ -53,7 +63,7 @@ static void sweep(struct http_server *server)
             i++;
             continue;
         }
-        bufferevent_decref(server->connections[i].events);
+        release(&server->connections[i]);
         server->connections[i] = server->connections[--server->count];
     }
 }
@@ -62,15 +72,17 @@ static struct bufferevent *make_connection(struct event_base *base, void *arg)
 {
     struct http_server *server = arg;
     sweep(server);
-    struct bufferevent *events = server->tls != NULL ? tls_events_new_server(server->tls, base)
-                                                     : bufferevent_socket_new(base, -1, 0);
+    if (server->count == HTTP_CONNECTIONS_MAX)
+        return NULL; /* not reached: the listener was disabled */
+    bool is_tls = server->tls != NULL;
+    struct bufferevent *events =
+        is_tls ? tls_events_new_server(server->tls, base) : bufferevent_socket_new(base, -1, 0);
     if (events == NULL)
         return NULL;
-    if (server->count < HTTP_CONNECTIONS_MAX) {
+    if (!is_tls)
         bufferevent_incref(events);
-        server->connections[server->count++] =
-            (struct connection){.events = events, .since_ms = clock_now_ms()};
-    }
+    server->connections[server->count++] =
+        (struct connection){.events = events, .since_ms = clock_now_ms(), .is_tls = is_tls};
     if (server->count == HTTP_CONNECTIONS_MAX) /* the others wait in the kernel */
         evconnlistener_disable(server->listener);
     return events;
@@ -144,6 +156,7 @@ struct http_server *http_server_start(struct event_base *base, const char *host,
     int fd = listener_bind(host, port, BACKLOG, "admin.listen", &bound, err);
     if (fd < 0)
         return NULL;
+    connector_tune_socket(fd); /* what is accepted takes it over */
     struct http_server *server = memory_zalloc(sizeof *server);
     if (server != NULL)
         *server = (struct http_server){.base = base, .handle = handle, .arg = arg, .port = bound};

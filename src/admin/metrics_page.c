@@ -176,33 +176,78 @@ static void add_commands(const struct admin *admin, struct text *out)
     exposition_histogram(out, "mongosluice_upstream_latency_seconds", &latency, 6, 26, 1e-6);
 }
 
+struct merging_label {
+    enum coalesce_counter counter;
+    const char *value;
+};
+
+static void add_labelled(struct text *out, const char *name, const char *label,
+                         const struct merging_label *labels, size_t count,
+                         const struct coalesce_sums *totals)
+{
+    for (size_t i = 0; i < count; i++)
+        exposition_count(out, name, (struct exposition_label){label, labels[i].value},
+                         totals->values[labels[i].counter]);
+}
+
+#define COUNT(list) (sizeof(list) / sizeof(list)[0])
+
+static void add_inserts(const struct coalesce_sums *totals, struct text *out)
+{
+    static const struct merging_label ways[] = {{COALESCE_AT_ONCE, "at_once"},
+                                                {COALESCE_GATHERED, "gathered"},
+                                                {COALESCE_PASSED, "passed"},
+                                                {COALESCE_REJECTED, "rejected"}};
+    static const struct merging_label ends[] = {{COALESCE_BATCHES_RESENT, "resent"},
+                                                {COALESCE_BATCHES_LOST, "lost"},
+                                                {COALESCE_BATCHES_UNREADABLE, "unreadable"}};
+    exposition_family(out, "mongosluice_inserts_total", "counter",
+                      "Inserts that merging looked at, by what was done with them.");
+    add_labelled(out, "mongosluice_inserts_total", "way", ways, COUNT(ways), totals);
+    exposition_family(out, "mongosluice_inserts_passed_total", "counter",
+                      "Those that were passed, by why they may not be merged.");
+    for (int i = 0; i < GROUPING_BAR_COUNT; i++)
+        if (i != GROUPING_BAR_NONE)
+            exposition_count(
+                out, "mongosluice_inserts_passed_total",
+                (struct exposition_label){"reason", grouping_bar_name((enum grouping_bar)i)},
+                totals->bars[i]);
+    exposition_family(out, "mongosluice_batch_failures_total", "counter",
+                      "Batches whose connection was lost, or whose reply made no sense.");
+    add_labelled(out, "mongosluice_batch_failures_total", "outcome", ends, COUNT(ends), totals);
+    exposition_single(out, "mongosluice_batch_held_bytes", "gauge",
+                      "Bytes of gathered inserts that are not answered yet.",
+                      (double)totals->values[COALESCE_HELD_BYTES_NOW]);
+}
+
 static void add_merging(const struct admin *admin, struct text *out)
 {
-    struct merging_totals totals;
+    struct coalesce_sums totals;
     figures_merging(admin, &totals);
     exposition_family(out, "mongosluice_batch_documents", "histogram",
                       "Documents of each merged insert.");
-    exposition_histogram(out, "mongosluice_batch_documents", &totals.batch_documents, 0, 17, 1);
+    exposition_histogram(out, "mongosluice_batch_documents", &totals.docs, 0, 17, 1);
     exposition_family(out, "mongosluice_batch_bytes", "histogram", "Bytes of each merged insert.");
-    exposition_histogram(out, "mongosluice_batch_bytes", &totals.batch_bytes, 7, 26, 1);
+    exposition_histogram(out, "mongosluice_batch_bytes", &totals.bytes, 7, 26, 1);
     exposition_family(out, "mongosluice_batch_linger_seconds", "histogram",
                       "How long documents waited in a batch before it went.");
-    exposition_histogram(out, "mongosluice_batch_linger_seconds", &totals.linger_us, 4, 24, 1e-6);
+    exposition_histogram(out, "mongosluice_batch_linger_seconds", &totals.waited_us, 4, 24, 1e-6);
     exposition_family(out, "mongosluice_batch_flushes_total", "counter",
                       "Why batches went to the server.");
-    for (int i = 0; i < MERGING_FLUSHES; i++)
-        exposition_count(
-            out, "mongosluice_batch_flushes_total",
-            (struct exposition_label){"reason", merging_flush_name((enum merging_flush)i)},
-            totals.flushes[i]);
+    for (size_t i = 0; i < FIGURES_FLUSHES; i++)
+        exposition_count(out, "mongosluice_batch_flushes_total",
+                         (struct exposition_label){"reason", figures_flush_name(i)},
+                         totals.values[COALESCE_FLUSH_IDLE + i]);
+    add_inserts(&totals, out);
     exposition_single(out, "mongosluice_batch_waiting", "gauge", "Writes that wait in a batch.",
-                      (double)totals.waiting);
+                      (double)totals.values[COALESCE_WAITING_NOW]);
     exposition_single(out, "mongosluice_retry_table_entries", "gauge",
                       "Retryable writes whose outcome is kept for a retry.",
-                      (double)totals.retry_entries);
+                      (double)retry_table_entries(admin->parts.shared->retries));
     exposition_single(out, "mongosluice_retries_answered_total", "counter",
                       "Retries that were answered from that table.",
-                      (double)totals.retries_answered);
+                      (double)(totals.values[COALESCE_RETRIES_ATTACHED] +
+                               totals.values[COALESCE_RETRIES_REPLAYED]));
 }
 
 /* --- schemas ------------------------------------------------------------------------------------

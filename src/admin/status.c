@@ -11,7 +11,7 @@
 enum {
     CONNECTIONS_PAGE = 100,
     CONNECTIONS_WAIT_MS = 1000, /* for the workers, which answer within one turn of their loops */
-    REFUSALS_SHOWN = 12
+    REFUSALS_SHOWN = 8
 };
 
 /* --- /status ------------------------------------------------------------------------------------
@@ -98,16 +98,16 @@ static void add_memory(const struct admin *admin, struct text *out)
 
 static void add_merging(const struct admin *admin, struct text *out)
 {
-    struct merging_totals totals;
+    struct coalesce_sums totals;
     figures_merging(admin, &totals);
     text_format(out,
                 "\"merging\":{\"batches\":%" PRIu64 ",\"documents\":%" PRIu64
                 ",\"waiting\":%" PRIu64 ",\"retry_entries\":%" PRIu64 ",\"flushes\":{",
-                totals.batch_documents.count, totals.batch_documents.sum, totals.waiting,
-                totals.retry_entries);
-    for (int i = 0; i < MERGING_FLUSHES; i++)
-        text_format(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",",
-                    merging_flush_name((enum merging_flush)i), totals.flushes[i]);
+                totals.docs.count, totals.docs.sum, totals.values[COALESCE_WAITING_NOW],
+                (uint64_t)retry_table_entries(admin->parts.shared->retries));
+    for (size_t i = 0; i < FIGURES_FLUSHES; i++)
+        text_format(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", figures_flush_name(i),
+                    totals.values[COALESCE_FLUSH_IDLE + i]);
     text_add(out, "}}");
 }
 

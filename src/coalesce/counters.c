@@ -21,8 +21,9 @@ void coalesce_counters_sum(const struct coalesce_counters *from, struct coalesce
         atomic_load_explicit(&from->values[COALESCE_OLDEST_SINCE_US], memory_order_relaxed);
     sum(from->values, into->values, COALESCE_COUNTER_COUNT);
     sum(from->bars, into->bars, GROUPING_BAR_COUNT);
-    sum(from->docs, into->docs, COALESCE_BUCKETS);
-    sum(from->bytes, into->bytes, COALESCE_BUCKETS);
+    histogram_add(&from->docs, &into->docs);
+    histogram_add(&from->bytes, &into->bytes);
+    histogram_add(&from->waited_us, &into->waited_us);
     if (before == 0 || (oldest != 0 && oldest < before))
         before = oldest;
     into->values[COALESCE_OLDEST_SINCE_US] = before;

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "coalesce/grouping.h"
+#include "metrics/histogram.h"
 
 /* X(identifier, name as shown). "…Now" are gauges. */
 #define COALESCE_COUNTERS(X)                                                                       \
@@ -22,7 +23,6 @@
     X(FLUSH_BYTES, "flushesBytes")                                                                 \
     X(FLUSH_TIMER, "flushesTimer")                                                                 \
     X(FLUSH_DRAIN, "flushesDrain")                                                                 \
-    X(LINGER_US, "lingerUs")          /* of the oldest insert of each flush, summed */             \
     X(SENT_ALONE, "insertsSentAlone") /* after the batch was refused as a whole */                 \
     X(BATCHES_RESENT, "batchesResent")                                                             \
     X(BATCHES_LOST, "batchesLost")                                                                 \
@@ -42,21 +42,20 @@
 enum coalesce_counter { COALESCE_COUNTERS(COALESCE_IDENTIFIER) COALESCE_COUNTER_COUNT };
 #undef COALESCE_IDENTIFIER
 
-/* Bucket i counts sizes from 2^i to 2^(i+1) - 1. */
-enum { COALESCE_BUCKETS = 32 };
-
 struct coalesce_counters {
     _Atomic uint64_t values[COALESCE_COUNTER_COUNT];
     _Atomic uint64_t bars[GROUPING_BAR_COUNT]; /* of those passed */
-    _Atomic uint64_t docs[COALESCE_BUCKETS];   /* a batch */
-    _Atomic uint64_t bytes[COALESCE_BUCKETS];  /* a batch */
+    struct histogram docs;                     /* of a batch */
+    struct histogram bytes;                    /* of a batch's documents */
+    struct histogram waited_us;                /* the oldest insert of each flush */
 };
 
 struct coalesce_sums {
     uint64_t values[COALESCE_COUNTER_COUNT]; /* OLDEST_SINCE_US: the least that is not 0 */
     uint64_t bars[GROUPING_BAR_COUNT];
-    uint64_t docs[COALESCE_BUCKETS];
-    uint64_t bytes[COALESCE_BUCKETS];
+    struct histogram_totals docs;
+    struct histogram_totals bytes;
+    struct histogram_totals waited_us;
 };
 
 const char *coalesce_counter_name(enum coalesce_counter which);
@@ -68,12 +67,6 @@ static inline void coalesce_bump(_Atomic uint64_t *value, uint64_t n)
 {
     uint64_t now = atomic_load_explicit(value, memory_order_relaxed);
     atomic_store_explicit(value, now + n, memory_order_relaxed);
-}
-
-static inline unsigned coalesce_bucket(uint64_t size)
-{
-    unsigned bucket = size == 0 ? 0 : 63U - (unsigned)__builtin_clzll(size);
-    return bucket < COALESCE_BUCKETS ? bucket : COALESCE_BUCKETS - 1;
 }
 
 #endif

@@ -389,8 +389,7 @@ static void count_batch(struct coalesce *coalesce, const struct batch *batch, in
                         int64_t waited_us)
 {
     count_one(coalesce, (enum coalesce_counter)why);
-    coalesce_bump(&coalesce->counters.values[COALESCE_LINGER_US],
-                  waited_us > 0 ? (uint64_t)waited_us : 0);
+    histogram_note(&coalesce->counters.waited_us, waited_us > 0 ? (uint64_t)waited_us : 0);
     if (batch->inserts == 1) {
         count_one(coalesce, COALESCE_LONE);
         return;
@@ -399,8 +398,8 @@ static void count_batch(struct coalesce *coalesce, const struct batch *batch, in
     coalesce_bump(&coalesce->counters.values[COALESCE_BATCH_INSERTS], batch->inserts);
     coalesce_bump(&coalesce->counters.values[COALESCE_BATCH_DOCS], batch->docs);
     coalesce_bump(&coalesce->counters.values[COALESCE_BATCH_BYTES], batch->bytes);
-    coalesce_bump(&coalesce->counters.docs[coalesce_bucket(batch->docs)], 1);
-    coalesce_bump(&coalesce->counters.bytes[coalesce_bucket(batch->bytes)], 1);
+    histogram_note(&coalesce->counters.docs, batch->docs);
+    histogram_note(&coalesce->counters.bytes, batch->bytes);
 }
 
 static struct batch *make_batch(struct coalesce *coalesce, struct coalesce_group *group, int why,

@@ -31,7 +31,7 @@ static inline size_t histogram_index(uint64_t value)
     if (below < 4)
         return (size_t)below;
     unsigned log2 = 63U - (unsigned)__builtin_clzll(below);
-    size_t index = (log2 - 1) * 4 + ((below >> (log2 - 2)) & 3);
+    size_t index = (size_t)(log2 - 1) * 4 + ((below >> (log2 - 2)) & 3);
     return index < HISTOGRAM_BUCKETS ? index : HISTOGRAM_BUCKETS - 1;
 }
 

@@ -14,6 +14,17 @@
 
 #include "base/memory.h"
 
+/* A name with one dead address among its answers must not cost connect_timeout_ms: while an attempt
+ * hangs the next address is tried beside it, and the first that connects wins. Source: RFC 8305
+ * ("Happy Eyeballs"), section 5. */
+enum { ATTEMPT_DELAY_MS = 250, ATTEMPTS_MAX = 8 };
+
+struct attempt {
+    struct connector *connector;
+    struct event *event; /* NULL: it ended */
+    int fd;
+};
+
 struct connector {
     struct worker *worker;
     connector_done done;
@@ -21,18 +32,35 @@ struct connector {
     struct evdns_getaddrinfo_request *lookup; /* while the name is being resolved */
     struct evutil_addrinfo *addresses;        /* all answers, owned */
     struct evutil_addrinfo *next;             /* of them, the next to try */
-    struct event *event;                      /* while a connect is under way */
-    int fd;
+    struct event *timer;                      /* while another address waits for its turn */
+    struct attempt attempts[ATTEMPTS_MAX];
+    unsigned attempt_count;
+    unsigned under_way;
+    int fd;         /* connected; -1 before */
     bool starting;  /* still inside connector_start: freed there */
     bool cancelled; /* while the lookup unwinds */
     bool ended;
     char cause[160];
 };
 
+static void attempt_end(struct attempt *attempt)
+{
+    if (attempt->event == NULL)
+        return;
+    event_free(attempt->event);
+    attempt->event = NULL;
+    attempt->connector->under_way--;
+    if (attempt->fd >= 0)
+        close(attempt->fd);
+    attempt->fd = -1;
+}
+
 static void connector_free(struct connector *connector)
 {
-    if (connector->event != NULL)
-        event_free(connector->event);
+    for (unsigned i = 0; i < connector->attempt_count; i++)
+        attempt_end(&connector->attempts[i]);
+    if (connector->timer != NULL)
+        event_free(connector->timer);
     if (connector->fd >= 0)
         close(connector->fd);
     if (connector->addresses != NULL)
@@ -62,65 +90,89 @@ static void set_cause(struct connector *connector, const char *what)
 
 static void try_next(struct connector *connector);
 
-static void connect_failed(struct connector *connector, const char *what)
-{
-    set_cause(connector, what);
-    if (connector->event != NULL)
-        event_free(connector->event);
-    connector->event = NULL;
-    if (connector->fd >= 0)
-        close(connector->fd);
-    connector->fd = -1;
-}
-
 static void connect_finished(evutil_socket_t fd, short what, void *arg)
 {
-    struct connector *connector = arg;
+    struct attempt *attempt = arg;
+    struct connector *connector = attempt->connector;
     int failure = 0;
     socklen_t len = sizeof failure;
     (void)what;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &len) != 0)
         failure = errno;
     if (failure != 0) {
-        connect_failed(connector, strerror(failure));
+        set_cause(connector, strerror(failure));
+        attempt_end(attempt);
         try_next(connector);
         return;
     }
+    connector->fd = attempt->fd;
+    attempt->fd = -1;
+    attempt_end(attempt);
     connector_end(connector);
 }
 
-/* True when it connected or is under way. */
+/* True when it is under way. */
 static bool connect_begin(struct connector *connector, const struct sockaddr *address,
                           socklen_t len)
 {
-    connector->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (connector->fd < 0) {
-        connect_failed(connector, strerror(errno));
+    struct attempt *attempt = &connector->attempts[connector->attempt_count];
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        set_cause(connector, strerror(errno));
         return false;
     }
-    connector_tune_socket(connector->fd);
-    if (connect(connector->fd, address, len) != 0 && errno != EINPROGRESS) {
-        connect_failed(connector, strerror(errno));
+    connector_tune_socket(fd);
+    if (connect(fd, address, len) != 0 && errno != EINPROGRESS) {
+        set_cause(connector, strerror(errno));
+        close(fd);
         return false;
     }
-    connector->event = event_new(worker_base(connector->worker), connector->fd, EV_WRITE,
-                                 connect_finished, connector);
-    if (connector->event == NULL || event_add(connector->event, NULL) != 0) {
-        connect_failed(connector, "out of memory");
+    struct event *event =
+        event_new(worker_base(connector->worker), fd, EV_WRITE, connect_finished, attempt);
+    if (event == NULL || event_add(event, NULL) != 0) {
+        set_cause(connector, "out of memory");
+        if (event != NULL)
+            event_free(event);
+        close(fd);
         return false;
     }
+    *attempt = (struct attempt){.connector = connector, .event = event, .fd = fd};
+    connector->attempt_count++;
+    connector->under_way++;
     return true;
+}
+
+static void delay_over(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    try_next(arg);
+}
+
+/* The next address, if there is one, gets its turn soon also when this attempt hangs. */
+static void start_delay(struct connector *connector)
+{
+    static const struct timeval delay = {.tv_usec = (suseconds_t)ATTEMPT_DELAY_MS * 1000};
+    if (connector->next == NULL)
+        return;
+    if (connector->timer == NULL)
+        connector->timer = evtimer_new(worker_base(connector->worker), delay_over, connector);
+    if (connector->timer != NULL)
+        (void)evtimer_add(connector->timer, &delay);
 }
 
 static void try_next(struct connector *connector)
 {
-    while (connector->next != NULL) {
+    while (connector->next != NULL && connector->attempt_count < ATTEMPTS_MAX) {
         struct evutil_addrinfo *address = connector->next;
         connector->next = address->ai_next;
-        if (connect_begin(connector, address->ai_addr, (socklen_t)address->ai_addrlen))
+        if (connect_begin(connector, address->ai_addr, (socklen_t)address->ai_addrlen)) {
+            start_delay(connector);
             return;
+        }
     }
-    connector_end(connector);
+    if (connector->under_way == 0)
+        connector_end(connector);
 }
 
 static void resolved(int result, struct evutil_addrinfo *addresses, void *arg)
@@ -199,7 +251,7 @@ static void start_lookup(struct connector *connector, const char *address)
     }
     struct evdns_getaddrinfo_request *lookup =
         evdns_getaddrinfo(worker_dns(connector->worker), host, port, &hints, resolved, connector);
-    if (!connector->ended && connector->event == NULL)
+    if (!connector->ended && connector->under_way == 0)
         connector->lookup = lookup;
 }
 

@@ -1,5 +1,6 @@
-/* Resolving a name and connecting to it, without blocking the loop. Tries each address of a name
- * in turn. How long that may take is the caller's to say: it cancels. A worker's own thread only.
+/* Resolving a name and connecting to it, without blocking the loop. Tries the
+ * addresses of a name in turn, and beside one that hangs. How long that may take is the caller's to
+ * say: it cancels. A worker's own thread only.
  */
 #ifndef SLUICE_NET_CONNECTOR_H
 #define SLUICE_NET_CONNECTOR_H

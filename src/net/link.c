@@ -86,12 +86,30 @@ static void peek(struct link *link)
     link->handler->failed(link->arg, err.message);
 }
 
+/* Added only where it is not: each change costs a system call, and a link that is paused until its
+ * command is answered mostly has nothing to read meanwhile. */
+static void watch(struct link *link)
+{
+    link->reading = true;
+    if (!link->watched)
+        event_add(&link->read_event, NULL);
+    link->watched = true;
+}
+
+static void unwatch(struct link *link)
+{
+    event_del(&link->read_event);
+    link->watched = false;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct link *link = arg;
     (void)fd;
     (void)what;
-    if (link->state == LINK_PEEKING)
+    if (!link->reading)
+        unwatch(link);
+    else if (link->state == LINK_PEEKING)
         peek(link);
     else if (link->state == LINK_SHAKING)
         shake(link);
@@ -161,8 +179,7 @@ void link_start_peeking(struct link *link, struct event_base *base, struct tls_c
     link->peek_context = tls_context_retain(context);
     link->state = LINK_PEEKING;
     set_peek_mark(link, TRANSPORT_PEEK_BYTES);
-    link->reading = true;
-    event_add(&link->read_event, NULL);
+    watch(link);
 }
 
 enum transport_status link_read(struct link *link, void *data, size_t cap, size_t *got,
@@ -234,10 +251,8 @@ bool link_send_buffer(struct link *link, struct buffer *from, size_t len, struct
 
 void link_pause(struct link *link)
 {
-    if (link->state != LINK_OPEN || !link->reading)
-        return;
-    link->reading = false;
-    event_del(&link->read_event);
+    if (link->state == LINK_OPEN)
+        link->reading = false;
 }
 
 bool link_has_lost_peer(const struct link *link)
@@ -250,10 +265,7 @@ void link_resume(struct link *link)
 {
     if (link->state != LINK_OPEN && link->state != LINK_SHAKING)
         return;
-    if (!link->reading) {
-        link->reading = true;
-        event_add(&link->read_event, NULL);
-    }
+    watch(link);
     if (link->state == LINK_OPEN && transport_has_pending(&link->transport))
         event_active(&link->read_event, EV_READ, 0);
 }

@@ -38,6 +38,7 @@ struct link {
     struct tls_context *peek_context; /* owned reference, while peeking */
     enum link_state state;
     bool reading;
+    bool watched;          /* the read event is added: pausing leaves it so until it fires */
     bool read_wants_write; /* TLS: the next read needs the descriptor to be writable */
 };
 

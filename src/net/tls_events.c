@@ -9,12 +9,17 @@
 /* A peer that closes without TLS's own farewell has said all the same: HTTP knows its lengths. */
 static struct bufferevent *make(SSL *ssl, struct event_base *base, enum bufferevent_ssl_state state)
 {
-    struct bufferevent *events =
-        bufferevent_openssl_socket_new(base, -1, ssl, state, BEV_OPT_CLOSE_ON_FREE);
-    if (events == NULL)
+    /* not BEV_OPT_CLOSE_ON_FREE: evhttp has closed the descriptor by then, and it may be another's
+     */
+    struct bufferevent *events = bufferevent_openssl_socket_new(base, -1, ssl, state, 0);
+    if (events == NULL) {
         SSL_free(ssl);
-    else
-        bufferevent_openssl_set_allow_dirty_shutdown(events, 1);
+        return NULL;
+    }
+    /* libevent waits for the descriptor: what OpenSSL had read ahead would wait with it */
+    SSL_set_read_ahead(ssl, 0);
+    bufferevent_openssl_set_allow_dirty_shutdown(events, 1);
+    bufferevent_incref(events);
     return events;
 }
 
@@ -34,6 +39,13 @@ struct bufferevent *tls_events_new_client(const struct tls_context *context,
         return NULL;
     }
     return make(ssl, base, BUFFEREVENT_SSL_CONNECTING);
+}
+
+void tls_events_free(struct bufferevent *events)
+{
+    SSL *ssl = bufferevent_openssl_get_ssl(events);
+    (void)bufferevent_decref(events);
+    SSL_free(ssl);
 }
 
 void tls_events_describe_failure(struct bufferevent *events, char *out, size_t size)

@@ -12,7 +12,7 @@
 
 /* A batch on its way: on that session's upstream connection. */
 struct carriage {
-    struct carriage *prev, *next; /* of the worker's list */
+    struct carriage *next; /* of the worker's list */
     struct batch *batch;
     struct session *carrier; /* NULL: its connection is lost */
 };
@@ -98,13 +98,18 @@ static void close_waiters(struct batch *batch, const char *reason)
     }
 }
 
+static void free_carriage(struct session_worker *worker, struct carriage *carriage)
+{
+    LL_DELETE(worker->carriages, carriage);
+    memory_free(carriage);
+}
+
 static void give_up(struct session_worker *worker, struct carriage *carriage, bool sent)
 {
     batch_lost(worker->coalesce, carriage->batch, sent, clock_now_us());
     close_waiters(carriage->batch, "the connection that carried a merged insert was lost");
     batch_end(worker->coalesce, carriage->batch, clock_now_us());
-    DL_DELETE(worker->carriages, carriage);
-    memory_free(carriage);
+    free_carriage(worker, carriage);
 }
 
 /* False when it went nowhere. */
@@ -142,7 +147,7 @@ static void send_batch(struct session_worker *worker, struct batch *batch)
         return;
     }
     carriage->batch = batch;
-    DL_APPEND(worker->carriages, carriage);
+    LL_PREPEND(worker->carriages, carriage);
     if (!carry(worker, carriage))
         give_up(worker, carriage, false);
 }
@@ -152,7 +157,7 @@ void session_merge_send_lost(struct session_worker *worker)
 {
     struct carriage *carriage = NULL;
     struct carriage *next = NULL;
-    DL_FOREACH_SAFE(worker->carriages, carriage, next)
+    LL_FOREACH_SAFE(worker->carriages, carriage, next)
     {
         if (carriage->carrier != NULL)
             continue;
@@ -225,8 +230,7 @@ bool session_merge_reply(struct session *session, struct bytes document)
     struct batch *batch = carriage->batch;
     session->carriage = NULL;
     session_pop_pending(session);
-    DL_DELETE(worker->carriages, carriage);
-    memory_free(carriage);
+    free_carriage(worker, carriage);
     switch (
         batch_answer(worker->coalesce, batch, document, answer_waiter, worker, clock_now_us())) {
     case BATCH_ANSWERED:

@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#include "metrics/merging.h"
+#include "metrics/histogram.h"
 #include "net/address.h"
 #include "session/route.h"
 
@@ -26,7 +26,6 @@ enum session_phase {
 struct session_metrics {
     _Atomic uint64_t commands[ROUTES_MAX]; /* by route_index */
     struct histogram upstream_us;          /* a request forwarded until its reply is forwarded */
-    struct merging_metrics merging;
     _Atomic uint32_t phases[SESSION_PHASES];
     _Atomic int64_t oldest_wait_ms;    /* of CONNECTING and PAUSED */
     _Atomic int64_t oldest_command_ms; /* of RUNNING */

@@ -1,18 +1,17 @@
 #!/usr/bin/env python3
-"""What a hop costs: direct, through HAProxy in TCP mode and through mongosluice, in one run.
+"""What a hop costs: direct, through HAProxy and nginx as TCP proxies, and through mongosluice, in one run.
 
-All three lead to one null upstream (nullserver) and are loaded by one load generator (loadgen). Each
-round measures every route, in an order that changes from round to round, and the ratios are taken
-within a round and then their median: what else the machine does meets all routes alike.
+All lead to one upstream (nullserver, unless --upstream says otherwise) and are loaded by one load
+generator (loadgen). Each round measures every route, in an order that changes from round to round, and
+the ratios are taken within a round and then their median: what else the machine does meets all routes
+alike.
 """
 
 import argparse
+import contextlib
 import json
-import os
-import platform
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,190 +19,84 @@ import tempfile
 import time
 from pathlib import Path
 
+import rig as bench
+from rig import (BenchError, Table, latency, median_of, megabytes, plot, ratio_of, ratio_text,
+                 throughput)
+
+UPSTREAMS = {"null": "the null server", "rs": "secantusd-rs", "py": "SecantusDB"}
 DIRECT, HAPROXY, MONGOSLUICE = "direct", "HAProxy", "mongosluice"
-START_SECONDS = 15
 # What perf calls the proxy's own code and the libraries that its data path goes through.
 USER_OBJECTS = "mongosluice,libc.so.6,libevent_core-2.1.so.7.0.1,libcrypto.so.3,libssl.so.3,[vdso]"
 
-HAPROXY_CONFIG = """\
-global
-    nbthread {threads}
-    maxconn {connections}
-    stats socket {folder}/haproxy.sock
-defaults
-    mode tcp
-    timeout connect 10s
-    timeout client 1h
-    timeout server 1h
-listen bench
-    bind 127.0.0.1:{port} backlog 4096
-    server null 127.0.0.1:{upstream_port}
-"""
+# The six fields of every document that loadgen sends.
+SCHEMA = {
+    "bsonType": "object",
+    "required": ["_id", "name", "email", "age", "city", "score", "created_at"],
+    "properties": {
+        "_id": {"bsonType": "objectId"},
+        "name": {"bsonType": "string", "minLength": 1, "maxLength": 100},
+        "email": {"bsonType": "string", "pattern": "^[^@]+@[^@]+$"},
+        "age": {"bsonType": "int", "minimum": 0, "maximum": 150},
+        "city": {"bsonType": "string"},
+        "score": {"bsonType": "double"},
+        "created_at": {"bsonType": "date"},
+    },
+}
 
 
-class BenchError(Exception):
-    """What stopped the benchmark, as a sentence for the user."""
+class Hop(bench.Rig):
+    """One upstream and the routes to it."""
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Server:
-    """A process that listens: started, waited for, and ended by its own id."""
-
-    def __init__(self, name, command, folder, port=None, pin=None):
-        self.name = name
-        self.log = Path(folder) / f"{name}.log"
-        if pin is not None:
-            command = ["taskset", "--cpu-list", str(pin), *command]
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        try:
-            self.port = port or self._read_port()
-            self._wait_for_port()
-        except BaseException:
-            self.stop()
-            raise
-
-    def _give_up(self, why):
-        tail = self.log.read_text(errors="replace")[-2000:]
-        raise BenchError(f"{self.name} {why}; its output ends with:\n{tail}")
-
-    def _wait(self, condition):
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                self._give_up(f"ended at once with status {self.process.returncode}")
-            found = condition()
-            if found:
-                return found
-            time.sleep(0.02)
-        self._give_up(f"did not listen within {START_SECONDS} seconds")
-
-    def _read_port(self):
-        def port():
-            text = self.log.read_text()
-            return int(text.rsplit(":", 1)[1]) if text.endswith("\n") else 0
-
-        return self._wait(port)
-
-    def _wait_for_port(self):
-        def connects():
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                return False
-            return True
-
-        self._wait(connects)
-
-    @property
-    def pid(self):
-        return self.process.pid
-
-    def memory_kb(self):
-        """VmRSS in kB."""
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1])
-        raise BenchError(f"{self.name} has ended")
-
-    def cpu_seconds(self):
-        """Time on a CPU so far, of all threads, to the nanosecond."""
-        total = 0
-        for task in Path(f"/proc/{self.pid}/task").iterdir():
-            total += int((task / "schedstat").read_text().split()[0])
-        return total / 1e9
-
-    def stop(self):
-        if self.process.poll() is not None:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-class Bench:
     def __init__(self, options, folder):
-        self.options = options
-        self.folder = folder
-        self.servers = []
-        self.upstream = self._start(
-            "nullserver",
-            [self.tool("nullserver"), "--find-documents", "100000"],
-            pin=options.pin and "0",
-        )
+        super().__init__(options, folder)
+        self.pin = "1" if options.pin else None
+        self.upstream = (self.start_null(pin=options.pin and "0") if options.upstream == "null"
+                         else self.start_secantus(options.upstream))
 
-    def tool(self, name):
-        path = Path(self.options.build) / "tests" / "bench" / name
-        if not path.is_file():
-            raise BenchError(f"{path} is not there: build it with ninja -C {self.options.build}")
-        return str(path)
+    def _sluice(self, name, *more):
+        return self.start_mongosluice(self.upstream.port, *more, *self.options.mongosluice_option,
+                                      name=name, threads=self.options.threads, pin=self.pin)
 
-    def _start(self, name, command, port=None, pin=None):
-        server = Server(name, command, self.folder, port, pin or None)
-        self.servers.append(server)
-        return server
+    def schemas(self):
+        folder = self.folder / "schemas"
+        folder.mkdir(exist_ok=True)
+        (folder / "bench.items.json").write_text(json.dumps({"ns": "bench.items", "schema": SCHEMA}))
+        return folder
 
-    def stop(self):
-        for server in reversed(self.servers):
-            server.stop()
+    def certificate(self):
+        both = self.folder / "both.pem"
+        if not both.is_file():
+            key, cert = self.folder / "key.pem", self.folder / "cert.pem"
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                            "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                            "-keyout", key, "-out", cert], check=True, capture_output=True)
+            both.write_text(cert.read_text() + key.read_text())
+        return both
 
-    def end(self, server):
-        server.stop()
-        self.servers.remove(server)
+    def start_route(self, name):
+        port = self.upstream.port
+        connections = max(self.options.idle + 100, 4096)
+        starts = {
+            DIRECT: lambda: None,
+            HAPROXY: lambda: self.start_haproxy(port, connections, self.options.threads, self.pin),
+            "nginx": lambda: self.start_nginx(port, 2 * connections, self.options.threads, self.pin),
+            MONGOSLUICE: lambda: self._sluice("mongosluice"),
+            "validating": lambda: self._sluice("validating", f"--schemas={self.schemas()}"),
+            "merging": lambda: self._sluice("merging", "--merge.enabled=true"),
+            "TLS": lambda: self._sluice("tls", "--tls.mode=require", f"--tls.cert_file={self.certificate()}",
+                                        f"--tls.key_file={self.certificate()}"),
+            "compressed": lambda: self._sluice("compressed"),
+        }
+        return starts[name]()
 
-    def start_haproxy(self):
-        port = free_port()
-        config = Path(self.folder) / "haproxy.cfg"
-        config.write_text(
-            HAPROXY_CONFIG.format(
-                threads=self.options.threads,
-                connections=max(self.options.idle + 100, 2000),
-                folder=self.folder,
-                port=port,
-                upstream_port=self.upstream.port,
-            )
-        )
-        command = [self.options.haproxy, "-db", "-f", str(config)]
-        return self._start("haproxy", command, port, self.options.pin and "1")
+    def routes(self):
+        """{name: server}; direct is None."""
+        return {name: self.start_route(name) for name in self.options.routes}
 
-    def start_mongosluice(self):
-        port = free_port()
-        command = [
-            self.options.mongosluice,
-            f"--upstream=mongodb://127.0.0.1:{self.upstream.port}/?directConnection=true",
-            f"--listen=127.0.0.1:{port}",
-            f"--threads={self.options.threads}",
-            *self.options.mongosluice_option,
-        ]
-        return self._start("mongosluice", command, port, self.options.pin and "1")
-
-    def proxies(self):
-        """The routes to measure; direct is None."""
-        routes = {DIRECT: None}
-        if self.options.haproxy:
-            routes[HAPROXY] = self.start_haproxy()
-        if self.options.mongosluice:
-            routes[MONGOSLUICE] = self.start_mongosluice()
-        return routes
-
-    def load(self, port, *arguments):
-        command = [self.tool("loadgen"), "--port", str(port), "--json", *map(str, arguments)]
-        if self.options.pin:
-            command = ["taskset", "--cpu-list", "0", *command]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-        if done.returncode != 0:
-            raise BenchError(f"{' '.join(command)}\nfailed: {done.stdout}{done.stderr}")
-        return json.loads(done.stdout)
+    def load_route(self, name, route, case, *more):
+        flags = {"TLS": ["--tls"], "compressed": ["--compress", "snappy"]}.get(name, [])
+        return self.load((route or self.upstream).port, *case.arguments(), *flags, *more,
+                         pin="0" if self.options.pin else None)
 
 
 class Case:
@@ -216,6 +109,9 @@ class Case:
         self.documents = int(documents or 1)
         self.connections = int(connections)
 
+    def kind(self):
+        return self.name.partition(":")[0]
+
     def arguments(self):
         arguments = ["--command", self.command, "--connections", self.connections]
         arguments += ["--documents", self.documents]
@@ -224,39 +120,21 @@ class Case:
         return arguments
 
 
-def measure_once(bench, proxy, case):
-    port = (proxy or bench.upstream).port
-    before = proxy.cpu_seconds() if proxy else 0
-    result = bench.load(port, *case.arguments(), "--seconds", bench.options.seconds)
-    if proxy:
-        used = proxy.cpu_seconds() - before
-        result["proxy_cpu_us"] = used * 1e6 / max(result["operations"], 1)
+def measure_once(hop, name, route, case):
+    before = route.cpu_seconds() if route else 0
+    result = hop.load_route(name, route, case, "--seconds", hop.options.seconds)
+    if route:
+        result["proxy_cpu_us"] = (route.cpu_seconds() - before) * 1e6 / max(result["operations"], 1)
+        result["proxy_rss_kb"] = route.memory_kb()
     return result
 
 
-def measure_case(bench, routes, case):
+def measure_case(hop, routes, case):
     """{route: [a result for each round]}"""
-    rounds = {name: [] for name in routes}
-    names = list(routes)
-    for name in names:
-        bench.load((routes[name] or bench.upstream).port, *case.arguments(), "--seconds", 0.3)
-    for number in range(bench.options.rounds):
-        turn = number % len(names)
-        for name in names[turn:] + names[:turn]:
-            rounds[name].append(measure_once(bench, routes[name], case))
-    return rounds
-
-
-def median_of(rounds, read):
-    return statistics.median(read(result) for result in rounds)
-
-
-def throughput(result):
-    return result["ops_per_second"]
-
-
-def p50(result):
-    return result["latency_us"]["p50"]
+    for name, route in routes.items():
+        hop.load_route(name, route, case, "--seconds", 0.2)
+    return bench.alternate(list(routes), hop.options.rounds,
+                           lambda name: measure_once(hop, name, routes[name], case))
 
 
 def summarize_case(rounds):
@@ -265,63 +143,67 @@ def summarize_case(rounds):
     for name, results in rounds.items():
         row = {
             "ops_per_second": median_of(results, throughput),
-            "p50_us": median_of(results, p50),
-            "p99_us": median_of(results, lambda result: result["latency_us"]["p99"]),
-            "added_p50_us": statistics.median(
-                p50(result) - p50(direct) for result, direct in zip(results, rounds[DIRECT])
-            ),
+            **{f"{which}_us": median_of(results, lambda r, which=which: latency(r, which))
+               for which in ("p50", "p99", "p99_9")},
         }
         if name != DIRECT:
-            row["proxy_cpu_us"] = median_of(results, lambda result: result["proxy_cpu_us"])
+            row["proxy_cpu_us"] = median_of(results, lambda r: r["proxy_cpu_us"])
+            row["proxy_rss_mb"] = megabytes(median_of(results, lambda r: r["proxy_rss_kb"]))
         if HAPROXY in rounds:
-            pairs = list(zip(results, rounds[HAPROXY]))
-            ratios = sorted(throughput(a) / throughput(b) for a, b in pairs)
-            row["ratio_to_haproxy"] = statistics.median(ratios)
-            row["ratio_range"] = [ratios[0], ratios[-1]]
-            row["p50_over_haproxy_us"] = statistics.median(p50(a) - p50(b) for a, b in pairs)
+            row["ratio_to_haproxy"] = ratio_of(results, rounds[HAPROXY], throughput)
+            row["p50_over_haproxy_us"] = statistics.median(
+                latency(a, "p50") - latency(b, "p50") for a, b in zip(results, rounds[HAPROXY]))
         summary[name] = row
     return summary
 
 
-def print_case(case, summary):
+def show_case(table, case, summary):
     for name, row in summary.items():
-        ratio = over = cpu = "–"
+        ratio = over = cpu = rss = "–"
         if "ratio_to_haproxy" in row and name != HAPROXY:
-            low, high = row["ratio_range"]
-            ratio = f"{row['ratio_to_haproxy']:.2f} ({low:.2f}–{high:.2f})"
+            ratio = ratio_text(row["ratio_to_haproxy"])
             over = f"{row['p50_over_haproxy_us']:+.1f}"
         if "proxy_cpu_us" in row:
-            cpu = f"{row['proxy_cpu_us']:.2f}"
-        print(
-            f"| {case.name} | {name} | {row['ops_per_second']:,.0f} | {row['p50_us']:,.1f} "
-            f"| {row['p99_us']:,.1f} | {ratio} | {over} | {cpu} |",
-            flush=True,
-        )
+            cpu, rss = f"{row['proxy_cpu_us']:.2f}", f"{row['proxy_rss_mb']:.1f}"
+        table.row(case.name, name, f"{row['ops_per_second']:,.0f}", f"{row['p50_us']:,.1f}",
+                  f"{row['p99_us']:,.1f}", f"{row['p99_9_us']:,.1f}", ratio, over, cpu, rss)
 
 
-def measure_load(bench):
-    routes = bench.proxies()
-    print(
-        "| command:connections | route | ops/s | p50 µs | p99 µs | ops/s ÷ HAProxy (range) "
-        "| p50 − HAProxy µs | proxy CPU µs a command |\n|---|---|---:|---:|---:|---:|---:|---:|"
-    )
+def load_table(hop, kind):
+    upstream = UPSTREAMS[hop.options.upstream]
+    name = f"hop-{hop.options.upstream}-{kind.replace('*', '')}"
+    return Table("command:connections", "route", "ops/s", "p50 µs", "p99 µs", "p99.9 µs",
+                 "ops/s ÷ HAProxy (range)", "p50 − HAProxy µs", "proxy CPU µs a command", "proxy RSS MB",
+                 title=f"{kind}, on {upstream}",
+                 plot=plot(name, "command:connections", "route", "ops/s",
+                           f"Operations a second, {kind}, on {upstream}"))
+
+
+def measure_load(hop, tables):
+    routes = hop.routes()
     report = {}
-    for text in bench.options.cases.split(","):
+    table = None
+    kind = None
+    for text in hop.options.cases.split(","):
         case = Case(text)
-        rounds = measure_case(bench, routes, case)
+        if case.kind() != kind:  # a table for each command
+            kind = case.kind()
+            table = load_table(hop, kind)
+            tables.append(table)
+        rounds = measure_case(hop, routes, case)
         report[case.name] = {"summary": summarize_case(rounds), "rounds": rounds}
-        print_case(case, report[case.name]["summary"])
-    for server in filter(None, routes.values()):
-        bench.end(server)
+        show_case(table, case, report[case.name]["summary"])
+    for route in filter(None, routes.values()):
+        hop.end(route)
     return report
 
 
-def measure_idle(bench, start, count):
+def measure_idle(hop, name, count):
     """Resident memory of a fresh proxy without and with `count` idle client connections."""
-    proxy = start()
-    bench.load(proxy.port, "--operations", 100, "--connections", 4)
+    proxy = hop.start_route(name)
+    hop.load(proxy.port, "--operations", 100, "--connections", 4)
     before = proxy.memory_kb()
-    command = [bench.tool("loadgen"), "--port", str(proxy.port), "--idle", str(count)]
+    command = [hop.tool("loadgen"), "--port", str(proxy.port), "--idle", str(count)]
     with subprocess.Popen(
         [*command, "--hold-seconds", "4", "--json"], stdout=subprocess.PIPE, text=True
     ) as load:
@@ -331,7 +213,7 @@ def measure_idle(bench, start, count):
         result = json.loads(load.stdout.readline())
     time.sleep(1)
     after = proxy.memory_kb()
-    bench.end(proxy)
+    hop.end(proxy)
     if ready != ["ready", str(count)] or result["still_open"] != count:
         raise BenchError(f"{proxy.name} did not keep {count} idle connections: {result}")
     return {
@@ -343,44 +225,32 @@ def measure_idle(bench, start, count):
     }
 
 
-def megabytes(kb):
-    """/proc says kB and means KiB."""
-    return kb * 1024 / 1e6
-
-
-def report_idle(bench):
-    starts = {}
-    if bench.options.haproxy:
-        starts[HAPROXY] = bench.start_haproxy
-    if bench.options.mongosluice:
-        starts[MONGOSLUICE] = bench.start_mongosluice
-    print("\n| idle connections | proxy | RSS before MB | with them MB | after MB | bytes each |")
-    print("|---:|---|---:|---:|---:|---:|")
+def report_idle(hop, tables):
+    table = Table("idle connections", "proxy", "RSS before MB", "with them MB", "after MB", "bytes each",
+                  title="Memory of idle connections")
+    tables.append(table)
     report = {}
-    for name, start in starts.items():
-        row = report[name] = measure_idle(bench, start, bench.options.idle)
-        print(
-            f"| {row['connections']:,} | {name} | {megabytes(row['before_kb']):.1f} "
-            f"| {megabytes(row['with_connections_kb']):.1f} | {megabytes(row['after_kb']):.1f} "
-            f"| {row['bytes_a_connection']:,.0f} |",
-            flush=True,
-        )
+    for name in (name for name in hop.options.routes if name in (HAPROXY, "nginx", MONGOSLUICE)):
+        row = report[name] = measure_idle(hop, name, hop.options.idle)
+        table.row(f"{row['connections']:,}", name, f"{megabytes(row['before_kb']):.1f}",
+                  f"{megabytes(row['with_connections_kb']):.1f}", f"{megabytes(row['after_kb']):.1f}",
+                  f"{row['bytes_a_connection']:,.0f}")
     return report
 
 
-def count_calls(bench, proxy, case, operations):
+def count_calls(hop, name, route, case, operations):
     """{system call: how often for one command}, counted by the kernel while the load runs."""
-    counts = Path(bench.folder) / "calls.csv"
+    counts = hop.folder / "calls.csv"
+    pids = ",".join(map(str, route.processes()))
     watch = subprocess.Popen(
-        ["perf", "stat", "-x", ",", "-e", "syscalls:sys_enter_*", "-o", str(counts)]
-        + ["-p", str(proxy.pid)],
+        ["perf", "stat", "-x", ",", "-e", "syscalls:sys_enter_*", "-o", str(counts), "-p", pids],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
     time.sleep(1)
     if watch.poll() is not None:
         raise BenchError(f"perf stat failed: {watch.stderr.read().decode()}")
-    bench.load(proxy.port, *case.arguments(), "--operations", operations)
+    hop.load_route(name, route, case, "--operations", operations)
     watch.send_signal(signal.SIGINT)
     watch.communicate(timeout=60)
     calls = {}
@@ -391,71 +261,85 @@ def count_calls(bench, proxy, case, operations):
     return calls
 
 
-def report_calls(bench):
-    routes = bench.proxies()
+def report_calls(hop, tables):
+    routes = hop.routes()
     report = {}
-    print("\n| system calls a command | proxy | all | of which |\n|---|---|---:|---|")
-    for text in bench.options.calls.split(","):
+    table = Table("system calls a command", "proxy", "all", "of which", title="System calls a command")
+    tables.append(table)
+    for text in hop.options.calls.split(","):
         case = Case(text)
-        for name, proxy in routes.items():
-            if proxy is None:
+        for name, route in routes.items():
+            if route is None:
                 continue
-            calls = count_calls(bench, proxy, case, 30000)
+            calls = count_calls(hop, name, route, case, 30000)
             report.setdefault(case.name, {})[name] = calls
             listed = sorted(calls.items(), key=lambda call: -call[1])
             parts = ", ".join(f"{call} {count:.2f}" for call, count in listed if count >= 0.005)
-            print(f"| {case.name} | {name} | {sum(calls.values()):.2f} | {parts} |", flush=True)
-    for server in filter(None, routes.values()):
-        bench.end(server)
+            table.row(case.name, name, f"{sum(calls.values()):.2f}", parts)
+    for route in filter(None, routes.values()):
+        hop.end(route)
     return report
 
 
-def perf_report(data, sort, more):
-    command = ["perf", "report", "-i", str(data), "--stdio", "--no-children", "-g", "none"]
-    command += ["--sort", sort, "--percent-limit", "0.1", *more]
+def perf_rows(data, *more):
+    """[(share, library, function)] of perf's own report."""
+    command = ["perf", "report", "-i", str(data), "--stdio", "--no-children", "-g", "none",
+               "--sort", "dso,symbol", "-w", "40,80", *more]
     shown = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = (line.rstrip(" -") for line in shown.stdout.splitlines())
-    return "\n".join(line for line in lines if line and line[0] != "#")
+    rows = []
+    for line in shown.stdout.splitlines():
+        parts = line.split(None, 3)
+        if len(parts) == 4 and parts[0].endswith("%"):
+            rows.append((float(parts[0][:-1]), parts[1], parts[3].strip(" -").strip()))
+    return rows
 
 
-def profile(bench):
-    """Where mongosluice spends its time under load, by perf."""
-    proxy = bench.start_mongosluice()
-    for text in bench.options.profile.split(","):
-        case = Case(text)
-        data = Path(bench.folder) / "perf.data"
-        record = subprocess.Popen(
-            ["perf", "record", "-q", "-F", "1999", "-g", "-o", str(data), "-p", str(proxy.pid)],
-            stderr=subprocess.DEVNULL,
-        )
+def profile(hop, tables):
+    """Where mongosluice spends its time under load, by perf: route@case, or a case alone."""
+    report = {}
+    for text in hop.options.profile.split(","):
+        name, _, case_text = text.rpartition("@")
+        name = name or MONGOSLUICE
+        case = Case(case_text)
+        route = hop.start_route(name)
+        hop.load_route(name, route, case, "--seconds", 0.5)
+        data = hop.folder / "perf.data"
+        record = subprocess.Popen(["perf", "record", "-q", "-F", "1999", "-g", "-o", str(data), "-p",
+                                   str(route.pid)], stderr=subprocess.DEVNULL)
         time.sleep(0.5)
-        bench.load(proxy.port, *case.arguments(), "--seconds", max(bench.options.seconds, 3))
+        hop.load_route(name, route, case, "--seconds", max(hop.options.seconds, 3))
         record.send_signal(signal.SIGINT)
         record.wait(60)
-        print(f"\n### {case.name}")
-        for title, sort, more in (
-            ("Share of each library", "dso", []),
-            ("Functions outside the kernel", "symbol", ["--dsos", USER_OBJECTS]),
-            ("All functions", "dso,symbol", ["--percent-limit", "1"]),
-        ):
-            print(f"{title}:\n```\n{perf_report(data, sort, more)}\n```", flush=True)
-    bench.end(proxy)
+        rows = perf_rows(data)
+        kernel = sum(share for share, library, _ in rows if library.startswith("[kernel"))
+        own = perf_rows(data, "--dsos", USER_OBJECTS)[:10]
+        report[text] = {"kernel": kernel, "functions": own}
+        print(f"\n{name}, {case.name}: {kernel:.1f} % of the proxy's CPU time is the kernel's; of the rest:")
+        table = Table("route, case", "share of all %", "library", "function",
+                      title=f"The ten hottest functions: {name}, {case.name}")
+        for share, library, function in own:
+            table.row(f"{name}, {case.name}", f"{share:.2f}", library, function)
+        table.lines.append(f"| {name}, {case.name} | {kernel:.2f} | kernel | all of it |")
+        tables.append(table)
+        hop.end(route)
+    return report
 
 
 def judge(report):
     """The targets, as a list of (what, met)."""
     targets = []
     load = report.get("load", {})
-    if MONGOSLUICE in load.get("ping:64", {}).get("summary", {}):
-        row = load["ping:64"]["summary"][MONGOSLUICE]
-        if "ratio_to_haproxy" in row:
-            ratio = row["ratio_to_haproxy"]
-            targets.append((f"throughput at 64: {ratio:.2f} of HAProxy's, ≥ 0.95", ratio >= 0.95))
-    if MONGOSLUICE in load.get("ping:1", {}).get("summary", {}):
-        row = load["ping:1"]["summary"][MONGOSLUICE]
-        if "p50_over_haproxy_us" in row:
-            over = row["p50_over_haproxy_us"]
-            targets.append((f"p50 at 1: HAProxy's {over:+.1f} µs, ≤ +10", over <= 10))
+
+    def row_of(case):
+        row = load.get(case, {}).get("summary", {}).get(MONGOSLUICE, {})
+        return row if "ratio_to_haproxy" in row else None
+
+    if row_of("ping:64"):
+        ratio = row_of("ping:64")["ratio_to_haproxy"][0]
+        targets.append((f"throughput at 64: {ratio:.2f} of HAProxy's, ≥ 0.95", ratio >= 0.95))
+    if row_of("ping:1"):
+        over = row_of("ping:1")["p50_over_haproxy_us"]
+        targets.append((f"p50 at 1: HAProxy's {over:+.1f} µs, ≤ +10", over <= 10))
     if MONGOSLUICE in report.get("idle", {}):
         row = report["idle"][MONGOSLUICE]
         used = megabytes(row["with_connections_kb"])
@@ -465,30 +349,17 @@ def judge(report):
     return targets
 
 
-def versions(options):
-    def first_line(*command):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return (done.stdout or done.stderr).splitlines()[0] if done.stdout or done.stderr else ""
-
-    found = {"kernel": platform.release(), "cpus": os.cpu_count()}
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            found["cpu"] = line.split(":", 1)[1].strip()
-            break
-    if options.haproxy:
-        found["haproxy"] = first_line(options.haproxy, "-v")
-    if options.mongosluice:
-        found["mongosluice"] = first_line(options.mongosluice, "--version")
-    return found
-
-
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    bench.add_options(parser)
     add = parser.add_argument
-    add("--build", default="build/release", help="the build folder with nullserver and loadgen")
-    add("--mongosluice", help="the proxy; default: that of the build folder, if it is there")
     add("--mongosluice-option", action="append", default=[], help="one more of its options")
     add("--haproxy", default=shutil.which("haproxy") or "/usr/sbin/haproxy")
+    add("--nginx", default=shutil.which("nginx") or "/usr/sbin/nginx")
+    add("--title", default="What a hop costs", help="of the page that --markdown writes")
+    add("--upstream", default="null", help="null, rs (secantusd-rs) or py (SecantusDB)")
+    add("--routes", default="direct,HAProxy,mongosluice",
+        help="of direct, HAProxy, nginx, mongosluice, validating, merging, TLS, compressed")
     add("--threads", type=int, default=1, help="of each proxy (default 1)")
     add("--rounds", type=int, default=9)
     add("--seconds", type=float, default=1, help="of each measurement (default 1)")
@@ -499,18 +370,18 @@ def parse_options():
     )
     add("--idle", type=int, default=9000, help="idle connections; 0: do not measure them")
     add("--calls", default="", help="cases whose system calls are counted, by perf stat")
-    add("--profile", default="", help="cases in which mongosluice is profiled, by perf record")
+    add("--profile", default="", help="[route@]cases in which mongosluice is profiled, by perf record")
     add("--pin", action="store_true", help="the proxy alone on CPU 1, all else on CPU 0")
-    add("--json", help="file to write all results to")
     options = parser.parse_args()
-    built = Path(options.build) / "src" / "main" / "mongosluice"
-    if options.mongosluice is None and built.is_file():
-        options.mongosluice = str(built)
-    if not Path(options.haproxy).is_file():
-        print("HAProxy is not installed (apt-get install haproxy): no ratios\n", file=sys.stderr)
-        options.haproxy = None
+    bench.finish_options(options)
+    options.routes = options.routes.split(",")
+    for name, program in ((HAPROXY, options.haproxy), ("nginx", options.nginx)):
+        if name in options.routes and not Path(program).is_file():
+            print(f"{name} is not installed: its rows are left out\n", file=sys.stderr)
+            options.routes.remove(name)
     if options.mongosluice is None:
         print("mongosluice is not built: only the other routes are measured\n", file=sys.stderr)
+        options.routes = [name for name in options.routes if name in (DIRECT, HAPROXY, "nginx")]
         if options.profile:
             parser.error("--profile needs mongosluice")
     if (options.calls or options.profile) and shutil.which("perf") is None:
@@ -518,41 +389,40 @@ def parse_options():
     return options
 
 
-def run(bench, report):
-    options = bench.options
+def run(hop, report, tables):
+    options = hop.options
     if options.cases:
-        report["load"] = measure_load(bench)
+        report["load"] = measure_load(hop, tables)
     if options.idle:
-        report["idle"] = report_idle(bench)
+        report["idle"] = report_idle(hop, tables)
     if options.calls:
-        report["calls"] = report_calls(bench)
+        report["calls"] = report_calls(hop, tables)
     if options.profile:
-        profile(bench)
+        report["profile"] = profile(hop, tables)
 
 
 def main():
     options = parse_options()
-    report = {"machine": versions(options), "threads": options.threads, "pinned": options.pin}
-    print("; ".join(f"{name} {value}" for name, value in report["machine"].items()))
+    report = {"machine": bench.environment(options), "threads": options.threads,
+              "pinned": options.pin, "upstream": options.upstream}
+    tables = []
+    print(bench.environment_text(report["machine"]))
     print(f"{options.threads} proxy thread(s), {options.rounds} rounds of {options.seconds:g} s\n")
-    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
-        bench = None
+    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder, contextlib.ExitStack() as ends:
         try:
-            bench = Bench(options, folder)
-            run(bench, report)
+            hop = Hop(options, folder)
+            ends.callback(hop.stop)
+            run(hop, report, tables)
         except BenchError as error:
             print(f"bench-hop: {error}", file=sys.stderr)
             return 2
-        finally:
-            if bench:
-                bench.stop()
     targets = judge(report)
     report["targets"] = [{"target": what, "met": met} for what, met in targets]
     print()
     for what, met in targets:
         print(f"{'met   ' if met else 'MISSED'}  {what}")
-    if options.json:
-        Path(options.json).write_text(json.dumps(report, indent=1) + "\n")
+    bench.write_results(options, report, tables, options.title, report["machine"],
+                        bench.verdict_lines(targets))
     return 0 if all(met for _, met in targets) else 1
 
 

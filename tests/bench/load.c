@@ -13,6 +13,9 @@
 #include "base/memory.h"
 #include "bench/buffer.h"
 #include "bench/clock.h"
+#include "bench/packed.h"
+#include "bench/stream.h"
+#include "wire/compressed.h"
 #include "wire/header.h"
 
 #define READ_BYTES       ((size_t)256 * 1024)
@@ -25,17 +28,19 @@
 enum client_state {
     CLIENT_CLOSED,
     CLIENT_CONNECTING,
+    CLIENT_SHAKING,  /* TLS */
     CLIENT_GREETING, /* its hello is sent */
     CLIENT_READY,
     CLIENT_BUSY /* a request is sent */
 };
 
 struct client {
-    int fd;
+    struct stream stream;
     enum client_state state;
     int32_t request_id; /* of the last request */
     int64_t txn_number;
     uint64_t sent_ns;
+    uint64_t answered; /* of the commands that count */
     size_t out_sent;
     struct bench_buffer in;  /* the start of a reply that is not here as a whole */
     struct bench_buffer out; /* the rest of a request, from out_sent on */
@@ -48,6 +53,7 @@ struct load {
     struct request hello;
     struct request request;
     struct client *clients;
+    SSL_CTX *tls; /* NULL: plain */
     int epoll_fd;
     size_t opened; /* clients that were tried so far */
     size_t opening;
@@ -70,14 +76,14 @@ static void load_explain(struct load *load, const char *what, const char *why)
 
 static void client_close(struct load *load, struct client *client)
 {
-    if (client->state == CLIENT_CONNECTING || client->state == CLIENT_GREETING)
+    if (client->state < CLIENT_READY)
         load->opening--;
     else
         load->ready--;
     if (client->state == CLIENT_BUSY)
         load->busy--;
     client->state = CLIENT_CLOSED;
-    close(client->fd);
+    stream_close(&client->stream);
     bench_buffer_free(&client->in);
     bench_buffer_free(&client->out);
 }
@@ -95,7 +101,26 @@ static void client_lost(struct load *load, struct client *client, const char *wh
 static void client_watch(struct load *load, struct client *client, int operation, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.ptr = client};
-    epoll_ctl(load->epoll_fd, operation, client->fd, &event);
+    epoll_ctl(load->epoll_fd, operation, client->stream.fd, &event);
+}
+
+/* Sends what it can; the rest waits in client->out. */
+static void client_write(struct load *load, struct client *client, const uint8_t *data, size_t len)
+{
+    ssize_t sent = stream_send(&client->stream, data, len);
+    if (sent < 0 && errno != EAGAIN) {
+        client_lost(load, client, "send", errno);
+        return;
+    }
+    size_t done = sent > 0 ? (size_t)sent : 0;
+    if (done == len)
+        return;
+    client->out_sent = 0;
+    client->out.len = 0;
+    if (!bench_buffer_append(&client->out, data + done, len - done))
+        client_lost(load, client, "send", ENOMEM);
+    else
+        client_watch(load, client, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
 }
 
 static void client_send(struct load *load, struct client *client, struct request *request)
@@ -108,26 +133,22 @@ static void client_send(struct load *load, struct client *client, struct request
     load->documents += (uint64_t)request->documents;
     request_set(request, &stamp);
     client->sent_ns = clock_now_ns();
-    ssize_t sent = send(client->fd, request->bytes, request->len, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN) {
-        client_lost(load, client, "send", errno);
-        return;
-    }
-    size_t done = sent > 0 ? (size_t)sent : 0;
-    if (done == request->len)
-        return;
-    client->out_sent = 0;
-    client->out.len = 0;
-    if (!bench_buffer_append(&client->out, request->bytes + done, request->len - done))
-        client_lost(load, client, "send", ENOMEM);
+    uint8_t *packed = NULL;
+    size_t packed_len = 0;
+    if (load->options.compressor == WIRE_COMPRESSOR_NOOP || request == &load->hello)
+        client_write(load, client, request->bytes, request->len);
+    else if (wire_compressed_write(load->options.compressor, request->bytes, request->len, &packed,
+                                   &packed_len))
+        client_write(load, client, packed, packed_len);
     else
-        client_watch(load, client, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+        client_lost(load, client, "compress", ENOMEM);
+    memory_free(packed);
 }
 
 static void client_send_rest(struct load *load, struct client *client)
 {
     size_t left = client->out.len - client->out_sent;
-    ssize_t sent = send(client->fd, client->out.data + client->out_sent, left, MSG_NOSIGNAL);
+    ssize_t sent = stream_send(&client->stream, client->out.data + client->out_sent, left);
     if (sent < 0 && errno != EAGAIN) {
         client_lost(load, client, "send", errno);
         return;
@@ -156,36 +177,81 @@ static void client_open(struct load *load, struct client *client)
 {
     const struct load_options *options = &load->options;
     int on = 1;
-    client->fd = socket(options->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (client->fd < 0) {
+    client->stream.fd =
+        socket(options->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (client->stream.fd < 0) {
         load_explain(load, "socket", strerror(errno));
         return;
     }
-    setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(client->stream.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (getrandom(client->lsid, sizeof client->lsid, 0) != (ssize_t)sizeof client->lsid)
         load_explain(load, "getrandom", strerror(errno));
     client->state = CLIENT_CONNECTING;
     load->opening++;
-    if (connect(client->fd, (const struct sockaddr *)&options->address, options->address_len) !=
-            0 &&
+    if (connect(client->stream.fd, (const struct sockaddr *)&options->address,
+                options->address_len) != 0 &&
         errno != EINPROGRESS)
         client_lost(load, client, "connect", errno);
     else
         client_watch(load, client, EPOLL_CTL_ADD, EPOLLOUT);
 }
 
+static void client_greet(struct load *load, struct client *client)
+{
+    client->state = CLIENT_GREETING;
+    client_send(load, client, &load->hello);
+}
+
+static void client_shake(struct load *load, struct client *client)
+{
+    bool wants_write = false;
+    int done = stream_shake(&client->stream, &wants_write);
+    if (done < 0) {
+        client_lost(load, client, "TLS handshake", EPROTO);
+        return;
+    }
+    client_watch(load, client, EPOLL_CTL_MOD, wants_write ? EPOLLOUT : EPOLLIN);
+    if (done == 1)
+        client_greet(load, client);
+}
+
 static void client_on_connected(struct load *load, struct client *client)
 {
     int error = 0;
     socklen_t len = sizeof error;
-    getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    getsockopt(client->stream.fd, SOL_SOCKET, SO_ERROR, &error, &len);
     if (error != 0) {
         client_lost(load, client, "connect", error);
         return;
     }
     client_watch(load, client, EPOLL_CTL_MOD, EPOLLIN);
-    client->state = CLIENT_GREETING;
-    client_send(load, client, &load->hello);
+    if (load->tls == NULL) {
+        client_greet(load, client);
+    } else if (stream_begin_tls(&client->stream, load->tls)) {
+        client->state = CLIENT_SHAKING;
+        client_shake(load, client);
+    } else {
+        client_lost(load, client, "TLS", ENOMEM);
+    }
+}
+
+/* As reply_check, of a reply that may be compressed. */
+static enum reply_verdict check(struct bytes message, int32_t request_id, int32_t documents,
+                                char *reason, size_t reason_bytes)
+{
+    uint8_t *plain = NULL;
+    size_t len = 0;
+    uint8_t compressor = 0;
+    if (!packed_is(message))
+        return reply_check(message, request_id, documents, reason, reason_bytes);
+    if (!packed_open(message, MAX_REPLY_BYTES, &plain, &len, &compressor)) {
+        snprintf(reason, reason_bytes, "the reply cannot be decompressed");
+        return REPLY_BROKEN;
+    }
+    enum reply_verdict verdict =
+        reply_check(bytes_of(plain, len), request_id, documents, reason, reason_bytes);
+    memory_free(plain);
+    return verdict;
 }
 
 static void client_on_reply(struct load *load, struct client *client, struct bytes message)
@@ -194,7 +260,7 @@ static void client_on_reply(struct load *load, struct client *client, struct byt
     int32_t documents = client->state == CLIENT_BUSY ? load->request.documents : 0;
     uint64_t now = clock_now_ns();
     enum reply_verdict verdict =
-        reply_check(message, client->request_id, documents, reason, sizeof reason);
+        check(message, client->request_id, documents, reason, sizeof reason);
     if (verdict == REPLY_BROKEN || (verdict == REPLY_ERROR && client->state == CLIENT_GREETING)) {
         load_explain(load, client->state == CLIENT_GREETING ? "hello" : "reply", reason);
         client_lost(load, client, "reply", EPROTO);
@@ -213,6 +279,7 @@ static void client_on_reply(struct load *load, struct client *client, struct byt
         load_explain(load, "command", reason);
     } else if (client->sent_ns >= load->count_from_ns && load->running) {
         histogram_record(&load->result->latencies, now - client->sent_ns);
+        client->answered++;
     }
     if (load->options.operations == 0 && now >= load->end_ns)
         load->running = false;
@@ -233,9 +300,9 @@ static bool reply_is_whole(struct bytes data, struct bytes *message, bool *whole
     return !*whole || bytes_left(&data) == 0;
 }
 
-static void client_on_readable(struct load *load, struct client *client)
+static void client_read(struct load *load, struct client *client)
 {
-    ssize_t got = recv(client->fd, load->scratch, sizeof load->scratch, 0);
+    ssize_t got = stream_recv(&client->stream, load->scratch, sizeof load->scratch);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
@@ -265,10 +332,21 @@ static void client_on_readable(struct load *load, struct client *client)
     }
 }
 
+static void client_on_readable(struct load *load, struct client *client)
+{
+    do {
+        client_read(load, client);
+    } while (client->state != CLIENT_CLOSED && stream_has_more(&client->stream));
+}
+
 static void client_on_event(struct load *load, struct client *client, uint32_t events)
 {
     if (client->state == CLIENT_CONNECTING) {
         client_on_connected(load, client);
+        return;
+    }
+    if (client->state == CLIENT_SHAKING) {
+        client_shake(load, client);
         return;
     }
     if (events & EPOLLOUT && client->out.len > 0)
@@ -299,8 +377,9 @@ struct load *load_make(const struct load_options *options, struct load_result *r
     load->result = result;
     load->clients = memory_array(options->connections, sizeof *load->clients);
     load->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (load->clients != NULL && load->epoll_fd >= 0 && request_make(&hello, &load->hello) &&
-        request_make(&options->request, &load->request))
+    load->tls = options->tls ? stream_make_context() : NULL;
+    if ((!options->tls || load->tls != NULL) && load->clients != NULL && load->epoll_fd >= 0 &&
+        request_make(&hello, &load->hello) && request_make(&options->request, &load->request))
         return load;
     load_free(load);
     return NULL;
@@ -317,6 +396,7 @@ void load_free(struct load *load)
         close(load->epoll_fd);
     request_free(&load->hello);
     request_free(&load->request);
+    SSL_CTX_free(load->tls);
     memory_free(load->clients);
     memory_free(load);
 }
@@ -334,6 +414,18 @@ size_t load_connect(struct load *load)
     if (load->opening > 0)
         load_explain(load, "hello", "no answer in 30 seconds");
     return load->ready;
+}
+
+/* The median of all commands says little of the median client where a server serves a few clients
+ * quickly and lets the others wait: those few make most of the commands. */
+static void note_waits(struct load *load)
+{
+    for (size_t i = 0; i < load->options.connections; i++) {
+        uint64_t answered = load->clients[i].answered;
+        if (load->clients[i].state != CLIENT_CLOSED)
+            histogram_record(&load->result->waits,
+                             load->result->elapsed_ns / (answered > 0 ? answered : 1));
+    }
 }
 
 void load_run(struct load *load)
@@ -355,12 +447,14 @@ void load_run(struct load *load)
     load->running = false;
     if (end > load->count_from_ns)
         load->result->elapsed_ns = end - load->count_from_ns;
+    note_waits(load);
     while (load->busy > 0 && clock_now_ns() < end + LAST_REPLIES_NS)
         load_turn(load, end + LAST_REPLIES_NS);
     if (load->busy > 0) {
         load_explain(load, "reply", "none within 10 seconds after the end");
         load->result->errors += load->busy;
     }
+    load->result->sent = load->started;
 }
 
 size_t load_hold(struct load *load, uint64_t hold_ns)

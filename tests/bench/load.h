@@ -22,10 +22,14 @@ struct load_options {
     uint64_t operations;   /* 0: until the time is over */
     uint64_t warmup_ns;    /* operations begun in it are not counted */
     uint64_t run_ns;
+    uint8_t compressor; /* of requests; WIRE_COMPRESSOR_NOOP: none */
+    bool tls;
 };
 
 struct load_result {
     struct histogram latencies; /* nanoseconds, of operations without an error */
+    struct histogram waits;     /* nanoseconds: one connection's mean latency, for each of them */
+    uint64_t sent;              /* commands, those of the warm-up included */
     uint64_t errors;
     uint64_t lost_connections;      /* that broke after their hello */
     uint64_t elapsed_ns;            /* of what is counted */

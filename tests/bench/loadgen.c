@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "bench/clock.h"
 #include "bench/load.h"
+#include "wire/compressed.h"
 
 #define MAX_THREADS     64
 #define MAX_CONNECTIONS 1000000
@@ -27,6 +28,8 @@ struct arguments {
     size_t threads;
     bool idle;
     bool json;
+    bool tls;
+    uint8_t compressor;
     double hold_seconds;
     double seconds;
     double warmup_seconds;
@@ -50,6 +53,8 @@ static const char usage[] =
     "  --unordered            inserts say ordered: false\n"
     "  --db NAME              bench\n"
     "  --collection NAME      items\n"
+    "  --tls                  without checking the certificate\n"
+    "  --compress NAME        requests travel compressed: snappy, zlib, zstd\n"
     "  --json                 print the result as one JSON object\n"
     "  --idle N               instead of a load: open N connections, each says hello and is then\n"
     "                         idle for --hold-seconds S (10); prints 'ready N' once all are open\n"
@@ -87,6 +92,18 @@ static bool read_command(const char *text, enum request_command *out)
     return false;
 }
 
+static bool read_compressor(const char *text, uint8_t *out)
+{
+    static const char *const names[] = {"", "snappy", "zlib", "zstd"};
+    for (uint8_t i = WIRE_COMPRESSOR_SNAPPY; i <= WIRE_COMPRESSOR_ZSTD; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = i;
+            return true;
+        }
+    fprintf(stderr, "loadgen: --compress '%s' is none of snappy, zlib, zstd\n", text);
+    return false;
+}
+
 enum option_id {
     OPTION_HOST = 1,
     OPTION_PORT,
@@ -102,6 +119,8 @@ enum option_id {
     OPTION_UNORDERED,
     OPTION_DB,
     OPTION_COLLECTION,
+    OPTION_TLS,
+    OPTION_COMPRESS,
     OPTION_JSON,
     OPTION_IDLE,
     OPTION_HOLD,
@@ -123,6 +142,8 @@ static const struct option options[] = {
     {"unordered", no_argument, NULL, OPTION_UNORDERED},
     {"db", required_argument, NULL, OPTION_DB},
     {"collection", required_argument, NULL, OPTION_COLLECTION},
+    {"tls", no_argument, NULL, OPTION_TLS},
+    {"compress", required_argument, NULL, OPTION_COMPRESS},
     {"json", no_argument, NULL, OPTION_JSON},
     {"idle", required_argument, NULL, OPTION_IDLE},
     {"hold-seconds", required_argument, NULL, OPTION_HOLD},
@@ -182,6 +203,11 @@ static bool read_option(int option, const char *text, struct arguments *argument
     case OPTION_UNORDERED:
         arguments->request.unordered = true;
         return true;
+    case OPTION_TLS:
+        arguments->tls = true;
+        return true;
+    case OPTION_COMPRESS:
+        return read_compressor(text, &arguments->compressor);
     case OPTION_JSON:
         arguments->json = true;
         return true;
@@ -264,6 +290,8 @@ static uint64_t share(uint64_t all, size_t i, size_t n)
 static bool make_loads(const struct arguments *arguments, struct thread *threads)
 {
     struct load_options load = {.request = arguments->request,
+                                .tls = arguments->tls,
+                                .compressor = arguments->compressor,
                                 .warmup_ns = to_ns(arguments->warmup_seconds),
                                 .run_ns = to_ns(arguments->seconds)};
     if (!find_address(arguments, &load))
@@ -297,6 +325,8 @@ static void add_up(const struct arguments *arguments, const struct thread *threa
     for (size_t i = 0; i < arguments->threads; i++) {
         const struct load_result *one = &threads[i].result;
         histogram_merge(&all->latencies, &one->latencies);
+        histogram_merge(&all->waits, &one->waits);
+        all->sent += one->sent;
         all->errors += one->errors;
         all->lost_connections += one->lost_connections;
         if (one->elapsed_ns > 0)
@@ -332,13 +362,16 @@ static void print_load_json(const struct arguments *arguments, const struct tota
     const struct histogram *times = &all->latencies;
     printf("{\"connections\": %zu, \"operations\": %llu, \"seconds\": %.3f, "
            "\"ops_per_second\": %.0f, \"documents_per_second\": %.0f, \"errors\": %llu, "
-           "\"lost_connections\": %llu, ",
+           "\"lost_connections\": %llu, \"sent\": %llu, ",
            totals->connected, (unsigned long long)times->total, (double)all->elapsed_ns / 1e9,
            totals->operations_a_second,
            arguments->request.command == REQUEST_INSERT
                ? totals->operations_a_second * arguments->request.documents
                : 0.0,
-           (unsigned long long)all->errors, (unsigned long long)all->lost_connections);
+           (unsigned long long)all->errors, (unsigned long long)all->lost_connections,
+           (unsigned long long)all->sent);
+    printf("\"client_wait_us\": {\"p50\": %.1f, \"p99\": %.1f}, ", microseconds(&all->waits, 50),
+           microseconds(&all->waits, 99));
     printf("\"latency_us\": {\"min\": %.1f, \"mean\": %.1f, \"p50\": %.1f, \"p90\": %.1f, "
            "\"p99\": %.1f, \"p99_9\": %.1f, \"max\": %.1f}, \"reason\": ",
            (double)times->min / 1000, histogram_mean(times) / 1000, microseconds(times, 50),

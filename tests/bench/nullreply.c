@@ -7,7 +7,9 @@
 
 #include "base/memory.h"
 #include "bench/document.h"
+#include "bench/packed.h"
 #include "bson/scan.h"
+#include "wire/compressed.h"
 #include "wire/header.h"
 #include "wire/query.h"
 #include "wire/sections.h"
@@ -350,9 +352,9 @@ static bool append_reply(const struct null_replies *replies, const struct reques
     return append_blob(out, request, &replies->ok);
 }
 
-enum null_verdict null_answer(const struct null_replies *replies, struct bytes message,
-                              struct null_counters *counters, struct bench_buffer *out,
-                              bool *handshake)
+static enum null_verdict answer_plain(const struct null_replies *replies, struct bytes message,
+                                      struct null_counters *counters, struct bench_buffer *out,
+                                      bool *handshake)
 {
     struct request request;
     size_t before = out->len;
@@ -369,4 +371,37 @@ enum null_verdict null_answer(const struct null_replies *replies, struct bytes m
         return NULL_SILENT;
     }
     return NULL_ANSWERED;
+}
+
+/* The reply from `at` on is compressed in its place. */
+static bool pack_reply(struct bench_buffer *out, size_t at, uint8_t compressor)
+{
+    uint8_t *packed = NULL;
+    size_t len = 0;
+    if (!wire_compressed_write(compressor, out->data + at, out->len - at, &packed, &len))
+        return false;
+    out->len = at;
+    bool kept = bench_buffer_append(out, packed, len);
+    memory_free(packed);
+    return kept;
+}
+
+enum null_verdict null_answer(const struct null_replies *replies, struct bytes message,
+                              struct null_counters *counters, struct bench_buffer *out,
+                              bool *handshake)
+{
+    uint8_t *plain = NULL;
+    size_t len = 0;
+    size_t before = out->len;
+    uint8_t compressor = 0;
+    if (!packed_is(message))
+        return answer_plain(replies, message, counters, out, handshake);
+    if (!packed_open(message, NULL_MAX_MESSAGE_BYTES, &plain, &len, &compressor))
+        return NULL_BROKEN;
+    enum null_verdict verdict =
+        answer_plain(replies, bytes_of(plain, len), counters, out, handshake);
+    memory_free(plain);
+    if (verdict == NULL_ANSWERED && !pack_reply(out, before, compressor))
+        return NULL_BROKEN;
+    return verdict;
 }

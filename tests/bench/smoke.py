@@ -28,6 +28,8 @@ def check_loads(loadgen, port):
         (["--command", "find", "--documents", "700", "--connections", "3"], 0),
         (["--command", "insert", "--retryable", "--connections", "16", "--threads", "2"], 1),
         (["--command", "insert", "--documents", "1000", "--document-bytes", "3000"], 1000),
+        (["--command", "ping", "--compress", "snappy"], 0),
+        (["--command", "insert", "--compress", "zstd", "--connections", "5"], 1),
     ):
         result = load(loadgen, port, *arguments, "--operations", "200")
         assert result["operations"] == 200 and result["errors"] == 0, result
@@ -55,8 +57,8 @@ def run(nullserver, loadgen, *options):
         server.wait()
     counted = json.loads(output)
     assert server.returncode == 0, server.returncode
-    assert counted["finds"] == 200 and counted["inserts"] == 400, counted
-    assert counted["documents"] == 200 + 200 * 1000, counted
+    assert counted["finds"] == 200 and counted["inserts"] == 600, counted
+    assert counted["documents"] == 200 + 200 + 200 * 1000, counted
     refused = load(loadgen, port, "--operations", "1", status=1)
     assert "Connection refused" in refused["reason"], refused
 

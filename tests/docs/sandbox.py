@@ -5,6 +5,7 @@ become paths below the folder."""
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import yaml
 from markdown import Block
-from support.ports import free_port, free_ports
+from support.ports import free_port
 from support.process import eventually
 from support.proxy import BINARY, environment
 from support.servers import Server
@@ -60,8 +61,7 @@ class Sandbox:
         self.server: Server | None = None
         self.groups: list[subprocess.Popen[bytes]] = []  # each leads a process group
         self.printed = ""  # by the block before
-        first = free_ports(50)  # the proxy may take several from the first on
-        self.ports = {PROXY_PORTS[0]: first, PROXY_PORTS[1]: free_port(), PROXY_PORTS[2]: free_port()}
+        self.ports = {port: free_port() for port in PROXY_PORTS}
         for name in FOLDERS:
             (self.folder / name[1:]).mkdir(parents=True)
         etc = self.folder / "etc/mongosluice"
@@ -69,12 +69,16 @@ class Sandbox:
         (etc / "schemas").mkdir()
         programs = self.folder / "bin"
         programs.mkdir()
-        (programs / "mongosluice").symlink_to(BINARY)
+        # Both programs of that name: the companion package's hands over what it does not know.
+        program = programs / "mongosluice"
+        program.write_text('#!/bin/sh\n[ "${1:-}" != export ] || exec python -m mongosluice "$@"\n'
+                           f'exec {shlex.quote(str(BINARY))} "$@"\n')
+        program.chmod(0o755)
         self.environment = {
             **environment(),
             "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.folder),
-            "PYTHONPATH": str(self.folder),
+            "PYTHONPATH": f"{self.folder}:{ROOT / 'python/src'}",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 

@@ -1,7 +1,7 @@
 """The admin endpoint: what each path says, and to whom."""
 
 import json
-import shutil
+import re
 import socket
 import subprocess
 import threading
@@ -9,7 +9,7 @@ import threading
 import pytest
 from support.admin import Admin
 from support.process import eventually
-from support.proxy import run_proxy
+from support.proxy import ROOT, run_proxy
 from support.scenes import Gate
 from support.simulated import SimulatedServer
 from support.wire import RawClient, op_msg
@@ -79,7 +79,7 @@ def test_metrics_are_what_promtool_takes(start_admin):
     proxy, admin = start_admin()
     with RawClient(proxy.endpoint()) as client:
         assert client.command({"ping": 1})["ok"] == 1
-        checked = subprocess.run([shutil.which("promtool") or "promtool", "check", "metrics"],
+        checked = subprocess.run([ROOT / ".cache/bin/promtool", "check", "metrics"],
                                  input=admin.get("/metrics").body, capture_output=True, timeout=60)
     assert checked.returncode == 0 and not checked.stderr, checked.stderr.decode()
 
@@ -109,6 +109,13 @@ def test_metrics_count(start_admin, simulated):
     # names that clients make up are no labels
     assert not [name for name in after if "noSuchCommand" in name]
     assert before.keys() == after.keys()
+
+
+def test_every_metric_is_documented(start_admin):
+    _, admin = start_admin()
+    printed = re.findall(r"^# TYPE (\w+) (\w+)$", admin.get("/metrics").body.decode(), re.MULTILINE)
+    pages = (ROOT / "docs/operations.md").read_text()
+    assert re.findall(r"^\| `(\w+)`[^|]* \| (counter|gauge|histogram) \|", pages, re.MULTILINE) == printed
 
 
 def test_errors_have_their_causes(start_admin):
@@ -268,6 +275,8 @@ def test_tls(start_admin, authorities, token_file):
         connection.request("GET", "/status", headers={"Authorization": f"Bearer {TOKEN}"})
         assert json.loads(connection.getresponse().read())["state"] == "running"
     connection.close()
+    for _ in range(100):  # a descriptor that is freed late would be another's by then
+        assert admin.get("/livez").status == 200
     with socket.create_connection((admin.host, admin.port)) as plain:
         plain.settimeout(20)
         plain.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -417,3 +426,44 @@ def test_drain(start_admin, simulated):
         gate.open()
         assert client.receive().body["ok"] == 1
     assert proxy.process.wait() == 0
+
+
+# --- merging
+
+def test_metrics_of_merging(start_admin, simulated):
+    """While the first insert is under way two others gather, and go together."""
+    import asyncio
+    gate = asyncio.Event()
+
+    async def insert(server, connection, request):
+        await gate.wait()
+        return {"n": len(request.sequences["documents"]), "ok": 1.0}
+    simulated.handlers["insert"] = insert
+    proxy, admin = start_admin({"merge.enabled": "true", "threads": 1})
+    where = proxy.endpoint()
+    clients = [RawClient(where) for _ in range(3)]
+    try:
+        for at, client in enumerate(clients):
+            assert client.hello()["ok"] == 1
+            client.send(op_msg({"insert": "c", "$db": "d"}, {"documents": [{"_id": at}]}))
+            if at == 0:
+                simulated.wait_for_request("insert")
+        admin.wait_for_metric("mongosluice_batch_waiting", 2)
+        assert admin.metrics()["mongosluice_batch_held_bytes"] > 0
+        simulated.call(gate.set)
+        assert [client.receive().body["n"] for client in clients] == [1, 1, 1]
+    finally:
+        for client in clients:
+            client.socket.close()
+    metrics = admin.metrics()
+    assert metrics['mongosluice_inserts_total{way="at_once"}'] == 1
+    assert metrics['mongosluice_inserts_total{way="gathered"}'] == 2
+    assert metrics["mongosluice_batch_documents_count"] == 1
+    assert metrics["mongosluice_batch_documents_sum"] == 2
+    assert metrics['mongosluice_batch_documents_bucket{le="1"}'] == 0
+    assert metrics['mongosluice_batch_documents_bucket{le="2"}'] == 1
+    assert metrics['mongosluice_batch_flushes_total{reason="idle"}'] == 1
+    assert metrics["mongosluice_batch_linger_seconds_count"] >= 1
+    assert metrics["mongosluice_batch_waiting"] == 0
+    eventually(lambda: admin.metrics()["mongosluice_batch_held_bytes"] == 0, "the inserts are let go")
+    assert admin.json("/status")["merging"]["batches"] == 1

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, get_args, get_origin
 
-from beanie import Document, UnionDoc
+from beanie import Document
 from beanie.odm.fields import BackLink, Link
 from beanie.odm.registry import DocsRegistry
 from beanie.odm.settings.document import DocumentSettings
@@ -130,8 +129,3 @@ def export_document(cls: type[Document], database: str) -> Exported:
         whole["additionalProperties"] = schema["additionalProperties"]
     notes = tuple(Note(cls.__name__, note.field, note.kind, note.text) for note in exporter.notes)
     return Exported(f"{database}.{collection_of(cls)}", whole, (name,), notes)
-
-
-def documents_in(values: Iterable[Any]) -> list[type[Document]]:
-    return [value for value in values if issubclass_of_document(value)
-            and not (isinstance(value, type) and issubclass(value, UnionDoc))]

@@ -163,7 +163,13 @@ class Builder:
             raise NotBuildable(f"{name}: its default is made from the other fields")
         if schema.get("on_error", "raise") != "raise":
             raise NotBuildable(f"{name}: errors in it are not raised")
-        return default_of(schema.get("default", PydanticUndefined), schema.get("default_factory"))
+        if schema.get("default_factory") is not None:
+            return FACTORY, schema["default_factory"]
+        try:
+            hash(schema["default"])
+        except TypeError:  # so pydantic-core decides it
+            return COPY, schema["default"]
+        return VALUE, schema["default"]
 
     # ---- what the extension may take as it is --------------------------------------------------
 
@@ -290,7 +296,7 @@ class Builder:
 
 
 def default_of(default: Any, factory: Any) -> tuple[int, Any]:
-    """(kind, value) as pydantic would give the default: shared where that is safe, else copied."""
+    """(kind, value) of a private attribute's default: shared where that is safe, else copied."""
     if factory is not None:
         return FACTORY, factory
     if default is PydanticUndefined:
@@ -316,10 +322,10 @@ def check_class(cls: type[BaseModel], own_init: Any) -> None:
         known = getattr(post_init, "__module__", "") == "pydantic._internal._model_construction"
         if not known or post_init.__name__ != "init_private_attributes":
             raise NotBuildable("model_post_init is its own")
-    for name in ("model_validate", "__setattr__", "__pydantic_init_subclass__"):
-        if name != "__pydantic_init_subclass__" and any(
-                name in base.__dict__ for base in cls.__mro__
-                if base not in (object, BaseModel) and not base.__module__.startswith(("beanie.", "lazy_model."))):
+    own = [base for base in cls.__mro__
+           if base not in (object, BaseModel) and not base.__module__.startswith(("beanie.", "lazy_model."))]
+    for name in ("model_validate", "__setattr__"):
+        if any(name in base.__dict__ for base in own):
             raise NotBuildable(f"{name} is its own")
     for key, value in cls.model_config.items():
         if key in ("str_strip_whitespace", "str_to_lower", "str_to_upper", "validate_default") and not value:

@@ -39,10 +39,10 @@ def different(found: list[Exported], folder: Path) -> list[str]:
     """What --check has to say."""
     problems = []
     for one in found:
-        path = folder / f"{one.ns}.json"
+        path = folder / one.file_name
         if not path.exists():
             problems.append(f"{path} is missing")
-        elif path.read_text(encoding="utf-8") != one.text():
+        elif path.read_bytes() != one.text().encode():
             problems.append(f"{path} is not what the models make")
     return problems
 
@@ -75,7 +75,7 @@ def export(options: argparse.Namespace) -> int:
         folder = Path(options.output)
         folder.mkdir(parents=True, exist_ok=True)
         for one in found:
-            (folder / f"{one.ns}.json").write_text(one.text(), encoding="utf-8")
+            (folder / one.file_name).write_text(one.text(), encoding="utf-8")
     elif not options.json:
         for one in found:
             print(one.text(), end="")
@@ -88,6 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return export(options)
     except ExportError as error:
         print(f"mongosluice: {error}", file=sys.stderr)
+        return WRONG
+    except OSError as error:  # a schema file; what a module does when it is imported is an ExportError
+        print(f"mongosluice: {error.filename}: {error.strerror}", file=sys.stderr)
         return WRONG
 
 

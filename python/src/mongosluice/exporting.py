@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,15 @@ DEFAULT_DATABASE = "test"  # where drivers go when the address names no database
 
 class ExportError(Exception):
     """What the user has to change, as a sentence."""
+
+
+def in_one_line(error: BaseException) -> str:
+    """What went wrong, and in which line of the user's."""
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+              if frame.filename != __file__ and "importlib" not in frame.filename]
+    return text if not frames or isinstance(error, SyntaxError) else f"{text} ({frames[-1].filename}:{frames[-1].lineno})"
 
 
 def is_beanie(cls: Any) -> bool:
@@ -41,8 +51,30 @@ def is_pydantic(cls: Any) -> bool:
     return issubclass(cls, BaseModel)
 
 
+def unfinished() -> tuple[type[Exception], ...]:
+    """What a model raises that cannot be completed: it names classes that are not there."""
+    found: list[type[Exception]] = []
+    if "pydantic" in sys.modules:
+        from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+
+        found += [PydanticUndefinedAnnotation, PydanticUserError]
+    if "mongoengine" in sys.modules:
+        from mongoengine.errors import NotRegistered
+
+        found.append(NotRegistered)
+    return tuple(found)
+
+
 def export_one(cls: type, ns: str | None, database: str | None) -> Exported:
     """Of this class alone, whatever else is in its collection."""
+    try:
+        return export_class(cls, ns, database)
+    except unfinished() as error:
+        reason = " ".join(str(error).split("\n\n")[0].split())
+        raise ExportError(f"{cls.__module__}.{cls.__qualname__} is not complete: {reason}") from error
+
+
+def export_class(cls: type, ns: str | None, database: str | None) -> Exported:
     if is_beanie(cls):
         from mongosluice.beanie_models import export_document
 
@@ -113,19 +145,28 @@ def models_in(module: ModuleType) -> list[type]:
             if isinstance(value, type) and (is_beanie(value) or is_mongoengine(value))]
 
 
+def import_module(name: str) -> ModuleType:
+    """The user's module; whatever it raises, also SystemExit, is for the user to mend."""
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise ExportError(f"{name} cannot be imported: {in_one_line(error)}") from error
+
+
 def read_target(target: str) -> list[tuple[type, str | None]]:
     """MODULE, MODULE:CLASS or MODULE:CLASS=DATABASE.COLLECTION."""
-    name, _, rest = target.partition(":")
-    try:
-        module = importlib.import_module(name)
-    except ImportError as error:
-        raise ExportError(f"{name} cannot be imported: {error}") from error
-    if not rest:
+    name, colon, rest = target.partition(":")
+    path, equals, ns = rest.partition("=")
+    if not all(part.isidentifier() for part in name.split(".")) or (colon and not path) or (equals and not ns):
+        raise ExportError(f"{target} is no target: it is written MODULE, MODULE:CLASS or "
+                          "MODULE:CLASS=DATABASE.COLLECTION, and a module as it is imported (app.models)")
+    module = import_module(name)
+    if not path:
         found: list[tuple[type, str | None]] = [(cls, None) for cls in models_in(module)]
         if not found:
-            raise ExportError(f"{name} has no documents of Beanie or MongoEngine")
+            raise ExportError(f"{name} has no documents of Beanie or MongoEngine (a plain model is named: "
+                              f"{name}:CLASS=DATABASE.COLLECTION)")
         return found
-    path, _, ns = rest.partition("=")
     value: Any = module
     for part in path.split("."):
         if not hasattr(value, part):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import pymongo
 from pymongo.errors import OperationFailure
 
 COMMAND_NOT_FOUND = 59
+ANSWER_SECONDS = 5.0
 ENFORCING = ("error", "errorAndLog")
 
 
@@ -59,6 +61,7 @@ async def ask(client: Any, namespaces: Iterable[str]) -> dict[str, Any] | Operat
 
 def ask_now(client: Any, namespaces: Iterable[str]) -> dict[str, Any] | OperationFailure:
     try:
-        return client.admin.command(question(namespaces))
+        with pymongo.timeout(ANSWER_SECONDS):
+            return client.admin.command(question(namespaces))
     except OperationFailure as error:
         return error

@@ -17,6 +17,7 @@ import bson
 import mongoengine as me
 from mongoengine.base import BaseDocument
 from mongoengine.base.fields import BaseField, ObjectIdField
+from mongoengine.connection import ConnectionFailure
 from mongoengine.errors import OperationError
 from mongoengine.queryset.base import BaseQuerySet
 from pymongo.errors import PyMongoError
@@ -150,15 +151,17 @@ def is_active(cls: Any) -> Plan | None:
     plan = _plans.get(cls)
     if plan is not None and time.monotonic() - plan.checked_at < settings.recheck_seconds:
         return plan if plan.active else None
+    try:
+        database = cls._get_db()
+    except ConnectionFailure:  # not connected: nothing can be written either
+        return None
     plan = plan_of(cls)
     plan.checked_at = time.monotonic()
-    plan.active = decide(cls, plan)
+    plan.active = decide(cls, plan, database)
     return plan if plan.active else None
 
 
-def decide(cls: Any, plan: Plan) -> bool:
-    # only a class that has a collection: MongoEngine connects when it is first written
-    database = cls._get_db()
+def decide(cls: Any, plan: Plan, database: Any) -> bool:
     exported = export_engine(cls, database.name)
     try:
         answer = guard.ask_now(database.client, [exported.ns])

@@ -58,9 +58,5 @@ def forget_warnings() -> None:
         _warned.clear()
 
 
-def wanted_by_environment() -> bool:
-    return os.environ.get("MONGOSLUICE_OFFLOAD", "").lower() in ("1", "true", "yes", "on")
-
-
 def required_by_environment() -> bool:
     return os.environ.get("MONGOSLUICE_OFFLOAD_REQUIRE", "").lower() in ("1", "true", "yes", "on")

@@ -49,6 +49,13 @@ class Exported:
     def file(self) -> dict[str, Any]:
         return {"ns": self.ns, **SETTINGS, "schema": self.schema}
 
+    @property
+    def file_name(self) -> str:
+        """As the proxy's admin endpoint names it: what may not stand in a path is percent-encoded."""
+        name = "".join(chr(byte) if chr(byte).isalnum() and byte < 128 or chr(byte) in "._-" else f"%{byte:02X}"
+                       for byte in self.ns.encode())
+        return f"{name}.json"
+
     def text(self) -> str:
         """The file's contents, in extended JSON."""
         options = json_util.RELAXED_JSON_OPTIONS

@@ -134,4 +134,5 @@ async def main(uri):
     await client.close()
 
 
-asyncio.run(main(sys.argv[1]))
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

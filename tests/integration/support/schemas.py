@@ -1,6 +1,6 @@
 """Schema files for a proxy under test."""
 
-import json
+from bson import json_util
 
 from .process import eventually
 
@@ -28,8 +28,10 @@ class Folder:
         return self.path / f"{ns}.json"
 
     def write(self, ns, schema=None, **fields):
-        self.file_of(ns).write_text(json.dumps({"ns": ns, "schema": PERSON if schema is None else schema,
-                                               **fields}))
+        """Canonical extended JSON: every number keeps its type."""
+        file = {"ns": ns, "schema": PERSON if schema is None else schema, **fields}
+        self.file_of(ns).write_text(json_util.dumps(file,
+                                                    json_options=json_util.CANONICAL_JSON_OPTIONS))
 
     def remove(self, ns):
         self.file_of(ns).unlink()

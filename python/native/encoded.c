@@ -1,0 +1,210 @@
+// A document that is BSON already. PyMongo takes it for a mutable mapping whose bytes it may send
+// as they are, and asks it for _id.
+#include "write.h"
+
+#include <string.h>
+
+typedef struct {
+    PyObject_HEAD PyObject *raw;
+    PyObject *id; // NULL until asked for, where it was made here or is stored as something else
+    PyObject *mapping; // NULL until asked for
+} Encoded;
+
+PyObject *encoded_new(struct buffer *buffer, PyObject *id)
+{
+    Encoded *self = PyObject_New(Encoded, &encoded_type);
+    if (self == NULL)
+        return NULL;
+    self->id = self->mapping = NULL;
+    self->raw = PyBytes_FromStringAndSize(buffer->data, (Py_ssize_t)buffer->length);
+    if (self->raw == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    bool stored_as_it_is = PyUnicode_CheckExact(id) || PyLong_CheckExact(id) ||
+                           PyObject_TypeCheck(id, (PyTypeObject *)hooks.object_id);
+    if (stored_as_it_is)
+        self->id = Py_NewRef(id);
+    return (PyObject *)self;
+}
+
+static void encoded_dealloc(Encoded *self)
+{
+    Py_XDECREF(self->raw);
+    Py_XDECREF(self->id);
+    Py_XDECREF(self->mapping);
+    PyObject_Free(self);
+}
+
+// The whole of it, decoded; borrowed.
+static PyObject *encoded_mapping(Encoded *self)
+{
+    if (self->mapping == NULL)
+        self->mapping = PyObject_CallOneArg(hooks.decode, self->raw);
+    return self->mapping;
+}
+
+static bool has_object_id(Encoded *self)
+{
+    return PyBytes_GET_SIZE(self->raw) >= 22 &&
+           memcmp(PyBytes_AS_STRING(self->raw) + 4, "\x07_id", 5) == 0;
+}
+
+static PyObject *make_id(Encoded *self)
+{
+    PyTypeObject *type = (PyTypeObject *)hooks.object_id;
+    PyObject *id = type->tp_alloc(type, 0);
+    PyObject *bytes = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self->raw) + 9, 12);
+    if (id != NULL && bytes != NULL &&
+        Py_TYPE(hooks.object_id_member)->tp_descr_set(hooks.object_id_member, id, bytes) < 0) {
+        Py_CLEAR(id);
+    }
+    if (bytes == NULL)
+        Py_CLEAR(id);
+    Py_XDECREF(bytes);
+    return id;
+}
+
+static bool is_id(PyObject *name)
+{
+    return PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "_id") == 0;
+}
+
+static PyObject *encoded_get_item(Encoded *self, PyObject *name)
+{
+    if (self->id == NULL && is_id(name) && has_object_id(self)) {
+        self->id = make_id(self);
+        if (self->id == NULL)
+            return NULL;
+    }
+    if (self->id != NULL && is_id(name))
+        return Py_NewRef(self->id);
+    PyObject *mapping = encoded_mapping(self);
+    return mapping == NULL ? NULL : PyObject_GetItem(mapping, name);
+}
+
+static int encoded_contains(Encoded *self, PyObject *name)
+{
+    if (is_id(name) && (self->id != NULL || has_object_id(self)))
+        return 1;
+    PyObject *mapping = encoded_mapping(self);
+    return mapping == NULL ? -1 : PySequence_Contains(mapping, name);
+}
+
+static PyObject *encoded_get(Encoded *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count < 1 || count > 2) {
+        PyErr_SetString(PyExc_TypeError, "get(key, default=None)");
+        return NULL;
+    }
+    PyObject *value = encoded_get_item(self, arguments[0]);
+    if (value != NULL || !PyErr_ExceptionMatches(PyExc_KeyError))
+        return value;
+    PyErr_Clear();
+    return Py_NewRef(count == 2 ? arguments[1] : Py_None);
+}
+
+static Py_ssize_t encoded_length(Encoded *self)
+{
+    PyObject *mapping = encoded_mapping(self);
+    return mapping == NULL ? -1 : PyObject_Size(mapping);
+}
+
+static PyObject *encoded_iter(Encoded *self)
+{
+    PyObject *mapping = encoded_mapping(self);
+    return mapping == NULL ? NULL : PyObject_GetIter(mapping);
+}
+
+static int encoded_set_item(Encoded *self, PyObject *name, PyObject *value)
+{
+    (void)self;
+    (void)value;
+    PyErr_Format(PyExc_TypeError, "%R cannot be changed: the document is encoded already", name);
+    return -1;
+}
+
+static PyObject *encoded_call(Encoded *self, const char *method)
+{
+    PyObject *mapping = encoded_mapping(self);
+    return mapping == NULL ? NULL : PyObject_CallMethod(mapping, method, NULL);
+}
+
+static PyObject *encoded_keys(Encoded *self, PyObject *unused)
+{
+    (void)unused;
+    return encoded_call(self, "keys");
+}
+
+static PyObject *encoded_values(Encoded *self, PyObject *unused)
+{
+    (void)unused;
+    return encoded_call(self, "values");
+}
+
+static PyObject *encoded_items(Encoded *self, PyObject *unused)
+{
+    (void)unused;
+    return encoded_call(self, "items");
+}
+
+static PyObject *encoded_repr(Encoded *self)
+{
+    PyObject *mapping = encoded_mapping(self);
+    return mapping == NULL ? NULL : PyObject_Repr(mapping);
+}
+
+static PyObject *encoded_compare(PyObject *self, PyObject *other, int operation)
+{
+    PyObject *mapping = encoded_mapping((Encoded *)self);
+    if (mapping == NULL)
+        return NULL;
+    if (Py_IS_TYPE(other, &encoded_type))
+        other = encoded_mapping((Encoded *)other);
+    return other == NULL ? NULL : PyObject_RichCompare(mapping, other, operation);
+}
+
+static PyObject *encoded_raw(Encoded *self, void *unused)
+{
+    (void)unused;
+    return Py_NewRef(self->raw);
+}
+
+static PyMethodDef encoded_methods[] = {
+    {"get", (PyCFunction)(void (*)(void))encoded_get, METH_FASTCALL, NULL},
+    {"keys", (PyCFunction)(void (*)(void))encoded_keys, METH_NOARGS, NULL},
+    {"values", (PyCFunction)(void (*)(void))encoded_values, METH_NOARGS, NULL},
+    {"items", (PyCFunction)(void (*)(void))encoded_items, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef encoded_getset[] = {
+    {"raw", (getter)(void (*)(void))encoded_raw, NULL, "its BSON", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMappingMethods encoded_as_mapping = {
+    .mp_length = (lenfunc)(void (*)(void))encoded_length,
+    .mp_subscript = (binaryfunc)(void (*)(void))encoded_get_item,
+    .mp_ass_subscript = (objobjargproc)(void (*)(void))encoded_set_item,
+};
+
+static PySequenceMethods encoded_as_sequence = {
+    .sq_contains = (objobjproc)(void (*)(void))encoded_contains,
+};
+
+PyTypeObject encoded_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "mongosluice._native.Encoded",
+    .tp_doc = "A document that is BSON already; a mapping that cannot be changed.",
+    .tp_basicsize = sizeof(Encoded),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_dealloc = (destructor)(void (*)(void))encoded_dealloc,
+    .tp_repr = (reprfunc)(void (*)(void))encoded_repr,
+    .tp_as_mapping = &encoded_as_mapping,
+    .tp_as_sequence = &encoded_as_sequence,
+    .tp_iter = (getiterfunc)(void (*)(void))encoded_iter,
+    .tp_richcompare = encoded_compare,
+    .tp_hash = PyObject_HashNotImplemented,
+    .tp_methods = encoded_methods,
+    .tp_getset = encoded_getset,
+};

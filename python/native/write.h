@@ -1,0 +1,32 @@
+// What encode.c offers to engine.c and encoded.c: BSON elements into a buffer.
+#ifndef MONGOSLUICE_NATIVE_WRITE_H
+#define MONGOSLUICE_NATIVE_WRITE_H
+
+#include "native.h"
+
+enum { BSON_DOCUMENT = 0x03, BSON_ARRAY = 0x04 };
+
+struct writer {
+    struct buffer buffer;
+    bool keep_nulls;
+};
+
+// `key` with its NUL, which `key_size` counts.
+int write_value(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value);
+// A value that is not encoded again, only written.
+int write_raw(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value);
+int write_object_id(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value);
+// _id: the value, or a new ObjectId where it is None.
+int write_id(struct writer *writer, PyObject *id);
+// The start of the document or array, or -1 with an exception.
+Py_ssize_t open_container(struct writer *writer, char type, const char *key, Py_ssize_t key_size);
+int close_container(struct writer *writer, Py_ssize_t start);
+// An index as a name; its size with the NUL. `out` holds 24 bytes.
+Py_ssize_t index_key(char *out, Py_ssize_t index);
+
+// ---- encoded.c ---------------------------------------------------------------------------------
+
+// Of the buffer's bytes; `id` is what was given for _id, or None.
+PyObject *encoded_new(struct buffer *buffer, PyObject *id);
+
+#endif

@@ -1,0 +1,225 @@
+"""The export: what each kind of field becomes, what is told of the rest, and the command line."""
+
+import datetime
+import decimal
+import enum
+import ipaddress
+import json
+import os
+import re
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional, Union
+
+import pydantic
+import pytest
+from beanie import Document, PydanticObjectId
+from pydantic import AfterValidator, BaseModel, Field
+
+import mongosluice
+from mongosluice.encoding import EXCLUDE_IS_HEEDED
+from mongosluice.patterns import matched_by_python, to_pcre
+from mongosluice.schema import accepts
+
+
+class Tree(BaseModel):
+    name: str
+    children: list["Tree"] = []
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+def exported(annotation, **field):
+    model = pydantic.create_model("Model", f=(annotation, Field(**field) if field else ...))
+    made = mongosluice.export(model, ns="d.c")
+    return made.schema["properties"]["f"], [note.kind for note in made.notes]
+
+
+INT, STR = {"bsonType": ["int", "long"]}, {"bsonType": "string"}
+
+
+@pytest.mark.parametrize(("annotation", "schema", "notes"), [
+    (str, STR, []), (int, INT, []), (float, {"bsonType": "double"}, []), (bool, {"bsonType": "bool"}, []),
+    (bytes, {"bsonType": "binData"}, []), (uuid.UUID, {"bsonType": "binData"}, ["bound"]),
+    (datetime.datetime, {"bsonType": "date"}, []), (datetime.date, {"bsonType": "date"}, ["bound"]),
+    (PydanticObjectId, {"bsonType": "objectId"}, []), (re.Pattern, {"bsonType": "regex"}, []),
+    (Optional[str], {"bsonType": ["string", "null"]}, []),
+    (Union[int, str], {"bsonType": ["int", "long", "string"]}, []),
+    (Literal["a", "b"], {"bsonType": "string", "enum": ["a", "b"]}, []),
+    (Literal["a", None], {"bsonType": ["string", "null"], "enum": ["a", None]}, []),
+    (Level, {"bsonType": ["int", "long"], "enum": [1, 2]}, []),
+    (list[int], {"bsonType": "array", "items": INT}, []),
+    (set[str], {"bsonType": "array", "items": STR, "uniqueItems": True}, []),
+    (set[float], {"bsonType": "array", "items": {"bsonType": "double"}}, []),
+    (tuple[int, str], {"bsonType": "array", "minItems": 2, "maxItems": 2, "items": [INT, STR]}, []),
+    (tuple[int, ...], {"bsonType": "array", "items": INT}, []),
+    (dict[str, int], {"bsonType": "object", "additionalProperties": INT}, []),
+    (dict[int, int], {"bsonType": "object", "additionalProperties": INT}, ["key"]),
+    (Any, {}, []), (ipaddress.IPv4Address, STR, ["validator"]), (pydantic.SecretStr, STR, []),
+    (pydantic.HttpUrl, STR, ["validator"]),
+    (Annotated[str, Field(min_length=2, max_length=3)], {**STR, "minLength": 2, "maxLength": 3}, []),
+    (Annotated[str, Field(pattern="^a$")], {**STR, "pattern": r"^a\z"}, []),
+    (Annotated[str, Field(pattern=r"^\w$")], STR, ["pattern"]),
+    (Annotated[int, Field(gt=1, le=5)], {**INT, "minimum": 1, "exclusiveMinimum": True, "maximum": 5}, []),
+    (Annotated[int, Field(multiple_of=5)], {**INT, "multipleOf": 5}, []),
+    (Annotated[float, Field(multiple_of=0.5)], {"bsonType": "double"}, ["bound"]),
+    (Annotated[str, AfterValidator(str.strip)], STR, ["validator"]),
+    (Annotated[str, pydantic.StringConstraints(strip_whitespace=True, max_length=3)], {**STR, "maxLength": 3}, ["transform"]),
+    (Annotated[datetime.datetime, Field(gt=datetime.datetime(2020, 1, 1))], {"bsonType": "date"}, ["bound"]),
+    (Annotated[bytes, Field(max_length=3)], {"bsonType": "binData"}, ["bound"]),
+    (Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)],
+     {"bsonType": "array", "items": {**INT, "minimum": 0}, "minItems": 1}, []),
+], ids=str)
+def test_kinds(annotation, schema, notes):
+    assert exported(annotation) == (schema, notes)
+
+
+def test_decimals_are_finite():
+    schema, _ = exported(decimal.Decimal)
+    assert schema["bsonType"] == "decimal" and {"minimum", "maximum"} <= set(schema)
+
+
+def test_defaults_are_storable():
+    """pydantic does not validate defaults, so a document that holds one must be accepted."""
+    assert exported(float, default=0)[0] == {"anyOf": [{"bsonType": "double"}, {"bsonType": "int", "enum": [0]}]}
+    assert exported(str, default=None)[0] == {"bsonType": ["string", "null"]}
+    assert exported(int, default=-1, ge=0)[1] == ["default"]
+    assert exported(int, default=3, ge=0) == ({**INT, "minimum": 0}, [])
+
+
+def test_recursion_ends():
+    made = mongosluice.export(Tree, ns="d.c")
+    assert "depth" in {note.kind for note in made.notes}
+    assert accepts(made.schema, {"name": "a", "children": [{"name": "b", "children": []}]})
+    assert not accepts(made.schema, {"name": "a", "children": [{"name": 5}]})
+
+
+def test_extra_and_aliases():
+    class Closed(BaseModel, extra="forbid"):
+        id: str = Field(alias="_id")
+        name: str = Field(serialization_alias="out", validation_alias="in")
+
+    made = mongosluice.export(Closed, ns="d.c")
+    assert made.schema["additionalProperties"] is False
+    assert list(made.schema["properties"]) == ["_id", "name"]
+    assert [note.kind for note in made.notes] == ["key"]
+
+
+def test_a_plain_model_needs_a_namespace():
+    with pytest.raises(Exception, match="DATABASE.COLLECTION"):
+        mongosluice.export(Tree)
+
+
+def test_patterns():
+    assert to_pcre(r"^\d+$") == r"(*UCP)^\d+\z"
+    assert to_pcre("[a-z&&b]") is None and to_pcre("(?i)a") is None and to_pcre("a++") is None
+    assert to_pcre(r"[$]\$") == r"[$]\$"
+    assert matched_by_python(r"\d$") == r"(*UCP)^(?:\d$)"
+
+
+MODELS = """
+from typing import Optional
+from beanie import Document
+from pydantic import BaseModel, field_validator
+class Plain(BaseModel):
+    n: int
+class Shop(Document):
+    name: str
+    class Settings:
+        name = "shops"
+class Checked(Document):
+    n: int
+    @field_validator("n")
+    @classmethod
+    def even(cls, value):
+        return value
+"""
+
+
+def command(folder, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(Path(mongosluice.__file__).parents[1])}
+    return subprocess.run([sys.executable, "-m", "mongosluice", "export", *arguments], cwd=folder, text=True,
+                          capture_output=True, timeout=60, check=False, env=environment)
+
+
+def test_command_line(tmp_path):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/models.py").write_text(MODELS)
+    done = command(tmp_path, "app.models", "-o", "schemas/", "--database", "shop")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "schemas").iterdir()) == ["shop.Checked.json", "shop.shops.json"]
+    file = json.loads((tmp_path / "schemas/shop.shops.json").read_text())
+    assert (file["ns"], file["dialect"], file["level"], file["action"]) == ("shop.shops", "mongodb", "strict", "error")
+    assert "stays with Python: Checked.n: validator" in done.stderr
+
+    check = ("app.models", "-o", "schemas", "--database", "shop", "--check")
+    assert command(tmp_path, *check).returncode == 0
+    (tmp_path / "app/models.py").write_text(MODELS.replace("name: str", "name: int"))
+    different = command(tmp_path, *check)
+    assert different.returncode == 1 and "shop.shops.json is not what the models make" in different.stderr
+    (tmp_path / "schemas/shop.shops.json").unlink()
+    assert "is missing" in command(tmp_path, *check).stderr
+
+    strict = command(tmp_path, "app.models", "--strict", "-o", "other")
+    assert strict.returncode == 1 and not (tmp_path / "other").exists()
+    report = json.loads(command(tmp_path, "app.models:Plain=a.plain", "--json").stdout)
+    assert report[0]["ns"] == "a.plain" and report[0]["models"] == ["app.models.Plain"]
+    assert command(tmp_path, "app.models:Plain").returncode == 2
+    assert command(tmp_path, "nowhere").returncode == 2
+
+
+@pytest.mark.parametrize(("source", "target", "parts"), [
+    (None, "nowhere.models", ["nowhere.models cannot be imported", "No module named 'nowhere'"]),
+    ("import nothing_of_the_name", "wrong", ["wrong cannot be imported", "nothing_of_the_name", "wrong.py:1"]),
+    ("\nraise ValueError('first\\nsecond')", "wrong", ["ValueError: first", "wrong.py:2"]),
+    ("x = (", "wrong", ["SyntaxError", "wrong.py, line 1"]),
+    ("raise SystemExit(0)", "wrong", ["SystemExit", "wrong.py:1"]),
+    ("class Plain: pass", "wrong", ["wrong has no documents", "wrong:CLASS=DATABASE.COLLECTION"]),
+    ("class Plain: pass", "wrong:Other", ["wrong has no Other"]),
+    ("class Plain: pass", "./wrong.py", ["./wrong.py is no target", "app.models"]),
+    ("class Plain: pass", "wrong:Plain=", ["wrong:Plain= is no target"]),
+    ("import beanie\nclass Kept(beanie.Document):\n    other: 'Gone'", "wrong",
+     ["wrong.Kept is not complete", "'Gone' is not defined"]),
+    ("import mongoengine\nclass Kept(mongoengine.Document):\n    other = mongoengine.ReferenceField('Gone')", "wrong",
+     ["wrong.Kept is not complete", "Gone"]),
+])
+def test_what_is_wrong_is_said_in_one_line(tmp_path, source, target, parts):
+    if source is not None and "mongoengine" in source:
+        pytest.importorskip("mongoengine")
+    if source is not None:
+        (tmp_path / "wrong.py").write_text(source)
+    done = command(tmp_path, target, "-o", "schemas")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("mongosluice: ") and done.stderr.count("\n") == 1, done.stderr
+    assert all(part in done.stderr for part in parts), done.stderr
+
+
+def test_files_that_cannot_be_written_and_names_that_are_no_paths(tmp_path):
+    (tmp_path / "models.py").write_text(MODELS)
+    (tmp_path / "taken").write_text("")
+    done = command(tmp_path, "models:Plain=a.b/c", "-o", "taken")
+    assert done.returncode == 2 and done.stderr.splitlines()[-1] == "mongosluice: taken: File exists"
+    assert command(tmp_path, "models:Plain=a.b/c", "-o", "schemas").returncode == 0
+    assert [path.name for path in (tmp_path / "schemas").iterdir()] == ["a.b%2Fc.json"]
+    (tmp_path / "schemas/a.b%2Fc.json").write_bytes(b"\xff")
+    assert command(tmp_path, "models:Plain=a.b/c", "-o", "schemas", "--check").returncode == 1
+
+
+def test_beanie_documents():
+    class Kept(Document):
+        a: Optional[int] = None
+        hidden: str = Field(default="x", exclude=True)
+
+        class Settings:
+            name = "kept"
+            use_revision = True
+
+    made = mongosluice.export(Kept, database="d")
+    names = list(made.schema["properties"])
+    assert made.ns == "d.kept" and names[:2] == ["_id", "revision_id"]
+    assert ("hidden" in names) is not EXCLUDE_IS_HEEDED

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# All benchmarks in one place: what a hop costs, what merging wins, how cost grows, where the time goes.
+#   scripts/bench.sh [--quick] [--out FOLDER] [PART…]
+# Parts: hop hop-secantus merging growth profile; all of them when none is named. Each writes PART.md and
+# PART.json into the folder (docs/benchmarks), and scripts/plot-benchmarks.py draws the pages' plots.
+# --quick: fewer cases and rounds, about four minutes; else about forty. Routes and servers that are not
+# installed (haproxy, nginx-light with libnginx-mod-stream, linux-perf, secantusd-rs by SECANTUSD_RS or
+# PATH) are left out, and said so. Ends with 1 when a target is missed, 2 when something cannot run.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$project"
+
+out=docs/benchmarks quick=0 parts=()
+while [ $# -gt 0 ]; do
+  case $1 in
+  --quick) quick=1 ;;
+  --out) out=$2 && shift ;;
+  hop | hop-secantus | merging | growth | profile) parts+=("$1") ;;
+  *) sed -n '2,9s/^# \?//p' "$0" && die "no such option or part: $1" ;;
+  esac
+  shift
+done
+[ ${#parts[@]} -gt 0 ] || parts=(hop hop-secantus merging growth profile)
+routes=direct,HAProxy,nginx,mongosluice,validating,merging,TLS,compressed
+
+# cases "COMMAND…" "CONNECTIONS…": command:connections, each command with all of them
+cases() {
+  local command connections list=()
+  for command in $1; do
+    for connections in $2; do list+=("$command:$connections"); done
+  done
+  (IFS=, && printf '%s' "${list[*]}")
+}
+
+bench() {
+  local name=$1 program=$2
+  shift 2
+  "$venv/bin/python" "tests/bench/$program.py" --build build/release --json "$out/$name.json" \
+    --markdown "$out/$name.md" "$@"
+}
+
+part_hop() {
+  local commands="ping find*1 find*1000 insert*1 insert*10 insert*1000" how=(--rounds 5 --seconds 1)
+  local at="1 16 64 256 1024"
+  if [ $quick -eq 1 ]; then at="1 64" how=(--rounds 3 --seconds 0.3) commands="ping find*1000 insert*1"; fi
+  bench hop hop --routes $routes --cases "$(cases "$commands" "$at")" "${how[@]}"
+}
+
+part_hop-secantus() {
+  local how=(--rounds 5 --seconds 1) at="1 16 64 256"
+  if [ $quick -eq 1 ]; then at="16" how=(--rounds 3 --seconds 0.5); fi
+  bench hop-secantus hop --title "What a hop costs, in front of a database" --upstream py --routes $routes --idle 0 \
+    --cases "$(cases "ping find*1 insert*1 insert*10" "$at")" "${how[@]}"
+}
+
+part_merging() {
+  local how=(--rounds 7 --seconds 2)
+  if [ $quick -eq 1 ]; then how=(--rounds 3 --seconds 0.7 --connections 1,64,256 --variants retryable); fi
+  bench merging merge_bench "${how[@]}"
+}
+
+part_growth() {
+  local how=(--rounds 3 --seconds 1)
+  if [ $quick -eq 1 ]; then
+    how=(--rounds 1 --seconds 0.5 --connection-counts 16,1024 --document-sizes 100,100000 --namespace-counts 1,1000)
+  fi
+  bench growth growth "${how[@]}"
+}
+
+part_profile() {
+  bench profile hop --title "Where the time goes" --routes HAProxy,nginx,mongosluice,validating,merging --cases '' \
+    --idle 0 --seconds 5 --calls ping:1,ping:64,insert:64,insert:256,find*1000:4 \
+    --profile ping:64,validating@insert:64,merging@insert:256 &&
+    "$venv/bin/python" tests/bench/allocations.py --build build/release --append "$out/profile.md"
+}
+
+scripts/setup.sh build python
+build_preset release mongosluice nullserver loadgen schema_bench count_allocations
+mkdir -p "$out"
+worst=0
+for part in "${parts[@]}"; do
+  say "--- $part"
+  status=0
+  "part_$part" || status=$?
+  [ "$status" -le "$worst" ] || worst=$status
+done
+[ "$out" != docs/benchmarks ] || scripts/plot-benchmarks.py
+exit "$worst"

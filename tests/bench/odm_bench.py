@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+"""What an ODM costs, and what is left of it with offload: Motor, AsyncMongoClient, Beanie 2 and 1.30,
+MongoEngine; direct, through mongosluice with validation, and with offload. One run, alternating rounds.
+
+    scripts/setup.sh build python beanie1 && .venv/bin/python tests/bench/odm_bench.py
+
+The package must be installed in both environments, or built in place (python/setup.py build_ext). The
+server: --upstream, else secantusd-rs (SLUICE_SECANTUSD_RS or on the PATH), else the null server of
+tests/bench (which stores nothing, so nothing is read), else SecantusDB."""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pymongo
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+PYTHON2, PYTHON1 = ROOT / ".venv/bin/python", ROOT / ".cache/venv-beanie1/bin/python"
+
+# (row, environment, worker, offload, case, route)
+ROWS = [
+    ("raw BSON by PyMongo", PYTHON2, "drivers", False, "raw", "direct"),
+    ("raw BSON by PyMongo", PYTHON2, "drivers", False, "raw", "proxy"),
+    ("Motor", PYTHON2, "drivers", False, "motor", "direct"),
+    ("Motor", PYTHON2, "drivers", False, "motor", "proxy"),
+    ("AsyncMongoClient", PYTHON2, "drivers", False, "pymongo", "direct"),
+    ("AsyncMongoClient", PYTHON2, "drivers", False, "pymongo", "proxy"),
+    ("Beanie 2", PYTHON2, "beanie", False, "beanie", "direct"),
+    ("Beanie 2", PYTHON2, "beanie", False, "beanie", "proxy"),
+    ("Beanie 2", PYTHON2, "beanie", True, "beanie", "offload"),
+    ("Beanie 1.30", PYTHON1, "beanie", False, "beanie", "direct"),
+    ("Beanie 1.30", PYTHON1, "beanie", False, "beanie", "proxy"),
+    ("Beanie 1.30", PYTHON1, "beanie", True, "beanie", "offload"),
+    ("MongoEngine", PYTHON2, "mongoengine", False, "mongoengine", "direct"),
+    ("MongoEngine", PYTHON2, "mongoengine", False, "mongoengine", "proxy"),
+    ("MongoEngine", PYTHON2, "mongoengine", True, "mongoengine", "offload"),
+]
+
+
+class BenchError(Exception):
+    """What stopped the benchmark, as a sentence for the user."""
+
+
+def free_port():
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(command, port, folder):
+    log = Path(folder) / f"{Path(command[0]).name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output, cwd=folder)
+    try:
+        end = time.monotonic() + 20
+        while not answers(port):
+            if process.poll() is not None or time.monotonic() > end:
+                raise BenchError(f"{command[0]} does not answer: {log.read_text()[-1000:]}")
+        yield f"mongodb://127.0.0.1:{port}/?directConnection=true"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def answers(port):
+    uri = f"mongodb://127.0.0.1:{port}/?directConnection=true&serverSelectionTimeoutMS=300"
+    with pymongo.MongoClient(uri) as client:
+        try:
+            return client.admin.command("ping")
+        except pymongo.errors.PyMongoError:
+            return None
+
+
+@contextlib.contextmanager
+def upstream(options, folder):
+    """(URI, its name, whether it stores)."""
+    if options.upstream:
+        yield options.upstream, options.upstream, True
+        return
+    port = free_port()
+    fast = os.environ.get("SLUICE_SECANTUSD_RS") or shutil.which("secantusd-rs")
+    null = Path(options.build) / "tests/bench/nullserver"
+    if fast:
+        command = [fast, "--port", port, "--storage-path", Path(folder) / "data", "--log-level", "ERROR"]
+    elif null.is_file():
+        command = [null.resolve(), "--port", port]
+    else:
+        command = [PYTHON2.with_name("secantusd-py"), "--port", port, "--storage-path", Path(folder) / "data"]
+    with running(command, port, folder) as uri:
+        yield uri, Path(command[0]).name, command[0] != null.resolve()
+
+
+class Worker:
+    """A process of one environment."""
+
+    def __init__(self, python, kind, offload):
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(ROOT / "python/src")])}
+        self.process = subprocess.Popen([python, HERE / "odm_worker.py", kind, "offload" if offload else "plain"],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+    def ask(self, *case):
+        self.process.stdin.write(json.dumps(case) + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline() or '{"error": "the worker ended"}')
+        if "error" in answer:
+            raise BenchError(f"{case}: {answer['error']}")
+        return answer
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+
+
+def write_schemas(folder):
+    """As a project would, by the command line."""
+    folder.mkdir()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(ROOT / "python/src")])}
+    subprocess.run([PYTHON2, "-m", "mongosluice", "export", "odm_beanie", "odm_mongoengine", "--database", "odmbench",
+                    "-o", folder], check=True, env=environment, cwd=HERE, stderr=subprocess.DEVNULL)
+
+
+def measure(options, direct, proxy):
+    """{kind: {(row, route): {part: [ms, …]}}}, in an order that turns with each round; each kind's table
+    is printed when it is done."""
+    workers = {}
+    found = {}
+    rows = [row for row in ROWS if row[1].exists()]
+    try:
+        for kind in options.kinds.split(","):
+            for round_ in range(options.rounds + 1):
+                turn = round_ % len(rows)
+                for name, python, worker, offload, case, route in rows[turn:] + rows[:turn]:
+                    key = (python, worker, offload, route)
+                    if key not in workers:
+                        workers[key] = Worker(python, worker, offload)
+                    answer = workers[key].ask(case, direct if route == "direct" else proxy, kind, options.documents)
+                    if round_ == 0:
+                        continue  # warm
+                    parts = found.setdefault(kind, {}).setdefault((name, route), {})
+                    for part, took in answer.items():
+                        if took is not None:
+                            parts.setdefault(part, []).append(took)
+                    if "construct" in answer:
+                        parts.setdefault("total", []).append(answer["construct"] + answer["insert"])
+                print(f"{kind}: round {round_} of {options.rounds}", file=sys.stderr, flush=True)
+            extension = workers[PYTHON2, "beanie", True, "offload"].ask("extension", proxy, kind, 0)
+            found[kind]["extension"] = extension
+            print_table(kind, found[kind], options.documents)
+    finally:
+        for worker in workers.values():
+            worker.end()
+    return found
+
+
+def middle(parts, part):
+    return statistics.median(parts[part]) if part in parts else None
+
+
+def print_table(kind, rows, count):
+    print(f"\n### {kind}: {count:,} documents, ms, median (least)\n")
+    print("| client | route | construct | insert | both | read |\n|---|---|---:|---:|---:|---:|")
+    for key, parts in rows.items():
+        if key == "extension":
+            continue
+        cells = []
+        for part in ("construct", "insert", "total", "read"):
+            part = "insert" if part == "total" and "total" not in parts else part
+            cells.append(f"{middle(parts, part):,.0f} ({min(parts[part]):,.0f})" if part in parts else "–")
+        print(f"| {key[0]} | {key[1]} | {' | '.join(cells)} |")
+    extension = rows["extension"]
+    print(f"\nThe extension alone: {extension['encode']:.2f} µs to write a document, {extension['build']:.2f} µs to make one")
+
+
+def ratio(rows, part, above, below, upper_part=None):
+    """The median over rounds of above ÷ below, within each round."""
+    first, second = rows.get(above, {}).get(upper_part or part), rows.get(below, {}).get(part)
+    if not first or not second:
+        return None
+    return statistics.median(a / b for a, b in zip(first, second))
+
+
+def judge(rows):
+    """[(what, value, met or None where it is only told)]"""
+    beanie, offload = ("Beanie 2", "direct"), ("Beanie 2", "offload")
+    old, old_offload = ("Beanie 1.30", "direct"), ("Beanie 1.30", "offload")
+    motor, raw = ("Motor", "direct"), ("raw BSON by PyMongo", "direct")
+    engine, engine_offload = ("MongoEngine", "direct"), ("MongoEngine", "offload")
+    checks = [
+        ("Beanie 2 direct ÷ with offload, constructing and inserting, ≥ 5 (stretch 10)",
+         ratio(rows, "total", beanie, offload), lambda value: value >= 5),
+        ("Beanie 1.30 the same, ≥ 5", ratio(rows, "total", old, old_offload), lambda value: value >= 5),
+        ("Beanie 2 with offload ÷ Motor direct, ≤ 1.1",
+         ratio(rows, "insert", offload, motor, "total"), lambda value: value <= 1.1),
+        ("Motor through the proxy ÷ direct, ≤ 1.1",
+         ratio(rows, "insert", ("Motor", "proxy"), motor), lambda value: value <= 1.1),
+        ("reading, Beanie 2 direct ÷ with offload, ≥ 3", ratio(rows, "read", beanie, offload), lambda value: value >= 3),
+        ("the extension, µs a document, ≤ 1.5", rows["extension"]["encode"], lambda value: value <= 1.5),
+        ("MongoEngine direct ÷ with offload", ratio(rows, "total", engine, engine_offload), None),
+        ("the most that any client could gain: Beanie 2 direct ÷ raw BSON (server and driver alone)",
+         ratio(rows, "insert", beanie, raw, "total"), None),
+        ("the same through the proxy",
+         ratio(rows, "insert", beanie, ("raw BSON by PyMongo", "proxy"), "total"), None),
+    ]
+    return [(what, value, None if rule is None else rule(value)) for what, value, rule in checks if value is not None]
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--upstream", help="URI of the server")
+    add("--build", default=str(ROOT / "build/release"))
+    add("--mongosluice", help="the proxy; default: that of the build folder")
+    add("--rounds", type=int, default=5)
+    add("--documents", type=int, default=50_000)
+    add("--kinds", default="user,order", help="user: six fields; order: 361 bytes")
+    add("--json", help="file to write every round to")
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
+    binary = Path(options.mongosluice or Path(options.build) / "src/main/mongosluice").resolve()
+    with tempfile.TemporaryDirectory(prefix="sluice-odm-") as folder:
+        try:
+            schemas = Path(folder) / "schemas"
+            write_schemas(schemas)
+            with upstream(options, folder) as (direct, server, stores):
+                port = free_port()
+                command = [binary, "--upstream", direct, "--listen", f"127.0.0.1:{port}", "--schemas", schemas]
+                with running(command, port, folder) as proxy:
+                    print(f"server: {server}{'' if stores else ' (stores nothing)'}; {options.rounds} rounds")
+                    found = measure(options, direct, proxy)
+        except (BenchError, subprocess.CalledProcessError) as error:
+            print(f"odm_bench: {error}", file=sys.stderr)
+            return 2
+    missed = 0
+    for kind, rows in found.items():
+        print(f"\n{kind}:")
+        for what, value, met in judge(rows):
+            word = "     " if met is None else "met  " if met else "MISSED"
+            missed += met is False and kind == "user"
+            print(f"{word} {what}: {value:.2f}")
+    if options.json:
+        flat = {kind: {" ".join(key) if isinstance(key, tuple) else key: value for key, value in rows.items()}
+                for kind, rows in found.items()}
+        Path(options.json).write_text(json.dumps(flat, indent=1) + "\n")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

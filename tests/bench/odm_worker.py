@@ -1,0 +1,169 @@
+"""A process that odm_bench.py starts in one Python environment: reads a case a line, answers with the
+milliseconds of each of its parts as JSON. One process keeps its clients, so that only the work counts.
+
+    python odm_worker.py beanie|mongoengine|drivers offload|plain"""
+
+import asyncio
+import gc
+import json
+import sys
+import time
+import warnings
+
+import bson
+import pymongo
+from bson.raw_bson import RawBSONDocument
+from odm_documents import DATABASE, make_order, make_user
+
+MAKERS = {"user": make_user, "order": make_order}
+
+
+def timed(function):
+    gc.collect()
+    start = time.perf_counter()
+    result = function()
+    return result, (time.perf_counter() - start) * 1000
+
+
+async def timed_async(function):
+    gc.collect()
+    start = time.perf_counter()
+    result = await function()
+    return result, (time.perf_counter() - start) * 1000
+
+
+def emptied(uri, collection):
+    with pymongo.MongoClient(uri) as client:
+        client[DATABASE][collection].delete_many({})
+
+
+class Drivers:
+    """Motor, AsyncMongoClient, and raw BSON by PyMongo: what is left when Python does nothing."""
+
+    def __init__(self, offload):
+        self.clients = {}
+
+    async def run(self, case, uri, kind, count):
+        documents = [MAKERS[kind](i) for i in range(count)]
+        emptied(uri, kind)
+        if case == "raw":
+            raw = [RawBSONDocument(bson.encode({"_id": bson.ObjectId(), **one})) for one in documents]
+            client = self.client(pymongo.MongoClient, uri)
+            _, took = timed(lambda: client[DATABASE][kind].insert_many(raw))
+            return {"insert": took}
+        if case == "motor":
+            from motor.motor_asyncio import AsyncIOMotorClient as cls
+        else:
+            cls = pymongo.AsyncMongoClient
+        collection = self.client(cls, uri)[DATABASE][kind]
+        _, took = await timed_async(lambda: collection.insert_many(documents))
+        del documents
+        found, read = await timed_async(lambda: collection.find().to_list(None))
+        return {"insert": took, "read": read if len(found) == count else None}
+
+    def client(self, cls, uri):
+        if (cls, uri) not in self.clients:
+            self.clients[cls, uri] = cls(uri)
+        return self.clients[cls, uri]
+
+
+class Beanie:
+    def __init__(self, offload):
+        import beanie
+        import odm_beanie
+
+        self.models = odm_beanie
+        self.init = beanie.init_beanie
+        self.offload = offload
+        self.old = beanie.__version__.startswith("1.")
+        self.initialised = None
+        if offload:
+            import mongosluice
+
+            mongosluice.offload(require=True)
+
+    async def run(self, case, uri, kind, count):
+        if self.initialised != uri:
+            if self.old:
+                from motor.motor_asyncio import AsyncIOMotorClient as cls
+            else:
+                cls = pymongo.AsyncMongoClient
+            await self.init(database=cls(uri)[DATABASE], document_models=[self.models.User, self.models.Order])
+            self.initialised = uri
+        model = {"user": self.models.User, "order": self.models.Order}[kind]
+        emptied(uri, kind)
+        values = [MAKERS[kind](i) for i in range(count)]
+        made, construct = timed(lambda: [model(**one) for one in values])
+        del values
+        _, insert = await timed_async(lambda: model.insert_many(made))
+        del made
+        found, read = await timed_async(lambda: model.find_all().to_list())
+        return {"construct": construct, "insert": insert, "read": read if len(found) == count else None}
+
+
+class MongoEngine:
+    def __init__(self, offload):
+        import mongoengine
+        import odm_mongoengine
+
+        self.engine = mongoengine
+        self.models = odm_mongoengine
+        self.connected = None
+        if offload:
+            import mongosluice
+
+            mongosluice.offload(require=True)
+
+    async def run(self, case, uri, kind, count):
+        if self.connected != uri:
+            self.engine.disconnect()
+            for model in (self.models.EngineUser, self.models.EngineOrder):
+                model._collection = None
+            self.engine.connect(DATABASE, host=uri, uuidRepresentation="standard")
+            self.connected = uri
+        model = {"user": self.models.EngineUser, "order": self.models.EngineOrder}[kind]
+        emptied(uri, model._get_collection_name())
+        values = [MAKERS[kind](i) for i in range(count)]
+        made, construct = timed(lambda: [model(**one) for one in values])
+        del values
+        _, insert = timed(lambda: model.objects.insert(made, load_bulk=False))
+        return {"construct": construct, "insert": insert}
+
+
+def extension(kind, count=50_000):
+    """µs a document of the extension alone: an instance to bytes, and a dict to an instance."""
+    from beanie import Document
+
+    import odm_beanie
+    from mongosluice import offload_beanie
+
+    assert Document is not None
+    model = {"user": odm_beanie.User, "order": odm_beanie.Order}[kind]
+    plan = offload_beanie._plans[model]
+    document = model(**MAKERS[kind](1))
+    data = bson.decode(plan.shape.encode(document, 0, True).raw)
+    best = {}
+    for name, work in (("encode", lambda: plan.shape.encode(document, 0, True)), ("build", lambda: plan.shape.build(data))):
+        best[name] = min(timed(lambda work=work: [work() is None for _ in range(count)])[1] for _ in range(5)) * 1000 / count
+    return best
+
+
+async def serve(what):
+    for line in sys.stdin:
+        case, uri, kind, count = json.loads(line)
+        try:
+            answer = extension(kind) if case == "extension" else await what.run(case, uri, kind, count)
+        except Exception as error:  # told to the one who asked
+            answer = {"error": f"{type(error).__name__}: {error}"[:500]}
+        gc.collect()
+        print(json.dumps(answer), flush=True)
+
+
+def main():
+    warnings.simplefilter("ignore")
+    kinds = {"drivers": Drivers, "beanie": Beanie, "mongoengine": MongoEngine}
+    asyncio.run(serve(kinds[sys.argv[1]](sys.argv[2] == "offload")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""The dashboard in a browser: Debian's chromium, without a window."""
+
+import json
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from support.admin import Admin
+from support.process import eventually
+
+pytestmark = pytest.mark.proxy_only
+
+TOKEN = "a-token-of-some-length"
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync")
+PHONE, DESK = (390, 844), (1280, 900)
+
+
+class Browser:
+    def __init__(self, folder):
+        options = webdriver.ChromeOptions()
+        options.binary_location = "/usr/bin/chromium"
+        for flag in (*FLAGS, f"--user-data-dir={folder}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+
+    def open(self, url, size=DESK, dark=False):
+        width, height = size
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE})
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]})
+        self.driver.get(url)
+
+    def text(self, css):
+        return self.driver.find_element(By.CSS_SELECTOR, css).text
+
+    def shown(self, css):
+        return self.driver.find_element(By.CSS_SELECTOR, css).is_displayed()
+
+    def value(self, expression):
+        return self.driver.execute_script(f"return {expression}")
+
+    def wait_for(self, css, what):
+        return eventually(lambda: what(self.text(css)), f"{css} on the page")
+
+    def complaints(self):
+        return [one for one in self.driver.get_log("browser") if one["level"] != "INFO"]
+
+
+@pytest.fixture
+def browser(tmp_path):
+    running = Browser(tmp_path / "profile")
+    yield running
+    running.driver.quit()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "schemas"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def start(start_proxy, server, folder):
+    def start(options=None, token=None):
+        proxy = start_proxy(server.endpoint.uri(), {"admin": "0", "schemas": folder, **(options or {})},
+                            endpoint=server.endpoint)
+        return proxy, Admin(proxy, token)
+    return start
+
+
+def test_numbers_move_and_a_refused_insert_appears(start, folder, browser, collection_name):
+    ns = f"shop.{collection_name}"
+    (folder / "a.json").write_text(json.dumps(
+        {"ns": ns, "schema": {"required": ["total"], "properties": {"total": {"bsonType": "int"}}}}))
+    proxy, admin = start()
+    browser.open(admin.url)
+    browser.wait_for("#state", lambda text: text == "running")
+    assert browser.shown("#main") and not browser.shown("#login")
+    assert browser.shown("#no-refusals")
+    with proxy.endpoint().client() as client:
+        collection = client["shop"][collection_name]
+
+        def load(text):
+            for _ in range(20):
+                collection.insert_one({"total": 1})
+            return float(text.replace(",", "").replace("k", "")) > 0
+        browser.wait_for("#t-requests", load)
+        eventually(lambda: browser.value("document.querySelector('#c-throughput path.series')?.getTotalLength() > 0"),
+                   "the chart is drawn")
+        with pytest.raises(Exception, match="failed validation"):
+            collection.insert_one({"total": "a secret value"})
+        browser.wait_for("#refusals", lambda text: ns in text and "total" in text)
+        browser.wait_for("#schemas tbody", lambda text: ns in text)
+        browser.wait_for("#connections tbody", lambda text: "idle" in text or "running" in text)
+        browser.wait_for("#commands", lambda text: "insert" in text)
+    assert "RSPrimary" in browser.text("#servers")
+    assert "a secret value" not in browser.driver.page_source
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK])
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_fits_and_follows_the_colour_scheme(start, browser, size, dark):
+    _, admin = start()
+    browser.open(admin.url, size, dark)
+    browser.wait_for("#state", lambda text: text == "running")
+    assert browser.value("document.documentElement.scrollWidth") <= size[0]
+    background = browser.value("getComputedStyle(document.body).backgroundColor")
+    light = sum(int(part) for part in background[4:-1].split(",")) / 3
+    assert (light < 64) if dark else (light > 192), background
+    assert browser.complaints() == []
+
+
+def test_values_are_shown_where_it_is_allowed(start, folder, browser, collection_name):
+    ns = f"shop.{collection_name}"
+    (folder / "a.json").write_text(json.dumps({"ns": ns, "schema": {"properties": {"total": {"bsonType": "int"}}}}))
+    proxy, admin = start({"admin.show_values": "true"})
+    with proxy.endpoint().client() as client, pytest.raises(Exception, match="failed validation"):
+        client["shop"][collection_name].insert_one({"total": "<b>not markup</b>"})
+    browser.open(admin.url)
+    browser.wait_for("#refusals", lambda text: "<b>not markup</b>" in text)
+    assert browser.complaints() == []
+
+
+def test_it_asks_for_the_token_and_keeps_it_in_the_tab(start, browser, tmp_path):
+    path = tmp_path / "token"
+    path.write_text(TOKEN)
+    _, admin = start({"admin.token_file": path}, TOKEN)
+    browser.open(admin.url)
+    eventually(lambda: browser.shown("#login"), "it asks")
+    assert not browser.shown("#main")
+    assert browser.complaints() == []
+    for token in ("wrong-token", TOKEN):
+        field = browser.driver.find_element(By.ID, "token")
+        field.send_keys(token)
+        field.submit()
+        if token != TOKEN:
+            browser.wait_for("#login-error", lambda text: "not the token" in text)
+    eventually(lambda: browser.shown("#main"), "it opens")
+    browser.driver.refresh()
+    eventually(lambda: browser.shown("#main"), "it opens again without asking")
+    assert browser.value("localStorage.length") == 0
+    assert TOKEN not in browser.driver.current_url + browser.driver.page_source
+
+
+def test_it_says_when_the_proxy_is_gone(start, browser):
+    proxy, admin = start()
+    browser.open(admin.url)
+    browser.wait_for("#state", lambda text: text == "running")
+    proxy.process.stop()
+    browser.wait_for("#state", lambda text: text == "no answer")
+    assert browser.shown("#notice")
+
+
+def test_nothing_comes_from_elsewhere_and_nothing_else_runs(start, browser):
+    _, admin = start()
+    answer = admin.get("/")
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'" and policy["connect-src"] == "'self'"
+    assert policy["script-src"].startswith("'sha256-") and policy["style-src"].startswith("'sha256-")
+    assert "unsafe" not in str(policy)
+    assert b"http://" not in answer.body.replace(b"http://www.w3.org/2000/svg", b"") and b"https://" not in answer.body
+    browser.open(admin.url)
+    browser.wait_for("#state", lambda text: text == "running")
+    browser.driver.execute_script(
+        "const s = document.createElement('script'); s.textContent = 'window.injected = true'; document.body.append(s)")
+    assert browser.value("window.injected") is None

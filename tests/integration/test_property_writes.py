@@ -1,0 +1,21 @@
+"""Random write commands through the proxy against the same ones sent directly (tests/property): the part
+that fits into every run. The script runs for as long as it is told."""
+
+import sys
+
+import pytest
+from support.proxy import ROOT
+
+sys.path.append(str(ROOT / "tests/property"))
+import property_writes  # noqa: E402
+
+pytestmark = pytest.mark.proxy_only
+
+
+def test_random_writes(start_proxy, server, folder):
+    proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
+    counts = property_writes.run(server, proxy, folder, cases=1500)
+    assert counts, "the difference, and the seed that repeats it, are printed above"
+    assert counts["commands"] == 1500
+    # where nothing is refused, or nothing accepted, nothing is shown
+    assert counts["refused"] > 300 and counts["accepted"] > 300

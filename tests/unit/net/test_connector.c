@@ -1,0 +1,157 @@
+/* Connecting to a name with several addresses, some of which are dead. */
+#include "../cmocka_all.h"
+
+#include <arpa/inet.h>
+#include <event2/dns.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/connector.h"
+
+enum { FILLERS = 4 };
+
+struct outcome {
+    sem_t done;
+    struct worker *worker;
+    const char *address;
+    int fd;
+    char cause[160];
+};
+
+static void on_done(void *arg, int fd, const char *cause)
+{
+    struct outcome *outcome = arg;
+    outcome->fd = fd;
+    (void)snprintf(outcome->cause, sizeof outcome->cause, "%s", cause == NULL ? "" : cause);
+    sem_post(&outcome->done);
+}
+
+static void start(void *context, void *arg)
+{
+    struct outcome *outcome = arg;
+    (void)context;
+    (void)connector_start(outcome->worker, outcome->address, on_done, outcome);
+}
+
+static int listen_at(const char *host, uint16_t *port, int backlog)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(*port)};
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(inet_pton(AF_INET, host, &at.sin_addr), 1);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, backlog), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+/* Its queue of connections to be accepted is full: every further attempt hangs. */
+static void fill(const char *host, uint16_t port, int fillers[FILLERS])
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    assert_int_equal(inet_pton(AF_INET, host, &to.sin_addr), 1);
+    for (int i = 0; i < FILLERS; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(fillers[i], (struct sockaddr *)&to, sizeof to);
+    }
+    struct pollfd first = {.fd = fillers[0], .events = POLLOUT};
+    assert_int_equal(poll(&first, 1, 5000), 1);
+}
+
+static void load_hosts(struct worker *worker, const char *lines)
+{
+    char path[] = "/tmp/connector-hosts-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, lines, strlen(lines)), (ssize_t)strlen(lines));
+    close(fd);
+    assert_int_equal(evdns_base_load_hosts(worker_dns(worker), path), 0);
+    unlink(path);
+}
+
+static void nothing(void *context)
+{
+    (void)context;
+}
+
+static void connect_to(const char *lines, const char *host, uint16_t port, struct outcome *outcome)
+{
+    char address[64];
+    struct worker_settings settings = {
+        .name = "test", .tick_ms = 1000, .tick = nothing, .stop = nothing};
+    *outcome = (struct outcome){.address = address, .fd = -1};
+    (void)snprintf(address, sizeof address, "%s:%u", host, port);
+    sem_init(&outcome->done, 0, 0);
+    assert_true(worker_create(&settings, &outcome->worker, NULL));
+    load_hosts(outcome->worker, lines);
+    assert_true(worker_run(outcome->worker, NULL));
+    assert_true(worker_post(outcome->worker, start, outcome));
+    while (sem_wait(&outcome->done) != 0) {
+    }
+    worker_stop(outcome->worker);
+    sem_destroy(&outcome->done);
+}
+
+static void assert_peer(int fd, const char *host)
+{
+    struct sockaddr_in peer;
+    char text[INET_ADDRSTRLEN];
+    socklen_t len = sizeof peer;
+    assert_true(fd >= 0);
+    assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &len), 0);
+    assert_string_equal(inet_ntop(AF_INET, &peer.sin_addr, text, sizeof text), host);
+    close(fd);
+}
+
+static void an_address_that_hangs_costs_little(void **state)
+{
+    (void)state;
+    static const char *const orders[] = {"127.0.0.2 both.test\n127.0.0.1 both.test\n",
+                                         "127.0.0.1 both.test\n127.0.0.2 both.test\n"};
+    int fillers[FILLERS];
+    uint16_t port = 0;
+    int dead = listen_at("127.0.0.2", &port, 0);
+    int alive = listen_at("127.0.0.1", &port, 10);
+    fill("127.0.0.2", port, fillers);
+    for (size_t i = 0; i < 2; i++) {
+        struct outcome outcome;
+        connect_to(orders[i], "both.test", port, &outcome);
+        assert_peer(outcome.fd, "127.0.0.1");
+    }
+    for (int i = 0; i < FILLERS; i++)
+        close(fillers[i]);
+    close(dead);
+    close(alive);
+}
+
+static void an_address_that_refuses_is_passed_over(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    struct outcome outcome;
+    int alive = listen_at("127.0.0.1", &port, 10);
+    connect_to("127.0.0.2 both.test\n127.0.0.1 both.test\n", "both.test", port, &outcome);
+    assert_peer(outcome.fd, "127.0.0.1");
+    close(alive);
+    connect_to("127.0.0.2 both.test\n127.0.0.1 both.test\n", "both.test", port, &outcome);
+    assert_int_equal(outcome.fd, -1);
+    assert_string_equal(outcome.cause, "Connection refused");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_address_that_hangs_costs_little),
+        cmocka_unit_test(an_address_that_refuses_is_passed_over),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
