@@ -68,6 +68,12 @@ static bool refuse(const struct config *config, const struct option *option, int
     return error_set(err, code, "%s", buffer);
 }
 
+bool config_refuse(const struct config *config, const char *name, const char *reason,
+                   struct error *err)
+{
+    return refuse(config, options_find(name), ERROR_BAD_VALUE, reason, err);
+}
+
 static bool refuse_value(const struct config *config, const struct option *option,
                          struct error *err)
 {

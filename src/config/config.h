@@ -135,6 +135,11 @@ bool config_reload(const struct config *current, struct config **out,
 bool config_load_yaml(const char *name, const void *yaml, size_t len, struct config **out,
                       struct error *err);
 
+/* An error about the value of the option `name`: where it was given, and the reason (which may be
+ * err->message). Returns false. */
+bool config_refuse(const struct config *config, const char *name, const char *reason,
+                   struct error *err);
+
 /* The merge options in force for a namespace ("database.collection", len bytes). */
 const struct config_merge *config_merge_of(const struct config *config, const char *ns, size_t len);
 

@@ -134,7 +134,7 @@ bool ask_begin(int argc, char **argv, const char *usage, struct ask *ask, int *e
     bool help = false;
     *ask = (struct ask){.interval_ms = INTERVAL_MS};
     if (!read_flags(argc, argv, ask, &help, &err)) {
-        (void)fprintf(stderr, "mongosluice: %s\n%s", err.message, usage);
+        (void)fprintf(stderr, "%s: %s\n%s", argv[0], err.message, usage);
         *exit_code = 2;
     } else if (help) {
         (void)fputs(usage, stdout);

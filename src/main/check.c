@@ -94,11 +94,14 @@ static void check_items(struct check *check, const bson_t *array)
     }
 }
 
-static void print_json_error(struct check *check, const bson_error_t *err)
+static void print_json_error(struct check *check, const char *text, size_t len,
+                             const bson_error_t *err)
 {
+    char message[sizeof err->message];
+    schema_file_explain_json(text, len, err->message, message, sizeof message);
     check->number++;
     check->refused++;
-    (void)printf("%s:%u: malformed: %s\n", check->path, check->number, err->message);
+    (void)printf("%s:%u: malformed: %s\n", check->path, check->number, message);
 }
 
 static void check_json(struct check *check, const char *text, size_t len)
@@ -109,7 +112,7 @@ static void check_json(struct check *check, const char *text, size_t len)
     if (text[strspn(text, " \t\r\n")] == '[') {
         bson_t *array = bson_new_from_json((const uint8_t *)text, (ssize_t)len, &err);
         if (array == NULL)
-            print_json_error(check, &err);
+            print_json_error(check, text, len, &err);
         else
             check_items(check, array);
         bson_destroy(array);
@@ -123,7 +126,7 @@ static void check_json(struct check *check, const char *text, size_t len)
         bson_reinit(&document);
     }
     if (status < 0)
-        print_json_error(check, &err);
+        print_json_error(check, check->number == 0 ? text : NULL, len, &err);
     bson_destroy(&document);
     bson_json_reader_destroy(reader);
 }
@@ -197,7 +200,10 @@ int command_check(int argc, char **argv)
         }
     }
     if (schema == NULL || optind == argc) {
-        (void)fputs(usage, stderr);
+        (void)fprintf(stderr, "mongosluice check: %s\n%s",
+                      schema == NULL ? "name the schema file: --schema SCHEMA"
+                                     : "name a file of documents",
+                      usage);
         return 2;
     }
     return check_files(&check, schema, argc - optind, argv + optind);

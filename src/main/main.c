@@ -6,11 +6,12 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "main/commands.h"
+#include "main/prepare.h"
 #include "main/proxy.h"
 #include "net/clock.h"
-#include "upstream/uri.h"
 
 enum { EXIT_USAGE = 2, DRAIN_POLL_MS = 50 };
 
@@ -50,7 +51,7 @@ static int show(struct config *config, enum config_command what)
         break;
     }
     config_release(config);
-    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return fflush(stdout) == 0 && ferror(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* Each client takes two descriptors. */
@@ -140,12 +141,44 @@ static int run(struct config *config)
     return EXIT_SUCCESS;
 }
 
-static bool upstream_is_good(const struct config *config, struct error *err)
+struct subcommand {
+    const char *name;
+    const char *full_name; /* in messages */
+    int (*run)(int argc, char **argv);
+};
+
+static const struct subcommand subcommands[] = {
+    {"check", "mongosluice check", command_check},
+    {"schema", "mongosluice schema", command_schema},
+    {"status", "mongosluice status", command_status},
+    {"top", "mongosluice top", command_top},
+};
+
+/* The first word, when it is no flag. */
+static int run_subcommand(int argc, char **argv)
 {
-    struct uri *uri = uri_parse(config->upstream, err);
-    bool good = uri != NULL;
-    uri_free(uri);
-    return good;
+    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
+        if (strcmp(argv[0], subcommands[i].name) != 0)
+            continue;
+        argv[0] = (char *)subcommands[i].full_name;
+        int code = subcommands[i].run(argc, argv);
+        if (fflush(stdout) == 0 && ferror(stdout) == 0)
+            return code;
+        (void)fputs("mongosluice: standard output cannot be written\n", stderr);
+        return EXIT_USAGE;
+    }
+    (void)fprintf(stderr,
+                  "mongosluice: unknown command \"%.100s\"; there are check, schema lint, status "
+                  "and top, and without a command it is the proxy: mongosluice --help\n",
+                  argv[0]);
+    return EXIT_USAGE;
+}
+
+/* What is wrong goes to standard error, without log lines between. */
+static bool check_is_good(struct config *config)
+{
+    log_configure(STDERR_FILENO, LOG_FORMAT_TEXT, LOG_FATAL);
+    return prepare_check(config);
 }
 
 int main(int argc, char **argv)
@@ -153,20 +186,13 @@ int main(int argc, char **argv)
     struct config *config = NULL;
     enum config_command what = CONFIG_RUN;
     struct error err;
-    if (argc > 1 && strcmp(argv[1], "check") == 0)
-        return command_check(argc - 1, argv + 1);
-    if (argc > 1 && strcmp(argv[1], "status") == 0)
-        return command_status(argc - 1, argv + 1);
-    if (argc > 1 && strcmp(argv[1], "top") == 0)
-        return command_top(argc - 1, argv + 1);
-    if (argc > 2 && strcmp(argv[1], "schema") == 0 && strcmp(argv[2], "lint") == 0)
-        return command_schema_lint(argc - 2, argv + 2);
+    if (argc > 1 && argv[1][0] != '-')
+        return run_subcommand(argc - 1, argv + 1);
     if (!config_load(argc, argv, &config, &what, &err)) {
         (void)fprintf(stderr, "mongosluice: %s\n", err.message);
         return EXIT_USAGE;
     }
-    if (what == CONFIG_CHECK && !upstream_is_good(config, &err)) {
-        (void)fprintf(stderr, "mongosluice: %s\n", err.message);
+    if (what == CONFIG_CHECK && !check_is_good(config)) {
         config_release(config);
         return EXIT_USAGE;
     }

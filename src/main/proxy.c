@@ -9,12 +9,12 @@
 
 #include "admin/admin.h"
 #include "base/memory.h"
+#include "main/prepare.h"
 #include "main/schemas.h"
 #include "main/servers.h"
 #include "main/stats.h"
 #include "net/clock.h"
 #include "session/session.h"
-#include "upstream/uri.h"
 #include "upstream/validators.h"
 
 enum { WORKERS_MAX = 256, CONTROL_TICK_MS = 500 };
@@ -133,47 +133,6 @@ static void hand_over(void *arg, int client_fd, const char *server)
 /* --- settings -----------------------------------------------------------------------------------
  */
 
-static bool make_server_tls(const struct config *config, struct tls_context **out,
-                            struct error *err)
-{
-    *out = NULL;
-    if (config->tls.mode == CONFIG_TLS_OFF)
-        return true;
-    struct tls_server_options options = {
-        .certificate_file = config->tls.cert_file,
-        .key_file = config->tls.key_file,
-        .ca_file = config->tls.ca_file[0] != 0 ? config->tls.ca_file : NULL,
-        .client_certificates = (enum tls_client_certificates)config->tls.client_certificates,
-        .min_version = (enum tls_version)config->tls.min_version,
-    };
-    *out = tls_context_new_server(&options, err);
-    return *out != NULL;
-}
-
-static bool make_upstream_tls(const struct uri *uri, struct tls_context **out, struct error *err)
-{
-    const struct tls_client_options *options = uri_tls(uri);
-    *out = options == NULL ? NULL : tls_context_new_client(options, err);
-    return options == NULL || *out != NULL;
-}
-
-/* Takes the reference of config, also on failure. */
-static struct session_settings *make_settings(struct config *config, const struct uri *uri,
-                                              struct error *err)
-{
-    struct tls_context *server = NULL;
-    struct tls_context *upstream = NULL;
-    if (!make_server_tls(config, &server, err) || !make_upstream_tls(uri, &upstream, err)) {
-        tls_context_release(server);
-        config_release(config);
-        return NULL;
-    }
-    struct session_settings *settings = session_settings_new(config, server, upstream);
-    if (settings == NULL)
-        (void)error_set(err, ERROR_INTERNAL, "out of memory for the settings");
-    return settings;
-}
-
 static void apply_shared_settings(struct proxy *proxy)
 {
     const struct config *config = proxy->settings->config;
@@ -190,7 +149,7 @@ void proxy_reload(struct proxy *proxy)
     struct admin_settings *admin = NULL;
     struct error err;
     if (config_reload(proxy->settings->config, &config, &ignored, &err))
-        settings = make_settings(config, proxy->uri, &err);
+        settings = prepare_settings(config, proxy->uri, &err);
     if (settings != NULL && proxy->admin != NULL) {
         admin = admin_settings_new(settings->config, &err);
         if (admin == NULL) {
@@ -437,7 +396,7 @@ static bool start_control(struct proxy *proxy, struct error *err)
 
 static bool start_parts(struct proxy *proxy, struct config *config, struct error *err)
 {
-    proxy->uri = uri_parse(config->upstream, err);
+    proxy->uri = prepare_uri(config, err);
     if (proxy->uri == NULL) {
         config_release(config);
         return false;
@@ -445,7 +404,7 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
     if (uri_warning(proxy->uri) != NULL)
         LOG_W(LOG_CONTROL, 1033, "control", "The upstream URI has options that are not used",
               LOG_STR("warning", uri_warning(proxy->uri)));
-    proxy->settings = make_settings(config, proxy->uri, err);
+    proxy->settings = prepare_settings(config, proxy->uri, err);
     if (proxy->settings == NULL)
         return false;
     proxy->shared.hooks = (struct session_hooks){.context = proxy,

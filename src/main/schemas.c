@@ -257,8 +257,11 @@ static bool has_changed(struct source *source)
 {
     struct stat now;
     struct timespec clock;
-    if (stat(source->path, &now) != 0 || !S_ISREG(now.st_mode))
-        return false; /* it is on its way out; the next look finds it gone */
+    if (stat(source->path, &now) !=
+        0) /* on its way out, or a link to nothing, which is said once */
+        return lstat(source->path, &now) == 0 && source->problem == NULL;
+    if (!S_ISREG(now.st_mode))
+        return false;
     bool same = source->changed.tv_sec == now.st_mtim.tv_sec &&
                 source->changed.tv_nsec == now.st_mtim.tv_nsec && source->size == now.st_size &&
                 source->inode == now.st_ino;
@@ -456,9 +459,8 @@ void schemas_destroy(struct schemas *schemas)
     memory_free(schemas);
 }
 
-struct schemas *schemas_create(const char *folder,
-                               void (*publish_set)(void *arg, struct registry *registry), void *arg,
-                               struct error *err)
+/* Nothing of the folder has been read yet. */
+static struct schemas *create_empty(const char *folder, struct error *err)
 {
     struct schemas *schemas = memory_zalloc(sizeof *schemas);
     if (schemas == NULL) {
@@ -467,16 +469,43 @@ struct schemas *schemas_create(const char *folder,
     }
     pthread_mutex_init(&schemas->lock, NULL);
     pthread_mutex_init(&schemas->work, NULL);
-    schemas->publish = publish_set;
-    schemas->arg = arg;
     schemas->folder = memory_copy_string(folder);
     schemas->registry = registry_new();
-    if (schemas->folder == NULL || schemas->registry == NULL)
-        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "schemas: out of memory");
-    else if (take_over_list(schemas, err) && load_changed(schemas, false, err)) {
+    if (schemas->folder != NULL && schemas->registry != NULL)
+        return schemas;
+    (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "schemas: out of memory");
+    schemas_destroy(schemas);
+    return NULL;
+}
+
+struct schemas *schemas_create(const char *folder,
+                               void (*publish_set)(void *arg, struct registry *registry), void *arg,
+                               struct error *err)
+{
+    struct schemas *schemas = create_empty(folder, err);
+    if (schemas == NULL)
+        return NULL;
+    schemas->publish = publish_set;
+    schemas->arg = arg;
+    if (take_over_list(schemas, err) && load_changed(schemas, false, err)) {
         publish(schemas);
         return schemas;
     }
     schemas_destroy(schemas);
     return NULL;
+}
+
+bool schemas_check(const char *folder,
+                   void (*report)(void *arg, const char *path, const char *problem), void *arg,
+                   struct error *err)
+{
+    struct schemas *schemas = create_empty(folder, err);
+    bool ok = schemas != NULL && take_over_list(schemas, err);
+    if (ok)
+        (void)load_changed(schemas, false, NULL);
+    for (size_t i = 0; ok && i < schemas->count; i++)
+        if (schemas->sources[i].problem != NULL)
+            report(arg, schemas->sources[i].path, schemas->sources[i].problem);
+    schemas_destroy(schemas);
+    return ok;
 }

@@ -15,6 +15,12 @@ struct schemas *schemas_create(const char *folder,
                                struct error *err);
 void schemas_destroy(struct schemas *schemas); /* NULL is allowed */
 
+/* Reads the folder as schemas_create does, and reports each broken file. False when the folder
+ * itself cannot be read. */
+bool schemas_check(const char *folder,
+                   void (*report)(void *arg, const char *path, const char *problem), void *arg,
+                   struct error *err);
+
 /* Looks whether files were added, changed or removed, and takes them over. A file that cannot be
  * read or compiled is reported in the log once, and its last good schema stays in force. */
 void schemas_rescan(struct schemas *schemas);

@@ -6,6 +6,7 @@
 #include <bson/bson.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FILE_BYTES_MAX ((size_t)256 * 1024 * 1024)
@@ -147,17 +148,55 @@ static bool find_schema(struct relay *relay, struct bytes whole, struct schema_f
     return scan_find(whole, "schema", &field) && field.kind == BSON_KIND_OBJECT;
 }
 
+void schema_file_explain_json(const char *text, size_t len, const char *message, char *out,
+                              size_t size)
+{
+    const char *found = strstr(message, ", position ");
+    unsigned long position = found == NULL ? 0 : strtoul(found + 11, NULL, 10);
+    unsigned line = 1;
+    unsigned column = 1;
+    if (found != NULL && text == NULL) {
+        (void)snprintf(out, size, "not valid JSON at byte %lu of the document", position);
+        return;
+    }
+    if (found == NULL || position >= len) {
+        bool ends = found != NULL || strcmp(message, "Incomplete JSON") == 0;
+        (void)snprintf(out, size, "%s", ends ? "not valid JSON: it ends too early" : message);
+        return;
+    }
+    for (size_t i = 0; i < position; i++) {
+        column = text[i] == '\n' ? 1 : column + 1;
+        line += text[i] == '\n';
+    }
+    (void)snprintf(out, size, "not valid JSON at line %u, column %u", line, column);
+}
+
+/* After white space; 0 where there is nothing else. */
+static char first_letter(const char *text, size_t len)
+{
+    size_t at = 0;
+    while (at < len && strchr(" \t\r\n", text[at]) != NULL)
+        at++;
+    return at < len ? text[at] : 0;
+}
+
 bool schema_file_parse(const char *text, size_t len, schema_report_fn *report, void *arg,
                        struct schema_file *file, struct error *err)
 {
     bson_error_t why;
+    char message[sizeof why.message];
     struct bytes schema;
     struct relay relay = {.report = report, .arg = arg, .err = err, .prefix = ""};
     *file = (struct schema_file){.allow_bypass = true};
-    bson_t *bson = len == 0 ? NULL : bson_new_from_json((const uint8_t *)text, (ssize_t)len, &why);
-    if (bson == NULL)
-        return field_problem(&relay, "", ERROR_FAILED_TO_PARSE,
-                             len == 0 ? "the file is empty" : why.message);
+    if (first_letter(text, len) == 0)
+        return field_problem(&relay, "", ERROR_FAILED_TO_PARSE, "the file is empty");
+    if (first_letter(text, len) == '[')
+        return field_problem(&relay, "", ERROR_TYPE_MISMATCH, "must be an object, not an array");
+    bson_t *bson = bson_new_from_json((const uint8_t *)text, (ssize_t)len, &why);
+    if (bson == NULL) {
+        schema_file_explain_json(text, len, why.message, message, sizeof message);
+        return field_problem(&relay, "", ERROR_FAILED_TO_PARSE, message);
+    }
     struct bytes whole = bytes_of(bson_get_data(bson), bson->len);
     if (find_schema(&relay, whole, file, &schema)) {
         file->schema = schema_compile(schema, file->dialect, relay_problem, &relay, err);

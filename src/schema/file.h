@@ -41,6 +41,11 @@ bool schema_file_of_validator(const char *ns, struct bytes schema, enum schema_l
                               struct error *err);
 void schema_file_release(struct schema_file *file);
 
+/* libbson's message about text that is no JSON, in words and with line and column where it names a
+ * byte. Without the text (NULL): the byte, which libbson counts from where the document begins. */
+void schema_file_explain_json(const char *text, size_t len, const char *message, char *out,
+                              size_t size);
+
 /* All of a file (or of standard input, for "-"), NUL-terminated; NULL with err naming the path.
  * Released with memory_free. */
 char *schema_file_read(const char *path, size_t *len, struct error *err);

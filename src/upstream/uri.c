@@ -151,8 +151,7 @@ static void explain(const char *text, const char *reason, struct error *err)
     if (reason[0] == '\0' || message_leaks(reason, text))
         reason = "user name, password or options are malformed; percent-encode the characters "
                  "$ : / ? # [ ] @ in them";
-    error_set(err, ERROR_FAILED_TO_PARSE, "The upstream's connection string is not valid: %s",
-              reason);
+    error_set(err, ERROR_FAILED_TO_PARSE, "the connection string is not valid: %s", reason);
 }
 
 /* libmongoc takes "u:12/34@host" for the server u:12 and the database 34@host, and "u:p@ss@host"

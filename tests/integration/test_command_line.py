@@ -97,6 +97,44 @@ def test_check_config_lists_what_holds(tmp_path):
     assert options["drain_timeout_ms"]["value"] == 30000
 
 
+def test_check_config_reads_what_a_start_would_read(tmp_path):
+    """Every problem at once, each with its place; nothing is written."""
+    schemas, log = tmp_path / "schemas", tmp_path / "sluice.log"
+    schemas.mkdir()
+    (schemas / "a.json").write_text('{"ns": "t.a", "schema": {"bsonType": "nonsense"}}')
+    (schemas / "b.json").write_text('{"ns": "t.b",\n')
+    (schemas / "c.json").write_text('{"ns": "t.c", "schema": {}}')
+    (schemas / "d.json").write_text('{"ns": "t.c", "schema": {}}')
+    (schemas / "e.json").symlink_to(tmp_path / "nowhere")
+    empty = tmp_path / "empty"
+    empty.write_text("")
+    file = tmp_path / "wrong.yaml"
+    words = ("--config", file, "--check-config")
+    file.write_text(f"upstream: mongodb://127.0.0.1:1/\nlisten: 127.0.0.1:0\nschemas: {schemas}\n"
+                    f"tls: {{mode: require, cert_file: {empty}, key_file: {empty}}}\n"
+                    f"log: {{file: /no/such/folder/x.log}}\n"
+                    f"admin: {{listen: 9117, token_file: {empty}}}\n")
+    code, out, err = run_proxy(*words)
+    assert (code, out) == (2, "")
+    for problem in (f"{schemas}/a.json: /schema/bsonType: ", f"{schemas}/b.json: not valid JSON",
+                    f"{schemas}/d.json: the namespace t.c has its schema in {schemas}/c.json",
+                    f"{schemas}/e.json: ", f"'{empty}'", f"admin.token_file: {empty}",
+                    f"{file}:5: log.file: /no/such/folder/x.log"):
+        assert problem in err, (problem, err)
+    assert all(line.startswith("mongosluice: ") for line in err.splitlines()), err
+    assert f"{schemas}/c.json:" not in err
+
+    file.write_text("upstream: mongodb://127.0.0.1:x/\nlisten: 127.0.0.1:0\n")
+    for one in (words, words[:2]):
+        code, _, err = run_proxy(*one)
+        assert code != 0 and f"{file}:1: upstream: the connection string is not valid" in err
+
+    file.write_text(f"upstream: mongodb://127.0.0.1:1/?nonsense=1\nlisten: 127.0.0.1:0\nlog: {{file: {log}}}\n")
+    code, _, err = run_proxy(*words)
+    assert code == 0 and "upstream" in err and "nonsense" in err
+    assert not log.exists()
+
+
 def test_the_documented_file_is_good():
     from support.proxy import ROOT
     code, _, err = run_proxy("--config", ROOT / "config/mongosluice.yaml", "--check-config")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+import pytest
 from support.proxy import BINARY, environment
 
 SCHEMA = {"ns": "t.c", "schema": {"bsonType": "object", "required": ["a"],
@@ -38,6 +39,44 @@ def test_lint_names_the_place(tmp_path):
     assert "/properties/a/bsonType" in done.stdout + done.stderr
 
 
-def test_wrong_use_is_said():
-    assert run("check").returncode == 2
-    assert run("schema", "lint").returncode == 2
+@pytest.mark.parametrize(("words", "parts"), [
+    (["frobnicate"], ['unknown command "frobnicate"', "check", "schema lint", "status", "top"]),
+    (["schema"], ["mongosluice schema: ", "lint"]),
+    (["schema", "check"], ["mongosluice schema: ", "lint"]),
+    (["schema", "lint"], ["mongosluice schema lint: name a schema file"]),
+    (["schema", "lint", "--all"], ["unknown flag --all"]),
+    (["schema", "lint", "/no/such"], ["/no/such cannot be read: No such file"]),
+    (["check"], ["mongosluice check: name the schema file", "--schema"]),
+    (["check", "--schema", "x"], ["mongosluice check: name a file of documents"]),
+    (["check", "--all"], ["mongosluice check: unrecognized option '--all'"]),
+    (["status"], ["mongosluice status: say where", "--admin"]),
+    (["status", "--admin", "nowhere"], ["'nowhere' is no address"]),
+])
+def test_wrong_use_is_said(words, parts):
+    done = run(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert all(part in done.stderr for part in parts), done.stderr
+
+
+def test_json_errors_name_line_and_column(tmp_path):
+    schema, documents = tmp_path / "schema.json", tmp_path / "documents.json"
+    schema.write_text('{"ns": "t.c",\n "schema": {,}}')
+    done = run("schema", "lint", schema)
+    assert done.returncode == 1 and "not valid JSON at line 2, column 13" in done.stdout
+    schema.write_text(json.dumps(SCHEMA))
+    for text, number, place in [('\n{"a": 2,, }', 1, "line 2, column 9"), ('[{"a": 2},\n,]', 1, "line 2, column 1"),
+                                ('{"a": 1}\n{"a": 2,, }', 2, "byte 8 of the document")]:
+        documents.write_text(text)
+        done = run("check", "--schema", schema, documents)
+        assert done.returncode == 1
+        assert f":{number}: malformed: not valid JSON at {place}" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["schema", "lint", "schema.json"],
+                                   ["check", "--schema", "schema.json", "schema.json"]])
+def test_output_that_cannot_be_written_is_no_success(tmp_path, words):
+    (tmp_path / "schema.json").write_text(json.dumps(SCHEMA))
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([BINARY, *words], env=environment(), stdout=full, stderr=subprocess.PIPE,
+                              text=True, timeout=30, cwd=tmp_path)
+    assert done.returncode != 0

@@ -69,7 +69,12 @@ static void test_problems(void **state)
 {
     (void)state;
     expect_problem("", ERROR_FAILED_TO_PARSE, "the file is empty");
-    expect_problem("{\"ns\":", ERROR_FAILED_TO_PARSE, NULL);
+    expect_problem(" \n", ERROR_FAILED_TO_PARSE, "the file is empty");
+    expect_problem("[1]", ERROR_TYPE_MISMATCH, "must be an object, not an array");
+    expect_problem("{\"ns\":", ERROR_FAILED_TO_PARSE, "not valid JSON: it ends too early");
+    expect_problem("{\"ns\":\"a.b\",\n\n \"schema\": {,}}", ERROR_FAILED_TO_PARSE,
+                   "not valid JSON at line 3, column 13");
+    expect_problem("\x01", ERROR_FAILED_TO_PARSE, "not valid JSON at line 1, column 1");
     expect_problem("{\"ns\":\"a.b\"}", ERROR_FAILED_TO_PARSE, "the field 'schema' is missing");
     expect_problem("{\"schema\":{}}", ERROR_FAILED_TO_PARSE, "the field 'ns' is missing");
     expect_problem("{\"ns\":\"ab\",\"schema\":{}}", ERROR_BAD_VALUE,
