@@ -1,10 +1,10 @@
 """Holds what was told against what is stored. Pure.
 
 An operation whose answer never came may have been done or not. Everything else is certain, but for one
-thing: some servers do not recognise a retry that is not the exact repeat of the session's last command
-(`forgetful`). There the answer E11000 about a document of the operation's own is possible when a fault fell into
-its time: the document is there, and the driver was told otherwise. Such are counted, and nothing else is
-let pass."""
+thing: servers that forget what was retried answer E11000 about a document of the operation's own: the document is
+there, and the driver was told otherwise. SecantusDB forgets when it ends, also without a proxy, and recognises
+nothing but the exact repeat of the session's last command. Such answers are counted when a fault that may have
+caused them (`forgets`) fell into the operation's time, and nothing else is let pass."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ class Verdict:
     faults: int = 0
     violations: list = field(default_factory=list)
     ambiguous: int = 0  # present, and E11000 was told
+    batches: int = 0  # merged commands
     outcomes: Counter = field(default_factory=Counter)
 
     def add(self, other):
@@ -28,6 +29,7 @@ class Verdict:
         self.faults += other.faults
         self.violations += other.violations
         self.ambiguous += other.ambiguous
+        self.batches += other.batches
         self.outcomes += other.outcomes
 
 
@@ -43,16 +45,18 @@ def expected_errors(operation):
 
 
 class Check:
-    def __init__(self, stored, faults, forgetful):
-        """stored: {collection: {_id: by}}; faults: [(begin, end)] in monotonic time."""
-        self.stored, self.faults, self.forgetful = stored, faults, forgetful
+    def __init__(self, stored, faults, forgets):
+        """stored: {collection: {_id: by}}; faults: [(begin, end, what)] in monotonic time; forgets([what]):
+        whether a retry may not be recognised after these."""
+        self.stored, self.faults, self.forgets = stored, faults, forgets
         self.verdict = Verdict()
 
     def wrong(self, operation, what):
-        self.verdict.violations.append(f"{what}: {operation}")
+        self.verdict.violations.append(f"{what}: {operation}; meanwhile: {self.faults_during(operation)}")
 
-    def in_fault(self, operation):
-        return any(begin <= operation.end and end >= operation.begin for begin, end in self.faults)
+    def faults_during(self, operation):
+        until = operation.begin if operation.end is None else operation.end
+        return [what for begin, end, what in self.faults if begin <= until and end >= operation.begin]
 
     def is_there(self, operation, identifier):
         by = self.stored[operation.collection].get(identifier)
@@ -74,7 +78,7 @@ class Check:
         identifier, _ = operation.documents[index]
         if not self.is_there(operation, identifier):
             self.wrong(operation, f"E11000 told, and not there: {identifier}")
-        elif not self.forgetful or not self.in_fault(operation):
+        elif not self.forgets(self.faults_during(operation)):
             self.wrong(operation, f"E11000 told about its own document: {identifier}")
         else:
             self.verdict.ambiguous += 1
@@ -100,7 +104,7 @@ class Check:
 
     def certain_absence(self, operation):
         """A command that was refused as a whole was not run; by an earlier try it may have been."""
-        return EITHER if operation.attempts > 1 or self.in_fault(operation) else ABSENT
+        return EITHER if operation.attempts > 1 or self.faults_during(operation) else ABSENT
 
     def transaction(self, operation):
         ids = [one for one, _ in operation.documents]
@@ -131,9 +135,9 @@ class Check:
             self.wrong(operation, "hung")
 
 
-def check(operations, stored, faults, *, forgetful):
+def check(operations, stored, faults, *, forgets):
     """The Verdict about operations ([Operation])."""
-    judge = Check(stored, faults, forgetful)
+    judge = Check(stored, faults, forgets)
     known = set()
     for operation in operations:
         judge.look_at(operation)

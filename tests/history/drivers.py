@@ -17,8 +17,8 @@ from pymongo.errors import (AutoReconnect, BulkWriteError, ConnectionFailure, Op
 from . import record
 from .record import BAD, DUPLICATE, NEW, Operation
 
-COLLECTIONS = ("plain", "guarded", "lingering", "pairs")
-CONCERNS = (None, None, {"w": 1}, {"w": "majority"}, {"w": 1, "j": True})
+COLLECTIONS = {"plain": 5, "guarded": 3, "lingering": 1, "pairs": 1}  # how often
+CONCERNS = (*[None] * 9, {"w": 1}, {"w": "majority"}, {"w": 1, "j": True})
 SOCKET_SECONDS = 20
 
 
@@ -112,6 +112,10 @@ class Thread(threading.Thread):
             documents.append((self.fresh(), what))
         return documents
 
+    def any_collection(self):
+        (name,) = self.random.choices(list(COLLECTIONS), list(COLLECTIONS.values()))
+        return name
+
     def collection(self, name):
         client = self.random.choice(self.clients)
         concern = self.random.choice(CONCERNS)
@@ -163,19 +167,19 @@ class Thread(threading.Thread):
             self.perform(operation, lambda: collection.insert_many(bodies, ordered=ordered, session=session))
 
     def one(self, **more):
-        name = self.random.choice(COLLECTIONS)
+        name = self.any_collection()
         self.insert(name, self.some(name, 1), **more)
 
     def many(self):
-        name = self.random.choice(COLLECTIONS)
+        name = self.any_collection()
         self.insert(name, self.some(name, self.random.randint(2, 6)), ordered=self.random.random() < 0.3)
 
     def large(self):
-        name = self.random.choice(COLLECTIONS)
+        name = self.any_collection()
         self.insert(name, [(self.fresh(), NEW)], x="x" * self.random.randint(60_000, 200_000))
 
     def in_session(self):
-        name = self.random.choice(COLLECTIONS)
+        name = self.any_collection()
         client = self.random.choice(self.clients)
         with client.start_session(causal_consistency=self.random.random() < 0.3) as session:
             for _ in range(3):
@@ -183,7 +187,7 @@ class Thread(threading.Thread):
                             collection=client[self.plan.database][name])
 
     def unacknowledged(self):
-        name = self.random.choice(COLLECTIONS)
+        name = self.any_collection()
         collection = self.random.choice(self.clients)[self.plan.database].get_collection(
             name, write_concern=WriteConcern(w=0))
         operation = Operation(uuid.uuid4().hex, name, [(self.fresh(), NEW)])
@@ -194,7 +198,7 @@ class Thread(threading.Thread):
         self.perform(operation, act)
 
     def in_transaction(self):
-        name = self.random.choice(COLLECTIONS)
+        name = self.any_collection()
         client = self.random.choice(self.clients)
         collection = client[self.plan.database][name]
         documents = [(self.fresh(), NEW) for _ in range(2)]

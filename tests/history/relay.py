@@ -42,6 +42,7 @@ class _Pair:
         for one in (self.client, self.server):
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._cuts = {}  # requestID: the point in its reply
+        self._inserts = set()  # requestIDs
         for way in (self._requests, self._replies):
             threading.Thread(target=self._run, args=(way,), daemon=True).start()
 
@@ -62,11 +63,16 @@ class _Pair:
             raise Closed
         if point is not None:
             self._cuts[message[4:8]] = point
+        if _is_insert(message):
+            self._inserts.add(message[4:8])
         self.server.sendall(message)
 
     def _replies(self):
         message = _read_message(self.server)
         point = self._cuts.pop(message[8:12], None)
+        if message[8:12] in self._inserts:
+            self._inserts.discard(message[8:12])
+            time.sleep(self.relay.delay)
         if point == BEFORE_REPLY:
             raise Closed
         if point == IN_REPLY:
@@ -85,10 +91,11 @@ class _Pair:
 
 
 class Relay:
-    """Listens on a port of its own. arm(point): the next insert that comes meets it."""
+    """Listens on a port of its own. arm(point): the next insert that comes meets it. Replies to inserts come
+    `delay` seconds late, so that others gather meanwhile."""
 
-    def __init__(self, upstream_port):
-        self.upstream_port = upstream_port
+    def __init__(self, upstream_port, delay=0.003):
+        self.upstream_port, self.delay = upstream_port, delay
         self.cuts = []  # (monotonic time, point)
         self._armed = []
         self._pairs = set()

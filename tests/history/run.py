@@ -34,7 +34,7 @@ def run_phase(scene, chance, seconds, kinds):
     """One Verdict: drivers work while faults happen, then all is quiet and what is stored is read."""
     end = time.monotonic() + seconds
     scene.faults.clear()
-    before = scene.fault_count
+    before, batches = scene.fault_count, scene.batches()
     scene.start_drivers(chance)
     while time.monotonic() < end:
         time.sleep(chance.uniform(0.1, 0.8))
@@ -45,9 +45,9 @@ def run_phase(scene, chance, seconds, kinds):
     time.sleep(0.5)
     operations, trouble = scene.collect()
     scene.note_cuts()
-    verdict = check(operations, scene.stored(), scene.faults, forgetful=scene.program is None)
+    verdict = check(operations, scene.stored(), scene.faults, forgets=scene.forgets)
     verdict.violations += trouble
-    verdict.faults = scene.fault_count - before
+    verdict.faults, verdict.batches = scene.fault_count - before, scene.batches() - batches
     return verdict
 
 
@@ -67,7 +67,7 @@ def run(seconds, seed, *, topology="replica-set", program=None, merging=True, sa
                     break
                 verdict = run_phase(scene, chance, max(1.0, min(PHASE_SECONDS, left)), kinds)
                 total.add(verdict)
-                say(f"{topology}: {verdict.operations} operations, {verdict.faults} faults, "
+                say(f"{topology}: {verdict.operations} operations, {verdict.batches} batches, {verdict.faults} faults, "
                     f"{len(verdict.violations)} violations, {verdict.ambiguous} told E11000 about what is there; "
                     + ", ".join(f"{count} {name}" for name, count in sorted(verdict.outcomes.items())))
         finally:
@@ -86,8 +86,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--topology", choices=TOPOLOGIES, action="append",
                         help="one or more; both, half of the time each, when none is named")
-    parser.add_argument("--server", type=Path, help="a server program that honours stmtIds; no answer may then "
-                        "be ambiguous (default: SecantusDB of this Python environment)")
+    parser.add_argument("--server", type=Path, help="a server program that honours stmtIds; then no answer may "
+                        "be ambiguous but after its end (default: SecantusDB of this Python environment)")
     parser.add_argument("--without-merging", action="store_true", help="the same against the proxy that only passes on")
     options = parser.parse_args()
     topologies = options.topology or TOPOLOGIES

@@ -27,6 +27,7 @@ upstream: mongodb://127.0.0.1:{relay}/?directConnection=true
 listen: 127.0.0.1:{port}
 threads: 2
 drain_timeout_ms: 10000
+stats_period_ms: 100
 schemas: {schemas}
 merge:
   enabled: true
@@ -35,6 +36,7 @@ merge:
     history.lingering: {{linger_us: 3000}}
     history.pairs: {{max_in_flight: 3, max_docs: 8}}
 """
+SERVER_KILLED, PROXY_DRAINED = "server killed", "proxy drained"
 FAILURES = [{"closeConnection": True},
             {"errorCode": 91, "errorLabels": ["RetryableWriteError"]},
             {"errorCode": 11600, "errorLabels": ["RetryableWriteError"]},
@@ -49,8 +51,9 @@ class Scene:
         """program: another server's; it must take the same flags."""
         self.folder, self.standalone, self.program, self.merging = folder, standalone, program, merging
         self.processes, self.threads = processes, threads
-        self.faults = []  # (begin, end) in monotonic time
+        self.faults = []  # (begin, end, what) in monotonic time
         self.fault_count = 0
+        self._batches = 0  # of proxies that ended
         self._names = 0
         self.server = self._start_server(free_port())
         self.relay = Relay(self.server.port)
@@ -84,6 +87,10 @@ class Scene:
     def client(self):
         """Of the server itself."""
         return self.server.endpoint.client(directConnection="true")
+
+    def batches(self):
+        """Merged commands so far."""
+        return self._batches + self.proxy.counter("mergedBatches")
 
     # --- drivers
 
@@ -132,8 +139,8 @@ class Scene:
 
     # --- faults
 
-    def happened(self, begin, after=1.0):
-        self.faults.append((begin, time.monotonic() + after))
+    def happened(self, what, begin, after=1.0):
+        self.faults.append((begin, time.monotonic() + after, what))
         self.fault_count += 1
 
     def cut(self, random, points):
@@ -141,8 +148,8 @@ class Scene:
         self.relay.arm(random.choice(points))
 
     def note_cuts(self):
-        for at, _ in self.relay.cuts:
-            self.faults.append((at - 0.5, at + 2))
+        for at, point in self.relay.cuts:
+            self.faults.append((at - 0.5, at + 2, f"cut {point}"))
             self.fault_count += 1
         self.relay.cuts.clear()
 
@@ -158,14 +165,15 @@ class Scene:
         self.server.process.kill()
         time.sleep(random.uniform(0, 0.3))
         self.server = self._start_server(self.server.port)
-        self.happened(begin)
+        self.happened(SERVER_KILLED, begin)
 
     def drain_proxy(self, random):
         begin = time.monotonic()
+        self._batches += self.proxy.counter("mergedBatches")
         self.proxy.finish()
         time.sleep(random.uniform(0, 0.3))
         self.proxy = self._start_proxy()
-        self.happened(begin)
+        self.happened(PROXY_DRAINED, begin)
 
     def fail(self, random):
         begin = time.monotonic()
@@ -175,7 +183,14 @@ class Scene:
                                   "data": data})
             time.sleep(0.3)
             client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
-        self.happened(begin)
+        self.happened(f"failpoint {data}", begin)
+
+    def forgets(self, faults):
+        """Whether a retry may not be recognised after these: by SecantusDB after any; by others when they were
+        ended, also without a proxy, or when an answer was lost and the proxy that knew of it ended."""
+        if self.program is None:
+            return bool(faults)
+        return SERVER_KILLED in faults or (PROXY_DRAINED in faults and len(faults) > 1)
 
     def knows_failpoints(self):
         with self.client() as client:

@@ -18,5 +18,5 @@ def test_what_drivers_were_told_is_so(topology, capsys):
     verdict = run(SECONDS, SEED, topology=topology, say=lines.append)
     with capsys.disabled():
         print("", *lines, f"{topology}: seed {SEED}, {summary(verdict)}", sep="\n  ")
-    assert verdict.operations > 100 and verdict.faults > 5
+    assert verdict.operations > 100 and verdict.faults > 5 and verdict.batches > 50
     assert not verdict.violations, "\n".join(verdict.violations[:20])
