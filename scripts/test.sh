@@ -5,10 +5,12 @@
 #   lint         format, the rules between rooms, log ids, the configuration document, clang-tidy
 #   unit         gcc, clang and sanitized builds; every ctest test of the gcc and the sanitized one
 #   fuzz         each libFuzzer target for FUZZ_SECONDS (10) over its corpus
-#   integration  pytest over tests/integration and tests/fault, with the sanitized proxy
+#   integration  pytest over tests/integration, tests/fault and (a minute of it) tests/history, with the
+#                sanitized proxy
 #   python       the companion package: built with gcc and clang without a warning, then its tests in both
 #                environments (Beanie 2 with MongoEngine, Beanie 1.30), with the extension and without
-#   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy
+#   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy (what is about
+#                inserts through one that merges)
 #   docs         every block of README.md and docs/*.md is run, or says why not
 #   packaging    the Debian package, completions, manifests, dashboard and alert rules
 set -euo pipefail
@@ -100,7 +102,7 @@ step_packaging() {
 
 [ $# -gt 0 ] || set -- lint unit fuzz integration python suites docs packaging
 for step; do
-  declare -F "step_$step" >/dev/null || { sed -n '2,14s/^# \?//p' "$0"; die "no such step: $step"; }
+  declare -F "step_$step" >/dev/null || { sed -n '2,16s/^# \?//p' "$0"; die "no such step: $step"; }
 done
 scripts/setup.sh build python checks beanie1 suites packaging browser
 passed=0 failed=() summary=()
