@@ -39,16 +39,7 @@ step_unit() {
 }
 
 step_fuzz() {
-  local failed=0 target name
-  build_preset fuzz || return 1
-  for target in build/fuzz/tests/fuzz/fuzz_*; do
-    [ -f "$target" ] && [ -x "$target" ] || continue
-    name=${target##*/}
-    mkdir -p "$cache/fuzz/$name"
-    run_logged "$name" "$target" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 \
-      -artifact_prefix="$cache/fuzz/$name-" "$cache/fuzz/$name" "tests/fuzz/corpus/${name#fuzz_}" || failed=1
-  done
-  return $failed
+  scripts/fuzz.sh --seconds "${FUZZ_SECONDS:-10}"
 }
 
 step_integration() {
