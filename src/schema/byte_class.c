@@ -294,7 +294,10 @@ static struct ranges find_ranges(const struct atom *atom)
 /* The ranges of each place, where they are few and ASCII. */
 static void lay_out_code(struct byte_class_row *row, const struct row_parts *parts)
 {
-    struct byte_class_code code = {.len = row->fixed_len, .range_count = 1};
+    struct byte_class_code code = {.len = row->fixed_len,
+                                   .range_count = 1,
+                                   .room = row->fixed_len > BLOCK_BYTES ? BYTE_CLASS_CODE_MAX
+                                                                        : BLOCK_BYTES};
     if (row->fixed_len > BYTE_CLASS_CODE_MAX)
         return;
     memset(code.span, UINT8_MAX, sizeof code.span); /* behind the text: anything */
