@@ -306,7 +306,7 @@ const uint8_t *evaluate_value(struct evaluation *e, uint32_t node, uint8_t kind,
 static RARE place walk_generally(struct evaluation *e, const struct quick *q, place pos, place end,
                                  unsigned depth)
 {
-    return evaluate_node(e, &e->program->nodes[q->node], q->kind, pos, end, depth);
+    return evaluate_node(e, &e->program->nodes[q->node], (uint8_t)q->kind, pos, end, depth);
 }
 
 static HOT place quick_string(struct evaluation *e, const struct quick *q, place pos, place end)
@@ -394,8 +394,8 @@ static HOT place walk_quick(struct evaluation *e, const struct quick *q, place p
         return evaluate_object(e, &program->objects[q->index], pos, end, depth);
     case QUICK_ARRAY:
         return evaluate_array(e, &program->arrays[q->index], pos, end, depth);
-    case QUICK_NONE:
-        return walk_generally(e, q, pos, end, depth);
+    case QUICK_NONE: /* its kind is that of no value */
+        break;
     }
     __builtin_unreachable();
 }

@@ -324,7 +324,7 @@ static uint32_t lower_array(struct lower *l, const struct rule *rule)
         return NO_INDEX;
     struct array_rule array = {.prefix_first = lower_list(l, &rule->prefix),
                                .prefix_count = (uint32_t)rule->prefix.count,
-                               .rest = {.node = NODE_ANY},
+                               .rest = quick_none(NODE_ANY),
                                .min_items = rule->min_items,
                                .max_items = rule->max_items,
                                .contains = NO_INDEX,
@@ -363,7 +363,7 @@ static uint32_t add_name(struct lower *l, struct names *names, const char *name,
     }
     struct property *property = &names->list[names->count];
     *property = (struct property){.head = quick_name_head(name, len),
-                                  .quick = {.node = node},
+                                  .quick = quick_none(node),
                                   .name_len = (uint32_t)len,
                                   .hash = hash,
                                   .bit = (uint64_t)1 << (names->count % 64)};

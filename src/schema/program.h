@@ -73,11 +73,13 @@ enum quick_op {
     QUICK_ARRAY
 };
 
+#define QUICK_NO_KIND 0x100 /* is that of no value, broken ones included */
+
 struct quick {
-    uint8_t kind; /* EOD with QUICK_NONE */
+    uint16_t kind; /* QUICK_NO_KIND with QUICK_NONE */
     uint8_t op;
-    uint16_t size_bytes; /* of QUICK_FIXED and QUICK_CODE: of the whole value */
-    uint32_t node;       /* or NODE_NOTHING, NODE_OTHER */
+    uint8_t size_bytes; /* of QUICK_FIXED and QUICK_CODE: of the whole value */
+    uint32_t node;      /* or NODE_NOTHING, NODE_OTHER */
     union {
         struct {
             int32_t min;

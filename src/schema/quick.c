@@ -25,7 +25,7 @@ struct head quick_string_head(const struct compare_value *value)
     return make_head(value->bytes.pos, len);
 }
 
-static uint16_t fixed_size(uint8_t kind)
+static uint8_t fixed_size(uint8_t kind)
 {
     switch (kind) {
     case BSON_KIND_INT32:
@@ -46,7 +46,7 @@ static uint16_t fixed_size(uint8_t kind)
 
 static void fill_plain(struct quick *quick)
 {
-    quick->size_bytes = fixed_size(quick->kind);
+    quick->size_bytes = fixed_size((uint8_t)quick->kind);
     if (quick->size_bytes > 0)
         quick->op = QUICK_FIXED;
     if (quick->kind == BSON_KIND_BOOL)
@@ -62,7 +62,7 @@ static void fill_string(const struct string_rule *rule, struct quick *quick)
     const struct byte_class_code *code = rule->row == NULL ? NULL : byte_class_code(rule->row);
     if (code != NULL && code->len >= rule->min_length && code->len <= rule->max_length) {
         quick->op = QUICK_CODE;
-        quick->size_bytes = (uint16_t)(code->len + 5);
+        quick->size_bytes = (uint8_t)(code->len + 5);
         quick->code = code;
     } else if (rule->pattern == NULL || rule->row != NULL) {
         quick->op = QUICK_STRING;
@@ -105,7 +105,7 @@ static void fill_enum(const struct program *program, const struct node *node, st
 /* What the node asks of values of quick->kind. */
 static void fill_kind(const struct program *program, const struct node *node, struct quick *quick)
 {
-    type_mask bit = type_bits[quick->kind];
+    type_mask bit = type_bits[(uint8_t)quick->kind];
     if ((node->types & bit) == 0)
         return;
     if ((node->plain & bit) != 0) {
@@ -134,14 +134,13 @@ static struct quick find_quick(const struct program *program, uint32_t node)
         BSON_KIND_INT32,      BSON_KIND_INT64,     BSON_KIND_DATE,  BSON_KIND_OBJECT_ID,
         BSON_KIND_DECIMAL128, BSON_KIND_TIMESTAMP, BSON_KIND_BOOL,
     };
-    struct quick none = {.node = node};
     for (size_t i = 0; i < sizeof kinds; i++) {
         struct quick quick = {.kind = kinds[i], .node = node};
         fill_kind(program, &program->nodes[node], &quick);
         if (quick.op != QUICK_NONE)
             return quick;
     }
-    return none;
+    return quick_none(node);
 }
 
 void quick_fill(struct program *program, uint32_t document_node, struct property *properties,

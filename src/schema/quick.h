@@ -11,6 +11,12 @@ struct head quick_name_head(const char *name, size_t len);
 /* Of a whole value, if it is a string that a head holds; else one that matches nowhere. */
 struct head quick_string_head(const struct compare_value *value);
 
+/* The node alone, for now or for good. */
+static inline struct quick quick_none(uint32_t node)
+{
+    return (struct quick){.kind = QUICK_NO_KIND, .op = QUICK_NONE, .node = node};
+}
+
 /* Fills in the quick operations of a program that is otherwise complete: `properties` and `arrays`
  * are its own. */
 void quick_fill(struct program *program, uint32_t document_node, struct property *properties,
