@@ -7,26 +7,13 @@ import zlib
 import bson
 import pytest
 from support import wire
-from support.proxy import CLOSED_BY_ERROR, Proxy
-from support.simulated import SimulatedServer
+from support.proxy import CLOSED_BY_ERROR
 from support.wire import RawClient, body_section, compress, frame, op_msg, op_msg_of, sequence_section
 
 pytestmark = pytest.mark.proxy_only
 LIMIT = 48_000_000
 PING = body_section({"ping": 1, "$db": "admin"})
 MESSAGE = op_msg({"ping": 1, "$db": "admin"})
-
-
-@pytest.fixture(scope="module")
-def scene():
-    """A simulated server, the proxy in front of it, and a client with nothing to do with it all."""
-    with SimulatedServer() as server:
-        proxy = Proxy(f"mongodb://{server.address}/", {"stats_period_ms": 100})
-        with RawClient(proxy.endpoint()) as bystander:
-            assert bystander.command({"ping": 1})["ok"] == 1
-            yield server, proxy, bystander
-            assert bystander.command({"ping": 1})["ok"] == 1
-        proxy.finish()
 
 
 def refused(scene, data, *, reply=True):
