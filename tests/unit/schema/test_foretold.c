@@ -111,9 +111,10 @@ static void test_changes(void **state)
     struct error err = {0};
     bson_t *bson = read_json(schema_json);
     struct schema *schema = schema_compile(support_bytes(bson), SCHEMA_MONGODB, NULL, NULL, &err);
-    if (schema == NULL)
+    if (schema == NULL) {
         fail_msg("%s", err.message);
-    assert_non_null(schema);
+        return;
+    }
     struct schema_scratch *scratch = schema_scratch_new();
     assert_non_null(scratch);
     for (size_t i = 0; i < COUNT(documents); i++) {
