@@ -56,7 +56,7 @@ const char *wire_header_hint(const uint8_t *at)
 {
     static const char *const http[] = {"GET /", "HEAD /", "POST /", "PUT /"};
     enum { TLS_HANDSHAKE = 0x16, TLS_MAJOR = 3 };
-    if (at[0] == TLS_HANDSHAKE && at[1] == TLS_MAJOR)
+    if (at[0] == TLS_HANDSHAKE && at[1] == TLS_MAJOR && at[2] != 0) /* 0: 790 bytes long */
         return "this looks like TLS, and tls.mode is off";
     for (size_t i = 0; i < sizeof http / sizeof http[0]; i++)
         if (memcmp(at, http[i], strlen(http[i])) == 0)
