@@ -24,6 +24,7 @@ install(FILES ${packaging}/completions/mongosluice.zsh RENAME _mongosluice
 
 file(GLOB pages ${PROJECT_SOURCE_DIR}/docs/*.md)
 install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/plots DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 
 # For the administrator to fill.
 install(DIRECTORY DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/mongosluice/schemas)

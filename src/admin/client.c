@@ -44,8 +44,9 @@ static void take_answer(struct exchange *exchange, struct evhttp_request *reques
         exchange->good = true;
     else
         exchange->good =
-            error_set(exchange->err, ERROR_BAD_VALUE, "the admin endpoint answered %d: %.400s",
-                      status, len > 0 ? exchange->body->data : "");
+            error_set(exchange->err, ERROR_BAD_VALUE, "the admin endpoint answered %d: %.*s",
+                      status, len > 0 ? (int)strcspn(exchange->body->data, "\n") : 0,
+                      len > 0 ? exchange->body->data : "");
 }
 
 static void on_answer(struct evhttp_request *request, void *arg)

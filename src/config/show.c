@@ -80,7 +80,7 @@ static const struct {
     {"config", "FILE", "read options from a YAML file; flags win over it"},
     {"merge.namespace", "DATABASE.COLLECTION:NAME=VALUE,...",
      "options of group merge for one namespace; may be repeated"},
-    {"check-config", "", "check the options and the files they name, print all values, and end"},
+    {"check-config", "", "check options and the files they name, and print them"},
     {"version", "", "print the version"},
     {"help", "", "print this"},
 };

@@ -65,6 +65,11 @@ static bool read_config(const char *file, struct ask *ask, struct error *err)
     const struct config *config = ask->config;
     if (config->admin.listen.host[0] == 0)
         return error_set(err, ERROR_BAD_VALUE, "%.300s has no admin.listen", file);
+    if (config->admin.listen.port == 0)
+        return error_set(err, ERROR_BAD_VALUE,
+                         "%.300s: admin.listen is any free port (0); the proxy's log says which "
+                         "(id 1073): give it with --admin",
+                         file);
     (void)snprintf(ask->target.host, sizeof ask->target.host, "%s", config->admin.listen.host);
     ask->target.port = config->admin.listen.port;
     ask->target.tls = config->admin.tls_cert_file[0] != 0;

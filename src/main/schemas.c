@@ -257,9 +257,10 @@ static bool has_changed(struct source *source)
 {
     struct stat now;
     struct timespec clock;
-    if (stat(source->path, &now) !=
-        0) /* on its way out, or a link to nothing, which is said once */
-        return lstat(source->path, &now) == 0 && source->problem == NULL;
+    /* What was in force is on its way out, and found gone at the next look; a link that never led
+     * to anything is reported. */
+    if (stat(source->path, &now) != 0)
+        return source->ns == NULL && source->problem == NULL && lstat(source->path, &now) == 0;
     if (!S_ISREG(now.st_mode))
         return false;
     bool same = source->changed.tv_sec == now.st_mtim.tv_sec &&

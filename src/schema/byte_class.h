@@ -31,6 +31,7 @@ bool byte_class_match(const struct byte_class_row *row, const uint8_t *text, siz
 struct byte_class_code {
     size_t len;
     unsigned range_count;
+    unsigned room; /* how many bytes a match reads */
     uint8_t low[BYTE_CLASS_RANGES_MAX][BYTE_CLASS_CODE_MAX];
     uint8_t span[BYTE_CLASS_RANGES_MAX][BYTE_CLASS_CODE_MAX];
 };
@@ -38,25 +39,21 @@ struct byte_class_code {
 /* NULL where the pattern is none of those. Owned by the row. */
 const struct byte_class_code *byte_class_code(const struct byte_class_row *row);
 
-/* How many bytes byte_class_code_match reads. */
-static inline size_t byte_class_code_room(const struct byte_class_code *code)
-{
-    return code->len <= BLOCK_BYTES ? BLOCK_BYTES : BYTE_CLASS_CODE_MAX;
-}
-
 /* Whether text[0..code->len) matches; the text is ASCII then. */
 static inline bool byte_class_code_match(const struct byte_class_code *code, const uint8_t *text)
 {
-    uint32_t bits = 0;
-    for (size_t at = 0; at < code->len; at += BLOCK_BYTES) {
-        block16 here = block_load(text + at);
-        block16 in = {0};
+    block16 in = {0};
+    for (unsigned r = 0; r < code->range_count; r++)
+        in |= block_in_range(block_load(text), block_load(code->low[r]), block_load(code->span[r]));
+    if (code->room > BLOCK_BYTES) {
+        block16 rest = {0};
         for (unsigned r = 0; r < code->range_count; r++)
-            in |=
-                block_in_range(here, block_load(code->low[r] + at), block_load(code->span[r] + at));
-        bits |= ~block_high_bits(in);
+            rest |= block_in_range(block_load(text + BLOCK_BYTES),
+                                   block_load(code->low[r] + BLOCK_BYTES),
+                                   block_load(code->span[r] + BLOCK_BYTES));
+        in &= rest;
     }
-    return (bits & BLOCK_BITS) == 0;
+    return block_high_bits(in) == BLOCK_BITS;
 }
 
 #endif

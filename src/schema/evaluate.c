@@ -77,6 +77,8 @@ static bool text_fits(struct evaluation *e, const struct string_rule *s, place t
 
 static RARE place wrong_string(struct evaluation *e, place pos, place end)
 {
+    if (end - pos < 5)
+        return fault(e, pos, "a string ends before its length");
     (void)validate_value(BSON_KIND_STRING, pos, end, 0, &e->fault);
     return NULL;
 }
@@ -84,24 +86,30 @@ static RARE place wrong_string(struct evaluation *e, place pos, place end)
 /* Finds where the string's characters end, on its NUL. */
 static HOT place find_string_end(struct evaluation *e, place pos, place end)
 {
-    size_t left = (size_t)(end - pos);
+    ptrdiff_t left = end - pos;
     if (left < 5)
         return wrong_string(e, pos, end);
     /* A length of 0 wraps, so that one comparison finds both ends. */
     size_t len = (size_t)(load_u32(pos) - 1);
-    if (len >= left - 4 || pos[4 + len] != 0)
+    if (len >= (size_t)left - 4 || pos[4 + len] != 0)
         return wrong_string(e, pos, end);
     return pos + 4 + len;
 }
 
-static RARE bool counts_characters(struct evaluation *e, place text, size_t len, size_t *characters)
+#define NOT_UTF8 SIZE_MAX
+
+static RARE size_t count_wide_characters(struct evaluation *e, place text, size_t len)
 {
-    if (!utf8_check_slow(text, len)) {
-        (void)fault(e, text, "a string is not UTF-8");
-        return false;
-    }
-    *characters = utf8_count(text, len);
-    return true;
+    if (utf8_check_slow(text, len))
+        return utf8_count(text, len);
+    (void)fault(e, text, "a string is not UTF-8");
+    return NOT_UTF8;
+}
+
+/* NOT_UTF8 with the fault set. */
+static HOT size_t count_characters(struct evaluation *e, place text, size_t len)
+{
+    return IF(utf8_is_ascii_string(text, len)) ? len : count_wide_characters(e, text, len);
 }
 
 static HOT place walk_string(struct evaluation *e, const struct string_rule *s, place pos,
@@ -111,8 +119,8 @@ static HOT place walk_string(struct evaluation *e, const struct string_rule *s, 
     if (nul == NULL)
         return NULL;
     size_t len = (size_t)(nul - pos) - 4;
-    size_t characters = len;
-    if (!utf8_is_ascii_string(pos + 4, len) && !counts_characters(e, pos + 4, len, &characters))
+    size_t characters = count_characters(e, pos + 4, len);
+    if (characters == NOT_UTF8)
         return NULL;
     if (s != NULL && !text_fits(e, s, pos + 4, len, characters))
         return evaluate_refuse(e, nul + 1);
@@ -121,7 +129,7 @@ static HOT place walk_string(struct evaluation *e, const struct string_rule *s, 
 
 static HOT place walk_fixed(struct evaluation *e, place pos, place end, size_t len)
 {
-    if (len > (size_t)(end - pos))
+    if ((ptrdiff_t)len > end - pos)
         return fault(e, pos, "a value runs over the end of its document");
     return pos + len;
 }
@@ -288,14 +296,17 @@ const uint8_t *evaluate_value(struct evaluation *e, uint32_t node, uint8_t kind,
     return evaluate_node(e, &e->program->nodes[node], kind, pos, end, depth);
 }
 
-/* --- values of the likely kind --- */
+/* --- values of the likely kind ---
+ *
+ * A name that was foretold may end on the document's own NUL, so that the value's place is one past
+ * `end`: whatever looks at a value here compares end - pos as a signed number. */
 
 /* What the quick operations leave to the general ones: they find what is wrong, or the rare case.
  */
 static RARE place walk_generally(struct evaluation *e, const struct quick *q, place pos, place end,
                                  unsigned depth)
 {
-    return evaluate_node(e, &e->program->nodes[q->node], q->kind, pos, end, depth);
+    return evaluate_node(e, &e->program->nodes[q->node], (uint8_t)q->kind, pos, end, depth);
 }
 
 static HOT place quick_string(struct evaluation *e, const struct quick *q, place pos, place end)
@@ -304,8 +315,8 @@ static HOT place quick_string(struct evaluation *e, const struct quick *q, place
     if (nul == NULL)
         return NULL;
     size_t len = (size_t)(nul - pos) - 4;
-    size_t characters = len;
-    if (!utf8_is_ascii_string(pos + 4, len) && !counts_characters(e, pos + 4, len, &characters))
+    size_t characters = count_characters(e, pos + 4, len);
+    if (characters == NOT_UTF8)
         return NULL;
     if (characters < q->string.min_length || characters > q->string.max_length ||
         (q->string.row != NULL &&
@@ -318,11 +329,11 @@ static HOT place quick_code(struct evaluation *e, const struct quick *q, place p
                             unsigned depth)
 {
     const struct byte_class_code *code = q->code;
-    if (IF(end - pos > (ptrdiff_t)code->len + 4 &&
-           e->limit - pos >= (ptrdiff_t)byte_class_code_room(code) + 4 &&
-           load_u32(pos) == code->len + 1 && pos[4 + code->len] == 0 &&
+    ptrdiff_t size = q->size_bytes;
+    if (IF(end - pos >= size && e->limit - pos >= code->room + 4 &&
+           load_u32(pos) == (uint32_t)size - 4 && pos[size - 1] == 0 &&
            byte_class_code_match(code, pos + 4)))
-        return pos + code->len + 5;
+        return pos + size;
     return walk_generally(e, q, pos, end, depth);
 }
 
@@ -383,9 +394,10 @@ static HOT place walk_quick(struct evaluation *e, const struct quick *q, place p
         return evaluate_object(e, &program->objects[q->index], pos, end, depth);
     case QUICK_ARRAY:
         return evaluate_array(e, &program->arrays[q->index], pos, end, depth);
-    default:
-        return walk_generally(e, q, pos, end, depth);
+    case QUICK_NONE: /* its kind is that of no value */
+        break;
     }
+    __builtin_unreachable();
 }
 
 /* --- objects --- */
@@ -492,17 +504,9 @@ static RARE bool dependencies_fit(struct evaluation *e, const struct object_rule
     return true;
 }
 
-/* The same for one word of names: by value, so that the word can stay in a register until here. */
-static RARE bool narrow_dependencies_fit(struct evaluation *e, const struct object_rule *o,
-                                         uint64_t seen, place start, place end, unsigned depth)
-{
-    return dependencies_fit(e, o, &seen, start, end, depth);
-}
-
 /* What is asked of the object as a whole, when all of its fields were seen. */
-static bool wide_object_fits(struct evaluation *e, const struct object_rule *o,
-                             const uint64_t *seen, uint32_t count, place start, place end,
-                             unsigned depth)
+static bool object_fits(struct evaluation *e, const struct object_rule *o, const uint64_t *seen,
+                        uint32_t count, place start, place end, unsigned depth)
 {
     const uint64_t *required = e->program->bits + o->required_first;
     if (count < o->min_properties || count > o->max_properties)
@@ -513,26 +517,31 @@ static bool wide_object_fits(struct evaluation *e, const struct object_rule *o,
     return o->dependency_count == 0 || dependencies_fit(e, o, seen, start, end, depth);
 }
 
+/* The same for one word of names: by value, so that the word can stay in a register until here. */
+static RARE bool narrow_object_fits(struct evaluation *e, const struct object_rule *o,
+                                    uint64_t seen, uint32_t count, place start, place end,
+                                    unsigned depth)
+{
+    return object_fits(e, o, &seen, count, start, end, depth);
+}
+
 /* A field whose value is of an unlikely kind, or whose name alone does not settle it. */
 static RARE place evaluate_field(struct evaluation *e, const struct object_rule *o, uint32_t node,
                                  uint8_t kind, place name, place value, place last, unsigned depth)
 {
+    if (value > last)
+        return fault(e, name, "a field name or a regular expression has no end");
     if (node == NODE_OTHER || o->pattern_count > 0 || o->names != NO_INDEX)
         return evaluate_other_field(e, o, node, kind, name, value, last, depth);
     return evaluate_node(e, &e->program->nodes[node], kind, value, last, depth);
 }
 
-/* Whether the name at this place is the property's. */
-static HOT bool name_matches(const struct program *program, const struct property *property,
-                             place name, place last, place limit)
+/* Whether the name at this place is the property's, and ends before `last`. */
+static bool name_matches(const struct program *program, const struct property *property, place name,
+                         place last)
 {
-    if (limit - name < BLOCK_BYTES) /* near the end of everything */
-        return property->name_len < (size_t)(last - name) &&
-               memcmp(program->text + property->name, name, property->name_len + 1) == 0;
-    return head_is(&property->head, block_load(name)) &&
-           property->name_len < (size_t)(last - name) &&
-           (IF(property->name_len < 16) ||
-            memcmp(program->text + property->name + 16, name + 16, property->name_len - 15) == 0);
+    return property->name_len < (size_t)(last - name) &&
+           memcmp(program->text + property->name, name, property->name_len + 1) == 0;
 }
 
 struct found_field {
@@ -540,20 +549,18 @@ struct found_field {
     place value;                     /* NULL: the name is broken */
 };
 
-/* The property of a field that is not the next one by the schema's order: the one behind that, or
- * any. */
+/* The property of a field whose name was not foretold: the next one by the schema's order after
+ * all, the one behind that, or any. */
 static RARE struct found_field find_field(struct evaluation *e, const struct object_rule *o,
                                           const struct property *next, place name, place last)
 {
-    struct found_field found = {next + 1, NULL};
-    if (name_matches(e->program, found.property, name, last, e->limit)) {
-        found.value = name + found.property->name_len + 1;
-    } else {
-        found.value = validate_skip_name(name, last, &e->fault);
-        if (found.value != NULL)
-            found.property = find_property(e, o, name, (size_t)(found.value - name) - 1);
-    }
-    return found;
+    for (size_t i = 0; i < 2; i++)
+        if (name_matches(e->program, &next[i], name, last))
+            return (struct found_field){&next[i], name + next[i].name_len + 1};
+    place value = validate_skip_name(name, last, &e->fault);
+    if (value == NULL)
+        return (struct found_field){NULL, NULL};
+    return (struct found_field){find_property(e, o, name, (size_t)(value - name) - 1), value};
 }
 
 /* Walks the fields. Returns how many there are, or a negative number. `seen` gets a bit for each
@@ -571,7 +578,7 @@ static HOT int64_t walk_fields(struct evaluation *e, const struct object_rule *o
     for (; pos < last; count++) {
         uint8_t kind = *pos;
         struct found_field field = {next, pos + 2 + next->name_len};
-        if (!IF(name_matches(program, next, pos + 1, last, limit))) {
+        if (!IF(limit - pos > BLOCK_BYTES && head_is(&next->head, block_load(pos + 1)))) {
             field = find_field(e, o, next, pos + 1, last);
             if (field.value == NULL)
                 return -1;
@@ -613,7 +620,7 @@ static RARE place evaluate_wide_object(struct evaluation *e, const struct object
     e->bits_used += o->words;
     int64_t count = walk_fields(e, o, pos, last, true, seen, depth + 1);
     bool fits = count >= 0 && spend(e, (uint64_t)count + 1) &&
-                wide_object_fits(e, o, seen, (uint32_t)count, start, end, depth);
+                object_fits(e, o, seen, (uint32_t)count, start, end, depth);
     e->bits_used -= o->words;
     if (fits)
         return last + 1;
@@ -635,9 +642,8 @@ static place evaluate_object(struct evaluation *e, const struct object_rule *o, 
     int64_t count = walk_fields(e, o, pos, last, false, &seen, depth + 1);
     if (count < 0)
         return NULL;
-    if (!spend(e, (uint64_t)count + 1) || count < o->min_properties || count > o->max_properties ||
-        (e->program->bits[o->required_first] & ~seen) != 0 ||
-        (o->dependency_count > 0 && !narrow_dependencies_fit(e, o, seen, start, end, depth)))
+    if (!spend(e, (uint64_t)count + 1) || (o->required & ~seen) != 0 ||
+        (o->asks_more && !narrow_object_fits(e, o, seen, (uint32_t)count, start, end, depth)))
         return evaluate_refuse(e, last + 1);
     return last + 1;
 }
@@ -681,11 +687,46 @@ static bool array_fits(struct evaluation *e, const struct array_rule *a, struct 
 static RARE place evaluate_item(struct evaluation *e, const struct array_rule *a, uint32_t index,
                                 uint8_t kind, place value, place last, unsigned depth)
 {
+    if (value > last)
+        return fault(e, last, "a field name or a regular expression has no end");
     uint32_t node =
         index < a->prefix_count ? e->program->links[a->prefix_first + index] : a->rest.node;
     if (node == NODE_NOTHING)
         return evaluate_refuse_value(e, kind, value, last, depth);
     return evaluate_node(e, &e->program->nodes[node], kind, value, last, depth);
+}
+
+/* How long the keys of an array are, their NUL included: that of an item is as long as that of the
+ * one before. */
+struct foretold_key {
+    uint64_t high; /* the high bit of each byte of the key, … */
+    uint64_t nul;  /* … and that of its NUL alone */
+    uint32_t len;
+};
+
+static HOT bool key_matches(const struct foretold_key *foretold, place key, place limit)
+{
+    if (limit - key < 8)
+        return false;
+    /* Only of a NUL, or behind one, the high bit comes with the subtraction. */
+    uint64_t word = utf8_load_word(key);
+    uint64_t nuls = (word - 0x0101010101010101U) & foretold->high;
+    return (nuls ^ foretold->nul) == 0 && (word & foretold->high) == 0;
+}
+
+static RARE place skip_key(struct evaluation *e, place key, place last,
+                           struct foretold_key *foretold)
+{
+    place value = validate_skip_name(key, last, &e->fault);
+    *foretold = (struct foretold_key){.nul = 1};
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (value != NULL && value - key <= 8) {
+        foretold->len = (uint32_t)(value - key);
+        foretold->high = UTF8_HIGH_BITS >> (64 - 8 * foretold->len);
+        foretold->nul = (uint64_t)0x80 << (8 * foretold->len - 8);
+    }
+#endif
+    return value;
 }
 
 static place evaluate_array(struct evaluation *e, const struct array_rule *a, place start,
@@ -694,6 +735,8 @@ static place evaluate_array(struct evaluation *e, const struct array_rule *a, pl
     place last = NULL;
     uint32_t count = 0;
     uint32_t contained = 0;
+    const place limit = e->limit;
+    struct foretold_key foretold = {.nul = 1}; /* matches nothing */
     if (depth >= VALIDATE_DEPTH_MAX)
         return too_deep(e, start);
     place pos = validate_open(start, end, &last, &e->fault);
@@ -701,7 +744,9 @@ static place evaluate_array(struct evaluation *e, const struct array_rule *a, pl
         return NULL;
     for (; pos < last; count++) {
         uint8_t kind = *pos;
-        place value = validate_skip_name(pos + 1, last, &e->fault);
+        place value = pos + 1 + foretold.len;
+        if (!IF(key_matches(&foretold, pos + 1, limit)))
+            value = skip_key(e, pos + 1, last, &foretold);
         if (value == NULL)
             return NULL;
         if (IF(count >= a->prefix_count && kind == a->rest.kind))
@@ -719,4 +764,12 @@ static place evaluate_array(struct evaluation *e, const struct array_rule *a, pl
     if (!array_fits(e, a, bytes_of(start, (size_t)(last + 1 - start)), count, contained))
         return evaluate_refuse(e, last + 1);
     return last + 1;
+}
+
+const uint8_t *evaluate_document(struct evaluation *e, const struct quick *quick,
+                                 const uint8_t *start, const uint8_t *end)
+{
+    if (IF(quick->op == QUICK_OBJECT))
+        return evaluate_object(e, &e->program->objects[quick->index], start, end, 0);
+    return evaluate_value(e, quick->node, BSON_KIND_OBJECT, start, end, 0);
 }

@@ -28,4 +28,8 @@ struct evaluation {
 const uint8_t *evaluate_value(struct evaluation *e, uint32_t node, uint8_t kind, const uint8_t *pos,
                               const uint8_t *end, unsigned depth);
 
+/* The same for a whole document; `quick` is that of its node. */
+const uint8_t *evaluate_document(struct evaluation *e, const struct quick *quick,
+                                 const uint8_t *start, const uint8_t *end);
+
 #endif

@@ -324,7 +324,7 @@ static uint32_t lower_array(struct lower *l, const struct rule *rule)
         return NO_INDEX;
     struct array_rule array = {.prefix_first = lower_list(l, &rule->prefix),
                                .prefix_count = (uint32_t)rule->prefix.count,
-                               .rest = {.node = NODE_ANY},
+                               .rest = quick_none(NODE_ANY),
                                .min_items = rule->min_items,
                                .max_items = rule->max_items,
                                .contains = NO_INDEX,
@@ -362,8 +362,8 @@ static uint32_t add_name(struct lower *l, struct names *names, const char *name,
         return 0;
     }
     struct property *property = &names->list[names->count];
-    *property = (struct property){.head = quick_head(name, len + 1),
-                                  .quick = {.node = node},
+    *property = (struct property){.head = quick_name_head(name, len),
+                                  .quick = quick_none(node),
                                   .name_len = (uint32_t)len,
                                   .hash = hash,
                                   .bit = (uint64_t)1 << (names->count % 64)};
@@ -439,6 +439,8 @@ static void lower_names(struct lower *l, const struct rule *rule, struct names *
     object->required_first = push_many(l, &l->vectors[BITS], object->words);
     for (uint32_t i = 0; i < object->words && i < required_words && !l->no_memory; i++)
         *(uint64_t *)entry(l, BITS, object->required_first + i) = required[i];
+    if (required_words > 0)
+        object->required = required[0];
     memory_free(required);
     store_names(l, names, object);
 }
@@ -474,6 +476,9 @@ static uint32_t lower_object(struct lower *l, const struct rule *rule)
                                  .max_properties = rule->max_properties,
                                  .additional = NODE_ANY,
                                  .names = NO_INDEX,
+                                 .asks_more = rule->min_properties > 0 ||
+                                              rule->max_properties < UINT32_MAX ||
+                                              rule->dependency_count > 0,
                                  .check_repeated = l->check_repeated};
     if (rule->additional != NULL)
         object.additional = lower_rule(l, rule->additional);
@@ -773,7 +778,7 @@ static void resolve_folds(struct lower *l)
 
 /* --- the block --- */
 
-static bool assemble(struct lower *l, struct program *program)
+static bool assemble(struct lower *l, struct program *program, uint32_t document_node)
 {
     size_t offsets[VECTOR_COUNT];
     size_t total = 0;
@@ -809,8 +814,9 @@ static bool assemble(struct lower *l, struct program *program)
         .links = (const void *)(block + offsets[LINKS]),
         .text = block + offsets[TEXT],
     };
-    quick_fill(program, (void *)(block + offsets[PROPERTIES]), (void *)(block + offsets[ARRAYS]),
-               l->vectors[OBJECTS].count, l->vectors[ARRAYS].count);
+    quick_fill(program, document_node, (void *)(block + offsets[PROPERTIES]),
+               (void *)(block + offsets[ARRAYS]), l->vectors[OBJECTS].count,
+               l->vectors[ARRAYS].count);
     return true;
 }
 
@@ -855,7 +861,8 @@ bool lower_schema(struct schema *schema, struct error *err)
     schema->root_node = lower_rule(&l, schema->root);
     schema->document_node = lower_rule(&l, schema->document);
     resolve_folds(&l);
-    bool ok = !l.no_memory && !l.too_many_names && assemble(&l, &schema->program);
+    bool ok =
+        !l.no_memory && !l.too_many_names && assemble(&l, &schema->program, schema->document_node);
     for (size_t i = 0; i < VECTOR_COUNT; i++)
         memory_free(l.vectors[i].data);
     memory_free(l.folds.data);

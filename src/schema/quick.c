@@ -3,30 +3,29 @@
 /* Values of an enum that are compared one by one. */
 #define FEW_VALUES 8
 
-struct head quick_head(const char *text, size_t len)
+static struct head make_head(const void *bytes, size_t len)
 {
-    struct head head = {.need = BLOCK_BITS};
-    if (len < sizeof head.bytes)
-        head.need = (1U << len) - 1;
-    memcpy(head.bytes, text, len < sizeof head.bytes ? len : sizeof head.bytes);
-    /* No field's name holds a NUL, though a schema may ask for one that does. */
-    if (memchr(text, 0, len - 1) != NULL)
-        head.need = HEAD_NEVER;
+    struct head head = {.need = (1U << len) - 1};
+    memcpy(head.bytes, bytes, len);
     return head;
+}
+
+struct head quick_name_head(const char *name, size_t len)
+{
+    if (len >= BLOCK_BYTES)
+        return (struct head){.need = HEAD_NEVER};
+    return make_head(name, len + 1);
 }
 
 struct head quick_string_head(const struct compare_value *value)
 {
     size_t len = bytes_left(&value->bytes);
-    struct head head = {.need = HEAD_NEVER};
-    if (value->kind != BSON_KIND_STRING || len > sizeof head.bytes)
-        return head;
-    memcpy(head.bytes, value->bytes.pos, len);
-    head.need = len < sizeof head.bytes ? (1U << len) - 1 : BLOCK_BITS;
-    return head;
+    if (value->kind != BSON_KIND_STRING || len > BLOCK_BYTES)
+        return (struct head){.need = HEAD_NEVER};
+    return make_head(value->bytes.pos, len);
 }
 
-static uint16_t fixed_size(uint8_t kind)
+static uint8_t fixed_size(uint8_t kind)
 {
     switch (kind) {
     case BSON_KIND_INT32:
@@ -47,7 +46,7 @@ static uint16_t fixed_size(uint8_t kind)
 
 static void fill_plain(struct quick *quick)
 {
-    quick->size_bytes = fixed_size(quick->kind);
+    quick->size_bytes = fixed_size((uint8_t)quick->kind);
     if (quick->size_bytes > 0)
         quick->op = QUICK_FIXED;
     if (quick->kind == BSON_KIND_BOOL)
@@ -63,6 +62,7 @@ static void fill_string(const struct string_rule *rule, struct quick *quick)
     const struct byte_class_code *code = rule->row == NULL ? NULL : byte_class_code(rule->row);
     if (code != NULL && code->len >= rule->min_length && code->len <= rule->max_length) {
         quick->op = QUICK_CODE;
+        quick->size_bytes = (uint8_t)(code->len + 5);
         quick->code = code;
     } else if (rule->pattern == NULL || rule->row != NULL) {
         quick->op = QUICK_STRING;
@@ -105,7 +105,7 @@ static void fill_enum(const struct program *program, const struct node *node, st
 /* What the node asks of values of quick->kind. */
 static void fill_kind(const struct program *program, const struct node *node, struct quick *quick)
 {
-    type_mask bit = type_bits[quick->kind];
+    type_mask bit = type_bits[(uint8_t)quick->kind];
     if ((node->types & bit) == 0)
         return;
     if ((node->plain & bit) != 0) {
@@ -134,17 +134,16 @@ static struct quick find_quick(const struct program *program, uint32_t node)
         BSON_KIND_INT32,      BSON_KIND_INT64,     BSON_KIND_DATE,  BSON_KIND_OBJECT_ID,
         BSON_KIND_DECIMAL128, BSON_KIND_TIMESTAMP, BSON_KIND_BOOL,
     };
-    struct quick none = {.node = node};
     for (size_t i = 0; i < sizeof kinds; i++) {
         struct quick quick = {.kind = kinds[i], .node = node};
         fill_kind(program, &program->nodes[node], &quick);
         if (quick.op != QUICK_NONE)
             return quick;
     }
-    return none;
+    return quick_none(node);
 }
 
-void quick_fill(const struct program *program, struct property *properties,
+void quick_fill(struct program *program, uint32_t document_node, struct property *properties,
                 struct array_rule *arrays, size_t object_count, size_t array_count)
 {
     for (size_t i = 0; i < object_count; i++) {
@@ -157,6 +156,8 @@ void quick_fill(const struct program *program, struct property *properties,
                 *quick = find_quick(program, quick->node);
         }
     }
+    program->document = (struct quick){.kind = BSON_KIND_OBJECT, .node = document_node};
+    fill_kind(program, &program->nodes[document_node], &program->document);
     for (size_t i = 0; i < array_count; i++)
         if (arrays[i].rest.node != NODE_NOTHING)
             arrays[i].rest = find_quick(program, arrays[i].rest.node);

@@ -109,28 +109,33 @@ static enum schema_verdict explain_refusal(const struct evaluation *e, uint8_t k
     return SCHEMA_INVALID;
 }
 
-static enum schema_verdict check(const struct schema *schema, struct schema_scratch *scratch,
-                                 uint32_t node, uint8_t kind, struct bytes value, struct error *err)
+static struct evaluation begin(const struct schema *schema, struct schema_scratch *scratch,
+                               struct bytes value)
 {
-    struct evaluation e = {.program = &schema->program,
-                           .scratch = scratch,
-                           .limit = value.end,
-                           .work = SCHEMA_WORK_MAX};
     pattern_scratch_reset(scratch->patterns);
-    const uint8_t *after = evaluate_value(&e, node, kind, value.pos, value.end, 0);
-    if (__builtin_expect(after == value.end && !e.refused, 1))
-        return SCHEMA_VALID;
-    return explain_refusal(&e, kind, value, after, err);
+    return (struct evaluation){.program = &schema->program,
+                               .scratch = scratch,
+                               .limit = value.end,
+                               .work = SCHEMA_WORK_MAX};
 }
 
 enum schema_verdict schema_check(const struct schema *schema, struct schema_scratch *scratch,
                                  struct bytes document, struct error *err)
 {
-    return check(schema, scratch, schema->document_node, BSON_KIND_OBJECT, document, err);
+    struct evaluation e = begin(schema, scratch, document);
+    const uint8_t *after =
+        evaluate_document(&e, &schema->program.document, document.pos, document.end);
+    if (__builtin_expect(after == document.end && !e.refused, 1))
+        return SCHEMA_VALID;
+    return explain_refusal(&e, BSON_KIND_OBJECT, document, after, err);
 }
 
 enum schema_verdict schema_check_value(const struct schema *schema, struct schema_scratch *scratch,
                                        uint8_t kind, struct bytes value, struct error *err)
 {
-    return check(schema, scratch, schema->root_node, kind, value, err);
+    struct evaluation e = begin(schema, scratch, value);
+    const uint8_t *after = evaluate_value(&e, schema->root_node, kind, value.pos, value.end, 0);
+    if (after == value.end && !e.refused)
+        return SCHEMA_VALID;
+    return explain_refusal(&e, kind, value, after, err);
 }

@@ -276,6 +276,17 @@ static enum begin begin_compressed(struct session *session, const struct wire_he
     return result;
 }
 
+/* A header that cannot be taken; who speaks another protocol is told so. */
+static enum begin refuse_header(struct session *session, const struct wire_header *header,
+                                const uint8_t *at, const struct error *why)
+{
+    struct error err = *why;
+    const char *hint = wire_header_hint(at);
+    if (hint != NULL)
+        (void)error_set(&err, why->code, "%s; %s", why->message, hint);
+    return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+}
+
 /* At least a header is there. */
 static enum begin begin_request(struct session *session, const struct window *window)
 {
@@ -283,7 +294,7 @@ static enum begin begin_request(struct session *session, const struct window *wi
     struct wire_header header = wire_header_read(window->data);
     size_t max = (size_t)session_config(session)->max_message_bytes;
     if (!wire_header_check(&header, max, &err) || !wire_opcode_check_request(header.opcode, &err))
-        return refuse(session, &header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+        return refuse_header(session, &header, window->data, &err);
     size_t have = window->len < (size_t)header.length ? window->len : (size_t)header.length;
     struct bytes payload = bytes_of(window->data + WIRE_HEADER_BYTES, have - WIRE_HEADER_BYTES);
     session->walking = false;

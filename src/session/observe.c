@@ -179,7 +179,7 @@ static void fill_row(const struct session *session, int64_t now_us, struct sessi
     struct transport_tls_details tls;
     const struct pending *command = oldest_command(session);
     row->id = session->id;
-    address_describe_peer(session->client.transport.fd, row->remote);
+    address_describe_peer(&session->peer, row->remote);
     (void)snprintf(row->server, sizeof row->server, "%s", session->server);
     (void)identity_describe(session->identity, row->identity, sizeof row->identity);
     row->command = "";

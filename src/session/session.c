@@ -38,7 +38,7 @@ static struct session *session_new(struct session_worker *worker, int fd, const 
                                               SESSION_SERVER_MESSAGE_BYTES};
     session->since_ms = clock_now_ms();
     session->accepted_ms = session->since_ms;
-    session->peer_key = address_peer_key(fd);
+    session->peer = address_peer_of(fd);
     (void)snprintf(session->context, sizeof session->context, "conn%llu",
                    (unsigned long long)session->id);
     link_init(&session->client, &worker->shared->budget, &session_client_handler, session);
@@ -49,7 +49,7 @@ static struct session *session_new(struct session_worker *worker, int fd, const 
 static void log_accepted(struct session *session, unsigned clients)
 {
     char peer[ADDRESS_TEXT_BYTES];
-    address_describe_peer(session->client.transport.fd, peer);
+    address_describe_peer(&session->peer, peer);
     LOG_I(LOG_NETWORK, 1001, session->context, "Connection accepted", LOG_STR("remote", peer),
           LOG_INT("connectionId", (int64_t)session->id), LOG_INT("connectionCount", clients),
           LOG_STR("server", session->server));
@@ -175,7 +175,7 @@ void session_end(struct session *session, const char *reason)
     char peer[ADDRESS_TEXT_BYTES];
     if (session->state == SESSION_ENDED)
         return;
-    address_describe_peer(session->client.transport.fd, peer);
+    address_describe_peer(&session->peer, peer);
     session->state = SESSION_ENDED;
     if (session->connector != NULL)
         connector_cancel(session->connector);
@@ -247,7 +247,7 @@ void session_fail(struct session *session, const struct wire_reply_to *to,
     size_t len = 0;
     struct error ignored;
     char peer[ADDRESS_TEXT_BYTES];
-    address_describe_peer(session->client.transport.fd, peer);
+    address_describe_peer(&session->peer, peer);
     counters_add(session_counters(session), counter, 1);
     LOG_W(LOG_NETWORK, 1005, session->context, "Closing a connection because of an error",
           LOG_STR("remote", peer), LOG_STR("server", session->server),
@@ -421,7 +421,8 @@ bool session_is_idle(const struct session *session)
     return session->state == SESSION_ACTIVE && !session_runs_command(session) &&
            buffer_length(&session->client.in) == 0 && !link_is_blocked(&session->client) &&
            !link_is_blocked(&session->upstream) &&
-           !transactions_open_for_peer(session->worker->shared->transactions, session->peer_key);
+           !transactions_open_for_peer(session->worker->shared->transactions,
+                                       address_peer_key(&session->peer));
 }
 
 void session_end_if_drained(struct session *session)

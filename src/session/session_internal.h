@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "coalesce/coalesce.h"
 #include "enforce/enforce.h"
+#include "net/address.h"
 #include "net/connector.h"
 #include "net/link.h"
 #include "session/observe.h"
@@ -137,8 +138,8 @@ struct session {
     int64_t hold_since_ms; /* 0: no request was held since the proxy was paused */
     int64_t connect_since_ms;
     int64_t linger_since_ms;
-    uint64_t peer_key; /* of the client's machine */
-    char context[28];  /* "conn17" */
+    struct address_peer peer;
+    char context[28]; /* "conn17" */
 };
 
 struct session_worker {

@@ -3,7 +3,6 @@
 
 #include "base/memory.h"
 #include "bson/scan.h"
-#include "net/address.h"
 #include "session/session_internal.h"
 #include "wire/hello.h"
 
@@ -56,7 +55,7 @@ bool session_watch_request(struct session *session, const struct request *reques
     if (request->in_transaction && request->lsid != NULL) {
         session->had_transaction = true;
         transactions_note(session->worker->shared->transactions, request->lsid, session->id,
-                          session->peer_key);
+                          address_peer_key(&session->peer));
     }
     if (request->route->kind == ROUTE_END_SESSIONS)
         session_merge_forget(session, request);

@@ -4,7 +4,6 @@
 
 #include <ctype.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,7 +19,6 @@ struct address_map {
     struct entry *entries; /* owned */
     size_t count;
     size_t capacity;
-    _Atomic uint64_t generation;
 };
 
 struct address_map *address_map_new(void)
@@ -116,7 +114,6 @@ static bool add_locked(struct address_map *map, const char *normalized, uint16_t
         memcpy(entry->address, normalized, ADDRESS_MAP_BYTES);
     }
     entry->proxy_port = proxy_port;
-    atomic_fetch_add(&map->generation, 1);
     return true;
 }
 
@@ -140,10 +137,8 @@ bool address_map_remove(struct address_map *map, const char *address)
         return false;
     (void)pthread_rwlock_wrlock(&map->lock);
     struct entry *entry = find_address(map, normalized);
-    if (entry != NULL) {
+    if (entry != NULL)
         *entry = map->entries[--map->count];
-        atomic_fetch_add(&map->generation, 1);
-    }
     (void)pthread_rwlock_unlock(&map->lock);
     return entry != NULL;
 }
@@ -160,19 +155,4 @@ bool address_map_port(struct address_map *map, const char *address, size_t len,
         *proxy_port = entry->proxy_port;
     (void)pthread_rwlock_unlock(&map->lock);
     return entry != NULL;
-}
-
-bool address_map_address(struct address_map *map, uint16_t proxy_port, char out[ADDRESS_MAP_BYTES])
-{
-    (void)pthread_rwlock_rdlock(&map->lock);
-    const struct entry *entry = find_port(map, proxy_port);
-    if (entry != NULL)
-        memcpy(out, entry->address, ADDRESS_MAP_BYTES);
-    (void)pthread_rwlock_unlock(&map->lock);
-    return entry != NULL;
-}
-
-uint64_t address_map_generation(const struct address_map *map)
-{
-    return atomic_load(&map->generation);
 }

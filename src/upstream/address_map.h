@@ -27,10 +27,5 @@ bool address_map_remove(struct address_map *map, const char *address);
 /* address need not end with NUL (a string inside a BSON reply). */
 bool address_map_port(struct address_map *map, const char *address, size_t len,
                       uint16_t *proxy_port);
-bool address_map_address(struct address_map *map, uint16_t proxy_port, char out[ADDRESS_MAP_BYTES]);
-
-/* Grows with every change: a worker that remembers an answer asks again when this differs. Read it
- * before the look-up. */
-uint64_t address_map_generation(const struct address_map *map);
 
 #endif

@@ -275,36 +275,9 @@ const char *uri_warning(const struct uri *uri)
     return uri->warning;
 }
 
-bool uri_is_srv(const struct uri *uri)
-{
-    return mongoc_uri_get_srv_hostname(uri->parsed) != NULL;
-}
-
-bool uri_has_credentials(const struct uri *uri)
-{
-    return mongoc_uri_get_username(uri->parsed) != NULL ||
-           mongoc_uri_get_auth_mechanism(uri->parsed) != NULL;
-}
-
 const struct tls_client_options *uri_tls(const struct uri *uri)
 {
     return uri->has_tls ? &uri->tls : NULL;
-}
-
-size_t uri_seed_count(const struct uri *uri)
-{
-    size_t count = 0;
-    for (const mongoc_host_list_t *h = mongoc_uri_get_hosts(uri->parsed); h != NULL; h = h->next)
-        count++;
-    return count;
-}
-
-const char *uri_seed(const struct uri *uri, size_t index)
-{
-    const mongoc_host_list_t *h = mongoc_uri_get_hosts(uri->parsed);
-    while (index-- > 0)
-        h = h->next;
-    return h->host_and_port;
 }
 
 const char *uri_for_monitoring(const struct uri *uri)

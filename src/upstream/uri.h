@@ -25,16 +25,9 @@ const char *uri_warning(const struct uri *uri);
 /* The connection string as it was given, for our own reading of the upstream: never log it. */
 const char *uri_with_credentials(const struct uri *uri);
 
-bool uri_is_srv(const struct uri *uri);
-bool uri_has_credentials(const struct uri *uri);
-
 /* NULL: TLS is off. The strings are the uri's own; crl_file is NULL (a connection string cannot
  * name one). */
 const struct tls_client_options *uri_tls(const struct uri *uri);
-
-/* "host:port" as written; with mongodb+srv:// there are none before the look-up. */
-size_t uri_seed_count(const struct uri *uri);
-const char *uri_seed(const struct uri *uri, size_t index);
 
 /* The connection string to monitor with: no credentials, TLS kept, our application name, and
  * directConnection=false unless it is given (a single seed of a replica set then leads to all

@@ -1,5 +1,7 @@
 #include "wire/header.h"
 
+#include <string.h>
+
 struct wire_header wire_header_read(const uint8_t *at)
 {
     return (struct wire_header){
@@ -48,6 +50,18 @@ bool wire_header_check(const struct wire_header *header, size_t max_bytes, struc
                          "message length %d is too short for opcode %d, which needs at least %d",
                          header->length, header->opcode, shortest_length(header->opcode));
     return true;
+}
+
+const char *wire_header_hint(const uint8_t *at)
+{
+    static const char *const http[] = {"GET /", "HEAD /", "POST /", "PUT /"};
+    enum { TLS_HANDSHAKE = 0x16, TLS_MAJOR = 3 };
+    if (at[0] == TLS_HANDSHAKE && at[1] == TLS_MAJOR && at[2] != 0) /* 0: 790 bytes long */
+        return "this looks like TLS, and tls.mode is off";
+    for (size_t i = 0; i < sizeof http / sizeof http[0]; i++)
+        if (memcmp(at, http[i], strlen(http[i])) == 0)
+            return "this looks like HTTP: the admin endpoint has a port of its own (admin.listen)";
+    return NULL;
 }
 
 static const char *legacy_opcode_name(int32_t opcode)

@@ -28,6 +28,10 @@ void wire_header_write(uint8_t *at, const struct wire_header *header);
 /* 16 <= length <= max_bytes, and enough bytes for the opcode's own fixed part. */
 bool wire_header_check(const struct wire_header *header, size_t max_bytes, struct error *err);
 
+/* Of a header that was refused: what the client speaks instead, as far as its first 16 bytes tell,
+ * as words to be added to the error; NULL when they do not. */
+const char *wire_header_hint(const uint8_t *at);
+
 /* Requests that a client may send: OP_MSG, OP_COMPRESSED, OP_QUERY. The legacy write and read
  * opcodes (gone since MongoDB 5.1) are refused by name: an old server would take them unchecked. */
 bool wire_opcode_check_request(int32_t opcode, struct error *err);

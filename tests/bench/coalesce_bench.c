@@ -8,12 +8,12 @@
  * set, their document of about 200 bytes. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <bson/bson.h>
 
 #include "base/memory.h"
 #include "coalesce/coalesce.h"
+#include "rounds.h"
 
 enum { CLIENTS = 1000, PAYLOAD_MAX = 1024, BATCHES_A_ROUND = 20 };
 
@@ -36,20 +36,6 @@ static bool fill(void *out, size_t len)
     for (size_t i = 0; i < len; i++)
         ((uint8_t *)out)[i] = (uint8_t)rand();
     return true;
-}
-
-static double now_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static void append_body(bson_t *body, const uint8_t *lsid)

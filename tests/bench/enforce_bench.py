@@ -21,26 +21,14 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+from hop import SCHEMA as FIELDS
 from hop import BenchError, Server, free_port
 from motor.motor_asyncio import AsyncIOMotorClient
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE, COLLECTION = "bench", "people"
 DIRECT, OFF, ON = "direct", "validation off", "validation on"
-SCHEMA = {
-    "bsonType": "object",
-    "required": ["_id", "name", "email", "age", "city", "score", "created_at"],
-    "properties": {
-        "_id": {"bsonType": "objectId"},
-        "name": {"bsonType": "string", "minLength": 1, "maxLength": 100},
-        "email": {"bsonType": "string", "pattern": "^[^@]+@[^@]+$"},
-        "age": {"bsonType": "int", "minimum": 0, "maximum": 150},
-        "city": {"bsonType": "string"},
-        "score": {"bsonType": "double"},
-        "created_at": {"bsonType": "date"},
-    },
-    "additionalProperties": False,
-}
+SCHEMA = {**FIELDS, "additionalProperties": False}
 
 
 def documents(count):

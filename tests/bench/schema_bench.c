@@ -6,11 +6,11 @@
  * again, for ROUNDS rounds of about 2 ms. Prints one line of JSON with the fastest and the median
  * round, and how many of the documents are valid. schema_bench.py makes the files and the
  * comparison. */
+#include "rounds.h"
 #include "schema/schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define DOCUMENTS_MAX 4096
 #define ROUND_NS      2e6 /* short, so that some rounds are undisturbed on a busy machine */
@@ -32,20 +32,6 @@ static uint8_t *read_file(const char *path, size_t *len)
     (void)fclose(file);
     *len = (size_t)size;
     return data;
-}
-
-static double now_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static size_t split(struct bytes all, struct bytes *documents)

@@ -7,26 +7,14 @@ import zlib
 import bson
 import pytest
 from support import wire
-from support.proxy import CLOSED_BY_ERROR, Proxy
-from support.simulated import SimulatedServer
+from support.process import eventually
+from support.proxy import CLOSED_BY_ERROR
 from support.wire import RawClient, body_section, compress, frame, op_msg, op_msg_of, sequence_section
 
 pytestmark = pytest.mark.proxy_only
 LIMIT = 48_000_000
 PING = body_section({"ping": 1, "$db": "admin"})
 MESSAGE = op_msg({"ping": 1, "$db": "admin"})
-
-
-@pytest.fixture(scope="module")
-def scene():
-    """A simulated server, the proxy in front of it, and a client with nothing to do with it all."""
-    with SimulatedServer() as server:
-        proxy = Proxy(f"mongodb://{server.address}/", {"stats_period_ms": 100})
-        with RawClient(proxy.endpoint()) as bystander:
-            assert bystander.command({"ping": 1})["ok"] == 1
-            yield server, proxy, bystander
-            assert bystander.command({"ping": 1})["ok"] == 1
-        proxy.finish()
 
 
 def refused(scene, data, *, reply=True):
@@ -58,6 +46,19 @@ def refused(scene, data, *, reply=True):
 def test_length_out_of_bounds(scene, length):
     """Under 16 the message has no header, so there may be nothing to answer to."""
     refused(scene, frame(wire.OP_MSG, b"\0\0\0\0" + PING, length=length), reply=length >= 16)
+
+
+@pytest.mark.parametrize(("data", "hint"), [
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x5a" * 40, "this looks like TLS, and tls.mode is off"),
+    (b"GET / HTTP/1.1\r\nHost: proxy\r\n\r\n", "this looks like HTTP"),
+])
+def test_another_protocol_is_named(scene, data, hint):
+    _, proxy, _ = scene
+    with RawClient(proxy.endpoint()) as client:
+        client.socket.sendall(data)
+        client.last_words()
+    eventually(lambda: any(hint in record["attr"]["error"] for record in proxy.records()
+                           if record["id"] == CLOSED_BY_ERROR), hint)
 
 
 @pytest.mark.parametrize("length", [16, 17, 19, 20])

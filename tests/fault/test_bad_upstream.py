@@ -5,23 +5,11 @@ import struct
 import bson
 import pytest
 from support import wire
-from support.proxy import CLOSED_BY_ERROR, Proxy
-from support.simulated import SimulatedServer
+from support.proxy import CLOSED_BY_ERROR
 from support.wire import RawClient, frame, op_msg, op_msg_of
 
 pytestmark = pytest.mark.proxy_only
 OK = wire.body_section({"ok": 1.0})
-
-
-@pytest.fixture(scope="module")
-def scene():
-    with SimulatedServer() as server:
-        proxy = Proxy(f"mongodb://{server.address}/", {"stats_period_ms": 100})
-        with RawClient(proxy.endpoint()) as bystander:
-            assert bystander.command({"ping": 1})["ok"] == 1
-            yield server, proxy, bystander
-            assert bystander.command({"ping": 1})["ok"] == 1
-        proxy.finish()
 
 
 def cut_off(scene, command, answer):

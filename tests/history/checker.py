@@ -2,7 +2,7 @@
 
 An operation whose answer never came may have been done or not. Everything else is certain, but for one
 thing: servers that forget what was retried answer E11000 about a document of the operation's own: the document is
-there, and the driver was told otherwise. SecantusDB forgets when it ends, also without a proxy, and recognises
+there, and the driver was told otherwise (never where nothing is retried). SecantusDB forgets when it ends, also without a proxy, and recognises
 nothing but the exact repeat of the session's last command. Such answers are counted when a fault that may have
 caused them (`forgets`) fell into the operation's time, and nothing else is let pass."""
 
@@ -78,7 +78,7 @@ class Check:
         identifier, _ = operation.documents[index]
         if not self.is_there(operation, identifier):
             self.wrong(operation, f"E11000 told, and not there: {identifier}")
-        elif not self.forgets(self.faults_during(operation)):
+        elif not operation.retryable or not self.forgets(self.faults_during(operation)):
             self.wrong(operation, f"E11000 told about its own document: {identifier}")
         else:
             self.verdict.ambiguous += 1

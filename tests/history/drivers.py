@@ -30,7 +30,7 @@ class Plan:
     log: str
     seed: int
     threads: int = 6
-    transactions: bool = True
+    replica_set: bool = True  # so it has transactions, and retries writes
     database: str = "history"
 
 
@@ -81,7 +81,7 @@ class Thread(threading.Thread):
     def run(self):
         kinds = [(self.one, 60), (self.many, 20), (self.in_session, 8), (self.unacknowledged, 2),
                  (self.large, 2)]
-        if self.plan.transactions:
+        if self.plan.replica_set:
             kinds.append((self.in_transaction, 5))
         while not self.stop.is_set():
             (kind,) = self.random.choices([one for one, _ in kinds], [weight for _, weight in kinds])
@@ -159,7 +159,8 @@ class Thread(threading.Thread):
 
     def insert(self, name, documents, *, ordered=True, collection=None, session=None, **more):
         collection = self.collection(name) if collection is None else collection
-        operation = Operation(uuid.uuid4().hex, name, documents, ordered)
+        retryable = self.plan.replica_set and collection.database.client.options.retry_writes
+        operation = Operation(uuid.uuid4().hex, name, documents, ordered, retryable=retryable)
         bodies = [self.document(*one, **more) for one in documents]
         if len(bodies) == 1:
             self.perform(operation, lambda: collection.insert_one(bodies[0], session=session))

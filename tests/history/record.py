@@ -16,6 +16,7 @@ class Operation:
     documents: list  # [(_id, NEW | DUPLICATE | BAD)]
     ordered: bool = True
     transaction: bool = False
+    retryable: bool = False  # it has a number: a driver tries it twice, a server recognises it
     begin: float = 0.0
     end: float | None = None  # None: its process was killed
     attempts: int = 0

@@ -1,5 +1,6 @@
 """A TCP relay between the proxy and its upstream server that cuts connections where it is told to."""
 
+import re
 import socket
 import struct
 import threading
@@ -34,6 +35,11 @@ def _is_insert(message):
     return struct.unpack("<i", message[12:16])[0] == OP_MSG and b"\2insert\0" in message[:64]
 
 
+def _is_merged(message):
+    """Whether it has documents of several driver threads."""
+    return len(set(re.findall(rb"\x02by\x00....([^\x00]+)\x00", message, re.DOTALL))) > 1
+
+
 class _Pair:
     def __init__(self, relay, client):
         self.relay, self.client = relay, client
@@ -51,6 +57,8 @@ class _Pair:
             while True:
                 way()
         except (Closed, OSError):
+            pass
+        finally:
             self.close()
 
     def _requests(self):
@@ -125,9 +133,10 @@ class Relay:
         with self._lock:
             self._pairs.discard(pair)
 
-    def arm(self, point):
+    def arm(self, point, *, merged):
+        """merged: the next that was merged."""
         with self._lock:
-            self._armed.append(point)
+            self._armed.append((point, merged))
 
     def disarm(self):
         with self._lock:
@@ -138,10 +147,13 @@ class Relay:
         if not self._armed or not _is_insert(message):
             return None
         with self._lock:
-            if not self._armed:
-                return None
-            self.cuts.append((time.monotonic(), self._armed[0]))
-            return self._armed.pop(0)
+            for armed in self._armed:
+                point, merged = armed
+                if not merged or _is_merged(message):
+                    self._armed.remove(armed)
+                    self.cuts.append((time.monotonic(), point))
+                    return point
+        return None
 
     def stop(self):
         self._listener.close()

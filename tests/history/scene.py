@@ -144,8 +144,9 @@ class Scene:
         self.fault_count += 1
 
     def cut(self, random, points):
-        """The next insert meets that point, if one comes before the next fault."""
-        self.relay.arm(random.choice(points))
+        """The next inserts meet these points. Most often merged ones; sometimes also the second sending."""
+        for _ in range(random.randint(1, 3)):
+            self.relay.arm(random.choice(points), merged=random.random() < 0.8)
 
     def note_cuts(self):
         for at, point in self.relay.cuts:

@@ -76,7 +76,7 @@ def test_status_with_token_and_tls_out_of_the_configuration(start_proxy, simulat
     by_flags = ("status", "--admin", f"https://127.0.0.1:{port}", "--ca-file", certificate.ca_file)
     assert run(*by_flags, "--token-file", token).returncode == 0
     refused = run(*by_flags)
-    assert refused.returncode == 2 and "401" in refused.stderr
+    assert refused.returncode == 2 and "401" in refused.stderr and refused.stderr.count("\n") == 1
     distrusted = run("status", "--config", file)
     assert distrusted.returncode == 2 and "certificate verify failed" in distrusted.stderr
 
@@ -91,6 +91,9 @@ def test_wrong_use_is_said(tmp_path):
     done = run("status", "--admin", "1")
     assert done.returncode == 2 and "127.0.0.1:1 does not answer" in done.stderr
     assert run("top", "--admin", "1").returncode == 2  # no terminal
+    file = tmp_path / "any.yaml"
+    file.write_text("upstream: mongodb://h/\nlisten: 127.0.0.1:0\nadmin: {listen: 0}\n")
+    assert "any free port" in run("status", "--config", file).stderr
     assert run("status", "--help").returncode == run("top", "--help").returncode == 0
 
 

@@ -184,10 +184,22 @@ def test_what_is_no_schema_file_is_left_alone(guarded, folder, ns):
     (folder.path / "README.txt").write_text("not JSON")
     (folder.path / ".hidden.json").write_text("not JSON")
     (folder.path / "folder.json").mkdir()
-    (folder.path / "dangling.json").symlink_to("nowhere")
     folder.write(f"{ns}2")
     wait_in_force(client, f"{ns}2")
     assert not [one for one in proxy.records() if one["id"] == 3003]
+
+
+def test_a_link_to_nothing_is_reported_once_and_read_when_it_leads_somewhere(guarded, folder, ns):
+    proxy, client, _ = guarded
+    link = folder.path / "link.json"
+    link.symlink_to("elsewhere")
+    broken = proxy.wait_for_record("it is reported", id=3003)
+    assert broken["attr"]["file"] == str(link) and "No such file" in broken["attr"]["error"]
+    folder.write(f"{ns}2")
+    wait_in_force(client, f"{ns}2")
+    assert sum(one["id"] == 3003 for one in proxy.records()) == 1
+    (folder.path / "elsewhere").write_text(json.dumps({"ns": f"{ns}3", "schema": PERSON}))
+    wait_in_force(client, f"{ns}3")
 
 
 def test_a_renamed_file_and_a_changed_namespace(guarded, folder, ns):

@@ -6,6 +6,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from support.endpoint import Endpoint
+from support.proxy import ENDED
 from support.simulated import SimulatedServer
 from support.wire import RawClient, op_msg
 
@@ -52,8 +53,10 @@ def refused(where, context=None):
 def test_require_wants_tls(start_proxy, simulated, front):
     proxy = start_proxy(f"mongodb://{simulated.address}/", listening(front))
     where = proxy.endpoint()
-    assert talk(where, trusting(front))
     assert refused(where)
+    ended = proxy.wait_for_record("it is said", id=ENDED)
+    assert "does not speak TLS" in ended["attr"]["reason"]
+    assert ended["attr"]["remote"].startswith("127.0.0.1:"), "though it is gone"
     assert talk(where, trusting(front)), "the others go on"
 
 

@@ -24,7 +24,7 @@ clean_root "$work/debian"
 base=$("${store[@]}" from scratch)
 "${store[@]}" add -q "$base" "$work/debian" / >/dev/null
 "${store[@]}" config --cmd bash "$base"
-run_logged image-base "${store[@]}" commit "$base" docker.io/library/debian:bookworm-slim
+run_logged image-base "${store[@]}" commit "$base" localhost/debian:bookworm-slim
 "${store[@]}" rm "$base" >/dev/null
 rm -rf "$work/debian"
 

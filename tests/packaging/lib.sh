@@ -17,7 +17,7 @@ clean_root() {
     need debootstrap
     say "making a minimal Debian 12 (once)"
     rm -rf "$cache/debootstrap"
-    run_logged debootstrap debootstrap --variant=minbase bookworm "$cache/debootstrap" http://deb.debian.org/debian
+    run_logged debootstrap debootstrap --variant=minbase bookworm "$cache/debootstrap"
     rm -rf "$cache"/debootstrap/var/{cache/apt/archives,lib/apt/lists}/*
     tar -C "$cache/debootstrap" -cf "$archive.new" .
     mv "$archive.new" "$archive"

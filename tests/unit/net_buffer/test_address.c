@@ -56,11 +56,27 @@ static void disconnect(struct pair *pair)
     close(pair->server);
 }
 
+static uint64_t key_of(int fd)
+{
+    struct address_peer peer = address_peer_of(fd);
+    return address_peer_key(&peer);
+}
+
+static void assert_unknown(int fd)
+{
+    char text[ADDRESS_TEXT_BYTES];
+    struct address_peer peer = address_peer_of(fd);
+    address_describe_peer(&peer, text);
+    assert_string_equal(text, "unknown");
+    assert_int_equal(address_peer_key(&peer), 0);
+}
+
 static void assert_peer(const struct pair *pair, const char *host)
 {
     char text[ADDRESS_TEXT_BYTES];
     char want[ADDRESS_TEXT_BYTES];
-    address_describe_peer(pair->server, text);
+    struct address_peer peer = address_peer_of(pair->server);
+    address_describe_peer(&peer, text);
     (void)snprintf(want, sizeof want, "%s:%u", host, pair->client_port);
     assert_string_equal(text, want);
     address_describe_local_host(pair->server, text);
@@ -75,7 +91,7 @@ static void an_ipv4_client(void **state)
     struct pair pair = {.client = -1, .server = -1};
     assert_true(connect_pair(any, any, sizeof at, &pair));
     assert_peer(&pair, "127.0.0.1");
-    assert_int_equal(address_peer_key(pair.server), INADDR_LOOPBACK);
+    assert_int_equal(key_of(pair.server), INADDR_LOOPBACK);
     disconnect(&pair);
 }
 
@@ -88,7 +104,7 @@ static void an_ipv6_client(void **state)
     if (!connect_pair(any, any, sizeof at, &pair))
         skip();
     assert_peer(&pair, "[::1]");
-    assert_int_not_equal(address_peer_key(pair.server), 0);
+    assert_int_not_equal(key_of(pair.server), 0);
     disconnect(&pair);
 }
 
@@ -101,7 +117,7 @@ static void an_ipv4_client_of_an_ipv6_socket(void **state)
     if (!connect_pair((const struct sockaddr *)&at, (const struct sockaddr *)&to, sizeof to, &pair))
         skip();
     assert_peer(&pair, "127.0.0.1");
-    assert_int_equal(address_peer_key(pair.server), INADDR_LOOPBACK);
+    assert_int_equal(key_of(pair.server), INADDR_LOOPBACK);
     disconnect(&pair);
 }
 
@@ -111,18 +127,14 @@ static void who_has_no_address_is_unknown(void **state)
     char text[ADDRESS_TEXT_BYTES];
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    address_describe_peer(ends[0], text);
-    assert_string_equal(text, "unknown");
+    assert_unknown(ends[0]);
     address_describe_local_host(ends[0], text);
     assert_string_equal(text, "localhost");
-    assert_int_equal(address_peer_key(ends[0]), 0);
     close(ends[0]);
     close(ends[1]);
-    address_describe_peer(-1, text);
-    assert_string_equal(text, "unknown");
+    assert_unknown(-1);
     address_describe_local_host(-1, text);
     assert_string_equal(text, "localhost");
-    assert_int_equal(address_peer_key(-1), 0);
 }
 
 static void addresses_are_split(void **state)

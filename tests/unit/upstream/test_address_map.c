@@ -21,7 +21,6 @@ static void test_both_ways(void **state)
 {
     (void)state;
     struct error err = {0};
-    char address[ADDRESS_MAP_BYTES];
     struct address_map *map = address_map_new();
     assert_non_null(map);
     assert_true(address_map_add(map, "Db1.Example.org:27018", 4001, &err));
@@ -35,11 +34,6 @@ static void test_both_ways(void **state)
     assert_true(leads_to(map, "[::1]:27017", 4003));
     assert_false(leads_to(map, "db1.example.org", 4001));
     assert_false(leads_to(map, "", 4001));
-    assert_true(address_map_address(map, 4001, address));
-    assert_string_equal(address, "db1.example.org:27018");
-    assert_true(address_map_address(map, 4003, address));
-    assert_string_equal(address, "[::1]:27017");
-    assert_false(address_map_address(map, 4999, address));
     address_map_free(map);
     address_map_free(NULL);
 }
@@ -61,19 +55,14 @@ static void test_changes(void **state)
     (void)state;
     struct error err = {0};
     struct address_map *map = address_map_new();
-    uint64_t before = address_map_generation(map);
     assert_true(address_map_add(map, "a:1", 4001, &err));
-    assert_int_not_equal(address_map_generation(map), before);
     assert_true(address_map_add(map, "b:1", 4002, &err));
     assert_true(address_map_add(map, "A:1", 4003, &err)); /* a new port for the same server */
     assert_true(leads_to(map, "a:1", 4003));
     assert_false(address_map_add(map, "b:1", 4003, &err));
     assert_string_equal(err.message, "Port 4003 already leads to a:1 and cannot lead to b:1");
-    before = address_map_generation(map);
     assert_false(address_map_remove(map, "c:1"));
-    assert_int_equal(address_map_generation(map), before);
     assert_true(address_map_remove(map, "a:1"));
-    assert_int_not_equal(address_map_generation(map), before);
     assert_false(leads_to(map, "a:1", 4003));
     assert_true(leads_to(map, "b:1", 4002));
     address_map_free(map);
@@ -84,7 +73,6 @@ static void test_long_addresses(void **state)
     (void)state;
     struct error err = {0};
     char address[ADDRESS_MAP_BYTES + 8];
-    char back[ADDRESS_MAP_BYTES];
     struct address_map *map = address_map_new();
     for (size_t len = 1; len < sizeof address; len++) {
         memset(address, 'h', len);
@@ -92,8 +80,7 @@ static void test_long_addresses(void **state)
         bool fits = len < ADDRESS_MAP_BYTES - 7; /* ":27017" is added */
         assert_int_equal(address_map_add(map, address, 4001, &err), fits);
         if (fits) {
-            assert_true(address_map_address(map, 4001, back));
-            assert_int_equal(strlen(back), len + 6);
+            assert_true(leads_to(map, address, 4001));
             assert_true(address_map_remove(map, address));
         }
     }

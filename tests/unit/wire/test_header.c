@@ -93,6 +93,28 @@ static void other_opcodes_are_unknown(void **state)
     }
 }
 
+static void other_protocols_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first; /* 16 bytes */
+        const char *hint;  /* NULL: none */
+    } cases[] = {
+        {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x5a\x5a\x5a\x5a\x5a", "TLS"},
+        {"\x16\x02\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x5a\x5a\x5a\x5a\x5a", NULL},
+        {"\x16\x03\x00\x00\x00\x01\x00\x01\xfc\x03\x03\x5a\x5a\x5a\x5a\x5a", NULL},
+        {"GET / HTTP/1.1\r\n", "HTTP"},
+        {"POST /x HTTP/1.1", "HTTP"},
+        {"GETTING SOMEWHER", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *hint = wire_header_hint((const uint8_t *)cases[i].first);
+        assert_int_equal(hint != NULL, cases[i].hint != NULL);
+        if (hint != NULL)
+            assert_non_null(strstr(hint, cases[i].hint));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +124,7 @@ int main(void)
         cmocka_unit_test(clients_send_three_opcodes),
         cmocka_unit_test(legacy_opcodes_are_refused_by_name),
         cmocka_unit_test(other_opcodes_are_unknown),
+        cmocka_unit_test(other_protocols_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
