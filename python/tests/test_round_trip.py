@@ -76,7 +76,6 @@ def test_bytes_and_instances_are_the_same(keep_nulls, data, connection, loop):
     initialise(loop, connection, made)
     made.get_settings().keep_nulls = keep_nulls
     exported = offload_beanie.exported_namespaces([made])[offload_beanie.namespace_of(made)]
-    offload_beanie._originals.setdefault("init", Document.__init__)
     plan = offload_beanie.make_plan(made, exported)
     event(f"builds: {plan.builds}")
     assert plan.builds == (native is not None), plan.reasons

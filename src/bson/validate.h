@@ -73,11 +73,11 @@ static inline const uint8_t *validate_skip_name(const uint8_t *pos, const uint8_
 static inline const uint8_t *validate_open(const uint8_t *pos, const uint8_t *end,
                                            const uint8_t **last, struct validate_fault *fault)
 {
-    size_t left = (size_t)(end - pos);
+    ptrdiff_t left = end - pos; /* signed: the evaluator may stand behind the end */
     if (left < 5)
         return validate_fail(fault, pos, "a document ends before its length");
     int32_t len = bytes_load_i32(pos);
-    if (len < 5 || (size_t)len > left)
+    if (len < 5 || len > left)
         return validate_fail(fault, pos, "a document's length is out of bounds");
     *last = pos + len - 1;
     if (**last != 0)

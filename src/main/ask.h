@@ -26,7 +26,9 @@ bool ask_bson(const struct ask *ask, const char *path, bson_t **out, struct erro
 
 static inline struct bytes ask_bytes(const bson_t *bson)
 {
-    return bson == NULL ? (struct bytes){0} : bytes_of(bson_get_data(bson), bson->len);
+    if (bson == NULL)
+        return (struct bytes){0};
+    return bytes_of(bson_get_data(bson), bson->len);
 }
 
 #endif

@@ -1,67 +1,41 @@
-#include "schema/evaluate.h"
+#include "schema/evaluate_internal.h"
 
 #include "bson/utf8.h"
-#include "schema/byte_class.h"
 #include "schema/unique.h"
 
 #include <math.h>
-
-#define HOT   inline __attribute__((always_inline))
-#define RARE  __attribute__((noinline))
-#define IF(x) __builtin_expect(!!(x), 1)
-
-/* Values of an enum that are compared one by one, without hashing. */
-#define FEW_VALUES 8
-
-typedef const uint8_t *place;
 
 static place evaluate_object(struct evaluation *e, const struct object_rule *o, place start,
                              place end, unsigned depth);
 static place evaluate_array(struct evaluation *e, const struct array_rule *a, place start,
                             place end, unsigned depth);
-static place evaluate_combinations(struct evaluation *e, const struct node *node, uint8_t kind,
-                                   place pos, place end, unsigned depth, place after);
 
 static RARE place fault(struct evaluation *e, place at, const char *what)
 {
     return validate_fail(&e->fault, at, what);
 }
 
-static RARE place cut_off(struct evaluation *e, const char *limit)
+RARE place evaluate_cut_off(struct evaluation *e, const char *limit)
 {
     e->cut_off = limit;
     return NULL;
 }
 
-/* A refusal inside the value at pos, one of those up to `last`, will stand: what is left is checked
- * for being BSON, from where the refusing walk ended. */
-static RARE void finish_refused(struct evaluation *e, uint8_t kind, place pos, place last,
-                                unsigned depth)
+RARE place evaluate_refuse(struct evaluation *e, place after)
 {
-    if (e->fault.what != NULL || e->cut_off != NULL || e->tentative > 0)
-        return;
-    pos = e->resume != NULL ? e->resume : validate_value(kind, pos, last, depth, &e->fault);
-    while (pos != NULL && pos < last) {
-        kind = *pos;
-        pos = validate_skip_name(pos + 1, last, &e->fault);
-        if (pos != NULL)
-            pos = validate_value(kind, pos, last, depth, &e->fault);
-    }
-    e->resume = pos == NULL ? NULL : last + 1;
+    if (stopped(e) || e->tentative > 0)
+        return NULL;
+    e->refused = true;
+    return after;
 }
 
-/* A refusal of a whole object or array whose bytes are checked up to its end. */
-static RARE place refuse_whole(struct evaluation *e, place after)
+RARE place evaluate_refuse_value(struct evaluation *e, uint8_t kind, place pos, place end,
+                                 unsigned depth)
 {
-    if (e->fault.what == NULL && e->cut_off == NULL && e->tentative == 0)
-        e->resume = after;
-    return NULL;
-}
-
-/* After a NULL: it was no refusal, and no other alternative will help. */
-static bool stopped(const struct evaluation *e)
-{
-    return e->fault.what != NULL || e->cut_off != NULL;
+    if (stopped(e) || e->tentative > 0)
+        return NULL;
+    e->refused = true;
+    return validate_value(kind, pos, end, depth, &e->fault);
 }
 
 static RARE place too_deep(struct evaluation *e, place at)
@@ -82,49 +56,80 @@ static HOT uint32_t load_u32(place pos)
 
 /* --- scalars --- */
 
+static RARE bool pattern_fits(struct evaluation *e, const struct pattern *pattern, place text,
+                              size_t len)
+{
+    enum pattern_result found = pattern_match(pattern, text, len, e->scratch->patterns);
+    if (found == PATTERN_CUT_OFF)
+        (void)evaluate_cut_off(e, "a pattern needs more steps than are allowed for one string");
+    return found == PATTERN_YES;
+}
+
 static bool text_fits(struct evaluation *e, const struct string_rule *s, place text, size_t len,
                       size_t characters)
 {
     if (characters < s->min_length || characters > s->max_length)
         return false;
-    if (s->pattern == NULL)
-        return true;
     if (s->row != NULL)
-        return byte_class_match(s->row, text, len);
-    enum pattern_result found = pattern_match(s->pattern, text, len, e->scratch->patterns);
-    if (found == PATTERN_CUT_OFF)
-        (void)cut_off(e, "a pattern needs more steps than are allowed for one string");
-    return found == PATTERN_YES;
+        return byte_class_match(s->row, text, len, (size_t)(e->limit - text));
+    return s->pattern == NULL || pattern_fits(e, s->pattern, text, len);
+}
+
+static RARE place wrong_string(struct evaluation *e, place pos, place end)
+{
+    if (end - pos < 5)
+        return fault(e, pos, "a string ends before its length");
+    (void)validate_value(BSON_KIND_STRING, pos, end, 0, &e->fault);
+    return NULL;
+}
+
+/* Finds where the string's characters end, on its NUL. */
+static HOT place find_string_end(struct evaluation *e, place pos, place end)
+{
+    ptrdiff_t left = end - pos;
+    if (left < 5)
+        return wrong_string(e, pos, end);
+    /* A length of 0 wraps, so that one comparison finds both ends. */
+    size_t len = (size_t)(load_u32(pos) - 1);
+    if (len >= (size_t)left - 4 || pos[4 + len] != 0)
+        return wrong_string(e, pos, end);
+    return pos + 4 + len;
+}
+
+#define NOT_UTF8 SIZE_MAX
+
+static RARE size_t count_wide_characters(struct evaluation *e, place text, size_t len)
+{
+    if (utf8_check_slow(text, len))
+        return utf8_count(text, len);
+    (void)fault(e, text, "a string is not UTF-8");
+    return NOT_UTF8;
+}
+
+/* NOT_UTF8 with the fault set. */
+static HOT size_t count_characters(struct evaluation *e, place text, size_t len)
+{
+    return IF(utf8_is_ascii_string(text, len)) ? len : count_wide_characters(e, text, len);
 }
 
 static HOT place walk_string(struct evaluation *e, const struct string_rule *s, place pos,
                              place end)
 {
-    size_t left = (size_t)(end - pos);
-    if (left < 5)
-        return fault(e, pos, "a string ends before its length");
-    /* A length of 0 wraps, so that one comparison finds both ends. */
-    size_t len = (size_t)(load_u32(pos) - 1);
-    if (len >= left - 4)
-        return fault(e, pos, "a string's length is out of bounds");
-    place text = pos + 4;
-    if (text[len] != 0)
-        return fault(e, text + len, "a string does not end with a NUL");
-    size_t characters = len;
-    if (!utf8_is_ascii_string(text, len)) {
-        if (!utf8_check_slow(text, len))
-            return fault(e, text, "a string is not UTF-8");
-        if (s != NULL)
-            characters = utf8_count(text, len);
-    }
-    if (s != NULL && !text_fits(e, s, text, len, characters))
+    place nul = find_string_end(e, pos, end);
+    if (nul == NULL)
         return NULL;
-    return text + len + 1;
+    size_t len = (size_t)(nul - pos) - 4;
+    size_t characters = count_characters(e, pos + 4, len);
+    if (characters == NOT_UTF8)
+        return NULL;
+    if (s != NULL && !text_fits(e, s, pos + 4, len, characters))
+        return evaluate_refuse(e, nul + 1);
+    return nul + 1;
 }
 
 static HOT place walk_fixed(struct evaluation *e, place pos, place end, size_t len)
 {
-    if (len > (size_t)(end - pos))
+    if ((ptrdiff_t)len > end - pos)
         return fault(e, pos, "a value runs over the end of its document");
     return pos + len;
 }
@@ -201,7 +206,7 @@ static RARE place walk_rare(struct evaluation *e, const struct node *node, uint8
     place after = validate_value(kind, pos, end, depth, &e->fault);
     if (after != NULL && kind == BSON_KIND_BINARY &&
         (node->plain & TYPE_BIT(BSON_KIND_BINARY)) == 0 && !binary_fits(e, node, pos))
-        return NULL;
+        return evaluate_refuse(e, after);
     return after;
 }
 
@@ -249,7 +254,7 @@ static HOT place walk_value(struct evaluation *e, const struct node *node, uint8
     }
     if (!plain && node->number != NO_INDEX && after != NULL &&
         !number_fits(e, &program->numbers[node->number], kind, pos))
-        return NULL;
+        return evaluate_refuse(e, after);
     return after;
 }
 
@@ -273,7 +278,7 @@ static HOT place evaluate_node(struct evaluation *e, const struct node *node, ui
 {
     type_mask bit = type_bits[kind];
     if (!IF((node->types & bit) != 0))
-        return bit == 0 ? fault(e, pos, "a field has an unknown type") : NULL;
+        return evaluate_refuse_value(e, kind, pos, end, depth);
     if (IF((node->combined & bit) == 0))
         return walk_value(e, node, kind, (node->plain & bit) != 0, pos, end, depth);
     place after = NULL;
@@ -291,24 +296,111 @@ const uint8_t *evaluate_value(struct evaluation *e, uint32_t node, uint8_t kind,
     return evaluate_node(e, &e->program->nodes[node], kind, pos, end, depth);
 }
 
-/* --- objects --- */
+/* --- values of the likely kind ---
+ *
+ * A name that was foretold may end on the document's own NUL, so that the value's place is one past
+ * `end`: whatever looks at a value here compares end - pos as a signed number. */
 
-static HOT bool name_matches(const struct program *program, const struct property *property,
-                             place name, place last, place limit)
+/* What the quick operations leave to the general ones: they find what is wrong, or the rare case.
+ */
+static RARE place walk_generally(struct evaluation *e, const struct quick *q, place pos, place end,
+                                 unsigned depth)
 {
-    if (limit - name < 16) { /* near the end of everything: too few bytes for two words */
-        const char *text = program->text + property->name;
-        return property->name_len < (size_t)(last - name) &&
-               memcmp(text, name, property->name_len + 1) == 0;
-    }
-    if ((((utf8_load_word(name) ^ property->words[0]) & property->masks[0]) |
-         ((utf8_load_word(name + 8) ^ property->words[1]) & property->masks[1])) != 0)
-        return false;
-    if (property->name_len >= (size_t)(last - name))
-        return false;
-    return property->name_len < 16 ||
-           memcmp(program->text + property->name + 16, name + 16, property->name_len - 15) == 0;
+    return evaluate_node(e, &e->program->nodes[q->node], (uint8_t)q->kind, pos, end, depth);
 }
+
+static HOT place quick_string(struct evaluation *e, const struct quick *q, place pos, place end)
+{
+    place nul = find_string_end(e, pos, end);
+    if (nul == NULL)
+        return NULL;
+    size_t len = (size_t)(nul - pos) - 4;
+    size_t characters = count_characters(e, pos + 4, len);
+    if (characters == NOT_UTF8)
+        return NULL;
+    if (characters < q->string.min_length || characters > q->string.max_length ||
+        (q->string.row != NULL &&
+         !byte_class_match(q->string.row, pos + 4, len, (size_t)(e->limit - pos) - 4)))
+        return evaluate_refuse(e, nul + 1);
+    return nul + 1;
+}
+
+static HOT place quick_code(struct evaluation *e, const struct quick *q, place pos, place end,
+                            unsigned depth)
+{
+    const struct byte_class_code *code = q->code;
+    ptrdiff_t size = q->size_bytes;
+    if (IF(end - pos >= size && e->limit - pos >= code->room + 4 &&
+           load_u32(pos) == (uint32_t)size - 4 && pos[size - 1] == 0 &&
+           byte_class_code_match(code, pos + 4)))
+        return pos + size;
+    return walk_generally(e, q, pos, end, depth);
+}
+
+static HOT bool head_is(const struct head *head, block16 here)
+{
+    uint32_t same = block_equal_bits(here, block_load(head->bytes));
+    return (same & head->need) == head->need;
+}
+
+static HOT place quick_enum(struct evaluation *e, const struct quick *q, place pos, place end,
+                            unsigned depth)
+{
+    if (IF(e->limit - pos >= BLOCK_BYTES)) {
+        const struct enum_value *values = &e->program->values[q->values.first];
+        block16 here = block_load(pos);
+        for (uint32_t i = 0; i < q->values.count; i++) {
+            /* The value is a whole string, so that only its place needs to be checked. */
+            if (head_is(&values[i].head, here) && end - pos >= (ptrdiff_t)load_u32(pos) + 4)
+                return pos + 4 + load_u32(pos);
+        }
+    }
+    return walk_generally(e, q, pos, end, depth);
+}
+
+/* A value of the quick operation's kind. */
+static HOT place walk_quick(struct evaluation *e, const struct quick *q, place pos, place end,
+                            unsigned depth)
+{
+    const struct program *program = e->program;
+    switch ((enum quick_op)q->op) {
+    case QUICK_FIXED:
+        return walk_fixed(e, pos, end, q->size_bytes);
+    case QUICK_BOOL:
+        if (pos >= end || *pos > 1)
+            return fault(e, pos, "a boolean is neither 0 nor 1");
+        return pos + 1;
+    case QUICK_INT32: {
+        place after = walk_fixed(e, pos, end, 4);
+        if (after == NULL)
+            return NULL;
+        int32_t value = (int32_t)load_u32(pos);
+        return value < q->int32.min || value > q->int32.max ? evaluate_refuse(e, after) : after;
+    }
+    case QUICK_DOUBLE: {
+        place after = walk_fixed(e, pos, end, 8);
+        if (after == NULL)
+            return NULL;
+        double value = number_load_double(pos);
+        return value >= q->real.min && value <= q->real.max ? after : evaluate_refuse(e, after);
+    }
+    case QUICK_STRING:
+        return quick_string(e, q, pos, end);
+    case QUICK_CODE:
+        return quick_code(e, q, pos, end, depth);
+    case QUICK_ENUM:
+        return quick_enum(e, q, pos, end, depth);
+    case QUICK_OBJECT:
+        return evaluate_object(e, &program->objects[q->index], pos, end, depth);
+    case QUICK_ARRAY:
+        return evaluate_array(e, &program->arrays[q->index], pos, end, depth);
+    case QUICK_NONE: /* its kind is that of no value */
+        break;
+    }
+    __builtin_unreachable();
+}
+
+/* --- objects --- */
 
 static const struct property *find_property(const struct evaluation *e, const struct object_rule *o,
                                             place name, size_t len)
@@ -360,7 +452,7 @@ static RARE place evaluate_other_field(struct evaluation *e, const struct object
     size_t len = (size_t)(value - name) - 1;
     place after = NULL;
     if (o->names != NO_INDEX && !name_fits(e, &program->nodes[o->names], name, len))
-        return NULL;
+        return evaluate_refuse_value(e, kind, value, last, depth);
     if (node != NODE_OTHER) {
         after = evaluate_value(e, node, kind, value, last, depth);
         if (after == NULL)
@@ -371,7 +463,8 @@ static RARE place evaluate_other_field(struct evaluation *e, const struct object
         enum pattern_result found =
             pattern_match(pattern->pattern, name, len, e->scratch->patterns);
         if (found == PATTERN_CUT_OFF)
-            return cut_off(e, "a pattern needs more steps than are allowed for one field name");
+            return evaluate_cut_off(
+                e, "a pattern needs more steps than are allowed for one field name");
         if (found == PATTERN_NO)
             continue;
         after = evaluate_value(e, pattern->node, kind, value, last, depth);
@@ -381,7 +474,7 @@ static RARE place evaluate_other_field(struct evaluation *e, const struct object
     if (after != NULL)
         return after;
     if (o->additional == NODE_NOTHING)
-        return NULL;
+        return evaluate_refuse_value(e, kind, value, last, depth);
     return evaluate_value(e, o->additional, kind, value, last, depth);
 }
 
@@ -411,17 +504,9 @@ static RARE bool dependencies_fit(struct evaluation *e, const struct object_rule
     return true;
 }
 
-/* The same for one word of names: by value, so that the word can stay in a register until here. */
-static RARE bool narrow_dependencies_fit(struct evaluation *e, const struct object_rule *o,
-                                         uint64_t seen, place start, place end, unsigned depth)
-{
-    return dependencies_fit(e, o, &seen, start, end, depth);
-}
-
 /* What is asked of the object as a whole, when all of its fields were seen. */
-static bool wide_object_fits(struct evaluation *e, const struct object_rule *o,
-                             const uint64_t *seen, uint32_t count, place start, place end,
-                             unsigned depth)
+static bool object_fits(struct evaluation *e, const struct object_rule *o, const uint64_t *seen,
+                        uint32_t count, place start, place end, unsigned depth)
 {
     const uint64_t *required = e->program->bits + o->required_first;
     if (count < o->min_properties || count > o->max_properties)
@@ -432,14 +517,50 @@ static bool wide_object_fits(struct evaluation *e, const struct object_rule *o,
     return o->dependency_count == 0 || dependencies_fit(e, o, seen, start, end, depth);
 }
 
-static HOT bool spend(struct evaluation *e, uint64_t work)
+/* The same for one word of names: by value, so that the word can stay in a register until here. */
+static RARE bool narrow_object_fits(struct evaluation *e, const struct object_rule *o,
+                                    uint64_t seen, uint32_t count, place start, place end,
+                                    unsigned depth)
 {
-    if (work > e->work) {
-        (void)cut_off(e, "the schema needs more work than is allowed for one document");
-        return false;
-    }
-    e->work -= work;
-    return true;
+    return object_fits(e, o, &seen, count, start, end, depth);
+}
+
+/* A field whose value is of an unlikely kind, or whose name alone does not settle it. */
+static RARE place evaluate_field(struct evaluation *e, const struct object_rule *o, uint32_t node,
+                                 uint8_t kind, place name, place value, place last, unsigned depth)
+{
+    if (value > last)
+        return fault(e, name, "a field name or a regular expression has no end");
+    if (node == NODE_OTHER || o->pattern_count > 0 || o->names != NO_INDEX)
+        return evaluate_other_field(e, o, node, kind, name, value, last, depth);
+    return evaluate_node(e, &e->program->nodes[node], kind, value, last, depth);
+}
+
+/* Whether the name at this place is the property's, and ends before `last`. */
+static bool name_matches(const struct program *program, const struct property *property, place name,
+                         place last)
+{
+    return property->name_len < (size_t)(last - name) &&
+           memcmp(program->text + property->name, name, property->name_len + 1) == 0;
+}
+
+struct found_field {
+    const struct property *property; /* NULL: no known name */
+    place value;                     /* NULL: the name is broken */
+};
+
+/* The property of a field whose name was not foretold: the next one by the schema's order after
+ * all, the one behind that, or any. */
+static RARE struct found_field find_field(struct evaluation *e, const struct object_rule *o,
+                                          const struct property *next, place name, place last)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (name_matches(e->program, &next[i], name, last))
+            return (struct found_field){&next[i], name + next[i].name_len + 1};
+    place value = validate_skip_name(name, last, &e->fault);
+    if (value == NULL)
+        return (struct found_field){NULL, NULL};
+    return (struct found_field){find_property(e, o, name, (size_t)(value - name) - 1), value};
 }
 
 /* Walks the fields. Returns how many there are, or a negative number. `seen` gets a bit for each
@@ -449,50 +570,39 @@ static HOT int64_t walk_fields(struct evaluation *e, const struct object_rule *o
 {
     /* Held here, because e is out of the compiler's sight with every call. */
     const struct program *program = e->program;
-    const struct node *nodes = program->nodes;
     const place limit = e->limit;
     const struct property *properties = program->properties + o->property_first;
     const struct property *next = properties; /* by the schema's order, the next field is this */
-    bool by_name_only = o->pattern_count == 0 && o->names == NO_INDEX;
     uint64_t narrow = 0;
     int64_t count = 0;
     for (; pos < last; count++) {
-        uint8_t kind = *pos++;
-        place name = pos;
-        const struct property *property = next;
-        uint32_t node = NODE_OTHER;
-        if (IF(name_matches(program, next, name, last, limit))) {
-            pos += next->name_len + 1;
-        } else {
-            property = next + 1;
-            if (next - properties < o->property_count &&
-                name_matches(program, property, name, last, limit)) {
-                pos += property->name_len + 1;
-            } else {
-                pos = validate_skip_name(pos, last, &e->fault);
-                if (pos == NULL)
-                    return -1;
-                property = find_property(e, o, name, (size_t)(pos - name) - 1);
-            }
+        uint8_t kind = *pos;
+        struct found_field field = {next, pos + 2 + next->name_len};
+        if (!IF(limit - pos > BLOCK_BYTES && head_is(&next->head, block_load(pos + 1)))) {
+            field = find_field(e, o, next, pos + 1, last);
+            if (field.value == NULL)
+                return -1;
         }
-        if (IF(property != NULL)) {
-            uint64_t *word = wide ? &seen[property->word] : &narrow;
-            bool repeated = (*word & property->bit) != 0;
-            *word |= property->bit;
-            next = property + 1;
-            node = property->node;
-            if (repeated && !o->check_repeated && node != NODE_OTHER)
+        const struct quick *quick = NULL;
+        uint32_t node = NODE_OTHER;
+        if (IF(field.property != NULL)) {
+            size_t index = (size_t)(field.property - properties);
+            uint64_t *word = wide ? &seen[index / 64] : &narrow;
+            bool repeated = (*word & field.property->bit) != 0;
+            *word |= field.property->bit;
+            next = field.property + 1;
+            node = field.property->quick.node;
+            if (IF(!repeated || o->check_repeated || node == NODE_OTHER))
+                quick = &field.property->quick;
+            else
                 node = NODE_ANY;
         }
-        place value = pos;
-        if (IF(by_name_only && node != NODE_OTHER))
-            pos = evaluate_node(e, &nodes[node], kind, value, last, depth);
+        if (IF(quick != NULL && quick->kind == kind))
+            pos = walk_quick(e, quick, field.value, last, depth);
         else
-            pos = evaluate_other_field(e, o, node, kind, name, value, last, depth);
-        if (!IF(pos != NULL)) {
-            finish_refused(e, kind, value, last, depth);
+            pos = evaluate_field(e, o, node, kind, pos + 1, field.value, last, depth);
+        if (!IF(pos != NULL))
             return -1;
-        }
     }
     if (!wide)
         *seen = narrow;
@@ -504,17 +614,17 @@ static RARE place evaluate_wide_object(struct evaluation *e, const struct object
                                        unsigned depth)
 {
     if (o->words > SCRATCH_BITS - e->bits_used)
-        return cut_off(e, "too many sub-schemas with many properties inside each other");
+        return evaluate_cut_off(e, "too many sub-schemas with many properties inside each other");
     uint64_t *seen = e->scratch->bits + e->bits_used;
     memset(seen, 0, o->words * sizeof *seen);
     e->bits_used += o->words;
     int64_t count = walk_fields(e, o, pos, last, true, seen, depth + 1);
     bool fits = count >= 0 && spend(e, (uint64_t)count + 1) &&
-                wide_object_fits(e, o, seen, (uint32_t)count, start, end, depth);
+                object_fits(e, o, seen, (uint32_t)count, start, end, depth);
     e->bits_used -= o->words;
     if (fits)
         return last + 1;
-    return count < 0 ? NULL : refuse_whole(e, last + 1);
+    return count < 0 ? NULL : evaluate_refuse(e, last + 1);
 }
 
 static place evaluate_object(struct evaluation *e, const struct object_rule *o, place start,
@@ -532,10 +642,9 @@ static place evaluate_object(struct evaluation *e, const struct object_rule *o, 
     int64_t count = walk_fields(e, o, pos, last, false, &seen, depth + 1);
     if (count < 0)
         return NULL;
-    if (!spend(e, (uint64_t)count + 1) || count < o->min_properties || count > o->max_properties ||
-        (e->program->bits[o->required_first] & ~seen) != 0 ||
-        (o->dependency_count > 0 && !narrow_dependencies_fit(e, o, seen, start, end, depth)))
-        return refuse_whole(e, last + 1);
+    if (!spend(e, (uint64_t)count + 1) || (o->required & ~seen) != 0 ||
+        (o->asks_more && !narrow_object_fits(e, o, seen, (uint32_t)count, start, end, depth)))
+        return evaluate_refuse(e, last + 1);
     return last + 1;
 }
 
@@ -558,29 +667,76 @@ static bool array_fits(struct evaluation *e, const struct array_rule *a, struct 
         return false;
     if (a->contains != NO_INDEX && (contained < a->min_contains || contained > a->max_contains))
         return false;
-    if (!a->unique || count < 2)
+    if (!a->unique || count < 2 || e->refused)
         return true;
     switch (unique_check(array, count, e->scratch, &e->work, NULL)) {
     case UNIQUE_YES:
         return true;
     case UNIQUE_NO_MEMORY:
-        (void)cut_off(e, "no memory for uniqueItems over so many items");
+        (void)evaluate_cut_off(e, "no memory for uniqueItems over so many items");
         return false;
     case UNIQUE_CUT_OFF:
-        (void)cut_off(e, "uniqueItems needs more comparisons than are allowed");
+        (void)evaluate_cut_off(e, "uniqueItems needs more comparisons than are allowed");
         return false;
     default:
         return false;
     }
 }
 
+/* An item of the prefix, or of an unlikely kind. */
+static RARE place evaluate_item(struct evaluation *e, const struct array_rule *a, uint32_t index,
+                                uint8_t kind, place value, place last, unsigned depth)
+{
+    if (value > last)
+        return fault(e, last, "a field name or a regular expression has no end");
+    uint32_t node =
+        index < a->prefix_count ? e->program->links[a->prefix_first + index] : a->rest.node;
+    if (node == NODE_NOTHING)
+        return evaluate_refuse_value(e, kind, value, last, depth);
+    return evaluate_node(e, &e->program->nodes[node], kind, value, last, depth);
+}
+
+/* How long the keys of an array are, their NUL included: that of an item is as long as that of the
+ * one before. */
+struct foretold_key {
+    uint64_t high; /* the high bit of each byte of the key, … */
+    uint64_t nul;  /* … and that of its NUL alone */
+    uint32_t len;
+};
+
+static HOT bool key_matches(const struct foretold_key *foretold, place key, place limit)
+{
+    if (limit - key < 8)
+        return false;
+    /* Only of a NUL, or behind one, the high bit comes with the subtraction. */
+    uint64_t word = utf8_load_word(key);
+    uint64_t nuls = (word - 0x0101010101010101U) & foretold->high;
+    return (nuls ^ foretold->nul) == 0 && (word & foretold->high) == 0;
+}
+
+static RARE place skip_key(struct evaluation *e, place key, place last,
+                           struct foretold_key *foretold)
+{
+    place value = validate_skip_name(key, last, &e->fault);
+    *foretold = (struct foretold_key){.nul = 1};
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (value != NULL && value - key <= 8) {
+        foretold->len = (uint32_t)(value - key);
+        foretold->high = UTF8_HIGH_BITS >> (64 - 8 * foretold->len);
+        foretold->nul = (uint64_t)0x80 << (8 * foretold->len - 8);
+    }
+#endif
+    return value;
+}
+
 static place evaluate_array(struct evaluation *e, const struct array_rule *a, place start,
                             place end, unsigned depth)
 {
-    const struct program *program = e->program;
     place last = NULL;
     uint32_t count = 0;
     uint32_t contained = 0;
+    const place limit = e->limit;
+    struct foretold_key foretold = {.nul = 1}; /* matches nothing */
     if (depth >= VALIDATE_DEPTH_MAX)
         return too_deep(e, start);
     place pos = validate_open(start, end, &last, &e->fault);
@@ -588,17 +744,17 @@ static place evaluate_array(struct evaluation *e, const struct array_rule *a, pl
         return NULL;
     for (; pos < last; count++) {
         uint8_t kind = *pos;
-        place value = validate_skip_name(pos + 1, last, &e->fault);
+        place value = pos + 1 + foretold.len;
+        if (!IF(key_matches(&foretold, pos + 1, limit)))
+            value = skip_key(e, pos + 1, last, &foretold);
         if (value == NULL)
             return NULL;
-        uint32_t node = count < a->prefix_count ? program->links[a->prefix_first + count] : a->rest;
-        pos = node == NODE_NOTHING
-                  ? NULL
-                  : evaluate_node(e, &program->nodes[node], kind, value, last, depth + 1);
-        if (!IF(pos != NULL)) {
-            finish_refused(e, kind, value, last, depth + 1);
+        if (IF(count >= a->prefix_count && kind == a->rest.kind))
+            pos = walk_quick(e, &a->rest, value, last, depth + 1);
+        else
+            pos = evaluate_item(e, a, count, kind, value, last, depth + 1);
+        if (!IF(pos != NULL))
             return NULL;
-        }
         if (a->contains != NO_INDEX) {
             contained += is_contained(e, a->contains, kind, value, last, depth + 1);
             if (stopped(e))
@@ -606,212 +762,14 @@ static place evaluate_array(struct evaluation *e, const struct array_rule *a, pl
         }
     }
     if (!array_fits(e, a, bytes_of(start, (size_t)(last + 1 - start)), count, contained))
-        return refuse_whole(e, last + 1);
+        return evaluate_refuse(e, last + 1);
     return last + 1;
 }
 
-/* --- combinations --- */
-
-static uint32_t count_candidates(const struct evaluation *e, const uint32_t *links, uint32_t count,
-                                 type_mask bit, uint32_t *candidate)
+const uint8_t *evaluate_document(struct evaluation *e, const struct quick *quick,
+                                 const uint8_t *start, const uint8_t *end)
 {
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if ((e->program->nodes[links[i]].types & bit) == 0)
-            continue;
-        *candidate = links[i];
-        found++;
-    }
-    return found;
-}
-
-/* A value under combination: where it is, and where it ends once some walk has told. */
-struct combined {
-    uint8_t kind;
-    place pos;
-    place end;
-    place after;
-    unsigned depth;
-};
-
-/* Walks the bytes if nothing did so far: from here on a refusal may be overruled. */
-static bool walk_first(struct evaluation *e, struct combined *value)
-{
-    if (value->after == NULL)
-        value->after = validate_value(value->kind, value->pos, value->end, value->depth, &e->fault);
-    return value->after != NULL;
-}
-
-static bool must_match(struct evaluation *e, uint32_t node, struct combined *value)
-{
-    place after = evaluate_value(e, node, value->kind, value->pos, value->end, value->depth);
-    if (after != NULL)
-        value->after = after;
-    return after != NULL;
-}
-
-/* The same where a refusal is no refusal of the whole. */
-static bool may_match(struct evaluation *e, uint32_t node, struct combined *value)
-{
-    e->tentative++;
-    bool matches = must_match(e, node, value);
-    e->tentative--;
-    return matches;
-}
-
-static bool any_matches(struct evaluation *e, const struct combination *c, struct combined *value)
-{
-    const uint32_t *links = e->program->links + c->first;
-    uint32_t candidate = 0;
-    uint32_t candidates = count_candidates(e, links, c->count, type_bits[value->kind], &candidate);
-    if (candidates == 1)
-        return must_match(e, candidate, value);
-    if (candidates == 0 || !walk_first(e, value))
-        return false;
-    for (uint32_t i = 0; i < c->count; i++) {
-        if (may_match(e, links[i], value))
-            return true;
-        if (stopped(e) || !spend(e, 1))
-            return false;
-    }
-    return false;
-}
-
-static bool one_matches(struct evaluation *e, const struct combination *c, struct combined *value)
-{
-    const uint32_t *links = e->program->links + c->first;
-    uint32_t candidate = 0;
-    uint32_t matches = 0;
-    uint32_t candidates = count_candidates(e, links, c->count, type_bits[value->kind], &candidate);
-    if (candidates == 1)
-        return must_match(e, candidate, value);
-    if (candidates == 0 || !walk_first(e, value))
-        return false;
-    for (uint32_t i = 0; i < c->count && matches < 2; i++) {
-        if (may_match(e, links[i], value))
-            matches++;
-        else if (stopped(e) || !spend(e, 1))
-            return false;
-    }
-    return matches == 1;
-}
-
-static bool none_matches(struct evaluation *e, const struct combination *c, struct combined *value)
-{
-    if (!walk_first(e, value))
-        return false;
-    return !may_match(e, e->program->links[c->first], value) && !stopped(e);
-}
-
-static bool if_matches(struct evaluation *e, const struct combination *c, struct combined *value)
-{
-    const uint32_t *links = e->program->links + c->first;
-    if (!walk_first(e, value))
-        return false;
-    bool condition = may_match(e, links[0], value);
-    if (!condition && stopped(e))
-        return false;
-    return must_match(e, links[condition ? 1 : 2], value);
-}
-
-/* A string among few values: their bytes are compared, which is all that equality asks of strings.
- */
-static uint32_t find_among_few(const struct evaluation *e, const struct enum_rule *set,
-                               const struct compare_value *value)
-{
-    const struct enum_value *known = &e->program->values[set->value_first];
-    size_t len = bytes_left(&value->bytes);
-    for (uint32_t i = 0; i < set->value_count; i++)
-        if (bytes_left(&known[i].value.bytes) == len &&
-            (known[i].value.kind == BSON_KIND_STRING || known[i].value.kind == BSON_KIND_SYMBOL) &&
-            memcmp(known[i].value.bytes.pos, value->bytes.pos, len) == 0)
-            return i;
-    return NO_INDEX;
-}
-
-/* The index of the value in the set; NO_INDEX if it is not there. */
-static uint32_t find_value(struct evaluation *e, const struct enum_rule *set,
-                           const struct compare_value *value)
-{
-    if (value->kind == BSON_KIND_STRING && set->value_count <= FEW_VALUES)
-        return find_among_few(e, set, value);
-    const uint32_t *slots = e->program->links + set->slot_first;
-    uint64_t hash = compare_hash(value);
-    for (uint32_t slot = (uint32_t)hash & set->slot_mask; slots[slot] != NO_INDEX;
-         slot = (slot + 1) & set->slot_mask) {
-        const struct enum_value *known = &e->program->values[slots[slot]];
-        if (known->hash == hash && compare_equal(value, &known->value, &e->work))
-            return slots[slot] - set->value_first;
-    }
-    if (e->work == 0)
-        (void)cut_off(e, "the schema needs more work than is allowed for one document");
-    return NO_INDEX;
-}
-
-static bool enum_matches(struct evaluation *e, const struct combination *c, struct combined *value)
-{
-    if (!walk_first(e, value))
-        return false;
-    struct compare_value one = {value->kind,
-                                bytes_of(value->pos, (size_t)(value->after - value->pos))};
-    return find_value(e, &e->program->enums[c->first], &one) != NO_INDEX;
-}
-
-static bool alternatives_match(struct evaluation *e, const struct combination *c,
-                               struct combined *value)
-{
-    return c->kind == COMBINE_ANY ? any_matches(e, c, value) : one_matches(e, c, value);
-}
-
-/* Finds the tag's string and goes to the one alternative that has it. */
-static bool tag_matches(struct evaluation *e, const struct combination *c, struct combined *value)
-{
-    const struct tag_rule *tag = &e->program->tags[c->first];
-    const char *name = e->program->text + tag->name;
-    struct scan_element field;
-    if (value->kind != BSON_KIND_OBJECT ||
-        !scan_find(bytes_of(value->pos, (size_t)(value->end - value->pos)), name, &field) ||
-        field.kind != BSON_KIND_STRING || bytes_left(&field.value) < 5)
-        return alternatives_match(e, &tag->otherwise, value);
-    const struct enum_rule *set = &e->program->enums[tag->values];
-    struct compare_value one = {field.kind, field.value};
-    uint32_t index = find_value(e, set, &one);
-    if (index == NO_INDEX)
-        return false;
-    return must_match(e, e->program->links[tag->links_first + index], value);
-}
-
-static bool combination_fits(struct evaluation *e, const struct combination *c,
-                             struct combined *value)
-{
-    switch (c->kind) {
-    case COMBINE_ALL:
-        for (uint32_t i = 0; i < c->count; i++)
-            if (!must_match(e, e->program->links[c->first + i], value))
-                return false;
-        return true;
-    case COMBINE_ANY:
-    case COMBINE_ONE:
-        return alternatives_match(e, c, value);
-    case COMBINE_NOT:
-        return none_matches(e, c, value);
-    case COMBINE_IF:
-        return if_matches(e, c, value);
-    case COMBINE_ENUM:
-        return enum_matches(e, c, value);
-    default:
-        return tag_matches(e, c, value);
-    }
-}
-
-static place evaluate_combinations(struct evaluation *e, const struct node *node, uint8_t kind,
-                                   place pos, place end, unsigned depth, place after)
-{
-    struct combined value = {kind, pos, end, after, depth};
-    if (!spend(e, 1))
-        return NULL;
-    for (uint32_t i = 0; i < node->combination_count; i++)
-        if (!combination_fits(e, &e->program->combinations[node->combination_first + i], &value))
-            return NULL;
-    return walk_first(e, &value) ? value.after : NULL;
+    if (IF(quick->op == QUICK_OBJECT))
+        return evaluate_object(e, &e->program->objects[quick->index], start, end, 0);
+    return evaluate_value(e, quick->node, BSON_KIND_OBJECT, start, end, 0);
 }

@@ -177,7 +177,9 @@ static char first_letter(const char *text, size_t len)
     size_t at = 0;
     while (at < len && strchr(" \t\r\n", text[at]) != NULL)
         at++;
-    return at < len ? text[at] : 0;
+    if (at == len)
+        return '\0';
+    return text[at];
 }
 
 bool schema_file_parse(const char *text, size_t len, schema_report_fn *report, void *arg,

@@ -1,6 +1,7 @@
 #include "schema/lower.h"
 
 #include "base/memory.h"
+#include "schema/quick.h"
 
 #include <math.h>
 
@@ -294,6 +295,7 @@ static uint32_t lower_values(struct lower *l, const struct scan_element *values,
     for (size_t i = 0; i < count && !l->no_memory; i++) {
         struct enum_value value = {.value = {values[i].kind, values[i].value}};
         value.hash = compare_hash(&value.value);
+        value.head = quick_string_head(&value.value);
         *(struct enum_value *)entry(l, VALUES, set.value_first + i) = value;
         fill_slot(l, set.slot_first, set.slot_mask, value.hash, set.value_first + (uint32_t)i);
     }
@@ -322,7 +324,7 @@ static uint32_t lower_array(struct lower *l, const struct rule *rule)
         return NO_INDEX;
     struct array_rule array = {.prefix_first = lower_list(l, &rule->prefix),
                                .prefix_count = (uint32_t)rule->prefix.count,
-                               .rest = NODE_ANY,
+                               .rest = quick_none(NODE_ANY),
                                .min_items = rule->min_items,
                                .max_items = rule->max_items,
                                .contains = NO_INDEX,
@@ -330,26 +332,15 @@ static uint32_t lower_array(struct lower *l, const struct rule *rule)
                                .max_contains = rule->max_contains,
                                .unique = rule->unique_items};
     if (rule->rest != NULL)
-        array.rest = lower_rule(l, rule->rest);
+        array.rest.node = lower_rule(l, rule->rest);
     if (rule->no_rest)
-        array.rest = NODE_NOTHING;
+        array.rest.node = NODE_NOTHING;
     if (rule->contains != NULL)
         array.contains = lower_rule(l, rule->contains);
     return push(l, ARRAYS, &array);
 }
 
 /* --- objects --- */
-
-void program_name_words(const char *name, size_t len, uint64_t words[2], uint64_t masks[2])
-{
-    uint8_t bytes[16] = {0};
-    uint8_t cover[16] = {0};
-    size_t covered = len + 1 < 16 ? len + 1 : 16;
-    memcpy(bytes, name, len < 16 ? len : 16);
-    memset(cover, 0xFF, covered);
-    memcpy(words, bytes, 16);
-    memcpy(masks, cover, 16);
-}
 
 /* The names of one object's rule while they are gathered. */
 struct names {
@@ -371,13 +362,12 @@ static uint32_t add_name(struct lower *l, struct names *names, const char *name,
         return 0;
     }
     struct property *property = &names->list[names->count];
-    *property = (struct property){.node = node,
+    *property = (struct property){.head = quick_name_head(name, len),
+                                  .quick = quick_none(node),
                                   .name_len = (uint32_t)len,
                                   .hash = hash,
-                                  .bit = (uint64_t)1 << (names->count % 64),
-                                  .word = names->count / 64};
+                                  .bit = (uint64_t)1 << (names->count % 64)};
     property->name = push_text(l, name, len);
-    program_name_words(name, len, property->words, property->masks);
     return names->count++;
 }
 
@@ -414,7 +404,7 @@ static void store_names(struct lower *l, const struct names *names, struct objec
 {
     uint32_t size = slots_for(names->count);
     /* Two more, longer than any name, so that prediction may run past the last. */
-    static const struct property never = {.name_len = UINT32_MAX};
+    static const struct property never = {.head = {.need = HEAD_NEVER}, .name_len = UINT32_MAX};
     object->property_first = (uint32_t)l->vectors[PROPERTIES].count;
     object->property_count = names->count;
     for (uint32_t i = 0; i < names->count; i++)
@@ -449,6 +439,8 @@ static void lower_names(struct lower *l, const struct rule *rule, struct names *
     object->required_first = push_many(l, &l->vectors[BITS], object->words);
     for (uint32_t i = 0; i < object->words && i < required_words && !l->no_memory; i++)
         *(uint64_t *)entry(l, BITS, object->required_first + i) = required[i];
+    if (required_words > 0)
+        object->required = required[0];
     memory_free(required);
     store_names(l, names, object);
 }
@@ -484,6 +476,9 @@ static uint32_t lower_object(struct lower *l, const struct rule *rule)
                                  .max_properties = rule->max_properties,
                                  .additional = NODE_ANY,
                                  .names = NO_INDEX,
+                                 .asks_more = rule->min_properties > 0 ||
+                                              rule->max_properties < UINT32_MAX ||
+                                              rule->dependency_count > 0,
                                  .check_repeated = l->check_repeated};
     if (rule->additional != NULL)
         object.additional = lower_rule(l, rule->additional);
@@ -783,7 +778,7 @@ static void resolve_folds(struct lower *l)
 
 /* --- the block --- */
 
-static bool assemble(struct lower *l, struct program *program)
+static bool assemble(struct lower *l, struct program *program, uint32_t document_node)
 {
     size_t offsets[VECTOR_COUNT];
     size_t total = 0;
@@ -819,6 +814,9 @@ static bool assemble(struct lower *l, struct program *program)
         .links = (const void *)(block + offsets[LINKS]),
         .text = block + offsets[TEXT],
     };
+    quick_fill(program, document_node, (void *)(block + offsets[PROPERTIES]),
+               (void *)(block + offsets[ARRAYS]), l->vectors[OBJECTS].count,
+               l->vectors[ARRAYS].count);
     return true;
 }
 
@@ -863,7 +861,8 @@ bool lower_schema(struct schema *schema, struct error *err)
     schema->root_node = lower_rule(&l, schema->root);
     schema->document_node = lower_rule(&l, schema->document);
     resolve_folds(&l);
-    bool ok = !l.no_memory && !l.too_many_names && assemble(&l, &schema->program);
+    bool ok =
+        !l.no_memory && !l.too_many_names && assemble(&l, &schema->program, schema->document_node);
     for (size_t i = 0; i < VECTOR_COUNT; i++)
         memory_free(l.vectors[i].data);
     memory_free(l.folds.data);

@@ -154,7 +154,7 @@ enum pattern_result pattern_match(const struct pattern *pattern, const uint8_t *
                                   struct pattern_scratch *scratch)
 {
     if (pattern->row != NULL)
-        return byte_class_match(pattern->row, text, len) ? PATTERN_YES : PATTERN_NO;
+        return byte_class_match(pattern->row, text, len, len) ? PATTERN_YES : PATTERN_NO;
     int result = run(pattern, text, len, scratch, scratch->cheap);
     if (result == PCRE2_ERROR_MATCHLIMIT && scratch->dear_left > 0) {
         scratch->dear_left--;

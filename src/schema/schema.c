@@ -83,20 +83,19 @@ static enum schema_verdict malformed(const struct validate_fault *fault, const u
     return SCHEMA_MALFORMED;
 }
 
-/* The walk ended early: a refused value may be followed by bytes that are no BSON, which is worse.
- */
+/* `after`: where the walk ended; NULL: early. Bytes that are no BSON are worse than a refusal. */
 static enum schema_verdict explain_refusal(const struct evaluation *e, uint8_t kind,
-                                           struct bytes value, struct error *err)
+                                           struct bytes value, const uint8_t *after,
+                                           struct error *err)
 {
     struct validate_fault fault = e->fault;
-    if (fault.what == NULL && e->resume != value.end) {
-        const uint8_t *after = validate_value(kind, value.pos, value.end, 0, &fault);
-        if (after != NULL && after != value.end)
-            (void)validate_fail(&fault, after, "bytes follow the end of the document");
-    }
+    if (after == NULL && fault.what == NULL)
+        after = validate_value(kind, value.pos, value.end, 0, &fault);
+    if (after != NULL && after != value.end)
+        (void)validate_fail(&fault, after, "bytes follow the end of the document");
     if (fault.what != NULL)
         return malformed(&fault, value.pos, err);
-    if (e->cut_off != NULL) {
+    if (e->cut_off != NULL && !e->refused) {
         (void)error_set(err, ERROR_DOCUMENT_VALIDATION_FAILURE,
                         "Document could not be validated: %s", e->cut_off);
         return SCHEMA_CUT_OFF;
@@ -110,28 +109,33 @@ static enum schema_verdict explain_refusal(const struct evaluation *e, uint8_t k
     return SCHEMA_INVALID;
 }
 
-static enum schema_verdict check(const struct schema *schema, struct schema_scratch *scratch,
-                                 uint32_t node, uint8_t kind, struct bytes value, struct error *err)
+static struct evaluation begin(const struct schema *schema, struct schema_scratch *scratch,
+                               struct bytes value)
 {
-    struct evaluation e = {.program = &schema->program,
-                           .scratch = scratch,
-                           .limit = value.end,
-                           .work = SCHEMA_WORK_MAX};
     pattern_scratch_reset(scratch->patterns);
-    const uint8_t *after = evaluate_value(&e, node, kind, value.pos, value.end, 0);
-    if (__builtin_expect(after == value.end && after != NULL, 1))
-        return SCHEMA_VALID;
-    return explain_refusal(&e, kind, value, err);
+    return (struct evaluation){.program = &schema->program,
+                               .scratch = scratch,
+                               .limit = value.end,
+                               .work = SCHEMA_WORK_MAX};
 }
 
 enum schema_verdict schema_check(const struct schema *schema, struct schema_scratch *scratch,
                                  struct bytes document, struct error *err)
 {
-    return check(schema, scratch, schema->document_node, BSON_KIND_OBJECT, document, err);
+    struct evaluation e = begin(schema, scratch, document);
+    const uint8_t *after =
+        evaluate_document(&e, &schema->program.document, document.pos, document.end);
+    if (__builtin_expect(after == document.end && !e.refused, 1))
+        return SCHEMA_VALID;
+    return explain_refusal(&e, BSON_KIND_OBJECT, document, after, err);
 }
 
 enum schema_verdict schema_check_value(const struct schema *schema, struct schema_scratch *scratch,
                                        uint8_t kind, struct bytes value, struct error *err)
 {
-    return check(schema, scratch, schema->root_node, kind, value, err);
+    struct evaluation e = begin(schema, scratch, value);
+    const uint8_t *after = evaluate_value(&e, schema->root_node, kind, value.pos, value.end, 0);
+    if (after == value.end && !e.refused)
+        return SCHEMA_VALID;
+    return explain_refusal(&e, kind, value, after, err);
 }

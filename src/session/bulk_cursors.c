@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/memory.h"
 #include "enforce/enforce.h"
 
@@ -91,6 +92,7 @@ static void make_room(struct bulk_cursors *cursors, size_t more)
             if (cursor->splice != NULL && (oldest == NULL || cursor->number < oldest->number))
                 oldest = cursor;
         }
+        sluice_assert(oldest != NULL); /* whose bytes would they be? */
         lose(cursors, oldest);
     }
 }

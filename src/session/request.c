@@ -51,7 +51,7 @@ bool request_read(struct bytes body, uint32_t flags, struct request *out, struct
 {
     struct scan scan;
     struct scan_element element;
-    *out = (struct request){.body = body, .flags = flags, .name = ""};
+    *out = (struct request){.body = body, .flags = flags, .name = "", .database = bytes_of("", 0)};
     bool whole = scan_open(&scan, body);
     if (whole && scan_next(&scan, &element)) {
         out->name = element.name;

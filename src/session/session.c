@@ -309,6 +309,13 @@ static void refuse_for_memory(struct session *session, struct link *link, const 
                  COUNTER_ERRORS_MEMORY);
 }
 
+/* Room for the next read: as much as has come, so that those who send little hold little. */
+static size_t gather_bytes(const struct link *link)
+{
+    size_t len = buffer_length(&link->in);
+    return len < SESSION_GATHER_BYTES ? len : SESSION_GATHER_BYTES;
+}
+
 bool session_window_fill(struct session *session, struct link *link, struct window *window)
 {
     struct error err;
@@ -316,7 +323,7 @@ bool session_window_fill(struct session *session, struct link *link, struct wind
     uint8_t *into = worker_scratch(session->worker->worker);
     bool gathered = buffer_length(&link->in) > 0;
     if (gathered) {
-        if (!buffer_reserve(&link->in, link->budget, SESSION_GATHER_BYTES)) {
+        if (!buffer_reserve(&link->in, link->budget, gather_bytes(link))) {
             refuse_for_memory(session, link, buffer_begin(&link->in), buffer_length(&link->in));
             return false;
         }

@@ -1,11 +1,10 @@
 """Merging and retryable writes: each insert is run once, whatever is lost on the way."""
 
-import uuid
-
 import pytest
 from bson import Int64
 from support import wire
 from support.inserts import Inserter, codes, duplicate, lsid
+from support.proxy import CLOSED_BY_ERROR
 from support.wire import RawClient, op_msg
 
 pytestmark = pytest.mark.proxy_only
@@ -310,23 +309,31 @@ def test_who_may_not_end_all_sessions_ends_none(scene, command):
     assert scene.inserts.none_waits()
 
 
-def test_a_retry_on_another_worker(start_merging):
-    scene = start_merging({"threads": 4})
-    session = uuid.uuid4()
-    clients = [scene.client(known=False, session=session if at == 0 else None) for at in range(9)]
-    for client in clients:
-        scene.first_insert(client)
-    message = clients[0].insert(1)
-    scene.inserts.next().answer()
-    assert clients[0].answered(message).body["n"] == 1
-    for _ in range(4):  # whatever became of it, nothing is stored twice
-        again = retried(scene, clients[0], message)
-        if not scene.inserts.none_waits():
-            scene.inserts.next().answer()
-        try:
-            again.socket.settimeout(1)
-            assert again.answered(message).body["n"] == 1
-        except TimeoutError:
-            scene.inserts.next().answer()
-            assert again.answered(message).body["n"] == 1
-    assert scene.inserts.stored[1] == 1
+def test_retries_on_any_worker(start_merging):
+    scene = start_merging({"threads": 2})
+    clients = scene.clients(6)
+    messages = scene.gather(*((one, at) for at, one in enumerate(clients)))
+    at_once = [scene.inserts.next() for _ in range(2)]  # one of each worker; the others gather behind them
+    assert scene.inserts.none_waits()
+    for arrived in at_once:
+        arrived.answer()
+    batches = [scene.inserts.next() for _ in range(2)]
+    ids = batches[0].ids + batches[1].ids
+    again = [(at, retried(scene, clients[at], messages[at])) for at in ids for _ in range(3)]
+    scene.read_all()
+    assert scene.inserts.none_waits()
+    for batch in batches:
+        batch.answer()
+    for at, retry in again:
+        assert retry.answered(messages[at]).body == {"n": 1, "ok": 1.0}
+        assert retry.command({"ping": 1})["ok"] == 1
+    for client, message in zip(clients, messages, strict=True):
+        assert client.answered(message).body == {"n": 1, "ok": 1.0}
+    assert scene.inserts.none_waits()
+
+
+def test_no_connection_is_closed_for_an_error(scene):
+    a, b = scene.clients(2)
+    merged_pair(scene, a, b, (1, 2))
+    assert not [one for one in scene.proxy.records() if one["id"] == CLOSED_BY_ERROR]
+    scene.proxy.wait_for_counter("mergedBatches", 1)

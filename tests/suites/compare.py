@@ -81,7 +81,13 @@ def chosen_jobs(options):
                 continue
             for module in suite.fast if options.fast else suite.modules():
                 if not options.module or any(part in module for part in options.module):
-                    yield lane.Job(suite, topology, module)
+                    yield lane.Job(suite, topology, module, merges(options, suite, topology, module))
+
+
+def merges(options, suite, topology, module):
+    if options.merge == "some":
+        return options.fast and topology == "replica-set" and module in suite.merged
+    return options.merge == "all"
 
 
 def arguments():
@@ -92,6 +98,9 @@ def arguments():
     parser.add_argument("--topology", action="append", choices=list(lane.TOPOLOGIES))
     parser.add_argument("--module", action="append", metavar="PART",
                         help="only modules whose path contains this")
+    parser.add_argument("--merge", choices=("some", "all", "none"), default="some",
+                        help="through a proxy that merges inserts: of the fast part what is about them, on the "
+                        "replica set (some, the default), everything, or nothing")
     parser.add_argument("--again", type=int, default=3, metavar="N",
                         help="how often a differing test runs again each way (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N",

@@ -30,9 +30,10 @@ class Job:
     suite: Suite
     topology: str
     module: str
+    merging: bool = False
 
     def __str__(self):
-        return f"{self.suite.name} {self.topology} {self.module}"
+        return f"{self.suite.name} {self.topology} {self.module}{' merging' if self.merging else ''}"
 
 
 @dataclass
@@ -57,7 +58,8 @@ def run(job, way, folder, only=()):
 
 
 def _through_proxy(job, server, folder, only):
-    proxy = Proxy(server.endpoint.uri(), endpoint=server.endpoint)
+    options = {"merge.enabled": "true"} if job.merging else {}
+    proxy = Proxy(server.endpoint.uri(), options, endpoint=server.endpoint)
     try:
         ran = _pytest(job, proxy.endpoint().host_port, folder, only)
     except BaseException:

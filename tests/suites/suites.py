@@ -14,6 +14,8 @@ class Suite:
     folder: Path
     arguments: tuple[str, ...]
     fast: tuple[str, ...]
+    # Of the fast part: what is mostly about inserts. On the replica set it runs with merging on.
+    merged: tuple[str, ...]
 
     def modules(self):
         """Paths below the folder, as pytest takes them."""
@@ -35,6 +37,11 @@ PYMONGO = Suite(
         "test/test_monitoring.py",
         "test/test_session.py",
     ),
+    merged=(
+        "test/asynchronous/test_crud_unified.py",
+        "test/test_collection.py",
+        "test/test_session.py",
+    ),
 )
 
 MOTOR = Suite(
@@ -48,6 +55,10 @@ MOTOR = Suite(
         "test/asyncio_tests/test_asyncio_cursor.py",
         "test/asyncio_tests/test_asyncio_session.py",
         "test/tornado_tests/test_motor_cursor.py",
+        "test/tornado_tests/test_motor_transaction.py",
+    ),
+    merged=(
+        "test/asyncio_tests/test_asyncio_collection.py",
         "test/tornado_tests/test_motor_transaction.py",
     ),
 )

@@ -159,8 +159,8 @@ class PlainShape:
         self.cls = cls
         self.keys = {key.name: key for key in keys}
         self.stored = {key.stored for key in self.keys.values()}
-        elements = prefix or b""
-        self.prefix = bson.decode((len(elements) + 5).to_bytes(4, "little") + elements + b"\0")
+        size = len(prefix or b"") + 5
+        self.prefix = bson.decode(size.to_bytes(4, "little") + prefix + b"\0") if prefix else {}
         self.has_extra = has_extra
 
     def encode(self, instance: Any, form: int, keep_nulls: bool) -> dict[str, Any] | None:

@@ -39,6 +39,7 @@ from mongosluice.schema import Exported, merge
 
 BACK_LINKS = (LinkTypes.BACK_DIRECT, LinkTypes.BACK_LIST, LinkTypes.OPTIONAL_BACK_DIRECT,
               LinkTypes.OPTIONAL_BACK_LIST)
+DOCUMENT_INIT = Document.__init__
 SINGLE_LINKS = (LinkTypes.DIRECT, LinkTypes.OPTIONAL_DIRECT)
 
 
@@ -138,7 +139,7 @@ def make_plan(cls: type[Document], exported: Exported) -> Plan:
             raise building.NotBuildable("the extension is not built: only the encoding is ours")
         if any(info.link_type in BACK_LINKS for info in (cls.get_link_fields() or {}).values()):
             raise building.NotBuildable("back links are filled in by Beanie")
-        shape.set_fields(*specification(cls, _original("init")))
+        shape.set_fields(*specification(cls, DOCUMENT_INIT))
     except building.NotBuildable as reason:
         builds = False
         reasons.append(str(reason))
@@ -248,10 +249,6 @@ async def to_list(self: Any, length: int | None = None) -> list[Any]:
     return shape.build_many(found, lambda data: _originals["parse_obj"](projection, data))
 
 
-def _original(name: str) -> Any:
-    return _originals[name]
-
-
 # ---- switching on and off ----------------------------------------------------------------------
 
 
@@ -266,7 +263,7 @@ def activate(plan: Plan) -> None:
         _builders[cls] = plan.shape.build
         if not cls._inheritance_inited and not cls.get_settings().use_state_management:
             _readers[cls] = plan.shape.build
-        cls.__init__ = native.Init(plan.shape, _original("init"))  # type: ignore[method-assign]
+        cls.__init__ = native.Init(plan.shape, DOCUMENT_INIT)  # type: ignore[method-assign]
 
 
 def deactivate(cls: type) -> None:
@@ -386,7 +383,7 @@ def install() -> None:
         return
     _originals.update(
         get_dict=documents_module.get_dict, parse_model=parsing_module.parse_model,
-        parse_obj=parsing_module.parse_obj, to_list=cursor_module.BaseCursorQuery.to_list, init=Document.__init__,
+        parse_obj=parsing_module.parse_obj, to_list=cursor_module.BaseCursorQuery.to_list,
         initialize=init_module.Initializer.__await__, scalars=encoder_module.BSON_SCALAR_TYPES,
     )
     learn_callers()

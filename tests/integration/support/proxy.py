@@ -11,6 +11,8 @@ from .process import PATIENCE, Process, eventually
 ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("MONGOSLUICE_BINARY", ROOT / "build/release/src/main/mongosluice"))
 DIRECT = os.environ.get("SLUICE_DIRECT") == "1"
+# more options for every proxy: "merge.enabled=true merge.max_docs=100"
+MORE_OPTIONS = dict(word.split("=", 1) for word in os.environ.get("SLUICE_PROXY_OPTIONS", "").split())
 # ids of log lines
 LISTENING, ACCEPTED, ENDED, CLOSED_BY_ERROR, COUNTERS, AUTHENTICATED = (1000, 1001, 1003, 1005,
                                                                         1040, 2000)
@@ -42,7 +44,7 @@ def run_proxy(*words):
 class Proxy:
     def __init__(self, upstream, options=None, *, config_file=None, endpoint=None):
         """`endpoint`: what clients need besides the address (replica set, CA, user)."""
-        self.options = {"listen": "127.0.0.1:0", **(options or {})}
+        self.options = {"listen": "127.0.0.1:0", **MORE_OPTIONS, **(options or {})}
         if upstream is not None:
             self.options["upstream"] = upstream
         flags = [f"--{name}={value}" for name, value in self.options.items() if value is not None]

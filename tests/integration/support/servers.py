@@ -18,8 +18,9 @@ class Server:
     """A SecantusDB on a free port, its data in `folder`."""
 
     def __init__(self, folder, *flags, port=None, replica_set="secantus", certificate=None,
-                 user=None, password=None):
-        program = Path(sys.executable).with_name("secantusd-py")
+                 user=None, password=None, program=None):
+        """program: another than SecantusDB of this Python environment; it must take the same flags."""
+        program = program or Path(sys.executable).with_name("secantusd-py")
         self.port = port or free_port()
         self.folder = folder
         flags = [*flags, "--storage-path", folder, "--port", self.port, "--cache-size", "256M"]

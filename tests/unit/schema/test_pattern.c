@@ -14,17 +14,36 @@
 #include "schema/pattern.h"
 
 /* Those that are byte classes in both flavours, … */
-static const char *const simple[] = {"^",           "^$",
-                                     "^a",          "^a$",
-                                     "^abc$",       "^[a-c]+$",
-                                     "^[^@]+@",     "^[^@]*$",
-                                     "^a{2}b?$",    "^[0-9]{2,3}$",
-                                     "^[A-Z]{2,}$", "^x*y+z?$",
-                                     "^a\\.b$",     "^[a-]+$",
-                                     "^[\\-a]*b$",  "^[^a\\]]+$",
-                                     "^a?b?c?$",    "^[.]$",
-                                     "^[a-c]?d$",   "^-?[0-9]+",
-                                     "^a{0}b$",     "^[A-Z]{3}-[0-9]{4}$"};
+static const char *const simple[] = {"^",
+                                     "^$",
+                                     "^a",
+                                     "^a$",
+                                     "^abc$",
+                                     "^[a-c]+$",
+                                     "^[^@]+@",
+                                     "^[^@]*$",
+                                     "^a{2}b?$",
+                                     "^[0-9]{2,3}$",
+                                     "^[A-Z]{2,}$",
+                                     "^x*y+z?$",
+                                     "^a\\.b$",
+                                     "^[a-]+$",
+                                     "^[\\-a]*b$",
+                                     "^[^a\\]]+$",
+                                     "^a?b?c?$",
+                                     "^[.]$",
+                                     "^[a-c]?d$",
+                                     "^-?[0-9]+",
+                                     "^a{0}b$",
+                                     "^[A-Z]{3}-[0-9]{4}$",
+                                     "^[^@ ]+@[^@ ]+$",
+                                     "^[a-z0-9]{2,40}$",
+                                     "^[0-9a-f]{16}$",
+                                     "^[0-9a-f]{24}$",
+                                     "^[0-9A-Za-z]{32}$",
+                                     "^[0-9A-Za-z_-]{33}$",
+                                     "^[a-z]{8}-[0-9]{7}$",
+                                     "^[a-z]{4,20}-[0-9]*$"};
 /* … those of $jsonSchema only, … */
 static const char *const ascii[] = {"^\\d+$", "^\\w{2}$", "^[\\da]+$", "^\\w+-\\d{2}$"};
 /* … and those that are none: alternatives, backtracking, counts of wide characters. */
@@ -33,10 +52,55 @@ static const char *const none[] = {
     "^[^a]{2}$",  "^a+?$", "^a{,3}$", "^[[:alpha:]]$", "^a*[ab]$", "^\\s$",
     "^\xc3\xa9$", "^a\\b", "^[a",     "^a$b",          "^\\D"};
 
-static const char *const strings[] = {
-    "",    "a",    "b",   "ab",       "abc", "aab",      "aa",         "a\n", "a\n\n", "12",
-    "123", "1234", "x@y", "\xc3\xa9", "AB",  "ABC-1234", "ABC-1234\n", "y",   "xyz",   "a.b",
-    "-a-", "\n",   "d",   "cd",       "-5",  "a-12",     "_a",         "axb", "bbb",   "\xd9\xa3"};
+static const char *const strings[] = {"",
+                                      "a",
+                                      "b",
+                                      "ab",
+                                      "abc",
+                                      "aab",
+                                      "aa",
+                                      "a\n",
+                                      "a\n\n",
+                                      "12",
+                                      "123",
+                                      "1234",
+                                      "x@y",
+                                      "\xc3\xa9",
+                                      "AB",
+                                      "ABC-1234",
+                                      "ABC-1234\n",
+                                      "y",
+                                      "xyz",
+                                      "a.b",
+                                      "-a-",
+                                      "\n",
+                                      "d",
+                                      "cd",
+                                      "-5",
+                                      "a-12",
+                                      "_a",
+                                      "axb",
+                                      "bbb",
+                                      "\xd9\xa3",
+                                      "user17@example.org",
+                                      "user17@example.org and more",
+                                      "user17@example.org@",
+                                      "a name that is longer than two blocks@example.org",
+                                      "\xc3\xa9\xc3\xa9@\xc3\xa9",
+                                      "0123456789abcdef",
+                                      "0123456789abcdeg",
+                                      "0123456789abcdef01234567",
+                                      "0123456789abcdef012345\xc3\xa9",
+                                      "0123456789abcdef0123456",
+                                      "0123456789ABCDEFabcdefghijklmnop",
+                                      "0123456789ABCDEFabcdefghijklmno-",
+                                      "0123456789ABCDEFabcdefghijklmnop_",
+                                      "abcdefgh-1234567",
+                                      "abcdefgh-1234567\n",
+                                      "abcdefghijklmnopqrstuvwxyz0123456789abcd",
+                                      "abcdefghijklmnopqrstuvwxyz0123456789abcde",
+                                      "abcdefghijklmnopqrst-12",
+                                      "abcdefghijklmnopqrstu-"};
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
@@ -60,10 +124,21 @@ static void compare(const char *pattern, bool unicode)
     struct byte_class_row *row = byte_class_compile(pattern, strlen(pattern), unicode);
     if (row == NULL)
         fail_msg("no byte class: %s", pattern);
-    for (size_t i = 0; i < COUNT(strings); i++)
-        if (byte_class_match(row, (const uint8_t *)strings[i], strlen(strings[i])) !=
-            reference(pattern, strings[i], unicode))
-            fail_msg("%s on '%s', unicode %d", pattern, strings[i], (int)unicode);
+    for (size_t i = 0; i < COUNT(strings); i++) {
+        /* Bytes behind the text belong to others, may be anything, and may not be there at all. */
+        uint8_t text[128];
+        size_t len = strlen(strings[i]);
+        bool expected = reference(pattern, strings[i], unicode);
+        memset(text, i % 2 == 0 ? 'a' : '@', sizeof text);
+        memcpy(text, strings[i], len);
+        for (size_t room = len; room <= sizeof text; room += room == len ? 16 - len % 16 : 16)
+            if (byte_class_match(row, text, len, room) != expected)
+                fail_msg("%s on '%s', room %zu, unicode %d", pattern, strings[i], room,
+                         (int)unicode);
+        const struct byte_class_code *code = byte_class_code(row);
+        if (code != NULL && code->len == len && byte_class_code_match(code, text) != expected)
+            fail_msg("code %s on '%s'", pattern, strings[i]);
+    }
     byte_class_free(row);
 }
 
@@ -81,6 +156,32 @@ static void test_byte_classes(void **state)
     for (size_t i = 0; i < COUNT(none); i++)
         if (byte_class_compile(none[i], strlen(none[i]), false) != NULL)
             fail_msg("a byte class: %s", none[i]);
+}
+
+/* Which patterns are codes, matched without a look at the bytes' UTF-8. */
+static void test_codes(void **state)
+{
+    static const struct {
+        const char *pattern;
+        size_t len;
+    } cases[] = {{"^[A-Z]{3}-\\d{6}$", 10},
+                 {"^[0-9A-Za-z]{32}$", 32},
+                 {"^[0-9a-f]{33}$", 0},
+                 {"^a+$", 0},
+                 {"^abc", 0},
+                 {"^[a-z0-9_-]{4}$", 0},
+                 {"^[^a]$", 0},
+                 {"^[a\x7f]$", 1},
+                 {"^$", 0}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct byte_class_row *row =
+            byte_class_compile(cases[i].pattern, strlen(cases[i].pattern), false);
+        const struct byte_class_code *code = row == NULL ? NULL : byte_class_code(row);
+        if ((code == NULL ? 0 : code->len) != cases[i].len)
+            fail_msg("%s", cases[i].pattern);
+        byte_class_free(row);
+    }
 }
 
 static void test_limit(void **state)
@@ -116,6 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_byte_classes),
+        cmocka_unit_test(test_codes),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_refused),
     };

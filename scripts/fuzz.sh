@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Fuzzes each target for a time, and says what came of it.
+#   scripts/fuzz.sh [--seconds N] [TARGET…]    N of each, 60 unless said; all targets when none is named
+# What it learns is kept in .cache/fuzz/NAME, which the next run begins with. Findings are written to
+# .cache/fuzz/NAME-…; each that is mended goes to tests/fuzz/corpus/NAME, which every test run replays.
+# Ends with 1 when there is a finding.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+seconds=60 wanted=()
+while [ $# -gt 0 ]; do
+  case $1 in
+  --seconds) seconds=$2 && shift ;;
+  -*) sed -n '2,6s/^# \?//p' "$0" && die "no such option: $1" ;;
+  *) wanted+=("$1") ;;
+  esac
+  shift
+done
+
+build_preset fuzz
+failed=()
+printf '| target | executions | edges covered | corpus | finding |\n|---|---:|---:|---:|---|\n'
+for target in "$project"/build/fuzz/tests/fuzz/fuzz_*; do
+  [ -f "$target" ] && [ -x "$target" ] || continue
+  name=${target##*/fuzz_}
+  [ ${#wanted[@]} -eq 0 ] || [[ " ${wanted[*]} " == *" $name "* ]] || continue
+  mkdir -p "$cache/fuzz/fuzz_$name"
+  finding=none
+  run_logged "fuzz_$name" "$target" -max_total_time="$seconds" -timeout=30 -print_final_stats=1 \
+    -artifact_prefix="$cache/fuzz/fuzz_$name-" "$cache/fuzz/fuzz_$name" \
+    "$project/tests/fuzz/corpus/$name" || { failed+=("$name") && finding="see $logs/fuzz_$name.log"; }
+  log=$logs/fuzz_$name.log
+  printf '| %s | %s | %s | %s | %s |\n' "$name" \
+    "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)" \
+    "$(sed -n 's/.*cov: \([0-9]*\).*/\1/p' "$log" | tail -n 1)" \
+    "$(sed -n 's/.*corp: \([0-9]*\).*/\1/p' "$log" | tail -n 1)" "$finding"
+done
+[ ${#failed[@]} -eq 0 ] || die "findings: ${failed[*]}"

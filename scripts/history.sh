@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Holds what drivers were told about their inserts against what is stored, while servers, connections,
+# clients and the proxy fail by a seeded schedule.
+#   scripts/history.sh [--seconds N] [--seed S] [--topology replica-set|standalone] [--server PROGRAM]
+# The last line: operations N, faults N, violations N; exit status 1 when there were violations.
+# MONGOSLUICE_BINARY names the proxy (default: the release build).
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+"$project/scripts/setup.sh" build python
+[ -n "${MONGOSLUICE_BINARY:-}" ] || build_preset release mongosluice
+PYTHONPATH=$project/tests:$project/tests/integration exec "$venv/bin/python" -m history "$@"

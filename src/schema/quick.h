@@ -1,0 +1,25 @@
+/* Finds the quick operations of a program: see enum quick_op. */
+#ifndef SLUICE_SCHEMA_QUICK_H
+#define SLUICE_SCHEMA_QUICK_H
+
+#include "schema/program.h"
+
+/* Of a name (it holds no NUL: the parser refuses that) and its NUL. One that matches nowhere, if
+ * they are too long. */
+struct head quick_name_head(const char *name, size_t len);
+
+/* Of a whole value, if it is a string that a head holds; else one that matches nowhere. */
+struct head quick_string_head(const struct compare_value *value);
+
+/* The node alone, for now or for good. */
+static inline struct quick quick_none(uint32_t node)
+{
+    return (struct quick){.kind = QUICK_NO_KIND, .op = QUICK_NONE, .node = node};
+}
+
+/* Fills in the quick operations of a program that is otherwise complete: `properties` and `arrays`
+ * are its own. */
+void quick_fill(struct program *program, uint32_t document_node, struct property *properties,
+                struct array_rule *arrays, size_t object_count, size_t array_count);
+
+#endif

@@ -1,0 +1,58 @@
+/* A whole proxy but its listeners and its topology, in this process: a worker with its thread,
+ * schemas in force, merging on, and a server whose answers the caller makes. Clients are socket
+ * pairs; the server is a Unix socket. For the stateful fuzzer and for the test that lets each
+ * allocation fail. */
+#ifndef SLUICE_FUZZ_SESSION_RIG_H
+#define SLUICE_FUZZ_SESSION_RIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { RIG_CLIENTS = 4, RIG_UPSTREAMS = 16, RIG_MESSAGE_BYTES = 4096 };
+
+struct rig;
+
+/* One for the process; ends it when something is missing. */
+struct rig *rig_open(void);
+void rig_close(struct rig *rig);
+
+/* How many kinds of message there are, and the i-th as a whole; `number` makes its requestID, its
+ * document's _id and its txnNumber. Returns the length. */
+size_t rig_messages(void);
+size_t rig_message(size_t kind, uint32_t number, uint8_t out[RIG_MESSAGE_BYTES]);
+
+/* What a client does. One that is not connected is, first. Bytes that do not fit into its socket
+ * are dropped, and what it was sent is read and thrown away. */
+void rig_send(struct rig *rig, size_t client, const uint8_t *data, size_t len);
+void rig_leave(struct rig *rig, size_t client, bool reset);
+/* Bytes that clients have received so far, and whole well-formed replies among them. */
+uint64_t rig_received(const struct rig *rig);
+
+enum rig_answer {
+    RIG_ANSWER_RIGHT,
+    RIG_ANSWER_ERROR, /* ok: 0, of a kind that asks for a retry */
+    RIG_ANSWER_WRITE_ERROR,
+    RIG_ANSWER_TO_NOBODY, /* another responseTo */
+    RIG_ANSWER_TWICE,
+    RIG_ANSWER_MUTATED, /* a byte is another one */
+    RIG_ANSWER_CUT,     /* half of it, then the connection closes */
+    RIG_ANSWER_HANGUP,
+    RIG_ANSWERS
+};
+/* The server reads what is there and answers what it has read, on all its connections. `where` says
+ * which byte is another one. Returns how many requests it saw. */
+size_t rig_serve(struct rig *rig, enum rig_answer how, uint32_t where);
+/* Bytes of the server's own on its newest connection. */
+void rig_serve_raw(struct rig *rig, const uint8_t *data, size_t len);
+
+enum rig_event { RIG_PAUSE, RIG_RESUME, RIG_MERGE_ON, RIG_MERGE_OFF, RIG_EVENTS };
+void rig_control(struct rig *rig, enum rig_event event);
+
+/* Until the worker has looked at what was sent to it. */
+void rig_settle(struct rig *rig);
+
+/* Everybody leaves; false when the worker still has one of them, or buffers, ten seconds later. */
+bool rig_end_all(struct rig *rig);
+
+#endif

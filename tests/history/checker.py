@@ -1,0 +1,150 @@
+"""Holds what was told against what is stored. Pure.
+
+An operation whose answer never came may have been done or not. Everything else is certain, but for one
+thing: servers that forget what was retried answer E11000 about a document of the operation's own: the document is
+there, and the driver was told otherwise (never where nothing is retried). SecantusDB forgets when it ends, also without a proxy, and recognises
+nothing but the exact repeat of the session's last command. Such answers are counted when a fault that may have
+caused them (`forgets`) fell into the operation's time, and nothing else is let pass."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from . import record
+from .record import BAD, BAD_CODE, DUPLICATE, DUPLICATE_CODE, NEW
+
+PRESENT, ABSENT, EITHER = "present", "absent", "either"
+
+
+@dataclass
+class Verdict:
+    operations: int = 0
+    faults: int = 0
+    violations: list = field(default_factory=list)
+    ambiguous: Counter = field(default_factory=Counter)  # present, and E11000 was told: after which faults
+    batches: int = 0  # merged commands
+    outcomes: Counter = field(default_factory=Counter)
+
+    def add(self, other):
+        self.operations += other.operations
+        self.faults += other.faults
+        self.violations += other.violations
+        self.ambiguous += other.ambiguous
+        self.batches += other.batches
+        self.outcomes += other.outcomes
+
+
+def expected_errors(operation):
+    """What a server without any fault answers."""
+    errors = []
+    for index, (_, what) in enumerate(operation.documents):
+        if what != NEW:
+            errors.append((index, BAD_CODE if what == BAD else DUPLICATE_CODE))
+            if operation.ordered:
+                break
+    return errors
+
+
+class Check:
+    def __init__(self, stored, faults, forgets):
+        """stored: {collection: {_id: by}}; faults: [(begin, end, what)] in monotonic time; forgets([what]):
+        whether a retry may not be recognised after these."""
+        self.stored, self.faults, self.forgets = stored, faults, forgets
+        self.verdict = Verdict()
+
+    def wrong(self, operation, what):
+        self.verdict.violations.append(f"{what}: {operation}; meanwhile: {self.faults_during(operation)}")
+
+    def faults_during(self, operation):
+        until = operation.begin if operation.end is None else operation.end
+        return [what for begin, end, what in self.faults if begin <= until and end >= operation.begin]
+
+    def is_there(self, operation, identifier):
+        by = self.stored[operation.collection].get(identifier)
+        if by is not None and by != identifier.rpartition(".")[0]:
+            self.wrong(operation, f"{identifier} was stored by {by}")
+        return by is not None
+
+    def expect(self, operation, wanted):
+        """wanted: {_id: PRESENT | ABSENT | EITHER}."""
+        for identifier, state in wanted.items():
+            there = self.is_there(operation, identifier)
+            if state == PRESENT and not there:
+                self.wrong(operation, f"acknowledged and not there: {identifier}")
+            if state == ABSENT and there:
+                self.wrong(operation, f"refused and there: {identifier}")
+
+    def ambiguity(self, operation, index):
+        """E11000 about an own document at this index. Whether it may be."""
+        identifier, _ = operation.documents[index]
+        if not self.is_there(operation, identifier):
+            self.wrong(operation, f"E11000 told, and not there: {identifier}")
+        elif not operation.retryable or not self.forgets(self.faults_during(operation)):
+            self.wrong(operation, f"E11000 told about its own document: {identifier}")
+        else:
+            self.verdict.ambiguous[tuple(sorted({what.split(" ", 2)[0] for what in
+                                                 self.faults_during(operation)}))] += 1
+
+    def done(self, operation):
+        told = {index: code for index, code in operation.errors}
+        wanted, stopped, doubtful = {}, False, False
+        for index, (identifier, what) in enumerate(operation.documents):
+            code = told.pop(index, None)
+            if what == NEW and code == DUPLICATE_CODE and not stopped:
+                self.ambiguity(operation, index)
+                doubtful = True
+            elif not stopped and code != {NEW: None, BAD: BAD_CODE, DUPLICATE: DUPLICATE_CODE}[what]:
+                self.wrong(operation, f"{code} told about {identifier}, which is {what}")
+            elif what == NEW:
+                wanted[identifier] = PRESENT if not stopped else EITHER if doubtful else ABSENT
+            elif what == BAD:
+                wanted[identifier] = ABSENT
+            stopped = stopped or (operation.ordered and code is not None)
+        if told:
+            self.wrong(operation, f"errors of documents that it has not: {told}")
+        self.expect(operation, wanted)
+
+    def certain_absence(self, operation):
+        """A command that was refused as a whole was not run; by an earlier try it may have been."""
+        return EITHER if operation.attempts > 1 or self.faults_during(operation) else ABSENT
+
+    def transaction(self, operation):
+        ids = [one for one, _ in operation.documents]
+        if operation.outcome == record.COMMITTED:
+            self.expect(operation, dict.fromkeys(ids, PRESENT))
+        elif operation.outcome == record.ABORTED:
+            self.expect(operation, dict.fromkeys(ids, ABSENT))
+        elif len({self.is_there(operation, one) for one in ids}) > 1:
+            self.wrong(operation, "half of a transaction is there")
+
+    def look_at(self, operation):
+        self.verdict.operations += 1
+        outcome = operation.outcome if operation.end is not None else "killed"
+        self.verdict.outcomes[outcome] += 1
+        for each in operation.wrong:
+            self.wrong(operation, f"another's reply: {each}")
+        new = [one for one, what in operation.documents if what == NEW]
+        if operation.transaction:
+            self.transaction(operation)
+        elif outcome == record.DONE:
+            self.done(operation)
+        elif outcome == record.REFUSED:
+            self.expect(operation, dict.fromkeys(new, self.certain_absence(operation)))
+        else:
+            self.expect(operation, dict.fromkeys(new, EITHER))
+        self.expect(operation, {one: ABSENT for one, what in operation.documents if what == BAD})
+        if "timed out" in operation.cause:
+            self.wrong(operation, "hung")
+
+
+def check(operations, stored, faults, *, forgets):
+    """The Verdict about operations ([Operation])."""
+    judge = Check(stored, faults, forgets)
+    known = set()
+    for operation in operations:
+        judge.look_at(operation)
+        known |= {(operation.collection, one) for one, _ in operation.documents}
+    for collection, documents in stored.items():
+        for identifier in documents:
+            if (collection, identifier) not in known:
+                judge.verdict.violations.append(f"{identifier} in {collection} was inserted by nobody")
+    return judge.verdict

@@ -1,0 +1,112 @@
+"""Runs drivers against a proxy that merges, does them harm by a seeded schedule, and holds what they were told
+against what is stored.
+
+  python -m history --seconds 60 --seed 1 [--topology standalone] [--server PROGRAM]
+
+Prints what it did; the last line: operations N, faults N, violations N. Exit status 1 when there were
+violations."""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from .checker import Verdict, check
+from .relay import POINTS
+from .scene import Scene, wait_until_serving
+
+PHASE_SECONDS = 8
+TOPOLOGIES = ("replica-set", "standalone")
+
+
+def kinds_of_faults(scene, kill_server):
+    """[(fault, weight)]."""
+    kinds = [(lambda chance: scene.cut(chance, POINTS), 10), (scene.kill_client, 2), (scene.drain_proxy, 1)]
+    if kill_server:
+        kinds.append((scene.restart_server, 1))
+    if scene.knows_failpoints():
+        kinds.append((scene.fail, 5))
+    return kinds
+
+
+def run_phase(scene, chance, seconds, kinds):
+    """One Verdict: drivers work while faults happen, then all is quiet and what is stored is read."""
+    end = time.monotonic() + seconds
+    scene.faults.clear()
+    before, batches = scene.fault_count, scene.batches()
+    scene.start_drivers(chance)
+    while time.monotonic() < end:
+        time.sleep(chance.uniform(0.1, 0.8))
+        (fault,) = chance.choices([one for one, _ in kinds], [weight for _, weight in kinds])
+        fault(chance)
+    scene.relay.disarm()
+    wait_until_serving(scene)
+    time.sleep(0.5)
+    operations, trouble = scene.collect()
+    scene.note_cuts()
+    verdict = check(operations, scene.stored(), scene.faults, forgets=scene.forgets)
+    verdict.violations += trouble
+    verdict.faults, verdict.batches = scene.fault_count - before, scene.batches() - batches
+    return verdict
+
+
+def run(seconds, seed, *, topology="replica-set", program=None, merging=True, kill_server=True,
+        say=lambda _: None):
+    """The Verdict of all phases. Importable: what soak tests are made of."""
+    total = Verdict()
+    chance = random.Random(seed)
+    end = time.monotonic() + seconds
+    with tempfile.TemporaryDirectory(prefix="sluice-history-") as folder:
+        scene = Scene(Path(folder), standalone=topology == "standalone", program=program, merging=merging)
+        try:
+            wait_until_serving(scene)
+            kinds = kinds_of_faults(scene, kill_server)
+            while True:
+                left = end - time.monotonic()
+                if left <= 0 and total.operations:
+                    break
+                verdict = run_phase(scene, chance, max(1.0, min(PHASE_SECONDS, left)), kinds)
+                total.add(verdict)
+                say(f"{topology}: {verdict.operations} operations, {verdict.batches} batches, {verdict.faults} faults, "
+                    f"{len(verdict.violations)} violations, {verdict.ambiguous.total()} told E11000 about what is there; "
+                    + ", ".join(f"{count} {name}" for name, count in sorted(verdict.outcomes.items())))
+        finally:
+            scene.stop()
+    return total
+
+
+def summary(verdict):
+    return (f"operations {verdict.operations}, faults {verdict.faults}, "
+            f"violations {len(verdict.violations)}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--topology", choices=TOPOLOGIES, action="append",
+                        help="one or more; both, half of the time each, when none is named")
+    parser.add_argument("--server", type=Path, help="a server program that honours stmtIds; then no answer may "
+                        "be ambiguous but after its end (default: SecantusDB of this Python environment)")
+    parser.add_argument("--keep-server", action="store_true", help="the server is not killed: servers forget then")
+    parser.add_argument("--without-merging", action="store_true", help="the same against the proxy that only passes on")
+    options = parser.parse_args()
+    topologies = options.topology or TOPOLOGIES
+    total = Verdict()
+    for topology in topologies:
+        total.add(run(options.seconds / len(topologies), options.seed, topology=topology, program=options.server,
+                      merging=not options.without_merging, kill_server=not options.keep_server,
+                      say=lambda line: print(line, flush=True)))
+    for violation in total.violations[:50]:
+        print(f"violation: {violation}")
+    after = ", ".join(f"{count} after {' and '.join(faults)}" for faults, count in total.ambiguous.items())
+    print(f"seed {options.seed}; {total.ambiguous.total()} documents are there although E11000 was told"
+          + (f" ({after})" if after else ""))
+    print(summary(total))
+    return 1 if total.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""A minute of what scripts/history.sh runs as long as it is told."""
+
+import os
+
+import pytest
+
+from .run import TOPOLOGIES, run, summary
+
+SECONDS = float(os.environ.get("SLUICE_HISTORY_SECONDS", "30"))
+SEED = int(os.environ.get("SLUICE_HISTORY_SEED", "1"))
+
+
+@pytest.mark.proxy_only
+@pytest.mark.timeout(SECONDS + 240)
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_what_drivers_were_told_is_so(topology, capsys):
+    lines = []
+    verdict = run(SECONDS, SEED, topology=topology, say=lines.append)
+    with capsys.disabled():
+        print("", *lines, f"{topology}: seed {SEED}, {summary(verdict)}", sep="\n  ")
+    assert verdict.operations > 100 and verdict.faults > 5 and verdict.batches > 50
+    assert not verdict.violations, "\n".join(verdict.violations[:20])
