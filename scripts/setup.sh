@@ -18,7 +18,7 @@ python=${PYTHON:-/usr/bin/python3}
 packages_build=(build-essential cmake ninja-build pkg-config libevent-dev libmongoc-dev libbson-dev
   libssl-dev libpcre2-dev libyaml-dev zlib1g-dev libsnappy-dev libzstd-dev uthash-dev
   libcmocka-dev)
-packages_python=(python3 python3-venv)
+packages_python=(python3 python3-venv python3-dev)
 packages_packaging=(file fish groff-base man-db systemd zsh)
 packages_browser=(chromium chromium-driver fonts-dejavu-core)
 packages_checks=(faketime clang clang-format clang-tidy curl libclang-rt-14-dev llvm openssl)

@@ -142,7 +142,8 @@ class Checked(Document):
 
 
 def command(folder, *arguments):
-    environment = {**os.environ, "PYTHONPATH": str(Path(mongosluice.__file__).parents[1])}
+    # a source that changes twice in a second must not be taken from its bytecode
+    environment = {**os.environ, "PYTHONPATH": str(Path(mongosluice.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run([sys.executable, "-m", "mongosluice", "export", *arguments], cwd=folder, text=True,
                           capture_output=True, timeout=60, check=False, env=environment)
 

@@ -20,7 +20,7 @@ class Verdict:
     operations: int = 0
     faults: int = 0
     violations: list = field(default_factory=list)
-    ambiguous: int = 0  # present, and E11000 was told
+    ambiguous: Counter = field(default_factory=Counter)  # present, and E11000 was told: after which faults
     batches: int = 0  # merged commands
     outcomes: Counter = field(default_factory=Counter)
 
@@ -81,7 +81,8 @@ class Check:
         elif not operation.retryable or not self.forgets(self.faults_during(operation)):
             self.wrong(operation, f"E11000 told about its own document: {identifier}")
         else:
-            self.verdict.ambiguous += 1
+            self.verdict.ambiguous[tuple(sorted({what.split(" ", 2)[0] for what in
+                                                 self.faults_during(operation)}))] += 1
 
     def done(self, operation):
         told = {index: code for index, code in operation.errors}

@@ -21,10 +21,11 @@ PHASE_SECONDS = 8
 TOPOLOGIES = ("replica-set", "standalone")
 
 
-def kinds_of_faults(scene):
+def kinds_of_faults(scene, kill_server):
     """[(fault, weight)]."""
-    kinds = [(lambda chance: scene.cut(chance, POINTS), 10), (scene.kill_client, 2),
-             (scene.restart_server, 1), (scene.drain_proxy, 1)]
+    kinds = [(lambda chance: scene.cut(chance, POINTS), 10), (scene.kill_client, 2), (scene.drain_proxy, 1)]
+    if kill_server:
+        kinds.append((scene.restart_server, 1))
     if scene.knows_failpoints():
         kinds.append((scene.fail, 5))
     return kinds
@@ -51,7 +52,8 @@ def run_phase(scene, chance, seconds, kinds):
     return verdict
 
 
-def run(seconds, seed, *, topology="replica-set", program=None, merging=True, say=lambda _: None):
+def run(seconds, seed, *, topology="replica-set", program=None, merging=True, kill_server=True,
+        say=lambda _: None):
     """The Verdict of all phases. Importable: what soak tests are made of."""
     total = Verdict()
     chance = random.Random(seed)
@@ -60,7 +62,7 @@ def run(seconds, seed, *, topology="replica-set", program=None, merging=True, sa
         scene = Scene(Path(folder), standalone=topology == "standalone", program=program, merging=merging)
         try:
             wait_until_serving(scene)
-            kinds = kinds_of_faults(scene)
+            kinds = kinds_of_faults(scene, kill_server)
             while True:
                 left = end - time.monotonic()
                 if left <= 0 and total.operations:
@@ -68,7 +70,7 @@ def run(seconds, seed, *, topology="replica-set", program=None, merging=True, sa
                 verdict = run_phase(scene, chance, max(1.0, min(PHASE_SECONDS, left)), kinds)
                 total.add(verdict)
                 say(f"{topology}: {verdict.operations} operations, {verdict.batches} batches, {verdict.faults} faults, "
-                    f"{len(verdict.violations)} violations, {verdict.ambiguous} told E11000 about what is there; "
+                    f"{len(verdict.violations)} violations, {verdict.ambiguous.total()} told E11000 about what is there; "
                     + ", ".join(f"{count} {name}" for name, count in sorted(verdict.outcomes.items())))
         finally:
             scene.stop()
@@ -88,16 +90,20 @@ def main():
                         help="one or more; both, half of the time each, when none is named")
     parser.add_argument("--server", type=Path, help="a server program that honours stmtIds; then no answer may "
                         "be ambiguous but after its end (default: SecantusDB of this Python environment)")
+    parser.add_argument("--keep-server", action="store_true", help="the server is not killed: servers forget then")
     parser.add_argument("--without-merging", action="store_true", help="the same against the proxy that only passes on")
     options = parser.parse_args()
     topologies = options.topology or TOPOLOGIES
     total = Verdict()
     for topology in topologies:
         total.add(run(options.seconds / len(topologies), options.seed, topology=topology, program=options.server,
-                      merging=not options.without_merging, say=lambda line: print(line, flush=True)))
+                      merging=not options.without_merging, kill_server=not options.keep_server,
+                      say=lambda line: print(line, flush=True)))
     for violation in total.violations[:50]:
         print(f"violation: {violation}")
-    print(f"seed {options.seed}; {total.ambiguous} documents are there although E11000 was told")
+    after = ", ".join(f"{count} after {' and '.join(faults)}" for faults, count in total.ambiguous.items())
+    print(f"seed {options.seed}; {total.ambiguous.total()} documents are there although E11000 was told"
+          + (f" ({after})" if after else ""))
     print(summary(total))
     return 1 if total.violations else 0
 

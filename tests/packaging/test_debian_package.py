@@ -20,7 +20,8 @@ def output_of(*words: object) -> str:
 def test_every_kind_of_file_is_there(root):
     files = {path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir()}
     files = {re.sub(r"lib/[^/]+-linux-gnu[^/]*/", "lib/TRIPLET/", name) for name in files}
-    pages = {f"usr/share/doc/mongosluice/docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+    pages = {f"usr/share/doc/mongosluice/{page.relative_to(ROOT)}"
+             for page in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/plots").iterdir()]}
     assert files == pages | {
         "etc/mongosluice/mongosluice.yaml",
         "lib/systemd/system/mongosluice.service",
