@@ -47,12 +47,20 @@ step_cppcheck() {
 
 step_valgrind() {
   need valgrind valgrind
-  local failed=0 test
+  local failed=0 test log
   build_preset release
   for test in build/release/tests/unit/*/unit_*; do
     [ -x "$test" ] && [ -f "$test" ] || continue
-    run_logged "valgrind-${test##*/}" timeout 900 valgrind --quiet --error-exitcode=99 --leak-check=full \
-      --errors-for-leak-kinds=definite,indirect --track-fds=no "$test" || failed=1
+    log=$logs/valgrind-${test##*/}.log
+    timeout 900 valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect \
+      "$test" >"$log" 2>&1 </dev/null && continue
+    # PCRE2's compiled patterns read whole vectors at once, also past a subject's end: errors whose frames
+    # all lie in code without a name are theirs
+    if grep -q 'FAILED' "$log" || grep -E '^==[0-9]+== +(at|by) 0x' "$log" | grep -qv ': ???' ||
+      ! grep -qE '^==[0-9]+== +at 0x' "$log"; then
+      tail -n 40 "$log" >&2
+      failed=1
+    fi
   done
   return $failed
 }
