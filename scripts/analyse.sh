@@ -65,10 +65,12 @@ step_valgrind() {
   return $failed
 }
 
+# libmongoc and libbson are not built with the sanitizer, so what its monitoring threads do among themselves
+# is not looked at; locks that are taken there count.
 step_tsan() {
   build_preset thread-sanitized mongosluice
   MONGOSLUICE_BINARY=$project/build/thread-sanitized/src/main/mongosluice SLUICE_TEST_PATIENCE=60 \
-    TSAN_OPTIONS="halt_on_error=1:exitcode=66:suppressions=$project/scripts/tsan-suppressions.txt" \
+    TSAN_OPTIONS="halt_on_error=1:exitcode=66:ignore_noninstrumented_modules=1" \
     MONGOC_DISABLE_SHM=1 "$venv/bin/python" -m pytest tests/integration tests/fault -q -p no:cacheprovider --timeout 300 \
     --ignore tests/integration/test_dashboard.py
 }
