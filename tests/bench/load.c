@@ -368,7 +368,9 @@ static void load_turn(struct load *load, uint64_t until_ns)
 
 struct load *load_make(const struct load_options *options, struct load_result *result)
 {
-    const struct request_options hello = {.command = REQUEST_HELLO};
+    static const char *const compressors[] = {NULL, "snappy", "zlib", "zstd"};
+    const struct request_options hello = {.command = REQUEST_HELLO,
+                                          .compression = compressors[options->compressor]};
     struct load *load = memory_zalloc(sizeof *load);
     if (load == NULL)
         return NULL;

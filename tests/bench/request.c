@@ -25,6 +25,13 @@ static bool append_session(bson_t *body)
            bson_append_document_end(body, &lsid) && BSON_APPEND_INT64(body, "txnNumber", 0);
 }
 
+static bool append_offer(bson_t *body, const char *compressor)
+{
+    bson_t offered;
+    return BSON_APPEND_ARRAY_BEGIN(body, "compression", &offered) &&
+           BSON_APPEND_UTF8(&offered, "0", compressor) && bson_append_array_end(body, &offered);
+}
+
 static bool append_command(bson_t *body, const struct request_options *options)
 {
     bson_t filter = BSON_INITIALIZER;
@@ -32,7 +39,9 @@ static bool append_command(bson_t *body, const struct request_options *options)
     case REQUEST_PING:
         return BSON_APPEND_INT32(body, "ping", 1) && BSON_APPEND_UTF8(body, "$db", "admin");
     case REQUEST_HELLO:
-        return BSON_APPEND_INT32(body, "hello", 1) && BSON_APPEND_UTF8(body, "$db", "admin");
+        return BSON_APPEND_INT32(body, "hello", 1) &&
+               (options->compression == NULL || append_offer(body, options->compression)) &&
+               BSON_APPEND_UTF8(body, "$db", "admin");
     case REQUEST_INSERT:
         return BSON_APPEND_UTF8(body, "insert", options->collection) &&
                BSON_APPEND_BOOL(body, "ordered", !options->unordered) &&

@@ -21,6 +21,7 @@ struct request_options {
     int32_t documents; /* in one insert; a find's limit */
     bool retryable;    /* an insert with lsid and txnNumber, as drivers send to a replica set */
     bool unordered;
+    const char *compression; /* of a hello: the compressor that is offered; NULL: none */
 };
 
 struct request {
