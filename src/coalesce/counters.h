@@ -23,6 +23,7 @@
     X(FLUSH_BYTES, "flushesBytes")                                                                 \
     X(FLUSH_TIMER, "flushesTimer")                                                                 \
     X(FLUSH_DRAIN, "flushesDrain")                                                                 \
+    X(STALLED, "stalled")             /* in flight for so long that the others went on */          \
     X(SENT_ALONE, "insertsSentAlone") /* after the batch was refused as a whole */                 \
     X(BATCHES_RESENT, "batchesResent")                                                             \
     X(BATCHES_LOST, "batchesLost")                                                                 \
