@@ -9,6 +9,7 @@
 #                sanitized proxy
 #   python       the companion package: built with gcc and clang without a warning, then its tests in both
 #                environments (Beanie 2 with MongoEngine, Beanie 1.30), with the extension and without
+#   bench        each benchmark program in small: that it runs (figures are for scripts/bench.sh)
 #   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy (what is about
 #                inserts through one that merges)
 #   docs         every block of README.md and docs/*.md is run, or says why not
@@ -82,6 +83,11 @@ run_pytest_python() {
     -W ignore::DeprecationWarning
 }
 
+step_bench() {
+  build_preset release || return 1
+  "$venv/bin/python" -m pytest tests/bench -q -p no:cacheprovider
+}
+
 step_suites() {
   scripts/driver-suites.sh --fast
 }
@@ -96,9 +102,9 @@ step_packaging() {
   "$venv/bin/python" -m pytest tests/packaging -q -p no:cacheprovider
 }
 
-[ $# -gt 0 ] || set -- lint unit fuzz integration python suites docs packaging
+[ $# -gt 0 ] || set -- lint unit fuzz integration python bench suites docs packaging
 for step; do
-  declare -F "step_$step" >/dev/null || { sed -n '2,16s/^# \?//p' "$0"; die "no such step: $step"; }
+  declare -F "step_$step" >/dev/null || { sed -n '2,17s/^# \?//p' "$0"; die "no such step: $step"; }
 done
 scripts/setup.sh build python checks beanie1 suites packaging browser
 passed=0 failed=() summary=()
