@@ -12,13 +12,11 @@ import asyncio
 import json
 import statistics
 import sys
-import tempfile
 import time
 from datetime import datetime, timezone
 
 import rig as bench
 from hop import SCHEMA as FIELDS
-from merge_bench import SERVERS
 from motor.motor_asyncio import AsyncIOMotorClient
 
 DATABASE, COLLECTION = "bench", "people"
@@ -77,14 +75,14 @@ async def measure(options, routes):
 def show(options, kind, seconds, cpu):
     """The table, and [(what, met)] of the target."""
     table = bench.Table("route", "median ms", "fastest ms", "proxy CPU ns a document",
-                        title=f"{SERVERS[kind]}: {options.documents:,} documents, {options.rounds} rounds")
+                        title=f"{bench.SERVERS[kind]}: {options.documents:,} documents, {options.rounds} rounds")
     for name, times in seconds.items():
         used = cpu[name] / options.rounds / options.documents * 1e9
         table.row(name, f"{statistics.median(times) * 1e3:.1f}", f"{min(times) * 1e3:.1f}",
                   "–" if name == DIRECT else f"{used:.0f}")
     ratios = sorted(on / off for on, off in zip(seconds[ON], seconds[OFF]))
     ratio = statistics.median(ratios)
-    return table, [(f"{SERVERS[kind]}: on ÷ off {ratio:.3f} (quartiles {ratios[len(ratios) // 4]:.3f} to "
+    return table, [(f"{bench.SERVERS[kind]}: on ÷ off {ratio:.3f} (quartiles {ratios[len(ratios) // 4]:.3f} to "
                     f"{ratios[len(ratios) * 3 // 4]:.3f}), of the fastest "
                     f"{min(seconds[ON]) / min(seconds[OFF]):.3f}, ≤ {TARGET_RATIO}", ratio <= TARGET_RATIO)]
 
@@ -100,35 +98,17 @@ def parse_options():
     return options
 
 
+def measure_server(rig, kind, tables):
+    seconds, cpu = asyncio.run(measure(rig.options, start_routes(rig, kind)))
+    rig.stop()
+    table, targets = show(rig.options, kind, seconds, cpu)
+    tables.append(table)
+    return {"seconds": seconds, "cpu_seconds": cpu}, targets
+
+
 def main():
-    options = parse_options()
-    report = {"environment": bench.environment(options), "servers": {}}
-    tables, targets = [], []
-    print(bench.environment_text(report["environment"]))
-    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
-        rig = bench.Rig(options, folder)
-        try:
-            for kind in options.servers.split(","):
-                if not bench.have_upstream(kind):
-                    print(f"{SERVERS[kind]} is not here: its rows are left out", file=sys.stderr)
-                    continue
-                seconds, cpu = asyncio.run(measure(options, start_routes(rig, kind)))
-                rig.stop()
-                table, more = show(options, kind, seconds, cpu)
-                tables.append(table)
-                targets += more
-                report["servers"][kind] = {"seconds": seconds, "cpu_seconds": cpu}
-        except bench.BenchError as error:
-            print(f"enforce_bench: {error}", file=sys.stderr)
-            return 2
-        finally:
-            rig.stop()
-    report["targets"] = [{"target": what, "met": met} for what, met in targets]
-    for line in bench.verdict_lines(targets):
-        print(line)
-    bench.write_results(options, report, tables, "What validation costs Motor's insert_many",
-                        report["environment"], bench.verdict_lines(targets))
-    return 0 if all(met for _, met in targets) else 1
+    return bench.run_servers("enforce_bench", "What validation costs Motor's insert_many", parse_options(),
+                             measure_server)
 
 
 if __name__ == "__main__":
