@@ -61,8 +61,44 @@ static PyObject *make_id(Encoded *self)
     }
     if (bytes == NULL)
         Py_CLEAR(id);
+    if (id != NULL)
+        PyObject_GC_UnTrack(id); // it holds bytes only
     Py_XDECREF(bytes);
     return id;
+}
+
+// The _id, borrowed; NULL, without an exception, where it is not one that can be told so easily.
+static PyObject *known_id(Encoded *self)
+{
+    if (self->id == NULL && has_object_id(self))
+        self->id = make_id(self);
+    return self->id;
+}
+
+PyObject *encoded_ids(PyObject *module, PyObject *documents)
+{
+    (void)module;
+    if (!PyList_CheckExact(documents)) {
+        PyErr_SetString(PyExc_TypeError, "encoded_ids(list of Encoded)");
+        return NULL;
+    }
+    PyObject *name = PyUnicode_InternFromString("_id");
+    PyObject *ids = name == NULL ? NULL : PyList_New(PyList_GET_SIZE(documents));
+    for (Py_ssize_t i = 0; ids != NULL && i < PyList_GET_SIZE(ids); i++) {
+        PyObject *document =
+            i < PyList_GET_SIZE(documents) ? PyList_GET_ITEM(documents, i) : Py_None;
+        bool is_encoded = Py_IS_TYPE(document, &encoded_type);
+        PyObject *id = is_encoded ? Py_XNewRef(known_id((Encoded *)document)) : NULL;
+        if (id == NULL && !PyErr_Occurred())
+            id = PyObject_GetItem(document, name);
+        if (id == NULL) {
+            Py_CLEAR(ids);
+        } else {
+            PyList_SET_ITEM(ids, i, id);
+        }
+    }
+    Py_XDECREF(name);
+    return ids;
 }
 
 static bool is_id(PyObject *name)
@@ -72,13 +108,11 @@ static bool is_id(PyObject *name)
 
 static PyObject *encoded_get_item(Encoded *self, PyObject *name)
 {
-    if (self->id == NULL && is_id(name) && has_object_id(self)) {
-        self->id = make_id(self);
-        if (self->id == NULL)
-            return NULL;
+    if (is_id(name)) {
+        PyObject *id = known_id(self);
+        if (id != NULL || PyErr_Occurred())
+            return Py_XNewRef(id);
     }
-    if (self->id != NULL && is_id(name))
-        return Py_NewRef(self->id);
     PyObject *mapping = encoded_mapping(self);
     return mapping == NULL ? NULL : PyObject_GetItem(mapping, name);
 }

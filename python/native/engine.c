@@ -149,8 +149,8 @@ PyObject *shape_encode_engine(PyObject *self, PyObject *data)
     Shape *shape = (Shape *)self;
     if (!PyDict_Check(data) || shape->engine == NULL)
         Py_RETURN_NONE;
-    struct writer writer = {.keep_nulls = true};
-    buffer_init(&writer.buffer);
+    struct writer writer;
+    writer_init(&writer, true);
     int result = write_engine_top(&writer, shape, data);
     PyObject *encoded = NULL;
     if (result == OK) {

@@ -139,6 +139,9 @@ static PyObject *shape_set_engine(PyObject *self, PyObject *keys)
 static PyMethodDef shape_methods[] = {
     {"encode", (PyCFunction)(void (*)(void))shape_encode, METH_FASTCALL,
      "encode(instance, form, keep_nulls) -> Encoded, or None where Python must do it"},
+    {"encode_many", (PyCFunction)(void (*)(void))shape_encode_many, METH_FASTCALL,
+     "encode_many(list of instances, keep_nulls, function) -> (list of Encoded to be inserted, "
+     "whether all are such); the function makes the others"},
     {"set_engine", shape_set_engine, METH_O, "set_engine(keys): for MongoEngine, after set_fields"},
     {"encode_engine", shape_encode_engine, METH_O,
      "encode_engine(_data) -> Encoded, or None where Python must do it"},
@@ -273,6 +276,7 @@ static PyMethodDef methods[] = {
      "Gives the extension the classes and functions that it calls; before anything else."},
     {"configure_lazy", configure_lazy, METH_VARARGS,
      "configure_lazy(NAO, LazyModel's getattribute)"},
+    {"encoded_ids", encoded_ids, METH_O, "encoded_ids(list of Encoded) -> list of their _id"},
     {"forget_kinds", forget_kinds, METH_NOARGS, "Forgets what classify said of the types."},
     {"reset_ids", reset_ids, METH_VARARGS, "reset_ids(five random bytes, first count)"},
     {"make_getattribute", make_getattribute, METH_O, "A fast __getattribute__ for a lazy model."},

@@ -162,6 +162,8 @@ enum form {
 
 // The document as an Encoded, or None where it was given up.
 PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count);
+// A list of those, to be inserted; a function of Python's makes what is given up.
+PyObject *shape_encode_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
 // The same for MongoEngine's values: of its documents' _data.
 PyObject *shape_encode_engine(PyObject *self, PyObject *data);
 int encode_reset_ids(const char random[5], uint32_t counter);
@@ -171,6 +173,11 @@ struct model_slots {
     PyObject *fields_set, *extra, *private_values;
 };
 extern struct model_slots model_slots;
+
+// ---- encoded.c ---------------------------------------------------------------------------------
+
+// The _id of each of a list of Encoded, as a list.
+PyObject *encoded_ids(PyObject *module, PyObject *documents);
 
 // ---- build.c: an instance from a dict ----------------------------------------------------------
 

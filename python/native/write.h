@@ -11,6 +11,8 @@ struct writer {
     bool keep_nulls;
 };
 
+// buffer_free() ends it.
+void writer_init(struct writer *writer, bool keep_nulls);
 // `key` with its NUL, which `key_size` counts.
 int write_value(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value);
 // A value that is not encoded again, only written.

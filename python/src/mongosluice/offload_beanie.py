@@ -26,12 +26,12 @@ import bson
 from beanie import Document
 from beanie.odm.actions import ActionDirections, ActionRegistry, EventTypes
 from beanie.odm.bulk import BulkWriter
-from beanie.odm.fields import LinkTypes
+from beanie.odm.fields import LinkTypes, WriteRules
 from bson.codec_options import TypeRegistry
 from lazy_model import LazyModel
 from pydantic import BaseModel
 
-from mongosluice import beanie_models, building, encoding, guard
+from mongosluice import beanie_models, building, bulk, encoding, guard
 from mongosluice.encoding import ID, INSERT, LINK, LINKS, REPLACE, SET, SKIP, Key, native
 from mongosluice.errors import translated
 from mongosluice.offload_state import ENCODE_ONLY, FULL, OFF, Status, settings, statuses, warn_once
@@ -193,7 +193,7 @@ _callers: dict[types.CodeType, int] = {}
 
 def learn_callers() -> None:
     for form, functions in (
-        (INSERT, (Document.insert, Document.insert_one, Document.insert_many)),
+        (INSERT, (Document.insert, Document.insert_one, Document.insert_many, insertable)),
         (REPLACE, (find_module.FindOne.replace_one,)),
         (SET, (Document.save,)),
     ):
@@ -247,6 +247,34 @@ async def to_list(self: Any, length: int | None = None) -> list[Any]:
         self._set_cache(found)
     shape = _plans[projection].shape
     return shape.build_many(found, lambda data: _originals["parse_obj"](projection, data))
+
+
+def insertable(document: Any) -> Any:
+    """As Beanie's insert_many asks for it."""
+    return get_dict(document, to_db=True, keep_nulls=document.get_settings().keep_nulls)
+
+
+async def insert_many(cls: type[Document], documents: Any, session: Any = None,
+                      link_rule: WriteRules = WriteRules.DO_NOTHING, **options: Any) -> Any:
+    """In the place of Beanie's: all documents encoded in one go, and handed to PyMongo as one run."""
+    instances = list(documents)
+    plan = _plans.get(type(instances[0])) if instances else None
+    if plan is None or native is None or link_rule == WriteRules.WRITE:
+        return await _originals["insert_many"].__func__(cls, instances, session=session, link_rule=link_rule, **options)
+    if time.monotonic() - _checked_at > settings.recheck_seconds:
+        recheck_soon()
+    encoded, all_encoded = plan.shape.encode_many(
+        instances, plan.cls.get_settings().keep_nulls, insertable)
+    collection = collection_of(cls)
+    is_motor = hasattr(type(collection), "get_io_loop")
+    target = collection.delegate if is_motor else collection
+    if not all_encoded or not set(options) <= bulk.OPTIONS or not bulk.is_known(target):
+        return await collection.insert_many(encoded, session=session, **options)
+    if not is_motor:
+        return await bulk.insert_many(collection, encoded, session=session, **options)
+    session = getattr(session, "delegate", session)
+    return await collection._framework.run_on_executor(
+        collection.get_io_loop(), bulk.insert_many_now, target, encoded, session=session, **options)
 
 
 # ---- switching on and off ----------------------------------------------------------------------
@@ -385,6 +413,7 @@ def install() -> None:
         get_dict=documents_module.get_dict, parse_model=parsing_module.parse_model,
         parse_obj=parsing_module.parse_obj, to_list=cursor_module.BaseCursorQuery.to_list,
         initialize=init_module.Initializer.__await__, scalars=encoder_module.BSON_SCALAR_TYPES,
+        insert_many=Document.__dict__["insert_many"],
     )
     learn_callers()
     documents_module.get_dict = get_dict
@@ -402,6 +431,7 @@ def install() -> None:
         return result
 
     init_module.Initializer.__await__ = initialize
+    Document.insert_many = classmethod(insert_many)  # type: ignore[assignment,method-assign]
     for cls, name in TRANSLATED:
         own = cls.__dict__[name]
         _originals[f"{cls.__name__}.{name}"] = own
@@ -425,6 +455,7 @@ def uninstall() -> None:
     init_module.Initializer.__await__ = _originals["initialize"]
     for cls, name in TRANSLATED:
         setattr(cls, name, _originals[f"{cls.__name__}.{name}"])
+    Document.insert_many = _originals["insert_many"]  # type: ignore[method-assign]
     _originals.clear()
     _callers.clear()
     _initialised.clear()
