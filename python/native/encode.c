@@ -438,11 +438,9 @@ static int write_item(struct writer *writer, Shape *shape, PyObject *name, PyObj
 
 static int write_extra(struct writer *writer, Shape *shape, PyObject *instance)
 {
-    PyObject *extra =
-        Py_TYPE(model_slots.extra)
-            ->tp_descr_get(model_slots.extra, instance, (PyObject *)Py_TYPE(instance));
+    PyObject *extra = Py_XNewRef(*model_slot(instance, model_slots.extra));
     if (extra == NULL)
-        return give_up_on_exception();
+        return GIVE_UP;
     int result = extra == Py_None || PyDict_CheckExact(extra) ? OK : GIVE_UP;
     PyObject *name, *value;
     Py_ssize_t position = 0;
@@ -783,7 +781,6 @@ PyObject *shape_encode_many(Shape *self, PyObject *const *arguments, Py_ssize_t 
 }
 
 // Each file that uses the datetime macros needs its own pointer to the API.
-int encode_import_datetime(void);
 int encode_import_datetime(void)
 {
     PyDateTime_IMPORT;

@@ -50,28 +50,25 @@ static bool has_object_id(Encoded *self)
            memcmp(PyBytes_AS_STRING(self->raw) + 4, "\x07_id", 5) == 0;
 }
 
-static PyObject *make_id(Encoded *self)
+PyObject *make_object_id_of(PyTypeObject *type, const char bytes[12])
 {
-    PyTypeObject *type = (PyTypeObject *)hooks.object_id;
-    PyObject *id = type->tp_alloc(type, 0);
-    PyObject *bytes = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self->raw) + 9, 12);
-    if (id != NULL && bytes != NULL &&
-        Py_TYPE(hooks.object_id_member)->tp_descr_set(hooks.object_id_member, id, bytes) < 0) {
-        Py_CLEAR(id);
-    }
-    if (bytes == NULL)
-        Py_CLEAR(id);
-    if (id != NULL)
-        PyObject_GC_UnTrack(id); // it holds bytes only
-    Py_XDECREF(bytes);
-    return id;
+    PyObject *member = hooks.object_id_member;
+    PyObject *made = type->tp_alloc(type, 0);
+    PyObject *value = PyBytes_FromStringAndSize(bytes, 12);
+    if (made != NULL && (value == NULL || Py_TYPE(member)->tp_descr_set(member, made, value) < 0))
+        Py_CLEAR(made);
+    Py_XDECREF(value);
+    if (made != NULL)
+        PyObject_GC_UnTrack(made); // it holds bytes only
+    return made;
 }
 
 // The _id, borrowed; NULL, without an exception, where it is not one that can be told so easily.
 static PyObject *known_id(Encoded *self)
 {
     if (self->id == NULL && has_object_id(self))
-        self->id = make_id(self);
+        self->id =
+            make_object_id_of((PyTypeObject *)hooks.object_id, PyBytes_AS_STRING(self->raw) + 9);
     return self->id;
 }
 
