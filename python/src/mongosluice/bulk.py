@@ -56,10 +56,10 @@ if _AsyncBulk is not None:
 
         gen_unordered = gen_ordered
 
-    class _AsyncInserts(_WholeRun, _AsyncBulk):  # type: ignore[misc]
+    class _AsyncInserts(_WholeRun, _AsyncBulk):
         pass
 
-    class _Inserts(_WholeRun, _Bulk):  # type: ignore[misc]
+    class _Inserts(_WholeRun, _Bulk):
         pass
 
 

@@ -126,7 +126,7 @@ def check_plannable(cls: type[Document], keys: list[Key], prefix: dict[str, Any]
 
 
 def collection_of(cls: type[Document]) -> Any:
-    get = getattr(cls, "get_pymongo_collection", None) or cls.get_motor_collection  # type: ignore[attr-defined]
+    get = getattr(cls, "get_pymongo_collection", None) or cls.get_motor_collection
     return get()
 
 
@@ -332,7 +332,7 @@ def activate(plan: Plan) -> None:
         _builders[cls] = plan.shape.build
         if not cls._inheritance_inited and not cls.get_settings().use_state_management:
             _readers[cls] = plan.shape.build
-        cls.__init__ = native.Init(plan.shape, DOCUMENT_INIT)  # type: ignore[method-assign]
+        cls.__init__ = native.Init(plan.shape, DOCUMENT_INIT)
 
 
 def deactivate(cls: type) -> None:
@@ -470,7 +470,7 @@ def install() -> None:
         return result
 
     init_module.Initializer.__await__ = initialize
-    Document.insert_many = classmethod(insert_many)  # type: ignore[assignment,method-assign]
+    Document.insert_many = classmethod(insert_many)
     for cls, name in TRANSLATED:
         own = cls.__dict__[name]
         _originals[f"{cls.__name__}.{name}"] = own
@@ -494,7 +494,7 @@ def uninstall() -> None:
     init_module.Initializer.__await__ = _originals["initialize"]
     for cls, name in TRANSLATED:
         setattr(cls, name, _originals[f"{cls.__name__}.{name}"])
-    Document.insert_many = _originals["insert_many"]  # type: ignore[method-assign]
+    Document.insert_many = _originals["insert_many"]
     _originals.clear()
     _callers.clear()
     _initialised.clear()

@@ -61,7 +61,9 @@ class DocumentsRefused(errors.DocumentsRefused, me.errors.BulkWriteError):
 
 def simple_node(one: Any) -> tuple[int, Any, tuple[Any, ...], int, int]:
     """(kind, type, bounds, shortest, longest) of a field whose right values are stored as they are."""
-    kind, type_, bounds, shortest, longest = GENERIC, None, NO_BOUNDS, -1, -1
+    type_: Any = None
+    bounds: tuple[Any, ...] = NO_BOUNDS
+    kind, shortest, longest = GENERIC, -1, -1
     if one.choices or one.validation is not None:
         return kind, type_, bounds, shortest, longest
     cls = type(one)
