@@ -615,7 +615,7 @@ int write_value(struct writer *writer, const char *key, Py_ssize_t key_size, PyO
         char *at = element(writer, BSON_BOOL, key, key_size, 1);
         if (at == NULL)
             return FAILED;
-        *at = value == Py_True;
+        *at = value == Py_True ? 1 : 0;
         return OK;
     }
     if (type == PyDateTimeAPI->DateTimeType)
