@@ -1,5 +1,5 @@
 // A document that is BSON already. PyMongo takes it for a mutable mapping whose bytes it may send
-// as they are, and asks it for _id.
+// as they are, and asks it for _id. One that was made without may be given it, once.
 #include "write.h"
 
 #include <string.h>
@@ -8,6 +8,7 @@ typedef struct {
     PyObject_HEAD PyObject *raw;
     PyObject *id; // NULL until asked for, where it was made here or is stored as something else
     PyObject *mapping; // NULL until asked for
+    bool lacks_id;
 } Encoded;
 
 PyObject *encoded_new(struct buffer *buffer, PyObject *id)
@@ -16,6 +17,9 @@ PyObject *encoded_new(struct buffer *buffer, PyObject *id)
     if (self == NULL)
         return NULL;
     self->id = self->mapping = NULL;
+    self->lacks_id = id == NULL;
+    if (self->lacks_id)
+        id = Py_None;
     self->raw = PyBytes_FromStringAndSize(buffer->data, (Py_ssize_t)buffer->length);
     if (self->raw == NULL) {
         Py_DECREF(self);
@@ -116,8 +120,8 @@ static PyObject *encoded_get_item(Encoded *self, PyObject *name)
 
 static int encoded_contains(Encoded *self, PyObject *name)
 {
-    if (is_id(name) && (self->id != NULL || has_object_id(self)))
-        return 1;
+    if (is_id(name) && (self->lacks_id || self->id != NULL || has_object_id(self)))
+        return self->lacks_id ? 0 : 1;
     PyObject *mapping = encoded_mapping(self);
     return mapping == NULL ? -1 : PySequence_Contains(mapping, name);
 }
@@ -147,10 +151,39 @@ static PyObject *encoded_iter(Encoded *self)
     return mapping == NULL ? NULL : PyObject_GetIter(mapping);
 }
 
+// As the first element, where PyMongo puts it.
+static int put_id(Encoded *self, PyObject *id)
+{
+    struct writer writer;
+    writer_init(&writer, true);
+    const char *raw = PyBytes_AS_STRING(self->raw);
+    int result = buffer_put_int32(&writer.buffer, 0);
+    if (result == OK)
+        result = write_raw(&writer, "_id", 4, id);
+    if (result == OK)
+        result = buffer_put(&writer.buffer, raw + 4, (size_t)PyBytes_GET_SIZE(self->raw) - 5);
+    if (result == OK)
+        result = close_container(&writer, 0);
+    PyObject *made = NULL;
+    if (result == OK) {
+        made = PyBytes_FromStringAndSize(writer.buffer.data, (Py_ssize_t)writer.buffer.length);
+    } else if (result == GIVE_UP) {
+        PyErr_Format(PyExc_TypeError, "%R cannot be an _id", id);
+    }
+    buffer_free(&writer.buffer);
+    if (made == NULL)
+        return -1;
+    Py_SETREF(self->raw, made);
+    Py_CLEAR(self->mapping);
+    self->id = Py_NewRef(id);
+    self->lacks_id = false;
+    return 0;
+}
+
 static int encoded_set_item(Encoded *self, PyObject *name, PyObject *value)
 {
-    (void)self;
-    (void)value;
+    if (self->lacks_id && value != NULL && is_id(name))
+        return put_id(self, value);
     PyErr_Format(PyExc_TypeError, "%R cannot be changed: the document is encoded already", name);
     return -1;
 }

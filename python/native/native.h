@@ -180,7 +180,7 @@ PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count
 // A list of those, to be inserted; a function of Python's makes what is given up.
 PyObject *shape_encode_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
 // The same for MongoEngine's values: of its documents' _data.
-PyObject *shape_encode_engine(PyObject *self, PyObject *data);
+PyObject *shape_encode_engine(Shape *shape, PyObject *const *arguments, Py_ssize_t count);
 int encode_reset_ids(const char random[5], uint32_t counter);
 int encode_import_datetime(void);
 

@@ -28,7 +28,8 @@ Py_ssize_t index_key(char *out, Py_ssize_t index);
 
 // ---- encoded.c ---------------------------------------------------------------------------------
 
-// Of the buffer's bytes; `id` is what was given for _id, or None.
+// Of the buffer's bytes; `id` is what was given for _id, None where it was made, NULL where there
+// is none.
 PyObject *encoded_new(struct buffer *buffer, PyObject *id);
 
 #endif
