@@ -13,7 +13,7 @@ import bson
 import mongosluice
 import pytest
 from beanie import Document, init_beanie
-from conftest import async_client
+from conftest import assert_nothing_leaks, async_client
 from mongosluice.encoding import native
 from pydantic import BaseModel, PrivateAttr
 
@@ -134,3 +134,22 @@ def test_after_the_model_went_back_to_python(model):
     offload_beanie.uninstall()
     assert type(one.model_fields_set) is set and one._seen == {} and gc.is_tracked(one)
     assert type(model(**VALUES).model_fields_set) is set
+
+
+def test_nothing_leaks(model):
+    from mongosluice import offload_beanie
+
+    shape = offload_beanie._plans[model].shape
+
+    def round_of_all():
+        for i in range(100):
+            made = [model(**VALUES), model(**{**VALUES, "anything": [i]}), by_pydantic(model, **VALUES)]
+            made[0].__init__(**VALUES)
+            encoded, _ = shape.encode_many([*made, None], True, lambda other: {})
+            native.encoded_ids(encoded[:3])
+            read = []
+            shape.read_many(read, b"".join(one.raw for one in encoded[:3]) + bson.encode({"name": 1}), bson.decode)
+            assert [one.name for one in read[:3]] == ["a"] * 3 and read[3] == {"name": 1}
+            assert read[0].parts and read[1]._seen == {} and read[2].model_fields_set
+
+    assert_nothing_leaks(round_of_all)
