@@ -1,6 +1,6 @@
 """A process that odm_bench.py starts in one Python environment: reads a case a line, answers with the
-milliseconds of each of its parts as JSON, and of inserting also those of CPU time that this process and
-the server (where it is known) had. One process keeps its clients, so that only the work counts.
+milliseconds of each of its parts as JSON, and those of CPU time that this process and, in inserting, the
+server (where it is known) had. One process keeps its clients, so that only the work counts.
 
     python odm_worker.py beanie|mongoengine|drivers offload|plain"""
 
@@ -44,8 +44,9 @@ def cpu_ms(process):
 
 
 def told(construct, insert, read):
-    return {"construct": construct and construct.ms, "insert": insert.ms, "insert CPU": insert.cpu_ms,
-            "insert server": insert.server_ms, "read": read and read.ms, "read CPU": read and read.cpu_ms}
+    return {"construct": construct and construct.ms, "insert": insert.ms, "read": read and read.ms,
+            "write CPU": insert.cpu_ms + (construct.cpu_ms if construct else 0), "read CPU": read and read.cpu_ms,
+            "server CPU": insert.server_ms}
 
 
 def emptied(uri, collection):
