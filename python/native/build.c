@@ -491,9 +491,32 @@ PyObject *build_accept(struct node *node, PyObject *value)
 
 // ---- an instance -------------------------------------------------------------------------------
 
+// Whether the default is a list or dict that begins empty.
+static bool default_is_empty(const struct default_value *initial, PyTypeObject *type)
+{
+    if (initial->kind == DEFAULT_FACTORY)
+        return initial->value == (PyObject *)type;
+    return initial->kind == DEFAULT_COPY && Py_IS_TYPE(initial->value, type) &&
+           PyObject_Size(initial->value) == 0;
+}
+
+static bool begins_empty(const struct default_value *initial)
+{
+    return default_is_empty(initial, &PyList_Type) || default_is_empty(initial, &PyDict_Type);
+}
+
+// The collector does not know it if it is an empty list.
 static PyObject *default_make(const struct default_value *initial)
 {
     static PyObject *deepcopy;
+    if (default_is_empty(initial, &PyDict_Type))
+        return PyDict_New();
+    if (default_is_empty(initial, &PyList_Type)) {
+        PyObject *list = PyList_New(0);
+        if (list != NULL)
+            PyObject_GC_UnTrack(list);
+        return list;
+    }
     switch (initial->kind) {
     case DEFAULT_VALUE:
         return Py_NewRef(initial->value);
@@ -559,6 +582,8 @@ PyObject *build_private_values(Shape *shape)
         struct default_value initial = {(enum default_kind)PyLong_AsLong(PyTuple_GET_ITEM(pair, 0)),
                                         PyTuple_GET_ITEM(pair, 1)};
         PyObject *value = default_make(&initial);
+        if (value != NULL)
+            lazy_track(value);
         if (value == NULL ||
             PyDict_SetItem(values, PyTuple_GET_ITEM(shape->private_names, i), value) < 0) {
             Py_CLEAR(values);
@@ -639,8 +664,8 @@ static PyObject *make_dict(Shape *shape, PyObject **values, bool *inert)
         if (values[i] == NULL || PyDict_SetItem(dict, field->name, values[i]) < 0) {
             Py_CLEAR(dict);
         } else {
-            *inert = *inert &&
-                     (given ? is_inert(field->node, values[i]) : lazy_is_inert(values[i], false));
+            *inert = *inert && (given ? is_inert(field->node, values[i])
+                                      : lazy_is_inert(values[i], begins_empty(&field->initial)));
         }
     }
     return dict;

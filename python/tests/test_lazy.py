@@ -15,7 +15,7 @@ import pytest
 from beanie import Document, init_beanie
 from conftest import assert_nothing_leaks, async_client
 from mongosluice.encoding import native
-from pydantic import BaseModel, PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr
 
 pytestmark = pytest.mark.skipif(native is None, reason="the extension is not built")
 
@@ -32,7 +32,12 @@ class Kept(Document):
     parts: list[Part]
     by_name: dict[str, Part]
     anything: Any = None
+    empty: list[Any] = []
+    made_empty: list[Any] = Field(default_factory=list)
+    bag: dict[str, Any] = {}
+    made_bag: dict[str, Any] = Field(default_factory=dict)
     _seen: dict = PrivateAttr(default_factory=dict)
+    _queue: list = PrivateAttr(default=[])
     _count: int = PrivateAttr(default=0)
 
 
@@ -44,6 +49,11 @@ WAYS = {
     "vars": lambda one, other: vars(one).update(anything=other),
     "a private value": lambda one, other: setattr(one, "_seen", {"other": other}),
     "what a private value holds": lambda one, other: one._seen.update(other=other),
+    "a private list": lambda one, other: one._queue.append(other),
+    "a default list": lambda one, other: one.empty.append(other),
+    "a list that was made": lambda one, other: one.made_empty.append(other),
+    "a default dict": lambda one, other: one.bag.update(c=other),
+    "a dict that was made": lambda one, other: one.made_bag.update(c=other),
     "a list": lambda one, other: one.parts.append(other),
     "a list in a model in a list": lambda one, other: one.parts[0].tags.append(other),
     "a dict": lambda one, other: one.by_name.update(c=other),
