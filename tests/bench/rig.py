@@ -384,11 +384,11 @@ def add_options(parser):
     add("--markdown", help="file to write the tables to")
 
 
-def write_results(options, report, tables, title, found, words=()):
-    """The JSON file, and a page: what was measured on what, then the tables, then what the targets
-    say."""
+def write_results(options, report, tables, title, found, words=(), by="scripts/bench.sh", about=""):
+    """The JSON file, and a page: what was measured on what and how, then the tables, then what the
+    targets say."""
     if options.markdown:
-        parts = [f"# {title}", f"Written by `scripts/bench.sh`. {environment_text(found)}.",
+        parts = [f"# {title}", f"Written by `{by}`. {environment_text(found)}.", *filter(None, [about]),
                  *(table.text() for table in tables)]
         if words:
             parts.append("\n".join(f"- {line}" for line in words))
