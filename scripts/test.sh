@@ -133,7 +133,7 @@ step_packaging() {
 
 [ $# -gt 0 ] || set -- lint unit fuzz integration python bench suites docs packaging
 for step; do
-  declare -F "step_$step" >/dev/null || { sed -n '2,19s/^# \?//p' "$0"; die "no such step: $step"; }
+  declare -F "step_$step" >/dev/null || { sed -n '2,18s/^# \?//p' "$0"; die "no such step: $step"; }
 done
 scripts/setup.sh build python checks beanie1 suites packaging browser
 passed=0 failed=() summary=()
