@@ -5,7 +5,7 @@ MongoEngine; direct, through mongosluice with validation, and with offload. One 
     scripts/setup.sh build python beanie1 && .venv/bin/python tests/bench/odm_bench.py
 
 The package must be installed in both environments, or built in place (python/setup.py build_ext). All is
-measured on a server that stores (--upstream, else secantusd-rs, which SLUICE_SECANTUSD_RS names or the PATH
+measured on a server that stores (--upstream, else secantusd-rs, which SECANTUSD_RS names or the PATH
 has, else SecantusDB), and again on the null server of tests/bench, which acknowledges and stores nothing,
 and gives six-field documents of its own when it is read: what is left there is the client's own cost."""
 
@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import time
 from pathlib import Path
 
 import pymongo
+import rig
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -99,21 +99,21 @@ def upstream(options, folder, kind):
         yield options.upstream, options.upstream, None
         return
     port = free_port()
-    fast = os.environ.get("SLUICE_SECANTUSD_RS") or shutil.which("secantusd-rs")
+    fast = rig.secantus_program("rs")
     if kind == "null":
         null = Path(options.build).resolve() / "tests/bench/nullserver"
         command = [null, "--port", port, "--find-documents", options.documents]
     elif fast:
         command = [fast, "--port", port, "--storage-path", Path(folder) / "data", "--log-level", "ERROR"]
     else:
-        command = [PYTHON2.with_name("secantusd-py"), "--port", port, "--storage-path", Path(folder) / "data"]
+        command = [rig.secantus_program("py"), "--port", port, "--storage-path", Path(folder) / "data"]
     with running(command, port, folder) as (uri, process):
         yield uri, Path(command[0]).name, process
 
 
 @contextlib.contextmanager
 def route(options, folder, kind):
-    binary = Path(options.mongosluice or Path(options.build) / "src/main/mongosluice").resolve()
+    binary = Path(options.mongosluice).resolve()
     port = free_port()
     with upstream(options, folder, kind) as (direct, name, process):
         command = [binary, "--upstream", direct, "--listen", f"127.0.0.1:{port}", "--schemas", Path(folder) / "schemas"]
@@ -151,8 +151,7 @@ def write_schemas(folder):
 
 
 def measure(options, through):
-    """{kind: {(row, route): {part: [ms, …]}}}, in an order that turns with each round; each kind's table
-    is printed when it is done."""
+    """{kind: {(row, route): {part: [ms, …]}}}, in an order that turns with each round."""
     workers = {}
     found = {}
     rows = [row for row in ROWS if row[1].exists()]
@@ -174,7 +173,6 @@ def measure(options, through):
             extension = workers[PYTHON2, "beanie", True, "offload"].ask("extension", through.proxy, kind, 0, False, None)
             found[kind]["extension"] = extension
             found[kind] = {key: found[kind][key] for key in [(row[0], row[5]) for row in rows] + ["extension"]}
-            print_table(kind, found[kind], options.documents, through)
     finally:
         for worker in workers.values():
             worker.end()
@@ -193,10 +191,19 @@ def middle(parts, part):
     return statistics.median(parts[part]) if part in parts else None
 
 
-def print_table(kind, rows, count, through):
-    print(f"\n### {kind}: {count:,} documents on {through.name}, ms, median (least)\n")
-    print("| client | route | construct | insert | both | read | client's CPU time writing | reading | server's, inserting |\n"
-          "|---|---|---:|---:|---:|---:|---:|---:|---:|")
+class Section:
+    """A part of the page: a heading, and what stands below it."""
+
+    def __init__(self, heading, *lines):
+        self.heading, self.lines = heading, lines
+
+    def text(self):
+        return f"## {self.heading}\n\n" + "\n".join(self.lines)
+
+
+def table(kind, rows, count, through):
+    lines = ["| client | route | construct | insert | both | read | client's CPU time writing | reading | server's, inserting |",
+             "|---|---|---:|---:|---:|---:|---:|---:|---:|"]
     for key, parts in rows.items():
         if key == "extension":
             continue
@@ -204,9 +211,11 @@ def print_table(kind, rows, count, through):
         for part in ("construct", "insert", "total", "read", "write CPU", "read CPU", "server CPU"):
             part = "insert" if part == "total" and "total" not in parts else part
             cells.append(f"{middle(parts, part):,.0f} ({min(parts[part]):,.0f})" if part in parts else "–")
-        print(f"| {key[0]} | {key[1]} | {' | '.join(cells)} |")
-    extension = rows["extension"]
-    print(f"\nThe extension alone: {extension['encode']:.2f} µs to write a document, {extension['build']:.2f} µs to make one\n")
+        lines.append(f"| {key[0]} | {key[1]} | {' | '.join(cells)} |")
+    own = rows["extension"]
+    what = "stores nothing" if not through.stores else "stores"
+    return Section(f"{kind}: {count:,} documents, {through.name} ({what})", "ms, median (least)", "", *lines, "",
+                   f"The extension alone: {own['encode']:.2f} µs to write a document, {own['build']:.2f} µs to make one.")
 
 
 def ratio(rows, part, above, below, upper_part=None):
@@ -258,50 +267,49 @@ def judge(rows, stores):
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    rig.add_options(parser)
     add = parser.add_argument
     add("--upstream", help="URI of the server")
-    add("--build", default=str(ROOT / "build/release"))
-    add("--mongosluice", help="the proxy; default: that of the build folder")
     add("--rounds", type=int, default=5)
     add("--documents", type=int, default=50_000)
     add("--kinds", default="user,order", help="user: six fields; order: 361 bytes")
     add("--servers", default="real,null", help="real: one that stores; null: tests/bench/nullserver")
-    add("--json", help="file to write every round to")
     return parser.parse_args()
 
 
 def main():
     options = parse_options()
-    missed, everything = 0, {}
+    rig.finish_options(options)
+    missed, report, sections = 0, {}, []
     with tempfile.TemporaryDirectory(prefix="sluice-odm-") as folder:
         try:
             write_schemas(Path(folder) / "schemas")
             for server in options.servers.split(","):
                 with route(options, folder, server) as through:
-                    print(f"server: {through.name}{'' if through.stores else ' (stores nothing)'}; {options.rounds} rounds")
                     found = measure(options, through)
-                missed += tell(found, through)
-                everything[through.name] = {
+                for kind, rows in found.items():
+                    words, misses = verdicts(rows, through.stores)
+                    missed += misses if kind == "user" else 0
+                    sections.append(table(kind, rows, options.documents, through))
+                    sections.append(Section(f"{kind}: what is reached on {through.name}", *words))
+                    print("\n\n".join(section.text() for section in sections[-2:]), flush=True)
+                report[through.name] = {
                     kind: {" ".join(key) if isinstance(key, tuple) else key: value for key, value in rows.items()}
                     for kind, rows in found.items()}
         except (BenchError, subprocess.CalledProcessError) as error:
             print(f"odm_bench: {error}", file=sys.stderr)
             return 2
-    if options.json:
-        Path(options.json).write_text(json.dumps(everything, indent=1) + "\n")
+    environment = rig.environment(options)
+    rig.write_results(options, {"environment": environment, "servers": report}, sections,
+                      "What an ODM costs, and what is left of it with offload", environment)
     return 1 if missed else 0
 
 
-def tell(found, through):
-    """Prints what is reached; how many targets of the six-field documents are missed."""
-    missed = 0
-    for kind, rows in found.items():
-        print(f"\n{kind} on {through.name}:")
-        for what, value, met in judge(rows, through.stores):
-            word = "     " if met is None else "met  " if met else "MISSED"
-            missed += met is False and kind == "user"
-            print(f"{word} {what}: {value:.2f}")
-    return missed
+def verdicts(rows, stores):
+    """(lines, how many targets are missed)"""
+    judged = judge(rows, stores)
+    words = {None: "", True: "met: ", False: "**missed**: "}
+    return [f"- {words[met]}{what}: {value:.2f}" for what, value, met in judged], sum(met is False for _, _, met in judged)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ server (where it is known) had. One process keeps its clients, so that only the 
 import asyncio
 import gc
 import json
+import os
 import sys
 import time
 import warnings
@@ -38,9 +39,11 @@ class Clock:
 
 
 def cpu_ms(process):
-    """What the kernel's scheduler charged to all threads of a process."""
-    tasks = Path(f"/proc/{process}/task").glob("*/schedstat") if process else ()
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e6
+    """Of all threads of a process, those that have ended included."""
+    if not process:
+        return 0
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
 def told(construct, insert, read):

@@ -29,17 +29,22 @@ except ImportError:
 PARAMETERS = ("self", "documents", "ordered", "bypass_document_validation", "session", "comment")
 OPTIONS = {"ordered", "bypass_document_validation", "comment"}
 OWN_METHODS = ("_write_concern_for", "insert_many")
-# As they were before anybody could have put something in their place.
-_seen = {cls: tuple(getattr(cls, name, None) for name in OWN_METHODS) for cls in (AsyncCollection, Collection)}
+
+
+def own_methods(cls: Any) -> tuple[Any, ...]:
+    return tuple(getattr(cls, name, None) for name in OWN_METHODS)
+
+
+# The methods of the classes that are known here, as they were before anybody put something in their place.
+_known = {cls: own_methods(cls) for cls in (AsyncCollection, Collection)
+          if _AsyncBulk is not None and hasattr(cls, "_write_concern_for")
+          and tuple(inspect.signature(cls.insert_many).parameters) == PARAMETERS}
 
 
 def is_known(collection: Any) -> bool:
     """Whether the collection's insert_many is the one that is shortened here."""
     cls = type(collection)
-    own = _seen.get(cls)
-    return (_AsyncBulk is not None and own is not None and None not in own
-            and own == tuple(getattr(cls, name) for name in OWN_METHODS)
-            and tuple(inspect.signature(cls.insert_many).parameters) == PARAMETERS)
+    return cls in _known and _known[cls] == own_methods(cls)
 
 
 if _AsyncBulk is not None:
