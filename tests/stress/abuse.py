@@ -37,9 +37,9 @@ within a round, then their median and range."""
 
 GOOD_CLIENTS = 16
 MEMORY_MAX = 64 * 1024 * 1024
-# What may be resident at the worst: buffers that grow are copied, and the allocator keeps some of what
-# they leave; beside them the program, 4,000 connections, TLS of some.
-RESIDENT_MAX = 2 * MEMORY_MAX + 70 * 1000 * 1000
+# What may be resident at the worst: beside the buffers the program, 4,000 connections, TLS of some, and
+# what the allocator keeps.
+RESIDENT_MAX = MEMORY_MAX + 70 * 1000 * 1000
 
 
 def start(hop, name):
