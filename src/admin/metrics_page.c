@@ -225,6 +225,9 @@ static void add_inserts(const struct coalesce_sums *totals, struct text *out)
     exposition_family(out, "mongosluice_batch_failures_total", "counter",
                       "Batches whose connection was lost, or whose reply made no sense.");
     add_labelled(out, "mongosluice_batch_failures_total", "outcome", ends, COUNT(ends), totals);
+    exposition_single(out, "mongosluice_batch_stalls_total", "counter",
+                      "Inserts under way for merge.stalled_after_ms, without which others went on.",
+                      (double)totals->values[COALESCE_STALLED]);
     exposition_single(out, "mongosluice_batch_held_bytes", "gauge",
                       "Bytes of gathered inserts that are not answered yet.",
                       (double)totals->values[COALESCE_HELD_BYTES_NOW]);

@@ -173,18 +173,18 @@ static void settle_all(struct coalesce *coalesce, struct batch *batch, enum retr
     batch->settled = true;
 }
 
-struct coalesce_group *batch_go_lone(struct coalesce *coalesce, struct batch *batch, int64_t now_us,
+struct coalesce_place *batch_go_lone(struct coalesce *coalesce, struct batch *batch, int64_t now_us,
                                      struct bytes *command)
 {
     struct coalesce_waiter *waiter = batch->head;
-    struct coalesce_group *group = batch->group;
+    struct coalesce_place *ticket = batch->place;
     sluice_assert(batch->inserts == 1 && batch->session == NULL);
     settle_all(coalesce, batch, RETRY_END_DIRECT, now_us);
     if (coalesce->spent != NULL)
         waiter_free(coalesce, coalesce->spent);
     coalesce->spent = waiter;
     *command = batch_command(waiter);
-    return group;
+    return ticket;
 }
 
 bool batch_may_resend(struct coalesce *coalesce, struct batch *batch)
@@ -205,7 +205,7 @@ void batch_lost(struct coalesce *coalesce, struct batch *batch, bool sent, int64
 
 void batch_end(struct coalesce *coalesce, struct batch *batch, int64_t now_us)
 {
-    struct coalesce_group *group = batch->group;
+    struct coalesce_place *place = batch->place;
     struct coalesce_waiter *waiter = batch->head;
     sluice_assert(batch->settled && batch->session == NULL);
     while (waiter != NULL) { /* the batch itself goes with its head */
@@ -214,7 +214,7 @@ void batch_end(struct coalesce *coalesce, struct batch *batch, int64_t now_us)
         waiter_free(coalesce, waiter);
         waiter = next;
     }
-    group_release_place(coalesce, group, now_us);
+    group_release_place(coalesce, place, now_us);
 }
 
 /* --- its reply --- */

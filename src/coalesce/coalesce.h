@@ -25,7 +25,9 @@
  * Adaptive: with nothing of its key in flight an insert goes at once (GO); a client alone never
  * waits. While something is, inserts of the key gather; when that ends they go together. With
  * linger_us they go linger_us after the first of them came, as soon as a place is free; with
- * max_in_flight over 1 a full batch does not wait for the one before it.
+ * max_in_flight over 1 a full batch does not wait for the one before it. What has been in flight
+ * for stalled_after_us (its connection may be dead without anybody having said so) is waited for no
+ * longer: the others go on without it. It is neither given up nor sent again for that.
  *
  * A waiter is answered exactly once; sluice_assert holds that also in release builds. */
 #ifndef SLUICE_COALESCE_COALESCE_H
@@ -40,14 +42,18 @@
 /* The options of a namespace (group `merge`), as they are now. */
 struct coalesce_rules {
     bool enabled;
-    bool reject;            /* at max_waiters: refuse; else pass through */
-    uint32_t max_docs;      /* of a batch */
-    size_t max_bytes;       /* of a batch's documents */
-    uint32_t max_in_flight; /* commands of one key; at least 1 */
+    bool reject;              /* at max_waiters: refuse; else pass through */
+    uint32_t max_docs;        /* of a batch */
+    size_t max_bytes;         /* of a batch's documents */
+    uint32_t max_in_flight;   /* commands of one key, from 1 to COALESCE_IN_FLIGHT_MAX */
+    int64_t stalled_after_us; /* 0: never */
     int64_t linger_us;
     uint32_t max_waiters;       /* gathered inserts of the key */
     uint32_t max_waiters_total; /* gathered inserts of the worker */
 };
+
+/* Commands of one key in flight, those that are stalled included. */
+enum { COALESCE_IN_FLIGHT_MAX = 64 };
 
 /* Of a batch's message, beside the documents. */
 enum { COALESCE_OVERHEAD_BYTES = 8192 };
@@ -89,12 +95,12 @@ enum coalesce_outcome {
 };
 
 struct coalesce;
-struct coalesce_group;
+struct coalesce_place;
 struct coalesce_waiter;
 struct coalesce_resend;
 
 struct coalesce_answer {
-    struct coalesce_group *ticket;       /* GO; borrowed until coalesce_finished */
+    struct coalesce_place *ticket;       /* GO; borrowed until coalesce_finished */
     struct coalesce_waiter *waiter;      /* WAIT; the coalescer's */
     struct retry_attachment *attachment; /* ATTACHED; the caller's */
     struct bytes reply;                  /* REPLAY; the caller's */
@@ -120,7 +126,7 @@ void coalesce_note_passed(struct coalesce *coalesce, const struct coalesce_origi
                           const uint8_t *lsid, int64_t number, int64_t now_us);
 
 /* What went under the ticket has been answered, or its connection is gone. */
-void coalesce_finished(struct coalesce *coalesce, struct coalesce_group *ticket, int64_t now_us);
+void coalesce_finished(struct coalesce *coalesce, struct coalesce_place *ticket, int64_t now_us);
 
 /* The client of a WAIT is gone. While it gathers its insert is dropped unsent; when its batch is on
  * its way, the documents go on and nobody is answered. The handle is dead afterwards. */
@@ -159,7 +165,7 @@ struct bytes batch_command(const struct coalesce_waiter *waiter);
  * client's own connection; its reply goes to the client as it comes, and coalesce_finished is due
  * for the ticket that is returned. The bytes are valid until the next batch_go_lone; batch and
  * waiter's handle are dead. */
-struct coalesce_group *batch_go_lone(struct coalesce *coalesce, struct batch *batch, int64_t now_us,
+struct coalesce_place *batch_go_lone(struct coalesce *coalesce, struct batch *batch, int64_t now_us,
                                      struct bytes *command);
 
 /* The merged command: a whole OP_MSG payload, memory_alloc'd for the caller. May be called again to

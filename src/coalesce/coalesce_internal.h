@@ -11,9 +11,16 @@
 #include <uthash.h>
 #include <utlist.h>
 
+/* Room for one command of a group in flight. */
+struct coalesce_place {
+    struct coalesce_group *group;
+    int64_t since_us;
+};
+
 /* A batch lives in the waiter at its head: taking one needs no memory. */
 struct batch {
     struct coalesce_group *group;
+    struct coalesce_place *place;
     struct coalesce_waiter *head;
     struct pool_session *session; /* P, with N; NULL in a batch without numbers */
     uint32_t inserts;
@@ -54,7 +61,8 @@ struct coalesce_group {
     uint32_t waiting;
     uint64_t docs; /* of the waiting */
     uint64_t bytes;
-    uint32_t in_flight;
+    uint64_t taken;   /* the places in use, a bit for each */
+    uint64_t stalled; /* of those, the ones that the rest waits for no longer */
     bool place_freed; /* since the last batch was taken */
     bool ready;
     bool idle;
@@ -63,6 +71,7 @@ struct coalesce_group {
     size_t owner_len;   /* identity and server: the first part of the key */
     size_t elements_at; /* in the key: the elements that all have */
     size_t key_len;
+    struct coalesce_place places[COALESCE_IN_FLIGHT_MAX];
     uint8_t key[];
 };
 
@@ -77,7 +86,7 @@ struct coalesce {
     struct coalesce_waiter *waiters; /* all that gather, oldest first */
     struct coalesce_waiter *spent;   /* what batch_go_lone handed out last */
     uint32_t waiting;
-    int64_t timer_us; /* when the first lingering group is due; INT64_MAX: none lingers */
+    int64_t timer_us; /* when the first gathering group has to be looked at; INT64_MAX: none */
     size_t held_bytes;
     uint8_t *key; /* scratch, as long as key_room */
     size_t key_room;
@@ -103,10 +112,14 @@ static inline void count_one(struct coalesce *coalesce, enum coalesce_counter wh
 struct coalesce_group *group_find(struct coalesce *coalesce, const struct coalesce_rules *rules,
                                   const struct coalesce_origin *origin,
                                   const struct coalesce_insert *insert);
-/* It is about to have something in flight, or waiting. */
-void group_wake(struct coalesce *coalesce, struct coalesce_group *group);
-/* One of the group's places is free. The group may be gone afterwards. */
-void group_release_place(struct coalesce *coalesce, struct coalesce_group *group, int64_t now_us);
+/* Commands in flight that the group waits for. */
+uint32_t group_in_flight(const struct coalesce_group *group);
+/* Whether one more may go at all. */
+bool group_has_place(const struct coalesce_group *group);
+struct coalesce_place *group_take_place(struct coalesce *coalesce, struct coalesce_group *group,
+                                        int64_t now_us);
+/* The place is free. Its group may be gone afterwards. */
+void group_release_place(struct coalesce *coalesce, struct coalesce_place *place, int64_t now_us);
 void group_gather(struct coalesce *coalesce, struct coalesce_group *group,
                   struct coalesce_waiter *waiter, int64_t now_us);
 

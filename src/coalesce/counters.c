@@ -1,13 +1,5 @@
 #include "coalesce/counters.h"
 
-const char *coalesce_counter_name(enum coalesce_counter which)
-{
-#define COALESCE_NAME(identifier, name) name,
-    static const char *const names[] = {COALESCE_COUNTERS(COALESCE_NAME)};
-#undef COALESCE_NAME
-    return names[which];
-}
-
 static void sum(const _Atomic uint64_t *from, uint64_t *into, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -7,40 +7,39 @@
 #include "coalesce/grouping.h"
 #include "metrics/histogram.h"
 
-/* X(identifier, name as shown). "…Now" are gauges. */
-#define COALESCE_COUNTERS(X)                                                                       \
-    X(AT_ONCE, "insertsAtOnce") /* nothing of the key was in flight */                             \
-    X(GATHERED, "insertsGathered")                                                                 \
-    X(PASSED, "insertsPassed") /* not merged; the reasons are counted apart */                     \
-    X(REJECTED, "insertsRejected")                                                                 \
-    X(BATCHES, "batches") /* of several inserts */                                                 \
-    X(BATCH_INSERTS, "batchInserts")                                                               \
-    X(BATCH_DOCS, "batchDocs")                                                                     \
-    X(BATCH_BYTES, "batchBytes")                                                                   \
-    X(LONE, "batchesOfOne") /* gathered, and went as they came */                                  \
-    X(FLUSH_IDLE, "flushesIdle")                                                                   \
-    X(FLUSH_COUNT, "flushesCount")                                                                 \
-    X(FLUSH_BYTES, "flushesBytes")                                                                 \
-    X(FLUSH_TIMER, "flushesTimer")                                                                 \
-    X(FLUSH_DRAIN, "flushesDrain")                                                                 \
-    X(SENT_ALONE, "insertsSentAlone") /* after the batch was refused as a whole */                 \
-    X(BATCHES_RESENT, "batchesResent")                                                             \
-    X(BATCHES_LOST, "batchesLost")                                                                 \
-    X(BATCHES_UNREADABLE, "batchesUnreadable") /* replies that no sense could be made of */        \
-    X(RETRIES_ATTACHED, "retriesAttached")                                                         \
-    X(RETRIES_REPLAYED, "retriesReplayed")                                                         \
-    X(RETRIES_RESENT, "retriesResent") /* alone, under the batch's number */                       \
-    X(RETRIES_TOO_OLD, "retriesTooOld")                                                            \
-    X(SESSIONS_MADE, "sessionsMade")                                                               \
-    X(SESSIONS_RETIRED, "sessionsRetired")                                                         \
-    X(GROUPS_NOW, "groupsNow")                                                                     \
-    X(WAITING_NOW, "waitingNow")                                                                   \
-    X(HELD_BYTES_NOW, "heldBytesNow")      /* of gathered commands, until they are answered */     \
-    X(OLDEST_SINCE_US, "oldestSinceUsNow") /* when the oldest waiting insert came; 0: none */
-
-#define COALESCE_IDENTIFIER(identifier, name) COALESCE_##identifier,
-enum coalesce_counter { COALESCE_COUNTERS(COALESCE_IDENTIFIER) COALESCE_COUNTER_COUNT };
-#undef COALESCE_IDENTIFIER
+/* …_NOW are gauges, and OLDEST_SINCE_US. */
+enum coalesce_counter {
+    COALESCE_AT_ONCE, /* nothing of the key was in flight */
+    COALESCE_GATHERED,
+    COALESCE_PASSED, /* not merged; the reasons are counted apart */
+    COALESCE_REJECTED,
+    COALESCE_BATCHES, /* of several inserts */
+    COALESCE_BATCH_INSERTS,
+    COALESCE_BATCH_DOCS,
+    COALESCE_BATCH_BYTES,
+    COALESCE_LONE, /* gathered, and went as they came */
+    COALESCE_FLUSH_IDLE,
+    COALESCE_FLUSH_COUNT,
+    COALESCE_FLUSH_BYTES,
+    COALESCE_FLUSH_TIMER,
+    COALESCE_FLUSH_DRAIN,
+    COALESCE_STALLED,    /* in flight for so long that the others went on */
+    COALESCE_SENT_ALONE, /* after the batch was refused as a whole */
+    COALESCE_BATCHES_RESENT,
+    COALESCE_BATCHES_LOST,
+    COALESCE_BATCHES_UNREADABLE, /* replies that no sense could be made of */
+    COALESCE_RETRIES_ATTACHED,
+    COALESCE_RETRIES_REPLAYED,
+    COALESCE_RETRIES_RESENT, /* alone, under the batch's number */
+    COALESCE_RETRIES_TOO_OLD,
+    COALESCE_SESSIONS_MADE,
+    COALESCE_SESSIONS_RETIRED,
+    COALESCE_GROUPS_NOW,
+    COALESCE_WAITING_NOW,
+    COALESCE_HELD_BYTES_NOW,  /* of gathered commands, until they are answered */
+    COALESCE_OLDEST_SINCE_US, /* when the oldest waiting insert came; 0: none */
+    COALESCE_COUNTER_COUNT
+};
 
 struct coalesce_counters {
     _Atomic uint64_t values[COALESCE_COUNTER_COUNT];
@@ -58,7 +57,6 @@ struct coalesce_sums {
     struct histogram_totals waited_us;
 };
 
-const char *coalesce_counter_name(enum coalesce_counter which);
 /* Any thread: adds all of `from` to the plain sums. */
 void coalesce_counters_sum(const struct coalesce_counters *from, struct coalesce_sums *into);
 

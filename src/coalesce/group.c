@@ -70,7 +70,7 @@ static void drop_group(struct coalesce *coalesce, struct coalesce_group *group)
 /* Nothing of it waits or is in flight: it is kept for a while. */
 static void rest(struct coalesce *coalesce, struct coalesce_group *group)
 {
-    if (group->idle || group->waiting > 0 || group->in_flight > 0)
+    if (group->idle || group->waiting > 0 || group->taken != 0)
         return;
     group->idle = true;
     DL_APPEND(coalesce->idle, group);
@@ -79,7 +79,8 @@ static void rest(struct coalesce *coalesce, struct coalesce_group *group)
     set_gauge(coalesce, COALESCE_GROUPS_NOW, HASH_COUNT(coalesce->groups));
 }
 
-void group_wake(struct coalesce *coalesce, struct coalesce_group *group)
+/* It is about to have something in flight, or waiting. */
+static void wake(struct coalesce *coalesce, struct coalesce_group *group)
 {
     if (!group->idle)
         return;
@@ -136,6 +137,8 @@ static struct coalesce_group *add_group(struct coalesce *coalesce, size_t owner_
     group->owner_len = owner_len;
     group->elements_at = owner_len + 1;
     group->numbered = group->key[owner_len] != 0;
+    for (size_t i = 0; i < COALESCE_IN_FLIGHT_MAX; i++)
+        group->places[i].group = group;
     HASH_ADD(hh, coalesce->groups, key, len, group);
     if (!group->unhashed)
         return group;
@@ -167,6 +170,59 @@ struct coalesce_group *group_find(struct coalesce *coalesce, const struct coales
     return group;
 }
 
+/* --- places --- */
+
+uint32_t group_in_flight(const struct coalesce_group *group)
+{
+    return (uint32_t)__builtin_popcountll(group->taken & ~group->stalled);
+}
+
+bool group_has_place(const struct coalesce_group *group)
+{
+    return ~group->taken != 0;
+}
+
+struct coalesce_place *group_take_place(struct coalesce *coalesce, struct coalesce_group *group,
+                                        int64_t now_us)
+{
+    sluice_assert(group_has_place(group));
+    int free_one = __builtin_ctzll(~group->taken);
+    wake(coalesce, group);
+    group->taken |= UINT64_C(1) << free_one;
+    group->place_freed = false;
+    group->places[free_one].since_us = now_us;
+    return &group->places[free_one];
+}
+
+/* When the first of those in flight counts as stalled; INT64_MAX: never. */
+static int64_t stalls_at(const struct coalesce_group *group)
+{
+    int64_t oldest_us = INT64_MAX;
+    for (uint64_t rest = group->taken & ~group->stalled; rest != 0; rest &= rest - 1) {
+        int64_t since_us = group->places[__builtin_ctzll(rest)].since_us;
+        if (since_us < oldest_us)
+            oldest_us = since_us;
+    }
+    if (group->rules.stalled_after_us == 0 || oldest_us == INT64_MAX)
+        return INT64_MAX;
+    return oldest_us + group->rules.stalled_after_us;
+}
+
+/* What has been in flight for too long keeps its place, but nobody waits for it any more. */
+static void note_stalled(struct coalesce *coalesce, struct coalesce_group *group, int64_t now_us)
+{
+    if (stalls_at(group) > now_us)
+        return;
+    for (uint64_t rest = group->taken & ~group->stalled; rest != 0; rest &= rest - 1) {
+        int at = __builtin_ctzll(rest);
+        if (group->places[at].since_us + group->rules.stalled_after_us > now_us)
+            continue;
+        group->stalled |= UINT64_C(1) << at;
+        group->place_freed = true;
+        count_one(coalesce, COALESCE_STALLED);
+    }
+}
+
 /* --- when something is due --- */
 
 /* Why the group's waiters should go now, as the counter of that reason; NOT_DUE. */
@@ -174,7 +230,8 @@ static int why_due(const struct coalesce *coalesce, const struct coalesce_group 
                    int64_t now_us)
 {
     const struct coalesce_rules *rules = &group->rules;
-    if (group->waiting == 0 || group->in_flight >= rules->max_in_flight)
+    uint32_t in_flight = group_in_flight(group);
+    if (group->waiting == 0 || in_flight >= rules->max_in_flight || !group_has_place(group))
         return NOT_DUE;
     if (group->docs >= rules->max_docs)
         return COALESCE_FLUSH_COUNT;
@@ -185,7 +242,7 @@ static int why_due(const struct coalesce *coalesce, const struct coalesce_group 
     if (rules->linger_us > 0)
         return now_us - group->waiters->since_us >= rules->linger_us ? COALESCE_FLUSH_TIMER
                                                                      : NOT_DUE;
-    return group->in_flight == 0 || group->place_freed ? COALESCE_FLUSH_IDLE : NOT_DUE;
+    return in_flight == 0 || group->place_freed ? COALESCE_FLUSH_IDLE : NOT_DUE;
 }
 
 static void set_ready(struct coalesce *coalesce, struct coalesce_group *group, bool ready)
@@ -204,10 +261,12 @@ static void mark(struct coalesce *coalesce, struct coalesce_group *group, int64_
 {
     bool due = why_due(coalesce, group, now_us) != NOT_DUE;
     set_ready(coalesce, group, due);
-    if (due || group->waiting == 0 || group->rules.linger_us == 0 ||
-        group->in_flight >= group->rules.max_in_flight)
+    if (due || group->waiting == 0 || !group_has_place(group))
         return;
-    int64_t at = group->waiters->since_us + group->rules.linger_us;
+    int64_t at = stalls_at(group);
+    if (group->rules.linger_us > 0 && group_in_flight(group) < group->rules.max_in_flight &&
+        group->waiters->since_us + group->rules.linger_us < at)
+        at = group->waiters->since_us + group->rules.linger_us;
     if (at < coalesce->timer_us)
         coalesce->timer_us = at;
 }
@@ -219,7 +278,10 @@ static void look_at_timers(struct coalesce *coalesce, int64_t now_us)
         return;
     coalesce->timer_us = INT64_MAX;
     DL_FOREACH2(coalesce->gathering, group, gather_next)
-    mark(coalesce, group, now_us);
+    {
+        note_stalled(coalesce, group, now_us);
+        mark(coalesce, group, now_us);
+    }
 }
 
 int64_t coalesce_next_due_us(const struct coalesce *coalesce)
@@ -235,16 +297,19 @@ void coalesce_drain(struct coalesce *coalesce, int64_t now_us)
     mark(coalesce, group, now_us);
 }
 
-void group_release_place(struct coalesce *coalesce, struct coalesce_group *group, int64_t now_us)
+void group_release_place(struct coalesce *coalesce, struct coalesce_place *place, int64_t now_us)
 {
-    sluice_assert(group->in_flight > 0);
-    group->in_flight--;
+    struct coalesce_group *group = place->group;
+    uint64_t bit = UINT64_C(1) << (place - group->places);
+    sluice_assert((group->taken & bit) != 0);
+    group->taken &= ~bit;
+    group->stalled &= ~bit;
     group->place_freed = true;
     mark(coalesce, group, now_us);
     rest(coalesce, group);
 }
 
-void coalesce_finished(struct coalesce *coalesce, struct coalesce_group *ticket, int64_t now_us)
+void coalesce_finished(struct coalesce *coalesce, struct coalesce_place *ticket, int64_t now_us)
 {
     group_release_place(coalesce, ticket, now_us);
 }
@@ -281,7 +346,7 @@ struct coalesce_waiter *waiter_make(struct coalesce *coalesce, const struct coal
 void group_gather(struct coalesce *coalesce, struct coalesce_group *group,
                   struct coalesce_waiter *waiter, int64_t now_us)
 {
-    group_wake(coalesce, group);
+    wake(coalesce, group);
     waiter->group = group;
     if (group->waiting == 0)
         DL_APPEND2(coalesce->gathering, group, gather_prev, gather_next);
@@ -417,15 +482,14 @@ static struct batch *make_batch(struct coalesce *coalesce, struct coalesce_group
         else if (made)
             count_one(coalesce, COALESCE_SESSIONS_MADE);
     }
-    *batch = (struct batch){.group = group, .session = session};
+    *batch = (struct batch){
+        .group = group, .place = group_take_place(coalesce, group, now_us), .session = session};
     int64_t since_us = group->waiters->since_us;
     for (uint32_t i = 0; i < count; i++) {
         struct coalesce_waiter *waiter = group->waiters;
         ungather(coalesce, waiter);
         add_to_batch(batch, waiter);
     }
-    group->in_flight++;
-    group->place_freed = false;
     count_batch(coalesce, batch, why, now_us - since_us);
     return batch;
 }

@@ -44,7 +44,8 @@ static void make_plan(struct coalesce *coalesce, const struct coalesce_rules *ru
     plan->group = group_find(coalesce, rules, origin, insert);
     if (plan->group == NULL) {
         plan_pass(plan, GROUPING_BAR_MEMORY);
-    } else if (plan->group->in_flight == 0 && plan->group->waiting == 0) {
+    } else if (group_in_flight(plan->group) == 0 && plan->group->waiting == 0 &&
+               group_has_place(plan->group)) {
         plan->outcome = COALESCE_GO;
     } else if (is_full(coalesce, plan->group)) {
         plan_pass(plan, GROUPING_BAR_WAITERS_FULL);
@@ -151,10 +152,7 @@ enum coalesce_outcome coalesce_submit(struct coalesce *coalesce, const struct co
         waiter_free(coalesce, plan.waiter);
     switch (outcome) {
     case COALESCE_GO:
-        group_wake(coalesce, plan.group);
-        plan.group->in_flight++;
-        plan.group->place_freed = false;
-        out->ticket = plan.group;
+        out->ticket = group_take_place(coalesce, plan.group, now_us);
         count_one(coalesce, COALESCE_AT_ONCE);
         break;
     case COALESCE_WAIT:

@@ -41,6 +41,7 @@ struct config_merge {
     int64_t max_docs;
     int64_t max_bytes;
     int64_t max_in_flight;
+    int64_t stalled_after_ms; /* 0: never */
     int64_t linger_us;
     int64_t max_waiters;
     enum config_on_cap on_cap;

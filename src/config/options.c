@@ -311,6 +311,16 @@ const struct option options_table[] = {
      .by_namespace = true,
      .description = "Commands of the same kind that a worker thread has under way at one time; "
                     "what comes meanwhile gathers."},
+    {.name = "merge.stalled_after_ms",
+     .type = OPTION_MS,
+     .at = FIELD(merge.stalled_after_ms),
+     .fallback = "1000",
+     .max = 3600000,
+     .reloadable = true,
+     .by_namespace = true,
+     .description = "Time after which a command that is under way without an answer is waited for "
+                    "no longer by the others of its kind: they go on, on another connection. 0: "
+                    "they wait as long as it takes."},
     {.name = "merge.linger_us",
      .type = OPTION_US,
      .at = FIELD(merge.linger_us),

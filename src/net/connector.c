@@ -19,6 +19,14 @@
  * ("Happy Eyeballs"), section 5. */
 enum { ATTEMPT_DELAY_MS = 250, ATTEMPTS_MAX = 8 };
 
+/* A peer that acknowledges nothing for so long is dead. */
+enum {
+    KEEPALIVE_IDLE_S = 120,
+    KEEPALIVE_INTERVAL_S = 10,
+    KEEPALIVE_PROBES = 9,
+    DEAD_AFTER_S = KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S * KEEPALIVE_PROBES
+};
+
 struct attempt {
     struct connector *connector;
     struct event *event; /* NULL: it ended */
@@ -122,6 +130,8 @@ static bool connect_begin(struct connector *connector, const struct sockaddr *ad
         return false;
     }
     connector_tune_socket(fd);
+    unsigned dead_after_ms = DEAD_AFTER_S * 1000;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_after_ms, sizeof dead_after_ms);
     if (connect(fd, address, len) != 0 && errno != EINPROGRESS) {
         set_cause(connector, strerror(errno));
         close(fd);
@@ -292,8 +302,12 @@ void connector_cancel(struct connector *connector)
 void connector_tune_socket(int fd)
 {
     int on = 1;
-    int idle_s = 120;
+    int idle_s = KEEPALIVE_IDLE_S;
+    int interval_s = KEEPALIVE_INTERVAL_S;
+    int probes = KEEPALIVE_PROBES;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }

@@ -239,7 +239,7 @@ bool session_send_silently(struct session *session, int32_t request_id, struct b
 
 bool session_send_command(struct session *session, const struct message *message,
                           struct bytes payload, uint32_t error_labels,
-                          struct coalesce_group *ticket)
+                          struct coalesce_place *ticket)
 {
     size_t len = 0;
     uint8_t *packed = NULL;

@@ -271,6 +271,7 @@ static void read_rules(const struct session *session, const struct request *requ
                                      .max_docs = (uint32_t)merge->max_docs,
                                      .max_bytes = (size_t)merge->max_bytes,
                                      .max_in_flight = (uint32_t)merge->max_in_flight,
+                                     .stalled_after_us = merge->stalled_after_ms * 1000,
                                      .linger_us = merge->linger_us,
                                      .max_waiters = (uint32_t)merge->max_waiters,
                                      .max_waiters_total = (uint32_t)config->merge.max_waiters};

@@ -56,7 +56,7 @@ static void resume_answered(struct session_worker *worker)
  */
 
 /* The client's own command as it came, after all: its reply goes to the client as it comes. */
-static bool send_own(struct session *session, struct bytes command, struct coalesce_group *ticket)
+static bool send_own(struct session *session, struct bytes command, struct coalesce_place *ticket)
 {
     struct exchange *exchange = session->exchange;
     struct message message = exchange->message;
@@ -134,7 +134,7 @@ static void send_batch(struct session_worker *worker, struct batch *batch)
     struct bytes command;
     if (batch_inserts(batch) == 1) {
         struct session *session = batch_waiter(batch_first(batch));
-        struct coalesce_group *ticket =
+        struct coalesce_place *ticket =
             batch_go_lone(worker->coalesce, batch, clock_now_us(), &command);
         (void)send_own(session, command, ticket);
         return;
@@ -259,7 +259,7 @@ void session_merge_lost(struct session *session)
     session_merge_pump_soon(session->worker);
 }
 
-void session_merge_finished(struct session *session, struct coalesce_group *ticket)
+void session_merge_finished(struct session *session, struct coalesce_place *ticket)
 {
     coalesce_finished(session->worker->coalesce, ticket, clock_now_us());
     session_merge_pump_soon(session->worker);

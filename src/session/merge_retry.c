@@ -64,7 +64,7 @@ static void submit_again(struct session *session)
         !request_read(body, flags, &request, &err)) {
         session_linger(session, err.message);
     } else if (session_merge(session, &message, &request) == WRITE_PASS) {
-        struct coalesce_group *ticket = session->next_ticket;
+        struct coalesce_place *ticket = session->next_ticket;
         session->next_ticket = NULL;
         (void)session_send_command(session, &message, message.payload,
                                    request_error_labels(&request), ticket);

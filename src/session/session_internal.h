@@ -95,7 +95,7 @@ struct pending {
     bool streaming; /* part of its reply went to the client */
     bool repeated;  /* this is not the first reply of its exhaust stream */
     bool exchanged; /* sent by the proxy itself: the reply is the exchange's, or a batch's */
-    struct coalesce_group *ticket; /* an insert that others wait for; NULL for none */
+    struct coalesce_place *ticket; /* an insert that others wait for; NULL for none */
     bool has_lsid;
     bool in_transaction;
     uint8_t command; /* route_index of its name */
@@ -141,7 +141,7 @@ struct session {
     bool queued;           /* the next request is looked at once the ones before it are answered */
     struct opening opening;
     struct exchange *exchange;          /* owned; NULL for none */
-    struct coalesce_group *next_ticket; /* of the insert that is about to be forwarded */
+    struct coalesce_place *next_ticket; /* of the insert that is about to be forwarded */
     struct carriage *carriage;          /* the batch that waits for its reply here */
     struct session *resume_next;        /* of those that a batch's reply has answered */
     bool walking;                       /* the request being forwarded is an OP_MSG */
@@ -316,7 +316,7 @@ bool session_merge_resent(struct session *session, struct bytes document);
 /* Its upstream connection is lost, and with it the batch that it carries, if any. */
 void session_merge_lost(struct session *session);
 /* What went under a ticket was answered, or its connection is lost. */
-void session_merge_finished(struct session *session, struct coalesce_group *ticket);
+void session_merge_finished(struct session *session, struct coalesce_place *ticket);
 /* Looks whether the insert that a retry waits for has its answer. */
 void session_merge_tick(struct session *session);
 /* A command that ends logical sessions passes by. */
@@ -355,7 +355,7 @@ bool session_exchange_send(struct session *session, struct bytes payload);
  * comes. ticket may be NULL. */
 bool session_send_command(struct session *session, const struct message *message,
                           struct bytes payload, uint32_t error_labels,
-                          struct coalesce_group *ticket);
+                          struct coalesce_place *ticket);
 /* The whole reply to what the exchange sent. */
 bool session_exchange_reply(struct session *session, struct bytes document);
 

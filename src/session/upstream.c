@@ -99,7 +99,7 @@ static enum begin reply_is_broken(struct session *session, const struct error *e
 
 void session_pop_pending(struct session *session)
 {
-    struct coalesce_group *ticket = oldest(session)->ticket;
+    struct coalesce_place *ticket = oldest(session)->ticket;
     oldest(session)->ticket = NULL;
     if (ticket != NULL)
         session_merge_finished(session, ticket);

@@ -131,7 +131,7 @@ static void run_batch(struct coalesce *coalesce, size_t size, int64_t number)
     set_number(0, number);
     if (submit(coalesce, 0, &answer) != COALESCE_GO)
         abort();
-    struct coalesce_group *ticket = answer.ticket;
+    struct coalesce_place *ticket = answer.ticket;
     for (size_t i = 1; i <= size; i++) {
         set_number(i, number);
         (void)submit(coalesce, i, &answer);

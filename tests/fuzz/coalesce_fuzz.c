@@ -174,7 +174,7 @@ static void run(struct coalesce *coalesce, const struct bytes *inserts, struct b
     intptr_t waiting = 0;
     if (submit(coalesce, inserts[0], coalesce, &insert, &answer) != COALESCE_GO)
         return;
-    struct coalesce_group *ticket = answer.ticket;
+    struct coalesce_place *ticket = answer.ticket;
     for (int i = 1; i < 3; i++) {
         enum coalesce_outcome outcome =
             submit(coalesce, inserts[i], (void *)(waiting + 1), &insert, &answer);

@@ -1,4 +1,5 @@
-"""A TCP relay between the proxy and its upstream server that cuts connections where it is told to."""
+"""A TCP relay between the proxy and its upstream server that cuts connections where it is told to, or lets
+them go silent before they end."""
 
 import re
 import socket
@@ -6,8 +7,9 @@ import struct
 import threading
 import time
 
-BEFORE_REQUEST, IN_REQUEST, BEFORE_REPLY, IN_REPLY = POINTS = (
-    "before the request", "in the request", "before the reply", "in the reply")
+BEFORE_REQUEST, IN_REQUEST, BEFORE_REPLY, IN_REPLY, SILENT = POINTS = (
+    "before the request", "in the request", "before the reply", "in the reply", "after a silence before the reply")
+SILENCE_SECONDS = 3
 OP_MSG = 2013
 
 
@@ -81,7 +83,9 @@ class _Pair:
         if message[8:12] in self._inserts:
             self._inserts.discard(message[8:12])
             time.sleep(self.relay.delay)
-        if point == BEFORE_REPLY:
+        if point == SILENT:
+            time.sleep(SILENCE_SECONDS)
+        if point in (BEFORE_REPLY, SILENT):
             raise Closed
         if point == IN_REPLY:
             self.client.sendall(message[:len(message) // 2])
@@ -104,7 +108,7 @@ class Relay:
 
     def __init__(self, upstream_port, delay=0.003):
         self.upstream_port, self.delay = upstream_port, delay
-        self.cuts = []  # (monotonic time, point)
+        self.cuts = []  # (monotonic time of its beginning and its end, point)
         self._armed = []
         self._pairs = set()
         self._lock = threading.Lock()
@@ -151,7 +155,8 @@ class Relay:
                 point, merged = armed
                 if not merged or _is_merged(message):
                     self._armed.remove(armed)
-                    self.cuts.append((time.monotonic(), point))
+                    now = time.monotonic()
+                    self.cuts.append((now, now + SILENCE_SECONDS * (point == SILENT), point))
                     return point
         return None
 

@@ -149,8 +149,8 @@ class Scene:
             self.relay.arm(random.choice(points), merged=random.random() < 0.8)
 
     def note_cuts(self):
-        for at, point in self.relay.cuts:
-            self.faults.append((at - 0.5, at + 2, f"cut {point}"))
+        for begin, end, point in self.relay.cuts:
+            self.faults.append((begin - 0.5, end + 2, f"cut {point}"))
             self.fault_count += 1
         self.relay.cuts.clear()
 

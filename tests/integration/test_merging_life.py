@@ -231,6 +231,30 @@ def test_all_leave(scene):
     busy.answer()
 
 
+# --- a connection that is dead without having said so
+
+def test_what_has_no_answer_does_not_keep_the_others_waiting(start_merging):
+    scene = start_merging({"merge.stalled_after_ms": 300})
+    a, b, c = scene.clients(3)
+    busy = scene.busy()
+    messages = scene.gather((a, 1), (b, 2))
+    stuck = [scene.inserts.next()]
+    if len(stuck[0].ids) == 1:  # the two came too far apart to go together
+        stuck.append(scene.inserts.next())
+    (later,) = scene.gather((c, 3))
+    batch = scene.inserts.next()
+    assert batch.ids == [3]
+    assert batch.connection not in {busy.arrived.connection, *(one.connection for one in stuck)}
+    batch.answer()
+    assert c.answered(later).body["n"] == 1
+    # it was waited for no longer, and neither sent again nor given up
+    assert scene.inserts.none_waits()
+    for one in (busy, *stuck):
+        one.answer()
+    for client, message in zip((a, b), messages, strict=True):
+        assert client.answered(message).body["n"] == 1
+
+
 def test_requests_behind_one_that_waits_are_answered_after_it(scene):
     a, b = scene.clients(2)
     busy = scene.busy()

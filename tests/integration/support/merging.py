@@ -11,6 +11,7 @@ class Merging:
         self.inserts = Inserts(server)
         self.proxy = start_proxy(f"mongodb://{server.address}/",
                                  {"threads": 1, "merge.enabled": "true", "stats_period_ms": 100,
+                                  "merge.stalled_after_ms": 0,  # a test's steps may take long
                                   **(options or {})}, endpoint=server.endpoint, **more)
         self._clients = []
         self._other = self.open(RawClient(self.proxy.endpoint()))

@@ -37,7 +37,7 @@ static struct batch *gather(struct fixture *f, int count, int64_t number)
     for (int i = 0; number > 0 && i <= count; i++)
         know(f, i);
     assert_int_equal(submit_id(f, 0, 0, number), COALESCE_GO);
-    struct coalesce_group *first = f->answer.ticket;
+    struct coalesce_place *first = f->answer.ticket;
     for (int i = 1; i <= count; i++)
         assert_int_equal(submit_id(f, i, i, number), COALESCE_WAIT);
     coalesce_finished(f->coalesce, first, f->now_us);
@@ -71,7 +71,7 @@ static void the_merged_command_has_what_all_have(void **state)
     };
     struct command command = insert_of(9, 0, 0, more[0]);
     assert_int_equal(submit(f, &command, f), COALESCE_GO);
-    struct coalesce_group *first = f->answer.ticket;
+    struct coalesce_place *first = f->answer.ticket;
     for (int i = 0; i < 3; i++) {
         command = insert_of(i, 0, 0, more[i]);
         assert_int_equal(submit(f, &command, f), COALESCE_WAIT);
@@ -125,7 +125,7 @@ static void each_gets_its_own_reply(void **state)
     struct fixture *f = *state;
     struct answers answers;
     assert_int_equal(submit_id(f, 0, 0, 0), COALESCE_GO);
-    struct coalesce_group *first = f->answer.ticket;
+    struct coalesce_place *first = f->answer.ticket;
     static const char *const lists[] = {"[{\"_id\":1}]", "[{\"_id\":2},{\"_id\":3},{\"_id\":4}]",
                                         "[{\"_id\":5}]", "[{\"_id\":6}]"};
     struct coalesce_waiter *last = NULL;
@@ -249,7 +249,7 @@ static void what_was_not_run_goes_alone(void **state)
     assert_int_equal(counted(f, COALESCE_SESSIONS_RETIRED), 0);
     /* it went under its client's own number: so does a retry */
     assert_int_equal(submit_id(f, 0, 0, 3), COALESCE_GO);
-    struct coalesce_group *first = f->answer.ticket;
+    struct coalesce_place *first = f->answer.ticket;
     assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_PASS);
     assert_int_equal(barred(f, GROUPING_BAR_RETRY_OF_DIRECT), 1);
     coalesce_finished(f->coalesce, first, f->now_us);
@@ -358,7 +358,7 @@ static void a_retry_meets_its_first_try_wherever_it_is(void **state)
     know(f, 1);
     know(f, 2);
     assert_int_equal(submit_id(f, 0, 0, 2), COALESCE_GO);
-    struct coalesce_group *first = f->answer.ticket;
+    struct coalesce_place *first = f->answer.ticket;
     assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_WAIT);
     struct coalesce_waiter *waiter = f->answer.waiter;
     assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_ATTACHED); /* while it gathers */
@@ -397,7 +397,7 @@ static void a_session_that_is_not_known_goes_as_it_came(void **state)
     struct fixture *f = *state;
     know(f, 0);
     assert_int_equal(submit_id(f, 0, 0, 2), COALESCE_GO);
-    struct coalesce_group *first = f->answer.ticket;
+    struct coalesce_place *first = f->answer.ticket;
     assert_int_equal(submit_id(f, 5, 5, 7), COALESCE_PASS);
     assert_int_equal(barred(f, GROUPING_BAR_SESSION_UNKNOWN), 1);
     assert_int_equal(submit_id(f, 5, 5, 7), COALESCE_PASS); /* its retry */
@@ -424,7 +424,7 @@ static void a_batch_of_one_goes_under_its_own_number(void **state)
     struct batch *batch = gather(f, 1, 2);
     assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_ATTACHED);
     struct retry_attachment *attachment = f->answer.attachment;
-    struct coalesce_group *ticket = batch_go_lone(f->coalesce, batch, f->now_us, &command);
+    struct coalesce_place *ticket = batch_go_lone(f->coalesce, batch, f->now_us, &command);
     struct command own = insert_of(1, 1, 2, "");
     assert_int_equal(bytes_left(&command), own.len);
     assert_memory_equal(command.pos, own.data, own.len);
@@ -487,7 +487,7 @@ static bool scene(struct fixture *f)
         (void)retry_table_begin(f->retries, &key, 1, 1, RETRY_WANT_DIRECT, NULL, 0, &known);
     }
     whole = submit_id(f, 0, 0, 2) == COALESCE_GO;
-    struct coalesce_group *first = f->answer.ticket;
+    struct coalesce_place *first = f->answer.ticket;
     int waiting = 0;
     for (int i = 1; whole && i < 4; i++) {
         enum coalesce_outcome outcome = submit_id(f, i, i, 2);

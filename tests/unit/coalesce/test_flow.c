@@ -29,15 +29,15 @@ static void end_lost(struct fixture *f, struct batch *batch)
     batch_end(f->coalesce, batch, f->now_us);
 }
 
-static struct coalesce_group *go_lone(struct fixture *f, struct batch *batch)
+static struct coalesce_place *go_lone(struct fixture *f, struct batch *batch)
 {
     struct bytes command;
-    struct coalesce_group *ticket = batch_go_lone(f->coalesce, batch, f->now_us, &command);
+    struct coalesce_place *ticket = batch_go_lone(f->coalesce, batch, f->now_us, &command);
     assert_true(bytes_left(&command) > 0);
     return ticket;
 }
 
-static struct coalesce_group *go_first(struct fixture *f, int id)
+static struct coalesce_place *go_first(struct fixture *f, int id)
 {
     assert_int_equal(submit_id(f, id, 0, 0), COALESCE_GO);
     return f->answer.ticket;
@@ -65,7 +65,7 @@ static void a_client_alone_never_waits(void **state)
 static void what_gathers_goes_when_the_first_ends(void **state)
 {
     struct fixture *f = *state;
-    struct coalesce_group *first = go_first(f, 1);
+    struct coalesce_place *first = go_first(f, 1);
     for (int i = 2; i < 5; i++)
         (void)wait_next(f, i);
     assert_int_equal(counted(f, COALESCE_WAITING_NOW), 3);
@@ -79,7 +79,7 @@ static void what_gathers_goes_when_the_first_ends(void **state)
     (void)wait_next(f, 5); /* the batch is in flight */
     (void)take(f, NULL, 0);
     end_lost(f, batch);
-    struct coalesce_group *lone = go_lone(f, TAKE(f, 5));
+    struct coalesce_place *lone = go_lone(f, TAKE(f, 5));
     assert_int_equal(submit_id(f, 6, 0, 0), COALESCE_WAIT);
     coalesce_finished(f->coalesce, lone, f->now_us);
     coalesce_finished(f->coalesce, go_lone(f, TAKE(f, 6)), f->now_us);
@@ -98,7 +98,7 @@ static void batches_are_bounded(void **state)
 {
     struct fixture *f = *state;
     f->rules.max_docs = 3;
-    struct coalesce_group *first = go_first(f, 1);
+    struct coalesce_place *first = go_first(f, 1);
     for (int i = 2; i < 9; i++)
         (void)wait_next(f, i);
     coalesce_finished(f->coalesce, first, f->now_us);
@@ -117,7 +117,7 @@ static void batches_are_bounded(void **state)
 static void what_is_large_by_itself_passes(void **state)
 {
     struct fixture *f = *state;
-    struct coalesce_group *first = go_first(f, 1);
+    struct coalesce_place *first = go_first(f, 1);
     f->rules.max_docs = 2;
     struct command command = command_of(0, "{\"insert\":\"c\",\"$db\":\"test\",\"ordered\":false}",
                                         "[{\"_id\":1},{\"_id\":2},{\"_id\":3}]");
@@ -142,7 +142,7 @@ static void several_may_be_in_flight(void **state)
     struct fixture *f = *state;
     f->rules.max_in_flight = 2;
     f->rules.max_docs = 2;
-    struct coalesce_group *first = go_first(f, 1);
+    struct coalesce_place *first = go_first(f, 1);
     (void)wait_next(f, 2);
     (void)take(f, NULL, 0); /* something is in flight: gather on */
     (void)wait_next(f, 3);
@@ -163,7 +163,7 @@ static void lingering_waits_for_more(void **state)
     struct fixture *f = *state;
     f->rules.linger_us = 500;
     f->rules.max_docs = 3;
-    struct coalesce_group *first = go_first(f, 1);
+    struct coalesce_place *first = go_first(f, 1);
     (void)wait_next(f, 2);
     f->now_us += 100;
     (void)wait_next(f, 3);
@@ -188,7 +188,7 @@ static void draining_does_not_linger(void **state)
 {
     struct fixture *f = *state;
     f->rules.linger_us = 500;
-    struct coalesce_group *first = go_first(f, 1);
+    struct coalesce_place *first = go_first(f, 1);
     (void)wait_next(f, 2);
     coalesce_finished(f->coalesce, first, f->now_us);
     (void)take(f, NULL, 0);
@@ -197,10 +197,90 @@ static void draining_does_not_linger(void **state)
     assert_int_equal(counted(f, COALESCE_FLUSH_DRAIN), 1);
 }
 
+static void what_stalls_is_waited_for_no_longer(void **state)
+{
+    struct fixture *f = *state;
+    f->rules.stalled_after_us = 1000;
+    struct coalesce_place *stuck = go_first(f, 1);
+    (void)wait_next(f, 2);
+    (void)wait_next(f, 3);
+    assert_int_equal(coalesce_next_due_us(f->coalesce), 1000000 + 1000);
+    f->now_us += 999;
+    (void)take(f, NULL, 0);
+    f->now_us++;
+    struct batch *second = TAKE(f, 2, 3);
+    (void)wait_next(f, 4);
+    (void)take(f, NULL, 0); /* the second is waited for as usual */
+    coalesce_finished(f->coalesce, stuck, f->now_us);
+    (void)take(f, NULL, 0); /* that the first ends after all makes no difference */
+    end_lost(f, second);
+    coalesce_finished(f->coalesce, go_lone(f, TAKE(f, 4)), f->now_us);
+    coalesce_finished(f->coalesce, go_first(f, 5), f->now_us);
+    assert_int_equal(counted(f, COALESCE_STALLED), 1);
+}
+
+static void without_a_limit_it_waits_as_long_as_it_takes(void **state)
+{
+    struct fixture *f = *state;
+    struct coalesce_place *stuck = go_first(f, 1);
+    (void)wait_next(f, 2);
+    assert_int_equal(coalesce_next_due_us(f->coalesce), INT64_MAX);
+    f->now_us += INT64_C(1) << 40;
+    (void)take(f, NULL, 0);
+    coalesce_finished(f->coalesce, stuck, f->now_us);
+    coalesce_finished(f->coalesce, go_lone(f, TAKE(f, 2)), f->now_us);
+    assert_int_equal(counted(f, COALESCE_STALLED), 0);
+}
+
+/* An insert that comes when nobody has waited for what is stuck. */
+static void who_comes_late_goes_in_the_same_turn(void **state)
+{
+    struct fixture *f = *state;
+    f->rules.stalled_after_us = 1000;
+    f->rules.linger_us = 300;
+    struct coalesce_place *stuck = go_first(f, 1);
+    f->now_us += 5000;
+    (void)wait_next(f, 2);
+    (void)take(f, NULL, 0); /* there is a place: it lingers for more */
+    f->now_us += 300;
+    coalesce_finished(f->coalesce, go_lone(f, TAKE(f, 2)), f->now_us);
+    coalesce_finished(f->coalesce, go_first(f, 3), f->now_us);
+    coalesce_finished(f->coalesce, stuck, f->now_us);
+    f->rules.linger_us = 0;
+    stuck = go_first(f, 4);
+    f->now_us += 5000;
+    (void)wait_next(f, 5);
+    coalesce_finished(f->coalesce, go_lone(f, TAKE(f, 5)), f->now_us);
+    coalesce_finished(f->coalesce, stuck, f->now_us);
+}
+
+static void what_stalls_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct coalesce_place *stuck[COALESCE_IN_FLIGHT_MAX];
+    f->rules.stalled_after_us = 1;
+    for (int i = 0; i < COALESCE_IN_FLIGHT_MAX; i++, f->now_us++) {
+        if (i == 0) {
+            stuck[i] = go_first(f, 1);
+            continue;
+        }
+        (void)wait_next(f, i + 1);
+        stuck[i] = go_lone(f, TAKE(f, i + 1));
+    }
+    (void)wait_next(f, 100);
+    (void)take(f, NULL, 0);
+    assert_int_equal(coalesce_next_due_us(f->coalesce), INT64_MAX);
+    coalesce_finished(f->coalesce, stuck[7], f->now_us);
+    coalesce_finished(f->coalesce, go_lone(f, TAKE(f, 100)), f->now_us);
+    for (int i = 0; i < COALESCE_IN_FLIGHT_MAX; i++)
+        if (i != 7)
+            coalesce_finished(f->coalesce, stuck[i], f->now_us);
+}
+
 static void who_leaves_while_gathering_is_not_sent(void **state)
 {
     struct fixture *f = *state;
-    struct coalesce_group *first = go_first(f, 1);
+    struct coalesce_place *first = go_first(f, 1);
     struct coalesce_waiter *second = wait_next(f, 2);
     (void)wait_next(f, 3);
     struct coalesce_waiter *fourth = wait_next(f, 4);
@@ -227,7 +307,7 @@ static void waiters_are_bounded(void **state)
 {
     struct fixture *f = *state;
     f->rules.max_waiters = 2;
-    struct coalesce_group *first = go_first(f, 1);
+    struct coalesce_place *first = go_first(f, 1);
     struct coalesce_waiter *waiters[2] = {wait_next(f, 2), wait_next(f, 3)};
     assert_int_equal(submit_id(f, 4, 0, 0), COALESCE_PASS);
     assert_int_equal(barred(f, GROUPING_BAR_WAITERS_FULL), 1);
@@ -246,7 +326,7 @@ static void waiters_are_bounded(void **state)
 static void switched_off_it_passes(void **state)
 {
     struct fixture *f = *state;
-    struct coalesce_group *first = go_first(f, 1);
+    struct coalesce_place *first = go_first(f, 1);
     (void)wait_next(f, 2);
     f->rules.enabled = false;
     assert_int_equal(submit_id(f, 3, 0, 0), COALESCE_PASS);
@@ -274,7 +354,7 @@ static void what_still_waits_at_the_end_is_dropped(void **state)
     know(f, 1);
     know(f, 2);
     assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_GO);
-    struct coalesce_group *first = f->answer.ticket;
+    struct coalesce_place *first = f->answer.ticket;
     assert_int_equal(submit_id(f, 2, 2, 2), COALESCE_WAIT);
     coalesce_finished(f->coalesce, first, f->now_us);
 }
@@ -282,8 +362,6 @@ static void what_still_waits_at_the_end_is_dropped(void **state)
 static void counters_add_up(void **state)
 {
     (void)state;
-    for (int i = 0; i < COALESCE_COUNTER_COUNT; i++)
-        assert_non_null(coalesce_counter_name((enum coalesce_counter)i));
     struct coalesce_counters counters = {0};
     struct coalesce_sums sums = {0};
     atomic_store(&counters.values[COALESCE_OLDEST_SINCE_US], 9);
@@ -301,12 +379,22 @@ static void counters_add_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH(a_client_alone_never_waits),  WITH(what_gathers_goes_when_the_first_ends),
-        WITH(batches_are_bounded),         WITH(what_is_large_by_itself_passes),
-        WITH(several_may_be_in_flight),    WITH(lingering_waits_for_more),
-        WITH(draining_does_not_linger),    WITH(who_leaves_while_gathering_is_not_sent),
-        WITH(waiters_are_bounded),         WITH(switched_off_it_passes),
-        WITH(many_keys_are_let_go),        WITH(what_still_waits_at_the_end_is_dropped),
+        WITH(a_client_alone_never_waits),
+        WITH(what_gathers_goes_when_the_first_ends),
+        WITH(batches_are_bounded),
+        WITH(what_is_large_by_itself_passes),
+        WITH(several_may_be_in_flight),
+        WITH(lingering_waits_for_more),
+        WITH(draining_does_not_linger),
+        WITH(who_leaves_while_gathering_is_not_sent),
+        WITH(waiters_are_bounded),
+        WITH(switched_off_it_passes),
+        WITH(what_stalls_is_waited_for_no_longer),
+        WITH(without_a_limit_it_waits_as_long_as_it_takes),
+        WITH(who_comes_late_goes_in_the_same_turn),
+        WITH(what_stalls_is_bounded),
+        WITH(many_keys_are_let_go),
+        WITH(what_still_waits_at_the_end_is_dropped),
         cmocka_unit_test(counters_add_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,7 @@ static void each_field_means_what_its_row_says(void **state)
         struct command a = insert_of(1, 0, 0, cases[i].a);
         struct command b = insert_of(2, 0, 0, cases[i].b);
         assert_int_equal(submit(f, &a, f), COALESCE_GO);
-        struct coalesce_group *first = f->answer.ticket;
+        struct coalesce_place *first = f->answer.ticket;
         enum coalesce_outcome outcome = submit(f, &b, f);
         enum coalesce_outcome expected = cases[i].verdict == JOINS   ? COALESCE_WAIT
                                          : cases[i].verdict == APART ? COALESCE_GO
@@ -279,7 +279,7 @@ static void a_checksum_is_no_document(void **state)
 static void other_owners_and_namespaces_are_apart(void **state)
 {
     struct fixture *f = *state;
-    struct coalesce_group *tickets[6];
+    struct coalesce_place *tickets[6];
     struct command command = insert_of(1, 0, 0, "");
     size_t count = 0;
     assert_int_equal(submit(f, &command, f), COALESCE_GO);

@@ -5,6 +5,7 @@
 #include <event2/dns.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -101,6 +102,24 @@ static void connect_to(const char *lines, const char *host, uint16_t port, struc
     sem_destroy(&outcome->done);
 }
 
+static int option_of(int fd, int level, int name)
+{
+    int value = 0;
+    socklen_t len = sizeof value;
+    assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+    return value;
+}
+
+static void assert_dead_peers_are_found(int fd)
+{
+    assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    int found_after_s =
+        option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE) +
+        option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL) * option_of(fd, IPPROTO_TCP, TCP_KEEPCNT);
+    assert_int_equal(found_after_s, 210);
+    assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), found_after_s * 1000);
+}
+
 static void assert_peer(int fd, const char *host)
 {
     struct sockaddr_in peer;
@@ -109,6 +128,7 @@ static void assert_peer(int fd, const char *host)
     assert_true(fd >= 0);
     assert_int_equal(getpeername(fd, (struct sockaddr *)&peer, &len), 0);
     assert_string_equal(inet_ntop(AF_INET, &peer.sin_addr, text, sizeof text), host);
+    assert_dead_peers_are_found(fd);
     close(fd);
 }
 
