@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# All benchmarks in one place: what a hop costs, what merging wins, how cost grows, where the time goes.
+# All benchmarks in one place: what a hop costs, what merging wins, what validation costs, how cost grows, where
+# the time goes, what an ODM costs.
 #   scripts/bench.sh [--quick] [--out FOLDER] [PART…]
-# Parts: hop hop-secantus merging growth profile; all of them when none is named. Each writes PART.md and
+# Parts: hop hop-secantus merging validation growth profile odm; all of them when none is named. Each writes PART.md and
 # PART.json into the folder (docs/benchmarks), and scripts/plot-benchmarks.py draws the pages' plots.
 # --quick: fewer cases and rounds, about four minutes; else about forty. Routes and servers that are not
 # installed (haproxy, nginx-light with libnginx-mod-stream, linux-perf, secantusd-rs by SECANTUSD_RS or
@@ -15,12 +16,12 @@ while [ $# -gt 0 ]; do
   case $1 in
   --quick) quick=1 ;;
   --out) out=$2 && shift ;;
-  hop | hop-secantus | merging | growth | profile) parts+=("$1") ;;
-  *) sed -n '2,9s/^# \?//p' "$0" && die "no such option or part: $1" ;;
+  hop | hop-secantus | merging | validation | growth | profile | odm) parts+=("$1") ;;
+  *) sed -n '2,10s/^# \?//p' "$0" && die "no such option or part: $1" ;;
   esac
   shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(hop hop-secantus merging growth profile)
+[ ${#parts[@]} -gt 0 ] || parts=(hop hop-secantus merging validation growth profile odm)
 routes=direct,HAProxy,nginx,mongosluice,validating,merging,TLS,compressed
 
 # cases "COMMAND…" "CONNECTIONS…": command:connections, each command with all of them
@@ -61,6 +62,12 @@ part_merging() {
   bench merging merge_bench "${how[@]}"
 }
 
+part_validation() {
+  local how=(--rounds 31)
+  if [ $quick -eq 1 ]; then how=(--rounds 7 --servers null); fi
+  bench validation enforce_bench "${how[@]}"
+}
+
 part_growth() {
   local how=(--rounds 3 --seconds 1)
   if [ $quick -eq 1 ]; then
@@ -74,6 +81,14 @@ part_profile() {
     --idle 0 --seconds 5 --calls ping:1,ping:64,insert:64,insert:256,find*1000:4 \
     --profile ping:64,validating@insert:64,merging@insert:256 &&
     "$venv/bin/python" tests/bench/allocations.py --build build/release --append "$out/profile.md"
+}
+
+part_odm() {
+  local how=(--rounds 5)
+  if [ $quick -eq 1 ]; then how=(--rounds 2 --documents 10000); fi
+  scripts/setup.sh beanie1
+  (cd python && run_logged extension "$venv/bin/python" setup.py build_ext --inplace) || return 2
+  bench odm odm_bench "${how[@]}"
 }
 
 scripts/setup.sh build python

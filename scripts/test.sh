@@ -2,13 +2,16 @@
 # Builds everything and runs all tests. Installs what is missing first (see setup.sh).
 #   scripts/test.sh [STEP…]   all steps when none is named:
 # Each step goes on to the end also where another failed; the exit status is 1 when any did.
-#   lint         format, the rules between rooms, log ids, the configuration document, clang-tidy
+#   lint         format, the rules between rooms, log ids, the configuration document, clang-tidy, types of
+#                the companion package
 #   unit         gcc, clang and sanitized builds; every ctest test of the gcc and the sanitized one
 #   fuzz         each libFuzzer target for FUZZ_SECONDS (10) over its corpus
 #   integration  pytest over tests/integration, tests/fault and (a minute of it) tests/history, with the
 #                sanitized proxy
-#   python       the companion package: built with gcc and clang without a warning, then its tests in both
-#                environments (Beanie 2 with MongoEngine, Beanie 1.30), with the extension and without
+#   python       the companion package: compiled by gcc and clang without a warning, sdist and wheel built into
+#                python/dist, then its tests with what the wheel installs in both environments (Beanie 2 with
+#                MongoEngine, Beanie 1.30), and without the extension
+#   bench        each benchmark program in small: that it runs (figures are for scripts/bench.sh)
 #   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy (what is about
 #                inserts through one that merges)
 #   docs         every block of README.md and docs/*.md is run, or says why not
@@ -31,7 +34,21 @@ step_lint() {
   build_preset release mongosluice && scripts/check-configuration-doc.sh build/release || failed=1
   build_preset clang || failed=1
   scripts/run-clang-tidy.py build/clang src || failed=1
+  mkdir -p "$cache/native"
+  extension_commands >"$cache/native/compile_commands.json" || failed=1
+  scripts/run-clang-tidy.py "$cache/native" python/native || failed=1
+  (cd python && "$venv/bin/python" -m mypy --cache-dir "$cache/mypy") || failed=1
   return $failed
+}
+
+# The extension's compile_commands.json, for clang-tidy; Python's own headers are not ours to judge.
+extension_commands() {
+  "$venv/bin/python" - <<'END'
+import json, pathlib, sysconfig
+flags = f"-std=c17 -O3 -Wall -Wextra -isystem {sysconfig.get_path('include')}"
+print(json.dumps([{"directory": str(file.parent), "file": str(file), "command": f"clang {flags} -c {file}"}
+                  for file in pathlib.Path("python/native").resolve().glob("*.c")]))
+END
 }
 
 step_unit() {
@@ -52,27 +69,40 @@ step_integration() {
     "$venv/bin/python" -m pytest tests -q -p no:cacheprovider "${again[@]}"
 }
 
-# The extension as warnings see it, and for each environment beside the sources, where the tests find it.
-build_extension() {
-  local python=$1 compiler include suffix
-  include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
-  suffix=$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+# The extension as warnings see it.
+compile_extension() {
+  local compiler include
+  include=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
   for compiler in clang gcc; do
     "$compiler" -std=c17 -O3 -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden "-I$include" \
-      python/native/*.c -o "$cache/python/mongosluice/_native$suffix" || return
+      python/native/*.c -o "$cache/extension.so" || return
   done
+}
+
+# The source archive, and of that the wheel: what a user gets. Prints the wheel's path.
+build_wheel() {
+  rm -rf python/dist "$cache/sdist-source"
+  mkdir -p "$cache/sdist-source"
+  cp -r python/native python/src python/setup.py python/pyproject.toml python/MANIFEST.in python/README.md \
+    python/*.pth LICENSE "$cache/sdist-source"
+  (cd "$cache/sdist-source" && run_logged sdist "$venv/bin/python" setup.py sdist -d "$project/python/dist") || return
+  run_logged wheel "$venv/bin/python" -m pip wheel --no-deps --no-build-isolation --no-index -w python/dist \
+    python/dist/mongosluice-*.tar.gz || return
+  echo "$project"/python/dist/mongosluice-*.whl
 }
 
 # Without the extension everything goes the pure way, so it is tested as well: the same tests.
 step_python() {
-  local failed=0 python
+  local failed=0 python wheel
   build_preset release mongosluice sluice_validator || return 1
+  compile_extension && wheel=$(build_wheel) || return 1
   rm -rf "$cache/python" && mkdir -p "$cache/python" && cp -r python/src/mongosluice "$cache/python/"
   rm -f "$cache/python/mongosluice/"*.so
   PYTHONPATH=$cache/python MONGOSLUICE_PURE=1 run_pytest_python "$venv/bin/python" || failed=1
+  rm -rf "$cache/python"
+  "$venv/bin/python" -m pip install -q --no-deps --no-index --target "$cache/python" "$wheel" || return 1
   for python in "$venv/bin/python" "$venv_beanie1/bin/python"; do
-    build_extension "$python" || return 1
-    PYTHONPATH=$cache/python run_pytest_python "$python" || failed=1
+    PYTHONPATH=$cache/python MONGOSLUICE_WHEEL=$wheel run_pytest_python "$python" || failed=1
   done
   return $failed
 }
@@ -80,6 +110,11 @@ step_python() {
 run_pytest_python() {
   "$1" -m pytest python/tests -c python/pyproject.toml -q -p no:cacheprovider "${again[@]}" \
     -W ignore::DeprecationWarning
+}
+
+step_bench() {
+  build_preset release || return 1
+  "$venv/bin/python" -m pytest tests/bench -q -p no:cacheprovider
 }
 
 step_suites() {
@@ -96,9 +131,9 @@ step_packaging() {
   "$venv/bin/python" -m pytest tests/packaging -q -p no:cacheprovider
 }
 
-[ $# -gt 0 ] || set -- lint unit fuzz integration python suites docs packaging
+[ $# -gt 0 ] || set -- lint unit fuzz integration python bench suites docs packaging
 for step; do
-  declare -F "step_$step" >/dev/null || { sed -n '2,16s/^# \?//p' "$0"; die "no such step: $step"; }
+  declare -F "step_$step" >/dev/null || { sed -n '2,18s/^# \?//p' "$0"; die "no such step: $step"; }
 done
 scripts/setup.sh build python checks beanie1 suites packaging browser
 passed=0 failed=() summary=()

@@ -121,6 +121,11 @@ static bool field_read(struct field *field, PyObject *specification)
     PyUnicode_InternInPlace(&field->name);
     field->first_key = Py_NewRef(first_key);
     PyUnicode_InternInPlace(&field->first_key);
+    Py_ssize_t key_size;
+    field->key = PyUnicode_AsUTF8AndSize(field->first_key, &key_size);
+    if (field->key == NULL)
+        return false;
+    field->key_size = (size_t)key_size;
     if (second_key != Py_None) {
         field->second_key = Py_NewRef(second_key);
         PyUnicode_InternInPlace(&field->second_key);
@@ -185,6 +190,37 @@ void build_free_fields(Shape *shape)
     shape->field_count = 0;
     Py_CLEAR(shape->private_names);
     Py_CLEAR(shape->private_values);
+    Py_CLEAR(shape->dict_template);
+    for (int i = 0; i < GIVEN_KEPT; i++)
+        Py_CLEAR(shape->given[i].names);
+}
+
+// Whether it comes out the same whenever it is made.
+static bool default_can_wait(int kind, PyObject *value)
+{
+    PyObject *type = kind == DEFAULT_FACTORY ? value : (PyObject *)Py_TYPE(value);
+    bool is_container = type == (PyObject *)&PyDict_Type || type == (PyObject *)&PyList_Type ||
+                        type == (PyObject *)&PySet_Type;
+    if (kind == DEFAULT_COPY)
+        return is_container && PyObject_Size(value) == 0;
+    return kind == DEFAULT_FACTORY ? is_container : !PyObject_IS_GC(value);
+}
+
+// What instances begin with.
+static bool make_templates(Shape *shape)
+{
+    shape->dict_template = PyDict_New();
+    bool made = shape->dict_template != NULL;
+    for (Py_ssize_t i = 0; made && i < shape->field_count; i++)
+        made = PyDict_SetItem(shape->dict_template, shape->fields[i].name, Py_None) == 0;
+    shape->private_can_wait = true;
+    for (Py_ssize_t i = 0; made && i < PyTuple_GET_SIZE(shape->private_names); i++) {
+        int kind;
+        PyObject *value;
+        made = PyArg_ParseTuple(PyTuple_GET_ITEM(shape->private_values, i), "iO", &kind, &value);
+        shape->private_can_wait = made && shape->private_can_wait && default_can_wait(kind, value);
+    }
+    return made;
 }
 
 int build_set_fields(Shape *shape, PyObject *arguments)
@@ -207,16 +243,21 @@ int build_set_fields(Shape *shape, PyObject *arguments)
         return FAILED;
     }
     shape->field_count = count;
+    shape->has_second_keys = false;
     for (Py_ssize_t i = 0; i < count; i++) {
         if (!field_read(&shape->fields[i], PyTuple_GET_ITEM(fields, i))) {
             build_free_fields(shape);
             return FAILED;
         }
+        shape->has_second_keys = shape->has_second_keys || shape->fields[i].second_key != NULL;
     }
     shape->private_names = Py_NewRef(private_names);
     shape->private_values = Py_NewRef(private_values);
     shape->ignores_unknown = ignores_unknown;
-    return OK;
+    if (make_templates(shape))
+        return OK;
+    build_free_fields(shape);
+    return FAILED;
 }
 
 static int node_visit(struct node *node, visitproc visit, void *arg)
@@ -243,11 +284,18 @@ int build_visit_fields(Shape *shape, visitproc visit, void *arg)
     return 0;
 }
 
-// ---- a value -----------------------------------------------------------------------------------
-// accept_… give a new reference, or NULL: with an exception, or without one where the value is not
-// simply right.
+static PyObject *build_instance(Shape *shape, PyObject *data);
 
-static PyObject *accept(struct node *node, PyObject *value);
+// ---- a value -----------------------------------------------------------------------------------
+// build_accept and accept_… give a new reference, or NULL: with an exception, or without one where
+// the value is not simply right.
+
+// Of what accept() gave for the node.
+static bool is_inert(const struct node *node, PyObject *value)
+{
+    bool made_here = node->kind >= NODE_OBJECT_ID; // or by pydantic-core, where it is tracked
+    return lazy_is_inert(value, made_here);
+}
 
 static bool fits_length(const struct node *node, Py_ssize_t length)
 {
@@ -312,11 +360,23 @@ static PyObject *accept_object_id(const struct node *node, PyObject *value)
     PyObject *bytes = Py_TYPE(member)->tp_descr_get(member, value, (PyObject *)Py_TYPE(value));
     if (bytes == NULL)
         return NULL;
-    PyObject *made = type->tp_alloc(type, 0);
-    if (made != NULL && Py_TYPE(member)->tp_descr_set(member, made, bytes) < 0)
-        Py_CLEAR(made);
+    bool whole = PyBytes_CheckExact(bytes) && PyBytes_GET_SIZE(bytes) == 12;
+    PyObject *made = whole ? make_object_id_of(type, PyBytes_AS_STRING(bytes)) : NULL;
     Py_DECREF(bytes);
     return made;
+}
+
+bool build_finish_list(const struct node *node, PyObject *list)
+{
+    Py_ssize_t count = PyList_GET_SIZE(list);
+    bool inert = true;
+    for (Py_ssize_t i = 0; inert && i < count; i++)
+        inert = is_inert(node->item, PyList_GET_ITEM(list, i));
+    for (Py_ssize_t i = 0; !inert && i < count; i++)
+        lazy_track(PyList_GET_ITEM(list, i));
+    if (inert)
+        PyObject_GC_UnTrack(list);
+    return fits_length(node, count);
 }
 
 static PyObject *accept_list(struct node *node, PyObject *value)
@@ -327,7 +387,7 @@ static PyObject *accept_list(struct node *node, PyObject *value)
     PyObject *made = PyList_New(count);
     for (Py_ssize_t i = 0; made != NULL && i < count; i++) {
         PyObject *item = i < PyList_GET_SIZE(value) ? Py_NewRef(PyList_GET_ITEM(value, i)) : NULL;
-        PyObject *accepted = item == NULL ? NULL : accept(node->item, item);
+        PyObject *accepted = item == NULL ? NULL : build_accept(node->item, item);
         Py_XDECREF(item);
         if (accepted == NULL) {
             Py_CLEAR(made);
@@ -335,6 +395,8 @@ static PyObject *accept_list(struct node *node, PyObject *value)
             PyList_SET_ITEM(made, i, accepted);
         }
     }
+    if (made != NULL)
+        build_finish_list(node, made);
     return made;
 }
 
@@ -344,6 +406,7 @@ static PyObject *accept_dict(struct node *node, PyObject *value)
         return NULL;
     PyObject *made = PyDict_New(), *name, *item;
     Py_ssize_t position = 0, size = PyDict_GET_SIZE(value);
+    bool inert = true;
     while (made != NULL && PyDict_Next(value, &position, &name, &item)) {
         if (!is_text(name)) {
             Py_CLEAR(made);
@@ -351,15 +414,21 @@ static PyObject *accept_dict(struct node *node, PyObject *value)
         }
         Py_INCREF(name);
         Py_INCREF(item);
-        PyObject *accepted = accept(node->item, item);
+        PyObject *accepted = build_accept(node->item, item);
         if (accepted == NULL || PyDict_SetItem(made, name, accepted) < 0 ||
             PyDict_GET_SIZE(value) != size) {
             Py_CLEAR(made);
+        } else {
+            inert = inert && is_inert(node->item, accepted);
         }
         Py_XDECREF(accepted);
         Py_DECREF(name);
         Py_DECREF(item);
     }
+    for (position = 0; made != NULL && !inert && PyDict_Next(made, &position, &name, &item);)
+        lazy_track(item);
+    if (made != NULL && inert)
+        PyObject_GC_UnTrack(made);
     return made;
 }
 
@@ -405,7 +474,7 @@ static PyObject *accept_natively(struct node *node, PyObject *value)
     }
 }
 
-static PyObject *accept(struct node *node, PyObject *value)
+PyObject *build_accept(struct node *node, PyObject *value)
 {
     if (value == Py_None && node->nullable)
         return Py_NewRef(value);
@@ -422,9 +491,32 @@ static PyObject *accept(struct node *node, PyObject *value)
 
 // ---- an instance -------------------------------------------------------------------------------
 
+// Whether the default is a list or dict that begins empty.
+static bool default_is_empty(const struct default_value *initial, PyTypeObject *type)
+{
+    if (initial->kind == DEFAULT_FACTORY)
+        return initial->value == (PyObject *)type;
+    return initial->kind == DEFAULT_COPY && Py_IS_TYPE(initial->value, type) &&
+           PyObject_Size(initial->value) == 0;
+}
+
+static bool begins_empty(const struct default_value *initial)
+{
+    return default_is_empty(initial, &PyList_Type) || default_is_empty(initial, &PyDict_Type);
+}
+
+// The collector does not know it if it is an empty list.
 static PyObject *default_make(const struct default_value *initial)
 {
     static PyObject *deepcopy;
+    if (default_is_empty(initial, &PyDict_Type))
+        return PyDict_New();
+    if (default_is_empty(initial, &PyList_Type)) {
+        PyObject *list = PyList_New(0);
+        if (list != NULL)
+            PyObject_GC_UnTrack(list);
+        return list;
+    }
     switch (initial->kind) {
     case DEFAULT_VALUE:
         return Py_NewRef(initial->value);
@@ -471,7 +563,7 @@ static bool fill_given(Shape *shape, PyObject *data, PyObject **values, Py_ssize
             continue;
         }
         Py_INCREF(given);
-        values[i] = accept(field->node, given);
+        values[i] = build_accept(field->node, given);
         Py_DECREF(given);
         if (values[i] == NULL)
             return false;
@@ -479,52 +571,130 @@ static bool fill_given(Shape *shape, PyObject *data, PyObject **values, Py_ssize
     return true;
 }
 
-static bool set_slot(PyObject *descriptor, PyObject *instance, PyObject *value)
-{
-    return Py_TYPE(descriptor)->tp_descr_set(descriptor, instance, value) == 0;
-}
-
-static bool set_private(Shape *shape, PyObject *instance)
+PyObject *build_private_values(Shape *shape)
 {
     Py_ssize_t count = PyTuple_GET_SIZE(shape->private_names);
     if (count == 0)
-        return set_slot(model_slots.private_values, instance, Py_None);
+        return Py_NewRef(Py_None);
     PyObject *values = PyDict_New();
-    bool made = values != NULL;
-    for (Py_ssize_t i = 0; made && i < count; i++) {
+    for (Py_ssize_t i = 0; values != NULL && i < count; i++) {
         PyObject *pair = PyTuple_GET_ITEM(shape->private_values, i);
         struct default_value initial = {(enum default_kind)PyLong_AsLong(PyTuple_GET_ITEM(pair, 0)),
                                         PyTuple_GET_ITEM(pair, 1)};
         PyObject *value = default_make(&initial);
-        made = value != NULL &&
-               PyDict_SetItem(values, PyTuple_GET_ITEM(shape->private_names, i), value) == 0;
+        if (value != NULL)
+            lazy_track(value);
+        if (value == NULL ||
+            PyDict_SetItem(values, PyTuple_GET_ITEM(shape->private_names, i), value) < 0) {
+            Py_CLEAR(values);
+        }
         Py_XDECREF(value);
     }
-    made = made && set_slot(model_slots.private_values, instance, values);
-    Py_XDECREF(values);
-    return made;
+    return values;
+}
+
+static PyObject *make_given(const Shape *shape, PyObject *const *values)
+{
+    PyObject *names = PySet_New(NULL);
+    for (Py_ssize_t i = 0; names != NULL && i < shape->field_count; i++) {
+        if (values[i] != NULL && PySet_Add(names, shape->fields[i].name) < 0)
+            Py_CLEAR(names);
+    }
+    return names;
+}
+
+// The names of the values that are there, as a frozenset that is kept: most instances of a class
+// are given the same fields. Borrowed; NULL with an exception.
+static PyObject *shared_given(Shape *shape, PyObject *const *values)
+{
+    uint64_t bits = 0;
+    for (Py_ssize_t i = 0; i < shape->field_count; i++)
+        bits |= (uint64_t)(values[i] != NULL) << i;
+    for (int i = 0; i < GIVEN_KEPT; i++) {
+        if (shape->given[i].bits == bits && shape->given[i].names != NULL)
+            return shape->given[i].names;
+    }
+    PyObject *names = make_given(shape, values);
+    PyObject *frozen = names == NULL ? NULL : PyFrozenSet_New(names);
+    Py_XDECREF(names);
+    if (frozen == NULL)
+        return NULL;
+    struct given *kept = &shape->given[shape->next_given++ % GIVEN_KEPT];
+    kept->bits = bits;
+    Py_XSETREF(kept->names, frozen);
+    return frozen;
+}
+
+// Takes over what it is given.
+static void set_slot(PyObject *instance, Py_ssize_t offset, PyObject *value)
+{
+    PyObject **slot = model_slot(instance, offset);
+    Py_XSETREF(*slot, value);
+}
+
+// fields_set and the private values: shared as long as nobody asks for them, where that is noticed.
+static bool set_bookkeeping(Shape *shape, PyObject *instance, PyObject *given)
+{
+    if (shape->is_guarded && shape->private_can_wait && PyFrozenSet_CheckExact(given)) {
+        lazy_begin(instance, given, shape);
+        return true;
+    }
+    PyObject *names = PySet_New(given), *private_values = build_private_values(shape);
+    if (names == NULL || private_values == NULL) {
+        Py_XDECREF(names);
+        Py_XDECREF(private_values);
+        return false;
+    }
+    // names only: it is in no cycle, so the collector need not look at it (as with dicts of such)
+    PyObject_GC_UnTrack(names);
+    set_slot(instance, model_slots.fields_set, names);
+    set_slot(instance, model_slots.private_values, private_values);
+    return true;
+}
+
+// The instance's dict of the values given and the defaults, which `values` then hold as well.
+static PyObject *make_dict(Shape *shape, PyObject **values, bool *inert)
+{
+    PyObject *dict = PyDict_Copy(shape->dict_template);
+    for (Py_ssize_t i = 0; dict != NULL && i < shape->field_count; i++) {
+        struct field *field = &shape->fields[i];
+        bool given = values[i] != NULL;
+        if (!given)
+            values[i] = default_make(&field->initial);
+        if (values[i] == NULL || PyDict_SetItem(dict, field->name, values[i]) < 0) {
+            Py_CLEAR(dict);
+        } else {
+            *inert = *inert && (given ? is_inert(field->node, values[i])
+                                      : lazy_is_inert(values[i], begins_empty(&field->initial)));
+        }
+    }
+    return dict;
+}
+
+static bool holds_no_tracked_private(PyObject *instance)
+{
+    PyObject *values = *model_slot(instance, model_slots.private_values);
+    return !PyDict_Check(values) || !PyObject_GC_IsTracked(values);
 }
 
 static bool set_all(Shape *shape, PyObject *instance, PyObject **values)
 {
-    PyObject *dict = PyDict_New(), *given = PySet_New(NULL);
-    bool made = dict != NULL && given != NULL;
-    for (Py_ssize_t i = 0; made && i < shape->field_count; i++) {
-        struct field *field = &shape->fields[i];
-        if (values[i] != NULL) {
-            made = PySet_Add(given, field->name) == 0;
-        } else {
-            values[i] = default_make(&field->initial);
-        }
-        made = made && values[i] != NULL && PyDict_SetItem(dict, field->name, values[i]) == 0;
-    }
-    // names only: it is in no cycle, so the collector need not look at it (as with dicts of such)
-    if (made)
-        PyObject_GC_UnTrack(given);
+    bool inert = !shape->has_extra;
+    PyObject *given = shape->field_count <= GIVEN_BITS ? Py_XNewRef(shared_given(shape, values))
+                                                       : make_given(shape, values);
+    PyObject *dict = given == NULL ? NULL : make_dict(shape, values, &inert);
     PyObject *extra = shape->has_extra ? PyDict_New() : Py_NewRef(Py_None);
-    made = made && extra != NULL && PyObject_GenericSetDict(instance, dict, NULL) == 0 &&
-           set_slot(model_slots.fields_set, instance, given) &&
-           set_slot(model_slots.extra, instance, extra) && set_private(shape, instance);
+    bool made = dict != NULL && extra != NULL && set_bookkeeping(shape, instance, given) &&
+                PyObject_GenericSetDict(instance, dict, NULL) == 0;
+    if (made)
+        set_slot(instance, model_slots.extra, Py_NewRef(extra));
+    inert = inert && made && holds_no_tracked_private(instance);
+    if (inert) {
+        PyObject_GC_UnTrack(dict);
+        PyObject_GC_UnTrack(instance);
+    }
+    for (Py_ssize_t i = 0; made && !inert && i < shape->field_count; i++)
+        lazy_track(values[i]);
     Py_XDECREF(dict);
     Py_XDECREF(given);
     Py_XDECREF(extra);
@@ -533,7 +703,8 @@ static bool set_all(Shape *shape, PyObject *instance, PyObject **values)
 
 enum { FIELDS_ON_STACK = 32 };
 
-int build_fill(Shape *shape, PyObject *instance, PyObject *data)
+// Fills an empty instance: OK, GIVE_UP or FAILED.
+static int build_fill(Shape *shape, PyObject *instance, PyObject *data)
 {
     if (shape->fields == NULL)
         return GIVE_UP;
@@ -562,8 +733,8 @@ int build_fill(Shape *shape, PyObject *instance, PyObject *data)
     return result;
 }
 
-// NULL without an exception: given up.
-PyObject *build_instance(Shape *shape, PyObject *data)
+// NULL without an exception: given up. The collector may not know it.
+static PyObject *build_instance(Shape *shape, PyObject *data)
 {
     PyTypeObject *type = (PyTypeObject *)shape->cls;
     PyObject *instance = type->tp_alloc(type, 0);
@@ -572,11 +743,29 @@ PyObject *build_instance(Shape *shape, PyObject *data)
     return instance;
 }
 
+PyObject *build_of_values(Shape *shape, PyObject **values)
+{
+    PyTypeObject *type = (PyTypeObject *)shape->cls;
+    PyObject *instance = type->tp_alloc(type, 0);
+    if (instance != NULL && !set_all(shape, instance, values))
+        Py_CLEAR(instance);
+    return instance;
+}
+
+// The same for one that will be given away.
+static PyObject *build_whole(Shape *shape, PyObject *data)
+{
+    PyObject *instance = build_instance(shape, data);
+    if (instance != NULL && !shape->is_guarded)
+        lazy_track(instance);
+    return instance;
+}
+
 PyObject *shape_build(PyObject *self, PyObject *data)
 {
     if (!PyDict_CheckExact(data))
         Py_RETURN_NONE;
-    PyObject *instance = build_instance((Shape *)self, data);
+    PyObject *instance = build_whole((Shape *)self, data);
     if (instance != NULL || PyErr_Occurred())
         return instance;
     Py_RETURN_NONE;
@@ -589,7 +778,7 @@ static PyObject *build_many(Shape *shape, PyObject *documents, PyObject *otherwi
     for (Py_ssize_t i = 0; made != NULL && i < count; i++) {
         PyObject *data = i < PyList_GET_SIZE(documents) ? PyList_GET_ITEM(documents, i) : Py_None;
         Py_INCREF(data);
-        PyObject *instance = PyDict_CheckExact(data) ? build_instance(shape, data) : NULL;
+        PyObject *instance = PyDict_CheckExact(data) ? build_whole(shape, data) : NULL;
         if (instance == NULL && !PyErr_Occurred())
             instance = PyObject_CallOneArg(otherwise, data);
         Py_DECREF(data);
@@ -627,7 +816,7 @@ PyObject *shape_check(PyObject *self, PyObject *data)
         PyObject *value = PyDict_GetItemWithError(data, field->first_key);
         if (value == NULL && PyErr_Occurred())
             return NULL;
-        PyObject *accepted = accept(field->node, value == NULL ? Py_None : value);
+        PyObject *accepted = build_accept(field->node, value == NULL ? Py_None : value);
         if (accepted == NULL) {
             if (PyErr_Occurred())
                 return NULL;
@@ -686,6 +875,8 @@ static PyObject *init_call(Init *self, PyObject *arguments, PyObject *keywords)
     if (PyTuple_GET_SIZE(arguments) == 1 && keywords != NULL &&
         (PyObject *)Py_TYPE(PyTuple_GET_ITEM(arguments, 0)) == shape->cls) {
         int result = build_fill(shape, PyTuple_GET_ITEM(arguments, 0), keywords);
+        if (result == OK && !shape->is_guarded)
+            lazy_track(PyTuple_GET_ITEM(arguments, 0));
         if (result == OK)
             Py_RETURN_NONE;
         if (result == FAILED)

@@ -30,6 +30,12 @@ int give_up_on_exception(void)
     return GIVE_UP;
 }
 
+void writer_init(struct writer *writer, bool keep_nulls)
+{
+    buffer_init(&writer->buffer);
+    writer->keep_nulls = keep_nulls;
+}
+
 // The head of an element and `size` bytes for its value.
 static char *element(struct writer *writer, char type, const char *key, Py_ssize_t key_size,
                      size_t size)
@@ -432,11 +438,9 @@ static int write_item(struct writer *writer, Shape *shape, PyObject *name, PyObj
 
 static int write_extra(struct writer *writer, Shape *shape, PyObject *instance)
 {
-    PyObject *extra =
-        Py_TYPE(model_slots.extra)
-            ->tp_descr_get(model_slots.extra, instance, (PyObject *)Py_TYPE(instance));
+    PyObject *extra = Py_XNewRef(*model_slot(instance, model_slots.extra));
     if (extra == NULL)
-        return give_up_on_exception();
+        return GIVE_UP;
     int result = extra == Py_None || PyDict_CheckExact(extra) ? OK : GIVE_UP;
     PyObject *name, *value;
     Py_ssize_t position = 0;
@@ -611,7 +615,7 @@ int write_value(struct writer *writer, const char *key, Py_ssize_t key_size, PyO
         char *at = element(writer, BSON_BOOL, key, key_size, 1);
         if (at == NULL)
             return FAILED;
-        *at = value == Py_True;
+        *at = value == Py_True ? 1 : 0;
         return OK;
     }
     if (type == PyDateTimeAPI->DateTimeType)
@@ -701,6 +705,25 @@ static int write_document(struct writer *writer, Shape *shape, PyObject *instanc
     return result == OK ? close_container(writer, 0) : result;
 }
 
+// The document as an Encoded, None where it was given up. The writer is used again and again.
+static PyObject *encode_instance(struct writer *writer, Shape *shape, PyObject *instance,
+                                 enum form form)
+{
+    PyObject *id = id_of(shape, instance);
+    if (id == NULL)
+        return NULL;
+    writer->buffer.length = 0;
+    int result = id == hooks.missing ? GIVE_UP : write_document(writer, shape, instance, form, id);
+    PyObject *encoded = NULL;
+    if (result == OK) {
+        encoded = encoded_new(&writer->buffer, id);
+    } else if (result == GIVE_UP) {
+        encoded = Py_NewRef(Py_None);
+    }
+    Py_DECREF(id);
+    return encoded;
+}
+
 PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count)
 {
     if (count != 3 || (PyObject *)Py_TYPE(arguments[0]) != self->cls) {
@@ -710,27 +733,54 @@ PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count
     long form = PyLong_AsLong(arguments[1]);
     if (form == -1 && PyErr_Occurred())
         return NULL;
-    PyObject *id = id_of(self, arguments[0]);
-    if (id == NULL)
-        return NULL;
-    struct writer writer = {.keep_nulls = arguments[2] == Py_True};
-    buffer_init(&writer.buffer);
-    int result = id == hooks.missing
-                     ? GIVE_UP
-                     : write_document(&writer, self, arguments[0], (enum form)form, id);
-    PyObject *encoded = NULL;
-    if (result == OK) {
-        encoded = encoded_new(&writer.buffer, id);
-    } else if (result == GIVE_UP) {
-        encoded = Py_NewRef(Py_None);
-    }
-    Py_DECREF(id);
+    struct writer writer;
+    writer_init(&writer, arguments[2] == Py_True);
+    PyObject *encoded = encode_instance(&writer, self, arguments[0], (enum form)form);
     buffer_free(&writer.buffer);
     return encoded;
 }
 
+static PyObject *encode_list(struct writer *writer, Shape *shape, PyObject *instances,
+                             PyObject *otherwise, bool *all_encoded)
+{
+    PyObject *made = PyList_New(PyList_GET_SIZE(instances));
+    for (Py_ssize_t i = 0; made != NULL && i < PyList_GET_SIZE(made); i++) {
+        // what is called to encode a value may have shortened the list
+        PyObject *instance =
+            i < PyList_GET_SIZE(instances) ? PyList_GET_ITEM(instances, i) : Py_None;
+        Py_INCREF(instance);
+        bool is_ours = (PyObject *)Py_TYPE(instance) == shape->cls;
+        PyObject *encoded =
+            is_ours ? encode_instance(writer, shape, instance, FORM_INSERT) : Py_NewRef(Py_None);
+        if (encoded == Py_None) {
+            *all_encoded = false;
+            Py_SETREF(encoded, PyObject_CallOneArg(otherwise, instance));
+        }
+        Py_DECREF(instance);
+        if (encoded == NULL) {
+            Py_CLEAR(made);
+        } else {
+            PyList_SET_ITEM(made, i, encoded);
+        }
+    }
+    return made;
+}
+
+PyObject *shape_encode_many(Shape *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 3 || !PyList_CheckExact(arguments[0])) {
+        PyErr_SetString(PyExc_TypeError, "encode_many(list of instances, keep_nulls, function)");
+        return NULL;
+    }
+    struct writer writer;
+    writer_init(&writer, arguments[1] == Py_True);
+    bool all_encoded = true;
+    PyObject *made = encode_list(&writer, self, arguments[0], arguments[2], &all_encoded);
+    buffer_free(&writer.buffer);
+    return made == NULL ? NULL : Py_BuildValue("NO", made, all_encoded ? Py_True : Py_False);
+}
+
 // Each file that uses the datetime macros needs its own pointer to the API.
-int encode_import_datetime(void);
 int encode_import_datetime(void)
 {
     PyDateTime_IMPORT;

@@ -1,5 +1,5 @@
 // A document that is BSON already. PyMongo takes it for a mutable mapping whose bytes it may send
-// as they are, and asks it for _id.
+// as they are, and asks it for _id. One that was made without may be given it, once.
 #include "write.h"
 
 #include <string.h>
@@ -8,6 +8,7 @@ typedef struct {
     PyObject_HEAD PyObject *raw;
     PyObject *id; // NULL until asked for, where it was made here or is stored as something else
     PyObject *mapping; // NULL until asked for
+    bool lacks_id;
 } Encoded;
 
 PyObject *encoded_new(struct buffer *buffer, PyObject *id)
@@ -16,6 +17,9 @@ PyObject *encoded_new(struct buffer *buffer, PyObject *id)
     if (self == NULL)
         return NULL;
     self->id = self->mapping = NULL;
+    self->lacks_id = id == NULL;
+    if (self->lacks_id)
+        id = Py_None;
     self->raw = PyBytes_FromStringAndSize(buffer->data, (Py_ssize_t)buffer->length);
     if (self->raw == NULL) {
         Py_DECREF(self);
@@ -50,19 +54,52 @@ static bool has_object_id(Encoded *self)
            memcmp(PyBytes_AS_STRING(self->raw) + 4, "\x07_id", 5) == 0;
 }
 
-static PyObject *make_id(Encoded *self)
+PyObject *make_object_id_of(PyTypeObject *type, const char bytes[12])
 {
-    PyTypeObject *type = (PyTypeObject *)hooks.object_id;
-    PyObject *id = type->tp_alloc(type, 0);
-    PyObject *bytes = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self->raw) + 9, 12);
-    if (id != NULL && bytes != NULL &&
-        Py_TYPE(hooks.object_id_member)->tp_descr_set(hooks.object_id_member, id, bytes) < 0) {
-        Py_CLEAR(id);
+    PyObject *member = hooks.object_id_member;
+    PyObject *made = type->tp_alloc(type, 0);
+    PyObject *value = PyBytes_FromStringAndSize(bytes, 12);
+    if (made != NULL && (value == NULL || Py_TYPE(member)->tp_descr_set(member, made, value) < 0))
+        Py_CLEAR(made);
+    Py_XDECREF(value);
+    if (made != NULL)
+        PyObject_GC_UnTrack(made); // it holds bytes only
+    return made;
+}
+
+// The _id, borrowed; NULL, without an exception, where it is not one that can be told so easily.
+static PyObject *known_id(Encoded *self)
+{
+    if (self->id == NULL && has_object_id(self))
+        self->id =
+            make_object_id_of((PyTypeObject *)hooks.object_id, PyBytes_AS_STRING(self->raw) + 9);
+    return self->id;
+}
+
+PyObject *encoded_ids(PyObject *module, PyObject *documents)
+{
+    (void)module;
+    if (!PyList_CheckExact(documents)) {
+        PyErr_SetString(PyExc_TypeError, "encoded_ids(list of Encoded)");
+        return NULL;
     }
-    if (bytes == NULL)
-        Py_CLEAR(id);
-    Py_XDECREF(bytes);
-    return id;
+    PyObject *name = PyUnicode_InternFromString("_id");
+    PyObject *ids = name == NULL ? NULL : PyList_New(PyList_GET_SIZE(documents));
+    for (Py_ssize_t i = 0; ids != NULL && i < PyList_GET_SIZE(ids); i++) {
+        PyObject *document =
+            i < PyList_GET_SIZE(documents) ? PyList_GET_ITEM(documents, i) : Py_None;
+        bool is_encoded = Py_IS_TYPE(document, &encoded_type);
+        PyObject *id = is_encoded ? Py_XNewRef(known_id((Encoded *)document)) : NULL;
+        if (id == NULL && !PyErr_Occurred())
+            id = PyObject_GetItem(document, name);
+        if (id == NULL) {
+            Py_CLEAR(ids);
+        } else {
+            PyList_SET_ITEM(ids, i, id);
+        }
+    }
+    Py_XDECREF(name);
+    return ids;
 }
 
 static bool is_id(PyObject *name)
@@ -72,21 +109,19 @@ static bool is_id(PyObject *name)
 
 static PyObject *encoded_get_item(Encoded *self, PyObject *name)
 {
-    if (self->id == NULL && is_id(name) && has_object_id(self)) {
-        self->id = make_id(self);
-        if (self->id == NULL)
-            return NULL;
+    if (is_id(name)) {
+        PyObject *id = known_id(self);
+        if (id != NULL || PyErr_Occurred())
+            return Py_XNewRef(id);
     }
-    if (self->id != NULL && is_id(name))
-        return Py_NewRef(self->id);
     PyObject *mapping = encoded_mapping(self);
     return mapping == NULL ? NULL : PyObject_GetItem(mapping, name);
 }
 
 static int encoded_contains(Encoded *self, PyObject *name)
 {
-    if (is_id(name) && (self->id != NULL || has_object_id(self)))
-        return 1;
+    if (is_id(name) && (self->lacks_id || self->id != NULL || has_object_id(self)))
+        return self->lacks_id ? 0 : 1;
     PyObject *mapping = encoded_mapping(self);
     return mapping == NULL ? -1 : PySequence_Contains(mapping, name);
 }
@@ -116,10 +151,39 @@ static PyObject *encoded_iter(Encoded *self)
     return mapping == NULL ? NULL : PyObject_GetIter(mapping);
 }
 
+// As the first element, where PyMongo puts it.
+static int put_id(Encoded *self, PyObject *id)
+{
+    struct writer writer;
+    writer_init(&writer, true);
+    const char *raw = PyBytes_AS_STRING(self->raw);
+    int result = buffer_put_int32(&writer.buffer, 0);
+    if (result == OK)
+        result = write_raw(&writer, "_id", 4, id);
+    if (result == OK)
+        result = buffer_put(&writer.buffer, raw + 4, (size_t)PyBytes_GET_SIZE(self->raw) - 5);
+    if (result == OK)
+        result = close_container(&writer, 0);
+    PyObject *made = NULL;
+    if (result == OK) {
+        made = PyBytes_FromStringAndSize(writer.buffer.data, (Py_ssize_t)writer.buffer.length);
+    } else if (result == GIVE_UP) {
+        PyErr_Format(PyExc_TypeError, "%R cannot be an _id", id);
+    }
+    buffer_free(&writer.buffer);
+    if (made == NULL)
+        return -1;
+    Py_SETREF(self->raw, made);
+    Py_CLEAR(self->mapping);
+    self->id = Py_NewRef(id);
+    self->lacks_id = false;
+    return 0;
+}
+
 static int encoded_set_item(Encoded *self, PyObject *name, PyObject *value)
 {
-    (void)self;
-    (void)value;
+    if (self->lacks_id && value != NULL && is_id(name))
+        return put_id(self, value);
     PyErr_Format(PyExc_TypeError, "%R cannot be changed: the document is encoded already", name);
     return -1;
 }

@@ -122,7 +122,9 @@ static int write_engine(struct writer *writer, Shape *shape, PyObject *data, boo
     return OK;
 }
 
-static int write_engine_top(struct writer *writer, Shape *shape, PyObject *data)
+// *has_id is whether there is an _id: one that is not given is made if `makes_id`.
+static int write_engine_top(struct writer *writer, Shape *shape, PyObject *data, bool makes_id,
+                            bool *has_id)
 {
     if (buffer_put_int32(&writer->buffer, 0) != OK)
         return FAILED;
@@ -135,8 +137,12 @@ static int write_engine_top(struct writer *writer, Shape *shape, PyObject *data)
             return give_up_on_exception();
         bool made = id == NULL || id == Py_None;
         id = Py_NewRef(made ? Py_None : id);
-        result = made ? write_id(writer, id)
-                      : write_engine_field(writer, &shape->engine[i], shape->fields[i].node, id);
+        *has_id = !made || makes_id;
+        if (!made) {
+            result = write_engine_field(writer, &shape->engine[i], shape->fields[i].node, id);
+        } else {
+            result = makes_id ? write_id(writer, id) : OK;
+        }
         Py_DECREF(id);
     }
     if (result == OK)
@@ -144,17 +150,22 @@ static int write_engine_top(struct writer *writer, Shape *shape, PyObject *data)
     return result == OK ? close_container(writer, 0) : result;
 }
 
-PyObject *shape_encode_engine(PyObject *self, PyObject *data)
+PyObject *shape_encode_engine(Shape *shape, PyObject *const *arguments, Py_ssize_t count)
 {
-    Shape *shape = (Shape *)self;
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "encode_engine(_data, whether to make an _id)");
+        return NULL;
+    }
+    PyObject *data = arguments[0];
     if (!PyDict_Check(data) || shape->engine == NULL)
         Py_RETURN_NONE;
-    struct writer writer = {.keep_nulls = true};
-    buffer_init(&writer.buffer);
-    int result = write_engine_top(&writer, shape, data);
+    bool has_id = false;
+    struct writer writer;
+    writer_init(&writer, true);
+    int result = write_engine_top(&writer, shape, data, arguments[1] == Py_True, &has_id);
     PyObject *encoded = NULL;
     if (result == OK) {
-        encoded = encoded_new(&writer.buffer, Py_None);
+        encoded = encoded_new(&writer.buffer, has_id ? Py_None : NULL);
     } else if (result == GIVE_UP) {
         encoded = Py_NewRef(Py_None);
     }

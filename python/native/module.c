@@ -2,10 +2,9 @@
 #include "native.h"
 
 #include <string.h>
+#include <structmember.h> // PyMemberDef, before Python 3.12
 
 struct hooks hooks;
-
-int encode_import_datetime(void);
 
 // ---- Shape -------------------------------------------------------------------------------------
 
@@ -139,14 +138,21 @@ static PyObject *shape_set_engine(PyObject *self, PyObject *keys)
 static PyMethodDef shape_methods[] = {
     {"encode", (PyCFunction)(void (*)(void))shape_encode, METH_FASTCALL,
      "encode(instance, form, keep_nulls) -> Encoded, or None where Python must do it"},
+    {"encode_many", (PyCFunction)(void (*)(void))shape_encode_many, METH_FASTCALL,
+     "encode_many(list of instances, keep_nulls, function) -> (list of Encoded to be inserted, "
+     "whether all are such); the function makes the others"},
+    {"guard", shape_guard, METH_NOARGS, "guard(): gives the class a fast __getattribute__"},
     {"set_engine", shape_set_engine, METH_O, "set_engine(keys): for MongoEngine, after set_fields"},
-    {"encode_engine", shape_encode_engine, METH_O,
-     "encode_engine(_data) -> Encoded, or None where Python must do it"},
+    {"encode_engine", (PyCFunction)(void (*)(void))shape_encode_engine, METH_FASTCALL,
+     "encode_engine(_data, whether to make an _id) -> Encoded, or None where Python must do it"},
     {"set_fields", shape_set_fields, METH_VARARGS,
      "set_fields(fields, private names, private defaults, ignores unknown)"},
     {"build", shape_build, METH_O, "build(dict) -> instance, or None where Python must do it"},
     {"build_many", (PyCFunction)(void (*)(void))shape_build_many, METH_FASTCALL,
      "build_many(list of dicts, function) -> list of instances; the function makes the others"},
+    {"read_many", (PyCFunction)(void (*)(void))shape_read_many, METH_FASTCALL,
+     "read_many(list, bytes, function): extends the list by the batch's instances; the function "
+     "makes the others of their bytes"},
     {"check", shape_check, METH_O, "check(dict) -> whether every value is right as it is"},
     {NULL, NULL, 0, NULL},
 };
@@ -163,30 +169,6 @@ PyTypeObject shape_type = {
     .tp_methods = shape_methods,
 };
 
-// ---- attributes of Beanie's documents ----------------------------------------------------------
-
-// What LazyModel.__getattribute__ does, but for values that are yet to be parsed: those go there.
-static PyObject *get_attribute(PyObject *self, PyObject *name)
-{
-    PyObject *value = PyObject_GenericGetAttr(self, name);
-    if (value == NULL || value != hooks.missing)
-        return value;
-    Py_DECREF(value);
-    return PyObject_CallFunctionObjArgs(hooks.lazy_getattribute, self, name, NULL);
-}
-
-static PyMethodDef get_attribute_definition = {"__getattribute__", get_attribute, METH_O, NULL};
-
-static PyObject *make_getattribute(PyObject *module, PyObject *cls)
-{
-    (void)module;
-    if (!PyType_Check(cls)) {
-        PyErr_SetString(PyExc_TypeError, "a class is needed");
-        return NULL;
-    }
-    return PyDescr_NewMethod((PyTypeObject *)cls, &get_attribute_definition);
-}
-
 // ---- configure ---------------------------------------------------------------------------------
 
 static void replace(PyObject **at, PyObject *value)
@@ -196,30 +178,29 @@ static void replace(PyObject **at, PyObject *value)
     Py_XDECREF(old);
 }
 
+static Py_ssize_t offset_of(PyObject *slot)
+{
+    return ((PyMemberDescrObject *)slot)->d_member->offset;
+}
+
 static PyObject *configure(PyObject *module, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"object_id", "object_id_member", "classify", "raw",     "decode",
-                            "utc",       "fields_set",       "extra",    "private", NULL};
-    PyObject *values[9];
+    static char *names[] = {
+        "object_id", "object_id_member", "classify", "raw",     "decode", "int64",
+        "utc",       "fields_set",       "extra",    "private", NULL};
+    PyObject *values[10];
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOOO", names, &values[0],
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOOOO", names, &values[0],
                                      &values[1], &values[2], &values[3], &values[4], &values[5],
-                                     &values[6], &values[7], &values[8])) {
+                                     &values[6], &values[7], &values[8], &values[9])) {
         return NULL;
     }
-    PyObject **at[] = {&hooks.object_id,
-                       &hooks.object_id_member,
-                       &hooks.classify,
-                       &hooks.raw,
-                       &hooks.decode,
-                       &hooks.utc,
-                       &model_slots.fields_set,
-                       &model_slots.extra,
-                       &model_slots.private_values};
-    for (int i = 1; i < 9; i++) {
-        bool descriptor = i == 1 || i >= 6;
-        if (descriptor && (Py_TYPE(values[i])->tp_descr_set == NULL ||
-                           Py_TYPE(values[i])->tp_descr_get == NULL)) {
+    PyObject **at[] = {&hooks.object_id, &hooks.object_id_member, &hooks.classify,
+                       &hooks.raw,       &hooks.decode,           &hooks.int64,
+                       &hooks.utc};
+    for (int i = 1; i < 10; i++) {
+        bool descriptor = i == 1 || i >= 7;
+        if (descriptor && !Py_IS_TYPE(values[i], &PyMemberDescr_Type)) {
             PyErr_Format(PyExc_TypeError, "%s must be a slot's descriptor", names[i]);
             return NULL;
         }
@@ -228,8 +209,11 @@ static PyObject *configure(PyObject *module, PyObject *arguments, PyObject *keyw
         PyErr_SetString(PyExc_TypeError, "object_id must be a class");
         return NULL;
     }
-    for (int i = 0; i < 9; i++)
+    for (int i = 0; i < 7; i++)
         replace(at[i], values[i]);
+    model_slots = (struct model_slots){.fields_set = offset_of(values[7]),
+                                       .extra = offset_of(values[8]),
+                                       .private_values = offset_of(values[9])};
     Py_RETURN_NONE;
 }
 
@@ -273,9 +257,9 @@ static PyMethodDef methods[] = {
      "Gives the extension the classes and functions that it calls; before anything else."},
     {"configure_lazy", configure_lazy, METH_VARARGS,
      "configure_lazy(NAO, LazyModel's getattribute)"},
+    {"encoded_ids", encoded_ids, METH_O, "encoded_ids(list of Encoded) -> list of their _id"},
     {"forget_kinds", forget_kinds, METH_NOARGS, "Forgets what classify said of the types."},
     {"reset_ids", reset_ids, METH_VARARGS, "reset_ids(five random bytes, first count)"},
-    {"make_getattribute", make_getattribute, METH_O, "A fast __getattribute__ for a lazy model."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -293,8 +277,8 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__native(void)
 {
-    if (encode_import_datetime() != OK || PyType_Ready(&shape_type) < 0 ||
-        PyType_Ready(&init_type) < 0) {
+    if (encode_import_datetime() != OK || read_import_datetime() != OK ||
+        PyType_Ready(&shape_type) < 0 || PyType_Ready(&init_type) < 0) {
         return NULL;
     }
     encoded_type.tp_dict = Py_BuildValue("{s:i}", "_type_marker", 101); // what RawBSONDocument says

@@ -39,6 +39,7 @@ struct hooks {
     PyObject *decode;            // bytes -> mapping
     PyObject *missing;           // lazy_model.NAO, or None
     PyObject *lazy_getattribute; // LazyModel.__getattribute__, or None
+    PyObject *int64;             // bson.Int64
     PyObject *utc;               // datetime.timezone.utc
     PyObject *kinds;             // dict: type -> what classify said
 };
@@ -120,6 +121,8 @@ struct default_value {
 
 struct field {
     PyObject *name, *first_key, *second_key;
+    const char *key; // first_key, which holds it
+    size_t key_size;
     struct node *node;
     struct default_value initial;
 };
@@ -132,6 +135,13 @@ struct engine_key {
     bool keeps_null;
     PyObject *convert; // the field's to_mongo
 };
+
+// The names of the fields that were given for an instance, by the bits of their positions.
+struct given {
+    uint64_t bits;
+    PyObject *names; // a frozenset, or NULL
+};
+enum { GIVEN_KEPT = 8, GIVEN_BITS = 64 };
 
 // A model class: how its instances are written and, where `fields` is set, made.
 typedef struct {
@@ -147,7 +157,12 @@ typedef struct {
     Py_ssize_t field_count;
     struct engine_key *engine;                // or NULL; as many as fields
     PyObject *private_names, *private_values; // tuples; a value is (kind of default, default)
-    bool ignores_unknown;
+    PyObject *dict_template;                  // {name: None} of all fields
+    struct given given[GIVEN_KEPT];
+    unsigned next_given;
+    bool ignores_unknown, has_second_keys;
+    bool private_can_wait; // the private values need not be made with the instance
+    bool is_guarded;       // the class has our __getattribute__: its instances may be lazy (lazy.c)
 } Shape;
 
 extern PyTypeObject shape_type;
@@ -162,15 +177,43 @@ enum form {
 
 // The document as an Encoded, or None where it was given up.
 PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count);
+// A list of those, to be inserted; a function of Python's makes what is given up.
+PyObject *shape_encode_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
 // The same for MongoEngine's values: of its documents' _data.
-PyObject *shape_encode_engine(PyObject *self, PyObject *data);
+PyObject *shape_encode_engine(Shape *shape, PyObject *const *arguments, Py_ssize_t count);
 int encode_reset_ids(const char random[5], uint32_t counter);
+int encode_import_datetime(void);
 
-// The descriptors of a pydantic model's slots.
+// Where a pydantic model's slots are in an instance.
 struct model_slots {
-    PyObject *fields_set, *extra, *private_values;
+    Py_ssize_t fields_set, extra, private_values;
 };
 extern struct model_slots model_slots;
+
+static inline PyObject **model_slot(PyObject *instance, Py_ssize_t offset)
+{
+    return (PyObject **)(void *)((char *)instance + offset);
+}
+
+// ---- lazy.c: instances that share what nobody has asked for yet --------------------------------
+
+// The class gets a __getattribute__ that does what LazyModel's does, and completes lazy instances.
+PyObject *shape_guard(PyObject *self, PyObject *unused);
+// Whether the collector may leave the value alone as long as its holder is untouched: `ours` says
+// that nobody else holds it.
+bool lazy_is_inert(PyObject *value, bool ours);
+// Makes it known to the collector, with all in it that was not: what holds it is not inert, or not
+// ours alone any more.
+void lazy_track(PyObject *value);
+// In an instance of a guarded class, whose private values can wait.
+void lazy_begin(PyObject *instance, PyObject *given, Shape *shape);
+
+// ---- encoded.c ---------------------------------------------------------------------------------
+
+// An ObjectId, of that class or a subclass, of 12 bytes. The collector does not know it.
+PyObject *make_object_id_of(PyTypeObject *type, const char bytes[12]);
+// The _id of each of a list of Encoded, as a list.
+PyObject *encoded_ids(PyObject *module, PyObject *documents);
 
 // ---- build.c: an instance from a dict ----------------------------------------------------------
 
@@ -178,13 +221,25 @@ int build_set_fields(Shape *shape, PyObject *specifications);
 int build_set_engine(Shape *shape, PyObject *keys);
 void build_free_fields(Shape *shape);
 int build_visit_fields(Shape *shape, visitproc visit, void *arg);
-// Fills an empty instance: OK, GIVE_UP or FAILED.
-int build_fill(Shape *shape, PyObject *instance, PyObject *data);
-PyObject *build_instance(Shape *shape, PyObject *data);
+// The private values of a new instance; NULL with an exception.
+PyObject *build_private_values(Shape *shape);
+// The same of single values, for read.c: new references, or NULL, without an exception where given
+// up.
+PyObject *build_accept(struct node *node, PyObject *value);
+// Of as many values as fields, NULL where a default is to be made.
+PyObject *build_of_values(Shape *shape, PyObject **values);
+// Of a list of accepted items: whether it is as long as it may be; the collector need not know it
+// if its items are inert.
+bool build_finish_list(const struct node *node, PyObject *list);
 // True where every stored value of `data` (name -> value) is accepted as it is.
 PyObject *shape_build(PyObject *self, PyObject *data);
 PyObject *shape_build_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
 PyObject *shape_check(PyObject *self, PyObject *data);
+
+// ---- read.c: instances from BSON ---------------------------------------------------------------
+
+int read_import_datetime(void);
+PyObject *shape_read_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
 
 // What an exception means: GIVE_UP and cleared, unless it must reach the user.
 int give_up_on_exception(void);

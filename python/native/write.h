@@ -11,6 +11,8 @@ struct writer {
     bool keep_nulls;
 };
 
+// buffer_free() ends it.
+void writer_init(struct writer *writer, bool keep_nulls);
 // `key` with its NUL, which `key_size` counts.
 int write_value(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value);
 // A value that is not encoded again, only written.
@@ -26,7 +28,8 @@ Py_ssize_t index_key(char *out, Py_ssize_t index);
 
 // ---- encoded.c ---------------------------------------------------------------------------------
 
-// Of the buffer's bytes; `id` is what was given for _id, or None.
+// Of the buffer's bytes; `id` is what was given for _id, None where it was made, NULL where there
+// is none.
 PyObject *encoded_new(struct buffer *buffer, PyObject *id);
 
 #endif

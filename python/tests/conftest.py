@@ -6,12 +6,14 @@ that MONGOSLUICE_BINARY names, else that of build/release."""
 import asyncio
 import contextlib
 import ctypes
+import gc
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 import uuid
 from pathlib import Path
 
@@ -61,6 +63,23 @@ def running(command, port, folder):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
+
+
+def assert_nothing_leaks(work):
+    for _ in range(3):
+        work()
+    gc.collect()
+    before = sys.gettotalrefcount() if hasattr(sys, "gettotalrefcount") else len(gc.get_objects())
+    tracemalloc.start()
+    first = tracemalloc.get_traced_memory()[0]
+    for _ in range(5):
+        work()
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - first
+    tracemalloc.stop()
+    after = sys.gettotalrefcount() if hasattr(sys, "gettotalrefcount") else len(gc.get_objects())
+    assert after - before < 100
+    assert grown < 20_000, grown
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import mongoengine as me  # noqa: E402
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from mongoengine.connection import disconnect  # noqa: E402
+from pymongo import monitoring  # noqa: E402
 from pymongo.errors import BulkWriteError, WriteError  # noqa: E402
 
 from conftest import switch_off  # noqa: E402
@@ -56,6 +57,12 @@ class Dog(Animal):
     tricks = me.IntField()
 
 
+class Named(me.Document):
+    name = me.StringField(primary_key=True)
+    n = me.IntField()
+    meta = {"collection": "named"}
+
+
 class Cleaned(me.Document):
     n = me.IntField()
 
@@ -82,12 +89,12 @@ WRONG = st.sampled_from([None, 5, "", "toolongtoolong", 3.5, -1, [], {"a": 1}, T
 @pytest.fixture
 def connected(proxy, direct):
     me.connect(direct.name, host=proxy.uri, uuidRepresentation="standard")
-    schemas = [mongosluice.export(cls, database=direct.name) for cls in (Order, Animal, Cleaned)]
+    schemas = [mongosluice.export(cls, database=direct.name) for cls in (Order, Animal, Named, Cleaned)]
     proxy.enforce(*schemas)
     yield direct
     switch_off()
     proxy.forget(*schemas)
-    for cls in (Order, Animal, Dog, Cleaned):
+    for cls in (Order, Animal, Dog, Named, Cleaned):
         cls._collection = None
     disconnect()
 
@@ -121,7 +128,7 @@ def test_the_same_bytes_and_verdicts(values, spoilt, wrong, validator):
             stored = bson.encode(document.to_mongo(), codec_options=options)
         except Exception:
             continue
-        encoded = plan.shape.encode_engine(document._data)
+        encoded = plan.shape.encode_engine(document._data, True)
         if encoded is None:
             continue
         ours = bson.decode(encoded.raw, options)
@@ -183,6 +190,71 @@ def test_the_same_with_offload(connected):
     modes = {one["model"]: one["mode"] for one in mongosluice.offload_report()}
     if native is not None:
         assert modes == {"Order": "full", "Animal": "full", "Dog": "full", "Cleaned": "encode-only"}
+
+
+class Sent(monitoring.CommandListener):
+    """What was written, as it was sent; an _id that the driver made is left out."""
+
+    def __init__(self):
+        self.given = set()
+        self.commands = []
+
+    def started(self, event):
+        if event.command_name in ("insert", "update", "findAndModify"):
+            self.commands.append((event.command_name, *map(self.told, event.command.get("documents", [])),
+                                  self.told(event.command.get("update")), repr(event.command.get("updates"))))
+
+    def told(self, document):
+        raw = getattr(document, "raw", None) or bson.encode(document or {})
+        stored = bson.decode(raw, bson.CodecOptions(document_class=bson.SON))
+        return tuple((name, "made" if name == "_id" and value not in self.given else repr(value))
+                     for name, value in stored.items())
+
+    def succeeded(self, event):
+        pass
+
+    def failed(self, event):
+        pass
+
+
+def save_in_every_way(ids):
+    given = {"number": "one", "at": datetime.datetime(2024, 1, 1), "items": [Item(sku="AB1234", qty=1)]}
+    without = Order(**given).save()
+    assert type(without.id) is bson.ObjectId and Order.objects.get(id=without.id).items == given["items"]
+    Order(id=ids[0], **given).save()
+    Order(id=ids[0], **{**given, "number": "two"}).save()  # replaces it
+    Order(id=ids[1], **given).save(force_insert=True)
+    with pytest.raises(me.NotUniqueError):
+        Order(id=ids[1], **given).save(force_insert=True)
+    kept = Order.objects.get(id=ids[1])
+    kept.note = "changed"
+    kept.save()
+    Dog(id=ids[2], name="rex", tricks=2).save()
+    Dog(name="rex").save(force_insert=True)
+    Named(name="a", n=1).save()
+    return Order.objects.count(), Animal.objects.count(), Named.objects.get(name="a").n
+
+
+def test_save_sends_the_same(connected, proxy):
+    sent, ids = Sent(), [bson.ObjectId(bytes([i + 1] * 12)) for i in range(3)]
+    sent.given.update(ids, ["a"])
+    disconnect()
+    for cls in (Order, Animal, Dog, Named):
+        cls._collection = None
+    me.connect(connected.name, host=proxy.uri, event_listeners=[sent], uuidRepresentation="standard")
+    alone, commands = save_in_every_way(ids), list(sent.commands)
+    for name in connected.list_collection_names():
+        connected[name].delete_many({})
+    sent.commands.clear()
+    mongosluice.offload(require=True)
+    assert save_in_every_way(ids) == alone and sent.commands == commands and len(commands) > 8
+    if native is not None:
+        encoded = offload_mongoengine.plan_of(Order).shape.encode_engine(Order(number="x")._data, False)
+        assert "_id" not in encoded and encoded["no"] == "x"
+        with pytest.raises(TypeError):
+            encoded["no"] = "y"
+        encoded["_id"] = 5
+        assert list(encoded.items())[0] == ("_id", 5) and "_id" in encoded
 
 
 def test_refusals(connected):

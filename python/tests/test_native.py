@@ -5,10 +5,10 @@ import gc
 import os
 import subprocess
 import sys
-import tracemalloc
 
 import bson
 import pytest
+from conftest import assert_nothing_leaks
 from pydantic import BaseModel, Field
 
 from mongosluice import building, encoding
@@ -75,20 +75,7 @@ def test_nothing_leaks():
             assert shape.encode(made, INSERT, True) is None
             assert len(shape.build_many([good, bad], lambda data: data)) == 2
 
-    for _ in range(3):
-        round_of_all()
-    gc.collect()
-    before = sys.gettotalrefcount() if hasattr(sys, "gettotalrefcount") else len(gc.get_objects())
-    tracemalloc.start()
-    first = tracemalloc.get_traced_memory()[0]
-    for _ in range(5):
-        round_of_all()
-    gc.collect()
-    grown = tracemalloc.get_traced_memory()[0] - first
-    tracemalloc.stop()
-    after = sys.gettotalrefcount() if hasattr(sys, "gettotalrefcount") else len(gc.get_objects())
-    assert after - before < 100
-    assert grown < 20_000, grown
+    assert_nothing_leaks(round_of_all)
 
 
 def test_a_class_can_be_collected():

@@ -1,4 +1,5 @@
-"""The package as it is installed: a wheel from the checkout in a fresh environment."""
+"""The package as it is installed: a wheel in a fresh environment. The wheel is the one that MONGOSLUICE_WHEEL
+names, else it is made from the checkout."""
 
 import os
 import subprocess
@@ -6,9 +7,13 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
+
+
+CLEAN = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MONGOSLUICE_OFFLOAD")}
 
 
 def run(*command, **more):
@@ -19,6 +24,8 @@ def run(*command, **more):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
+    if "MONGOSLUICE_WHEEL" in os.environ:
+        return Path(os.environ["MONGOSLUICE_WHEEL"])
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     run("cp", "-r", ROOT / "python", source)
@@ -33,20 +40,18 @@ def installed(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fresh")
     venv.create(folder, with_pip=False, symlinks=True)
     python = folder / "bin/python"
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel)
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel, env=CLEAN)
     site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     with open(os.path.join(site, "zz-others.pth"), "w", encoding="utf-8") as others:
         others.write(sysconfig.get_path("purelib") + "\n")
     return python
 
 
-CLEAN = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MONGOSLUICE_OFFLOAD")}
-
-
 def test_what_the_wheel_holds(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert "mongosluice-offload.pth" in names and "mongosluice/py.typed" in names
+    assert {"mongosluice-offload.pth", "mongosluice/py.typed", "mongosluice/_native.pyi"} <= set(names)
     assert any(name.startswith("mongosluice/_native.") and name.endswith(".so") for name in names)
+    assert any(name.endswith("/LICENSE") for name in names) or "MONGOSLUICE_WHEEL" not in os.environ
     assert not any(name.endswith(".c") or name.startswith("tests") for name in names)
 
 

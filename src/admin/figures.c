@@ -39,6 +39,13 @@ void figures_latency(const struct admin *admin, struct histogram_totals *out)
         histogram_add(&metrics_of(admin, i)->upstream_us, out);
 }
 
+void figures_turns(const struct admin *admin, struct histogram_totals *out)
+{
+    *out = (struct histogram_totals){0};
+    for (unsigned i = 0; i < admin->parts.worker_count; i++)
+        histogram_add(&metrics_of(admin, i)->turn_us, out);
+}
+
 const char *figures_flush_name(size_t flush)
 {
     static const char *const names[FIGURES_FLUSHES] = {"idle", "count", "bytes", "timer", "drain"};

@@ -176,6 +176,16 @@ static void add_commands(const struct admin *admin, struct text *out)
     exposition_histogram(out, "mongosluice_upstream_latency_seconds", &latency, 6, 26, 1e-6);
 }
 
+static void add_turns(const struct admin *admin, struct text *out)
+{
+    struct histogram_totals turns;
+    figures_turns(admin, &turns);
+    exposition_family(out, "mongosluice_loop_turn_seconds", "histogram",
+                      "What workers did between two looks at who has something for them: so long "
+                      "others may have waited.");
+    exposition_histogram(out, "mongosluice_loop_turn_seconds", &turns, 4, 20, 1e-6);
+}
+
 struct merging_label {
     enum coalesce_counter counter;
     const char *value;
@@ -364,6 +374,7 @@ void admin_get_metrics(struct admin *admin, const struct admin_request *request)
     add_traffic(counters, &body);
     add_errors(counters, &body);
     add_commands(admin, &body);
+    add_turns(admin, &body);
     add_merging(admin, &body);
     add_schemas(admin, &body);
     http_send(request->http, &(struct http_reply){.status = 200, .type = EXPOSITION_CONTENT_TYPE},

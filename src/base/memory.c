@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,6 +29,16 @@ void memory_fail_after(long n)
 void memory_fail_never(void)
 {
     atomic_store(&fail_countdown, 0);
+}
+
+void memory_map_large_blocks(void)
+{
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+    /* a fixed threshold fixes this one too, at 128 KiB: each message of some 100 kB would give its
+     * pages back and fault them in again */
+    (void)mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
+#endif
 }
 
 void *memory_alloc(size_t size_bytes)

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "main/commands.h"
 #include "main/prepare.h"
 #include "main/proxy.h"
@@ -108,6 +109,7 @@ static int run(struct config *config)
 {
     sigset_t signals;
     struct error err;
+    memory_map_large_blocks();
     block_signals(&signals);
     if (!log_open_file(config->log.file, config->log.format, config->log.level, &err)) {
         (void)fprintf(stderr, "mongosluice: %s\n", err.message);

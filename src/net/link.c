@@ -5,19 +5,43 @@
 
 #include "net/tls.h"
 
-/* How much of `out` one loop turn writes: a fast reader must not starve the others. */
-enum { WRITE_TURN_BYTES = 1024 * 1024 };
+/* How much is written in one go, about 80 µs' worth: a peer that reads as fast as it is written to
+ * must not keep the others waiting. As much as one read brings (WORKER_SCRATCH_BYTES). */
+enum { LINK_WRITE_BYTES = 256 * 1024 };
 
-void link_init(struct link *link, struct budget *budget, const struct link_handler *handler,
-               void *arg)
+/* A link that has that much to read or write is heavy: it waits when the loop's turn is spent. What
+ * fits takes no longer than a few small messages. */
+enum { LINK_HEAVY_BYTES = 64 * 1024 };
+
+/* The most that link_expect waits for: more is worth a turn, and the kernel would hold it. */
+enum { LINK_EXPECT_BYTES = 4096 };
+
+static void go_on(void *arg);
+
+void link_init(struct link *link, struct budget *budget, struct turn *turn,
+               const struct link_handler *handler, void *arg)
 {
-    *link = (struct link){.budget = budget, .handler = handler, .arg = arg, .state = LINK_NONE};
+    *link = (struct link){.budget = budget,
+                          .turn = turn,
+                          .handler = handler,
+                          .arg = arg,
+                          .state = LINK_NONE,
+                          .mark = 1};
     link->transport.fd = -1;
+    link->waiter.run = go_on;
+    link->waiter.arg = link;
 }
 
 static void want_write(struct link *link)
 {
-    event_add(&link->write_event, NULL);
+    if (!link->later_write)
+        event_add(&link->write_event, NULL);
+}
+
+static void read_later(struct link *link)
+{
+    link->later_read = true;
+    turn_wait(link->turn, &link->waiter);
 }
 
 static void shake(struct link *link)
@@ -48,10 +72,19 @@ static void shake(struct link *link)
     }
 }
 
-/* How many bytes make the descriptor readable: no fewer than tell TLS from plain. */
-static void set_peek_mark(struct link *link, int bytes)
+/* How many bytes make the descriptor readable. */
+static void set_mark(struct link *link, int bytes)
 {
+    if (bytes == link->mark)
+        return;
+    link->mark = bytes;
     (void)setsockopt(link->transport.fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+}
+
+void link_expect(struct link *link, size_t bytes)
+{
+    if (link->transport.ssl == NULL)
+        set_mark(link, bytes < LINK_EXPECT_BYTES ? (int)bytes : LINK_EXPECT_BYTES);
 }
 
 static void forget_peek_context(struct link *link)
@@ -70,7 +103,7 @@ static void peek(struct link *link)
                                                  link->peek_context, &err))
             break;
         forget_peek_context(link);
-        set_peek_mark(link, 1);
+        set_mark(link, 1);
         link->state = LINK_SHAKING;
         shake(link);
         return;
@@ -91,6 +124,8 @@ static void peek(struct link *link)
 static void watch(struct link *link)
 {
     link->reading = true;
+    if (link->later_read)
+        return;
     if (!link->watched)
         event_add(&link->read_event, NULL);
     link->watched = true;
@@ -102,14 +137,9 @@ static void unwatch(struct link *link)
     link->watched = false;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void read_now(struct link *link)
 {
-    struct link *link = arg;
-    (void)fd;
-    (void)what;
-    if (!link->reading)
-        unwatch(link);
-    else if (link->state == LINK_PEEKING)
+    if (link->state == LINK_PEEKING)
         peek(link);
     else if (link->state == LINK_SHAKING)
         shake(link);
@@ -117,15 +147,33 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         link->handler->readable(link->arg);
 }
 
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct link *link = arg;
+    (void)fd;
+    (void)what;
+    turn_note(link->turn);
+    bool heavy = link->state != LINK_OPEN || link->much_came;
+    if (!link->reading) {
+        unwatch(link);
+    } else if (heavy && turn_is_spent(link->turn)) {
+        unwatch(link);
+        read_later(link);
+    } else {
+        read_now(link);
+    }
+}
+
 /* Bounded work; true when `out` is empty. */
 static bool flush(struct link *link, enum transport_status *status, struct error *err)
 {
     size_t done = 0;
     *status = TRANSPORT_OK;
-    while (link_is_blocked(link) && done < WRITE_TURN_BYTES) {
+    while (link_is_blocked(link) && done < LINK_WRITE_BYTES) {
         size_t put = 0;
+        size_t len = buffer_length(&link->out);
         *status = transport_write(&link->transport, buffer_begin(&link->out),
-                                  buffer_length(&link->out), &put, err);
+                                  len < LINK_WRITE_BYTES ? len : LINK_WRITE_BYTES, &put, err);
         if (*status != TRANSPORT_OK)
             return false;
         buffer_consume(&link->out, link->budget, put);
@@ -134,20 +182,17 @@ static bool flush(struct link *link, enum transport_status *status, struct error
     return !link_is_blocked(link);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+static void write_now(struct link *link)
 {
-    struct link *link = arg;
     struct error err;
     enum transport_status status = TRANSPORT_OK;
-    (void)fd;
-    (void)what;
     if (link->state == LINK_SHAKING) {
         shake(link);
         return;
     }
     if (link->read_wants_write) {
         link->read_wants_write = false;
-        event_active(&link->read_event, EV_READ, 0);
+        read_later(link);
     }
     if (flush(link, &status, &err)) {
         event_del(&link->write_event);
@@ -157,6 +202,41 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     if (status == TRANSPORT_ERROR || status == TRANSPORT_EOF)
         link->handler->failed(link->arg,
                               status == TRANSPORT_EOF ? "connection closed" : err.message);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct link *link = arg;
+    (void)fd;
+    (void)what;
+    turn_note(link->turn);
+    bool heavy = link->state != LINK_OPEN || buffer_length(&link->out) >= LINK_HEAVY_BYTES;
+    if (heavy && turn_is_spent(link->turn)) {
+        event_del(&link->write_event);
+        link->later_write = true;
+        turn_wait(link->turn, &link->waiter);
+    } else {
+        write_now(link);
+    }
+}
+
+/* The waiter's turn has come. One direction at a time: what is called may close the link. */
+static void go_on(void *arg)
+{
+    struct link *link = arg;
+    if (link->later_write) {
+        link->later_write = false;
+        want_write(link);
+        if (link->later_read)
+            turn_wait(link->turn, &link->waiter);
+        write_now(link);
+        return;
+    }
+    link->later_read = false;
+    if (!link->reading)
+        return;
+    watch(link);
+    read_now(link);
 }
 
 static void assign_events(struct link *link, struct event_base *base)
@@ -178,7 +258,7 @@ void link_start_peeking(struct link *link, struct event_base *base, struct tls_c
     assign_events(link, base);
     link->peek_context = tls_context_retain(context);
     link->state = LINK_PEEKING;
-    set_peek_mark(link, TRANSPORT_PEEK_BYTES);
+    set_mark(link, TRANSPORT_PEEK_BYTES); /* no fewer tell TLS from plain */
     watch(link);
 }
 
@@ -186,6 +266,7 @@ enum transport_status link_read(struct link *link, void *data, size_t cap, size_
                                 struct error *err)
 {
     enum transport_status status = transport_read(&link->transport, data, cap, got, err);
+    link->much_came = status == TRANSPORT_OK && *got >= LINK_HEAVY_BYTES;
     if (status != TRANSPORT_WANT_WRITE)
         return status;
     link->read_wants_write = true;
@@ -193,16 +274,19 @@ enum transport_status link_read(struct link *link, void *data, size_t cap, size_
     return TRANSPORT_WANT_READ;
 }
 
-/* Writes directly while nothing waits; *done is what went. False when the link failed. */
+/* Writes directly while nothing waits, up to a bound; *done is what went. False when the link
+ * failed. */
 static bool send_now(struct link *link, const uint8_t *data, size_t len, size_t *done,
                      struct error *err)
 {
     *done = 0;
     if (link->state != LINK_OPEN || link_is_blocked(link))
         return true;
-    while (*done < len) {
+    while (*done < len && *done < LINK_WRITE_BYTES) {
         size_t put = 0;
-        switch (transport_write(&link->transport, data + *done, len - *done, &put, err)) {
+        size_t left = len - *done;
+        switch (transport_write(&link->transport, data + *done,
+                                left < LINK_WRITE_BYTES ? left : LINK_WRITE_BYTES, &put, err)) {
         case TRANSPORT_OK:
             *done += put;
             break;
@@ -216,6 +300,8 @@ static bool send_now(struct link *link, const uint8_t *data, size_t len, size_t 
             return false;
         }
     }
+    if (*done < len)
+        want_write(link);
     return true;
 }
 
@@ -267,7 +353,7 @@ void link_resume(struct link *link)
         return;
     watch(link);
     if (link->state == LINK_OPEN && transport_has_pending(&link->transport))
-        event_active(&link->read_event, EV_READ, 0);
+        read_later(link);
 }
 
 void link_finish_sending(struct link *link)
@@ -284,6 +370,7 @@ void link_close(struct link *link)
         event_del(&link->write_event);
     }
     link->state = LINK_CLOSED;
+    turn_forget(link->turn, &link->waiter);
     forget_peek_context(link);
     transport_close(&link->transport);
     buffer_release(&link->in, link->budget);

@@ -8,6 +8,7 @@
 
 #include "net/buffer.h"
 #include "net/transport.h"
+#include "net/turn.h"
 
 enum link_state {
     LINK_NONE,    /* nothing behind it yet: what is sent waits */
@@ -31,8 +32,10 @@ struct link {
     struct event read_event;
     struct event write_event;
     struct budget *budget; /* borrowed; for both buffers */
-    struct buffer in;      /* read, not yet consumed by the owner */
-    struct buffer out;     /* sent by the owner, not yet written */
+    struct turn *turn;     /* borrowed; of the worker's loop */
+    struct turn_waiter waiter;
+    struct buffer in;  /* read, not yet consumed by the owner */
+    struct buffer out; /* sent by the owner, not yet written */
     const struct link_handler *handler;
     void *arg;
     struct tls_context *peek_context; /* owned reference, while peeking */
@@ -40,11 +43,16 @@ struct link {
     bool reading;
     bool watched;          /* the read event is added: pausing leaves it so until it fires */
     bool read_wants_write; /* TLS: the next read needs the descriptor to be writable */
+    bool much_came;        /* with the last read */
+    bool later_read;       /* both: while the waiter waits */
+    bool later_write;
+    int mark; /* how many bytes make the descriptor readable (SO_RCVLOWAT) */
 };
 
-/* Before anything else; the budget outlives the link. What is sent is kept until the link opens. */
-void link_init(struct link *link, struct budget *budget, const struct link_handler *handler,
-               void *arg);
+/* Before anything else; budget and turn outlive the link. What is sent is kept until the link
+ * opens. */
+void link_init(struct link *link, struct budget *budget, struct turn *turn,
+               const struct link_handler *handler, void *arg);
 
 /* The transport is connected: handshakes, then calls `opened` (from within this call for a plain
  * one) and reads. */
@@ -59,7 +67,13 @@ void link_start_peeking(struct link *link, struct event_base *base, struct tls_c
 enum transport_status link_read(struct link *link, void *data, size_t cap, size_t *got,
                                 struct error *err);
 
-/* Writes what it can, keeps the rest. False when the link failed, or the rest passes the budget. */
+/* Fewer than that many bytes more are of no use: where the transport can tell, they are not
+ * reported while they are all that came. So who sends byte by byte costs a few turns a message and
+ * not one a byte. 1: any. */
+void link_expect(struct link *link, size_t bytes);
+
+/* Writes what it can, up to a bound; keeps the rest. False when the link failed, or the rest passes
+ * the budget. */
 bool link_send(struct link *link, const void *data, size_t len, struct error *err);
 
 /* The same for the first `len` bytes of a buffer, which are consumed; what cannot be written at

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -16,8 +15,13 @@
 
 enum { ACCEPT_RETRY_MS = 100 };
 
+/* A flood of clients must not keep the loop from what else it has to do, as to follow the topology.
+ * Four times what a worker takes over in a turn of its own. */
+enum { ACCEPTS_A_TURN = 64 };
+
 struct listener {
-    struct evconnlistener *events;
+    int fd;
+    struct event *acceptable;
     struct event *retry;
     void (*accepted)(void *arg, int client_fd);
     void *arg;
@@ -77,41 +81,47 @@ int listener_bind(const char *host, uint16_t port, int backlog, const char *opti
     return fd;
 }
 
-static void on_accept(struct evconnlistener *events, evutil_socket_t fd, struct sockaddr *address,
-                      int len, void *arg)
+static void wait_for_descriptors(struct listener *listener)
 {
-    struct listener *listener = arg;
-    (void)events;
-    (void)address;
-    (void)len;
-    connector_tune_socket(fd);
-    listener->accepted(listener->arg, fd);
+    struct timeval wait = {.tv_usec = ACCEPT_RETRY_MS * 1000L};
+    LOG_E(LOG_NETWORK, 1010, "listener", "Cannot accept connections; trying again",
+          LOG_STR("error", strerror(errno)), LOG_INT("retryMillis", ACCEPT_RETRY_MS));
+    event_del(listener->acceptable);
+    event_add(listener->retry, &wait);
 }
 
-static void on_accept_error(struct evconnlistener *events, void *arg)
+static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
     struct listener *listener = arg;
-    struct timeval wait = {.tv_usec = ACCEPT_RETRY_MS * 1000L};
-    int failure = errno;
-    LOG_E(LOG_NETWORK, 1010, "listener", "Cannot accept connections; trying again",
-          LOG_STR("error", strerror(failure)), LOG_INT("retryMillis", ACCEPT_RETRY_MS));
-    evconnlistener_disable(events);
-    event_add(listener->retry, &wait);
+    (void)what;
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (client < 0 && (errno == EINTR || errno == ECONNABORTED))
+            continue;
+        if (client < 0) {
+            if (errno != EAGAIN)
+                wait_for_descriptors(listener);
+            return;
+        }
+        connector_tune_socket(client);
+        listener->accepted(listener->arg, client);
+    }
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    evconnlistener_enable(((struct listener *)arg)->events);
+    event_add(((struct listener *)arg)->acceptable, NULL);
 }
 
 void listener_stop(struct listener *listener)
 {
     if (listener->retry != NULL)
         event_free(listener->retry);
-    if (listener->events != NULL)
-        evconnlistener_free(listener->events);
+    if (listener->acceptable != NULL)
+        event_free(listener->acceptable);
+    close(listener->fd);
     memory_free(listener);
 }
 
@@ -120,21 +130,18 @@ struct listener *listener_start(struct event_base *base, int fd,
                                 struct error *err)
 {
     struct listener *listener = memory_zalloc(sizeof *listener);
-    if (listener != NULL) {
-        listener->accepted = accepted;
-        listener->arg = arg;
-        listener->retry = event_new(base, -1, 0, on_retry, listener);
-        listener->events = evconnlistener_new(base, on_accept, listener,
-                                              LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-    }
-    if (listener == NULL || listener->events == NULL || listener->retry == NULL) {
-        if (listener == NULL || listener->events == NULL)
-            close(fd);
-        if (listener != NULL)
-            listener_stop(listener);
+    if (listener == NULL) {
+        close(fd);
         (void)error_set(err, ERROR_INTERNAL, "out of memory for a listener");
         return NULL;
     }
-    evconnlistener_set_error_cb(listener->events, on_accept_error);
-    return listener;
+    *listener = (struct listener){.fd = fd, .accepted = accepted, .arg = arg};
+    listener->retry = event_new(base, -1, 0, on_retry, listener);
+    listener->acceptable = event_new(base, fd, EV_READ | EV_PERSIST, on_acceptable, listener);
+    if (listener->retry != NULL && listener->acceptable != NULL &&
+        event_add(listener->acceptable, NULL) == 0)
+        return listener;
+    listener_stop(listener);
+    (void)error_set(err, ERROR_INTERNAL, "out of memory for a listener");
+    return NULL;
 }

@@ -18,6 +18,8 @@ struct tls_context {
     bool checks_hostname;
 };
 
+static char renegotiates; /* its address marks a connection whose peer asked for that */
+
 struct pem_password {
     const char *password; /* borrowed; NULL: none was given */
     bool wanted;          /* OpenSSL asked: the key is encrypted */
@@ -113,6 +115,19 @@ static bool load_crl(SSL_CTX *ctx, const char *crl_file, struct error *err)
     return true;
 }
 
+/* With SSL_OP_NO_RENEGOTIATION OpenSSL answers each wish for a new handshake with a warning, and
+ * goes on for as long as the peer wishes. */
+static void note_alert(const SSL *ssl, int where, int value)
+{
+    if (where == SSL_CB_WRITE_ALERT && (value & 0xff) == SSL_AD_NO_RENEGOTIATION)
+        (void)SSL_set_app_data((SSL *)(uintptr_t)ssl, &renegotiates);
+}
+
+bool tls_peer_renegotiates(const struct ssl_st *ssl)
+{
+    return SSL_get_app_data(ssl) != NULL;
+}
+
 /* What both sides have in common. A stream that ends without close_notify counts as ended: messages
  * carry their length, so a cut is noticed anyway. */
 static struct tls_context *context_new(const SSL_METHOD *method, struct error *err)
@@ -134,6 +149,7 @@ static struct tls_context *context_new(const SSL_METHOD *method, struct error *e
                                            SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_options(context->ssl_ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                               SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_info_callback(context->ssl_ctx, note_alert);
     /* One read(2) a record instead of two. */
     SSL_CTX_set_read_ahead(context->ssl_ctx, 1);
     (void)SSL_CTX_set_min_proto_version(context->ssl_ctx, TLS1_2_VERSION);

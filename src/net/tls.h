@@ -55,6 +55,9 @@ void tls_context_release(struct tls_context *context);
  * where `check`, who its certificate must be of. */
 bool tls_expect_host(struct ssl_st *ssl, const char *host, bool check);
 
+/* Whether the peer asked for another handshake (TLS 1.2), which it was refused. */
+bool tls_peer_renegotiates(const struct ssl_st *ssl);
+
 /* For transport.c and tls_events.c: borrowed, lives as long as the context. */
 struct ssl_ctx_st *tls_context_ssl_ctx(const struct tls_context *context);
 bool tls_context_checks_hostname(const struct tls_context *context);

@@ -148,7 +148,13 @@ static enum transport_status tls_read(struct transport *t, void *buf, size_t cap
     errno = 0;
     int result = SSL_read_ex(t->ssl, buf, cap, got);
     t->drained = result != 1;
-    return result == 1 ? TRANSPORT_OK : tls_status(t, result, "reading", err);
+    if (result == 1)
+        return TRANSPORT_OK;
+    if (!tls_peer_renegotiates(t->ssl))
+        return tls_status(t, result, "reading", err);
+    error_set(err, ERROR_HOST_UNREACHABLE,
+              "the peer asked for a new TLS handshake on this connection, which is refused");
+    return TRANSPORT_ERROR;
 }
 
 static enum transport_status tls_write(struct transport *t, const void *buf, size_t len,

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "net/turn.h"
 
 struct event_base;
 struct evdns_base;
@@ -21,12 +22,14 @@ enum { WORKER_SCRATCH_BYTES = 256 * 1024 };
 /* Runs on the worker's own thread. `context` is what worker_start was given, `arg` the sender's. */
 typedef void (*worker_job)(void *context, void *arg);
 
-/* `tick` runs on it every tick_ms; `stop` runs last, before the loop's end. */
+/* `tick` runs on it every tick_ms; `turned` (NULL: nobody wants to know) when a turn of the loop is
+ * over, with what it took; `stop` last, before the loop's end. */
 struct worker_settings {
     const char *name;
     void *context;
     unsigned tick_ms;
     void (*tick)(void *context);
+    void (*turned)(void *context, int64_t us);
     void (*stop)(void *context);
 };
 bool worker_create(const struct worker_settings *settings, struct worker **out, struct error *err);
@@ -48,6 +51,7 @@ void worker_stop(struct worker *worker);
 /* The worker's own thread only. */
 struct event_base *worker_base(struct worker *worker);
 struct evdns_base *worker_dns(struct worker *worker);
+struct turn *worker_turn(struct worker *worker);
 uint8_t *worker_scratch(struct worker *worker);
 
 #endif

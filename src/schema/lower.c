@@ -50,6 +50,19 @@ struct lower {
     bool check_repeated;
 };
 
+/* Takes these types as they are, and no other. */
+static struct node node_of_types(type_mask types)
+{
+    return (struct node){.types = types,
+                         .plain = types,
+                         .object = NO_INDEX,
+                         .array = NO_INDEX,
+                         .number = NO_INDEX,
+                         .string = NO_INDEX,
+                         .binary = NO_INDEX,
+                         .binary_subtype = -1};
+}
+
 /* --- vectors --- */
 
 /* The index of `count` new zeroed entries. */
@@ -709,14 +722,7 @@ static bool fold_alternatives(struct lower *l, struct rule *rule)
     if (to == NO_INDEX || at == NO_INDEX)
         return true;
     struct node *node = entry(l, NODES, to);
-    *node = (struct node){.types = simple,
-                          .plain = simple,
-                          .object = NO_INDEX,
-                          .array = NO_INDEX,
-                          .number = NO_INDEX,
-                          .string = NO_INDEX,
-                          .binary = NO_INDEX,
-                          .binary_subtype = -1};
+    *node = node_of_types(simple);
     struct fold fold = {.to = to, .simple = simple, .done = full == NULL};
     if (full != NULL)
         fold.from = lower_rule(l, full);
@@ -848,14 +854,7 @@ static void set_sizes(struct lower *l)
 bool lower_schema(struct schema *schema, struct error *err)
 {
     struct lower l = {.check_repeated = schema->dialect == SCHEMA_JSON_SCHEMA};
-    struct node any = {.types = TYPES_ALL,
-                       .plain = TYPES_ALL,
-                       .object = NO_INDEX,
-                       .array = NO_INDEX,
-                       .number = NO_INDEX,
-                       .string = NO_INDEX,
-                       .binary = NO_INDEX,
-                       .binary_subtype = -1};
+    struct node any = node_of_types(TYPES_ALL);
     set_sizes(&l);
     (void)push(&l, NODES, &any);
     schema->root_node = lower_rule(&l, schema->root);

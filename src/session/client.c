@@ -1,10 +1,8 @@
 /* The client's side: requests are framed, looked at, and forwarded. */
 #include <stdio.h>
 
-#include "base/memory.h"
 #include "net/clock.h"
 #include "session/session_internal.h"
-#include "wire/compressed.h"
 #include "wire/query.h"
 
 enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_TAKEN, BEGIN_STOP };
@@ -15,6 +13,13 @@ static enum begin queue(struct session *session)
     session->queued = true;
     session->walk_waits = false;
     return BEGIN_WAIT;
+}
+
+/* The rest of what came is looked at then: a read may hold thousands of requests that need no reply
+ * or that the proxy refuses itself, and one may take long. */
+static void leave_for_next_turn(struct session *session)
+{
+    turn_wait(worker_turn(session->worker->worker), &session->backlog);
 }
 
 /* The error goes to the client where its request can be answered at all: an opcode whose reply has
@@ -62,7 +67,7 @@ static void push_pending(struct session *session, const struct wire_header *head
                                 .ticket = session->next_ticket,
                                 .in_transaction = request->in_transaction,
                                 .command = (uint8_t)route_index(request->route),
-                                .sent_us = session->worker->now_us};
+                                .sent_us = session_now_us(session)};
     if (request->lsid != NULL)
         memcpy(pending->lsid, request->lsid, LSID_BYTES);
     session->pending_count++;
@@ -77,6 +82,17 @@ static enum begin refuse_transaction_in_drain(struct session *session,
                     "mongosluice is draining and takes no new transactions");
     return refuse(session, header, &err, WIRE_LABEL_TRANSIENT_TRANSACTION,
                   COUNTER_REQUESTS_REFUSED);
+}
+
+static enum begin refuse_endless_authentication(struct session *session,
+                                                const struct wire_header *header)
+{
+    struct error err;
+    (void)error_set(&err, ERROR_AUTHENTICATION_FAILED,
+                    "%d authentication commands, and nobody is logged in: mongosluice ends this "
+                    "connection",
+                    SESSION_AUTHENTICATION_STEPS);
+    return refuse(session, header, &err, 0, COUNTER_REQUESTS_REFUSED);
 }
 
 static void count_request(struct session *session, const struct wire_header *header,
@@ -169,6 +185,8 @@ static enum begin dispatch(struct session *session, const struct message *messag
         return refuse_over_limit(session, header);
     if (session->worker->draining && request->starts_transaction)
         return refuse_transaction_in_drain(session, header);
+    if (request->route->kind == ROUTE_AUTHENTICATION && !session_watch_authentication(session))
+        return refuse_endless_authentication(session, header);
     enum begin result = BEGIN_FORWARD;
     if (request->route->kind == ROUTE_GET_MORE || request->route->kind == ROUTE_WRITE)
         result = begin_write(session, message, request);
@@ -239,8 +257,8 @@ static enum begin begin_compressed(struct session *session, const struct wire_he
     struct wire_compressed compressed;
     struct bytes body;
     uint32_t flags = 0;
-    struct budget *budget = &session->worker->shared->budget;
     size_t max = (size_t)session_config(session)->max_message_bytes;
+    session->walk_waits = false;
     if (!wire_compressed_read(payload, max, &compressed, &err))
         return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     if (compressed.opcode != WIRE_OP_MSG) {
@@ -249,30 +267,28 @@ static enum begin begin_compressed(struct session *session, const struct wire_he
                         compressed.opcode);
         return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     }
-    uint8_t *inside = NULL;
-    if (budget_take(budget, compressed.uncompressed_bytes)) {
-        inside = memory_alloc(compressed.uncompressed_bytes);
-        if (inside == NULL)
-            budget_give_back(budget, compressed.uncompressed_bytes);
-    }
-    if (inside == NULL) {
-        (void)error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT,
-                        "no room to decompress %u bytes (option memory_max)",
-                        compressed.uncompressed_bytes);
+    struct opening whole = {0};
+    switch (session_open(session, &compressed, &whole, &err)) {
+    case SESSION_OPENED_WHOLE:
+        break;
+    case SESSION_OPENED_PART:
+        leave_for_next_turn(session);
+        return BEGIN_WAIT;
+    case SESSION_OPENED_NO_ROOM:
         return refuse(session, header, &err, 0, COUNTER_ERRORS_MEMORY);
+    case SESSION_OPENED_BROKEN:
+        return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     }
     enum begin result = BEGIN_STOP;
     struct message message = {.header = *header,
-                              .payload = bytes_of(inside, compressed.uncompressed_bytes),
+                              .payload = bytes_of(whole.inside, whole.bytes),
                               .compressor = compressed.compressor,
                               .whole = true};
-    if (!wire_compressed_open(&compressed, inside, &err) ||
-        !wire_sections_find_body(message.payload, &body, &flags, &err))
+    if (!wire_sections_find_body(message.payload, &body, &flags, &err))
         result = refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     else
         result = dispatch_body(session, &message, body, flags);
-    memory_free(inside);
-    budget_give_back(budget, compressed.uncompressed_bytes);
+    session_open_release(&whole, &session->worker->shared->budget);
     return result;
 }
 
@@ -333,19 +349,20 @@ static bool forward_begun(struct session *session, struct window *window)
            session_window_forward(session, window, &session->upstream, len);
 }
 
-/* Whether something must come before another request is looked at: replies, the end of a pause, or
- * that the client reads, since what the proxy answers itself would pile up otherwise. */
+/* Whether something must come before another request is looked at: the next turn, replies, the end
+ * of a pause, or that the client reads, since what the proxy answers itself would pile up
+ * otherwise. */
 static bool is_full(const struct session *session)
 {
-    return session->exchange != NULL || session->holding || link_is_blocked(&session->client) ||
-           session->pending_count == SESSION_PENDING_MAX ||
+    return session->backlog.waits || session->exchange != NULL || session->holding ||
+           link_is_blocked(&session->client) || session->pending_count == SESSION_PENDING_MAX ||
            (session->queued && session->pending_count > 0);
 }
 
 /* Works through what was read. False after the session left SESSION_ACTIVE. */
 static bool process(struct session *session, struct window *window)
 {
-    while (window->len > 0) {
+    for (bool first = true; window->len > 0;) {
         if (session->request_left > 0) {
             if (!forward_rest(session, window))
                 return false;
@@ -353,6 +370,11 @@ static bool process(struct session *session, struct window *window)
         }
         if (window->len < WIRE_HEADER_BYTES || is_full(session))
             return true;
+        if (!first && !turn_has_time(worker_turn(session->worker->worker))) {
+            leave_for_next_turn(session);
+            return true;
+        }
+        first = false;
         uint32_t length = bytes_load_u32(window->data);
         switch (begin_request(session, window)) {
         case BEGIN_TAKEN:
@@ -380,10 +402,23 @@ static void pace(struct session *session)
         link_resume(&session->client);
 }
 
+/* What is kept and waits for more bytes of its request needs no look before they came: all of them,
+ * or those of the header. */
+static size_t expected_bytes(const struct session *session, const struct window *window)
+{
+    if (window->len == 0 || is_full(session))
+        return 1;
+    if (window->len < WIRE_HEADER_BYTES)
+        return WIRE_HEADER_BYTES - window->len;
+    return bytes_load_u32(window->data) - window->len;
+}
+
 static void process_and_pace(struct session *session, struct window *window)
 {
-    if (process(session, window) && session_window_keep(session, window))
-        pace(session);
+    if (!process(session, window) || !session_window_keep(session, window))
+        return;
+    link_expect(&session->client, expected_bytes(session, window));
+    pace(session);
 }
 
 static void discard(struct session *session)
@@ -403,7 +438,6 @@ static void client_readable(void *arg)
 {
     struct session *session = arg;
     struct window window;
-    session->worker->now_us = clock_now_us();
     if (session->state == SESSION_LINGERING) {
         discard(session);
         return;
@@ -426,6 +460,13 @@ void session_client_resume(struct session *session)
                             .from = &session->client,
                             .gathered = true};
     process_and_pace(session, &window);
+}
+
+void session_client_go_on(void *arg)
+{
+    struct session *session = arg;
+    if (session->state == SESSION_ACTIVE)
+        session_client_resume(session);
 }
 
 static void client_opened(void *arg)

@@ -154,7 +154,7 @@ static bool send_upstream(struct session *session, const uint8_t *message, size_
                                             .error_labels = exchange->error_labels,
                                             .exchanged = true,
                                             .command = exchange->message.command,
-                                            .sent_us = session->worker->now_us};
+                                            .sent_us = session_now_us(session)};
     session->pending_count++;
     return send_bytes_upstream(session, message, len);
 }
@@ -251,7 +251,7 @@ bool session_send_command(struct session *session, const struct message *message
                                             .error_labels = error_labels,
                                             .ticket = ticket,
                                             .command = message->command,
-                                            .sent_us = session->worker->now_us};
+                                            .sent_us = session_now_us(session)};
     session->pending_count++;
     uint8_t *plain = frame_payload(session, message->header.request_id, payload, &len);
     if (plain == NULL)

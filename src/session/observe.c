@@ -34,10 +34,15 @@ void session_observe_request(struct session *session, const struct request *requ
 
 void session_observe_reply(struct session *session, const struct pending *pending)
 {
-    int64_t us = session->worker->now_us - pending->sent_us;
+    int64_t us = session_now_us(session) - pending->sent_us;
     /* a hello may wait for a change, and the later replies of a stream were asked for by nobody */
     if (pending->kind != ROUTE_HELLO && !pending->repeated)
         histogram_note(&session->worker->metrics.upstream_us, us > 0 ? (uint64_t)us : 0);
+}
+
+void session_observe_turn(void *worker, int64_t us)
+{
+    histogram_note(&((struct session_worker *)worker)->metrics.turn_us, (uint64_t)us);
 }
 
 /* The oldest request that is not a hello, NULL for none. */

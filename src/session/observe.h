@@ -26,6 +26,7 @@ enum session_phase {
 struct session_metrics {
     _Atomic uint64_t commands[ROUTES_MAX]; /* by route_index */
     struct histogram upstream_us;          /* a request forwarded until its reply is forwarded */
+    struct histogram turn_us;              /* turns of the loop: how long others may wait */
     _Atomic uint32_t phases[SESSION_PHASES];
     _Atomic int64_t oldest_wait_ms;    /* of CONNECTING and PAUSED */
     _Atomic int64_t oldest_command_ms; /* of RUNNING */

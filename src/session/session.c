@@ -41,8 +41,11 @@ static struct session *session_new(struct session_worker *worker, int fd, const 
     session->peer = address_peer_of(fd);
     (void)snprintf(session->context, sizeof session->context, "conn%llu",
                    (unsigned long long)session->id);
-    link_init(&session->client, &worker->shared->budget, &session_client_handler, session);
-    link_init(&session->upstream, &worker->shared->budget, &session_upstream_handler, session);
+    struct turn *turn = worker_turn(worker->worker);
+    link_init(&session->client, &worker->shared->budget, turn, &session_client_handler, session);
+    link_init(&session->upstream, &worker->shared->budget, turn, &session_upstream_handler,
+              session);
+    session->backlog = (struct turn_waiter){.run = session_client_go_on, .arg = session};
     return session;
 }
 
@@ -182,6 +185,8 @@ void session_end(struct session *session, const char *reason)
     session->connector = NULL;
     link_close(&session->client);
     link_close(&session->upstream);
+    turn_forget(worker_turn(worker->worker), &session->backlog);
+    session_open_release(&session->opening, &session->worker->shared->budget);
     if (session->upstream_open)
         counters_add(&worker->counters, COUNTER_UPSTREAM_NOW, (uint64_t)-1);
     if (session->had_transaction)
@@ -210,6 +215,7 @@ static void close_upstream(struct session *session)
         connector_cancel(session->connector);
     session->connector = NULL;
     link_close(&session->upstream);
+    session_open_release(&session->opening, &session->worker->shared->budget);
     session_exchange_free(session, session->exchange);
     session->exchange = NULL;
     forget_tickets(session);
@@ -528,8 +534,12 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
     worker->shared = shared;
     worker->settings = session_settings_retain(settings);
     worker->scratch = schema_scratch_new();
-    struct worker_settings thread = {
-        .name = name, .context = worker, .tick_ms = TICK_MS, .tick = tick, .stop = end_all};
+    struct worker_settings thread = {.name = name,
+                                     .context = worker,
+                                     .tick_ms = TICK_MS,
+                                     .tick = tick,
+                                     .turned = session_observe_turn,
+                                     .stop = end_all};
     if (worker->scratch == NULL)
         (void)error_set(err, ERROR_INTERNAL, "out of memory for a worker");
     else if (worker_create(&thread, &worker->worker, err)) {

@@ -12,6 +12,7 @@
 #include "session/observe.h"
 #include "session/request.h"
 #include "session/session.h"
+#include "wire/compressed.h"
 #include "wire/reply.h"
 #include "wire/sections.h"
 
@@ -37,6 +38,11 @@ enum { SESSION_LINGER_MS = 5000 };
 
 /* Over max_client_conn, this many more are let in, only to be told so. */
 enum { SESSION_REFUSALS_MAX = 64 };
+
+/* Authentication commands without a login in the end, until the connection is closed. SCRAM takes
+ * three, and a shell may try some passwords; servers have no limit for a conversation that does not
+ * end, and each step costs them and the proxy more than a ping. */
+enum { SESSION_AUTHENTICATION_STEPS = 32 };
 
 enum session_state {
     SESSION_ACTIVE,
@@ -98,12 +104,20 @@ struct pending {
     uint8_t lsid[LSID_BYTES];
 };
 
+/* A compressed request, while it is opened. */
+struct opening {
+    uint8_t *inside;           /* owned; NULL: none */
+    size_t bytes;              /* of it, taken from memory_max */
+    struct wire_opening *wire; /* owned; NULL: it is opened in one go */
+};
+
 struct session {
     struct session *prev, *next; /* of the worker's list */
     struct session_worker *worker;
     uint64_t id;
     struct link client;
     struct link upstream;
+    struct turn_waiter backlog;  /* requests that came are left for the next turn */
     struct connector *connector; /* while the upstream is being connected */
     char *server;                /* owned; "" when none is known */
     struct identity *identity;   /* NULL until the first authentication command */
@@ -114,6 +128,7 @@ struct session {
     bool had_transaction;  /* must be forgotten at the end */
     bool accepts_overload; /* its hello had `backpressure` */
     bool metadata_logged;
+    uint8_t authentication_steps; /* since the last login */
     bool identity_key_known;
     uint8_t identity_key[IDENTITY_KEY_BYTES];
     struct session_limits limits;
@@ -124,6 +139,7 @@ struct session {
     struct wire_walk walk; /* of the request being forwarded, or whose body is waited for */
     bool walk_waits;       /* the latter */
     bool queued;           /* the next request is looked at once the ones before it are answered */
+    struct opening opening;
     struct exchange *exchange;          /* owned; NULL for none */
     struct coalesce_place *next_ticket; /* of the insert that is about to be forwarded */
     struct carriage *carriage;          /* the batch that waits for its reply here */
@@ -161,7 +177,6 @@ struct session_worker {
     struct event *reap_event;
     struct counters counters;
     struct session_metrics metrics;
-    int64_t now_us;      /* when the bytes that are being worked through were read */
     atomic_uint clients; /* given to it, for choosing the least loaded */
     bool draining;
     bool paused;
@@ -181,6 +196,12 @@ struct window {
 static inline struct counters *session_counters(struct session *session)
 {
     return &session->worker->counters;
+}
+
+/* When the bytes that are being worked through were read. */
+static inline int64_t session_now_us(const struct session *session)
+{
+    return worker_turn(session->worker->worker)->now_us;
 }
 
 static inline const struct config *session_config(const struct session *session)
@@ -226,9 +247,24 @@ void session_send_failed(struct session *session, struct link *to, const struct 
 extern const struct link_handler session_client_handler;
 /* The upstream can take more: works on what is kept and reads on. */
 void session_client_resume(struct session *session);
+/* The same, of a session whose backlog was left for this turn. */
+void session_client_go_on(void *session);
 /* Ends the session of a client that is not being read, has a command running, and is gone. Bytes of
  * its may still wait to be read: without a running command they decide. */
 void session_client_check_peer(struct session *session);
+
+/* --- open.c -------------------------------------------------------------------------------------
+ */
+enum session_opened {
+    SESSION_OPENED_WHOLE,   /* *whole is the message, to be released by the caller */
+    SESSION_OPENED_PART,    /* to be called again with the same message, next turn */
+    SESSION_OPENED_NO_ROOM, /* both: *err says so, and nothing is kept */
+    SESSION_OPENED_BROKEN
+};
+enum session_opened session_open(struct session *session, const struct wire_compressed *compressed,
+                                 struct opening *whole, struct error *err);
+/* Idempotent. */
+void session_open_release(struct opening *opening, struct budget *budget);
 
 /* --- upstream.c ---------------------------------------------------------------------------------
  */
@@ -328,6 +364,8 @@ bool session_exchange_reply(struct session *session, struct bytes document);
 void session_observe_request(struct session *session, const struct request *request);
 /* The last byte of the reply to `pending` was forwarded. */
 void session_observe_reply(struct session *session, const struct pending *pending);
+/* A turn of the worker's loop is over (worker_settings.turned). */
+void session_observe_turn(void *worker, int64_t us);
 /* At each tick. */
 void session_observe_all(struct session_worker *worker);
 
@@ -348,6 +386,8 @@ void session_pause_end(struct session_worker *worker);
  * memory. *watches_identity: its reply has to be looked at. */
 bool session_watch_request(struct session *session, const struct request *request,
                            bool *watches_identity);
+/* Counts another authentication command. False: they were too many. */
+bool session_watch_authentication(struct session *session);
 /* A whole reply to a request that is not ROUTE_FORWARD; *document is its body. */
 void session_watch_reply(struct session *session, const struct pending *pending,
                          struct bytes document);

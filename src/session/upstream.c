@@ -319,7 +319,6 @@ static void upstream_readable(void *arg)
 {
     struct session *session = arg;
     struct window window;
-    session->worker->now_us = clock_now_us();
     if (!session_window_fill(session, &session->upstream, &window) || !process(session, &window) ||
         !session_window_keep(session, &window))
         return;

@@ -48,6 +48,11 @@ static void watch_hello(struct session *session, const struct request *request)
     }
 }
 
+bool session_watch_authentication(struct session *session)
+{
+    return ++session->authentication_steps <= SESSION_AUTHENTICATION_STEPS;
+}
+
 bool session_watch_request(struct session *session, const struct request *request,
                            bool *watches_identity)
 {
@@ -94,6 +99,7 @@ static void note_identity(struct session *session, struct bytes document)
     struct counters *counters = session_counters(session);
     switch (identity_reply(session->identity, document)) {
     case IDENTITY_AUTHENTICATED:
+        session->authentication_steps = 0;
         counters_add(counters, COUNTER_AUTHENTICATIONS, 1);
         log_authenticated(session);
         break;

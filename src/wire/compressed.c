@@ -83,17 +83,81 @@ static bool open_noop(const struct wire_compressed *in, uint8_t *out, size_t *go
     return true;
 }
 
+static bool open_failed(const struct wire_compressed *in, struct error *err)
+{
+    return error_set(err, ERROR_PROTOCOL,
+                     "OP_COMPRESSED cannot be decompressed with %s into the %u bytes that its "
+                     "uncompressedSize announces",
+                     compressor_names[in->compressor], in->uncompressed_bytes);
+}
+
 bool wire_compressed_open(const struct wire_compressed *in, uint8_t *out, struct error *err)
 {
     static bool (*const openers[])(const struct wire_compressed *, uint8_t *,
                                    size_t *) = {open_noop, open_snappy, open_zlib, open_zstd};
     size_t got = 0;
-    if (openers[in->compressor](in, out, &got) && got == in->uncompressed_bytes)
-        return true;
-    return error_set(err, ERROR_PROTOCOL,
-                     "OP_COMPRESSED cannot be decompressed with %s into the %u bytes that its "
-                     "uncompressedSize announces",
-                     compressor_names[in->compressor], in->uncompressed_bytes);
+    return (openers[in->compressor](in, out, &got) && got == in->uncompressed_bytes) ||
+           open_failed(in, err);
+}
+
+struct wire_opening {
+    z_stream zlib;
+};
+
+/* zlib's own memory, through ours. */
+static voidpf zlib_alloc(voidpf opaque, uInt count, uInt size)
+{
+    (void)opaque;
+    return memory_array(count, size);
+}
+
+static void zlib_free(voidpf opaque, voidpf block)
+{
+    (void)opaque;
+    memory_free(block);
+}
+
+struct wire_opening *wire_opening_new(void)
+{
+    struct wire_opening *opening = memory_zalloc(sizeof *opening);
+    if (opening == NULL)
+        return NULL;
+    opening->zlib.zalloc = zlib_alloc;
+    opening->zlib.zfree = zlib_free;
+    if (inflateInit(&opening->zlib) == Z_OK)
+        return opening;
+    memory_free(opening);
+    return NULL;
+}
+
+void wire_opening_free(struct wire_opening *opening)
+{
+    if (opening == NULL)
+        return;
+    (void)inflateEnd(&opening->zlib);
+    memory_free(opening);
+}
+
+enum wire_opened wire_opening_go_on(struct wire_opening *opening, const struct wire_compressed *in,
+                                    uint8_t *out, size_t portion, struct error *err)
+{
+    z_stream *zlib = &opening->zlib;
+    if (in->compressor != WIRE_COMPRESSOR_ZLIB)
+        return wire_compressed_open(in, out, err) ? WIRE_OPENED_WHOLE : WIRE_OPENED_BROKEN;
+    size_t room = in->uncompressed_bytes - zlib->total_out;
+    /* zlib takes what it reads for writable, and does not write */
+    zlib->next_in = (Bytef *)(uintptr_t)(in->data.pos + zlib->total_in);
+    zlib->avail_in = (uInt)(bytes_left(&in->data) - zlib->total_in);
+    zlib->next_out = out + zlib->total_out;
+    zlib->avail_out = (uInt)(room < portion ? room : portion);
+    int result = inflate(zlib, Z_NO_FLUSH);
+    if (result == Z_STREAM_END && zlib->avail_in == 0 && zlib->total_out == in->uncompressed_bytes)
+        return WIRE_OPENED_WHOLE;
+    /* the checksum at its end needs no room: a call that gets nowhere answers Z_BUF_ERROR */
+    if (result == Z_OK)
+        return WIRE_OPENED_PART;
+    (void)open_failed(in, err);
+    return WIRE_OPENED_BROKEN;
 }
 
 static size_t compressed_bound(uint8_t compressor, size_t len)

@@ -13,8 +13,6 @@ from pathlib import Path
 import rig as bench
 from hop import Case, Hop
 
-FEW, MANY = 20_000, 120_000
-
 
 def counted(file):
     return struct.unpack("<Q", file.read_bytes())[0]
@@ -24,20 +22,23 @@ def allocations(hop, name, more, case):
     file = hop.folder / f"allocations-{name}"
     environment = {"LD_PRELOAD": hop.tool("libcount_allocations.so"), "ALLOCATION_COUNT_FILE": str(file)}
     proxy = hop.start_mongosluice(hop.upstream.port, *more, name=name, environment=environment)
-    hop.load(proxy.port, *case.arguments(), "--operations", FEW)  # buffers reach their size
+    many = hop.options.operations
+    few = many // 6
+    hop.load(proxy.port, *case.arguments(), "--operations", few)  # buffers reach their size
     counts = []
-    for operations in (FEW, MANY):
+    for operations in (few, many):
         before = counted(file)
         hop.load(proxy.port, *case.arguments(), "--operations", operations)
         counts.append(counted(file) - before)
     hop.end(proxy)
-    return (counts[1] - counts[0]) / (MANY - FEW)
+    return (counts[1] - counts[0]) / (many - few)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     bench.add_options(parser)
     parser.add_argument("--append", help="a page to add the table to")
+    parser.add_argument("--operations", type=int, default=120_000, help="of the longer load")
     options = parser.parse_args()
     bench.finish_options(options)
     options.pin, options.upstream = False, "null"

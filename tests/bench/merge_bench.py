@@ -9,13 +9,11 @@ order that changes; ratios are taken within a round.
 import argparse
 import statistics
 import sys
-import tempfile
 
 import rig as bench
 from rig import latency, median_of, ratio_of, ratio_text, throughput
 
 DIRECT, UNMERGED, MERGED = "direct", "proxy", "merging"
-SERVERS = {"rs": "secantusd-rs", "py": "SecantusDB", "null": "null server"}
 TARGET_SERVER, TARGET_CONNECTIONS, TARGET_RATIO = "rs", 256, 5.0
 
 
@@ -108,7 +106,7 @@ def measure_server(rig, kind, tables):
     report = {}
     targets = []
     for variant in options.variants.split(","):
-        title = f"{SERVERS[kind]}, {variant} inserts"
+        title = f"{bench.SERVERS[kind]}, {variant} inserts"
         table = bench.Table("connections", "route", "inserts/s", "÷ direct (range)", "÷ proxy (range)",
                             "p50 µs", "p99 µs", "median client µs", "documents a batch",
                             "commands an insert", title=title,
@@ -149,32 +147,7 @@ def parse_options():
 
 
 def main():
-    options = parse_options()
-    report = {"environment": bench.environment(options), "servers": {}}
-    targets = []
-    tables = []
-    print(bench.environment_text(report["environment"]))
-    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
-        rig = bench.Rig(options, folder)
-        try:
-            for kind in options.servers.split(","):
-                if not bench.have_upstream(kind):
-                    print(f"{SERVERS[kind]} is not here: its rows are left out", file=sys.stderr)
-                    continue
-                report["servers"][kind], more = measure_server(rig, kind, tables)
-                targets += more
-        except bench.BenchError as error:
-            print(f"merge_bench: {error}", file=sys.stderr)
-            return 2
-        finally:
-            rig.stop()
-    report["targets"] = [{"target": what, "met": met} for what, met in targets]
-    print()
-    for what, met in targets:
-        print(f"{'met   ' if met else 'MISSED'}  {what}")
-    bench.write_results(options, report, tables, "Merging", report["environment"],
-                        bench.verdict_lines(targets))
-    return 0 if all(met for _, met in targets) else 1
+    return bench.run_servers("merge_bench", "Merging", parse_options(), measure_server)
 
 
 if __name__ == "__main__":

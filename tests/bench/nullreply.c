@@ -209,16 +209,21 @@ static bool append_insert(struct bench_buffer *out, const struct request *reques
     return true;
 }
 
-/* {cursor: {firstBatch: […], id: 0, ns: …}, ok: 1} with as many documents as `limit` allows. */
-static bool append_find(struct bench_buffer *out, const struct request *request,
-                        const struct null_replies *replies)
+/* As many documents as `limit` allows. */
+static int32_t count_found(const struct request *request, const struct null_replies *replies)
 {
     struct scan_element limit;
     int64_t wanted = 0;
-    int32_t count = replies->batch_count;
     if (scan_find(request->body, "limit", &limit) && scan_as_int64(&limit, &wanted) && wanted > 0 &&
-        wanted < count)
-        count = (int32_t)wanted;
+        wanted < replies->batch_count)
+        return (int32_t)wanted;
+    return replies->batch_count;
+}
+
+/* {cursor: {firstBatch: […], id: 0, ns: …}, ok: 1} with `count` documents. */
+static bool append_cursor(struct bench_buffer *out, const struct request *request,
+                          const struct null_replies *replies, int32_t count)
+{
     size_t batch = 4 + replies->batch_offsets[count] + 1;
     /* The tail document's length field goes, its final NUL ends `cursor`. */
     size_t cursor = 4 + FIRST_BATCH_ELEMENT + batch + replies->cursor_tail.len - 4;
@@ -337,8 +342,10 @@ static bool append_reply(const struct null_replies *replies, const struct reques
     }
     if (scan_name_is(name, "find")) {
         counters->finds++;
-        return append_find(out, request, replies);
+        return append_cursor(out, request, replies, count_found(request, replies));
     }
+    if (scan_name_is(name, "listCollections") || scan_name_is(name, "listIndexes"))
+        return append_cursor(out, request, replies, 0);
     if (scan_name_is(name, "hello")) {
         *handshake = true;
         return append_blob(out, request, &replies->hello);

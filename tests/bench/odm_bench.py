@@ -4,15 +4,15 @@ MongoEngine; direct, through mongosluice with validation, and with offload. One 
 
     scripts/setup.sh build python beanie1 && .venv/bin/python tests/bench/odm_bench.py
 
-The package must be installed in both environments, or built in place (python/setup.py build_ext). The
-server: --upstream, else secantusd-rs (SLUICE_SECANTUSD_RS or on the PATH), else the null server of
-tests/bench (which stores nothing, so nothing is read), else SecantusDB."""
+The package must be installed in both environments, or built in place (python/setup.py build_ext). All is
+measured on a server that stores (--upstream, else secantusd-rs, which SECANTUSD_RS names or the PATH
+has, else SecantusDB), and again on the null server of tests/bench, which acknowledges and stores nothing,
+and gives six-field documents of its own when it is read: what is left there is the client's own cost."""
 
 import argparse
 import contextlib
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 import pymongo
+import rig
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -60,6 +61,7 @@ def free_port():
 
 @contextlib.contextmanager
 def running(command, port, folder):
+    """(URI, process ID)"""
     log = Path(folder) / f"{Path(command[0]).name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output, cwd=folder)
@@ -68,7 +70,7 @@ def running(command, port, folder):
         while not answers(port):
             if process.poll() is not None or time.monotonic() > end:
                 raise BenchError(f"{command[0]} does not answer: {log.read_text()[-1000:]}")
-        yield f"mongodb://127.0.0.1:{port}/?directConnection=true"
+        yield f"mongodb://127.0.0.1:{port}/?directConnection=true", process.pid
     finally:
         process.terminate()
         process.wait(30)
@@ -83,23 +85,40 @@ def answers(port):
             return None
 
 
+class Route:
+    """A server and the proxy before it."""
+
+    def __init__(self, direct, proxy, name, stores, process):
+        self.direct, self.proxy, self.name, self.stores, self.process = direct, proxy, name, stores, process
+
+
 @contextlib.contextmanager
-def upstream(options, folder):
-    """(URI, its name, whether it stores)."""
-    if options.upstream:
-        yield options.upstream, options.upstream, True
+def upstream(options, folder, kind):
+    """(URI, its name, its process ID where it is ours)"""
+    if kind == "real" and options.upstream:
+        yield options.upstream, options.upstream, None
         return
     port = free_port()
-    fast = os.environ.get("SLUICE_SECANTUSD_RS") or shutil.which("secantusd-rs")
-    null = Path(options.build) / "tests/bench/nullserver"
-    if fast:
+    fast = rig.secantus_program("rs")
+    if kind == "null":
+        null = Path(options.build).resolve() / "tests/bench/nullserver"
+        command = [null, "--port", port, "--find-documents", options.documents]
+    elif fast:
         command = [fast, "--port", port, "--storage-path", Path(folder) / "data", "--log-level", "ERROR"]
-    elif null.is_file():
-        command = [null.resolve(), "--port", port]
     else:
-        command = [PYTHON2.with_name("secantusd-py"), "--port", port, "--storage-path", Path(folder) / "data"]
-    with running(command, port, folder) as uri:
-        yield uri, Path(command[0]).name, command[0] != null.resolve()
+        command = [rig.secantus_program("py"), "--port", port, "--storage-path", Path(folder) / "data"]
+    with running(command, port, folder) as (uri, process):
+        yield uri, Path(command[0]).name, process
+
+
+@contextlib.contextmanager
+def route(options, folder, kind):
+    binary = Path(options.mongosluice).resolve()
+    port = free_port()
+    with upstream(options, folder, kind) as (direct, name, process):
+        command = [binary, "--upstream", direct, "--listen", f"127.0.0.1:{port}", "--schemas", Path(folder) / "schemas"]
+        with running(command, port, folder) as (proxy, _):
+            yield Route(direct, proxy, name, kind != "null", process)
 
 
 class Worker:
@@ -131,56 +150,72 @@ def write_schemas(folder):
                     "-o", folder], check=True, env=environment, cwd=HERE, stderr=subprocess.DEVNULL)
 
 
-def measure(options, direct, proxy):
-    """{kind: {(row, route): {part: [ms, …]}}}, in an order that turns with each round; each kind's table
-    is printed when it is done."""
+def measure(options, through):
+    """{kind: {(row, route): {part: [ms, …]}}}, in an order that turns with each round."""
     workers = {}
     found = {}
     rows = [row for row in ROWS if row[1].exists()]
     try:
         for kind in options.kinds.split(","):
+            reads = through.stores or kind == "user"
             for round_ in range(options.rounds + 1):
                 turn = round_ % len(rows)
-                for name, python, worker, offload, case, route in rows[turn:] + rows[:turn]:
-                    key = (python, worker, offload, route)
+                for name, python, worker, offload, case, route_ in rows[turn:] + rows[:turn]:
+                    key = (python, worker, offload, route_)
                     if key not in workers:
                         workers[key] = Worker(python, worker, offload)
-                    answer = workers[key].ask(case, direct if route == "direct" else proxy, kind, options.documents)
+                    uri = through.direct if route_ == "direct" else through.proxy
+                    answer = workers[key].ask(case, uri, kind, options.documents, reads, through.process)
                     if round_ == 0:
                         continue  # warm
-                    parts = found.setdefault(kind, {}).setdefault((name, route), {})
-                    for part, took in answer.items():
-                        if took is not None:
-                            parts.setdefault(part, []).append(took)
-                    if "construct" in answer:
-                        parts.setdefault("total", []).append(answer["construct"] + answer["insert"])
+                    add(found.setdefault(kind, {}).setdefault((name, route_), {}), answer)
                 print(f"{kind}: round {round_} of {options.rounds}", file=sys.stderr, flush=True)
-            extension = workers[PYTHON2, "beanie", True, "offload"].ask("extension", proxy, kind, 0)
+            extension = workers[PYTHON2, "beanie", True, "offload"].ask("extension", through.proxy, kind, 0, False, None)
             found[kind]["extension"] = extension
-            print_table(kind, found[kind], options.documents)
+            found[kind] = {key: found[kind][key] for key in [(row[0], row[5]) for row in rows] + ["extension"]}
     finally:
         for worker in workers.values():
             worker.end()
     return found
 
 
+def add(parts, answer):
+    for part, took in answer.items():
+        if took is not None:
+            parts.setdefault(part, []).append(took)
+    if answer["construct"] is not None:
+        parts.setdefault("total", []).append(answer["construct"] + answer["insert"])
+
+
 def middle(parts, part):
     return statistics.median(parts[part]) if part in parts else None
 
 
-def print_table(kind, rows, count):
-    print(f"\n### {kind}: {count:,} documents, ms, median (least)\n")
-    print("| client | route | construct | insert | both | read |\n|---|---|---:|---:|---:|---:|")
+class Section:
+    """A part of the page: a heading, and what stands below it."""
+
+    def __init__(self, heading, *lines):
+        self.heading, self.lines = heading, lines
+
+    def text(self):
+        return f"## {self.heading}\n\n" + "\n".join(self.lines)
+
+
+def table(kind, rows, count, through):
+    lines = ["| client | route | construct | insert | both | read | client's CPU time writing | reading | server's, inserting |",
+             "|---|---|---:|---:|---:|---:|---:|---:|---:|"]
     for key, parts in rows.items():
         if key == "extension":
             continue
         cells = []
-        for part in ("construct", "insert", "total", "read"):
+        for part in ("construct", "insert", "total", "read", "write CPU", "read CPU", "server CPU"):
             part = "insert" if part == "total" and "total" not in parts else part
             cells.append(f"{middle(parts, part):,.0f} ({min(parts[part]):,.0f})" if part in parts else "–")
-        print(f"| {key[0]} | {key[1]} | {' | '.join(cells)} |")
-    extension = rows["extension"]
-    print(f"\nThe extension alone: {extension['encode']:.2f} µs to write a document, {extension['build']:.2f} µs to make one")
+        lines.append(f"| {key[0]} | {key[1]} | {' | '.join(cells)} |")
+    own = rows["extension"]
+    what = "stores nothing" if not through.stores else "stores"
+    return Section(f"{kind}: {count:,} documents, {through.name} ({what})", "ms, median (least)", "", *lines, "",
+                   f"The extension alone: {own['encode']:.2f} µs to write a document, {own['build']:.2f} µs to make one.")
 
 
 def ratio(rows, part, above, below, upper_part=None):
@@ -191,7 +226,15 @@ def ratio(rows, part, above, below, upper_part=None):
     return statistics.median(a / b for a, b in zip(first, second))
 
 
-def judge(rows):
+def share(rows, row):
+    """How much of constructing and inserting is waiting: for the server, the proxy, or a CPU."""
+    parts = rows.get(row)
+    if not parts:
+        return None
+    return statistics.median(1 - cpu / total for cpu, total in zip(parts["write CPU"], parts["total"]))
+
+
+def judge(rows, stores):
     """[(what, value, met or None where it is only told)]"""
     beanie, offload = ("Beanie 2", "direct"), ("Beanie 2", "offload")
     old, old_offload = ("Beanie 1.30", "direct"), ("Beanie 1.30", "offload")
@@ -204,59 +247,69 @@ def judge(rows):
         ("Beanie 2 with offload ÷ Motor direct, ≤ 1.1",
          ratio(rows, "insert", offload, motor, "total"), lambda value: value <= 1.1),
         ("Motor through the proxy ÷ direct, ≤ 1.1",
-         ratio(rows, "insert", ("Motor", "proxy"), motor), lambda value: value <= 1.1),
+         ratio(rows, "insert", ("Motor", "proxy"), motor), (lambda value: value <= 1.1) if stores else None),
         ("reading, Beanie 2 direct ÷ with offload, ≥ 3", ratio(rows, "read", beanie, offload), lambda value: value >= 3),
+        ("reading, Beanie 1.30 the same, ≥ 3", ratio(rows, "read", old, old_offload), lambda value: value >= 3),
         ("the extension, µs a document, ≤ 1.5", rows["extension"]["encode"], lambda value: value <= 1.5),
         ("MongoEngine direct ÷ with offload", ratio(rows, "total", engine, engine_offload), None),
+        ("the client's CPU time alone, Beanie 2 direct ÷ with offload, constructing and inserting",
+         ratio(rows, "write CPU", beanie, offload), None),
+        ("the same of Beanie 1.30", ratio(rows, "write CPU", old, old_offload), None),
+        ("the same of Beanie 2, reading", ratio(rows, "read CPU", beanie, offload), None),
+        ("Beanie 2 with offload ÷ Motor direct, the client's CPU time", ratio(rows, "write CPU", offload, motor), None),
+        ("share of waiting (server, proxy) in Beanie 2 direct", share(rows, beanie), None),
+        ("the same with offload", share(rows, offload), None),
         ("the most that any client could gain: Beanie 2 direct ÷ raw BSON (server and driver alone)",
-         ratio(rows, "insert", beanie, raw, "total"), None),
-        ("the same through the proxy",
-         ratio(rows, "insert", beanie, ("raw BSON by PyMongo", "proxy"), "total"), None),
+         ratio(rows, "insert", beanie, raw, "total") if stores else None, None),
     ]
     return [(what, value, None if rule is None else rule(value)) for what, value, rule in checks if value is not None]
 
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    rig.add_options(parser)
     add = parser.add_argument
     add("--upstream", help="URI of the server")
-    add("--build", default=str(ROOT / "build/release"))
-    add("--mongosluice", help="the proxy; default: that of the build folder")
     add("--rounds", type=int, default=5)
     add("--documents", type=int, default=50_000)
     add("--kinds", default="user,order", help="user: six fields; order: 361 bytes")
-    add("--json", help="file to write every round to")
+    add("--servers", default="real,null", help="real: one that stores; null: tests/bench/nullserver")
     return parser.parse_args()
 
 
 def main():
     options = parse_options()
-    binary = Path(options.mongosluice or Path(options.build) / "src/main/mongosluice").resolve()
+    rig.finish_options(options)
+    missed, report, sections = 0, {}, []
     with tempfile.TemporaryDirectory(prefix="sluice-odm-") as folder:
         try:
-            schemas = Path(folder) / "schemas"
-            write_schemas(schemas)
-            with upstream(options, folder) as (direct, server, stores):
-                port = free_port()
-                command = [binary, "--upstream", direct, "--listen", f"127.0.0.1:{port}", "--schemas", schemas]
-                with running(command, port, folder) as proxy:
-                    print(f"server: {server}{'' if stores else ' (stores nothing)'}; {options.rounds} rounds")
-                    found = measure(options, direct, proxy)
+            write_schemas(Path(folder) / "schemas")
+            for server in options.servers.split(","):
+                with route(options, folder, server) as through:
+                    found = measure(options, through)
+                for kind, rows in found.items():
+                    words, misses = verdicts(rows, through.stores)
+                    missed += misses if kind == "user" else 0
+                    sections.append(table(kind, rows, options.documents, through))
+                    sections.append(Section(f"{kind}: what is reached on {through.name}", *words))
+                    print("\n\n".join(section.text() for section in sections[-2:]), flush=True)
+                report[through.name] = {
+                    kind: {" ".join(key) if isinstance(key, tuple) else key: value for key, value in rows.items()}
+                    for kind, rows in found.items()}
         except (BenchError, subprocess.CalledProcessError) as error:
             print(f"odm_bench: {error}", file=sys.stderr)
             return 2
-    missed = 0
-    for kind, rows in found.items():
-        print(f"\n{kind}:")
-        for what, value, met in judge(rows):
-            word = "     " if met is None else "met  " if met else "MISSED"
-            missed += met is False and kind == "user"
-            print(f"{word} {what}: {value:.2f}")
-    if options.json:
-        flat = {kind: {" ".join(key) if isinstance(key, tuple) else key: value for key, value in rows.items()}
-                for kind, rows in found.items()}
-        Path(options.json).write_text(json.dumps(flat, indent=1) + "\n")
+    environment = rig.environment(options)
+    rig.write_results(options, {"environment": environment, "servers": report}, sections,
+                      "What an ODM costs, and what is left of it with offload", environment)
     return 1 if missed else 0
+
+
+def verdicts(rows, stores):
+    """(lines, how many targets are missed)"""
+    judged = judge(rows, stores)
+    words = {None: "", True: "met: ", False: "**missed**: "}
+    return [f"- {words[met]}{what}: {value:.2f}" for what, value, met in judged], sum(met is False for _, _, met in judged)
 
 
 if __name__ == "__main__":

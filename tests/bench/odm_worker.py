@@ -1,14 +1,17 @@
 """A process that odm_bench.py starts in one Python environment: reads a case a line, answers with the
-milliseconds of each of its parts as JSON. One process keeps its clients, so that only the work counts.
+milliseconds of each of its parts as JSON, and those of CPU time that this process and, in inserting, the
+server (where it is known) had. One process keeps its clients, so that only the work counts.
 
     python odm_worker.py beanie|mongoengine|drivers offload|plain"""
 
 import asyncio
 import gc
 import json
+import os
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import bson
 import pymongo
@@ -18,18 +21,35 @@ from odm_documents import DATABASE, make_order, make_user
 MAKERS = {"user": make_user, "order": make_order}
 
 
-def timed(function):
-    gc.collect()
-    start = time.perf_counter()
-    result = function()
-    return result, (time.perf_counter() - start) * 1000
+class Clock:
+    """What one part took; `with` or `async with` it."""
+
+    def __init__(self, server=None):
+        self.server = server
+
+    def __enter__(self):
+        gc.collect()
+        self.cpu, self.server_cpu, self.start = time.process_time(), cpu_ms(self.server), time.perf_counter()
+        return self
+
+    def __exit__(self, *error):
+        self.ms = (time.perf_counter() - self.start) * 1000
+        self.cpu_ms = (time.process_time() - self.cpu) * 1000
+        self.server_ms = cpu_ms(self.server) - self.server_cpu if self.server else None
 
 
-async def timed_async(function):
-    gc.collect()
-    start = time.perf_counter()
-    result = await function()
-    return result, (time.perf_counter() - start) * 1000
+def cpu_ms(process):
+    """Of all threads of a process, those that have ended included."""
+    if not process:
+        return 0
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def told(construct, insert, read):
+    return {"construct": construct and construct.ms, "insert": insert.ms, "read": read and read.ms,
+            "write CPU": insert.cpu_ms + (construct.cpu_ms if construct else 0), "read CPU": read and read.cpu_ms,
+            "server CPU": insert.server_ms}
 
 
 def emptied(uri, collection):
@@ -43,23 +63,28 @@ class Drivers:
     def __init__(self, offload):
         self.clients = {}
 
-    async def run(self, case, uri, kind, count):
+    async def run(self, case, uri, kind, count, reads, server):
         documents = [MAKERS[kind](i) for i in range(count)]
         emptied(uri, kind)
         if case == "raw":
             raw = [RawBSONDocument(bson.encode({"_id": bson.ObjectId(), **one})) for one in documents]
             client = self.client(pymongo.MongoClient, uri)
-            _, took = timed(lambda: client[DATABASE][kind].insert_many(raw))
-            return {"insert": took}
+            with Clock(server) as insert:
+                client[DATABASE][kind].insert_many(raw)
+            return told(None, insert, None)
         if case == "motor":
             from motor.motor_asyncio import AsyncIOMotorClient as cls
         else:
             cls = pymongo.AsyncMongoClient
         collection = self.client(cls, uri)[DATABASE][kind]
-        _, took = await timed_async(lambda: collection.insert_many(documents))
+        with Clock(server) as insert:
+            await collection.insert_many(documents)
         del documents
-        found, read = await timed_async(lambda: collection.find().to_list(None))
-        return {"insert": took, "read": read if len(found) == count else None}
+        if not reads:
+            return told(None, insert, None)
+        with Clock() as read:
+            found = await collection.find().to_list(None)
+        return told(None, insert, read if len(found) == count else None)
 
     def client(self, cls, uri):
         if (cls, uri) not in self.clients:
@@ -82,7 +107,7 @@ class Beanie:
 
             mongosluice.offload(require=True)
 
-    async def run(self, case, uri, kind, count):
+    async def run(self, case, uri, kind, count, reads, server):
         if self.initialised != uri:
             if self.old:
                 from motor.motor_asyncio import AsyncIOMotorClient as cls
@@ -93,12 +118,17 @@ class Beanie:
         model = {"user": self.models.User, "order": self.models.Order}[kind]
         emptied(uri, kind)
         values = [MAKERS[kind](i) for i in range(count)]
-        made, construct = timed(lambda: [model(**one) for one in values])
+        with Clock() as construct:
+            made = [model(**one) for one in values]
         del values
-        _, insert = await timed_async(lambda: model.insert_many(made))
+        with Clock(server) as insert:
+            await model.insert_many(made)
         del made
-        found, read = await timed_async(lambda: model.find_all().to_list())
-        return {"construct": construct, "insert": insert, "read": read if len(found) == count else None}
+        if not reads:
+            return told(construct, insert, None)
+        with Clock() as read:
+            found = await model.find_all().to_list()
+        return told(construct, insert, read if len(found) == count else None)
 
 
 class MongoEngine:
@@ -114,7 +144,7 @@ class MongoEngine:
 
             mongosluice.offload(require=True)
 
-    async def run(self, case, uri, kind, count):
+    async def run(self, case, uri, kind, count, reads, server):
         if self.connected != uri:
             self.engine.disconnect()
             for model in (self.models.EngineUser, self.models.EngineOrder):
@@ -124,10 +154,12 @@ class MongoEngine:
         model = {"user": self.models.EngineUser, "order": self.models.EngineOrder}[kind]
         emptied(uri, model._get_collection_name())
         values = [MAKERS[kind](i) for i in range(count)]
-        made, construct = timed(lambda: [model(**one) for one in values])
+        with Clock() as construct:
+            made = [model(**one) for one in values]
         del values
-        _, insert = timed(lambda: model.objects.insert(made, load_bulk=False))
-        return {"construct": construct, "insert": insert}
+        with Clock(server) as insert:
+            model.objects.insert(made, load_bulk=False)
+        return told(construct, insert, None)
 
 
 def extension(kind, count=50_000):
@@ -144,15 +176,19 @@ def extension(kind, count=50_000):
     data = bson.decode(plan.shape.encode(document, 0, True).raw)
     best = {}
     for name, work in (("encode", lambda: plan.shape.encode(document, 0, True)), ("build", lambda: plan.shape.build(data))):
-        best[name] = min(timed(lambda work=work: [work() is None for _ in range(count)])[1] for _ in range(5)) * 1000 / count
-    return best
+        for _ in range(5):
+            with Clock() as clock:
+                for _ in range(count):
+                    work()
+            best[name] = min(best.get(name, clock.ms), clock.ms)
+    return {name: ms * 1000 / count for name, ms in best.items()}
 
 
 async def serve(what):
     for line in sys.stdin:
-        case, uri, kind, count = json.loads(line)
+        case, uri, kind, count, reads, server = json.loads(line)
         try:
-            answer = extension(kind) if case == "extension" else await what.run(case, uri, kind, count)
+            answer = extension(kind) if case == "extension" else await what.run(case, uri, kind, count, reads, server)
         except Exception as error:  # told to the one who asked
             answer = {"error": f"{type(error).__name__}: {error}"[:500]}
         gc.collect()

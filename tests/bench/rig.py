@@ -12,6 +12,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -265,6 +266,9 @@ class Rig:
         return json.loads(done.stdout)
 
 
+SERVERS = {"rs": "secantusd-rs", "py": "SecantusDB", "null": "null server"}
+
+
 def secantus_program(kind):
     if kind == "py":
         program = Path(sys.executable).with_name("secantusd-py")
@@ -380,11 +384,11 @@ def add_options(parser):
     add("--markdown", help="file to write the tables to")
 
 
-def write_results(options, report, tables, title, found, words=()):
-    """The JSON file, and a page: what was measured on what, then the tables, then what the targets
-    say."""
+def write_results(options, report, tables, title, found, words=(), by="scripts/bench.sh", about=""):
+    """The JSON file, and a page: what was measured on what and how, then the tables, then what the
+    targets say."""
     if options.markdown:
-        parts = [f"# {title}", f"Written by `scripts/bench.sh`. {environment_text(found)}.",
+        parts = [f"# {title}", f"Written by `{by}`. {environment_text(found)}.", *filter(None, [about]),
                  *(table.text() for table in tables)]
         if words:
             parts.append("\n".join(f"- {line}" for line in words))
@@ -395,6 +399,33 @@ def write_results(options, report, tables, title, found, words=()):
 
 def verdict_lines(targets):
     return [f"{'met' if met else '**missed**'}: {what}" for what, met in targets]
+
+
+def run_servers(program, title, options, measure):
+    """A whole benchmark: measure(rig, kind, tables) on each of options.servers that is here answers
+    (what is reported, [(target, met)]). The exit status."""
+    report = {"environment": environment(options), "servers": {}}
+    tables, targets = [], []
+    print(environment_text(report["environment"]))
+    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
+        rig = Rig(options, folder)
+        try:
+            for kind in options.servers.split(","):
+                if not have_upstream(kind):
+                    print(f"{SERVERS[kind]} is not here: its rows are left out", file=sys.stderr)
+                    continue
+                report["servers"][kind], more = measure(rig, kind, tables)
+                targets += more
+        except BenchError as error:
+            print(f"{program}: {error}", file=sys.stderr)
+            return 2
+        finally:
+            rig.stop()
+    report["targets"] = [{"target": what, "met": met} for what, met in targets]
+    words = verdict_lines(targets)
+    print("", *words, sep="\n")
+    write_results(options, report, tables, title, report["environment"], words)
+    return 0 if all(met for _, met in targets) else 1
 
 
 def finish_options(options):

@@ -121,7 +121,8 @@ class Scene:
                 trouble.append(f"a driver does not end: {error}")
                 process.kill()
                 continue
-            if code not in (0, -signal.SIGKILL) or process.stderr:
+            never_began = code == -signal.SIGTERM and not log.exists()  # it was told to stop while Python started
+            if (code not in (0, -signal.SIGKILL) and not never_began) or process.stderr:
                 trouble.append(f"a driver failed: {process.output()}")
             if log.exists():
                 operations += record.read(log).values()

@@ -127,11 +127,7 @@ def test_the_server_goes_while_a_batch_is_on_its_way(scene):
 # --- retries
 
 def test_a_retry_of_one_that_waits_gets_its_answer(scene):
-    a, b = scene.clients(2)
-    busy = scene.busy()
-    messages = scene.gather((a, 1), (b, 2))
-    busy.answer()
-    batch = scene.inserts.next()
+    (a, b), messages, batch = scene.on_its_way()
     again = retried(scene, a, messages[0])
     scene.read_all()
     assert scene.inserts.none_waits()
@@ -164,11 +160,7 @@ def test_a_retry_of_one_that_never_went_goes_instead(scene):
 
 
 def test_a_retry_whose_first_try_is_lost_while_it_waits(scene):
-    a, b = scene.clients(2)
-    busy = scene.busy()
-    messages = scene.gather((a, 1), (b, 2))
-    busy.answer()
-    batch = scene.inserts.next()
+    (a, b), messages, batch = scene.on_its_way()
     again = retried(scene, a, messages[0])
     scene.read_all()
     batch.cut(run=True)
@@ -181,11 +173,7 @@ def test_a_retry_whose_first_try_is_lost_while_it_waits(scene):
 
 
 def test_a_retry_leaves_while_it_waits(scene):
-    a, b = scene.clients(2)
-    busy = scene.busy()
-    messages = scene.gather((a, 1), (b, 2))
-    busy.answer()
-    batch = scene.inserts.next()
+    (a, b), messages, batch = scene.on_its_way()
     again = retried(scene, a, messages[0])
     scene.read_all()
     again.socket.close()
@@ -239,11 +227,7 @@ def test_a_retry_that_goes_under_the_batchs_number_is_answered_as_it_came(scene,
 
 
 def test_a_retry_whose_resending_is_lost_is_sent_again_under_the_same_number(scene):
-    a, b = scene.clients(2)
-    busy = scene.busy()
-    messages = scene.gather((a, 1), (b, 2))
-    busy.answer()
-    batch = scene.inserts.next()
+    (a, b), messages, batch = scene.on_its_way()
     batch.cut(run=True)
     scene.inserts.next().cut(run=False)
     again = retried(scene, a, messages[0])

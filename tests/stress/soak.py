@@ -114,7 +114,7 @@ class SoakScene(Scene):
 
 
 def kinds_of_faults(scene, restarts):
-    kinds = [(fault, weight) for fault, weight in history.kinds_of_faults(scene)
+    kinds = [(fault, weight) for fault, weight in history.kinds_of_faults(scene, kill_server=True)
              if restarts or fault != scene.drain_proxy]
     return kinds + [(scene.stop_server_for_a_while, 1), (scene.pause_proxy, 1), (scene.reload_proxy, 1),
                     (scene.abuse_proxy, 2)]

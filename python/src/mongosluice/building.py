@@ -261,7 +261,7 @@ class Builder:
     def _json_or_python(self, schema: dict[str, Any]) -> Any:
         python = self._define(schema["python_schema"])
         function = python["function"]["function"] if python["type"] == "function-plain" else None
-        owner = getattr(function, "__self__", None)
+        owner: Any = getattr(function, "__self__", None)
         known = getattr(owner, "__module__", "") == "beanie.odm.fields"
         if known and getattr(owner, "__name__", "") == "PydanticObjectId" and issubclass(owner, bson.ObjectId):
             return OBJECT_ID, {"type": owner}
@@ -317,7 +317,7 @@ def check_class(cls: type[BaseModel], own_init: Any) -> None:
         raise NotBuildable("__new__ is its own")
     if type(cls).__call__ is not type.__call__:
         raise NotBuildable("its metaclass makes the instances")
-    post_init = getattr(cls, "model_post_init", None)
+    post_init: Any = getattr(cls, "model_post_init", None)
     if cls.__pydantic_post_init__ is not None:
         known = getattr(post_init, "__module__", "") == "pydantic._internal._model_construction"
         if not known or post_init.__name__ != "init_private_attributes":

@@ -257,6 +257,7 @@ def configure() -> None:
         classify=classify,
         raw=write_raw,
         decode=bson.decode,
+        int64=bson.Int64,
         utc=datetime.timezone.utc,
         fields_set=BaseModel.__dict__["__pydantic_fields_set__"],
         extra=BaseModel.__dict__["__pydantic_extra__"],

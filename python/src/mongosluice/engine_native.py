@@ -28,7 +28,7 @@ def configure() -> None:
     member = bson.ObjectId.__dict__["_ObjectId__id"]
     native.configure(
         object_id=bson.ObjectId, object_id_member=member, classify=lambda cls: GIVE_UP,
-        raw=lambda value: bson.encode({"": value}), decode=bson.decode, utc=datetime.timezone.utc,
+        raw=lambda value: bson.encode({"": value}), decode=bson.decode, int64=bson.Int64, utc=datetime.timezone.utc,
         fields_set=member, extra=member, private=member,  # of pydantic's models, that are not met here
     )
     MutableMapping.register(native.Encoded)

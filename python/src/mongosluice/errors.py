@@ -128,7 +128,7 @@ class DocumentsRefused(Refused, BulkWriteError):
                 for one in lines_of_info(error.get("errInfo"), (error.get("index"),))]
 
 
-def refusal(error: BaseException) -> Exception | None:
+def refusal(error: BaseException) -> DocumentRefused | DocumentsRefused | None:
     """The exception to raise instead, or None where it is no refusal."""
     if isinstance(error, Refused):
         return None

@@ -18,8 +18,8 @@ REFERENCE: Schema = {"bsonType": "object", "required": ["$ref", "$id"]}
 
 
 def is_document(cls: Any) -> bool:
-    return (isinstance(cls, type) and issubclass(cls, (me.Document, me.DynamicDocument))
-            and cls not in (me.Document, me.DynamicDocument) and not cls._meta.get("abstract"))
+    bases: Any = (me.Document, me.DynamicDocument)
+    return isinstance(cls, type) and issubclass(cls, bases) and cls not in bases and not cls._meta.get("abstract")  # type: ignore[attr-defined]
 
 
 def own(function_name: str, cls: type) -> bool:

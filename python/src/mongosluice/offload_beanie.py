@@ -26,12 +26,14 @@ import bson
 from beanie import Document
 from beanie.odm.actions import ActionDirections, ActionRegistry, EventTypes
 from beanie.odm.bulk import BulkWriter
-from beanie.odm.fields import LinkTypes
-from bson.codec_options import TypeRegistry
+from beanie.odm.fields import LinkTypes, WriteRules
+from bson.codec_options import DatetimeConversion, TypeRegistry
 from lazy_model import LazyModel
 from pydantic import BaseModel
+from pymongo.asynchronous.cursor import AsyncCursor, AsyncRawBatchCursor
+from pymongo.synchronous.cursor import Cursor, RawBatchCursor
 
-from mongosluice import beanie_models, building, encoding, guard
+from mongosluice import beanie_models, building, bulk, encoding, guard
 from mongosluice.encoding import ID, INSERT, LINK, LINKS, REPLACE, SET, SKIP, Key, native
 from mongosluice.errors import translated
 from mongosluice.offload_state import ENCODE_ONLY, FULL, OFF, Status, settings, statuses, warn_once
@@ -112,7 +114,8 @@ def check_plannable(cls: type[Document], keys: list[Key], prefix: dict[str, Any]
         raise Unplannable("no field, or more than one, is stored as _id")
     if cls.__iter__ is not BaseModel.__iter__:
         raise Unplannable("__iter__ is its own")
-    if cls.__getattribute__ is not LazyModel.__getattribute__ and cls not in _builders and cls not in _plans:
+    is_guarded = isinstance(cls.__getattribute__, types.MethodDescriptorType)
+    if cls.__getattribute__ is not LazyModel.__getattribute__ and not is_guarded:
         raise Unplannable("__getattribute__ is its own")
     for name in ("get_settings", "get_link_fields", "parse_store", "to_ref"):
         if any(name in base.__dict__ for base in cls.__mro__ if not base.__module__.startswith(
@@ -123,7 +126,7 @@ def check_plannable(cls: type[Document], keys: list[Key], prefix: dict[str, Any]
 
 
 def collection_of(cls: type[Document]) -> Any:
-    get = getattr(cls, "get_pymongo_collection", None) or cls.get_motor_collection  # type: ignore[attr-defined]
+    get = getattr(cls, "get_pymongo_collection", None) or cls.get_motor_collection
     return get()
 
 
@@ -193,7 +196,7 @@ _callers: dict[types.CodeType, int] = {}
 
 def learn_callers() -> None:
     for form, functions in (
-        (INSERT, (Document.insert, Document.insert_one, Document.insert_many)),
+        (INSERT, (Document.insert, Document.insert_one, Document.insert_many, insertable)),
         (REPLACE, (find_module.FindOne.replace_one,)),
         (SET, (Document.save,)),
     ):
@@ -241,12 +244,78 @@ async def to_list(self: Any, length: int | None = None) -> list[Any]:
     if self.lazy_parse or projection not in _readers:
         return await _originals["to_list"](self, length)
     cursor = await self.get_cursor() if hasattr(self, "get_cursor") else self.motor_cursor
+    shape = _plans[projection].shape
     found = self._get_cache()
+    if found is None and length is None and not keeps_cache(self):
+        raw = raw_batches(cursor)
+        if raw is not None:
+            return await read_batches(shape, projection, raw, cursor.collection.codec_options)
     if found is None:
         found = await cursor.to_list(length)
         self._set_cache(found)
-    shape = _plans[projection].shape
     return shape.build_many(found, lambda data: _originals["parse_obj"](projection, data))
+
+
+def keeps_cache(query: Any) -> bool:
+    return query.document_model.get_settings().use_cache and query.ignore_cache is False
+
+
+def raw_batches(cursor: Any) -> Any:
+    """The same query, whose batches are BSON; None where its documents are not PyMongo's ordinary dicts."""
+    is_motor = hasattr(type(cursor), "get_io_loop")
+    inner = cursor.delegate if is_motor else cursor
+    if type(inner) not in (AsyncCursor, Cursor):
+        return None
+    collection = cursor.collection
+    options, client = collection.codec_options, collection.database.client
+    plain = (options.document_class is dict and not options.tz_aware and options.type_registry == TypeRegistry()
+             and options.unicode_decode_error_handler == "strict"
+             and options.datetime_conversion == DatetimeConversion.DATETIME)
+    if not plain or client.options.auto_encryption_opts is not None:
+        return None
+    if not is_motor:
+        return inner._clone(deepcopy=False, base=AsyncRawBatchCursor(collection))
+    raw = inner._clone(deepcopy=False, base=RawBatchCursor(collection.delegate))
+    return type(collection.find_raw_batches())(raw, collection)
+
+
+async def read_batches(shape: Any, model: Any, batches: Any, options: Any) -> list[Any]:
+    made: list[Any] = []
+
+    def by_beanie(raw: bytes) -> Any:
+        return _originals["parse_obj"](model, bson.decode(raw, options))
+
+    async for batch in batches:
+        shape.read_many(made, batch, by_beanie)
+    return made
+
+
+def insertable(document: Any) -> Any:
+    """As Beanie's insert_many asks for it."""
+    return get_dict(document, to_db=True, keep_nulls=document.get_settings().keep_nulls)
+
+
+async def insert_many(cls: type[Document], documents: Any, session: Any = None,
+                      link_rule: WriteRules = WriteRules.DO_NOTHING, **options: Any) -> Any:
+    """In the place of Beanie's: all documents encoded in one go, and handed to PyMongo as one run."""
+    instances = list(documents)
+    plan = _plans.get(type(instances[0])) if instances else None
+    if plan is None or native is None or link_rule == WriteRules.WRITE:
+        return await _originals["insert_many"].__func__(cls, instances, session=session, link_rule=link_rule, **options)
+    if time.monotonic() - _checked_at > settings.recheck_seconds:
+        recheck_soon()
+    encoded, all_encoded = plan.shape.encode_many(
+        instances, plan.cls.get_settings().keep_nulls, insertable)
+    collection = collection_of(cls)
+    is_motor = hasattr(type(collection), "get_io_loop")
+    target = collection.delegate if is_motor else collection
+    if not all_encoded or not set(options) <= bulk.OPTIONS or not bulk.is_known(target):
+        return await collection.insert_many(encoded, session=session, **options)
+    if not is_motor:
+        return await bulk.insert_many(collection, encoded, session=session, **options)
+    session = getattr(session, "delegate", session)
+    return await collection._framework.run_on_executor(
+        collection.get_io_loop(), bulk.insert_many_now, target, encoded, session=session, **options)
 
 
 # ---- switching on and off ----------------------------------------------------------------------
@@ -258,23 +327,21 @@ def activate(plan: Plan) -> None:
     _plans[cls] = plan
     if native is None:
         return
-    cls.__getattribute__ = native.make_getattribute(cls)  # type: ignore[method-assign]
+    plan.shape.guard()
     if plan.builds:
         _builders[cls] = plan.shape.build
         if not cls._inheritance_inited and not cls.get_settings().use_state_management:
             _readers[cls] = plan.shape.build
-        cls.__init__ = native.Init(plan.shape, DOCUMENT_INIT)  # type: ignore[method-assign]
+        cls.__init__ = native.Init(plan.shape, DOCUMENT_INIT)
 
 
 def deactivate(cls: type) -> None:
     _plans.pop(cls, None)
     _builders.pop(cls, None)
     _readers.pop(cls, None)
-    for name in ("__getattribute__", "__init__"):
-        own = cls.__dict__.get(name)
-        if own is not None and native is not None and (
-                isinstance(own, native.Init) or type(own).__name__ == "method_descriptor"):
-            delattr(cls, name)
+    # __getattribute__ stays: it does what Beanie's does, and the instances that are there need it
+    if native is not None and isinstance(cls.__dict__.get("__init__"), native.Init):
+        del cls.__init__
 
 
 def namespace_of(cls: type[Document]) -> str:
@@ -385,6 +452,7 @@ def install() -> None:
         get_dict=documents_module.get_dict, parse_model=parsing_module.parse_model,
         parse_obj=parsing_module.parse_obj, to_list=cursor_module.BaseCursorQuery.to_list,
         initialize=init_module.Initializer.__await__, scalars=encoder_module.BSON_SCALAR_TYPES,
+        insert_many=Document.__dict__["insert_many"],
     )
     learn_callers()
     documents_module.get_dict = get_dict
@@ -402,6 +470,7 @@ def install() -> None:
         return result
 
     init_module.Initializer.__await__ = initialize
+    Document.insert_many = classmethod(insert_many)
     for cls, name in TRANSLATED:
         own = cls.__dict__[name]
         _originals[f"{cls.__name__}.{name}"] = own
@@ -425,6 +494,7 @@ def uninstall() -> None:
     init_module.Initializer.__await__ = _originals["initialize"]
     for cls, name in TRANSLATED:
         setattr(cls, name, _originals[f"{cls.__name__}.{name}"])
+    Document.insert_many = _originals["insert_many"]
     _originals.clear()
     _callers.clear()
     _initialised.clear()

@@ -1,4 +1,4 @@
-"""Offload for MongoEngine: `validate`, and the conversion to BSON of what is inserted in bulk.
+"""Offload for MongoEngine: `validate`, and the conversion to BSON of what is inserted and saved.
 
 A class is looked at when it is first validated or converted; then the proxy is asked, and again when
 the answer is older than `recheck_seconds`. Values that are not of the very type that their field stores
@@ -30,7 +30,9 @@ from mongosluice.offload_state import ENCODE_ONLY, FULL, OFF, Status, settings, 
 
 NO_BOUNDS = (None, None, False, False, False)
 _originals: dict[str, Any] = {}
-_callers: set[types.CodeType] = set()
+# Who asks to_mongo for a document that it sends: and whether an _id is to be made. save() looks first whether
+# there is one.
+_callers: dict[types.CodeType, bool] = {}
 
 
 @dataclass
@@ -61,7 +63,9 @@ class DocumentsRefused(errors.DocumentsRefused, me.errors.BulkWriteError):
 
 def simple_node(one: Any) -> tuple[int, Any, tuple[Any, ...], int, int]:
     """(kind, type, bounds, shortest, longest) of a field whose right values are stored as they are."""
-    kind, type_, bounds, shortest, longest = GENERIC, None, NO_BOUNDS, -1, -1
+    type_: Any = None
+    bounds: tuple[Any, ...] = NO_BOUNDS
+    kind, shortest, longest = GENERIC, -1, -1
     if one.choices or one.validation is not None:
         return kind, type_, bounds, shortest, longest
     cls = type(one)
@@ -196,10 +200,11 @@ def validate(self: Any, clean: bool = True) -> None:
 
 
 def to_mongo(self: Any, *args: Any, **kwargs: Any) -> Any:
-    if not args and not kwargs and sys._getframe(1).f_code in _callers:
+    makes_id = None if args or kwargs else _callers.get(sys._getframe(1).f_code)
+    if makes_id is not None:
         plan = is_active(type(self))
         if plan is not None and plan.encodes:
-            encoded = plan.shape.encode_engine(self._data)
+            encoded = plan.shape.encode_engine(self._data, makes_id)
             if encoded is not None:
                 return encoded
     return _originals["to_mongo"](self, *args, **kwargs)
@@ -233,8 +238,9 @@ def install() -> None:
     pending = [BaseQuerySet.insert.__code__]
     while pending:
         code = pending.pop()
-        _callers.add(code)
+        _callers[code] = True
         pending.extend(part for part in code.co_consts if isinstance(part, types.CodeType))
+    _callers[me.Document.save.__code__] = False
     BaseDocument.validate = validate
     me.Document.to_mongo = to_mongo
     me.Document.save = wording(me.Document.save)

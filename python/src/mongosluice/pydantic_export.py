@@ -132,9 +132,10 @@ class Exporter:
                 stored = self.stored_name(cls, name)
                 where = f"{path}.{stored}" if path else stored
                 self.note(where, "validator", f"{one.cls_var_name} ({one.info.mode}) runs in Python")
-        for one in decorators.validators.values():
-            self.note(path, "validator", f"{one.cls_var_name} runs in Python")
-        for one in (*decorators.model_validators.values(), *decorators.root_validators.values()):
+        for older in decorators.validators.values():
+            self.note(path, "validator", f"{older.cls_var_name} runs in Python")
+        whole: list[Any] = [*decorators.model_validators.values(), *decorators.root_validators.values()]
+        for one in whole:
             function = getattr(one.func, "__func__", one.func)
             if not function.__module__.startswith("beanie."):
                 self.note(path, "validator", f"{one.cls_var_name} looks at the whole model, in Python")
@@ -169,7 +170,7 @@ class Exporter:
         default = field.default
         if field.default_factory is not None:
             if field.default_factory in (list, dict, set, tuple, frozenset):
-                default = field.default_factory()  # type: ignore[call-arg]
+                default = field.default_factory()
             else:
                 return schema
         if default is PydanticUndefined or default is ...:
@@ -400,7 +401,8 @@ class Exporter:
         value = one.min_length if low else one.max_length
         words = {"string": ("minLength", "maxLength"), "array": ("minItems", "maxItems"),
                  "object": ("minProperties", "maxProperties")}
-        pair = words.get(schema.get("bsonType")) if isinstance(schema.get("bsonType"), str) else None
+        kind = schema.get("bsonType")
+        pair = words.get(kind) if isinstance(kind, str) else None
         if pair is None:
             self.note(where, "bound", f"{one} is checked in Python")
             return schema

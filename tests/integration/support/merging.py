@@ -59,6 +59,14 @@ class Merging:
             self.read_all()
         return messages
 
+    def on_its_way(self, count=2):
+        """So many clients, whose inserts of 1, 2, … are on their way in one batch: clients, messages, the batch."""
+        clients = self.clients(count)
+        busy = self.busy()
+        messages = self.gather(*((client, at) for at, client in enumerate(clients, 1)))
+        busy.answer()
+        return clients, messages, self.inserts.next()
+
 
 class Busy:
     def __init__(self, client, message, arrived):

@@ -316,6 +316,30 @@ static void test_tls_reset(void **state)
     close_pair(&pair);
 }
 
+/* Only TLS 1.2 knows it. Who asks again and again would keep the proxy busy. */
+static void test_tls_renegotiation(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct error err = {0};
+    uint8_t byte = 0;
+    size_t n = 0;
+    struct tls_server_options s = server_options();
+    struct tls_client_options c = {.ca_file = files.ca};
+    struct tls_context *client = client_context(&c);
+    enum transport_status server;
+    assert_int_equal(SSL_CTX_set_max_proto_version(tls_context_ssl_ctx(client), TLS1_2_VERSION), 1);
+    SSL_CTX_clear_options(tls_context_ssl_ctx(client), SSL_OP_NO_RENEGOTIATION);
+    assert_int_equal(shake(&pair, server_context(&s), client, "localhost", &server), TRANSPORT_OK);
+    assert_int_equal(server, TRANSPORT_OK);
+    assert_int_equal(transport_read(&pair.server, &byte, 1, &n, &err), TRANSPORT_WANT_READ);
+    assert_int_equal(SSL_renegotiate(pair.client.ssl), 1);
+    (void)SSL_do_handshake(pair.client.ssl);
+    assert_int_equal(transport_read(&pair.server, &byte, 1, &n, &err), TRANSPORT_ERROR);
+    expect_text(&err, "asked for a new TLS handshake");
+    close_pair(&pair);
+}
+
 static void test_tls_details(void **state)
 {
     (void)state;
@@ -662,6 +686,7 @@ int main(void)
         cmocka_unit_test(test_tls_half_a_record),
         cmocka_unit_test(test_tls_end_and_cut),
         cmocka_unit_test(test_tls_reset),
+        cmocka_unit_test(test_tls_renegotiation),
         cmocka_unit_test(test_tls_details),
         cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_trust),

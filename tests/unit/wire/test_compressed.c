@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "wire/compressed.h"
 
-enum { MAX_BYTES = 1000000, SAMPLE_BYTES = 5000 };
+enum { MAX_BYTES = 1000000, SAMPLE_BYTES = 5000, PORTION_BYTES = 300 };
 
 static uint8_t sample[SAMPLE_BYTES];
 
@@ -58,6 +58,33 @@ static void make_payload(struct message *payload, enum wire_compressor with, siz
                                   with, sample, len);
 }
 
+/* It says the same as wire_compressed_open, wherever the bytes are each time. */
+static bool open_in_portions(const struct wire_compressed *in, const uint8_t *expected, bool good)
+{
+    struct wire_opening *opening = wire_opening_new();
+    struct error err = {0};
+    enum wire_opened opened = WIRE_OPENED_PART;
+    uint8_t *out = malloc(in->uncompressed_bytes == 0 ? 1 : in->uncompressed_bytes);
+    assert_non_null(opening);
+    assert_non_null(out);
+    for (int steps = 0; opened == WIRE_OPENED_PART; steps++) {
+        uint8_t *moved = malloc(bytes_left(&in->data) + 1);
+        assert_non_null(moved);
+        memcpy(moved, in->data.pos, bytes_left(&in->data));
+        struct wire_compressed again = *in;
+        again.data = bytes_of(moved, bytes_left(&in->data));
+        opened = wire_opening_go_on(opening, &again, out, PORTION_BYTES, &err);
+        free(moved);
+        assert_in_range(steps, 0, in->uncompressed_bytes / PORTION_BYTES + 1);
+    }
+    assert_int_equal(err.code, opened == WIRE_OPENED_BROKEN ? ERROR_PROTOCOL : ERROR_NONE);
+    if (good)
+        assert_memory_equal(out, expected, in->uncompressed_bytes);
+    wire_opening_free(opening);
+    free(out);
+    return opened == WIRE_OPENED_WHOLE;
+}
+
 /* Reads and opens the payload, from and into blocks of exactly the announced sizes: a sanitizer
  * sees what runs over. */
 static bool open_payload(const struct message *payload, uint8_t **out, size_t *len,
@@ -74,6 +101,7 @@ static bool open_payload(const struct message *payload, uint8_t **out, size_t *l
         *out = malloc(*len == 0 ? 1 : *len);
         assert_non_null(*out);
         ok = wire_compressed_open(&in, *out, err);
+        assert_int_equal(open_in_portions(&in, *out, ok), ok);
     }
     free(exact);
     return ok;
@@ -105,6 +133,42 @@ static void every_compressor_opens(void **state)
             free(out);
         }
     }
+}
+
+static void zlib_is_opened_in_portions(void **state)
+{
+    (void)state;
+    struct message payload;
+    struct wire_compressed in;
+    uint8_t out[SAMPLE_BYTES] = {0};
+    struct wire_opening *opening = wire_opening_new();
+    make_payload(&payload, WIRE_COMPRESSOR_ZLIB, SAMPLE_BYTES);
+    assert_non_null(opening);
+    assert_true(wire_compressed_read(message_bytes(&payload), MAX_BYTES, &in, NULL));
+    for (size_t at = PORTION_BYTES; at < SAMPLE_BYTES; at += PORTION_BYTES) {
+        assert_int_equal(wire_opening_go_on(opening, &in, out, PORTION_BYTES, NULL),
+                         WIRE_OPENED_PART);
+        assert_memory_equal(out, sample, at);
+        assert_int_equal(out[at], 0);
+    }
+    wire_opening_free(opening);
+    wire_opening_free(NULL);
+}
+
+static void an_opening_without_memory(void **state)
+{
+    (void)state;
+    for (long i = 1; i < 10; i++) {
+        memory_fail_after(i);
+        struct wire_opening *opening = wire_opening_new();
+        memory_fail_never();
+        wire_opening_free(opening);
+        if (i == 1)
+            assert_null(opening);
+        if (opening != NULL)
+            return;
+    }
+    fail_msg("it never had enough");
 }
 
 static void the_fixed_fields_are_read(void **state)
@@ -301,6 +365,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_compressor_opens),
+        cmocka_unit_test(zlib_is_opened_in_portions),
+        cmocka_unit_test(an_opening_without_memory),
         cmocka_unit_test(the_fixed_fields_are_read),
         cmocka_unit_test(a_lying_size_is_refused),
         cmocka_unit_test(snappys_own_length_is_checked),

@@ -1,0 +1,94 @@
+"""insert_many of documents that are BSON already: PyMongo's own bulk write, given its one run whole.
+
+PyMongo looks at each document (is it a mapping? has it an _id?) and copies the list three times before it
+sends anything, which costs several times what encoding costs. All else is PyMongo's: batches, sessions,
+retries, events, errors. Where it is not the PyMongo that is known here, its insert_many is called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from pymongo import _csot
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.results import InsertManyResult
+from pymongo.synchronous.collection import Collection
+
+from mongosluice.encoding import native
+
+try:
+    from pymongo.asynchronous.bulk import _AsyncBulk
+    from pymongo.bulk_shared import _Run
+    from pymongo.message import _INSERT
+    from pymongo.operations import _Op
+    from pymongo.synchronous.bulk import _Bulk
+except ImportError:
+    _AsyncBulk = None  # type: ignore[assignment,misc]
+
+PARAMETERS = ("self", "documents", "ordered", "bypass_document_validation", "session", "comment")
+OPTIONS = {"ordered", "bypass_document_validation", "comment"}
+OWN_METHODS = ("_write_concern_for", "insert_many")
+
+
+def own_methods(cls: Any) -> tuple[Any, ...]:
+    return tuple(getattr(cls, name, None) for name in OWN_METHODS)
+
+
+# The methods of the classes that are known here, as they were before anybody put something in their place.
+_known = {cls: own_methods(cls) for cls in (AsyncCollection, Collection)
+          if _AsyncBulk is not None and hasattr(cls, "_write_concern_for")
+          and tuple(inspect.signature(cls.insert_many).parameters) == PARAMETERS}
+
+
+def is_known(collection: Any) -> bool:
+    """Whether the collection's insert_many is the one that is shortened here."""
+    cls = type(collection)
+    return cls in _known and _known[cls] == own_methods(cls)
+
+
+if _AsyncBulk is not None:
+    class _WholeRun:
+        """Bulk writes that are one run of inserts."""
+
+        ops: list[Any]
+
+        def gen_ordered(self) -> Iterator[_Run]:
+            run = _Run(_INSERT)
+            run.ops = self.ops
+            run.index_map = range(len(self.ops))  # type: ignore[assignment]
+            yield run
+
+        gen_unordered = gen_ordered
+
+    class _AsyncInserts(_WholeRun, _AsyncBulk):
+        pass
+
+    class _Inserts(_WholeRun, _Bulk):
+        pass
+
+
+@_csot.apply
+async def insert_many(collection: AsyncCollection[Any], documents: list[Any], ordered: bool = True,
+                      bypass_document_validation: bool | None = None, session: Any = None,
+                      comment: Any = None) -> InsertManyResult:
+    """The documents are Encoded, one at least; `is_known(collection)`."""
+    ids = native.encoded_ids(documents)
+    write_concern = collection._write_concern_for(session)
+    bulk = _AsyncInserts(collection, ordered, bypass_document_validation, comment=comment)
+    bulk.ops = documents
+    await bulk.execute(write_concern, session, _Op.INSERT)
+    return InsertManyResult(ids, write_concern.acknowledged)
+
+
+@_csot.apply
+def insert_many_now(collection: Collection[Any], documents: list[Any], ordered: bool = True,
+                    bypass_document_validation: bool | None = None, session: Any = None,
+                    comment: Any = None) -> InsertManyResult:
+    """The same for a synchronous collection."""
+    ids = native.encoded_ids(documents)
+    write_concern = collection._write_concern_for(session)
+    bulk = _Inserts(collection, ordered, bypass_document_validation, comment=comment)
+    bulk.ops = documents
+    bulk.execute(write_concern, session, _Op.INSERT)
+    return InsertManyResult(ids, write_concern.acknowledged)

@@ -1,0 +1,56 @@
+/* Compressed requests are opened, a large one in portions: others are served between. */
+#include "base/memory.h"
+#include "session/session_internal.h"
+
+/* What is opened in one turn of the loop, about 300 µs' worth. */
+enum { OPEN_PORTION_BYTES = 256 * 1024 };
+
+void session_open_release(struct opening *opening, struct budget *budget)
+{
+    wire_opening_free(opening->wire);
+    memory_free(opening->inside);
+    budget_give_back(budget, opening->bytes);
+    *opening = (struct opening){0};
+}
+
+static bool begin(struct session *session, size_t bytes)
+{
+    struct opening *opening = &session->opening;
+    struct budget *budget = &session->worker->shared->budget;
+    if (!budget_take(budget, bytes))
+        return false;
+    *opening = (struct opening){.inside = memory_alloc(bytes), .bytes = bytes};
+    if (opening->inside != NULL && bytes > OPEN_PORTION_BYTES)
+        opening->wire = wire_opening_new();
+    if (opening->inside != NULL && (opening->wire != NULL || bytes <= OPEN_PORTION_BYTES))
+        return true;
+    session_open_release(opening, budget);
+    return false;
+}
+
+enum session_opened session_open(struct session *session, const struct wire_compressed *compressed,
+                                 struct opening *whole, struct error *err)
+{
+    struct opening *opening = &session->opening;
+    if (opening->inside == NULL && !begin(session, compressed->uncompressed_bytes)) {
+        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
+                        "no room to decompress %u bytes (option memory_max)",
+                        compressed->uncompressed_bytes);
+        return SESSION_OPENED_NO_ROOM;
+    }
+    enum wire_opened opened = WIRE_OPENED_BROKEN;
+    if (opening->wire != NULL)
+        opened =
+            wire_opening_go_on(opening->wire, compressed, opening->inside, OPEN_PORTION_BYTES, err);
+    else if (wire_compressed_open(compressed, opening->inside, err))
+        opened = WIRE_OPENED_WHOLE;
+    if (opened == WIRE_OPENED_PART)
+        return SESSION_OPENED_PART;
+    if (opened == WIRE_OPENED_WHOLE) {
+        *whole = *opening;
+        *opening = (struct opening){0};
+        return SESSION_OPENED_WHOLE;
+    }
+    session_open_release(opening, &session->worker->shared->budget);
+    return SESSION_OPENED_BROKEN;
+}

@@ -1,0 +1,55 @@
+"""Each program that scripts/bench.sh and scripts/abuse.sh run, in small: that it still runs through and writes
+its page. What it measures here says nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+BUILD = HERE.parents[1] / "build/release"
+# Ends with 1 where a target is missed, as it may be here; with 2 where something could not run.
+RAN = (0, 1)
+
+
+def run(program, *arguments):
+    done = subprocess.run([sys.executable, str(program), *map(str, arguments)], capture_output=True, text=True,
+                          timeout=240, check=False, cwd=HERE.parents[1],
+                          env={name: value for name, value in os.environ.items() if name != "SECANTUSD_RS"})
+    assert done.returncode in RAN, (program, done.stdout[-2000:], done.stderr[-2000:])
+    assert "Traceback" not in done.stderr, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize(("program", "arguments", "columns"), [
+    ("merge_bench.py", ["--servers", "null,py", "--connections", "1,8", "--rounds", 1, "--lone-extra", 0,
+                        "--seconds", 0.2, "--warmup", 0.1], "documents a batch"),
+    ("enforce_bench.py", ["--servers", "null,py", "--rounds", 2, "--documents", 500], "proxy CPU ns a document"),
+    ("hop.py", ["--cases", "ping:1,insert*10:4", "--routes", "direct,mongosluice,validating,merging,TLS,compressed",
+                "--rounds", 1, "--seconds", 0.2, "--idle", 100], "proxy CPU µs a command"),
+    ("growth.py", ["--rounds", 1, "--seconds", 0.2, "--connection-counts", 16, "--document-sizes", 100,
+                   "--namespace-counts", 10], "CPU µs an insert"),
+    ("../stress/abuse.py", ["--abuses", "slow senders,random bytes", "--seconds", 0.5, "--rounds", 1,
+                            "--scale", 0.02], "÷ usual"),
+])
+def test_it_runs_and_writes_its_page(program, arguments, columns, tmp_path):
+    page, report = tmp_path / "page.md", tmp_path / "report.json"
+    run(HERE / program, "--build", BUILD, "--markdown", page, "--json", report, *arguments)
+    text = page.read_text()
+    assert columns in text and text.count("\n| ") >= 3
+    assert json.loads(report.read_text())
+
+
+def test_allocations_are_counted(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n")
+    run(HERE / "allocations.py", "--build", BUILD, "--append", page, "--operations", 6000)
+    assert "allocations" in page.read_text()
+
+
+def test_the_schema_bench_runs():
+    assert "jsonschema-rs" in run(HERE / "schema_bench.py", "--binary", BUILD / "tests/bench/schema_bench",
+                                  "--seconds", 0.01)
