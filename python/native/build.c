@@ -701,8 +701,6 @@ static bool set_all(Shape *shape, PyObject *instance, PyObject **values)
     return made;
 }
 
-enum { FIELDS_ON_STACK = 32 };
-
 // Fills an empty instance: OK, GIVE_UP or FAILED.
 static int build_fill(Shape *shape, PyObject *instance, PyObject *data)
 {
@@ -776,8 +774,7 @@ static PyObject *build_many(Shape *shape, PyObject *documents, PyObject *otherwi
     Py_ssize_t count = PyList_GET_SIZE(documents);
     PyObject *made = PyList_New(count);
     for (Py_ssize_t i = 0; made != NULL && i < count; i++) {
-        PyObject *data = i < PyList_GET_SIZE(documents) ? PyList_GET_ITEM(documents, i) : Py_None;
-        Py_INCREF(data);
+        PyObject *data = list_item(documents, i);
         PyObject *instance = PyDict_CheckExact(data) ? build_whole(shape, data) : NULL;
         if (instance == NULL && !PyErr_Occurred())
             instance = PyObject_CallOneArg(otherwise, data);

@@ -9,18 +9,6 @@
 
 struct model_slots model_slots;
 
-enum {
-    BSON_DOUBLE = 0x01,
-    BSON_STRING = 0x02,
-    BSON_BINARY = 0x05,
-    BSON_OBJECT_ID = 0x07,
-    BSON_BOOL = 0x08,
-    BSON_DATE = 0x09,
-    BSON_NULL = 0x0A,
-    BSON_INT32 = 0x10,
-    BSON_INT64 = 0x12,
-};
-
 int give_up_on_exception(void)
 {
     if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) {
@@ -745,10 +733,7 @@ static PyObject *encode_list(struct writer *writer, Shape *shape, PyObject *inst
 {
     PyObject *made = PyList_New(PyList_GET_SIZE(instances));
     for (Py_ssize_t i = 0; made != NULL && i < PyList_GET_SIZE(made); i++) {
-        // what is called to encode a value may have shortened the list
-        PyObject *instance =
-            i < PyList_GET_SIZE(instances) ? PyList_GET_ITEM(instances, i) : Py_None;
-        Py_INCREF(instance);
+        PyObject *instance = list_item(instances, i);
         bool is_ours = (PyObject *)Py_TYPE(instance) == shape->cls;
         PyObject *encoded =
             is_ours ? encode_instance(writer, shape, instance, FORM_INSERT) : Py_NewRef(Py_None);

@@ -86,12 +86,12 @@ PyObject *encoded_ids(PyObject *module, PyObject *documents)
     PyObject *name = PyUnicode_InternFromString("_id");
     PyObject *ids = name == NULL ? NULL : PyList_New(PyList_GET_SIZE(documents));
     for (Py_ssize_t i = 0; ids != NULL && i < PyList_GET_SIZE(ids); i++) {
-        PyObject *document =
-            i < PyList_GET_SIZE(documents) ? PyList_GET_ITEM(documents, i) : Py_None;
+        PyObject *document = list_item(documents, i);
         bool is_encoded = Py_IS_TYPE(document, &encoded_type);
         PyObject *id = is_encoded ? Py_XNewRef(known_id((Encoded *)document)) : NULL;
         if (id == NULL && !PyErr_Occurred())
             id = PyObject_GetItem(document, name);
+        Py_DECREF(document);
         if (id == NULL) {
             Py_CLEAR(ids);
         } else {

@@ -31,6 +31,22 @@ void store_int32(char *at, int32_t value);
 
 // ---- hooks: what module.configure() was given --------------------------------------------------
 
+// The kinds of elements, of those that are known here.
+enum bson_type {
+    BSON_DOUBLE = 0x01,
+    BSON_STRING = 0x02,
+    BSON_DOCUMENT = 0x03,
+    BSON_ARRAY = 0x04,
+    BSON_BINARY = 0x05,
+    BSON_OBJECT_ID = 0x07,
+    BSON_BOOL = 0x08,
+    BSON_DATE = 0x09,
+    BSON_NULL = 0x0A,
+    BSON_INT32 = 0x10,
+    BSON_INT64 = 0x12,
+    BSON_DECIMAL128 = 0x13,
+};
+
 struct hooks {
     PyObject *object_id;         // bson.ObjectId
     PyObject *object_id_member;  // the descriptor of its 12 bytes
@@ -165,6 +181,9 @@ typedef struct {
     bool is_guarded;       // the class has our __getattribute__: its instances may be lazy (lazy.c)
 } Shape;
 
+// Of a model with no more fields the values are gathered without an allocation.
+enum { FIELDS_ON_STACK = 32 };
+
 extern PyTypeObject shape_type;
 extern PyTypeObject encoded_type;
 extern PyTypeObject init_type;
@@ -240,6 +259,12 @@ PyObject *shape_check(PyObject *self, PyObject *data);
 
 int read_import_datetime(void);
 PyObject *shape_read_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
+
+// A new reference; None where what was called meanwhile has shortened the list.
+static inline PyObject *list_item(PyObject *list, Py_ssize_t at)
+{
+    return Py_NewRef(at < PyList_GET_SIZE(list) ? PyList_GET_ITEM(list, at) : Py_None);
+}
 
 // What an exception means: GIVE_UP and cleared, unless it must reach the user.
 int give_up_on_exception(void);

@@ -7,21 +7,6 @@
 #include <datetime.h>
 #include <string.h>
 
-enum {
-    BSON_DOUBLE = 0x01,
-    BSON_STRING = 0x02,
-    BSON_DOCUMENT = 0x03,
-    BSON_ARRAY = 0x04,
-    BSON_BINARY = 0x05,
-    BSON_OBJECT_ID = 0x07,
-    BSON_BOOL = 0x08,
-    BSON_DATE = 0x09,
-    BSON_NULL = 0x0A,
-    BSON_INT32 = 0x10,
-    BSON_INT64 = 0x12,
-    BSON_DECIMAL128 = 0x13,
-};
-
 // What is yet to be read. Nothing behind `end` is looked at.
 struct bytes {
     const unsigned char *at, *end;
@@ -37,6 +22,7 @@ struct element {
 // The functions that give a PyObject give a new reference or NULL: with an exception, or without
 // one where it is given up.
 static PyObject *read_value(int type, struct bytes *bytes);
+static PyObject *read_by_node(struct node *node, int type, struct bytes *bytes);
 
 static uint64_t load(const unsigned char *at, int size)
 {
@@ -178,7 +164,13 @@ static PyObject *read_dict(struct bytes *bytes)
     return made;
 }
 
-static PyObject *read_list(struct bytes *bytes)
+static PyObject *read_item(struct node *node, int type, struct bytes *bytes)
+{
+    return node == NULL ? read_value(type, bytes) : read_by_node(node, type, bytes);
+}
+
+// The items as `node` wants them; NULL: as PyMongo gives them.
+static PyObject *read_list(struct node *node, struct bytes *bytes)
 {
     struct bytes elements;
     if (!open_document(bytes, &elements))
@@ -187,7 +179,7 @@ static PyObject *read_list(struct bytes *bytes)
     while (made != NULL && elements.at < elements.end) {
         struct element element;
         PyObject *value =
-            next_element(&elements, &element) ? read_value(element.type, &elements) : NULL;
+            next_element(&elements, &element) ? read_item(node, element.type, &elements) : NULL;
         if (value == NULL || PyList_Append(made, value) < 0)
             Py_CLEAR(made);
         Py_XDECREF(value);
@@ -201,7 +193,7 @@ static PyObject *read_container(int type, struct bytes *bytes)
         give_up_on_exception();
         return NULL;
     }
-    PyObject *made = type == BSON_DOCUMENT ? read_dict(bytes) : read_list(bytes);
+    PyObject *made = type == BSON_DOCUMENT ? read_dict(bytes) : read_list(NULL, bytes);
     Py_LeaveRecursiveCall();
     return made;
 }
@@ -267,7 +259,13 @@ static PyObject *read_value(int type, struct bytes *bytes)
 
 static PyObject *read_model(Shape *shape, struct bytes *bytes);
 
-static PyObject *read_items(struct node *node, struct bytes *bytes);
+static PyObject *read_items(struct node *node, struct bytes *bytes)
+{
+    PyObject *made = read_list(node->item, bytes);
+    if (made != NULL && !build_finish_list(node, made))
+        Py_CLEAR(made);
+    return made;
+}
 
 // Straight into what the node wants; NULL where the value does not have that very type.
 static PyObject *read_straight(struct node *node, int type, struct bytes *bytes)
@@ -297,26 +295,6 @@ static PyObject *read_by_node(struct node *node, int type, struct bytes *bytes)
     PyObject *value = read_value(type, bytes);
     made = value == NULL ? NULL : build_accept(node, value);
     Py_XDECREF(value);
-    return made;
-}
-
-static PyObject *read_items(struct node *node, struct bytes *bytes)
-{
-    struct bytes elements;
-    if (!open_document(bytes, &elements))
-        return NULL;
-    PyObject *made = PyList_New(0);
-    while (made != NULL && elements.at < elements.end) {
-        struct element element;
-        PyObject *value = next_element(&elements, &element)
-                              ? read_by_node(node->item, element.type, &elements)
-                              : NULL;
-        if (value == NULL || PyList_Append(made, value) < 0)
-            Py_CLEAR(made);
-        Py_XDECREF(value);
-    }
-    if (made != NULL && !build_finish_list(node, made))
-        Py_CLEAR(made);
     return made;
 }
 
@@ -363,8 +341,6 @@ static bool read_fields(Shape *shape, struct bytes elements, PyObject **values)
     }
     return true;
 }
-
-enum { FIELDS_ON_STACK = 32 };
 
 static PyObject *read_model(Shape *shape, struct bytes *bytes)
 {

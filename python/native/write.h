@@ -4,8 +4,6 @@
 
 #include "native.h"
 
-enum { BSON_DOCUMENT = 0x03, BSON_ARRAY = 0x04 };
-
 struct writer {
     struct buffer buffer;
     bool keep_nulls;
