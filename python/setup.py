@@ -24,9 +24,8 @@ setup(
     ext_modules=[
         Extension(
             "mongosluice._native",
-            [str(NATIVE / name) for name in ("buffer.c", "build.c", "encode.c", "encoded.c", "engine.c", "lazy.c", "module.c",
-                                     "read.c")],
-            depends=[str(NATIVE / "native.h"), str(NATIVE / "write.h")],
+            sorted(map(str, NATIVE.glob("*.c"))),
+            depends=sorted(map(str, NATIVE.glob("*.h"))),
             extra_compile_args=["-std=c17", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden"],
             optional=True,
         )

@@ -68,27 +68,28 @@ if _AsyncBulk is not None:
         pass
 
 
+def whole_run(kind: Any, collection: Any, documents: list[Any], ordered: bool = True,
+              bypass_document_validation: bool | None = None, comment: Any = None) -> Any:
+    bulk = kind(collection, ordered, bypass_document_validation, comment=comment)
+    bulk.ops = documents
+    return bulk
+
+
 @_csot.apply
-async def insert_many(collection: AsyncCollection[Any], documents: list[Any], ordered: bool = True,
-                      bypass_document_validation: bool | None = None, session: Any = None,
-                      comment: Any = None) -> InsertManyResult:
-    """The documents are Encoded, one at least; `is_known(collection)`."""
+async def insert_many(collection: AsyncCollection[Any], documents: list[Any], session: Any = None,
+                      **options: Any) -> InsertManyResult:
+    """The documents are Encoded, one at least; `is_known(collection)`; options: those of OPTIONS."""
     ids = native.encoded_ids(documents)
     write_concern = collection._write_concern_for(session)
-    bulk = _AsyncInserts(collection, ordered, bypass_document_validation, comment=comment)
-    bulk.ops = documents
-    await bulk.execute(write_concern, session, _Op.INSERT)
+    await whole_run(_AsyncInserts, collection, documents, **options).execute(write_concern, session, _Op.INSERT)
     return InsertManyResult(ids, write_concern.acknowledged)
 
 
 @_csot.apply
-def insert_many_now(collection: Collection[Any], documents: list[Any], ordered: bool = True,
-                    bypass_document_validation: bool | None = None, session: Any = None,
-                    comment: Any = None) -> InsertManyResult:
+def insert_many_now(collection: Collection[Any], documents: list[Any], session: Any = None,
+                    **options: Any) -> InsertManyResult:
     """The same for a synchronous collection."""
     ids = native.encoded_ids(documents)
     write_concern = collection._write_concern_for(session)
-    bulk = _Inserts(collection, ordered, bypass_document_validation, comment=comment)
-    bulk.ops = documents
-    bulk.execute(write_concern, session, _Op.INSERT)
+    whole_run(_Inserts, collection, documents, **options).execute(write_concern, session, _Op.INSERT)
     return InsertManyResult(ids, write_concern.acknowledged)

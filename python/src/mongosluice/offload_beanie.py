@@ -210,8 +210,7 @@ def get_dict(document: Any, to_db: bool = False, exclude: Any = None, keep_nulls
     if plan is not None:
         form = _callers.get(sys._getframe(1).f_code)
         if form is not None and to_db and (form != SET or plan.sets):
-            if time.monotonic() - _checked_at > settings.recheck_seconds:
-                recheck_soon()
+            recheck_when_due()
             encoded = plan.shape.encode(document, form, keep_nulls)
             if encoded is not None:
                 return encoded
@@ -256,14 +255,18 @@ async def to_list(self: Any, length: int | None = None) -> list[Any]:
     return shape.build_many(found, lambda data: _originals["parse_obj"](projection, data))
 
 
+def is_motor(one: Any) -> bool:
+    """Whether the cursor or collection is Motor's, around one of PyMongo's."""
+    return hasattr(type(one), "get_io_loop")
+
+
 def keeps_cache(query: Any) -> bool:
     return query.document_model.get_settings().use_cache and query.ignore_cache is False
 
 
 def raw_batches(cursor: Any) -> Any:
     """The same query, whose batches are BSON; None where its documents are not PyMongo's ordinary dicts."""
-    is_motor = hasattr(type(cursor), "get_io_loop")
-    inner = cursor.delegate if is_motor else cursor
+    inner = cursor.delegate if is_motor(cursor) else cursor
     if type(inner) not in (AsyncCursor, Cursor):
         return None
     collection = cursor.collection
@@ -273,7 +276,7 @@ def raw_batches(cursor: Any) -> Any:
              and options.datetime_conversion == DatetimeConversion.DATETIME)
     if not plain or client.options.auto_encryption_opts is not None:
         return None
-    if not is_motor:
+    if not is_motor(cursor):
         return inner._clone(deepcopy=False, base=AsyncRawBatchCursor(collection))
     raw = inner._clone(deepcopy=False, base=RawBatchCursor(collection.delegate))
     return type(collection.find_raw_batches())(raw, collection)
@@ -302,16 +305,14 @@ async def insert_many(cls: type[Document], documents: Any, session: Any = None,
     plan = _plans.get(type(instances[0])) if instances else None
     if plan is None or native is None or link_rule == WriteRules.WRITE:
         return await _originals["insert_many"].__func__(cls, instances, session=session, link_rule=link_rule, **options)
-    if time.monotonic() - _checked_at > settings.recheck_seconds:
-        recheck_soon()
+    recheck_when_due()
     encoded, all_encoded = plan.shape.encode_many(
         instances, plan.cls.get_settings().keep_nulls, insertable)
     collection = collection_of(cls)
-    is_motor = hasattr(type(collection), "get_io_loop")
-    target = collection.delegate if is_motor else collection
+    target = collection.delegate if is_motor(collection) else collection
     if not all_encoded or not set(options) <= bulk.OPTIONS or not bulk.is_known(target):
         return await collection.insert_many(encoded, session=session, **options)
-    if not is_motor:
+    if not is_motor(collection):
         return await bulk.insert_many(collection, encoded, session=session, **options)
     session = getattr(session, "delegate", session)
     return await collection._framework.run_on_executor(
@@ -413,11 +414,12 @@ def decide(plans: dict[type[Document], Plan], answer: Any) -> None:
         raise guard.NotEnforced("; ".join(f"{name}: {reason}" for name, reason in refused))
 
 
-def recheck_soon() -> None:
+def recheck_when_due() -> None:
     """Asks the proxy again, beside what is going on. Documents that are written meanwhile were
     checked: the extension takes only what pydantic would take."""
     global _checking, _checked_at
-    if _checking is not None and not _checking.done():
+    is_due = time.monotonic() - _checked_at > settings.recheck_seconds
+    if not is_due or (_checking is not None and not _checking.done()):
         return
     try:
         loop = asyncio.get_running_loop()
