@@ -100,7 +100,6 @@ def parse_options():
 
 def measure_server(rig, kind, tables):
     seconds, cpu = asyncio.run(measure(rig.options, start_routes(rig, kind)))
-    rig.stop()
     table, targets = show(rig.options, kind, seconds, cpu)
     tables.append(table)
     return {"seconds": seconds, "cpu_seconds": cpu}, targets

@@ -123,8 +123,6 @@ def measure_server(rig, kind, tables):
             show(table, connections, results)
             targets += judge(kind, variant, connections, results)
             report[f"{variant}:{connections}"] = results
-    for route in reversed(list(routes.values())):
-        rig.end(route)
     return report, targets
 
 

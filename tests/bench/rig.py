@@ -416,6 +416,7 @@ def run_servers(program, title, options, measure):
                     continue
                 report["servers"][kind], more = measure(rig, kind, tables)
                 targets += more
+                rig.stop()
         except BenchError as error:
             print(f"{program}: {error}", file=sys.stderr)
             return 2
