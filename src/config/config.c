@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -155,6 +156,10 @@ static bool check_together(const struct config *config, struct error *err)
         !need(config, config->admin.tls_cert_file, "admin.tls_cert_file", "admin.tls_key_file",
               err))
         return false;
+    const char *prefix = config->unix_domain_socket.path_prefix;
+    if (*prefix != '\0' && *prefix != '/')
+        return refuse(config, options_find("unix_domain_socket.path_prefix"), ERROR_BAD_VALUE,
+                      "must begin with /, since clients are told it", err);
     if (config->memory_max < config->max_message_bytes)
         return refuse(config, options_find("memory_max"), ERROR_BAD_VALUE,
                       "is less than max_message_bytes, so that the longest message could never be "
@@ -322,4 +327,19 @@ bool config_load_yaml(const char *name, const void *yaml, size_t len, struct con
     }
     config_release(config);
     return false;
+}
+
+void config_unix_socket_path(const struct config *config, uint16_t port, char *out, size_t size)
+{
+    const char *prefix = config->unix_domain_socket.path_prefix;
+    out[0] = '\0';
+    if (*prefix != '\0')
+        (void)snprintf(out, size, "%s/mongodb-%u.sock", prefix, port);
+}
+
+unsigned config_unix_socket_mode(const struct config *config)
+{
+    static const unsigned modes[] = {
+        [CONFIG_OWNER] = 0700, [CONFIG_GROUP] = 0770, [CONFIG_EVERYONE] = 0777};
+    return modes[config->unix_domain_socket.file_permissions];
 }

@@ -29,6 +29,8 @@ enum config_client_certificates {
 enum config_switch { CONFIG_FALSE, CONFIG_TRUE };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_on_cap { CONFIG_PASSTHROUGH, CONFIG_REJECT };
+/* As the octal modes of which they are the names. */
+enum config_permissions { CONFIG_OWNER, CONFIG_GROUP, CONFIG_EVERYONE };
 
 struct config_address {
     char host[CONFIG_HOST_SIZE]; /* an IPv6 address without its brackets */
@@ -58,7 +60,11 @@ struct config {
     struct config_address listen;
     int64_t listen_port_count;
     const char
-        *advertise;      /* an IPv6 address without brackets; "": the address the client dialled */
+        *advertise; /* an IPv6 address without brackets; "": the address the client dialled */
+    struct {
+        const char *path_prefix; /* a folder; "": none */
+        enum config_permissions file_permissions;
+    } unix_domain_socket;
     const char *schemas; /* a folder; "": none */
     enum config_switch schemas_upstream;
     int64_t schemas_upstream_period_ms;
@@ -140,6 +146,11 @@ bool config_load_yaml(const char *name, const void *yaml, size_t len, struct con
  * err->message). Returns false. */
 bool config_refuse(const struct config *config, const char *name, const char *reason,
                    struct error *err);
+
+/* The Unix socket beside a port, PATH_PREFIX/mongodb-PORT.sock as MongoDB names it; "" when there
+ * is none. `out` is cut at `size`: listener_bind_unix refuses what is too long. */
+void config_unix_socket_path(const struct config *config, uint16_t port, char *out, size_t size);
+unsigned config_unix_socket_mode(const struct config *config);
 
 /* The merge options in force for a namespace ("database.collection", len bytes). */
 const struct config_merge *config_merge_of(const struct config *config, const char *ns, size_t len);

@@ -13,6 +13,7 @@ static const char *const tls_modes[] = {"off", "allow", "require", NULL};
 static const char *const client_certificates[] = {"none", "optional", "required", NULL};
 const char *const options_switches[] = {"false", "true", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+static const char *const permissions[] = {"0700", "0770", "0777", NULL};
 static const char *const on_cap[] = {"passthrough", "reject", NULL};
 
 /* Why these bounds: a message may not be shorter than what a hello with client metadata needs, nor
@@ -46,6 +47,20 @@ const struct option options_table[] = {
      .reloadable = true,
      .description = "Host that clients are told to connect to. Empty: the address that the client "
                     "dialled."},
+    {.name = "unix_domain_socket.path_prefix",
+     .type = OPTION_FOLDER,
+     .at = FIELD(unix_domain_socket.path_prefix),
+     .fallback = "",
+     .description =
+         "Folder in which every port has a Unix socket beside it, mongodb-PORT.sock, for "
+         "clients on the same machine. Empty: none."},
+    {.name = "unix_domain_socket.file_permissions",
+     .type = OPTION_CHOICE,
+     .at = FIELD(unix_domain_socket.file_permissions),
+     .fallback = "0700",
+     .choices = permissions,
+     .description = "Permissions of those sockets: for the proxy's own user, for its group too, or "
+                    "for everybody."},
     {.name = "schemas",
      .type = OPTION_FOLDER,
      .at = FIELD(schemas),

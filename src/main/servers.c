@@ -18,13 +18,23 @@ enum { UNCONFIRMED_MS = 60000 };
 /* Where no port was free, the hello replies that come by do not try again all the time. */
 enum { NO_PORT_RETRY_MS = 5000 };
 
-struct slot {
-    struct servers *servers;
+/* Longer than any that can be bound. */
+enum { UNIX_PATH_BYTES = 512 };
+
+enum { DOOR_PORT, DOOR_UNIX, DOORS };
+
+/* One way in. */
+struct door {
     struct listener *listener; /* the control thread's */
     int fd;                    /* bound, not accepting yet; -1 otherwise */
-    uint16_t port;             /* 0: never bound */
-    bool open;                 /* bound or accepting */
-    bool confirmed;            /* our own topology has named the server */
+};
+
+struct slot {
+    struct servers *servers;
+    struct door doors[DOORS];
+    uint16_t port;  /* 0: never bound */
+    bool open;      /* bound or accepting */
+    bool confirmed; /* our own topology has named the server */
     int64_t since_ms;
     char server[TOPOLOGY_ADDRESS_BYTES]; /* "": free */
 };
@@ -32,13 +42,19 @@ struct slot {
 struct servers {
     struct servers_settings settings;
     struct address_map *map;
-    pthread_mutex_t lock; /* guards the slots but for `listener`, and the fields below */
+    pthread_mutex_t lock; /* guards the slots but for listeners, and the fields below */
     struct slot *slots;
     size_t count;
     int64_t retry_ms; /* no port was free: not before this time for a hello's sake */
     bool single;      /* only the server of the URI is wanted */
     bool closed;
 };
+
+/* "" without one. */
+static void unix_path_of(const struct slot *slot, char out[UNIX_PATH_BYTES])
+{
+    config_unix_socket_path(slot->servers->settings.config, slot->port, out, UNIX_PATH_BYTES);
+}
 
 static void log_listening(const struct slot *slot)
 {
@@ -49,9 +65,42 @@ static void log_listening(const struct slot *slot)
                    slot->port);
     LOG_I(LOG_NETWORK, 1000, "listener", "Listening", LOG_STR("address", address),
           LOG_STR("server", slot->server));
+    char path[UNIX_PATH_BYTES];
+    unix_path_of(slot, path);
+    if (path[0] != 0)
+        LOG_I(LOG_NETWORK, 1000, "listener", "Listening", LOG_STR("address", path),
+              LOG_STR("server", slot->server));
 }
 
-/* Lock held. Binds the slot's port; the control thread starts accepting on it. */
+/* Lock held. What is bound and does not accept yet; the listeners are the control thread's. */
+static void slot_close(struct slot *slot)
+{
+    char path[UNIX_PATH_BYTES];
+    unix_path_of(slot, path);
+    if (slot->open && path[0] != 0)
+        (void)unlink(path);
+    for (size_t i = 0; i < DOORS; i++) {
+        if (slot->doors[i].fd >= 0)
+            close(slot->doors[i].fd);
+        slot->doors[i].fd = -1;
+    }
+    slot->open = false;
+}
+
+static bool open_unix(struct slot *slot, struct error *err)
+{
+    const struct config *config = slot->servers->settings.config;
+    char path[UNIX_PATH_BYTES];
+    unix_path_of(slot, path);
+    if (path[0] == 0)
+        return true;
+    slot->doors[DOOR_UNIX].fd =
+        listener_bind_unix(path, config_unix_socket_mode(config), (int)config->listen_backlog,
+                           "unix_domain_socket.path_prefix", err);
+    return slot->doors[DOOR_UNIX].fd >= 0;
+}
+
+/* Lock held. Binds the slot's port and socket; the control thread starts accepting on them. */
 static bool slot_open(struct slot *slot, struct error *err)
 {
     const struct config *config = slot->servers->settings.config;
@@ -61,9 +110,13 @@ static bool slot_open(struct slot *slot, struct error *err)
         port = config->listen.port + (uint32_t)index;
     if (port > UINT16_MAX)
         return error_set(err, ERROR_BAD_VALUE, "port %u is over 65535 (option listen)", port);
-    slot->fd = listener_bind(config->listen.host, (uint16_t)port, (int)config->listen_backlog,
-                             "listen", &slot->port, err);
-    slot->open = slot->fd >= 0;
+    slot->doors[DOOR_PORT].fd =
+        listener_bind(config->listen.host, (uint16_t)port, (int)config->listen_backlog, "listen",
+                      &slot->port, err);
+    if (slot->doors[DOOR_PORT].fd >= 0 && open_unix(slot, err))
+        slot->open = true;
+    else
+        slot_close(slot);
     return slot->open;
 }
 
@@ -88,7 +141,8 @@ struct servers *servers_create(const struct servers_settings *settings, struct e
     servers->count = count;
     for (size_t i = 0; i < count; i++) {
         servers->slots[i].servers = servers;
-        servers->slots[i].fd = -1;
+        servers->slots[i].doors[DOOR_PORT].fd = -1;
+        servers->slots[i].doors[DOOR_UNIX].fd = -1;
     }
     if (slot_open(&servers->slots[0], err))
         return servers;
@@ -101,8 +155,7 @@ void servers_destroy(struct servers *servers)
     if (servers == NULL)
         return;
     for (size_t i = 0; servers->slots != NULL && i < servers->count; i++)
-        if (servers->slots[i].fd >= 0)
-            close(servers->slots[i].fd);
+        slot_close(&servers->slots[i]);
     address_map_free(servers->map);
     memory_free(servers->slots);
     config_release(servers->settings.config);
@@ -124,28 +177,33 @@ static void on_accepted(void *arg, int client_fd)
     servers->settings.accepted(servers->settings.arg, client_fd, server);
 }
 
+static void apply_door(struct slot *slot, struct door *door)
+{
+    struct servers *servers = slot->servers;
+    struct error err;
+    pthread_mutex_lock(&servers->lock);
+    int fd = door->fd;
+    bool open = slot->open;
+    door->fd = -1;
+    pthread_mutex_unlock(&servers->lock);
+    if (!open && door->listener != NULL) {
+        listener_stop(door->listener);
+        door->listener = NULL;
+    }
+    if (fd < 0)
+        return;
+    door->listener =
+        listener_start(worker_base(servers->settings.control), fd, on_accepted, slot, &err);
+    if (door->listener == NULL)
+        LOG_E(LOG_NETWORK, 1011, "listener", "Cannot listen", LOG_STR("error", err.message));
+}
+
 /* Starts and stops listeners until they are as the slots say. */
 static void apply_slots(struct servers *servers)
 {
-    struct event_base *base = worker_base(servers->settings.control);
-    struct error err;
-    for (size_t i = 0; i < servers->count; i++) {
-        struct slot *slot = &servers->slots[i];
-        pthread_mutex_lock(&servers->lock);
-        int fd = slot->fd;
-        bool open = slot->open;
-        slot->fd = -1;
-        pthread_mutex_unlock(&servers->lock);
-        if (!open && slot->listener != NULL) {
-            listener_stop(slot->listener);
-            slot->listener = NULL;
-        }
-        if (fd < 0)
-            continue;
-        slot->listener = listener_start(base, fd, on_accepted, slot, &err);
-        if (slot->listener == NULL)
-            LOG_E(LOG_NETWORK, 1011, "listener", "Cannot listen", LOG_STR("error", err.message));
-    }
+    for (size_t i = 0; i < servers->count; i++)
+        for (size_t door = 0; door < DOORS; door++)
+            apply_door(&servers->slots[i], &servers->slots[i].doors[door]);
 }
 
 static void apply_slots_job(void *context, void *arg)
@@ -158,13 +216,8 @@ void servers_close(struct servers *servers)
 {
     pthread_mutex_lock(&servers->lock);
     servers->closed = true;
-    for (size_t i = 0; i < servers->count; i++) {
-        struct slot *slot = &servers->slots[i];
-        slot->open = false;
-        if (slot->fd >= 0)
-            close(slot->fd);
-        slot->fd = -1;
-    }
+    for (size_t i = 0; i < servers->count; i++)
+        slot_close(&servers->slots[i]);
     pthread_mutex_unlock(&servers->lock);
     apply_slots(servers);
 }
@@ -189,12 +242,8 @@ static void slot_clear(struct slot *slot)
     (void)address_map_remove(servers->map, slot->server);
     slot->server[0] = 0;
     slot->confirmed = false;
-    if (slot == &servers->slots[0])
-        return;
-    slot->open = false;
-    if (slot->fd >= 0)
-        close(slot->fd);
-    slot->fd = -1;
+    if (slot != &servers->slots[0])
+        slot_close(slot);
 }
 
 /* The first free slot whose port can be had. */

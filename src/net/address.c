@@ -48,13 +48,12 @@ struct address_peer address_peer_of(int fd)
     if (getpeername(fd, &address.any, &len) != 0)
         return peer;
     unmap_v4(&address);
-    if (!is_internet(&address))
-        return peer;
-    peer.family = address.any.sa_family;
+    if (is_internet(&address) || address.any.sa_family == AF_UNIX)
+        peer.family = address.any.sa_family;
     if (peer.family == AF_INET) {
         peer.port = address.v4.sin_port;
         memcpy(peer.host, &address.v4.sin_addr, sizeof address.v4.sin_addr);
-    } else {
+    } else if (peer.family == AF_INET6) {
         peer.port = address.v6.sin6_port;
         peer.scope = address.v6.sin6_scope_id;
         memcpy(peer.host, &address.v6.sin6_addr, sizeof address.v6.sin6_addr);
@@ -77,7 +76,8 @@ void address_describe_peer(const struct address_peer *peer, char out[ADDRESS_TEX
         memcpy(&address.v6.sin6_addr, peer->host, sizeof address.v6.sin6_addr);
     }
     if (!describe(&address, host, port))
-        (void)snprintf(out, ADDRESS_TEXT_BYTES, "unknown");
+        (void)snprintf(out, ADDRESS_TEXT_BYTES,
+                       peer->family == AF_UNIX ? "unix socket" : "unknown");
     else
         (void)snprintf(out, ADDRESS_TEXT_BYTES, "%.70s:%.7s", host, port);
 }
@@ -97,5 +97,7 @@ uint64_t address_peer_key(const struct address_peer *peer)
     uint32_t v4 = 0;
     memcpy(&v4, peer->host, sizeof v4);
     memcpy(half, peer->host, sizeof half);
+    if (peer->family == AF_UNIX)
+        return UINT64_MAX;
     return peer->family == AF_INET ? ntohl(v4) : half[0] ^ half[1];
 }

@@ -9,7 +9,7 @@ enum { ADDRESS_TEXT_BYTES = 80 };
 
 /* The other end of a socket, kept because the kernel no longer says it once the peer is gone. */
 struct address_peer {
-    sa_family_t family; /* AF_UNSPEC: unknown (not connected, or a Unix socket) */
+    sa_family_t family; /* AF_UNSPEC: unknown (not connected); AF_UNIX has nothing further */
     uint16_t port;      /* as on the wire, like all that follows */
     uint32_t scope;     /* of a link-local IPv6 address */
     uint8_t host[16];   /* IPv4: the first 4 bytes */
@@ -17,7 +17,7 @@ struct address_peer {
 
 struct address_peer address_peer_of(int fd);
 
-/* "127.0.0.1:51234", "[::1]:51234", or "unknown". */
+/* "127.0.0.1:51234", "[::1]:51234", "unix socket", or "unknown". */
 void address_describe_peer(const struct address_peer *peer, char out[ADDRESS_TEXT_BYTES]);
 
 /* The address that the peer dialled, without port, IPv6 in brackets; "localhost" when unknown. */

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -79,6 +81,55 @@ int listener_bind(const char *host, uint16_t port, int backlog, const char *opti
         *bound_port = port_of(fd);
     freeaddrinfo(addresses);
     return fd;
+}
+
+/* Left by a process that did not end in order: nobody listens on it. */
+static bool is_leftover(const struct sockaddr_un *address)
+{
+    struct stat file;
+    if (lstat(address->sun_path, &file) != 0 || !S_ISSOCK(file.st_mode))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool refused = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+                   errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return refused;
+}
+
+/* Nobody can connect before the file has its permissions, since nobody is listened to. */
+static bool bind_unix(int fd, const struct sockaddr_un *address, unsigned mode, int backlog)
+{
+    const struct sockaddr *any = (const struct sockaddr *)address;
+    bool bound = bind(fd, any, sizeof *address) == 0;
+    if (!bound && errno == EADDRINUSE) {
+        bound = is_leftover(address) && unlink(address->sun_path) == 0 &&
+                bind(fd, any, sizeof *address) == 0;
+        errno = EADDRINUSE;
+    }
+    return bound && chmod(address->sun_path, mode) == 0 && listen(fd, backlog) == 0;
+}
+
+int listener_bind_unix(const char *path, unsigned mode, int backlog, const char *option,
+                       struct error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        (void)error_set(err, ERROR_BAD_VALUE,
+                        "cannot listen on %s: the path of a Unix socket has at most %zu bytes "
+                        "(option %s)",
+                        path, sizeof address.sun_path - 1, option);
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && bind_unix(fd, &address, mode, backlog))
+        return fd;
+    (void)error_set(err, ERROR_BAD_VALUE, "cannot listen on %s: %s (option %s)", path,
+                    strerror(errno), option);
+    if (fd >= 0)
+        close(fd);
+    return -1;
 }
 
 static void wait_for_descriptors(struct listener *listener)

@@ -15,6 +15,12 @@ struct listener;
 int listener_bind(const char *host, uint16_t port, int backlog, const char *option,
                   uint16_t *bound_port, struct error *err);
 
+/* The same for a Unix socket at `path`, whose file gets the permissions `mode`. A socket that is left
+ * there and that nobody listens on gives way; any other file stays, and is an error. Who stops
+ * listening removes the file. */
+int listener_bind_unix(const char *path, unsigned mode, int backlog, const char *option,
+                       struct error *err);
+
 /* Accepts on `fd` (owned from now on) and hands each non-blocking, close-on-exec descriptor over.
  * Out of descriptors it logs, waits a moment and goes on. The loop's own thread. */
 struct listener *listener_start(struct event_base *base, int fd,

@@ -160,6 +160,10 @@ static bool map_address(void *context, const char *member, size_t len, char out[
     uint16_t port = hooks->port_of_member(hooks->context, member, len);
     if (port == 0)
         return false;
+    if (session->peer.family == AF_UNIX) {
+        config_unix_socket_path(session_config(session), port, out, WIRE_ADDRESS_BYTES);
+        return true;
+    }
     if (advertise[0] == 0) {
         address_describe_local_host(session->client.transport.fd, dialled);
         advertise = dialled;

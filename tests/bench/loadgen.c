@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include <sys/resource.h>
+#include <sys/un.h>
 
 #include "base/memory.h"
 #include "bench/clock.h"
@@ -24,6 +25,7 @@
 struct arguments {
     const char *host;
     const char *port;
+    const char *socket; /* a path, instead of host and port; NULL: none */
     size_t connections;
     size_t threads;
     bool idle;
@@ -38,7 +40,7 @@ struct arguments {
 };
 
 static const char usage[] =
-    "loadgen --port PORT [option…]\n"
+    "loadgen --port PORT | --socket PATH [option…]\n"
     "  --host HOST            127.0.0.1\n"
     "  --connections N        1; each has one command at a time\n"
     "  --threads N            1\n"
@@ -117,6 +119,7 @@ enum option_id {
     OPTION_DOCUMENT_BYTES,
     OPTION_RETRYABLE,
     OPTION_UNORDERED,
+    OPTION_SOCKET,
     OPTION_DB,
     OPTION_COLLECTION,
     OPTION_TLS,
@@ -140,6 +143,7 @@ static const struct option options[] = {
     {"document-bytes", required_argument, NULL, OPTION_DOCUMENT_BYTES},
     {"retryable", no_argument, NULL, OPTION_RETRYABLE},
     {"unordered", no_argument, NULL, OPTION_UNORDERED},
+    {"socket", required_argument, NULL, OPTION_SOCKET},
     {"db", required_argument, NULL, OPTION_DB},
     {"collection", required_argument, NULL, OPTION_COLLECTION},
     {"tls", no_argument, NULL, OPTION_TLS},
@@ -189,6 +193,9 @@ static bool read_option(int option, const char *text, struct arguments *argument
     case OPTION_PORT:
         arguments->port = text;
         return true;
+    case OPTION_SOCKET:
+        arguments->socket = text;
+        return true;
     case OPTION_COMMAND:
         return read_command(text, &arguments->request.command);
     case OPTION_DB:
@@ -226,7 +233,7 @@ static bool read_arguments(int argc, char **argv, struct arguments *arguments)
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
         if (!read_option(option, optarg, arguments))
             return false;
-    if (optind != argc || arguments->port == NULL) {
+    if (optind != argc || (arguments->port == NULL) == (arguments->socket == NULL)) {
         fputs(usage, stderr);
         return false;
     }
@@ -265,8 +272,23 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
+static bool use_socket(const char *path, struct load_options *load)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        fprintf(stderr, "loadgen: the path of a Unix socket is too long: %s\n", path);
+        return false;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    memcpy(&load->address, &address, sizeof address);
+    load->address_len = sizeof address;
+    return true;
+}
+
 static bool find_address(const struct arguments *arguments, struct load_options *load)
 {
+    if (arguments->socket != NULL)
+        return use_socket(arguments->socket, load);
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     int error = getaddrinfo(arguments->host, arguments->port, &hints, &found);

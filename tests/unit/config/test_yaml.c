@@ -218,6 +218,8 @@ static void errors_name_file_line_and_key(void **state)
         {"upstream: mongodb://h\nlisten: a:65530\nlisten_port_count: 7",
          "f.yaml:3: listen_port_count: counted from the port of listen, goes beyond port 65535; "
          "lower the one or the other"},
+        {REQUIRED "unix_domain_socket: {path_prefix: run}",
+         "f.yaml:3: unix_domain_socket.path_prefix: must begin with /, since clients are told it"},
         {REQUIRED "tls.mode: allow", "f.yaml:3: tls.mode: needs tls.cert_file to be set as well"},
         {REQUIRED "tls: {mode: allow, cert_file: a}",
          "f.yaml:3: tls.mode: needs tls.key_file to be set as well"},

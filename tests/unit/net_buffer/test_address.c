@@ -127,7 +127,10 @@ static void who_has_no_address_is_unknown(void **state)
     char text[ADDRESS_TEXT_BYTES];
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    assert_unknown(ends[0]);
+    struct address_peer peer = address_peer_of(ends[0]);
+    address_describe_peer(&peer, text);
+    assert_string_equal(text, "unix socket");
+    assert_int_not_equal(address_peer_key(&peer), 0);
     address_describe_local_host(ends[0], text);
     assert_string_equal(text, "localhost");
     close(ends[0]);

@@ -1,0 +1,134 @@
+/* Unix sockets that are listened on: their file, and what may be in its place. */
+#include "../cmocka_all.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "net/listener.h"
+
+enum { PATH_BYTES = 300 };
+
+struct place {
+    char folder[64];
+    char path[PATH_BYTES];
+};
+
+static int make_place(void **state)
+{
+    static struct place place;
+    (void)snprintf(place.folder, sizeof place.folder, "/tmp/sluice-listener-XXXXXX");
+    assert_non_null(mkdtemp(place.folder));
+    (void)snprintf(place.path, sizeof place.path, "%s/mongodb-1.sock", place.folder);
+    *state = &place;
+    return 0;
+}
+
+static int remove_place(void **state)
+{
+    struct place *place = *state;
+    (void)unlink(place->path);
+    return rmdir(place->folder);
+}
+
+static int listen_at(const struct place *place)
+{
+    struct error err;
+    return listener_bind_unix(place->path, 0770, 8, "option", &err);
+}
+
+static bool connects(const struct place *place)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    assert_true(strlen(place->path) < sizeof address.sun_path);
+    memcpy(address.sun_path, place->path, strlen(place->path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool connected = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return connected;
+}
+
+static void assert_refused(const struct place *place, const char *why)
+{
+    struct error err = {0};
+    char text[sizeof err.message];
+    assert_int_equal(listener_bind_unix(place->path, 0770, 8, "option", &err), -1);
+    (void)snprintf(text, sizeof text, "cannot listen on %s: %s (option option)", place->path, why);
+    assert_string_equal(err.message, text);
+}
+
+static void it_listens_with_its_permissions(void **state)
+{
+    struct place *place = *state;
+    struct stat file;
+    int fd = listen_at(place);
+    assert_true(fd >= 0);
+    assert_true(connects(place));
+    assert_int_equal(stat(place->path, &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0770);
+    close(fd);
+}
+
+static void what_a_killed_process_left_gives_way(void **state)
+{
+    struct place *place = *state;
+    close(listen_at(place));
+    assert_false(connects(place));
+    int fd = listen_at(place);
+    assert_true(fd >= 0);
+    assert_true(connects(place));
+    close(fd);
+}
+
+static void a_socket_in_use_stays(void **state)
+{
+    struct place *place = *state;
+    int fd = listen_at(place);
+    assert_refused(place, "Address already in use");
+    assert_true(connects(place));
+    close(fd);
+}
+
+static void a_file_that_is_no_socket_stays(void **state)
+{
+    struct place *place = *state;
+    close(open(place->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    assert_refused(place, "Address already in use");
+    assert_int_equal(access(place->path, F_OK), 0);
+}
+
+static void a_folder_that_is_not_there(void **state)
+{
+    struct place *place = *state;
+    struct place other = *place;
+    (void)snprintf(other.path, sizeof other.path, "%s/no/mongodb-1.sock", place->folder);
+    assert_refused(&other, "No such file or directory");
+}
+
+static void a_path_that_is_too_long(void **state)
+{
+    struct place *place = *state;
+    struct place other = *place;
+    memset(other.path, 'a', 150);
+    other.path[150] = '\0';
+    assert_refused(&other, "the path of a Unix socket has at most 107 bytes");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(it_listens_with_its_permissions, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(what_a_killed_process_left_gives_way, make_place,
+                                        remove_place),
+        cmocka_unit_test_setup_teardown(a_socket_in_use_stays, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(a_file_that_is_no_socket_stays, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(a_folder_that_is_not_there, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(a_path_that_is_too_long, make_place, remove_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
