@@ -57,8 +57,8 @@ part_hop-secantus() {
 }
 
 part_merging() {
-  local how=(--rounds 7 --seconds 2)
-  if [ $quick -eq 1 ]; then how=(--rounds 3 --seconds 0.7 --connections 1,64,256 --variants retryable); fi
+  local how=(--rounds 5 --seconds 1)
+  if [ $quick -eq 1 ]; then how=(--rounds 3 --seconds 0.7 --connections 1,64,256 --variants retryable --rates 10000); fi
   bench merging merge_bench "${how[@]}"
 }
 

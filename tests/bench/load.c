@@ -39,8 +39,10 @@ struct client {
     enum client_state state;
     int32_t request_id; /* of the last request */
     int64_t txn_number;
-    uint64_t sent_ns;
-    uint64_t answered; /* of the commands that count */
+    uint64_t sent_ns;   /* with a pace: when it was due */
+    uint64_t due_ns;    /* with a pace: the next one */
+    uint64_t waited_ns; /* of the commands that count, all together */
+    uint64_t answered;  /* of the commands that count */
     size_t out_sent;
     struct bench_buffer in;  /* the start of a reply that is not here as a whole */
     struct bench_buffer out; /* the rest of a request, from out_sent on */
@@ -62,7 +64,8 @@ struct load {
     bool running;
     uint64_t count_from_ns;
     uint64_t end_ns;
-    uint64_t started; /* operations */
+    uint64_t due_next; /* with a pace: the requests whose time has come so far */
+    uint64_t started;  /* operations */
     uint64_t documents;
     struct epoll_event events[EVENTS_A_TURN];
     uint8_t scratch[READ_BYTES];
@@ -167,10 +170,17 @@ static void client_start(struct load *load, struct client *client)
     const struct load_options *options = &load->options;
     if (!load->running || (options->operations > 0 && load->started >= options->operations))
         return;
+    uint64_t due_ns = client->due_ns;
+    if (options->pace_ns > 0 && due_ns > clock_now_ns())
+        return;
     load->started++;
     load->busy++;
     client->state = CLIENT_BUSY;
     client_send(load, client, &load->request);
+    if (options->pace_ns == 0)
+        return;
+    client->sent_ns = due_ns;
+    client->due_ns = due_ns + options->pace_ns;
 }
 
 static void client_open(struct load *load, struct client *client)
@@ -279,6 +289,7 @@ static void client_on_reply(struct load *load, struct client *client, struct byt
         load_explain(load, "command", reason);
     } else if (client->sent_ns >= load->count_from_ns && load->running) {
         histogram_record(&load->result->latencies, now - client->sent_ns);
+        client->waited_ns += now - client->sent_ns;
         client->answered++;
     }
     if (load->options.operations == 0 && now >= load->end_ns)
@@ -359,9 +370,10 @@ static void client_on_event(struct load *load, struct client *client, uint32_t e
 static void load_turn(struct load *load, uint64_t until_ns)
 {
     uint64_t now = clock_now_ns();
-    uint64_t left_ms = until_ns > now ? (until_ns - now) / 1000000 + 1 : 0;
-    int timeout = left_ms > 1000 ? 1000 : (int)left_ms;
-    int count = epoll_wait(load->epoll_fd, load->events, EVENTS_A_TURN, timeout);
+    uint64_t left_ns = until_ns > now ? until_ns - now : 0;
+    struct timespec wait = {.tv_sec = (time_t)(left_ns / CLOCK_NS_A_SECOND),
+                            .tv_nsec = (long)(left_ns % CLOCK_NS_A_SECOND)};
+    int count = epoll_pwait2(load->epoll_fd, load->events, EVENTS_A_TURN, &wait, NULL);
     for (int i = 0; i < count; i++)
         client_on_event(load, load->events[i].data.ptr, load->events[i].events);
 }
@@ -424,9 +436,26 @@ static void note_waits(struct load *load)
 {
     for (size_t i = 0; i < load->options.connections; i++) {
         uint64_t answered = load->clients[i].answered;
+        bool paced = load->options.pace_ns > 0 && answered > 0;
+        uint64_t waited_ns = paced ? load->clients[i].waited_ns : load->result->elapsed_ns;
         if (load->clients[i].state != CLIENT_CLOSED)
-            histogram_record(&load->result->waits,
-                             load->result->elapsed_ns / (answered > 0 ? answered : 1));
+            histogram_record(&load->result->waits, waited_ns / (answered > 0 ? answered : 1));
+    }
+}
+
+/* The clients' times are spread evenly over a pace, in their order. Returns when the next one is.
+ */
+static uint64_t load_start_due(struct load *load, uint64_t start_ns)
+{
+    const struct load_options *options = &load->options;
+    uint64_t now = clock_now_ns();
+    for (;; load->due_next++) {
+        uint64_t due_ns = start_ns + load->due_next * options->pace_ns / options->connections;
+        struct client *client = &load->clients[load->due_next % options->connections];
+        if (due_ns > now)
+            return due_ns;
+        if (client->state == CLIENT_READY) /* a busy one goes on when it has its reply */
+            client_start(load, client);
     }
 }
 
@@ -437,11 +466,14 @@ void load_run(struct load *load)
     load->running = true;
     load->count_from_ns = start + options->warmup_ns;
     load->end_ns = load->count_from_ns + options->run_ns;
-    for (size_t i = 0; i < options->connections; i++)
+    for (size_t i = 0; i < options->connections; i++) {
+        load->clients[i].due_ns = start + i * options->pace_ns / options->connections;
         if (load->clients[i].state == CLIENT_READY)
             client_start(load, &load->clients[i]);
-    while (load->running && load->busy > 0) {
-        load_turn(load, load->end_ns);
+    }
+    while (load->running && load->ready > 0 && (load->busy > 0 || options->pace_ns > 0)) {
+        uint64_t next = options->pace_ns > 0 ? load_start_due(load, start) : load->end_ns;
+        load_turn(load, next < load->end_ns ? next : load->end_ns);
         if (options->operations == 0 && clock_now_ns() >= load->end_ns)
             load->running = false;
     }

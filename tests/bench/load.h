@@ -1,5 +1,7 @@
 /* One thread of the load generator: its connections, each of which sends a request, waits for the
- * whole reply and sends the next (a closed loop, as a driver's connection does). */
+ * whole reply and sends the next (a closed loop, as a driver's connection does). With a pace each
+ * connection's requests are due at fixed times, and latencies count from those: who had to wait
+ * before it could even be sent is not left out. */
 #ifndef SLUICE_BENCH_LOAD_H
 #define SLUICE_BENCH_LOAD_H
 
@@ -22,6 +24,7 @@ struct load_options {
     uint64_t operations;   /* 0: until the time is over */
     uint64_t warmup_ns;    /* operations begun in it are not counted */
     uint64_t run_ns;
+    uint64_t pace_ns; /* between the requests of one connection; 0: as fast as they are answered */
     uint8_t compressor; /* of requests; WIRE_COMPRESSOR_NOOP: none */
     bool tls;
 };

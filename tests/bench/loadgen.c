@@ -36,6 +36,7 @@ struct arguments {
     double seconds;
     double warmup_seconds;
     uint64_t operations;
+    double rate; /* commands a second in all; 0: as fast as they are answered */
     struct request_options request;
 };
 
@@ -47,6 +48,9 @@ static const char usage[] =
     "  --command NAME         ping (default), hello, insert, find\n"
     "  --seconds S            10\n"
     "  --operations N         stop after N commands instead\n"
+    "  --rate N               commands a second of all connections, each at fixed times, from "
+    "which\n"
+    "                         its latency counts; else each sends when it has its answer\n"
     "  --warmup-seconds S     0; commands begun in it are not counted\n"
     "  --documents N          1; in one insert, or the limit of a find\n"
     "  --document-bytes N     pad the six-field document up to that size\n"
@@ -114,6 +118,7 @@ enum option_id {
     OPTION_COMMAND,
     OPTION_SECONDS,
     OPTION_OPERATIONS,
+    OPTION_RATE,
     OPTION_WARMUP,
     OPTION_DOCUMENTS,
     OPTION_DOCUMENT_BYTES,
@@ -138,6 +143,7 @@ static const struct option options[] = {
     {"command", required_argument, NULL, OPTION_COMMAND},
     {"seconds", required_argument, NULL, OPTION_SECONDS},
     {"operations", required_argument, NULL, OPTION_OPERATIONS},
+    {"rate", required_argument, NULL, OPTION_RATE},
     {"warmup-seconds", required_argument, NULL, OPTION_WARMUP},
     {"documents", required_argument, NULL, OPTION_DOCUMENTS},
     {"document-bytes", required_argument, NULL, OPTION_DOCUMENT_BYTES},
@@ -170,6 +176,8 @@ static bool read_number_option(int option, const char *text, struct arguments *a
         return read_real(name, text, 0, MAX_SECONDS, &arguments->seconds);
     case OPTION_WARMUP:
         return read_real(name, text, 0, MAX_SECONDS, &arguments->warmup_seconds);
+    case OPTION_RATE:
+        return read_real(name, text, 1, 1e9, &arguments->rate);
     case OPTION_HOLD:
         return read_real(name, text, 0, MAX_SECONDS, &arguments->hold_seconds);
     case OPTION_OPERATIONS:
@@ -309,11 +317,17 @@ static uint64_t share(uint64_t all, size_t i, size_t n)
     return all / n + (i < all % n);
 }
 
+static uint64_t pace_of(const struct arguments *arguments)
+{
+    return arguments->rate > 0 ? to_ns((double)arguments->connections / arguments->rate) : 0;
+}
+
 static bool make_loads(const struct arguments *arguments, struct thread *threads)
 {
     struct load_options load = {.request = arguments->request,
                                 .tls = arguments->tls,
                                 .compressor = arguments->compressor,
+                                .pace_ns = pace_of(arguments),
                                 .warmup_ns = to_ns(arguments->warmup_seconds),
                                 .run_ns = to_ns(arguments->seconds)};
     if (!find_address(arguments, &load))

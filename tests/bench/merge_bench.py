@@ -3,7 +3,11 @@
 
 Each connection sends what a driver sends (`lsid` and an increasing `txnNumber` unless plain, kind-1
 documents with a unique `_id`) and waits for the answer. All routes are measured in each round, in an
-order that changes; ratios are taken within a round.
+order that changes; ratios are taken within a round. `apart`: the server has CPU 0 and everything else
+CPU 1, as if on two machines; `shared`: the scheduler places them, differently from one second to the next.
+
+Who asks as fast as it is answered asks a slow route less. So there are also loads of a given number of
+inserts a second, in which each connection's are due at fixed times, and latencies count from those.
 """
 
 import argparse
@@ -13,8 +17,11 @@ import sys
 import rig as bench
 from rig import latency, median_of, ratio_of, ratio_text, throughput
 
-DIRECT, UNMERGED, MERGED = "direct", "proxy", "merging"
+DIRECT, UNMERGED, MERGED, SOCKET = "direct", "proxy", "merging", "merging, Unix socket"
+SERVER_CPU, OTHERS_CPU = 0, 1
+PACED_CONNECTIONS = 256
 TARGET_SERVER, TARGET_CONNECTIONS, TARGET_RATIO = "rs", 256, 5.0
+TARGET_RATE = 15000  # about what the server takes directly
 
 
 def batches(before, after):
@@ -26,13 +33,38 @@ def batches(before, after):
     return (grown("mongosluice_batch_documents_sum"), grown("mongosluice_batch_documents_count"))
 
 
-def measure(rig, route, arguments):
+class Routes:
+    """A server, and proxies without and with merging before it."""
+
+    def __init__(self, rig, kind, placement):
+        options = rig.options
+        self.rig = rig
+        self.server = rig.start_upstream(kind)
+        plain = rig.start_mongosluice(self.server.port, name="plain", threads=options.threads)
+        merging = rig.start_mongosluice(
+            self.server.port, "--merge.enabled=true", f"--unix_domain_socket.path_prefix={rig.folder}",
+            *options.mongosluice_option, name="merging", threads=options.threads)
+        self.pin = OTHERS_CPU if placement == "apart" else None
+        if placement == "apart":
+            self.server.move_to(SERVER_CPU)
+            plain.move_to(OTHERS_CPU)
+            merging.move_to(OTHERS_CPU)
+        self.ways = {DIRECT: (self.server, self.server.port), UNMERGED: (plain, plain.port),
+                     MERGED: (merging, merging.port),
+                     SOCKET: (merging, rig.folder / f"mongodb-{merging.port}.sock")}
+
+    def load(self, name, arguments):
+        return self.rig.load(self.ways[name][1], *arguments, pin=self.pin)
+
+
+def measure(routes, name, arguments):
     """One load on one route. With merging: documents in a batch, upstream commands for an insert."""
+    route = routes.ways[name][0]
     if not isinstance(route, bench.Mongosluice):
-        return rig.load(route.port, *arguments)
+        return routes.load(name, arguments)
     before = route.metrics()
     cpu = route.cpu_seconds()
-    result = rig.load(route.port, *arguments)
+    result = routes.load(name, arguments)
     sent = max(result["sent"], 1)
     result["cpu_us"] = (route.cpu_seconds() - cpu) * 1e6 / sent
     merged, carried = batches(before, route.metrics())
@@ -46,7 +78,7 @@ def client_wait(result):
     return result["client_wait_us"]["p50"]
 
 
-def load_arguments(options, kind, variant, connections):
+def load_arguments(options, variant, connections):
     arguments = ["--command", "insert", "--connections", connections, "--seconds", options.seconds,
                  "--warmup-seconds", options.warmup, "--collection", f"{variant}{connections}"]
     if variant == "retryable":
@@ -56,74 +88,110 @@ def load_arguments(options, kind, variant, connections):
 
 def show(table, connections, results):
     for name, rounds in results.items():
-        extra = "–"
-        if name == MERGED:
-            extra = f"{median_of(rounds, lambda r: r['batch_size']):.1f}"
+        merged = name in (MERGED, SOCKET)
         table.row(
             f"{connections:,}", name,
             f"{median_of(rounds, throughput):,.0f}",
             "–" if name == DIRECT else ratio_text(ratio_of(rounds, results[DIRECT], throughput)),
-            "–" if name != MERGED else ratio_text(ratio_of(rounds, results[UNMERGED], throughput)),
+            ratio_text(ratio_of(rounds, results[UNMERGED], throughput)) if merged else "–",
             f"{median_of(rounds, lambda r: latency(r, 'p50')):,.0f}",
             f"{median_of(rounds, lambda r: latency(r, 'p99')):,.0f}",
             f"{median_of(rounds, client_wait):,.0f}",
-            extra,
-            "–" if name != MERGED else f"{median_of(rounds, lambda r: r['commands_an_insert']):.3f}",
+            "–" if name == DIRECT else f"{median_of(rounds, lambda r: r['cpu_us']):.1f}",
+            f"{median_of(rounds, lambda r: r['batch_size']):.1f}" if merged else "–",
+            f"{median_of(rounds, lambda r: r['commands_an_insert']):.3f}" if merged else "–",
         )
 
 
-def judge(kind, variant, connections, results):
+def judge_latencies(what, merged, direct):
+    """Below the direct ones, of those who ask for commands and of the clients."""
+    found = []
+    for name, read in (("p50", lambda r: latency(r, "p50")), ("p99", lambda r: latency(r, "p99")),
+                       ("median client", client_wait)):
+        ours, theirs = median_of(merged, read), median_of(direct, read)
+        found.append((f"{what}: {name} {ours:,.0f} µs, direct {theirs:,.0f}", ours < theirs))
+    return found
+
+
+def judge(what, connections, results):
     """[(what, met)] of the targets that this case is about."""
     targets = []
-    if kind != TARGET_SERVER:
-        return targets
+    what = f"{what}, {connections} connection{'s' if connections > 1 else ''}"
     if connections == TARGET_CONNECTIONS:
-        ratio = ratio_of(results[MERGED], results[DIRECT], throughput)[0]
-        targets.append((f"{variant} at {connections}: {ratio:.2f} times the direct inserts a second, "
-                        f"≥ {TARGET_RATIO:g}", ratio >= TARGET_RATIO))
-        for name in ("p50", "p99"):
-            merged, direct = (median_of(results[which], lambda r: latency(r, name))
-                              for which in (MERGED, DIRECT))
-            targets.append((f"{variant} at {connections}: {name} {merged:,.0f} µs, direct {direct:,.0f}",
-                            merged < direct))
+        for name in (MERGED, SOCKET):
+            ratio = ratio_of(results[name], results[DIRECT], throughput)[0]
+            targets.append((f"{what}, {name}: {ratio:.2f} times the direct inserts a second, "
+                            f"≥ {TARGET_RATIO:g}", ratio >= TARGET_RATIO))
+        targets += judge_latencies(what, results[MERGED], results[DIRECT])
     if connections == 1:
         ratios = [throughput(a) / throughput(b) for a, b in zip(results[MERGED], results[UNMERGED])]
         ratio = statistics.median(ratios)
         spread = statistics.pstdev(ratios) / len(ratios) ** 0.5
-        targets.append((f"{variant} at 1: {ratio:.3f} of the proxy without merging "
+        targets.append((f"{what}: {ratio:.3f} of the proxy without merging "
                         f"(± {spread:.3f}), ≥ 1 within the noise", ratio + 2 * spread >= 1))
     return targets
 
 
+def measure_connections(routes, variant, about, name, tables):
+    """As fast as they are answered: what is reported, and its targets."""
+    options = routes.rig.options
+    table = bench.Table("connections", "route", "inserts/s", "÷ direct (range)", "÷ proxy (range)",
+                        "p50 µs", "p99 µs", "median client µs", "CPU µs of the proxy an insert",
+                        "documents a batch", "commands an insert", title=about,
+                        plot=bench.plot(name, "connections", "route", "inserts/s",
+                                        f"Inserts a second, {about}"))
+    tables.append(table)
+    report, targets = {}, []
+    for connections in map(int, options.connections.split(",")):
+        arguments = load_arguments(options, variant, connections)
+        for way in routes.ways:
+            routes.load(way, [*arguments[:4], "--seconds", 0.2, *arguments[6:]])
+        rounds = options.rounds + (options.lone_extra if connections == 1 else 0)
+        results = bench.alternate(list(routes.ways), rounds,
+                                  lambda way: measure(routes, way, arguments))
+        show(table, connections, results)
+        targets += judge(about, connections, results)
+        report[f"{connections}"] = results
+    return report, targets
+
+
+def measure_rates(routes, variant, about, tables):
+    """The same number of inserts a second on all routes. Those that are late at the end are not counted."""
+    options = routes.rig.options
+    table = bench.Table("inserts/s asked for", "route", "answered in time", "p50 µs", "p99 µs",
+                        "median client µs", title=f"{about}: the same load for all, {PACED_CONNECTIONS} connections")
+    tables.append(table)
+    report, targets = {}, []
+    for rate in map(int, options.rates.split(",")):
+        arguments = [*load_arguments(options, variant, PACED_CONNECTIONS), "--rate", rate]
+        results = bench.alternate([DIRECT, UNMERGED, MERGED], options.rounds,
+                                  lambda way: measure(routes, way, arguments))
+        for way, rounds in results.items():
+            table.row(f"{rate:,}", way, f"{median_of(rounds, throughput):,.0f}",
+                      *(f"{median_of(rounds, read):,.0f}" for read in
+                        (lambda r: latency(r, "p50"), lambda r: latency(r, "p99"), client_wait)))
+        if rate == TARGET_RATE:
+            targets += judge_latencies(f"{about}, {rate:,} a second asked for", results[MERGED], results[DIRECT])
+        report[f"{rate}"] = results
+    return report, targets
+
+
 def measure_server(rig, kind, tables):
     options = rig.options
-    upstream = rig.start_upstream(kind)
-    routes = {DIRECT: upstream,
-              UNMERGED: rig.start_mongosluice(upstream.port, name="plain", threads=options.threads),
-              MERGED: rig.start_mongosluice(upstream.port, "--merge.enabled=true", name="merging",
-                                            threads=options.threads,
-                                            *options.mongosluice_option)}
-    report = {}
-    targets = []
-    for variant in options.variants.split(","):
-        title = f"{bench.SERVERS[kind]}, {variant} inserts"
-        table = bench.Table("connections", "route", "inserts/s", "÷ direct (range)", "÷ proxy (range)",
-                            "p50 µs", "p99 µs", "median client µs", "documents a batch",
-                            "commands an insert", title=title,
-                            plot=bench.plot(f"merging-{kind}-{variant}", "connections", "route",
-                                            "inserts/s", f"Inserts a second, {title}"))
-        tables.append(table)
-        for connections in map(int, options.connections.split(",")):
-            arguments = load_arguments(options, kind, variant, connections)
-            for route in routes.values():
-                rig.load(route.port, *arguments[:4], "--seconds", 0.2, *arguments[6:])
-            rounds = options.rounds + (options.lone_extra if connections == 1 else 0)
-            results = bench.alternate(list(routes), rounds,
-                                      lambda name: measure(rig, routes[name], arguments))
-            show(table, connections, results)
-            targets += judge(kind, variant, connections, results)
-            report[f"{variant}:{connections}"] = results
-    return report, targets
+    report, targets = {}, []
+    first = kind == options.servers.split(",")[0]
+    for placement in options.placements.split(",") if first else ["shared"]:
+        for variant in options.variants.split(","):
+            routes = Routes(rig, kind, placement)
+            about = f"{bench.SERVERS[kind]}, {variant} inserts" + (", server apart" if placement == "apart" else "")
+            name = f"merging-{kind}-{variant}" + ("-apart" if placement == "apart" else "")
+            report[f"{variant}:{placement}"], more = measure_connections(routes, variant, about, name, tables)
+            targets += more
+            if first and placement == "shared" and options.rates:
+                report[f"{variant}:rates"], more = measure_rates(routes, variant, about, tables)
+                targets += more
+            rig.stop()
+    return report, targets if kind == TARGET_SERVER else []
 
 
 def parse_options():
@@ -133,6 +201,8 @@ def parse_options():
     add("--servers", default="rs,py,null", help="of rs (secantusd-rs), py (SecantusDB), null")
     add("--variants", default="plain,retryable")
     add("--connections", default="1,8,64,256,1024")
+    add("--placements", default="shared,apart", help="of the first server's rows")
+    add("--rates", default="2000,5000,10000,15000,30000", help="with the first server, shared; empty: none")
     add("--rounds", type=int, default=5)
     add("--lone-extra", type=int, default=4, help="more rounds at one connection, where noise decides")
     add("--seconds", type=float, default=2)

@@ -152,6 +152,12 @@ class Server:
                 total += int((task / "schedstat").read_text().split()[0])
         return total / 1e9
 
+    def move_to(self, cpu):
+        """All its threads, and those to come."""
+        for pid in self.processes():
+            subprocess.run(["taskset", "--all-tasks", "--cpu-list", "--pid", str(cpu), str(pid)], check=True,
+                           stdout=subprocess.DEVNULL)
+
     def stop(self):
         if self.process.poll() is not None:
             return
@@ -252,9 +258,11 @@ class Rig:
         return self.keep(Mongosluice(self.options.mongosluice, uri, self.folder, *options, name=name,
                                      threads=threads, pin=pin, environment=environment))
 
-    def load(self, port, *arguments, pin=None, strict=True):
-        """What loadgen found. It must have met no error, unless strict is False."""
-        command = [self.tool("loadgen"), "--port", str(port), "--json", *map(str, arguments)]
+    def load(self, where, *arguments, pin=None, strict=True):
+        """What loadgen found at a port, or at the path of a Unix socket. It must have met no error, unless
+        strict is False."""
+        by = "--socket" if isinstance(where, Path) else "--port"
+        command = [self.tool("loadgen"), by, str(where), "--json", *map(str, arguments)]
         if pin is not None:
             command = ["taskset", "--cpu-list", str(pin), *command]
         for _ in range(LOAD_ATTEMPTS):

@@ -26,7 +26,7 @@ def run(program, *arguments):
 
 @pytest.mark.parametrize(("program", "arguments", "columns"), [
     ("merge_bench.py", ["--servers", "null,py", "--connections", "1,8", "--rounds", 1, "--lone-extra", 0,
-                        "--seconds", 0.2, "--warmup", 0.1], "documents a batch"),
+                        "--rates", 3000, "--seconds", 0.2, "--warmup", 0.1], "documents a batch"),
     ("enforce_bench.py", ["--servers", "null,py", "--rounds", 2, "--documents", 500], "proxy CPU ns a document"),
     ("hop.py", ["--cases", "ping:1,insert*10:4", "--routes", "direct,mongosluice,validating,merging,TLS,compressed",
                 "--rounds", 1, "--seconds", 0.2, "--idle", 100], "proxy CPU µs a command"),
