@@ -125,6 +125,9 @@ struct bytes batch_command(const struct coalesce_waiter *waiter)
 
 /* --- its end --- */
 
+/* Times stalled_after_us. Long enough that a server which is merely slow is not asked twice. */
+enum { LET_GO_AFTER = 10 };
+
 /* Ends the waiter in the retry table. Returns whether its numbers are needed further. */
 static bool settle(struct coalesce *coalesce, const struct batch *batch,
                    struct coalesce_waiter *waiter, uint32_t first, enum retry_end end,
@@ -162,7 +165,7 @@ static void settle_all(struct coalesce *coalesce, struct batch *batch, enum retr
 {
     struct coalesce_waiter *waiter = NULL;
     uint32_t first = 0;
-    bool needed = false;
+    bool needed = batch->needed;
     sluice_assert(!batch->settled);
     DL_FOREACH(batch->head, waiter)
     {
@@ -171,6 +174,22 @@ static void settle_all(struct coalesce *coalesce, struct batch *batch, enum retr
     }
     let_session_go(coalesce, batch, needed, now_us);
     batch->settled = true;
+}
+
+void batch_let_go(struct coalesce *coalesce, struct batch *batch, int64_t now_us)
+{
+    struct coalesce_waiter *waiter = NULL;
+    uint32_t first = 0;
+    int64_t after_us = LET_GO_AFTER * batch->group->rules.stalled_after_us;
+    if (batch->session == NULL || after_us == 0 || now_us - batch->place->since_us < after_us)
+        return;
+    DL_FOREACH(batch->head, waiter)
+    {
+        if (waiter->arg == NULL)
+            batch->needed |=
+                settle(coalesce, batch, waiter, first, RETRY_END_LOST, (struct bytes){0}, now_us);
+        first += waiter->docs;
+    }
 }
 
 struct coalesce_place *batch_go_lone(struct coalesce *coalesce, struct batch *batch, int64_t now_us,
@@ -235,7 +254,7 @@ static void answer_all(struct coalesce *coalesce, struct batch *batch, const str
     struct coalesce_waiter *waiter = NULL;
     enum retry_end end = split->kind == SPLIT_RETRY ? RETRY_END_REFUSED : RETRY_END_DONE;
     uint32_t first = 0;
-    bool needed = false;
+    bool needed = batch->needed;
     DL_FOREACH(batch->head, waiter)
     {
         struct build build;

@@ -28,6 +28,7 @@ struct batch {
     size_t bytes; /* of the documents */
     bool resent;
     bool settled; /* answered, lost or sent alone */
+    bool needed;  /* its number, by one who was let go */
     uint64_t cluster_time;
     struct bytes cluster_document; /* of the waiter that has the highest; empty: none */
 };

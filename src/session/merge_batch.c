@@ -166,6 +166,13 @@ void session_merge_send_lost(struct session_worker *worker)
     }
 }
 
+void session_merge_let_go(struct session_worker *worker)
+{
+    struct carriage *carriage = NULL;
+    LL_FOREACH(worker->carriages, carriage)
+    batch_let_go(worker->coalesce, carriage->batch, clock_now_us());
+}
+
 static void arm_timer(struct session_worker *worker)
 {
     int64_t due_us = coalesce_next_due_us(worker->coalesce);

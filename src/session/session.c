@@ -495,6 +495,7 @@ static void tick(void *context)
     struct session *session = NULL;
     struct session *next = NULL;
     int64_t now_ms = clock_now_ms();
+    session_merge_let_go(worker);
     DL_FOREACH_SAFE(worker->sessions, session, next)
     check_times(session, now_ms);
     session_observe_all(worker);

@@ -319,6 +319,8 @@ void session_merge_lost(struct session *session);
 void session_merge_finished(struct session *session, struct coalesce_place *ticket);
 /* Looks whether the insert that a retry waits for has its answer. */
 void session_merge_tick(struct session *session);
+/* From tick to tick: who left a batch that has been stalled for long is let go. */
+void session_merge_let_go(struct session_worker *worker);
 /* A command that ends logical sessions passes by. */
 void session_merge_forget(struct session *session, const struct request *request);
 /* A hello reply passes by. */

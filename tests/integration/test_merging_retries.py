@@ -75,6 +75,28 @@ def test_a_batch_that_is_lost_twice_is_retried_by_each_under_its_number(scene, r
         client.answered(message)
 
 
+def test_a_retry_of_what_is_stalled_for_long_goes_by_itself(start_merging):
+    """Its connection is dead and nobody said so: the retry need not wait until it is found dead."""
+    scene = start_merging({"merge.stalled_after_ms": 100})
+    a, b, c = scene.clients(3)
+    busy = scene.busy()
+    messages = scene.gather((a, 1), (b, 2), (c, 3))
+    busy.answer()
+    stuck = scene.inserts.next()
+    assert stuck.ids == [1, 2, 3]
+    a.socket.close()
+    again = retried(scene, a, messages[0])
+    alone = scene.inserts.next()
+    assert alone.ids == [1] and alone.number == stuck.number and alone.body["stmtIds"] == [0]
+    assert alone.connection is not stuck.connection
+    alone.answer()
+    assert again.answered(messages[0]).body == {"n": 1, "ok": 1.0}
+    stuck.answer()  # it was not dead after all
+    for client, message in ((b, messages[1]), (c, messages[2])):
+        assert client.answered(message).body == {"n": 1, "ok": 1.0}
+    assert all(scene.inserts.stored[at] == 1 for at in (1, 2, 3))
+
+
 def test_without_a_number_nothing_is_sent_twice(scene):
     clients = [scene.client(retryable=False) for _ in range(3)]
     busy = scene.busy(scene.client(retryable=False))

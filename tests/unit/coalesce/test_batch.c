@@ -350,6 +350,49 @@ static void retries_of_a_lost_batch_go_under_its_number(void **state)
     memory_free((void *)(uintptr_t)f->answer.reply.pos);
 }
 
+/* The connection that carries it may be dead without anybody having said so. */
+static void who_leaves_what_is_stalled_for_long_is_let_go(void **state)
+{
+    struct fixture *f = *state;
+    struct answers answers;
+    f->rules.stalled_after_us = 1000;
+    struct batch *batch = gather(f, 3, 2);
+    coalesce_leave(f->coalesce, batch_first(batch), f->now_us);
+    assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_ATTACHED);
+    struct retry_attachment *attachment = f->answer.attachment;
+    f->now_us += 9999;
+    batch_let_go(f->coalesce, batch, f->now_us);
+    assert_int_equal(f->told, 0); /* a server may be slow */
+    f->now_us++;
+    batch_let_go(f->coalesce, batch, f->now_us);
+    batch_let_go(f->coalesce, batch, f->now_us);
+    assert_int_equal(f->told, 1);
+    assert_int_equal(f->result, RETRY_RESULT_AGAIN);
+    retry_detach(attachment);
+    assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_RESEND);
+    struct coalesce_resend *resend = f->answer.resend;
+    /* whose clients are there wait for its answer */
+    assert_int_equal(submit_id(f, 2, 2, 2), COALESCE_ATTACHED);
+    attachment = f->answer.attachment;
+    assert_int_equal(answer(f, batch, "{\"n\":3,\"ok\":1.0}", &answers), BATCH_ANSWERED);
+    batch_end(f->coalesce, batch, f->now_us);
+    assert_int_equal(answers.count[1], 0);
+    assert_int_equal(answers.count[2], 1);
+    assert_int_equal(answers.count[3], 1);
+    assert_int_equal(f->result, RETRY_RESULT_REPLY);
+    retry_detach(attachment);
+    assert_int_equal(counted(f, COALESCE_SESSIONS_RETIRED), 1); /* its number is needed further */
+    bson_t *reply = document_of("{\"n\":1,\"retriedStmtIds\":[0],\"ok\":1.0}");
+    struct build out;
+    struct bytes own;
+    assert_true(
+        coalesce_resent(f->coalesce, resend, bytes_of_document(reply), f->now_us, &out, &own));
+    build_free(&out);
+    bson_destroy(reply);
+    assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_REPLAY);
+    memory_free((void *)(uintptr_t)f->answer.reply.pos);
+}
+
 static void a_retry_meets_its_first_try_wherever_it_is(void **state)
 {
     struct fixture *f = *state;
@@ -580,6 +623,7 @@ int main(void)
         WITH(an_error_of_all_is_everybodys),
         WITH(a_lost_batch_may_go_once_more),
         WITH(retries_of_a_lost_batch_go_under_its_number),
+        WITH(who_leaves_what_is_stalled_for_long_is_let_go),
         WITH(a_retry_meets_its_first_try_wherever_it_is),
         WITH(a_session_that_is_not_known_goes_as_it_came),
         WITH(a_batch_of_one_goes_under_its_own_number),
