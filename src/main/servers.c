@@ -56,20 +56,24 @@ static void unix_path_of(const struct slot *slot, char out[UNIX_PATH_BYTES])
     config_unix_socket_path(slot->servers->settings.config, slot->port, out, UNIX_PATH_BYTES);
 }
 
+static void log_listening_at(const struct slot *slot, const char *address)
+{
+    LOG_I(LOG_NETWORK, 1000, "listener", "Listening", LOG_STR("address", address),
+          LOG_STR("server", slot->server));
+}
+
 static void log_listening(const struct slot *slot)
 {
     const struct config *config = slot->servers->settings.config;
     char address[CONFIG_HOST_SIZE + 10];
+    char path[UNIX_PATH_BYTES];
     bool v6 = strchr(config->listen.host, ':') != NULL;
     (void)snprintf(address, sizeof address, v6 ? "[%s]:%u" : "%s:%u", config->listen.host,
                    slot->port);
-    LOG_I(LOG_NETWORK, 1000, "listener", "Listening", LOG_STR("address", address),
-          LOG_STR("server", slot->server));
-    char path[UNIX_PATH_BYTES];
+    log_listening_at(slot, address);
     unix_path_of(slot, path);
     if (path[0] != 0)
-        LOG_I(LOG_NETWORK, 1000, "listener", "Listening", LOG_STR("address", path),
-              LOG_STR("server", slot->server));
+        log_listening_at(slot, path);
 }
 
 /* Lock held. What is bound and does not accept yet; the listeners are the control thread's. */

@@ -15,8 +15,8 @@ struct listener;
 int listener_bind(const char *host, uint16_t port, int backlog, const char *option,
                   uint16_t *bound_port, struct error *err);
 
-/* The same for a Unix socket at `path`, whose file gets the permissions `mode`. A socket that is left
- * there and that nobody listens on gives way; any other file stays, and is an error. Who stops
+/* The same for a Unix socket at `path`, whose file gets the permissions `mode`. A socket that is
+ * left there and that nobody listens on gives way; any other file stays, and is an error. Who stops
  * listening removes the file. */
 int listener_bind_unix(const char *path, unsigned mode, int backlog, const char *option,
                        struct error *err);
