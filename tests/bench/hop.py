@@ -49,14 +49,22 @@ SCHEMA = {
 }
 
 
+# What finds look into: it does not grow with what the inserts store.
+FOUND, FOUND_DOCUMENTS = "found", 1000
+
+
 class Hop(bench.Rig):
     """One upstream and the routes to it."""
 
     def __init__(self, options, folder):
         super().__init__(options, folder)
         self.pin = "1" if options.pin else None
-        self.upstream = (self.start_null(pin=options.pin and "0") if options.upstream == "null"
-                         else self.start_secantus(options.upstream))
+        if options.upstream == "null":
+            self.upstream = self.start_null(pin=options.pin and "0")
+        else:
+            self.upstream = self.start_secantus(options.upstream)
+            self.load(self.upstream.port, "--command", "insert", "--documents", FOUND_DOCUMENTS,
+                      "--operations", 1, "--collection", FOUND)
 
     def _sluice(self, name, *more):
         return self.start_mongosluice(self.upstream.port, *more, *self.options.mongosluice_option,
@@ -122,6 +130,8 @@ class Case:
         arguments += ["--documents", self.documents]
         if self.command == "insert":
             arguments.append("--retryable")
+        if self.command == "find":
+            arguments += ["--collection", FOUND]
         return arguments
 
 

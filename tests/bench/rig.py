@@ -230,10 +230,10 @@ class Rig:
         data = self.folder / f"data-{kind}-{port}"
         empty = self.folder / "secantusd.toml"  # so that no configuration of the user is found
         empty.touch()
-        more = ["--session-max", "4000"] if kind == "rs" else []  # 1,000 would be fewer than connections
         return self.start(f"secantus-{kind}", [program, "--config", empty, "--port", port,
                                                "--storage-path", data, "--cache-size", "1G",
-                                               "--log-level", "ERROR", *more], port)
+                                               "--log-level", "ERROR",
+                                               "--session-max", 4000], port)  # one for each connection
 
     def start_upstream(self, kind):
         return self.start_null() if kind == "null" else self.start_secantus(kind)
