@@ -1,8 +1,16 @@
 #include "net/budget.h"
 
+/* What a buffer begins with: enough for a hello. */
+enum { BUDGET_SMALL_BYTES = 4096 };
+
+/* The part of the limit that is kept for what is small. */
+enum { BUDGET_RESERVE_PART = 64 };
+
 bool budget_take(struct budget *budget, size_t bytes)
 {
     size_t limit = atomic_load_explicit(&budget->limit_bytes, memory_order_relaxed);
+    if (bytes > BUDGET_SMALL_BYTES)
+        limit -= limit / BUDGET_RESERVE_PART;
     size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
     do {
         if (used > limit || bytes > limit - used)

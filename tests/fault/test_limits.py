@@ -1,5 +1,6 @@
 """Each limit holds, says so, and lets everybody else go on."""
 
+import contextlib
 import ssl
 import time
 
@@ -109,6 +110,31 @@ def test_memory_max(start_proxy, simulated):
         with RawClient(where) as again:
             assert again.ask(held).body["n"] == 1
         assert bystander.command({"ping": 1})["ok"] == 1
+
+
+def test_new_clients_are_served_while_large_messages_fill_memory_max(start_proxy, simulated):
+    """Their first command has to be kept until the connection to the server is there."""
+    proxy = proxy_for(start_proxy, simulated, memory_max="16MiB", max_message_bytes="8MiB")
+    held = op_msg_of(wire.sequence_section("documents", [{"_id": 1, "x": bytes(7_900_000)}])
+                     + wire.body_section({"insert": "c", "$db": "d"}))
+    clients = [RawClient(proxy.endpoint()) for _ in range(20)]
+    try:
+        for client in clients:
+            client.socket.setblocking(False)
+        unsent = {client: held[:-10] for client in clients}
+        for _ in range(200):
+            for client, rest in unsent.items():
+                with contextlib.suppress(BlockingIOError, ConnectionError):
+                    unsent[client] = rest[client.socket.send(rest):] if rest else rest
+            time.sleep(0.005)
+        proxy.wait_for_counter("bufferBytesNow", 8_000_000)
+        for _ in range(30):
+            with RawClient(proxy.endpoint()) as fresh:
+                assert fresh.hello()["ok"] == 1
+                assert fresh.command({"ping": 1})["ok"] == 1
+    finally:
+        for client in clients:
+            client.__exit__()
 
 
 def test_everyone_gets_through_a_small_memory_max(start_proxy, simulated):

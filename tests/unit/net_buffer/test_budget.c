@@ -34,6 +34,21 @@ static void a_lowered_limit_holds_at_once(void **state)
     assert_false(budget_take(&budget, 1));
 }
 
+static void what_is_large_leaves_room_for_what_is_small(void **state)
+{
+    (void)state;
+    enum { MIB = 1024 * 1024 };
+    struct budget budget = {.limit_bytes = 64 * MIB};
+    assert_true(budget_take(&budget, 62 * MIB));
+    assert_false(budget_take(&budget, 2 * MIB));
+    assert_true(budget_take(&budget, MIB));
+    assert_false(budget_take(&budget, 4097));
+    for (int i = 0; i < MIB / 4096; i++)
+        assert_true(budget_take(&budget, 4096));
+    assert_int_equal(budget.used_bytes, budget.limit_bytes);
+    assert_false(budget_take(&budget, 1));
+}
+
 static void *take_and_give_back(void *arg)
 {
     struct budget *budget = arg;
@@ -68,6 +83,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_limit_can_be_reached_and_not_passed),
         cmocka_unit_test(a_lowered_limit_holds_at_once),
+        cmocka_unit_test(what_is_large_leaves_room_for_what_is_small),
         cmocka_unit_test(threads_share_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
