@@ -36,6 +36,7 @@ static int bind_one(const struct addrinfo *address, int backlog)
     if (fd < 0)
         return -1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    connector_tune_socket(fd); /* what is accepted takes it over */
     if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, backlog) == 0)
         return fd;
     int failure = errno;
@@ -154,7 +155,6 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
                 wait_for_descriptors(listener);
             return;
         }
-        connector_tune_socket(client);
         listener->accepted(listener->arg, client);
     }
 }

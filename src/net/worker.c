@@ -190,10 +190,13 @@ bool worker_post(struct worker *worker, worker_job run, void *arg)
         return false;
     *job = (struct job){.run = run, .arg = arg};
     pthread_mutex_lock(&worker->lock);
+    bool asleep =
+        worker->first_job == NULL; /* else it was woken for another, and takes this one too */
     *worker->last_job = job;
     worker->last_job = &job->next;
     pthread_mutex_unlock(&worker->lock);
-    wake(worker);
+    if (asleep)
+        wake(worker);
     return true;
 }
 

@@ -1,7 +1,9 @@
-/* Unix sockets that are listened on: their file, and what may be in its place. */
+/* Sockets that are listened on; the file of a Unix socket, and what may be in its place. */
 #include "../cmocka_all.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,9 +121,39 @@ static void a_path_that_is_too_long(void **state)
     assert_refused(&other, "the path of a Unix socket has at most 107 bytes");
 }
 
+static int option_of(int fd, int level, int name)
+{
+    int value = 0;
+    socklen_t len = sizeof value;
+    assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+    return value;
+}
+
+static void what_is_accepted_is_tuned(void **state)
+{
+    (void)state;
+    struct error err;
+    uint16_t port = 0;
+    int listening = listener_bind("127.0.0.1", 0, 8, "option", &port, &err);
+    assert_true(listening >= 0);
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(client, (const struct sockaddr *)&to, sizeof to), 0);
+    int accepted = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(accepted >= 0);
+    assert_int_not_equal(option_of(accepted, IPPROTO_TCP, TCP_NODELAY), 0);
+    assert_int_not_equal(option_of(accepted, SOL_SOCKET, SO_KEEPALIVE), 0);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_KEEPIDLE), 120);
+    close(accepted);
+    close(client);
+    close(listening);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_accepted_is_tuned),
         cmocka_unit_test_setup_teardown(it_listens_with_its_permissions, make_place, remove_place),
         cmocka_unit_test_setup_teardown(what_a_killed_process_left_gives_way, make_place,
                                         remove_place),
