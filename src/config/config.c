@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -139,6 +140,30 @@ static bool need(const struct config *config, const char *value, const char *nam
     return refuse(config, options_find(because), ERROR_BAD_VALUE, reason, err);
 }
 
+static bool check_unix_socket(const struct config *config, struct error *err)
+{
+    const struct option *option = options_find("unix_domain_socket.path_prefix");
+    const char *prefix = config->unix_domain_socket.path_prefix;
+    char longest[sizeof((struct sockaddr_un *)0)->sun_path + 1];
+    int64_t last = config->listen.port + config->listen_port_count - 1;
+    if (*prefix == '\0')
+        return true;
+    if (*prefix != '/')
+        return refuse(config, option, ERROR_BAD_VALUE,
+                      "must begin with /, since clients are told it", err);
+    if (strchr(prefix, ':') != NULL)
+        return refuse(config, option, ERROR_BAD_VALUE,
+                      "must have no colon: clients would take what follows it for a port", err);
+    config_unix_socket_path(config, config->listen.port == 0 ? UINT16_MAX : (uint16_t)last, longest,
+                            sizeof longest);
+    if (strlen(longest) == sizeof longest - 1)
+        return refuse(config, option, ERROR_BAD_VALUE,
+                      "is too long: with /mongodb-PORT.sock the path of a Unix socket has at most "
+                      "107 bytes",
+                      err);
+    return true;
+}
+
 /* What one row of the table cannot say. */
 static bool check_together(const struct config *config, struct error *err)
 {
@@ -156,10 +181,6 @@ static bool check_together(const struct config *config, struct error *err)
         !need(config, config->admin.tls_cert_file, "admin.tls_cert_file", "admin.tls_key_file",
               err))
         return false;
-    const char *prefix = config->unix_domain_socket.path_prefix;
-    if (*prefix != '\0' && *prefix != '/')
-        return refuse(config, options_find("unix_domain_socket.path_prefix"), ERROR_BAD_VALUE,
-                      "must begin with /, since clients are told it", err);
     if (config->memory_max < config->max_message_bytes)
         return refuse(config, options_find("memory_max"), ERROR_BAD_VALUE,
                       "is less than max_message_bytes, so that the longest message could never be "
@@ -171,16 +192,18 @@ static bool check_together(const struct config *config, struct error *err)
                       "counted from the port of listen, goes beyond port 65535; lower the one or "
                       "the other",
                       err);
-    return true;
+    return check_unix_socket(config, err);
 }
 
-static bool check_readable(const struct config *config, struct error *err)
+/* reload: what cannot be changed by it is not read again. */
+static bool check_readable(const struct config *config, bool reload, struct error *err)
 {
     for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
         const char *path = config->origin->effective.of[i].text;
         bool folder = option->type == OPTION_FOLDER;
-        if ((option->type != OPTION_READ && !folder) || *path == '\0')
+        if ((option->type != OPTION_READ && !folder) || *path == '\0' ||
+            (reload && !option->reloadable))
             continue;
         int fd =
             open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (folder ? O_DIRECTORY : 0));
@@ -255,9 +278,10 @@ static struct config *build(const char *file, const struct settings *flags, stru
 }
 
 /* The last step of a load: *out is the snapshot, or NULL and it is released. */
-static bool check_and_give(struct config *config, struct config **out, struct error *err)
+static bool check_and_give(struct config *config, bool reload, struct config **out,
+                           struct error *err)
 {
-    if (check_together(config, err) && check_readable(config, err)) {
+    if (check_together(config, err) && check_readable(config, reload, err)) {
         *out = config;
         return true;
     }
@@ -274,7 +298,7 @@ bool config_load(int argc, char **argv, struct config **out, enum config_command
     bool ok = settings_read_flags(argc, argv, &flags, &file, what, err);
     if (ok && (*what == CONFIG_RUN || *what == CONFIG_CHECK)) {
         struct config *config = build(file, &flags, err);
-        ok = config != NULL && check_and_give(config, out, err);
+        ok = config != NULL && check_and_give(config, false, out, err);
     }
     settings_release(&flags);
     return ok;
@@ -310,7 +334,7 @@ bool config_reload(const struct config *current, struct config **out,
         config_release(config);
         return false;
     }
-    return check_and_give(config, out, err);
+    return check_and_give(config, true, out, err);
 }
 
 bool config_load_yaml(const char *name, const void *yaml, size_t len, struct config **out,
@@ -332,9 +356,12 @@ bool config_load_yaml(const char *name, const void *yaml, size_t len, struct con
 void config_unix_socket_path(const struct config *config, uint16_t port, char *out, size_t size)
 {
     const char *prefix = config->unix_domain_socket.path_prefix;
+    size_t prefix_len = strlen(prefix);
+    while (prefix_len > 1 && prefix[prefix_len - 1] == '/')
+        prefix_len--;
     out[0] = '\0';
     if (*prefix != '\0')
-        (void)snprintf(out, size, "%s/mongodb-%u.sock", prefix, port);
+        (void)snprintf(out, size, "%.*s/mongodb-%u.sock", (int)prefix_len, prefix, port);
 }
 
 unsigned config_unix_socket_mode(const struct config *config)

@@ -32,9 +32,10 @@ struct door {
 struct slot {
     struct servers *servers;
     struct door doors[DOORS];
-    uint16_t port;  /* 0: never bound */
-    bool open;      /* bound or accepting */
-    bool confirmed; /* our own topology has named the server */
+    struct listener_file file; /* of DOOR_UNIX */
+    uint16_t port;             /* 0: never bound */
+    bool open;                 /* bound or accepting */
+    bool confirmed;            /* our own topology has named the server */
     int64_t since_ms;
     char server[TOPOLOGY_ADDRESS_BYTES]; /* "": free */
 };
@@ -82,7 +83,7 @@ static void slot_close(struct slot *slot)
     char path[UNIX_PATH_BYTES];
     unix_path_of(slot, path);
     if (slot->open && path[0] != 0)
-        (void)unlink(path);
+        listener_remove_file(path, &slot->file);
     for (size_t i = 0; i < DOORS; i++) {
         if (slot->doors[i].fd >= 0)
             close(slot->doors[i].fd);
@@ -100,7 +101,7 @@ static bool open_unix(struct slot *slot, struct error *err)
         return true;
     slot->doors[DOOR_UNIX].fd =
         listener_bind_unix(path, config_unix_socket_mode(config), (int)config->listen_backlog,
-                           "unix_domain_socket.path_prefix", err);
+                           "unix_domain_socket.path_prefix", &slot->file, err);
     return slot->doors[DOOR_UNIX].fd >= 0;
 }
 
@@ -190,7 +191,7 @@ static void apply_door(struct slot *slot, struct door *door)
     bool open = slot->open;
     door->fd = -1;
     pthread_mutex_unlock(&servers->lock);
-    if (!open && door->listener != NULL) {
+    if ((!open || fd >= 0) && door->listener != NULL) { /* fd: closed and opened again meanwhile */
         listener_stop(door->listener);
         door->listener = NULL;
     }
@@ -277,7 +278,8 @@ static struct slot *slot_take(struct servers *servers, const char *server)
     }
     servers->retry_ms = clock_now_ms() + NO_PORT_RETRY_MS;
     LOG_E(LOG_NETWORK, 1015, "listener",
-          "No port is left for an upstream server; raise listen_port_count",
+          "No port is left for an upstream server; raise listen_port_count, or see the warnings "
+          "before",
           LOG_STR("server", server), LOG_INT("listenPortCount", (int64_t)servers->count));
     return NULL;
 }
@@ -308,6 +310,9 @@ void servers_reconcile(struct servers *servers, const struct topology_snapshot *
     servers->single = topology->kind == TOPOLOGY_SINGLE;
     if (!servers->closed) {
         drop_gone(servers, topology);
+        pthread_mutex_unlock(&servers->lock);
+        apply_slots(servers); /* the ports of those that are gone can be bound again */
+        pthread_mutex_lock(&servers->lock);
         for (size_t i = 0; i < topology->server_count; i++) {
             struct slot *slot = find_slot(servers, topology->servers[i].address);
             if (slot == NULL)

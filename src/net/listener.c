@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -84,35 +86,78 @@ int listener_bind(const char *host, uint16_t port, int backlog, const char *opti
     return fd;
 }
 
-/* Left by a process that did not end in order: nobody listens on it. */
-static bool is_leftover(const struct sockaddr_un *address)
+/* --- Unix sockets ------------------------------------------------------------------------------
+ *
+ * Between looking at a file and removing it another proxy could put its own in the place: so the
+ * folder is locked meanwhile. The lock goes with the descriptor, or with the process. */
+
+enum { LOCK_TRIES = 50, LOCK_WAIT_US = 10000 };
+
+/* A descriptor that holds the lock, or -1. */
+static int lock_folder(const char *path)
 {
-    struct stat file;
-    if (lstat(address->sun_path, &file) != 0 || !S_ISSOCK(file.st_mode))
-        return false;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    bool refused = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
-                   errno == ECONNREFUSED;
-    if (fd >= 0)
-        close(fd);
-    return refused;
+    char folder[sizeof((struct sockaddr_un *)0)->sun_path];
+    const char *end = strrchr(path, '/');
+    (void)snprintf(folder, sizeof folder, "%.*s", end == NULL ? 0 : (int)(end - path), path);
+    int fd = open(folder[0] == 0 ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; fd >= 0 && i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) != 0; i++)
+        usleep(LOCK_WAIT_US); /* without the lock in the end: nobody else binds for so long */
+    return fd;
 }
 
-/* Nobody can connect before the file has its permissions, since nobody is listened to. */
-static bool bind_unix(int fd, const struct sockaddr_un *address, unsigned mode, int backlog)
+/* errno of a connection tried; 0: somebody listens. */
+static int try_to_connect(const struct sockaddr_un *address)
 {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    int failure = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : errno;
+    close(fd);
+    return failure == EAGAIN ? 0 : failure; /* its backlog is full */
+}
+
+/* Removes what a process left that did not end in order. Else why the file stays. */
+static const char *remove_leftover(const struct sockaddr_un *address)
+{
+    struct stat file;
+    if (lstat(address->sun_path, &file) != 0)
+        return strerror(errno);
+    if (!S_ISSOCK(file.st_mode))
+        return "a file that is no socket is in its place; remove it";
+    int failure = try_to_connect(address);
+    if (failure == 0)
+        return "another process listens there; give each its own folder or ports";
+    if (failure != ECONNREFUSED || unlink(address->sun_path) != 0)
+        return "another user's socket is in its place; remove it, or take another folder";
+    return NULL;
+}
+
+/* NULL, or why not. Nobody can connect before the file has its permissions, since nobody is
+ * listened to. */
+static const char *bind_unix(int fd, const struct sockaddr_un *address, unsigned mode, int backlog,
+                             struct listener_file *file)
+{
+    struct stat bound;
     const struct sockaddr *any = (const struct sockaddr *)address;
-    bool bound = bind(fd, any, sizeof *address) == 0;
-    if (!bound && errno == EADDRINUSE) {
-        bound = is_leftover(address) && unlink(address->sun_path) == 0 &&
-                bind(fd, any, sizeof *address) == 0;
-        errno = EADDRINUSE;
+    if (bind(fd, any, sizeof *address) != 0) {
+        const char *cause = errno == EADDRINUSE ? remove_leftover(address) : strerror(errno);
+        if (cause != NULL)
+            return cause;
+        if (bind(fd, any, sizeof *address) != 0)
+            return strerror(errno);
     }
-    return bound && chmod(address->sun_path, mode) == 0 && listen(fd, backlog) == 0;
+    if (chmod(address->sun_path, mode) == 0 && listen(fd, backlog) == 0 &&
+        lstat(address->sun_path, &bound) == 0) {
+        *file = (struct listener_file){.device = bound.st_dev, .inode = bound.st_ino};
+        return NULL;
+    }
+    const char *cause = strerror(errno);
+    (void)unlink(address->sun_path);
+    return cause;
 }
 
 int listener_bind_unix(const char *path, unsigned mode, int backlog, const char *option,
-                       struct error *err)
+                       struct listener_file *file, struct error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path) {
@@ -124,14 +169,31 @@ int listener_bind_unix(const char *path, unsigned mode, int backlog, const char 
     }
     memcpy(address.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && bind_unix(fd, &address, mode, backlog))
+    int lock = lock_folder(path);
+    const char *cause = fd < 0 ? strerror(errno) : bind_unix(fd, &address, mode, backlog, file);
+    if (lock >= 0)
+        close(lock);
+    if (cause == NULL)
         return fd;
-    (void)error_set(err, ERROR_BAD_VALUE, "cannot listen on %s: %s (option %s)", path,
-                    strerror(errno), option);
+    (void)error_set(err, ERROR_BAD_VALUE, "cannot listen on %s: %s (option %s)", path, cause,
+                    option);
     if (fd >= 0)
         close(fd);
     return -1;
 }
+
+void listener_remove_file(const char *path, const struct listener_file *file)
+{
+    struct stat there;
+    int lock = lock_folder(path);
+    if (lstat(path, &there) == 0 && there.st_dev == file->device && there.st_ino == file->inode)
+        (void)unlink(path);
+    if (lock >= 0)
+        close(lock);
+}
+
+/* --- accepting ---------------------------------------------------------------------------------
+ */
 
 static void wait_for_descriptors(struct listener *listener)
 {

@@ -220,6 +220,14 @@ static void errors_name_file_line_and_key(void **state)
          "lower the one or the other"},
         {REQUIRED "unix_domain_socket: {path_prefix: run}",
          "f.yaml:3: unix_domain_socket.path_prefix: must begin with /, since clients are told it"},
+        {REQUIRED "unix_domain_socket: {path_prefix: '/run/a:b'}",
+         "f.yaml:3: unix_domain_socket.path_prefix: must have no colon: clients would take what "
+         "follows it for a port"},
+        {REQUIRED "unix_domain_socket: {path_prefix: "
+                  "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}",
+         "f.yaml:3: unix_domain_socket.path_prefix: is too long: with /mongodb-PORT.sock the path "
+         "of a Unix socket has at most 107 bytes"},
         {REQUIRED "tls.mode: allow", "f.yaml:3: tls.mode: needs tls.cert_file to be set as well"},
         {REQUIRED "tls: {mode: allow, cert_file: a}",
          "f.yaml:3: tls.mode: needs tls.key_file to be set as well"},

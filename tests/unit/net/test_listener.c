@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "net/listener.h"
@@ -41,7 +42,8 @@ static int remove_place(void **state)
 static int listen_at(const struct place *place)
 {
     struct error err;
-    return listener_bind_unix(place->path, 0770, 8, "option", &err);
+    struct listener_file file;
+    return listener_bind_unix(place->path, 0770, 8, "option", &file, &err);
 }
 
 static bool connects(const struct place *place)
@@ -59,7 +61,8 @@ static void assert_refused(const struct place *place, const char *why)
 {
     struct error err = {0};
     char text[sizeof err.message];
-    assert_int_equal(listener_bind_unix(place->path, 0770, 8, "option", &err), -1);
+    struct listener_file file;
+    assert_int_equal(listener_bind_unix(place->path, 0770, 8, "option", &file, &err), -1);
     (void)snprintf(text, sizeof text, "cannot listen on %s: %s (option option)", place->path, why);
     assert_string_equal(err.message, text);
 }
@@ -91,7 +94,7 @@ static void a_socket_in_use_stays(void **state)
 {
     struct place *place = *state;
     int fd = listen_at(place);
-    assert_refused(place, "Address already in use");
+    assert_refused(place, "another process listens there; give each its own folder or ports");
     assert_true(connects(place));
     close(fd);
 }
@@ -100,8 +103,58 @@ static void a_file_that_is_no_socket_stays(void **state)
 {
     struct place *place = *state;
     close(open(place->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-    assert_refused(place, "Address already in use");
+    assert_refused(place, "a file that is no socket is in its place; remove it");
     assert_int_equal(access(place->path, F_OK), 0);
+}
+
+static void only_its_own_file_is_removed(void **state)
+{
+    struct place *place = *state;
+    struct error err;
+    struct listener_file mine;
+    struct listener_file others;
+    int fd = listener_bind_unix(place->path, 0700, 8, "option", &mine, &err);
+    assert_int_equal(unlink(place->path), 0);
+    int other = listener_bind_unix(place->path, 0700, 8, "option", &others, &err);
+    assert_true(fd >= 0 && other >= 0);
+    listener_remove_file(place->path, &mine);
+    assert_true(connects(place));
+    listener_remove_file(place->path, &others);
+    assert_int_not_equal(access(place->path, F_OK), 0);
+    close(fd);
+    close(other);
+}
+
+/* Two would listen by one name if they looked at a leftover at the same time. */
+static void of_many_that_come_together_one_listens(void **state)
+{
+    enum { MANY = 8, ROUNDS = 20 };
+    struct place *place = *state;
+    for (int round = 0; round < ROUNDS; round++) {
+        pid_t children[MANY];
+        int go[2];
+        int listening = 0;
+        assert_int_equal(pipe(go), 0);
+        for (int i = 0; i < MANY; i++) {
+            children[i] = fork();
+            if (children[i] == 0) {
+                char byte;
+                close(go[1]);
+                (void)!read(go[0], &byte, 1); /* until the parent closes it */
+                int fd = listen_at(place);
+                usleep(100000); /* all have tried by then */
+                _exit(fd >= 0);
+            }
+        }
+        close(go[0]);
+        close(go[1]);
+        for (int i = 0; i < MANY; i++) {
+            int status = 0;
+            assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+            listening += WEXITSTATUS(status);
+        }
+        assert_int_equal(listening, 1); /* the next round finds what it left */
+    }
 }
 
 static void a_folder_that_is_not_there(void **state)
@@ -159,6 +212,9 @@ int main(void)
                                         remove_place),
         cmocka_unit_test_setup_teardown(a_socket_in_use_stays, make_place, remove_place),
         cmocka_unit_test_setup_teardown(a_file_that_is_no_socket_stays, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(only_its_own_file_is_removed, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(of_many_that_come_together_one_listens, make_place,
+                                        remove_place),
         cmocka_unit_test_setup_teardown(a_folder_that_is_not_there, make_place, remove_place),
         cmocka_unit_test_setup_teardown(a_path_that_is_too_long, make_place, remove_place),
     };
