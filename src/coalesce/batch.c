@@ -181,11 +181,12 @@ void batch_let_go(struct coalesce *coalesce, struct batch *batch, int64_t now_us
     struct coalesce_waiter *waiter = NULL;
     uint32_t first = 0;
     int64_t after_us = LET_GO_AFTER * batch->group->rules.stalled_after_us;
-    if (batch->session == NULL || after_us == 0 || now_us - batch->place->since_us < after_us)
+    if (batch->session == NULL || after_us == 0 || now_us - batch->sent_us < after_us)
         return;
     DL_FOREACH(batch->head, waiter)
     {
-        if (waiter->arg == NULL)
+        /* never who is there: with BATCH_SEND_ALONE its own command would go as well */
+        if (waiter->arg == NULL && waiter->op != NULL && retry_is_awaited(waiter->op))
             batch->needed |=
                 settle(coalesce, batch, waiter, first, RETRY_END_LOST, (struct bytes){0}, now_us);
         first += waiter->docs;
@@ -206,12 +207,13 @@ struct coalesce_place *batch_go_lone(struct coalesce *coalesce, struct batch *ba
     return ticket;
 }
 
-bool batch_may_resend(struct coalesce *coalesce, struct batch *batch)
+bool batch_may_resend(struct coalesce *coalesce, struct batch *batch, int64_t now_us)
 {
     sluice_assert(!batch->settled);
     if (batch->session == NULL || batch->resent)
         return false;
     batch->resent = true;
+    batch->sent_us = now_us;
     count_one(coalesce, COALESCE_BATCHES_RESENT);
     return true;
 }

@@ -174,7 +174,7 @@ bool batch_build(const struct batch *batch, uint8_t **payload, size_t *len);
 
 /* Whether the batch may be sent once more on another connection of the same identity and server,
  * and still be run once: it has a number, and this is its first loss. Counts as done when true. */
-bool batch_may_resend(struct coalesce *coalesce, struct batch *batch);
+bool batch_may_resend(struct coalesce *coalesce, struct batch *batch, int64_t now_us);
 
 enum batch_verdict {
     /* Every waiter got its reply. */
@@ -195,9 +195,9 @@ typedef void (*batch_reply)(void *arg, void *waiter, struct bytes reply);
 enum batch_verdict batch_answer(struct coalesce *coalesce, struct batch *batch, struct bytes reply,
                                 batch_reply each, void *arg, int64_t now_us);
 
-/* From time to time while it is under way. Once it has been stalled for long, the retries of
- * clients that left need not wait for its answer: they go alone under its number, as
- * COALESCE_RESEND, and the server knows what of it was done. */
+/* From time to time while it is under way. Once it has been stalled for long, retries of clients
+ * that left need not wait for its answer: they go alone under its number, as COALESCE_RESEND, and
+ * the server knows what of it was done. */
 void batch_let_go(struct coalesce *coalesce, struct batch *batch, int64_t now_us);
 
 /* The batch gets no reply: close the connections of its waiters (batch_first …) after this. `sent`:

@@ -25,7 +25,8 @@ struct batch {
     struct pool_session *session; /* P, with N; NULL in a batch without numbers */
     uint32_t inserts;
     uint32_t docs;
-    size_t bytes; /* of the documents */
+    size_t bytes;    /* of the documents */
+    int64_t sent_us; /* first, or again */
     bool resent;
     bool settled; /* answered, lost or sent alone */
     bool needed;  /* its number, by one who was let go */

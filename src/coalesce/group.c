@@ -482,8 +482,10 @@ static struct batch *make_batch(struct coalesce *coalesce, struct coalesce_group
         else if (made)
             count_one(coalesce, COALESCE_SESSIONS_MADE);
     }
-    *batch = (struct batch){
-        .group = group, .place = group_take_place(coalesce, group, now_us), .session = session};
+    *batch = (struct batch){.group = group,
+                            .place = group_take_place(coalesce, group, now_us),
+                            .session = session,
+                            .sent_us = now_us};
     int64_t since_us = group->waiters->since_us;
     for (uint32_t i = 0; i < count; i++) {
         struct coalesce_waiter *waiter = group->waiters;

@@ -406,6 +406,14 @@ bool retry_settle(struct retry_table *table, struct retry_op *op, enum retry_end
     return needed;
 }
 
+bool retry_is_awaited(struct retry_op *op)
+{
+    pthread_mutex_lock(&op->shard->lock);
+    bool awaited = op->attached != NULL;
+    pthread_mutex_unlock(&op->shard->lock);
+    return awaited;
+}
+
 void retry_detach(struct retry_attachment *attachment)
 {
     pthread_mutex_lock(&attachment->shard->lock);

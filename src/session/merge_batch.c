@@ -161,7 +161,8 @@ void session_merge_send_lost(struct session_worker *worker)
     {
         if (carriage->carrier != NULL)
             continue;
-        if (!batch_may_resend(worker->coalesce, carriage->batch) || !carry(worker, carriage))
+        if (!batch_may_resend(worker->coalesce, carriage->batch, clock_now_us()) ||
+            !carry(worker, carriage))
             give_up(worker, carriage, true);
     }
 }

@@ -285,15 +285,15 @@ static void a_lost_batch_may_go_once_more(void **state)
     struct batch *batch = gather(f, 2, 2);
     char before[512];
     (void)snprintf(before, sizeof before, "%s", built(batch, 2));
-    assert_true(batch_may_resend(f->coalesce, batch));
+    assert_true(batch_may_resend(f->coalesce, batch, f->now_us));
     assert_string_equal(built(batch, 2), before);
-    assert_false(batch_may_resend(f->coalesce, batch));
+    assert_false(batch_may_resend(f->coalesce, batch, f->now_us));
     /* refused now, but run before perhaps: it cannot go alone */
     assert_int_equal(answer(f, batch, "{\"ok\":0.0,\"code\":13}", &answers), BATCH_ANSWERED);
     assert_int_equal(answers.count[1], 1);
     batch_end(f->coalesce, batch, f->now_us);
     batch = gather(f, 2, 0); /* without numbers never */
-    assert_false(batch_may_resend(f->coalesce, batch));
+    assert_false(batch_may_resend(f->coalesce, batch, f->now_us));
     batch_lost(f->coalesce, batch, true, f->now_us);
     batch_end(f->coalesce, batch, f->now_us);
     assert_int_equal(counted(f, COALESCE_BATCHES_RESENT), 1);
