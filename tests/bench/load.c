@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -374,6 +375,10 @@ static void load_turn(struct load *load, uint64_t until_ns)
     struct timespec wait = {.tv_sec = (time_t)(left_ns / CLOCK_NS_A_SECOND),
                             .tv_nsec = (long)(left_ns % CLOCK_NS_A_SECOND)};
     int count = epoll_pwait2(load->epoll_fd, load->events, EVENTS_A_TURN, &wait, NULL);
+    if (count < 0 && errno == ENOSYS) { /* a kernel before 5.11 */
+        fputs("loadgen: this kernel has no epoll_pwait2\n", stderr);
+        exit(2);
+    }
     for (int i = 0; i < count; i++)
         client_on_event(load, load->events[i].data.ptr, load->events[i].events);
 }
@@ -459,6 +464,13 @@ static uint64_t load_start_due(struct load *load, uint64_t start_ns)
     }
 }
 
+static bool load_has_more(const struct load *load)
+{
+    const struct load_options *options = &load->options;
+    bool more_due = options->operations == 0 || load->started < options->operations;
+    return load->busy > 0 || (options->pace_ns > 0 && more_due);
+}
+
 void load_run(struct load *load)
 {
     const struct load_options *options = &load->options;
@@ -471,10 +483,12 @@ void load_run(struct load *load)
         if (load->clients[i].state == CLIENT_READY)
             client_start(load, &load->clients[i]);
     }
-    while (load->running && load->ready > 0 && (load->busy > 0 || options->pace_ns > 0)) {
-        uint64_t next = options->pace_ns > 0 ? load_start_due(load, start) : load->end_ns;
-        load_turn(load, next < load->end_ns ? next : load->end_ns);
-        if (options->operations == 0 && clock_now_ns() >= load->end_ns)
+    bool timed = options->operations == 0;
+    while (load->running && load->ready > 0 && load_has_more(load)) {
+        uint64_t next =
+            options->pace_ns > 0 ? load_start_due(load, start) : clock_now_ns() + CLOCK_NS_A_SECOND;
+        load_turn(load, timed && load->end_ns < next ? load->end_ns : next);
+        if (timed && clock_now_ns() >= load->end_ns)
             load->running = false;
     }
     uint64_t end = clock_now_ns();
