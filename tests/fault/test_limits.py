@@ -81,32 +81,39 @@ def test_a_longer_reply_passes(start_proxy, simulated):
         assert client.command({"big": 1}) == {"ok": 1.0, "data": bytes(200_000)}
 
 
+def held_insert(document_bytes):
+    """Its body comes last, so the proxy must keep what stands before it."""
+    return op_msg_of(wire.sequence_section("documents", [{"_id": 1, "x": bytes(document_bytes)}])
+                     + wire.body_section({"insert": "c", "$db": "d"}))
+
+
+@contextlib.contextmanager
+def unfinished(where, count, message):
+    """Clients that have sent as much as was taken of all but the last bytes of a message."""
+    with contextlib.ExitStack() as stack:
+        unsent = {stack.enter_context(RawClient(where)): message[:-10] for _ in range(count)}
+        for client in unsent:
+            client.socket.setblocking(False)
+        for _ in range(150):
+            for client, rest in unsent.items():
+                with contextlib.suppress(BlockingIOError, ConnectionError):
+                    unsent[client] = rest[client.socket.send(rest):] if rest else rest
+            time.sleep(0.005)
+        yield
+
+
 def test_memory_max(start_proxy, simulated):
     """Clients that each make the proxy hold much of a message: reading waits at the cap, the process
     stays small, who needs no buffer goes on, and when they are gone all is as before."""
     proxy = proxy_for(start_proxy, simulated, memory_max="2MiB", max_message_bytes="1MiB")
     where = proxy.endpoint()
-    # the body comes last, so the proxy must keep what stands before it
-    held = op_msg_of(wire.sequence_section("documents", [{"_id": 1, "x": bytes(900_000)}])
-                     + wire.body_section({"insert": "c", "$db": "d"}))
+    held = held_insert(900_000)
     with RawClient(where) as bystander:
         assert bystander.command({"ping": 1})["ok"] == 1
         before = proxy.resident_bytes()
-        clients = [RawClient(where) for _ in range(40)]
-        for client in clients:
-            client.socket.setblocking(False)
-        unsent = {client: held[:-10] for client in clients}
-        for _ in range(30):
-            for client, rest in unsent.items():
-                try:
-                    unsent[client] = rest[client.socket.send(rest):] if rest else rest
-                except (BlockingIOError, ConnectionError):
-                    pass
-            time.sleep(0.02)
-        assert proxy.resident_bytes() - before < 30 * MEGABYTE
-        assert bystander.command({"ping": 1})["ok"] == 1
-        for client in clients:
-            client.__exit__()
+        with unfinished(where, 40, held):
+            assert proxy.resident_bytes() - before < 30 * MEGABYTE
+            assert bystander.command({"ping": 1})["ok"] == 1
         with RawClient(where) as again:
             assert again.ask(held).body["n"] == 1
         assert bystander.command({"ping": 1})["ok"] == 1
@@ -115,26 +122,12 @@ def test_memory_max(start_proxy, simulated):
 def test_new_clients_are_served_while_large_messages_fill_memory_max(start_proxy, simulated):
     """Their first command has to be kept until the connection to the server is there."""
     proxy = proxy_for(start_proxy, simulated, memory_max="16MiB", max_message_bytes="8MiB")
-    held = op_msg_of(wire.sequence_section("documents", [{"_id": 1, "x": bytes(7_900_000)}])
-                     + wire.body_section({"insert": "c", "$db": "d"}))
-    clients = [RawClient(proxy.endpoint()) for _ in range(20)]
-    try:
-        for client in clients:
-            client.socket.setblocking(False)
-        unsent = {client: held[:-10] for client in clients}
-        for _ in range(200):
-            for client, rest in unsent.items():
-                with contextlib.suppress(BlockingIOError, ConnectionError):
-                    unsent[client] = rest[client.socket.send(rest):] if rest else rest
-            time.sleep(0.005)
+    with unfinished(proxy.endpoint(), 20, held_insert(7_900_000)):
         proxy.wait_for_counter("bufferBytesNow", 8_000_000)
         for _ in range(30):
             with RawClient(proxy.endpoint()) as fresh:
                 assert fresh.hello()["ok"] == 1
                 assert fresh.command({"ping": 1})["ok"] == 1
-    finally:
-        for client in clients:
-            client.__exit__()
 
 
 def test_everyone_gets_through_a_small_memory_max(start_proxy, simulated):
@@ -143,8 +136,7 @@ def test_everyone_gets_through_a_small_memory_max(start_proxy, simulated):
     from concurrent.futures import ThreadPoolExecutor
     proxy = proxy_for(start_proxy, simulated, memory_max="2MiB", max_message_bytes="1MiB")
     where = proxy.endpoint()
-    message = op_msg_of(wire.sequence_section("documents", [{"_id": 1, "x": bytes(900_000)}])
-                        + wire.body_section({"insert": "c", "$db": "d"}))
+    message = held_insert(900_000)
 
     def insert(_):
         for attempt in range(200):
