@@ -12,8 +12,8 @@ struct budget {
     _Atomic size_t used_bytes;
 };
 
-/* False, and nothing taken, when the limit would be passed. What is large is refused a little before
- * it, so that large messages do not keep others' small ones from coming through. */
+/* False, and nothing taken, when the limit would be passed. What is large is refused a little
+ * before it, so that large messages do not keep others' small ones from coming through. */
 bool budget_take(struct budget *budget, size_t bytes);
 void budget_give_back(struct budget *budget, size_t bytes);
 

@@ -63,6 +63,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def cpu_seconds_of(pid):
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+            total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
 class Server:
     """A process that listens: started, waited for, and ended by its own id."""
 
@@ -146,17 +154,16 @@ class Server:
 
     def cpu_seconds(self):
         """Time on a CPU so far, of all threads, to the nanosecond."""
-        total = 0
-        for pid in self.processes():
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                total += int((task / "schedstat").read_text().split()[0])
-        return total / 1e9
+        return sum(map(cpu_seconds_of, self.processes()))
 
     def move_to(self, cpu):
         """All its threads, and those to come."""
         for pid in self.processes():
-            subprocess.run(["taskset", "--all-tasks", "--cpu-list", "--pid", str(cpu), str(pid)], check=True,
-                           stdout=subprocess.DEVNULL)
+            done = subprocess.run(["taskset", "--all-tasks", "--cpu-list", "--pid", str(cpu), str(pid)],
+                                  capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise BenchError(f"{self.name} cannot be moved to CPU {cpu} (--placements shared needs none): "
+                                 f"{done.stderr.strip()}")
 
     def stop(self):
         if self.process.poll() is not None:

@@ -21,6 +21,7 @@ OP_MSG, OP_COMPRESSED = 2013, 2012
 ZLIB = 2
 MAX_MESSAGE = 48_000_000
 TURN_SECONDS = 0.02
+SLICES = 10
 PAUSE_SECONDS = 0.001
 
 
@@ -62,23 +63,34 @@ def close_all(sockets):
         one.close()
 
 
-def drip(port, count, stop, data, piece):
-    """Each connection sends its data piece by piece, and comes again when it was thrown out."""
-    sockets = open_many(port, count, stop)
-    at = dict.fromkeys(sockets, 0)
+def evenly(connections, stop):
+    """All of them again and again, spread over each turn: independent clients are not in step."""
     while not stop.is_set():
-        for one in list(at):
-            try:
-                one.send(data[at[one]:at[one] + piece])
-                at[one] = (at[one] + piece) % len(data)
-            except BlockingIOError:
-                pass
-            except OSError:
-                del at[one]
-                one.close()
-                with contextlib.suppress(OSError):
-                    at[connect(port)] = 0
-        stop.wait(TURN_SECONDS)
+        now = list(connections)
+        for first in range(SLICES):
+            yield from now[first::SLICES]
+            stop.wait(TURN_SECONDS / SLICES)
+
+
+def drip(port, count, stop, data, piece):
+    """Each connection sends its data piece by piece, and comes again when it was thrown out. Each has begun
+    somewhere: else there would be nothing for a while, and then all messages at the same moment."""
+    at = {}
+    for number, one in enumerate(open_many(port, count, stop)):
+        at[one] = number % len(data)
+        with contextlib.suppress(OSError):
+            one.send(data[:at[one]])
+    for one in evenly(at, stop):
+        try:
+            one.send(data[at[one]:at[one] + piece])
+            at[one] = (at[one] + piece) % len(data)
+        except BlockingIOError:
+            pass
+        except OSError:
+            del at[one]
+            one.close()
+            with contextlib.suppress(OSError):
+                at[connect(port)] = 0
     close_all(at)
 
 
@@ -140,17 +152,15 @@ def compressed_bombs(port, count, stop):
     bombs = [frame(OP_COMPRESSED, struct.pack("<iiB", OP_MSG, size, ZLIB) + squeezed)
              for size in (len(inside), len(inside) - 16, 2**31 - 1, 10)]
     sockets = open_many(port, count, stop)
-    while not stop.is_set():
-        for number, one in enumerate(sockets):
-            try:
-                one.send(bombs[number % len(bombs)])
-            except BlockingIOError:
-                pass
-            except OSError:
-                one.close()
-                with contextlib.suppress(OSError):
-                    sockets[number] = connect(port)
-        stop.wait(TURN_SECONDS)
+    for number in evenly(range(len(sockets)), stop):
+        try:
+            sockets[number].send(bombs[number % len(bombs)])
+        except BlockingIOError:
+            pass
+        except OSError:
+            sockets[number].close()
+            with contextlib.suppress(OSError):
+                sockets[number] = connect(port)
     close_all(sockets)
 
 
@@ -202,13 +212,17 @@ def endless_authentication(port, count, stop):
     for one in sockets:
         with contextlib.suppress(OSError):
             one.send(start)
-    while not stop.is_set():
-        for one in sockets:
-            with contextlib.suppress(OSError):
-                one.recv(65536)
-            with contextlib.suppress(OSError):
-                one.send(go_on)
-        stop.wait(TURN_SECONDS)
+    for number in evenly(range(len(sockets)), stop):
+        with contextlib.suppress(BlockingIOError):
+            try:
+                if sockets[number].recv(65536) == b"":
+                    raise ConnectionResetError
+                sockets[number].send(go_on)
+            except ConnectionError:
+                sockets[number].close()
+                with contextlib.suppress(OSError):
+                    sockets[number] = connect(port)
+                    sockets[number].send(start)
     close_all(sockets)
 
 
@@ -270,11 +284,14 @@ ABUSES = {
 
 
 @contextlib.contextmanager
-def running(name, port, scale=1.0):
-    """The abuse goes on inside, in a process of its own: it must not slow down who measures."""
+def running(name, port, scale=1.0, humble=False):
+    """The abuse goes on inside, in a process of its own: it must not slow down who measures. humble: it takes
+    no CPU that anybody else wants, as if it had a machine of its own."""
     function, count = ABUSES[name]
     pid = os.fork()
     if pid == 0:
+        if humble:
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         code = 1
