@@ -4,7 +4,7 @@
 #   scripts/bench.sh [--quick] [--out FOLDER] [PART…]
 # Parts: hop hop-secantus merging validation growth profile odm; all of them when none is named. Each writes PART.md and
 # PART.json into the folder (docs/benchmarks), and scripts/plot-benchmarks.py draws the pages' plots.
-# --quick: fewer cases and rounds, about four minutes; else about forty. Routes and servers that are not
+# --quick: fewer cases and rounds, about four minutes; else about two hours. Routes and servers that are not
 # installed (haproxy, nginx-light with libnginx-mod-stream, linux-perf, secantusd-rs by SECANTUSD_RS or
 # PATH) are left out, and said so. Ends with 1 when a target is missed, 2 when something cannot run.
 set -euo pipefail

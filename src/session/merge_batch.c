@@ -269,6 +269,8 @@ void session_merge_lost(struct session *session)
 
 void session_merge_finished(struct session *session, struct coalesce_place *ticket)
 {
-    coalesce_finished(session->worker->coalesce, ticket, clock_now_us());
-    session_merge_pump_soon(session->worker);
+    struct coalesce *coalesce = session->worker->coalesce;
+    coalesce_finished(coalesce, ticket, clock_now_us());
+    if (coalesce_next_due_us(coalesce) != INT64_MAX) /* a client alone has nobody behind it */
+        session_merge_pump_soon(session->worker);
 }
