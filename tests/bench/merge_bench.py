@@ -11,6 +11,7 @@ inserts a second, in which each connection's are due at fixed times, and latenci
 """
 
 import argparse
+import math
 import statistics
 import sys
 
@@ -132,7 +133,7 @@ def judge(what, connections, results):
     return targets
 
 
-def measure_connections(routes, variant, about, name, tables):
+def measure_connections(routes, kind, variant, about, name, tables):
     """As fast as they are answered: what is reported, and its targets."""
     options = routes.rig.options
     table = bench.Table("connections", "route", "inserts/s", "÷ direct (range)", "÷ proxy (range)",
@@ -142,7 +143,8 @@ def measure_connections(routes, variant, about, name, tables):
                                         f"Inserts a second, {about}"))
     tables.append(table)
     report, targets = {}, []
-    for connections in map(int, options.connections.split(",")):
+    most = bench.MOST_CONNECTIONS.get(kind, math.inf)
+    for connections in (min(int(count), most) for count in options.connections.split(",")):
         arguments = load_arguments(options, variant, connections)
         for way in routes.ways:
             routes.load(way, [*arguments[:4], "--seconds", 0.2, *arguments[6:]])
@@ -186,7 +188,7 @@ def measure_server(rig, kind, tables):
             routes = Routes(rig, kind, placement)
             about = f"{bench.SERVERS[kind]}, {variant} inserts" + (", server apart" if placement == "apart" else "")
             name = f"merging-{kind}-{variant}" + ("-apart" if placement == "apart" else "")
-            report[f"{variant}:{placement}"], more = measure_connections(routes, variant, about, name, tables)
+            report[f"{variant}:{placement}"], more = measure_connections(routes, kind, variant, about, name, tables)
             targets += more
             if first and placement == "shared" and options.rates:
                 report[f"{variant}:rates"], more = measure_rates(routes, variant, about, tables)

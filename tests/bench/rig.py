@@ -282,6 +282,7 @@ class Rig:
 
 
 SERVERS = {"rs": "secantusd-rs", "py": "SecantusDB", "null": "null server"}
+MOST_CONNECTIONS = {"py": 960}  # it takes no 1,000, whatever it is told
 
 
 def secantus_program(kind):
