@@ -12,8 +12,9 @@
  *             and gets the same answer.
  *   UNSENT    was gathered and never sent (its client left): a retry is as good as new.
  *   DONE      answered: the reply is kept, a retry gets it.
- *   UNKNOWN   the batch went and no final answer came, or has not come for long: (P, N) and the
- * statement ids are kept, and a retry goes alone under them, so that the server deduplicates.
+ *   UNKNOWN   the batch went and no final answer came, or none for long: (P, N) and the
+ *             statement ids are kept, and a retry goes alone under them, so that the server
+ *             deduplicates.
  *
  * The rules that keep it exactly-once:
  * 1. A session that the table does not know is never merged: its insert could be the retry of one
@@ -26,9 +27,9 @@
  *    of (P, N) only while it is PENDING or UNKNOWN, and a server remembers only the highest N of P.
  *    PENDING: P belongs to that batch, and to retries that go alone under (P, N) while it is still
  *    under way (batch_let_go): a server takes one command of a session at a time. DONE: the reply
- * is here, P's history is not needed. If the batch leaves even one UNKNOWN entry behind,
- * retry_settle says so and P is retired: it never gets a higher N, so (P, N) stays P's last for as
- * long as the server keeps the session.
+ *    is here, P's history is not needed. If the batch leaves even one UNKNOWN entry behind,
+ *    retry_settle says so and P is retired: it never gets a higher N, so (P, N) stays P's last for
+ *    as long as the server keeps the session.
  * 3. The server forgets an idle session after 30 minutes (logicalSessionTimeoutMinutes), the
  *    client's as well as P: entries that idle for as long are of no more use than none.
  * 4. A lower number than the recorded one: the server itself answers TransactionTooOld if the
