@@ -33,6 +33,12 @@ fuzz_one() {
   [ "$finding" = none ]
 }
 
+# reap: one of those that run has ended
+reap() {
+  wait -n || failed=1
+  running=$((running - 1))
+}
+
 build_preset fuzz
 rows=() failed=0 running=0 jobs=$(nproc)
 for target in "$project"/build/fuzz/tests/fuzz/fuzz_*; do
@@ -40,17 +46,11 @@ for target in "$project"/build/fuzz/tests/fuzz/fuzz_*; do
   name=${target##*/fuzz_}
   [ ${#wanted[@]} -eq 0 ] || [[ " ${wanted[*]} " == *" $name "* ]] || continue
   rows+=("$logs/fuzz_$name.row")
-  if [ $running -ge "$jobs" ]; then
-    wait -n || failed=1
-    running=$((running - 1))
-  fi
+  [ $running -lt "$jobs" ] || reap
   fuzz_one "$target" &
   running=$((running + 1))
 done
-while [ $running -gt 0 ]; do
-  wait -n || failed=1
-  running=$((running - 1))
-done
+while [ $running -gt 0 ]; do reap; done
 [ ${#rows[@]} -gt 0 ] || die "no such target: ${wanted[*]}"
 printf '| target | executions | edges covered | corpus | finding |\n|---|---:|---:|---:|---|\n'
 cat "${rows[@]}"

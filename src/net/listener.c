@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/connector.h"
@@ -97,9 +98,10 @@ enum { LOCK_TRIES = 50, LOCK_WAIT_US = 10000 };
 static int lock_folder(const char *path)
 {
     char folder[sizeof((struct sockaddr_un *)0)->sun_path];
-    const char *end = strrchr(path, '/');
-    (void)snprintf(folder, sizeof folder, "%.*s", end == NULL ? 0 : (int)(end - path), path);
-    int fd = open(folder[0] == 0 ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const char *name = strrchr(path, '/');
+    sluice_assert(name != NULL);
+    (void)snprintf(folder, sizeof folder, "%.*s", (int)(name - path) + 1, path);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int i = 0; fd >= 0 && i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) != 0; i++)
         usleep(LOCK_WAIT_US); /* without the lock in the end: nobody else binds for so long */
     return fd;

@@ -22,9 +22,9 @@ struct listener_file {
     ino_t inode;
 };
 
-/* The same for a Unix socket at `path`, whose file gets the permissions `mode`. A socket that is
- * left there and that nobody listens on gives way; any other file stays, and is an error. May wait
- * for half a second for another process that is at work in the folder. */
+/* The same for a Unix socket at `path` (absolute), whose file gets the permissions `mode`. A socket
+ * that is left there and that nobody listens on gives way; any other file stays, and is an error.
+ * May wait for half a second for another process that is at work in the folder. */
 int listener_bind_unix(const char *path, unsigned mode, int backlog, const char *option,
                        struct listener_file *file, struct error *err);
 /* Before its descriptor is closed: until then nobody else can have a file with that inode. */

@@ -18,8 +18,16 @@ import sys
 import rig as bench
 from rig import latency, median_of, ratio_of, ratio_text, throughput
 
+ABOUT = """Each route has single-document inserts from so many connections, each of which waits for its answer. "Median client" is the
+mean latency of the median connection: where a server serves a few connections most of the time, the p50 of all commands
+is theirs. *Server apart*: the server has CPU 0, the generator and the proxies CPU 1, as on two machines; else all share two
+CPUs. "Unix socket": the clients come to the proxy by a socket file, as a sidecar's may
+(`unix_domain_socket.path_prefix`); the server itself is reached by TCP on all routes. *The same load for all*: as many
+inserts a second are due on each route, and latencies count from the time at which they were due; what was not answered in
+the time measured is left out, so that a route which cannot keep up looks better than it is."""
+
 DIRECT, UNMERGED, MERGED, SOCKET = "direct", "proxy", "merging", "merging, Unix socket"
-SERVER_CPU, OTHERS_CPU = 0, 1
+SERVER_CPU, OTHERS_CPU = "0", "1"
 PACED_CONNECTIONS = 256
 TARGET_SERVER, TARGET_CONNECTIONS, TARGET_RATIO = "rs", 256, 5.0
 TARGET_RATE = 15000  # about what the server takes directly
@@ -39,18 +47,15 @@ class Routes:
 
     def __init__(self, rig, kind, placement):
         options = rig.options
+        apart = placement == "apart"
         self.rig = rig
-        self.server = rig.start_upstream(kind)
-        plain = rig.start_mongosluice(self.server.port, name="plain", threads=options.threads)
+        self.pin = OTHERS_CPU if apart else None
+        server = rig.start_upstream(kind, SERVER_CPU if apart else None)
+        plain = rig.start_mongosluice(server.port, name="plain", threads=options.threads, pin=self.pin)
         merging = rig.start_mongosluice(
-            self.server.port, "--merge.enabled=true", f"--unix_domain_socket.path_prefix={rig.folder}",
-            *options.mongosluice_option, name="merging", threads=options.threads)
-        self.pin = OTHERS_CPU if placement == "apart" else None
-        if placement == "apart":
-            self.server.move_to(SERVER_CPU)
-            plain.move_to(OTHERS_CPU)
-            merging.move_to(OTHERS_CPU)
-        self.ways = {DIRECT: (self.server, self.server.port), UNMERGED: (plain, plain.port),
+            server.port, "--merge.enabled=true", f"--unix_domain_socket.path_prefix={rig.folder}",
+            *options.mongosluice_option, name="merging", threads=options.threads, pin=self.pin)
+        self.ways = {DIRECT: (server, server.port), UNMERGED: (plain, plain.port),
                      MERGED: (merging, merging.port),
                      SOCKET: (merging, rig.folder / f"mongodb-{merging.port}.sock")}
 
@@ -218,7 +223,7 @@ def parse_options():
 
 
 def main():
-    return bench.run_servers("merge_bench", "Merging", parse_options(), measure_server)
+    return bench.run_servers("merge_bench", "Merging", parse_options(), measure_server, ABOUT)
 
 
 if __name__ == "__main__":

@@ -156,15 +156,6 @@ class Server:
         """Time on a CPU so far, of all threads, to the nanosecond."""
         return sum(map(cpu_seconds_of, self.processes()))
 
-    def move_to(self, cpu):
-        """All its threads, and those to come."""
-        for pid in self.processes():
-            done = subprocess.run(["taskset", "--all-tasks", "--cpu-list", "--pid", str(cpu), str(pid)],
-                                  capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                raise BenchError(f"{self.name} cannot be moved to CPU {cpu} (--placements shared needs none): "
-                                 f"{done.stderr.strip()}")
-
     def stop(self):
         if self.process.poll() is not None:
             return
@@ -230,7 +221,7 @@ class Rig:
         return self.start("nullserver", [self.tool("nullserver"), "--find-documents", "100000",
                                          *options], pin=pin)
 
-    def start_secantus(self, kind):
+    def start_secantus(self, kind, pin=None):
         """`rs`: secantusd-rs; `py`: the SecantusDB of the Python environment."""
         program = secantus_program(kind)
         port = free_port()
@@ -240,10 +231,11 @@ class Rig:
         return self.start(f"secantus-{kind}", [program, "--config", empty, "--port", port,
                                                "--storage-path", data, "--cache-size", "1G",
                                                "--log-level", "ERROR",
-                                               "--session-max", 4000], port)  # one for each connection
+                                               "--session-max", 4000],  # one for each connection
+                          port, pin)
 
-    def start_upstream(self, kind):
-        return self.start_null() if kind == "null" else self.start_secantus(kind)
+    def start_upstream(self, kind, pin=None):
+        return self.start_null(pin=pin) if kind == "null" else self.start_secantus(kind, pin)
 
     def start_haproxy(self, upstream_port, connections=2000, threads=1, pin=None):
         port = free_port()
@@ -417,7 +409,7 @@ def verdict_lines(targets):
     return [f"{'met' if met else '**missed**'}: {what}" for what, met in targets]
 
 
-def run_servers(program, title, options, measure):
+def run_servers(program, title, options, measure, about=""):
     """A whole benchmark: measure(rig, kind, tables) on each of options.servers that is here answers
     (what is reported, [(target, met)]). The exit status."""
     report = {"environment": environment(options), "servers": {}}
@@ -441,7 +433,7 @@ def run_servers(program, title, options, measure):
     report["targets"] = [{"target": what, "met": met} for what, met in targets]
     words = verdict_lines(targets)
     print("", *words, sep="\n")
-    write_results(options, report, tables, title, report["environment"], words)
+    write_results(options, report, tables, title, report["environment"], words, about=about)
     return 0 if all(met for _, met in targets) else 1
 
 

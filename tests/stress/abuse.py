@@ -38,26 +38,19 @@ under twice that. A loop turn is all that the proxy does between two looks at wh
 (`mongosluice_loop_turn_seconds`). Ratios are taken within a round, then their median and range."""
 
 GOOD_CLIENTS = 16
-PROXY_CPU, OTHERS_CPU = 1, 0
+PROXY_CPU, OTHERS_CPU = "1" if os.cpu_count() > 1 else None, 0
 MEMORY_MAX = 64 * 1024 * 1024
 # What may be resident at the worst: beside the buffers the program, 4,000 connections, TLS of some, and
 # what the allocator keeps.
 RESIDENT_MAX = MEMORY_MAX + 70 * 1000 * 1000
 
 
-def place(server, cpu):
-    """Where there are two CPUs."""
-    if os.cpu_count() > 1:
-        server.move_to(cpu)
-    return server
-
-
 def start(hop, name):
-    proxy = hop.start_mongosluice(
+    return hop.start_mongosluice(
         hop.upstream.port, f"--memory_max={MEMORY_MAX}", f"--schemas={hop.schemas()}",
         "--max_client_conn=5000", "--tls.mode=allow", f"--tls.cert_file={hop.certificate()}",
-        f"--tls.key_file={hop.certificate()}", "--handshake_timeout_ms=5000", "--log.level=error", name=name)
-    return place(proxy, PROXY_CPU)
+        f"--tls.key_file={hop.certificate()}", "--handshake_timeout_ms=5000", "--log.level=error", name=name,
+        pin=PROXY_CPU)
 
 
 USUAL, APART, CROWDED, NEIGHBOUR = "usual", "apart", "crowded", "neighbour"
@@ -76,17 +69,17 @@ def result_of(load):
     return json.loads(output)
 
 
-def disturbed(hop, name, options, good_port, proxy, *, humble=False):
-    """What the good clients of a port find while a proxy is abused, what its buffers held, and how much CPU
-    time the abuser and the proxy had."""
+def disturbed(hop, name, options, proxy, abused, *, humble=False):
+    """What a proxy's good clients find while one, or its neighbour, is abused, what its buffers held, and how many
+    CPUs the abuser had."""
     buffers = 0.0
-    load = good(hop, good_port, options.seconds, LEAD_SECONDS)
+    load = good(hop, proxy.port, options.seconds, LEAD_SECONDS)
     time.sleep(0.2)
-    with abuses.running(name, proxy.port, options.scale, humble) as abuser:
+    with abuses.running(name, abused.port, options.scale, humble) as abuser:
         time.sleep(LEAD_SECONDS)
         began, before = time.monotonic(), bench.cpu_seconds_of(abuser)
         while load.poll() is None:
-            buffers = max(buffers, proxy.metrics()["mongosluice_buffer_bytes"])
+            buffers = max(buffers, abused.metrics()["mongosluice_buffer_bytes"])
             time.sleep(0.1)
         share = (bench.cpu_seconds_of(abuser) - before) / (time.monotonic() - began)
     return {**result_of(load), "buffer_bytes": buffers, "abuser_cpus": share}
@@ -100,9 +93,9 @@ def suffer(hop, name, options):
     descriptors = proxy.descriptors()
     ways = {
         USUAL: lambda: result_of(good(hop, proxy.port, options.seconds)),
-        APART: lambda: disturbed(hop, name, options, proxy.port, proxy, humble=True),
-        CROWDED: lambda: disturbed(hop, name, options, proxy.port, proxy),
-        NEIGHBOUR: lambda: disturbed(hop, name, options, proxy.port, neighbour),
+        APART: lambda: disturbed(hop, name, options, proxy, proxy, humble=True),
+        CROWDED: lambda: disturbed(hop, name, options, proxy, proxy),
+        NEIGHBOUR: lambda: disturbed(hop, name, options, proxy, neighbour),
     }
 
     def measure(way):
@@ -222,10 +215,9 @@ def main():
     options = parse_options()
     report = {"environment": bench.environment(options), "abuses": measured_before(options)}
     with tempfile.TemporaryDirectory(prefix="sluice-abuse-") as folder, contextlib.ExitStack() as ends:
+        os.sched_setaffinity(0, {OTHERS_CPU})  # and with it all that is started without a pin
         hop = Hop(options, folder)
         ends.callback(hop.stop)
-        os.sched_setaffinity(0, {OTHERS_CPU})  # what is started later begins there
-        place(hop.upstream, OTHERS_CPU)
         try:
             for name in options.abuses.split(","):
                 print(name, flush=True)
