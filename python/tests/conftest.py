@@ -17,9 +17,10 @@ import tracemalloc
 import uuid
 from pathlib import Path
 
-import bson
 import pymongo
 import pytest
+
+import bson
 from bson import json_util
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,7 +177,7 @@ def loop():
 def offloaded():
     """Offload is on; afterwards Beanie is as it was."""
     import mongosluice
-    from mongosluice import offload_state
+    from mongosluice.offload import state as offload_state
 
     offload_state.forget_warnings()
     mongosluice.offload()
@@ -186,9 +187,9 @@ def offloaded():
 
 def switch_off():
     """Both ODMs as they were."""
-    from mongosluice import offload_state
+    from mongosluice.offload import state as offload_state
 
-    for name in ("mongosluice.offload_beanie", "mongosluice.offload_mongoengine"):
+    for name in ("mongosluice.offload.beanie.patches", "mongosluice.offload.mongoengine.patches"):
         if name in sys.modules:
             sys.modules[name].uninstall()
     offload_state.statuses.clear()

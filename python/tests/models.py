@@ -7,7 +7,7 @@ import uuid
 from typing import Optional
 
 import beanie
-from beanie import BackLink, Document, Insert, Link, Replace, Update, UnionDoc, before_event
+from beanie import BackLink, Document, Insert, Link, Replace, UnionDoc, Update, before_event
 from beanie.odm.custom_types import DecimalAnnotation
 from pydantic import BaseModel, Field, field_validator, model_validator
 

@@ -7,22 +7,42 @@ import uuid
 import warnings
 
 import beanie
-import bson
-import models
 import pytest
 from beanie import BulkWriter, DeleteRules, WriteRules, init_beanie
 from beanie.exceptions import RevisionIdWasChanged
 from beanie.odm.operators.update.general import Inc, Set
-from bson import ObjectId
-from conftest import async_client, switch_off
-from models import (Acted, Author, Book, ById, Cached, Car, Either, Encoded, Forbidding, Line, One, Order, Publisher,
-                    Revised, Sparse, Stateful, Truck, Two, Validated, Vehicle)
 from pydantic import BaseModel, ValidationError
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+import bson
+import models
 import mongosluice
-from mongosluice import offload_beanie
-from mongosluice.encoding import native
+from bson import ObjectId
+from conftest import async_client, switch_off
+from models import (
+    Acted,
+    Author,
+    Book,
+    ById,
+    Cached,
+    Car,
+    Either,
+    Encoded,
+    Forbidding,
+    Line,
+    One,
+    Order,
+    Publisher,
+    Revised,
+    Sparse,
+    Stateful,
+    Truck,
+    Two,
+    Validated,
+    Vehicle,
+)
+from mongosluice.offload.beanie import patches as offload_beanie
+from mongosluice.offload.beanie.encoding import native
 
 BEANIE_1 = beanie.__version__.startswith("1.")
 LINES = [Line(sku="AB1234", qty=2, price=9.5), Line(sku="CD0001", qty=1, price=0.25)]
@@ -249,8 +269,8 @@ async def run(way, uri, database):
 
 def exports(database):
     """The schema files of all models, as they are made before init_beanie."""
-    from mongosluice.exporting import export_one
-    from mongosluice.schema import merge
+    from mongosluice.export.schema import merge
+    from mongosluice.export.targets import export_one
 
     found = {}
     for cls in models.ALL:

@@ -1,15 +1,18 @@
 """insert_many as one run is what PyMongo's own insert_many is, and only of the PyMongo that is known."""
 
-import mongosluice
 import pymongo
 import pytest
 from beanie import Document, init_beanie
 from beanie.exceptions import NotSupported
 from beanie.odm.fields import WriteRules
-from conftest import async_client
-from mongosluice.encoding import native
 from pymongo import monitoring
 from pymongo.errors import BulkWriteError
+
+import mongosluice
+from conftest import async_client
+from mongosluice.export import schema
+from mongosluice.offload.beanie import patches
+from mongosluice.offload.beanie.encoding import native
 
 
 class Numbered(Document):
@@ -81,7 +84,7 @@ async def write(client, motor):
 
 @pytest.mark.parametrize("concern", [{}, {"w": 0}])
 def test_the_same_as_pymongos(proxy, database, direct, loop, offloaded, concern):
-    exported = mongosluice.schema.merge([mongosluice.export(cls, database=database) for cls in (Numbered, Other)])
+    exported = schema.merge([mongosluice.export(cls, database=database) for cls in (Numbered, Other)])
     proxy.enforce(exported)
 
     async def run():
@@ -97,7 +100,7 @@ def test_the_same_as_pymongos(proxy, database, direct, loop, offloaded, concern)
     ours = loop.run_until_complete(run())
     assert [one["mode"] for one in mongosluice.offload_report()] == ["full" if native else "encode-only"] * 2
     direct.drop_collection("numbered")
-    mongosluice.offload_beanie.uninstall()
+    patches.uninstall()
     assert ours == loop.run_until_complete(run())
 
 

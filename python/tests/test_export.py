@@ -19,9 +19,9 @@ from beanie import Document, PydanticObjectId
 from pydantic import AfterValidator, BaseModel, Field
 
 import mongosluice
-from mongosluice.encoding import EXCLUDE_IS_HEEDED
-from mongosluice.patterns import matched_by_python, to_pcre
-from mongosluice.schema import accepts
+from mongosluice.export.patterns import matched_by_python, to_pcre
+from mongosluice.export.schema import accepts
+from mongosluice.offload.beanie.encoding import EXCLUDE_IS_HEEDED
 
 
 class Tree(BaseModel):

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 from beanie import BulkWriter, Document, init_beanie
-from conftest import ROOT, async_client, switch_off
 from pydantic import BaseModel, Field
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 
 import mongosluice
-from mongosluice import offload_beanie, offload_state
+from conftest import ROOT, async_client, switch_off
 from mongosluice.errors import lines_of_info
+from mongosluice.export import schema
+from mongosluice.offload import state as offload_state
+from mongosluice.offload.beanie import patches as offload_beanie
 
 
 class Part(BaseModel):
@@ -101,7 +103,7 @@ def test_a_second_init_beanie_counts_for_the_first(proxy, direct, loop, offloade
             name = "shared"
 
     left, right = (mongosluice.export(cls, database=direct.name) for cls in (Left, Right))
-    both = mongosluice.schema.merge([left, right])
+    both = schema.merge([left, right])
 
     async def run():
         client = async_client(proxy.uri)

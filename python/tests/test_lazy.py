@@ -9,13 +9,14 @@ import uuid
 import weakref
 from typing import Any
 
-import bson
-import mongosluice
 import pytest
 from beanie import Document, init_beanie
-from conftest import assert_nothing_leaks, async_client
-from mongosluice.encoding import native
 from pydantic import BaseModel, Field, PrivateAttr
+
+import bson
+import mongosluice
+from conftest import assert_nothing_leaks, async_client
+from mongosluice.offload.beanie.encoding import native
 
 pytestmark = pytest.mark.skipif(native is None, reason="the extension is not built")
 
@@ -138,7 +139,7 @@ def test_made_again_in_its_place(model):
 
 
 def test_after_the_model_went_back_to_python(model):
-    from mongosluice import offload_beanie
+    from mongosluice.offload.beanie import patches as offload_beanie
 
     one = model(**VALUES)
     offload_beanie.uninstall()
@@ -147,7 +148,7 @@ def test_after_the_model_went_back_to_python(model):
 
 
 def test_nothing_leaks(model):
-    from mongosluice import offload_beanie
+    from mongosluice.offload.beanie import patches as offload_beanie
 
     shape = offload_beanie._plans[model].shape
 

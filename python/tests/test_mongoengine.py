@@ -4,8 +4,9 @@ import datetime
 import decimal
 import uuid
 
-import bson
 import pytest
+
+import bson
 
 mongoengine = pytest.importorskip("mongoengine")
 
@@ -16,11 +17,10 @@ from mongoengine.connection import disconnect  # noqa: E402
 from pymongo import monitoring  # noqa: E402
 from pymongo.errors import BulkWriteError, WriteError  # noqa: E402
 
-from conftest import switch_off  # noqa: E402
-
 import mongosluice  # noqa: E402
-from mongosluice import offload_mongoengine  # noqa: E402
-from mongosluice.engine_native import native  # noqa: E402
+from conftest import switch_off  # noqa: E402
+from mongosluice.offload.mongoengine import patches as offload_mongoengine  # noqa: E402
+from mongosluice.offload.mongoengine.extension import native  # noqa: E402
 
 
 class Item(me.EmbeddedDocument):

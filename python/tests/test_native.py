@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 
-import bson
 import pytest
-from conftest import assert_nothing_leaks
 from pydantic import BaseModel, Field
 
-from mongosluice import building, encoding
-from mongosluice.encoding import INSERT, SET, native
+import bson
+from conftest import assert_nothing_leaks
+from mongosluice.offload.beanie import encoding, instances
+from mongosluice.offload.beanie.encoding import INSERT, SET, native
 
 pytestmark = pytest.mark.skipif(native is None, reason="the extension is not built")
 
@@ -36,7 +36,7 @@ def shape_of(cls):
     def nested(inner):
         if inner not in shapes:
             shapes[inner] = encoding.make_shape(inner, encoding.model_keys(inner), None)
-            shapes[inner].set_fields(*building.Builder(inner, nested).specification())
+            shapes[inner].set_fields(*instances.Builder(inner, nested).specification())
         return shapes[inner]
 
     return nested(cls)

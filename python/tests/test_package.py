@@ -10,8 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
+from conftest import ROOT
 
 CLEAN = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MONGOSLUICE_OFFLOAD")}
 
@@ -67,7 +67,7 @@ def test_the_hook_waits_for_an_odm(installed):
     assert run(installed, "-c", look, env=CLEAN).strip() == "[]"
     on = {**CLEAN, "MONGOSLUICE_OFFLOAD": "1"}
     assert "'beanie'" not in run(installed, "-c", look, env=on)
-    installed_in = "import beanie, mongosluice.offload_beanie as ob; print(bool(ob._originals))"
+    installed_in = "import beanie; from mongosluice.offload.beanie import patches as ob; print(bool(ob._originals))"
     assert run(installed, "-c", installed_in, env=on).strip() == "True"
     assert run(installed, "-c", installed_in, env=CLEAN).strip() == "False"
 

@@ -4,16 +4,17 @@ import datetime
 import decimal
 from typing import Any, Optional
 
-import bson
-import mongosluice
 import pytest
 from beanie import Document, init_beanie
 from bson.codec_options import DEFAULT_CODEC_OPTIONS
-from conftest import async_client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mongosluice.encoding import native
 from pydantic import BaseModel, Field
+
+import bson
+import mongosluice
+from conftest import async_client
+from mongosluice.offload.beanie.encoding import native
 
 pytestmark = pytest.mark.skipif(native is None, reason="the extension is not built")
 
@@ -38,7 +39,7 @@ class Read(Document):
 @pytest.fixture
 def read(proxy, database, loop, offloaded):
     """Reads a batch: (instances or an exception's words) ours and PyMongo's with Beanie."""
-    from mongosluice import offload_beanie
+    from mongosluice.offload.beanie import patches as offload_beanie
 
     client = async_client(proxy.uri)
 

@@ -5,20 +5,21 @@ import asyncio
 import copy
 
 import beanie
-import bson
 import pymongo
 import pytest
 from beanie import Document
 from bson.raw_bson import RawBSONDocument
-from conftest import async_client
-from generated import WRONG, arguments, models
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import bson
 import mongosluice
-from mongosluice import encoding, offload_beanie
-from mongosluice.encoding import INSERT, REPLACE, SET, native
+from conftest import async_client
+from generated import WRONG, arguments, models
+from mongosluice.offload.beanie import encoding
+from mongosluice.offload.beanie import patches as offload_beanie
+from mongosluice.offload.beanie.encoding import INSERT, REPLACE, SET, native
 
 SLOW = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 BEANIE_GET_DICT = beanie.odm.utils.dump.get_dict

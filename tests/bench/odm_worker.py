@@ -167,7 +167,7 @@ def extension(kind, count=50_000):
     from beanie import Document
 
     import odm_beanie
-    from mongosluice import offload_beanie
+    from mongosluice.offload.beanie import patches as offload_beanie
 
     assert Document is not None
     model = {"user": odm_beanie.User, "order": odm_beanie.Order}[kind]

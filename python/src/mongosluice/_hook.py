@@ -58,8 +58,10 @@ def start() -> None:
     """By the .pth file."""
     def begin(name: str) -> None:
         import mongosluice
+        from mongosluice.offload import install_for
+        from mongosluice.offload.state import required_by_environment
 
-        mongosluice.offload(require=mongosluice._state.required_by_environment())
-        mongosluice.install_for(name)
+        mongosluice.offload(require=required_by_environment())
+        install_for(name)
 
     watch(begin)

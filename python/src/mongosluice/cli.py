@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mongosluice.exporting import DEFAULT_DATABASE, ExportError, export_targets
-from mongosluice.schema import Exported, report_json
+from mongosluice.export.schema import Exported, report_json
+from mongosluice.export.targets import DEFAULT_DATABASE, ExportError, export_targets
 
 OK, DIFFERENT, WRONG = 0, 1, 2
 

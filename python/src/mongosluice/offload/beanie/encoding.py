@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import bson
 import pydantic
 from beanie import Document
 from beanie.odm.utils import encoder as beanie_encoder
 from bson.int64 import Int64
 from pydantic import BaseModel
+
+import bson
 
 try:
     from mongosluice import _native as native

@@ -12,7 +12,6 @@ import sys
 import time
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import beanie.odm.documents as documents_module
@@ -22,40 +21,28 @@ import beanie.odm.queries.update as update_module
 import beanie.odm.utils.encoder as encoder_module
 import beanie.odm.utils.init as init_module
 import beanie.odm.utils.parsing as parsing_module
-import bson
 from beanie import Document
-from beanie.odm.actions import ActionDirections, ActionRegistry, EventTypes
 from beanie.odm.bulk import BulkWriter
-from beanie.odm.fields import LinkTypes, WriteRules
+from beanie.odm.fields import WriteRules
 from bson.codec_options import DatetimeConversion, TypeRegistry
-from lazy_model import LazyModel
-from pydantic import BaseModel
 from pymongo.asynchronous.cursor import AsyncCursor, AsyncRawBatchCursor
 from pymongo.synchronous.cursor import Cursor, RawBatchCursor
 
-from mongosluice import beanie_models, building, bulk, encoding, guard
-from mongosluice.encoding import ID, INSERT, LINK, LINKS, REPLACE, SET, SKIP, Key, native
+import bson
 from mongosluice.errors import translated
-from mongosluice.offload_state import ENCODE_ONLY, FULL, OFF, Status, settings, statuses, warn_once
-from mongosluice.schema import Exported, merge
-
-BACK_LINKS = (LinkTypes.BACK_DIRECT, LinkTypes.BACK_LIST, LinkTypes.OPTIONAL_BACK_DIRECT,
-              LinkTypes.OPTIONAL_BACK_LIST)
-DOCUMENT_INIT = Document.__init__
-SINGLE_LINKS = (LinkTypes.DIRECT, LinkTypes.OPTIONAL_DIRECT)
-
-
-@dataclass
-class Plan:
-    """How the documents of one class are written, and made where `builds`."""
-
-    cls: type[Document]
-    shape: Any
-    exported: Exported
-    builds: bool
-    sets: bool  # whether save() may send it: revisions and actions change what it sends
-    reasons: list[str]
-
+from mongosluice.offload import enforcement
+from mongosluice.offload.beanie import bulk_insert
+from mongosluice.offload.beanie.encoding import INSERT, REPLACE, SET, native
+from mongosluice.offload.beanie.plans import (
+    DOCUMENT_INIT,
+    Plan,
+    Unplannable,
+    collection_of,
+    exported_namespaces,
+    make_plan,
+    namespace_of,
+)
+from mongosluice.offload.state import ENCODE_ONLY, FULL, OFF, Status, settings, statuses, warn_once
 
 # The classes that are active; the maps that the hot paths look into.
 _plans: dict[type, Plan] = {}
@@ -64,116 +51,6 @@ _readers: dict[type, Any] = {}
 _originals: dict[str, Any] = {}
 _checked_at = 0.0
 _checking: asyncio.Task[None] | None = None
-
-
-class Unplannable(Exception):
-    """Why a model stays wholly with Beanie."""
-
-
-# ---- plans -------------------------------------------------------------------------------------
-
-
-def document_keys(cls: type[Document]) -> list[Key]:
-    link_fields = cls.get_link_fields() or {}
-    keeps_revision = cls.get_settings().use_revision
-    keys = []
-    for name, field in cls.model_fields.items():
-        stored = field.alias or name
-        flags = ID if stored == "_id" else 0
-        if stored == "revision_id":
-            flags |= 0 if keeps_revision else SKIP
-        elif encoding.excluded(field):
-            flags |= SKIP
-        if stored in link_fields:
-            kind = link_fields[stored].link_type
-            flags |= SKIP if kind in BACK_LINKS else LINK if kind in SINGLE_LINKS else LINKS
-        keys.append(Key(name, stored, flags))
-    return keys
-
-
-def class_prefix(cls: type[Document]) -> dict[str, Any]:
-    own = cls.get_settings()
-    prefix = {}
-    if own.union_doc is not None:
-        prefix[own.class_id] = own.union_doc_alias or cls.__name__
-    if cls._class_id:
-        prefix[own.class_id] = cls._class_id
-    return prefix
-
-
-def check_plannable(cls: type[Document], keys: list[Key], prefix: dict[str, Any]) -> None:
-    own = cls.get_settings()
-    names = [key.stored for key in keys if not key.flags & SKIP] + list(prefix)
-    if own.bson_encoders:
-        raise Unplannable("Settings.bson_encoders changes how values are stored")
-    if len(set(names)) < len(names):
-        raise Unplannable("two fields are stored under one name")
-    if any("\0" in name for name in names):
-        raise Unplannable("a stored name holds a null byte")
-    if sum(bool(key.flags & ID) for key in keys) != 1:
-        raise Unplannable("no field, or more than one, is stored as _id")
-    if cls.__iter__ is not BaseModel.__iter__:
-        raise Unplannable("__iter__ is its own")
-    is_guarded = isinstance(cls.__getattribute__, types.MethodDescriptorType)
-    if cls.__getattribute__ is not LazyModel.__getattribute__ and not is_guarded:
-        raise Unplannable("__getattribute__ is its own")
-    for name in ("get_settings", "get_link_fields", "parse_store", "to_ref"):
-        if any(name in base.__dict__ for base in cls.__mro__ if not base.__module__.startswith(
-                ("beanie.", "lazy_model.", "pydantic.", "builtins"))):
-            raise Unplannable(f"{name} is its own")
-    if collection_of(cls).codec_options.type_registry != TypeRegistry():
-        raise Unplannable("the collection's type_registry changes how values are stored")
-
-
-def collection_of(cls: type[Document]) -> Any:
-    get = getattr(cls, "get_pymongo_collection", None) or cls.get_motor_collection
-    return get()
-
-
-def make_plan(cls: type[Document], exported: Exported) -> Plan:
-    keys, prefix = document_keys(cls), class_prefix(cls)
-    check_plannable(cls, keys, prefix)
-    elements = bson.encode(prefix)[4:-1] if prefix else None
-    shape = encoding.make_shape(cls, keys, elements)
-    reasons = []
-    builds = native is not None
-    try:
-        if native is None:
-            raise building.NotBuildable("the extension is not built: only the encoding is ours")
-        if any(info.link_type in BACK_LINKS for info in (cls.get_link_fields() or {}).values()):
-            raise building.NotBuildable("back links are filled in by Beanie")
-        shape.set_fields(*specification(cls, DOCUMENT_INIT))
-    except building.NotBuildable as reason:
-        builds = False
-        reasons.append(str(reason))
-    own = cls.get_settings()
-    before_update = ActionRegistry.get_action_list(cls, EventTypes.UPDATE, ActionDirections.BEFORE)
-    return Plan(cls, shape, exported, builds, not own.use_revision and not before_update, reasons)
-
-
-def specification(cls: type[BaseModel], own_init: Any) -> tuple[Any, ...]:
-    building.check_class(cls, own_init)
-    return building.Builder(cls, nested_shape).specification()
-
-
-_nested: dict[type, Any] = {}
-
-
-def nested_shape(cls: type[BaseModel]) -> Any:
-    """The Shape of a model inside a model, that can be made natively; None where it cannot."""
-    if issubclass(cls, Document):
-        return None
-    if cls in _nested:
-        return _nested[cls]
-    kind = encoding.classify(cls)
-    if not isinstance(kind, native.Shape):
-        return None
-    _nested[cls] = kind  # before its fields are read: it may hold itself
-    try:
-        kind.set_fields(*specification(cls, BaseModel.__init__))
-    except building.NotBuildable:
-        _nested[cls] = None
-    return _nested[cls]
 
 
 # ---- the two places ----------------------------------------------------------------------------
@@ -310,13 +187,13 @@ async def insert_many(cls: type[Document], documents: Any, session: Any = None,
         instances, plan.cls.get_settings().keep_nulls, insertable)
     collection = collection_of(cls)
     target = collection.delegate if is_motor(collection) else collection
-    if not all_encoded or not set(options) <= bulk.OPTIONS or not bulk.is_known(target):
+    if not all_encoded or not set(options) <= bulk_insert.OPTIONS or not bulk_insert.is_known(target):
         return await collection.insert_many(encoded, session=session, **options)
     if not is_motor(collection):
-        return await bulk.insert_many(collection, encoded, session=session, **options)
+        return await bulk_insert.insert_many(collection, encoded, session=session, **options)
     session = getattr(session, "delegate", session)
     return await collection._framework.run_on_executor(
-        collection.get_io_loop(), bulk.insert_many_now, target, encoded, session=session, **options)
+        collection.get_io_loop(), bulk_insert.insert_many_now, target, encoded, session=session, **options)
 
 
 # ---- switching on and off ----------------------------------------------------------------------
@@ -345,20 +222,6 @@ def deactivate(cls: type) -> None:
         del cls.__init__
 
 
-def namespace_of(cls: type[Document]) -> str:
-    collection = collection_of(cls)
-    return f"{collection.database.name}.{collection.name}"
-
-
-def exported_namespaces(classes: list[type[Document]]) -> dict[str, Exported]:
-    """The schemas of the initialised documents, as `mongosluice export` makes them."""
-    found: dict[str, list[Exported]] = {}
-    for cls in classes:
-        one = beanie_models.export_document(cls, collection_of(cls).database.name)
-        found.setdefault(namespace_of(cls), []).append(one)
-    return {ns: merge(ones) for ns, ones in found.items()}
-
-
 _initialised: dict[type[Document], None] = {}
 
 
@@ -385,7 +248,7 @@ async def after_init(initializer: Any) -> None:
         plans[cls] = plan
     if not plans:
         return
-    answer = await guard.ask(initializer.database.client, {namespace_of(cls) for cls in plans})
+    answer = await enforcement.ask(initializer.database.client, {namespace_of(cls) for cls in plans})
     decide(plans, answer)
 
 
@@ -399,7 +262,7 @@ def decide(plans: dict[type[Document], Plan], answer: Any) -> None:
     refused = []
     for cls, plan in plans.items():
         ns = namespace_of(cls)
-        found = guard.verdicts(answer, {ns: plan.exported.hash})[ns]
+        found = enforcement.verdicts(answer, {ns: plan.exported.hash})[ns]
         if found is not None:
             deactivate(cls)
             statuses[cls] = Status(cls.__name__, ns, OFF, [found], native is not None)
@@ -411,7 +274,7 @@ def decide(plans: dict[type[Document], Plan], answer: Any) -> None:
     for name, reason in refused:
         warn_once(name, reason)
     if refused and settings.require:
-        raise guard.NotEnforced("; ".join(f"{name}: {reason}" for name, reason in refused))
+        raise enforcement.NotEnforced("; ".join(f"{name}: {reason}" for name, reason in refused))
 
 
 def recheck_when_due() -> None:
@@ -436,13 +299,13 @@ async def recheck() -> None:
         by_client.setdefault(id(client), (client, {}))[1][cls] = plan
     for client, plans in by_client.values():
         try:
-            answer = await guard.ask(client, {namespace_of(cls) for cls in plans})
+            answer = await enforcement.ask(client, {namespace_of(cls) for cls in plans})
         except Exception:  # unreachable: then nothing is written either; the next time decides
             continue
         current = {cls: plan for cls, plan in plans.items() if _plans.get(cls) is plan}
         try:
             decide(current, answer)
-        except guard.NotEnforced:
+        except enforcement.NotEnforced:
             pass  # the models are off and warned of; nobody waits here for the error
 
 

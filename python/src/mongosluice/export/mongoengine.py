@@ -9,8 +9,8 @@ import mongoengine as me
 from mongoengine.base import BaseDocument, get_document
 from mongoengine.base.fields import ObjectIdField
 
-from mongosluice.patterns import matched_by_python
-from mongosluice.schema import Exported, Note, Schema, any_of, of_values, with_null
+from mongosluice.export.patterns import matched_by_python
+from mongosluice.export.schema import Exported, Note, Schema, any_of, of_values, with_null
 
 RECURSION = 3
 POINT: Schema = {"bsonType": ["object", "array"]}

@@ -15,15 +15,15 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
-import bson
 import pydantic
 import typing_extensions
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from mongosluice.patterns import to_pcre
-from mongosluice.schema import LARGEST, Note, Schema, accepts, any_of, element_type, of_values, with_null
+import bson
+from mongosluice.export.patterns import to_pcre
+from mongosluice.export.schema import LARGEST, Note, Schema, accepts, any_of, element_type, of_values, with_null
 
 # How often a model is spelled out inside itself; `$jsonSchema` has no references.
 RECURSION = 3
@@ -188,7 +188,7 @@ class Exporter:
         return any_of([schema, {"bsonType": element_type(stored), "enum": [stored]}])
 
     def stored(self, value: Any) -> Any:
-        from mongosluice.encoding import plain
+        from mongosluice.offload.beanie.encoding import plain
 
         out = plain(value, self.keep_nulls)
         return bson.decode(bson.encode({"": out}))[""] if not isinstance(out, (str, int, float)) else out

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from mongosluice.schema import Exported, merge
+from mongosluice.export.schema import Exported, merge
 
 DEFAULT_DATABASE = "test"  # where drivers go when the address names no database
 
@@ -30,7 +30,7 @@ def in_one_line(error: BaseException) -> str:
 def is_beanie(cls: Any) -> bool:
     if "beanie" not in sys.modules:
         return False
-    from mongosluice.beanie_models import issubclass_of_document
+    from mongosluice.export.beanie import issubclass_of_document
 
     return issubclass_of_document(cls)
 
@@ -38,7 +38,7 @@ def is_beanie(cls: Any) -> bool:
 def is_mongoengine(cls: Any) -> bool:
     if "mongoengine" not in sys.modules:
         return False
-    from mongosluice.mongoengine_models import is_document
+    from mongosluice.export.mongoengine import is_document
 
     return is_document(cls)
 
@@ -76,11 +76,11 @@ def export_one(cls: type, ns: str | None, database: str | None) -> Exported:
 
 def export_class(cls: type, ns: str | None, database: str | None) -> Exported:
     if is_beanie(cls):
-        from mongosluice.beanie_models import export_document
+        from mongosluice.export.beanie import export_document
 
         one = export_document(cls, database or database_of(cls) or DEFAULT_DATABASE)
     elif is_mongoengine(cls):
-        from mongosluice.mongoengine_models import export_engine
+        from mongosluice.export.mongoengine import export_engine
 
         one = export_engine(cls, database or DEFAULT_DATABASE)
     elif is_pydantic(cls):
@@ -103,7 +103,7 @@ def database_of(cls: Any) -> str | None:
 
 
 def export_plain(cls: Any, ns: str) -> Exported:
-    from mongosluice.pydantic_export import Exporter
+    from mongosluice.export.pydantic import Exporter
 
     exporter = Exporter(cls.__name__)
     schema = exporter.model_schema(cls)
@@ -126,7 +126,7 @@ def export_model(cls: type, ns: str | None, database: str | None) -> Exported:
 
 def family_of(cls: Any, top: type) -> list[type]:
     """The classes that may share a collection by inheritance."""
-    from mongosluice.beanie_models import root_of
+    from mongosluice.export.beanie import root_of
 
     root = root_of(cls)
     if root is None:

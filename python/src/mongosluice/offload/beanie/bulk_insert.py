@@ -15,7 +15,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.results import InsertManyResult
 from pymongo.synchronous.collection import Collection
 
-from mongosluice.encoding import native
+from mongosluice.offload.beanie.encoding import native
 
 try:
     from pymongo.asynchronous.bulk import _AsyncBulk

@@ -13,7 +13,6 @@ import types
 from dataclasses import dataclass, field
 from typing import Any
 
-import bson
 import mongoengine as me
 from mongoengine.base import BaseDocument
 from mongoengine.base.fields import BaseField, ObjectIdField
@@ -22,11 +21,24 @@ from mongoengine.errors import OperationError
 from mongoengine.queryset.base import BaseQuerySet
 from pymongo.errors import PyMongoError
 
-from mongosluice import errors, guard
-from mongosluice.engine_native import BOOL, EXACT, FLOAT, GENERIC, INT, LIST, MODEL, STR, make_shape, native
+import bson
+from mongosluice import errors
 from mongosluice.errors import refusal
-from mongosluice.mongoengine_models import export_engine, own
-from mongosluice.offload_state import ENCODE_ONLY, FULL, OFF, Status, settings, statuses, warn_once
+from mongosluice.export.mongoengine import export_engine, own
+from mongosluice.offload import enforcement
+from mongosluice.offload.mongoengine.extension import (
+    BOOL,
+    EXACT,
+    FLOAT,
+    GENERIC,
+    INT,
+    LIST,
+    MODEL,
+    STR,
+    make_shape,
+    native,
+)
+from mongosluice.offload.state import ENCODE_ONLY, FULL, OFF, Status, settings, statuses, warn_once
 
 NO_BOUNDS = (None, None, False, False, False)
 _originals: dict[str, Any] = {}
@@ -168,11 +180,11 @@ def is_active(cls: Any) -> Plan | None:
 def decide(cls: Any, plan: Plan, database: Any) -> bool:
     exported = export_engine(cls, database.name)
     try:
-        answer = guard.ask_now(database.client, [exported.ns])
+        answer = enforcement.ask_now(database.client, [exported.ns])
     except PyMongoError as error:
         reason: str | None = f"the server cannot be reached: {error}"
     else:
-        reason = guard.verdicts(answer, {exported.ns: exported.hash})[exported.ns]
+        reason = enforcement.verdicts(answer, {exported.ns: exported.hash})[exported.ns]
     if reason is None and not (plan.validates or plan.encodes):
         statuses[cls] = Status(cls.__name__, exported.ns, OFF, plan.reasons, native is not None)
         return False
@@ -183,7 +195,7 @@ def decide(cls: Any, plan: Plan, database: Any) -> bool:
     statuses[cls] = Status(cls.__name__, exported.ns, OFF, [reason], native is not None)
     warn_once(cls.__name__, reason)
     if settings.require:
-        raise guard.NotEnforced(f"{cls.__name__}: {reason}")
+        raise enforcement.NotEnforced(f"{cls.__name__}: {reason}")
     return False
 
 

@@ -20,8 +20,8 @@ GIVE_UP = 0
 
 
 def configure() -> None:
-    """What mongosluice.encoding does where there is a Beanie."""
-    if native is None or "mongosluice.encoding" in sys.modules:
+    """What mongosluice.offload.beanie.encoding does where there is a Beanie."""
+    if native is None or "mongosluice.offload.beanie.encoding" in sys.modules:
         return
     from collections.abc import MutableMapping
 

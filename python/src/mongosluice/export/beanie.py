@@ -9,9 +9,9 @@ from beanie.odm.fields import BackLink, Link
 from beanie.odm.registry import DocsRegistry
 from beanie.odm.settings.document import DocumentSettings
 
-from mongosluice.encoding import EXCLUDE_IS_HEEDED
-from mongosluice.pydantic_export import Exporter
-from mongosluice.schema import Exported, Note, Schema
+from mongosluice.export.pydantic import Exporter
+from mongosluice.export.schema import Exported, Note, Schema
+from mongosluice.offload.beanie.encoding import EXCLUDE_IS_HEEDED
 
 NOTHING: Schema = {"not": {}}  # said of a field that is not stored
 

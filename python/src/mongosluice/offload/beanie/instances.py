@@ -15,9 +15,10 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import bson
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined, SchemaValidator
+
+import bson
 
 # The kinds of build.c.
 GENERIC, ANY, STR, INT, FLOAT, BOOL, EXACT, OBJECT_ID, LIST, DICT, MODEL = range(11)

@@ -1,0 +1,1 @@
+"""Offload for Beanie 2.x and 1.30."""
