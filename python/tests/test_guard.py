@@ -200,6 +200,13 @@ def test_refusals_speak_as_pydantic(proxy, exported, direct, loop, offloaded):
                 await fine.replace(bulk_writer=writer)
         assert caught.value.errors()[0]["loc"] == (0, "name")
 
+        for write, kind in ((wrong.insert, mongosluice.DocumentRefused),
+                            (lambda: Guarded.insert_many([wrong]), mongosluice.DocumentsRefused)):
+            try:
+                await write()
+            except mongosluice.Refused as refused:  # both kinds in one clause
+                assert type(refused) is kind and refused.code is not None and refused.error_count() == 2
+
     loop.run_until_complete(started(proxy.uri, direct.name, write))
 
 

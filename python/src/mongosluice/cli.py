@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mongosluice.export.schema import Exported, report_json
+from mongosluice.export.files import ACTIONS, BrokenFileError, differences, write_files
+from mongosluice.export.schema import SETTINGS, Exported, report_json, text_of
 from mongosluice.export.targets import DEFAULT_DATABASE, ExportError, export_targets
 
 OK, DIFFERENT, WRONG = 0, 1, 2
@@ -27,24 +28,14 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("-o", "--output", metavar="FOLDER", help="where the files go; without it they are printed")
     export.add_argument("--database", metavar="NAME", default=os.environ.get("MONGOSLUICE_DATABASE"),
                         help=f"the database of the documents (or MONGOSLUICE_DATABASE; default {DEFAULT_DATABASE})")
+    export.add_argument("--action", choices=ACTIONS, metavar="ACTION",
+                        help=f"of files that are not there yet: {', '.join(ACTIONS)}; default {SETTINGS['action']}")
     export.add_argument("--check", action="store_true",
-                        help="write nothing; end with 1 if a file differs or is missing")
+                        help="write nothing; end with 1 if a file is missing or has another schema or dialect")
     export.add_argument("--strict", action="store_true",
                         help="end with 1 if something stays with Python; nothing is written then")
     export.add_argument("--json", action="store_true", help="the report as JSON on standard output")
     return made
-
-
-def different(found: list[Exported], folder: Path) -> list[str]:
-    """What --check has to say."""
-    problems = []
-    for one in found:
-        path = folder / one.file_name
-        if not path.exists():
-            problems.append(f"{path} is missing")
-        elif path.read_bytes() != one.text().encode():
-            problems.append(f"{path} is not what the models make")
-    return problems
 
 
 def report(found: list[Exported], as_json: bool) -> None:
@@ -67,18 +58,16 @@ def export(options: argparse.Namespace) -> int:
         print("mongosluice: --strict: the models ask for what a schema cannot hold", file=sys.stderr)
         return DIFFERENT
     if options.check:
-        problems = different(found, Path(options.output))
+        problems = differences(found, Path(options.output))
         for problem in problems:
             print(f"mongosluice: {problem}", file=sys.stderr)
         return DIFFERENT if problems else OK
     if options.output:
-        folder = Path(options.output)
-        folder.mkdir(parents=True, exist_ok=True)
-        for one in found:
-            (folder / one.file_name).write_text(one.text(), encoding="utf-8")
+        for sentence in write_files(found, Path(options.output), options.action):
+            print(f"mongosluice: {sentence}", file=sys.stderr)
     elif not options.json:
         for one in found:
-            print(one.text(), end="")
+            print(text_of({**one.file(), "action": options.action or SETTINGS["action"]}), end="")
     return OK
 
 
@@ -86,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return export(options)
-    except ExportError as error:
+    except (ExportError, BrokenFileError) as error:
         print(f"mongosluice: {error}", file=sys.stderr)
         return WRONG
     except OSError as error:  # a schema file; what a module does when it is imported is an ExportError

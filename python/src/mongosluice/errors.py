@@ -99,14 +99,12 @@ def lines_of_info(info: Any, location: Location = ()) -> list[dict[str, Any]]:
     return found or [line("document", location, "Document failed validation", None)]
 
 
-class Refused:
-    """What both exceptions have beside PyMongo's own."""
-
-    details: Any
+class Refused(OperationFailure):
+    """The proxy refused a write. It is raised as one of the two classes below."""
 
     def errors(self) -> list[dict[str, Any]]:
         """`loc`, `type`, `msg`, `input` of everything that was wrong, as pydantic's ValidationError."""
-        raise NotImplementedError
+        return lines_of_info((self.details or {}).get("errInfo"))
 
     def error_count(self) -> int:
         return len(self.errors())
@@ -114,9 +112,6 @@ class Refused:
 
 class DocumentRefused(Refused, WriteError):
     """One document was refused."""
-
-    def errors(self) -> list[dict[str, Any]]:
-        return lines_of_info((self.details or {}).get("errInfo"))
 
 
 class DocumentsRefused(Refused, BulkWriteError):

@@ -47,6 +47,7 @@ class Exported:
         return content_hash(self.schema)
 
     def file(self) -> dict[str, Any]:
+        """The contents of a new file."""
         return {"ns": self.ns, **SETTINGS, "schema": self.schema}
 
     @property
@@ -57,13 +58,16 @@ class Exported:
         return f"{name}.json"
 
     def text(self) -> str:
-        """The file's contents, in extended JSON."""
-        options = json_util.RELAXED_JSON_OPTIONS
-        return json_util.dumps(self.file(), json_options=options, indent=2) + "\n"
+        return text_of(self.file())
 
     def report(self) -> dict[str, Any]:
         return {"ns": self.ns, "hash": self.hash, "models": list(self.models),
                 "notes": [asdict(note) for note in self.notes]}
+
+
+def text_of(file: dict[str, Any]) -> str:
+    """A file's contents in extended JSON."""
+    return json_util.dumps(file, json_options=json_util.RELAXED_JSON_OPTIONS, indent=2) + "\n"
 
 
 def content_hash(schema: Schema) -> str:

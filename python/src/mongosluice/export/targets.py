@@ -145,12 +145,23 @@ def models_in(module: ModuleType) -> list[type]:
             if isinstance(value, type) and (is_beanie(value) or is_mongoengine(value))]
 
 
+class Importing:
+    """Whatever the user's module raises, also SystemExit, is for the user to mend: an ExportError."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
+        if isinstance(error, (Exception, SystemExit)):
+            raise ExportError(f"{self.name} cannot be imported: {in_one_line(error)}") from error
+
+
 def import_module(name: str) -> ModuleType:
-    """The user's module; whatever it raises, also SystemExit, is for the user to mend."""
-    try:
+    with Importing(name):
         return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
-        raise ExportError(f"{name} cannot be imported: {in_one_line(error)}") from error
 
 
 def read_target(target: str) -> list[tuple[type, str | None]]:

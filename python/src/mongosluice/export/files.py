@@ -1,0 +1,95 @@
+"""Schema files in a folder: of each the schema and its dialect are the models', all else is the operator's."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import bson
+from bson import json_util
+from bson.errors import BSONError
+
+from mongosluice.export.schema import SETTINGS, Exported, text_of
+
+ACTIONS = ("error", "warn", "errorAndLog")
+# Of a file that does not say it; the proxy has the same.
+DEFAULTS = {"dialect": "mongodb", "action": "error"}
+
+
+class BrokenFileError(Exception):
+    """A file that is there is no schema file."""
+
+
+def read_file(path: Path) -> dict[str, Any] | None:
+    """The file as it is; None where there is none."""
+    try:
+        found = json_util.loads(path.read_bytes().decode())
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, BSONError) as error:
+        raise BrokenFileError(f"{path} is no schema file: {error}") from error
+    if not isinstance(found, dict):
+        raise BrokenFileError(f"{path} is no schema file: it holds no JSON object")
+    return found
+
+
+def is_current(one: Exported, file: dict[str, Any]) -> bool:
+    """Whether the proxy reads out of the file the schema that the models make."""
+    made = json_util.loads(one.text())
+    given = {**DEFAULTS, **file}
+    return all(bson.encode({"": made[key]}) == bson.encode({"": given.get(key)}) for key in ("ns", "dialect", "schema"))
+
+
+def updated(one: Exported, file: dict[str, Any]) -> dict[str, Any]:
+    """The file with the models' schema in it."""
+    made = {**file, "ns": one.ns, "schema": one.schema}
+    if "dialect" in file:
+        made["dialect"] = SETTINGS["dialect"]
+    return made
+
+
+def differences(found: list[Exported], folder: Path) -> list[str]:
+    """A sentence for each file that is missing, broken or of other models."""
+    problems = []
+    for one in found:
+        path = folder / one.file_name
+        try:
+            file = read_file(path)
+        except BrokenFileError as error:
+            problems.append(str(error))
+            continue
+        if file is None:
+            problems.append(f"{path} is missing")
+        elif not is_current(one, file):
+            problems.append(f"{path} is not what the models make")
+    return problems
+
+
+def write_file(path: Path, file: dict[str, Any]) -> None:
+    """In one move, so that a proxy that looks never sees half of it."""
+    target = path.resolve()
+    half = target.with_name(f".{target.name}.new")
+    half.write_text(text_of(file), encoding="utf-8")
+    if target.exists():
+        shutil.copymode(target, half)
+    half.replace(target)
+
+
+def write_files(found: list[Exported], folder: Path, action: str | None) -> list[str]:
+    """Writes what differs, after all has been read. Answers a sentence for each file whose action is
+    another than the one asked for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    before = {one.ns: read_file(folder / one.file_name) for one in found}
+    kept = []
+    for one in found:
+        path, file = folder / one.file_name, before[one.ns]
+        if file is None:
+            write_file(path, {**one.file(), "action": action or SETTINGS["action"]})
+            continue
+        if not is_current(one, file):
+            write_file(path, updated(one, file))
+        current = file.get("action", DEFAULTS["action"])
+        if action not in (None, current):
+            kept.append(f"{path} keeps its action, {current}: --action is for new files")
+    return kept

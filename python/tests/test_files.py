@@ -1,0 +1,102 @@
+"""Schema files that are there: the schema and its dialect are the models', all else is the operator's."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mongosluice
+
+MODELS = """
+from beanie import Document
+class Shop(Document):
+    name: {type}
+    class Settings:
+        name = "shops"
+class Other(Document):
+    n: int
+"""
+OPERATORS = {"action": "warn", "level": "moderate", "unproved": "reject", "allow_bypass": False}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "models.py").write_text(MODELS.format(type="str"))
+    return tmp_path
+
+
+def export(folder, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(Path(mongosluice.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run([sys.executable, "-m", "mongosluice", "export", "models", "--database", "d", *arguments],
+                          cwd=folder, text=True, capture_output=True, timeout=60, check=False, env=environment)
+
+
+def test_what_the_operator_set_is_kept(folder):
+    assert export(folder, "-o", "schemas").returncode == 0
+    path = folder / "schemas/d.shops.json"
+    file = json.loads(path.read_text())
+    assert (file["level"], file["action"]) == ("strict", "error")
+    path.write_text(json.dumps({**file, **OPERATORS}))
+    written = path.read_text()
+    assert export(folder, "-o", "schemas", "--check").returncode == 0
+    assert export(folder, "-o", "schemas").returncode == 0
+    assert path.read_text() == written  # the same schema: the file is not touched
+
+    path.chmod(0o640)
+    (folder / "models.py").write_text(MODELS.format(type="int"))
+    assert "d.shops.json is not what the models make" in export(folder, "-o", "schemas", "--check").stderr
+    assert export(folder, "-o", "schemas").returncode == 0
+    changed = json.loads(path.read_text())
+    assert changed["schema"]["properties"]["name"] == {"bsonType": ["int", "long"]}
+    assert {key: changed[key] for key in OPERATORS} == OPERATORS
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(changed) == list({**file, **OPERATORS})
+    assert [entry.name for entry in (folder / "schemas").iterdir() if entry.name.startswith(".")] == []
+    assert export(folder, "-o", "schemas", "--check").returncode == 0
+
+
+def test_the_dialect_and_the_namespace_count(folder):
+    export(folder, "-o", "schemas")
+    path = folder / "schemas/d.shops.json"
+    file = json.loads(path.read_text())
+    for wrong in ({"dialect": "json-schema"}, {"ns": "d.other"}):
+        path.write_text(json.dumps({**file, **wrong}))
+        assert export(folder, "-o", "schemas", "--check").returncode == 1
+        assert export(folder, "-o", "schemas").returncode == 0
+        assert json.loads(path.read_text()) == file
+    path.write_text(json.dumps({"ns": file["ns"], "schema": file["schema"]}))  # the defaults are the proxy's
+    assert export(folder, "-o", "schemas", "--check").returncode == 0
+    path.write_text(json.dumps({"ns": file["ns"], "schema": {}}))
+    assert export(folder, "-o", "schemas").returncode == 0
+    assert json.loads(path.read_text()) == {"ns": file["ns"], "schema": file["schema"]}
+
+
+def test_the_action_of_new_files(folder):
+    (folder / "schemas").mkdir()
+    for action in ("warn", "errorAndLog", "error"):
+        done = export(folder, "-o", action, "--action", action)
+        assert done.returncode == 0, done.stderr
+        assert {json.loads(path.read_text())["action"] for path in (folder / action).iterdir()} == {action}
+        assert "keeps its action" not in done.stderr
+        assert f'"action": "{action}"' in export(folder, "--action", action).stdout
+    done = export(folder, "-o", "warn", "--action", "error")
+    assert done.returncode == 0 and done.stderr.count("keeps its action, warn") == 2
+    assert export(folder, "-o", "warn", "--action", "refuse").returncode == 2
+    # as a migration goes: made with warn, and checked all the while
+    assert export(folder, "-o", "warn", "--check").returncode == 0
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"{", b"[1]", b'{"ns": "d.shops", "schema": {"$oid": "x"}}'])
+def test_a_broken_file_is_named_and_left_alone(folder, text):
+    export(folder, "-o", "schemas")
+    path, other = folder / "schemas/d.shops.json", folder / "schemas/d.Other.json"
+    path.write_bytes(text)
+    other.unlink()
+    check = export(folder, "-o", "schemas", "--check")
+    assert check.returncode == 1 and "d.shops.json is no schema file" in check.stderr
+    done = export(folder, "-o", "schemas")
+    assert done.returncode == 2 and "d.shops.json is no schema file" in done.stderr.splitlines()[-1]
+    assert path.read_bytes() == text and not other.exists()
