@@ -36,6 +36,7 @@ const char *error_code_name(int code, char scratch[32])
         {ERROR_EXCEEDED_MEMORY_LIMIT, "ExceededMemoryLimit"},
         {ERROR_TRANSACTION_TOO_OLD, "TransactionTooOld"},
         {ERROR_EXCEEDED_TIME_LIMIT, "ExceededTimeLimit"},
+        {ERROR_UNSUPPORTED_OP_QUERY_COMMAND, "UnsupportedOpQueryCommand"},
         {ERROR_OVERLOADED, "IngressRequestRateLimitExceeded"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

@@ -32,8 +32,9 @@ static enum begin refuse(struct session *session, const struct wire_header *head
                                .legacy = header->opcode == WIRE_OP_QUERY};
     if (session->pending_count > 0)
         return queue(session);
-    bool answerable =
-        header->length >= WIRE_HEADER_BYTES && wire_opcode_check_request(header->opcode, NULL);
+    bool answerable = header->length >= WIRE_HEADER_BYTES &&
+                      wire_opcode_check_request(header->opcode, NULL) &&
+                      wire_legacy_opcode_name(header->opcode) == NULL;
     session_fail(session, answerable ? &to : NULL, error, labels, counter);
     return BEGIN_STOP;
 }
@@ -158,22 +159,46 @@ static enum begin hold(struct session *session, const struct wire_header *header
     return refuse(session, header, &err, request_error_labels(request), COUNTER_TIMEOUTS_PAUSED);
 }
 
+/* The handshake timeout is over. */
+static void note_seen(struct session *session)
+{
+    if (!session->request_seen)
+        session->since_ms = clock_now_ms();
+    session->request_seen = true;
+}
+
+/* A removed opcode, or a command that OP_QUERY may no longer carry (request, else NULL). */
+static enum begin begin_legacy(struct session *session, const struct message *message,
+                               const struct request *request)
+{
+    const struct wire_header *header = &message->header;
+    bool wants_reply = header->opcode == WIRE_OP_QUERY || header->opcode == WIRE_OP_GET_MORE;
+    if (session->refused)
+        return refuse_over_limit(session, header);
+    if (wants_reply && session->pending_count > 0)
+        return queue(session);
+    note_seen(session);
+    counters_add(session_counters(session), COUNTER_REQUESTS, 1);
+    counters_add(session_counters(session), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
+    bool alive = true;
+    if (request != NULL)
+        alive = session_refuse_legacy_command(session, message, request);
+    else if (wants_reply)
+        alive = session_refuse_legacy_read(session, header);
+    else
+        session_drop_legacy_write(session, header);
+    return alive ? BEGIN_TAKEN : BEGIN_STOP;
+}
+
 /* The body is known: what happens to the message? */
 static enum begin dispatch(struct session *session, const struct message *message,
                            const struct request *request)
 {
     const struct wire_header *header = &message->header;
     struct error err;
-    if (request->legacy && !request->route->legacy_allowed) {
-        (void)error_set(&err, ERROR_PROTOCOL,
-                        "command '%.100s' came as OP_QUERY, which is for hello and authentication "
-                        "only: use a driver that speaks OP_MSG",
-                        request->name);
-        return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-    }
-    if (!session->request_seen)
-        session->since_ms = clock_now_ms();
-    session->request_seen = true;
+    if (request->legacy && !request->route->legacy_allowed)
+        return begin_legacy(session, message, request);
+    note_seen(session);
     if (session_pause_holds(session, request))
         return hold(session, header, request);
     bool watches_identity = false;
@@ -241,11 +266,15 @@ static enum begin begin_query(struct session *session, const struct wire_header 
     struct error err;
     struct wire_query query;
     struct request request;
-    if (!wire_query_read(payload, &query, &err) || !request_read(query.command, 0, &request, &err))
+    struct message message = {.header = *header, .whole = true};
+    if (!wire_query_read(payload, &query, &err))
+        return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    if (query.is_find)
+        return begin_legacy(session, &message, NULL);
+    if (!request_read(query.command, 0, &request, &err))
         return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     request.legacy = true;
     request.database = query.database;
-    struct message message = {.header = *header, .whole = true};
     return dispatch(session, &message, &request);
 }
 
@@ -321,6 +350,8 @@ static enum begin begin_request(struct session *session, const struct window *wi
         return BEGIN_WAIT;
     if (header.opcode == WIRE_OP_QUERY)
         return begin_query(session, &header, payload);
+    if (wire_legacy_opcode_name(header.opcode) != NULL)
+        return begin_legacy(session, &(struct message){.header = header, .whole = true}, NULL);
     return begin_compressed(session, &header, payload);
 }
 

@@ -10,9 +10,8 @@
 /* --- answers ------------------------------------------------------------------------------------
  */
 
-/* A framed message to the client, compressed as its request was. False after the session ended. */
-static bool send_to_client(struct session *session, uint8_t compressor, uint8_t *message,
-                           size_t len)
+bool session_send_reply(struct session *session, uint8_t compressor, const uint8_t *message,
+                        size_t len)
 {
     struct error err;
     uint8_t *compressed = NULL;
@@ -41,7 +40,7 @@ bool session_answer(struct session *session, const struct message *message, stru
         session_end(session, "out of memory for a reply");
         return false;
     }
-    bool sent = send_to_client(session, message->compressor, reply, len);
+    bool sent = session_send_reply(session, message->compressor, reply, len);
     memory_free(reply);
     return sent;
 }
@@ -49,14 +48,15 @@ bool session_answer(struct session *session, const struct message *message, stru
 bool session_answer_error(struct session *session, const struct message *message,
                           const struct error *error, uint32_t labels)
 {
-    struct wire_reply_to to = {.request_id = message->header.request_id};
+    struct wire_reply_to to = {.request_id = message->header.request_id,
+                               .legacy = message->header.opcode == WIRE_OP_QUERY};
     uint8_t *reply = NULL;
     size_t len = 0;
     if (!wire_reply_error(to, error, labels, &reply, &len)) {
         session_end(session, "out of memory for a reply");
         return false;
     }
-    bool sent = send_to_client(session, message->compressor, reply, len);
+    bool sent = session_send_reply(session, message->compressor, reply, len);
     memory_free(reply);
     return sent;
 }

@@ -128,6 +128,7 @@ struct session {
     bool had_transaction;  /* must be forgotten at the end */
     bool accepts_overload; /* its hello had `backpressure` */
     bool metadata_logged;
+    bool legacy_logged;           /* that the client uses a removed opcode */
     uint8_t authentication_steps; /* since the last login */
     bool identity_key_known;
     uint8_t identity_key[IDENTITY_KEY_BYTES];
@@ -332,8 +333,21 @@ void session_merge_read_limits(struct session *session, struct bytes document);
 bool session_answer_status(struct session *session, const struct message *message,
                            const struct request *request);
 
+/* --- legacy.c -----------------------------------------------------------------------------------
+ * Those that answer bool: false after the session ended. */
+/* A command that OP_QUERY may no longer carry: code 352. */
+bool session_refuse_legacy_command(struct session *session, const struct message *message,
+                                   const struct request *request);
+/* OP_GET_MORE, or OP_QUERY on a collection: $err with code 5739101. */
+bool session_refuse_legacy_read(struct session *session, const struct wire_header *header);
+/* OP_INSERT, OP_UPDATE, OP_DELETE or OP_KILL_CURSORS, which have no reply. */
+void session_drop_legacy_write(struct session *session, const struct wire_header *header);
+
 /* --- exchange.c ---------------------------------------------------------------------------------
  * Those that answer bool: false after the session ended. */
+/* Sends a framed message to the client, compressed as its request was. */
+bool session_send_reply(struct session *session, uint8_t compressor, const uint8_t *message,
+                        size_t len);
 /* The answer to a request that nothing was sent upstream for. */
 bool session_answer(struct session *session, const struct message *message, struct bytes document);
 bool session_answer_error(struct session *session, const struct message *message,

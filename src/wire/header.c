@@ -64,18 +64,18 @@ const char *wire_header_hint(const uint8_t *at)
     return NULL;
 }
 
-static const char *legacy_opcode_name(int32_t opcode)
+const char *wire_legacy_opcode_name(int32_t opcode)
 {
     switch (opcode) {
-    case 2001:
+    case WIRE_OP_UPDATE:
         return "OP_UPDATE";
-    case 2002:
+    case WIRE_OP_INSERT:
         return "OP_INSERT";
-    case 2005:
+    case WIRE_OP_GET_MORE:
         return "OP_GET_MORE";
-    case 2006:
+    case WIRE_OP_DELETE:
         return "OP_DELETE";
-    case 2007:
+    case WIRE_OP_KILL_CURSORS:
         return "OP_KILL_CURSORS";
     default:
         return NULL;
@@ -84,14 +84,9 @@ static const char *legacy_opcode_name(int32_t opcode)
 
 bool wire_opcode_check_request(int32_t opcode, struct error *err)
 {
-    if (opcode == WIRE_OP_MSG || opcode == WIRE_OP_COMPRESSED || opcode == WIRE_OP_QUERY)
+    if (opcode == WIRE_OP_MSG || opcode == WIRE_OP_COMPRESSED || opcode == WIRE_OP_QUERY ||
+        wire_legacy_opcode_name(opcode) != NULL)
         return true;
-    const char *legacy = legacy_opcode_name(opcode);
-    if (legacy != NULL)
-        return error_set(err, ERROR_PROTOCOL,
-                         "%s (%d) is a legacy opcode that MongoDB removed in version 5.1: "
-                         "use a driver that speaks OP_MSG",
-                         legacy, opcode);
     return error_set(err, ERROR_PROTOCOL,
                      "unknown opcode %d: a client sends OP_MSG (2013), OP_COMPRESSED (2012) or "
                      "OP_QUERY (2004)",

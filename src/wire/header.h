@@ -9,7 +9,12 @@
 
 enum wire_opcode {
     WIRE_OP_REPLY = 1,
+    WIRE_OP_UPDATE = 2001,
+    WIRE_OP_INSERT = 2002,
     WIRE_OP_QUERY = 2004,
+    WIRE_OP_GET_MORE = 2005,
+    WIRE_OP_DELETE = 2006,
+    WIRE_OP_KILL_CURSORS = 2007,
     WIRE_OP_COMPRESSED = 2012,
     WIRE_OP_MSG = 2013
 };
@@ -32,8 +37,10 @@ bool wire_header_check(const struct wire_header *header, size_t max_bytes, struc
  * as words to be added to the error; NULL when they do not. */
 const char *wire_header_hint(const uint8_t *at);
 
-/* Requests that a client may send: OP_MSG, OP_COMPRESSED, OP_QUERY. The legacy write and read
- * opcodes (gone since MongoDB 5.1) are refused by name: an old server would take them unchecked. */
+/* Requests that a client may send: OP_MSG, OP_COMPRESSED, OP_QUERY and the legacy opcodes. */
 bool wire_opcode_check_request(int32_t opcode, struct error *err);
+
+/* The name of an opcode that MongoDB 5.1 removed ("OP_INSERT"); NULL for any other opcode. */
+const char *wire_legacy_opcode_name(int32_t opcode);
 
 #endif

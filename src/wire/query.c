@@ -14,12 +14,11 @@ bool wire_query_read(struct bytes payload, struct wire_query *out, struct error 
         return error_set(err, ERROR_PROTOCOL, "OP_QUERY is malformed");
     static const char suffix[] = ".$cmd";
     size_t suffix_len = sizeof suffix - 1;
-    if (ns_len <= suffix_len || memcmp(ns + ns_len - suffix_len, suffix, suffix_len) != 0)
-        return error_set(err, ERROR_PROTOCOL,
-                         "OP_QUERY on '%.200s': MongoDB 5.1 removed legacy queries; only commands "
-                         "on <db>.$cmd are taken",
-                         ns);
-    out->flags = (uint32_t)flags;
+    *out = (struct wire_query){.flags = (uint32_t)flags};
+    out->is_find =
+        ns_len <= suffix_len || memcmp(ns + ns_len - suffix_len, suffix, suffix_len) != 0;
+    if (out->is_find)
+        return true;
     out->database = bytes_of(ns, ns_len - suffix_len);
     out->command = bytes_of(payload.pos, (size_t)bytes_load_i32(payload.pos));
     if (scan_next(&scan, &first) && first.kind == BSON_KIND_OBJECT &&

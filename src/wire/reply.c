@@ -8,6 +8,9 @@
 
 enum { MSG_BODY_OFFSET = 21, REPLY_BODY_OFFSET = 36 };
 
+/* responseFlags of OP_REPLY */
+enum { REPLY_QUERY_FAILURE = 2, REPLY_AWAIT_CAPABLE = 8 };
+
 bool wire_reply_frame(struct wire_reply_to to, int32_t request_id, uint32_t flags,
                       struct bytes document, uint8_t **out, size_t *len)
 {
@@ -23,7 +26,7 @@ bool wire_reply_frame(struct wire_reply_to to, int32_t request_id, uint32_t flag
     memset(*out, 0, front);
     wire_header_write(*out, &header);
     if (to.legacy) {
-        bytes_store_i32(*out + 16, 8); /* responseFlags: AwaitCapable */
+        bytes_store_i32(*out + 16, REPLY_AWAIT_CAPABLE);
         bytes_store_i32(*out + 32, 1); /* numberReturned */
     } else {
         bytes_store_i32(*out + 16, (int32_t)flags);
@@ -60,7 +63,7 @@ static void append_labels(bson_t *reply, uint32_t labels)
 
 /* Messages quote bytes of the peer, and are cut to fit: what is no UTF-8 must not reach a driver,
  * and must not hide the rest of the message. */
-static void append_message(bson_t *reply, const char *message)
+static void append_message(bson_t *reply, const char *name, const char *message)
 {
     char text[sizeof(((struct error *)0)->message)];
     size_t len = strlen(message);
@@ -72,7 +75,7 @@ static void append_message(bson_t *reply, const char *message)
             text[i] = '?';
         i += n == 0 ? 1 : n;
     }
-    BSON_APPEND_UTF8(reply, "errmsg", text);
+    BSON_APPEND_UTF8(reply, name, text);
 }
 
 bool wire_reply_error(struct wire_reply_to to, const struct error *error, uint32_t labels,
@@ -81,11 +84,25 @@ bool wire_reply_error(struct wire_reply_to to, const struct error *error, uint32
     char scratch[32];
     bson_t reply = BSON_INITIALIZER;
     BSON_APPEND_DOUBLE(&reply, "ok", 0.0);
-    append_message(&reply, error->message);
+    append_message(&reply, "errmsg", error->message);
     BSON_APPEND_INT32(&reply, "code", error->code);
     BSON_APPEND_UTF8(&reply, "codeName", error_code_name(error->code, scratch));
     append_labels(&reply, labels);
     bool ok = wire_reply_frame(to, 0, 0, bytes_of(bson_get_data(&reply), reply.len), out, len);
     bson_destroy(&reply);
+    return ok;
+}
+
+bool wire_reply_query_failure(int32_t request_id, const struct error *error, uint8_t **out,
+                              size_t *len)
+{
+    struct wire_reply_to to = {.request_id = request_id, .legacy = true};
+    bson_t reply = BSON_INITIALIZER;
+    append_message(&reply, "$err", error->message);
+    BSON_APPEND_INT32(&reply, "code", error->code);
+    bool ok = wire_reply_frame(to, 0, 0, bytes_of(bson_get_data(&reply), reply.len), out, len);
+    bson_destroy(&reply);
+    if (ok)
+        bytes_store_i32(*out + WIRE_HEADER_BYTES, REPLY_QUERY_FAILURE);
     return ok;
 }

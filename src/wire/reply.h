@@ -22,6 +22,11 @@ struct wire_reply_to {
 bool wire_reply_frame(struct wire_reply_to to, int32_t request_id, uint32_t flags,
                       struct bytes document, uint8_t **out, size_t *len);
 
+/* The answer to a legacy read: OP_REPLY with QueryFailure set and {$err, code}, allocated
+ * likewise. Source: "OP_REPLY" of the wire protocol documentation. */
+bool wire_reply_query_failure(int32_t request_id, const struct error *error, uint8_t **out,
+                              size_t *len);
+
 /* {ok: 0.0, errmsg, code, codeName, [errorLabels]}, framed likewise. */
 bool wire_reply_error(struct wire_reply_to to, const struct error *error, uint32_t labels,
                       uint8_t **out, size_t *len);

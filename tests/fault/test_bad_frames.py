@@ -72,12 +72,6 @@ def test_unknown_opcode(scene, opcode):
     refused(scene, frame(opcode, b"\0\0\0\0" + PING), reply=False)
 
 
-@pytest.mark.parametrize("opcode", [wire.OP_UPDATE, wire.OP_INSERT, wire.OP_GET_MORE,
-                                    wire.OP_DELETE, wire.OP_KILL_CURSORS])
-def test_legacy_opcode(scene, opcode):
-    refused(scene, frame(opcode, b"\0\0\0\0db.c\0" + bson.encode({"a": 1})), reply=False)
-
-
 def with_length(section, length):
     """The section with another length after its kind."""
     return section[:1] + struct.pack("<i", length) + section[5:]
@@ -174,10 +168,8 @@ def query(namespace=b"admin.$cmd\0", document=QUERY, skip=b"\0" * 8):
     query(document=struct.pack("<i", -1) + QUERY[4:]),
     query(document=struct.pack("<i", 2**31 - 1) + QUERY[4:]),
     query(skip=b"\0" * 3, document=b""),
-    query(namespace=b"admin.people\0", document=bson.encode({"name": "Ada"})),
-    query(document=bson.encode({"insert": "c", "documents": [{"_id": 1}]})),
 ], ids=["nothing", "no name", "name does not end", "no document", "document cut", "length 4",
-        "length negative", "length far over", "numbers cut", "a find", "an insert"])
+        "length negative", "length far over", "numbers cut"])
 def test_broken_query(scene, data):
     refused(scene, data)
 

@@ -47,6 +47,26 @@ static void a_document_is_framed(void **state)
     bson_destroy(document);
 }
 
+static void a_query_failure_has_err_and_its_flag(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct scan_element element;
+    uint8_t *out = NULL;
+    size_t len = 0;
+    (void)error_set(&err, ERROR_LEGACY_OPCODE_REMOVED, "gone \xff");
+    assert_true(wire_reply_query_failure(to_query.request_id, &err, &out, &len));
+    struct bytes document = unframe(out, len, to_query, 0, 0);
+    assert_int_equal(bytes_load_i32(out + 16), 2); /* QueryFailure */
+    assert_int_equal(bytes_load_i32(out + 32), 1); /* numberReturned */
+    assert_true(scan_find(document, "$err", &element));
+    assert_int_equal(element.kind, BSON_KIND_STRING);
+    assert_string_equal((const char *)element.value.pos + 4, "gone ?");
+    assert_true(scan_find(document, "code", &element));
+    assert_int_equal(bytes_load_i32(element.value.pos), 5739101);
+    memory_free(out);
+}
+
 static void a_legacy_reply_has_one_document_and_no_cursor(void **state)
 {
     (void)state;
@@ -163,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_document_is_framed),
+        cmocka_unit_test(a_query_failure_has_err_and_its_flag),
         cmocka_unit_test(a_legacy_reply_has_one_document_and_no_cursor),
         cmocka_unit_test(an_error_has_mongodbs_fields),
         cmocka_unit_test(what_is_no_utf8_is_replaced_alone),
