@@ -5,7 +5,7 @@
 #   scan-build  clang's static analyzer over a whole build
 #   cppcheck    warnings, performance and portability
 #   valgrind    the unit tests of the release build under memcheck
-#   tsan        the proxy with ThreadSanitizer under tests/integration and tests/fault
+#   tsan        the proxy with ThreadSanitizer under tests/integration, tests/fault and tests/attack
 # Each step goes on to the end also where another failed; the exit status is 1 when any did.
 # Needs besides what setup.sh installs: clang-tools, cppcheck, valgrind (Debian packages).
 set -euo pipefail
@@ -71,7 +71,7 @@ step_tsan() {
   build_preset thread-sanitized mongosluice
   MONGOSLUICE_BINARY=$project/build/thread-sanitized/src/main/mongosluice SLUICE_TEST_PATIENCE=60 \
     TSAN_OPTIONS="halt_on_error=1:exitcode=66:ignore_noninstrumented_modules=1" \
-    MONGOC_DISABLE_SHM=1 "$venv/bin/python" -m pytest tests/integration tests/fault -q -p no:cacheprovider --timeout 300 \
+    MONGOC_DISABLE_SHM=1 "$venv/bin/python" -m pytest tests/integration tests/fault tests/attack -q -p no:cacheprovider --timeout 300 \
     --ignore tests/integration/test_dashboard.py -k 'not test_clock_is_set'
 }
 

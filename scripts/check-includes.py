@@ -38,7 +38,7 @@ IMPURE = re.compile(r"(sys/(socket|epoll|time|timerfd|select|un|eventfd)|netinet
 EXEMPT = {"base/log.c": {"time.h", "poll.h", "signal.h"}}
 # A library that one room alone wraps.
 OWNERS = {"event2/": ("net", "admin", "upstream", "session", "main"), "mongoc/": ("upstream",),
-          "openssl/ssl.h": ("net",), "yaml.h": ("config",), "pcre2.h": ("schema",),
+          "openssl/ssl.h": ("net",), "uthash.h": ("base",), "yaml.h": ("config",), "pcre2.h": ("schema",),
           "zlib.h": ("wire",), "zstd.h": ("wire",), "snappy-c.h": ("wire",)}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 LINKS = re.compile(r"sluice_room\((\w+)\b(.*?)\)", re.DOTALL)

@@ -6,7 +6,7 @@
 #                the companion package
 #   unit         gcc, clang and sanitized builds; every ctest test of the gcc and the sanitized one
 #   fuzz         each libFuzzer target for FUZZ_SECONDS (60) over its corpus
-#   integration  pytest over tests/integration, tests/fault and (a minute of it) tests/history, with the
+#   integration  pytest over tests/integration, tests/fault, tests/attack and (a minute of it) tests/history, with the
 #                sanitized proxy
 #   python       the companion package: compiled by gcc and clang without a warning, sdist and wheel built into
 #                python/dist, then its tests with what the wheel installs in both environments (Beanie 2 with

@@ -1,24 +1,8 @@
 #include "bson/compare.h"
 
+#include "base/keyed_hash.h"
 #include "bson/number.h"
 #include "bson/scan.h"
-
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-    number_u128 product = (number_u128)(a ^ 0x2D358DCCAA6C78A5U) * (b ^ 0x8BB84B93962EACC9U);
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-uint64_t compare_hash_bytes(const uint8_t *data, size_t len)
-{
-    uint64_t hash = mix(len, 0x4B33A62ED433D4A3U);
-    for (; len >= 8; data += 8, len -= 8)
-        hash = mix(hash ^ bytes_load_u64(data), 0x9FB21C651E98DF25U);
-    uint64_t tail = 0;
-    for (size_t i = 0; i < len; i++)
-        tail |= (uint64_t)data[i] << (8 * i);
-    return mix(hash ^ tail, 0x4D5A2DA51DE1AA47U);
-}
 
 /* One class for the kinds whose values may be equal to each other. */
 static unsigned class_of(uint8_t kind)
@@ -47,9 +31,9 @@ static uint64_t hash_container(const struct compare_value *value)
         struct compare_value child = {element.kind, element.value};
         uint64_t one = compare_hash(&child);
         if (ordered)
-            hash = mix(hash, one);
+            hash = keyed_hash_pair(hash, one);
         else /* a sum, so that order does not count */
-            hash += mix(one, compare_hash_bytes((const uint8_t *)element.name, element.name_len));
+            hash += keyed_hash_pair(one, keyed_hash(element.name, element.name_len));
     }
     return hash;
 }
@@ -62,12 +46,13 @@ uint64_t compare_hash(const struct compare_value *value)
         (void)number_read(value->kind, value->bytes.pos, &number);
         return number_hash(&number);
     case BSON_KIND_STRING:
-        return compare_hash_bytes(value->bytes.pos + 4, bytes_left(&value->bytes) - 5);
+        return keyed_hash(value->bytes.pos + 4, bytes_left(&value->bytes) - 5);
     case BSON_KIND_OBJECT:
     case BSON_KIND_ARRAY:
         return hash_container(value);
     default:
-        return mix(compare_hash_bytes(value->bytes.pos, bytes_left(&value->bytes)), value->kind);
+        return keyed_hash_pair(keyed_hash(value->bytes.pos, bytes_left(&value->bytes)),
+                               value->kind);
     }
 }
 

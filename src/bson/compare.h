@@ -16,9 +16,7 @@ struct compare_value {
  * answer is false, and means nothing. */
 bool compare_equal(const struct compare_value *a, const struct compare_value *b, uint64_t *budget);
 
+/* Under the process's key (base/keyed_hash.h). */
 uint64_t compare_hash(const struct compare_value *value);
-
-/* A hash of some bytes; compare_hash of a string is that of its characters. */
-uint64_t compare_hash_bytes(const uint8_t *data, size_t len);
 
 #endif

@@ -1,5 +1,6 @@
 #include "bson/number.h"
 
+#include "base/keyed_hash.h"
 #include "bson/scan.h"
 
 #include <math.h>
@@ -317,47 +318,46 @@ static bool decimal_as_double(const struct decimal *d, double *out)
     return true;
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
+/* Numbers that may be equal to each other have one of these beside them. */
+enum { HASH_INTEGER, HASH_DOUBLE, HASH_DECIMAL, HASH_SPECIAL };
+
+static uint64_t hash_integer(uint64_t value)
 {
-    number_u128 product = (number_u128)(a ^ 0x9E3779B97F4A7C15U) * (b ^ 0xD6E8FEB86659FD93U);
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
+    return keyed_hash_pair(value, HASH_INTEGER);
 }
 
 static uint64_t hash_double(double real)
 {
     uint64_t bits = 0;
-    int64_t whole = 0;
     if (real >= -9223372036854775808.0 && real < 9223372036854775808.0) {
-        whole = (int64_t)real;
+        int64_t whole = (int64_t)real;
         if ((double)whole == real)
-            return mix((uint64_t)whole, 1);
+            return hash_integer((uint64_t)whole);
     }
-    if (isnan(real) || fabs(real) > 1e30 || fabs(real) < 1e-40)
-        return mix(isnan(real) ? 1 : 2, 3); /* out of decimal_as_double's reach: one bucket */
+    if (isnan(real) || isinf(real))
+        return keyed_hash_pair(isnan(real), HASH_SPECIAL);
     memcpy(&bits, &real, sizeof bits);
-    return mix(bits, 2);
+    return keyed_hash_pair(bits, HASH_DOUBLE);
 }
 
 uint64_t number_hash(const struct number *n)
 {
     if (n->form == NUMBER_INTEGER)
-        return mix((uint64_t)n->integer, 1);
+        return hash_integer((uint64_t)n->integer);
     if (n->form == NUMBER_DOUBLE)
         return hash_double(n->real);
     if (n->decimal.nan || n->decimal.infinite)
-        return mix(n->decimal.nan ? 1 : 2, 3);
+        return keyed_hash_pair(n->decimal.nan, HASH_SPECIAL);
     struct decimal d = n->decimal;
     uint64_t magnitude = 0;
     double real = 0;
     decimal_normalize(&d);
     if (decimal_magnitude(&d, &magnitude))
-        return mix(d.negative ? 0 - magnitude : magnitude, 1);
+        return hash_integer(d.negative ? 0 - magnitude : magnitude);
     if (decimal_as_double(&d, &real))
         return hash_double(real);
-    int top = digits_of(d.coefficient) + d.exponent;
-    if (top > 30 || top < -38)
-        return mix(2, 3);
-    return mix((uint64_t)d.coefficient ^ (uint64_t)(d.coefficient >> 64), (uint64_t)d.exponent);
+    uint64_t low = keyed_hash_pair((uint64_t)d.coefficient, (uint64_t)(d.coefficient >> 64));
+    return keyed_hash_pair(low ^ (uint64_t)(int64_t)d.exponent, HASH_DECIMAL);
 }
 
 bool number_is_integral(const struct number *n)

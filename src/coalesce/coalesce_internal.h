@@ -2,13 +2,9 @@
 #ifndef SLUICE_COALESCE_COALESCE_INTERNAL_H
 #define SLUICE_COALESCE_COALESCE_INTERNAL_H
 
+#include "base/table.h"
 #include "coalesce/coalesce.h"
 
-#define uthash_malloc(size)          memory_alloc(size)
-#define uthash_free(block, size)     memory_free(block)
-#define HASH_NONFATAL_OOM            1
-#define uthash_nonfatal_oom(element) ((element)->unhashed = true)
-#include <uthash.h>
 #include <utlist.h>
 
 /* Room for one command of a group in flight. */

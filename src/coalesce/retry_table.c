@@ -5,13 +5,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
-#include "bson/compare.h"
-
-#define uthash_malloc(size)          memory_alloc(size)
-#define uthash_free(block, size)     memory_free(block)
-#define HASH_NONFATAL_OOM            1
-#define uthash_nonfatal_oom(element) ((element)->unhashed = true)
-#include <uthash.h>
+#include "base/table.h"
 #include <utlist.h>
 
 enum {
@@ -91,8 +85,8 @@ size_t retry_table_bytes(const struct retry_table *table)
 
 uint64_t retry_what(struct bytes database, struct bytes collection, uint32_t documents)
 {
-    uint64_t a = compare_hash_bytes(database.pos, bytes_left(&database));
-    uint64_t b = compare_hash_bytes(collection.pos, bytes_left(&collection));
+    uint64_t a = keyed_hash(database.pos, bytes_left(&database));
+    uint64_t b = keyed_hash(collection.pos, bytes_left(&collection));
     uint64_t what = (a ^ (b << 1 | b >> 63)) + documents;
     return what == 0 ? 1 : what;
 }
@@ -146,8 +140,7 @@ void retry_table_destroy(struct retry_table *table)
 
 static struct shard *shard_of(struct retry_table *table, const struct retry_key *key)
 {
-    /* a session's id is random, as UUIDs go; the first bytes of old versions are a clock's */
-    return &table->shards[(key->lsid[0] ^ key->lsid[7] ^ key->lsid[15]) % SHARDS];
+    return &table->shards[keyed_hash(key->lsid, sizeof key->lsid) / (UINT64_MAX / SHARDS + 1)];
 }
 
 /* The length is that of uthash's macro. */

@@ -2,12 +2,8 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "base/table.h"
 
-#define uthash_malloc(size)          memory_alloc(size)
-#define uthash_free(block, size)     memory_free(block)
-#define HASH_NONFATAL_OOM            1
-#define uthash_nonfatal_oom(element) ((element)->unhashed = true)
-#include <uthash.h>
 #include <utlist.h>
 
 struct pool_owner {

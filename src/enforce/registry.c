@@ -2,8 +2,8 @@
  * every write looks its namespace up. */
 #include "enforce/registry_internal.h"
 
+#include "base/keyed_hash.h"
 #include "base/memory.h"
-#include "bson/compare.h"
 
 #define ORIGINS 2
 
@@ -35,11 +35,6 @@ static const struct registry_entry *in_force(const struct place *place)
 
 /* --- the table --- */
 
-static uint64_t hash_of(const char *ns, size_t len)
-{
-    return compare_hash_bytes((const uint8_t *)ns, len);
-}
-
 static bool is_named(const struct registry_entry *entry, const char *ns, size_t len)
 {
     return strlen(entry->file.ns) == len && memcmp(entry->file.ns, ns, len) == 0;
@@ -59,7 +54,7 @@ static struct slot *find_slot(const struct registry *registry, const char *ns, s
 static void fill_slot(struct registry *registry, const struct registry_entry *entry)
 {
     size_t len = strlen(entry->file.ns);
-    uint64_t hash = hash_of(entry->file.ns, len);
+    uint64_t hash = keyed_hash(entry->file.ns, len);
     struct slot *slot = find_slot(registry, entry->file.ns, len, hash);
     *slot = (struct slot){hash, entry};
 }
@@ -232,7 +227,7 @@ bool registry_remove(struct registry *registry, const char *ns, size_t len,
         return false;
     struct place *place = &registry->places[at];
     struct registry_entry *older = place->entries[origin];
-    struct slot *slot = find_slot(registry, ns, len, hash_of(ns, len));
+    struct slot *slot = find_slot(registry, ns, len, keyed_hash(ns, len));
     place->entries[origin] = NULL;
     if (in_force(place) != NULL) {
         slot->entry = in_force(place);
@@ -252,7 +247,7 @@ const struct registry_entry *registry_find(const struct registry *registry, cons
 {
     if (registry == NULL || registry->count == 0)
         return NULL;
-    return find_slot(registry, ns, len, hash_of(ns, len))->entry;
+    return find_slot(registry, ns, len, keyed_hash(ns, len))->entry;
 }
 
 size_t registry_size(const struct registry *registry)

@@ -1,4 +1,5 @@
 /* mongosluice: arguments, signals, and the life of the process. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/keyed_hash.h"
 #include "base/memory.h"
 #include "main/commands.h"
 #include "main/prepare.h"
@@ -183,11 +185,26 @@ static bool check_is_good(struct config *config)
     return prepare_check(config);
 }
 
+/* Nobody outside may know which bytes share a hash. */
+static bool set_hash_key(void)
+{
+    uint8_t key[KEYED_HASH_KEY_BYTES];
+    if (getentropy(key, sizeof key) != 0)
+        return false;
+    keyed_hash_set_key(key);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     struct config *config = NULL;
     enum config_command what = CONFIG_RUN;
     struct error err;
+    if (!set_hash_key()) {
+        (void)fprintf(stderr, "mongosluice: the system's random source gives no hash key: %s\n",
+                      strerror(errno));
+        return EXIT_FAILURE;
+    }
     if (argc > 1 && argv[1][0] != '-')
         return run_subcommand(argc - 1, argv + 1);
     if (!config_load(argc, argv, &config, &what, &err)) {

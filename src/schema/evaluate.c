@@ -1,5 +1,6 @@
 #include "schema/evaluate_internal.h"
 
+#include "base/keyed_hash.h"
 #include "bson/utf8.h"
 #include "schema/unique.h"
 
@@ -407,7 +408,7 @@ static const struct property *find_property(const struct evaluation *e, const st
 {
     const uint32_t *slots = e->program->links + o->slot_first;
     const struct property *properties = e->program->properties + o->property_first;
-    uint32_t hash = (uint32_t)compare_hash_bytes(name, len);
+    uint32_t hash = (uint32_t)keyed_hash(name, len);
     for (uint32_t slot = hash & o->slot_mask; slots[slot] != NO_INDEX;
          slot = (slot + 1) & o->slot_mask) {
         const struct property *property = &properties[slots[slot]];

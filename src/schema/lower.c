@@ -1,5 +1,6 @@
 #include "schema/lower.h"
 
+#include "base/keyed_hash.h"
 #include "base/memory.h"
 #include "schema/quick.h"
 
@@ -365,7 +366,7 @@ struct names {
 static uint32_t add_name(struct lower *l, struct names *names, const char *name, size_t len,
                          uint32_t node)
 {
-    uint32_t hash = (uint32_t)compare_hash_bytes((const uint8_t *)name, len);
+    uint32_t hash = (uint32_t)keyed_hash(name, len);
     for (uint32_t i = 0; i < names->count; i++)
         if (names->list[i].hash == hash && names->list[i].name_len == len && !l->no_memory &&
             memcmp(entry(l, TEXT, names->list[i].name), name, len) == 0)

@@ -1,9 +1,13 @@
 /* include/mongosluice/validator.h over this room's own interface. */
 #include "mongosluice/validator.h"
 
+#include "base/keyed_hash.h"
 #include "base/memory.h"
 #include "bson/scan.h"
 #include "schema/schema.h"
+
+#include <pthread.h>
+#include <unistd.h>
 
 _Static_assert(sizeof(struct sluice_error) == sizeof(struct error), "one layout");
 _Static_assert((int)SLUICE_CUT_OFF == (int)SCHEMA_CUT_OFF, "one numbering");
@@ -20,12 +24,28 @@ const char *sluice_version(void)
     return SLUICE_VERSION;
 }
 
+static bool hash_key_is_set;
+
+static void set_hash_key(void)
+{
+    uint8_t key[KEYED_HASH_KEY_BYTES];
+    hash_key_is_set = getentropy(key, sizeof key) == 0;
+    if (hash_key_is_set)
+        keyed_hash_set_key(key);
+}
+
 struct sluice_schema *sluice_schema_compile(const uint8_t *bson, size_t len,
                                             enum sluice_dialect dialect, struct sluice_error *error)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct error err = {0};
-    struct schema *schema =
-        schema_compile(bytes_of(bson, len), (enum schema_dialect)dialect, NULL, NULL, &err);
+    struct schema *schema = NULL;
+    (void)pthread_once(&once, set_hash_key); /* no hash comes before the first schema */
+    if (!hash_key_is_set)
+        (void)error_set(&err, ERROR_INTERNAL, "the system's random source gives no hash key");
+    else
+        schema =
+            schema_compile(bytes_of(bson, len), (enum schema_dialect)dialect, NULL, NULL, &err);
     if (schema == NULL)
         give(error, &err);
     return (struct sluice_schema *)schema;

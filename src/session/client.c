@@ -73,6 +73,7 @@ static void push_pending(struct session *session, const struct wire_header *head
         memcpy(pending->lsid, request->lsid, LSID_BYTES);
     session->pending_count++;
     session->next_ticket = NULL;
+    session_watch_statement(session, pending);
 }
 
 static enum begin refuse_transaction_in_drain(struct session *session,

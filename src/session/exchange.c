@@ -97,9 +97,11 @@ struct exchange *session_exchange_new(struct session *session, const struct mess
                                          .command = (uint8_t)route_index(request->route)};
     exchange->budget = &session->worker->shared->budget;
     exchange->error_labels = request_error_labels(request);
+    exchange->in_transaction = request->in_transaction && request->lsid != NULL;
+    if (exchange->in_transaction)
+        memcpy(exchange->lsid, request->lsid, LSID_BYTES);
     if (!aborts_transaction || request->lsid == NULL)
         return exchange;
-    memcpy(exchange->lsid, request->lsid, LSID_BYTES);
     /* the number only has to differ from that of what goes before it */
     if (build_abort(request, message->header.request_id ^ 1, &exchange->abort_message,
                     &exchange->abort_len))
@@ -148,13 +150,18 @@ static bool send_upstream(struct session *session, const uint8_t *message, size_
     struct exchange *exchange = session->exchange;
     struct wire_header header = wire_header_read(message);
     unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
-    session->pending[at] = (struct pending){.expected_response_to = header.request_id,
-                                            .request_id = exchange->message.header.request_id,
-                                            .kind = ROUTE_WRITE,
-                                            .error_labels = exchange->error_labels,
-                                            .exchanged = true,
-                                            .command = exchange->message.command,
-                                            .sent_us = session_now_us(session)};
+    session->pending[at] =
+        (struct pending){.expected_response_to = header.request_id,
+                         .request_id = exchange->message.header.request_id,
+                         .kind = ROUTE_WRITE,
+                         .error_labels = exchange->error_labels,
+                         .exchanged = true,
+                         .has_lsid = exchange->in_transaction,
+                         .in_transaction = exchange->in_transaction && !exchange->aborting,
+                         .command = exchange->message.command,
+                         .sent_us = session_now_us(session)};
+    memcpy(session->pending[at].lsid, exchange->lsid, LSID_BYTES);
+    session_watch_statement(session, &session->pending[at]);
     session->pending_count++;
     return send_bytes_upstream(session, message, len);
 }

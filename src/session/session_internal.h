@@ -26,6 +26,10 @@ enum { SESSION_DOCUMENT_BYTES = 16 * 1024 * 1024 };
 /* What a server takes that does not say so, as every server since 3.6 does. */
 enum { SESSION_BATCH_DOCS = 100000, SESSION_SERVER_MESSAGE_BYTES = 48000000 };
 
+/* No message with an error is longer. Servers name the command that somebody who is logged in may
+ * not run in full; such a one may be longer. */
+enum { SESSION_ERROR_BYTES = 16 * 1024 };
+
 /* What the server takes, as its hello tells. */
 struct session_limits {
     size_t document_bytes;
@@ -76,7 +80,8 @@ struct exchange {
     uint8_t *answer; /* a document; owned */
     size_t answer_len;
     uint32_t error_labels;
-    uint8_t lsid[LSID_BYTES];
+    uint8_t lsid[LSID_BYTES]; /* of its transaction */
+    bool in_transaction;
     bool aborting; /* abortTransaction was sent */
     /* at most one of these: */
     struct coalesce_waiter *waiter; /* its insert is gathered, or in a batch */
@@ -402,6 +407,13 @@ void session_pause_end(struct session_worker *worker);
  * memory. *watches_identity: its reply has to be looked at. */
 bool session_watch_request(struct session *session, const struct request *request,
                            bool *watches_identity);
+/* Whether it is a statement of a transaction whose reply tells if it was carried out. */
+bool session_watches_statement(const struct pending *pending);
+/* The request of `pending` goes upstream. */
+void session_watch_statement(struct session *session, const struct pending *pending);
+/* The reply's document; empty: it is longer than any error. */
+void session_watch_answered(struct session *session, const struct pending *pending,
+                            struct bytes document);
 /* Counts another authentication command. False: they were too many. */
 bool session_watch_authentication(struct session *session);
 /* A whole reply to a request that is not ROUTE_FORWARD; *document is its body. */

@@ -4,13 +4,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/table.h"
 #include "session/request.h"
-
-#define uthash_malloc(size)          memory_alloc(size)
-#define uthash_free(block, size)     memory_free(block)
-#define HASH_NONFATAL_OOM            1
-#define uthash_nonfatal_oom(element) ((element)->unhashed = true)
-#include <uthash.h>
 
 /* A client may name any number of logical sessions, and end none of them. */
 enum { TRANSACTIONS_MAX = 100000 };
@@ -20,6 +15,7 @@ struct transaction {
     uint64_t connection;
     uint64_t peer;
     bool unhashed; /* there was no memory to enter it */
+    bool open;     /* the server carried out a statement of it */
     uint8_t lsid[LSID_BYTES];
 };
 
@@ -71,26 +67,50 @@ static struct transaction *add(struct transactions *transactions, const uint8_t 
     return NULL;
 }
 
-void transactions_note(struct transactions *transactions, const uint8_t *lsid, uint64_t connection,
-                       uint64_t peer)
+/* The length is that of uthash's macro. */
+// NOLINTNEXTLINE(readability-function-size)
+static struct transaction *find(struct transactions *transactions, const uint8_t *lsid)
 {
     struct transaction *transaction = NULL;
-    pthread_mutex_lock(&transactions->lock);
     HASH_FIND(hh, transactions->table, lsid, LSID_BYTES, transaction);
+    return transaction;
+}
+
+void transactions_begin(struct transactions *transactions, const uint8_t *lsid, uint64_t connection,
+                        uint64_t peer)
+{
+    pthread_mutex_lock(&transactions->lock);
+    struct transaction *transaction = find(transactions, lsid);
     if (transaction == NULL)
         transaction = add(transactions, lsid);
-    if (transaction != NULL) {
+    if (transaction != NULL && !transaction->open) {
         transaction->connection = connection;
         transaction->peer = peer;
     }
     pthread_mutex_unlock(&transactions->lock);
 }
 
+void transactions_answered(struct transactions *transactions, const uint8_t *lsid,
+                           uint64_t connection, uint64_t peer, bool carried_out)
+{
+    pthread_mutex_lock(&transactions->lock);
+    struct transaction *transaction = find(transactions, lsid);
+    if (transaction == NULL && carried_out)
+        transaction = add(transactions, lsid);
+    if (transaction != NULL && carried_out) {
+        transaction->open = true;
+        transaction->connection = connection;
+        transaction->peer = peer;
+    } else if (transaction != NULL && !transaction->open) {
+        drop(transactions, transaction);
+    }
+    pthread_mutex_unlock(&transactions->lock);
+}
+
 void transactions_end(struct transactions *transactions, const uint8_t *lsid)
 {
-    struct transaction *transaction = NULL;
     pthread_mutex_lock(&transactions->lock);
-    HASH_FIND(hh, transactions->table, lsid, LSID_BYTES, transaction);
+    struct transaction *transaction = find(transactions, lsid);
     if (transaction != NULL)
         drop(transactions, transaction);
     pthread_mutex_unlock(&transactions->lock);

@@ -165,10 +165,10 @@ static enum begin answer_hello(struct session *session, struct window *window,
     return session->state == SESSION_ACTIVE ? BEGIN_DONE : BEGIN_STOP;
 }
 
-/* The document and flags of a whole reply. A compressed one is opened into *inside
- * (memory_alloc'd). */
-static bool open_reply(const struct wire_header *header, struct bytes payload, uint8_t **inside,
-                       struct bytes *document, uint32_t *flags, struct error *err)
+/* The document and flags of a whole reply. A compressed one of at most max_bytes is opened into
+ * *inside (memory_alloc'd). */
+static bool open_reply(const struct wire_header *header, struct bytes payload, size_t max_bytes,
+                       uint8_t **inside, struct bytes *document, uint32_t *flags, struct error *err)
 {
     struct wire_compressed compressed;
     *flags = 0;
@@ -176,7 +176,7 @@ static bool open_reply(const struct wire_header *header, struct bytes payload, u
         return wire_reply_read(payload, document, err);
     if (header->opcode == WIRE_OP_MSG)
         return wire_sections_find_body(payload, document, flags, err);
-    if (!wire_compressed_read(payload, SERVER_MESSAGE_BYTES, &compressed, err))
+    if (!wire_compressed_read(payload, max_bytes, &compressed, err))
         return false;
     *inside = memory_alloc(compressed.uncompressed_bytes);
     if (*inside == NULL)
@@ -216,10 +216,11 @@ static enum begin begin_watched(struct session *session, struct window *window,
     struct pending *pending = oldest(session);
     struct bytes payload =
         bytes_of(window->data + WIRE_HEADER_BYTES, (size_t)header->length - WIRE_HEADER_BYTES);
-    if (!open_reply(header, payload, &inside, &document, &flags, &err)) {
+    if (!open_reply(header, payload, SERVER_MESSAGE_BYTES, &inside, &document, &flags, &err)) {
         memory_free(inside);
         return reply_is_broken(session, &err);
     }
+    session_watch_answered(session, pending, document);
     if (pending->exchanged) {
         enum begin taken = take_exchanged(session, window, (uint32_t)header->length, document);
         memory_free(inside);
@@ -258,6 +259,28 @@ static bool check_reply(struct session *session, const struct wire_header *heade
     return true;
 }
 
+/* A forwarded reply to a statement of a transaction: was it carried out? False: more of it has to
+ * be there to tell. */
+static bool watch_answered(struct session *session, const struct window *window,
+                           const struct wire_header *header)
+{
+    struct error ignored;
+    struct bytes document = {0};
+    uint8_t *inside = NULL;
+    uint32_t flags = 0;
+    size_t length = (size_t)header->length;
+    if (length <= SESSION_ERROR_BYTES) {
+        if (window->len < length)
+            return false;
+        (void)open_reply(header,
+                         bytes_of(window->data + WIRE_HEADER_BYTES, length - WIRE_HEADER_BYTES),
+                         SESSION_ERROR_BYTES, &inside, &document, &flags, &ignored);
+    }
+    session_watch_answered(session, oldest(session), document);
+    memory_free(inside);
+    return true;
+}
+
 /* At least a header is there. */
 static enum begin begin_reply(struct session *session, struct window *window)
 {
@@ -277,6 +300,8 @@ static enum begin begin_reply(struct session *session, struct window *window)
         uint32_t flags = bytes_load_u32(window->data + WIRE_HEADER_BYTES);
         session->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
     }
+    if (session_watches_statement(pending) && !watch_answered(session, window, &header))
+        return BEGIN_WAIT;
     return BEGIN_FORWARD;
 }
 

@@ -57,11 +57,6 @@ bool session_watch_request(struct session *session, const struct request *reques
                            bool *watches_identity)
 {
     *watches_identity = false;
-    if (request->in_transaction && request->lsid != NULL) {
-        session->had_transaction = true;
-        transactions_note(session->worker->shared->transactions, request->lsid, session->id,
-                          address_peer_key(&session->peer));
-    }
     if (request->route->kind == ROUTE_END_SESSIONS)
         session_merge_forget(session, request);
     if (request->route->kind != ROUTE_HELLO && request->route->kind != ROUTE_AUTHENTICATION)
@@ -74,6 +69,21 @@ bool session_watch_request(struct session *session, const struct request *reques
                          request->legacy ? bytes_left(&request->database) : 0);
     *watches_identity = watch == IDENTITY_WATCH;
     return watch != IDENTITY_NO_MEMORY;
+}
+
+bool session_watches_statement(const struct pending *pending)
+{
+    return pending->in_transaction && pending->has_lsid && !pending->repeated &&
+           pending->kind != ROUTE_END_TRANSACTION;
+}
+
+void session_watch_statement(struct session *session, const struct pending *pending)
+{
+    if (!session_watches_statement(pending))
+        return;
+    session->had_transaction = true;
+    transactions_begin(session->worker->shared->transactions, pending->lsid, session->id,
+                       address_peer_key(&session->peer));
 }
 
 /* --- replies ------------------------------------------------------------------------------------
@@ -114,6 +124,17 @@ static void note_identity(struct session *session, struct bytes document)
     case IDENTITY_UNCHANGED:
         break;
     }
+}
+
+void session_watch_answered(struct session *session, const struct pending *pending,
+                            struct bytes document)
+{
+    struct scan_element ok;
+    bool carried_out =
+        bytes_left(&document) == 0 || (scan_find(document, "ok", &ok) && scan_is_true(&ok));
+    if (session_watches_statement(pending))
+        transactions_answered(session->worker->shared->transactions, pending->lsid, session->id,
+                              address_peer_key(&session->peer), carried_out);
 }
 
 /* Code 251: the server does not know the transaction (any more). */

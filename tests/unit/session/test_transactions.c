@@ -32,9 +32,9 @@ static void a_transaction_is_open_until_it_ends(void **state)
 {
     struct transactions *transactions = *state;
     assert_false(transactions_open_for_peer(transactions, 7));
-    transactions_note(transactions, lsid(1), 100, 7);
-    transactions_note(transactions, lsid(1), 100, 7);
-    transactions_note(transactions, lsid(2), 100, 7);
+    transactions_begin(transactions, lsid(1), 100, 7);
+    transactions_begin(transactions, lsid(1), 100, 7);
+    transactions_begin(transactions, lsid(2), 100, 7);
     assert_true(transactions_open_for_peer(transactions, 7));
     assert_false(transactions_open_for_peer(transactions, 8));
     transactions_end(transactions, lsid(1));
@@ -47,19 +47,48 @@ static void a_transaction_is_open_until_it_ends(void **state)
 static void the_last_statements_connection_carries_it(void **state)
 {
     struct transactions *transactions = *state;
-    transactions_note(transactions, lsid(1), 100, 7);
-    transactions_note(transactions, lsid(1), 101, 7);
+    transactions_begin(transactions, lsid(1), 100, 7);
+    transactions_begin(transactions, lsid(1), 101, 7);
     transactions_forget_connection(transactions, 100);
     assert_true(transactions_open_for_peer(transactions, 7));
     transactions_forget_connection(transactions, 101);
     assert_false(transactions_open_for_peer(transactions, 7));
 }
 
+/* Anybody may send a statement, also who is not logged in. */
+static void what_was_never_carried_out_leaves_nothing(void **state)
+{
+    struct transactions *transactions = *state;
+    transactions_begin(transactions, lsid(1), 100, 7);
+    assert_true(transactions_open_for_peer(transactions, 7)); /* the server may yet take it */
+    transactions_answered(transactions, lsid(1), 100, 7, false);
+    assert_false(transactions_open_for_peer(transactions, 7));
+    transactions_answered(transactions, lsid(1), 100, 7, false);
+    assert_false(transactions_open_for_peer(transactions, 7));
+    transactions_answered(transactions, lsid(1), 100, 7, true);
+    assert_true(transactions_open_for_peer(transactions, 7));
+}
+
+static void others_cannot_take_an_open_one_away(void **state)
+{
+    struct transactions *transactions = *state;
+    transactions_begin(transactions, lsid(1), 100, 7);
+    transactions_answered(transactions, lsid(1), 100, 7, true);
+    transactions_begin(transactions, lsid(1), 200, 9);
+    assert_false(transactions_open_for_peer(transactions, 9));
+    transactions_answered(transactions, lsid(1), 200, 9, false);
+    transactions_forget_connection(transactions, 200);
+    assert_true(transactions_open_for_peer(transactions, 7));
+    transactions_answered(transactions, lsid(1), 101, 7, true);
+    transactions_forget_connection(transactions, 100);
+    assert_true(transactions_open_for_peer(transactions, 7));
+}
+
 static void a_lost_connection_takes_all_of_its_own(void **state)
 {
     struct transactions *transactions = *state;
     for (uint32_t i = 0; i < MANY; i++)
-        transactions_note(transactions, lsid(i), i % 2, i % 2 + 10);
+        transactions_begin(transactions, lsid(i), i % 2, i % 2 + 10);
     transactions_forget_connection(transactions, 0);
     assert_false(transactions_open_for_peer(transactions, 10));
     assert_true(transactions_open_for_peer(transactions, 11));
@@ -71,7 +100,7 @@ static void a_lost_connection_takes_all_of_its_own(void **state)
 static void open_ones_are_freed_at_the_end(void **state)
 {
     for (uint32_t i = 0; i < MANY; i++)
-        transactions_note(*state, lsid(i), i, i);
+        transactions_begin(*state, lsid(i), i, i);
     transactions_destroy(NULL);
 }
 
@@ -82,13 +111,13 @@ static void one_that_cannot_be_noted_is_not_there(void **state)
     for (long i = 1; !noted; i++) {
         assert_true(i < 10);
         memory_fail_after(i);
-        transactions_note(transactions, lsid(1), 100, 7);
+        transactions_begin(transactions, lsid(1), 100, 7);
         memory_fail_never();
         noted = transactions_open_for_peer(transactions, 7);
     }
     memory_fail_after(1);
-    transactions_note(transactions, lsid(1), 101, 7);
-    transactions_note(transactions, lsid(2), 101, 8);
+    transactions_begin(transactions, lsid(1), 101, 7);
+    transactions_begin(transactions, lsid(2), 101, 8);
     memory_fail_never();
     assert_false(transactions_open_for_peer(transactions, 8));
     transactions_end(transactions, lsid(1));
@@ -101,10 +130,10 @@ static void the_table_survives_every_growth_that_fails(void **state)
     struct transactions *transactions = *state;
     for (uint32_t i = 0; i < MANY; i++) {
         memory_fail_after(2);
-        transactions_note(transactions, lsid(i), 100, i);
+        transactions_begin(transactions, lsid(i), 100, i);
         memory_fail_never();
         if (!transactions_open_for_peer(transactions, i))
-            transactions_note(transactions, lsid(i), 100, i);
+            transactions_begin(transactions, lsid(i), 100, i);
         assert_true(transactions_open_for_peer(transactions, i));
     }
     for (uint32_t i = 0; i < MANY; i++) {
@@ -119,13 +148,13 @@ static void the_table_is_bounded(void **state)
     enum { MOST = 100000, PEER = 7, LATE_PEER = 8 };
     struct transactions *transactions = *state;
     for (uint32_t i = 0; i < MOST; i++)
-        transactions_note(transactions, lsid(i), 100, PEER);
-    transactions_note(transactions, lsid(MOST), 100, LATE_PEER);
+        transactions_begin(transactions, lsid(i), 100, PEER);
+    transactions_begin(transactions, lsid(MOST), 100, LATE_PEER);
     assert_false(transactions_open_for_peer(transactions, LATE_PEER));
-    transactions_note(transactions, lsid(0), 100, LATE_PEER);
+    transactions_begin(transactions, lsid(0), 100, LATE_PEER);
     assert_true(transactions_open_for_peer(transactions, LATE_PEER));
     transactions_end(transactions, lsid(0));
-    transactions_note(transactions, lsid(MOST), 100, LATE_PEER);
+    transactions_begin(transactions, lsid(MOST), 100, LATE_PEER);
     assert_true(transactions_open_for_peer(transactions, LATE_PEER));
     transactions_forget_connection(transactions, 100);
     assert_false(transactions_open_for_peer(transactions, PEER));
@@ -145,6 +174,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_transaction_is_open_until_it_ends, create, destroy),
         cmocka_unit_test_setup_teardown(the_last_statements_connection_carries_it, create, destroy),
+        cmocka_unit_test_setup_teardown(what_was_never_carried_out_leaves_nothing, create, destroy),
+        cmocka_unit_test_setup_teardown(others_cannot_take_an_open_one_away, create, destroy),
         cmocka_unit_test_setup_teardown(a_lost_connection_takes_all_of_its_own, create, destroy),
         cmocka_unit_test_setup_teardown(open_ones_are_freed_at_the_end, create, destroy),
         cmocka_unit_test_setup_teardown(one_that_cannot_be_noted_is_not_there, create, destroy),

@@ -1,0 +1,16 @@
+/* uthash as all of this program uses it: with its own memory, a table that is out of memory says so
+ * in the element's `unhashed`, and a hash that nobody outside can foretell. */
+#ifndef SLUICE_BASE_TABLE_H
+#define SLUICE_BASE_TABLE_H
+
+#include "base/keyed_hash.h"
+#include "base/memory.h"
+
+#define uthash_malloc(size)              memory_alloc(size)
+#define uthash_free(block, size)         memory_free(block)
+#define HASH_NONFATAL_OOM                1
+#define uthash_nonfatal_oom(element)     ((element)->unhashed = true)
+#define HASH_FUNCTION(key, length, hash) ((hash) = (unsigned)keyed_hash(key, length))
+#include <uthash.h>
+
+#endif

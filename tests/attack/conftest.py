@@ -1,0 +1,3 @@
+"""What attackers' tests share: the fixtures of all."""
+
+from support.fixtures import *  # noqa: F403
