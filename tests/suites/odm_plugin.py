@@ -1,0 +1,101 @@
+"""A pytest plugin for the suites of Beanie and MongoEngine, which reach their server at the driver's
+default address. Four variables say where it is and what else is done:
+
+    ODM_SERVER   host:port that connections to port 27017 go to instead
+    ODM_ADMIN    host:port of the proxy's admin endpoint, to write the schemas of the models to, as soon
+                 as a model is used; unset: no schemas
+    ODM_SUITE    beanie or mongoengine
+    ODM_OFFLOAD  1: mongosluice.offload() is on"""
+
+import http.client
+import importlib
+import os
+
+import pymongo.pool_shared
+
+ADMIN = os.environ.get("ODM_ADMIN")
+DEFAULT_PORT = 27017
+
+
+def redirect(server):
+    """Connections to MongoDB's port go to `server`; addresses as the driver shows them stay."""
+    host, _, port = server.rpartition(":")
+
+    def address(given):
+        return (host, int(port)) if given[1] == DEFAULT_PORT else given
+
+    connect, connect_async = pymongo.pool_shared._create_connection, pymongo.pool_shared._async_create_connection
+
+    def create_connection(given, options):
+        return connect(address(given), options)
+
+    async def async_create_connection(given, options):
+        return await connect_async(address(given), options)
+
+    pymongo.pool_shared._create_connection = create_connection
+    pymongo.pool_shared._async_create_connection = async_create_connection
+
+
+class Schemas:
+    """What the proxy enforces: of each namespace the models that the running test uses."""
+
+    def __init__(self):
+        self.models = {}  # namespace -> {class: Exported}
+        self.in_force = {}  # namespace -> hash
+
+    def enforce(self, cls, exported):
+        from mongosluice.export.schema import merge
+
+        models = self.models.setdefault(exported.ns, {})
+        models[cls] = exported
+        whole = merge(list({one.hash: one for one in models.values()}.values()))
+        if self.in_force.get(whole.ns) != whole.hash:
+            put(whole)
+            self.in_force[whole.ns] = whole.hash
+
+    def forget_models(self):
+        self.models.clear()
+
+
+def put(exported):
+    host, _, port = ADMIN.rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    connection.request("PUT", f"/schemas/{exported.ns.replace('/', '%2F')}", exported.text().encode())
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    assert answer.status < 300, f"{exported.ns}: {answer.status} {body}"
+
+
+schemas = Schemas()
+
+
+def export_mongoengine():
+    """A model's schema is written when its database is first asked for, so before its first write."""
+    import mongoengine
+    from mongosluice.export.mongoengine import export_engine, is_document
+
+    get_db = mongoengine.Document.__dict__["_get_db"].__func__
+
+    def get_db_and_export(cls):
+        database = get_db(cls)
+        if is_document(cls) and cls._get_collection_name():
+            schemas.enforce(cls, export_engine(cls, database.name))
+        return database
+
+    mongoengine.Document._get_db = classmethod(get_db_and_export)
+
+
+EXPORTERS = {"mongoengine": export_mongoengine}
+
+
+def pytest_configure():
+    redirect(os.environ["ODM_SERVER"])
+    if ADMIN:
+        EXPORTERS[os.environ["ODM_SUITE"]]()
+    if os.environ.get("ODM_OFFLOAD"):
+        importlib.import_module("mongosluice").offload()
+
+
+def pytest_runtest_setup():
+    schemas.forget_models()
