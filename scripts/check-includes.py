@@ -29,7 +29,7 @@ GRAPH = {
 GRAPH["main"] = tuple(GRAPH)
 
 # A library that holds a part of a room, for those who need only that.
-PARTS = {"schema_file": "schema", "commands": "main", "view": "main", "admin_client": "admin"}
+PARTS = {"schema_file": "schema", "commands": "main", "view": "main", "servers": "main", "admin_client": "admin"}
 
 CORE = ("base", "bson", "wire", "schema", "enforce", "coalesce", "auth")
 IMPURE = re.compile(r"(sys/(socket|epoll|time|timerfd|select|un|eventfd)|netinet/.*|arpa/.*|netdb|poll"

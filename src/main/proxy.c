@@ -341,6 +341,7 @@ static void control_tick(void *context)
     int64_t period_ms = atomic_load(&proxy->stats_period_ms);
     int64_t now_ms = clock_now_ms();
     schemas_rescan(proxy->schemas);
+    servers_drop_unconfirmed(proxy->servers, now_ms);
     if (period_ms == 0 || now_ms - proxy->stats_since_ms < period_ms)
         return;
     proxy->stats_since_ms = now_ms;

@@ -12,9 +12,6 @@
 #include "net/listener.h"
 #include "upstream/address_map.h"
 
-/* A member that only a hello reply named is kept this long without our own monitoring seeing it. */
-enum { UNCONFIRMED_MS = 60000 };
-
 /* Where no port was free, the hello replies that come by do not try again all the time. */
 enum { NO_PORT_RETRY_MS = 5000 };
 
@@ -276,12 +273,16 @@ static struct slot *slot_take(struct servers *servers, const char *server)
         log_listening(slot);
         return slot;
     }
+    return NULL;
+}
+
+static void note_no_port(struct servers *servers, const char *server)
+{
     servers->retry_ms = clock_now_ms() + NO_PORT_RETRY_MS;
     LOG_E(LOG_NETWORK, 1015, "listener",
           "No port is left for an upstream server; raise listen_port_count, or see the warnings "
           "before",
           LOG_STR("server", server), LOG_INT("listenPortCount", (int64_t)servers->count));
-    return NULL;
 }
 
 static bool is_listed(const struct topology_snapshot *topology, const char *server)
@@ -294,14 +295,51 @@ static bool is_listed(const struct topology_snapshot *topology, const char *serv
 
 static void drop_gone(struct servers *servers, const struct topology_snapshot *topology)
 {
-    int64_t now_ms = clock_now_ms();
     for (size_t i = 0; i < servers->count; i++) {
         struct slot *slot = &servers->slots[i];
-        if (slot->server[0] == 0 || is_listed(topology, slot->server))
-            continue;
-        if (slot->confirmed || now_ms - slot->since_ms >= UNCONFIRMED_MS)
+        if (slot->confirmed && !is_listed(topology, slot->server))
             slot_clear(slot);
     }
+}
+
+/* Clears the oldest slot of a member that only hello replies named. False when there is none that
+ * has stood for min_age_ms. */
+static bool drop_unconfirmed(struct servers *servers, int64_t now_ms, int64_t min_age_ms)
+{
+    struct slot *oldest = NULL;
+    for (size_t i = 0; i < servers->count; i++) {
+        struct slot *slot = &servers->slots[i];
+        if (slot->server[0] != 0 && !slot->confirmed && now_ms - slot->since_ms >= min_age_ms &&
+            (oldest == NULL || slot->since_ms < oldest->since_ms))
+            oldest = slot;
+    }
+    if (oldest != NULL)
+        slot_clear(oldest);
+    return oldest != NULL;
+}
+
+/* Lock held, and let go meanwhile: the listeners of slots that were cleared give up their ports. */
+static void free_ports(struct servers *servers)
+{
+    pthread_mutex_unlock(&servers->lock);
+    apply_slots(servers);
+    pthread_mutex_lock(&servers->lock);
+}
+
+/* A server that our own monitoring knows displaces members that only hello replies named. */
+static void take_confirmed(struct servers *servers, const char *server)
+{
+    struct slot *slot = find_slot(servers, server);
+    if (slot == NULL)
+        slot = slot_take(servers, server);
+    while (slot == NULL && drop_unconfirmed(servers, clock_now_ms(), 0)) {
+        free_ports(servers);
+        slot = slot_take(servers, server);
+    }
+    if (slot != NULL)
+        slot->confirmed = true;
+    else
+        note_no_port(servers, server);
 }
 
 void servers_reconcile(struct servers *servers, const struct topology_snapshot *topology)
@@ -310,19 +348,23 @@ void servers_reconcile(struct servers *servers, const struct topology_snapshot *
     servers->single = topology->kind == TOPOLOGY_SINGLE;
     if (!servers->closed) {
         drop_gone(servers, topology);
-        pthread_mutex_unlock(&servers->lock);
-        apply_slots(servers); /* the ports of those that are gone can be bound again */
-        pthread_mutex_lock(&servers->lock);
-        for (size_t i = 0; i < topology->server_count; i++) {
-            struct slot *slot = find_slot(servers, topology->servers[i].address);
-            if (slot == NULL)
-                slot = slot_take(servers, topology->servers[i].address);
-            if (slot != NULL)
-                slot->confirmed = true;
-        }
+        free_ports(servers);
+        for (size_t i = 0; i < topology->server_count; i++)
+            take_confirmed(servers, topology->servers[i].address);
     }
     pthread_mutex_unlock(&servers->lock);
     apply_slots(servers);
+}
+
+void servers_drop_unconfirmed(struct servers *servers, int64_t now_ms)
+{
+    bool dropped = false;
+    pthread_mutex_lock(&servers->lock);
+    while (drop_unconfirmed(servers, now_ms, SERVERS_UNCONFIRMED_MS))
+        dropped = true;
+    pthread_mutex_unlock(&servers->lock);
+    if (dropped)
+        apply_slots(servers);
 }
 
 /* Lower case, as libmongoc has it. False when it is too long to be an address. */
@@ -352,9 +394,12 @@ uint16_t servers_port_of_member(struct servers *servers, const char *member, siz
         slot = slot_take(servers, server);
     if (slot != NULL)
         port = slot->port;
+    else if (is_new && !drop_unconfirmed(servers, clock_now_ms(), NO_PORT_RETRY_MS))
+        note_no_port(servers, server);
     /* with the lock held: the control thread lives until it has closed the servers */
-    if (is_new && slot != NULL && !worker_post(servers->settings.control, apply_slots_job, servers))
-        LOG_E(LOG_NETWORK, 1016, "listener", "Out of memory: a new listener does not accept yet");
+    if (is_new && !worker_post(servers->settings.control, apply_slots_job, servers))
+        LOG_E(LOG_NETWORK, 1016, "listener",
+              "Out of memory: listeners are not brought up to date yet");
     pthread_mutex_unlock(&servers->lock);
     return port;
 }

@@ -23,8 +23,17 @@ struct servers *servers_create(const struct servers_settings *settings, struct e
 /* After the control thread ended. */
 void servers_destroy(struct servers *servers);
 
-/* Control thread: slots follow the topology. A server that is gone loses its slot. */
+/* How long a member that only a hello reply named keeps its slot while the proxy's own monitoring
+ * does not see it. */
+enum { SERVERS_UNCONFIRMED_MS = 60000 };
+
+/* Control thread: slots follow the topology. A server that is gone loses its slot. Where no slot is
+ * free, a new server takes that of a member that only a hello reply named. */
 void servers_reconcile(struct servers *servers, const struct topology_snapshot *topology);
+
+/* Control thread, from time to time: members that only hello replies named, and that the proxy's
+ * own monitoring has not seen for SERVERS_UNCONFIRMED_MS, lose their slots. */
+void servers_drop_unconfirmed(struct servers *servers, int64_t now_ms);
 
 /* Any thread: the port that leads to a member named in a hello reply; it gets a slot if it has none
  * (the proxy's own monitoring may learn of a new member later than a client). 0: clients must not

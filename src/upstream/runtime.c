@@ -29,8 +29,8 @@ static void on_message(mongoc_log_level_t level, const char *domain, const char 
 
 static void start(void)
 {
+    mongoc_log_set_handler(on_message, NULL); /* first: mongoc_init logs */
     mongoc_init();
-    mongoc_log_set_handler(on_message, NULL);
     (void)atexit(mongoc_cleanup);
 }
 

@@ -1,0 +1,117 @@
+/* Which members have a port, and for how long. The control thread does not run: the test is it. */
+#include "../cmocka_all.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "main/servers.h"
+#include "net/clock.h"
+
+enum { PORTS = 2 };
+
+struct scene {
+    struct worker *control;
+    struct config *config;
+    struct servers *servers;
+};
+
+static void accepted(void *arg, int client_fd, const char *server)
+{
+    (void)arg;
+    (void)client_fd;
+    (void)server;
+}
+
+static int make_scene(void **state)
+{
+    static struct scene scene;
+    static const char yaml[] = "upstream: mongodb://a:1/?replicaSet=rs\n"
+                               "listen: 127.0.0.1:0\nlisten_port_count: 2\n";
+    struct worker_settings worker = {.name = "control", .tick_ms = 1000};
+    struct error err = {0};
+    scene = (struct scene){0};
+    assert_true(config_load_yaml("test", yaml, strlen(yaml), &scene.config, &err));
+    assert_true(worker_create(&worker, &scene.control, &err));
+    struct servers_settings settings = {
+        .config = scene.config, .control = scene.control, .accepted = accepted};
+    scene.servers = servers_create(&settings, &err);
+    assert_non_null(scene.servers);
+    *state = &scene;
+    return 0;
+}
+
+static int end_scene(void **state)
+{
+    struct scene *scene = *state;
+    servers_close(scene->servers);
+    worker_destroy(scene->control);
+    servers_destroy(scene->servers);
+    config_release(scene->config);
+    return 0;
+}
+
+static void reconcile(struct scene *scene, const char *first, const char *second)
+{
+    struct topology_server servers[2] = {0};
+    (void)snprintf(servers[0].address, sizeof servers[0].address, "%s", first);
+    if (second != NULL)
+        (void)snprintf(servers[1].address, sizeof servers[1].address, "%s", second);
+    struct topology_snapshot topology = {
+        .kind = TOPOLOGY_REPLICA_SET, .server_count = second != NULL ? 2 : 1, .servers = servers};
+    servers_reconcile(scene->servers, &topology);
+}
+
+static uint16_t port_of(struct scene *scene, const char *member)
+{
+    return servers_port_of_member(scene->servers, member, strlen(member));
+}
+
+static void a_member_of_a_hello_is_let_go_after_a_minute(void **state)
+{
+    struct scene *scene = *state;
+    reconcile(scene, "a:1", NULL);
+    int64_t before_ms = clock_now_ms();
+    uint16_t port = port_of(scene, "B:2");
+    assert_int_not_equal(port, 0);
+    servers_drop_unconfirmed(scene->servers, before_ms + SERVERS_UNCONFIRMED_MS - 1);
+    assert_int_equal(port_of(scene, "c:3"), 0); /* the range is full */
+    assert_int_equal(port_of(scene, "b:2"), port);
+    servers_drop_unconfirmed(scene->servers, clock_now_ms() + SERVERS_UNCONFIRMED_MS);
+    assert_int_not_equal(port_of(scene, "c:3"), 0);
+    assert_int_equal(port_of(scene, "b:2"), 0);
+    assert_int_not_equal(port_of(scene, "a:1"), 0);
+}
+
+static void a_server_of_the_topology_keeps_its_port(void **state)
+{
+    struct scene *scene = *state;
+    uint16_t port = port_of(scene, "b:2");
+    reconcile(scene, "a:1", "b:2");
+    servers_drop_unconfirmed(scene->servers, clock_now_ms() + 10 * SERVERS_UNCONFIRMED_MS);
+    assert_int_equal(port_of(scene, "b:2"), port);
+    reconcile(scene, "a:1", NULL);
+    assert_int_not_equal(port_of(scene, "c:3"), 0);
+}
+
+static void a_server_of_the_topology_displaces_a_member_of_a_hello(void **state)
+{
+    struct scene *scene = *state;
+    reconcile(scene, "a:1", NULL);
+    assert_int_not_equal(port_of(scene, "b:2"), 0);
+    reconcile(scene, "a:1", "c:3");
+    assert_int_not_equal(port_of(scene, "c:3"), 0);
+    assert_int_equal(port_of(scene, "b:2"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_member_of_a_hello_is_let_go_after_a_minute, make_scene,
+                                        end_scene),
+        cmocka_unit_test_setup_teardown(a_server_of_the_topology_keeps_its_port, make_scene,
+                                        end_scene),
+        cmocka_unit_test_setup_teardown(a_server_of_the_topology_displaces_a_member_of_a_hello,
+                                        make_scene, end_scene),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
