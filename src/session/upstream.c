@@ -235,16 +235,26 @@ static enum begin begin_watched(struct session *session, struct window *window,
     return result;
 }
 
-static bool check_reply(struct session *session, const struct wire_header *header,
-                        struct error *err)
+/* The server speaks another protocol, or breaks this one. At least 4 bytes are there. */
+static bool refuse_reply(const struct session *session, const uint8_t *at, struct error *err)
 {
-    if (!wire_header_check(header, SERVER_MESSAGE_BYTES, err))
-        return false;
-    if (header->opcode != WIRE_OP_MSG && header->opcode != WIRE_OP_REPLY &&
-        header->opcode != WIRE_OP_COMPRESSED)
-        return error_set(err, ERROR_PROTOCOL,
-                         "the upstream server %s sent opcode %d, which is no reply",
-                         session->server, header->opcode);
+    const char *hint = wire_reply_hint(at);
+    return error_set(err, ERROR_PROTOCOL,
+                     "the upstream server %s sent no MongoDB reply%s%s: check that the option "
+                     "upstream names a MongoDB server",
+                     session->server, hint != NULL ? "; " : "", hint != NULL ? hint : "");
+}
+
+static bool is_reply_opcode(int32_t opcode)
+{
+    return opcode == WIRE_OP_MSG || opcode == WIRE_OP_REPLY || opcode == WIRE_OP_COMPRESSED;
+}
+
+static bool check_reply(struct session *session, const uint8_t *at,
+                        const struct wire_header *header, struct error *err)
+{
+    if (!wire_header_check(header, SERVER_MESSAGE_BYTES, NULL) || !is_reply_opcode(header->opcode))
+        return refuse_reply(session, at, err);
     if (session->pending_count == 0)
         return error_set(err, ERROR_PROTOCOL,
                          "the upstream server %s sent a reply that nobody asked for (responseTo "
@@ -281,12 +291,24 @@ static bool watch_answered(struct session *session, const struct window *window,
     return true;
 }
 
+/* A short line of another protocol may be all that ever comes. False after the session ended. */
+static bool may_become_reply(struct session *session, const struct window *window)
+{
+    struct error err;
+    if (window->len < sizeof(int32_t) ||
+        wire_length_is_valid(bytes_load_i32(window->data), SERVER_MESSAGE_BYTES))
+        return true;
+    (void)refuse_reply(session, window->data, &err);
+    (void)reply_is_broken(session, &err);
+    return false;
+}
+
 /* At least a header is there. */
 static enum begin begin_reply(struct session *session, struct window *window)
 {
     struct error err;
     struct wire_header header = wire_header_read(window->data);
-    if (!check_reply(session, &header, &err))
+    if (!check_reply(session, window->data, &header, &err))
         return reply_is_broken(session, &err);
     struct pending *pending = oldest(session);
     session->reply_more = false;
@@ -323,7 +345,7 @@ static bool process(struct session *session, struct window *window)
     while (window->len > 0) {
         if (session->reply_left == 0) {
             if (window->len < WIRE_HEADER_BYTES)
-                return true;
+                return may_become_reply(session, window);
             enum begin begun = begin_reply(session, window);
             if (begun == BEGIN_WAIT)
                 return true;
@@ -362,11 +384,20 @@ static void upstream_drained(void *arg)
         session_client_resume(session);
 }
 
-/* EOF: the client sees what it would have seen directly, a closed connection. */
+/* EOF: the client sees what it would have seen directly, a closed connection. A few bytes before it
+ * are another protocol's, such as a TLS alert. */
 static void upstream_ended(void *arg)
 {
     struct session *session = arg;
+    struct error err;
+    size_t left = buffer_length(&session->upstream.in);
     counters_add(session_counters(session), COUNTER_UPSTREAM_CLOSED, 1);
+    if (session->reply_left == 0 && left >= sizeof(int32_t) && left < WIRE_HEADER_BYTES &&
+        session->state == SESSION_ACTIVE) {
+        (void)refuse_reply(session, buffer_begin(&session->upstream.in), &err);
+        (void)reply_is_broken(session, &err);
+        return;
+    }
     session_linger(session, "the upstream server closed the connection");
 }
 

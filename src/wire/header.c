@@ -38,9 +38,14 @@ static int32_t shortest_length(int32_t opcode)
     }
 }
 
+bool wire_length_is_valid(int32_t length, size_t max_bytes)
+{
+    return length >= WIRE_HEADER_BYTES && (size_t)length <= max_bytes;
+}
+
 bool wire_header_check(const struct wire_header *header, size_t max_bytes, struct error *err)
 {
-    if (header->length < WIRE_HEADER_BYTES || (size_t)header->length > max_bytes)
+    if (!wire_length_is_valid(header->length, max_bytes))
         return error_set(err, ERROR_PROTOCOL,
                          "message length %d is invalid: it must be between %d and %zu bytes "
                          "(option max_message_bytes)",
@@ -61,6 +66,27 @@ const char *wire_header_hint(const uint8_t *at)
     for (size_t i = 0; i < sizeof http / sizeof http[0]; i++)
         if (memcmp(at, http[i], strlen(http[i])) == 0)
             return "this looks like HTTP: the admin endpoint has a port of its own (admin.listen)";
+    return NULL;
+}
+
+const char *wire_reply_hint(const uint8_t *at)
+{
+    static const struct {
+        char begin[4];
+        const char *hint;
+    } others[] = {
+        {{'H', 'T', 'T', 'P'}, "this looks like HTTP"},
+        {{'S', 'S', 'H', '-'}, "this looks like SSH"},
+        {{'2', '2', '0', ' '}, "this looks like SMTP or FTP"},
+        {{'2', '2', '0', '-'}, "this looks like SMTP or FTP"},
+        {{'-', 'E', 'R', 'R'}, "this looks like Redis"},
+    };
+    enum { TLS_ALERT = 0x15, TLS_MAJOR = 3 };
+    if (at[0] == TLS_ALERT && at[1] == TLS_MAJOR)
+        return "this looks like TLS: the server may want tls=true in upstream";
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (memcmp(at, others[i].begin, sizeof others[i].begin) == 0)
+            return others[i].hint;
     return NULL;
 }
 

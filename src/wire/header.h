@@ -37,6 +37,12 @@ bool wire_header_check(const struct wire_header *header, size_t max_bytes, struc
  * as words to be added to the error; NULL when they do not. */
 const char *wire_header_hint(const uint8_t *at);
 
+/* The same of a server: what it speaks instead, as far as its first 4 bytes tell. */
+const char *wire_reply_hint(const uint8_t *at);
+
+/* Whether a message may have that length, which its first 4 bytes hold. */
+bool wire_length_is_valid(int32_t length, size_t max_bytes);
+
 /* Requests that a client may send: OP_MSG, OP_COMPRESSED, OP_QUERY and the legacy opcodes. */
 bool wire_opcode_check_request(int32_t opcode, struct error *err);
 

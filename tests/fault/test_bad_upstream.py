@@ -1,6 +1,8 @@
 """Servers that answer what no server answers: the client's connection ends, the proxy goes on."""
 
+import socket
 import struct
+import threading
 
 import bson
 import pytest
@@ -45,6 +47,51 @@ def test_length_out_of_bounds(scene, length):
 @pytest.mark.parametrize("opcode", [0, 999, wire.OP_QUERY, wire.OP_INSERT])
 def test_opcode_that_is_no_reply(scene, opcode):
     cut_off(scene, "bad", lambda to: frame(opcode, b"\0\0\0\0" + OK, response_to=to))
+
+
+@pytest.fixture
+def foreign(start_proxy):
+    """foreign(banner): a proxy in front of a server that says this to everybody, and no more."""
+    def accept(listener, banner):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connections.append(connection)
+            connection.sendall(banner)
+            if banner.startswith(b"\x15"):
+                connection.close()
+
+    def start(banner):
+        listener = socket.create_server(("127.0.0.1", 0))
+        connections.append(listener)
+        threading.Thread(target=accept, args=(listener, banner), daemon=True).start()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        return address, start_proxy(f"mongodb://{address}/?directConnection=true", {})
+
+    connections = []
+    yield start
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.parametrize(("banner", "name"), [
+    (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", "HTTP"),
+    (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "SSH"),
+    (b"220 mail.example.org ESMTP\r\n", "SMTP"),
+    (b"220 hi\r\n", "SMTP"),
+    (b"\x15\x03\x01\x00\x02\x02\x28", "TLS"),
+    (b"what is this?\r\n\r\n", "no MongoDB reply"),
+], ids=["HTTP", "SSH", "SMTP", "a short line", "a TLS alert", "something else"])
+def test_upstream_speaks_something_else(foreign, banner, name):
+    """The error names the server, and that its reply is no MongoDB reply."""
+    address, proxy = foreign(banner)
+    with RawClient(proxy.endpoint()) as client:
+        error = client.command({"hello": 1})
+    assert error["ok"] == 0 and error["code"] == 17
+    assert f"the upstream server {address} sent no MongoDB reply" in error["errmsg"]
+    assert name in error["errmsg"]
 
 
 def test_answer_to_what_was_not_asked(scene):

@@ -82,6 +82,25 @@ static void legacy_opcodes_have_names(void **state)
     assert_null(wire_legacy_opcode_name(WIRE_OP_COMPRESSED));
 }
 
+static void a_server_of_another_protocol_is_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        const char *name;
+    } servers[] = {{"HTTP/1.1 400", "HTTP"},
+                   {"SSH-2.0-", "SSH"},
+                   {"220 mail", "SMTP"},
+                   {"\x15\x03\x01\x00", "TLS"},
+                   {"-ERR unknown", "Redis"}};
+    for (size_t i = 0; i < sizeof servers / sizeof servers[0]; i++) {
+        const char *hint = wire_reply_hint((const uint8_t *)servers[i].bytes);
+        assert_non_null(hint);
+        assert_non_null(strstr(hint, servers[i].name));
+    }
+    assert_null(wire_reply_hint((const uint8_t *)"\x26\0\0\0"));
+}
+
 static void other_opcodes_are_unknown(void **state)
 {
     (void)state;
@@ -124,6 +143,7 @@ int main(void)
         cmocka_unit_test(each_opcode_has_a_shortest_length),
         cmocka_unit_test(clients_send_three_opcodes),
         cmocka_unit_test(legacy_opcodes_have_names),
+        cmocka_unit_test(a_server_of_another_protocol_is_known),
         cmocka_unit_test(other_opcodes_are_unknown),
         cmocka_unit_test(other_protocols_are_named),
     };
