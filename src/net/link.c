@@ -1,6 +1,7 @@
 #include "net/link.h"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "net/tls.h"
@@ -85,6 +86,14 @@ void link_expect(struct link *link, size_t bytes)
 {
     if (link->transport.ssl == NULL)
         set_mark(link, bytes < LINK_EXPECT_BYTES ? (int)bytes : LINK_EXPECT_BYTES);
+}
+
+size_t link_unreported_bytes(const struct link *link)
+{
+    int bytes = 0;
+    if (link->mark == 1 || ioctl(link->transport.fd, FIONREAD, &bytes) != 0)
+        return 0;
+    return (size_t)bytes;
 }
 
 static void forget_peek_context(struct link *link)

@@ -72,6 +72,9 @@ enum transport_status link_read(struct link *link, void *data, size_t cap, size_
  * not one a byte. 1: any. */
 void link_expect(struct link *link, size_t bytes);
 
+/* How many bytes have come that link_expect keeps from being reported. */
+size_t link_unreported_bytes(const struct link *link);
+
 /* Writes what it can, up to a bound; keeps the rest. False when the link failed, or the rest passes
  * the budget. */
 bool link_send(struct link *link, const void *data, size_t len, struct error *err);

@@ -458,6 +458,15 @@ static bool check_connecting(struct session *session, int64_t now_ms)
     return false;
 }
 
+/* Bytes that the link does not report yet count as an exchange, too. */
+static void note_unreported(struct session *session, int64_t now_ms)
+{
+    size_t bytes = link_unreported_bytes(&session->client);
+    if (bytes > session->unreported_bytes && session->request_seen)
+        session->since_ms = now_ms;
+    session->unreported_bytes = bytes;
+}
+
 static void check_times(struct session *session, int64_t now_ms)
 {
     const struct config *config = session_config(session);
@@ -476,6 +485,7 @@ static void check_times(struct session *session, int64_t now_ms)
     }
     if (!check_connecting(session, now_ms))
         return;
+    note_unreported(session, now_ms);
     if (session->request_seen && session->pending_count == 0 && session->exchange == NULL &&
         !session->holding && over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {
         counters_add(counters, COUNTER_TIMEOUTS_IDLE, 1);

@@ -156,8 +156,9 @@ struct session {
     bool reply_more;                    /* after it, the stream goes on */
     int32_t reply_id;                   /* its requestID */
     int64_t accepted_ms;
-    int64_t since_ms;      /* accepted, or last exchange */
-    int64_t hold_since_ms; /* 0: no request was held since the proxy was paused */
+    int64_t since_ms;        /* accepted, or last exchange */
+    size_t unreported_bytes; /* of the client's, at the last tick */
+    int64_t hold_since_ms;   /* 0: no request was held since the proxy was paused */
     int64_t connect_since_ms;
     int64_t linger_since_ms;
     struct address_peer peer;

@@ -183,6 +183,20 @@ def test_handshake_timeout_covers_tls(start_proxy, simulated, authorities):
     proxy.wait_for_counter("handshakeTimeouts", 3)
 
 
+def test_bytes_of_a_request_are_no_idling(start_proxy, simulated):
+    """Few bytes more of a large request are not reported by the kernel, and count all the same."""
+    proxy = proxy_for(start_proxy, simulated, client_idle_timeout_ms=600)
+    message = op_msg({"ping": 1, "a": "x" * 3000, "$db": "admin"})
+    with RawClient(proxy.endpoint()) as client:
+        assert client.command({"ping": 1})["ok"] == 1
+        client.send(message[:100])
+        for at in range(100, 130):
+            time.sleep(0.05)
+            client.send(message[at:at + 1])
+        client.send(message[130:])
+        assert client.receive().body["ok"] == 1
+
+
 def test_client_idle_timeout(start_proxy, simulated):
     proxy = proxy_for(start_proxy, simulated, client_idle_timeout_ms=400)
     with RawClient(proxy.endpoint()) as client:
