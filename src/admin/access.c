@@ -71,9 +71,20 @@ static bool is_loopback(const char *peer)
                             strncmp(peer, "::ffff:127.", 11) == 0);
 }
 
-/* "localhost", or an address that is written as one: no name that somebody's DNS could turn to this
- * machine. */
-static bool is_own_host(const char *host)
+static bool is_listed(const char *list, const char *host, size_t len)
+{
+    while (list != NULL && *list != 0) {
+        size_t listed = strcspn(list, ",");
+        if (listed == len && strncasecmp(list, host, len) == 0)
+            return true;
+        list += listed + (list[listed] == ',');
+    }
+    return false;
+}
+
+/* "localhost", an address that is written as one, or a name of the operator's choice: no name that
+ * somebody else's DNS could turn to this machine. */
+static bool is_own_host(const char *host, const char *allowed_hosts)
 {
     if (host == NULL)
         return true; /* no browser leaves it out */
@@ -81,7 +92,7 @@ static bool is_own_host(const char *host)
         return true;
     size_t len = strcspn(host, ":");
     return (len == 9 && strncasecmp(host, "localhost", len) == 0) ||
-           strspn(host, "0123456789.") == len;
+           strspn(host, "0123456789.") == len || is_listed(allowed_hosts, host, len);
 }
 
 /* "http://HOST" or "https://HOST" of the request itself. */
@@ -109,13 +120,14 @@ int access_check(const struct access_token *token, const struct access_request *
                   "machine only";
         return 403;
     }
-    if (is_loopback(request->peer) && !is_own_host(request->host)) {
-        *reason = "the Host header names another machine; use the address, localhost, or a token "
-                  "(option admin.token_file)";
+    if (!is_own_host(request->host, request->allowed_hosts)) {
+        *reason = "the Host header holds a name that is not in the option admin.allowed_hosts; use "
+                  "the numeric address, localhost, or a token (option admin.token_file)";
         return 403;
     }
-    if (request->changes && !is_own_origin(request->origin, request->host)) {
-        *reason = "a page of another site may not ask this";
+    if (!is_own_origin(request->origin, request->host)) {
+        *reason = "the Origin header names another site; without a token (option "
+                  "admin.token_file) its pages have no access";
         return 403;
     }
     return 200;

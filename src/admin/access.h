@@ -26,16 +26,17 @@ struct access_request {
     const char *authorization;
     const char *host;
     const char *origin;
-    const char *peer; /* numeric address */
-    bool changes;     /* it is not only read */
+    const char *peer;          /* numeric address */
+    const char *allowed_hosts; /* option admin.allowed_hosts */
+    bool changes;              /* it is not only read */
 };
 
 /* The HTTP status: 200 where it is allowed, 401 or 403 with *reason. Without a token
  *   - what changes something is taken from this machine only, and
- *   - a request from this machine has to name it as its host, and no other site as its origin: a
- *     web page that an operator looks at must not command the proxy (cross-site requests, DNS
- *     rebinding).
- * With a token the token decides. */
+ *   - every request has to name a numeric address, localhost or one of allowed_hosts as its host,
+ *     and no other site as its origin: a web page that an operator looks at must neither command
+ *     the proxy nor read from it (cross-site requests, DNS rebinding).
+ * With a token the token decides: no page of another site knows it. */
 int access_check(const struct access_token *token, const struct access_request *request,
                  const char **reason);
 

@@ -169,6 +169,7 @@ static bool may_pass(struct admin *admin, struct evhttp_request *http,
         .host = evhttp_find_header(headers, "Host"),
         .origin = evhttp_find_header(headers, "Origin"),
         .peer = peer,
+        .allowed_hosts = admin_config(admin)->admin.allowed_hosts,
         .changes = (evhttp_request_get_command(http) & CHANGES) != 0,
     };
     int status = access_check(&admin->settings->token, &request, &reason);

@@ -95,6 +95,7 @@ struct config {
     struct {
         struct config_address listen; /* host "": off */
         const char *token_file;
+        const char *allowed_hosts; /* names with commas between them */
         const char *tls_cert_file;
         const char *tls_key_file;
         enum config_switch write;

@@ -251,6 +251,13 @@ const struct option options_table[] = {
      .reloadable = true,
      .description = "File whose first line is the token that requests to the admin endpoint must "
                     "carry (Authorization: Bearer); read again on HUP. Empty: none is asked for."},
+    {.name = "admin.allowed_hosts",
+     .type = OPTION_HOSTS,
+     .at = FIELD(admin.allowed_hosts),
+     .fallback = "",
+     .reloadable = true,
+     .description = "Names by which requests may address the admin endpoint when no token is asked "
+                    "for, in addition to localhost and numeric addresses."},
     {.name = "admin.tls_cert_file",
      .type = OPTION_READ,
      .at = FIELD(admin.tls_cert_file),
@@ -487,7 +494,7 @@ void options_add_placeholder(const struct option *option, struct text *out)
         [OPTION_URI] = "URI",         [OPTION_ADDRESS] = "HOST:PORT", [OPTION_HOST] = "HOST",
         [OPTION_LOCAL] = "HOST:PORT", [OPTION_READ] = "FILE",         [OPTION_WRITE] = "FILE",
         [OPTION_INTEGER] = "NUMBER",  [OPTION_BYTES] = "BYTES",       [OPTION_MS] = "MILLISECONDS",
-        [OPTION_US] = "MICROSECONDS", [OPTION_FOLDER] = "FOLDER",
+        [OPTION_US] = "MICROSECONDS", [OPTION_FOLDER] = "FOLDER",     [OPTION_HOSTS] = "HOST,…",
     };
     if (option->type == OPTION_CHOICE)
         add_choices(option, "|", out);
@@ -511,6 +518,9 @@ void options_add_allowed(const struct option *option, struct text *out)
         break;
     case OPTION_HOST:
         text_add(out, "a host name or an address, without a port");
+        break;
+    case OPTION_HOSTS:
+        text_add(out, "host names without ports, with commas between them, or empty");
         break;
     case OPTION_READ:
     case OPTION_WRITE:

@@ -14,6 +14,7 @@ enum option_type {
     OPTION_ADDRESS, /* struct config_address */
     OPTION_LOCAL,   /* struct config_address: a port alone is one of the loopback; or "" */
     OPTION_HOST,    /* const char * */
+    OPTION_HOSTS,   /* const char *: host names with commas between them, or "" */
     OPTION_READ,    /* const char *: a file that must be readable, or "" */
     OPTION_WRITE,   /* const char *: a file that is written, or "" */
     OPTION_FOLDER,  /* const char *: a folder that must be readable, or "" */

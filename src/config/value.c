@@ -78,6 +78,19 @@ static bool is_host(const char *text, size_t len, bool colons)
     return true;
 }
 
+static bool are_hosts(const char *text)
+{
+    size_t len = strcspn(text, ",");
+    if (*text == 0)
+        return true;
+    for (; is_host(text, len, false); len = strcspn(text, ",")) {
+        if (text[len] == 0)
+            return true;
+        text += len + 1;
+    }
+    return false;
+}
+
 static bool parse_address(const char *text, struct config_address *out)
 {
     bool bracketed = *text == '[';
@@ -181,6 +194,9 @@ bool value_parse(const struct option *option, char *text, struct config *config)
         return parse_local(text, field);
     case OPTION_HOST:
         return parse_host(text, field);
+    case OPTION_HOSTS:
+        *(const char **)field = text;
+        return are_hosts(text);
     case OPTION_READ:
     case OPTION_WRITE:
     case OPTION_FOLDER:
@@ -233,6 +249,7 @@ void value_add_json(const struct option *option, const struct config *config, st
         break;
     case OPTION_URI:
     case OPTION_HOST:
+    case OPTION_HOSTS:
     case OPTION_READ:
     case OPTION_WRITE:
     case OPTION_FOLDER:

@@ -236,6 +236,14 @@ def test_a_token_is_asked_for(start_admin, token_file):
     assert known.get("/metrics", Host="some.name.example").status == 200
 
 
+def test_names_that_the_operator_allows(start_admin):
+    proxy, admin = start_admin({"admin.allowed_hosts": "proxy.example,metrics"})
+    assert admin.get("/metrics", Host="metrics:9187").status == 200
+    assert admin.get("/metrics", Host="Proxy.Example").status == 200
+    answer = admin.get("/metrics", Host="rebound.example")
+    assert answer.status == 403 and "admin.allowed_hosts" in answer.json()["error"]
+
+
 def test_the_reason_is_not_for_everybody(start_proxy, token_file):
     with SimulatedServer() as gone:
         address = gone.address
@@ -249,6 +257,8 @@ def test_other_sites_and_names_are_refused_without_a_token(start_admin):
     assert admin.get("/metrics", Host="rebound.example").status == 403
     assert admin.post("/pause", Origin="https://elsewhere.example").status == 403
     assert admin.post("/pause", Origin="null").status == 403
+    assert admin.get("/metrics", Origin="https://elsewhere.example").status == 403
+    assert admin.get("/status", Origin=admin.url).status == 200
     assert admin.json("/status")["state"] == "running"
     assert admin.post("/pause", Origin=admin.url).status == 200
 

@@ -97,18 +97,46 @@ static void without_one_the_host_is_this_machine(void **state)
     assert_int_equal(check(&none, &request), 200);
 }
 
-static void without_one_no_other_site_changes_anything(void **state)
+static void the_host_is_checked_wherever_the_request_comes_from(void **state)
+{
+    (void)state;
+    static const struct access_token none = {0};
+    static const char *const allowed[] = {"proxy.example", "PROXY.example:9187", "10.0.0.7:9187",
+                                          "other"};
+    static const char *const others[] = {"evil.example", "proxy.example.evil", "proxy",
+                                         "other,proxy.example"};
+    struct access_request request = {.peer = "10.0.0.9", .allowed_hosts = "proxy.example,other"};
+    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
+        request.host = allowed[i];
+        assert_int_equal(check(&none, &request), 200);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        request.host = others[i];
+        assert_int_equal(check(&none, &request), 403);
+    }
+    request.host = "proxy.example";
+    request.origin = "https://evil.example";
+    assert_int_equal(check(&none, &request), 403);
+    request.origin = "https://proxy.example";
+    assert_int_equal(check(&none, &request), 200);
+}
+
+static void without_one_no_other_site_asks_anything(void **state)
 {
     (void)state;
     static const struct access_token none = {0};
     struct access_request request = local;
-    request.changes = true;
     request.origin = "http://127.0.0.1:9187";
+    assert_int_equal(check(&none, &request), 200);
+    request.changes = true;
     assert_int_equal(check(&none, &request), 200);
     static const char *const others[] = {"null", "http://127.0.0.1:80", "https://evil.example",
                                          "http://127.0.0.1:9187.evil.example", ""};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         request.origin = others[i];
+        request.changes = true;
+        assert_int_equal(check(&none, &request), 403);
+        request.changes = false;
         assert_int_equal(check(&none, &request), 403);
     }
 }
@@ -156,7 +184,8 @@ int main(void)
         cmocka_unit_test(with_a_token_the_token_decides),
         cmocka_unit_test(without_one_changes_come_from_this_machine),
         cmocka_unit_test(without_one_the_host_is_this_machine),
-        cmocka_unit_test(without_one_no_other_site_changes_anything),
+        cmocka_unit_test(the_host_is_checked_wherever_the_request_comes_from),
+        cmocka_unit_test(without_one_no_other_site_asks_anything),
         cmocka_unit_test(tokens_are_visible_ascii),
         cmocka_unit_test(a_file_gives_its_first_line),
     };
