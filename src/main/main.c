@@ -11,7 +11,7 @@
 
 #include "base/keyed_hash.h"
 #include "base/memory.h"
-#include "main/commands.h"
+#include "cli/commands.h"
 #include "main/prepare.h"
 #include "main/proxy.h"
 #include "net/clock.h"

@@ -11,10 +11,10 @@
 #include "base/memory.h"
 #include "main/prepare.h"
 #include "main/schemas.h"
-#include "main/servers.h"
 #include "main/stats.h"
 #include "net/clock.h"
 #include "session/session.h"
+#include "upstream/servers.h"
 #include "upstream/validators.h"
 
 enum { WORKERS_MAX = 256, CONTROL_TICK_MS = 500 };

@@ -1,4 +1,4 @@
-#include "main/commands.h"
+#include "cli/commands.h"
 
 #include "schema/file.h"
 

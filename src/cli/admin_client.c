@@ -1,4 +1,4 @@
-#include "admin/client.h"
+#include "cli/admin_client.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>

@@ -1,4 +1,4 @@
-#include "main/servers.h"
+#include "upstream/servers.h"
 
 #include <ctype.h>
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /* Which port of the proxy leads to which upstream server: one slot for each, ports counted up from
  * the option `listen`. The first slot listens from the start to the end, so that clients get an
  * answer also while no server is known. */
-#ifndef SLUICE_MAIN_SERVERS_H
-#define SLUICE_MAIN_SERVERS_H
+#ifndef SLUICE_UPSTREAM_SERVERS_H
+#define SLUICE_UPSTREAM_SERVERS_H
 
 #include "config/config.h"
 #include "net/worker.h"

@@ -1,12 +1,12 @@
 /* What `mongosluice status` and `mongosluice top` have in common: where the admin endpoint is, and
  * its answers. */
-#ifndef SLUICE_MAIN_ASK_H
-#define SLUICE_MAIN_ASK_H
+#ifndef SLUICE_CLI_ASK_H
+#define SLUICE_CLI_ASK_H
 
 #include <bson/bson.h>
 
-#include "admin/client.h"
 #include "base/bytes.h"
+#include "cli/admin_client.h"
 
 struct ask {
     struct client_target target;

@@ -1,6 +1,6 @@
 #include "base/memory.h"
 #include "bson/scan.h"
-#include "main/commands.h"
+#include "cli/commands.h"
 #include "schema/file.h"
 
 #include <bson/bson.h>

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "main/servers.h"
 #include "net/clock.h"
+#include "upstream/servers.h"
 
 enum { PORTS = 2 };
 

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "main/ask.h"
-#include "main/commands.h"
-#include "main/view.h"
+#include "cli/ask.h"
+#include "cli/commands.h"
+#include "cli/view.h"
 
 static const char usage[] =
     "usage: mongosluice status --admin HOST:PORT|--config FILE [--json] [--token-file FILE]\n"

@@ -1,4 +1,4 @@
-#include "main/ask.h"
+#include "cli/ask.h"
 
 #include <getopt.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "main/view.h"
+#include "cli/view.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* The figures of /status as a screen of text: what `mongosluice status` prints and `mongosluice
  * top` shows. Pure. */
-#ifndef SLUICE_MAIN_VIEW_H
-#define SLUICE_MAIN_VIEW_H
+#ifndef SLUICE_CLI_VIEW_H
+#define SLUICE_CLI_VIEW_H
 
 #include "base/bytes.h"
 #include "base/text.h"

@@ -4,7 +4,7 @@
 #include <bson/bson.h>
 #include <string.h>
 
-#include "main/view.h"
+#include "cli/view.h"
 
 static const char sample[] =
     "{\"version\":\"1.2.3\",\"uptime_ms\":7320000,\"state\":\"running\",\"ready\":true,\"reason\":"

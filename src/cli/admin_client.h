@@ -1,6 +1,6 @@
 /* Asking an admin endpoint, from another process: `mongosluice status` and `top`. Blocks. */
-#ifndef SLUICE_ADMIN_CLIENT_H
-#define SLUICE_ADMIN_CLIENT_H
+#ifndef SLUICE_CLI_ADMIN_CLIENT_H
+#define SLUICE_CLI_ADMIN_CLIENT_H
 
 #include <stdint.h>
 

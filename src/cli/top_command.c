@@ -8,9 +8,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "main/ask.h"
-#include "main/commands.h"
-#include "main/view.h"
+#include "cli/ask.h"
+#include "cli/commands.h"
+#include "cli/view.h"
 
 #define ENTER   "\033[?1049h\033[?25l" /* the other screen, no cursor */
 #define LEAVE   "\033[?25h\033[?1049l"
