@@ -85,7 +85,7 @@ def lines_of_rule(rule: Any, location: Location) -> Iterator[dict[str, Any]]:
 
 
 def depth(lines: list[dict[str, Any]]) -> tuple[int, int]:
-    wrong_class = any(part["loc"][-1:] == ("_class_id",) for part in lines)
+    wrong_class = any(part["loc"][-1:] in (("_class_id",), ("_cls",)) for part in lines)
     return (-int(wrong_class), -len(lines))
 
 

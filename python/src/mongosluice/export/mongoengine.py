@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import re
+import decimal
+import math
+import sys
 from typing import Any
 
+import bson
 import mongoengine as me
 from mongoengine.base import BaseDocument, get_document
 from mongoengine.base.fields import ObjectIdField
 
-from mongosluice.export.patterns import matched_by_python
+from mongosluice.export.python_patterns import matched_at_start
 from mongosluice.export.schema import Exported, Note, Schema, any_of, of_values, with_null
 
 RECURSION = 3
-POINT: Schema = {"bsonType": ["object", "array"]}
+GEOMETRY: Schema = {"bsonType": "object", "required": ["type", "coordinates"]}
+POINT: Schema = {"bsonType": "array", "minItems": 2, "maxItems": 2,
+                 "items": {"bsonType": ["int", "long", "double", "bool"]}}  # a bool is an int for Python
 REFERENCE: Schema = {"bsonType": "object", "required": ["$ref", "$id"]}
 
 
@@ -50,7 +55,9 @@ class EngineExporter:
             field = cls._fields[name]
             place = f"{where}.{field.db_field}" if where else field.db_field
             schema = self.field(field, place)
-            properties[field.db_field] = with_null(schema) if field.null else schema
+            # validate() lets None in where nothing is required, and update(set__name=None) stores it
+            optional = field.null or not field.required
+            properties[field.db_field] = with_null(schema) if optional and field.db_field != "_id" else schema
             if field.required and not field.primary_key and not getattr(field, "_auto_gen", False):
                 required.append(field.db_field)
         self.open.pop()
@@ -72,15 +79,21 @@ class EngineExporter:
         schema = self.by_field(field, where)
         if callable(field.validation):
             self.note(where, "validator", f"{getattr(field.validation, '__qualname__', field.validation)} runs in Python")
-        if not field.choices:
+        if not field.choices or isinstance(field, CHOOSES_CLASSES):
             return schema
-        values = [one[0] if isinstance(one, (list, tuple)) else one for one in field.choices]
-        if all(isinstance(one, (str, int, float, bool)) for one in values) and "items" not in schema:
-            return of_values(values) if not isinstance(field, me.FloatField) else {**schema, "enum": values}
-        self.note(where, "validator", "its choices are checked in Python")
+        values = stored_choices(field)
+        if values is None:
+            self.note(where, "validator", "its choices are checked in Python")
+        elif isinstance(field, me.ListField):
+            return {**schema, "items": of_values(values)}
+        else:
+            return of_values(values)
         return schema
 
     def by_field(self, field: Any, where: str) -> Schema:
+        if has_own_rules(field):
+            self.note(where, "type", f"{type(field).__name__} has methods of its own; any type is accepted")
+            return {}
         for kind, make in SIMPLE_FIELDS:
             if isinstance(field, kind):
                 return dict(make(self, field, where))
@@ -91,32 +104,54 @@ class EngineExporter:
 
     def string(self, field: Any, where: str) -> Schema:
         out: Schema = {"bsonType": "string"}
+        if isinstance(field, me.URLField):  # whose validate() does not look at the lengths
+            self.note(where, "validator", "that it is what URLField wants is checked in Python")
+            return out
         if field.min_length is not None:
             out["minLength"] = field.min_length
         if field.max_length is not None:
             out["maxLength"] = field.max_length
-        if isinstance(field, (me.URLField, me.EmailField)):
-            self.note(where, "validator", f"that it is what {type(field).__name__} wants is checked in Python")
+        if isinstance(field, me.EmailField):
+            self.note(where, "validator", "that it is what EmailField wants is checked in Python")
         elif field.regex is not None:
-            pattern = matched_by_python(field.regex.pattern) if field.regex.flags == re.UNICODE else None
+            pattern = matched_at_start(field.regex)
             if pattern is None:
                 self.note(where, "pattern", f"{field.regex.pattern!r} is checked in Python")
             else:
                 out["pattern"] = pattern
         return out
 
-    def number(self, field: Any, where: str, types: Any) -> Schema:
-        out: Schema = {"bsonType": types}
-        for key, value in (("minimum", field.min_value), ("maximum", field.max_value)):
-            if value is not None:
-                out[key] = value
-        if isinstance(field, me.FloatField) and len(out) > 1:
-            self.note(where, "bound", "NaN is within bounds for MongoEngine and not for the schema")
-        return out
+    def integer(self, field: Any, where: str) -> Schema:
+        return {"bsonType": ["int", "long"], **bounds(field.min_value, field.max_value)}
+
+    def float(self, field: Any, where: str) -> Schema:
+        found = bounds(field.min_value, field.max_value)
+        if not found:
+            return {"bsonType": "double"}
+        # NaN is neither too small nor too large for MongoEngine; a schema's bounds refuse it
+        return {"anyOf": [{"bsonType": "double", **found}, {"bsonType": "double", "enum": [math.nan]}]}
 
     def decimal(self, field: Any, where: str) -> Schema:
-        self.note(where, "bound", "its bounds are checked in Python")
-        return {"bsonType": "string" if field.force_string else "double"}
+        limits = [field.to_python(limit) for limit in (field.min_value, field.max_value) if limit is not None]
+        if field.force_string:
+            self.note(where, "type", "any text is accepted, a decimal number is meant")
+            return {"bsonType": "string"}
+        if any(len(limit.as_tuple().digits) > sys.float_info.dig for limit in limits) or any(
+                limit != field.to_python(limit) for limit in (field.min_value, field.max_value) if limit is not None):
+            self.note(where, "bound", f"a bound has more than {field.precision} decimal places")
+        return {"bsonType": "double", **bounds(*(
+            None if limit is None else float(field.to_python(limit)) for limit in (field.min_value, field.max_value)))}
+
+    def decimal128(self, field: Any, where: str) -> Schema:
+        out: Schema = {"bsonType": "decimal"}
+        for key, limit in (("minimum", field.min_value), ("maximum", field.max_value)):
+            if limit is None:
+                continue
+            with decimal.localcontext(field.DECIMAL_CONTEXT):
+                out[key] = bson.Decimal128(+decimal.Decimal(limit))
+            if out[key].to_decimal() != limit:
+                self.note(where, "bound", "a bound has more digits than a decimal can hold")
+        return out
 
     def embedded(self, field: Any, where: str) -> Schema:
         cls = field.document_type
@@ -124,9 +159,20 @@ class EngineExporter:
             return any_of([self.document_of_class(get_document(name), name, where) for name in sorted(cls._subclasses)])
         return self.document(cls, where)
 
+    def generic_embedded(self, field: Any, where: str) -> Schema:
+        if not field.choices:
+            self.note(where, "type", "an embedded document of any class is accepted, and whatever is in it")
+            return {"bsonType": "object", "required": ["_cls"]}
+        names = {name for choice in field.choices for name in choice._subclasses}
+        return any_of([self.document_of_class(get_document(name), name, where) for name in sorted(names)])
+
     def document_of_class(self, cls: Any, name: str, where: str) -> Schema:
         schema = self.document(cls, where)
-        return {**schema, "properties": {**schema["properties"], "_cls": of_values([name])}} if "properties" in schema else schema
+        if "properties" not in schema:
+            return schema
+        required = list(dict.fromkeys(["_cls", *schema.get("required", ())]))
+        properties = {**schema["properties"], "_cls": of_values([name])}
+        return {**schema, "required": required, "properties": properties}
 
     def list(self, field: Any, where: str) -> Schema:
         out: Schema = {"bsonType": "array"}
@@ -146,14 +192,21 @@ class EngineExporter:
         return {"bsonType": "object", **({"additionalProperties": item} if item else {})}
 
     def reference(self, field: Any, where: str) -> Schema:
-        if field.dbref:
-            return REFERENCE
         target = field.document_type
+        if field.dbref or target._meta.get("abstract"):  # which one it is of is only told by a DBRef
+            return REFERENCE
         primary = target._fields[target._meta["id_field"]]
         return self.field(primary, where)
 
-    def enum(self, field: Any, where: str) -> Schema:
-        return of_values([one.value for one in field.choices])
+    def generic_reference(self, field: Any, where: str) -> Schema:
+        kind = of_values(list(field.choices)) if field.choices else {"bsonType": "string"}
+        reference: Schema = {"bsonType": "object", "required": ["_cls", "_ref"],
+                             "properties": {"_cls": kind, "_ref": REFERENCE}}
+        return reference if field.choices else any_of([reference, REFERENCE])
+
+    def geometry(self, field: Any, where: str) -> Schema:
+        self.note(where, "type", "its coordinates are checked in Python")
+        return GEOMETRY
 
     def binary(self, field: Any, where: str) -> Schema:
         if field.max_bytes is not None:
@@ -167,30 +220,55 @@ class EngineExporter:
 SIMPLE_FIELDS: list[tuple[Any, Any]] = [
     (me.ComplexDateTimeField, lambda self, field, where: {"bsonType": "string"}),
     (me.StringField, EngineExporter.string),
-    (me.LongField, lambda self, field, where: self.number(field, where, "long")),
-    (me.IntField, lambda self, field, where: self.number(field, where, ["int", "long"])),
-    (me.FloatField, lambda self, field, where: self.number(field, where, "double")),
-    (me.Decimal128Field, lambda self, field, where: {"bsonType": "decimal"}),
+    (me.IntField, EngineExporter.integer),
+    (me.FloatField, EngineExporter.float),
+    (me.Decimal128Field, EngineExporter.decimal128),
     (me.DecimalField, EngineExporter.decimal),
     (me.BooleanField, lambda self, field, where: {"bsonType": "bool"}),
     (me.DateTimeField, lambda self, field, where: {"bsonType": "date"}),
     (me.EmbeddedDocumentField, EngineExporter.embedded),
-    (me.GenericEmbeddedDocumentField, lambda self, field, where: {"bsonType": "object", "required": ["_cls"]}),
+    (me.GenericEmbeddedDocumentField, EngineExporter.generic_embedded),
     (me.ListField, EngineExporter.list),
     (me.DictField, EngineExporter.dict),
     (me.CachedReferenceField, lambda self, field, where: {"bsonType": "object"}),
     ((me.ReferenceField, me.LazyReferenceField), EngineExporter.reference),
-    (me.GenericReferenceField, lambda self, field, where: {"bsonType": "object", "required": ["_cls", "_ref"]}),
-    (me.EnumField, EngineExporter.enum),
+    (me.GenericReferenceField, EngineExporter.generic_reference),
+    (me.EnumField, lambda self, field, where: {}),
     (me.BinaryField, EngineExporter.binary),
     (me.FileField, lambda self, field, where: {"bsonType": "objectId"}),
     (me.UUIDField, EngineExporter.uuid),
     (ObjectIdField, lambda self, field, where: {"bsonType": "objectId"}),
     (me.SequenceField, lambda self, field, where: {}),
-    (me.GeoPointField, lambda self, field, where: {"bsonType": "array", "minItems": 2, "maxItems": 2}),
-    (me.base.fields.GeoJsonBaseField, lambda self, field, where: POINT),
+    (me.GeoPointField, lambda self, field, where: POINT),
+    (me.base.fields.GeoJsonBaseField, EngineExporter.geometry),
     (me.DynamicField, lambda self, field, where: {}),
 ]
+# Their choices are classes.
+CHOOSES_CLASSES = (me.GenericReferenceField, me.GenericEmbeddedDocumentField)
+# What decides which values a field takes and how it stores them.
+RULES = ("validate", "_validate", "_validate_choices", "to_mongo", "to_python", "__set__", "__get__")
+
+
+def has_own_rules(field: Any) -> bool:
+    """Whether the field's class is the user's and changes what MongoEngine's would do."""
+    own_classes = [cls for cls in type(field).__mro__ if not (cls.__module__ + ".").startswith(("mongoengine.", "builtins."))]
+    return any(name in cls.__dict__ for cls in own_classes for name in RULES)
+
+
+def bounds(minimum: Any, maximum: Any) -> Schema:
+    return {key: value for key, value in (("minimum", minimum), ("maximum", maximum)) if value is not None}
+
+
+def stored_choices(field: Any) -> list[Any] | None:
+    """What may be stored of a field with choices, of a list: of its items; None where it cannot be told."""
+    stores = field.field if isinstance(field, me.ListField) else field
+    values = [one[0] if isinstance(one, (list, tuple)) else one for one in field.choices]
+    try:
+        stored = [stores.to_mongo(value) if stores is not None else value for value in values]
+        of_values(stored)
+    except (ValueError, TypeError, AttributeError, me.ValidationError, bson.errors.InvalidDocument):
+        return None
+    return stored
 
 
 def export_engine(cls: Any, database: str) -> Exported:
