@@ -19,7 +19,7 @@ from beanie import Document, PydanticObjectId
 from pydantic import AfterValidator, BaseModel, Field
 
 import mongosluice
-from mongosluice.export.patterns import matched_by_python, to_pcre
+from mongosluice.export.patterns import to_pcre
 from mongosluice.export.schema import accepts
 from mongosluice.offload.beanie.encoding import EXCLUDE_IS_HEEDED
 
@@ -119,7 +119,6 @@ def test_patterns():
     assert to_pcre(r"^\d+$") == r"(*UCP)^\d+\z"
     assert to_pcre("[a-z&&b]") is None and to_pcre("(?i)a") is None and to_pcre("a++") is None
     assert to_pcre(r"[$]\$") == r"[$]\$"
-    assert matched_by_python(r"\d$") == r"(*UCP)^(?:\d$)"
 
 
 MODELS = """

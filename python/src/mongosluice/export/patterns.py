@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 UNICODE = "(*UCP)"  # PCRE's verb for \\d and \\s to know Unicode; it stands at the very beginning
 
 
@@ -49,19 +47,3 @@ def to_pcre(pattern: str) -> str | None:
         position += 1
     text = "".join(out)
     return UNICODE + text if unicode else text
-
-
-def matched_by_python(pattern: str) -> str | None:
-    """The same for a pattern of Python's `re`, which MongoEngine matches at the beginning."""
-    try:
-        compiled = re.compile(pattern)
-    except re.error:
-        return None
-    if compiled.flags & ~re.UNICODE or r"\Z" in pattern:
-        return None
-    translated = to_pcre(pattern)
-    if translated is None:
-        return None
-    verb = UNICODE if translated.startswith(UNICODE) else ""
-    # Python's `$` matches before a last newline as well, as PCRE's does
-    return f"{verb}^(?:{translated.removeprefix(verb)})".replace(r"\z", "$")

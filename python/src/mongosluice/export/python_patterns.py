@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 if sys.version_info >= (3, 11):
-    from re import _parser as parser
+    from re import _parser as parser  # type: ignore[attr-defined]
 else:
     import sre_parse as parser
 
