@@ -701,8 +701,14 @@ static bool set_all(Shape *shape, PyObject *instance, PyObject **values)
     return made;
 }
 
-// Fills an empty instance: OK, GIVE_UP or FAILED.
-static int build_fill(Shape *shape, PyObject *instance, PyObject *data)
+static bool holds_self(PyObject *keywords)
+{
+    return PyDict_GetItemString(keywords, "self") != NULL;
+}
+
+// Fills an empty instance: OK, GIVE_UP or FAILED. As keyword arguments `data` may not hold self,
+// which the ordinary __init__ has a parameter for.
+static int build_fill(Shape *shape, PyObject *instance, PyObject *data, bool are_keywords)
 {
     if (shape->fields == NULL)
         return GIVE_UP;
@@ -717,7 +723,9 @@ static int build_fill(Shape *shape, PyObject *instance, PyObject *data)
     }
     int result = GIVE_UP;
     bool given = fill_given(shape, data, values, &used);
-    if (given && (used == PyDict_GET_SIZE(data) || shape->ignores_unknown)) {
+    if (given && used != PyDict_GET_SIZE(data))
+        given = shape->ignores_unknown && !(are_keywords && holds_self(data));
+    if (given) {
         result = set_all(shape, instance, values) ? OK : FAILED;
     }
     for (Py_ssize_t i = 0; i < count; i++)
@@ -736,7 +744,7 @@ static PyObject *build_instance(Shape *shape, PyObject *data)
 {
     PyTypeObject *type = (PyTypeObject *)shape->cls;
     PyObject *instance = type->tp_alloc(type, 0);
-    if (instance != NULL && build_fill(shape, instance, data) != OK)
+    if (instance != NULL && build_fill(shape, instance, data, false) != OK)
         Py_CLEAR(instance);
     return instance;
 }
@@ -871,7 +879,7 @@ static PyObject *init_call(Init *self, PyObject *arguments, PyObject *keywords)
     Shape *shape = (Shape *)self->shape;
     if (PyTuple_GET_SIZE(arguments) == 1 && keywords != NULL &&
         (PyObject *)Py_TYPE(PyTuple_GET_ITEM(arguments, 0)) == shape->cls) {
-        int result = build_fill(shape, PyTuple_GET_ITEM(arguments, 0), keywords);
+        int result = build_fill(shape, PyTuple_GET_ITEM(arguments, 0), keywords, true);
         if (result == OK && !shape->is_guarded)
             lazy_track(PyTuple_GET_ITEM(arguments, 0));
         if (result == OK)

@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BaseModel, Field
 import mongosluice
 from mongosluice.export.patterns import to_pcre
 from mongosluice.export.schema import accepts
-from mongosluice.offload.beanie.encoding import EXCLUDE_IS_HEEDED
+from mongosluice.export.beanie import EXCLUDE_IS_HEEDED
 
 
 class Tree(BaseModel):
@@ -40,11 +40,11 @@ def exported(annotation, **field):
     return made.schema["properties"]["f"], [note.kind for note in made.notes]
 
 
-INT, STR = {"bsonType": ["int", "long"]}, {"bsonType": "string"}
+INT, STR, FLOAT = {"bsonType": ["int", "long"]}, {"bsonType": "string"}, {"bsonType": ["double", "int", "long"]}
 
 
 @pytest.mark.parametrize(("annotation", "schema", "notes"), [
-    (str, STR, []), (int, INT, []), (float, {"bsonType": "double"}, []), (bool, {"bsonType": "bool"}, []),
+    (str, STR, []), (int, INT, []), (float, FLOAT, []), (bool, {"bsonType": "bool"}, []),
     (bytes, {"bsonType": "binData"}, []), (uuid.UUID, {"bsonType": "binData"}, ["bound"]),
     (datetime.datetime, {"bsonType": "date"}, []), (datetime.date, {"bsonType": "date"}, ["bound"]),
     (PydanticObjectId, {"bsonType": "objectId"}, []), (re.Pattern, {"bsonType": "regex"}, []),
@@ -55,7 +55,7 @@ INT, STR = {"bsonType": ["int", "long"]}, {"bsonType": "string"}
     (Level, {"bsonType": ["int", "long"], "enum": [1, 2]}, []),
     (list[int], {"bsonType": "array", "items": INT}, []),
     (set[str], {"bsonType": "array", "items": STR, "uniqueItems": True}, []),
-    (set[float], {"bsonType": "array", "items": {"bsonType": "double"}}, []),
+    (set[float], {"bsonType": "array", "items": FLOAT}, []),
     (tuple[int, str], {"bsonType": "array", "minItems": 2, "maxItems": 2, "items": [INT, STR]}, []),
     (tuple[int, ...], {"bsonType": "array", "items": INT}, []),
     (dict[str, int], {"bsonType": "object", "additionalProperties": INT}, []),
@@ -67,7 +67,7 @@ INT, STR = {"bsonType": ["int", "long"]}, {"bsonType": "string"}
     (Annotated[str, Field(pattern=r"^\w$")], STR, ["pattern"]),
     (Annotated[int, Field(gt=1, le=5)], {**INT, "minimum": 1, "exclusiveMinimum": True, "maximum": 5}, []),
     (Annotated[int, Field(multiple_of=5)], {**INT, "multipleOf": 5}, []),
-    (Annotated[float, Field(multiple_of=0.5)], {"bsonType": "double"}, ["bound"]),
+    (Annotated[float, Field(multiple_of=0.5)], FLOAT, ["bound"]),
     (Annotated[str, AfterValidator(str.strip)], STR, ["validator"]),
     (Annotated[str, pydantic.StringConstraints(strip_whitespace=True, max_length=3)], {**STR, "maxLength": 3}, ["transform"]),
     (Annotated[datetime.datetime, Field(gt=datetime.datetime(2020, 1, 1))], {"bsonType": "date"}, ["bound"]),
@@ -86,7 +86,8 @@ def test_decimals_are_finite():
 
 def test_defaults_are_storable():
     """pydantic does not validate defaults, so a document that holds one must be accepted."""
-    assert exported(float, default=0)[0] == {"anyOf": [{"bsonType": "double"}, {"bsonType": "int", "enum": [0]}]}
+    assert exported(float, default=0) == (FLOAT, [])
+    assert exported(str, default=0)[0] == {"anyOf": [STR, {"bsonType": "int", "enum": [0]}]}
     assert exported(str, default=None)[0] == {"bsonType": ["string", "null"]}
     assert exported(int, default=-1, ge=0)[1] == ["default"]
     assert exported(int, default=3, ge=0) == ({**INT, "minimum": 0}, [])

@@ -76,7 +76,7 @@ def test_bytes_and_instances_are_the_same(keep_nulls, data, connection, loop):
     made, values = data.draw(models())
     initialise(loop, connection, made)
     made.get_settings().keep_nulls = keep_nulls
-    exported = offload_beanie.exported_namespaces([made])[offload_beanie.namespace_of(made)]
+    exported = offload_beanie.exported_namespaces([made])[0][offload_beanie.namespace_of(made)]
     plan = offload_beanie.make_plan(made, exported)
     event(f"builds: {plan.builds}")
     assert plan.builds == (native is not None), plan.reasons
@@ -122,7 +122,7 @@ def check_reading(made, plan, document):
 def test_what_pydantic_refuses_the_schema_refuses(data, connection, loop, validator):
     made, values = data.draw(models(most=4))
     initialise(loop, connection, made)
-    exported = offload_beanie.exported_namespaces([made])[offload_beanie.namespace_of(made)]
+    exported = offload_beanie.exported_namespaces([made])[0][offload_beanie.namespace_of(made)]
     stays_with_python = {note.field.split(".")[0].split("[")[0] for note in exported.notes}
     document = made(id=bson.ObjectId(), **data.draw(arguments(made, values)))
     stored = bson.decode(by_beanie(document, INSERT))

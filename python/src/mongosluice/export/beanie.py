@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args, get_origin
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Union, get_args, get_origin
 
 from beanie import Document
 from beanie.odm.fields import BackLink, Link
 from beanie.odm.registry import DocsRegistry
 from beanie.odm.settings.document import DocumentSettings
+from beanie.odm.utils.encoder import Encoder
+from beanie.odm.utils.init import Initializer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from typing_extensions import TypeGuard
 
-from mongosluice.export.pydantic import Exporter
-from mongosluice.export.schema import Exported, Note, Schema
-from mongosluice.offload.beanie.encoding import EXCLUDE_IS_HEEDED
+from mongosluice.export.pydantic import NOT_STORED, Exporter
+from mongosluice.export.schema import Exported, Schema, any_of, with_null
 
-NOTHING: Schema = {"not": {}}  # said of a field that is not stored
+# Whether Beanie leaves out fields that say `exclude`: 2.x does, 1.30 does not.
+EXCLUDE_IS_HEEDED = "include" in Encoder.__dataclass_fields__
 
 
 def settings_of(cls: type[Document]) -> DocumentSettings:
@@ -34,7 +42,7 @@ def root_of(cls: type[Document]) -> type[Document] | None:
     return None
 
 
-def issubclass_of_document(cls: Any) -> bool:
+def issubclass_of_document(cls: Any) -> TypeGuard[type[Document]]:
     return isinstance(cls, type) and issubclass(cls, Document) and cls is not Document
 
 
@@ -63,69 +71,161 @@ def class_id_of(cls: type[Document]) -> str | None:
         return value
     settings = settings_of(cls)
     if settings.union_doc is not None:
-        return settings.union_doc_alias or settings.name or cls.__name__
+        # init_beanie puts its own alias in the place of the user's, and the union's name in that of the class
+        initialised = "_document_settings" in cls.__dict__ and cls._document_settings is not None
+        return settings.union_doc_alias if initialised else settings.name or cls.__name__
     return None
 
 
-def links(exporter: Exporter, annotation: Any, where: str) -> Schema | None:
-    """The schema of Link, BackLink and lists of them."""
-    origin = get_origin(annotation)
-    if origin is BackLink:
-        return NOTHING
-    if origin is list and get_args(annotation) and get_origin(get_args(annotation)[0]) is BackLink:
-        return NOTHING
-    if origin is not Link:
+class DocumentLinks:
+    """What Beanie stores in the place of other documents.
+
+    Of a field of a document that is a Link, or a list of links, it stores references. Anywhere else a
+    reference is one that has not been fetched; the document itself is stored where there is one."""
+
+    def __init__(self) -> None:
+        self.whole: list[type] = []  # the documents that are being spelled out within others
+
+    def field(self, exporter: Exporter, cls: type[BaseModel], stored: str, field: FieldInfo) -> Schema | None:
+        if not issubclass(cls, Document) or stored not in cls.model_fields:
+            return None
+        found = link_in(cls.model_fields[stored].annotation)  # Beanie as well looks it up by the stored name
+        if found is None:
+            return None
+        if found.origin is BackLink:
+            return NOT_STORED
+        reference = self.reference(exporter, found.argument, stored)
+        schema: Schema = {"bsonType": "array", "items": reference} if found.many else reference
+        return with_null(schema) if found.optional else schema
+
+    def value(self, exporter: Exporter, annotation: Any, where: str) -> Schema | None:
+        origin = get_origin(annotation)
+        if origin is BackLink:
+            return NOT_STORED  # the Encoder refuses it
+        if origin is Link:
+            target = linked_class(get_args(annotation)[0])
+            reference = self.reference(exporter, get_args(annotation)[0], where)
+            return any_of([reference, self.document(exporter, target, where) if target else {"bsonType": "object"}])
+        if isinstance(annotation, type) and issubclass(annotation, Document):
+            return self.document(exporter, annotation, where)
         return None
-    target = linked_class(annotation)
-    identity: Schema = {}
-    if target is not None:
-        field = target.model_fields["id"]
-        inner = Exporter(exporter.model)
-        identity = without_null(inner.of(field.annotation, list(field.metadata), where, target.model_config) or {})
-    return {"bsonType": "object", "required": ["$ref", "$id"],
-            "properties": {"$ref": {"bsonType": "string"}, **({"$id": identity} if identity else {})}}
+
+    def reference(self, exporter: Exporter, argument: Any, where: str) -> Schema:
+        target = linked_class(argument)
+        identity: Schema = {}
+        if target is not None:
+            field = target.model_fields["id"]
+            inner = Exporter(exporter.model)
+            identity = without_null(inner.of(field.annotation, list(field.metadata), where, target.model_config))
+        return {"bsonType": "object", "required": ["$ref", "$id"],
+                "properties": {"$ref": {"bsonType": "string"}, **({"$id": identity} if identity else {})}}
+
+    def document(self, exporter: Exporter, cls: type[Document], where: str) -> Schema:
+        """A document within another: of the class, or of one that inherits from it."""
+        if self.whole:
+            exporter.note(where, "depth", f"a whole {cls.__name__} within a document is only an object")
+            return {"bsonType": "object"}
+        self.whole.append(cls)
+        own = exporter.keep_nulls, exporter.encoders
+        schemas = []
+        for one in [cls, *sorted(inheriting(cls), key=lambda sub: (sub.__module__, sub.__qualname__))]:
+            settings = settings_of(one)
+            exporter.encoders = settings.bson_encoders
+            schemas.append(document_schema(exporter, one, settings, where))
+        exporter.keep_nulls, exporter.encoders = own
+        self.whole.pop()
+        return any_of(schemas)
 
 
-def linked_class(annotation: Any) -> type[Document] | None:
-    argument = get_args(annotation)[0]
+@dataclass(frozen=True)
+class LinkField:
+    """As Beanie's detect_link sees a field's annotation."""
+
+    origin: Any  # Link or BackLink
+    argument: Any
+    many: bool = False
+    optional: bool = False
+
+
+def link_in(annotation: Any) -> LinkField | None:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Link, BackLink):
+        return LinkField(origin, arguments[0])
+    if origin is list and len(arguments) == 1 and get_origin(arguments[0]) in (Link, BackLink):
+        return LinkField(get_origin(arguments[0]), get_args(arguments[0])[0], many=True)
+    if origin in (Union, types.UnionType) and len(arguments) == 2 and type(None) in arguments:
+        if origin is types.UnionType and not SEES_UNION_TYPES:
+            return None
+        inner = link_in(arguments[0] if arguments[1] is type(None) else arguments[1])
+        return None if inner is None or inner.optional else replace(inner, optional=True)
+    return None
+
+
+SEES_UNION_TYPES = "UnionType" in Initializer.detect_link.__code__.co_names
+
+
+def inheriting(cls: type[Document]) -> Iterator[type[Document]]:
+    """The classes of the same collection that are stored under a class id of their own."""
+    if root_of(cls) is None:
+        return
+    for sub in cls.__subclasses__():
+        yield sub
+        yield from inheriting(sub)
+
+
+def linked_class(argument: Any) -> type[Document] | None:
+    """What a link is to; a class that is only named is looked for among all documents, as init_beanie will."""
     if isinstance(argument, type):
         return argument if issubclass(argument, Document) else None
-    try:
-        return DocsRegistry.evaluate_fr(argument)
-    except Exception:  # not registered before init_beanie
-        return None
+    name = getattr(argument, "__forward_arg__", argument)
+    known = DocsRegistry._registry.get(name)
+    if issubclass_of_document(known):
+        return known
+    found = [cls for cls in all_documents(Document) if cls.__name__ == name]
+    return found[-1] if found else None
+
+
+def all_documents(cls: type[Document]) -> Iterator[type[Document]]:
+    for sub in cls.__subclasses__():
+        yield sub
+        yield from all_documents(sub)
 
 
 def without_null(schema: Schema) -> Schema:
-    types = schema.get("bsonType")
-    if not isinstance(types, list):
+    types_ = schema.get("bsonType")
+    if not isinstance(types_, list):
         return schema
-    rest = [name for name in types if name != "null"]
+    rest = [name for name in types_ if name != "null"]
     return {**schema, "bsonType": rest[0] if len(rest) == 1 else rest}
 
 
-def export_document(cls: type[Document], database: str) -> Exported:
-    settings = settings_of(cls)
-    name = f"{cls.__module__}.{cls.__qualname__}"
-    exporter = Exporter(cls.__name__, settings.keep_nulls, settings.bson_encoders, links, EXCLUDE_IS_HEEDED)
-    schema = exporter.model_schema(cls)
-    properties = {"_id": without_null(schema["properties"].pop("_id"))}
+def document_schema(exporter: Exporter, cls: type[Document], settings: DocumentSettings, where: str = "") -> Schema:
+    """Of a document, in a collection or within another document."""
+    schema = exporter.model_schema(cls, where)
+    own = schema.pop("properties", {})
+    identity = own.pop("_id", {})  # made by PyMongo where no field is stored under this name
+    properties = {"_id": identity if where else without_null(identity)}
     class_id = class_id_of(cls)
-    required = list(schema.get("required", ()))
+    required = list(schema.pop("required", ()))
     if class_id is not None:
         properties[settings.class_id] = {"bsonType": "string", "enum": [class_id]}
         required.insert(0, settings.class_id)
     elif "additionalProperties" in schema:
         properties[settings.class_id] = {"bsonType": "string"}
-    schema["properties"].pop("revision_id", None)
-    if settings.use_revision or "additionalProperties" in schema:
+    own.pop("revision_id", None)
+    if where or settings.use_revision or "additionalProperties" in schema:
         properties["revision_id"] = {"bsonType": ["binData", "null"]}
-    properties.update(schema["properties"])
-    whole: Schema = {"bsonType": "object"}
+    if "_id" in required and not where:
+        required.remove("_id")
+    out: Schema = {"bsonType": schema.pop("bsonType")}
     if required:
-        whole["required"] = required
-    whole["properties"] = properties
-    if "additionalProperties" in schema:
-        whole["additionalProperties"] = schema["additionalProperties"]
-    notes = tuple(Note(cls.__name__, note.field, note.kind, note.text) for note in exporter.notes)
-    return Exported(f"{database}.{collection_of(cls)}", whole, (name,), notes)
+        out["required"] = required
+    return {**out, "properties": {**properties, **own}, **schema}
+
+
+def export_document(cls: type[Document], database: str) -> Exported:
+    settings = settings_of(cls)
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    exporter = Exporter(cls.__name__, settings.keep_nulls, settings.bson_encoders, DocumentLinks(), EXCLUDE_IS_HEEDED)
+    schema = document_schema(exporter, cls, settings)
+    return Exported(f"{database}.{collection_of(cls)}", schema, (name,), tuple(exporter.notes))

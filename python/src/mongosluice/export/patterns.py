@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# What a pattern was before it was translated.
+_made_of: dict[str, str] = {}
 UNICODE = "(*UCP)"  # PCRE's verb for \\d and \\s to know Unicode; it stands at the very beginning
 
 
@@ -45,5 +47,18 @@ def to_pcre(pattern: str) -> str | None:
             return None  # possessive in PCRE, repeated in Rust
         out.append(char)
         position += 1
-    text = "".join(out)
-    return UNICODE + text if unicode else text
+    text = UNICODE + "".join(out) if unicode else "".join(out)
+    _made_of[text] = pattern
+    return text
+
+
+def matches(translated: str, value: str) -> bool:
+    """Whether a string satisfies a pattern that `to_pcre` gave, as pydantic says it."""
+    if translated not in _made_of:
+        return False
+    from pydantic_core import SchemaError, SchemaValidator, core_schema  # not there where all models are MongoEngine's
+
+    try:
+        return SchemaValidator(core_schema.str_schema(pattern=_made_of[translated])).isinstance_python(value)
+    except SchemaError:  # pydantic does not take it: there is no model that has it
+        return False

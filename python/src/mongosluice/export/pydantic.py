@@ -8,26 +8,45 @@ import enum
 import ipaddress
 import pathlib
 import re
+import sys
 import types
 import typing
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin
 
 import annotated_types
+import bson
 import pydantic
 import typing_extensions
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-import bson
+from mongosluice.export import constraints, values
+from mongosluice.export.constraints import FINITE_DECIMAL
+from mongosluice.export.enums import enum_schema
 from mongosluice.export.patterns import to_pcre
-from mongosluice.export.schema import LARGEST, Note, Schema, accepts, any_of, element_type, of_values, with_null
+from mongosluice.export.results import SAME, UNKNOWN, result_of
+from mongosluice.export.schema import (
+    Note,
+    Schema,
+    accepts,
+    any_of,
+    as_list,
+    element_type,
+    of_values,
+    with_null,
+)
 
 # How often a model is spelled out inside itself; `$jsonSchema` has no references.
 RECURSION = 3
 
+INTEGER: Schema = {"bsonType": ["int", "long"]}
+# Assigning an int to a float is what people do; Beanie stores it so, and pydantic reads it as a float.
+FLOAT: Schema = {"bsonType": ["double", "int", "long"]}
 SIMPLE: dict[Any, Schema] = {
     bool: {"bsonType": "bool"},
     type(None): {"bsonType": "null"},
@@ -60,41 +79,69 @@ STORED_AS_TEXT = (
     ipaddress.IPv4Network, ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network,
     pydantic.AnyUrl, pydantic.EmailStr,
 )
-LARGEST_DECIMAL = "9.999999999999999999999999999999999E+6144"
-FINITE_DECIMAL: Schema = {"bsonType": "decimal", "minimum": bson.Decimal128("-" + LARGEST_DECIMAL),
-                          "maximum": bson.Decimal128(LARGEST_DECIMAL)}
 # Whose equal items are equal in BSON as well, so that a set of them is an array without repeats.
 EXACT_ITEMS = (str, uuid.UUID, bson.ObjectId, enum.Enum, bytes)
 
 
+class Links(Protocol):
+    """What an ODM stores in the place of other documents; a schema that says None is not its."""
+
+    def field(self, exporter: Exporter, cls: type[BaseModel], stored: str, field: FieldInfo) -> Schema | None: ...
+
+    def value(self, exporter: Exporter, annotation: Any, where: str) -> Schema | None: ...
+
+
+NOT_STORED: Schema = {"not": {}}  # said of a field by Links
+
+
 class Exporter:
-    """Walks one model. `links` says what is stored for Beanie's Link and its like."""
+    """Walks one model. `stored` says what a default is in the database, or raises NotStorable; with `dumps`
+    the documents are what model_dump() gives."""
 
     def __init__(self, model: str, keep_nulls: bool = True, encoders: Mapping[Any, Any] | None = None,
-                 special: Callable[[Exporter, Any, str], Schema | None] | None = None,
-                 heeds_exclude: bool = True):
+                 links: Links | None = None, heeds_exclude: bool = True, dumps: bool = False):
         self.model = model
         self.keep_nulls = keep_nulls
         self.encoders = encoders or {}
-        self.special = special
+        self.links = links
         self.heeds_exclude = heeds_exclude
+        self.dumps = dumps
         self.notes: list[Note] = []
-        self.open: list[type] = []
+        self.open: list[Any] = []
 
     def note(self, path: str, kind: str, text: str) -> None:
         note = Note(self.model, path, kind, text)
         if note not in self.notes:
             self.notes.append(note)
 
+    @contextmanager
+    def opened(self, *what: Any) -> Iterator[bool]:
+        """Whether they may be spelled out once more."""
+        self.open += what
+        try:
+            yield all(self.open.count(one) <= RECURSION for one in what)
+        finally:
+            del self.open[len(self.open) - len(what):]
+
     # ---- models --------------------------------------------------------------------------------
 
     def model_schema(self, cls: type[BaseModel], path: str = "") -> Schema:
         if not cls.__pydantic_complete__:
             cls.model_rebuild()
-        if self.open.count(cls) >= RECURSION:
-            self.note(path, "depth", f"deeper than {RECURSION} {cls.__name__} within each other is only an object")
-            return {"bsonType": "object"}
-        self.open.append(cls)
+        with self.opened(cls) as may:
+            if not may:
+                self.note(path, "depth", f"deeper than {RECURSION} {cls.__name__} within each other is only an object")
+                return {"bsonType": "object"}
+            properties, required = self.fields(cls, path)
+        self.note_validators(cls, path)
+        out: Schema = {"bsonType": "object"}
+        if required:
+            out["required"] = required
+        if properties:
+            out["properties"] = properties
+        return self.dumped(cls, self.with_extra(cls, out, path), path) if self.dumps else self.with_extra(cls, out, path)
+
+    def fields(self, cls: type[BaseModel], path: str) -> tuple[dict[str, Schema], list[str]]:
         properties, required = {}, []
         for name, field in cls.model_fields.items():
             stored = field.alias or name
@@ -107,14 +154,7 @@ class Exporter:
             properties[stored] = schema
             if field.is_required() and (self.keep_nulls or not accepts(schema, None)):
                 required.append(stored)
-        self.open.pop()
-        self.note_validators(cls, path)
-        out: Schema = {"bsonType": "object"}
-        if required:
-            out["required"] = required
-        if properties:
-            out["properties"] = properties
-        return self.with_extra(cls, out, path)
+        return properties, required
 
     def with_extra(self, cls: type[BaseModel], out: Schema, path: str) -> Schema:
         extra = cls.model_config.get("extra")
@@ -127,13 +167,6 @@ class Exporter:
 
     def note_validators(self, cls: type[BaseModel], path: str) -> None:
         decorators = cls.__pydantic_decorators__
-        for one in decorators.field_validators.values():
-            for name in one.info.fields:
-                stored = self.stored_name(cls, name)
-                where = f"{path}.{stored}" if path else stored
-                self.note(where, "validator", f"{one.cls_var_name} ({one.info.mode}) runs in Python")
-        for older in decorators.validators.values():
-            self.note(path, "validator", f"{older.cls_var_name} runs in Python")
         whole: list[Any] = [*decorators.model_validators.values(), *decorators.root_validators.values()]
         for one in whole:
             function = getattr(one.func, "__func__", one.func)
@@ -142,30 +175,43 @@ class Exporter:
         for key in ("str_strip_whitespace", "str_to_lower", "str_to_upper"):
             if cls.model_config.get(key):
                 self.note(path, "transform", f"the model's {key} changes strings in Python")
-        for key in ("str_min_length", "str_max_length", "validate_default"):
+        for key in ("str_min_length", "str_max_length"):
             if cls.model_config.get(key):
                 self.note(path, "bound", f"the model's {key} is checked in Python")
-
-    @staticmethod
-    def stored_name(cls: type[BaseModel], name: str) -> str:
-        field = cls.model_fields.get(name)
-        return (field.alias if field is not None else None) or name
 
     def field_schema(self, cls: type[BaseModel], name: str, field: FieldInfo, where: str) -> Schema | None:
         if isinstance(field.validation_alias, str) and field.validation_alias != (field.alias or name):
             by_name = cls.model_config.get("populate_by_name") or cls.model_config.get("validate_by_name")
             self.note(where, "key", f"stored under this name, given as {field.validation_alias}"
                       + ("" if by_name else "; what is stored cannot be read back"))
-        schema = self.of(field.annotation, list(field.metadata), where, cls.model_config)
-        if schema is None:
+        metadata = list(field.metadata)
+        if field.discriminator is not None:
+            metadata.append(pydantic.Discriminator(field.discriminator)
+                            if isinstance(field.discriminator, str) else field.discriminator)
+        linked = self.links.field(self, cls, field.alias or name, field) if self.links is not None else None
+        if linked == NOT_STORED:
             return None
-        if isinstance(field.discriminator, str) is False and field.discriminator is not None:
-            self.note(where, "validator", "the discriminator is a function; any of the alternatives is accepted")
-        return self.with_default(field, schema, where)
+        if linked is None:
+            schema = self.of(field.annotation, metadata, where, cls.model_config)
+        else:
+            schema = self.with_constraints(field.annotation, linked, metadata, where, cls.model_config)
+        schema = self.after_decorators(cls, name, field, schema, where)
+        schema = self.with_default(cls, field, schema, where)
+        return self.serialized(cls, name, schema, where) if self.dumps else schema
 
-    def with_default(self, field: FieldInfo, schema: Schema, where: str) -> Schema:
+    def after_decorators(self, cls: type[BaseModel], name: str, field: FieldInfo, schema: Schema, where: str) -> Schema:
+        decorators = cls.__pydantic_decorators__
+        found: list[Any] = [*decorators.validators.values(), *decorators.field_validators.values()]
+        for one in found:
+            if name not in one.info.fields and "*" not in one.info.fields:
+                continue
+            self.note(where, "validator", f"{one.cls_var_name} ({one.info.mode}) runs in Python")
+            schema = self.after(one.info.mode, one.func, field.annotation, schema, where, cls.model_config)
+        return schema
+
+    def with_default(self, cls: type[BaseModel], field: FieldInfo, schema: Schema, where: str) -> Schema:
         """pydantic does not look at defaults, so what is one must be storable."""
-        if field.validate_default or not schema:
+        if not schema:
             return schema
         default = field.default
         if field.default_factory is not None:
@@ -176,11 +222,12 @@ class Exporter:
         if default is PydanticUndefined or default is ...:
             return schema
         try:
-            stored = self.stored(default)
-        except Exception:  # what cannot be stored is refused by PyMongo
-            self.note(where, "default", f"{default!r} cannot be stored")
-            return schema
+            stored = values.as_bson(self.stored(default))
+        except values.NotStorable:
+            return schema  # then no document holds it
         if accepts(schema, stored):
+            return schema
+        if field.validate_default or (field.validate_default is None and cls.model_config.get("validate_default")):
             return schema
         if stored is None:
             return with_null(schema)
@@ -188,44 +235,65 @@ class Exporter:
         return any_of([schema, {"bsonType": element_type(stored), "enum": [stored]}])
 
     def stored(self, value: Any) -> Any:
-        from mongosluice.offload.beanie.encoding import plain
-
-        out = plain(value, self.keep_nulls)
-        return bson.decode(bson.encode({"": out}))[""] if not isinstance(out, (str, int, float)) else out
+        encoder = encoder_of(type(value), self.encoders)
+        return encoder(value) if encoder is not None else values.encode(value, self.keep_nulls, self.stored)
 
     # ---- types ---------------------------------------------------------------------------------
 
-    def of(self, annotation: Any, metadata: list[Any], where: str, config: Mapping[str, Any]) -> Schema | None:
-        """The schema of a type; None where nothing is stored for it."""
-        annotation, metadata = unwrap(annotation, metadata)
-        schema = self.encoded_by_user(annotation, where)
-        if schema is None:
-            if self.special is not None:
-                schema = self.special(self, annotation, where)
-                if schema is not None:
-                    return None if schema == {"not": {}} else schema
-            schema = self.by_type(annotation, where, config)
-        return self.with_constraints(annotation, schema, metadata, where, config)
+    def of(self, annotation: Any, metadata: list[Any], where: str, config: Mapping[str, Any]) -> Schema:
+        """The schema of a type, and of what stands beside it."""
+        passed: list[Any] = []
+        annotation, metadata = unwrap(annotation, metadata, passed)
+        metadata = list(flatten(metadata))
+        if any(one is pydantic.SkipValidation or isinstance(one, pydantic.SkipValidation) for one in metadata):
+            return {}
+        with self.opened(*passed) as may:
+            if not may:
+                self.note(where, "depth", f"deeper than {RECURSION} {passed[-1]} within each other is not checked")
+                return {}
+            schema = self.encoded_by_user(annotation, where)
+            if schema is not None:
+                return self.note_constraints(schema, metadata, where)
+            if self.links is not None:
+                schema = self.links.value(self, annotation, where)
+            if schema is None:
+                schema = self.by_type(annotation, where, config, tag_in(metadata))
+            return self.with_constraints(annotation, schema, metadata, where, config)
 
     def encoded_by_user(self, annotation: Any, where: str) -> Schema | None:
-        if not self.encoders or not isinstance(annotation, type):
+        """What Settings.bson_encoders makes of it, if anything."""
+        if get_origin(annotation) in (Literal, typing_extensions.Literal):
+            kinds = {type(one) for one in get_args(annotation)}
+        else:
+            origin = get_origin(annotation)
+            kinds = {origin if isinstance(origin, type) else annotation if annotation is not None else type(None)}
+        found = [encoder_of(kind, self.encoders) if isinstance(kind, type) else None for kind in kinds]
+        if not any(found):
             return None
-        for cls, encoder in self.encoders.items():
-            if isinstance(cls, type) and issubclass(annotation, cls):
-                returns = getattr(encoder, "__annotations__", {}).get("return")
-                if encoder in (str, int, float, bool, bson.Decimal128):
-                    return self.by_type(encoder, where, {})
-                if isinstance(returns, type):
-                    return self.by_type(returns, where, {})
-                self.note(where, "type", "Settings.bson_encoders makes something else of it; any type is accepted")
-                return {}
-        return None
+        return any_of([self.made_by(encoder, where) for encoder in found]) if all(found) else {}
 
-    def by_type(self, annotation: Any, where: str, config: Mapping[str, Any]) -> Schema:
+    def made_by(self, encoder: Any, where: str) -> Schema:
+        if encoder in (str, int, float, bool, bson.Decimal128, list, sorted):
+            return self.by_type(list if encoder is sorted else encoder, where, {})
+        returns = getattr(encoder, "__annotations__", {}).get("return")
+        if isinstance(returns, type):
+            return self.by_type(returns, where, {})
+        self.note(where, "type", "Settings.bson_encoders makes something else of it; any type is accepted")
+        return {}
+
+    def note_constraints(self, schema: Schema, metadata: list[Any], where: str) -> Schema:
+        """Of a value that is stored as another: what holds for the one says nothing of the other."""
+        for one in metadata:
+            if not isinstance(one, (FieldInfo, pydantic.Discriminator)) and getattr(one, "__dict__", one) != {}:
+                self.note(where, "bound", f"{one} is checked in Python")
+        return schema
+
+    def by_type(self, annotation: Any, where: str, config: Mapping[str, Any], tag: str | None = None) -> Schema:
         origin, arguments = get_origin(annotation), get_args(annotation)
         if origin in (Union, types.UnionType):
-            found = [self.of(one, [], where, config) for one in arguments]
-            return any_of([one for one in found if one is not None])
+            if tag is None:
+                return any_of([self.of(one, [], where, config) for one in arguments])
+            return any_of([self.tagged(one, where, config, tag) for one in arguments])
         if origin in (Literal, typing_extensions.Literal):
             return self.of_constants(list(arguments), where)
         if origin is not None and not isinstance(annotation, type):
@@ -235,23 +303,37 @@ class Exporter:
         self.note(where, "type", f"{annotation} is not known; any type is accepted")
         return {}
 
-    def of_constants(self, values: list[Any], where: str) -> Schema:
-        plain = [value.value if isinstance(value, enum.Enum) else value for value in values]
+    def tagged(self, annotation: Any, where: str, config: Mapping[str, Any], tag: str) -> Schema:
+        """One of a discriminated union: pydantic reads none without its tag, also where that has a default."""
+        inner, metadata = unwrap(annotation, [])
+        if get_origin(inner) in (Union, types.UnionType):
+            own = tag_in(list(flatten(metadata))) or tag
+            return any_of([self.tagged(one, where, config, own) for one in get_args(inner)])
+        schema = self.of(annotation, [], where, config)
+        field = inner.model_fields.get(tag) if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+        stored = (field.alias if field is not None else None) or tag
+        if stored not in schema.get("properties", {}) or stored in schema.get("required", ()):
+            return schema
+        required = [stored, *schema.get("required", ())]
+        return {"bsonType": schema["bsonType"], "required": required,
+                **{key: value for key, value in schema.items() if key not in ("bsonType", "required")}}
+
+    def of_constants(self, constants: list[Any], where: str) -> Schema:
+        plain = [value.value if isinstance(value, enum.Enum) else value for value in constants]
         if not all(isinstance(value, (str, int, float, bool, type(None))) for value in plain):
             self.note(where, "type", "constants of such types are not checked")
             return {}
-        return of_values([value for value in plain])
+        return of_values(plain)
 
     def by_origin(self, annotation: Any, origin: Any, arguments: tuple[Any, ...], where: str,
                   config: Mapping[str, Any]) -> Schema:
-        if origin in (type, Callable):
-            self.note(where, "type", f"{annotation} cannot be stored")
-            return {}
-        if not isinstance(origin, type):
+        if not isinstance(origin, type) or origin is type:
             self.note(where, "type", f"{annotation} is not known; any type is accepted")
             return {}
         if issubclass(origin, tuple):
             return self.tuple_schema(arguments, where, config)
+        if issubclass(origin, Counter):
+            return self.dict_schema((*arguments, int), where, config)
         if issubclass(origin, Mapping):
             return self.dict_schema(arguments, where, config)
         if issubclass(origin, (list, set, frozenset)) or hasattr(origin, "__iter__"):
@@ -270,9 +352,7 @@ class Exporter:
         return {}
 
     def item(self, arguments: tuple[Any, ...], index: int, where: str, config: Mapping[str, Any]) -> Schema:
-        if index >= len(arguments):
-            return {}
-        return self.of(arguments[index], [], where, config) or {}
+        return self.of(arguments[index], [], where, config) if index < len(arguments) else {}
 
     def tuple_schema(self, arguments: tuple[Any, ...], where: str, config: Mapping[str, Any]) -> Schema:
         if not arguments:
@@ -300,13 +380,10 @@ class Exporter:
                 self.note(where, "bound", CHECKED_IN_PYTHON[cls])
             return dict(SIMPLE[cls])
         if issubclass(cls, enum.Enum):
-            return self.of_constants(list(cls), where)
+            flags = enum_schema(cls)
+            return self.of_constants(list(cls), where) if flags is None else flags
         if issubclass(cls, BaseModel):
-            if issubclass(cls, pydantic.RootModel):
-                field = cls.model_fields["root"]
-                self.note_validators(cls, where)
-                return self.of(field.annotation, list(field.metadata), where, cls.model_config) or {}
-            return self.model_schema(cls, where)
+            return self.root_schema(cls, where) if issubclass(cls, pydantic.RootModel) else self.model_schema(cls, where)
         if issubclass(cls, bson.ObjectId):
             return {"bsonType": "objectId"}
         if issubclass(cls, STORED_AS_TEXT):
@@ -314,20 +391,38 @@ class Exporter:
                 self.note(where, "validator", f"that it is a {cls.__name__} is checked in Python")
             return {"bsonType": "string"}
         if issubclass(cls, decimal.Decimal):
-            return dict(FINITE_DECIMAL)
-        for base, types_ in ((str, "string"), (int, ["int", "long"])):
+            return {"bsonType": "decimal"} if config.get("allow_inf_nan") else dict(FINITE_DECIMAL)
+        for base, schema in ((str, {"bsonType": "string"}), (int, INTEGER)):
             if issubclass(cls, base):
-                return {"bsonType": types_}
+                return dict(schema)
         if issubclass(cls, float):
-            return self.float_schema(config)
+            return constraints.finite(FLOAT) if config.get("allow_inf_nan") is False else dict(FLOAT)
+        return self.by_container(cls, where, config)
+
+    def root_schema(self, cls: type[BaseModel], where: str) -> Schema:
+        if not cls.__pydantic_complete__:
+            cls.model_rebuild()
+        with self.opened(cls) as may:
+            if not may:
+                self.note(where, "depth", f"deeper than {RECURSION} {cls.__name__} within each other is not checked")
+                return {}
+            field = cls.model_fields["root"]
+            self.note_validators(cls, where)
+            schema = self.of(field.annotation, list(field.metadata), where, cls.model_config)
+            return self.after_decorators(cls, "root", field, schema, where)
+
+    def by_container(self, cls: Any, where: str, config: Mapping[str, Any]) -> Schema:
         if issubclass(cls, tuple) and hasattr(cls, "_fields"):
             self.note(where, "type", "the items of a named tuple are not checked")
             return {"bsonType": "array", "minItems": len(cls._fields), "maxItems": len(cls._fields)}
         if issubclass(cls, (list, tuple, set, frozenset)):
             return {"bsonType": "array"}
-        if issubclass(cls, Mapping) or typing_extensions.is_typeddict(cls):
-            if cls is not dict:
-                self.note(where, "type", f"the fields of {cls.__name__} are not checked")
+        if issubclass(cls, Counter):
+            return self.dict_schema((Any, int), where, config)
+        if typing_extensions.is_typeddict(cls):
+            self.note(where, "type", f"the fields of {cls.__name__} are not checked")
+            return {"bsonType": "object"}
+        if issubclass(cls, Mapping):
             return {"bsonType": "object"}
         for base in SIMPLE:
             if isinstance(base, type) and base is not object and issubclass(cls, base):
@@ -335,91 +430,72 @@ class Exporter:
         self.note(where, "type", f"{cls.__name__} is not known; any type is accepted")
         return {}
 
-    @staticmethod
-    def float_schema(config: Mapping[str, Any]) -> Schema:
-        if config.get("allow_inf_nan") is False:
-            return {"bsonType": "double", "minimum": -LARGEST, "maximum": LARGEST}
-        return {"bsonType": "double"}
-
     # ---- constraints ---------------------------------------------------------------------------
 
-    def with_constraints(self, annotation: Any, schema: Schema, metadata: list[Any], where: str,
+    def with_constraints(self, annotation: Any, schema: Schema, metadata: Iterable[Any], where: str,
                          config: Mapping[str, Any]) -> Schema:
         for one in flatten(metadata):
             schema = self.constrain(annotation, schema, one, where, config)
         return schema
 
     def constrain(self, annotation: Any, schema: Schema, one: Any, where: str, config: Mapping[str, Any]) -> Schema:
-        if isinstance(one, (pydantic.BeforeValidator, pydantic.AfterValidator, pydantic.WrapValidator,
-                            pydantic.PlainValidator)):
-            return self.note_function(schema, one, where)
+        for kind, mode in ((pydantic.BeforeValidator, "before"), (pydantic.AfterValidator, "after"),
+                           (pydantic.WrapValidator, "wrap"), (pydantic.PlainValidator, "plain")):
+            if isinstance(one, kind):
+                return self.by_function(annotation, schema, one.func, mode, where, config)
         if isinstance(one, (annotated_types.Ge, annotated_types.Gt, annotated_types.Le, annotated_types.Lt)):
-            return self.bound(annotation, schema, one, where)
+            return self.noted(constraints.bound(schema, one), where, "bound", f"{one} is checked in Python")
         if isinstance(one, (annotated_types.MinLen, annotated_types.MaxLen)):
-            return self.length(schema, one, where)
+            return self.noted(constraints.length(schema, one), where, "bound", f"{one} is checked in Python")
         if isinstance(one, annotated_types.MultipleOf):
-            if schema.get("bsonType") == ["int", "long"]:
-                return {**schema, "multipleOf": one.multiple_of}
-            self.note(where, "bound", "multiple_of of a number that is no integer is checked in Python")
-            return schema
+            return self.noted(constraints.multiple_of(schema, one.multiple_of), where, "bound",
+                              "multiple_of of a number that is no integer is checked in Python")
         if isinstance(one, annotated_types.Predicate):
             self.note(where, "validator", f"{one.func} runs in Python")
+            return schema
+        if isinstance(one, (pydantic.PlainSerializer, pydantic.WrapSerializer)):
+            return self.by_serializer(schema, one.func, one.when_used, where, config) if self.dumps else schema
+        if isinstance(one, pydantic.Discriminator):
+            if not isinstance(one.discriminator, str):
+                self.note(where, "validator", "the discriminator is a function; any of the alternatives is accepted")
             return schema
         for name, value in vars(one).items() if hasattr(one, "__dict__") else ():
             schema = self.general(schema, name, value, where, config)
         return schema
 
-    def note_function(self, schema: Schema, one: Any, where: str) -> Schema:
-        function = one.func
-        if getattr(function, "__module__", "").startswith("beanie."):
-            return schema
-        name = getattr(function, "__qualname__", repr(function))
-        self.note(where, "validator", f"{name} runs in Python")
-        return {} if isinstance(one, pydantic.PlainValidator) else schema
+    def noted(self, changed: tuple[Schema, bool], where: str, kind: str, text: str) -> Schema:
+        schema, left = changed
+        if left:
+            self.note(where, kind, text)
+        return schema
 
-    def bound(self, annotation: Any, schema: Schema, one: Any, where: str) -> Schema:
-        is_number = isinstance(annotation, type) and issubclass(annotation, (int, float, decimal.Decimal))
-        value = next(iter(vars(one).values()) if hasattr(one, "__dict__") else
-                     (getattr(one, key) for key in ("ge", "gt", "le", "lt") if hasattr(one, key)))
-        if isinstance(value, decimal.Decimal):
-            value = bson.Decimal128(value)
-        fits = not isinstance(value, int) or -(2**63) <= value < 2**63
-        if not is_number or not isinstance(value, (int, float, bson.Decimal128)) or not fits:
-            self.note(where, "bound", f"{one} is checked in Python")
+    def by_function(self, annotation: Any, schema: Schema, function: Any, mode: str, where: str,
+                    config: Mapping[str, Any]) -> Schema:
+        if (getattr(function, "__module__", None) or "").startswith("beanie."):
             return schema
-        low = isinstance(one, (annotated_types.Ge, annotated_types.Gt))
-        key, flag = ("minimum", "exclusiveMinimum") if low else ("maximum", "exclusiveMaximum")
-        if key in schema and not is_outermost(schema[key]):
-            return {"allOf": [schema, {key: value, **({flag: True} if type(one).__name__ in ("Gt", "Lt") else {})}]}
-        out = {**schema, key: value}
-        if isinstance(one, (annotated_types.Gt, annotated_types.Lt)):
-            out[flag] = True
-        return out
+        self.note(where, "validator", f"{getattr(function, '__qualname__', repr(function))} runs in Python")
+        return self.after(mode, function, annotation, schema, where, config)
 
-    def length(self, schema: Schema, one: Any, where: str) -> Schema:
-        low = isinstance(one, annotated_types.MinLen)
-        value = one.min_length if low else one.max_length
-        words = {"string": ("minLength", "maxLength"), "array": ("minItems", "maxItems"),
-                 "object": ("minProperties", "maxProperties")}
-        kind = schema.get("bsonType")
-        pair = words.get(kind) if isinstance(kind, str) else None
-        if pair is None:
-            self.note(where, "bound", f"{one} is checked in Python")
+    def after(self, mode: str, function: Any, annotation: Any, schema: Schema, where: str,
+              config: Mapping[str, Any]) -> Schema:
+        """The schema of what a validator of this mode makes of what satisfies the schema."""
+        if mode == "before":
             return schema
-        return {**schema, pair[0 if low else 1]: value}
+        result = result_of(function, annotation)
+        if mode == "after" and (result is SAME or (result is not UNKNOWN and result == unwrap(annotation, [])[0])):
+            return schema
+        return {} if result in (SAME, UNKNOWN) else self.of(result, [], where, config)
 
     def general(self, schema: Schema, name: str, value: Any, where: str, config: Mapping[str, Any]) -> Schema:
         if value is None or value is False and name != "allow_inf_nan":
             return schema
         if name in ("min_length", "max_length"):
             kind = annotated_types.MinLen if name == "min_length" else annotated_types.MaxLen
-            return self.length(schema, kind(value), where)
+            return self.noted(constraints.length(schema, kind(value)), where, "bound", f"{name} is checked in Python")
         if name == "pattern":
             return self.pattern(schema, value, where, config)
         if name == "allow_inf_nan":
-            if value is False and schema.get("bsonType") == "double":
-                return {"minimum": -LARGEST, "maximum": LARGEST, **schema}
-            return schema
+            return constraints.infinite(schema) if value else constraints.finite(schema)
         if name in ("strip_whitespace", "to_lower", "to_upper"):
             self.note(where, "transform", f"{name} changes the string in Python")
         elif name in ("max_digits", "decimal_places", "uuid_version", "fail_fast", "ascii_only"):
@@ -427,50 +503,100 @@ class Exporter:
         return schema
 
     def pattern(self, schema: Schema, value: Any, where: str, config: Mapping[str, Any]) -> Schema:
-        text = value if isinstance(value, str) else None
-        translated = None
-        if text is not None and config.get("regex_engine", "rust-regex") == "rust-regex":
-            translated = to_pcre(text)
-        if translated is None or schema.get("bsonType") != "string":
-            self.note(where, "pattern", f"{value!r} is checked in Python")
+        is_rust = config.get("regex_engine", "rust-regex") == "rust-regex"
+        translated = to_pcre(value) if isinstance(value, str) and is_rust else None
+        changed = (schema, True) if translated is None else constraints.pattern(schema, translated)
+        return self.noted(changed, where, "pattern", f"{value!r} is checked in Python")
+
+    # ---- serializers: of models that their users dump ------------------------------------------
+
+    def serialized(self, cls: type[BaseModel], name: str, schema: Schema, where: str) -> Schema:
+        for one in cls.__pydantic_decorators__.field_serializers.values():
+            if name in one.info.fields or "*" in one.info.fields:
+                schema = self.by_serializer(schema, one.func, one.info.when_used, where, cls.model_config)
+        return schema
+
+    def by_serializer(self, schema: Schema, function: Any, when_used: str, where: str,
+                      config: Mapping[str, Any]) -> Schema:
+        if when_used.startswith("json"):
             return schema
-        return {**schema, "pattern": translated}
+        function = getattr(function, "__func__", function)
+        self.note(where, "serializer", f"{getattr(function, '__qualname__', function)} makes what model_dump() gives")
+        result = result_of(function, None)
+        made = {} if result in (SAME, UNKNOWN) else self.of(result, [], where, config)
+        return with_null(made) if when_used == "unless-none" and accepts(schema, None) else made
+
+    def dumped(self, cls: type[BaseModel], schema: Schema, path: str) -> Schema:
+        """With what model_dump() puts beside the fields."""
+        decorators = cls.__pydantic_decorators__
+        for name, computed in decorators.computed_fields.items():
+            where = f"{path}.{name}" if path else name
+            self.note(where, "serializer", "a computed field: what model_dump() gives is not read by the model")
+            made = self.of(computed.info.return_type, [], where, cls.model_config)
+            schema = {**schema, "properties": {**schema.get("properties", {}), name: made}}
+        for one in decorators.model_serializers.values():
+            self.note(path, "serializer", f"{one.cls_var_name} makes what model_dump() gives; any document is accepted")
+            schema = {"bsonType": "object"} if not path else {}
+        return schema
 
 
-def is_outermost(value: Any) -> bool:
-    """Whether a bound only says that the number is finite."""
-    if isinstance(value, bson.Decimal128):
-        return str(value).endswith(LARGEST_DECIMAL)
-    return abs(value) == LARGEST
+def encoder_of(cls: type, encoders: Mapping[Any, Any]) -> Any:
+    """As Beanie looks for it: the exact class before its bases."""
+    exact = encoders.get(cls)
+    if exact is not None:
+        return exact
+    return next((one for base, one in encoders.items() if isinstance(base, type) and issubclass(cls, base)), None)
 
 
-def unwrap(annotation: Any, metadata: list[Any]) -> tuple[Any, list[Any]]:
-    """Through Annotated, NewType, type aliases and bounds of type variables."""
+def tag_in(metadata: Iterable[Any]) -> str | None:
+    """The name of the field that tells a union's members apart."""
+    for one in metadata:
+        if isinstance(one, pydantic.Discriminator) and isinstance(one.discriminator, str):
+            return one.discriminator
+    return None
+
+
+def unwrap(annotation: Any, metadata: list[Any], passed: list[Any] | None = None) -> tuple[Any, list[Any]]:
+    """Through Annotated, NewType, type aliases and bounds of type variables; `passed` gets the aliases."""
     while True:
         if get_origin(annotation) is Annotated:
             annotation, *more = get_args(annotation)
             metadata = [*more, *metadata]
         elif isinstance(annotation, typing_extensions.TypeAliasType) or hasattr(annotation, "__value__"):
-            annotation = annotation.__value__
+            if passed is not None:
+                passed.append(annotation)
+            annotation = alias_value(annotation)
         elif isinstance(annotation, typing.NewType):
             annotation = annotation.__supertype__
         elif isinstance(annotation, typing.TypeVar):
-            annotation = annotation.__bound__ or Any
+            annotation = annotation.__bound__ or (Union[annotation.__constraints__] if annotation.__constraints__ else Any)
         else:
             return annotation, metadata
 
 
-def flatten(metadata: list[Any]) -> list[Any]:
+def alias_value(alias: Any) -> Any:
+    """With the names in it looked up where the alias stands; as it is where they are not there."""
+    arguments = get_args(alias)
+    value = alias.__value__[arguments] if arguments else alias.__value__
+    names = vars(sys.modules.get(alias.__module__, typing))
+    try:
+        return typing.get_type_hints(types.SimpleNamespace(__annotations__={"": value}), names, include_extras=True)[""]
+    except (NameError, TypeError):
+        return value
+
+
+def flatten(metadata: Iterable[Any]) -> Iterator[Any]:
     """Grouped constraints (Interval, Len) as single ones; a FieldInfo's own metadata."""
-    out: list[Any] = []
     for one in metadata:
         if isinstance(one, FieldInfo):
-            out += flatten(list(one.metadata))
+            yield from flatten(one.metadata)
+            if one.discriminator is not None:
+                yield (pydantic.Discriminator(one.discriminator) if isinstance(one.discriminator, str)
+                       else one.discriminator)
         elif isinstance(one, annotated_types.GroupedMetadata) and not isinstance(one, pydantic.StringConstraints):
-            out += flatten(list(one))
+            yield from flatten(one)
         else:
-            out.append(one)
-    return out
+            yield one
 
 
 def exact_items(arguments: tuple[Any, ...]) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import decimal
 import hashlib
 import json
-import math
-import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import bson
 from bson import json_util
+
+from mongosluice.export.patterns import matches
 
 Schema = dict[str, Any]
 
@@ -25,7 +26,7 @@ class Note:
 
     model: str
     field: str  # dotted; empty for the model as a whole
-    kind: str  # validator, transform, bound, type, default, pattern, key, depth
+    kind: str  # validator, transform, bound, type, default, pattern, key, depth, serializer
     text: str
 
     def __str__(self) -> str:
@@ -157,56 +158,71 @@ def element_type(value: Any) -> str:
 
 
 def accepts(schema: Schema, value: Any) -> bool:
-    """Whether a default that is BSON already satisfies a schema as these exports write them. A
-    pattern that Python reads in another way than PCRE counts as not satisfied."""
+    """Whether a default that is BSON already satisfies a schema as these exports write them."""
     if "anyOf" in schema and not any(accepts(one, value) for one in schema["anyOf"]):
+        return False
+    if not all(accepts(one, value) for one in schema.get("allOf", ())) or "not" in schema:
         return False
     kind = element_type(value)
     if "bsonType" in schema and kind not in as_list(schema["bsonType"]):
         return False
-    if "enum" in schema and not any(type(one) is type(value) and one == value for one in schema["enum"]):
+    if "enum" in schema and not any(same(one, value) for one in schema["enum"]):
         return False
-    if kind in ("int", "long", "double"):
+    if kind in NUMBERS:
         return _accepts_number(schema, value)
     if kind == "string":
         return _accepts_string(schema, value)
     if kind == "array":
         return _accepts_array(schema, value)
-    if kind == "object":
-        return _accepts_object(schema, value)
-    return kind != "decimal" or not {"minimum", "maximum"} & set(schema)
+    return kind != "object" or _accepts_object(schema, value)
 
 
-def _accepts_number(schema: Schema, value: float) -> bool:
-    if "multipleOf" in schema or any(isinstance(schema.get(key), bson.Decimal128) for key in ("minimum", "maximum")):
-        return False
+NUMBERS = ("int", "long", "double", "decimal")
+
+
+def same(one: Any, other: Any) -> bool:
+    """As `enum` compares: numbers by their value, whatever their type."""
+    kinds = element_type(one), element_type(other)
+    if kinds[0] in NUMBERS and kinds[1] in NUMBERS:
+        return bool(number(one) == number(other))
+    return kinds[0] == kinds[1] and bool(one == other)
+
+
+def number(value: Any) -> Any:
+    """Of any of BSON's types, to be compared; a float's exact value."""
+    if isinstance(value, bson.Decimal128):
+        return value.to_decimal()
+    return decimal.Decimal(value)
+
+
+def _accepts_number(schema: Schema, value: Any) -> bool:
+    exact = number(value)
+    bounded = {"minimum", "maximum"} & set(schema)
+    if exact.is_nan():
+        return not bounded and "multipleOf" not in schema
     if "minimum" in schema:
-        excluded = schema.get("exclusiveMinimum", False)
-        if not (value > schema["minimum"] if excluded else value >= schema["minimum"]):
+        low = number(schema["minimum"])
+        if not (exact > low if schema.get("exclusiveMinimum") else exact >= low):
             return False
     if "maximum" in schema:
-        excluded = schema.get("exclusiveMaximum", False)
-        if not (value < schema["maximum"] if excluded else value <= schema["maximum"]):
+        high = number(schema["maximum"])
+        if not (exact < high if schema.get("exclusiveMaximum") else exact <= high):
             return False
-    return not (isinstance(value, float) and math.isnan(value) and {"minimum", "maximum"} & set(schema))
+    return "multipleOf" not in schema or (exact.is_finite() and int(exact) == exact
+                                          and int(exact) % schema["multipleOf"] == 0)
 
 
 def _accepts_string(schema: Schema, value: str) -> bool:
     if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value)):
         return False
-    if "pattern" not in schema:
-        return True
-    try:
-        return re.search(schema["pattern"].replace(r"\z", r"\Z"), value) is not None
-    except re.error:
-        return False
+    return "pattern" not in schema or matches(schema["pattern"], value)
 
 
 def _accepts_array(schema: Schema, value: list[Any]) -> bool:
     if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
         return False
     items = schema.get("items", {})
-    if schema.get("uniqueItems") and len(value) > 1:
+    if schema.get("uniqueItems") and any(same(one, other) for i, one in enumerate(value) for other in value[:i]):
         return False
     if isinstance(items, list):
         return all(accepts(one, item) for one, item in zip(items, value))

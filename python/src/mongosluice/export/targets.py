@@ -105,7 +105,7 @@ def database_of(cls: Any) -> str | None:
 def export_plain(cls: Any, ns: str) -> Exported:
     from mongosluice.export.pydantic import Exporter
 
-    exporter = Exporter(cls.__name__)
+    exporter = Exporter(cls.__name__, dumps=True)
     schema = exporter.model_schema(cls)
     if "additionalProperties" in schema and "_id" not in schema.get("properties", {}):
         schema.setdefault("properties", {})["_id"] = {}

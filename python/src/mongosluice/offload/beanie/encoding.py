@@ -22,6 +22,7 @@ from bson.int64 import Int64
 from pydantic import BaseModel
 
 import bson
+from mongosluice.export.beanie import EXCLUDE_IS_HEEDED
 
 try:
     from mongosluice import _native as native
@@ -134,9 +135,6 @@ def model_keys(cls: type[BaseModel]) -> list[Key]:
 def excluded(field: Any) -> bool:
     """Whether Beanie leaves the field out: 2.x heeds `exclude`, 1.30 does not."""
     return EXCLUDE_IS_HEEDED and field.exclude is True
-
-
-EXCLUDE_IS_HEEDED = "include" in beanie_encoder.Encoder.__dataclass_fields__
 
 
 def make_shape(cls: type[BaseModel], keys: list[Key], prefix: bytes | None) -> Any:

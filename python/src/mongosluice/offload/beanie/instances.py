@@ -26,6 +26,7 @@ NO_DEFAULT, VALUE, FACTORY, COPY = range(4)
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 NO_BOUNDS = (None, None, False, False, False)
+NO_NODE = (GENERIC, None, None, NO_BOUNDS, -1, -1)
 # Settings of a model that do not change what becomes of values that are right already.
 HARMLESS_CONFIG = {
     "title", "extra", "populate_by_name", "validate_by_name", "validate_by_alias", "alias_generator",
@@ -92,15 +93,18 @@ class Builder:
         self.shape_of = shape_of
         self.definitions: dict[str, Any] = {}
         self.config: dict[str, Any] = {}
+        self.open: list[str] = []  # the definitions that are being read
         self.fields: dict[str, Any] = self._find_fields(core_schema(cls))
 
-    def _define(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """The schema behind `definitions` and references."""
+    def _define(self, schema: dict[str, Any], passed: list[str] | None = None) -> dict[str, Any]:
+        """The schema behind `definitions` and references, which `passed` gets."""
         while schema["type"] in ("definitions", "definition-ref"):
             if schema["type"] == "definitions":
                 self.definitions.update({part["ref"]: part for part in schema["definitions"]})
                 schema = schema["schema"]
             else:
+                if passed is not None:
+                    passed.append(schema["schema_ref"])
                 schema = self.definitions[schema["schema_ref"]]
         return schema
 
@@ -144,6 +148,8 @@ class Builder:
         alias = field.get("validation_alias")
         if alias is not None and not isinstance(alias, str):
             raise NotBuildable(f"{name} has more than one alias, or a path")
+        if "self" in (name, alias):
+            raise NotBuildable("a field has the name of the first parameter of __init__")
         config = self.cls.model_config
         by_name = config.get("populate_by_name") or config.get("validate_by_name")
         by_alias = config.get("validate_by_alias") is not False
@@ -176,11 +182,15 @@ class Builder:
 
     def node(self, schema: dict[str, Any]) -> tuple[Any, ...]:
         whole, nullable = schema, False
-        schema = self._define(schema)
+        passed: list[str] = []
+        schema = self._define(schema, passed)
         while schema["type"] == "nullable" and not schema.get("strict"):
             nullable = True
-            schema = self._define(schema["schema"])
-        kind, type_, item, bounds, shortest, longest = self.native(schema)
+            schema = self._define(schema["schema"], passed)
+        holds_itself = any(ref in self.open for ref in passed)
+        self.open += passed
+        kind, type_, item, bounds, shortest, longest = NO_NODE if holds_itself else self.native(schema)
+        del self.open[len(self.open) - len(passed):]
         return (kind, nullable, self.validator(whole), type_, item, bounds, shortest, longest)
 
     def native(self, schema: dict[str, Any]) -> tuple[Any, ...]:
@@ -188,7 +198,7 @@ class Builder:
         read = getattr(self, "_" + schema["type"].replace("-", "_"), None)
         found = read(schema) if read is not None else None
         if found is None:
-            return GENERIC, None, None, NO_BOUNDS, -1, -1
+            return NO_NODE
         kind, rest = found[0], found[1]
         return (kind, rest.get("type"), rest.get("item"), rest.get("bounds", NO_BOUNDS),
                 rest.get("shortest", -1), rest.get("longest", -1))
@@ -278,8 +288,9 @@ class Builder:
         if not self._only(schema, "keys_schema", "values_schema", "min_length", "max_length"):
             return None
         keys = self._define(schema.get("keys_schema") or {"type": "any"})
-        plain = keys["type"] == "any" or (self._str(keys) is not None and self._only(keys))
-        if not plain or not self._only(keys):
+        if keys["type"] not in ("any", "str") or not self._only(keys):
+            return None  # keys of other types are made of the strings that are stored
+        if keys["type"] == "str" and self._str(keys) is None:
             return None
         item = self.node(schema.get("values_schema") or {"type": "any"})
         return DICT, {"item": item, **self._lengths(schema)}

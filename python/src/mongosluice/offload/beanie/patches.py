@@ -26,6 +26,7 @@ from beanie.odm.bulk import BulkWriter
 from beanie.odm.fields import WriteRules
 from bson.codec_options import DatetimeConversion, TypeRegistry
 from pymongo.asynchronous.cursor import AsyncCursor, AsyncRawBatchCursor
+from pymongo.errors import PyMongoError
 from pymongo.synchronous.cursor import Cursor, RawBatchCursor
 
 import bson
@@ -37,6 +38,7 @@ from mongosluice.offload.beanie.plans import (
     DOCUMENT_INIT,
     Plan,
     Unplannable,
+    attempted,
     collection_of,
     exported_namespaces,
     make_plan,
@@ -233,23 +235,31 @@ async def after_init(initializer: Any) -> None:
         _initialised[cls] = None
     touched = {namespace_of(cls) for cls in classes}
     sharing = [cls for cls in _initialised if is_current(cls) and namespace_of(cls) in touched]
-    namespaces = exported_namespaces(sharing)
-    # classes of an earlier init_beanie whose collection has got more classes now: asked for again
-    plans = {cls: plan for cls, plan in _plans.items() if cls in sharing and cls not in classes}
-    for cls, plan in plans.items():
-        plan.exported = namespaces[namespace_of(cls)]
-    for cls in classes:
+    namespaces, failed = exported_namespaces(sharing)
+    plans: dict[type[Document], Plan] = {}
+    for cls in sharing:
         ns = namespace_of(cls)
-        try:
-            plan = make_plan(cls, namespaces[ns])
-        except Unplannable as reason:
-            statuses[cls] = Status(cls.__name__, ns, OFF, [str(reason)], native is not None)
-            continue
-        plans[cls] = plan
+        if ns in failed:
+            switch_off(cls, ns, failed[ns])
+        elif cls not in classes:
+            # of an earlier init_beanie, whose collection has got more classes now: asked for again
+            if cls in _plans:
+                plans[cls] = _plans[cls]
+                plans[cls].exported = namespaces[ns]
+        else:
+            try:
+                plans[cls] = attempted("it cannot be planned", make_plan, cls, namespaces[ns])
+            except Unplannable as reason:
+                switch_off(cls, ns, str(reason))
     if not plans:
         return
     answer = await enforcement.ask(initializer.database.client, {namespace_of(cls) for cls in plans})
     decide(plans, answer)
+
+
+def switch_off(cls: type[Document], ns: str, reason: str) -> None:
+    deactivate(cls)
+    statuses[cls] = Status(cls.__name__, ns, OFF, [reason], native is not None)
 
 
 def is_current(cls: type[Document]) -> bool:
@@ -264,8 +274,7 @@ def decide(plans: dict[type[Document], Plan], answer: Any) -> None:
         ns = namespace_of(cls)
         found = enforcement.verdicts(answer, {ns: plan.exported.hash})[ns]
         if found is not None:
-            deactivate(cls)
-            statuses[cls] = Status(cls.__name__, ns, OFF, [found], native is not None)
+            switch_off(cls, ns, found)
             refused.append((cls.__name__, found))
             continue
         activate(plan)
@@ -300,7 +309,7 @@ async def recheck() -> None:
     for client, plans in by_client.values():
         try:
             answer = await enforcement.ask(client, {namespace_of(cls) for cls in plans})
-        except Exception:  # unreachable: then nothing is written either; the next time decides
+        except PyMongoError:  # unreachable: then nothing is written either; the next time decides
             continue
         current = {cls: plan for cls, plan in plans.items() if _plans.get(cls) is plan}
         try:

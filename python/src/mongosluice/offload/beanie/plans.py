@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from lazy_model import LazyModel
 from pydantic import BaseModel
 
 import bson
-from mongosluice.export import beanie as beanie_models
+from mongosluice.export.beanie import export_document
 from mongosluice.export.schema import Exported, merge
 from mongosluice.offload.beanie import encoding, instances
 from mongosluice.offload.beanie.encoding import ID, LINK, LINKS, SKIP, Key, native
@@ -149,10 +150,28 @@ def namespace_of(cls: type[Document]) -> str:
     return f"{collection.database.name}.{collection.name}"
 
 
-def exported_namespaces(classes: list[type[Document]]) -> dict[str, Exported]:
-    """The schemas of the initialised documents, as `mongosluice export` makes them."""
+def attempted(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """The function's result; raises Unplannable, whatever it is that a model's own code raised: a model that
+    cannot be looked at stays with Beanie, and the application starts."""
+    try:
+        return function(*arguments)
+    except Unplannable:
+        raise
+    except Exception as error:
+        raise Unplannable(f"{what}: {type(error).__name__}: {error}") from error
+
+
+def exported_namespaces(classes: list[type[Document]]) -> tuple[dict[str, Exported], dict[str, str]]:
+    """The schemas of the initialised documents, as `mongosluice export` makes them; and of the namespaces
+    that have none the reason."""
     found: dict[str, list[Exported]] = {}
+    failed: dict[str, str] = {}
     for cls in classes:
-        one = beanie_models.export_document(cls, collection_of(cls).database.name)
-        found.setdefault(namespace_of(cls), []).append(one)
-    return {ns: merge(ones) for ns, ones in found.items()}
+        ns = namespace_of(cls)
+        try:
+            one = attempted(f"{cls.__name__} cannot be exported", export_document, cls, collection_of(cls).database.name)
+        except Unplannable as reason:
+            failed[ns] = str(reason)
+            continue
+        found.setdefault(ns, []).append(one)
+    return {ns: merge(ones) for ns, ones in found.items() if ns not in failed}, failed
