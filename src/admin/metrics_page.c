@@ -210,7 +210,8 @@ static void add_inserts(const struct coalesce_sums *totals, struct text *out)
                                                 {COALESCE_REJECTED, "rejected"}};
     static const struct merging_label ends[] = {{COALESCE_BATCHES_RESENT, "resent"},
                                                 {COALESCE_BATCHES_LOST, "lost"},
-                                                {COALESCE_BATCHES_UNREADABLE, "unreadable"}};
+                                                {COALESCE_BATCHES_UNREADABLE, "unreadable"},
+                                                {COALESCE_BATCHES_UNCERTAIN, "uncertain"}};
     exposition_family(out, "mongosluice_inserts_total", "counter",
                       "Inserts that merging looked at, by what was done with them.");
     add_labelled(out, "mongosluice_inserts_total", "way", ways, COUNT(ways), totals);
@@ -223,7 +224,7 @@ static void add_inserts(const struct coalesce_sums *totals, struct text *out)
                 (struct exposition_label){"reason", grouping_bar_name((enum grouping_bar)i)},
                 totals->bars[i]);
     exposition_family(out, "mongosluice_batch_failures_total", "counter",
-                      "Batches whose connection was lost, or whose reply made no sense.");
+                      "Batches whose connection was lost, or whose reply left them open.");
     add_labelled(out, "mongosluice_batch_failures_total", "outcome", ends, COUNT(ends), totals);
     exposition_single(out, "mongosluice_batch_stalls_total", "counter",
                       "Inserts under way for merge.stalled_after_ms, without which others went on.",
@@ -261,6 +262,10 @@ static void add_merging(const struct admin *admin, struct text *out)
                       "Retries that were answered from that table.",
                       (double)(totals.values[COALESCE_RETRIES_ATTACHED] +
                                totals.values[COALESCE_RETRIES_REPLAYED]));
+    exposition_single(
+        out, "mongosluice_inserts_asked_for_total", "counter",
+        "Inserts of batches whose outcome was asked for, document by document.",
+        (double)(totals.values[COALESCE_FOUND_OUT] + totals.values[COALESCE_RETRIES_RESENT]));
 }
 
 /* --- schemas ------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ enum {
     BINARY_SUBTYPE_UUID = 4
 };
 
-static void write_session(struct build *body, const uint8_t *lsid, int64_t number)
+void batch_write_session(struct build *body, const uint8_t *lsid, int64_t number)
 {
     uint8_t value[LSID_VALUE_BYTES];
     bytes_store_i32(value, POOL_LSID_BYTES);
@@ -44,9 +44,7 @@ static void write_body(const struct batch *batch, struct build *body)
                    bytes_of(group->key + group->elements_at, group->key_len - group->elements_at));
     build_bool(body, "ordered", false);
     if (batch->session != NULL)
-        write_session(body, batch->session->lsid, batch->session->number);
-    if (batch->cluster_document.pos != NULL)
-        build_value(body, "$clusterTime", BSON_KIND_OBJECT, batch->cluster_document);
+        batch_write_session(body, batch->session->lsid, batch->session->number);
 }
 
 static uint8_t *put(uint8_t *at, const void *data, size_t len)
@@ -66,29 +64,32 @@ static uint8_t *put_documents(uint8_t *at, const struct coalesce_waiter *waiter)
     return at;
 }
 
-static uint8_t *put_body(uint8_t *at, struct bytes body)
+uint8_t *batch_frame(struct build *build, size_t documents_bytes, uint8_t **documents, size_t *len)
 {
-    memset(at, 0, BODY_AT); /* no flags, kind 0 */
-    return put(at + BODY_AT, body.pos, bytes_left(&body));
+    struct bytes body;
+    if (!build_finish(build, &body))
+        return NULL;
+    *len = BODY_AT + bytes_left(&body) + SEQUENCE_FRONT + documents_bytes;
+    uint8_t *out = memory_alloc(*len);
+    if (out == NULL)
+        return NULL;
+    memset(out, 0, BODY_AT); /* no flags, kind 0 */
+    uint8_t *at = put(out + BODY_AT, body.pos, bytes_left(&body));
+    *at++ = 1;
+    bytes_store_i32(at, (int32_t)(SEQUENCE_FRONT - 1 + documents_bytes));
+    *documents = put(at + 4, sequence_name, sizeof sequence_name);
+    return out;
 }
 
 bool batch_build(const struct batch *batch, uint8_t **payload, size_t *len)
 {
     struct build build;
-    struct bytes body;
+    uint8_t *at = NULL;
     build_begin(&build, SIZE_MAX);
     write_body(batch, &build);
-    uint8_t *out = NULL;
-    if (build_finish(&build, &body)) {
-        *len = BODY_AT + bytes_left(&body) + SEQUENCE_FRONT + batch->bytes;
-        out = memory_alloc(*len);
-    }
+    uint8_t *out = batch_frame(&build, batch->bytes, &at, len);
     if (out != NULL) {
         const struct coalesce_waiter *waiter = NULL;
-        uint8_t *at = put_body(out, body);
-        *at++ = 1;
-        bytes_store_i32(at, (int32_t)(SEQUENCE_FRONT - 1 + batch->bytes));
-        at = put(at + 4, sequence_name, sizeof sequence_name);
         DL_FOREACH(batch->head, waiter)
         at = put_documents(at, waiter);
         sluice_assert(at == out + *len);
@@ -128,19 +129,26 @@ struct bytes batch_command(const struct coalesce_waiter *waiter)
 /* Times stalled_after_us. Long enough that a server which is merely slow is not asked twice. */
 enum { LET_GO_AFTER = 10 };
 
+static struct retry_numbers numbers_of(const struct batch *batch,
+                                       const struct coalesce_waiter *waiter, uint32_t first)
+{
+    struct retry_numbers numbers = {.first_statement = first, .statements = waiter->docs};
+    if (batch->session != NULL) {
+        memcpy(numbers.lsid, batch->session->lsid, sizeof numbers.lsid);
+        numbers.number = batch->session->number;
+    }
+    return numbers;
+}
+
 /* Ends the waiter in the retry table. Returns whether its numbers are needed further. */
 static bool settle(struct coalesce *coalesce, const struct batch *batch,
                    struct coalesce_waiter *waiter, uint32_t first, enum retry_end end,
                    struct bytes reply, int64_t now_us)
 {
-    struct retry_numbers numbers = {.first_statement = first, .statements = waiter->docs};
+    struct retry_numbers numbers = numbers_of(batch, waiter, first);
     struct retry_op *op = waiter->op;
     if (op == NULL)
         return false;
-    if (batch->session != NULL) {
-        memcpy(numbers.lsid, batch->session->lsid, sizeof numbers.lsid);
-        numbers.number = batch->session->number;
-    }
     waiter->op = NULL;
     return retry_settle(coalesce->retries, op, end, &numbers, reply, now_us);
 }
@@ -232,6 +240,8 @@ void batch_end(struct coalesce *coalesce, struct batch *batch, int64_t now_us)
     while (waiter != NULL) { /* the batch itself goes with its head */
         struct coalesce_waiter *next = waiter->next;
         sluice_assert(waiter->op == NULL);
+        if (waiter->resend != NULL)
+            coalesce_resend_lost(coalesce, waiter->resend, now_us);
         waiter_free(coalesce, waiter);
         waiter = next;
     }
@@ -273,92 +283,83 @@ static void answer_all(struct coalesce *coalesce, struct batch *batch, const str
     batch->settled = true;
 }
 
+/* The answer leaves open what became of each: those who are there ask for themselves. */
+static void find_out_all(struct coalesce *coalesce, struct batch *batch, int64_t now_us)
+{
+    struct coalesce_waiter *waiter = NULL;
+    uint32_t first = 0;
+    DL_FOREACH(batch->head, waiter)
+    {
+        if (waiter->arg != NULL) {
+            struct retry_numbers numbers = numbers_of(batch, waiter, first);
+            struct retry_op *op = waiter->op;
+            waiter->op = NULL;
+            waiter->resend = resend_make(coalesce, op, &numbers, batch_command(waiter),
+                                         waiter->documents, waiter->documents_in_body, now_us);
+            count_one(coalesce, COALESCE_FOUND_OUT);
+        } else {
+            (void)settle(coalesce, batch, waiter, first, RETRY_END_LOST, (struct bytes){0}, now_us);
+        }
+        first += waiter->docs;
+    }
+    let_session_go(coalesce, batch, true, now_us);
+    batch->settled = true;
+}
+
+struct coalesce_resend *batch_take_resend(struct coalesce_waiter *waiter)
+{
+    struct coalesce_resend *resend = waiter->resend;
+    waiter->resend = NULL;
+    return resend;
+}
+
+/* What the reply says of the batch, and of what was sent before it. */
+static enum batch_verdict judge(const struct batch *batch, bool readable, const struct split *split)
+{
+    bool asks_again = readable && split->kind == SPLIT_RETRY;
+    /* Some of it was sent before, the whole of it or one who was let go. Servers answer what they
+     * know of a command at places of their own, or not at all: only that every document is stored
+     * can be believed. */
+    if (batch->resent || batch->needed) {
+        bool all_stored = readable && split->ok && split->error_count == 0;
+        return all_stored || (asks_again && !split->ok) ? BATCH_ANSWERED : BATCH_FIND_OUT;
+    }
+    if (!readable)
+        return BATCH_UNREADABLE;
+    if (split->ok || asks_again)
+        return BATCH_ANSWERED;
+    if (split->kind == SPLIT_NOT_RUN)
+        return BATCH_SEND_ALONE;
+    return batch->session != NULL ? BATCH_FIND_OUT : BATCH_UNCERTAIN;
+}
+
 enum batch_verdict batch_answer(struct coalesce *coalesce, struct batch *batch, struct bytes reply,
                                 batch_reply each, void *arg, int64_t now_us)
 {
     struct split split;
-    enum batch_verdict verdict = BATCH_ANSWERED;
     sluice_assert(!batch->settled);
-    if (!split_read(&split, reply, batch->docs, NULL)) {
-        settle_all(coalesce, batch, RETRY_END_LOST, now_us);
-        count_one(coalesce, COALESCE_BATCHES_UNREADABLE);
-        verdict = BATCH_UNREADABLE;
-    } else if (split.kind == SPLIT_NOT_RUN && !batch->resent) {
-        /* after a loss that would say nothing about what the first sending did */
+    bool readable = split_read(&split, reply, batch->docs, NULL);
+    enum batch_verdict verdict = judge(batch, readable, &split);
+    switch (verdict) {
+    case BATCH_ANSWERED:
+        answer_all(coalesce, batch, &split, each, arg, now_us);
+        break;
+    case BATCH_SEND_ALONE:
         settle_all(coalesce, batch, RETRY_END_DIRECT, now_us);
         coalesce_bump(&coalesce->counters.values[COALESCE_SENT_ALONE], batch->inserts);
-        verdict = BATCH_SEND_ALONE;
-    } else {
-        answer_all(coalesce, batch, &split, each, arg, now_us);
+        break;
+    case BATCH_FIND_OUT:
+        find_out_all(coalesce, batch, now_us);
+        break;
+    case BATCH_UNCERTAIN:
+        settle_all(coalesce, batch, RETRY_END_LOST, now_us);
+        count_one(coalesce, COALESCE_BATCHES_UNCERTAIN);
+        break;
+    case BATCH_UNREADABLE:
+        settle_all(coalesce, batch, RETRY_END_LOST, now_us);
+        count_one(coalesce, COALESCE_BATCHES_UNREADABLE);
+        break;
     }
     split_release(&split);
     return verdict;
-}
-
-/* --- a retry that goes alone under its batch's numbers --- */
-
-/* What the command says for itself stays, but for the numbers; apiStrict goes, since stmtIds is not
- * in the stable API. */
-static void write_resend_body(const struct coalesce_resend *resend,
-                              const struct coalesce_insert *insert, struct build *body)
-{
-    struct scan scan;
-    struct scan_element each;
-    (void)scan_open(&scan, insert->body);
-    while (scan_next(&scan, &each))
-        if (!scan_name_is(&each, "lsid") && !scan_name_is(&each, "txnNumber") &&
-            !scan_name_is(&each, "apiStrict"))
-            build_value(body, each.name, each.kind, each.value);
-    write_session(body, resend->numbers.lsid, resend->numbers.number);
-    build_open_array(body, "stmtIds");
-    for (uint32_t i = 0; i < resend->numbers.statements; i++)
-        build_int32(body, NULL, (int32_t)(resend->numbers.first_statement + i));
-    build_close(body);
-}
-
-bool coalesce_resend_payload(const struct coalesce_resend *resend,
-                             const struct coalesce_insert *insert, uint8_t **payload, size_t *len)
-{
-    struct build build;
-    struct bytes body;
-    size_t documents =
-        insert->documents_in_body ? 0 : SEQUENCE_FRONT + bytes_left(&insert->documents);
-    build_begin(&build, SIZE_MAX);
-    write_resend_body(resend, insert, &build);
-    uint8_t *out = NULL;
-    if (build_finish(&build, &body)) {
-        *len = BODY_AT + bytes_left(&body) + documents;
-        out = memory_alloc(*len);
-    }
-    if (out != NULL) {
-        uint8_t *at = put_body(out, body);
-        if (documents > 0) {
-            *at++ = 1;
-            bytes_store_i32(at, (int32_t)(documents - 1));
-            at = put(at + 4, sequence_name, sizeof sequence_name);
-            (void)put(at, insert->documents.pos, bytes_left(&insert->documents));
-        }
-        *payload = out;
-    }
-    build_free(&build);
-    return out != NULL;
-}
-
-bool coalesce_resent(struct coalesce *coalesce, struct coalesce_resend *resend, struct bytes reply,
-                     int64_t now_us, struct build *out, struct bytes *answer)
-{
-    struct split split = {0};
-    enum retry_end end = RETRY_END_LOST;
-    *answer = (struct bytes){0};
-    *out = (struct build){0};
-    bool ok = bytes_left(&reply) > 0 &&
-              split_read(&split, reply, resend->numbers.statements, NULL) &&
-              split_write(&split, 0, resend->numbers.statements, resend->numbers.first_statement,
-                          out, answer);
-    if (ok) /* that it was not run this time says nothing about the batch */
-        end = split.kind == SPLIT_DONE && split.ok ? RETRY_END_DONE : RETRY_END_REFUSED;
-    (void)retry_settle(coalesce->retries, resend->op, end, &resend->numbers, *answer, now_us);
-    split_release(&split);
-    memory_free(resend);
-    return ok;
 }

@@ -14,13 +14,14 @@
  *      coalesce_next_due_us says when the timer has to call next.
  *      The connection that carries a batch stays open until the reply, also if its own client
  * leaves.
- *   3. The batch's reply: batch_answer, which hands each waiter's own reply out. Its connection
- *      lost: batch_build again and another waiter's connection, if batch_may_resend; else
- *      batch_lost. In the end batch_end, always.
+ *   3. The batch's reply: batch_answer, which hands each waiter's own reply out, or says what else
+ *      is to be done. Its connection lost: batch_build again and another waiter's connection, if
+ *      batch_may_resend; else batch_lost. In the end batch_end, always.
  *
  *      insert ─submit─▶ GO ──────────────────────────────▶ coalesce_finished
- *                 └───▶ WAIT ─take─▶ batch of one ─go_lone─▶ coalesce_finished
- *                               └──▶ batch ─build─▶ answer / lost ─▶ batch_end
+ *                 ├───▶ WAIT ─take─▶ batch of one ─go_lone─▶ coalesce_finished
+ *                 │             └──▶ batch ─build─▶ answer / lost ─▶ batch_end
+ *                 └───▶ RESEND ◀──────────────────────┘ find out
  *
  * Adaptive: with nothing of its key in flight an insert goes at once (GO); a client alone never
  * waits. While something is, inserts of the key gather; when that ends they go together. With
@@ -85,8 +86,7 @@ enum coalesce_outcome {
     COALESCE_ATTACHED,
     /* A retry of one that was answered: `reply` is the answer, to be freed with memory_free. */
     COALESCE_REPLAY,
-    /* A retry of one whose outcome is not known: send `resend` (coalesce_resend_payload), and hand
-     * the reply to coalesce_resent. */
+    /* A retry of one whose outcome is not known: `resend` asks for it, as below. */
     COALESCE_RESEND,
     /* Answer TransactionTooOld (code 225): a newer number of this session was taken already. */
     COALESCE_TOO_OLD,
@@ -104,7 +104,7 @@ struct coalesce_answer {
     struct coalesce_waiter *waiter;      /* WAIT; the coalescer's */
     struct retry_attachment *attachment; /* ATTACHED; the caller's */
     struct bytes reply;                  /* REPLAY; the caller's */
-    struct coalesce_resend *resend;      /* RESEND; the caller's, until coalesce_resent */
+    struct coalesce_resend *resend;      /* RESEND; the caller's, until it is over */
 };
 
 /* `retries` is borrowed and outlives it. NULL when memory is out. */
@@ -182,6 +182,13 @@ enum batch_verdict {
     /* The server refused the command as such (parse, authorization, …) and ran nothing of it: send
      * each waiter's own command (batch_command) on its own connection, as COALESCE_PASS. */
     BATCH_SEND_ALONE,
+    /* The reply leaves open what became of each: the batch was sent again and not all of it is
+     * stored, or the server failed it, perhaps in the middle. batch_take_resend for each waiter
+     * that is still there. */
+    BATCH_FIND_OUT,
+    /* The server failed it, perhaps in the middle, and it has no number to find out by: nobody was
+     * answered. Close the waiters' connections, as after a loss. */
+    BATCH_UNCERTAIN,
     /* No sense can be made of the reply: nobody was answered. Close the waiters' connections, as
      * after a loss. */
     BATCH_UNREADABLE
@@ -195,6 +202,10 @@ typedef void (*batch_reply)(void *arg, void *waiter, struct bytes reply);
 enum batch_verdict batch_answer(struct coalesce *coalesce, struct batch *batch, struct bytes reply,
                                 batch_reply each, void *arg, int64_t now_us);
 
+/* After BATCH_FIND_OUT, before batch_end: the waiter's, NULL when there was no memory for it: close
+ * its client's connection. The waiter's handle is dead. */
+struct coalesce_resend *batch_take_resend(struct coalesce_waiter *waiter);
+
 /* From time to time while it is under way. Once it has been stalled for long, retries of clients
  * that left need not wait for its answer: they go alone under its number, as COALESCE_RESEND, and
  * the server knows what of it was done. */
@@ -207,18 +218,28 @@ void batch_lost(struct coalesce *coalesce, struct batch *batch, bool sent, int64
 /* Frees it with all its waiters; their handles are dead. It must have been answered or lost. */
 void batch_end(struct coalesce *coalesce, struct batch *batch, int64_t now_us);
 
-/* --- retries that go alone under the numbers of their batch -------------------------------------
- */
+/* --- inserts of a batch that are asked for ------------------------------------------------------
+ * Document by document, each under the batch's number with its own statement id, since servers in
+ * use answer nothing else exactly when it is repeated: MongoDB 4.4 says of [new, duplicate, new],
+ * sent again, that two were stored and nothing of an error. */
 
-/* The command to send (payload of an OP_MSG, memory_alloc'd for the caller) on the client's own
- * connection. False when memory is out: then coalesce_resent with an empty reply. */
-bool coalesce_resend_payload(const struct coalesce_resend *resend,
-                             const struct coalesce_insert *insert, uint8_t **payload, size_t *len);
+/* The command that asks for the next document (payload of an OP_MSG, memory_alloc'd for the
+ * caller), for the client's own connection. False when memory is out: then coalesce_resend_lost. */
+bool coalesce_resend_payload(const struct coalesce_resend *resend, uint8_t **payload, size_t *len);
 
-/* The reply document to it, empty when there was none (connection lost, not sent). Frees `resend`.
- * True: *answer is the client's reply, owned by `out` (begun here; build_free is due in any case).
- * False: close the client's connection. */
-bool coalesce_resent(struct coalesce *coalesce, struct coalesce_resend *resend, struct bytes reply,
-                     int64_t now_us, struct build *out, struct bytes *answer);
+enum resend_step {
+    RESEND_ASK,    /* coalesce_resend_payload again: there are more documents */
+    RESEND_ANSWER, /* *answer is the client's reply, owned by `out`; `resend` is gone */
+    RESEND_CLOSE   /* close the client's connection; `resend` is gone */
+};
+
+/* The reply document to it. `out` is begun here; build_free is due in any case. */
+enum resend_step coalesce_resent(struct coalesce *coalesce, struct coalesce_resend *resend,
+                                 struct bytes reply, int64_t now_us, struct build *out,
+                                 struct bytes *answer);
+
+/* There is no reply (connection lost, not sent), or nobody waits for it. Frees `resend`. */
+void coalesce_resend_lost(struct coalesce *coalesce, struct coalesce_resend *resend,
+                          int64_t now_us);
 
 #endif

@@ -26,8 +26,6 @@ struct batch {
     bool resent;
     bool settled; /* answered, lost or sent alone */
     bool needed;  /* its number, by one who was let go */
-    uint64_t cluster_time;
-    struct bytes cluster_document; /* of the waiter that has the highest; empty: none */
 };
 
 struct coalesce_waiter {
@@ -37,13 +35,12 @@ struct coalesce_waiter {
     struct batch *in; /* NULL while it gathers */
     void *arg;        /* NULL: its client left */
     bool answered;
-    struct retry_op *op; /* NULL without a number, and once settled */
+    struct retry_op *op;            /* NULL without a number, once settled, and with a resend */
+    struct coalesce_resend *resend; /* BATCH_FIND_OUT, until it is taken */
     int64_t since_us;
     uint32_t docs;
     size_t docs_bytes;
-    uint64_t cluster_time;
-    struct bytes cluster_document; /* into the payload, as what follows */
-    struct bytes documents;
+    struct bytes documents; /* into the payload */
     bool documents_in_body;
     struct batch batch;
     size_t payload_len;
@@ -95,6 +92,16 @@ struct coalesce {
 struct coalesce_resend {
     struct retry_op *op;
     struct retry_numbers numbers;
+    bool again;        /* its client sent it again itself */
+    bool asks_again;   /* a reply so far tells the client to try again */
+    uint32_t at;       /* the document that is asked for */
+    struct bytes body; /* of the client's command, into the payload */
+    struct bytes rest; /* its documents from `at` on, likewise */
+    bool documents_in_body;
+    uint8_t *replies; /* to the documents before; one after another */
+    size_t replies_bytes;
+    size_t payload_bytes;
+    uint8_t payload[];
 };
 
 static inline void count_one(struct coalesce *coalesce, enum coalesce_counter which)
@@ -126,5 +133,25 @@ struct coalesce_waiter *waiter_make(struct coalesce *coalesce, const struct coal
                                     void *arg, int64_t now_us);
 /* Frees one that is in no list (any more). */
 void waiter_free(struct coalesce *coalesce, struct coalesce_waiter *waiter);
+/* The held bytes changed. */
+void group_show_held(struct coalesce *coalesce);
+
+/* --- batch.c ------------------------------------------------------------------------------------
+ */
+
+/* lsid and txnNumber. */
+void batch_write_session(struct build *body, const uint8_t *lsid, int64_t number);
+/* An OP_MSG payload of the body and a list of documents, whose bytes are to be put at *documents.
+ * NULL when memory is out. */
+uint8_t *batch_frame(struct build *body, size_t documents_bytes, uint8_t **documents, size_t *len);
+
+/* --- resend.c -----------------------------------------------------------------------------------
+ */
+
+/* Takes over the op: it is settled when this is over. `payload` is copied, `body` and `documents`
+ * lie in it. NULL when memory is out: then the op is settled as lost. */
+struct coalesce_resend *resend_make(struct coalesce *coalesce, struct retry_op *op,
+                                    const struct retry_numbers *numbers, struct bytes payload,
+                                    struct bytes documents, bool in_body, int64_t now_us);
 
 #endif

@@ -28,6 +28,8 @@ enum coalesce_counter {
     COALESCE_BATCHES_RESENT,
     COALESCE_BATCHES_LOST,
     COALESCE_BATCHES_UNREADABLE, /* replies that no sense could be made of */
+    COALESCE_BATCHES_UNCERTAIN,  /* failed on the way, without numbers to find out by */
+    COALESCE_FOUND_OUT, /* inserts of which the batch's answer said nothing certain: asked for */
     COALESCE_RETRIES_ATTACHED,
     COALESCE_RETRIES_REPLAYED,
     COALESCE_RETRIES_RESENT, /* alone, under the batch's number */

@@ -47,6 +47,11 @@ static void show_gauges(struct coalesce *coalesce)
               coalesce->waiters == NULL ? 0 : (uint64_t)coalesce->waiters->since_us);
 }
 
+void group_show_held(struct coalesce *coalesce)
+{
+    set_gauge(coalesce, COALESCE_HELD_BYTES_NOW, coalesce->held_bytes);
+}
+
 void waiter_free(struct coalesce *coalesce, struct coalesce_waiter *waiter)
 {
     coalesce->held_bytes -= waiter->payload_len;
@@ -335,8 +340,6 @@ struct coalesce_waiter *waiter_make(struct coalesce *coalesce, const struct coal
     memcpy(waiter->payload, insert->payload.pos, len);
     waiter->docs = insert->document_count;
     waiter->docs_bytes = insert->document_bytes;
-    waiter->cluster_time = insert->cluster_time;
-    waiter->cluster_document = moved(insert->cluster_document, insert->payload, waiter->payload);
     waiter->documents = moved(insert->documents, insert->payload, waiter->payload);
     waiter->documents_in_body = insert->documents_in_body;
     coalesce->held_bytes += len;
@@ -443,11 +446,6 @@ static void add_to_batch(struct batch *batch, struct coalesce_waiter *waiter)
     batch->inserts++;
     batch->docs += waiter->docs;
     batch->bytes += waiter->docs_bytes;
-    if (waiter->cluster_document.pos != NULL &&
-        (batch->cluster_document.pos == NULL || waiter->cluster_time > batch->cluster_time)) {
-        batch->cluster_time = waiter->cluster_time;
-        batch->cluster_document = waiter->cluster_document;
-    }
 }
 
 static void count_batch(struct coalesce *coalesce, const struct batch *batch, int why,

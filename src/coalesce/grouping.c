@@ -40,7 +40,7 @@ const size_t grouping_rows = sizeof grouping_table / sizeof grouping_table[0];
 enum { ROWS = sizeof grouping_table / sizeof grouping_table[0] };
 _Static_assert(ROWS <= 32, "a bit for each row");
 
-enum { BINARY_SUBTYPE_UUID = 4, CLUSTER_TIME_MAX_BYTES = 1024 };
+enum { BINARY_SUBTYPE_UUID = 4 };
 
 const char *grouping_bar_name(enum grouping_bar bar)
 {
@@ -116,15 +116,11 @@ static bool read_lsid(const struct scan_element *element, const uint8_t **lsid)
     return true;
 }
 
-static bool read_cluster_time(const struct scan_element *element, struct coalesce_insert *out)
+static bool is_cluster_time(const struct scan_element *element)
 {
     struct scan_element time;
-    if (element->kind != BSON_KIND_OBJECT || bytes_left(&element->value) > CLUSTER_TIME_MAX_BYTES ||
-        !scan_find(element->value, "clusterTime", &time) || time.kind != BSON_KIND_TIMESTAMP)
-        return false;
-    out->cluster_time = bytes_load_u64(time.value.pos);
-    out->cluster_document = element->value;
-    return true;
+    return element->kind == BSON_KIND_OBJECT && scan_find(element->value, "clusterTime", &time) &&
+           time.kind == BSON_KIND_TIMESTAMP;
 }
 
 static bool is_primary(const struct scan_element *element)
@@ -176,7 +172,7 @@ static bool read_field(struct reading *reading, const struct grouping_row *row,
                               scan_as_int64(element, &out->number) && out->number >= 0;
         return reading->has_number;
     case GROUPING_CLUSTER_TIME:
-        return read_cluster_time(element, out);
+        return is_cluster_time(element);
     case GROUPING_PRIMARY:
         return is_primary(element);
     case GROUPING_BARS_MERGING:

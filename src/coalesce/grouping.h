@@ -56,7 +56,7 @@ enum grouping_rule {
     GROUPING_DOCUMENTS,     /* concatenated */
     GROUPING_SESSION,       /* lsid: replaced by the batch's own */
     GROUPING_NUMBER,        /* txnNumber: replaced, but all of a batch have one or none has */
-    GROUPING_CLUSTER_TIME,  /* the highest goes into the batch */
+    GROUPING_CLUSTER_TIME,  /* left out: a server knows those that it told, and no other counts */
     GROUPING_PRIMARY,       /* {mode: "primary"} means the same as absent; else bars */
     GROUPING_BARS_MERGING
 };
@@ -90,8 +90,6 @@ struct coalesce_insert {
     bool documents_in_body; /* the latter */
     uint32_t document_count;
     size_t document_bytes; /* as a sequence */
-    uint64_t cluster_time; /* 0: none */
-    struct bytes cluster_document;
     size_t equal_count;
     struct bytes equal[GROUPING_EQUAL_MAX]; /* whole elements that must be equal, in the order of
                                                the table; the command's name is the first */

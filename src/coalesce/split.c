@@ -11,13 +11,16 @@
 static const int64_t retryable_codes[] = {6,    7,     89,    91,    189,   262,
                                           9001, 10107, 11600, 11602, 13435, 13436};
 
-/* Errors of the whole command that servers raise before they write anything. Source: MongoDB's
- * error codes. */
+/* Errors of the whole command that servers raise before they write anything: while they read it,
+ * ask who sends it, or look at its session and its times. A code that is not here may have been
+ * raised in the middle of it, by a deadline, an operator, or a shard behind a router: that is no
+ * loss, since inserts with numbers find out. Source: MongoDB's error codes. */
 static const int64_t not_run_codes[] = {
     2,     /* BadValue */
     9,     /* FailedToParse */
     13,    /* Unauthorized */
     14,    /* TypeMismatch */
+    16,    /* InvalidLength: too many documents, or none */
     18,    /* AuthenticationFailed */
     20,    /* IllegalOperation: txnNumber at a standalone server */
     22,    /* InvalidBSON */
@@ -26,7 +29,16 @@ static const int64_t not_run_codes[] = {
     73,    /* InvalidNamespace */
     115,   /* CommandNotSupported */
     166,   /* CommandNotSupportedOnView */
+    204,   /* TimeProofMismatch: $clusterTime */
+    205,   /* ClusterTimeFailsRateLimiter */
+    206,   /* NoSuchSession */
+    210,   /* CannotVerifyAndSignLogicalTime */
+    211,   /* KeyNotFound: $clusterTime */
+    214,   /* AuthenticationRestrictionUnmet */
+    223,   /* IllegalOpMsgFlag */
     225,   /* TransactionTooOld */
+    233,   /* TooManyDocumentSequences */
+    261,   /* TooManyLogicalSessions */
     322,   /* APIVersionError */
     323,   /* APIStrictError */
     324,   /* APIDeprecationError */
@@ -130,6 +142,7 @@ static bool read_failure(struct split *split, struct error *err)
     int64_t number = 0;
     if (!scan_find(split->reply, "code", &code) || !scan_as_int64(&code, &number))
         return malformed(err, "ok:0 without a code");
+    split->kind = SPLIT_UNCERTAIN;
     if (asks_for_retry(split->reply))
         split->kind = SPLIT_RETRY;
     else if (is_one_of(number, not_run_codes, sizeof not_run_codes / sizeof not_run_codes[0]))
@@ -291,5 +304,95 @@ bool split_write(const struct split *split, uint32_t first, uint32_t count,
         else
             build_value(out, each.name, each.kind, each.value);
     }
+    return build_finish(out, document);
+}
+
+/* --- joining ---------------------------------------------------------------------------------- */
+
+static bool next_reply(struct bytes *rest, struct bytes *reply)
+{
+    return bytes_left(rest) > 0 && bytes_take(rest, bytes_load_u32(rest->pos), reply);
+}
+
+/* Whether the field is an array that holds something; then *first is its first element. */
+static bool find_first(struct bytes reply, const char *name, struct scan_element *first)
+{
+    struct scan scan;
+    struct scan_element array;
+    return scan_find(reply, name, &array) && array.kind == BSON_KIND_ARRAY &&
+           scan_open(&scan, array.value) && scan_next(&scan, first);
+}
+
+static void write_joined_errors(struct bytes replies, struct build *out)
+{
+    struct bytes reply;
+    struct scan_element first;
+    bool any = false;
+    for (uint32_t i = 0; next_reply(&replies, &reply); i++) {
+        if (!find_first(reply, "writeErrors", &first))
+            continue;
+        if (!any)
+            build_open_array(out, "writeErrors");
+        any = true;
+        write_error(out, &(struct split_error){i, first.value}, 0);
+    }
+    if (any)
+        build_close(out);
+}
+
+static void write_joined_statements(struct bytes replies, struct build *out)
+{
+    struct bytes reply;
+    struct scan_element first;
+    bool any = false;
+    for (uint32_t i = 0; next_reply(&replies, &reply); i++) {
+        if (!find_first(reply, "retriedStmtIds", &first))
+            continue;
+        if (!any)
+            build_open_array(out, "retriedStmtIds");
+        any = true;
+        write_number(out, NULL, first.kind, i);
+    }
+    if (any)
+        build_close(out);
+}
+
+/* What is written once for all, and not at its place in the last reply. */
+static bool is_joined(const struct scan_element *field)
+{
+    return scan_name_is(field, "n") || scan_name_is(field, "writeErrors") ||
+           scan_name_is(field, "retriedStmtIds") || scan_name_is(field, "writeConcernError") ||
+           scan_name_is(field, "errorLabels");
+}
+
+bool split_join(struct bytes replies, struct build *out, struct bytes *document)
+{
+    struct scan scan;
+    struct scan_element each;
+    struct scan_element n;
+    struct bytes last = {0};
+    struct bytes concern = {0};
+    struct bytes rest = replies;
+    uint32_t stored = 0;
+    while (next_reply(&rest, &last)) {
+        stored += !find_first(last, "writeErrors", &each);
+        if (scan_find(last, "writeConcernError", &each))
+            concern = last;
+    }
+    if (bytes_left(&concern) == 0)
+        concern = last;
+    build_begin(out, SIZE_MAX);
+    (void)scan_find(last, "n", &n);
+    write_number(out, "n", n.kind, stored);
+    write_joined_errors(replies, out);
+    if (scan_find(concern, "writeConcernError", &each))
+        build_value(out, each.name, each.kind, each.value);
+    if (scan_find(concern, "errorLabels", &each))
+        build_value(out, each.name, each.kind, each.value);
+    write_joined_statements(replies, out);
+    (void)scan_open(&scan, last);
+    while (scan_next(&scan, &each))
+        if (!is_joined(&each))
+            build_value(out, each.name, each.kind, each.value);
     return build_finish(out, document);
 }

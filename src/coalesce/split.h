@@ -10,9 +10,10 @@
 #include "bson/build.h"
 
 enum split_kind {
-    SPLIT_DONE,   /* final: ok:1, errors of documents or not; or an error nobody retries */
-    SPLIT_RETRY,  /* the client is told to try again (RetryableWriteError, or such a code) */
-    SPLIT_NOT_RUN /* ok:0, and for sure nothing of it was run: parse, authorization, … */
+    SPLIT_DONE,     /* ok:1, final: errors of documents or not */
+    SPLIT_RETRY,    /* the client is told to try again (RetryableWriteError, or such a code) */
+    SPLIT_NOT_RUN,  /* ok:0, and for sure nothing of it was run: parse, authorization, … */
+    SPLIT_UNCERTAIN /* ok:0, and some of it may have been run */
 };
 
 struct split_error {
@@ -41,5 +42,10 @@ void split_release(struct split *split);
  * memory is out. */
 bool split_write(const struct split *split, uint32_t first, uint32_t count,
                  uint32_t first_statement, struct build *out, struct bytes *document);
+
+/* The other way round: `replies` stand one after another, each with ok:1 to a command of one
+ * document, and were read before. What they say of the whole command is the last one's, but for a
+ * writeConcernError: that of the last which has one, with its labels. `out` as above. */
+bool split_join(struct bytes replies, struct build *out, struct bytes *document);
 
 #endif

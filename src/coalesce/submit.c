@@ -73,17 +73,15 @@ static enum retry_want want_of(const struct plan *plan)
     }
 }
 
-static enum coalesce_outcome resend(struct coalesce *coalesce, const struct retry_answer *answer,
-                                    int64_t now_us, struct coalesce_answer *out)
+static enum coalesce_outcome resend(struct coalesce *coalesce, const struct coalesce_insert *insert,
+                                    const struct retry_answer *answer, int64_t now_us,
+                                    struct coalesce_answer *out)
 {
-    out->resend = memory_zalloc(sizeof *out->resend);
-    if (out->resend == NULL) {
-        (void)retry_settle(coalesce->retries, answer->op, RETRY_END_LOST, &answer->numbers,
-                           (struct bytes){0}, now_us);
+    out->resend = resend_make(coalesce, answer->op, &answer->numbers, insert->payload,
+                              insert->documents, insert->documents_in_body, now_us);
+    if (out->resend == NULL)
         return COALESCE_CLOSE;
-    }
-    out->resend->op = answer->op;
-    out->resend->numbers = answer->numbers;
+    out->resend->again = true;
     count_one(coalesce, COALESCE_RETRIES_RESENT);
     return COALESCE_RESEND;
 }
@@ -126,7 +124,7 @@ static enum coalesce_outcome consult(struct coalesce *coalesce,
         count_one(coalesce, COALESCE_RETRIES_REPLAYED);
         return COALESCE_REPLAY;
     case RETRY_FOUND_RESEND:
-        return resend(coalesce, &answer, now_us, out);
+        return resend(coalesce, insert, &answer, now_us, out);
     case RETRY_FOUND_TOO_OLD:
         count_one(coalesce, COALESCE_RETRIES_TOO_OLD);
         return COALESCE_TOO_OLD;

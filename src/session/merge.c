@@ -3,7 +3,6 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
-#include "bson/build.h"
 #include "bson/scan.h"
 #include "net/clock.h"
 #include "session/merge_internal.h"
@@ -27,17 +26,12 @@ static bool random_bytes(void *out, size_t len)
 void session_merge_release(struct session *session, struct exchange *exchange)
 {
     struct coalesce *coalesce = session->worker->coalesce;
-    struct build build;
-    struct bytes answer;
     if (exchange->waiter != NULL) {
         coalesce_leave(coalesce, exchange->waiter, clock_now_us());
         session_merge_pump_soon(session->worker);
     }
-    if (exchange->resend != NULL) {
-        (void)coalesce_resent(coalesce, exchange->resend, (struct bytes){0}, clock_now_us(), &build,
-                              &answer);
-        build_free(&build);
-    }
+    if (exchange->resend != NULL)
+        coalesce_resend_lost(coalesce, exchange->resend, clock_now_us());
     session_attached_free(exchange->attached);
     exchange->waiter = NULL;
     exchange->resend = NULL;
@@ -88,11 +82,9 @@ static enum write_step wait_for(struct session *session, const struct message *m
             return session_merge_attach(session, insert->payload, answer->attachment);
         default:
             session->exchange->resend = answer->resend;
-            return session_merge_resend(session, insert);
+            return session_merge_ask(session);
         }
     }
-    struct build build;
-    struct bytes ignored;
     if (outcome == COALESCE_WAIT) {
         coalesce_leave(coalesce, answer->waiter, clock_now_us());
     } else if (outcome == COALESCE_ATTACHED) {
@@ -100,9 +92,7 @@ static enum write_step wait_for(struct session *session, const struct message *m
         session_attached_free(session->worker->spare_attached);
         session->worker->spare_attached = NULL;
     } else {
-        (void)coalesce_resent(coalesce, answer->resend, (struct bytes){0}, clock_now_us(), &build,
-                              &ignored);
-        build_free(&build);
+        coalesce_resend_lost(coalesce, answer->resend, clock_now_us());
     }
     return session_merge_close_client(session);
 }

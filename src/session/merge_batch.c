@@ -231,6 +231,26 @@ static void send_all_alone(struct batch *batch)
     }
 }
 
+/* Each asks for its own, on its own connection. */
+static void find_out_all(struct batch *batch)
+{
+    struct coalesce_waiter *waiter = NULL;
+    struct coalesce_waiter *next = NULL;
+    for (waiter = batch_first(batch); waiter != NULL; waiter = next) {
+        struct session *session = batch_waiter(waiter);
+        next = batch_next(waiter);
+        if (session == NULL)
+            continue;
+        sluice_assert(session->exchange != NULL && session->exchange->waiter == waiter);
+        session->exchange->waiter = NULL;
+        session->exchange->resend = batch_take_resend(waiter);
+        if (session->exchange->resend != NULL)
+            (void)session_merge_ask(session);
+        else
+            (void)session_merge_close_client(session);
+    }
+}
+
 bool session_merge_reply(struct session *session, struct bytes document)
 {
     struct session_worker *worker = session->worker;
@@ -245,6 +265,12 @@ bool session_merge_reply(struct session *session, struct bytes document)
         break;
     case BATCH_SEND_ALONE:
         send_all_alone(batch);
+        break;
+    case BATCH_FIND_OUT:
+        find_out_all(batch);
+        break;
+    case BATCH_UNCERTAIN:
+        close_waiters(batch, "the upstream failed a merged insert, perhaps in the middle of it");
         break;
     case BATCH_UNREADABLE:
         close_waiters(batch, "the upstream's reply to a merged insert cannot be read");

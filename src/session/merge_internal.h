@@ -24,8 +24,9 @@ struct retry_listener session_merge_listener(struct session_worker *worker);
 enum write_step session_merge_attach(struct session *session, struct bytes command,
                                      struct retry_attachment *attachment);
 void session_attached_free(struct attached *attached); /* NULL is allowed */
-/* It repeats one of a batch that went without an answer: session->exchange has the resend. */
-enum write_step session_merge_resend(struct session *session, const struct coalesce_insert *insert);
+/* What became of its insert is not known: session->exchange has the resend, which asks for the next
+ * document. */
+enum write_step session_merge_ask(struct session *session);
 
 /* --- merge.c ------------------------------------------------------------------------------------
  */

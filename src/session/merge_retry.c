@@ -1,5 +1,6 @@
-/* Retries of inserts that were merged: they wait for the one that they repeat, or go alone under
- * the numbers of its batch. */
+/* Retries of inserts that were merged: they wait for the one that they repeat, or ask for it under
+ * the numbers of its batch. So do inserts of a batch whose answer leaves open what became of them.
+ */
 #include "base/memory.h"
 #include "bson/build.h"
 #include "net/clock.h"
@@ -94,15 +95,15 @@ void session_merge_tick(struct session *session)
         session_client_resume(session);
 }
 
-/* A retry of an insert whose batch went without an answer: alone, under the batch's numbers. */
-enum write_step session_merge_resend(struct session *session, const struct coalesce_insert *insert)
+/* --- inserts of a batch that are asked for ------------------------------------------------------
+ */
+
+enum write_step session_merge_ask(struct session *session)
 {
     uint8_t *payload = NULL;
     size_t len = 0;
-    if (!coalesce_resend_payload(session->exchange->resend, insert, &payload, &len)) {
-        session_linger(session, "out of memory for a retried insert");
-        return WRITE_ENDED;
-    }
+    if (!coalesce_resend_payload(session->exchange->resend, &payload, &len))
+        return session_merge_close_client(session);
     bool sent = session_exchange_send(session, bytes_of(payload, len));
     memory_free(payload);
     return sent ? WRITE_TAKEN : WRITE_ENDED;
@@ -110,19 +111,24 @@ enum write_step session_merge_resend(struct session *session, const struct coale
 
 bool session_merge_resent(struct session *session, struct bytes document)
 {
+    struct session_worker *worker = session->worker;
+    struct exchange *exchange = session->exchange;
     struct build build;
     struct bytes answer;
-    struct exchange *exchange = session->exchange;
-    struct coalesce_resend *resend = exchange->resend;
-    exchange->resend = NULL;
     session_pop_pending(session);
+    enum resend_step step = coalesce_resent(worker->coalesce, exchange->resend, document,
+                                            clock_now_us(), &build, &answer);
+    session_merge_account(worker);
+    if (step == RESEND_ASK) {
+        build_free(&build);
+        return session_merge_ask(session) == WRITE_TAKEN;
+    }
+    exchange->resend = NULL;
     session->exchange = NULL;
-    bool ok = coalesce_resent(session->worker->coalesce, resend, document, clock_now_us(), &build,
-                              &answer);
-    if (ok)
+    if (step == RESEND_ANSWER)
         (void)session_answer(session, &exchange->message, answer);
     else
-        session_linger(session, "the reply to a retried insert cannot be read");
+        session_linger(session, "what became of an insert cannot be found out");
     build_free(&build);
     session_exchange_free(session, exchange);
     return session->state == SESSION_ACTIVE;

@@ -87,6 +87,26 @@ static void check_payload(const uint8_t *payload, size_t len, uint32_t documents
               merged.document_count == documents);
 }
 
+/* Its documents are asked for, and each is answered with that reply. */
+static void find_out(struct coalesce *coalesce, struct coalesce_resend *resend, struct bytes reply)
+{
+    enum resend_step step = RESEND_ASK;
+    for (uint32_t asked = 0; step == RESEND_ASK; asked++) {
+        struct build build;
+        struct bytes own;
+        uint8_t *sent = NULL;
+        size_t len = 0;
+        check(asked < 1000);
+        check(coalesce_resend_payload(resend, &sent, &len));
+        check_payload(sent, len, 0);
+        memory_free(sent);
+        step = coalesce_resent(coalesce, resend, reply, 1000, &build, &own);
+        if (step == RESEND_ANSWER)
+            check(validate_document(own, NULL));
+        build_free(&build);
+    }
+}
+
 struct answers {
     int count[2];
 };
@@ -114,6 +134,8 @@ static void run_batch(struct coalesce *coalesce, struct batch *batch, uint32_t d
         enum batch_verdict verdict = batch_answer(coalesce, batch, reply, note, &answers, 1000);
         check(answers.count[0] == (verdict == BATCH_ANSWERED));
         check(answers.count[1] == (verdict == BATCH_ANSWERED));
+        if (verdict == BATCH_FIND_OUT)
+            find_out(coalesce, batch_take_resend(batch_first(batch)), reply);
     }
     batch_end(coalesce, batch, 1000);
 }
@@ -123,22 +145,13 @@ static void retry(struct coalesce *coalesce, struct bytes payload, struct bytes 
 {
     struct coalesce_insert insert;
     struct coalesce_answer answer;
-    struct build build;
-    struct bytes own;
-    uint8_t *sent = NULL;
-    size_t len = 0;
     switch (submit(coalesce, payload, coalesce, &insert, &answer)) {
     case COALESCE_REPLAY:
         check(validate_document(answer.reply, NULL));
         memory_free((void *)(uintptr_t)answer.reply.pos);
         break;
     case COALESCE_RESEND:
-        check(coalesce_resend_payload(answer.resend, &insert, &sent, &len));
-        check_payload(sent, len, 0);
-        memory_free(sent);
-        if (coalesce_resent(coalesce, answer.resend, reply, 1000, &build, &own))
-            check(validate_document(own, NULL));
-        build_free(&build);
+        find_out(coalesce, answer.resend, reply);
         break;
     case COALESCE_GO:
         coalesce_finished(coalesce, answer.ticket, 1000);

@@ -178,21 +178,6 @@ def test_alone_after_all_it_is_compressed_as_it_came(scene, compressor):
     a.answered(message)
 
 
-def test_the_highest_cluster_time_goes_on(scene):
-    a, b, c = scene.clients(3)
-    busy = scene.busy()
-    messages = []
-    for client, at in ((a, 5), (b, 9), (c, 7)):
-        messages.append(client.insert(at, **{"$clusterTime": {"clusterTime": Timestamp(at, 1)}}))
-        scene.read_all()
-    busy.answer()
-    batch = scene.inserts.next()
-    assert batch.body["$clusterTime"] == {"clusterTime": Timestamp(9, 1)}
-    batch.answer()
-    for client, message in zip((a, b, c), messages, strict=True):
-        client.answered(message)
-
-
 # --- what is not merged
 
 EQUAL = [("comment", "one", "two"), ("comment", None, "two"), ("writeConcern", {"w": 1}, {"w": "majority"}),

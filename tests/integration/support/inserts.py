@@ -1,7 +1,7 @@
 """Inserts at a simulated server that answers only when it is told to, and a client that sends them.
 
 The server stores documents by _id, and knows retried statements by (session, number, statement id), as
-servers do."""
+servers do; what it then answers at which place is one of statements.KINDS."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from collections import deque
 
 from bson import Binary, Int64
 
-from . import wire
+from . import statements, wire
 from .process import PATIENCE, NotInTime
 from .simulated import Hangup
 
@@ -72,8 +72,9 @@ class Arrived:
 class Inserts:
     """Takes the place of the server's own handling of inserts."""
 
-    def __init__(self, server):
+    def __init__(self, server, kind="exact"):
         self.server = server
+        self.plan = statements.KINDS[kind]
         self.stored = {}  # _id: how often it was stored
         self._statements = set()
         self._waiting = deque()
@@ -107,21 +108,22 @@ class Inserts:
 
     def run(self, arrived):
         """Stores what is not there; the reply."""
-        errors, body = [], arrived.body
-        statements = body.get("stmtIds", range(len(arrived.documents)))
-        for index, (document, statement) in enumerate(zip(arrived.documents, statements, strict=True)):
-            if "txnNumber" in body:
-                key = (*arrived.number, statement)
-                if key in self._statements:
-                    continue
-            if document["_id"] in self.stored:
-                errors.append({"index": index, "code": DUPLICATE, "errmsg": "E11000 duplicate key",
-                               "keyPattern": {"_id": 1}, "keyValue": {"_id": document["_id"]}})
+        errors, body, documents = [], arrived.body, arrived.documents
+        ids = body.get("stmtIds", range(len(documents)))
+        keys = [(*arrived.number, one) if "txnNumber" in body else None for one in ids]
+        plan = self.plan(len(documents), lambda at: keys[at] in self._statements)
+        for place, at in enumerate(plan):
+            if at is None:
                 continue
-            self.stored[document["_id"]] = 1
-            if "txnNumber" in body:
-                self._statements.add(key)
-        reply = {"n": len(arrived.documents) - len(errors), "ok": 1.0}
+            value = documents[at]["_id"]
+            if value in self.stored:
+                errors.append({"index": place, "code": DUPLICATE, "errmsg": "E11000 duplicate key",
+                               "keyPattern": {"_id": 1}, "keyValue": {"_id": value}})
+                continue
+            self.stored[value] = 1
+            if keys[at] is not None:
+                self._statements.add(keys[at])
+        reply = {"n": len(plan) - len(errors), "ok": 1.0}
         return {"n": reply["n"], "writeErrors": errors, "ok": 1.0} if errors else reply
 
 

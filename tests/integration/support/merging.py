@@ -6,9 +6,9 @@ from .wire import RawClient
 
 
 class Merging:
-    def __init__(self, start_proxy, server, options=None, **more):
+    def __init__(self, start_proxy, server, options=None, *, statements="exact", **more):
         self.server = server
-        self.inserts = Inserts(server)
+        self.inserts = Inserts(server, statements)
         self.proxy = start_proxy(f"mongodb://{server.address}/",
                                  {"threads": 1, "merge.enabled": "true", "stats_period_ms": 100,
                                   "merge.stalled_after_ms": 0,  # a test's steps may take long

@@ -160,6 +160,57 @@ void know(struct fixture *f, int lsid)
     (void)retry_table_begin(f->retries, &key, 1, 1, RETRY_WANT_DIRECT, NULL, f->now_us, &answer);
 }
 
+void note(void *arg, void *waiter, struct bytes reply)
+{
+    struct answers *answers = arg;
+    size_t i = (size_t)(intptr_t)waiter;
+    assert_in_range(i, 1, WAITERS_MAX - 1);
+    answers->count[i]++;
+    (void)snprintf(answers->json[i], sizeof answers->json[i], "%s",
+                   bytes_left(&reply) == 0 ? "none" : document_json(reply));
+}
+
+enum batch_verdict answer(struct fixture *f, struct batch *batch, const char *json,
+                          struct answers *answers)
+{
+    bson_t *reply = document_of(json);
+    memset(answers, 0, sizeof *answers);
+    enum batch_verdict verdict =
+        batch_answer(f->coalesce, batch, bytes_of_document(reply), note, answers, f->now_us);
+    bson_destroy(reply);
+    return verdict;
+}
+
+struct asked ask(struct fixture *f, struct coalesce_resend *resend, const char *json)
+{
+    struct asked asked = {0};
+    struct build out;
+    struct bytes own;
+    bson_t *reply = document_of(json);
+    asked.step =
+        coalesce_resent(f->coalesce, resend, bytes_of_document(reply), f->now_us, &out, &own);
+    (void)snprintf(asked.json, sizeof asked.json, "%s",
+                   asked.step == RESEND_ANSWER ? document_json(own) : "");
+    build_free(&out);
+    bson_destroy(reply);
+    return asked;
+}
+
+struct batch *gather(struct fixture *f, int count, int64_t number)
+{
+    for (int i = 0; number > 0 && i <= count; i++)
+        know(f, i);
+    assert_int_equal(submit_id(f, 0, 0, number), COALESCE_GO);
+    struct coalesce_place *first = f->answer.ticket;
+    for (int i = 1; i <= count; i++)
+        assert_int_equal(submit_id(f, i, i, number), COALESCE_WAIT);
+    coalesce_finished(f->coalesce, first, f->now_us);
+    struct batch *batch = coalesce_take(f->coalesce, f->now_us);
+    assert_non_null(batch);
+    assert_int_equal(batch_inserts(batch), count);
+    return batch;
+}
+
 const char *document_json(struct bytes document)
 {
     static char text[4096];

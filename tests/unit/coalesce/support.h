@@ -51,6 +51,30 @@ enum coalesce_outcome submit_id(struct fixture *f, int id, int lsid, int64_t num
 /* Makes the session known to the table: its number 1 went by directly. */
 void know(struct fixture *f, int lsid);
 
+enum { WAITERS_MAX = 8 };
+
+/* What the waiters 1, 2, … were answered. */
+struct answers {
+    int count[WAITERS_MAX];
+    char json[WAITERS_MAX][1024];
+};
+
+/* A batch_reply; the argument is a struct answers. */
+void note(void *arg, void *waiter, struct bytes reply);
+enum batch_verdict answer(struct fixture *f, struct batch *batch, const char *json,
+                          struct answers *answers);
+
+/* Waiters 1 … count gather behind one that went at once, each with the number `number` in the
+ * session of its id (0: no numbers), and are taken. */
+struct batch *gather(struct fixture *f, int count, int64_t number);
+
+/* A resend is answered so. */
+struct asked {
+    enum resend_step step;
+    char json[1024]; /* RESEND_ANSWER: the client's */
+};
+struct asked ask(struct fixture *f, struct coalesce_resend *resend, const char *json);
+
 /* The body of a payload as relaxed extended JSON, into a buffer that the next call reuses. */
 const char *body_json(const uint8_t *payload);
 /* A document as relaxed extended JSON, likewise. */

@@ -1,52 +1,6 @@
 /* The merged command and its reply: built, split, lost, sent again. */
 #include "support.h"
 
-enum { WAITERS_MAX = 8 };
-
-/* What the waiters 1, 2, … were answered. */
-struct answers {
-    int count[WAITERS_MAX];
-    char json[WAITERS_MAX][1024];
-};
-
-static void note(void *arg, void *waiter, struct bytes reply)
-{
-    struct answers *answers = arg;
-    size_t i = (size_t)(intptr_t)waiter;
-    assert_in_range(i, 1, WAITERS_MAX - 1);
-    answers->count[i]++;
-    (void)snprintf(answers->json[i], sizeof answers->json[i], "%s",
-                   bytes_left(&reply) == 0 ? "none" : document_json(reply));
-}
-
-static enum batch_verdict answer(struct fixture *f, struct batch *batch, const char *json,
-                                 struct answers *answers)
-{
-    bson_t *reply = document_of(json);
-    memset(answers, 0, sizeof *answers);
-    enum batch_verdict verdict =
-        batch_answer(f->coalesce, batch, bytes_of_document(reply), note, answers, f->now_us);
-    bson_destroy(reply);
-    return verdict;
-}
-
-/* Waiters 1 … count gather behind one that went at once, each with the number `number` in the
- * session of its id (0: no numbers), and are taken. */
-static struct batch *gather(struct fixture *f, int count, int64_t number)
-{
-    for (int i = 0; number > 0 && i <= count; i++)
-        know(f, i);
-    assert_int_equal(submit_id(f, 0, 0, number), COALESCE_GO);
-    struct coalesce_place *first = f->answer.ticket;
-    for (int i = 1; i <= count; i++)
-        assert_int_equal(submit_id(f, i, i, number), COALESCE_WAIT);
-    coalesce_finished(f->coalesce, first, f->now_us);
-    struct batch *batch = coalesce_take(f->coalesce, f->now_us);
-    assert_non_null(batch);
-    assert_int_equal(batch_inserts(batch), count);
-    return batch;
-}
-
 static const char *built(const struct batch *batch, size_t documents)
 {
     uint8_t *payload = NULL;
@@ -88,8 +42,7 @@ static void the_merged_command_has_what_all_have(void **state)
     assert_string_equal(
         built(batch, 5),
         "{ \"insert\" : \"c\", \"$db\" : \"test\", \"comment\" : \"x\", \"apiVersion\" : \"1\", "
-        "\"writeConcern\" : { \"w\" : \"majority\" }, \"ordered\" : false, \"$clusterTime\" : { "
-        "\"clusterTime\" : { \"$timestamp\" : { \"t\" : 6, \"i\" : 1 } }, \"s\" : 2 } }");
+        "\"writeConcern\" : { \"w\" : \"majority\" }, \"ordered\" : false }");
     batch_lost(f->coalesce, batch, true, f->now_us);
     batch_end(f->coalesce, batch, f->now_us);
 }
@@ -270,11 +223,7 @@ static void an_error_of_all_is_everybodys(void **state)
         assert_non_null(strstr(answers.json[i], "\"errorLabels\" : [ \"RetryableWriteError\" ]"));
     /* the client does as it is told: its retry goes under the batch's number */
     assert_int_equal(submit_id(f, 2, 2, 2), COALESCE_RESEND);
-    struct build out;
-    struct bytes reply;
-    assert_false(
-        coalesce_resent(f->coalesce, f->answer.resend, (struct bytes){0}, f->now_us, &out, &reply));
-    build_free(&out);
+    coalesce_resend_lost(f->coalesce, f->answer.resend, f->now_us);
     assert_int_equal(counted(f, COALESCE_SESSIONS_RETIRED), 1);
 }
 
@@ -289,9 +238,11 @@ static void a_lost_batch_may_go_once_more(void **state)
     assert_string_equal(built(batch, 2), before);
     assert_false(batch_may_resend(f->coalesce, batch, f->now_us));
     /* refused now, but run before perhaps: it cannot go alone */
-    assert_int_equal(answer(f, batch, "{\"ok\":0.0,\"code\":13}", &answers), BATCH_ANSWERED);
-    assert_int_equal(answers.count[1], 1);
-    batch_end(f->coalesce, batch, f->now_us);
+    assert_int_equal(answer(f, batch, "{\"ok\":0.0,\"code\":13}", &answers), BATCH_FIND_OUT);
+    assert_int_equal(answers.count[1], 0);
+    batch_end(f->coalesce, batch, f->now_us); /* nobody asked: a retry does */
+    assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_RESEND);
+    coalesce_resend_lost(f->coalesce, f->answer.resend, f->now_us);
     batch = gather(f, 2, 0); /* without numbers never */
     assert_false(batch_may_resend(f->coalesce, batch, f->now_us));
     batch_lost(f->coalesce, batch, true, f->now_us);
@@ -315,12 +266,9 @@ static void retries_of_a_lost_batch_go_under_its_number(void **state)
     /* the same again meanwhile: attached */
     assert_int_equal(submit(f, &own, f), COALESCE_ATTACHED);
     struct retry_attachment *attachment = f->answer.attachment;
-    struct coalesce_insert insert;
-    struct grouping_limits limits = {16777216, 100, 100000};
-    grouping_classify(command_bytes(&own), &limits, &insert);
     uint8_t *payload = NULL;
     size_t len = 0;
-    assert_true(coalesce_resend_payload(resend, &insert, &payload, &len));
+    assert_true(coalesce_resend_payload(resend, &payload, &len));
     assert_int_equal(count_sequence(payload, len), 1);
     char session[200];
     const char *at = strstr(merged, "\"lsid\"");
@@ -331,15 +279,9 @@ static void retries_of_a_lost_batch_go_under_its_number(void **state)
     assert_non_null(strstr(sent, "\"maxTimeMS\" : 5"));
     assert_null(strstr(sent, "apiStrict"));
     memory_free(payload);
-    bson_t *reply = document_of("{\"n\":1,\"retriedStmtIds\":[2],\"ok\":1.0}");
-    struct build out;
-    struct bytes answer_of;
-    assert_true(coalesce_resent(f->coalesce, resend, bytes_of_document(reply), f->now_us, &out,
-                                &answer_of));
-    assert_string_equal(document_json(answer_of),
-                        "{ \"n\" : 1, \"retriedStmtIds\" : [ 0 ], \"ok\" : 1.0 }");
-    build_free(&out);
-    bson_destroy(reply);
+    struct asked asked = ask(f, resend, "{\"n\":1,\"retriedStmtIds\":[2],\"ok\":1.0}");
+    assert_int_equal(asked.step, RESEND_ANSWER);
+    assert_string_equal(asked.json, "{ \"n\" : 1, \"retriedStmtIds\" : [ 0 ], \"ok\" : 1.0 }");
     assert_int_equal(f->told, 1);
     assert_int_equal(f->result, RETRY_RESULT_REPLY);
     assert_string_equal(f->reply, "{ \"n\" : 1, \"retriedStmtIds\" : [ 0 ], \"ok\" : 1.0 }");
@@ -382,13 +324,8 @@ static void who_leaves_what_is_stalled_for_long_is_let_go(void **state)
     assert_int_equal(f->result, RETRY_RESULT_REPLY);
     retry_detach(attachment);
     assert_int_equal(counted(f, COALESCE_SESSIONS_RETIRED), 1); /* its number is needed further */
-    bson_t *reply = document_of("{\"n\":1,\"retriedStmtIds\":[0],\"ok\":1.0}");
-    struct build out;
-    struct bytes own;
-    assert_true(
-        coalesce_resent(f->coalesce, resend, bytes_of_document(reply), f->now_us, &out, &own));
-    build_free(&out);
-    bson_destroy(reply);
+    struct asked asked = ask(f, resend, "{\"n\":1,\"retriedStmtIds\":[0],\"ok\":1.0}");
+    assert_int_equal(asked.step, RESEND_ANSWER);
     assert_int_equal(submit_id(f, 1, 1, 2), COALESCE_REPLAY);
     memory_free((void *)(uintptr_t)f->answer.reply.pos);
 }
@@ -493,7 +430,6 @@ static void write_concern_errors_ask_for_retries_or_not(void **state)
          COALESCE_RESEND},
         {"{\"n\":2,\"ok\":1,\"errorLabels\":[\"A\",\"RetryableWriteError\"]}", COALESCE_RESEND},
         {"{\"n\":2,\"ok\":1,\"errorLabels\":[\"NoWritesPerformed\"]}", COALESCE_REPLAY},
-        {"{\"ok\":0,\"code\":50}", COALESCE_REPLAY},
         {"{\"ok\":0,\"code\":11602}", COALESCE_RESEND},
     };
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
@@ -503,14 +439,10 @@ static void write_concern_errors_ask_for_retries_or_not(void **state)
         enum coalesce_outcome outcome = submit_id(f, 1, 1, 2 + (int64_t)i);
         if (outcome != errors[i].retry)
             fail_msg("%s: %d", errors[i].reply, outcome);
-        struct build out = {0};
-        struct bytes none;
         if (outcome == COALESCE_REPLAY)
             memory_free((void *)(uintptr_t)f->answer.reply.pos);
         else
-            assert_false(coalesce_resent(f->coalesce, f->answer.resend, (struct bytes){0},
-                                         f->now_us, &out, &none));
-        build_free(&out);
+            coalesce_resend_lost(f->coalesce, f->answer.resend, f->now_us);
     }
 }
 
@@ -578,13 +510,8 @@ static bool scene(struct fixture *f)
     enum coalesce_outcome replay = whole ? submit_id(f, 1, 1, 2) : COALESCE_PASS;
     if (replay == COALESCE_REPLAY)
         memory_free((void *)(uintptr_t)f->answer.reply.pos);
-    if (replay == COALESCE_RESEND) { /* its reply could not be kept */
-        struct build out;
-        struct bytes none;
-        assert_false(coalesce_resent(f->coalesce, f->answer.resend, (struct bytes){0}, f->now_us,
-                                     &out, &none));
-        build_free(&out);
-    }
+    if (replay == COALESCE_RESEND) /* its reply could not be kept */
+        coalesce_resend_lost(f->coalesce, f->answer.resend, f->now_us);
     return whole && replay == COALESCE_REPLAY;
 }
 
