@@ -8,6 +8,7 @@
 #include "admin/admin.h"
 #include "admin/http.h"
 #include "admin/sample.h"
+#include "base/json.h"
 #include "net/tls.h"
 #include "net/worker.h"
 #include "session/observe.h"
@@ -113,13 +114,8 @@ void admin_get_dashboard(struct admin *admin, const struct admin_request *reques
 void admin_schemas_list(struct admin *admin, const struct admin_request *request);
 void admin_schemas_one(struct admin *admin, const struct admin_request *request);
 
-/* An entry's counts and settings as members of a JSON object, without its braces. */
-void schema_write_summary(const struct registry_entry *entry, struct text *out);
-/* A refusal as an object; its errInfo only where values may be shown. `ns`: NULL to leave out. */
-void schema_write_refusal(const struct registry_refusal *refusal, const char *ns, bool show_values,
-                          struct text *out);
 /* The newest refusals of all namespaces as an array, at most `limit`. */
 void schema_write_newest_refusals(const struct registry *registry, size_t limit, bool show_values,
-                                  struct text *out);
+                                  const char *name, struct json *json);
 
 #endif

@@ -19,12 +19,12 @@ static const int CHANGES = EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE;
 static void reply_health(const struct admin_request *request, bool good, const struct error *err)
 {
     struct text body = text_growing();
-    text_format(&body, "{\"ok\":%s", good ? "true" : "false");
-    if (!good && request->is_trusted) {
-        text_add(&body, ",\"reason\":");
-        text_add_json_string(&body, err->message);
-    }
-    text_add(&body, "}");
+    struct json json = json_over(&body);
+    json_open_object(&json, NULL);
+    json_add_bool(&json, "ok", good);
+    if (!good && request->is_trusted)
+        json_add_string(&json, "reason", err->message);
+    json_close_object(&json);
     http_send_json(request->http, good ? 200 : 503, &body);
 }
 
@@ -52,7 +52,10 @@ static void get_config(struct admin *admin, const struct admin_request *request)
 static void reply_state(const struct admin_request *request, int status, enum admin_state state)
 {
     struct text body = text_growing();
-    text_format(&body, "{\"state\":\"%s\"}", admin_state_name(state));
+    struct json json = json_over(&body);
+    json_open_object(&json, NULL);
+    json_add_string(&json, "state", admin_state_name(state));
+    json_close_object(&json);
     http_send_json(request->http, status, &body);
 }
 
@@ -143,12 +146,15 @@ static void send_wrong_method(struct evhttp_request *http, int methods)
                  {EVHTTP_REQ_PUT, "PUT"},
                  {EVHTTP_REQ_DELETE, "DELETE"}};
     char allow[64];
+    char reason[96];
     struct text list = text_over(allow, sizeof allow);
     struct text body = text_growing();
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if ((methods & names[i].method) != 0)
             text_format(&list, "%s%s", list.len > 0 ? ", " : "", names[i].name);
-    text_format(&body, "{\"error\":\"this path takes %s\",\"status\":405}\n", allow);
+    (void)snprintf(reason, sizeof reason, "this path takes %s", allow);
+    http_write_error(&body, 405, reason);
+    text_add(&body, "\n");
     http_send(http,
               &(struct http_reply){
                   .status = 405, .type = "application/json; charset=utf-8", .allow = allow},

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "base/memory.h"
 #include "net/clock.h"
 #include "net/connector.h"
@@ -275,11 +276,18 @@ void http_send_json(struct evhttp_request *request, int status, struct text *bod
               body);
 }
 
+void http_write_error(struct text *body, int status, const char *reason)
+{
+    struct json json = json_over(body);
+    json_open_object(&json, NULL);
+    json_add_string(&json, "error", reason);
+    json_add_int(&json, "status", status);
+    json_close_object(&json);
+}
+
 void http_send_error(struct evhttp_request *request, int status, const char *reason)
 {
     struct text body = text_growing();
-    text_add(&body, "{\"error\":");
-    text_add_json_string(&body, reason);
-    text_format(&body, ",\"status\":%d}", status);
+    http_write_error(&body, status, reason);
     http_send_json(request, status, &body);
 }

@@ -44,7 +44,8 @@ struct http_reply {
 /* Sends the body and releases it; a body that was cut for want of memory is a 503 instead. */
 void http_send(struct evhttp_request *request, const struct http_reply *reply, struct text *body);
 void http_send_json(struct evhttp_request *request, int status, struct text *body);
-/* {"error":…,"status":…} */
+/* {"error":…,"status":…}: sent, or only written. */
 void http_send_error(struct evhttp_request *request, int status, const char *reason);
+void http_write_error(struct text *body, int status, const char *reason);
 
 #endif

@@ -1,7 +1,5 @@
 #include "admin/sample.h"
 
-#include <inttypes.h>
-
 /* A schema that is gone takes its counts along: a sum may go down. */
 static double rate(uint64_t now, uint64_t before, double seconds)
 {
@@ -84,46 +82,50 @@ const struct sample *samples_newest(const struct samples *samples)
     X(batch_documents, 2)
 #define SAMPLE_COUNTS(X) X(clients) X(running) X(waiting)
 
-void samples_write(const struct samples *samples, int64_t after_ms, struct text *out)
+void samples_write(const struct samples *samples, int64_t after_ms, const char *name,
+                   struct json *json)
 {
     size_t first = samples->count > SAMPLES_KEPT ? samples->count - SAMPLES_KEPT : 0;
-    const char *between = "";
-    text_add(out, "{\"columns\":[\"at_ms\"");
-#define ADD_NAME(name, ...) text_add(out, ",\"" #name "\"");
+    json_open_object(json, name);
+    json_open_array(json, "columns");
+    json_add_string(json, NULL, "at_ms");
+#define ADD_NAME(name, ...) json_add_string(json, NULL, #name);
     SAMPLE_REALS(ADD_NAME)
     SAMPLE_COUNTS(ADD_NAME)
 #undef ADD_NAME
-    text_add(out, "],\"rows\":[");
+    json_close_array(json);
+    json_open_array(json, "rows");
     for (size_t i = first; i < samples->count; i++) {
         const struct sample *sample = &samples->kept[i % SAMPLES_KEPT];
         if (sample->at_ms <= after_ms)
             continue;
-        text_format(out, "%s[%" PRId64, between, sample->at_ms);
-#define ADD_REAL(name, precision) text_format(out, ",%." #precision "f", sample->name);
-#define ADD_COUNT(name)           text_format(out, ",%" PRIu64, sample->name);
+        json_open_array(json, NULL);
+        json_add_int(json, NULL, sample->at_ms);
+#define ADD_REAL(name, precision) json_add_real(json, NULL, sample->name, precision);
+#define ADD_COUNT(name)           json_add_uint(json, NULL, sample->name);
         SAMPLE_REALS(ADD_REAL)
         SAMPLE_COUNTS(ADD_COUNT)
 #undef ADD_REAL
 #undef ADD_COUNT
-        text_add(out, "]");
-        between = ",";
+        json_close_array(json);
     }
-    text_add(out, "]}");
+    json_close_array(json);
+    json_close_object(json);
 }
 
-void sample_write(const struct sample *sample, struct text *out)
+void sample_write(const struct sample *sample, const char *name, struct json *json)
 {
     if (sample == NULL) {
-        text_add(out, "null");
+        json_add_null(json, name);
         return;
     }
-    text_format(out, "{\"at_ms\":%" PRId64, sample->at_ms);
-#define ADD_REAL(name, precision)                                                                  \
-    text_format(out, ",\"" #name "\":%." #precision "f", sample->name);
-#define ADD_COUNT(name) text_format(out, ",\"" #name "\":%" PRIu64, sample->name);
+    json_open_object(json, name);
+    json_add_int(json, "at_ms", sample->at_ms);
+#define ADD_REAL(name, precision) json_add_real(json, #name, sample->name, precision);
+#define ADD_COUNT(name)           json_add_uint(json, #name, sample->name);
     SAMPLE_REALS(ADD_REAL)
     SAMPLE_COUNTS(ADD_COUNT)
 #undef ADD_REAL
 #undef ADD_COUNT
-    text_add(out, "}");
+    json_close_object(json);
 }

@@ -3,7 +3,7 @@
 #ifndef SLUICE_ADMIN_SAMPLE_H
 #define SLUICE_ADMIN_SAMPLE_H
 
-#include "base/text.h"
+#include "base/json.h"
 #include "metrics/counters.h"
 #include "metrics/histogram.h"
 
@@ -56,8 +56,9 @@ void samples_take(struct samples *samples, const struct reading *reading, int64_
 const struct sample *samples_newest(const struct samples *samples);
 
 /* {"columns":[…],"rows":[[…],…]} with the samples after that time, oldest first. */
-void samples_write(const struct samples *samples, int64_t after_ms, struct text *out);
+void samples_write(const struct samples *samples, int64_t after_ms, const char *name,
+                   struct json *json);
 /* The same fields as an object; null for none. */
-void sample_write(const struct sample *sample, struct text *out);
+void sample_write(const struct sample *sample, const char *name, struct json *json);
 
 #endif

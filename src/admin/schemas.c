@@ -2,7 +2,6 @@
 #include <bson/bson.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,16 +23,16 @@ enum {
 /* --- writing JSON -------------------------------------------------------------------------------
  */
 
-static void add_bson(struct text *out, const uint8_t *data, size_t len)
+static void add_bson(struct json *json, const char *name, const uint8_t *data, size_t len)
 {
     bson_t bson;
-    char *json =
+    char *value =
         bson_init_static(&bson, data, len) ? bson_as_relaxed_extended_json(&bson, NULL) : NULL;
-    text_add(out, json == NULL ? "null" : json);
-    bson_free(json);
+    json_add_raw(json, name, value == NULL ? "null" : value);
+    bson_free(value);
 }
 
-static void add_counts(const struct registry_entry *entry, struct text *out)
+static void add_counts(const struct registry_entry *entry, struct json *json)
 {
     static const char *const names[REGISTRY_COUNTS] = {
         [REGISTRY_PASSED] = "passed",
@@ -45,49 +44,43 @@ static void add_counts(const struct registry_entry *entry, struct text *out)
         [REGISTRY_UNPROVED_REJECTED] = "unproved_rejected",
         [REGISTRY_CHECK_NS] = "check_ns",
     };
-    text_add(out, "\"counts\":{");
+    json_open_object(json, "counts");
     for (size_t i = 0; i < REGISTRY_COUNTS; i++)
-        text_format(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", names[i],
-                    atomic_load_explicit(&entry->stats->counts[i], memory_order_relaxed));
-    text_add(out, "}");
+        json_add_uint(json, names[i],
+                      atomic_load_explicit(&entry->stats->counts[i], memory_order_relaxed));
+    json_close_object(json);
 }
 
-void schema_write_summary(const struct registry_entry *entry, struct text *out)
+/* Counts and settings, as members of an object. */
+static void add_summary(const struct registry_entry *entry, struct json *json)
 {
-    static const char *const dialects[] = {"mongodb", "json-schema"};
-    static const char *const levels[] = {"strict", "moderate", "off"};
-    static const char *const actions[] = {"error", "warn", "errorAndLog"};
     const struct schema_file *file = &entry->file;
-    text_add(out, "\"ns\":");
-    text_add_json_string(out, file->ns);
-    text_format(out,
-                ",\"hash\":\"%s\",\"dialect\":\"%s\",\"level\":\"%s\",\"action\":\"%s\","
-                "\"unproved\":\"%s\",\"allow_bypass\":%s,\"origin\":\"%s\",\"source\":",
-                entry->hash, dialects[file->dialect], levels[file->level], actions[file->action],
-                file->reject_unproved ? "reject" : "allow", file->allow_bypass ? "true" : "false",
-                entry->origin == REGISTRY_FILE ? "file" : "collection");
-    text_add_json_string(out, entry->source);
-    text_add(out, ",");
-    add_counts(entry, out);
+    json_add_string(json, "ns", file->ns);
+    json_add_string(json, "hash", entry->hash);
+    json_add_string(json, "dialect", schema_dialect_names[file->dialect]);
+    json_add_string(json, "level", schema_level_names[file->level]);
+    json_add_string(json, "action", schema_action_names[file->action]);
+    json_add_string(json, "unproved", file->reject_unproved ? "reject" : "allow");
+    json_add_bool(json, "allow_bypass", file->allow_bypass);
+    json_add_string(json, "origin", entry->origin == REGISTRY_FILE ? "file" : "collection");
+    json_add_string(json, "source", entry->source);
+    add_counts(entry, json);
 }
 
-void schema_write_refusal(const struct registry_refusal *refusal, const char *ns, bool show_values,
-                          struct text *out)
+/* Its errInfo only where values may be shown. `ns`: NULL to leave out. */
+static void add_refusal(const struct registry_refusal *refusal, const char *ns, bool show_values,
+                        struct json *json)
 {
-    text_add(out, "{");
-    if (ns != NULL) {
-        text_add(out, "\"ns\":");
-        text_add_json_string(out, ns);
-        text_add(out, ",");
-    }
-    text_format(out, "\"number\":%" PRIu64 ",\"at_ms\":%" PRId64 ",\"warned\":%s,\"reason\":",
-                refusal->number, refusal->at_ms, refusal->warned ? "true" : "false");
-    text_add_json_string(out, refusal->reason);
-    if (show_values) {
-        text_add(out, ",\"info\":");
-        add_bson(out, refusal->info, refusal->info == NULL ? 0 : refusal->info_len);
-    }
-    text_add(out, "}");
+    json_open_object(json, NULL);
+    if (ns != NULL)
+        json_add_string(json, "ns", ns);
+    json_add_uint(json, "number", refusal->number);
+    json_add_int(json, "at_ms", refusal->at_ms);
+    json_add_bool(json, "warned", refusal->warned);
+    json_add_string(json, "reason", refusal->reason);
+    if (show_values)
+        add_bson(json, "info", refusal->info, refusal->info == NULL ? 0 : refusal->info_len);
+    json_close_object(json);
 }
 
 static void free_infos(struct registry_refusal *refusals, size_t count)
@@ -144,16 +137,14 @@ static bool look_for_newest(void *arg, const struct registry_entry *entry)
 }
 
 void schema_write_newest_refusals(const struct registry *registry, size_t limit, bool show_values,
-                                  struct text *out)
+                                  const char *name, struct json *json)
 {
     struct newest newest = {.limit = limit < NEWEST_MAX ? limit : NEWEST_MAX};
     registry_each(registry, look_for_newest, &newest);
-    text_add(out, "[");
-    for (size_t i = 0; i < newest.count; i++) {
-        text_add(out, i == 0 ? "" : ",");
-        schema_write_refusal(&newest.refusals[i], newest.ns[i], show_values, out);
-    }
-    text_add(out, "]");
+    json_open_array(json, name);
+    for (size_t i = 0; i < newest.count; i++)
+        add_refusal(&newest.refusals[i], newest.ns[i], show_values, json);
+    json_close_array(json);
     free_infos(newest.refusals, newest.count);
 }
 
@@ -161,7 +152,7 @@ void schema_write_newest_refusals(const struct registry *registry, size_t limit,
  */
 
 struct page {
-    struct text *out;
+    struct json *json;
     const char *after;
     uint64_t left;
     const char *last; /* NULL: nothing yet */
@@ -176,9 +167,10 @@ static bool add_to_page(void *arg, const struct registry_entry *entry)
     page->more = page->left == 0;
     if (page->more)
         return false;
-    text_add(page->out, page->last == NULL ? "\n{" : ",\n{");
-    schema_write_summary(entry, page->out);
-    text_add(page->out, "}");
+    json_break_line(page->json);
+    json_open_object(page->json, NULL);
+    add_summary(entry, page->json);
+    json_close_object(page->json);
     page->last = entry->file.ns;
     page->left--;
     return true;
@@ -193,13 +185,17 @@ void admin_schemas_list(struct admin *admin, const struct admin_request *request
         return;
     }
     struct registry *registry = admin_schemas(admin);
+    struct json json = json_over(&body);
     struct page page = {
-        .out = &body, .after = evhttp_find_header(&request->query, "after"), .left = limit};
-    text_add(&body, "{\"schemas\":[");
+        .json = &json, .after = evhttp_find_header(&request->query, "after"), .left = limit};
+    json_open_object(&json, NULL);
+    json_open_array(&json, "schemas");
     registry_each(registry, add_to_page, &page);
-    text_format(&body, "\n],\"total\":%zu,\"next\":", registry_size(registry));
-    text_add_json_string(&body, page.more ? page.last : NULL);
-    text_add(&body, "}");
+    json_break_line(&json);
+    json_close_array(&json);
+    json_add_uint(&json, "total", registry_size(registry));
+    json_add_string(&json, "next", page.more ? page.last : NULL);
+    json_close_object(&json);
     registry_release(registry);
     http_send_json(request->http, 200, &body);
 }
@@ -208,16 +204,15 @@ static void write_whole(const struct registry_entry *entry, bool show_values, st
 {
     struct registry_refusal last[REGISTRY_REFUSALS_KEPT];
     size_t count = registry_last_refusals(entry, last);
-    text_add(out, "{");
-    schema_write_summary(entry, out);
-    text_add(out, ",\"refusals\":[");
-    for (size_t i = 0; i < count; i++) {
-        text_add(out, i == 0 ? "" : ",");
-        schema_write_refusal(&last[i], NULL, show_values, out);
-    }
-    text_add(out, "],\"schema\":");
-    add_bson(out, entry->schema_bson.pos, bytes_left(&entry->schema_bson));
-    text_add(out, "}");
+    struct json json = json_over(out);
+    json_open_object(&json, NULL);
+    add_summary(entry, &json);
+    json_open_array(&json, "refusals");
+    for (size_t i = 0; i < count; i++)
+        add_refusal(&last[i], NULL, show_values, &json);
+    json_close_array(&json);
+    add_bson(&json, "schema", entry->schema_bson.pos, bytes_left(&entry->schema_bson));
+    json_close_object(&json);
     free_infos(last, count);
 }
 
@@ -242,6 +237,7 @@ static void get_one(struct admin *admin, const struct admin_request *request, in
 /* The problems of a schema that was refused, as they come. */
 struct problems {
     struct text out;
+    struct json json; /* over out: an array that is not closed yet */
     unsigned count;
 };
 
@@ -250,22 +246,24 @@ static void add_problem(void *arg, const struct schema_problem *problem)
     struct problems *problems = arg;
     if (problems->count++ >= PROBLEMS_SHOWN)
         return;
-    text_add(&problems->out, problems->count == 1 ? "{\"pointer\":" : ",{\"pointer\":");
-    text_add_json_string(&problems->out, problem->pointer);
-    text_format(&problems->out, ",\"code\":%d,\"reason\":", problem->code);
-    text_add_json_string(&problems->out, problem->message);
-    text_add(&problems->out, "}");
+    json_open_object(&problems->json, NULL);
+    json_add_string(&problems->json, "pointer", problem->pointer);
+    json_add_int(&problems->json, "code", problem->code);
+    json_add_string(&problems->json, "reason", problem->message);
+    json_close_object(&problems->json);
 }
 
 static void send_problems(const struct admin_request *request, struct problems *problems)
 {
     struct text body = text_growing();
-    text_format(&body,
-                "{\"error\":\"this is no schema file that can be used\",\"status\":422,"
-                "\"problem_count\":%u,\"problems\":[",
-                problems->count);
-    text_add(&body, problems->out.data != NULL ? problems->out.data : "");
-    text_add(&body, "]}");
+    struct json json = json_over(&body);
+    json_close_array(&problems->json);
+    json_open_object(&json, NULL);
+    json_add_string(&json, "error", "the schema file has errors");
+    json_add_int(&json, "status", 422);
+    json_add_uint(&json, "problem_count", problems->count);
+    json_add_raw(&json, "problems", problems->out.data != NULL ? problems->out.data : "[]");
+    json_close_object(&json);
     body.cut = body.cut || problems->out.cut;
     http_send_json(request->http, 422, &body);
 }
@@ -274,6 +272,8 @@ static void send_problems(const struct admin_request *request, struct problems *
 static bool check_file(const struct admin_request *request, const char *text, size_t len)
 {
     struct problems problems = {.out = text_growing()};
+    problems.json = json_over(&problems.out);
+    json_open_array(&problems.json, NULL);
     struct schema_file file;
     struct error err = {0};
     bool good = schema_file_parse(text, len, add_problem, &problems, &file, &err);
@@ -377,9 +377,10 @@ static void remove_file(struct admin *admin, const struct admin_request *request
     LOG_I(LOG_SCHEMA, 1075, "admin", "A schema was removed", LOG_STR("ns", request->rest),
           LOG_STR("file", path));
     rescan(admin);
-    text_add(&body, "{\"deleted\":");
-    text_add_json_string(&body, request->rest);
-    text_add(&body, "}");
+    struct json json = json_over(&body);
+    json_open_object(&json, NULL);
+    json_add_string(&json, "deleted", request->rest);
+    json_close_object(&json);
     http_send_json(request->http, 200, &body);
 }
 

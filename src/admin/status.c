@@ -1,6 +1,5 @@
 /* What goes on, as JSON: /status and /connections. */
 #include <event2/http.h>
-#include <inttypes.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -17,114 +16,116 @@ enum {
 /* --- /status ------------------------------------------------------------------------------------
  */
 
-static void add_upstream(const struct admin *admin, struct text *out)
+static void add_upstream(const struct admin *admin, struct json *json)
 {
     const struct admin_hooks *hooks = &admin->parts.hooks;
     struct topology_snapshot topology;
     if (!hooks->topology(hooks->context, &topology)) {
-        out->cut = true;
+        json->out->cut = true;
         return;
     }
-    text_add(out, "\"upstream\":{\"kind\":");
-    text_add_json_string(out, topology_kind_name(topology.kind));
-    text_add(out, ",\"set_name\":");
-    text_add_json_string(out, topology.set_name);
-    text_add(out, ",\"servers\":[");
+    json_open_object(json, "upstream");
+    json_add_string(json, "kind", topology_kind_name(topology.kind));
+    json_add_string(json, "set_name", topology.set_name);
+    json_open_array(json, "servers");
     for (size_t i = 0; i < topology.server_count; i++) {
         const struct topology_server *server = &topology.servers[i];
-        text_add(out, i == 0 ? "{\"address\":" : ",{\"address\":");
-        text_add_json_string(out, server->address);
-        text_add(out, ",\"type\":");
-        text_add_json_string(out, server->type);
-        text_add(out, ",\"error\":");
-        text_add_json_string(out, server->last_error);
-        text_add(out, "}");
+        json_open_object(json, NULL);
+        json_add_string(json, "address", server->address);
+        json_add_string(json, "type", server->type);
+        json_add_string(json, "error", server->last_error);
+        json_close_object(json);
     }
-    text_add(out, "]}");
+    json_close_array(json);
+    json_close_object(json);
     topology_snapshot_free(&topology);
 }
 
 static void add_connections(const struct admin *admin, const struct census *census,
-                            const uint64_t counters[COUNTER_COUNT], struct text *out)
+                            const uint64_t counters[COUNTER_COUNT], struct json *json)
 {
-    text_format(out,
-                "\"connections\":{\"clients\":%" PRIu64 ",\"clients_max\":%" PRId64
-                ",\"upstream\":%" PRIu64 ",\"phases\":{",
-                counters[COUNTER_CLIENTS_NOW], admin_config(admin)->max_client_conn,
-                counters[COUNTER_UPSTREAM_NOW]);
+    json_open_object(json, "connections");
+    json_add_uint(json, "clients", counters[COUNTER_CLIENTS_NOW]);
+    json_add_int(json, "clients_max", admin_config(admin)->max_client_conn);
+    json_add_uint(json, "upstream", counters[COUNTER_UPSTREAM_NOW]);
+    json_open_object(json, "phases");
     for (int i = 0; i < SESSION_PHASES; i++)
-        text_format(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",",
-                    session_phase_name((enum session_phase)i), census->phases[i]);
-    text_format(out, "},\"oldest_wait_ms\":%" PRId64 ",\"oldest_command_ms\":%" PRId64 "}",
-                census->oldest_wait_ms, census->oldest_command_ms);
+        json_add_uint(json, session_phase_name((enum session_phase)i), census->phases[i]);
+    json_close_object(json);
+    json_add_int(json, "oldest_wait_ms", census->oldest_wait_ms);
+    json_add_int(json, "oldest_command_ms", census->oldest_command_ms);
+    json_close_object(json);
 }
 
-static void add_commands(const struct admin *admin, struct text *out)
+static void add_commands(const struct admin *admin, struct json *json)
 {
     uint64_t sums[ROUTES_MAX];
-    const char *between = "";
     figures_commands(admin, sums);
-    text_add(out, "\"commands\":{");
-    for (size_t i = 0; i < route_count(); i++) {
-        if (sums[i] == 0)
-            continue;
-        text_format(out, "%s\"%s\":%" PRIu64, between, i == 0 ? "other" : route_name(i), sums[i]);
-        between = ",";
-    }
-    text_add(out, "}");
+    json_open_object(json, "commands");
+    for (size_t i = 0; i < route_count(); i++)
+        if (sums[i] != 0)
+            json_add_uint(json, i == 0 ? "other" : route_name(i), sums[i]);
+    json_close_object(json);
 }
 
-static void add_counters(const uint64_t counters[COUNTER_COUNT], struct text *out)
+static void add_counters(const uint64_t counters[COUNTER_COUNT], struct json *json)
 {
-    text_add(out, "\"counters\":{");
+    json_open_object(json, "counters");
     for (int i = 0; i < COUNTER_COUNT; i++)
-        text_format(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", counters_name((enum counter)i),
-                    counters[i]);
-    text_add(out, "}");
+        json_add_uint(json, counters_name((enum counter)i), counters[i]);
+    json_close_object(json);
 }
 
-static void add_memory(const struct admin *admin, struct text *out)
+static void add_memory(const struct admin *admin, struct json *json)
 {
+    const struct budget *budget = &admin->parts.shared->budget;
     struct process_figures process;
     figures_process(&process);
-    text_format(out,
-                "\"memory\":{\"buffer_bytes\":%zu,\"buffer_limit_bytes\":%zu,"
-                "\"resident_bytes\":%" PRIu64 "},\"descriptors\":{\"open\":%" PRIu64
-                ",\"max\":%" PRIu64 "},\"cpu_seconds\":%.2f",
-                atomic_load(&admin->parts.shared->budget.used_bytes),
-                atomic_load(&admin->parts.shared->budget.limit_bytes), process.resident_bytes,
-                process.descriptors, process.descriptors_max, process.cpu_seconds);
+    json_open_object(json, "memory");
+    json_add_uint(json, "buffer_bytes", atomic_load(&budget->used_bytes));
+    json_add_uint(json, "buffer_limit_bytes", atomic_load(&budget->limit_bytes));
+    json_add_uint(json, "resident_bytes", process.resident_bytes);
+    json_close_object(json);
+    json_open_object(json, "descriptors");
+    json_add_uint(json, "open", process.descriptors);
+    json_add_uint(json, "max", process.descriptors_max);
+    json_close_object(json);
+    json_add_real(json, "cpu_seconds", process.cpu_seconds, 2);
 }
 
-static void add_merging(const struct admin *admin, struct text *out)
+static void add_merging(const struct admin *admin, struct json *json)
 {
     struct coalesce_sums totals;
     figures_merging(admin, &totals);
-    text_format(out,
-                "\"merging\":{\"batches\":%" PRIu64 ",\"documents\":%" PRIu64
-                ",\"waiting\":%" PRIu64 ",\"retry_entries\":%" PRIu64 ",\"flushes\":{",
-                totals.docs.count, totals.docs.sum, totals.values[COALESCE_WAITING_NOW],
-                (uint64_t)retry_table_entries(admin->parts.shared->retries));
+    json_open_object(json, "merging");
+    json_add_uint(json, "batches", totals.docs.count);
+    json_add_uint(json, "documents", totals.docs.sum);
+    json_add_uint(json, "waiting", totals.values[COALESCE_WAITING_NOW]);
+    json_add_uint(json, "retry_entries", retry_table_entries(admin->parts.shared->retries));
+    json_open_object(json, "flushes");
     for (size_t i = 0; i < FIGURES_FLUSHES; i++)
-        text_format(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", figures_flush_name(i),
-                    totals.values[COALESCE_FLUSH_IDLE + i]);
-    text_add(out, "}}");
+        json_add_uint(json, figures_flush_name(i), totals.values[COALESCE_FLUSH_IDLE + i]);
+    json_close_object(json);
+    json_close_object(json);
 }
 
-static void add_validation(const struct admin *admin, struct text *out)
+static void add_validation(const struct admin *admin, struct json *json)
 {
+    const struct admin_hooks *hooks = &admin->parts.hooks;
     struct verdicts verdicts;
     struct registry *schemas = admin_schemas(admin);
     figures_verdicts(schemas, &verdicts);
-    text_format(out,
-                "\"validation\":{\"schemas\":%zu,\"broken_files\":%zu,\"passed\":%" PRIu64
-                ",\"refused\":%" PRIu64 ",\"warned\":%" PRIu64 ",\"seconds\":%.6f,\"refusals\":",
-                verdicts.schemas, admin->parts.hooks.schemas_broken(admin->parts.hooks.context),
-                verdicts.counts[REGISTRY_PASSED], verdicts.counts[REGISTRY_REFUSED],
-                verdicts.counts[REGISTRY_WARNED], (double)verdicts.counts[REGISTRY_CHECK_NS] / 1e9);
+    json_open_object(json, "validation");
+    json_add_uint(json, "schemas", verdicts.schemas);
+    json_add_uint(json, "broken_files", hooks->schemas_broken(hooks->context));
+    json_add_uint(json, "passed", verdicts.counts[REGISTRY_PASSED]);
+    json_add_uint(json, "refused", verdicts.counts[REGISTRY_REFUSED]);
+    json_add_uint(json, "warned", verdicts.counts[REGISTRY_WARNED]);
+    json_add_real(json, "seconds", (double)verdicts.counts[REGISTRY_CHECK_NS] / 1e9, 6);
     schema_write_newest_refusals(schemas, REFUSALS_SHOWN,
-                                 admin_config(admin)->admin.show_values == CONFIG_TRUE, out);
-    text_add(out, "}");
+                                 admin_config(admin)->admin.show_values == CONFIG_TRUE, "refusals",
+                                 json);
+    json_close_object(json);
     registry_release(schemas);
 }
 
@@ -135,17 +136,19 @@ static int64_t unix_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
 }
 
-static void add_head(const struct admin *admin, struct text *out)
+static void add_head(const struct admin *admin, struct json *json)
 {
     struct error err;
     bool ready = figures_ready(admin, &err);
-    text_format(out,
-                "\"version\":\"%s\",\"pid\":%d,\"started_ms\":%" PRId64 ",\"uptime_ms\":%" PRId64
-                ",\"now_ms\":%" PRId64 ",\"threads\":%u,\"state\":\"%s\",\"ready\":%s,\"reason\":",
-                SLUICE_VERSION, (int)getpid(), admin->started_ms,
-                clock_now_ms() - admin->started_clock_ms, unix_ms(), admin->parts.worker_count,
-                admin_state_name(admin_state_now(admin)), ready ? "true" : "false");
-    text_add_json_string(out, ready ? "" : err.message);
+    json_add_string(json, "version", SLUICE_VERSION);
+    json_add_int(json, "pid", getpid());
+    json_add_int(json, "started_ms", admin->started_ms);
+    json_add_int(json, "uptime_ms", clock_now_ms() - admin->started_clock_ms);
+    json_add_int(json, "now_ms", unix_ms());
+    json_add_uint(json, "threads", admin->parts.worker_count);
+    json_add_string(json, "state", admin_state_name(admin_state_now(admin)));
+    json_add_bool(json, "ready", ready);
+    json_add_string(json, "reason", ready ? "" : err.message);
 }
 
 void admin_get_status(struct admin *admin, const struct admin_request *request)
@@ -160,46 +163,40 @@ void admin_get_status(struct admin *admin, const struct admin_request *request)
     }
     figures_counters(admin, counters);
     figures_census(admin, &census);
-    text_add(&body, "{");
-    add_head(admin, &body);
-    text_add(&body, ",");
-    add_upstream(admin, &body);
-    text_add(&body, ",");
-    add_connections(admin, &census, counters, &body);
-    text_add(&body, ",");
-    add_memory(admin, &body);
-    text_add(&body, ",");
-    add_commands(admin, &body);
-    text_add(&body, ",");
-    add_counters(counters, &body);
-    text_add(&body, ",");
-    add_merging(admin, &body);
-    text_add(&body, ",");
-    add_validation(admin, &body);
-    text_add(&body, ",\"now\":");
-    sample_write(samples_newest(&admin->samples), &body);
-    text_add(&body, ",\"samples\":");
-    samples_write(&admin->samples, (int64_t)since_ms, &body);
-    text_add(&body, "}");
+    struct json json = json_over(&body);
+    json_open_object(&json, NULL);
+    add_head(admin, &json);
+    add_upstream(admin, &json);
+    add_connections(admin, &census, counters, &json);
+    add_memory(admin, &json);
+    add_commands(admin, &json);
+    add_counters(counters, &json);
+    add_merging(admin, &json);
+    add_validation(admin, &json);
+    sample_write(samples_newest(&admin->samples), "now", &json);
+    samples_write(&admin->samples, (int64_t)since_ms, "samples", &json);
+    json_close_object(&json);
     http_send_json(request->http, 200, &body);
 }
 
 /* --- /connections -------------------------------------------------------------------------------
  */
 
-static void add_row(const struct session_row *row, struct text *out)
+static void add_row(const struct session_row *row, struct json *json)
 {
-    text_format(out, "{\"id\":%" PRIu64 ",\"remote\":", row->id);
-    text_add_json_string(out, row->remote);
-    text_add(out, ",\"server\":");
-    text_add_json_string(out, row->server);
-    text_add(out, ",\"identity\":");
-    text_add_json_string(out, row->identity);
-    text_format(out,
-                ",\"state\":\"%s\",\"command\":\"%s\",\"tls\":%s,\"in_transaction\":%s,"
-                "\"state_ms\":%" PRId64 ",\"connected_ms\":%" PRId64 "}",
-                session_phase_name(row->phase), row->command, row->tls ? "true" : "false",
-                row->in_transaction ? "true" : "false", row->phase_ms, row->connected_ms);
+    json_break_line(json);
+    json_open_object(json, NULL);
+    json_add_uint(json, "id", row->id);
+    json_add_string(json, "remote", row->remote);
+    json_add_string(json, "server", row->server);
+    json_add_string(json, "identity", row->identity);
+    json_add_string(json, "state", session_phase_name(row->phase));
+    json_add_string(json, "command", row->command);
+    json_add_bool(json, "tls", row->tls);
+    json_add_bool(json, "in_transaction", row->in_transaction);
+    json_add_int(json, "state_ms", row->phase_ms);
+    json_add_int(json, "connected_ms", row->connected_ms);
+    json_close_object(json);
 }
 
 void admin_get_connections(struct admin *admin, const struct admin_request *request)
@@ -221,17 +218,20 @@ void admin_get_connections(struct admin *admin, const struct admin_request *requ
         http_send_error(request->http, 503, "out of memory");
         return;
     }
-    text_add(&body, "{\"connections\":[");
-    for (size_t i = 0; i < count; i++) {
-        text_add(&body, i == 0 ? "\n" : ",\n");
-        add_row(&rows[i], &body);
-    }
-    text_format(&body, "\n],\"clients\":%u,\"complete\":%s,\"next\":",
-                atomic_load(&admin->parts.shared->clients_now), complete ? "true" : "false");
+    struct json json = json_over(&body);
+    json_open_object(&json, NULL);
+    json_open_array(&json, "connections");
+    for (size_t i = 0; i < count; i++)
+        add_row(&rows[i], &json);
+    json_break_line(&json);
+    json_close_array(&json);
+    json_add_uint(&json, "clients", atomic_load(&admin->parts.shared->clients_now));
+    json_add_bool(&json, "complete", complete);
     if (count == limit)
-        text_format(&body, "%" PRIu64 "}", rows[count - 1].id);
+        json_add_uint(&json, "next", rows[count - 1].id);
     else
-        text_add(&body, "null}");
+        json_add_null(&json, "next");
+    json_close_object(&json);
     memory_free(rows);
     http_send_json(request->http, 200, &body);
 }

@@ -87,22 +87,24 @@ const struct config_merge *config_merge_of(const struct config *config, const ch
     return &config->merge;
 }
 
-void namespaces_write_listing(const struct config *config, struct text *out)
+void namespaces_write_listing(const struct config *config, const char *name, struct json *json)
 {
     const struct settings *effective = &config->origin->effective;
-    text_add(out, "[");
+    json_open_array(json, name);
     for (size_t i = 0; i < effective->override_count; i++) {
         const struct override *override = &effective->overrides[i];
         struct config scratch = {0};
         scratch.merge = *config_merge_of(config, override->ns, strlen(override->ns));
-        text_format(out, "%s\n{\"namespace\":", i == 0 ? "" : ",");
-        text_add_json_string(out, override->ns);
-        text_format(out, ",\"name\":\"%s\",\"value\":", override->option->name);
-        value_add_json(override->option, &scratch, out);
-        if (override->setting.origin == SETTING_FLAG)
-            text_add(out, ",\"origin\":\"flag\"}");
-        else
-            text_format(out, ",\"origin\":\"file\",\"line\":%zu}", override->setting.line);
+        bool is_flag = override->setting.origin == SETTING_FLAG;
+        json_break_line(json);
+        json_open_object(json, NULL);
+        json_add_string(json, "namespace", override->ns);
+        json_add_string(json, "name", override->option->name);
+        value_add_json(override->option, &scratch, "value", json);
+        json_add_string(json, "origin", is_flag ? "flag" : "file");
+        if (!is_flag)
+            json_add_uint(json, "line", override->setting.line);
+        json_close_object(json);
     }
-    text_add(out, "]");
+    json_close_array(json);
 }

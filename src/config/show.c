@@ -14,27 +14,30 @@ void config_write_listing(const struct config *config, struct text *out)
         [SETTING_FILE] = "file",
         [SETTING_FLAG] = "flag",
     };
-    text_add(out, "{\"file\":");
-    text_add_json_string(out, config->origin->file);
-    text_add(out, ",\"options\":[");
+    struct json json = json_over(out);
+    json_open_object(&json, NULL);
+    json_add_string(&json, "file", config->origin->file);
+    json_open_array(&json, "options");
     for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
         const struct setting *setting = &config->origin->effective.of[i];
-        text_format(out, "%s\n{\"name\":\"%s\",\"value\":", i == 0 ? "" : ",", option->name);
-        value_add_json(option, config, out);
-        text_format(out, ",\"origin\":\"%s\"", origins[setting->origin]);
+        json_break_line(&json);
+        json_open_object(&json, NULL);
+        json_add_string(&json, "name", option->name);
+        value_add_json(option, config, "value", &json);
+        json_add_string(&json, "origin", origins[setting->origin]);
         if (setting->origin == SETTING_FILE)
-            text_format(out, ",\"line\":%zu", setting->line);
-        text_add(out, ",\"default\":");
-        text_add_json_string(out, option->fallback);
-        text_format(out,
-                    ",\"reloadable\":%s,\"description\":", option->reloadable ? "true" : "false");
-        text_add_json_string(out, option->description);
-        text_add(out, "}");
+            json_add_uint(&json, "line", setting->line);
+        json_add_string(&json, "default", option->fallback);
+        json_add_bool(&json, "reloadable", option->reloadable);
+        json_add_string(&json, "description", option->description);
+        json_close_object(&json);
     }
-    text_add(out, "\n],\"mergeNamespaces\":");
-    namespaces_write_listing(config, out);
-    text_add(out, "}\n");
+    json_break_line(&json);
+    json_close_array(&json);
+    namespaces_write_listing(config, "mergeNamespaces", &json);
+    json_close_object(&json);
+    text_add(out, "\n");
 }
 
 /* Words, wrapped so that no line is longer than a terminal's 80 columns. */

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The field of a type that the row promises. */
@@ -213,39 +214,40 @@ bool value_parse(const struct option *option, char *text, struct config *config)
     return false;
 }
 
-static void add_address_json(const struct config_address *address, struct text *out)
+static void add_address_json(const struct config_address *address, const char *name,
+                             struct json *json)
 {
-    /* The host was checked: nothing in it needs an escape. */
-    if (address->host[0] == '\0') {
-        text_add(out, "\"\"");
-        return;
-    }
-    const char *form = strchr(address->host, ':') == NULL ? "\"%s:%u\"" : "\"[%s]:%u\"";
-    text_format(out, form, address->host, (unsigned)address->port);
+    char shown[CONFIG_HOST_SIZE + 10] = "";
+    const char *form = strchr(address->host, ':') == NULL ? "%s:%u" : "[%s]:%u";
+    if (address->host[0] != '\0')
+        (void)snprintf(shown, sizeof shown, form, address->host, (unsigned)address->port);
+    json_add_string(json, name, shown);
 }
 
-static void add_string_json(const struct option *option, const char *value, struct text *out)
+static void add_string_json(const struct option *option, const char *value, const char *name,
+                            struct json *json)
 {
     if (!option->secret) {
-        text_add_json_string(out, value);
+        json_add_string(json, name, value);
         return;
     }
     struct text shown = text_growing();
     config_redact_uri(value, &shown);
     if (shown.cut)
-        out->cut = true;
-    text_add_json_string(out, shown.data);
+        json->out->cut = true;
+    json_add_string(json, name, shown.data);
     text_release(&shown);
 }
 
-void value_add_json(const struct option *option, const struct config *config, struct text *out)
+void value_add_json(const struct option *option, const struct config *config, const char *name,
+                    struct json *json)
 {
     const void *field = const_field_of(option, config);
     int choice = 0;
     switch (option->type) {
     case OPTION_ADDRESS:
     case OPTION_LOCAL:
-        add_address_json(field, out);
+        add_address_json(field, name, json);
         break;
     case OPTION_URI:
     case OPTION_HOST:
@@ -253,17 +255,17 @@ void value_add_json(const struct option *option, const struct config *config, st
     case OPTION_READ:
     case OPTION_WRITE:
     case OPTION_FOLDER:
-        add_string_json(option, *(const char *const *)field, out);
+        add_string_json(option, *(const char *const *)field, name, json);
         break;
     case OPTION_INTEGER:
     case OPTION_BYTES:
     case OPTION_MS:
     case OPTION_US:
-        text_format(out, "%" PRId64, *(const int64_t *)field);
+        json_add_int(json, name, *(const int64_t *)field);
         break;
     case OPTION_CHOICE:
         memcpy(&choice, field, sizeof choice);
-        text_add_json_string(out, option->choices[choice]);
+        json_add_string(json, name, option->choices[choice]);
         break;
     }
 }

@@ -2,6 +2,7 @@
 #ifndef SLUICE_CONFIG_VALUE_H
 #define SLUICE_CONFIG_VALUE_H
 
+#include "base/json.h"
 #include "config/options.h"
 
 /* Puts the value of `text` into the option's field of *config, and false if it is not allowed.
@@ -9,7 +10,8 @@
 bool value_parse(const struct option *option, char *text, struct config *config);
 
 /* The value in *config as JSON: a number or a string; a secret is redacted. */
-void value_add_json(const struct option *option, const struct config *config, struct text *out);
+void value_add_json(const struct option *option, const struct config *config, const char *name,
+                    struct json *json);
 
 bool value_equals(const struct option *option, const struct config *a, const struct config *b);
 

@@ -272,20 +272,6 @@ static void registry_changed(void *arg, struct registry *registry)
         session_worker_set_registry(proxy->workers[i], registry);
 }
 
-static enum schema_level level_of(const char *name)
-{
-    return name[0] == 'm'   ? SCHEMA_LEVEL_MODERATE
-           : name[0] == 'o' ? SCHEMA_LEVEL_OFF
-                            : SCHEMA_LEVEL_STRICT;
-}
-
-static enum schema_action action_of(const char *name)
-{
-    return strcmp(name, "warn") == 0          ? SCHEMA_ACTION_WARN
-           : strcmp(name, "errorAndLog") == 0 ? SCHEMA_ACTION_ERROR_AND_LOG
-                                              : SCHEMA_ACTION_ERROR;
-}
-
 /* The thread that reads them. */
 static void validators_found(void *arg, const struct validators_found *all, size_t count)
 {
@@ -294,10 +280,11 @@ static void validators_found(void *arg, const struct validators_found *all, size
     if (validators == NULL)
         return;
     for (size_t i = 0; i < count; i++)
-        validators[i] = (struct schemas_validator){.ns = all[i].ns,
-                                                   .schema = all[i].schema,
-                                                   .level = level_of(all[i].level),
-                                                   .action = action_of(all[i].action)};
+        validators[i] = (struct schemas_validator){
+            .ns = all[i].ns,
+            .schema = all[i].schema,
+            .level = (enum schema_level)schema_name_index(schema_level_names, all[i].level),
+            .action = (enum schema_action)schema_name_index(schema_action_names, all[i].action)};
     schemas_set_validators(proxy->schemas, validators, count);
     atomic_store(&proxy->validators_known, true);
     memory_free(validators);

@@ -45,13 +45,13 @@ static bool field_problem(struct relay *relay, const char *field, int code, cons
 }
 
 static bool read_choice(struct relay *relay, const struct scan_element *field,
-                        const char *const *choices, size_t count, int *out)
+                        const char *const *choices, int *out)
 {
     char message[160] = "must be one of";
     const char *text = NULL;
     size_t len = 0;
     bool is_text = scan_as_string(field, &text, &len);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; choices[i] != NULL; i++) {
         if (is_text && strlen(choices[i]) == len && memcmp(choices[i], text, len) == 0) {
             *out = (int)i;
             return true;
@@ -77,30 +77,37 @@ static bool read_ns(struct relay *relay, const struct scan_element *field, struc
     return file->ns != NULL || field_problem(relay, "ns", ERROR_EXCEEDED_MEMORY_LIMIT, "no memory");
 }
 
-#define COUNT(list) (sizeof(list) / sizeof(list)[0])
+const char *const schema_dialect_names[] = {"mongodb", "json-schema", NULL};
+const char *const schema_level_names[] = {"strict", "moderate", "off", NULL};
+const char *const schema_action_names[] = {"error", "warn", "errorAndLog", NULL};
+
+int schema_name_index(const char *const *names, const char *name)
+{
+    for (int i = 0; names[i] != NULL; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return 0;
+}
 
 static bool read_field(struct relay *relay, const struct scan_element *field,
                        struct schema_file *file)
 {
-    static const char *const dialects[] = {"mongodb", "json-schema"};
-    static const char *const levels[] = {"strict", "moderate", "off"};
-    static const char *const actions[] = {"error", "warn", "errorAndLog"};
-    static const char *const unproved[] = {"allow", "reject"};
+    static const char *const unproved[] = {"allow", "reject", NULL};
     int choice = 0;
     bool ok = true;
     if (scan_name_is(field, "ns"))
         return read_ns(relay, field, file);
     if (scan_name_is(field, "dialect")) {
-        ok = read_choice(relay, field, dialects, COUNT(dialects), &choice);
+        ok = read_choice(relay, field, schema_dialect_names, &choice);
         file->dialect = (enum schema_dialect)choice;
     } else if (scan_name_is(field, "level")) {
-        ok = read_choice(relay, field, levels, COUNT(levels), &choice);
+        ok = read_choice(relay, field, schema_level_names, &choice);
         file->level = (enum schema_level)choice;
     } else if (scan_name_is(field, "action")) {
-        ok = read_choice(relay, field, actions, COUNT(actions), &choice);
+        ok = read_choice(relay, field, schema_action_names, &choice);
         file->action = (enum schema_action)choice;
     } else if (scan_name_is(field, "unproved")) {
-        ok = read_choice(relay, field, unproved, COUNT(unproved), &choice);
+        ok = read_choice(relay, field, unproved, &choice);
         file->reject_unproved = choice == 1;
     } else if (scan_name_is(field, "allow_bypass")) {
         ok = field->kind == BSON_KIND_BOOL ||

@@ -17,6 +17,15 @@
 enum schema_level { SCHEMA_LEVEL_STRICT, SCHEMA_LEVEL_MODERATE, SCHEMA_LEVEL_OFF };
 enum schema_action { SCHEMA_ACTION_ERROR, SCHEMA_ACTION_WARN, SCHEMA_ACTION_ERROR_AND_LOG };
 
+/* The names of these in schema files and collection options: one NULL-terminated list each, in the
+ * enum's order. */
+extern const char *const schema_dialect_names[];
+extern const char *const schema_level_names[];
+extern const char *const schema_action_names[];
+
+/* The position of a name in such a list; 0, the default, when it is not there. */
+int schema_name_index(const char *const *names, const char *name);
+
 struct schema_file {
     char *ns; /* owned; NULL for a bare schema */
     enum schema_dialect dialect;

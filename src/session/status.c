@@ -15,16 +15,13 @@ enum { STATUS_LIMIT_BYTES = 16 * 1024 * 1024 };
 
 static bool add_schema(void *arg, const struct registry_entry *entry)
 {
-    static const char *const dialects[] = {"mongodb", "json-schema"};
-    static const char *const levels[] = {"strict", "moderate", "off"};
-    static const char *const actions[] = {"error", "warn", "errorAndLog"};
     struct build *build = arg;
     build_open_object(build, NULL);
     build_text(build, "ns", entry->file.ns);
     build_text(build, "hash", entry->hash);
-    build_text(build, "dialect", dialects[entry->file.dialect]);
-    build_text(build, "level", levels[entry->file.level]);
-    build_text(build, "action", actions[entry->file.action]);
+    build_text(build, "dialect", schema_dialect_names[entry->file.dialect]);
+    build_text(build, "level", schema_level_names[entry->file.level]);
+    build_text(build, "action", schema_action_names[entry->file.action]);
     build_text(build, "unproved", entry->file.reject_unproved ? "reject" : "allow");
     build_bool(build, "allowBypass", entry->file.allow_bypass);
     build_text(build, "origin", entry->origin == REGISTRY_FILE ? "file" : "collection");

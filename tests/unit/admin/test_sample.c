@@ -60,7 +60,8 @@ static size_t count_rows(const struct samples *samples, int64_t after_ms)
 {
     struct text out = text_growing();
     size_t rows = 0;
-    samples_write(samples, after_ms, &out);
+    struct json json = json_over(&out);
+    samples_write(samples, after_ms, NULL, &json);
     assert_false(out.cut);
     const char *from = strstr(out.data, "\"rows\":[");
     assert_non_null(from);
@@ -90,14 +91,16 @@ static void an_object_has_the_columns_of_the_rows(void **state)
     static struct samples samples;
     static struct reading reading;
     struct text out = text_growing();
-    sample_write(NULL, &out);
+    struct json json = json_over(&out);
+    sample_write(NULL, NULL, &json);
     assert_string_equal(out.data, "null");
     text_release(&out);
     reading.at_us = 1;
     samples_take(&samples, &reading, 1);
     reading.at_us = 1000001;
     samples_take(&samples, &reading, 2);
-    sample_write(samples_newest(&samples), &out);
+    json = json_over(&out);
+    sample_write(samples_newest(&samples), NULL, &json);
     assert_non_null(strstr(out.data, "{\"at_ms\":2,\"requests\":0.0"));
     assert_non_null(strstr(out.data, "\"waiting\":0}"));
     text_release(&out);
