@@ -6,17 +6,29 @@ enum { BUDGET_SMALL_BYTES = 4096 };
 /* The part of the limit that is kept for what is small. */
 enum { BUDGET_RESERVE_PART = 64 };
 
-bool budget_take(struct budget *budget, size_t bytes)
+static bool take(struct budget *budget, size_t bytes, size_t *missing)
 {
     size_t limit = atomic_load_explicit(&budget->limit_bytes, memory_order_relaxed);
     if (bytes > BUDGET_SMALL_BYTES)
         limit -= limit / BUDGET_RESERVE_PART;
     size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
     do {
-        if (used > limit || bytes > limit - used)
+        if (used > limit || bytes > limit - used) {
+            *missing = bytes > limit ? 0 : used - (limit - bytes);
             return false;
+        }
     } while (!atomic_compare_exchange_weak_explicit(&budget->used_bytes, &used, used + bytes,
                                                     memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+bool budget_take(struct budget *budget, size_t bytes)
+{
+    size_t missing = 0;
+    while (!take(budget, bytes, &missing))
+        if (budget->reclaim == NULL || missing == 0 ||
+            budget->reclaim(budget->reclaim_arg, missing) == 0)
+            return false;
     return true;
 }
 

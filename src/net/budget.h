@@ -10,6 +10,11 @@
 struct budget {
     _Atomic size_t limit_bytes; /* may be changed at any time, also to less than is used */
     _Atomic size_t used_bytes;
+    /* What to ask for room before anything is refused: frees some of what it took here, at most a
+     * little more than that, and returns how many bytes; 0: none. Any thread; it does not take from
+     * the budget. Set before the first other thread, or NULL. */
+    size_t (*reclaim)(void *arg, size_t bytes);
+    void *reclaim_arg;
 };
 
 /* False, and nothing taken, when the limit would be passed. What is large is refused a little

@@ -3,31 +3,214 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <utlist.h>
 
-#include "base/assert.h"
 #include "base/memory.h"
+#include "base/table.h"
+#include "bson/scan.h"
 #include "enforce/enforce.h"
 
-/* A cursor that is not read to its end stays here until others push it out: first what it holds,
- * when all of them hold too much, then that it was one of these. */
-enum { BULK_CURSORS_MAX = 1024, BULK_CURSORS_BYTES = 64 * 1024 * 1024 };
+/* What all of them may hold, and how many are remembered, most of them with nothing left to hold.
+ */
+enum { BULK_CURSORS_MAX = 4096, BULK_CURSORS_BYTES = 64 * 1024 * 1024 };
+
+enum { CURSOR_NOT_FOUND = 43 };
+
+struct cursor_key {
+    uint64_t server; /* its hash */
+    int64_t id;
+};
+
+/* A logical session that has some. */
+struct cursor_session {
+    UT_hash_handle hh;
+    bool unhashed; /* there was no memory to enter it */
+    struct bulk_cursor *cursors;
+    uint8_t lsid[LSID_BYTES];
+};
 
 struct bulk_cursor {
-    int64_t id;
-    char *server;                  /* NULL: a free place */
-    struct enforce_splice *splice; /* NULL: lost */
-    size_t bytes;                  /* of the splice */
-    uint64_t number;               /* the order of their coming */
+    UT_hash_handle hh;
+    struct bulk_cursor *prev, *next;                 /* those that were used longest ago first */
+    struct bulk_cursor *session_prev, *session_next; /* of its session */
+    struct cursor_session *session;                  /* NULL: none */
+    struct bulk_cursors *of;
+    struct cursor_key key;
+    bool unhashed;          /* there was no memory to enter it */
+    bool lost;              /* nobody else may use it */
+    unsigned references;    /* the table's own, and one for each getMore under way */
+    uint64_t connection;    /* that used it last; 0: that one is gone */
+    uint64_t ending;        /* on this connection its session is being ended; 0: on none */
+    int64_t until_ms;       /* so long it is kept unused */
+    size_t bytes;           /* of the splice */
+    pthread_mutex_t in_use; /* of the splice */
+    struct enforce_splice *splice;
+    size_t ns_len;
+    char ns[];
 };
 
 struct bulk_cursors {
     struct budget *budget;
     pthread_mutex_t lock; /* of what follows */
-    atomic_uint count;    /* places that are not free; read without the lock, too */
+    struct bulk_cursor *table;
+    struct bulk_cursor *used;
+    struct cursor_session *sessions;
+    atomic_size_t count; /* read without the lock, too */
     size_t bytes;
-    uint64_t last;
-    struct bulk_cursor of[BULK_CURSORS_MAX];
 };
+
+/* --- what they hold (lock held) -----------------------------------------------------------------
+ */
+
+static void free_splice(struct bulk_cursor *cursor)
+{
+    struct bulk_cursors *cursors = cursor->of;
+    enforce_splice_free(cursor->splice);
+    budget_give_back(cursors->budget, cursor->bytes);
+    cursors->bytes -= cursor->bytes;
+    cursor->splice = NULL;
+    cursor->bytes = 0;
+}
+
+static void release(struct bulk_cursor *cursor)
+{
+    if (--cursor->references == 1 && cursor->lost)
+        free_splice(cursor);
+    if (cursor->references > 0)
+        return;
+    free_splice(cursor);
+    pthread_mutex_destroy(&cursor->in_use);
+    memory_free(cursor);
+}
+
+/* --- sessions (lock held) -----------------------------------------------------------------------
+ */
+
+/* The length is that of uthash's macro. */
+// NOLINTNEXTLINE(readability-function-size)
+static struct cursor_session *find_session(const struct bulk_cursors *cursors, const uint8_t *lsid)
+{
+    struct cursor_session *session = NULL;
+    HASH_FIND(hh, cursors->sessions, lsid, LSID_BYTES, session);
+    return session;
+}
+
+/* NULL when memory is out. */
+// NOLINTNEXTLINE(readability-function-size)
+static struct cursor_session *add_session(struct bulk_cursors *cursors, const uint8_t *lsid)
+{
+    struct cursor_session *session = memory_zalloc(sizeof *session);
+    if (session == NULL)
+        return NULL;
+    memcpy(session->lsid, lsid, LSID_BYTES);
+    HASH_ADD(hh, cursors->sessions, lsid, LSID_BYTES, session);
+    if (!session->unhashed)
+        return session;
+    memory_free(session);
+    return NULL;
+}
+
+static void join_session(struct bulk_cursor *cursor, const uint8_t *lsid)
+{
+    struct cursor_session *session = find_session(cursor->of, lsid);
+    if (session == NULL)
+        session = add_session(cursor->of, lsid);
+    if (session == NULL)
+        return; /* then the end of its session does not end it */
+    cursor->session = session;
+    DL_APPEND2(session->cursors, cursor, session_prev, session_next);
+}
+
+/* The length is that of uthash's macro. */
+// NOLINTNEXTLINE(readability-function-size)
+static void leave_session(struct bulk_cursor *cursor)
+{
+    struct cursor_session *session = cursor->session;
+    if (session == NULL)
+        return;
+    cursor->session = NULL;
+    DL_DELETE2(session->cursors, cursor, session_prev, session_next);
+    if (session->cursors != NULL)
+        return;
+    HASH_DEL(cursor->of->sessions, session);
+    memory_free(session);
+}
+
+/* --- those that are lost (lock held) ------------------------------------------------------------
+ */
+
+/* Who uses it goes on with this batch. It is remembered for as long as the server may have it. */
+static void lose(struct bulk_cursor *cursor)
+{
+    cursor->lost = true;
+    if (cursor->references == 1)
+        free_splice(cursor);
+}
+
+/* The length is that of uthash's macro. */
+// NOLINTNEXTLINE(readability-function-size)
+static void forget(struct bulk_cursor *cursor)
+{
+    struct bulk_cursors *cursors = cursor->of;
+    HASH_DEL(cursors->table, cursor);
+    DL_DELETE(cursors->used, cursor);
+    leave_session(cursor);
+    cursor->lost = true;
+    cursor->unhashed = true;
+    atomic_fetch_sub(&cursors->count, 1);
+    release(cursor);
+}
+
+static void note_use(struct bulk_cursor *cursor, const struct bulk_cursor_use *use)
+{
+    struct bulk_cursors *cursors = cursor->of;
+    cursor->connection = use->connection;
+    cursor->ending = 0;
+    cursor->until_ms = use->now_ms + BULK_CURSOR_IDLE_MS;
+    if (cursor->next == NULL)
+        return; /* it is the last already */
+    DL_DELETE(cursors->used, cursor);
+    DL_APPEND(cursors->used, cursor);
+}
+
+/* Its client seems to be gone: others of its connections may show that it is not. */
+static void orphan(struct bulk_cursor *cursor, int64_t now_ms)
+{
+    cursor->connection = 0;
+    if (cursor->until_ms > now_ms + BULK_CURSOR_ORPHAN_MS)
+        cursor->until_ms = now_ms + BULK_CURSOR_ORPHAN_MS;
+}
+
+/* Frees at least that many bytes, if there are so many: what belongs to nobody first, then what was
+ * used longest ago. Returns how many it freed. */
+static size_t make_room(struct bulk_cursors *cursors, size_t bytes)
+{
+    size_t before = cursors->bytes;
+    struct bulk_cursor *cursor = NULL;
+    for (int of_somebody = 0; of_somebody < 2; of_somebody++)
+        DL_FOREACH(cursors->used, cursor)
+        {
+            if (before - cursors->bytes >= bytes)
+                return before - cursors->bytes;
+            if (!cursor->lost && (of_somebody || cursor->connection == 0))
+                lose(cursor);
+        }
+    return before - cursors->bytes;
+}
+
+static size_t reclaim(void *arg, size_t bytes)
+{
+    struct bulk_cursors *cursors = arg;
+    if (bulk_cursors_count(cursors) == 0)
+        return 0;
+    pthread_mutex_lock(&cursors->lock);
+    size_t freed = make_room(cursors, bytes);
+    pthread_mutex_unlock(&cursors->lock);
+    return freed;
+}
+
+/* --- life ---------------------------------------------------------------------------------------
+ */
 
 struct bulk_cursors *bulk_cursors_create(struct budget *budget)
 {
@@ -36,103 +219,247 @@ struct bulk_cursors *bulk_cursors_create(struct budget *budget)
         return NULL;
     cursors->budget = budget;
     pthread_mutex_init(&cursors->lock, NULL);
+    budget->reclaim = reclaim;
+    budget->reclaim_arg = cursors;
     return cursors;
-}
-
-static void lose(struct bulk_cursors *cursors, struct bulk_cursor *cursor)
-{
-    enforce_splice_free(cursor->splice);
-    budget_give_back(cursors->budget, cursor->bytes);
-    cursors->bytes -= cursor->bytes;
-    cursor->splice = NULL;
-    cursor->bytes = 0;
-}
-
-static void forget(struct bulk_cursors *cursors, struct bulk_cursor *cursor)
-{
-    memory_free(cursor->server);
-    *cursor = (struct bulk_cursor){.server = NULL};
-    atomic_fetch_sub(&cursors->count, 1);
 }
 
 void bulk_cursors_destroy(struct bulk_cursors *cursors)
 {
     if (cursors == NULL)
         return;
-    for (size_t i = 0; i < BULK_CURSORS_MAX; i++) {
-        lose(cursors, &cursors->of[i]);
-        memory_free(cursors->of[i].server);
-    }
+    cursors->budget->reclaim = NULL;
+    while (cursors->used != NULL)
+        forget(cursors->used);
     pthread_mutex_destroy(&cursors->lock);
     memory_free(cursors);
 }
 
-/* A free place, or that of the oldest one. */
-static struct bulk_cursor *place(struct bulk_cursors *cursors)
+size_t bulk_cursors_count(const struct bulk_cursors *cursors)
 {
-    struct bulk_cursor *oldest = &cursors->of[0];
-    for (size_t i = 0; i < BULK_CURSORS_MAX; i++) {
-        if (cursors->of[i].server == NULL)
-            return &cursors->of[i];
-        if (cursors->of[i].number < oldest->number)
-            oldest = &cursors->of[i];
-    }
-    lose(cursors, oldest);
-    forget(cursors, oldest);
-    return oldest;
+    return atomic_load_explicit(&cursors->count, memory_order_relaxed);
 }
 
-/* Until `more` bytes fit; the caller's own have no place yet. */
-static void make_room(struct bulk_cursors *cursors, size_t more)
+/* --- use ----------------------------------------------------------------------------------------
+ */
+
+/* The length is that of uthash's macro. */
+// NOLINTNEXTLINE(readability-function-size)
+static struct bulk_cursor *find(const struct bulk_cursors *cursors, const char *server, int64_t id)
 {
-    while (cursors->bytes > 0 && cursors->bytes + more > BULK_CURSORS_BYTES) {
-        struct bulk_cursor *oldest = NULL;
-        for (size_t i = 0; i < BULK_CURSORS_MAX; i++) {
-            struct bulk_cursor *cursor = &cursors->of[i];
-            if (cursor->splice != NULL && (oldest == NULL || cursor->number < oldest->number))
-                oldest = cursor;
-        }
-        sluice_assert(oldest != NULL); /* whose bytes would they be? */
-        lose(cursors, oldest);
-    }
+    struct cursor_key key = {keyed_hash(server, strlen(server)), id};
+    struct bulk_cursor *cursor = NULL;
+    HASH_FIND(hh, cursors->table, &key, sizeof key, cursor);
+    return cursor;
 }
 
-void bulk_cursors_put(struct bulk_cursors *cursors, const char *server, int64_t id,
-                      struct enforce_splice *splice)
+/* NULL when memory is out. */
+static struct bulk_cursor *make(struct bulk_cursors *cursors, const struct bulk_cursor_use *use,
+                                struct bytes document)
+{
+    struct scan_element element;
+    int64_t id = 0;
+    const char *ns = "";
+    size_t ns_len = 0;
+    if (scan_find(document, "cursor", &element) && element.kind == BSON_KIND_OBJECT) {
+        struct bytes description = element.value;
+        if (scan_find(description, "id", &element))
+            (void)scan_as_int64(&element, &id);
+        if (scan_find(description, "ns", &element))
+            (void)scan_as_string(&element, &ns, &ns_len);
+    }
+    struct bulk_cursor *cursor = memory_zalloc(sizeof *cursor + ns_len);
+    if (cursor == NULL)
+        return NULL;
+    cursor->of = cursors;
+    cursor->key = (struct cursor_key){keyed_hash(use->server, strlen(use->server)), id};
+    cursor->references = 1;
+    cursor->ns_len = ns_len;
+    memcpy(cursor->ns, ns, ns_len);
+    pthread_mutex_init(&cursor->in_use, NULL);
+    return cursor;
+}
+
+/* The length is that of uthash's macro. */
+// NOLINTNEXTLINE(readability-function-size)
+static bool enter(struct bulk_cursors *cursors, struct bulk_cursor *cursor,
+                  const struct bulk_cursor_use *use)
+{
+    struct bulk_cursor *same = find(cursors, use->server, cursor->key.id);
+    if (same != NULL)
+        forget(same); /* the server gave its number to another */
+    if (HASH_COUNT(cursors->table) >= BULK_CURSORS_MAX)
+        forget(cursors->used);
+    HASH_ADD(hh, cursors->table, key, sizeof cursor->key, cursor);
+    if (cursor->unhashed)
+        return false;
+    DL_APPEND(cursors->used, cursor);
+    atomic_fetch_add(&cursors->count, 1);
+    note_use(cursor, use);
+    return true;
+}
+
+void bulk_cursors_put(struct bulk_cursors *cursors, const struct bulk_cursor_use *use,
+                      struct bytes document, const uint8_t *lsid, struct enforce_splice *splice)
 {
     size_t bytes = enforce_splice_bytes(splice);
-    char *copy = memory_copy_string(server);
-    if (copy == NULL) {
+    struct bulk_cursor *cursor = make(cursors, use, document);
+    pthread_mutex_lock(&cursors->lock);
+    if (cursors->bytes + bytes > BULK_CURSORS_BYTES)
+        (void)make_room(cursors, cursors->bytes + bytes - BULK_CURSORS_BYTES);
+    cursors->bytes += bytes;
+    if (cursor == NULL) {
         enforce_splice_free(splice);
         budget_give_back(cursors->budget, bytes);
-        return;
+        cursors->bytes -= bytes;
+    } else {
+        cursor->splice = splice;
+        cursor->bytes = bytes;
+        if (!enter(cursors, cursor, use))
+            release(cursor);
+        else if (lsid != NULL)
+            join_session(cursor, lsid);
     }
-    pthread_mutex_lock(&cursors->lock);
-    make_room(cursors, bytes);
-    *place(cursors) = (struct bulk_cursor){id, copy, splice, bytes, ++cursors->last};
-    cursors->bytes += bytes;
-    atomic_fetch_add(&cursors->count, 1);
     pthread_mutex_unlock(&cursors->lock);
 }
 
-enum bulk_cursor_state bulk_cursors_take(struct bulk_cursors *cursors, const char *server,
-                                         int64_t id, struct enforce_splice **splice)
+enum bulk_cursor_state bulk_cursors_find(struct bulk_cursors *cursors,
+                                         const struct bulk_cursor_use *use, int64_t id,
+                                         struct bytes ns, struct bulk_cursor **cursor)
 {
     enum bulk_cursor_state state = BULK_CURSOR_UNKNOWN;
-    if (atomic_load_explicit(&cursors->count, memory_order_relaxed) == 0)
+    if (bulk_cursors_count(cursors) == 0)
         return state;
     pthread_mutex_lock(&cursors->lock);
-    for (size_t i = 0; i < BULK_CURSORS_MAX && state == BULK_CURSOR_UNKNOWN; i++) {
-        struct bulk_cursor *cursor = &cursors->of[i];
-        if (cursor->server == NULL || cursor->id != id || strcmp(cursor->server, server) != 0)
-            continue;
-        state = cursor->splice == NULL ? BULK_CURSOR_LOST : BULK_CURSOR_KEPT;
-        if (state == BULK_CURSOR_LOST)
-            break;
-        *splice = cursor->splice;
-        cursors->bytes -= cursor->bytes;
-        forget(cursors, cursor);
+    struct bulk_cursor *found = find(cursors, use->server, id);
+    if (found != NULL && found->ns_len == bytes_left(&ns) &&
+        memcmp(found->ns, ns.pos, found->ns_len) == 0)
+        state = found->lost ? BULK_CURSOR_LOST : BULK_CURSOR_KEPT;
+    if (state == BULK_CURSOR_KEPT) {
+        found->references++;
+        *cursor = found;
     }
     pthread_mutex_unlock(&cursors->lock);
     return state;
+}
+
+bool bulk_cursor_reply(struct bulk_cursor *cursor, const struct bulk_cursor_use *use,
+                       struct bytes document, struct build *out, struct bytes *reply,
+                       struct error *err)
+{
+    struct bulk_cursors *cursors = cursor->of;
+    struct scan_element element;
+    int64_t code = 0;
+    bool carried_out = scan_find(document, "ok", &element) && scan_is_true(&element);
+    bool unknown = !carried_out && scan_find(document, "code", &element) &&
+                   scan_as_int64(&element, &code) && code == CURSOR_NOT_FOUND;
+    pthread_mutex_lock(&cursor->in_use);
+    bool ok = enforce_splice_reply(cursor->splice, document, out, reply, err);
+    bool ended = carried_out && ok && enforce_splice_cursor(cursor->splice) == 0;
+    pthread_mutex_unlock(&cursor->in_use);
+    pthread_mutex_lock(&cursors->lock);
+    if (!cursor->unhashed && (ended || unknown))
+        forget(cursor);
+    else if (!cursor->unhashed && carried_out)
+        note_use(cursor, use);
+    pthread_mutex_unlock(&cursors->lock);
+    return ok;
+}
+
+void bulk_cursor_release(struct bulk_cursor *cursor)
+{
+    if (cursor == NULL)
+        return;
+    pthread_mutex_t *lock = &cursor->of->lock;
+    pthread_mutex_lock(lock);
+    release(cursor);
+    pthread_mutex_unlock(lock);
+}
+
+/* --- ends ---------------------------------------------------------------------------------------
+ */
+
+void bulk_cursors_killed(struct bulk_cursors *cursors, const char *server, struct bytes document)
+{
+    struct scan scan;
+    struct scan_element element;
+    int64_t id = 0;
+    if (!scan_find(document, "cursorsKilled", &element) || element.kind != BSON_KIND_ARRAY ||
+        !scan_open(&scan, element.value))
+        return;
+    pthread_mutex_lock(&cursors->lock);
+    while (scan_next(&scan, &element)) {
+        struct bulk_cursor *cursor =
+            scan_as_int64(&element, &id) ? find(cursors, server, id) : NULL;
+        if (cursor != NULL)
+            forget(cursor);
+    }
+    pthread_mutex_unlock(&cursors->lock);
+}
+
+void bulk_cursors_end_session(struct bulk_cursors *cursors, uint64_t connection,
+                              const uint8_t *lsid)
+{
+    struct bulk_cursor *cursor = NULL;
+    if (bulk_cursors_count(cursors) == 0)
+        return;
+    pthread_mutex_lock(&cursors->lock);
+    const struct cursor_session *session = find_session(cursors, lsid);
+    if (session != NULL)
+        DL_FOREACH2(session->cursors, cursor, session_next)
+    cursor->ending = connection;
+    pthread_mutex_unlock(&cursors->lock);
+}
+
+void bulk_cursors_session_ended(struct bulk_cursors *cursors, uint64_t connection)
+{
+    struct bulk_cursor *cursor = NULL;
+    pthread_mutex_lock(&cursors->lock);
+    DL_FOREACH(cursors->used, cursor)
+    if (cursor->ending == connection)
+        lose(cursor);
+    pthread_mutex_unlock(&cursors->lock);
+}
+
+void bulk_cursors_all_ended(struct bulk_cursors *cursors, int64_t now_ms)
+{
+    struct bulk_cursor *cursor = NULL;
+    pthread_mutex_lock(&cursors->lock);
+    DL_FOREACH(cursors->used, cursor)
+    orphan(cursor, now_ms);
+    pthread_mutex_unlock(&cursors->lock);
+}
+
+void bulk_cursors_forget_connection(struct bulk_cursors *cursors, uint64_t connection,
+                                    int64_t now_ms)
+{
+    struct bulk_cursor *cursor = NULL;
+    if (bulk_cursors_count(cursors) == 0)
+        return;
+    pthread_mutex_lock(&cursors->lock);
+    DL_FOREACH(cursors->used, cursor)
+    if (cursor->connection == connection)
+        orphan(cursor, now_ms);
+    pthread_mutex_unlock(&cursors->lock);
+}
+
+void bulk_cursors_expire(struct bulk_cursors *cursors, int64_t now_ms)
+{
+    struct bulk_cursor *cursor = NULL;
+    struct bulk_cursor *next = NULL;
+    if (bulk_cursors_count(cursors) == 0)
+        return;
+    pthread_mutex_lock(&cursors->lock);
+    DL_FOREACH_SAFE(cursors->used, cursor, next)
+    {
+        if (now_ms < cursor->until_ms)
+            continue;
+        if (cursor->lost) {
+            forget(cursor);
+            continue;
+        }
+        lose(cursor);
+        cursor->until_ms = now_ms + BULK_CURSOR_IDLE_MS;
+    }
+    pthread_mutex_unlock(&cursors->lock);
 }

@@ -56,7 +56,9 @@ static void push_pending(struct session *session, const struct wire_header *head
     unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
     struct pending *pending = &session->pending[at];
     enum route_kind kind = request->route->kind;
-    bool forwards = kind == ROUTE_WRITE || kind == ROUTE_GET_MORE || kind == ROUTE_END_SESSIONS;
+    bool ends = kind == ROUTE_KILL_CURSORS || kind == ROUTE_END_SESSIONS;
+    bool forwards = kind == ROUTE_WRITE || kind == ROUTE_GET_MORE ||
+                    (ends && bulk_cursors_count(session->worker->shared->bulk_cursors) == 0);
     *pending = (struct pending){.expected_response_to = header->request_id,
                                 .request_id = header->request_id,
                                 .kind = forwards ? ROUTE_FORWARD : kind,

@@ -97,8 +97,9 @@ struct exchange *session_exchange_new(struct session *session, const struct mess
                                          .command = (uint8_t)route_index(request->route)};
     exchange->budget = &session->worker->shared->budget;
     exchange->error_labels = request_error_labels(request);
-    exchange->in_transaction = request->in_transaction && request->lsid != NULL;
-    if (exchange->in_transaction)
+    exchange->has_lsid = request->lsid != NULL;
+    exchange->in_transaction = request->in_transaction && exchange->has_lsid;
+    if (exchange->has_lsid)
         memcpy(exchange->lsid, request->lsid, LSID_BYTES);
     if (!aborts_transaction || request->lsid == NULL)
         return exchange;
@@ -117,6 +118,7 @@ void session_exchange_free(struct session *session, struct exchange *exchange)
     session_merge_release(session, exchange);
     budget_give_back(exchange->budget, exchange->held_bytes);
     enforce_splice_free(exchange->splice);
+    bulk_cursor_release(exchange->cursor);
     memory_free(exchange->abort_message);
     memory_free(exchange->answer);
     memory_free(exchange);
@@ -273,24 +275,30 @@ bool session_send_command(struct session *session, const struct message *message
 }
 
 /* The reply to what went in the request's place becomes the answer. */
-static bool take_reply(struct exchange *exchange, struct bytes document, struct error *err)
+static bool take_reply(struct session *session, struct bytes document, struct error *err)
 {
     struct build build;
     struct bytes reply;
-    bool ok = enforce_splice_reply(exchange->splice, document, &build, &reply, err) &&
-              (session_exchange_keep_answer(exchange, reply) ||
-               error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for a reply"));
+    struct exchange *exchange = session->exchange;
+    struct bulk_cursor_use use = session_cursor_use(session);
+    bool ok = exchange->cursor != NULL
+                  ? bulk_cursor_reply(exchange->cursor, &use, document, &build, &reply, err)
+                  : enforce_splice_reply(exchange->splice, document, &build, &reply, err);
+    ok = ok && (session_exchange_keep_answer(exchange, reply) ||
+                error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for a reply"));
     build_free(&build);
     return ok;
 }
 
 /* The cursor of a bulkWrite whose results go on. */
-static void keep_cursor(struct session *session, struct exchange *exchange)
+static void keep_cursor(struct session *session, struct exchange *exchange, struct bytes document)
 {
-    int64_t id = exchange->splice == NULL ? 0 : enforce_splice_cursor(exchange->splice);
-    if (id == 0)
+    struct bulk_cursor_use use = session_cursor_use(session);
+    if (exchange->splice == NULL || enforce_splice_cursor(exchange->splice) == 0)
         return;
-    bulk_cursors_put(session->worker->shared->bulk_cursors, session->server, id, exchange->splice);
+    session->had_bulk_cursor = true;
+    bulk_cursors_put(session->worker->shared->bulk_cursors, &use, document,
+                     exchange->has_lsid ? exchange->lsid : NULL, exchange->splice);
     exchange->splice = NULL;
     exchange->held_bytes = 0;
 }
@@ -301,11 +309,12 @@ bool session_exchange_reply(struct session *session, struct bytes document)
     struct error err;
     if (exchange->aborting) {
         transactions_end(session->worker->shared->transactions, exchange->lsid);
-    } else if (!take_reply(exchange, document, &err)) {
+    } else if (!take_reply(session, document, &err)) {
         session_fail_pending(session, &err, COUNTER_ERRORS_PROTOCOL_UPSTREAM);
         return false;
     }
     session_pop_pending(session);
-    keep_cursor(session, exchange);
+    if (!exchange->aborting)
+        keep_cursor(session, exchange, document);
     return proceed(session);
 }

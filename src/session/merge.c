@@ -171,6 +171,7 @@ static void forget(struct session *session, const struct scan_element *descripti
     memcpy(key.identity, identity_key_of(session), sizeof key.identity);
     memcpy(key.lsid, id.value.pos + 5, LSID_BYTES);
     retry_table_forget(session->worker->shared->retries, &key);
+    bulk_cursors_end_session(session->worker->shared->bulk_cursors, session->id, key.lsid);
 }
 
 void session_merge_forget(struct session *session, const struct request *request)

@@ -38,7 +38,7 @@ static const struct route routes[] = {
     {"ismaster", ROUTE_HELLO, true},
     {"killAllSessions", ROUTE_END_ALL_SESSIONS, false},
     {"killAllSessionsByPattern", ROUTE_END_ALL_SESSIONS, false},
-    {"killCursors", ROUTE_FORWARD, false},
+    {"killCursors", ROUTE_KILL_CURSORS, false},
     {"killSessions", ROUTE_END_SESSIONS, false},
     {"listCollections", ROUTE_FORWARD, false},
     {"listDatabases", ROUTE_FORWARD, false},

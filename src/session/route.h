@@ -14,6 +14,7 @@ enum route_kind {
     ROUTE_END_TRANSACTION,  /* the reply tells whether a transaction is over */
     ROUTE_WRITE,            /* held against the schemas, where the namespace has one */
     ROUTE_GET_MORE,         /* the results of a bulkWrite may have to be numbered anew */
+    ROUTE_KILL_CURSORS,     /* those of a bulkWrite go, as the reply says */
     ROUTE_END_SESSIONS,     /* what is known of their retryable writes goes */
     ROUTE_END_ALL_SESSIONS, /* the same for all, when the reply says that it was done */
     ROUTE_DEFINE,           /* may change a collection's validator: the reply tells */

@@ -195,6 +195,8 @@ void session_end(struct session *session, const char *reason)
     session->identity = NULL;
     session_exchange_free(session, session->exchange);
     session->exchange = NULL;
+    if (session->had_bulk_cursor)
+        bulk_cursors_forget_connection(worker->shared->bulk_cursors, session->id, clock_now_ms());
     forget_tickets(session);
     session_merge_lost(session);
     counters_add(&worker->counters, COUNTER_CLIENTS_NOW, (uint64_t)-1);
@@ -506,6 +508,7 @@ static void tick(void *context)
     struct session *next = NULL;
     int64_t now_ms = clock_now_ms();
     session_merge_let_go(worker);
+    bulk_cursors_expire(worker->shared->bulk_cursors, now_ms);
     DL_FOREACH_SAFE(worker->sessions, session, next)
     check_times(session, now_ms);
     session_observe_all(worker);

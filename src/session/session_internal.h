@@ -73,14 +73,16 @@ struct carriage;
 struct exchange {
     struct message message; /* the client's, without its payload */
     struct enforce_splice *splice;
-    size_t held_bytes; /* of memory_max, for the splice */
+    size_t held_bytes;          /* of memory_max, for the splice */
+    struct bulk_cursor *cursor; /* a getMore's; its splice is the cursor's */
     struct budget *budget;
     uint8_t *abort_message; /* abortTransaction, to be sent before the answer; owned */
     size_t abort_len;
     uint8_t *answer; /* a document; owned */
     size_t answer_len;
     uint32_t error_labels;
-    uint8_t lsid[LSID_BYTES]; /* of its transaction */
+    uint8_t lsid[LSID_BYTES];
+    bool has_lsid;
     bool in_transaction;
     bool aborting; /* abortTransaction was sent */
     /* at most one of these: */
@@ -131,6 +133,7 @@ struct session {
     bool request_seen;     /* the handshake timeout is over */
     bool upstream_open;    /* counted in UPSTREAM_NOW */
     bool had_transaction;  /* must be forgotten at the end */
+    bool had_bulk_cursor;  /* the same */
     bool accepts_overload; /* its hello had `backpressure` */
     bool metadata_logged;
     bool legacy_logged;           /* that the client uses a removed opcode */
@@ -214,6 +217,11 @@ static inline int64_t session_now_us(const struct session *session)
 static inline const struct config *session_config(const struct session *session)
 {
     return session->worker->settings->config;
+}
+
+static inline struct bulk_cursor_use session_cursor_use(const struct session *session)
+{
+    return (struct bulk_cursor_use){session->server, session->id, session_now_us(session) / 1000};
 }
 
 /* Ends it now: both connections closed, memory given back. `reason` is logged. */

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "bson/scan.h"
+#include "net/clock.h"
 #include "session/session_internal.h"
 #include "wire/hello.h"
 
@@ -159,8 +160,14 @@ void session_watch_reply(struct session *session, const struct pending *pending,
     if (pending->kind == ROUTE_HELLO)
         session_merge_read_limits(session, document);
     if (pending->kind == ROUTE_END_ALL_SESSIONS && scan_find(document, "ok", &ok) &&
-        scan_is_true(&ok))
+        scan_is_true(&ok)) {
         retry_table_forget_all(session->worker->shared->retries);
+        bulk_cursors_all_ended(session->worker->shared->bulk_cursors, clock_now_ms());
+    }
+    if (pending->kind == ROUTE_END_SESSIONS && scan_find(document, "ok", &ok) && scan_is_true(&ok))
+        bulk_cursors_session_ended(session->worker->shared->bulk_cursors, session->id);
+    if (pending->kind == ROUTE_KILL_CURSORS)
+        bulk_cursors_killed(session->worker->shared->bulk_cursors, session->server, document);
     if (pending->kind == ROUTE_END_TRANSACTION && pending->has_lsid &&
         transaction_is_over(document))
         transactions_end(session->worker->shared->transactions, pending->lsid);

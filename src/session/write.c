@@ -8,6 +8,9 @@
 #include "session/session_internal.h"
 #include "wire/checksum.h"
 
+/* A namespace has at most 255 bytes. */
+enum { NAMESPACE_BYTES = 256 };
+
 static int64_t wall_clock_ms(void)
 {
     struct timespec now;
@@ -198,10 +201,28 @@ static enum write_step answer_lost_cursor(struct session *session, const struct 
     if (!message->whole)
         return WRITE_GATHER;
     (void)error_set(&err, ERROR_CURSOR_NOT_FOUND,
-                    "the results of bulkWrite cursor %lld cannot be told: mongosluice kept too "
-                    "many others since; its operations were carried out",
+                    "the results of bulkWrite cursor %lld cannot be told: mongosluice kept them "
+                    "until their session or connection ended, nobody fetched them for long, or "
+                    "the room was needed (option memory_max); its operations were carried out",
                     (long long)id);
     return session_answer_error(session, message, &err, 0) ? WRITE_TAKEN : WRITE_ENDED;
+}
+
+/* "database.collection" of a getMore; empty when it is longer than a namespace may be. */
+static struct bytes get_more_namespace(const struct request *request, uint8_t ns[NAMESPACE_BYTES])
+{
+    struct scan_element element;
+    const char *name = "";
+    size_t len = 0;
+    size_t database = bytes_left(&request->database);
+    if (scan_find(request->body, "collection", &element))
+        (void)scan_as_string(&element, &name, &len);
+    if (database == 0 || database + 1 > NAMESPACE_BYTES || len > NAMESPACE_BYTES - database - 1)
+        return bytes_of(ns, 0);
+    memcpy(ns, request->database.pos, database);
+    ns[database] = '.';
+    memcpy(ns + database + 1, name, len);
+    return bytes_of(ns, database + 1 + len);
 }
 
 enum write_step session_get_more(struct session *session, const struct message *message,
@@ -209,11 +230,14 @@ enum write_step session_get_more(struct session *session, const struct message *
 {
     struct scan_element element;
     int64_t id = 0;
-    struct enforce_splice *splice = NULL;
+    uint8_t ns[NAMESPACE_BYTES];
+    struct bulk_cursor *cursor = NULL;
     struct bulk_cursors *cursors = session->worker->shared->bulk_cursors;
-    if (!scan_find(request->body, "getMore", &element) || !scan_as_int64(&element, &id))
+    struct bulk_cursor_use use = session_cursor_use(session);
+    if (bulk_cursors_count(cursors) == 0 || !scan_find(request->body, "getMore", &element) ||
+        !scan_as_int64(&element, &id))
         return WRITE_PASS;
-    switch (bulk_cursors_take(cursors, session->server, id, &splice)) {
+    switch (bulk_cursors_find(cursors, &use, id, get_more_namespace(request, ns), &cursor)) {
     case BULK_CURSOR_UNKNOWN:
         return WRITE_PASS;
     case BULK_CURSOR_LOST:
@@ -222,17 +246,16 @@ enum write_step session_get_more(struct session *session, const struct message *
         break;
     }
     if (session->pending_count > 0 || !message->whole) {
-        bulk_cursors_put(cursors, session->server, id, splice);
+        bulk_cursor_release(cursor);
         return session->pending_count > 0 ? WRITE_HOLD : WRITE_GATHER;
     }
     struct exchange *exchange = session_exchange_new(session, message, request, false);
     if (exchange == NULL) {
-        budget_give_back(&session->worker->shared->budget, enforce_splice_bytes(splice));
-        enforce_splice_free(splice);
+        bulk_cursor_release(cursor);
         session_end(session, "out of memory for a request");
         return WRITE_ENDED;
     }
-    exchange->splice = splice;
-    exchange->held_bytes = enforce_splice_bytes(splice);
+    exchange->cursor = cursor;
+    session->had_bulk_cursor = true;
     return session_exchange_begin(session, exchange, message->payload) ? WRITE_TAKEN : WRITE_ENDED;
 }
