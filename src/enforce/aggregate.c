@@ -1,99 +1,114 @@
-/* aggregate that writes: $out or $merge as the last stage. What it writes is not known. */
+/* aggregate that writes: what it writes is not known. And views: they may not write. */
 #include "enforce/check.h"
+#include "enforce/pipeline.h"
 
-/* The collection that a target names: "c", {db, coll}; in the command's database where it does not
- * say another. */
-static const struct registry_entry *find_target(const struct check *check,
-                                                const struct scan_element *target)
-{
-    struct scan_element field;
-    struct bytes database = check->command->database;
-    const char *text = NULL;
-    size_t len = 0;
-    if (target->kind != BSON_KIND_OBJECT)
-        return check_find(check->command, check->registry, target);
-    if (scan_find(target->value, "db", &field) && scan_as_string(&field, &text, &len))
-        database = bytes_of(text, len);
-    if (!scan_find(target->value, "coll", &field) || !scan_as_string(&field, &text, &len))
-        return NULL;
-    return judge_find(check->registry, database, text, len);
-}
-
-/* The entry that a stage writes to. */
-static const struct registry_entry *find_written(const struct check *check, struct bytes stage,
-                                                 const char **operator_name)
+/* Its pipelines, wherever they stand in the body: what one of them may do, and how many there are.
+ */
+static size_t look_at_body(const struct concern *concern, struct pipeline *pipeline)
 {
     struct scan scan;
     struct scan_element field;
-    struct scan_element into;
-    if (!scan_open(&scan, stage) || !scan_next(&scan, &field))
-        return NULL;
-    *operator_name = field.name;
-    if (scan_name_is(&field, "$out"))
-        return find_target(check, &field);
-    if (!scan_name_is(&field, "$merge"))
-        return NULL;
-    if (field.kind == BSON_KIND_OBJECT)
-        return scan_find(field.value, "into", &into) ? find_target(check, &into) : NULL;
-    return find_target(check, &field);
+    size_t count = 0;
+    pipeline_begin(pipeline, concern->registry, concern->command->database, concern->guarded);
+    (void)scan_open(&scan, concern->command->body);
+    while (pipeline->says == PIPELINE_READS && scan_next(&scan, &field)) {
+        if (!scan_name_is(&field, "pipeline"))
+            continue;
+        count++;
+        if (field.kind == BSON_KIND_ARRAY)
+            pipeline_take_array(pipeline, field.value);
+        else
+            pipeline_take(pipeline, &field);
+    }
+    return count;
 }
 
-static bool is_explained(struct bytes body)
+/* The same for document sequences. */
+static void look_at_sequences(const struct concern *concern, struct pipeline *pipeline)
 {
-    struct scan_element explain;
-    return scan_find(body, "explain", &explain) && scan_is_true(&explain);
+    struct bytes rest = concern->command->payload;
+    struct scan_element sequence;
+    bool first = true;
+    pipeline_begin(pipeline, concern->registry, concern->command->database, concern->guarded);
+    while (message_next_sequence(concern->command, &rest, &first, &sequence)) {
+        struct message_list list = {.content = sequence.value};
+        struct message_items items;
+        struct scan_element stage = {.kind = BSON_KIND_OBJECT};
+        message_items_open(&list, &items);
+        while (pipeline->says == PIPELINE_READS && message_items_next(&items, &stage.value))
+            pipeline_take(pipeline, &stage);
+    }
 }
 
-static bool find_last_stage(const struct message_list *pipeline, struct bytes *stage)
+bool concerns_aggregate(const struct concern *concern)
 {
-    struct message_items items;
-    bool found = false;
-    message_items_open(pipeline, &items);
-    while (message_items_next(&items, stage))
-        found = true;
-    return found;
+    struct pipeline pipeline;
+    size_t pipelines = look_at_body(concern, &pipeline);
+    return pipeline.says != PIPELINE_READS || (concern->guarded && pipelines > 1) ||
+           concern->sequences;
+}
+
+/* In a database without a schema, only what reaches another is refused for its form. */
+static bool is_free(const struct concern *concern)
+{
+    struct pipeline pipeline;
+    if (concern->guarded)
+        return false;
+    (void)look_at_body(concern, &pipeline);
+    if (pipeline.says == PIPELINE_READS)
+        look_at_sequences(concern, &pipeline);
+    return pipeline.says == PIPELINE_READS;
+}
+
+static bool is_explained(const struct grammar_found *found)
+{
+    return grammar_has(found, MEANS_EXPLAIN) && grammar_is_true(&found->at[MEANS_EXPLAIN]);
 }
 
 bool check_aggregate(struct check *check)
 {
-    struct message_list pipeline = {.name = "pipeline"};
     struct judge_reason why = {.text = "the documents that a pipeline writes are not known"};
-    struct bytes stage;
-    if (!message_read(check->command, &pipeline, 1, &check->options, check->err))
+    struct pipeline pipeline;
+    struct grammar_found found;
+    if (is_free(&check->concern))
+        return true;
+    if (!message_read(check->command, &grammar_aggregate, &found, &check->options, check->err))
         return false;
-    if (!pipeline.found || is_explained(check->command->body) ||
-        !find_last_stage(&pipeline, &stage))
-        return true;
-    const struct registry_entry *entry = find_written(check, stage, &why.operator_name);
-    if (entry == NULL)
-        return true;
-    judge_enter(&check->judge, entry);
-    check->judge.bypass = check->options.bypass;
-    if (judge_bypasses(&check->judge))
-        return true;
-    switch (judge_unproved(&check->judge, 0, &why, NULL)) {
-    case JUDGED_FAILED:
+    pipeline_begin(&pipeline, check->concern.registry, check->command->database,
+                   check->concern.guarded);
+    pipeline.collectionless = found.at[MEANS_COLLECTION].kind != BSON_KIND_STRING;
+    pipeline_take_array(&pipeline, found.at[MEANS_PIPELINE].value);
+    if (pipeline.says == PIPELINE_WRONG) {
+        *check->err = pipeline.err;
         return false;
-    case JUDGED_REFUSED:
-        return check_answer_error(check);
-    case JUDGED_PASS:
-        break;
     }
-    return true;
+    if (pipeline.says == PIPELINE_READS || is_explained(&found))
+        return true;
+    why.operator_name = pipeline.operator_name;
+    return check_unproved(check, pipeline.target, &why);
 }
 
-bool concerns_aggregate(const struct registry *registry, const struct enforce_command *command)
+/* --- create and collMod --- */
+
+bool concerns_view(const struct concern *concern)
 {
-    struct check check = {.command = command, .registry = registry};
-    struct scan scan;
-    struct scan_element pipeline;
-    struct scan_element stage = {.kind = BSON_KIND_EOD};
-    const char *operator_name = NULL;
-    if (!scan_find(command->body, "pipeline", &pipeline) || pipeline.kind != BSON_KIND_ARRAY)
-        return true; /* in a section of its own, or what the server refuses */
-    (void)scan_open(&scan, pipeline.value);
-    while (scan_next(&scan, &stage))
-        continue;
-    return stage.kind == BSON_KIND_OBJECT &&
-           find_written(&check, stage.value, &operator_name) != NULL;
+    struct pipeline pipeline;
+    (void)look_at_body(concern, &pipeline);
+    return pipeline.says != PIPELINE_READS || concern->sequences;
+}
+
+bool check_view(struct check *check)
+{
+    struct pipeline pipeline;
+    if (!check_no_sequences(check))
+        return false;
+    (void)look_at_body(&check->concern, &pipeline);
+    if (pipeline.says == PIPELINE_READS)
+        return true;
+    if (pipeline.says == PIPELINE_WRONG)
+        *check->err = pipeline.err;
+    else
+        (void)error_set(check->err, ERROR_OPTION_NOT_SUPPORTED_ON_VIEW,
+                        "%s cannot be used in the definition of a view", pipeline.operator_name);
+    return false;
 }

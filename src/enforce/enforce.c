@@ -1,58 +1,140 @@
 #include "enforce/enforce.h"
 
 #include "base/memory.h"
-#include "enforce/check.h"
+#include "enforce/commands.h"
 #include "wire/sections.h"
 
-const struct registry_entry *check_find(const struct enforce_command *command,
-                                        const struct registry *registry,
-                                        const struct scan_element *collection)
-{
-    const char *text = NULL;
-    size_t len = 0;
-    if (!scan_as_string(collection, &text, &len))
-        return NULL;
-    return judge_find(registry, command->database, text, len);
-}
+enum {
+    FLAG_BYTES = 4,
+    CHECKSUM_BYTES = 4,
+    CODE_DATABASE_TYPE = 13111,
+    CODE_DUPLICATE = 40413,
+    CODE_NO_SEQUENCES = 40472,
+    CODE_NO_DATABASE = 40571
+};
 
-static bool concerns_collection(const struct registry *registry,
-                                const struct enforce_command *command)
+/* --- whether a command is looked at --- */
+
+bool concerns_collection(const struct concern *concern)
 {
     struct scan scan;
-    struct scan_element first;
-    return scan_open(&scan, command->body) && scan_next(&scan, &first) &&
-           check_find(command, registry, &first) != NULL;
+    struct scan_element own;
+    struct scan_element field;
+    struct bytes name;
+    if (!concern->guarded)
+        return false;
+    if (!scan_open(&scan, concern->command->body) || !scan_next(&scan, &own) ||
+        !grammar_is_name(&own, true, &name) ||
+        judge_find(concern->registry, concern->command->database, name).entry != NULL)
+        return true;
+    /* the name of a collection without a schema; is it the only one? */
+    while (scan_next(&scan, &field))
+        if (field.name_len == own.name_len && memcmp(field.name, own.name, own.name_len) == 0)
+            return true;
+    return false;
 }
 
-/* The commands that are looked at. */
-struct kind {
-    const char *name;
-    bool (*check)(struct check *check);
-    bool (*concerns)(const struct registry *registry, const struct enforce_command *command);
-};
-
-static const struct kind kinds[] = {
-    {"insert", check_insert, concerns_collection},
-    {"update", check_update, concerns_collection},
-    {"findAndModify", check_find_and_modify, concerns_collection},
-    {"findandmodify", check_find_and_modify, concerns_collection},
-    {"bulkWrite", check_bulk_write, concerns_bulk_write},
-    {"aggregate", check_aggregate, concerns_aggregate},
-};
-
-static const struct kind *find_kind(const struct enforce_command *command)
+static struct concern look_at(const struct registry *registry,
+                              const struct enforce_command *command)
 {
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (strlen(kinds[i].name) == command->name_len &&
-            memcmp(kinds[i].name, command->name, command->name_len) == 0)
-            return &kinds[i];
-    return NULL;
+    size_t trailer = (command->flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0 ? CHECKSUM_BYTES : 0;
+    size_t alone = FLAG_BYTES + 1 + bytes_left(&command->body) + trailer;
+    return (struct concern){.registry = registry,
+                            .command = command,
+                            .guarded = registry_guards(registry, command->database),
+                            .sequences = command->payload_bytes > alone};
+}
+
+/* A command that is in no table may be one of a newer server that writes. */
+static bool concerns_unknown(const struct concern *concern)
+{
+    return concern->guarded &&
+           registry_strictest(concern->registry, concern->command->database) != NULL &&
+           !command_is_harmless(concern->command->name, concern->command->name_len);
 }
 
 bool enforce_concerns(const struct registry *registry, const struct enforce_command *command)
 {
-    const struct kind *kind = registry_size(registry) == 0 ? NULL : find_kind(command);
-    return kind != NULL && kind->concerns(registry, command);
+    if (registry_size(registry) == 0)
+        return false;
+    const struct command_row *row = command_find(command->name, command->name_len);
+    if (command->database_unclear)
+        return row != NULL || !command_is_harmless(command->name, command->name_len);
+    const struct concern concern = look_at(registry, command);
+    return row != NULL ? row->concerns(&concern) : concerns_unknown(&concern);
+}
+
+/* --- how it is understood --- */
+
+/* Why it is not known which database the command is for. */
+static bool refuse_database(const struct enforce_command *command, struct error *err)
+{
+    struct scan scan;
+    struct scan_element field;
+    struct bytes name;
+    bool seen = false;
+    (void)scan_open(&scan, command->body);
+    while (scan_next(&scan, &field)) {
+        if (!scan_name_is(&field, "$db"))
+            continue;
+        if (seen)
+            return error_set(err, CODE_DUPLICATE, "'$db' is given twice");
+        if (field.kind != BSON_KIND_STRING)
+            return error_set(err, CODE_DATABASE_TYPE, "'$db' has the wrong type '%s'",
+                             type_alias(field.kind));
+        if (!grammar_is_name(&field, false, &name))
+            return error_set(err, ERROR_INVALID_NAMESPACE,
+                             "'$db' is no name of a database: it is empty, or has a NUL");
+        seen = true;
+    }
+    return error_set(err, CODE_NO_DATABASE, "'$db' is missing");
+}
+
+static bool refuse_unknown(const struct enforce_command *command, struct error *err)
+{
+    return error_set(err, ERROR_COMMAND_NOT_FOUND,
+                     "no such command: '%.100s'; mongosluice does not know it, and in this "
+                     "database a schema asks for writes that can be judged (\"unproved\": "
+                     "\"reject\")",
+                     command->name);
+}
+
+void check_enter(struct check *check, const struct grammar_found *found)
+{
+    struct bytes name;
+    struct judge_target target = {NULL, false};
+    if (grammar_has(found, MEANS_COLLECTION) &&
+        grammar_is_name(&found->at[MEANS_COLLECTION], true, &name))
+        target = judge_find(check->concern.registry, check->command->database, name);
+    check->judge.bypass = check->options.bypass;
+    judge_enter_target(&check->judge, target, grammar_has(found, MEANS_OPAQUE));
+}
+
+bool check_no_sequences(struct check *check)
+{
+    return !check->concern.sequences ||
+           error_set(check->err, CODE_NO_SEQUENCES,
+                     "%.*s takes no document sequences (section kind 1)",
+                     (int)check->command->name_len, check->command->name);
+}
+
+bool check_unproved(struct check *check, struct judge_target target, const struct judge_reason *why)
+{
+    if (target.entry == NULL)
+        return true;
+    judge_enter(&check->judge, target.entry);
+    check->judge.bypass = check->options.bypass;
+    if (judge_bypasses(&check->judge))
+        return true;
+    switch (judge_unproved(&check->judge, 0, why, NULL)) {
+    case JUDGED_FAILED:
+        return false;
+    case JUDGED_REFUSED:
+        return check_answer_error(check);
+    case JUDGED_PASS:
+        break;
+    }
+    return true;
 }
 
 /* --- what is done --- */
@@ -69,14 +151,19 @@ static bool judge_all(struct check *check, const struct message_list *list,
     struct message_items items;
     struct bytes statement;
     struct plan *plan = &check->plan;
+    uint32_t index = 0;
     message_items_open(list, &items);
-    for (; message_items_next(&items, &statement); plan->total++) {
-        enum judged judged = judge_statement(arg, check, plan->total, statement);
+    for (; message_items_next(&items, &statement); index++) {
+        enum judged judged = judge_statement(arg, check, index, statement);
         if (judged == JUDGED_FAILED)
             return false;
+        if (plan->stopped)
+            continue;
         if (judged == JUDGED_REFUSED && stops(check)) {
             plan->stopped = true;
-            return true;
+            check->reads_only = true;
+        } else {
+            plan->total++;
         }
     }
     return message_items_end(&items, check->err);
@@ -119,9 +206,9 @@ bool enforce_check(const struct registry *registry, struct schema_scratch *scrat
                    const struct enforce_command *command, const struct enforce_observer *observer,
                    struct enforce_result *result, struct error *err)
 {
-    const struct kind *kind = find_kind(command);
+    const struct command_row *row = command_find(command->name, command->name_len);
     struct check check = {.command = command,
-                          .registry = registry,
+                          .concern = look_at(registry, command),
                           .judge = {.command = command,
                                     .observer = observer,
                                     .scratch = scratch,
@@ -130,12 +217,14 @@ bool enforce_check(const struct registry *registry, struct schema_scratch *scrat
     /* Verdicts are written to it, also where the check goes well. */
     struct error inner = {0};
     *result = (struct enforce_result){.outcome = ENFORCE_FORWARD};
-    if (kind == NULL || registry_size(registry) == 0)
-        return true;
+    if (command->database_unclear)
+        return refuse_database(command, err);
+    if (row == NULL)
+        return refuse_unknown(command, err);
     check.err = &inner;
     check.judge.err = &inner;
     check.judge.refusals = &check.plan.refusals;
-    bool ok = kind->check(&check);
+    bool ok = row->check(&check);
     if (!ok) /* the command is answered as a whole: none of its documents was let pass or refused */
         check.judge.entry = NULL;
     judge_leave(&check.judge);

@@ -1,7 +1,9 @@
 /* Write commands held against the registry: whole OP_MSG payloads in, what to do with them out.
  * Pure: no sockets, no clock. docs/schemas.md tells users what is checked.
  *
- *   insert, update, findAndModify (findandmodify), bulkWrite, aggregate with $out or $merge
+ * In a database with a schema, a write is understood to the last field that says where it writes,
+ * what and whether (grammar.h), or refused with MongoDB's code for such a command. commands.c lists
+ * the commands that are looked at.
  *
  * Source of what a refusal looks like: MongoDB 5+ (writeErrors with code 121 and errInfo). */
 #ifndef SLUICE_ENFORCE_ENFORCE_H
@@ -17,7 +19,9 @@ struct enforce_command {
     struct bytes body;    /* the kind-0 document */
     const char *name;     /* of the command */
     size_t name_len;
+    size_t payload_bytes;      /* of the message as it will be when it is whole */
     struct bytes database;     /* $db */
+    bool database_unclear;     /* it is not given once, as a string that can name a database */
     bool in_transaction;       /* autocommit: false */
     size_t max_document_bytes; /* maxBsonObjectSize of the server, 16 MiB */
 };
@@ -61,8 +65,9 @@ struct enforce_observer {
  * alone is there: false means that the message need not be gathered. */
 bool enforce_concerns(const struct registry *registry, const struct enforce_command *command);
 
-/* Checks the command. Counts in the entries' stats. enforce_result_release is due when it is true.
- * False when memory is out, or the sections are not what the command allows: err is the answer. */
+/* Checks a command that enforce_concerns named. Counts in the entries' stats.
+ * enforce_result_release is due when it is true. False when memory is out, or the command is not as
+ * it must be: err is the answer. */
 bool enforce_check(const struct registry *registry, struct schema_scratch *scratch,
                    const struct enforce_command *command, const struct enforce_observer *observer,
                    struct enforce_result *result, struct error *err);

@@ -9,8 +9,8 @@ static bool write_error(const struct refusals *refusals, struct build *out, stru
     build_begin(out, INT32_MAX);
     refusals_write_double(out, "ok", false);
     build_text(out, "errmsg", refusal_message(refusals, refusal));
-    build_int32(out, "code", ERROR_DOCUMENT_VALIDATION_FAILURE);
-    build_text(out, "codeName", error_code_name(ERROR_DOCUMENT_VALIDATION_FAILURE, scratch));
+    build_int32(out, "code", refusal->code);
+    build_text(out, "codeName", error_code_name(refusal->code, scratch));
     if (refusal->info_len > 0)
         build_value(out, "errInfo", BSON_KIND_OBJECT, refusal_info(refusals, refusal));
     return build_finish(out, reply);
@@ -35,19 +35,27 @@ bool check_answer_error(struct check *check)
     return true;
 }
 
-bool check_find_and_modify(struct check *check)
+static bool is_true(const struct grammar_found *found, enum grammar_meaning meaning)
 {
-    static const struct update_names names = {"query", "update"};
+    return grammar_has(found, meaning) && grammar_is_true(&found->at[meaning]);
+}
+
+/* It removes, or it changes. */
+static bool check_form(const struct grammar_found *found, bool removes, struct error *err)
+{
+    bool changes = grammar_has(found, MEANS_CHANGE);
+    if (removes && (changes || is_true(found, MEANS_UPSERT) || is_true(found, MEANS_NEW)))
+        return error_set(err, ERROR_FAILED_TO_PARSE,
+                         "findAndModify: 'remove' excludes 'update', 'upsert' and 'new'");
+    return removes || changes ||
+           error_set(err, ERROR_FAILED_TO_PARSE,
+                     "findAndModify: either 'update' or 'remove' must be given");
+}
+
+static bool judge_it(struct check *check, const struct grammar_found *found)
+{
     struct update_statement update;
-    if (!message_read(check->command, NULL, 0, &check->options, check->err))
-        return false;
-    const struct registry_entry *entry =
-        check_find(check->command, check->registry, &check->options.first);
-    if (entry == NULL)
-        return true;
-    judge_enter(&check->judge, entry);
-    check->judge.bypass = check->options.bypass;
-    if (!update_read(check->command->body, &names, &update, check->err))
+    if (!update_read_found(found, check->command->body, &update, check->err))
         return false;
     switch (judge_update(&check->judge, 0, &update)) {
     case JUDGED_FAILED:
@@ -58,4 +66,17 @@ bool check_find_and_modify(struct check *check)
         break;
     }
     return true;
+}
+
+bool check_find_and_modify(struct check *check)
+{
+    struct grammar_found found;
+    if (!message_read(check->command, &grammar_find_and_modify, &found, &check->options,
+                      check->err))
+        return false;
+    bool removes = is_true(&found, MEANS_REMOVE);
+    if (!check_form(&found, removes, check->err))
+        return false;
+    check_enter(check, &found);
+    return check->judge.entry == NULL || removes || judge_it(check, &found);
 }

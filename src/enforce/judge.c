@@ -14,24 +14,45 @@ enum { NS_BYTES = 512, ID_HEAD_BYTES = 5 };
 
 static const uint8_t some_object_id[12];
 
-const struct registry_entry *judge_find_namespace(const struct registry *registry, const char *ns,
+static const char buckets_prefix[] = "system.buckets.";
+enum { BUCKETS_PREFIX = sizeof buckets_prefix - 1 };
+
+static const struct registry_entry *find_in_force(const struct registry *registry, const char *ns,
                                                   size_t len)
 {
     const struct registry_entry *entry = registry_find(registry, ns, len);
     return entry == NULL || entry->file.level == SCHEMA_LEVEL_OFF ? NULL : entry;
 }
 
-const struct registry_entry *judge_find(const struct registry *registry, struct bytes database,
-                                        const char *collection, size_t len)
+struct judge_target judge_find(const struct registry *registry, struct bytes database,
+                               struct bytes collection)
 {
     char ns[NS_BYTES];
     size_t database_len = bytes_left(&database);
+    size_t len = bytes_left(&collection);
+    struct judge_target target = {NULL, false};
     if (database_len + 1 >= sizeof ns || len > sizeof ns - database_len - 1)
-        return NULL;
+        return target;
     memcpy(ns, database.pos, database_len);
     ns[database_len] = '.';
-    memcpy(ns + database_len + 1, collection, len);
-    return judge_find_namespace(registry, ns, database_len + 1 + len);
+    char *name = ns + database_len + 1;
+    memcpy(name, collection.pos, len);
+    target.entry = find_in_force(registry, ns, database_len + 1 + len);
+    if (target.entry != NULL || len <= BUCKETS_PREFIX ||
+        memcmp(name, buckets_prefix, BUCKETS_PREFIX) != 0)
+        return target;
+    memmove(name, name + BUCKETS_PREFIX, len - BUCKETS_PREFIX);
+    target.entry = find_in_force(registry, ns, database_len + 1 + len - BUCKETS_PREFIX);
+    target.buckets = target.entry != NULL;
+    return target;
+}
+
+struct judge_target judge_find_namespace(const struct registry *registry, struct bytes ns)
+{
+    const uint8_t *dot = memchr(ns.pos, '.', bytes_left(&ns));
+    if (dot == NULL)
+        return (struct judge_target){NULL, false};
+    return judge_find(registry, (struct bytes){ns.pos, dot}, (struct bytes){dot + 1, ns.end});
 }
 
 /* --- counting --- */
@@ -62,6 +83,16 @@ void judge_enter(struct judge *judge, const struct registry_entry *entry)
     judge->since_ns = entry == NULL ? 0 : now(judge);
 }
 
+void judge_enter_target(struct judge *judge, struct judge_target target, bool opaque)
+{
+    static const struct judge_reason packed = {
+        .text = "the documents of a time series are packed in its buckets, and not known"};
+    static const struct judge_reason changed = {
+        .text = "the server changes the documents of this command before it stores them"};
+    judge_enter(judge, target.entry);
+    judge->opaque = target.buckets ? &packed : opaque ? &changed : NULL;
+}
+
 bool judge_bypasses(struct judge *judge)
 {
     if (!judge->bypass || !judge->entry->file.allow_bypass)
@@ -78,7 +109,8 @@ static enum judged refuse(struct judge *judge, uint32_t index, const char *messa
 {
     char reason[REGISTRY_REASON_BYTES];
     bool warned = judge->entry->file.action == SCHEMA_ACTION_WARN;
-    struct refusal refusal = {.index = index, .update = judge->update};
+    struct refusal refusal = {
+        .index = index, .code = ERROR_DOCUMENT_VALIDATION_FAILURE, .update = judge->update};
     if (judge->observer != NULL) {
         reason_write(info, reason);
         judge->observer->refused(judge->observer->arg, judge->entry, warned, reason, info);
@@ -123,6 +155,16 @@ static enum judged refuse_with(struct judge *judge, uint32_t index, const char *
     enum judged judged = refuse(judge, index, message, info);
     build_free(&build);
     return judged;
+}
+
+enum judged judge_refuse_form(struct judge *judge, uint32_t index, int code, const char *message)
+{
+    const struct refusal refusal = {.index = index, .code = code, .update = judge->update};
+    struct bytes info = {0};
+    if (judge->entry->file.action == SCHEMA_ACTION_WARN)
+        return JUDGED_PASS; /* the server says so itself */
+    return refusals_add(judge->refusals, &refusal, message, info, 0, judge->err) ? JUDGED_REFUSED
+                                                                                 : JUDGED_FAILED;
 }
 
 enum judged judge_refuse_info(struct judge *judge, uint32_t index, struct bytes info)
@@ -272,6 +314,10 @@ enum judged judge_insert(struct judge *judge, uint32_t index, struct bytes docum
 {
     if (judge_bypasses(judge))
         return validate_document(document, judge->err) ? JUDGED_PASS : JUDGED_FAILED;
+    if (judge->opaque != NULL)
+        return validate_document(document, judge->err)
+                   ? judge_unproved(judge, index, judge->opaque, NULL)
+                   : JUDGED_FAILED;
     switch (judge_verdict(judge, document, NULL)) {
     case SCHEMA_VALID:
         judge->counts[REGISTRY_PASSED]++;

@@ -7,6 +7,8 @@
 #include "enforce/enforce.h"
 #include "enforce/refusals.h"
 
+struct judge_reason;
+
 struct judge {
     const struct enforce_command *command;
     const struct enforce_observer *observer;
@@ -16,6 +18,7 @@ struct judge {
     bool silent;                        /* w:0 */
     bool update;                        /* the statement at hand is an update */
     const struct registry_entry *entry; /* of the statement at hand; NULL: nothing to check */
+    const struct judge_reason *opaque;  /* why no document of it can be judged; or NULL */
     uint64_t counts[REGISTRY_COUNTS];   /* for the entry, not yet added to its stats */
     uint64_t since_ns;
     struct refusals *refusals; /* of the command */
@@ -27,14 +30,22 @@ enum judged {
     JUDGED_FAILED   /* err is set: the command as a whole is answered with it */
 };
 
-/* The entry of a namespace, NULL also where its level is off. */
-const struct registry_entry *judge_find_namespace(const struct registry *registry, const char *ns,
-                                                  size_t len);
-const struct registry_entry *judge_find(const struct registry *registry, struct bytes database,
-                                        const char *collection, size_t len);
+/* Where something is written to. */
+struct judge_target {
+    const struct registry_entry *entry; /* NULL where no schema is in force there */
+    bool buckets; /* it is system.buckets.X, which holds the documents of the time series X packed;
+                     the entry is that of X */
+};
 
-/* What comes is of that entry's namespace. */
+struct judge_target judge_find_namespace(const struct registry *registry, struct bytes ns);
+struct judge_target judge_find(const struct registry *registry, struct bytes database,
+                               struct bytes collection);
+
+/* What comes is of that namespace. */
 void judge_enter(struct judge *judge, const struct registry_entry *entry);
+/* The same; its documents are judged as unproved where they are packed, or `opaque` (the server
+ * changes them). */
+void judge_enter_target(struct judge *judge, struct judge_target target, bool opaque);
 /* The counts go to the stats. */
 void judge_leave(struct judge *judge);
 
@@ -67,6 +78,9 @@ struct judge_reason {
 /* A refusal for that reason. `id`: failingDocumentId, or NULL. */
 enum judged judge_refuse(struct judge *judge, uint32_t index, const struct judge_reason *why,
                          const struct scan_element *id);
+
+/* A refusal of a statement that the server refuses for its form, with its code. */
+enum judged judge_refuse_form(struct judge *judge, uint32_t index, int code, const char *message);
 
 /* A refusal with that errInfo. */
 enum judged judge_refuse_info(struct judge *judge, uint32_t index, struct bytes info);

@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "wire/sections.h"
 
-enum { FLAG_BYTES = 4, CHECKSUM_BYTES = 4 };
+enum { FLAG_BYTES = 4, CHECKSUM_BYTES = 4, CODE_NO_SEQUENCES = 40472 };
 
 /* A section of an OP_MSG. */
 struct section {
@@ -54,95 +54,126 @@ static bool malformed(struct error *err, const char *what)
 
 /* --- reading --- */
 
-static bool set_list(struct message_list *list, bool in_body, struct bytes content,
-                     struct error *err)
+static struct scan_element as_element(const struct section *section)
 {
-    if (list->found)
-        return error_set(err, ERROR_FAILED_TO_PARSE, "The command has '%s' twice", list->name);
-    list->found = true;
-    list->in_body = in_body;
-    list->content = content;
-    return true;
+    return (struct scan_element){
+        .kind = 0, .name = section->name, .name_len = section->name_len, .value = section->content};
 }
 
-static struct message_list *find_list(struct message_list *lists, size_t count, const char *name,
-                                      size_t len)
+bool message_next_sequence(const struct enforce_command *command, struct bytes *rest, bool *first,
+                           struct scan_element *sequence)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strlen(lists[i].name) == len && memcmp(lists[i].name, name, len) == 0)
-            return &lists[i];
-    return NULL;
-}
-
-static bool read_sequences(const struct enforce_command *command, struct message_list *lists,
-                           size_t count, struct error *err)
-{
-    struct bytes rest;
     struct section section;
-    if (!open_sections(command->payload, command->flags, &rest))
-        return malformed(err, "it has no sections");
-    while (next_section(&rest, &section)) {
+    if (*first && !open_sections(command->payload, command->flags, rest))
+        return false;
+    *first = false;
+    while (next_section(rest, &section)) {
         if (section.kind != 1)
             continue;
-        struct message_list *list = find_list(lists, count, section.name, section.name_len);
-        if (list != NULL && !set_list(list, false, section.content, err))
+        *sequence = as_element(&section);
+        return true;
+    }
+    return false;
+}
+
+static bool read_sequences(const struct enforce_command *command, const struct grammar *grammar,
+                           struct grammar_found *found, struct error *err)
+{
+    struct bytes rest = command->payload;
+    struct scan_element sequence;
+    bool first = true;
+    while (message_next_sequence(command, &rest, &first, &sequence)) {
+        if (!grammar->sequences)
+            return error_set(err, CODE_NO_SEQUENCES,
+                             "%s takes no document sequences (section "
+                             "kind 1): '%.100s'",
+                             grammar->what, sequence.name);
+        if (!grammar_take_sequence(grammar, &sequence, found, err))
             return false;
     }
     return bytes_left(&rest) == 0 || malformed(err, "a section does not end where it should");
 }
 
-static void read_option(const struct scan_element *field, struct message_options *options)
-{
-    if (scan_name_is(field, "ordered"))
-        options->ordered = field->kind == BSON_KIND_NULL || scan_is_true(field);
-    else if (scan_name_is(field, "bypassDocumentValidation"))
-        options->bypass = scan_is_true(field);
-    else if (scan_name_is(field, "stmtId") || scan_name_is(field, "stmtIds"))
-        options->numbered = true;
-}
-
-static bool read_body(const struct enforce_command *command, struct message_list *lists,
-                      size_t count, struct message_options *options, struct error *err)
+static bool read_body(const struct enforce_command *command, const struct grammar *grammar,
+                      struct grammar_found *found, struct error *err)
 {
     struct scan scan;
     struct scan_element field;
-    if (!scan_open(&scan, command->body) || !scan_next(&scan, &options->first))
+    if (!scan_open(&scan, command->body) || !scan_next(&scan, &field))
         return malformed(err, "it has no name");
-    while (scan_next(&scan, &field)) {
-        struct message_list *list = field.kind == BSON_KIND_ARRAY
-                                        ? find_list(lists, count, field.name, field.name_len)
-                                        : NULL;
-        if (list == NULL)
-            read_option(&field, options);
-        else if (!set_list(list, true, field.value, err))
+    if (!grammar_take_own(grammar, &field, found, err))
+        return false;
+    while (scan_next(&scan, &field))
+        if (!grammar_take(grammar, &field, found, err))
             return false;
-    }
-    return !scan.broken || malformed(err, "its body is not BSON");
+    if (scan.broken)
+        return malformed(err, "its body is not BSON");
+    return grammar_end(grammar, found, err);
 }
 
-/* Whether an array in the body holds documents. */
-static bool check_array(struct message_list *list, struct error *err)
+static bool read_numbers(const struct grammar_found *found, struct message_options *options,
+                         struct error *err)
+{
+    bool many = grammar_has(found, MEANS_NUMBERS);
+    options->numbered = many || grammar_has(found, MEANS_NUMBER);
+    if (many && bytes_left(&found->at[MEANS_NUMBERS].value) <= 5)
+        return error_set(err, ERROR_INVALID_LENGTH,
+                         "The command has no number in 'stmtIds' for its statements");
+    return !grammar_has(found, MEANS_TRANSACTION) || grammar_has(found, MEANS_SESSION) ||
+           error_set(err, ERROR_INVALID_OPTIONS, "A txnNumber needs a session: 'lsid' is missing");
+}
+
+bool message_read(const struct enforce_command *command, const struct grammar *grammar,
+                  struct grammar_found *found, struct message_options *options, struct error *err)
+{
+    *options = (struct message_options){.ordered = true};
+    grammar_begin(found);
+    /* A sequence that is taken may stand for a field that must be there. */
+    if ((grammar->sequences && !read_sequences(command, grammar, found, err)) ||
+        !read_body(command, grammar, found, err) ||
+        (!grammar->sequences && !read_sequences(command, grammar, found, err)))
+        return false;
+    if (grammar_has(found, MEANS_ORDERED))
+        options->ordered = grammar_is_true(&found->at[MEANS_ORDERED]);
+    if (grammar_has(found, MEANS_BYPASS))
+        options->bypass = grammar_is_true(&found->at[MEANS_BYPASS]);
+    return read_numbers(found, options, err);
+}
+
+static bool is_nothing(uint8_t kind)
+{
+    return kind == BSON_KIND_NULL || kind == BSON_KIND_UNDEFINED;
+}
+
+static bool check_array(const struct message_list *list, bool skips, bool *any, struct error *err)
 {
     struct scan scan;
     struct scan_element item;
     (void)scan_open(&scan, list->content);
-    while (scan_next(&scan, &item))
-        if (item.kind != BSON_KIND_OBJECT)
-            list->found = false;
+    while (scan_next(&scan, &item)) {
+        bool skipped = skips && is_nothing(item.kind);
+        if (!skipped && item.kind != BSON_KIND_OBJECT)
+            return error_set(err, ERROR_TYPE_MISMATCH,
+                             "'%s.%.20s' must be a document, and has type '%s'", list->name,
+                             item.name, type_alias(item.kind));
+        *any = *any || !skipped;
+    }
     return !scan.broken || malformed(err, "an array is not BSON");
 }
 
-bool message_read(const struct enforce_command *command, struct message_list *lists, size_t count,
-                  struct message_options *options, struct error *err)
+bool message_open_list(const struct grammar_found *found, enum grammar_meaning meaning,
+                       const char *name, bool skips, struct message_list *out, struct error *err)
 {
-    *options = (struct message_options){.ordered = true};
-    if (!read_sequences(command, lists, count, err) ||
-        !read_body(command, lists, count, options, err))
+    const struct scan_element *field = &found->at[meaning];
+    *out =
+        (struct message_list){.name = name, .in_body = field->kind != 0, .content = field->value};
+    bool any = !out->in_body && bytes_left(&field->value) > 0;
+    if (out->in_body && !check_array(out, skips, &any, err))
         return false;
-    for (size_t i = 0; i < count; i++)
-        if (lists[i].found && lists[i].in_body && !check_array(&lists[i], err))
-            return false;
-    return true;
+    return any || error_set(err, ERROR_INVALID_LENGTH,
+                            "'%s' is empty: it must have at least one "
+                            "document",
+                            name);
 }
 
 void message_items_open(const struct message_list *list, struct message_items *items)
@@ -157,8 +188,10 @@ bool message_items_next(struct message_items *items, struct bytes *document)
 {
     struct scan_element item;
     if (items->in_body) {
-        if (!scan_next(&items->scan, &item))
-            return false;
+        do {
+            if (!scan_next(&items->scan, &item))
+                return false;
+        } while (item.kind != BSON_KIND_OBJECT); /* null */
         *document = item.value;
         return true;
     }
@@ -175,16 +208,17 @@ bool message_items_end(const struct message_items *items, struct error *err)
 
 /* --- rewriting --- */
 
-static void write_kept(struct build *out, const char *name, struct bytes array,
-                       const struct plan *plan)
+/* The items of those statements that are kept. Null stands for no statement, and stays. */
+static void write_kept(struct build *out, const struct scan_element *list, const struct plan *plan)
 {
     struct scan scan;
     struct scan_element item;
     size_t next = 0;
-    build_open_array(out, name);
-    (void)scan_open(&scan, array);
-    for (uint32_t i = 0; scan_next(&scan, &item); i++)
-        if (plan_keeps(plan, i, &next))
+    uint32_t index = 0;
+    build_open_array(out, list->name);
+    (void)scan_open(&scan, list->value);
+    while (scan_next(&scan, &item))
+        if (is_nothing(item.kind) || plan_keeps(plan, index++, &next))
             build_value(out, NULL, item.kind, item.value);
     build_close(out);
 }
@@ -209,10 +243,8 @@ static bool write_body(const struct enforce_command *command, const struct messa
     build_begin(out, INT32_MAX);
     (void)scan_open(&scan, command->body);
     while (scan_next(&scan, &field)) {
-        bool array = field.kind == BSON_KIND_ARRAY;
-        if (array && (scan_name_is(&field, "stmtIds") ||
-                      (list->in_body && scan_name_is(&field, list->name))))
-            write_kept(out, field.name, field.value, plan);
+        if (scan_name_is(&field, "stmtIds") || (list->in_body && scan_name_is(&field, list->name)))
+            write_kept(out, &field, plan);
         else if (scan_name_is(&field, "stmtId") && scan_as_int64(&field, &number) && number >= 0 &&
                  number <= INT32_MAX - (int64_t)plan->total)
             write_numbers(out, number, plan);

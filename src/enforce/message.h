@@ -7,31 +7,39 @@
 #include "base/error.h"
 #include "bson/scan.h"
 #include "enforce/enforce.h"
+#include "enforce/grammar.h"
 #include "enforce/refusals.h"
 
-/* A list of documents that the command has under this name. The caller sets the name. */
+/* A list of documents in it. */
 struct message_list {
-    const char *name;
-    bool found;
+    const char *name; /* a static string */
     bool in_body;
     struct bytes content; /* of the sequence, or the array */
 };
 
 /* Fields of the body that matter here. */
 struct message_options {
-    bool ordered;              /* true where it is not said */
-    bool bypass;               /* bypassDocumentValidation */
-    bool numbered;             /* stmtId or stmtIds is there */
-    struct scan_element first; /* the command's own field */
+    bool ordered;  /* true where it is not said */
+    bool bypass;   /* bypassDocumentValidation */
+    bool numbered; /* stmtId or stmtIds is there */
 };
 
-/* Reads the options, and the lists that are there. A list is not found where an item of it is no
- * document: the server refuses such a command as a whole. False when the message is malformed or
- * has a list twice. */
-bool message_read(const struct enforce_command *command, struct message_list *lists, size_t count,
-                  struct message_options *options, struct error *err);
+/* Reads the message by the command's table. False where it does not fit: err has the server's code.
+ */
+bool message_read(const struct enforce_command *command, const struct grammar *grammar,
+                  struct grammar_found *found, struct message_options *options, struct error *err);
 
-/* Walks over the documents of a list that message_read gave. */
+/* The list that a field was read for. `skips`: null among its documents is passed over, as the
+ * server does. False where it is empty, or has what is no document. */
+bool message_open_list(const struct grammar_found *found, enum grammar_meaning meaning,
+                       const char *name, bool skips, struct message_list *out, struct error *err);
+
+/* The next section of a kind 1, for looks at what may not fit; false at the end, or where it is
+ * broken. Begin with *rest the payload, and *first. */
+bool message_next_sequence(const struct enforce_command *command, struct bytes *rest, bool *first,
+                           struct scan_element *sequence);
+
+/* Walks over the documents of a list. */
 struct message_items {
     bool in_body;
     struct bytes rest;

@@ -124,7 +124,7 @@ void refusal_write_error(const struct refusals *refusals, const struct refusal *
 {
     build_open_object(out, NULL);
     build_int32(out, "index", (int32_t)refusal->index);
-    build_int32(out, "code", ERROR_DOCUMENT_VALIDATION_FAILURE);
+    build_int32(out, "code", refusal->code);
     write_info(refusals, refusal, out);
     write_message(refusals, refusal, texts, out);
     build_close(out);
@@ -136,7 +136,7 @@ void refusal_write_result(const struct refusals *refusals, const struct refusal 
     build_open_object(out, NULL);
     refusals_write_double(out, "ok", false);
     build_int32(out, "idx", (int32_t)refusal->index);
-    build_int32(out, "code", ERROR_DOCUMENT_VALIDATION_FAILURE);
+    build_int32(out, "code", refusal->code);
     write_message(refusals, refusal, texts, out);
     write_info(refusals, refusal, out);
     build_int32(out, "n", 0);

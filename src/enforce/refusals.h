@@ -8,6 +8,7 @@
 /* A refused statement: where it stood, and the texts in refusals.bytes. */
 struct refusal {
     uint32_t index;
+    int code;
     bool update;
     size_t message; /* NUL-terminated */
     size_t info;    /* errInfo, a document; info_len is 0 where it was too large */

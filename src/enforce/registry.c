@@ -250,6 +250,63 @@ const struct registry_entry *registry_find(const struct registry *registry, cons
     return find_slot(registry, ns, len, keyed_hash(ns, len))->entry;
 }
 
+/* How the namespace stands to those of the database: 0 for one of them. */
+static int compare_database(const char *ns, struct bytes database)
+{
+    size_t ns_len = strlen(ns);
+    size_t len = bytes_left(&database);
+    int order = memcmp(ns, database.pos, ns_len < len ? ns_len : len);
+    if (order != 0)
+        return order;
+    return ns_len <= len ? -1 : (uint8_t)ns[len] - '.';
+}
+
+/* The first place of the database's, or where it would stand. */
+static size_t find_database(const struct registry *registry, struct bytes database)
+{
+    size_t low = 0;
+    size_t high = registry->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_database(in_force(&registry->places[middle])->file.ns, database) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool registry_guards(const struct registry *registry, struct bytes database)
+{
+    if (registry_size(registry) == 0 || bytes_left(&database) == 0)
+        return false;
+    for (size_t i = find_database(registry, database); i < registry->count; i++) {
+        const struct registry_entry *entry = in_force(&registry->places[i]);
+        if (compare_database(entry->file.ns, database) != 0)
+            return false;
+        if (entry->file.level != SCHEMA_LEVEL_OFF)
+            return true;
+    }
+    return false;
+}
+
+const struct registry_entry *registry_strictest(const struct registry *registry,
+                                                struct bytes database)
+{
+    bool all = bytes_left(&database) == 0;
+    if (registry_size(registry) == 0)
+        return NULL;
+    for (size_t i = all ? 0 : find_database(registry, database); i < registry->count; i++) {
+        const struct registry_entry *entry = in_force(&registry->places[i]);
+        if (!all && compare_database(entry->file.ns, database) != 0)
+            return NULL;
+        if (entry->file.level != SCHEMA_LEVEL_OFF && entry->file.reject_unproved &&
+            entry->file.action != SCHEMA_ACTION_WARN)
+            return entry;
+    }
+    return NULL;
+}
+
 size_t registry_size(const struct registry *registry)
 {
     return registry == NULL ? 0 : registry->count;

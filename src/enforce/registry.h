@@ -95,6 +95,13 @@ const struct registry_entry *registry_find(const struct registry *registry, cons
 /* Also for an empty or missing set: 0. Entries in force. */
 size_t registry_size(const struct registry *registry);
 
+/* Whether a schema is in force in that database: one whose level is not off. */
+bool registry_guards(const struct registry *registry, struct bytes database);
+/* The first entry there (of all, where database is empty) that rejects what cannot be proved, and
+ * does more than warn of it; NULL where there is none. */
+const struct registry_entry *registry_strictest(const struct registry *registry,
+                                                struct bytes database);
+
 /* Every entry in force, sorted by namespace. Returns at the first false of `each`. */
 void registry_each(const struct registry *registry,
                    bool (*each)(void *arg, const struct registry_entry *entry), void *arg);

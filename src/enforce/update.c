@@ -40,32 +40,59 @@ bool update_equality(const struct scan_element *condition, struct scan_element *
     return scan_name_is(&first, "$eq") && !scan_next(&scan, &second);
 }
 
-bool update_read(struct bytes statement, const struct update_names *names,
+static void fill(const struct grammar_found *found, struct update_statement *out)
+{
+    struct scan_element id;
+    *out = (struct update_statement){.upsert = grammar_has(found, MEANS_UPSERT) &&
+                                               grammar_is_true(&found->at[MEANS_UPSERT]),
+                                     .constants = grammar_has(found, MEANS_CONSTANTS)};
+    if (grammar_has(found, MEANS_QUERY))
+        out->query = found->at[MEANS_QUERY].value;
+    if (grammar_has(found, MEANS_CHANGE))
+        out->change = found->at[MEANS_CHANGE];
+    out->by_id = bytes_left(&out->query) > 0 && scan_find(out->query, "_id", &id) &&
+                 update_equality(&id, &out->id);
+}
+
+/* The change is checked where it is judged. */
+static bool is_change(const struct grammar_found *found, const struct scan_element *field)
+{
+    return grammar_has(found, MEANS_CHANGE) && found->at[MEANS_CHANGE].name == field->name;
+}
+
+bool update_read(const struct grammar *grammar, struct bytes statement,
                  struct update_statement *out, struct error *err)
 {
     struct scan scan;
     struct scan_element field;
-    *out = (struct update_statement){.upsert = false};
+    struct grammar_found found;
+    bool first = grammar->own.name != NULL;
+    grammar_begin(&found);
     (void)scan_open(&scan, statement);
     while (scan_next(&scan, &field)) {
-        if (scan_name_is(&field, names->change)) {
-            if (out->change.kind != BSON_KIND_EOD)
-                return error_set(err, ERROR_FAILED_TO_PARSE, "An update has '%s' twice",
-                                 names->change);
-            out->change = field;
-            continue;
-        }
-        if (!is_bson(&field, 0, err))
+        if (!(first ? grammar_take_own : grammar_take)(grammar, &field, &found, err) ||
+            (!is_change(&found, &field) && !is_bson(&field, 0, err)))
             return false;
-        if (scan_name_is(&field, names->query) && field.kind == BSON_KIND_OBJECT)
-            out->query = field.value;
-        else if (scan_name_is(&field, "upsert"))
-            out->upsert = scan_is_true(&field);
+        first = false;
     }
     if (scan.broken)
         return error_set(err, ERROR_INVALID_BSON, "An update is not BSON");
-    out->by_id = bytes_left(&out->query) > 0 && scan_find(out->query, "_id", &field) &&
-                 update_equality(&field, &out->id);
+    if (!grammar_end(grammar, &found, err))
+        return false;
+    fill(&found, out);
+    return true;
+}
+
+bool update_read_found(const struct grammar_found *found, struct bytes body,
+                       struct update_statement *out, struct error *err)
+{
+    struct scan scan;
+    struct scan_element field;
+    (void)scan_open(&scan, body);
+    while (scan_next(&scan, &field))
+        if (!is_change(found, &field) && !is_bson(&field, 0, err))
+            return false;
+    fill(found, out);
     return true;
 }
 
@@ -191,23 +218,55 @@ static bool has_operators(struct bytes change)
     return scan_open(&scan, change) && scan_next(&scan, &first) && first.name[0] == '$';
 }
 
-enum judged judge_update(struct judge *judge, uint32_t index,
-                         const struct update_statement *statement)
+/* Whether an operator has no fields; the server refuses the statement for it. */
+static bool has_bare_operator(struct bytes change)
+{
+    struct scan scan;
+    struct scan_element op;
+    (void)scan_open(&scan, change);
+    while (scan_next(&scan, &op))
+        if (op.kind != BSON_KIND_OBJECT)
+            return true;
+    return false;
+}
+
+/* A statement that is in order: a replacement, operators or a pipeline. */
+static enum judged judge_change(struct judge *judge, uint32_t index,
+                                const struct update_statement *statement)
 {
     static const struct judge_reason pipeline = {
         .text = "the result of a pipeline depends on the stored document"};
     const struct scan_element *change = &statement->change;
-    judge->update = true;
-    bool object = change->kind == BSON_KIND_OBJECT;
-    bool bypassed = (object || change->kind == BSON_KIND_ARRAY) && judge_bypasses(judge);
-    if ((!object || bypassed) && change->kind != BSON_KIND_EOD && !is_bson(change, 0, judge->err))
+    bool bypassed = judge_bypasses(judge);
+    bool unproved = change->kind == BSON_KIND_ARRAY || judge->opaque != NULL;
+    if ((unproved || bypassed) && !is_bson(change, 0, judge->err))
         return JUDGED_FAILED;
-    if (bypassed || (!object && change->kind != BSON_KIND_ARRAY))
+    if (bypassed)
         return JUDGED_PASS;
-    if (change->kind == BSON_KIND_ARRAY)
-        return judge_unproved(judge, index, &pipeline, id_of(statement));
+    if (unproved)
+        return judge_unproved(judge, index, judge->opaque != NULL ? judge->opaque : &pipeline,
+                              id_of(statement));
     return has_operators(change->value) ? judge_operators(judge, index, statement)
                                         : judge_replacement(judge, index, statement);
+}
+
+enum judged judge_update(struct judge *judge, uint32_t index,
+                         const struct update_statement *statement)
+{
+    enum { CODE_CONSTANTS = 51198 };
+    const struct scan_element *change = &statement->change;
+    judge->update = true;
+    if (change->kind == BSON_KIND_OBJECT && statement->constants)
+        return judge_refuse_form(judge, index, CODE_CONSTANTS,
+                                 "Constant values may only be specified for pipeline updates");
+    if (change->kind == BSON_KIND_OBJECT && has_operators(change->value) &&
+        has_bare_operator(change->value)) {
+        if (!is_bson(change, 0, judge->err))
+            return JUDGED_FAILED;
+        return judge_refuse_form(judge, index, ERROR_FAILED_TO_PARSE,
+                                 "Modifiers operate on fields but one of them has another type");
+    }
+    return judge_change(judge, index, statement);
 }
 
 /* --- the command --- */
@@ -215,24 +274,21 @@ enum judged judge_update(struct judge *judge, uint32_t index,
 static enum judged judge_statement(void *arg, struct check *check, uint32_t index,
                                    struct bytes statement)
 {
-    static const struct update_names names = {"q", "u"};
     struct update_statement update;
     (void)arg;
-    if (!update_read(statement, &names, &update, check->err))
+    if (!update_read(&grammar_update_statement, statement, &update, check->err))
         return JUDGED_FAILED;
-    return judge_update(&check->judge, index, &update);
+    return check->reads_only ? JUDGED_PASS : judge_update(&check->judge, index, &update);
 }
 
 bool check_update(struct check *check)
 {
-    struct message_list updates = {.name = "updates"};
-    if (!message_read(check->command, &updates, 1, &check->options, check->err))
+    struct message_list updates;
+    struct grammar_found found;
+    if (!message_read(check->command, &grammar_update, &found, &check->options, check->err) ||
+        !message_open_list(&found, MEANS_LIST, "updates", true, &updates, check->err))
         return false;
-    const struct registry_entry *entry =
-        check_find(check->command, check->registry, &check->options.first);
-    if (entry == NULL || !updates.found)
-        return true;
-    check->judge.bypass = check->options.bypass;
-    judge_enter(&check->judge, entry);
-    return check_statements(check, &updates, SPLICE_UPDATE, judge_statement, NULL);
+    check_enter(check, &found);
+    return check->judge.entry == NULL ||
+           check_statements(check, &updates, SPLICE_UPDATE, judge_statement, NULL);
 }

@@ -3,26 +3,25 @@
 #ifndef SLUICE_ENFORCE_UPDATE_H
 #define SLUICE_ENFORCE_UPDATE_H
 
+#include "enforce/grammar.h"
 #include "enforce/judge.h"
 #include "schema/prove.h"
-
-/* What the command calls the parts of a statement. */
-struct update_names {
-    const char *query;
-    const char *change;
-};
 
 struct update_statement {
     struct bytes query;         /* a document; empty where there is none */
     struct scan_element change; /* replacement, operators or pipeline; kind 0 where there is none */
     bool upsert;
+    bool constants;         /* a pipeline may have them */
     bool by_id;             /* the query asks for the `_id` below */
     struct scan_element id; /* its kind and value */
 };
 
-/* False with err set where the statement is no BSON. */
-bool update_read(struct bytes statement, const struct update_names *names,
+/* False with err set where the statement does not fit the table, or is no BSON. */
+bool update_read(const struct grammar *grammar, struct bytes statement,
                  struct update_statement *out, struct error *err);
+/* The same of a findAndModify, whose fields were read. */
+bool update_read_found(const struct grammar_found *found, struct bytes body,
+                       struct update_statement *out, struct error *err);
 
 enum judged judge_update(struct judge *judge, uint32_t index,
                          const struct update_statement *statement);

@@ -216,7 +216,8 @@ static enum begin dispatch(struct session *session, const struct message *messag
     if (request->route->kind == ROUTE_AUTHENTICATION && !session_watch_authentication(session))
         return refuse_endless_authentication(session, header);
     enum begin result = BEGIN_FORWARD;
-    if (request->route->kind == ROUTE_GET_MORE || request->route->kind == ROUTE_WRITE)
+    if (request->route->kind == ROUTE_GET_MORE || request->route->kind == ROUTE_WRITE ||
+        request->route->writes)
         result = begin_write(session, message, request);
     else if (request->route->kind == ROUTE_STATUS)
         result = begin_status(session, message, request);

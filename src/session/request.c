@@ -1,5 +1,7 @@
 #include "session/request.h"
 
+#include <string.h>
+
 #include "bson/scan.h"
 #include "wire/reply.h"
 
@@ -17,14 +19,24 @@ static const uint8_t *read_lsid(const struct scan_element *element)
     return id.value.pos + 5;
 }
 
-static void read_field(struct request *request, const struct scan_element *element)
+/* The last one counts, and it is known that there were others. */
+static void read_database(struct request *request, const struct scan_element *element)
 {
     const char *text = NULL;
     size_t len = 0;
+    bool named = scan_as_string(element, &text, &len) && len > 0 && memchr(text, 0, len) == NULL;
+    request->database_unclear = !named || request->has_database;
+    request->has_database = true;
+    if (text != NULL)
+        request->database = bytes_of(text, len);
+}
+
+static void read_field(struct request *request, const struct scan_element *element)
+{
     switch (element->name[0]) {
     case '$':
-        if (scan_name_is(element, "$db") && scan_as_string(element, &text, &len))
-            request->database = bytes_of(text, len);
+        if (scan_name_is(element, "$db"))
+            read_database(request, element);
         break;
     case 'a':
         if (scan_name_is(element, "autocommit"))
@@ -59,6 +71,7 @@ bool request_read(struct bytes body, uint32_t flags, struct request *out, struct
         while (scan_next(&scan, &element))
             read_field(out, &element);
     }
+    out->database_unclear = out->database_unclear || !out->has_database;
     out->route = route_find(out->name, out->name_len);
     if (whole && !scan.broken)
         return true;

@@ -16,9 +16,11 @@ struct request {
     const char *name;
     size_t name_len;
     struct bytes database; /* empty when the command has no $db */
+    bool database_unclear; /* that is not given once, or is no string that can name a database */
     const uint8_t *lsid;   /* LSID_BYTES of the session's id; NULL without one */
     uint32_t flags;        /* of OP_MSG */
     bool legacy;           /* it came as OP_QUERY */
+    bool has_database;
     bool has_txn_number;
     bool in_transaction; /* autocommit: false */
     bool starts_transaction;

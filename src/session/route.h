@@ -27,6 +27,7 @@ struct route {
     const char *name;
     enum route_kind kind;
     bool legacy_allowed; /* may come as OP_QUERY */
+    bool writes;         /* held against the schemas, beside its kind; ROUTE_WRITE always is */
 };
 
 /* Never NULL: an unknown command has the route of its own name's absence, ROUTE_FORWARD. */

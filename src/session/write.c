@@ -156,14 +156,18 @@ enum write_step session_write(struct session *session, const struct message *mes
                               const struct request *request)
 {
     struct error err;
-    struct enforce_command command = {.payload = message->payload,
-                                      .flags = request->flags,
-                                      .body = request->body,
-                                      .name = request->name,
-                                      .name_len = request->name_len,
-                                      .database = request->database,
-                                      .in_transaction = request->in_transaction,
-                                      .max_document_bytes = SESSION_DOCUMENT_BYTES};
+    struct enforce_command command = {
+        .payload = message->payload,
+        .flags = request->flags,
+        .body = request->body,
+        .name = request->name,
+        .name_len = request->name_len,
+        .payload_bytes = message->whole ? bytes_left(&message->payload)
+                                        : (size_t)message->header.length - WIRE_HEADER_BYTES,
+        .database = request->database,
+        .database_unclear = request->database_unclear,
+        .in_transaction = request->in_transaction,
+        .max_document_bytes = SESSION_DOCUMENT_BYTES};
     bool checks = enforce_concerns(session->worker->registry, &command);
     bool merges = session_merge_concerns(session, message, request);
     if (!checks && !merges) {

@@ -8,6 +8,9 @@
 #define GOOD "{\"_id\":1,\"a\":1}"
 #define BAD  "{\"_id\":2}"
 
+#define REPEAT_4(text)  text text text text
+#define REPEAT_16(text) REPEAT_4(REPEAT_4(text))
+
 static const char *file_a = "{\"ns\":\"d.c\",\"unproved\":\"reject\"," REQUIRES_A "}";
 
 struct prepared {
@@ -106,8 +109,8 @@ static void test_each_allocation(void **state)
     m = (struct support_message){
         .body = "{\"bulkWrite\":1,\"ordered\":false,\"ops\":[{\"insert\":0,\"document\":" GOOD
                 "},{\"insert\":0,\"document\":" BAD "},{\"update\":0,\"filter\":{},\"updateMods\":{"
-                "\"$unset\":{\"a\":1}}}],\"nsInfo\":[{\"ns\":\"d.c\"},{},{},{},{},{},{},{},{},{},{}"
-                ",{},{},{},{},{},{}]}"};
+                "\"$unset\":{\"a\":1}}}],\"nsInfo\":[{\"ns\":\"d.c\"}" REPEAT_16(
+                    ",{\"ns\":\"d.x\"}") "]}"};
     fail_each(&m, ENFORCE_REPLACE);
     m = (struct support_message){.body = "{\"findAndModify\":\"c\",\"update\":{\"b\":1}}"};
     fail_each(&m, ENFORCE_ANSWER);

@@ -1,0 +1,286 @@
+/* Commands that write documents which the proxy does not see: mapReduce with out, renameCollection,
+ * cloneCollectionAsCapped, applyOps. What they write is unproved. */
+#include "enforce/check.h"
+#include "enforce/pipeline.h"
+
+static const struct scan_element *own_of(const struct grammar_found *found,
+                                         enum grammar_meaning meaning)
+{
+    return grammar_has(found, meaning) ? &found->at[meaning] : NULL;
+}
+
+static struct judge_target find_own(const struct concern *concern, const struct scan_element *name)
+{
+    struct bytes collection;
+    if (!grammar_is_name(name, true, &collection))
+        return (struct judge_target){NULL, false};
+    return judge_find(concern->registry, concern->command->database, collection);
+}
+
+/* A name in the command's own database that is a collection without a schema for certain. */
+static bool is_free_name(const struct concern *concern, const struct scan_element *name)
+{
+    struct bytes collection;
+    return grammar_is_name(name, false, &collection) && find_own(concern, name).entry == NULL;
+}
+
+/* --- mapReduce --- */
+
+static const struct judge_reason reduced = {
+    .text = "the documents that mapReduce writes are not known"};
+
+static bool is_free_out(const struct concern *concern, const struct scan_element *out)
+{
+    struct grammar_found found;
+    struct error err;
+    struct bytes database = concern->command->database;
+    if (out->kind != BSON_KIND_OBJECT)
+        return !concern->guarded || is_free_name(concern, out);
+    if (!concern->guarded && !pipeline_names_guarded(concern->registry, out->value))
+        return true;
+    if (!grammar_read(&grammar_map_reduce_out, out->value, &found, &err))
+        return false;
+    const struct scan_element *name = own_of(&found, MEANS_COLLECTION);
+    struct bytes collection;
+    if (grammar_has(&found, MEANS_DATABASE))
+        (void)grammar_is_name(&found.at[MEANS_DATABASE], false, &database);
+    if (name == NULL)
+        return grammar_has(&found, MEANS_INLINE);
+    return grammar_is_name(name, false, &collection) &&
+           judge_find(concern->registry, database, collection).entry == NULL;
+}
+
+/* Counts the fields of that name, and says whether one of them is not free. */
+static bool has_bound(const struct concern *concern, const char *name,
+                      bool (*is_free)(const struct concern *concern,
+                                      const struct scan_element *field))
+{
+    struct scan scan;
+    struct scan_element field;
+    (void)scan_open(&scan, concern->command->body);
+    while (scan_next(&scan, &field))
+        if (scan_name_is(&field, name) && !is_free(concern, &field))
+            return true;
+    return false;
+}
+
+bool concerns_map_reduce(const struct concern *concern)
+{
+    return has_bound(concern, "out", is_free_out) || concern->sequences;
+}
+
+static bool find_map_reduce_out(struct check *check, const struct scan_element *out,
+                                struct judge_target *target)
+{
+    struct grammar_found found;
+    struct bytes database = check->command->database;
+    struct bytes collection;
+    target->entry = NULL;
+    if (out->kind == BSON_KIND_STRING) {
+        *target = find_own(&check->concern, out);
+        return grammar_is_name(out, false, &collection) ||
+               error_set(check->err, ERROR_INVALID_NAMESPACE,
+                         "mapReduce: 'out' is no name of a collection");
+    }
+    if (!grammar_read(&grammar_map_reduce_out, out->value, &found, check->err))
+        return false;
+    const struct scan_element *name = own_of(&found, MEANS_COLLECTION);
+    if (name == NULL)
+        return grammar_has(&found, MEANS_INLINE) ||
+               error_set(check->err, 13522, "mapReduce: 'out' says nowhere to write");
+    if (grammar_has(&found, MEANS_DATABASE))
+        (void)grammar_is_name(&found.at[MEANS_DATABASE], false, &database);
+    (void)grammar_is_name(name, false, &collection);
+    *target = judge_find(check->concern.registry, database, collection);
+    return true;
+}
+
+bool check_map_reduce(struct check *check)
+{
+    struct grammar_found found;
+    struct judge_target target;
+    if (!message_read(check->command, &grammar_map_reduce, &found, &check->options, check->err) ||
+        !find_map_reduce_out(check, &found.at[MEANS_TARGET], &target))
+        return false;
+    return check_unproved(check, target, &reduced);
+}
+
+/* --- renameCollection, and the server's own internalRenameIfOptionsAndIndexesMatch --- */
+
+static struct judge_target find_namespace(const struct concern *concern,
+                                          const struct scan_element *field)
+{
+    struct bytes ns;
+    if (!grammar_is_name(field, false, &ns))
+        return (struct judge_target){NULL, false};
+    return judge_find_namespace(concern->registry, ns);
+}
+
+static bool is_free_namespace(const struct concern *concern, const struct scan_element *field)
+{
+    return field->kind == BSON_KIND_STRING && find_namespace(concern, field).entry == NULL;
+}
+
+bool concerns_rename(const struct concern *concern)
+{
+    return has_bound(concern, "to", is_free_namespace) || concern->sequences;
+}
+
+bool check_rename(struct check *check)
+{
+    static const struct judge_reason why = {
+        .text = "the documents of the collection that gets this name are not known"};
+    struct grammar_found found;
+    return message_read(check->command, &grammar_rename_collection, &found, &check->options,
+                        check->err) &&
+           check_unproved(check, find_namespace(&check->concern, &found.at[MEANS_NAMESPACE]), &why);
+}
+
+/* --- cloneCollectionAsCapped --- */
+
+bool concerns_clone_as_capped(const struct concern *concern)
+{
+    return concern->guarded &&
+           (has_bound(concern, "toCollection", is_free_name) || concern->sequences);
+}
+
+bool check_clone_as_capped(struct check *check)
+{
+    static const struct judge_reason why = {
+        .text = "the documents that are copied to this collection are not known"};
+    struct grammar_found found;
+    return message_read(check->command, &grammar_clone_as_capped, &found, &check->options,
+                        check->err) &&
+           check_unproved(check, find_own(&check->concern, &found.at[MEANS_COLLECTION]), &why);
+}
+
+/* --- applyOps, doTxn --- */
+
+enum { OPERATIONS_DEPTH_MAX = 16 };
+
+static bool are_free(const struct registry *registry, const struct scan_element *operations,
+                     unsigned depth);
+
+/* The command of an operation c: one that defines a collection, or operations again. */
+static bool is_free_command(const struct registry *registry, const struct scan_element *command,
+                            unsigned depth)
+{
+    static const char *const harmless[] = {"create",        "createIndexes",  "drop",
+                                           "dropDatabase",  "dropIndexes",    "collMod",
+                                           "deleteIndexes", "startIndexBuild"};
+    struct scan scan;
+    struct scan_element first;
+    struct scan_element to;
+    if (command->kind != BSON_KIND_OBJECT || !scan_open(&scan, command->value) ||
+        !scan_next(&scan, &first))
+        return false;
+    if (scan_name_is(&first, "applyOps"))
+        return are_free(registry, &first, depth + 1);
+    const struct concern concern = {.registry = registry};
+    if (scan_name_is(&first, "renameCollection"))
+        return scan_find(command->value, "to", &to) && is_free_namespace(&concern, &to);
+    for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
+        if (scan_name_is(&first, harmless[i]))
+            return true;
+    return false;
+}
+
+/* A field that says where or what may stand there once. `ui` is a collection's UUID, and counts
+ * more than its name. */
+struct operation {
+    struct scan_element op;
+    struct scan_element ns;
+    struct scan_element object;
+    bool unclear;
+};
+
+static void put(struct operation *operation, struct scan_element *place,
+                const struct scan_element *field)
+{
+    operation->unclear = operation->unclear || place->kind != 0;
+    *place = *field;
+}
+
+static struct operation read_operation(struct bytes document)
+{
+    struct operation operation = {.unclear = false};
+    struct scan scan;
+    struct scan_element field;
+    (void)scan_open(&scan, document);
+    while (scan_next(&scan, &field)) {
+        if (scan_name_is(&field, "op"))
+            put(&operation, &operation.op, &field);
+        else if (scan_name_is(&field, "ns"))
+            put(&operation, &operation.ns, &field);
+        else if (scan_name_is(&field, "o"))
+            put(&operation, &operation.object, &field);
+        else if (scan_name_is(&field, "ui"))
+            operation.unclear = true;
+    }
+    operation.unclear = operation.unclear || scan.broken;
+    return operation;
+}
+
+static bool is_free_operation(const struct registry *registry, struct bytes document,
+                              unsigned depth)
+{
+    const struct operation operation = read_operation(document);
+    const struct concern concern = {.registry = registry};
+    struct bytes op;
+    if (operation.unclear || !grammar_is_name(&operation.op, false, &op))
+        return false;
+    switch (bytes_left(&op) == 1 ? *op.pos : 0) {
+    case 'n': /* nothing */
+    case 'd': /* a delete */
+        return true;
+    case 'i':
+    case 'u':
+        return is_free_namespace(&concern, &operation.ns);
+    case 'c':
+        return is_free_command(registry, &operation.object, depth);
+    default:
+        return false;
+    }
+}
+
+/* Whether none of them may write to a namespace with a schema. */
+static bool are_free(const struct registry *registry, const struct scan_element *operations,
+                     unsigned depth)
+{
+    struct scan scan;
+    struct scan_element item;
+    if (operations->kind != BSON_KIND_ARRAY || depth > OPERATIONS_DEPTH_MAX ||
+        !scan_open(&scan, operations->value))
+        return false;
+    while (scan_next(&scan, &item))
+        if (item.kind != BSON_KIND_OBJECT || !is_free_operation(registry, item.value, depth))
+            return false;
+    return !scan.broken;
+}
+
+static bool is_free_list(const struct concern *concern, const struct scan_element *field)
+{
+    return are_free(concern->registry, field, 0);
+}
+
+bool concerns_operations(const struct concern *concern)
+{
+    struct scan scan;
+    struct scan_element own;
+    char name[16]; /* the longer of applyOps and doTxn */
+    if (!scan_open(&scan, concern->command->body) || !scan_next(&scan, &own) ||
+        own.name_len >= sizeof name)
+        return false;
+    memcpy(name, own.name, own.name_len + 1);
+    return has_bound(concern, name, is_free_list) || concern->sequences;
+}
+
+/* Where they write is not looked up: any namespace whose schema asks for proofs decides. */
+bool check_operations(struct check *check)
+{
+    static const struct judge_reason why = {
+        .text = "mongosluice does not look into operations of the oplog, or this command"};
+    struct judge_target target = {registry_strictest(check->concern.registry, (struct bytes){0}),
+                                  false};
+    return check_unproved(check, target, &why);
+}

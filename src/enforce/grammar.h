@@ -1,0 +1,131 @@
+/* What write commands take, as tables: each field, the BSON types that it takes, what it says about
+ * the write, and the code of MongoDB's error where it has another type or is missing. A command
+ * that does not fit is not understood, and is answered with that code.
+ *
+ * Source: the answers of a MongoDB 4.4 server, field by field and type by type
+ * (tests/conformance/field_types). Fields that newer servers know are taken too. */
+#ifndef SLUICE_ENFORCE_GRAMMAR_H
+#define SLUICE_ENFORCE_GRAMMAR_H
+
+#include "base/error.h"
+#include "schema/types.h"
+
+/* What a field says about the write. */
+enum grammar_meaning {
+    MEANS_NOTHING, /* about where, what or whether it writes */
+
+    /* where */
+    MEANS_COLLECTION, /* in the command's database */
+    MEANS_DATABASE,
+    MEANS_NAMESPACE,  /* "database.collection" */
+    MEANS_NAMESPACES, /* the list of them that bulkWrite has */
+    MEANS_PLACE,      /* which of these */
+    MEANS_TARGET,     /* of $out, $merge and mapReduce: a name, or an object with it */
+
+    /* what */
+    MEANS_LIST,     /* documents, or statements; a document sequence too */
+    MEANS_DOCUMENT, /* of an insert in a bulkWrite */
+    MEANS_QUERY,
+    MEANS_CHANGE, /* a replacement, operators or a pipeline */
+    MEANS_CONSTANTS,
+    MEANS_PIPELINE,
+    MEANS_OPAQUE, /* the server changes the documents by it */
+
+    /* whether, and how many */
+    MEANS_UPSERT,
+    MEANS_REMOVE,
+    MEANS_NEW,
+    MEANS_EXPLAIN,
+    MEANS_INLINE, /* the result is answered, not stored */
+    MEANS_ORDERED,
+    MEANS_BYPASS,
+
+    /* names of statements for retries, and what has a form of its own */
+    MEANS_NUMBER,
+    MEANS_NUMBERS,
+    MEANS_SESSION,
+    MEANS_TRANSACTION,
+    MEANS_TIME,
+    MEANINGS
+};
+
+struct grammar_field {
+    const char *name;
+    uint8_t name_len;
+    uint8_t meaning;
+    type_mask kinds; /* null and undefined among them stand for "not given" */
+    int code;        /* where it has another type */
+    int missing;     /* where it is not given; 0: that is allowed */
+};
+
+struct grammar {
+    const char *what;               /* in errors: "insert" */
+    struct grammar_field own;       /* the first field, which names the command; or none */
+    const struct grammar_field *at; /* the others */
+    size_t count;                   /* at most 64 */
+    int unknown;                    /* code for a field that is not in the table */
+    bool sequences;                 /* its lists may be document sequences */
+};
+
+/* What was given, by meaning. */
+struct grammar_found {
+    uint64_t seen;  /* a bit for each field of the table */
+    uint32_t given; /* a bit for each meaning */
+    struct scan_element at[MEANINGS];
+};
+
+static inline bool grammar_has(const struct grammar_found *found, enum grammar_meaning meaning)
+{
+    return (found->given >> meaning & 1) != 0;
+}
+
+/* Reading begins with no field. */
+static inline void grammar_begin(struct grammar_found *found)
+{
+    found->seen = 0;
+    found->given = 0;
+}
+
+/* Takes the first field, which names the command. */
+bool grammar_take_own(const struct grammar *grammar, const struct scan_element *field,
+                      struct grammar_found *found, struct error *err);
+/* Takes a field. False where it is unknown, given twice, or of a type that it does not have. */
+bool grammar_take(const struct grammar *grammar, const struct scan_element *field,
+                  struct grammar_found *found, struct error *err);
+/* Takes the documents of a sequence for a field; its kind is 0 then. */
+bool grammar_take_sequence(const struct grammar *grammar, const struct scan_element *sequence,
+                           struct grammar_found *found, struct error *err);
+/* After the last one: false where one is missing. */
+bool grammar_end(const struct grammar *grammar, const struct grammar_found *found,
+                 struct error *err);
+/* All of it: a document, its first field the command's own where the table has one. */
+bool grammar_read(const struct grammar *grammar, struct bytes document, struct grammar_found *found,
+                  struct error *err);
+
+/* Whether the value counts as true: every value but 0, false, null and undefined. */
+bool grammar_is_true(const struct scan_element *element);
+/* A name of a collection or database: a string that is not empty and has no NUL. A symbol counts
+ * where `symbols`. */
+bool grammar_is_name(const struct scan_element *element, bool symbols, struct bytes *name);
+
+/* --- the tables (grammar_tables.c) --- */
+
+extern const struct grammar grammar_insert;
+extern const struct grammar grammar_update;
+extern const struct grammar grammar_update_statement;
+extern const struct grammar grammar_find_and_modify;
+extern const struct grammar grammar_bulk_write;
+extern const struct grammar grammar_bulk_namespace;
+extern const struct grammar grammar_bulk_insert;
+extern const struct grammar grammar_bulk_update;
+extern const struct grammar grammar_bulk_delete;
+extern const struct grammar grammar_aggregate;
+extern const struct grammar grammar_out;
+extern const struct grammar grammar_merge;
+extern const struct grammar grammar_merge_into;
+extern const struct grammar grammar_map_reduce;
+extern const struct grammar grammar_map_reduce_out;
+extern const struct grammar grammar_rename_collection;
+extern const struct grammar grammar_clone_as_capped;
+
+#endif
