@@ -122,6 +122,8 @@ static void add_traffic(const uint64_t counters[COUNTER_COUNT], struct text *out
         {COUNTER_HELLOS_REWRITTEN, "mongosluice_hellos_rewritten_total",
          "Hello replies whose addresses were rewritten."},
         {COUNTER_AUTHENTICATIONS, "mongosluice_authentications_total", "Successful logins."},
+        {COUNTER_IDENTITY_QUESTIONS, "mongosluice_identity_questions_total",
+         "connectionStatus commands that merging sent, to know the users of a connection."},
     };
     for (size_t i = 0; i < sizeof totals / sizeof totals[0]; i++) {
         exposition_family(out, totals[i].name, "counter", totals[i].help);

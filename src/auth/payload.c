@@ -26,7 +26,7 @@ const char *auth_mechanism_name(enum auth_mechanism mechanism)
 }
 
 /* Enough for the longest name with every character escaped, and what stands around it. */
-enum { DECODED_MAX = IDENTITY_NAME_MAX * 3 + 64 };
+enum { DECODED_MAX = CLAIM_NAME_MAX * 3 + 64 };
 
 static int base64_value(uint8_t c)
 {
@@ -62,16 +62,16 @@ static size_t decode_base64(struct bytes text, uint8_t out[DECODED_MAX])
     return len;
 }
 
-static bool put(char name[IDENTITY_NAME_MAX], size_t *len, char c)
+static bool put(char name[CLAIM_NAME_MAX], size_t *len, char c)
 {
-    if (c == '\0' || *len == IDENTITY_NAME_MAX)
+    if (c == '\0' || *len == CLAIM_NAME_MAX)
         return false;
     name[(*len)++] = c;
     return true;
 }
 
 /* RFC 5802: "=2C" is a comma and "=3D" an equals sign; no other '=' may occur. */
-static bool read_saslname(struct bytes at, char name[IDENTITY_NAME_MAX], size_t *len)
+static bool read_saslname(struct bytes at, char name[CLAIM_NAME_MAX], size_t *len)
 {
     uint8_t c = 0;
     *len = 0;
@@ -97,7 +97,7 @@ static bool read_saslname(struct bytes at, char name[IDENTITY_NAME_MAX], size_t 
 
 /* client-first-message: gs2-cbind-flag "," [authzid] "," "n=" name ",r=" nonce. An authzid other
  * than nothing would let somebody act as another: then nothing is known. */
-static bool scram_user(struct bytes at, char name[IDENTITY_NAME_MAX], size_t *name_len)
+static bool scram_user(struct bytes at, char name[CLAIM_NAME_MAX], size_t *name_len)
 {
     struct bytes tag;
     const uint8_t *comma = memchr(at.pos, ',', bytes_left(&at));
@@ -109,14 +109,14 @@ static bool scram_user(struct bytes at, char name[IDENTITY_NAME_MAX], size_t *na
 }
 
 /* RFC 4616: [authzid] NUL authcid NUL password. */
-static bool plain_user(struct bytes at, char name[IDENTITY_NAME_MAX], size_t *name_len)
+static bool plain_user(struct bytes at, char name[CLAIM_NAME_MAX], size_t *name_len)
 {
     const char *authzid = NULL;
     const char *authcid = NULL;
     size_t authzid_len = 0;
     size_t len = 0;
     if (!bytes_read_cstring(&at, &authzid, &authzid_len) ||
-        !bytes_read_cstring(&at, &authcid, &len) || len == 0 || len > IDENTITY_NAME_MAX)
+        !bytes_read_cstring(&at, &authcid, &len) || len == 0 || len > CLAIM_NAME_MAX)
         return false;
     if (authzid_len != 0 && (authzid_len != len || memcmp(authzid, authcid, len) != 0))
         return false;
@@ -126,7 +126,7 @@ static bool plain_user(struct bytes at, char name[IDENTITY_NAME_MAX], size_t *na
 }
 
 static bool read_user(enum auth_mechanism mechanism, struct bytes payload,
-                      char name[IDENTITY_NAME_MAX], size_t *name_len)
+                      char name[CLAIM_NAME_MAX], size_t *name_len)
 {
     if (bytes_left(&payload) == 0)
         return false;
@@ -142,7 +142,7 @@ static bool read_user(enum auth_mechanism mechanism, struct bytes payload,
 }
 
 bool payload_user(enum auth_mechanism mechanism, const struct scan_element *payload,
-                  char name[IDENTITY_NAME_MAX], size_t *name_len)
+                  char name[CLAIM_NAME_MAX], size_t *name_len)
 {
     const char *text = NULL;
     size_t len = 0;

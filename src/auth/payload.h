@@ -2,7 +2,7 @@
 #ifndef SLUICE_AUTH_PAYLOAD_H
 #define SLUICE_AUTH_PAYLOAD_H
 
-#include "auth/identity.h"
+#include "auth/claim.h"
 #include "bson/scan.h"
 
 enum auth_mechanism {
@@ -21,8 +21,8 @@ enum auth_mechanism auth_mechanism_of(const char *text, size_t len);
 const char *auth_mechanism_name(enum auth_mechanism mechanism);
 
 /* The name that the payload (binary, or base64 in a string) claims, decoded. False: the mechanism
- * does not carry one, it is malformed, or it is longer than IDENTITY_NAME_MAX. */
+ * does not carry one, it is malformed, or it is longer than CLAIM_NAME_MAX. */
 bool payload_user(enum auth_mechanism mechanism, const struct scan_element *payload,
-                  char name[IDENTITY_NAME_MAX], size_t *name_len);
+                  char name[CLAIM_NAME_MAX], size_t *name_len);
 
 #endif

@@ -99,6 +99,11 @@ bool batch_build(const struct batch *batch, uint8_t **payload, size_t *len)
     return out != NULL;
 }
 
+const uint8_t *batch_identity(const struct batch *batch)
+{
+    return batch->group->key;
+}
+
 size_t batch_inserts(const struct batch *batch)
 {
     return batch->inserts;

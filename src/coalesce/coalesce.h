@@ -64,10 +64,20 @@ enum { COALESCE_OVERHEAD_BYTES = 8192 };
 void coalesce_rules_fit(struct coalesce_rules *rules, uint32_t max_batch_docs,
                         size_t max_message_bytes);
 
+/* How well it is known whom an insert comes from. */
+enum coalesce_trust {
+    COALESCE_UNKNOWN,  /* it goes as it came, and nothing is recorded */
+    COALESCE_PROBABLE, /* it is no other's retry, but goes by itself */
+    COALESCE_CERTAIN
+};
+
 /* Whom the insert comes from, and what it goes to. */
 struct coalesce_origin {
-    const uint8_t *identity; /* RETRY_IDENTITY_BYTES: identity_key */
-    const char *server;      /* "host:port", of the upstream connection */
+    const uint8_t
+        *identity;        /* RETRY_IDENTITY_BYTES: standing_users; unknown: any that nobody has */
+    const char *server;   /* "host:port", of the upstream connection */
+    uint64_t incarnation; /* standing_incarnation: only equal ones are merged */
+    enum coalesce_trust trust;
 };
 
 enum coalesce_outcome {
@@ -138,6 +148,9 @@ void coalesce_drain(struct coalesce *coalesce, int64_t now_us);
 /* When coalesce_take must be called even if nothing happens; INT64_MAX: never. */
 int64_t coalesce_next_due_us(const struct coalesce *coalesce);
 
+/* Nothing waits or is in flight: the next insert goes at once. */
+bool coalesce_is_idle(const struct coalesce *coalesce);
+
 const struct coalesce_counters *coalesce_counters(const struct coalesce *coalesce);
 /* The bytes of commands held now (HELD_BYTES_NOW): compare before and after a call to account. */
 size_t coalesce_held_bytes(const struct coalesce *coalesce);
@@ -151,6 +164,8 @@ struct batch;
  * fails for want of memory: without a session for it, it is a batch of one. */
 struct batch *coalesce_take(struct coalesce *coalesce, int64_t now_us);
 
+/* Whose inserts it holds, RETRY_IDENTITY_BYTES: only a connection of the same may carry it. */
+const uint8_t *batch_identity(const struct batch *batch);
 /* Inserts in it, those whose client left included. */
 size_t batch_inserts(const struct batch *batch);
 /* The waiters in order: batch_first, then batch_next until NULL. */

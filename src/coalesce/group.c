@@ -5,7 +5,8 @@
 
 enum {
     IDLE_GROUPS = 64, /* kept, so that a key in use is not made anew for each insert */
-    NOT_DUE = COALESCE_COUNTER_COUNT
+    NOT_DUE = COALESCE_COUNTER_COUNT,
+    INCARNATION_BYTES = sizeof(uint64_t) /* of a group's key */
 };
 
 void coalesce_rules_fit(struct coalesce_rules *rules, uint32_t max_batch_docs,
@@ -106,12 +107,12 @@ static bool reserve_key(struct coalesce *coalesce, size_t len)
     return true;
 }
 
-/* identity | server NUL | numbered | elements: what all in a group have in common. */
+/* identity | server NUL | incarnation | numbered | elements: what all in a group have in common. */
 static bool write_key(struct coalesce *coalesce, const struct coalesce_origin *origin,
                       const struct coalesce_insert *insert, size_t *owner_len, size_t *len)
 {
     size_t server_len = strlen(origin->server) + 1;
-    size_t total = RETRY_IDENTITY_BYTES + server_len + 1;
+    size_t total = RETRY_IDENTITY_BYTES + server_len + INCARNATION_BYTES + 1;
     for (size_t i = 0; i < insert->equal_count; i++)
         total += bytes_left(&insert->equal[i]);
     if (!reserve_key(coalesce, total))
@@ -121,6 +122,8 @@ static bool write_key(struct coalesce *coalesce, const struct coalesce_origin *o
     memcpy(at + RETRY_IDENTITY_BYTES, origin->server, server_len);
     *owner_len = RETRY_IDENTITY_BYTES + server_len;
     at += *owner_len;
+    memcpy(at, &origin->incarnation, INCARNATION_BYTES);
+    at += INCARNATION_BYTES;
     *at++ = insert->numbered;
     for (size_t i = 0; i < insert->equal_count; i++) {
         memcpy(at, insert->equal[i].pos, bytes_left(&insert->equal[i]));
@@ -140,8 +143,8 @@ static struct coalesce_group *add_group(struct coalesce *coalesce, size_t owner_
     memcpy(group->key, coalesce->key, len);
     group->key_len = len;
     group->owner_len = owner_len;
-    group->elements_at = owner_len + 1;
-    group->numbered = group->key[owner_len] != 0;
+    group->elements_at = owner_len + INCARNATION_BYTES + 1;
+    group->numbered = group->key[owner_len + INCARNATION_BYTES] != 0;
     for (size_t i = 0; i < COALESCE_IN_FLIGHT_MAX; i++)
         group->places[i].group = group;
     HASH_ADD(hh, coalesce->groups, key, len, group);
@@ -513,6 +516,11 @@ struct batch *coalesce_take(struct coalesce *coalesce, int64_t now_us)
 const struct coalesce_counters *coalesce_counters(const struct coalesce *coalesce)
 {
     return &coalesce->counters;
+}
+
+bool coalesce_is_idle(const struct coalesce *coalesce)
+{
+    return coalesce->idle_count == HASH_COUNT(coalesce->groups);
 }
 
 size_t coalesce_held_bytes(const struct coalesce *coalesce)

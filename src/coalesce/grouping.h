@@ -36,6 +36,7 @@ enum { GROUPING_LSID_BYTES = 16, GROUPING_FIELDS_MAX_BYTES = 4096, GROUPING_EQUA
     X(DOCUMENT_TOO_LARGE, "documentTooLarge")                                                      \
     X(DOCUMENT_ID, "documentId")         /* none, or of a type that servers refuse */              \
     X(SESSION_UNKNOWN, "sessionUnknown") /* it could be a retry: retry_table.h */                  \
+    X(IDENTITY, "identityUnknown")       /* the server has not said who it is, or not lately */    \
     X(RETRY_OF_DIRECT, "retryOfDirect")  /* its first try went under its own number */             \
     X(WAITERS_FULL, "waitersFull")       /* max_waiters */                                         \
     X(MEMORY, "memory")

@@ -37,6 +37,10 @@ static void make_plan(struct coalesce *coalesce, const struct coalesce_rules *ru
         plan_pass(plan, GROUPING_BAR_OFF);
         return;
     }
+    if (origin->trust == COALESCE_UNKNOWN) {
+        plan_pass(plan, GROUPING_BAR_IDENTITY);
+        return;
+    }
     if (insert->document_count > rules->max_docs || insert->document_bytes > rules->max_bytes) {
         plan_pass(plan, GROUPING_BAR_LARGE);
         return;
@@ -47,6 +51,8 @@ static void make_plan(struct coalesce *coalesce, const struct coalesce_rules *ru
     } else if (group_in_flight(plan->group) == 0 && plan->group->waiting == 0 &&
                group_has_place(plan->group)) {
         plan->outcome = COALESCE_GO;
+    } else if (origin->trust != COALESCE_CERTAIN) {
+        plan_pass(plan, GROUPING_BAR_IDENTITY);
     } else if (is_full(coalesce, plan->group)) {
         plan_pass(plan, GROUPING_BAR_WAITERS_FULL);
         if (rules->reject)

@@ -22,6 +22,7 @@
     X(BATCHES, "mergedBatches")                                                                    \
     X(HELLOS_REWRITTEN, "hellosRewritten")                                                         \
     X(AUTHENTICATIONS, "authentications")                                                          \
+    X(IDENTITY_QUESTIONS, "identityQuestions")                                                     \
     X(AUTHENTICATION_FAILURES, "authenticationFailures")                                           \
     X(ERRORS_PROTOCOL_CLIENT, "clientProtocolErrors")                                              \
     X(ERRORS_PROTOCOL_UPSTREAM, "upstreamProtocolErrors")                                          \

@@ -255,6 +255,11 @@ struct ssl_ctx_st *tls_context_ssl_ctx(const struct tls_context *context)
     return context->ssl_ctx;
 }
 
+bool tls_context_has_certificate(const struct tls_context *context)
+{
+    return SSL_CTX_get0_certificate(context->ssl_ctx) != NULL;
+}
+
 bool tls_context_checks_hostname(const struct tls_context *context)
 {
     return context->checks_hostname;

@@ -60,6 +60,8 @@ bool tls_peer_renegotiates(const struct ssl_st *ssl);
 
 /* For transport.c and tls_events.c: borrowed, lives as long as the context. */
 struct ssl_ctx_st *tls_context_ssl_ctx(const struct tls_context *context);
+/* Whether it shows a certificate of its own. */
+bool tls_context_has_certificate(const struct tls_context *context);
 bool tls_context_checks_hostname(const struct tls_context *context);
 
 #endif

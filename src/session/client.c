@@ -51,7 +51,7 @@ static enum begin refuse_over_limit(struct session *session, const struct wire_h
 }
 
 static void push_pending(struct session *session, const struct wire_header *header,
-                         const struct request *request, bool watches_identity)
+                         const struct request *request, bool watches_claim)
 {
     unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
     struct pending *pending = &session->pending[at];
@@ -64,7 +64,7 @@ static void push_pending(struct session *session, const struct wire_header *head
                                 .kind = forwards ? ROUTE_FORWARD : kind,
                                 .legacy = request->legacy,
                                 .exhaust = (request->flags & WIRE_FLAG_EXHAUST_ALLOWED) != 0,
-                                .watches_identity = watches_identity,
+                                .watches_claim = watches_claim,
                                 .error_labels = request_error_labels(request),
                                 .has_lsid = request->lsid != NULL,
                                 .ticket = session->next_ticket,
@@ -96,6 +96,17 @@ static enum begin refuse_endless_authentication(struct session *session,
                     "%d authentication commands, and nobody is logged in: mongosluice ends this "
                     "connection",
                     SESSION_AUTHENTICATION_STEPS);
+    return refuse(session, header, &err, 0, COUNTER_REQUESTS_REFUSED);
+}
+
+static enum begin refuse_certificate_login(struct session *session,
+                                           const struct wire_header *header)
+{
+    struct error err;
+    (void)error_set(&err, ERROR_AUTHENTICATION_FAILED,
+                    "mongosluice refuses MONGODB-X509: the server would take the proxy's own "
+                    "certificate (tlsCertificateKeyFile of option upstream) for this client's; log "
+                    "in with another mechanism, named once and as a string");
     return refuse(session, header, &err, 0, COUNTER_REQUESTS_REFUSED);
 }
 
@@ -198,19 +209,16 @@ static enum begin dispatch(struct session *session, const struct message *messag
                            const struct request *request)
 {
     const struct wire_header *header = &message->header;
-    struct error err;
     if (request->legacy && !request->route->legacy_allowed)
         return begin_legacy(session, message, request);
     note_seen(session);
     if (session_pause_holds(session, request))
         return hold(session, header, request);
-    bool watches_identity = false;
-    if (!session_watch_request(session, request, &watches_identity)) {
-        (void)error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory");
-        return refuse(session, header, &err, 0, COUNTER_ERRORS_MEMORY);
-    }
+    bool watches_claim = session_watch_request(session, request);
     if (session->refused)
         return refuse_over_limit(session, header);
+    if (!session_identity_may_pass(session, message, request))
+        return refuse_certificate_login(session, header);
     if (session->worker->draining && request->starts_transaction)
         return refuse_transaction_in_drain(session, header);
     if (request->route->kind == ROUTE_AUTHENTICATION && !session_watch_authentication(session))
@@ -224,7 +232,7 @@ static enum begin dispatch(struct session *session, const struct message *messag
     if (result != BEGIN_FORWARD)
         return result;
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
-        push_pending(session, header, request, watches_identity);
+        push_pending(session, header, request, watches_claim);
     count_request(session, header, request);
     return BEGIN_FORWARD;
 }

@@ -146,6 +146,22 @@ static bool send_bytes_upstream(struct session *session, const uint8_t *message,
     return false;
 }
 
+bool session_send_question(struct session *session, const struct message *message,
+                           uint32_t error_labels, const uint8_t *question, size_t len)
+{
+    struct wire_header header = wire_header_read(question);
+    unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
+    session->pending[at] = (struct pending){.expected_response_to = header.request_id,
+                                            .request_id = message->header.request_id,
+                                            .kind = ROUTE_WRITE,
+                                            .error_labels = error_labels,
+                                            .question = true,
+                                            .command = message->command,
+                                            .sent_us = clock_now_us()};
+    session->pending_count++;
+    return send_bytes_upstream(session, question, len);
+}
+
 /* A whole message goes upstream; its reply comes back to the exchange. */
 static bool send_upstream(struct session *session, const uint8_t *message, size_t len)
 {

@@ -130,14 +130,6 @@ static enum write_step act(struct session *session, const struct message *messag
 /* --- what merging goes by -----------------------------------------------------------------------
  */
 
-static const uint8_t *identity_key_of(struct session *session)
-{
-    if (!session->identity_key_known)
-        identity_key(session->identity, session->id, session->identity_key);
-    session->identity_key_known = true;
-    return session->identity_key;
-}
-
 static void read_limit(struct bytes document, const char *name, uint64_t *limit)
 {
     struct scan_element element;
@@ -168,7 +160,7 @@ static void forget(struct session *session, const struct scan_element *descripti
     if (description->kind != BSON_KIND_OBJECT || !scan_find(description->value, "id", &id) ||
         id.kind != BSON_KIND_BINARY || bytes_left(&id.value) != 5 + LSID_BYTES)
         return;
-    memcpy(key.identity, identity_key_of(session), sizeof key.identity);
+    memcpy(key.identity, standing_users(&session->standing), sizeof key.identity);
     memcpy(key.lsid, id.value.pos + 5, LSID_BYTES);
     retry_table_forget(session->worker->shared->retries, &key);
     bulk_cursors_end_session(session->worker->shared->bulk_cursors, session->id, key.lsid);
@@ -179,6 +171,8 @@ void session_merge_forget(struct session *session, const struct request *request
     struct scan scan;
     struct scan_element list;
     struct scan_element description;
+    if (!standing_is_known(&session->standing)) /* then these idle until they are of no use */
+        return;
     if (!scan_find(request->body, request->name, &list) || list.kind != BSON_KIND_ARRAY ||
         !scan_open(&scan, list.value))
         return;
@@ -207,8 +201,7 @@ void session_merge_note_passed(struct session *session, const struct request *re
 {
     struct scan_element element;
     int64_t number = 0;
-    struct coalesce_origin origin = {.identity = identity_key_of(session),
-                                     .server = session->server};
+    struct coalesce_origin origin = session_identity_origin(session, clock_now_us());
     if (is_insert(request) && request->lsid != NULL && !request->in_transaction &&
         retry_table_entries(session->worker->shared->retries) > 0 &&
         scan_find(request->body, "txnNumber", &element) && scan_as_int64(&element, &number))
@@ -269,6 +262,36 @@ static void read_rules(const struct session *session, const struct request *requ
     coalesce_rules_fit(rules, session->limits.batch_docs, session->limits.message_bytes);
 }
 
+static struct grouping_limits limits_of(const struct session *session,
+                                        const struct coalesce_rules *rules)
+{
+    return (struct grouping_limits){.max_document_bytes = session->limits.document_bytes,
+                                    .max_docs = rules->max_docs,
+                                    .max_bytes = rules->max_bytes};
+}
+
+/* Only for one that may be merged, or that may repeat a merged one because the options have changed
+ * since: connections that never merge are never asked. With nobody to go with it goes by itself,
+ * and who it is need not be certain. */
+bool session_merge_must_ask(struct session *session, const struct message *message,
+                            const struct request *request)
+{
+    struct session_worker *worker = session->worker;
+    struct coalesce_insert insert;
+    struct coalesce_rules rules;
+    bool known = standing_is_known(&session->standing);
+    if (!session_identity_may_ask(session, clock_now_us()) ||
+        (known && coalesce_is_idle(worker->coalesce)))
+        return false;
+    read_rules(session, request, &rules);
+    struct grouping_limits limits = limits_of(session, &rules);
+    grouping_classify(message->payload, &limits, &insert);
+    if (rules.enabled && insert.bar == GROUPING_BAR_NONE)
+        return true;
+    return !known && insert.numbered && worker->merge_changed &&
+           retry_table_entries(worker->shared->retries) > 0;
+}
+
 enum write_step session_merge(struct session *session, const struct message *message,
                               const struct request *request)
 {
@@ -283,12 +306,10 @@ enum write_step session_merge(struct session *session, const struct message *mes
     struct retry_listener listener = session_merge_listener(worker);
     if (listener.arg == NULL)
         return session_merge_close_client(session);
-    struct coalesce_origin origin = {.identity = identity_key_of(session),
-                                     .server = session->server};
+    int64_t now_us = clock_now_us();
+    struct coalesce_origin origin = session_identity_origin(session, now_us);
     read_rules(session, request, &rules);
-    struct grouping_limits limits = {.max_document_bytes = session->limits.document_bytes,
-                                     .max_docs = rules.max_docs,
-                                     .max_bytes = rules.max_bytes};
+    struct grouping_limits limits = limits_of(session, &rules);
     grouping_classify(message->payload, &limits, &insert);
     /* what is gathered is copied: without room for it nothing is */
     struct budget *budget = &worker->shared->budget;
@@ -296,7 +317,7 @@ enum write_step session_merge(struct session *session, const struct message *mes
     bool room = budget_take(budget, bytes);
     rules.enabled = rules.enabled && room;
     enum coalesce_outcome outcome = coalesce_submit(worker->coalesce, &rules, &origin, &insert,
-                                                    session, &listener, clock_now_us(), &answer);
+                                                    session, &listener, now_us, &answer);
     if (room)
         budget_give_back(budget, bytes);
     session_merge_account(worker);
@@ -308,6 +329,8 @@ enum write_step session_merge(struct session *session, const struct message *mes
 
 void session_merge_configure(struct session_worker *worker)
 {
+    worker->merge_changed = worker->merge_configured;
+    worker->merge_configured = true;
     worker->merge_largest_bytes = largest(worker->settings->config);
     if (worker->merge_ever_bytes < worker->merge_largest_bytes)
         worker->merge_ever_bytes = worker->merge_largest_bytes;
@@ -315,10 +338,11 @@ void session_merge_configure(struct session_worker *worker)
 
 bool session_merge_start(struct session_worker *worker, struct error *err)
 {
+    worker->standings = standings_create();
     worker->coalesce = coalesce_create(worker->shared->retries, random_bytes);
     worker->pump_event = event_new(worker_base(worker->worker), -1, 0, session_merge_pump, worker);
     session_merge_configure(worker);
-    if (worker->coalesce != NULL && worker->pump_event != NULL)
+    if (worker->coalesce != NULL && worker->pump_event != NULL && worker->standings != NULL)
         return true;
     return error_set(err, ERROR_INTERNAL, "out of memory for a worker");
 }
@@ -331,6 +355,8 @@ void session_merge_stop(struct session_worker *worker)
     event_free(worker->pump_event);
     coalesce_destroy(worker->coalesce);
     worker->coalesce = NULL;
+    standings_destroy(worker->standings);
+    worker->standings = NULL;
     budget_give_back(&worker->shared->budget, worker->held_bytes);
     session_attached_free(worker->spare_attached);
 }

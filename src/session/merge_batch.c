@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "bson/scan.h"
 #include "net/clock.h"
 #include "session/merge_internal.h"
 
@@ -68,20 +69,18 @@ static bool send_own(struct session *session, struct bytes command, struct coale
     return session_send_command(session, &message, command, labels, ticket);
 }
 
-/* Somebody who is still there, best with a connection that is open already. */
+/* Somebody who is still there, whose connection the server has said to be of the batch's users. */
 static struct session *choose_carrier(const struct batch *batch)
 {
-    struct session *any = NULL;
     for (struct coalesce_waiter *waiter = batch_first(batch); waiter != NULL;
          waiter = batch_next(waiter)) {
         struct session *session = batch_waiter(waiter);
-        if (session == NULL || session->state != SESSION_ACTIVE)
-            continue;
-        if (session->upstream.state == LINK_OPEN)
+        if (session != NULL && session->state == SESSION_ACTIVE &&
+            session->upstream.state == LINK_OPEN &&
+            session_identity_is(session, batch_identity(batch)))
             return session;
-        any = session;
     }
-    return any;
+    return NULL;
 }
 
 /* The waiters' clients see what they would have seen directly: a connection that closes. */
@@ -221,13 +220,27 @@ static void answer_waiter(void *arg, void *waiter, struct bytes reply)
     LL_PREPEND2(worker->to_resume, session, resume_next);
 }
 
-static void send_all_alone(struct batch *batch)
+/* The server has refused the batch because of who sent it. */
+static bool is_of_identity(struct bytes reply)
 {
+    enum { UNAUTHORIZED = 13, REAUTHENTICATION_REQUIRED = 391 };
+    struct scan_element element;
+    int64_t code = 0;
+    return scan_find(reply, "code", &element) && scan_as_int64(&element, &code) &&
+           (code == UNAUTHORIZED || code == REAUTHENTICATION_REQUIRED);
+}
+
+static void send_all_alone(struct session_worker *worker, struct batch *batch, struct bytes reply)
+{
+    bool forgets = is_of_identity(reply);
     for (struct coalesce_waiter *waiter = batch_first(batch); waiter != NULL;
          waiter = batch_next(waiter)) {
         struct session *session = batch_waiter(waiter);
-        if (session != NULL && session->state == SESSION_ACTIVE)
-            (void)send_own(session, batch_command(waiter), NULL);
+        if (session == NULL || session->state != SESSION_ACTIVE)
+            continue;
+        if (forgets)
+            standing_forget(worker->standings, &session->standing);
+        (void)send_own(session, batch_command(waiter), NULL);
     }
 }
 
@@ -264,7 +277,7 @@ bool session_merge_reply(struct session *session, struct bytes document)
     case BATCH_ANSWERED:
         break;
     case BATCH_SEND_ALONE:
-        send_all_alone(batch);
+        send_all_alone(worker, batch, document);
         break;
     case BATCH_FIND_OUT:
         find_out_all(batch);

@@ -186,7 +186,11 @@ static void fill_row(const struct session *session, int64_t now_us, struct sessi
     row->id = session->id;
     address_describe_peer(&session->peer, row->remote);
     (void)snprintf(row->server, sizeof row->server, "%s", session->server);
-    (void)identity_describe(session->identity, row->identity, sizeof row->identity);
+    if (standing_is_known(&session->standing))
+        (void)snprintf(row->identity, sizeof row->identity, "%s",
+                       standing_text(&session->standing));
+    else
+        (void)claim_describe(session->claim, row->identity, sizeof row->identity);
     row->command = "";
     if (command != NULL)
         row->command = command->command == 0 ? "other" : route_name(command->command);

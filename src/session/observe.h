@@ -44,7 +44,7 @@ struct session_row {
     uint64_t id; /* as logged: conn17 */
     char remote[ADDRESS_TEXT_BYTES];
     char server[SESSION_SERVER_BYTES];
-    char identity[SESSION_IDENTITY_BYTES]; /* "" for nobody */
+    char identity[SESSION_IDENTITY_BYTES]; /* as the server said; else as claimed; "" for nobody */
     const char *command;                   /* the oldest that runs, "" for none; static */
     enum session_phase phase;
     bool tls;

@@ -191,8 +191,9 @@ void session_end(struct session *session, const char *reason)
         counters_add(&worker->counters, COUNTER_UPSTREAM_NOW, (uint64_t)-1);
     if (session->had_transaction)
         transactions_forget_connection(worker->shared->transactions, session->id);
-    identity_free(session->identity);
-    session->identity = NULL;
+    claim_free(session->claim);
+    session->claim = NULL;
+    standing_forget(worker->standings, &session->standing);
     session_exchange_free(session, session->exchange);
     session->exchange = NULL;
     if (session->had_bulk_cursor)

@@ -2,7 +2,8 @@
 #ifndef SLUICE_SESSION_SESSION_INTERNAL_H
 #define SLUICE_SESSION_SESSION_INTERNAL_H
 
-#include "auth/identity.h"
+#include "auth/claim.h"
+#include "auth/standing.h"
 #include "base/log.h"
 #include "coalesce/coalesce.h"
 #include "enforce/enforce.h"
@@ -98,10 +99,11 @@ struct pending {
     enum route_kind kind;
     bool legacy;
     bool exhaust;
-    bool watches_identity;
+    bool watches_claim;
     bool streaming; /* part of its reply went to the client */
     bool repeated;  /* this is not the first reply of its exhaust stream */
     bool exchanged; /* sent by the proxy itself: the reply is the exchange's, or a batch's */
+    bool question;  /* sent by the proxy itself: who the connection is */
     struct coalesce_place *ticket; /* an insert that others wait for; NULL for none */
     bool has_lsid;
     bool in_transaction;
@@ -127,7 +129,8 @@ struct session {
     struct turn_waiter backlog;  /* requests that came are left for the next turn */
     struct connector *connector; /* while the upstream is being connected */
     char *server;                /* owned; "" when none is known */
-    struct identity *identity;   /* NULL until the first authentication command */
+    struct claim *claim;         /* NULL until the first authentication command */
+    struct standing standing;    /* who the upstream connection is, as the server said */
     enum session_state state;
     bool refused;          /* over max_client_conn */
     bool request_seen;     /* the handshake timeout is over */
@@ -138,8 +141,7 @@ struct session {
     bool metadata_logged;
     bool legacy_logged;           /* that the client uses a removed opcode */
     uint8_t authentication_steps; /* since the last login */
-    bool identity_key_known;
-    uint8_t identity_key[IDENTITY_KEY_BYTES];
+    bool identity_told;           /* since the last insert was looked at */
     struct session_limits limits;
     bool holding; /* its next request waits until the proxy is resumed */
     uint8_t pending_first;
@@ -175,15 +177,18 @@ struct session_worker {
     struct registry *registry;      /* a reference; NULL: no schemas */
     struct schema_scratch *scratch; /* for checks */
     struct coalesce *coalesce;
+    struct standings *standings;
     struct event *pump_event;        /* sends what is due, at the end of the loop turn */
     struct carriage *carriages;      /* batches on their way; utlist */
     struct session *to_resume;       /* utlist over resume_next */
     struct attached *spare_attached; /* for the next retry */
     size_t merge_largest_bytes;      /* of max_bytes, anywhere; 0: merging is off */
     size_t merge_ever_bytes;         /* the most that was, since the start */
-    size_t held_bytes;               /* of the coalescer's, counted against memory_max */
-    struct session *sessions;        /* utlist */
-    struct session *ended;           /* freed when the loop turn is over */
+    bool merge_configured;
+    bool merge_changed;       /* the options may have, since the start */
+    size_t held_bytes;        /* of the coalescer's, counted against memory_max */
+    struct session *sessions; /* utlist */
+    struct session *ended;    /* freed when the loop turn is over */
     struct event *reap_event;
     struct counters counters;
     struct session_metrics metrics;
@@ -314,6 +319,10 @@ void session_merge_configure(struct session_worker *worker);
 void session_merge_stop(struct session_worker *worker);
 void session_merge_drain(struct session_worker *worker);
 
+/* Whether the server has to be asked who the connection is before the insert is given to
+ * session_merge. */
+bool session_merge_must_ask(struct session *session, const struct message *message,
+                            const struct request *request);
 /* Whether session_merge has to see this request. */
 bool session_merge_concerns(const struct session *session, const struct message *message,
                             const struct request *request);
@@ -341,6 +350,27 @@ void session_merge_forget(struct session *session, const struct request *request
 /* A hello reply passes by. */
 void session_merge_read_limits(struct session *session, struct bytes document);
 
+/* --- identify.c ---------------------------------------------------------------------------------
+ */
+/* Whether the request may go upstream: not where it could log the client in with the proxy's own
+ * certificate. */
+bool session_identity_may_pass(const struct session *session, const struct message *message,
+                               const struct request *request);
+/* A request goes by that may change who the connection is. */
+void session_identity_pass(struct session *session, const struct request *request);
+/* Whether asking the server now could make it certain who the connection is. */
+bool session_identity_may_ask(struct session *session, int64_t now_us);
+/* Asks it. The request is to be held; it is looked at again when the answer is there. */
+enum write_step session_identity_ask(struct session *session, const struct message *message,
+                                     const struct request *request);
+/* The whole reply to the question `pending`. */
+void session_identity_answer(struct session *session, const struct pending *pending,
+                             struct bytes document, uint32_t flags);
+/* What merging goes by; points into the session. */
+struct coalesce_origin session_identity_origin(const struct session *session, int64_t now_us);
+/* Whether the connection is known to be of these users (batch_identity). */
+bool session_identity_is(const struct session *session, const uint8_t *users);
+
 /* --- status.c -----------------------------------------------------------------------------------
  */
 /* False after the session ended. */
@@ -366,6 +396,9 @@ bool session_send_reply(struct session *session, uint8_t compressor, const uint8
 bool session_answer(struct session *session, const struct message *message, struct bytes document);
 bool session_answer_error(struct session *session, const struct message *message,
                           const struct error *error, uint32_t labels);
+/* A framed question of the proxy's own, sent before the client's message is: errors answer that. */
+bool session_send_question(struct session *session, const struct message *message,
+                           uint32_t error_labels, const uint8_t *question, size_t len);
 /* A request of the proxy's that nobody answers (w:0). */
 bool session_send_silently(struct session *session, int32_t request_id, struct bytes payload);
 
@@ -412,10 +445,9 @@ void session_pause_end(struct session_worker *worker);
 
 /* --- watch.c: commands and replies that are looked at -------------------------------------------
  */
-/* A request is about to be forwarded. False: who the client is could not be kept, for want of
- * memory. *watches_identity: its reply has to be looked at. */
-bool session_watch_request(struct session *session, const struct request *request,
-                           bool *watches_identity);
+/* A request is about to be forwarded. Whether its reply has to be held against what the client
+ * claims. */
+bool session_watch_request(struct session *session, const struct request *request);
 /* Whether it is a statement of a transaction whose reply tells if it was carried out. */
 bool session_watches_statement(const struct pending *pending);
 /* The request of `pending` goes upstream. */

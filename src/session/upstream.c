@@ -205,6 +205,17 @@ static enum begin take_exchanged(struct session *session, struct window *window,
     return session->state == SESSION_ACTIVE ? BEGIN_DONE : BEGIN_STOP;
 }
 
+/* The answer to a question of the proxy's own: the request that waits for it goes on. */
+static enum begin take_answer(struct session *session, struct window *window, uint32_t length,
+                              struct bytes document, uint32_t flags)
+{
+    session_identity_answer(session, oldest(session), document, flags);
+    session_pop_pending(session);
+    session_window_drop(window, length);
+    session_client_resume(session);
+    return session->state == SESSION_ACTIVE ? BEGIN_DONE : BEGIN_STOP;
+}
+
 /* A reply that has to be whole to be understood. */
 static enum begin begin_watched(struct session *session, struct window *window,
                                 const struct wire_header *header)
@@ -219,6 +230,12 @@ static enum begin begin_watched(struct session *session, struct window *window,
     if (!open_reply(header, payload, SERVER_MESSAGE_BYTES, &inside, &document, &flags, &err)) {
         memory_free(inside);
         return reply_is_broken(session, &err);
+    }
+    if (pending->question) {
+        enum begin answered =
+            take_answer(session, window, (uint32_t)header->length, document, flags);
+        memory_free(inside);
+        return answered;
     }
     session_watch_answered(session, pending, document);
     if (pending->exchanged) {

@@ -54,22 +54,18 @@ bool session_watch_authentication(struct session *session)
     return ++session->authentication_steps <= SESSION_AUTHENTICATION_STEPS;
 }
 
-bool session_watch_request(struct session *session, const struct request *request,
-                           bool *watches_identity)
+bool session_watch_request(struct session *session, const struct request *request)
 {
-    *watches_identity = false;
     if (request->route->kind == ROUTE_END_SESSIONS)
         session_merge_forget(session, request);
+    session_identity_pass(session, request);
     if (request->route->kind != ROUTE_HELLO && request->route->kind != ROUTE_AUTHENTICATION)
-        return true;
+        return false;
     if (request->route->kind == ROUTE_HELLO)
         watch_hello(session, request);
-    enum identity_watch watch =
-        identity_command(&session->identity, request->body,
+    return claim_command(&session->claim, request->body,
                          request->legacy ? (const char *)request->database.pos : NULL,
                          request->legacy ? bytes_left(&request->database) : 0);
-    *watches_identity = watch == IDENTITY_WATCH;
-    return watch != IDENTITY_NO_MEMORY;
 }
 
 bool session_watches_statement(const struct pending *pending)
@@ -90,39 +86,34 @@ void session_watch_statement(struct session *session, const struct pending *pend
 /* --- replies ------------------------------------------------------------------------------------
  */
 
-/* The user that was added last is the one who just logged in. */
+/* That a login succeeded, the server says; of whom, the client. */
 static void log_authenticated(struct session *session)
 {
-    const char *user = "?";
-    const char *db = "?";
-    const char *mechanism = "?";
-    size_t count = identity_user_count(session->identity);
-    if (count > 0)
-        identity_user(session->identity, count - 1, &user, &db, &mechanism);
-    LOG_I(LOG_ACCESS, 2000, session->context, "Client authenticated", LOG_STR("user", user),
-          LOG_STR("db", db), LOG_STR("mechanism", mechanism));
+    const char *user = NULL;
+    const char *db = NULL;
+    const char *mechanism = NULL;
+    claim_accepted(session->claim, &user, &db, &mechanism);
+    LOG_I(LOG_ACCESS, 2000, session->context, "Client authenticated", LOG_STR("claimedUser", user),
+          LOG_STR("claimedDb", db), LOG_STR("claimedMechanism", mechanism));
 }
 
-static void note_identity(struct session *session, struct bytes document)
+static void note_claim(struct session *session, struct bytes document)
 {
-    session->identity_key_known = false;
-    char who[256];
     struct counters *counters = session_counters(session);
-    switch (identity_reply(session->identity, document)) {
-    case IDENTITY_AUTHENTICATED:
+    switch (claim_reply(session->claim, document)) {
+    case CLAIM_ACCEPTED:
         session->authentication_steps = 0;
         counters_add(counters, COUNTER_AUTHENTICATIONS, 1);
         log_authenticated(session);
         break;
-    case IDENTITY_FAILED:
+    case CLAIM_REFUSED:
         counters_add(counters, COUNTER_AUTHENTICATION_FAILURES, 1);
         LOG_W(LOG_ACCESS, 2001, session->context, "Authentication failed");
         break;
-    case IDENTITY_LOGGED_OUT:
-        LOG_I(LOG_ACCESS, 2002, session->context, "Client logged out",
-              LOG_STR("remaining", identity_describe(session->identity, who, sizeof who)));
+    case CLAIM_LOGGED_OUT:
+        LOG_I(LOG_ACCESS, 2002, session->context, "Client logged out");
         break;
-    case IDENTITY_UNCHANGED:
+    case CLAIM_UNCHANGED:
         break;
     }
 }
@@ -155,8 +146,8 @@ void session_watch_reply(struct session *session, const struct pending *pending,
 {
     struct session_hooks *hooks = &session->worker->shared->hooks;
     struct scan_element ok;
-    if (pending->watches_identity)
-        note_identity(session, document);
+    if (pending->watches_claim)
+        note_claim(session, document);
     if (pending->kind == ROUTE_HELLO)
         session_merge_read_limits(session, document);
     if (pending->kind == ROUTE_END_ALL_SESSIONS && scan_find(document, "ok", &ok) &&

@@ -183,6 +183,8 @@ enum write_step session_write(struct session *session, const struct message *mes
         session_fail(session, &to, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
         return WRITE_ENDED;
     }
+    if (merges && session_merge_must_ask(session, message, request))
+        return session_identity_ask(session, message, request);
     enum write_step step = WRITE_PASS;
     if (checks)
         step = check(session, message, request, &command);

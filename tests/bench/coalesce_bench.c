@@ -28,7 +28,7 @@ static const struct coalesce_rules rules = {.enabled = true,
                                             .max_in_flight = 1,
                                             .max_waiters = CLIENTS,
                                             .max_waiters_total = CLIENTS};
-static const struct coalesce_origin origin = {identity, "127.0.0.1:27017"};
+static const struct coalesce_origin origin = {identity, "127.0.0.1:27017", 1, COALESCE_CERTAIN};
 static size_t answered;
 
 static bool fill(void *out, size_t len)

@@ -33,7 +33,7 @@ static const struct coalesce_rules rules = {.enabled = true,
                                             .max_waiters = 10,
                                             .max_waiters_total = 10};
 static uint8_t identity[RETRY_IDENTITY_BYTES];
-static const struct coalesce_origin origin = {identity, "h:1"};
+static const struct coalesce_origin origin = {identity, "h:1", 1, COALESCE_CERTAIN};
 
 /* A piece of the input in memory of its own: its length stands before it. */
 static struct bytes cut(struct bytes *input)

@@ -1,29 +1,50 @@
-/* Commands and replies in any order and shape: the identity stays bounded, and nobody who logged in
- * has nobody's key. Input: records of a kind byte (even: command, odd: reply), a length (2 bytes,
- * little-endian) and a body. */
+/* Commands and replies in any order and shape: claims stay bounded, what a reply to
+ * connectionStatus says is read or not, and a login is only harmless where it names a mechanism.
+ * Input: records of a kind byte (even: command, odd: reply), a length (2 bytes, little-endian) and
+ * a body. */
+#include "auth/certificate.h"
+#include "auth/claim.h"
 #include "auth/identity.h"
 
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check(const struct identity *identity)
+static void check_claim(const struct claim *claim)
 {
-    uint8_t key[IDENTITY_KEY_BYTES];
-    static const uint8_t nobody[IDENTITY_KEY_BYTES];
     char text[128];
-    identity_key(identity, 1, key);
-    if (identity_user_count(identity) > IDENTITY_USERS_MAX)
+    if (strlen(claim_describe(claim, text, sizeof text)) >= sizeof text)
         abort();
-    if (identity_user_count(identity) > 0 && memcmp(key, nobody, sizeof key) == 0)
+}
+
+static void check_identity(struct bytes body)
+{
+    static const uint8_t nobody[IDENTITY_KEY_BYTES];
+    struct identity identity;
+    if (!identity_read(body, &identity))
+        return;
+    if (identity.nobody != (memcmp(identity.users, nobody, sizeof nobody) == 0) ||
+        identity.nobody != (identity.text[0] == 0) ||
+        strnlen(identity.text, sizeof identity.text) == sizeof identity.text)
         abort();
-    if (strlen(identity_describe(identity, text, sizeof text)) >= sizeof text)
+}
+
+static bool holds(struct bytes body, const char *word)
+{
+    return memmem(body.pos, bytes_left(&body), word, strlen(word)) != NULL;
+}
+
+static void check_certificate(struct bytes body)
+{
+    bool may = certificate_may_log_in("saslStart", 9, body, true);
+    if (!may && !holds(body, "mechanism"))
         abort();
+    (void)certificate_may_log_in("hello", 5, body, true);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct identity *identity = NULL;
+    struct claim *claim = NULL;
     struct bytes rest = bytes_of(data, size);
     struct bytes head;
     struct bytes body;
@@ -31,12 +52,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t len = (size_t)head.pos[1] | (size_t)head.pos[2] << 8;
         if (!bytes_take(&rest, len, &body))
             break;
-        if (head.pos[0] % 2 == 0)
-            (void)identity_command(&identity, body, NULL, 0);
-        else
-            (void)identity_reply(identity, body);
-        check(identity);
+        if (head.pos[0] % 2 == 0) {
+            (void)claim_command(&claim, body, NULL, 0);
+            check_certificate(body);
+        } else {
+            (void)claim_reply(claim, body);
+            check_identity(body);
+        }
+        check_claim(claim);
     }
-    identity_free(identity);
+    claim_free(claim);
     return 0;
 }

@@ -562,7 +562,17 @@ static uint8_t *close_document(uint8_t *at, uint8_t *start)
     return at;
 }
 
-static uint8_t *put_reply(uint8_t *at, int32_t documents, enum rig_answer how)
+/* No server of the rig has users. */
+static uint8_t *put_nobody(uint8_t *at)
+{
+    uint8_t *info = NULL;
+    uint8_t *list = NULL;
+    at = open_document(at, BSON_KIND_OBJECT, "authInfo", &info);
+    at = open_document(at, BSON_KIND_ARRAY, "authenticatedUsers", &list);
+    return close_document(close_document(at, list), info);
+}
+
+static uint8_t *put_reply(uint8_t *at, int32_t documents, bool asks, enum rig_answer how)
 {
     uint8_t *start = NULL;
     uint8_t *list = NULL;
@@ -576,6 +586,8 @@ static uint8_t *put_reply(uint8_t *at, int32_t documents, enum rig_answer how)
         return close_document(close_document(at, list), start);
     }
     bool fails = how == RIG_ANSWER_WRITE_ERROR && documents > 0;
+    if (asks)
+        at = put_nobody(at);
     at = put_int32(at, "n", documents - fails);
     if (fails) {
         at = open_document(at, BSON_KIND_ARRAY, "writeErrors", &list);
@@ -587,6 +599,14 @@ static uint8_t *put_reply(uint8_t *at, int32_t documents, enum rig_answer how)
     return close_document(put_int32(at, "ok", 1), start);
 }
 
+static bool is_question(struct bytes payload)
+{
+    static const char name[] = "connectionStatus";
+    enum { NAME_AT = 4 + 1 + 4 + 1 }; /* flags, section's kind, document's length, field's kind */
+    return bytes_left(&payload) > NAME_AT + sizeof name &&
+           memcmp(payload.pos + NAME_AT, name, sizeof name) == 0;
+}
+
 static void answer(struct upstream *upstream, struct bytes message, enum rig_answer how,
                    uint32_t where)
 {
@@ -595,7 +615,8 @@ static void answer(struct upstream *upstream, struct bytes message, enum rig_ans
     struct bytes payload =
         bytes_of(message.pos + WIRE_HEADER_BYTES, bytes_left(&message) - WIRE_HEADER_BYTES);
     memset(out + WIRE_HEADER_BYTES, 0, 5);
-    const uint8_t *end = put_reply(out + WIRE_HEADER_BYTES + 5, count_documents(payload), how);
+    const uint8_t *end =
+        put_reply(out + WIRE_HEADER_BYTES + 5, count_documents(payload), is_question(payload), how);
     size_t len = (size_t)(end - out);
     struct wire_header reply = {.length = (int32_t)len,
                                 .request_id = (int32_t)where,

@@ -53,9 +53,9 @@ def test_scram_with_the_speculative_form_of_drivers(where, mechanism):
 def test_identity_is_learned_and_logged(proxy, mechanism):
     with proxy.endpoint().client(authMechanism=mechanism) as client:
         client.admin.command("ping")
-    record = proxy.wait_for_record("authentication", id=AUTHENTICATED, mechanism=mechanism)
+    record = proxy.wait_for_record("authentication", id=AUTHENTICATED, claimedMechanism=mechanism)
     assert record["msg"] == "Client authenticated"
-    assert (record["attr"]["user"], record["attr"]["db"]) == (USER, "admin")
+    assert (record["attr"]["claimedUser"], record["attr"]["claimedDb"]) == (USER, "admin")
 
 
 @pytest.mark.parametrize("speculative", [True, False], ids=["speculative", "explicit"])
@@ -76,7 +76,7 @@ def test_no_part_of_the_conversation_is_logged(plain_server, start_proxy, mechan
     with RawClient(proxy.endpoint()) as client:
         reply, payloads = scram(client, mechanism, USER, PASSWORD, speculative=speculative)
         assert reply["ok"] == 1
-    proxy.wait_for_record("authentication", id=AUTHENTICATED, mechanism=mechanism)
+    proxy.wait_for_record("authentication", id=AUTHENTICATED, claimedMechanism=mechanism)
     log = "\n".join(proxy.process.stdout)
     for payload in payloads:
         for form in (payload.decode("latin-1"), payload.hex(), base64.b64encode(payload).decode()):
@@ -93,7 +93,7 @@ def test_a_refused_password_is_no_identity(proxy, speculative):
         assert client.command({"listDatabases": 1})["code"] == 13
         # the connection goes on, and the right password is accepted on it
         assert scram(client, "SCRAM-SHA-256", USER, PASSWORD, speculative=False)[0]["ok"] == 1
-    proxy.wait_for_record("authentication", id=AUTHENTICATED, user=USER)
+    proxy.wait_for_record("authentication", id=AUTHENTICATED, claimedUser=USER)
     said = [one for one in proxy.records() if one["id"] == AUTHENTICATED]
     assert len(said) == 1
     assert "wrong password" not in "\n".join(proxy.process.stdout)
@@ -113,13 +113,13 @@ def test_user_of_another_database(proxy):
         with pytest.raises(OperationFailure) as caught:
             client["other"]["c"].insert_one({"a": 1})
         assert caught.value.code == 13
-    proxy.wait_for_record("authentication", id=AUTHENTICATED, user="clerk", db="shop")
+    proxy.wait_for_record("authentication", id=AUTHENTICATED, claimedUser="clerk", claimedDb="shop")
 
 
 def test_name_that_needs_escaping(proxy):
     with as_user(proxy.endpoint(), "zoë@example", "päss wörd").client() as client:
         client["some"]["c"].insert_one({"a": 1})
-    proxy.wait_for_record("authentication", id=AUTHENTICATED, user="zoë@example", db="admin")
+    proxy.wait_for_record("authentication", id=AUTHENTICATED, claimedUser="zoë@example", claimedDb="admin")
 
 
 def test_each_connection_has_its_own_identity(where):
@@ -155,8 +155,8 @@ def test_plain(ldap, start_proxy):
     proxy.secrets.append("ldap-secret")
     with MongoClient(plain_uri(proxy.endpoint(), "ldap-secret")) as client:
         assert client.admin.command("ping")["ok"] == 1
-    record = proxy.wait_for_record("authentication", id=AUTHENTICATED, mechanism="PLAIN")
-    assert (record["attr"]["user"], record["attr"]["db"]) == ("ldap-user", "$external")
+    record = proxy.wait_for_record("authentication", id=AUTHENTICATED, claimedMechanism="PLAIN")
+    assert (record["attr"]["claimedUser"], record["attr"]["claimedDb"]) == ("ldap-user", "$external")
 
 
 def test_plain_refused(ldap, in_front_of):

@@ -16,7 +16,14 @@ pytestmark = pytest.mark.proxy_only
 # --- identities and servers
 
 def _login(server, connection, request):
+    name = bytes(request.body["payload"]).split(b"\0")[1].decode()
+    connection.users = [{"user": name, "db": "$external"}]
     return {"conversationId": 1, "done": True, "payload": b"", "ok": 1.0}
+
+
+def _logout(server, connection, request):
+    connection.users = []
+    return {"ok": 1.0}
 
 
 def login(client, user):
@@ -32,7 +39,7 @@ def logout(client):
 @pytest.fixture
 def users(start_merging, simulated):
     simulated.handlers["saslStart"] = _login
-    simulated.handlers["logout"] = lambda *_: {"ok": 1.0}
+    simulated.handlers["logout"] = _logout
     scene = start_merging()
 
     def client(user):

@@ -27,6 +27,7 @@ class Connection:
         self.writer = writer
         self.requests = []  # wire.Message
         self.closed = False
+        self.users = []  # who is logged in, as connectionStatus names them
         self.tls = writer.get_extra_info("ssl_object")
 
     def named(self, name):
@@ -298,6 +299,10 @@ async def _hold(server, connection, request):
     await asyncio.Event().wait()
 
 
+def _connection_status(server, connection, request):
+    return {"authInfo": {"authenticatedUsers": connection.users, "authenticatedUserRoles": []}, "ok": 1.0}
+
+
 HANDLERS = {"hello": _hello, "isMaster": _hello, "ismaster": _hello, "ping": _ping, "insert": _insert,
             "find": _find, "hold": _hold, "endSessions": _ping, "commitTransaction": _ping,
-            "abortTransaction": _ping}
+            "abortTransaction": _ping, "connectionStatus": _connection_status}

@@ -105,7 +105,7 @@ int fixture_make(void **state)
                                        .max_waiters = 1000,
                                        .max_waiters_total = 1000};
     memset(f->identity, 7, sizeof f->identity);
-    f->origin = (struct coalesce_origin){f->identity, "h:1"};
+    f->origin = (struct coalesce_origin){f->identity, "h:1", 1, COALESCE_CERTAIN};
     f->now_us = 1000000;
     *state = f;
     return f->retries == NULL || f->coalesce == NULL ? -1 : 0;

@@ -1,0 +1,320 @@
+#include "auth/claim.h"
+
+#include "auth/payload.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+
+enum { DB_MAX = 255 };
+
+/* What the reply that is waited for answers. */
+enum awaited {
+    AWAIT_NOTHING,
+    AWAIT_SASL, /* saslStart or saslContinue */
+    AWAIT_AUTHENTICATE,
+    AWAIT_LOGOUT,
+    AWAIT_HELLO
+};
+
+struct user {
+    char *name; /* owned; NULL: it did not cross the wire, is not clear, or is too long */
+    char *db;   /* owned; NULL: likewise */
+    enum auth_mechanism mechanism;
+};
+
+struct claim {
+    enum awaited awaited;
+    bool has_accepted;
+    struct user present; /* of the conversation that is under way */
+    struct user accepted;
+};
+
+static const char *const watched[] = {"saslStart", "saslContinue", "authenticate", "logout",
+                                      "hello",     "isMaster",     "ismaster"};
+
+bool claim_watches(const char *name, size_t len)
+{
+    for (size_t i = 0; i < sizeof watched / sizeof watched[0]; i++)
+        if (strlen(watched[i]) == len && memcmp(watched[i], name, len) == 0)
+            return true;
+    return false;
+}
+
+static void user_free(struct user *user)
+{
+    memory_free(user->name);
+    memory_free(user->db);
+    *user = (struct user){0};
+}
+
+void claim_free(struct claim *claim)
+{
+    if (claim == NULL)
+        return;
+    user_free(&claim->present);
+    user_free(&claim->accepted);
+    memory_free(claim);
+}
+
+static char *copy_text(const char *text, size_t len)
+{
+    char *copy = memory_alloc(len + 1);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+/* A field that stands there twice counts as not there: which one the server takes is its business,
+ * and a wrong guess would make somebody another. */
+static bool find_once(struct bytes document, const char *name, struct scan_element *element)
+{
+    struct scan scan;
+    struct scan_element next;
+    bool found = false;
+    if (!scan_open(&scan, document))
+        return false;
+    while (scan_next(&scan, &next)) {
+        if (!scan_name_is(&next, name))
+            continue;
+        if (found)
+            return false;
+        *element = next;
+        found = true;
+    }
+    return found && !scan.broken;
+}
+
+static bool find_string(struct bytes document, const char *field, size_t max, const char **text,
+                        size_t *len)
+{
+    struct scan_element element;
+    return find_once(document, field, &element) && scan_as_string(&element, text, len) &&
+           *len > 0 && *len <= max && memchr(*text, '\0', *len) == NULL;
+}
+
+static bool find_object(struct bytes document, const char *field, struct bytes *out)
+{
+    struct scan_element element;
+    if (!find_once(document, field, &element) || element.kind != BSON_KIND_OBJECT)
+        return false;
+    *out = element.value;
+    return true;
+}
+
+static bool is_true(struct bytes document, const char *field)
+{
+    struct scan_element element;
+    return find_once(document, field, &element) && scan_is_true(&element);
+}
+
+/* The database that a command runs on: as the caller says, or the field `db_field` of the body. */
+static void claim_db(struct user *user, struct bytes body, const char *db_field, const char *db,
+                     size_t db_len)
+{
+    if (db == NULL && !find_string(body, db_field, DB_MAX, &db, &db_len))
+        return;
+    if (db_len > 0 && db_len <= DB_MAX)
+        user->db = copy_text(db, db_len);
+}
+
+static enum auth_mechanism find_mechanism(struct bytes body, enum auth_mechanism otherwise)
+{
+    const char *text = NULL;
+    size_t len = 0;
+    return find_string(body, "mechanism", 64, &text, &len) ? auth_mechanism_of(text, len)
+                                                           : otherwise;
+}
+
+static void claim_sasl(struct user *user, struct bytes body)
+{
+    char name[CLAIM_NAME_MAX];
+    size_t len = 0;
+    struct scan_element payload;
+    user->mechanism = find_mechanism(body, AUTH_OTHER);
+    if (find_once(body, "payload", &payload) && payload_user(user->mechanism, &payload, name, &len))
+        user->name = copy_text(name, len);
+}
+
+/* Without a name the server takes it from the certificate and says it in the reply. */
+static void claim_authenticate(struct user *user, struct bytes body)
+{
+    const char *name = NULL;
+    size_t len = 0;
+    user->mechanism = find_mechanism(body, AUTH_CR);
+    if (find_string(body, "user", CLAIM_NAME_MAX, &name, &len))
+        user->name = copy_text(name, len);
+}
+
+static bool first_name_is(struct bytes body, const char *name)
+{
+    struct scan scan;
+    struct scan_element first;
+    return scan_open(&scan, body) && scan_next(&scan, &first) && scan_name_is(&first, name);
+}
+
+static bool has_field(struct bytes body, const char *name)
+{
+    struct scan_element element;
+    return scan_find(body, name, &element);
+}
+
+/* A hello may hold the first step of a login. Which one the server takes of several is its
+ * business: then the name is not clear. */
+static enum awaited begin_hello(struct user *user, struct bytes body)
+{
+    struct bytes inside;
+    user_free(user);
+    if (!find_object(body, "speculativeAuthenticate", &inside))
+        return AWAIT_HELLO;
+    claim_db(user, inside, "db", NULL, 0);
+    if (first_name_is(inside, "authenticate"))
+        claim_authenticate(user, inside);
+    else
+        claim_sasl(user, inside);
+    return AWAIT_HELLO;
+}
+
+static enum awaited begin(struct user *user, struct bytes body, const char *db, size_t db_len)
+{
+    if (first_name_is(body, "saslContinue"))
+        return AWAIT_SASL;
+    if (first_name_is(body, "logout"))
+        return AWAIT_LOGOUT;
+    if (first_name_is(body, "saslStart")) {
+        user_free(user);
+        claim_db(user, body, "$db", db, db_len);
+        claim_sasl(user, body);
+        return AWAIT_SASL;
+    }
+    if (first_name_is(body, "authenticate")) {
+        user_free(user);
+        claim_db(user, body, "$db", db, db_len);
+        claim_authenticate(user, body);
+        return AWAIT_AUTHENTICATE;
+    }
+    return begin_hello(user, body);
+}
+
+/* Whether the command may begin a login, go on with one, or end it. */
+static bool concerns(const struct claim *claim, struct bytes body)
+{
+    struct scan scan;
+    struct scan_element first;
+    if (!scan_open(&scan, body) || !scan_next(&scan, &first) ||
+        !claim_watches(first.name, first.name_len))
+        return false;
+    if (scan_name_is(&first, "saslStart") || scan_name_is(&first, "authenticate"))
+        return true;
+    if (scan_name_is(&first, "saslContinue") || scan_name_is(&first, "logout"))
+        return claim != NULL;
+    return has_field(body, "speculativeAuthenticate");
+}
+
+bool claim_command(struct claim **claim, struct bytes body, const char *db, size_t db_len)
+{
+    if (!concerns(*claim, body))
+        return false;
+    if (*claim == NULL)
+        *claim = memory_zalloc(sizeof **claim);
+    if (*claim == NULL)
+        return false;
+    enum awaited awaited = begin(&(*claim)->present, body, db, db_len);
+    /* two at once: whose is the next reply? No driver does this */
+    if ((*claim)->awaited != AWAIT_NOTHING)
+        user_free(&(*claim)->present);
+    (*claim)->awaited = awaited;
+    return true;
+}
+
+static enum claim_event accept(struct claim *claim)
+{
+    user_free(&claim->accepted);
+    claim->accepted = claim->present;
+    claim->present = (struct user){0};
+    claim->has_accepted = true;
+    return CLAIM_ACCEPTED;
+}
+
+static enum claim_event refuse(struct claim *claim)
+{
+    user_free(&claim->present);
+    return CLAIM_REFUSED;
+}
+
+static enum claim_event on_sasl(struct claim *claim, struct bytes reply)
+{
+    return is_true(reply, "done") ? accept(claim) : CLAIM_UNCHANGED;
+}
+
+/* The server names the user. */
+static enum claim_event on_authenticate(struct claim *claim, struct bytes reply)
+{
+    const char *text = NULL;
+    size_t len = 0;
+    if (claim->present.name == NULL && find_string(reply, "user", CLAIM_NAME_MAX, &text, &len))
+        claim->present.name = copy_text(text, len);
+    if (claim->present.db == NULL && find_string(reply, "dbname", DB_MAX, &text, &len))
+        claim->present.db = copy_text(text, len);
+    return accept(claim);
+}
+
+/* A server that does not take the guess says nothing about it. */
+static enum claim_event on_hello(struct claim *claim, struct bytes reply)
+{
+    struct bytes inside;
+    if (!find_object(reply, "speculativeAuthenticate", &inside))
+        return CLAIM_UNCHANGED;
+    if (has_field(inside, "done"))
+        return on_sasl(claim, inside);
+    return has_field(inside, "user") ? on_authenticate(claim, inside) : CLAIM_UNCHANGED;
+}
+
+enum claim_event claim_reply(struct claim *claim, struct bytes body)
+{
+    if (claim == NULL)
+        return CLAIM_UNCHANGED;
+    bool ok = is_true(body, "ok");
+    enum awaited awaited = claim->awaited;
+    claim->awaited = AWAIT_NOTHING;
+    switch (awaited) {
+    case AWAIT_SASL:
+        return ok ? on_sasl(claim, body) : refuse(claim);
+    case AWAIT_AUTHENTICATE:
+        return ok ? on_authenticate(claim, body) : refuse(claim);
+    case AWAIT_LOGOUT:
+        if (!ok || !claim->has_accepted)
+            return CLAIM_UNCHANGED;
+        user_free(&claim->accepted);
+        claim->has_accepted = false;
+        return CLAIM_LOGGED_OUT;
+    case AWAIT_HELLO:
+        return ok ? on_hello(claim, body) : CLAIM_UNCHANGED;
+    default:
+        return CLAIM_UNCHANGED;
+    }
+}
+
+void claim_accepted(const struct claim *claim, const char **name, const char **db,
+                    const char **mechanism)
+{
+    static const struct user nothing = {0};
+    const struct user *user = claim != NULL ? &claim->accepted : &nothing;
+    *name = user->name != NULL ? user->name : "?";
+    *db = user->db != NULL ? user->db : "?";
+    *mechanism = auth_mechanism_name(user->mechanism);
+}
+
+char *claim_describe(const struct claim *claim, char *out, size_t cap)
+{
+    const char *name = NULL;
+    const char *db = NULL;
+    const char *mechanism = NULL;
+    out[0] = '\0';
+    if (claim == NULL || !claim->has_accepted)
+        return out;
+    claim_accepted(claim, &name, &db, &mechanism);
+    (void)snprintf(out, cap, "%s@%s (%s, claimed)", name, db, mechanism);
+    return out;
+}

@@ -1,0 +1,148 @@
+/* Who the session's upstream connection is: asked of the server, on that connection, before an
+ * insert of its client is merged; and logins that the proxy must not pass on. */
+#include <openssl/rand.h>
+
+#include "auth/certificate.h"
+#include "base/memory.h"
+#include "bson/build.h"
+#include "bson/scan.h"
+#include "session/session_internal.h"
+
+/* --- what changes it ----------------------------------------------------------------------------
+ */
+
+/* Every hello counts as a login, and every command that is not in the table: which fields and which
+ * names a server takes for one is its business. */
+static bool may_change_identity(const struct request *request)
+{
+    return request->route->kind == ROUTE_HELLO || request->route->kind == ROUTE_AUTHENTICATION ||
+           route_index(request->route) == 0;
+}
+
+void session_identity_pass(struct session *session, const struct request *request)
+{
+    if (!may_change_identity(request))
+        return;
+    standing_forget(session->worker->standings, &session->standing);
+    session->identity_told = false;
+    /* without a reply nobody knows when the server has come to the end of it */
+    if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0 && route_index(request->route) != 0)
+        session->standing.in_doubt = true;
+}
+
+bool session_identity_may_pass(const struct session *session, const struct message *message,
+                               const struct request *request)
+{
+    const struct tls_context *tls = session->worker->settings->upstream_tls;
+    if (tls == NULL || !tls_context_has_certificate(tls))
+        return true;
+    size_t rest = (request->flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0 ? 9 : 5;
+    size_t have = message->compressor != WIRE_COMPRESSOR_NOOP
+                      ? bytes_left(&message->payload)
+                      : (size_t)message->header.length - WIRE_HEADER_BYTES;
+    bool alone = request->legacy || have == rest + bytes_left(&request->body);
+    return !certificate_may_log_in(request->name, request->name_len, request->body, alone);
+}
+
+/* --- asking -------------------------------------------------------------------------------------
+ */
+
+/* {connectionStatus: 1, $db: "admin"}, of the API version that the client's command asks for: a
+ * server may insist on one. Not apiStrict: that would ask for more than the answer needs. */
+static bool build_question(const struct request *request, int32_t request_id, uint8_t **out,
+                           size_t *len)
+{
+    struct build build;
+    struct bytes document;
+    struct scan_element version;
+    build_begin(&build, SIZE_MAX);
+    build_int32(&build, "connectionStatus", 1);
+    if (scan_find(request->body, "apiVersion", &version) && version.kind == BSON_KIND_STRING)
+        build_value(&build, "apiVersion", version.kind, version.value);
+    build_text(&build, "$db", "admin");
+    bool ok = build_finish(&build, &document) &&
+              wire_reply_frame((struct wire_reply_to){0}, request_id, 0, document, out, len);
+    build_free(&build);
+    return ok;
+}
+
+/* The number is one that the client cannot guess: a server that answers what wants no answer might
+ * be made to answer for this question otherwise. */
+static bool ask(struct session *session, const struct message *message,
+                const struct request *request)
+{
+    int32_t request_id = 0;
+    uint8_t *question = NULL;
+    size_t len = 0;
+    if (RAND_bytes((unsigned char *)&request_id, sizeof request_id) != 1 ||
+        !build_question(request, request_id, &question, &len)) {
+        session_end(session, "out of memory for a request");
+        return false;
+    }
+    counters_add(session_counters(session), COUNTER_IDENTITY_QUESTIONS, 1);
+    bool sent =
+        session_send_question(session, message, request_error_labels(request), question, len);
+    memory_free(question);
+    return sent;
+}
+
+bool session_identity_may_ask(struct session *session, int64_t now_us)
+{
+    bool told = session->identity_told;
+    session->identity_told = false;
+    /* once for each insert: the answer may be out of date when it comes */
+    return !told && standing_may_ask(&session->standing, now_us);
+}
+
+enum write_step session_identity_ask(struct session *session, const struct message *message,
+                                     const struct request *request)
+{
+    return ask(session, message, request) ? WRITE_HOLD : WRITE_ENDED;
+}
+
+static void log_identity(const struct session *session)
+{
+    LOG_I(LOG_ACCESS, 2003, session->context, "The server says who is logged in",
+          LOG_STR("users", standing_text(&session->standing)));
+}
+
+void session_identity_answer(struct session *session, const struct pending *pending,
+                             struct bytes document, uint32_t flags)
+{
+    struct identity identity;
+    struct standing *standing = &session->standing;
+    bool was_known = standing_is_known(standing);
+    bool clear =
+        (flags & ~(uint32_t)WIRE_FLAG_CHECKSUM_PRESENT) == 0 && identity_read(document, &identity);
+    (void)standing_learn(session->worker->standings, standing, clear ? &identity : NULL,
+                         session->server, pending->sent_us);
+    session->identity_told = true;
+    if (!standing_is_known(standing))
+        LOG_D(LOG_ACCESS, 2004, session->context,
+              "The server does not say who is logged in: inserts of this connection are not merged",
+              LOG_STR("server", session->server));
+    else if (!was_known && !identity.nobody)
+        log_identity(session);
+}
+
+/* --- what merging goes by -----------------------------------------------------------------------
+ */
+
+struct coalesce_origin session_identity_origin(const struct session *session, int64_t now_us)
+{
+    static const uint8_t unknown[RETRY_IDENTITY_BYTES] = {0xFF, 0xFF, 0xFF, 0xFF};
+    const struct standing *standing = &session->standing;
+    struct coalesce_origin origin = {.identity = unknown, .server = session->server};
+    if (!standing_is_known(standing))
+        return origin;
+    origin.identity = standing_users(standing);
+    origin.incarnation = standing_incarnation(standing);
+    origin.trust = standing_is_certain(standing, now_us) ? COALESCE_CERTAIN : COALESCE_PROBABLE;
+    return origin;
+}
+
+bool session_identity_is(const struct session *session, const uint8_t *users)
+{
+    return standing_is_known(&session->standing) &&
+           memcmp(standing_users(&session->standing), users, RETRY_IDENTITY_BYTES) == 0;
+}
