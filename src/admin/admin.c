@@ -3,8 +3,8 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/time.h>
 
+#include "base/host_port.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/clock.h"
@@ -63,11 +63,9 @@ struct admin_settings *admin_settings_new(struct config *config, struct error *e
 
 static void take_sample(struct admin *admin, int64_t now_ms)
 {
-    struct timeval now;
     struct reading reading;
-    gettimeofday(&now, NULL);
     figures_read(admin, &reading);
-    samples_take(&admin->samples, &reading, (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000);
+    samples_take(&admin->samples, &reading, clock_wall_ms());
     admin->sampled_ms = now_ms;
 }
 
@@ -126,9 +124,8 @@ static void log_start(const struct admin *admin)
     const struct config *config = admin_config(admin);
     bool open = admin->settings->token.set;
     char address[CONFIG_HOST_SIZE + 10];
-    (void)snprintf(address, sizeof address,
-                   strchr(config->admin.listen.host, ':') != NULL ? "[%s]:%u" : "%s:%u",
-                   config->admin.listen.host, http_server_port(admin->http));
+    host_port_write(config->admin.listen.host, http_server_port(admin->http), address,
+                    sizeof address);
     LOG_I(LOG_CONTROL, 1073, "admin", "The admin endpoint is listening",
           LOG_STR("address", address), LOG_BOOL("tls", admin->settings->tls != NULL),
           LOG_BOOL("token", open));
@@ -156,17 +153,15 @@ static bool prepare(struct admin *admin, struct error *err)
 struct admin *admin_start(const struct admin_parts *parts, struct admin_settings *settings,
                           struct error *err)
 {
-    struct timeval now;
     struct admin *admin = memory_zalloc(sizeof *admin);
     if (admin == NULL) {
         admin_settings_free(settings);
         (void)error_set(err, ERROR_INTERNAL, "out of memory for the admin endpoint");
         return NULL;
     }
-    gettimeofday(&now, NULL);
     admin->parts = *parts;
     admin->settings = settings;
-    admin->started_ms = (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
+    admin->started_ms = clock_wall_ms();
     admin->started_clock_ms = clock_now_ms();
     if (prepare(admin, err))
         return admin;

@@ -1,6 +1,5 @@
 /* What goes on, as JSON: /status and /connections. */
 #include <event2/http.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "admin/admin_internal.h"
@@ -129,13 +128,6 @@ static void add_validation(const struct admin *admin, struct json *json)
     registry_release(schemas);
 }
 
-static int64_t unix_ms(void)
-{
-    struct timeval now;
-    gettimeofday(&now, NULL);
-    return (int64_t)now.tv_sec * 1000 + now.tv_usec / 1000;
-}
-
 static void add_head(const struct admin *admin, struct json *json)
 {
     struct error err;
@@ -144,7 +136,7 @@ static void add_head(const struct admin *admin, struct json *json)
     json_add_int(json, "pid", getpid());
     json_add_int(json, "started_ms", admin->started_ms);
     json_add_int(json, "uptime_ms", clock_now_ms() - admin->started_clock_ms);
-    json_add_int(json, "now_ms", unix_ms());
+    json_add_int(json, "now_ms", clock_wall_ms());
     json_add_uint(json, "threads", admin->parts.worker_count);
     json_add_string(json, "state", admin_state_name(admin_state_now(admin)));
     json_add_bool(json, "ready", ready);

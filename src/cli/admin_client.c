@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/host_port.h"
 #include "net/tls.h"
 #include "net/tls_events.h"
 
@@ -73,8 +74,7 @@ static bool ask(struct exchange *exchange, struct evhttp_connection *connection,
     if (request == NULL)
         return error_set(exchange->err, ERROR_INTERNAL, "out of memory");
     struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-    (void)snprintf(host, sizeof host, strchr(target->host, ':') != NULL ? "[%s]:%u" : "%s:%u",
-                   target->host, target->port);
+    host_port_write(target->host, target->port, host, sizeof host);
     evhttp_add_header(headers, "Host", host);
     evhttp_add_header(headers, "Connection", "close");
     if (target->token[0] != 0) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/host_port.h"
 #include "config/config.h"
 
 enum { INTERVAL_MS = 1000, INTERVAL_MIN_MS = 100, INTERVAL_MAX_MS = 60000 };
@@ -13,32 +14,28 @@ enum { INTERVAL_MS = 1000, INTERVAL_MIN_MS = 100, INTERVAL_MAX_MS = 60000 };
 static bool read_address(const char *text, struct client_target *target, struct error *err)
 {
     const char *rest = text;
-    const char *host = "127.0.0.1";
-    size_t host_len = strlen(host);
+    struct host_port read;
+    char local[32];
     if (strncmp(rest, "http://", 7) == 0)
         rest += 7;
     if (strncmp(rest, "https://", 8) == 0) {
         target->tls = true;
         rest += 8;
     }
-    bool bracketed = *rest == '[';
-    size_t len = bracketed ? strcspn(rest, "]") : strcspn(rest, ":/");
-    if (rest[len + (bracketed && rest[len] == ']' ? 1 : 0)] == ':') {
-        host = rest + bracketed;
-        host_len = len - bracketed;
-        rest += len + bracketed + 1;
+    size_t len = strcspn(rest, "/");
+    bool ends = rest[len] == 0 || rest[len + 1] == 0;
+    if (len > 0 && strspn(rest, "0123456789") == len) { /* a port alone */
+        (void)snprintf(local, sizeof local, "127.0.0.1:%.*s", (int)(len < 8 ? len : 8), rest);
+        rest = local;
+        len = strlen(local);
     }
-    char *end = NULL;
-    unsigned long port = strtoul(rest, &end, 10);
-    if (*rest < '0' || *rest > '9' || port == 0 || port > UINT16_MAX ||
-        (*end != 0 && strcmp(end, "/") != 0) || host_len == 0 || host_len >= sizeof target->host)
+    if (!ends || !host_port_read(rest, len, &read) || read.port == 0)
         return error_set(err, ERROR_BAD_VALUE,
                          "'%.100s' is no address of an admin endpoint: PORT, HOST:PORT or "
                          "https://HOST:PORT",
                          text);
-    memcpy(target->host, host, host_len);
-    target->host[host_len] = 0;
-    target->port = (uint16_t)port;
+    memcpy(target->host, read.host, sizeof read.host);
+    target->port = read.port;
     return true;
 }
 

@@ -1,8 +1,8 @@
 #include "config/value.h"
+#include "base/host_port.h"
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* The field of a type that the row promises. */
@@ -94,21 +94,12 @@ static bool are_hosts(const char *text)
 
 static bool parse_address(const char *text, struct config_address *out)
 {
-    bool bracketed = *text == '[';
-    const char *host = bracketed ? text + 1 : text;
-    size_t len = strcspn(host, bracketed ? "]" : ":");
-    const char *rest = host + len;
-    int64_t port = 0;
-    if (bracketed && *rest == ']')
-        rest++;
-    if (!is_host(host, len, bracketed) || *rest != ':')
+    struct host_port read;
+    if (!host_port_read(text, strlen(text), &read) || !read.has_port ||
+        !is_host(read.host, strlen(read.host), read.bracketed))
         return false;
-    rest++;
-    if (!parse_digits(&rest, &port) || *rest != '\0' || port > UINT16_MAX)
-        return false;
-    memcpy(out->host, host, len);
-    out->host[len] = '\0';
-    out->port = (uint16_t)port;
+    memcpy(out->host, read.host, strlen(read.host) + 1);
+    out->port = read.port;
     return true;
 }
 
@@ -218,9 +209,8 @@ static void add_address_json(const struct config_address *address, const char *n
                              struct json *json)
 {
     char shown[CONFIG_HOST_SIZE + 10] = "";
-    const char *form = strchr(address->host, ':') == NULL ? "%s:%u" : "[%s]:%u";
     if (address->host[0] != '\0')
-        (void)snprintf(shown, sizeof shown, form, address->host, (unsigned)address->port);
+        host_port_write(address->host, address->port, shown, sizeof shown);
     json_add_string(json, name, shown);
 }
 

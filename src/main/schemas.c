@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "net/clock.h"
 
 /* What the coarsest of the usual file systems count in. */
 enum { FRESH_SECONDS = 3 };
@@ -256,7 +256,6 @@ static size_t match_sources(struct schemas *schemas, struct dirent **names, size
 static bool has_changed(struct source *source)
 {
     struct stat now;
-    struct timespec clock;
     /* What was in force is on its way out, and found gone at the next look; a link that never led
      * to anything is reported. */
     if (stat(source->path, &now) != 0)
@@ -269,8 +268,7 @@ static bool has_changed(struct source *source)
     source->changed = now.st_mtim;
     source->size = now.st_size;
     source->inode = now.st_ino;
-    clock_gettime(CLOCK_REALTIME, &clock);
-    bool fresh = clock.tv_sec - now.st_mtim.tv_sec < FRESH_SECONDS;
+    bool fresh = clock_wall_ms() / 1000 - now.st_mtim.tv_sec < FRESH_SECONDS;
     bool again = source->fresh && !fresh;
     source->fresh = same ? source->fresh && fresh : fresh;
     return !same || again;

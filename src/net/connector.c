@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/host_port.h"
 #include "base/memory.h"
 
 /* A name with one dead address among its answers must not cost connect_timeout_ms: while an attempt
@@ -204,33 +205,17 @@ static void resolved(int result, struct evutil_addrinfo *addresses, void *arg)
     try_next(connector);
 }
 
-static bool is_port(const char *text)
-{
-    char *end = NULL;
-    unsigned long port = strtoul(text, &end, 10);
-    return text[0] >= '0' && text[0] <= '9' && strlen(text) <= 5 && *end == 0 && port >= 1 &&
-           port <= UINT16_MAX;
-}
-
 bool connector_split_address(const char *address, char host[256], char port[8])
 {
-    const char *host_end = NULL;
-    const char *colon = strchr(address, ':');
-    if (address[0] == '[') {
-        host_end = strchr(++address, ']');
-        if (host_end == NULL || (host_end[1] != 0 && host_end[1] != ':'))
-            return false;
-        colon = host_end[1] == ':' ? host_end + 1 : NULL;
-    } else {
-        host_end = colon != NULL ? colon : address + strlen(address);
-    }
-    size_t len = (size_t)(host_end - address);
-    const char *port_text = colon != NULL && colon[1] != 0 ? colon + 1 : "27017";
-    if (len == 0 || len > 255 || !is_port(port_text))
+    enum { DEFAULT_PORT = 27017 };
+    struct host_port read;
+    size_t len = strlen(address);
+    if (len > 0 && address[len - 1] == ':') /* the default port */
+        len--;
+    if (!host_port_read(address, len, &read) || (read.has_port && read.port == 0))
         return false;
-    memcpy(host, address, len);
-    host[len] = 0;
-    (void)snprintf(port, 8, "%s", port_text);
+    memcpy(host, read.host, sizeof read.host);
+    (void)snprintf(port, 8, "%u", read.has_port ? read.port : DEFAULT_PORT);
     return true;
 }
 

@@ -156,14 +156,10 @@ static void listing_release(struct listing *listing)
 static struct listing *listing_new(unsigned workers, uint64_t after, size_t limit)
 {
     struct listing *listing = memory_zalloc(sizeof *listing + workers * sizeof(struct part));
-    pthread_condattr_t monotonic;
     if (listing == NULL)
         return NULL;
     pthread_mutex_init(&listing->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&listing->answer, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_init_condition(&listing->answer);
     listing->after = after;
     listing->limit = limit;
     listing->references = 1;
@@ -245,15 +241,8 @@ static void ask(struct listing *listing, struct session_worker *const *workers)
 
 static void wait_for_parts(struct listing *listing, unsigned timeout_ms)
 {
-    struct timespec until;
+    struct timespec until = clock_deadline(timeout_ms);
     int failure = 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
     while (listing->parts_left > 0 && failure == 0)
         failure = pthread_cond_timedwait(&listing->answer, &listing->lock, &until);
 }

@@ -1,6 +1,7 @@
 /* Commands and replies that the session looks at: hello, authentication, transactions. */
 #include <stdio.h>
 
+#include "base/host_port.h"
 #include "base/memory.h"
 #include "bson/scan.h"
 #include "net/clock.h"
@@ -187,8 +188,7 @@ static bool map_address(void *context, const char *member, size_t len, char out[
         address_describe_local_host(session->client.transport.fd, dialled);
         advertise = dialled;
     }
-    bool bare_v6 = advertise[0] != '[' && strchr(advertise, ':') != NULL;
-    (void)snprintf(out, WIRE_ADDRESS_BYTES, bare_v6 ? "[%.253s]:%u" : "%.253s:%u", advertise, port);
+    host_port_write(advertise, port, out, WIRE_ADDRESS_BYTES);
     return true;
 }
 

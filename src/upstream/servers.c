@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/host_port.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/clock.h"
@@ -65,9 +66,7 @@ static void log_listening(const struct slot *slot)
     const struct config *config = slot->servers->settings.config;
     char address[CONFIG_HOST_SIZE + 10];
     char path[UNIX_PATH_BYTES];
-    bool v6 = strchr(config->listen.host, ':') != NULL;
-    (void)snprintf(address, sizeof address, v6 ? "[%s]:%u" : "%s:%u", config->listen.host,
-                   slot->port);
+    host_port_write(config->listen.host, slot->port, address, sizeof address);
     log_listening_at(slot, address);
     unix_path_of(slot, path);
     if (path[0] != 0)

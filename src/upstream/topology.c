@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "net/clock.h"
 #include "upstream/uri.h"
 
 #include <mongoc/mongoc.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum { RETRY_SECONDS = 5 };
 
@@ -254,9 +254,7 @@ static mongoc_client_pool_t *open_pool(struct topology *t)
 /* True when the topology is being stopped. seconds 0: waits for that without end. */
 static bool wait_for_stop(struct topology *t, int seconds)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += seconds;
+    struct timespec until = clock_deadline(seconds * INT64_C(1000));
     int result = 0;
     (void)pthread_mutex_lock(&t->lock);
     while (!t->stopping && result == 0)
@@ -296,12 +294,8 @@ static void topology_free(struct topology *t)
 
 static void init_locks(struct topology *t)
 {
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&t->lock, NULL);
-    (void)pthread_cond_init(&t->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    clock_init_condition(&t->wake);
 }
 
 static void free_with_locks(struct topology *t)

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "net/clock.h"
 #include "upstream/runtime.h"
 #include "upstream/uri.h"
 
@@ -166,14 +167,7 @@ static void read_all(struct validators *validators)
 
 static void wait_ms(struct validators *validators, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = clock_deadline(ms);
     while (!validators->refresh && !validators->stopping &&
            pthread_cond_timedwait(&validators->wake, &validators->lock, &until) == 0) {
     }
@@ -254,7 +248,6 @@ static mongoc_client_t *make_client(const struct uri *uri, struct error *err)
 struct validators *validators_start(const struct uri *uri,
                                     const struct validators_settings *settings, struct error *err)
 {
-    pthread_condattr_t monotonic;
     struct validators *validators = memory_zalloc(sizeof *validators);
     if (validators == NULL) {
         (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for the validators");
@@ -263,10 +256,7 @@ struct validators *validators_start(const struct uri *uri,
     runtime_start();
     validators->settings = *settings;
     pthread_mutex_init(&validators->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&validators->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    clock_init_condition(&validators->wake);
     validators->client = make_client(uri, err);
     if (validators->client != NULL &&
         pthread_create(&validators->thread, NULL, run, validators) == 0)
