@@ -1,0 +1,39 @@
+"""No insert runs as another than its client, whatever was said of logins before it (identity_play.py). The seed of
+SLUICE_ATTACK_SEED or a new one is printed; scripts/attack-identity.sh plays for as long as it is told."""
+
+import contextlib
+import os
+import random
+import secrets
+
+import identity_play
+import pytest
+
+pytestmark = pytest.mark.proxy_only
+SEED = int(os.environ.get("SLUICE_ATTACK_SEED") or secrets.randbelow(1 << 31))
+RANDOM_PLAYS = 25
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    with contextlib.closing(identity_play.Scene(tmp_path_factory.mktemp("identity"))) as scene:
+        yield scene
+
+
+@pytest.mark.parametrize("name", identity_play.PLAYS)
+def test_plays_that_a_person_thought_of(scene, name):
+    assert identity_play.compare(scene, identity_play.PLAYS[name]) == []
+
+
+def test_plays_that_nobody_thought_of(scene, capsys):
+    with capsys.disabled():
+        print(f"\n  identity: seed {SEED}")
+    dice = random.Random(SEED)
+    for _ in range(RANDOM_PLAYS):
+        play = identity_play.random_play(dice)
+        assert identity_play.compare(scene, play) == [], f"seed {SEED}: {play}"
+
+
+def test_inserts_are_merged_meanwhile(scene):
+    """Else the others show nothing."""
+    assert identity_play.batches(scene) > 50
