@@ -2,6 +2,7 @@
 # Holds what drivers were told about their inserts against what is stored, while servers, connections,
 # clients and the proxy fail by a seeded schedule.
 #   scripts/history.sh [--seconds N] [--seed S] [--topology replica-set|standalone] [--server PROGRAM]
+#                      [--statements exact|mongodb-4.4]
 # The last line: operations N, faults N, violations N; exit status 1 when there were violations.
 # MONGOSLUICE_BINARY names the proxy (default: the release build).
 set -euo pipefail

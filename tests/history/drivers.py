@@ -32,6 +32,7 @@ class Plan:
     threads: int = 6
     replica_set: bool = True  # so it has transactions, and retries writes
     database: str = "history"
+    duplicates: int = 10  # of a hundred documents
 
 
 class Watcher(monitoring.CommandListener):
@@ -100,7 +101,8 @@ class Thread(threading.Thread):
         """[(_id, what must become of it)]; only the guarded collection refuses documents."""
         documents = []
         for _ in range(count):
-            what = self.random.choices((NEW, DUPLICATE, BAD), (85, 10, 5))[0]
+            what = self.random.choices((NEW, DUPLICATE, BAD),
+                                       (95 - self.plan.duplicates, self.plan.duplicates, 5))[0]
             if what == BAD and name != "guarded":
                 what = NEW
             if what == DUPLICATE:

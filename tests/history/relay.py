@@ -51,6 +51,8 @@ class _Pair:
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._cuts = {}  # requestID: the point in its reply
         self._inserts = set()  # requestIDs
+        self._sending = threading.Lock()
+        self._aside = None  # the connection for what relay.statements runs
         for way in (self._requests, self._replies):
             threading.Thread(target=self._run, args=(way,), daemon=True).start()
 
@@ -73,12 +75,23 @@ class _Pair:
             raise Closed
         if point is not None:
             self._cuts[message[4:8]] = point
-        if _is_insert(message):
+        numbered = self.relay.statements and self.relay.statements.concern(message)
+        if _is_insert(message) or numbered:
             self._inserts.add(message[4:8])
-        self.server.sendall(message)
+        if numbered:
+            self._deliver(self._run_aside(numbered))
+        else:
+            self.server.sendall(message)
+
+    def _run_aside(self, numbered):
+        if self._aside is None:
+            self._aside = self.relay.statements.connect()
+        return self.relay.statements.run(numbered, self._aside)
 
     def _replies(self):
-        message = _read_message(self.server)
+        self._deliver(_read_message(self.server))
+
+    def _deliver(self, message):
         point = self._cuts.pop(message[8:12], None)
         if message[8:12] in self._inserts:
             self._inserts.discard(message[8:12])
@@ -87,13 +100,14 @@ class _Pair:
             time.sleep(SILENCE_SECONDS)
         if point in (BEFORE_REPLY, SILENT):
             raise Closed
-        if point == IN_REPLY:
-            self.client.sendall(message[:len(message) // 2])
-            raise Closed
-        self.client.sendall(message)
+        with self._sending:
+            if point == IN_REPLY:
+                self.client.sendall(message[:len(message) // 2])
+                raise Closed
+            self.client.sendall(message)
 
     def close(self):
-        for one in (self.client, self.server):
+        for one in (self.client, self.server, *([self._aside.socket] if self._aside else [])):
             try:
                 one.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -104,10 +118,10 @@ class _Pair:
 
 class Relay:
     """Listens on a port of its own. arm(point): the next insert that comes meets it. Replies to inserts come
-    `delay` seconds late, so that others gather meanwhile."""
+    `delay` seconds late, so that others gather meanwhile. statements: a Statements, which runs inserts with numbers."""
 
-    def __init__(self, upstream_port, delay=0.003):
-        self.upstream_port, self.delay = upstream_port, delay
+    def __init__(self, upstream_port, delay=0.003, statements=None):
+        self.upstream_port, self.delay, self.statements = upstream_port, delay, statements
         self.cuts = []  # (monotonic time of its beginning and its end, point)
         self._armed = []
         self._pairs = set()

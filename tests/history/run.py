@@ -1,7 +1,7 @@
 """Runs drivers against a proxy that merges, does them harm by a seeded schedule, and holds what they were told
 against what is stored.
 
-  python -m history --seconds 60 --seed 1 [--topology standalone] [--server PROGRAM]
+  python -m history --seconds 60 --seed 1 [--topology standalone] [--server PROGRAM] [--statements mongodb-4.4]
 
 Prints what it did; the last line: operations N, faults N, violations N. Exit status 1 when there were
 violations."""
@@ -13,8 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from support.statements import KINDS
+
 from .checker import Verdict, check
-from .relay import POINTS
+from .relay import BEFORE_REPLY, IN_REPLY, POINTS
 from .scene import Scene, wait_until_serving
 
 PHASE_SECONDS = 8
@@ -23,7 +25,9 @@ TOPOLOGIES = ("replica-set", "standalone")
 
 def kinds_of_faults(scene, kill_server):
     """[(fault, weight)]."""
-    kinds = [(lambda chance: scene.cut(chance, POINTS), 10), (scene.kill_client, 2), (scene.drain_proxy, 1)]
+    # where answers to what is sent again are looked at, most is sent again
+    points, cuts = ((*POINTS, *[BEFORE_REPLY, IN_REPLY] * 4), 60) if scene.statements else (POINTS, 10)
+    kinds = [(lambda chance: scene.cut(chance, points), cuts), (scene.kill_client, 2), (scene.drain_proxy, 1)]
     if kill_server:
         kinds.append((scene.restart_server, 1))
     if scene.knows_failpoints():
@@ -38,7 +42,7 @@ def run_phase(scene, chance, seconds, kinds):
     before, batches = scene.fault_count, scene.batches()
     scene.start_drivers(chance)
     while time.monotonic() < end:
-        time.sleep(chance.uniform(0.1, 0.8))
+        time.sleep(chance.uniform(0.1, 0.3 if scene.statements else 0.8))
         (fault,) = chance.choices([one for one, _ in kinds], [weight for _, weight in kinds])
         fault(chance)
     scene.relay.disarm()
@@ -46,20 +50,21 @@ def run_phase(scene, chance, seconds, kinds):
     time.sleep(0.5)
     operations, trouble = scene.collect()
     scene.note_cuts()
-    verdict = check(operations, scene.stored(), scene.faults, forgets=scene.forgets)
+    verdict = check(operations, scene.stored(), scene.faults, forgets=scene.forgets, inexact=scene.inexact())
     verdict.violations += trouble
     verdict.faults, verdict.batches = scene.fault_count - before, scene.batches() - batches
     return verdict
 
 
-def run(seconds, seed, *, topology="replica-set", program=None, merging=True, kill_server=True,
+def run(seconds, seed, *, topology="replica-set", program=None, merging=True, kill_server=True, statements=None,
         say=lambda _: None):
     """The Verdict of all phases. Importable: what soak tests are made of."""
     total = Verdict()
     chance = random.Random(seed)
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory(prefix="sluice-history-") as folder:
-        scene = Scene(Path(folder), standalone=topology == "standalone", program=program, merging=merging)
+        scene = Scene(Path(folder), standalone=topology == "standalone", program=program, merging=merging,
+                      statements=statements)
         try:
             wait_until_serving(scene)
             kinds = kinds_of_faults(scene, kill_server)
@@ -90,6 +95,8 @@ def main():
                         help="one or more; both, half of the time each, when none is named")
     parser.add_argument("--server", type=Path, help="a server program that honours stmtIds; then no answer may "
                         "be ambiguous but after its end (default: SecantusDB of this Python environment)")
+    parser.add_argument("--statements", choices=KINDS, help="what stands in front of the server knows each statement of "
+                        "a retried insert, and answers so; then as with --server")
     parser.add_argument("--keep-server", action="store_true", help="the server is not killed: servers forget then")
     parser.add_argument("--without-merging", action="store_true", help="the same against the proxy that only passes on")
     options = parser.parse_args()
@@ -97,7 +104,7 @@ def main():
     total = Verdict()
     for topology in topologies:
         total.add(run(options.seconds / len(topologies), options.seed, topology=topology, program=options.server,
-                      merging=not options.without_merging, kill_server=not options.keep_server,
+                      merging=not options.without_merging, kill_server=not options.keep_server, statements=options.statements,
                       say=lambda line: print(line, flush=True)))
     for violation in total.violations[:50]:
         print(f"violation: {violation}")

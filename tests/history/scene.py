@@ -17,6 +17,7 @@ from support.servers import Server
 from . import record
 from .drivers import COLLECTIONS, SOCKET_SECONDS, Plan
 from .relay import Relay
+from .statements import Statements
 
 # Also what stands behind the relay says its own address: everything connects directly.
 DIRECT = "directConnection=true"
@@ -47,8 +48,10 @@ FAILURES = [{"closeConnection": True},
 
 
 class Scene:
-    def __init__(self, folder, *, standalone=False, program=None, processes=3, threads=6, merging=True):
-        """program: another server's; it must take the same flags."""
+    def __init__(self, folder, *, standalone=False, program=None, processes=3, threads=6, merging=True,
+                 statements=None):
+        """program: another server's; it must take the same flags. statements: a kind of support.statements, by
+        which the server knows statements; else it is left to itself."""
         self.folder, self.standalone, self.program, self.merging = folder, standalone, program, merging
         self.processes, self.threads = processes, threads
         self.faults = []  # (begin, end, what) in monotonic time
@@ -56,7 +59,8 @@ class Scene:
         self._batches = 0  # of proxies that ended
         self._names = 0
         self.server = self._start_server(free_port())
-        self.relay = Relay(self.server.port)
+        self.statements = statements and Statements(self.server.port, statements)
+        self.relay = Relay(self.server.port, statements=self.statements)
         schemas = folder / "schemas"
         schemas.mkdir()
         (schemas / "history.guarded.json").write_text(json.dumps({"ns": "history.guarded", "schema": SCHEMA}))
@@ -98,7 +102,7 @@ class Scene:
         self._names += 1
         name = f"d{self._names}"
         plan = Plan(f"mongodb://{self.proxy.address()}/?{DIRECT}", name, str(self.folder / f"{name}.log"),
-                    seed, self.threads, not self.standalone)
+                    seed, self.threads, not self.standalone, duplicates=40 if self.statements else 10)
         path = os.pathsep.join([str(TESTS), str(TESTS / "integration")])
         process = Process([sys.executable, "-m", "history.drivers", json.dumps(asdict(plan))],
                           env={**os.environ, "PYTHONPATH": path})
@@ -145,8 +149,10 @@ class Scene:
         self.fault_count += 1
 
     def cut(self, random, points):
-        """The next inserts meet these points. Most often merged ones; sometimes also the second sending."""
-        for _ in range(random.randint(1, 3)):
+        """The next inserts meet these points. Most often merged ones; sometimes also the second sending, and rarely
+        where it is the answer to that which is looked at."""
+        count = random.choice((1, 1, 1, 2)) if self.statements else random.randint(1, 3)
+        for _ in range(count):
             self.relay.arm(random.choice(points), merged=random.random() < 0.8)
 
     def note_cuts(self):
@@ -190,9 +196,13 @@ class Scene:
     def forgets(self, faults):
         """Whether a retry may not be recognised after these: by SecantusDB after any; by others when they were
         ended, also without a proxy, or when an answer was lost and the proxy that knew of it ended."""
-        if self.program is None:
+        if self.program is None and self.statements is None:
             return bool(faults)
         return SERVER_KILLED in faults or (PROXY_DRAINED in faults and len(faults) > 1)
+
+    def inexact(self):
+        """_ids of drivers' own repeats that the server did not answer exactly."""
+        return self.statements.inexact if self.statements else set()
 
     def knows_failpoints(self):
         with self.client() as client:

@@ -6,16 +6,17 @@ import pytest
 
 from .run import TOPOLOGIES, run, summary
 
-SECONDS = float(os.environ.get("SLUICE_HISTORY_SECONDS", "30"))
+SECONDS = float(os.environ.get("SLUICE_HISTORY_SECONDS", "20"))
 SEED = int(os.environ.get("SLUICE_HISTORY_SEED", "1"))
 
 
 @pytest.mark.proxy_only
 @pytest.mark.timeout(SECONDS + 240)
-@pytest.mark.parametrize("topology", TOPOLOGIES)
-def test_what_drivers_were_told_is_so(topology, capsys):
+@pytest.mark.parametrize(("topology", "statements"), [*((one, None) for one in TOPOLOGIES),
+                                                      ("replica-set", "mongodb-4.4")])
+def test_what_drivers_were_told_is_so(topology, statements, capsys):
     lines = []
-    verdict = run(SECONDS, SEED, topology=topology, say=lines.append)
+    verdict = run(SECONDS, SEED, topology=topology, statements=statements, say=lines.append)
     with capsys.disabled():
         print("", *lines, f"{topology}: seed {SEED}, {summary(verdict)}", sep="\n  ")
     assert verdict.operations > 100 and verdict.faults > 5 and verdict.batches > 50
