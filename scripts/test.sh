@@ -79,14 +79,12 @@ compile_extension() {
   done
 }
 
-# The source archive, and of that the wheel: what a user gets. Prints the wheel's path.
+# The source archive, and of that the wheel: what a user gets, the proxy compiled anew. Prints the wheel's path.
 build_wheel() {
-  rm -rf python/dist "$cache/sdist-source"
-  mkdir -p "$cache/sdist-source"
-  cp -r python/native python/src python/setup.py python/pyproject.toml python/MANIFEST.in python/README.md \
-    python/*.pth LICENSE "$cache/sdist-source"
-  (cd "$cache/sdist-source" && run_logged sdist "$venv/bin/python" setup.py sdist -d "$project/python/dist") || return
-  run_logged wheel "$venv/bin/python" -m pip wheel --no-deps --no-build-isolation --no-index -w python/dist \
+  rm -rf python/dist "$cache/egg"
+  mkdir -p "$cache/egg"
+  (cd python && run_logged sdist "$venv/bin/python" setup.py -q egg_info --egg-base "$cache/egg" sdist -d dist) || return
+  run_logged wheel "$venv/bin/python" -m pip wheel --no-deps --no-build-isolation --no-index --no-cache-dir -w python/dist \
     python/dist/mongosluice-*.tar.gz || return
   echo "$project"/python/dist/mongosluice-*.whl
 }
@@ -98,7 +96,7 @@ step_python() {
   compile_extension && wheel=$(build_wheel) || return 1
   rm -rf "$cache/python" && mkdir -p "$cache/python" && cp -r python/src/mongosluice "$cache/python/"
   rm -f "$cache/python/mongosluice/"*.so
-  PYTHONPATH=$cache/python MONGOSLUICE_PURE=1 run_pytest_python "$venv/bin/python" || failed=1
+  PYTHONPATH=$cache/python MONGOSLUICE_PURE=1 MONGOSLUICE_WHEEL=$wheel run_pytest_python "$venv/bin/python" || failed=1
   rm -rf "$cache/python"
   "$venv/bin/python" -m pip install -q --no-deps --no-index --target "$cache/python" "$wheel" || return 1
   for python in "$venv/bin/python" "$venv_beanie1/bin/python"; do
@@ -122,7 +120,7 @@ step_suites() {
 }
 
 step_docs() {
-  build_preset release mongosluice || return 1
+  build_preset release mongosluice sluice_validator || return 1
   "$venv/bin/python" -m pytest tests/docs/test_runner.py tests/docs/run_docs.py -q -p no:cacheprovider
 }
 

@@ -69,9 +69,9 @@ class Sandbox:
         (etc / "schemas").mkdir()
         programs = self.folder / "bin"
         programs.mkdir()
-        # Both programs of that name: the companion package's hands over what it does not know.
+        # As the package's command does: its own commands here, all others by the proxy's program.
         program = programs / "mongosluice"
-        program.write_text('#!/bin/sh\n[ "${1:-}" != export ] || exec python -m mongosluice "$@"\n'
+        program.write_text('#!/bin/sh\ncase "${1:-}" in export | report) exec python -m mongosluice "$@" ;; esac\n'
                            f'exec {shlex.quote(str(BINARY))} "$@"\n')
         program.chmod(0o755)
         self.environment = {
@@ -80,6 +80,8 @@ class Sandbox:
             "HOME": str(self.folder),
             "PYTHONPATH": f"{self.folder}:{ROOT / 'python/src'}",
             "PYTHONDONTWRITEBYTECODE": "1",
+            "MONGOSLUICE_BINARY": str(BINARY),
+            "MONGOSLUICE_VALIDATOR": str(BINARY.parents[1] / "schema/libmongosluice-validator.so"),
         }
 
     # --- the page's words in this place

@@ -2,6 +2,6 @@
 
 import sys
 
-from mongosluice.cli import main
+from mongosluice.cli import console
 
-sys.exit(main())
+sys.exit(console())

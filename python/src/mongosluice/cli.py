@@ -1,26 +1,25 @@
-"""The command line: `mongosluice export`, also `python -m mongosluice export`.
-
-The proxy's program has the same name. As a console script this one hands what it does not know to the
-next `mongosluice` on the PATH, so that both can be used side by side."""
+"""The command line: `mongosluice export` here, everything else by the proxy's program."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mongosluice import program
 from mongosluice.export.files import ACTIONS, BrokenFileError, differences, write_files
 from mongosluice.export.schema import SETTINGS, Exported, report_json, text_of
 from mongosluice.export.targets import DEFAULT_DATABASE, ExportError, export_targets
 
 OK, DIFFERENT, WRONG = 0, 1, 2
+COMMANDS = ("export",)
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="mongosluice", description=__doc__.splitlines()[0])
+    made = argparse.ArgumentParser(prog="mongosluice", description="The commands of the Python package; all others are the proxy's.")
     commands = made.add_subparsers(dest="command", required=True)
     export = commands.add_parser("export", help="write the schema files of models",
                                  description="Writes a schema file for each namespace that the models use.")
@@ -83,20 +82,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG
 
 
-def proxy_program() -> str | None:
-    """The proxy's program: the next of the name on the PATH that is not this script."""
-    this = os.path.realpath(sys.argv[0])
-    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        found = shutil.which("mongosluice", path=folder or os.curdir)
-        if found and os.path.realpath(found) != this:
-            return found
-    return None
-
-
 def console() -> int:
-    """The console script."""
-    if sys.argv[1:2] not in (["export"], [], ["-h"], ["--help"]):
-        program = proxy_program()
-        if program is not None:
-            os.execv(program, [program, *sys.argv[1:]])
-    return main()
+    """The console script: what is not the package's own command is the proxy's."""
+    arguments = sys.argv[1:]
+    if arguments[:1] and arguments[0] in COMMANDS:
+        return main(arguments)
+    try:
+        path = program.program()
+    except program.NotThereError as error:
+        print(f"mongosluice: {error}", file=sys.stderr)
+        return WRONG
+    if arguments in (["-h"], ["--help"]):
+        done = subprocess.run([path, *arguments], env=program.environment(), check=False)
+        print("\nOf the Python package:\n" + "".join(f"  mongosluice {name} --help\n" for name in COMMANDS), end="")
+        return done.returncode
+    try:
+        os.execve(path, ["mongosluice", *arguments], program.environment())
+    except OSError as error:
+        print(f"mongosluice: {path}: {error.strerror}", file=sys.stderr)
+        return WRONG
