@@ -8,11 +8,11 @@ from typing import Optional
 
 import pytest
 from bson.raw_bson import RawBSONDocument
-from conftest import ROOT
 from pydantic import BaseModel, Field
 
 import bson
 import mongosluice
+from conftest import ROOT
 
 
 class Line(BaseModel):
@@ -109,6 +109,7 @@ def test_threads_have_scratches_of_their_own():
 
 def test_instances_of_beanie(direct, loop, server):
     from beanie import Document, init_beanie
+
     from conftest import async_client
 
     class Kept(Document):

@@ -19,9 +19,9 @@ from beanie import Document, PydanticObjectId
 from pydantic import AfterValidator, BaseModel, Field
 
 import mongosluice
+from mongosluice.export.beanie import EXCLUDE_IS_HEEDED
 from mongosluice.export.patterns import to_pcre
 from mongosluice.export.schema import accepts
-from mongosluice.export.beanie import EXCLUDE_IS_HEEDED
 
 
 class Tree(BaseModel):

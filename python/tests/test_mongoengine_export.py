@@ -6,8 +6,9 @@ import enum
 import math
 import re
 
-import bson
 import pytest
+
+import bson
 
 pytest.importorskip("mongoengine")
 import mongoengine as me

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import beanie
 import pytest
+
 from conftest import ROOT, free_port, ping, wait_until
 
 BUILT = Path(os.environ.get("MONGOSLUICE_BUILT", ROOT / "build/release"))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pymongo
 import pytest
-from conftest import ROOT
 from pydantic import BaseModel, Field
 
 import mongosluice
+from conftest import ROOT
 from mongosluice import program
 from mongosluice.testing import ProxyError, client_uri, proxy
 
