@@ -1,4 +1,5 @@
-/* Functions of newer C libraries than manylinux_2_28 has, which Debian's static libraries ask for. */
+/* Functions of newer C libraries than manylinux_2_28 has, which Debian's static libraries ask for.
+ */
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
