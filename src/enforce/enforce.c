@@ -1,5 +1,7 @@
 #include "enforce/enforce.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "enforce/commands.h"
 #include "wire/sections.h"
@@ -169,6 +171,36 @@ static bool judge_all(struct check *check, const struct message_list *list,
     return message_items_end(&items, check->err);
 }
 
+static bool wants_no_reply(const struct enforce_command *command)
+{
+    return (command->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+}
+
+/* {w: 0}; with j or fsync the server waits for its own disk, and says all. */
+static bool is_unacknowledged(struct bytes write_concern)
+{
+    struct scan_element field;
+    int64_t w = 0;
+    if (!scan_find(write_concern, "w", &field) || !scan_as_int64(&field, &w) || w != 0)
+        return false;
+    return !(scan_find(write_concern, "j", &field) && scan_is_true(&field)) &&
+           !(scan_find(write_concern, "fsync", &field) && scan_is_true(&field));
+}
+
+bool enforce_is_unheard(const struct enforce_command *command)
+{
+    static const char *const lists[] = {"insert", "update", "bulkWrite"};
+    struct scan_element concern;
+    if (wants_no_reply(command))
+        return true;
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        if (strlen(lists[i]) == command->name_len &&
+            memcmp(lists[i], command->name, command->name_len) == 0)
+            return scan_find(command->body, "writeConcern", &concern) &&
+                   concern.kind == BSON_KIND_OBJECT && is_unacknowledged(concern.value);
+    return false;
+}
+
 static bool replace(struct check *check, const struct message_list *list, enum splice_form form)
 {
     struct enforce_result *result = check->result;
@@ -176,9 +208,9 @@ static bool replace(struct check *check, const struct message_list *list, enum s
                          &result->payload_block, &result->payload, check->err))
         return false;
     result->outcome = ENFORCE_REPLACE;
-    if (check->judge.silent)
+    if (wants_no_reply(check->command))
         return true;
-    result->splice = splice_new(form, &check->plan);
+    result->splice = splice_new(check->judge.silent ? SPLICE_NOTHING : form, &check->plan);
     return result->splice != NULL ||
            error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for a command's refusals");
 }
@@ -194,12 +226,13 @@ bool check_statements(struct check *check, const struct message_list *list, enum
     result->aborts_transaction = check->command->in_transaction;
     if (plan_kept(&check->plan) > 0)
         return replace(check, list, form);
-    if (check->judge.silent) {
+    if (wants_no_reply(check->command)) {
         result->outcome = ENFORCE_DROP;
         return true;
     }
     result->outcome = ENFORCE_ANSWER;
-    return splice_answer(form, &check->plan, &result->reply_block, &result->reply, check->err);
+    return splice_answer(check->judge.silent ? SPLICE_NOTHING : form, &check->plan,
+                         &result->reply_block, &result->reply, check->err);
 }
 
 bool enforce_check(const struct registry *registry, struct schema_scratch *scratch,
@@ -212,7 +245,7 @@ bool enforce_check(const struct registry *registry, struct schema_scratch *scrat
                           .judge = {.command = command,
                                     .observer = observer,
                                     .scratch = scratch,
-                                    .silent = (command->flags & WIRE_FLAG_MORE_TO_COME) != 0},
+                                    .silent = enforce_is_unheard(command)},
                           .result = result};
     /* Verdicts are written to it, also where the check goes well. */
     struct error inner = {0};

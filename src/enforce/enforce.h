@@ -73,6 +73,10 @@ bool enforce_check(const struct registry *registry, struct schema_scratch *scrat
                    struct enforce_result *result, struct error *err);
 void enforce_result_release(struct enforce_result *result);
 
+/* Whether nobody is told what is refused of its statements: it wants no reply (moreToCome), or with
+ * w: 0 just {ok: 1}, as the server answers. */
+bool enforce_is_unheard(const struct enforce_command *command);
+
 /* The server's reply to the replaced payload, as the client is to see it: written to `out` (begun
  * here, build_free is due whatever happens), *reply is its finished document. False when the reply
  * is malformed or memory is out. */

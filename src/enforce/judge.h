@@ -15,7 +15,7 @@ struct judge {
     struct schema_scratch *scratch;
     struct error *err;
     bool bypass;                        /* bypassDocumentValidation was asked for */
-    bool silent;                        /* w:0 */
+    bool silent;                        /* nobody is told of refusals */
     bool update;                        /* the statement at hand is an update */
     const struct registry_entry *entry; /* of the statement at hand; NULL: nothing to check */
     const struct judge_reason *opaque;  /* why no document of it can be judged; or NULL */

@@ -211,6 +211,18 @@ static void copy_reply(struct bytes document, struct build *out)
         build_value(out, field.name, field.kind, field.value);
 }
 
+/* What the server says of no statement. */
+static void write_bare_reply(struct bytes document, struct build *out)
+{
+    struct scan scan;
+    struct scan_element field;
+    (void)scan_open(&scan, document);
+    while (scan_next(&scan, &field))
+        if (scan_name_is(&field, "ok") || scan_name_is(&field, "operationTime") ||
+            scan_name_is(&field, "$clusterTime"))
+            build_value(out, field.name, field.kind, field.value);
+}
+
 static bool is_bson(struct bytes document)
 {
     struct scan scan;
@@ -233,6 +245,8 @@ bool enforce_splice_reply(struct enforce_splice *splice, struct bytes document, 
     if (!scan_find(document, "ok", &ok) || !scan_is_true(&ok)) {
         splice->cursor = 0;
         copy_reply(document, out);
+    } else if (splice->form == SPLICE_NOTHING) {
+        write_bare_reply(document, out);
     } else if (splice->form == SPLICE_BULK_WRITE) {
         write_bulk_reply(splice, document, out);
     } else {
@@ -246,6 +260,10 @@ static void write_answer(enum splice_form form, const struct plan *plan, struct 
 {
     const struct refusals *refusals = &plan->refusals;
     struct error_texts texts = {0};
+    if (form == SPLICE_NOTHING) {
+        refusals_write_double(out, "ok", true);
+        return;
+    }
     if (form == SPLICE_BULK_WRITE) {
         build_open_object(out, "cursor");
         build_int64(out, "id", 0);

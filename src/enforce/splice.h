@@ -5,7 +5,12 @@
 #include "enforce/enforce.h"
 #include "enforce/refusals.h"
 
-enum splice_form { SPLICE_INSERT, SPLICE_UPDATE, SPLICE_BULK_WRITE };
+enum splice_form {
+    SPLICE_INSERT,
+    SPLICE_UPDATE,
+    SPLICE_BULK_WRITE,
+    SPLICE_NOTHING /* w: 0: refusals are not told, and the reply is {ok: 1} */
+};
 
 /* Takes over the plan's refusals. NULL when memory is out. */
 struct enforce_splice *splice_new(enum splice_form form, struct plan *plan);

@@ -23,7 +23,7 @@ static const char *log_message(const struct registry_entry *entry, bool warned, 
     if (warned)
         return "A document breaks its schema; passed on";
     if (silent)
-        return "A write that wants no reply breaks its schema; dropped";
+        return "A write of which nobody is told breaks its schema; dropped";
     return entry->file.action == SCHEMA_ACTION_ERROR_AND_LOG
                ? "A document was refused by its schema"
                : NULL;
@@ -138,12 +138,11 @@ static enum write_step check(struct session *session, const struct message *mess
     struct session_worker *worker = session->worker;
     struct error err;
     struct enforce_result result;
-    struct observed observed = {.session = session,
-                                .silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0};
+    struct observed observed = {.session = session, .silent = enforce_is_unheard(command)};
     struct enforce_observer observer = {.arg = &observed, .refused = on_refused, .now_ns = now_ns};
     if (!enforce_check(worker->registry, worker->scratch, command, &observer, &result, &err)) {
         counters_add(session_counters(session), COUNTER_ERRORS_PROTOCOL_CLIENT, 1);
-        if (observed.silent)
+        if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0)
             return WRITE_TAKEN;
         return session_answer_error(session, message, &err, 0) ? WRITE_TAKEN : WRITE_ENDED;
     }

@@ -286,6 +286,33 @@ def test_unacknowledged_writes_among_others(simulated, simulated_guard):
     assert all(request.flags & wire.MORE_TO_COME for request in simulated.requests("insert"))
 
 
+def without_a_word(command, bad_ones, good_ones):
+    """Each list of statements under w: 0, in a message that wants a reply."""
+    body, name = {"insert": ({"insert": "c", "$db": "d"}, "documents"),
+                  "update": ({"update": "c", "$db": "d"}, "updates"),
+                  "bulkWrite": ({"bulkWrite": 1, "$db": "admin", "errorsOnly": True}, "ops")}[command]
+    statements = [*map(bad, bad_ones), *map(good, good_ones)]
+    if command == "update":
+        statements = [{"q": {"_id": one["_id"]}, "u": one, "upsert": True} for one in statements]
+    if command == "bulkWrite":
+        statements = [{"insert": 0, "document": one} for one in statements]
+    sequences = {name: statements, **({"nsInfo": [{"ns": "d.c"}]} if command == "bulkWrite" else {})}
+    return op_msg({**body, "ordered": False, "writeConcern": {"w": 0}}, sequences)
+
+
+@pytest.mark.parametrize("command", ["insert", "update", "bulkWrite"])
+def test_w0_with_a_reply_is_told_nothing_but_ok(simulated, simulated_guard, command):
+    simulated.handlers[command] = lambda *_: {"ok": 1.0, "operationTime": bson.Timestamp(5, 1)}
+    with RawClient(simulated_guard().endpoint()) as client:
+        assert client.ask(without_a_word(command, [1, 2], [])).body == {"ok": 1.0}
+        assert not simulated.requests(command)
+        assert client.ask(without_a_word(command, [1], [2])).body == {"ok": 1.0,
+                                                                     "operationTime": bson.Timestamp(5, 1)}
+        (request,) = simulated.requests(command)
+        assert len(next(iter(request.sequences.values()))) == 1 and not request.flags
+        assert client.command({"ping": 1})["ok"] == 1
+
+
 # --- what the server answers
 
 def test_the_rest_of_a_reply_stays(simulated, simulated_guard):

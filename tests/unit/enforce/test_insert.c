@@ -230,6 +230,45 @@ static void test_silent(void **state)
     fixture_close(&f);
 }
 
+/* w: 0, and it waits for a reply: {ok: 1}, as the server answers. */
+static void test_unacknowledged(void **state)
+{
+    (void)state;
+    static const char *const told[] = {"{\"w\":0,\"j\":true}", "{\"w\":0,\"fsync\":true}",
+                                       "{\"w\":1}", "{\"w\":\"0\"}", "{}"};
+    static const char *const unheard[] = {"{\"w\":0}", "{\"w\":{\"$numberLong\":\"0\"}}",
+                                          "{\"w\":0.0,\"j\":false}"};
+    char body[256];
+    struct fixture f;
+    fixture_open(&f, FILE_A);
+    for (size_t i = 0; i < sizeof unheard / sizeof unheard[0]; i++) {
+        (void)snprintf(body, sizeof body,
+                       "{\"insert\":\"c\",\"ordered\":false,\"writeConcern\":%s,\"$db\":\"d\"}",
+                       unheard[i]);
+        struct support_message m = insert(body, "[" BAD "," GOOD "," BAD_4 "]");
+        struct support_message by = m;
+        by.documents = "[" GOOD "]";
+        fixture_replaces(&f, &m, &by);
+        fixture_splices(&f, "{\"ok\":1.0,\"operationTime\":5}", "{\"ok\":1.0,\"operationTime\":5}");
+        fixture_replaces(&f, &m, &by);
+        fixture_splices(&f, "{\"n\":0,\"writeErrors\":[{\"index\":0}],\"ok\":1.0}", "{\"ok\":1.0}");
+        fixture_replaces(&f, &m, &by);
+        fixture_splices(&f, "{\"ok\":0.0,\"code\":13}", "{\"ok\":0.0,\"code\":13}");
+        m.documents = "[" BAD "]";
+        fixture_answers(&f, &m, "{\"ok\":1.0}");
+    }
+    fixture_counted(&f, REGISTRY_DROPPED, 7 * 3);
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        (void)snprintf(body, sizeof body,
+                       "{\"insert\":\"c\",\"ordered\":false,\"writeConcern\":%s,\"$db\":\"d\"}",
+                       told[i]);
+        struct support_message m = insert(body, "[" BAD "]");
+        fixture_answers(&f, &m, "{\"n\":0,\"writeErrors\":[" ERROR_A("0", "2") "],\"ok\":1.0}");
+    }
+    fixture_counted(&f, REGISTRY_DROPPED, 7 * 3);
+    fixture_close(&f);
+}
+
 static void test_bypass(void **state)
 {
     (void)state;
@@ -418,13 +457,21 @@ static void test_large_replies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_valid),       cmocka_unit_test(test_other_commands),
-        cmocka_unit_test(test_all_bad),     cmocka_unit_test(test_unordered),
-        cmocka_unit_test(test_ordered),     cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_transaction), cmocka_unit_test(test_silent),
-        cmocka_unit_test(test_bypass),      cmocka_unit_test(test_actions_and_levels),
-        cmocka_unit_test(test_without_id),  cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_cut_off),     cmocka_unit_test(test_large_replies),
+        cmocka_unit_test(test_valid),
+        cmocka_unit_test(test_other_commands),
+        cmocka_unit_test(test_all_bad),
+        cmocka_unit_test(test_unordered),
+        cmocka_unit_test(test_ordered),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_transaction),
+        cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_unacknowledged),
+        cmocka_unit_test(test_bypass),
+        cmocka_unit_test(test_actions_and_levels),
+        cmocka_unit_test(test_without_id),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_cut_off),
+        cmocka_unit_test(test_large_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
