@@ -136,53 +136,8 @@ static bool field_read(struct field *field, PyObject *specification)
     return field->node != NULL;
 }
 
-static void engine_free(Shape *shape)
-{
-    for (Py_ssize_t i = 0; shape->engine != NULL && i < shape->field_count; i++) {
-        Py_XDECREF(shape->engine[i].text);
-        Py_XDECREF(shape->engine[i].convert);
-    }
-    PyMem_Free(shape->engine);
-    shape->engine = NULL;
-}
-
-// ((stored name, whether null is stored, to_mongo), …), as many as fields
-int build_set_engine(Shape *shape, PyObject *keys)
-{
-    if (!PyTuple_Check(keys) || PyTuple_GET_SIZE(keys) != shape->field_count) {
-        PyErr_SetString(PyExc_ValueError, "as many keys as fields");
-        return FAILED;
-    }
-    engine_free(shape);
-    shape->engine = PyMem_Calloc((size_t)shape->field_count + 1, sizeof *shape->engine);
-    if (shape->engine == NULL) {
-        PyErr_NoMemory();
-        return FAILED;
-    }
-    for (Py_ssize_t i = 0; i < shape->field_count; i++) {
-        struct engine_key *key = &shape->engine[i];
-        PyObject *text, *convert;
-        int keeps_null;
-        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(keys, i), "UpO", &text, &keeps_null, &convert)) {
-            engine_free(shape);
-            return FAILED;
-        }
-        key->text = Py_NewRef(text);
-        key->convert = Py_NewRef(convert);
-        key->keeps_null = keeps_null;
-        key->utf8 = PyUnicode_AsUTF8AndSize(text, &key->size);
-        if (key->utf8 == NULL) {
-            engine_free(shape);
-            return FAILED;
-        }
-        key->size += 1; // the NUL
-    }
-    return OK;
-}
-
 void build_free_fields(Shape *shape)
 {
-    engine_free(shape);
     for (Py_ssize_t i = 0; i < shape->field_count; i++)
         field_clear(&shape->fields[i]);
     PyMem_Free(shape->fields);
@@ -276,9 +231,6 @@ int build_visit_fields(Shape *shape, visitproc visit, void *arg)
         int result = node_visit(shape->fields[i].node, visit, arg);
         if (result != 0)
             return result;
-    }
-    for (Py_ssize_t i = 0; shape->engine != NULL && i < shape->field_count; i++) {
-        Py_VISIT(shape->engine[i].convert);
     }
     Py_VISIT(shape->private_values);
     return 0;
@@ -809,27 +761,6 @@ PyObject *shape_build_many(Shape *self, PyObject *const *arguments, Py_ssize_t c
     if (collects)
         PyGC_Enable();
     return made;
-}
-
-PyObject *shape_check(PyObject *self, PyObject *data)
-{
-    Shape *shape = (Shape *)self;
-    if (!PyDict_CheckExact(data) || shape->fields == NULL)
-        Py_RETURN_FALSE;
-    for (Py_ssize_t i = 0; i < shape->field_count; i++) {
-        struct field *field = &shape->fields[i];
-        PyObject *value = PyDict_GetItemWithError(data, field->first_key);
-        if (value == NULL && PyErr_Occurred())
-            return NULL;
-        PyObject *accepted = build_accept(field->node, value == NULL ? Py_None : value);
-        if (accepted == NULL) {
-            if (PyErr_Occurred())
-                return NULL;
-            Py_RETURN_FALSE;
-        }
-        Py_DECREF(accepted);
-    }
-    Py_RETURN_TRUE;
 }
 
 // ---- Init: __init__ of a model class -----------------------------------------------------------

@@ -22,6 +22,7 @@ void writer_init(struct writer *writer, bool keep_nulls)
 {
     buffer_init(&writer->buffer);
     writer->keep_nulls = keep_nulls;
+    writer->raw = hooks.raw;
 }
 
 // The head of an element and `size` bytes for its value.
@@ -207,11 +208,11 @@ static int write_uuid(struct writer *writer, const char *key, Py_ssize_t key_siz
     return result;
 }
 
-// A value that PyMongo writes: the single element of the document that hooks.raw gives.
+// A value that PyMongo writes: the single element of the document that writer->raw gives.
 static int write_by_pymongo(struct writer *writer, const char *key, Py_ssize_t key_size,
                             PyObject *value)
 {
-    PyObject *answer = PyObject_CallOneArg(hooks.raw, value);
+    PyObject *answer = PyObject_CallOneArg(writer->raw, value);
     if (answer == NULL)
         return give_up_on_exception();
     int result = GIVE_UP;

@@ -1,5 +1,5 @@
 // The module: its types, and configure(), which gives it what only Python knows.
-#include "native.h"
+#include "engine.h"
 
 #include <string.h>
 #include <structmember.h> // PyMemberDef, before Python 3.12
@@ -128,13 +128,6 @@ static PyObject *shape_set_fields(PyObject *self, PyObject *arguments)
     Py_RETURN_NONE;
 }
 
-static PyObject *shape_set_engine(PyObject *self, PyObject *keys)
-{
-    if (build_set_engine((Shape *)self, keys) != OK)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef shape_methods[] = {
     {"encode", (PyCFunction)(void (*)(void))shape_encode, METH_FASTCALL,
      "encode(instance, form, keep_nulls) -> Encoded, or None where Python must do it"},
@@ -142,9 +135,6 @@ static PyMethodDef shape_methods[] = {
      "encode_many(list of instances, keep_nulls, function) -> (list of Encoded to be inserted, "
      "whether all are such); the function makes the others"},
     {"guard", shape_guard, METH_NOARGS, "guard(): gives the class a fast __getattribute__"},
-    {"set_engine", shape_set_engine, METH_O, "set_engine(keys): for MongoEngine, after set_fields"},
-    {"encode_engine", (PyCFunction)(void (*)(void))shape_encode_engine, METH_FASTCALL,
-     "encode_engine(_data, whether to make an _id) -> Encoded, or None where Python must do it"},
     {"set_fields", shape_set_fields, METH_VARARGS,
      "set_fields(fields, private names, private defaults, ignores unknown)"},
     {"build", shape_build, METH_O, "build(dict) -> instance, or None where Python must do it"},
@@ -153,7 +143,6 @@ static PyMethodDef shape_methods[] = {
     {"read_many", (PyCFunction)(void (*)(void))shape_read_many, METH_FASTCALL,
      "read_many(list, bytes, function): extends the list by the batch's instances; the function "
      "makes the others of their bytes"},
-    {"check", shape_check, METH_O, "check(dict) -> whether every value is right as it is"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -257,6 +246,16 @@ static PyMethodDef methods[] = {
      "Gives the extension the classes and functions that it calls; before anything else."},
     {"configure_lazy", configure_lazy, METH_VARARGS,
      "configure_lazy(NAO, LazyModel's getattribute)"},
+    {"configure_engine", (PyCFunction)(void (*)(void))engine_configure,
+     METH_VARARGS | METH_KEYWORDS, "The same for MongoEngine."},
+    {"dereferencing_changed", engine_dereferencing_changed, METH_NOARGS,
+     "Of some field of MongoEngine's."},
+    {"not_dereferencing", engine_not_dereferencing, METH_O,
+     "not_dereferencing(1 or -1): a context begins or ends"},
+    {"from_son", (PyCFunction)(void (*)(void))engine_from_son, METH_FASTCALL | METH_KEYWORDS,
+     "from_son(class, son, _auto_dereference=True, created=False): BaseDocument._from_son"},
+    {"give_ids", (PyCFunction)(void (*)(void))engine_give_ids, METH_FASTCALL,
+     "give_ids(documents, ids): document.pk = id of each"},
     {"encoded_ids", encoded_ids, METH_O, "encoded_ids(list of Encoded) -> list of their _id"},
     {"forget_kinds", forget_kinds, METH_NOARGS, "Forgets what classify said of the types."},
     {"reset_ids", reset_ids, METH_VARARGS, "reset_ids(five random bytes, first count)"},
@@ -278,7 +277,9 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__native(void)
 {
     if (encode_import_datetime() != OK || read_import_datetime() != OK ||
-        PyType_Ready(&shape_type) < 0 || PyType_Ready(&init_type) < 0) {
+        PyType_Ready(&shape_type) < 0 || PyType_Ready(&init_type) < 0 ||
+        PyType_Ready(&engine_type) < 0 || PyType_Ready(&engine_init_type) < 0 ||
+        PyType_Ready(&engine_slot_type) < 0) {
         return NULL;
     }
     encoded_type.tp_dict = Py_BuildValue("{s:i}", "_type_marker", 101); // what RawBSONDocument says
@@ -286,10 +287,13 @@ PyMODINIT_FUNC PyInit__native(void)
         return NULL;
     PyObject *module = PyModule_Create(&definition);
     hooks.kinds = PyDict_New();
-    if (module == NULL || hooks.kinds == NULL ||
+    if (module == NULL || hooks.kinds == NULL || !engine_add_constants(module) ||
         PyModule_AddObjectRef(module, "Shape", (PyObject *)&shape_type) < 0 ||
         PyModule_AddObjectRef(module, "Init", (PyObject *)&init_type) < 0 ||
-        PyModule_AddObjectRef(module, "Encoded", (PyObject *)&encoded_type) < 0) {
+        PyModule_AddObjectRef(module, "Encoded", (PyObject *)&encoded_type) < 0 ||
+        PyModule_AddObjectRef(module, "Engine", (PyObject *)&engine_type) < 0 ||
+        PyModule_AddObjectRef(module, "EngineInit", (PyObject *)&engine_init_type) < 0 ||
+        PyModule_AddObjectRef(module, "EngineSlot", (PyObject *)&engine_slot_type) < 0) {
         Py_XDECREF(module);
         return NULL;
     }

@@ -143,15 +143,6 @@ struct field {
     struct default_value initial;
 };
 
-// How MongoEngine stores the field at the same place of `fields`.
-struct engine_key {
-    PyObject *text; // holds `utf8`
-    const char *utf8;
-    Py_ssize_t size;
-    bool keeps_null;
-    PyObject *convert; // the field's to_mongo
-};
-
 // The names of the fields that were given for an instance, by the bits of their positions.
 struct given {
     uint64_t bits;
@@ -171,7 +162,6 @@ typedef struct {
     // build.c
     struct field *fields;
     Py_ssize_t field_count;
-    struct engine_key *engine;                // or NULL; as many as fields
     PyObject *private_names, *private_values; // tuples; a value is (kind of default, default)
     PyObject *dict_template;                  // {name: None} of all fields
     struct given given[GIVEN_KEPT];
@@ -198,8 +188,6 @@ enum form {
 PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count);
 // A list of those, to be inserted; a function of Python's makes what is given up.
 PyObject *shape_encode_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
-// The same for MongoEngine's values: of its documents' _data.
-PyObject *shape_encode_engine(Shape *shape, PyObject *const *arguments, Py_ssize_t count);
 int encode_reset_ids(const char random[5], uint32_t counter);
 int encode_import_datetime(void);
 
@@ -237,7 +225,6 @@ PyObject *encoded_ids(PyObject *module, PyObject *documents);
 // ---- build.c: an instance from a dict ----------------------------------------------------------
 
 int build_set_fields(Shape *shape, PyObject *specifications);
-int build_set_engine(Shape *shape, PyObject *keys);
 void build_free_fields(Shape *shape);
 int build_visit_fields(Shape *shape, visitproc visit, void *arg);
 // The private values of a new instance; NULL with an exception.
@@ -250,10 +237,8 @@ PyObject *build_of_values(Shape *shape, PyObject **values);
 // Of a list of accepted items: whether it is as long as it may be; the collector need not know it
 // if its items are inert.
 bool build_finish_list(const struct node *node, PyObject *list);
-// True where every stored value of `data` (name -> value) is accepted as it is.
 PyObject *shape_build(PyObject *self, PyObject *data);
 PyObject *shape_build_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
-PyObject *shape_check(PyObject *self, PyObject *data);
 
 // ---- read.c: instances from BSON ---------------------------------------------------------------
 

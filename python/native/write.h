@@ -7,6 +7,7 @@
 struct writer {
     struct buffer buffer;
     bool keep_nulls;
+    PyObject *raw; // as hooks.raw, by which values are written that only PyMongo knows; borrowed
 };
 
 // buffer_free() ends it.

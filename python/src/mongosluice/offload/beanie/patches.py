@@ -32,7 +32,7 @@ from pymongo.synchronous.cursor import Cursor, RawBatchCursor
 import bson
 from mongosluice.errors import translated
 from mongosluice.offload import enforcement
-from mongosluice.offload.beanie import bulk_insert
+from mongosluice.offload import bulk_insert
 from mongosluice.offload.beanie.encoding import INSERT, REPLACE, SET, native
 from mongosluice.offload.beanie.plans import (
     DOCUMENT_INIT,

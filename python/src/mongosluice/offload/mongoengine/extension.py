@@ -10,12 +10,12 @@ from typing import Any
 import bson
 
 try:
-    from mongosluice import _native as native
+    from mongosluice import _native
 except ImportError:  # not built
-    native = None  # type: ignore[assignment]
+    native: Any = None
+else:
+    native = _native
 
-# The kinds of native.h's nodes.
-GENERIC, ANY, STR, INT, FLOAT, BOOL, EXACT, OBJECT_ID, LIST, DICT, MODEL = range(11)
 GIVE_UP = 0
 
 
@@ -35,13 +35,6 @@ def configure() -> None:
     native.reset_ids(os.urandom(5), int.from_bytes(os.urandom(3), "big"))
     os.register_at_fork(after_in_child=lambda: native.reset_ids(
         os.urandom(5), int.from_bytes(os.urandom(3), "big")))
-
-
-def make_shape(cls: Any) -> Any:
-    if native is None:
-        return None
-    name = cls._class_name if cls._meta.get("allow_inheritance") else None
-    return native.Shape(cls, (), bson.encode({"_cls": name})[4:-1] if name else None, False)
 
 
 configure()

@@ -1,65 +1,44 @@
-"""Offload for MongoEngine: `validate`, and the conversion to BSON of what is inserted and saved.
+"""Offload for MongoEngine: making instances, validating, and the conversion to BSON of what is inserted
+and saved.
 
-A class is looked at when it is first validated or converted; then the proxy is asked, and again when
-the answer is older than `recheck_seconds`. Values that are not of the very type that their field stores
-go through MongoEngine's own code, so nothing is written that it would not write."""
+Instances are made by the extension as soon as offload is on: it leaves nothing out that MongoEngine would do.
+For the rest, a class is looked at when it is first validated or saved; then the proxy is asked, and again
+when the answer is older than `recheck_seconds`."""
 
 from __future__ import annotations
 
 import datetime
-import sys
+import functools
+import threading
 import time
-import types
 from dataclasses import dataclass, field
 from typing import Any
 
+import bson
 import mongoengine as me
-from mongoengine.base import BaseDocument
-from mongoengine.base.fields import BaseField, ObjectIdField
+import pymongo
+from bson.codec_options import DEFAULT_CODEC_OPTIONS
+from mongoengine import signals
+from mongoengine.base import BaseDict, BaseDocument, BaseList, get_document
+from mongoengine.base.document import NON_FIELD_ERRORS
+from mongoengine.base.fields import BaseField
 from mongoengine.connection import ConnectionFailure
+from mongoengine.context_managers import set_write_concern
 from mongoengine.errors import OperationError
 from mongoengine.queryset.base import BaseQuerySet
 from pymongo.errors import PyMongoError
 
-import bson
 from mongosluice import errors
 from mongosluice.errors import refusal
-from mongosluice.export.mongoengine import export_engine, own
-from mongosluice.offload import enforcement
-from mongosluice.offload.mongoengine.extension import (
-    BOOL,
-    EXACT,
-    FLOAT,
-    GENERIC,
-    INT,
-    LIST,
-    MODEL,
-    STR,
-    make_shape,
-    native,
-)
+from mongosluice.export.mongoengine import export_engine
+from mongosluice.offload import bulk_insert, enforcement
+from mongosluice.offload.mongoengine import plans
+from mongosluice.offload.mongoengine.extension import native
 from mongosluice.offload.state import ENCODE_ONLY, FULL, OFF, Status, settings, statuses, warn_once
 
-NO_BOUNDS = (None, None, False, False, False)
-_originals: dict[str, Any] = {}
-# Who asks to_mongo for a document that it sends: and whether an _id is to be made. save() looks first whether
-# there is one.
-_callers: dict[types.CodeType, bool] = {}
-
-
-@dataclass
-class Plan:
-    """What is known of a document class; embedded ones have no namespace and follow their owners."""
-
-    shape: Any
-    validates: bool
-    encodes: bool
-    reasons: list[str] = field(default_factory=list)
-    checked_at: float = 0.0
-    active: bool = False
-
-
-_plans: dict[type, Plan] = {}
+_originals: dict[tuple[Any, str], Any] = {}
+# Of a field: what changes while it is used, and says nothing about its values.
+PASSING = {plans.FLAG, "_owner_document", "document_type_obj", "owner_document"}
 
 
 class DocumentRefused(errors.DocumentRefused, OperationError):
@@ -70,99 +49,41 @@ class DocumentsRefused(errors.DocumentsRefused, me.errors.BulkWriteError):
     """The same for several at once."""
 
 
-# ---- plans -------------------------------------------------------------------------------------
+# ---- what is known of a document class, and of the proxy ---------------------------------------
 
 
-def simple_node(one: Any) -> tuple[int, Any, tuple[Any, ...], int, int]:
-    """(kind, type, bounds, shortest, longest) of a field whose right values are stored as they are."""
-    type_: Any = None
-    bounds: tuple[Any, ...] = NO_BOUNDS
-    kind, shortest, longest = GENERIC, -1, -1
-    if one.choices or one.validation is not None:
-        return kind, type_, bounds, shortest, longest
-    cls = type(one)
-    if cls is me.StringField and one.regex is None:
-        kind = STR
-        shortest = -1 if one.min_length is None else one.min_length
-        longest = -1 if one.max_length is None else one.max_length
-    elif cls is me.IntField and all(type(bound) in (int, type(None)) for bound in (one.min_value, one.max_value)):
-        kind, bounds = INT, (one.min_value, one.max_value, False, False, False)
-    elif cls is me.FloatField and all(type(bound) in (int, float, type(None))
-                                      for bound in (one.min_value, one.max_value)):
-        kind, bounds = FLOAT, (one.min_value, one.max_value, False, False, False)
-    elif cls is me.BooleanField:
-        kind = BOOL
-    elif cls is me.DateTimeField:
-        kind, type_ = EXACT, datetime.datetime
-    elif cls is ObjectIdField:
-        kind, type_ = EXACT, bson.ObjectId
-    return kind, type_, bounds, shortest, longest
+@dataclass
+class Plan:
+    cls: Any
+    engine: Any
+    is_quiet: bool
+    mode: str = OFF
+    reasons: list[str] = field(default_factory=list)
+    checked_at: float = 0.0
+    active: bool = False
+
+    @property
+    def encodes(self) -> bool:
+        return self.mode != OFF and not plans.why_not_encoded(self.cls)
 
 
-def node(one: Any, nullable: bool) -> tuple[Any, ...]:
-    kind, type_, bounds, shortest, longest = simple_node(one)
-    item = None
-    if kind == GENERIC and type(one) is me.EmbeddedDocumentField and not one.choices and one.validation is None:
-        plan = plan_of(one.document_type)
-        if plan.encodes and not one.document_type._meta.get("allow_inheritance"):
-            kind, type_ = MODEL, plan.shape
-    elif kind == GENERIC and type(one) in (me.ListField, me.EmbeddedDocumentListField) and one.field is not None:
-        inner = node(one.field, False)
-        if inner[0] != GENERIC and not one.choices and one.validation is None:
-            kind, item = LIST, inner
-    return kind, nullable, checker(one), type_, item, bounds, shortest, longest
-
-
-def checker(one: BaseField) -> Any:
-    """The field's own validation, as the extension asks for it: the value, or an exception."""
-    def check(value: Any) -> Any:
-        one._validate(value)
-        return value
-
-    return check
+_plans: dict[type, Plan] = {}
 
 
 def plan_of(cls: Any) -> Plan:
-    if cls in _plans:
-        return _plans[cls]
-    plan = _plans[cls] = Plan(make_shape(cls), False, False)
-    reasons = plan.reasons
-    plan.encodes = native is not None and not cls._dynamic and "to_mongo" not in own_names(cls)
     if native is None:
-        reasons.append("the extension is not built")
-    elif not plan.encodes:
-        reasons.append("dynamic fields" if cls._dynamic else "to_mongo() is its own")
-    if any(getattr(one, "_auto_gen", False) for one in cls._fields.values()):
-        plan.encodes = False
-        reasons.append("a field makes its own values")
-    plan.validates = native is not None and not cls._dynamic and not own("clean", cls) and "validate" not in own_names(cls)
-    if native is not None and not plan.validates:
-        reasons.append("clean() or validate() is its own" if not cls._dynamic else "dynamic fields")
-    if native is not None:
-        plan.shape.set_fields(fields_of(cls), (), (), True)
-        plan.shape.set_engine(tuple((cls._fields[name].db_field, bool(cls._fields[name].null),
-                                     cls._fields[name].to_mongo) for name in cls._fields_ordered))
-    return plan
+        return Plan(cls, None, False, OFF, ["the extension is not built"])
+    made, encoded = plans.why_not_made(cls), plans.why_not_encoded(cls)
+    reasons = [reason for reason in dict.fromkeys((made, encoded)) if reason is not None]
+    if plans.is_own(cls, "validate", BaseDocument):
+        reasons.append("validate() is its own")
+    mode = FULL if not reasons else OFF if made and encoded else ENCODE_ONLY
+    if plans.is_own(cls, "clean", BaseDocument):
+        reasons.append("clean() runs in Python")
+    return Plan(cls, plans.engine_of(cls), plans.is_quiet(cls), mode, reasons)
 
 
-def own_names(cls: type) -> set[str]:
-    return {name for base in cls.__mro__ if not base.__module__.startswith(("mongoengine.", "builtins"))
-            for name in base.__dict__}
-
-
-def fields_of(cls: Any) -> tuple[Any, ...]:
-    fields = []
-    for name in cls._fields_ordered:
-        one = cls._fields[name]
-        nullable = not one.required or getattr(one, "_auto_gen", False)
-        fields.append((name, name, None, node(one, nullable), 0, None))
-    return tuple(fields)
-
-
-# ---- asking the proxy --------------------------------------------------------------------------
-
-
-def is_active(cls: Any) -> Plan | None:
+def active_plan(cls: Any) -> Plan | None:
     """The plan of a document class, if the proxy enforces its schema."""
     plan = _plans.get(cls)
     if plan is not None and time.monotonic() - plan.checked_at < settings.recheck_seconds:
@@ -171,7 +92,7 @@ def is_active(cls: Any) -> Plan | None:
         database = cls._get_db()
     except ConnectionFailure:  # not connected: nothing can be written either
         return None
-    plan = plan_of(cls)
+    plan = _plans[cls] = plan_of(cls)
     plan.checked_at = time.monotonic()
     plan.active = decide(cls, plan, database)
     return plan if plan.active else None
@@ -185,13 +106,9 @@ def decide(cls: Any, plan: Plan, database: Any) -> bool:
         reason: str | None = f"the server cannot be reached: {error}"
     else:
         reason = enforcement.verdicts(answer, {exported.ns: exported.hash})[exported.ns]
-    if reason is None and not (plan.validates or plan.encodes):
-        statuses[cls] = Status(cls.__name__, exported.ns, OFF, plan.reasons, native is not None)
-        return False
     if reason is None:
-        mode = FULL if plan.validates and plan.encodes else ENCODE_ONLY
-        statuses[cls] = Status(cls.__name__, exported.ns, mode, plan.reasons, native is not None)
-        return True
+        statuses[cls] = Status(cls.__name__, exported.ns, plan.mode, plan.reasons, native is not None)
+        return plan.mode != OFF
     statuses[cls] = Status(cls.__name__, exported.ns, OFF, [reason], native is not None)
     warn_once(cls.__name__, reason)
     if settings.require:
@@ -199,33 +116,109 @@ def decide(cls: Any, plan: Plan, database: Any) -> bool:
     return False
 
 
-# ---- in the place of MongoEngine's -------------------------------------------------------------
+def has_collection(cls: Any) -> bool:
+    return cls._meta.get("collection") is not None and not cls._meta.get("abstract")
+
+
+# ---- validating --------------------------------------------------------------------------------
 
 
 def validate(self: Any, clean: bool = True) -> None:
+    """BaseDocument.validate, whose fields are only gone through where the extension does not find them right."""
     cls = type(self)
-    if clean and cls._meta.get("collection") is not None and not cls._meta.get("abstract"):
-        plan = is_active(cls)
-        if plan is not None and plan.validates and plan.shape.check(self._data):
-            return
-    _originals["validate"](self, clean=clean)
+    if has_collection(cls):
+        plan = active_plan(cls)
+        engine = None if plan is None else plan.engine
+    else:  # an embedded document
+        engine = plans.engine_of(cls) if native is not None and not cls._is_document else None
+    if engine is None or cls._dynamic or cls.STRICT:
+        return _originals[BaseDocument, "validate"](self, clean=clean)
+    return validate_with(engine, self, clean)
+
+
+def validate_with(engine: Any, self: Any, clean: bool) -> None:
+    found: dict[str, Any] = {}
+    if clean:
+        try:
+            self.clean()
+        except me.ValidationError as error:
+            found[NON_FIELD_ERRORS] = error
+    for name in engine.check(self) or ():
+        validate_field(self, self._fields[name], clean, found)
+    if found:
+        primary = "None"
+        if hasattr(self, "pk"):
+            primary = self.pk
+        elif self._instance and hasattr(self._instance, "pk"):
+            primary = self._instance.pk
+        raise me.ValidationError(f"ValidationError ({self._class_name}:{primary}) ", errors=found)
+
+
+def validate_field(self: Any, one: Any, clean: bool, found: dict[str, Any]) -> None:
+    value = self._data.get(one.name)
+    if value is None:
+        found[one.name] = me.ValidationError("Field is required", field_name=one.name)
+        return
+    options = {"clean": clean} if isinstance(one, (me.EmbeddedDocumentField, me.GenericEmbeddedDocumentField)) else {}
+    try:
+        one._validate(value, **options)
+    except me.ValidationError as error:
+        found[one.name] = error.errors or error
+    except (ValueError, AttributeError, AssertionError) as error:
+        found[one.name] = error
+
+
+# ---- saving ------------------------------------------------------------------------------------
+
+
+class Sending(threading.local):
+    """The document that save() is about to convert: what it then asks of to_mongo() is sent."""
+
+    document: Any = None
+
+
+_sending = Sending()
+
+
+def encoding(cls: Any) -> Any:
+    """How PyMongo writes a value of its own into the class's collection."""
+    options = cls._get_db().codec_options
+    if options == DEFAULT_CODEC_OPTIONS:
+        return encode_value
+    return lambda value: bson.encode({"": value}, codec_options=options)
+
+
+def encode_value(value: Any) -> bytes:
+    return bson.encode({"": value})
 
 
 def to_mongo(self: Any, *args: Any, **kwargs: Any) -> Any:
-    makes_id = None if args or kwargs else _callers.get(sys._getframe(1).f_code)
-    if makes_id is not None:
-        plan = is_active(type(self))
-        if plan is not None and plan.encodes:
-            encoded = plan.shape.encode_engine(self._data, makes_id)
-            if encoded is not None:
-                return encoded
-    return _originals["to_mongo"](self, *args, **kwargs)
+    if _sending.document is self and not args and not kwargs:
+        _sending.document = None
+        encoded = plans.engine_of(type(self)).encode(self, False, encoding(type(self)))
+        if encoded is not None:
+            return encoded
+    return _originals[me.Document, "to_mongo"](self, *args, **kwargs)
 
 
-def wording(function: Any) -> Any:
+def is_watched(*names: str) -> bool:
+    """Whether somebody listens to one of these signals, who could look at the document."""
+    return any(getattr(getattr(signals, name), "receivers", None) for name in names)
+
+
+def save(self: Any, *args: Any, **kwargs: Any) -> Any:
+    plan = active_plan(type(self)) if has_collection(type(self)) else None
+    wanted = (plan is not None and plan.is_quiet and plan.encodes
+              and not is_watched("pre_save", "pre_save_post_validation"))
+    before, _sending.document = _sending.document, self if wanted else None
+    try:
+        return _originals[me.Document, "save"](self, *args, **kwargs)
+    finally:
+        _sending.document = before
+
+
+def worded(function: Any) -> Any:
     """The same method, whose refusals speak as pydantic's do."""
-    import functools
-
     @functools.wraps(function)
     def method(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -242,30 +235,152 @@ def wording(function: Any) -> Any:
     return method
 
 
+# ---- inserting ---------------------------------------------------------------------------------
+
+
+def insert(self: Any, doc_or_docs: Any, load_bulk: bool = True, write_concern: Any = None,
+           signal_kwargs: Any = None) -> Any:
+    """BaseQuerySet.insert; of a list of new documents that are all encoded, PyMongo is given the bytes."""
+    encoded = encoded_documents(self, doc_or_docs)
+    if encoded is None:
+        return _originals[BaseQuerySet, "insert"](self, doc_or_docs, load_bulk, write_concern, signal_kwargs)
+    with set_write_concern(self._collection, write_concern or {}) as collection:
+        ids = sent(collection, encoded)
+    native.give_ids(doc_or_docs, ids)
+    if not load_bulk:
+        results = ids
+    else:
+        documents = self.in_bulk(ids)
+        results = [documents.get(one) for one in ids]
+    loaded = {"documents": results, "loaded": True} if load_bulk else {"documents": doc_or_docs, "loaded": False}
+    signals.post_bulk_insert.send(self._document, **loaded, **(signal_kwargs or {}))
+    return results
+
+
+def sent(collection: Any, encoded: list[Any]) -> list[Any]:
+    """The ids; errors are MongoEngine's."""
+    try:
+        if bulk_insert.is_known(collection):
+            return bulk_insert.insert_many_now(collection, encoded).inserted_ids
+        return collection.insert_many(encoded).inserted_ids
+    except pymongo.errors.DuplicateKeyError as error:
+        raise me.NotUniqueError(f"Could not save document ({error})")  # noqa: B904: its cause is its context
+    except pymongo.errors.BulkWriteError as error:
+        raise me.errors.BulkWriteError(f"Bulk write error: ({error.details})")  # noqa: B904
+    except pymongo.errors.OperationFailure as error:
+        raise OperationError(f"Could not save document ({error})")  # noqa: B904
+
+
+def encoded_documents(queryset: Any, documents: Any) -> list[Any] | None:
+    """None where MongoEngine has to convert them, or to refuse them."""
+    if native is None or type(documents) is not list or not documents or is_watched("pre_bulk_insert"):
+        return None
+    found: dict[type, Plan] = {}
+    for cls in set(map(type, documents)):
+        plan = active_plan(cls) if isinstance(cls, type) and issubclass(cls, queryset._document) and has_collection(
+            cls) else None
+        if plan is None or not plan.encodes:
+            return None
+        found[cls] = plan
+    if not all(one._created for one in documents):  # refused, where it has an id
+        return None
+    raw = encoding(queryset._document)
+    encoded = [found[type(one)].engine.encode(one, True, raw) for one in documents]
+    return None if None in encoded else encoded
+
+
+# ---- in the place of MongoEngine's -------------------------------------------------------------
+
+
+def set_field_attribute(self: Any, name: str, value: Any) -> None:
+    object.__setattr__(self, name, value)
+    if id(self) in plans.planned and name not in PASSING:
+        forget_plans()
+
+
+def forget_plans() -> None:
+    """A field has changed: what is known of the classes is read again."""
+    plans.engines.clear()
+    plans.planned.clear()
+    _plans.clear()
+
+
+def set_auto_dereferencing(self: Any, value: Any) -> None:
+    if self.__dict__.get(plans.FLAG) is not value:
+        native.dereferencing_changed()
+    _originals[BaseField, "set_auto_dereferencing"](self, value)
+
+
+def incr_no_dereference_context(self: Any) -> None:
+    native.not_dereferencing(1)
+    _originals[BaseField, "_incr_no_dereference_context"](self)
+
+
+def decr_no_dereference_context(self: Any) -> None:
+    _originals[BaseField, "_decr_no_dereference_context"](self)
+    native.not_dereferencing(-1)
+
+
+def from_son_in_python(cls: Any, *args: Any, **kwargs: Any) -> Any:
+    return _originals[BaseDocument, "_from_son"].__func__(cls, *args, **kwargs)
+
+
+def put(owner: Any, name: str, value: Any) -> None:
+    _originals[owner, name] = owner.__dict__.get(name)
+    setattr(owner, name, value)
+
+
+def configure() -> None:
+    slots = {name: slot_of(BaseDocument, name) for name in plans.SLOTS}
+    native.configure_engine(
+        slots={**slots, "_instance": me.EmbeddedDocument.__dict__["_instance"]}, embedded=me.EmbeddedDocument,
+        base_list=BaseList, base_dict=BaseDict, date_time=datetime.datetime, engines=plans.engines, plan=plans.plan,
+        resolve=plans.resolve, document=get_document, align=plans.align, agree=plans.all_agree,
+        from_son=from_son_in_python, show=BaseDocument.__dict__["_BaseDocument__set_field_display"],
+        pre_init=getattr(signals.pre_init, "receivers", None), post_init=getattr(signals.post_init, "receivers", None))
+
+
+def let_slots_wait() -> None:
+    """They stay so when offload is switched off: instances may have been made that rely on it."""
+    for name, make in (("_dynamic_fields", bson.SON), ("_changed_fields", list)):
+        if not isinstance(BaseDocument.__dict__[name], native.EngineSlot):
+            setattr(BaseDocument, name, native.EngineSlot(BaseDocument.__dict__[name], make))
+
+
+def slot_of(owner: Any, name: str) -> Any:
+    found = owner.__dict__[name]
+    return getattr(found, "member", found)
+
+
 def install() -> None:
     if _originals:
         return
-    _originals.update(validate=BaseDocument.validate, to_mongo=me.Document.to_mongo, save=me.Document.save,
-                      insert=BaseQuerySet.insert)
-    pending = [BaseQuerySet.insert.__code__]
-    while pending:
-        code = pending.pop()
-        _callers[code] = True
-        pending.extend(part for part in code.co_consts if isinstance(part, types.CodeType))
-    _callers[me.Document.save.__code__] = False
-    BaseDocument.validate = validate
-    me.Document.to_mongo = to_mongo
-    me.Document.save = wording(me.Document.save)
-    BaseQuerySet.insert = wording(BaseQuerySet.insert)
+    if native is not None:
+        let_slots_wait()
+        put(BaseDocument, "__init__", native.EngineInit(BaseDocument.__init__, False))
+        put(me.EmbeddedDocument, "__init__", native.EngineInit(me.EmbeddedDocument.__init__, True))
+        put(BaseDocument, "_from_son", classmethod(native.from_son))
+        put(BaseField, "__setattr__", set_field_attribute)
+        put(BaseField, "set_auto_dereferencing", set_auto_dereferencing)
+        put(BaseField, "_incr_no_dereference_context", incr_no_dereference_context)
+        put(BaseField, "_decr_no_dereference_context", decr_no_dereference_context)
+    put(BaseDocument, "validate", validate)
+    put(me.Document, "to_mongo", to_mongo)
+    put(me.Document, "save", functools.wraps(me.Document.save)(worded(save)))
+    put(BaseQuerySet, "insert", functools.wraps(BaseQuerySet.insert)(worded(insert)))
 
 
 def uninstall() -> None:
     if not _originals:
         return
-    BaseDocument.validate = _originals["validate"]
-    me.Document.to_mongo = _originals["to_mongo"]
-    me.Document.save = _originals["save"]
-    BaseQuerySet.insert = _originals["insert"]
+    for (owner, name), original in _originals.items():
+        if original is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, original)
     _originals.clear()
-    _callers.clear()
-    _plans.clear()
+    forget_plans()
+
+
+if native is not None:
+    configure()

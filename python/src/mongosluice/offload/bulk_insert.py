@@ -15,7 +15,10 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.results import InsertManyResult
 from pymongo.synchronous.collection import Collection
 
-from mongosluice.offload.beanie.encoding import native
+try:
+    from mongosluice import _native as native
+except ImportError:  # not built: nothing is encoded that could come here
+    native = None  # type: ignore[assignment]
 
 try:
     from pymongo.asynchronous.bulk import _AsyncBulk
