@@ -288,3 +288,131 @@ def test_stays_off_without_a_proxy(server, direct):
         switch_off()
         Cleaned._collection = None
         disconnect()
+
+
+class Mail(me.EmbeddedDocument):
+    mail = me.EmailField()
+    site = me.URLField()
+    even = me.IntField(validation=lambda value: refuse_odd(value))
+    price = me.DecimalField(max_value=5)
+    raw = me.BinaryField(max_bytes=2)
+    word = me.StringField(regex=r"\bword")
+    few = me.ListField(me.StringField(choices=["a", "b"]), max_length=2)
+    needed = me.StringField(required=True, default="x")
+    children = me.EmbeddedDocumentListField("Mail")
+
+
+def refuse_odd(value):
+    if value % 2:
+        raise me.ValidationError("odd")
+
+
+class Total(me.EmbeddedDocument):
+    n = me.IntField()
+    total = me.IntField()
+
+    def clean(self):
+        self.total = self.n * 2
+
+
+class Stern(me.EmbeddedDocument):
+    n = me.IntField()
+
+    def validate(self, clean=True):
+        super().validate(clean)
+        if self.n == 13:
+            raise me.ValidationError("unlucky", errors={"n": "unlucky"})
+
+
+class Holder(me.Document):
+    mail = me.EmbeddedDocumentField(Mail)
+    mails = me.ListField(me.EmbeddedDocumentField(Mail))
+    total = me.EmbeddedDocumentField(Total)
+    totals = me.EmbeddedDocumentListField(Total)
+    by_name = me.MapField(me.EmbeddedDocumentField(Total))
+    stern = me.EmbeddedDocumentField(Stern)
+    any = me.GenericEmbeddedDocumentField(choices=[Total, Stern])
+    meta = {"collection": "holders"}
+
+
+BAD_MAILS = [{"mail": "bad"}, {"site": "bad"}, {"even": 3}, {"price": 6}, {"raw": b"123"}, {"word": "sword"},
+             {"few": ["a", "c"]}, {"few": ["a", "b", "a"]}, {"children": [Mail(children=[Mail(mail="bad")])]}]
+
+
+@pytest.fixture
+def holders(proxy, direct):
+    me.connect(direct.name, host=proxy.uri, uuidRepresentation="standard")
+    schema = mongosluice.export(Holder, database=direct.name)
+    proxy.enforce(schema)
+    mongosluice.offload(require=True)
+    yield direct["holders"]
+    switch_off()
+    proxy.forget(schema)
+    Holder._collection = None
+    disconnect()
+
+
+@pytest.mark.parametrize("values", BAD_MAILS, ids=lambda values: next(iter(values)))
+def test_embedded_documents_are_validated(values, holders):
+    for bad in (Holder(mail=Mail(**values)), Holder(mails=[Mail(), Mail(**values)])):
+        with pytest.raises(me.ValidationError):
+            bad.save()
+    assert holders.count_documents({}) == 0
+
+
+def test_embedded_documents_are_cleaned_and_validate_themselves(holders):
+    Holder(total=Total(n=1), totals=[Total(n=2)], by_name={"a": Total(n=3)}, any=Total(n=4)).save()
+    stored = holders.find_one()
+    assert (stored["total"]["total"], stored["totals"][0]["total"], stored["by_name"]["a"]["total"],
+            stored["any"]["total"]) == (2, 4, 6, 8)
+    for unlucky in (Holder(stern=Stern(n=13)), Holder(any=Stern(n=13))):
+        with pytest.raises(me.ValidationError):
+            unlucky.save()
+    assert holders.count_documents({}) == 1
+
+
+def test_a_required_field_of_an_embedded_document_is_not_unset(holders):
+    made = Holder(mail=Mail()).save()
+    for one in (made, Holder.objects.get()):
+        one.mail.needed = None
+        one.mail._data["needed"] = None
+        one._mark_as_changed("mail.needed")
+        with pytest.raises(me.ValidationError):
+            one.save()
+    assert holders.find_one()["mail"]["needed"] == "x"
+
+
+def test_null_of_an_update_is_let_in(connected):
+    mongosluice.offload(require=True)
+    Order(number="one", note="x").save()
+    Order.objects.update(set__note=None, set__first=None, set__ratio=None)
+    assert connected["orders"].find_one()["note"] is None and Order.objects.get().note is None
+
+
+def test_arguments_that_cannot_be(holders):
+    for wrong in ({"self": 1}, {"nobody": 1}):
+        with pytest.raises((TypeError, me.FieldDoesNotExist)) as caught:
+            Holder(**wrong)
+        with pytest.raises(type(caught.value)) as alone:
+            patches._originals[me.base.BaseDocument, "__init__"](Holder.__new__(Holder), **wrong)
+        assert str(caught.value) == str(alone.value)
+    with pytest.raises(TypeError):
+        Holder(1)
+
+
+class Shifting(me.Document):
+    name = me.StringField()
+    meta = {"collection": "shifting"}
+
+
+def test_a_field_that_changes_is_looked_at_again():
+    mongosluice.offload()
+    try:
+        document = Shifting(name="four")
+        patches.validate_with(plans.engine_of(Shifting), document, True)
+        Shifting.name.max_length = 3
+        with pytest.raises(me.ValidationError):
+            patches.validate_with(plans.engine_of(Shifting), document, True)
+    finally:
+        Shifting.name.max_length = None
+        switch_off()
