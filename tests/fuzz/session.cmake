@@ -3,3 +3,5 @@ add_library(sluice_session_rig STATIC ${PROJECT_SOURCE_DIR}/tests/fuzz/session_r
 target_include_directories(sluice_session_rig PUBLIC ${PROJECT_SOURCE_DIR}/tests/fuzz)
 target_link_libraries(sluice_session_rig PUBLIC sluice_session sluice_schema_file sluice_enforce)
 sluice_fuzz_target(session session_fuzz.c LINKS sluice_session_rig)
+sluice_fuzz_target(crossing crossing_fuzz.c LINKS sluice_session_rig)
+target_sources(fuzz_crossing PRIVATE ${CMAKE_CURRENT_LIST_DIR}/accounts.c)

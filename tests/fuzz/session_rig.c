@@ -481,6 +481,19 @@ void rig_leave(struct rig *rig, size_t client, bool reset)
     rig->clients[client] = -1;
 }
 
+bool rig_is_there(struct rig *rig, size_t client)
+{
+    uint8_t one = 0;
+    if (rig->clients[client] < 0)
+        return false;
+    drink(rig, client);
+    ssize_t got = recv(rig->clients[client], &one, 1, MSG_DONTWAIT | MSG_PEEK);
+    if (got > 0 || (got < 0 && errno == EAGAIN))
+        return true;
+    rig_leave(rig, client, false);
+    return false;
+}
+
 uint64_t rig_received(const struct rig *rig)
 {
     return rig->received;
@@ -496,16 +509,72 @@ static void hang_up(struct upstream *upstream)
     upstream->have = 0;
 }
 
-static void accept_all(struct rig *rig)
+int rig_accept(struct rig *rig)
 {
+    int last = -1;
     for (size_t i = 0; i < RIG_UPSTREAMS; i++) {
         if (rig->upstreams[i].fd >= 0)
             continue;
         int fd = accept4(rig->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0)
-            return;
+            break;
         rig->upstreams[i] = (struct upstream){.fd = fd};
+        last = (int)i;
     }
+    return last;
+}
+
+/* False when it is gone. */
+static bool read_more(struct upstream *upstream)
+{
+    ssize_t got = recv(upstream->fd, upstream->in + upstream->have,
+                       sizeof upstream->in - upstream->have, MSG_DONTWAIT);
+    if (got > 0)
+        upstream->have += (size_t)got;
+    return got > 0 || (got < 0 && errno == EAGAIN);
+}
+
+size_t rig_take(struct rig *rig, size_t slot, uint8_t out[RIG_MESSAGE_BYTES])
+{
+    struct upstream *upstream = &rig->upstreams[slot];
+    if (upstream->fd < 0)
+        return 0;
+    bool gone = upstream->have < sizeof upstream->in && !read_more(upstream);
+    uint32_t len = upstream->have >= WIRE_HEADER_BYTES ? bytes_load_u32(upstream->in) : 0;
+    bool broken =
+        upstream->have >= WIRE_HEADER_BYTES && (len < WIRE_HEADER_BYTES || len > RIG_MESSAGE_BYTES);
+    if (broken || len == 0 || upstream->have < len) {
+        if (gone || broken)
+            hang_up(upstream);
+        return 0;
+    }
+    memcpy(out, upstream->in, len);
+    memmove(upstream->in, upstream->in + len, upstream->have - len);
+    upstream->have -= len;
+    return len;
+}
+
+void rig_reply(struct rig *rig, size_t slot, const uint8_t *data, size_t len)
+{
+    if (rig->upstreams[slot].fd >= 0)
+        (void)send(rig->upstreams[slot].fd, data, len, MSG_NOSIGNAL);
+}
+
+void rig_hang_up(struct rig *rig, size_t slot)
+{
+    if (rig->upstreams[slot].fd >= 0)
+        hang_up(&rig->upstreams[slot]);
+}
+
+bool rig_is_open(const struct rig *rig, size_t slot)
+{
+    return rig->upstreams[slot].fd >= 0;
+}
+
+uint64_t rig_batches(const struct rig *rig)
+{
+    const struct coalesce_counters *counters = session_worker_merge_counters(rig->worker);
+    return atomic_load(&counters->values[COALESCE_BATCHES]);
 }
 
 /* Documents in the kind-1 sections. */
@@ -658,19 +727,17 @@ static size_t answer_all(struct upstream *upstream, enum rig_answer how, uint32_
 size_t rig_serve(struct rig *rig, enum rig_answer how, uint32_t where)
 {
     size_t seen = 0;
-    accept_all(rig);
+    (void)rig_accept(rig);
     for (size_t i = 0; i < RIG_UPSTREAMS; i++) {
         struct upstream *upstream = &rig->upstreams[i];
         if (upstream->fd < 0)
             continue;
-        ssize_t got = recv(upstream->fd, upstream->in + upstream->have,
-                           sizeof upstream->in - upstream->have, MSG_DONTWAIT);
-        if (got > 0)
-            upstream->have += (size_t)got;
-        bool gone = got == 0 || (got < 0 && errno != EAGAIN);
+        size_t had = upstream->have;
+        bool gone = !read_more(upstream);
+        bool got = upstream->have > had;
         if (!gone && how != RIG_ANSWER_HANGUP)
             seen += answer_all(upstream, how, where);
-        if (gone || ((how == RIG_ANSWER_HANGUP || how == RIG_ANSWER_CUT) && got > 0))
+        if (gone || ((how == RIG_ANSWER_HANGUP || how == RIG_ANSWER_CUT) && got))
             hang_up(upstream);
     }
     return seen;
@@ -678,7 +745,7 @@ size_t rig_serve(struct rig *rig, enum rig_answer how, uint32_t where)
 
 void rig_serve_raw(struct rig *rig, const uint8_t *data, size_t len)
 {
-    accept_all(rig);
+    (void)rig_accept(rig);
     for (size_t i = RIG_UPSTREAMS; i > 0; i--)
         if (rig->upstreams[i - 1].fd >= 0) {
             (void)send(rig->upstreams[i - 1].fd, data, len, MSG_NOSIGNAL);

@@ -26,6 +26,8 @@ size_t rig_message(size_t kind, uint32_t number, uint8_t out[RIG_MESSAGE_BYTES])
  * are dropped, and what it was sent is read and thrown away. */
 void rig_send(struct rig *rig, size_t client, const uint8_t *data, size_t len);
 void rig_leave(struct rig *rig, size_t client, bool reset);
+/* Whether its connection stands, as far as is known here. */
+bool rig_is_there(struct rig *rig, size_t client);
 /* Bytes that clients have received so far, and whole well-formed replies among them. */
 uint64_t rig_received(const struct rig *rig);
 
@@ -45,6 +47,19 @@ enum rig_answer {
 size_t rig_serve(struct rig *rig, enum rig_answer how, uint32_t where);
 /* Bytes of the server's own on its newest connection. */
 void rig_serve_raw(struct rig *rig, const uint8_t *data, size_t len);
+
+/* For a server of the caller's own instead. Takes over connections that the proxy has made; the
+ * slot of the last one, -1 for none. */
+int rig_accept(struct rig *rig);
+/* Reads what is there; the next whole message on the connection in that slot, copied to `out`, and
+ * its length; 0 when there is none. A connection that is closed, or whose next message is longer
+ * than that, is hung up. */
+size_t rig_take(struct rig *rig, size_t slot, uint8_t out[RIG_MESSAGE_BYTES]);
+void rig_reply(struct rig *rig, size_t slot, const uint8_t *data, size_t len);
+void rig_hang_up(struct rig *rig, size_t slot);
+bool rig_is_open(const struct rig *rig, size_t slot);
+/* How many batches of several inserts the proxy has sent. */
+uint64_t rig_batches(const struct rig *rig);
 
 enum rig_event { RIG_PAUSE, RIG_RESUME, RIG_MERGE_ON, RIG_MERGE_OFF, RIG_EVENTS };
 void rig_control(struct rig *rig, enum rig_event event);

@@ -1,0 +1,46 @@
+/* A server with two users that knows who is logged in on each of its connections, for the fuzz
+ * target `crossing`. It answers what it is asked, and holds each document that it is to store
+ * against the connection that its client would have had without a proxy. */
+#ifndef SLUICE_FUZZ_ACCOUNTS_H
+#define SLUICE_FUZZ_ACCOUNTS_H
+
+#include "session_rig.h"
+
+enum { ACCOUNTS_USERS = 2, ACCOUNTS_LIVES_MAX = 64 };
+
+/* How it reads what MongoDB's documentation leaves open; flags. */
+enum accounts_manner {
+    ACCOUNTS_LAST_FIELD = 1,   /* of a field that stands there twice; else the first */
+    ACCOUNTS_EMPTY_STEP = 2,   /* a proof is answered done: false, and the next step done: true */
+    ACCOUNTS_ADDS_LOGINS = 4,  /* a second user is logged in beside the first */
+    ACCOUNTS_DOES_NOT_SAY = 8, /* connectionStatus is an error on some connections */
+};
+
+struct accounts;
+
+/* A client's connection, from its beginning to its end. Its documents carry its number. */
+typedef uint32_t accounts_life;
+
+struct accounts *accounts_open(struct rig *rig);
+/* Forgets all that was; the manner of a new play. */
+void accounts_reset(struct accounts *accounts, unsigned manner);
+
+/* The client has sent its first message: waits for the connection that the proxy makes for it. */
+accounts_life accounts_begin(struct accounts *accounts);
+
+/* A document that names its life in two ways, so that one that was changed on its way is known. */
+size_t accounts_document(accounts_life life, uint32_t number, uint8_t *out);
+
+enum accounts_answer {
+    ACCOUNTS_RIGHT,
+    ACCOUNTS_ERROR, /* inserts: ok: 0, to be retried */
+    ACCOUNTS_HANGUP /* carries inserts out, and closes instead of answering */
+};
+/* Takes the whole messages that have come: of all connections, or of one life's. */
+void accounts_serve(struct accounts *accounts, enum accounts_answer how);
+void accounts_serve_one(struct accounts *accounts, accounts_life life, enum accounts_answer how);
+
+/* The user is dropped and made anew: nobody is logged in as it any more. */
+void accounts_renew(struct accounts *accounts, unsigned user);
+
+#endif
