@@ -3,8 +3,6 @@
 #include "base/memory.h"
 #include "bson/scan.h"
 
-#include <stdio.h>
-
 static uint8_t *reserve(struct build *b, size_t more)
 {
     if (b->failed)
@@ -59,7 +57,7 @@ static void open_document(struct build *b)
     append_i32(b, 0);
 }
 
-void build_begin(struct build *b, size_t limit_bytes)
+static void begin(struct build *b, size_t limit_bytes)
 {
     b->data = NULL;
     b->len = 0;
@@ -68,6 +66,23 @@ void build_begin(struct build *b, size_t limit_bytes)
     b->failed = false;
     b->too_big = false;
     b->depth = 0;
+}
+
+void build_begin(struct build *b, size_t limit_bytes)
+{
+    begin(b, limit_bytes);
+    open_document(b);
+}
+
+void build_begin_behind(struct build *b, size_t front, size_t room, size_t limit_bytes)
+{
+    begin(b, limit_bytes);
+    b->data = memory_alloc(room);
+    b->failed = b->data == NULL;
+    b->room = b->failed ? 0 : room;
+    uint8_t *at = reserve(b, front);
+    if (at != NULL)
+        memset(at, 0, front);
     open_document(b);
 }
 
@@ -92,18 +107,31 @@ bool build_finish(struct build *b, struct bytes *out)
     build_close(b);
     if (b->failed)
         return false;
-    *out = bytes_of(b->data, b->len);
+    *out = bytes_of(b->data + b->open[0], b->len - b->open[0]);
     return true;
+}
+
+size_t build_key(uint32_t index, char key[BUILD_KEY_BYTES])
+{
+    char digits[BUILD_KEY_BYTES];
+    size_t len = 0;
+    do {
+        digits[len++] = (char)('0' + index % 10);
+        index /= 10;
+    } while (index > 0);
+    for (size_t i = 0; i < len; i++)
+        key[i] = digits[len - 1 - i];
+    return len;
 }
 
 static void append_head(struct build *b, const char *name, uint8_t kind)
 {
-    char index[16];
+    char key[BUILD_KEY_BYTES + 1];
     if (b->failed)
         return;
     if (name == NULL) {
-        (void)snprintf(index, sizeof index, "%u", (unsigned)b->index[b->depth - 1]++);
-        name = index;
+        key[build_key(b->index[b->depth - 1]++, key)] = 0;
+        name = key;
     }
     append(b, &kind, 1);
     append(b, name, strlen(name) + 1);
@@ -158,6 +186,13 @@ void build_bool(struct build *b, const char *name, bool value)
     uint8_t byte = value;
     append_head(b, name, BSON_KIND_BOOL);
     append(b, &byte, 1);
+}
+
+void build_elements(struct build *b, struct bytes elements, uint32_t count)
+{
+    append(b, elements.pos, bytes_left(&elements));
+    if (!b->failed)
+        b->index[b->depth - 1] += count;
 }
 
 void build_value(struct build *b, const char *name, uint8_t kind, struct bytes value)

@@ -5,22 +5,11 @@
 #include "base/memory.h"
 #include "enforce/update.h"
 
-/* Namespaces up to this many need no memory. */
-enum { NAMESPACES_IN_PLACE = 16 };
+/* What it takes to look a namespace up, about. */
+enum { NAMESPACE_NS = 100 };
 
-struct namespace
-{
-    struct judge_target target;
-    bool opaque;
-};
-
-struct namespaces {
-    struct namespace in_place[NAMESPACES_IN_PLACE];
-    struct namespace *all;
-    size_t count;
-    bool any;    /* of them has a schema */
-    bool opaque; /* of the whole command */
-};
+/* A list of more of them is read as if one had a schema. */
+enum { NAMESPACES_AHEAD = 1000 };
 
 /* --- which namespaces --- */
 
@@ -49,8 +38,8 @@ static bool is_bound_list(const struct registry *registry, const struct message_
     struct message_items items;
     struct bytes info;
     message_items_open(list, &items);
-    while (message_items_next(&items, &info))
-        if (is_bound(registry, info))
+    for (int i = 0; message_items_next(&items, &info); i++)
+        if (i == NAMESPACES_AHEAD || items.kind != BSON_KIND_OBJECT || is_bound(registry, info))
             return true;
     return !message_items_end(&items, NULL);
 }
@@ -88,13 +77,8 @@ static bool is_free(const struct concern *concern)
     return !has_bound_list(concern);
 }
 
-static void close_namespaces(struct namespaces *namespaces)
-{
-    if (namespaces->all != namespaces->in_place)
-        memory_free(namespaces->all);
-}
-
-static bool read_namespace(const struct check *check, struct bytes info, struct namespace *out)
+static bool read_namespace(const struct check *check, struct bytes info,
+                           struct check_namespace *out)
 {
     struct grammar_found found;
     struct bytes ns;
@@ -109,55 +93,82 @@ static bool read_namespace(const struct check *check, struct bytes info, struct 
     return true;
 }
 
-/* close_namespaces is due whatever it returns. */
-static bool open_namespaces(struct namespaces *namespaces, const struct check *check,
-                            const struct message_list *list)
+static struct check_namespace *namespace_at(struct check *check, size_t place)
 {
-    struct message_items items;
-    struct bytes info;
-    size_t count = 0;
-    namespaces->all = namespaces->in_place;
-    namespaces->count = 0;
-    namespaces->any = false;
-    message_items_open(list, &items);
-    while (message_items_next(&items, &info))
-        count++;
-    if (!message_items_end(&items, check->err))
-        return false;
-    if (count > NAMESPACES_IN_PLACE)
-        namespaces->all = memory_array(count, sizeof(struct namespace));
-    if (namespaces->all == NULL)
+    return check->namespaces != NULL ? &check->namespaces[place] : &check->in_place[place];
+}
+
+/* Room for another one: at first in place, then twice as much each time. */
+static bool reserve_namespace(struct check *check)
+{
+    size_t count = check->namespace_count;
+    bool full = count >= CHECK_NAMESPACES_IN_PLACE && (count & (count - 1)) == 0;
+    if (!full)
+        return true;
+    struct check_namespace *all =
+        memory_resize(check->namespaces, count * 2 * sizeof(struct check_namespace));
+    if (all == NULL)
         return error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to check a bulkWrite");
-    message_items_open(list, &items);
-    while (message_items_next(&items, &info)) {
-        struct namespace *one = &namespaces->all[namespaces->count++];
-        if (!read_namespace(check, info, one))
-            return false;
-        namespaces->any = namespaces->any || one->target.entry != NULL;
-    }
+    if (check->namespaces == NULL)
+        memcpy(all, check->in_place, sizeof check->in_place);
+    check->namespaces = all;
     return true;
+}
+
+static bool add_namespace(struct check *check, struct bytes info)
+{
+    if (check->command->max_statements > 0 &&
+        check->namespace_count == check->command->max_statements)
+        return error_set(check->err, ERROR_INVALID_LENGTH,
+                         "bulkWrite: nsInfo may have at most %u namespaces",
+                         check->command->max_statements);
+    if (!reserve_namespace(check))
+        return false;
+    struct check_namespace *one = namespace_at(check, check->namespace_count);
+    if (!read_namespace(check, info, one))
+        return false;
+    check->namespace_count++;
+    check->any_guarded = check->any_guarded || one->target.entry != NULL;
+    return true;
+}
+
+enum enforce_progress check_namespaces(struct check *check)
+{
+    struct bytes info;
+    while (message_items_next(&check->items, &info)) {
+        if (check->items.kind != BSON_KIND_OBJECT) {
+            (void)message_wrong_item(&check->namespace_list, &check->items, check->err);
+            return ENFORCE_FAILED;
+        }
+        if (!add_namespace(check, info))
+            return ENFORCE_FAILED;
+        if (check_is_spent(check, NAMESPACE_NS))
+            return ENFORCE_PART;
+    }
+    return message_items_end(&check->items, check->err) ? ENFORCE_DONE : ENFORCE_FAILED;
 }
 
 /* --- operations --- */
 
-static bool find_place(const struct namespaces *namespaces, const struct scan_element *place,
-                       const struct namespace **out, struct error *err)
+static bool find_place(struct check *check, const struct scan_element *place,
+                       const struct check_namespace **out)
 {
     int64_t index = 0;
+    struct error *err = check->err;
     if (!scan_as_int64(place, &index))
         return error_set(err, ERROR_TYPE_MISMATCH,
                          "bulkWrite: the place of an operation's namespace must be whole");
-    if (index < 0 || index >= (int64_t)namespaces->count)
+    if (index < 0 || index >= (int64_t)check->namespace_count)
         return error_set(err, ERROR_BAD_VALUE,
-                         "bulkWrite: an operation names place %lld of %zu in nsInfo",
-                         (long long)index, namespaces->count);
-    *out = &namespaces->all[index];
+                         "bulkWrite: an operation names place %lld of %u in nsInfo",
+                         (long long)index, check->namespace_count);
+    *out = namespace_at(check, (size_t)index);
     return true;
 }
 
 /* An operation as it was read: an insert's document, or an update. */
 struct operation {
-    const struct namespace *namespace;
+    const struct check_namespace *namespace;
     struct bytes document;
     struct update_statement update;
 };
@@ -177,24 +188,21 @@ static bool read_delete(struct bytes bytes, struct error *err)
     return grammar_read(&grammar_bulk_delete, bytes, &found, err);
 }
 
-static enum judged judge_read(struct check *check, const struct namespaces *namespaces,
-                              uint32_t index, const struct scan_element *kind,
+static enum judged judge_read(struct check *check, uint32_t index, const struct scan_element *kind,
                               const struct operation *operation)
 {
-    const struct namespace *namespace = operation->namespace;
+    const struct check_namespace *namespace = operation->namespace;
     if (check->reads_only || namespace->target.entry == NULL || scan_name_is(kind, "delete"))
         return JUDGED_PASS;
-    judge_enter_target(&check->judge, namespace->target, namespace->opaque || namespaces->opaque);
+    judge_enter_target(&check->judge, namespace->target, namespace->opaque || check->opaque);
     if (scan_name_is(kind, "update"))
         return judge_update(&check->judge, index, &operation->update);
     check->judge.update = false;
     return judge_insert(&check->judge, index, operation->document);
 }
 
-static enum judged judge_operation(void *arg, struct check *check, uint32_t index,
-                                   struct bytes bytes)
+static enum judged judge_operation(struct check *check, uint32_t index, struct bytes bytes)
 {
-    const struct namespaces *namespaces = arg;
     struct operation operation;
     struct scan scan;
     struct scan_element kind;
@@ -210,28 +218,24 @@ static enum judged judge_operation(void *arg, struct check *check, uint32_t inde
     else
         (void)error_set(check->err, ERROR_FAILED_TO_PARSE,
                         "bulkWrite: an operation is neither insert nor update nor delete");
-    if (!ok || !find_place(namespaces, &kind, &operation.namespace, check->err))
+    if (!ok || !find_place(check, &kind, &operation.namespace))
         return JUDGED_FAILED;
-    return judge_read(check, namespaces, index, &kind, &operation);
+    return judge_read(check, index, &kind, &operation);
 }
 
 bool check_bulk_write(struct check *check)
 {
     struct message_list operations;
-    struct message_list list;
     struct grammar_found found;
-    struct namespaces namespaces;
     if (is_free(&check->concern))
         return true;
     if (!message_read(check->command, &grammar_bulk_write, &found, &check->options, check->err) ||
         !message_open_list(&found, MEANS_LIST, "ops", false, &operations, check->err) ||
-        !message_open_list(&found, MEANS_NAMESPACES, "nsInfo", false, &list, check->err))
+        !message_open_list(&found, MEANS_NAMESPACES, "nsInfo", false, &check->namespace_list,
+                           check->err))
         return false;
     check->judge.bypass = check->options.bypass;
-    namespaces.opaque = grammar_has(&found, MEANS_OPAQUE);
-    bool ok = open_namespaces(&namespaces, check, &list);
-    if (ok && namespaces.any)
-        ok = check_statements(check, &operations, SPLICE_BULK_WRITE, judge_operation, &namespaces);
-    close_namespaces(&namespaces);
-    return ok;
+    check->opaque = grammar_has(&found, MEANS_OPAQUE);
+    check_statements(check, &operations, SPLICE_BULK_WRITE, judge_operation);
+    return true;
 }

@@ -15,6 +15,26 @@ struct concern {
     bool sequences; /* it has document sequences */
 };
 
+/* A namespace of a bulkWrite. */
+struct check_namespace {
+    struct judge_target target;
+    bool opaque;
+};
+
+/* Namespaces up to this many need no memory. */
+enum { CHECK_NAMESPACES_IN_PLACE = 16 };
+
+enum check_phase {
+    CHECK_DONE,
+    CHECK_COUNT,      /* are there too many statements, and is each a document? */
+    CHECK_NAMESPACES, /* of a bulkWrite: which schemas they have */
+    CHECK_JUDGE,
+    CHECK_REWRITE /* the command without those that are refused */
+};
+
+struct check;
+typedef enum judged check_statement_fn(struct check *check, uint32_t index, struct bytes statement);
+
 struct check {
     const struct enforce_command *command;
     struct concern concern;
@@ -22,21 +42,45 @@ struct check {
     struct message_options options;
     struct plan plan;
     bool reads_only; /* a refusal has ended the command: the rest need only have their form */
-    struct enforce_result *result;
+    struct enforce_result *result; /* made */
+    struct enforce_result made;
     struct error *err;
+    const uint8_t *base; /* where the payload was */
+    size_t work;         /* nanoseconds or so since observer->spent was asked */
+    /* of commands with a list of statements: */
+    enum check_phase phase;
+    check_statement_fn *judge_statement;
+    struct message_list list;
+    struct message_items items;      /* where the phase stands in it, or in namespace_list */
+    uint64_t count;                  /* of statements, as far as CHECK_COUNT is */
+    uint32_t index;                  /* of the statement that CHECK_JUDGE is at */
+    struct message_rewrite *rewrite; /* owned */
+    /* of bulkWrite: */
+    struct message_list namespace_list;
+    struct check_namespace *namespaces; /* owned; NULL: in_place */
+    uint32_t namespace_count;
+    bool any_guarded;                                           /* of them has a schema */
+    bool opaque;                                                /* the whole command */
+    struct check_namespace in_place[CHECK_NAMESPACES_IN_PLACE]; /* last: not cleared */
 };
 
 /* Where the command writes, by the name that was read for its collection; judged by from here on.
  */
 void check_enter(struct check *check, const struct grammar_found *found);
 
-typedef enum judged check_statement_fn(void *arg, struct check *check, uint32_t index,
-                                       struct bytes statement);
+/* Every statement of the list is to be judged, or up to the first refusal where that ends the
+ * command. Then it is decided what goes upstream and what is answered. */
+void check_statements(struct check *check, const struct message_list *list, enum splice_form form,
+                      check_statement_fn *judge_statement);
 
-/* Judges every statement of the list, or up to the first refusal where that ends the command.
- * Then decides what goes upstream and what is answered. */
-bool check_statements(struct check *check, const struct message_list *list, enum splice_form form,
-                      check_statement_fn *judge_statement, void *arg);
+/* Whether it is time to let others have their turn, `work` nanoseconds later. */
+bool check_is_spent(struct check *check, size_t work);
+
+/* Takes so much for the result's block. False with err set where there is no room. */
+bool check_take(struct check *check, size_t bytes);
+
+/* CHECK_NAMESPACES, as far as it goes now. */
+enum enforce_progress check_namespaces(struct check *check);
 
 /* For commands with one statement, whose refusal is the command's error: answers with the refusal
  * that is in the plan. */
@@ -49,7 +93,8 @@ bool check_no_sequences(struct check *check);
 bool check_unproved(struct check *check, struct judge_target target,
                     const struct judge_reason *why);
 
-/* Each command. On true, check->result says what to do (it is ENFORCE_FORWARD beforehand). */
+/* Each command. On true, check->result says what to do (it is ENFORCE_FORWARD beforehand), or
+ * check_statements was called. */
 bool check_insert(struct check *check);
 bool check_update(struct check *check);
 bool check_find_and_modify(struct check *check);

@@ -1,5 +1,6 @@
 #include "enforce/enforce.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -139,36 +140,132 @@ bool check_unproved(struct check *check, struct judge_target target, const struc
     return true;
 }
 
-/* --- what is done --- */
+/* --- portions -----------------------------------------------------------------------------------
+ */
+
+/* What the parts of a check take, about. */
+enum { COUNT_NS = 15, JUDGE_NS = 60, REFUSE_NS = 3000, BYTES_A_NS = 3 };
+
+bool check_is_spent(struct check *check, size_t work)
+{
+    const struct enforce_observer *observer = check->judge.observer;
+    check->work += work;
+    if (observer == NULL || observer->spent == NULL || check->work < observer->portion_ns)
+        return false;
+    check->work = 0;
+    return observer->spent(observer->arg);
+}
+
+bool check_take(struct check *check, size_t bytes)
+{
+    const struct enforce_observer *observer = check->judge.observer;
+    if (observer != NULL && observer->take != NULL && !observer->take(observer->arg, bytes))
+        return error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT,
+                         "no room for %zu bytes of a command or reply without the documents that "
+                         "were refused: the proxy's message buffers are at their limit (option "
+                         "memory_max)",
+                         bytes);
+    check->result->block_bytes += bytes;
+    return true;
+}
+
+static void give_back(const struct enforce_observer *observer, size_t bytes)
+{
+    if (bytes > 0 && observer != NULL && observer->give_back != NULL)
+        observer->give_back(observer->arg, bytes);
+}
+
+/* --- phases -------------------------------------------------------------------------------------
+ */
+
+enum { STATEMENT_BYTES_MIN = 5 };
+
+/* Where a sequence is so short that it cannot hold too many statements, they are not counted. */
+static bool needs_count(const struct check *check)
+{
+    uint32_t max = check->command->max_statements;
+    return check->list.in_body ||
+           (max > 0 && bytes_left(&check->list.content) / STATEMENT_BYTES_MIN > max);
+}
+
+static void begin_phase(struct check *check, enum check_phase phase)
+{
+    if (phase == CHECK_COUNT && !needs_count(check))
+        phase = CHECK_NAMESPACES;
+    if (phase == CHECK_NAMESPACES && check->namespace_list.name == NULL)
+        phase = CHECK_JUDGE;
+    check->phase = phase;
+    message_items_open(phase == CHECK_NAMESPACES ? &check->namespace_list : &check->list,
+                       &check->items);
+}
+
+void check_statements(struct check *check, const struct message_list *list, enum splice_form form,
+                      check_statement_fn *judge_statement)
+{
+    size_t most = bytes_left(&list->content) / STATEMENT_BYTES_MIN;
+    uint32_t max = check->command->max_statements;
+    check->list = *list;
+    check->judge_statement = judge_statement;
+    check->plan.refusals.form = check->judge.silent ? SPLICE_NOTHING : form;
+    refusals_limit(&check->plan.refusals, max > 0 && max < most ? max : most,
+                   check->command->max_document_bytes);
+    begin_phase(check, CHECK_COUNT);
+}
+
+static bool count_statement(struct check *check)
+{
+    if (message_item_is_skipped(&check->list, &check->items))
+        return true;
+    if (check->items.kind != BSON_KIND_OBJECT)
+        return message_wrong_item(&check->list, &check->items, check->err);
+    check->count++;
+    return true;
+}
+
+static bool check_count(const struct check *check)
+{
+    uint32_t max = check->command->max_statements;
+    if (check->count == 0)
+        return message_empty_list(&check->list, check->err);
+    return max == 0 || check->count <= max ||
+           error_set(check->err, ERROR_INVALID_LENGTH,
+                     "Write batch sizes must be between 1 and %u. Got %llu operations.", max,
+                     (unsigned long long)check->count);
+}
+
+/* How many statements there are; it is asked before any is looked at, as by the server. */
+static enum enforce_progress count_statements(struct check *check)
+{
+    struct bytes statement;
+    while (message_items_next(&check->items, &statement)) {
+        if (!count_statement(check))
+            return ENFORCE_FAILED;
+        if (check_is_spent(check, COUNT_NS))
+            return ENFORCE_PART;
+    }
+    if (!message_items_end(&check->items, check->err) || !check_count(check))
+        return ENFORCE_FAILED;
+    refusals_limit(&check->plan.refusals, check->count, check->command->max_document_bytes);
+    begin_phase(check, CHECK_NAMESPACES);
+    return ENFORCE_DONE;
+}
+
+static enum enforce_progress look_up_namespaces(struct check *check)
+{
+    enum enforce_progress progress = check_namespaces(check);
+    if (progress != ENFORCE_DONE)
+        return progress;
+    if (check->any_guarded)
+        begin_phase(check, CHECK_JUDGE);
+    else
+        check->phase = CHECK_DONE;
+    return ENFORCE_DONE;
+}
 
 /* A refusal in a transaction ends it, ordered or not. */
 static bool stops(const struct check *check)
 {
     return check->options.ordered || check->command->in_transaction;
-}
-
-static bool judge_all(struct check *check, const struct message_list *list,
-                      check_statement_fn *judge_statement, void *arg)
-{
-    struct message_items items;
-    struct bytes statement;
-    struct plan *plan = &check->plan;
-    uint32_t index = 0;
-    message_items_open(list, &items);
-    for (; message_items_next(&items, &statement); index++) {
-        enum judged judged = judge_statement(arg, check, index, statement);
-        if (judged == JUDGED_FAILED)
-            return false;
-        if (plan->stopped)
-            continue;
-        if (judged == JUDGED_REFUSED && stops(check)) {
-            plan->stopped = true;
-            check->reads_only = true;
-        } else {
-            plan->total++;
-        }
-    }
-    return message_items_end(&items, check->err);
 }
 
 static bool wants_no_reply(const struct enforce_command *command)
@@ -201,77 +298,280 @@ bool enforce_is_unheard(const struct enforce_command *command)
     return false;
 }
 
-static bool replace(struct check *check, const struct message_list *list, enum splice_form form)
+/* Every statement was judged that has to be. */
+static enum enforce_progress decide(struct check *check)
 {
     struct enforce_result *result = check->result;
-    if (!message_rewrite(check->command, list, &check->options, &check->plan,
-                         &result->payload_block, &result->payload, check->err))
-        return false;
-    result->outcome = ENFORCE_REPLACE;
-    if (wants_no_reply(check->command))
-        return true;
-    result->splice = splice_new(check->judge.silent ? SPLICE_NOTHING : form, &check->plan);
-    return result->splice != NULL ||
-           error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for a command's refusals");
-}
-
-bool check_statements(struct check *check, const struct message_list *list, enum splice_form form,
-                      check_statement_fn *judge_statement, void *arg)
-{
-    struct enforce_result *result = check->result;
-    if (!judge_all(check, list, judge_statement, arg))
-        return false;
-    if (check->plan.refusals.count == 0)
-        return true;
+    const struct plan *plan = &check->plan;
+    check->phase = CHECK_DONE;
+    if (plan->refusals.count == 0)
+        return ENFORCE_DONE;
     result->aborts_transaction = check->command->in_transaction;
-    if (plan_kept(&check->plan) > 0)
-        return replace(check, list, form);
+    if (plan_kept(plan) > 0) {
+        check->phase = CHECK_REWRITE;
+        return ENFORCE_DONE;
+    }
     if (wants_no_reply(check->command)) {
         result->outcome = ENFORCE_DROP;
-        return true;
+        return ENFORCE_DONE;
     }
     result->outcome = ENFORCE_ANSWER;
-    return splice_answer(check->judge.silent ? SPLICE_NOTHING : form, &check->plan,
-                         &result->reply_block, &result->reply, check->err);
+    return check_take(check, splice_answer_bytes(plan)) &&
+                   splice_answer(plan, &result->block, &result->reply, check->err)
+               ? ENFORCE_DONE
+               : ENFORCE_FAILED;
+}
+
+/* False when the command fails. *work: what it took. */
+static bool judge_next(struct check *check, struct bytes statement, size_t *work)
+{
+    struct plan *plan = &check->plan;
+    *work = JUDGE_NS + bytes_left(&statement) / BYTES_A_NS;
+    enum judged judged = check->judge_statement(check, check->index++, statement);
+    if (judged == JUDGED_FAILED)
+        return false;
+    if (judged == JUDGED_REFUSED)
+        *work += REFUSE_NS;
+    if (plan->stopped)
+        return true;
+    if (judged == JUDGED_REFUSED && stops(check)) {
+        plan->stopped = true;
+        check->reads_only = true;
+    } else {
+        plan->total++;
+    }
+    return true;
+}
+
+static enum enforce_progress judge_statements(struct check *check)
+{
+    struct bytes statement;
+    while (message_items_next(&check->items, &statement)) {
+        size_t work = COUNT_NS;
+        if (check->items.kind == BSON_KIND_OBJECT && !judge_next(check, statement, &work))
+            return ENFORCE_FAILED;
+        if (check_is_spent(check, work))
+            return ENFORCE_PART;
+    }
+    return message_items_end(&check->items, check->err) ? decide(check) : ENFORCE_FAILED;
+}
+
+static enum enforce_progress finish_rewrite(struct check *check, const struct message_made *made)
+{
+    struct enforce_result *result = check->result;
+    result->block = made->block;
+    result->payload = made->payload;
+    result->outcome = ENFORCE_REPLACE;
+    check->phase = CHECK_DONE;
+    if (made->block_bytes > result->block_bytes &&
+        !check_take(check, made->block_bytes - result->block_bytes))
+        return ENFORCE_FAILED;
+    if (wants_no_reply(check->command))
+        return ENFORCE_DONE;
+    result->splice = splice_new(&check->plan);
+    if (result->splice != NULL)
+        return ENFORCE_DONE;
+    (void)error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for a command's refusals");
+    return ENFORCE_FAILED;
+}
+
+static enum enforce_progress rewrite(struct check *check)
+{
+    struct message_parts parts = {check->command, &check->list, &check->options, &check->plan};
+    struct message_made made;
+    if (check->rewrite == NULL) {
+        if (!check_take(check, message_rewrite_bytes(&parts)))
+            return ENFORCE_FAILED;
+        check->rewrite = message_rewrite_new(&parts);
+    }
+    enum message_progress progress = MESSAGE_NO_MEMORY;
+    size_t work = 0;
+    if (check->rewrite != NULL) {
+        do
+            progress = message_rewrite_step(check->rewrite, &parts, &work, &made);
+        while (progress == MESSAGE_PART && !check_is_spent(check, work));
+    }
+    if (progress == MESSAGE_PART)
+        return ENFORCE_PART;
+    message_rewrite_free(check->rewrite);
+    check->rewrite = NULL;
+    if (progress == MESSAGE_DONE)
+        return finish_rewrite(check, &made);
+    (void)error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the rest of a command");
+    return ENFORCE_FAILED;
+}
+
+static enum enforce_progress go_on_phase(struct check *check)
+{
+    switch (check->phase) {
+    case CHECK_COUNT:
+        return count_statements(check);
+    case CHECK_NAMESPACES:
+        return look_up_namespaces(check);
+    case CHECK_JUDGE:
+        return judge_statements(check);
+    case CHECK_REWRITE:
+        return rewrite(check);
+    case CHECK_DONE:
+        break;
+    }
+    return ENFORCE_DONE;
+}
+
+static enum enforce_progress go_on(struct check *check)
+{
+    enum enforce_progress progress = ENFORCE_DONE;
+    while (progress == ENFORCE_DONE && check->phase != CHECK_DONE)
+        progress = go_on_phase(check);
+    return progress;
+}
+
+/* --- the whole ----------------------------------------------------------------------------------
+ */
+
+/* What the caller lends for one call. */
+static void lend(struct check *check, const struct registry *registry,
+                 struct schema_scratch *scratch, const struct enforce_command *command,
+                 const struct enforce_observer *observer)
+{
+    check->command = command;
+    check->concern.registry = registry;
+    check->concern.command = command;
+    check->judge.command = command;
+    check->judge.observer = observer;
+    check->judge.scratch = scratch;
+    check->judge.refusals = &check->plan.refusals;
+    check->result = &check->made;
+}
+
+/* The command's bytes are somewhere else than they were. */
+static void move(struct check *check, ptrdiff_t moved)
+{
+    message_list_move(&check->list, moved);
+    message_list_move(&check->namespace_list, moved);
+    message_items_move(&check->items, moved);
+    if (check->rewrite != NULL)
+        message_rewrite_move(check->rewrite, moved);
+}
+
+/* All but the result. */
+static void release(struct check *check, const struct enforce_observer *observer)
+{
+    if (check->made.splice == NULL) /* else it goes on with what it holds */
+        give_back(observer, check->judge.held_bytes);
+    message_rewrite_free(check->rewrite);
+    memory_free(check->namespaces);
+    refusals_release(&check->plan.refusals);
+}
+
+static void discard(struct check *check, const struct enforce_observer *observer)
+{
+    release(check, observer);
+    if (check->made.splice != NULL)
+        give_back(observer, check->judge.held_bytes);
+    give_back(observer, check->made.block_bytes);
+    enforce_result_release(&check->made);
+}
+
+void enforce_check_free(struct check *check, const struct enforce_observer *observer)
+{
+    if (check == NULL)
+        return;
+    discard(check, observer);
+    memory_free(check);
+}
+
+static enum enforce_progress begin(struct check *check)
+{
+    const struct enforce_command *command = check->command;
+    const struct command_row *row = command_find(command->name, command->name_len);
+    check->concern = look_at(check->concern.registry, command);
+    check->base = command->payload.pos;
+    check->judge.silent = enforce_is_unheard(command);
+    refusals_limit(&check->plan.refusals, 1, command->max_document_bytes);
+    if (command->database_unclear)
+        (void)refuse_database(command, check->err);
+    else if (row == NULL)
+        (void)refuse_unknown(command, check->err);
+    else if (row->check(check))
+        return go_on(check);
+    return ENFORCE_FAILED;
+}
+
+static enum enforce_progress resume(struct check *check)
+{
+    ptrdiff_t moved = (ptrdiff_t)((uintptr_t)check->command->payload.pos - (uintptr_t)check->base);
+    if (moved != 0)
+        move(check, moved);
+    check->base = check->command->payload.pos;
+    judge_resume(&check->judge);
+    return go_on(check);
+}
+
+/* To be gone on with: it moves out of the caller's frame. */
+static bool keep(struct check **kept, const struct check *check)
+{
+    if (*kept == check)
+        return true;
+    *kept = memory_alloc(sizeof **kept);
+    if (*kept == NULL)
+        return error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to check a command");
+    **kept = *check;
+    return true;
+}
+
+enum enforce_progress enforce_go_on(struct check **kept, const struct registry *registry,
+                                    struct schema_scratch *scratch,
+                                    const struct enforce_command *command,
+                                    const struct enforce_observer *observer,
+                                    struct enforce_result *result, struct error *err)
+{
+    struct check fresh;
+    struct check *check = *kept == NULL ? &fresh : *kept;
+    struct error inner = {0}; /* verdicts are written to it, also where the check goes well */
+    if (check == &fresh)
+        memset(&fresh, 0, offsetof(struct check, in_place));
+    lend(check, registry, scratch, command, observer);
+    check->err = &inner;
+    check->judge.err = &inner;
+    enum enforce_progress progress = check == &fresh ? begin(check) : resume(check);
+    if (progress == ENFORCE_PART) {
+        judge_pause(&check->judge);
+        if (keep(kept, check))
+            return ENFORCE_PART;
+        progress = ENFORCE_FAILED;
+    }
+    if (progress == ENFORCE_DONE) {
+        judge_leave(&check->judge);
+        *result = check->made;
+        release(check, observer);
+    } else { /* answered as a whole: none of its documents was let pass or refused */
+        discard(check, observer);
+        *result = (struct enforce_result){.outcome = ENFORCE_FORWARD};
+        (void)error_set(err, inner.code, "%s", inner.message);
+    }
+    if (check != &fresh)
+        memory_free(check);
+    *kept = NULL;
+    return progress;
 }
 
 bool enforce_check(const struct registry *registry, struct schema_scratch *scratch,
                    const struct enforce_command *command, const struct enforce_observer *observer,
                    struct enforce_result *result, struct error *err)
 {
-    const struct command_row *row = command_find(command->name, command->name_len);
-    struct check check = {.command = command,
-                          .concern = look_at(registry, command),
-                          .judge = {.command = command,
-                                    .observer = observer,
-                                    .scratch = scratch,
-                                    .silent = enforce_is_unheard(command)},
-                          .result = result};
-    /* Verdicts are written to it, also where the check goes well. */
-    struct error inner = {0};
-    *result = (struct enforce_result){.outcome = ENFORCE_FORWARD};
-    if (command->database_unclear)
-        return refuse_database(command, err);
-    if (row == NULL)
-        return refuse_unknown(command, err);
-    check.err = &inner;
-    check.judge.err = &inner;
-    check.judge.refusals = &check.plan.refusals;
-    bool ok = row->check(&check);
-    if (!ok) /* the command is answered as a whole: none of its documents was let pass or refused */
-        check.judge.entry = NULL;
-    judge_leave(&check.judge);
-    refusals_release(&check.plan.refusals);
-    if (ok)
-        return true;
-    enforce_result_release(result);
-    return error_set(err, inner.code, "%s", inner.message);
+    struct check *check = NULL;
+    struct enforce_observer patient = {0};
+    if (observer != NULL)
+        patient = *observer;
+    patient.spent = NULL;
+    return enforce_go_on(&check, registry, scratch, command, observer == NULL ? NULL : &patient,
+                         result, err) == ENFORCE_DONE;
 }
 
 void enforce_result_release(struct enforce_result *result)
 {
-    memory_free(result->payload_block);
-    memory_free(result->reply_block);
+    memory_free(result->block);
     enforce_splice_free(result->splice);
     *result = (struct enforce_result){.outcome = ENFORCE_FORWARD};
 }

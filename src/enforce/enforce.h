@@ -24,6 +24,7 @@ struct enforce_command {
     bool database_unclear;     /* it is not given once, as a string that can name a database */
     bool in_transaction;       /* autocommit: false */
     size_t max_document_bytes; /* maxBsonObjectSize of the server, 16 MiB */
+    uint32_t max_statements;   /* its maxWriteBatchSize, 100,000; 0: no limit */
 };
 
 /* A statement that is refused is taken out of the command. Numbers that the command gives its
@@ -40,6 +41,9 @@ enum enforce_outcome {
 /* What has to be said about a reply once the server gave it: indexes, counts, errors. */
 struct enforce_splice;
 
+/* Before `payload` and `reply` their block has so many bytes for whoever frames them. */
+enum { ENFORCE_FRONT_BYTES = 32 };
+
 struct enforce_result {
     enum enforce_outcome outcome;
     struct bytes payload; /* ENFORCE_REPLACE: flags and sections, without a checksum */
@@ -48,8 +52,8 @@ struct enforce_result {
      * abortTransaction has to be sent for it, before the client gets its answer. */
     bool aborts_transaction;
     struct enforce_splice *splice; /* ENFORCE_REPLACE, unless nobody waits; owned */
-    uint8_t *payload_block;        /* owned: the bytes above */
-    uint8_t *reply_block;
+    uint8_t *block;                /* owned (memory_alloc'd): the bytes above */
+    size_t block_bytes;            /* of it, taken from the observer */
 };
 
 /* Who is told of each refused or warned document, while enforce_check runs. `info`: errInfo, empty
@@ -59,18 +63,48 @@ struct enforce_observer {
     void (*refused)(void *arg, const struct registry_entry *entry, bool warned, const char *reason,
                     struct bytes info);
     uint64_t (*now_ns)(void *arg); /* for REGISTRY_CHECK_NS; NULL: it is not counted */
+    /* Whether the check has taken long enough for now, asked about every portion_ns; NULL: never.
+     */
+    bool (*spent)(void *arg);
+    size_t portion_ns;
+    /* Asked before much memory is used, and told when it is not any more; false: there is none.
+     * NULL, both: as much as wanted. */
+    bool (*take)(void *arg, size_t bytes);
+    void (*give_back)(void *arg, size_t bytes);
 };
 
 /* Whether enforce_check could say anything but ENFORCE_FORWARD to this command, asked when the body
  * alone is there: false means that the message need not be gathered. */
 bool enforce_concerns(const struct registry *registry, const struct enforce_command *command);
 
-/* Checks a command that enforce_concerns named. Counts in the entries' stats.
- * enforce_result_release is due when it is true. False when memory is out, or the command is not as
- * it must be: err is the answer. */
+enum enforce_progress {
+    ENFORCE_DONE,  /* *result says what to do; enforce_result_release is due */
+    ENFORCE_PART,  /* observer->spent said so: *check is what has been found, to be called again */
+    ENFORCE_FAILED /* memory is out, or the command is wrong in itself: err is the answer */
+};
+
+/* A command that is checked in portions. Holds what was found so far, and what was taken from the
+ * observer for it. */
+struct check;
+
+/* Checks a command that enforce_concerns named, or goes on where *check (NULL at first, and again
+ * in the end) stands. For that the command must be the same, though its bytes may have moved, and
+ * so must the registry, which the caller retains. Counts in the entries' stats. */
+enum enforce_progress enforce_go_on(struct check **check, const struct registry *registry,
+                                    struct schema_scratch *scratch,
+                                    const struct enforce_command *command,
+                                    const struct enforce_observer *observer,
+                                    struct enforce_result *result, struct error *err);
+/* Of a command that nobody wants to be checked any more. NULL is allowed. */
+void enforce_check_free(struct check *check, const struct enforce_observer *observer);
+
+/* The same in one go, whatever observer->spent says: ENFORCE_FAILED is false. */
 bool enforce_check(const struct registry *registry, struct schema_scratch *scratch,
                    const struct enforce_command *command, const struct enforce_observer *observer,
                    struct enforce_result *result, struct error *err);
+
+/* What is left in it; block_bytes are to be given back by the caller before that, unless somebody
+ * took over the block (then it is NULL). */
 void enforce_result_release(struct enforce_result *result);
 
 /* Whether nobody is told what is refused of its statements: it wants no reply (moreToCome), or with
@@ -85,7 +119,7 @@ bool enforce_splice_reply(struct enforce_splice *splice, struct bytes document, 
 /* After that: the cursor of a bulkWrite whose results go on, 0 for none. The replies to its
  * getMores go through enforce_splice_reply too. */
 int64_t enforce_splice_cursor(const struct enforce_splice *splice);
-/* What it holds in memory. */
+/* What it holds in memory, as it was taken from the observer. */
 size_t enforce_splice_bytes(const struct enforce_splice *splice);
 void enforce_splice_free(struct enforce_splice *splice); /* NULL is allowed */
 

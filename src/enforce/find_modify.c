@@ -2,17 +2,31 @@
 #include "enforce/check.h"
 #include "enforce/update.h"
 
+/* What the answer has besides the refusal. */
+enum { ANSWER_REST_BYTES = 128 };
+
+static size_t answer_bytes(const struct refusals *refusals)
+{
+    return ENFORCE_FRONT_BYTES + ANSWER_REST_BYTES + refusals->bytes_len;
+}
+
+/* From what would be an element of writeErrors. */
 static bool write_error(const struct refusals *refusals, struct build *out, struct bytes *reply)
 {
     char scratch[32];
-    const struct refusal *refusal = &refusals->items[0];
-    build_begin(out, INT32_MAX);
+    struct scan_element field;
+    struct bytes refusal = refusal_document(refusals, 0);
+    build_begin_behind(out, ENFORCE_FRONT_BYTES, answer_bytes(refusals), INT32_MAX);
     refusals_write_double(out, "ok", false);
-    build_text(out, "errmsg", refusal_message(refusals, refusal));
-    build_int32(out, "code", refusal->code);
-    build_text(out, "codeName", error_code_name(refusal->code, scratch));
-    if (refusal->info_len > 0)
-        build_value(out, "errInfo", BSON_KIND_OBJECT, refusal_info(refusals, refusal));
+    if (scan_find(refusal, "errmsg", &field))
+        build_value(out, field.name, field.kind, field.value);
+    if (scan_find(refusal, "code", &field)) {
+        int code = bytes_load_i32(field.value.pos);
+        build_int32(out, "code", code);
+        build_text(out, "codeName", error_code_name(code, scratch));
+    }
+    if (scan_find(refusal, "errInfo", &field))
+        build_value(out, field.name, field.kind, field.value);
     return build_finish(out, reply);
 }
 
@@ -25,13 +39,15 @@ bool check_answer_error(struct check *check)
         result->outcome = ENFORCE_DROP;
         return true;
     }
+    if (!check_take(check, answer_bytes(&check->plan.refusals)))
+        return false;
     if (!write_error(&check->plan.refusals, &build, &result->reply)) {
         build_free(&build);
         return error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT,
                          "No memory for the reply to a refused command");
     }
     result->outcome = ENFORCE_ANSWER;
-    result->reply_block = build.data;
+    result->block = build.data;
     return true;
 }
 

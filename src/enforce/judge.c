@@ -63,11 +63,22 @@ static uint64_t now(const struct judge *judge)
     return observer == NULL || observer->now_ns == NULL ? 0 : observer->now_ns(observer->arg);
 }
 
+void judge_pause(struct judge *judge)
+{
+    if (judge->entry != NULL)
+        judge->counts[REGISTRY_CHECK_NS] += now(judge) - judge->since_ns;
+}
+
+void judge_resume(struct judge *judge)
+{
+    judge->since_ns = judge->entry == NULL ? 0 : now(judge);
+}
+
 void judge_leave(struct judge *judge)
 {
+    judge_pause(judge);
     if (judge->entry == NULL)
         return;
-    judge->counts[REGISTRY_CHECK_NS] = now(judge) - judge->since_ns;
     for (size_t i = 0; i < REGISTRY_COUNTS; i++)
         registry_count_add(judge->entry, (enum registry_count)i, judge->counts[i]);
     judge->entry = NULL;
@@ -80,7 +91,7 @@ void judge_enter(struct judge *judge, const struct registry_entry *entry)
     judge_leave(judge);
     judge->entry = entry;
     memset(judge->counts, 0, sizeof judge->counts);
-    judge->since_ns = entry == NULL ? 0 : now(judge);
+    judge_resume(judge);
 }
 
 void judge_enter_target(struct judge *judge, struct judge_target target, bool opaque)
@@ -103,14 +114,34 @@ bool judge_bypasses(struct judge *judge)
 
 /* --- refusing --- */
 
+/* What is kept for the client counts for those who give the memory. */
+static bool hold(struct judge *judge)
+{
+    const struct enforce_observer *observer = judge->observer;
+    size_t bytes = refusals_room_bytes(judge->refusals);
+    if (observer == NULL || observer->take == NULL || bytes == judge->held_bytes)
+        return true;
+    if (!observer->take(observer->arg, bytes - judge->held_bytes))
+        return error_set(judge->err, ERROR_EXCEEDED_MEMORY_LIMIT,
+                         "no room to keep %zu bytes about documents that were refused: the proxy's "
+                         "message buffers are at their limit (option memory_max)",
+                         bytes);
+    judge->held_bytes = bytes;
+    return true;
+}
+
+static enum judged add(struct judge *judge, const struct refusal_text *text)
+{
+    return refusals_add(judge->refusals, text, judge->err) && hold(judge) ? JUDGED_REFUSED
+                                                                          : JUDGED_FAILED;
+}
+
 /* Tells of a refusal, and notes it unless the namespace only warns. */
 static enum judged refuse(struct judge *judge, uint32_t index, const char *message,
                           struct bytes info)
 {
     char reason[REGISTRY_REASON_BYTES];
     bool warned = judge->entry->file.action == SCHEMA_ACTION_WARN;
-    struct refusal refusal = {
-        .index = index, .code = ERROR_DOCUMENT_VALIDATION_FAILURE, .update = judge->update};
     if (judge->observer != NULL) {
         reason_write(info, reason);
         judge->observer->refused(judge->observer->arg, judge->entry, warned, reason, info);
@@ -121,11 +152,11 @@ static enum judged refuse(struct judge *judge, uint32_t index, const char *messa
     }
     judge->counts[REGISTRY_REFUSED]++;
     judge->counts[REGISTRY_DROPPED] += judge->silent;
-    /* Of 16 MiB for a reply, errInfo may take three quarters. */
-    return refusals_add(judge->refusals, &refusal, message, info,
-                        judge->command->max_document_bytes / 4 * 3, judge->err)
-               ? JUDGED_REFUSED
-               : JUDGED_FAILED;
+    return add(judge, &(struct refusal_text){.index = index,
+                                             .code = ERROR_DOCUMENT_VALIDATION_FAILURE,
+                                             .update = judge->update,
+                                             .message = message,
+                                             .info = info});
 }
 
 static bool write_reason(struct build *out, const struct judge_reason *why,
@@ -159,12 +190,11 @@ static enum judged refuse_with(struct judge *judge, uint32_t index, const char *
 
 enum judged judge_refuse_form(struct judge *judge, uint32_t index, int code, const char *message)
 {
-    const struct refusal refusal = {.index = index, .code = code, .update = judge->update};
-    struct bytes info = {0};
+    const struct refusal_text text = {
+        .index = index, .code = code, .update = judge->update, .message = message};
     if (judge->entry->file.action == SCHEMA_ACTION_WARN)
         return JUDGED_PASS; /* the server says so itself */
-    return refusals_add(judge->refusals, &refusal, message, info, 0, judge->err) ? JUDGED_REFUSED
-                                                                                 : JUDGED_FAILED;
+    return add(judge, &text);
 }
 
 enum judged judge_refuse_info(struct judge *judge, uint32_t index, struct bytes info)

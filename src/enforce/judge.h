@@ -22,6 +22,7 @@ struct judge {
     uint64_t counts[REGISTRY_COUNTS];   /* for the entry, not yet added to its stats */
     uint64_t since_ns;
     struct refusals *refusals; /* of the command */
+    size_t held_bytes;         /* for them, taken from the observer */
 };
 
 enum judged {
@@ -48,6 +49,9 @@ void judge_enter(struct judge *judge, const struct registry_entry *entry);
 void judge_enter_target(struct judge *judge, struct judge_target target, bool opaque);
 /* The counts go to the stats. */
 void judge_leave(struct judge *judge);
+/* The time between the two is not spent on checking. */
+void judge_pause(struct judge *judge);
+void judge_resume(struct judge *judge);
 
 /* Whether the statement at hand is let pass unchecked, and counts it then. */
 bool judge_bypasses(struct judge *judge);

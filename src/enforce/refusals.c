@@ -5,9 +5,29 @@
 
 #define ERROR_TEXTS_MAX ((size_t)1024 * 1024)
 
+/* What an element takes at most besides its message and errInfo, in each form. */
+enum { BATCH_ELEMENT_BYTES = 64, BULK_ELEMENT_BYTES = 96 };
+
+/* What a reply has besides. */
+enum { REPLY_REST_BYTES = 4096 };
+
 static bool no_memory(struct error *err)
 {
     return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to report a refused document");
+}
+
+static size_t element_bytes(enum splice_form form)
+{
+    return form == SPLICE_BULK_WRITE ? BULK_ELEMENT_BYTES : BATCH_ELEMENT_BYTES;
+}
+
+void refusals_limit(struct refusals *refusals, size_t statements, size_t max_document_bytes)
+{
+    size_t rest = ERROR_TEXTS_MAX + REPLY_REST_BYTES + statements * element_bytes(refusals->form);
+    /* one that is alone may always have its errInfo, of three quarters of a document at most */
+    size_t most = max_document_bytes / 4 * 3 + element_bytes(refusals->form);
+    size_t left = rest > max_document_bytes ? 0 : max_document_bytes - rest;
+    refusals->limit_bytes = left < most ? left : most;
 }
 
 /* Room for `more` bytes; NULL without memory. */
@@ -39,25 +59,100 @@ static struct refusal *reserve_item(struct refusals *refusals)
     return &refusals->items[refusals->count];
 }
 
-bool refusals_add(struct refusals *refusals, const struct refusal *refusal, const char *message,
-                  struct bytes info, size_t limit_bytes, struct error *err)
+/* --- an element ---------------------------------------------------------------------------------
+ * Each answers where what it wrote ends. */
+
+static uint8_t *put_head(uint8_t *at, uint8_t kind, const char *name)
 {
-    size_t message_size = strlen(message) + 1;
-    size_t info_len = bytes_left(&info);
-    if (info_len > limit_bytes || refusals->bytes_len > limit_bytes - info_len)
-        info_len = 0;
+    size_t size = strlen(name) + 1;
+    *at = kind;
+    memcpy(at + 1, name, size);
+    return at + 1 + size;
+}
+
+static uint8_t *put_int32(uint8_t *at, const char *name, uint32_t value)
+{
+    at = put_head(at, BSON_KIND_INT32, name);
+    bytes_store_i32(at, (int32_t)value);
+    return at + 4;
+}
+
+static uint8_t *put_text(uint8_t *at, const char *name, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    at = put_head(at, BSON_KIND_STRING, name);
+    bytes_store_i32(at, (int32_t)size);
+    memcpy(at + 4, text, size);
+    return at + 4 + size;
+}
+
+static uint8_t *put_info(uint8_t *at, struct bytes info)
+{
+    if (bytes_left(&info) == 0)
+        return at;
+    at = put_head(at, BSON_KIND_OBJECT, "errInfo");
+    memcpy(at, info.pos, bytes_left(&info));
+    return at + bytes_left(&info);
+}
+
+static uint8_t *put_error(uint8_t *at, const struct refusal_text *text)
+{
+    at = put_int32(at, "index", text->index);
+    at = put_int32(at, "code", (uint32_t)text->code);
+    at = put_info(at, text->info);
+    return put_text(at, "errmsg", text->message);
+}
+
+static uint8_t *put_result(uint8_t *at, const struct refusal_text *text)
+{
+    at = put_head(at, BSON_KIND_DOUBLE, "ok");
+    memset(at, 0, 8);
+    at = put_int32(at + 8, "idx", text->index);
+    at = put_int32(at, "code", (uint32_t)text->code);
+    at = put_text(at, "errmsg", text->message);
+    at = put_info(at, text->info);
+    at = put_int32(at, "n", 0);
+    return text->update ? put_int32(at, "nModified", 0) : at;
+}
+
+/* The text as it is told: without what would make the reply larger than the server's. */
+static struct refusal_text shorten(const struct refusals *refusals, const struct refusal_text *text)
+{
+    struct refusal_text told = *text;
+    size_t info_len = bytes_left(&text->info);
+    size_t most = element_bytes(refusals->form);
+    if (refusals->text_bytes >= ERROR_TEXTS_MAX && refusals->count >= 2)
+        told.message = "";
+    if (info_len > refusals->limit_bytes ||
+        refusals->bytes_len + most > refusals->limit_bytes - info_len)
+        told.info = (struct bytes){0};
+    return told;
+}
+
+bool refusals_add(struct refusals *refusals, const struct refusal_text *text, struct error *err)
+{
+    struct refusal_text told = shorten(refusals, text);
+    size_t message_len = strlen(told.message);
+    size_t most = element_bytes(refusals->form) + message_len + bytes_left(&told.info);
     struct refusal *item = reserve_item(refusals);
-    uint8_t *at = item == NULL ? NULL : reserve_bytes(refusals, message_size + info_len);
-    if (at == NULL)
+    if (item != NULL && refusals->form == SPLICE_NOTHING) {
+        *item = (struct refusal){.index = text->index};
+        refusals->count++;
+        return true;
+    }
+    uint8_t *start = item == NULL ? NULL : reserve_bytes(refusals, most);
+    if (start == NULL)
         return no_memory(err);
-    *item = *refusal;
-    item->message = refusals->bytes_len;
-    item->info = item->message + message_size;
-    item->info_len = info_len;
-    memcpy(at, message, message_size);
-    if (info_len > 0)
-        memcpy(at + message_size, info.pos, info_len);
-    refusals->bytes_len += message_size + info_len;
+    char key[BUILD_KEY_BYTES + 1];
+    key[build_key((uint32_t)refusals->count, key)] = 0;
+    uint8_t *document = put_head(start, BSON_KIND_OBJECT, key);
+    uint8_t *end = refusals->form == SPLICE_BULK_WRITE ? put_result(document + 4, &told)
+                                                       : put_error(document + 4, &told);
+    *end++ = 0;
+    bytes_store_i32(document, (int32_t)(end - document));
+    *item = (struct refusal){.index = text->index, .at = refusals->bytes_len};
+    refusals->bytes_len += (size_t)(end - start);
+    refusals->text_bytes += message_len;
     refusals->count++;
     return true;
 }
@@ -66,17 +161,22 @@ void refusals_release(struct refusals *refusals)
 {
     memory_free(refusals->items);
     memory_free(refusals->bytes);
-    *refusals = (struct refusals){0};
+    *refusals = (struct refusals){.form = refusals->form};
 }
 
-struct bytes refusal_info(const struct refusals *refusals, const struct refusal *refusal)
+/* --- reading ------------------------------------------------------------------------------------
+ */
+
+static size_t element_end(const struct refusals *refusals, size_t which)
 {
-    return bytes_of(refusals->bytes + refusal->info, refusal->info_len);
+    return which < refusals->count ? refusals->items[which].at : refusals->bytes_len;
 }
 
-const char *refusal_message(const struct refusals *refusals, const struct refusal *refusal)
+struct bytes refusal_document(const struct refusals *refusals, size_t which)
 {
-    return (const char *)refusals->bytes + refusal->message;
+    const uint8_t *start = refusals->bytes + refusals->items[which].at + 1;
+    start += strlen((const char *)start) + 1;
+    return (struct bytes){start, refusals->bytes + element_end(refusals, which + 1)};
 }
 
 uint32_t refusals_original_index(const struct refusals *refusals, uint32_t index)
@@ -93,7 +193,19 @@ uint32_t refusals_original_index(const struct refusals *refusals, uint32_t index
     return index + (uint32_t)low;
 }
 
-/* --- how it is told --- */
+void refusals_write(const struct refusals *refusals, size_t first, size_t end, struct build *out)
+{
+    size_t from = element_end(refusals, first);
+    if (first >= end || out->failed)
+        return;
+    if (build_next_index(out) == first) {
+        build_elements(out, bytes_of(refusals->bytes + from, element_end(refusals, end) - from),
+                       (uint32_t)(end - first));
+        return;
+    }
+    for (; first < end; first++)
+        build_value(out, NULL, BSON_KIND_OBJECT, refusal_document(refusals, first));
+}
 
 void refusals_write_double(struct build *out, const char *name, bool one)
 {
@@ -101,51 +213,8 @@ void refusals_write_double(struct build *out, const char *name, bool one)
     build_value(out, name, BSON_KIND_DOUBLE, bytes_of(values[one], 8));
 }
 
-static void write_message(const struct refusals *refusals, const struct refusal *refusal,
-                          struct error_texts *texts, struct build *out)
-{
-    const char *message = refusal_message(refusals, refusal);
-    if (texts->bytes >= ERROR_TEXTS_MAX && texts->count >= 2)
-        message = "";
-    texts->bytes += strlen(message);
-    texts->count++;
-    build_text(out, "errmsg", message);
-}
-
-static void write_info(const struct refusals *refusals, const struct refusal *refusal,
-                       struct build *out)
-{
-    if (refusal->info_len > 0)
-        build_value(out, "errInfo", BSON_KIND_OBJECT, refusal_info(refusals, refusal));
-}
-
-void refusal_write_error(const struct refusals *refusals, const struct refusal *refusal,
-                         struct error_texts *texts, struct build *out)
-{
-    build_open_object(out, NULL);
-    build_int32(out, "index", (int32_t)refusal->index);
-    build_int32(out, "code", refusal->code);
-    write_info(refusals, refusal, out);
-    write_message(refusals, refusal, texts, out);
-    build_close(out);
-}
-
-void refusal_write_result(const struct refusals *refusals, const struct refusal *refusal,
-                          struct error_texts *texts, struct build *out)
-{
-    build_open_object(out, NULL);
-    refusals_write_double(out, "ok", false);
-    build_int32(out, "idx", (int32_t)refusal->index);
-    build_int32(out, "code", refusal->code);
-    write_message(refusals, refusal, texts, out);
-    write_info(refusals, refusal, out);
-    build_int32(out, "n", 0);
-    if (refusal->update)
-        build_int32(out, "nModified", 0);
-    build_close(out);
-}
-
-/* --- what goes --- */
+/* --- what goes ----------------------------------------------------------------------------------
+ */
 
 uint32_t plan_kept(const struct plan *plan)
 {

@@ -4,20 +4,17 @@
 #include "bson/scan.h"
 
 struct enforce_splice {
-    enum splice_form form;
     bool stopped; /* the server would have stopped at its own first error, before ours */
     struct refusals refusals;
-    size_t next;              /* refusals before this one are told already */
-    struct error_texts texts; /* of the errors told so far */
-    int64_t cursor;           /* of a bulkWrite whose results go on, or 0 */
+    size_t next;    /* refusals before this one are told already */
+    int64_t cursor; /* of a bulkWrite whose results go on, or 0 */
 };
 
-struct enforce_splice *splice_new(enum splice_form form, struct plan *plan)
+struct enforce_splice *splice_new(struct plan *plan)
 {
     struct enforce_splice *splice = memory_zalloc(sizeof *splice);
     if (splice == NULL)
         return NULL;
-    splice->form = form;
     splice->stopped = plan->stopped;
     splice->refusals = plan->refusals;
     plan->refusals = (struct refusals){0};
@@ -34,13 +31,23 @@ void enforce_splice_free(struct enforce_splice *splice)
 
 size_t enforce_splice_bytes(const struct enforce_splice *splice)
 {
-    return sizeof *splice + splice->refusals.bytes_room +
-           splice->refusals.room * sizeof *splice->refusals.items;
+    return refusals_room_bytes(&splice->refusals);
 }
 
 int64_t enforce_splice_cursor(const struct enforce_splice *splice)
 {
     return splice->cursor;
+}
+
+/* What a reply has besides the refusals and what the server says. */
+enum { ANSWER_REST_BYTES = 256 };
+
+/* What the refusals take that are not told yet. */
+static size_t untold_bytes(const struct enforce_splice *splice)
+{
+    const struct refusals *refusals = &splice->refusals;
+    return splice->next == refusals->count ? 0
+                                           : refusals->bytes_len - refusals->items[splice->next].at;
 }
 
 /* --- lists --- */
@@ -49,13 +56,11 @@ int64_t enforce_splice_cursor(const struct enforce_splice *splice)
 static void write_ours(struct enforce_splice *splice, int64_t index, struct build *out)
 {
     const struct refusals *refusals = &splice->refusals;
-    while (splice->next < refusals->count && refusals->items[splice->next].index < index) {
-        const struct refusal *refusal = &refusals->items[splice->next++];
-        if (splice->form == SPLICE_BULK_WRITE)
-            refusal_write_result(refusals, refusal, &splice->texts, out);
-        else
-            refusal_write_error(refusals, refusal, &splice->texts, out);
-    }
+    size_t end = index == INT64_MAX ? refusals->count : splice->next;
+    while (end < refusals->count && refusals->items[end].index < index)
+        end++;
+    refusals_write(refusals, splice->next, end, out);
+    splice->next = end;
 }
 
 /* The index that an item's statement had in the client's command; -1 where it has none. */
@@ -71,18 +76,13 @@ static int64_t original_index(const struct enforce_splice *splice, const struct 
     return refusals_original_index(&splice->refusals, (uint32_t)index);
 }
 
-static void write_item(struct enforce_splice *splice, struct bytes item, const char *index_name,
-                       int64_t index, struct build *out)
+static void write_item(struct bytes item, const char *index_name, int64_t index, struct build *out)
 {
     struct scan scan;
     struct scan_element field;
     build_open_object(out, NULL);
     (void)scan_open(&scan, item);
     while (scan_next(&scan, &field)) {
-        if (scan_name_is(&field, "errmsg")) {
-            splice->texts.bytes += bytes_left(&field.value);
-            splice->texts.count++;
-        }
         if (scan_name_is(&field, index_name))
             build_int32(out, index_name, (int32_t)index);
         else
@@ -111,7 +111,7 @@ static void write_list(struct enforce_splice *splice, const char *name, struct b
         if (joined.ours)
             write_ours(splice, index, out);
         if (index >= 0)
-            write_item(splice, item.value, joined.index_name, index, out);
+            write_item(item.value, joined.index_name, index, out);
         else
             build_value(out, NULL, item.kind, item.value);
     }
@@ -238,16 +238,18 @@ bool enforce_splice_reply(struct enforce_splice *splice, struct bytes document, 
                           struct bytes *reply, struct error *err)
 {
     struct scan_element ok;
-    build_begin(out, INT32_MAX);
+    size_t room =
+        ENFORCE_FRONT_BYTES + bytes_left(&document) + ANSWER_REST_BYTES + untold_bytes(splice);
+    build_begin_behind(out, ENFORCE_FRONT_BYTES, room, INT32_MAX);
     if (!is_bson(document))
         return error_set(err, ERROR_INVALID_BSON,
                          "The server's reply to a write is malformed; nobody knows what it did");
     if (!scan_find(document, "ok", &ok) || !scan_is_true(&ok)) {
         splice->cursor = 0;
         copy_reply(document, out);
-    } else if (splice->form == SPLICE_NOTHING) {
+    } else if (splice->refusals.form == SPLICE_NOTHING) {
         write_bare_reply(document, out);
-    } else if (splice->form == SPLICE_BULK_WRITE) {
+    } else if (splice->refusals.form == SPLICE_BULK_WRITE) {
         write_bulk_reply(splice, document, out);
     } else {
         write_batch_reply(splice, document, out);
@@ -256,32 +258,26 @@ bool enforce_splice_reply(struct enforce_splice *splice, struct bytes document, 
            error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the reply to a write");
 }
 
-static void write_answer(enum splice_form form, const struct plan *plan, struct build *out)
+static void write_answer(const struct refusals *refusals, struct build *out)
 {
-    const struct refusals *refusals = &plan->refusals;
-    struct error_texts texts = {0};
-    if (form == SPLICE_NOTHING) {
+    bool bulk = refusals->form == SPLICE_BULK_WRITE;
+    if (refusals->form == SPLICE_NOTHING) {
         refusals_write_double(out, "ok", true);
         return;
     }
-    if (form == SPLICE_BULK_WRITE) {
+    if (bulk) {
         build_open_object(out, "cursor");
         build_int64(out, "id", 0);
         build_open_array(out, "firstBatch");
     } else {
         build_int32(out, "n", 0);
-        if (form == SPLICE_UPDATE)
+        if (refusals->form == SPLICE_UPDATE)
             build_int32(out, "nModified", 0);
         build_open_array(out, "writeErrors");
     }
-    for (size_t i = 0; i < refusals->count; i++) {
-        if (form == SPLICE_BULK_WRITE)
-            refusal_write_result(refusals, &refusals->items[i], &texts, out);
-        else
-            refusal_write_error(refusals, &refusals->items[i], &texts, out);
-    }
+    refusals_write(refusals, 0, refusals->count, out);
     build_close(out);
-    if (form == SPLICE_BULK_WRITE) {
+    if (bulk) {
         static const char *const counts[] = {"nInserted", "nMatched", "nModified", "nUpserted",
                                              "nDeleted"};
         build_text(out, "ns", "admin.$cmd.bulkWrite");
@@ -293,12 +289,16 @@ static void write_answer(enum splice_form form, const struct plan *plan, struct 
     refusals_write_double(out, "ok", true);
 }
 
-bool splice_answer(enum splice_form form, const struct plan *plan, uint8_t **block,
-                   struct bytes *reply, struct error *err)
+size_t splice_answer_bytes(const struct plan *plan)
+{
+    return ENFORCE_FRONT_BYTES + ANSWER_REST_BYTES + plan->refusals.bytes_len;
+}
+
+bool splice_answer(const struct plan *plan, uint8_t **block, struct bytes *reply, struct error *err)
 {
     struct build build;
-    build_begin(&build, INT32_MAX);
-    write_answer(form, plan, &build);
+    build_begin_behind(&build, ENFORCE_FRONT_BYTES, splice_answer_bytes(plan), INT32_MAX);
+    write_answer(&plan->refusals, &build);
     if (!build_finish(&build, reply)) {
         build_free(&build);
         return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the reply to a write");

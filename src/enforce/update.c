@@ -271,11 +271,9 @@ enum judged judge_update(struct judge *judge, uint32_t index,
 
 /* --- the command --- */
 
-static enum judged judge_statement(void *arg, struct check *check, uint32_t index,
-                                   struct bytes statement)
+static enum judged judge_statement(struct check *check, uint32_t index, struct bytes statement)
 {
     struct update_statement update;
-    (void)arg;
     if (!update_read(&grammar_update_statement, statement, &update, check->err))
         return JUDGED_FAILED;
     return check->reads_only ? JUDGED_PASS : judge_update(&check->judge, index, &update);
@@ -289,6 +287,7 @@ bool check_update(struct check *check)
         !message_open_list(&found, MEANS_LIST, "updates", true, &updates, check->err))
         return false;
     check_enter(check, &found);
-    return check->judge.entry == NULL ||
-           check_statements(check, &updates, SPLICE_UPDATE, judge_statement, NULL);
+    if (check->judge.entry != NULL)
+        check_statements(check, &updates, SPLICE_UPDATE, judge_statement);
+    return true;
 }

@@ -11,8 +11,10 @@
 #include "net/clock.h"
 
 /* How long a turn, or one callback in it, may have taken for more work to be begun: two or three
- * reads of 256 KiB. At 150 those who send large messages paid a twentieth more CPU for waiting. */
-enum { TURN_HEAVY_US = 250 };
+ * reads of 256 KiB. At 150 those who send large messages paid a twentieth more CPU for waiting.
+ * Work that goes on in portions goes on for TURN_SLICE_US where the turn is spent: many who begin
+ * such work at once must not make the turn as long as they are many. */
+enum { TURN_HEAVY_US = 250, TURN_SLICE_US = 50 };
 
 struct turn_waiter {
     struct turn_waiter *prev, *next; /* of the turn's list */
@@ -46,6 +48,13 @@ static inline bool turn_is_spent(const struct turn *turn)
 static inline bool turn_has_time(const struct turn *turn)
 {
     return clock_now_us() - turn->now_us < TURN_HEAVY_US;
+}
+
+/* Whether work of the callback that runs may go on now, or is to wait for its next portion. */
+static inline bool turn_may_go_on(const struct turn *turn)
+{
+    int64_t most = turn_is_spent(turn) ? TURN_SLICE_US : TURN_HEAVY_US;
+    return clock_now_us() - turn->now_us < most;
 }
 
 /* Its `run` is called at the end of this turn or a later one, once. */

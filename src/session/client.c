@@ -133,6 +133,9 @@ static enum begin begin_write(struct session *session, const struct message *mes
     case WRITE_GATHER:
         session->walk_waits = true;
         return BEGIN_WAIT;
+    case WRITE_PART:
+        leave_for_next_turn(session);
+        return BEGIN_WAIT;
     case WRITE_TAKEN:
         count_request(session, &message->header, request);
         return BEGIN_TAKEN;
@@ -204,6 +207,16 @@ static enum begin begin_legacy(struct session *session, const struct message *me
     return alive ? BEGIN_TAKEN : BEGIN_STOP;
 }
 
+/* It goes upstream as it came. */
+static enum begin forward(struct session *session, const struct wire_header *header,
+                          const struct request *request, bool watches_claim)
+{
+    if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
+        push_pending(session, header, request, watches_claim);
+    count_request(session, header, request);
+    return BEGIN_FORWARD;
+}
+
 /* The body is known: what happens to the message? */
 static enum begin dispatch(struct session *session, const struct message *message,
                            const struct request *request)
@@ -231,10 +244,7 @@ static enum begin dispatch(struct session *session, const struct message *messag
         result = begin_status(session, message, request);
     if (result != BEGIN_FORWARD)
         return result;
-    if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
-        push_pending(session, header, request, watches_claim);
-    count_request(session, header, request);
-    return BEGIN_FORWARD;
+    return forward(session, header, request, watches_claim);
 }
 
 static enum begin dispatch_body(struct session *session, const struct message *message,
@@ -329,7 +339,37 @@ static enum begin begin_compressed(struct session *session, const struct wire_he
         result = refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     else
         result = dispatch_body(session, &message, body, flags);
-    session_open_release(&whole, &session->worker->shared->budget);
+    if (session->checking != NULL)
+        session->checking->opened = whole;
+    else
+        session_open_release(&whole, &session->worker->shared->budget);
+    return result;
+}
+
+/* The next portion of a write that is checked. Its message stands where it stood, unless it was
+ * read but a moment ago and kept since. */
+static enum begin go_on_checking(struct session *session, const struct window *window)
+{
+    struct error err;
+    struct checking *checking = session->checking;
+    const struct message *was = &checking->message;
+    size_t length = (size_t)was->header.length - WIRE_HEADER_BYTES;
+    struct bytes payload = bytes_of(window->data + WIRE_HEADER_BYTES, length);
+    if (checking->opened.inside == NULL && payload.pos != was->payload.pos) {
+        size_t body_offset = (size_t)(checking->request.body.pos - was->payload.pos);
+        size_t body_len = bytes_left(&checking->request.body);
+        checking->message.payload = payload;
+        (void)request_read(bytes_of(payload.pos + body_offset, body_len), checking->request.flags,
+                           &checking->request, &err); /* it was read before */
+    }
+    /* copies: `checking` goes with the session */
+    struct message message = checking->message;
+    struct request request = checking->request;
+    enum begin result = begin_write(session, &message, &request);
+    if (result == BEGIN_FORWARD)
+        result = forward(session, &message.header, &request, false);
+    if (session->checking != NULL && session->checking->check == NULL)
+        session_checking_free(session);
     return result;
 }
 
@@ -348,6 +388,8 @@ static enum begin refuse_header(struct session *session, const struct wire_heade
 static enum begin begin_request(struct session *session, const struct window *window)
 {
     struct error err;
+    if (session->checking != NULL)
+        return go_on_checking(session, window);
     struct wire_header header = wire_header_read(window->data);
     size_t max = (size_t)session_config(session)->max_message_bytes;
     if (!wire_header_check(&header, max, &err) || !wire_opcode_check_request(header.opcode, &err))
@@ -582,7 +624,9 @@ static void client_ended(void *arg)
 void session_client_check_peer(struct session *session)
 {
     struct link *client = &session->client;
-    bool waits = session->pending_count > 0 || session->exchange != NULL || session->holding;
+    bool checks = session->checking != NULL && !session->checking->silent;
+    bool waits =
+        session->pending_count > 0 || session->exchange != NULL || session->holding || checks;
     if (waits && !client->reading && link_has_lost_peer(client))
         client_ended(session);
 }

@@ -10,25 +10,34 @@
 /* --- answers ------------------------------------------------------------------------------------
  */
 
+/* Larger answers go as they are, also where the request was compressed: zlib takes milliseconds for
+ * a megabyte, and every client reads both. */
+enum { PACKED_ANSWER_BYTES = 64 * 1024 };
+
+static bool note_sent(struct session *session, bool sent, size_t len, const struct error *err)
+{
+    if (!sent) {
+        session_end(session, err->message);
+        return false;
+    }
+    counters_add(session_counters(session), COUNTER_REPLIES, 1);
+    counters_add(session_counters(session), COUNTER_REPLY_BYTES, len);
+    session->since_ms = clock_now_ms();
+    return true;
+}
+
 bool session_send_reply(struct session *session, uint8_t compressor, const uint8_t *message,
                         size_t len)
 {
     struct error err;
     uint8_t *compressed = NULL;
     size_t compressed_len = 0;
-    bool packed = compressor != WIRE_COMPRESSOR_NOOP &&
+    bool packed = compressor != WIRE_COMPRESSOR_NOOP && len <= PACKED_ANSWER_BYTES &&
                   wire_compressed_write(compressor, message, len, &compressed, &compressed_len);
     bool sent = packed ? link_send(&session->client, compressed, compressed_len, &err)
                        : link_send(&session->client, message, len, &err);
     memory_free(compressed);
-    if (!sent) {
-        session_end(session, err.message);
-        return false;
-    }
-    counters_add(session_counters(session), COUNTER_REPLIES, 1);
-    counters_add(session_counters(session), COUNTER_REPLY_BYTES, packed ? compressed_len : len);
-    session->since_ms = clock_now_ms();
-    return true;
+    return note_sent(session, sent, packed ? compressed_len : len, &err);
 }
 
 bool session_answer(struct session *session, const struct message *message, struct bytes document)
@@ -42,6 +51,22 @@ bool session_answer(struct session *session, const struct message *message, stru
     }
     bool sent = session_send_reply(session, message->compressor, reply, len);
     memory_free(reply);
+    return sent;
+}
+
+bool session_answer_with(struct session *session, const struct message *message,
+                         struct buffer *document)
+{
+    struct wire_reply_to to = {.request_id = message->header.request_id};
+    struct error err;
+    wire_reply_write_front(to, 0, 0, buffer_begin(document), buffer_length(document));
+    document->start -= WIRE_REPLY_FRONT_BYTES;
+    size_t len = buffer_length(document);
+    bool sent = message->compressor != WIRE_COMPRESSOR_NOOP && len <= PACKED_ANSWER_BYTES
+                    ? session_send_reply(session, message->compressor, buffer_begin(document), len)
+                    : note_sent(session, link_send_buffer(&session->client, document, len, &err),
+                                len, &err);
+    buffer_release(document, &session->worker->shared->budget);
     return sent;
 }
 
@@ -120,25 +145,35 @@ void session_exchange_free(struct session *session, struct exchange *exchange)
     enforce_splice_free(exchange->splice);
     bulk_cursor_release(exchange->cursor);
     memory_free(exchange->abort_message);
-    memory_free(exchange->answer);
+    buffer_release(&exchange->answer, exchange->budget);
     memory_free(exchange);
 }
 
 bool session_exchange_keep_answer(struct exchange *exchange, struct bytes document)
 {
-    exchange->answer_len = bytes_left(&document);
-    exchange->answer = memory_alloc(exchange->answer_len);
-    if (exchange->answer != NULL)
-        memcpy(exchange->answer, document.pos, exchange->answer_len);
-    return exchange->answer != NULL;
+    size_t len = bytes_left(&document);
+    struct buffer *answer = &exchange->answer;
+    if (!buffer_reserve(answer, exchange->budget, ENFORCE_FRONT_BYTES + len))
+        return false;
+    memset(answer->data, 0, ENFORCE_FRONT_BYTES);
+    memcpy(answer->data + ENFORCE_FRONT_BYTES, document.pos, len);
+    answer->start = ENFORCE_FRONT_BYTES;
+    answer->end = ENFORCE_FRONT_BYTES + len;
+    return true;
+}
+
+/* The upstream connection is there, or will be. */
+static bool reach_upstream(struct session *session)
+{
+    if (session->upstream.state == LINK_NONE && session->connector == NULL)
+        session_upstream_connect(session);
+    return session->state == SESSION_ACTIVE;
 }
 
 static bool send_bytes_upstream(struct session *session, const uint8_t *message, size_t len)
 {
     struct error err;
-    if (session->upstream.state == LINK_NONE && session->connector == NULL)
-        session_upstream_connect(session);
-    if (session->state != SESSION_ACTIVE)
+    if (!reach_upstream(session))
         return false;
     if (link_send(&session->upstream, message, len, &err))
         return true;
@@ -162,14 +197,26 @@ bool session_send_question(struct session *session, const struct message *messag
     return send_bytes_upstream(session, question, len);
 }
 
+/* The message is taken over. */
+static bool send_buffer_upstream(struct session *session, struct buffer *message)
+{
+    struct error err;
+    bool sent = reach_upstream(session);
+    if (sent && !link_send_buffer(&session->upstream, message, buffer_length(message), &err)) {
+        session_send_failed(session, &session->upstream, &err);
+        sent = false;
+    }
+    buffer_release(message, &session->worker->shared->budget);
+    return sent;
+}
+
 /* A whole message goes upstream; its reply comes back to the exchange. */
-static bool send_upstream(struct session *session, const uint8_t *message, size_t len)
+static void push_exchanged(struct session *session, int32_t request_id)
 {
     struct exchange *exchange = session->exchange;
-    struct wire_header header = wire_header_read(message);
     unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
     session->pending[at] =
-        (struct pending){.expected_response_to = header.request_id,
+        (struct pending){.expected_response_to = request_id,
                          .request_id = exchange->message.header.request_id,
                          .kind = ROUTE_WRITE,
                          .error_labels = exchange->error_labels,
@@ -181,6 +228,11 @@ static bool send_upstream(struct session *session, const uint8_t *message, size_
     memcpy(session->pending[at].lsid, exchange->lsid, LSID_BYTES);
     session_watch_statement(session, &session->pending[at]);
     session->pending_count++;
+}
+
+static bool send_upstream(struct session *session, const uint8_t *message, size_t len)
+{
+    push_exchanged(session, wire_header_read(message).request_id);
     return send_bytes_upstream(session, message, len);
 }
 
@@ -188,8 +240,7 @@ static bool finish(struct session *session)
 {
     struct exchange *exchange = session->exchange;
     session->exchange = NULL;
-    bool sent = session_answer(session, &exchange->message,
-                               bytes_of(exchange->answer, exchange->answer_len));
+    bool sent = session_answer_with(session, &exchange->message, &exchange->answer);
     session_exchange_free(session, exchange);
     return sent;
 }
@@ -208,28 +259,41 @@ static bool proceed(struct session *session)
     return sent;
 }
 
-/* A header in front of flags and sections. Without what the client's message may have but the
- * proxy's must not: a checksum, and leave to answer with a stream. NULL when memory is out: the
- * session ended. */
+/* The header for flags and sections that follow it. These are without what the client's message may
+ * have but the proxy's must not: a checksum, which is no part of them, and leave to answer with a
+ * stream. */
+static void write_header(uint8_t *payload, size_t payload_len, int32_t request_id)
+{
+    uint32_t flags = bytes_load_u32(payload);
+    struct wire_header header = {.length = (int32_t)(WIRE_HEADER_BYTES + payload_len),
+                                 .request_id = request_id,
+                                 .opcode = WIRE_OP_MSG};
+    flags &= ~(uint32_t)(WIRE_FLAG_CHECKSUM_PRESENT | WIRE_FLAG_EXHAUST_ALLOWED);
+    bytes_store_i32(payload, (int32_t)flags);
+    wire_header_write(payload - WIRE_HEADER_BYTES, &header);
+}
+
+/* The same of a copy. NULL when memory is out: the session ended. */
 static uint8_t *frame_payload(struct session *session, int32_t request_id, struct bytes payload,
                               size_t *len)
 {
-    uint32_t flags = bytes_load_u32(payload.pos);
-    if ((flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0)
+    if ((bytes_load_u32(payload.pos) & WIRE_FLAG_CHECKSUM_PRESENT) != 0)
         payload.end -= 4;
-    flags &= ~(uint32_t)(WIRE_FLAG_CHECKSUM_PRESENT | WIRE_FLAG_EXHAUST_ALLOWED);
     *len = WIRE_HEADER_BYTES + bytes_left(&payload);
-    struct wire_header header = {
-        .length = (int32_t)*len, .request_id = request_id, .opcode = WIRE_OP_MSG};
     uint8_t *message = memory_alloc(*len);
     if (message == NULL) {
         session_end(session, "out of memory for a request");
         return NULL;
     }
-    wire_header_write(message, &header);
     memcpy(message + WIRE_HEADER_BYTES, payload.pos, bytes_left(&payload));
-    bytes_store_i32(message + WIRE_HEADER_BYTES, (int32_t)flags);
+    write_header(message + WIRE_HEADER_BYTES, bytes_left(&payload), request_id);
     return message;
+}
+
+static void frame_buffer(struct buffer *payload, int32_t request_id)
+{
+    write_header(buffer_begin(payload), buffer_length(payload), request_id);
+    payload->start -= WIRE_HEADER_BYTES;
 }
 
 bool session_exchange_begin(struct session *session, struct exchange *exchange,
@@ -237,6 +301,16 @@ bool session_exchange_begin(struct session *session, struct exchange *exchange,
 {
     session->exchange = exchange;
     return bytes_left(&payload) == 0 ? proceed(session) : session_exchange_send(session, payload);
+}
+
+bool session_exchange_begin_with(struct session *session, struct exchange *exchange,
+                                 struct buffer *payload)
+{
+    int32_t request_id = exchange->message.header.request_id;
+    session->exchange = exchange;
+    frame_buffer(payload, request_id);
+    push_exchanged(session, request_id);
+    return send_buffer_upstream(session, payload);
 }
 
 bool session_exchange_send(struct session *session, struct bytes payload)
@@ -251,15 +325,10 @@ bool session_exchange_send(struct session *session, struct bytes payload)
     return sent;
 }
 
-bool session_send_silently(struct session *session, int32_t request_id, struct bytes payload)
+bool session_send_silently(struct session *session, int32_t request_id, struct buffer *payload)
 {
-    size_t len = 0;
-    uint8_t *message = frame_payload(session, request_id, payload, &len);
-    if (message == NULL)
-        return false;
-    bool sent = send_bytes_upstream(session, message, len);
-    memory_free(message);
-    return sent;
+    frame_buffer(payload, request_id);
+    return send_buffer_upstream(session, payload);
 }
 
 bool session_send_command(struct session *session, const struct message *message,
@@ -297,13 +366,25 @@ static bool take_reply(struct session *session, struct bytes document, struct er
     struct bytes reply;
     struct exchange *exchange = session->exchange;
     struct bulk_cursor_use use = session_cursor_use(session);
+    size_t taken = 0;
     bool ok = exchange->cursor != NULL
                   ? bulk_cursor_reply(exchange->cursor, &use, document, &build, &reply, err)
                   : enforce_splice_reply(exchange->splice, document, &build, &reply, err);
-    ok = ok && (session_exchange_keep_answer(exchange, reply) ||
-                error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for a reply"));
-    build_free(&build);
-    return ok;
+    if (ok && budget_take(exchange->budget, build.room))
+        taken = build.room;
+    if (taken == 0) {
+        build_free(&build);
+        return !ok ? false
+                   : error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
+                               "no room for the reply to a write, which was carried out: the "
+                               "proxy's message buffers are at their limit (option memory_max)");
+    }
+    buffer_release(&exchange->answer, exchange->budget);
+    exchange->answer = (struct buffer){.data = build.data,
+                                       .start = (size_t)(reply.pos - build.data),
+                                       .end = (size_t)(reply.end - build.data),
+                                       .cap = taken};
+    return true;
 }
 
 /* The cursor of a bulkWrite whose results go on. */

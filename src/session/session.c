@@ -187,6 +187,7 @@ void session_end(struct session *session, const char *reason)
     link_close(&session->upstream);
     turn_forget(worker_turn(worker->worker), &session->backlog);
     session_open_release(&session->opening, &session->worker->shared->budget);
+    session_checking_free(session);
     if (session->upstream_open)
         counters_add(&worker->counters, COUNTER_UPSTREAM_NOW, (uint64_t)-1);
     if (session->had_transaction)
@@ -219,6 +220,7 @@ static void close_upstream(struct session *session)
     session->connector = NULL;
     link_close(&session->upstream);
     session_open_release(&session->opening, &session->worker->shared->budget);
+    session_checking_free(session);
     session_exchange_free(session, session->exchange);
     session->exchange = NULL;
     forget_tickets(session);
@@ -422,7 +424,7 @@ bool session_runs_command(const struct session *session)
         if (session->pending[(session->pending_first + i) % SESSION_PENDING_MAX].kind !=
             ROUTE_HELLO)
             return true;
-    return session->request_left > 0 || session->exchange != NULL;
+    return session->request_left > 0 || session->exchange != NULL || session->checking != NULL;
 }
 
 bool session_is_idle(const struct session *session)
@@ -490,7 +492,8 @@ static void check_times(struct session *session, int64_t now_ms)
         return;
     note_unreported(session, now_ms);
     if (session->request_seen && session->pending_count == 0 && session->exchange == NULL &&
-        !session->holding && over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {
+        session->checking == NULL && !session->holding &&
+        over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {
         counters_add(counters, COUNTER_TIMEOUTS_IDLE, 1);
         session_end(session, "idle for too long (option client_idle_timeout_ms)");
         return;

@@ -67,6 +67,7 @@ struct message {
 
 struct attached;
 struct carriage;
+struct checking;
 
 /* A request that the proxy answers in its own words: what is still to be done before the client
  * has its answer. One at a time for each session; no other request of the client is looked at
@@ -79,8 +80,7 @@ struct exchange {
     struct budget *budget;
     uint8_t *abort_message; /* abortTransaction, to be sent before the answer; owned */
     size_t abort_len;
-    uint8_t *answer; /* a document; owned */
-    size_t answer_len;
+    struct buffer answer; /* a document, behind ENFORCE_FRONT_BYTES; counts for memory_max */
     uint32_t error_labels;
     uint8_t lsid[LSID_BYTES];
     bool has_lsid;
@@ -151,6 +151,7 @@ struct session {
     bool walk_waits;       /* the latter */
     bool queued;           /* the next request is looked at once the ones before it are answered */
     struct opening opening;
+    struct checking *checking;          /* owned; a write that is checked in portions, or NULL */
     struct exchange *exchange;          /* owned; NULL for none */
     struct coalesce_place *next_ticket; /* of the insert that is about to be forwarded */
     struct carriage *carriage;          /* the batch that waits for its reply here */
@@ -299,6 +300,7 @@ enum write_step {
     WRITE_PASS,   /* forward it byte for byte */
     WRITE_HOLD,   /* look at it again once all before it is answered */
     WRITE_GATHER, /* look at it again when it is whole */
+    WRITE_PART,   /* session->checking goes on with it, next turn */
     WRITE_TAKEN,  /* it is dealt with; its bytes are to be dropped */
     WRITE_ENDED   /* the session left SESSION_ACTIVE */
 };
@@ -309,6 +311,32 @@ enum write_step session_write(struct session *session, const struct message *mes
 /* A getMore: of a bulkWrite that was replaced, its results are numbered as the client does. */
 enum write_step session_get_more(struct session *session, const struct message *message,
                                  const struct request *request);
+
+/* --- checking.c ---------------------------------------------------------------------------------
+ */
+/* A write that is checked in portions, between which others have their turns. Its message stays
+ * where it came, and nothing more of its client's is looked at meanwhile. */
+struct checking {
+    struct check *check;       /* NULL: it has been checked */
+    struct registry *registry; /* a reference: it is checked to its end against these schemas */
+    struct message message;
+    struct request request;
+    struct opening opened; /* owned; of a message that came compressed */
+    bool silent;           /* w:0 */
+};
+
+/* Holds a command against the schemas, or goes on with session->checking. ENFORCE_PART: that is
+ * there. ENFORCE_DONE: *result is to be released by session_check_release. */
+enum enforce_progress session_check(struct session *session, const struct message *message,
+                                    const struct request *request,
+                                    const struct enforce_command *command,
+                                    struct enforce_result *result, struct error *err);
+/* Gives back what is left in it. */
+void session_check_release(struct session *session, struct enforce_result *result);
+/* What was written takes the memory over: its `room` bytes count for memory_max already. */
+struct buffer session_check_take(struct enforce_result *result, struct bytes content);
+/* Nobody wants it any more. Idempotent. */
+void session_checking_free(struct session *session);
 
 /* --- merge.c ------------------------------------------------------------------------------------
  */
@@ -399,8 +427,13 @@ bool session_answer_error(struct session *session, const struct message *message
 /* A framed question of the proxy's own, sent before the client's message is: errors answer that. */
 bool session_send_question(struct session *session, const struct message *message,
                            uint32_t error_labels, const uint8_t *question, size_t len);
-/* A request of the proxy's that nobody answers (w:0). */
-bool session_send_silently(struct session *session, int32_t request_id, struct bytes payload);
+/* The same, of a document that stands behind ENFORCE_FRONT_BYTES of a buffer, which is taken over.
+ */
+bool session_answer_with(struct session *session, const struct message *message,
+                         struct buffer *document);
+/* A request of the proxy's that nobody answers (w:0). The payload stands behind
+ * ENFORCE_FRONT_BYTES of the buffer, which is taken over. */
+bool session_send_silently(struct session *session, int32_t request_id, struct buffer *payload);
 
 /* NULL when memory is out. */
 struct exchange *session_exchange_new(struct session *session, const struct message *message,
@@ -412,6 +445,10 @@ bool session_exchange_keep_answer(struct exchange *exchange, struct bytes docume
  * then the answer was kept before. */
 bool session_exchange_begin(struct session *session, struct exchange *exchange,
                             struct bytes payload);
+/* The same with a payload that stands behind ENFORCE_FRONT_BYTES of the buffer, which is taken
+ * over. */
+bool session_exchange_begin_with(struct session *session, struct exchange *exchange,
+                                 struct buffer *payload);
 /* Something goes upstream for session->exchange, under its client's requestID. */
 bool session_exchange_send(struct session *session, struct bytes payload);
 /* A command as it came goes upstream, compressed as it came; its reply goes to the client as it

@@ -1,7 +1,4 @@
 /* Write commands: held against the schemas of the worker's registry. */
-#include <bson/bson.h>
-#include <time.h>
-
 #include "base/memory.h"
 #include "bson/scan.h"
 #include "net/clock.h"
@@ -11,108 +8,43 @@
 /* A namespace has at most 255 bytes. */
 enum { NAMESPACE_BYTES = 256 };
 
-static int64_t wall_clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static const char *log_message(const struct registry_entry *entry, bool warned, bool silent)
-{
-    if (warned)
-        return "A document breaks its schema; passed on";
-    if (silent)
-        return "A write of which nobody is told breaks its schema; dropped";
-    return entry->file.action == SCHEMA_ACTION_ERROR_AND_LOG
-               ? "A document was refused by its schema"
-               : NULL;
-}
-
-struct observed {
-    struct session *session;
-    bool silent;
-};
-
-static void on_refused(void *arg, const struct registry_entry *entry, bool warned,
-                       const char *reason, struct bytes info)
-{
-    const struct observed *observed = arg;
-    const char *message = log_message(entry, warned, observed->silent);
-    bson_t document;
-    char *json = NULL;
-    registry_note_refusal(entry, wall_clock_ms(), warned, reason, info);
-    if (message == NULL || !log_enabled(LOG_WARNING))
-        return;
-    if (bytes_left(&info) > 0 && bson_init_static(&document, info.pos, bytes_left(&info)))
-        json = bson_as_relaxed_extended_json(&document, NULL);
-    LOG_W(LOG_SCHEMA, 3010, observed->session->context, message, LOG_STR("ns", entry->file.ns),
-          LOG_STR("reason", reason), LOG_JSON("errInfo", json != NULL ? json : "null"));
-    bson_free(json);
-}
-
-/* The time is read by those who may know it. */
-static uint64_t now_ns(void *arg)
-{
-    struct timespec now;
-    (void)arg;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 static enum write_step answer_at_once(struct session *session, const struct message *message,
-                                      const struct request *request,
-                                      const struct enforce_result *result)
+                                      const struct request *request, struct enforce_result *result)
 {
+    struct buffer reply = session_check_take(result, result->reply);
     if (!result->aborts_transaction || request->starts_transaction) {
         if (result->aborts_transaction && request->lsid != NULL)
             transactions_end(session->worker->shared->transactions, request->lsid);
-        return session_answer(session, message, result->reply) ? WRITE_TAKEN : WRITE_ENDED;
+        return session_answer_with(session, message, &reply) ? WRITE_TAKEN : WRITE_ENDED;
     }
     struct exchange *exchange = session_exchange_new(session, message, request, true);
-    if (exchange == NULL || !session_exchange_keep_answer(exchange, result->reply)) {
-        session_exchange_free(session, exchange);
+    if (exchange == NULL) {
+        buffer_release(&reply, &session->worker->shared->budget);
         session_end(session, "out of memory for a reply");
         return WRITE_ENDED;
     }
+    exchange->answer = reply;
     return session_exchange_begin(session, exchange, (struct bytes){0}) ? WRITE_TAKEN : WRITE_ENDED;
-}
-
-/* What was refused has to be kept until the rest is answered, and many clients may wait. */
-static enum write_step refuse_for_memory(struct session *session, const struct message *message,
-                                         size_t bytes)
-{
-    struct error err;
-    uint32_t labels = session->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
-    counters_add(session_counters(session), COUNTER_ERRORS_MEMORY, 1);
-    (void)error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT,
-                    "no room to keep %zu bytes about documents that were refused: the proxy's "
-                    "message buffers are at their limit (option memory_max)",
-                    bytes);
-    return session_answer_error(session, message, &err, labels) ? WRITE_TAKEN : WRITE_ENDED;
 }
 
 static enum write_step send_replaced(struct session *session, const struct message *message,
                                      const struct request *request, struct enforce_result *result)
 {
+    struct buffer payload = session_check_take(result, result->payload);
     if (result->splice == NULL)
-        return session_send_silently(session, message->header.request_id, result->payload)
-                   ? WRITE_TAKEN
-                   : WRITE_ENDED;
-    size_t held_bytes = enforce_splice_bytes(result->splice);
-    if (!budget_take(&session->worker->shared->budget, held_bytes))
-        return refuse_for_memory(session, message, held_bytes);
+        return session_send_silently(session, message->header.request_id, &payload) ? WRITE_TAKEN
+                                                                                    : WRITE_ENDED;
     struct exchange *exchange =
         session_exchange_new(session, message, request, result->aborts_transaction);
     if (exchange == NULL) {
-        budget_give_back(&session->worker->shared->budget, held_bytes);
+        buffer_release(&payload, &session->worker->shared->budget);
         session_end(session, "out of memory for a request");
         return WRITE_ENDED;
     }
     exchange->splice = result->splice;
-    exchange->held_bytes = held_bytes;
+    exchange->held_bytes = enforce_splice_bytes(result->splice);
     result->splice = NULL;
-    return session_exchange_begin(session, exchange, result->payload) ? WRITE_TAKEN : WRITE_ENDED;
+    return session_exchange_begin_with(session, exchange, &payload) ? WRITE_TAKEN : WRITE_ENDED;
 }
 
 static enum write_step act(struct session *session, const struct message *message,
@@ -131,30 +63,57 @@ static enum write_step act(struct session *session, const struct message *messag
     return WRITE_TAKEN;
 }
 
+/* The command is wrong in itself, or there is no room for what has to be kept of it. */
+static enum write_step refuse(struct session *session, const struct message *message,
+                              const struct request *request, const struct error *err)
+{
+    bool memory = err->code == ERROR_EXCEEDED_MEMORY_LIMIT;
+    uint32_t labels = memory && session->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
+    counters_add(session_counters(session),
+                 memory ? COUNTER_ERRORS_MEMORY : COUNTER_ERRORS_PROTOCOL_CLIENT, 1);
+    if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0)
+        return WRITE_TAKEN;
+    return session_answer_error(session, message, err, labels) ? WRITE_TAKEN : WRITE_ENDED;
+}
+
 /* Holds the command against the schemas. */
 static enum write_step check(struct session *session, const struct message *message,
                              const struct request *request, const struct enforce_command *command)
 {
-    struct session_worker *worker = session->worker;
     struct error err;
     struct enforce_result result;
-    struct observed observed = {.session = session, .silent = enforce_is_unheard(command)};
-    struct enforce_observer observer = {.arg = &observed, .refused = on_refused, .now_ns = now_ns};
-    if (!enforce_check(worker->registry, worker->scratch, command, &observer, &result, &err)) {
-        counters_add(session_counters(session), COUNTER_ERRORS_PROTOCOL_CLIENT, 1);
-        if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0)
-            return WRITE_TAKEN;
-        return session_answer_error(session, message, &err, 0) ? WRITE_TAKEN : WRITE_ENDED;
+    switch (session_check(session, message, request, command, &result, &err)) {
+    case ENFORCE_PART:
+        return WRITE_PART;
+    case ENFORCE_FAILED:
+        return refuse(session, message, request, &err);
+    case ENFORCE_DONE:
+        break;
     }
     enum write_step step = act(session, message, request, &result);
-    enforce_result_release(&result);
+    session_check_release(session, &result);
     return step;
+}
+
+/* Whether the command can be looked at now. */
+static enum write_step prepare(struct session *session, const struct message *message,
+                               const struct request *request)
+{
+    struct error err;
+    if (session->pending_count > 0)
+        return WRITE_HOLD;
+    if (!message->whole)
+        return WRITE_GATHER;
+    if (wire_checksum_fits(&message->header, message->payload, request->flags, &err))
+        return WRITE_PASS;
+    struct wire_reply_to to = {.request_id = message->header.request_id};
+    session_fail(session, &to, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    return WRITE_ENDED;
 }
 
 enum write_step session_write(struct session *session, const struct message *message,
                               const struct request *request)
 {
-    struct error err;
     struct enforce_command command = {
         .payload = message->payload,
         .flags = request->flags,
@@ -166,25 +125,21 @@ enum write_step session_write(struct session *session, const struct message *mes
         .database = request->database,
         .database_unclear = request->database_unclear,
         .in_transaction = request->in_transaction,
-        .max_document_bytes = SESSION_DOCUMENT_BYTES};
-    bool checks = enforce_concerns(session->worker->registry, &command);
+        .max_document_bytes = SESSION_DOCUMENT_BYTES,
+        .max_statements = session->limits.batch_docs};
+    bool goes_on = session->checking != NULL;
+    bool checks = goes_on || enforce_concerns(session->worker->registry, &command);
     bool merges = session_merge_concerns(session, message, request);
-    if (!checks && !merges) {
-        session_merge_note_passed(session, request);
-        return WRITE_PASS;
-    }
-    if (session->pending_count > 0)
-        return WRITE_HOLD;
-    if (!message->whole)
-        return WRITE_GATHER;
-    if (!wire_checksum_fits(&message->header, message->payload, request->flags, &err)) {
-        struct wire_reply_to to = {.request_id = message->header.request_id};
-        session_fail(session, &to, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-        return WRITE_ENDED;
-    }
-    if (merges && session_merge_must_ask(session, message, request))
-        return session_identity_ask(session, message, request);
     enum write_step step = WRITE_PASS;
+    if (!goes_on && (checks || merges))
+        step = prepare(session, message, request);
+    if (step != WRITE_PASS)
+        return step;
+    if (merges && session_merge_must_ask(session, message, request)) {
+        if (!goes_on)
+            return session_identity_ask(session, message, request);
+        merges = false; /* it was known when the check began, which took long */
+    }
     if (checks)
         step = check(session, message, request, &command);
     if (step == WRITE_TAKEN)

@@ -6,7 +6,20 @@
 #include "base/utf8.h"
 #include "wire/sections.h"
 
-enum { MSG_BODY_OFFSET = 21, REPLY_BODY_OFFSET = 36 };
+enum { REPLY_BODY_OFFSET = 36 };
+
+void wire_reply_write_front(struct wire_reply_to to, int32_t request_id, uint32_t flags,
+                            uint8_t *document, size_t document_bytes)
+{
+    uint8_t *front = document - WIRE_REPLY_FRONT_BYTES;
+    struct wire_header header = {.length = (int32_t)(WIRE_REPLY_FRONT_BYTES + document_bytes),
+                                 .request_id = request_id,
+                                 .response_to = to.request_id,
+                                 .opcode = WIRE_OP_MSG};
+    wire_header_write(front, &header);
+    bytes_store_i32(front + WIRE_HEADER_BYTES, (int32_t)flags);
+    front[WIRE_HEADER_BYTES + 4] = 0; /* the section's kind */
+}
 
 /* responseFlags of OP_REPLY */
 enum { REPLY_QUERY_FAILURE = 2, REPLY_AWAIT_CAPABLE = 8 };
@@ -14,22 +27,22 @@ enum { REPLY_QUERY_FAILURE = 2, REPLY_AWAIT_CAPABLE = 8 };
 bool wire_reply_frame(struct wire_reply_to to, int32_t request_id, uint32_t flags,
                       struct bytes document, uint8_t **out, size_t *len)
 {
-    size_t front = to.legacy ? REPLY_BODY_OFFSET : MSG_BODY_OFFSET;
+    size_t front = to.legacy ? (size_t)REPLY_BODY_OFFSET : (size_t)WIRE_REPLY_FRONT_BYTES;
     *len = front + bytes_left(&document);
     *out = memory_alloc(*len);
     if (*out == NULL)
         return false;
-    struct wire_header header = {.length = (int32_t)*len,
-                                 .request_id = request_id,
-                                 .response_to = to.request_id,
-                                 .opcode = to.legacy ? WIRE_OP_REPLY : WIRE_OP_MSG};
-    memset(*out, 0, front);
-    wire_header_write(*out, &header);
     if (to.legacy) {
+        struct wire_header header = {.length = (int32_t)*len,
+                                     .request_id = request_id,
+                                     .response_to = to.request_id,
+                                     .opcode = WIRE_OP_REPLY};
+        memset(*out, 0, front);
+        wire_header_write(*out, &header);
         bytes_store_i32(*out + 16, REPLY_AWAIT_CAPABLE);
         bytes_store_i32(*out + 32, 1); /* numberReturned */
     } else {
-        bytes_store_i32(*out + 16, (int32_t)flags);
+        wire_reply_write_front(to, request_id, flags, *out + front, bytes_left(&document));
     }
     memcpy(*out + front, document.pos, bytes_left(&document));
     return true;

@@ -17,6 +17,11 @@ struct wire_reply_to {
     bool legacy; /* the request was OP_QUERY: the reply is OP_REPLY */
 };
 
+/* What a reply as OP_MSG has before its document: written to the bytes that are there before it. */
+enum { WIRE_REPLY_FRONT_BYTES = 21 };
+void wire_reply_write_front(struct wire_reply_to to, int32_t request_id, uint32_t flags,
+                            uint8_t *document, size_t document_bytes);
+
 /* Frames a BSON document as OP_MSG (kind 0, the given flags) or OP_REPLY. *out is allocated with
  * memory_alloc, *len its size. False only when memory is out. */
 bool wire_reply_frame(struct wire_reply_to to, int32_t request_id, uint32_t flags,

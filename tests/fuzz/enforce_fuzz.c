@@ -1,7 +1,8 @@
 /* Any payload as a write command, any document as the server's reply to what goes in its place.
  * What goes is a message whose statements would all be let pass; answers and joined replies are
  * BSON where what they are made of is.
- * Input: a byte of settings, four of the payload's length, the payload, the reply. */
+ * Input: a byte of settings (1: in a transaction, 2: in portions, 4: a limit of statements), four
+ * of the payload's length, the payload, the reply. */
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -113,9 +114,68 @@ static void splice(struct enforce_splice *splice, struct bytes document)
     }
 }
 
+static bool is_spent(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+static size_t taken;
+
+static bool take(void *arg, size_t bytes)
+{
+    (void)arg;
+    taken += bytes;
+    return true;
+}
+
+static void give_back(void *arg, size_t bytes)
+{
+    (void)arg;
+    require(bytes <= taken);
+    taken -= bytes;
+}
+
+/* In as many portions as there can be, between which the payload moves. */
+static bool check_in_portions(const struct enforce_command *command,
+                              const struct enforce_observer *observer,
+                              struct enforce_result *result, struct error *err)
+{
+    struct check *check = NULL;
+    uint8_t *kept = NULL;
+    struct enforce_command moved = *command;
+    enum enforce_progress progress = ENFORCE_PART;
+    for (unsigned i = 0; progress == ENFORCE_PART; i++) {
+        progress = enforce_go_on(&check, registry, scratch, &moved, observer, result, err);
+        if (progress != ENFORCE_PART || i > 100)
+            continue;
+        size_t len = bytes_left(&command->payload);
+        uint8_t *copy = memory_alloc(len);
+        require(copy != NULL && read_command(command->payload, &moved));
+        memcpy(copy, command->payload.pos, len);
+        require(read_command(bytes_of(copy, len), &moved));
+        moved.in_transaction = command->in_transaction;
+        memory_free(kept);
+        kept = copy;
+    }
+    memory_free(kept);
+    require(check == NULL);
+    return progress == ENFORCE_DONE;
+}
+
+/* What is held when a check is over is what the result holds. */
+static void require_taken(const struct enforce_result *result)
+{
+    size_t held = result->block_bytes;
+    if (result->splice != NULL)
+        held += enforce_splice_bytes(result->splice);
+    require(taken == held);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct enforce_observer observer = {.refused = on_refused};
+    struct enforce_observer observer = {
+        .refused = on_refused, .spent = is_spent, .take = take, .give_back = give_back};
     struct enforce_result result;
     struct error err = {0};
     if (registry == NULL)
@@ -128,16 +188,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     len = len > size - 5 ? size - 5 : len;
     payload.end = payload.pos + len;
     reply.pos = payload.end;
-    struct enforce_command command = {.in_transaction = (data[0] & 1) != 0};
+    struct enforce_command command = {.in_transaction = (data[0] & 1) != 0,
+                                      .max_statements = (data[0] & 4) != 0 ? 3 : 0};
     if (!read_command(payload, &command))
         return 0;
     bool concerns = enforce_concerns(registry, &command);
     if (!concerns)
         return 0;
-    if (!enforce_check(registry, scratch, &command, &observer, &result, &err)) {
-        require(err.code != 0 && err.message[0] != 0);
+    taken = 0;
+    bool ok = (data[0] & 2) != 0
+                  ? check_in_portions(&command, &observer, &result, &err)
+                  : enforce_check(registry, scratch, &command, &observer, &result, &err);
+    if (!ok) {
+        require(err.code != 0 && err.message[0] != 0 && taken == 0);
         return 0;
     }
+    require_taken(&result);
     if (result.outcome == ENFORCE_ANSWER)
         require(is_document(result.reply));
     if (result.outcome == ENFORCE_REPLACE)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -42,6 +43,50 @@ static void test_build(void **state)
     assert_true(scan_find(list.value, "12", &item) && item.kind == BSON_KIND_OBJECT);
     assert_true(scan_find(item.value, "long", &item) && bytes_load_i64(item.value.pos) == -2);
     build_free(&b);
+}
+
+/* A document behind bytes for whoever frames it, with elements of another one. */
+static void test_behind(void **state)
+{
+    (void)state;
+    struct build b;
+    struct bytes out;
+    struct scan_element list;
+    struct scan_element item;
+    struct error err = {0};
+    static const uint8_t elements[] = {0x0A, '1', 0, 0x0A, '2', 0};
+    build_begin_behind(&b, 21, 30, 4096);
+    build_open_array(&b, "list");
+    build_bool(&b, NULL, true);
+    assert_int_equal(build_next_index(&b), 1);
+    build_elements(&b, bytes_of(elements, sizeof elements), 2);
+    build_int32(&b, NULL, 7);
+    build_close(&b);
+    assert_true(build_finish(&b, &out));
+    assert_int_equal(out.pos - b.data, 21);
+    assert_true(validate_document(out, &err));
+    assert_true(scan_find(out, "list", &list));
+    assert_true(scan_find(list.value, "3", &item) && bytes_load_i32(item.value.pos) == 7);
+    build_free(&b);
+    memory_fail_after(1);
+    build_begin_behind(&b, 21, 30, 4096);
+    memory_fail_never();
+    assert_false(build_finish(&b, &out));
+    build_free(&b);
+}
+
+/* Keys of arrays are numbers as everybody writes them. */
+static void test_keys(void **state)
+{
+    (void)state;
+    static const uint32_t numbers[] = {0, 9, 10, 99, 100, 99999, 100000, UINT32_MAX};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        char wanted[16];
+        char key[BUILD_KEY_BYTES];
+        int len = snprintf(wanted, sizeof wanted, "%u", numbers[i]);
+        assert_int_equal(build_key(numbers[i], key), len);
+        assert_memory_equal(key, wanted, (size_t)len);
+    }
 }
 
 static void test_limits(void **state)
@@ -90,9 +135,8 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_build),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_build),  cmocka_unit_test(test_behind), cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,6 +109,45 @@ static uint64_t now_ns(void *arg)
     return f->now += 7;
 }
 
+/* Every portion is as short as it can be, the first ones at least. */
+static bool is_spent(void *arg)
+{
+    const struct fixture *f = arg;
+    return f->portions < 100;
+}
+
+static bool take(void *arg, size_t bytes)
+{
+    struct fixture *f = arg;
+    if (f->room > 0 && f->taken + bytes > f->room)
+        return false;
+    f->taken += bytes;
+    return true;
+}
+
+static void give_back(void *arg, size_t bytes)
+{
+    struct fixture *f = arg;
+    assert_true(bytes <= f->taken);
+    f->taken -= bytes;
+}
+
+/* The bytes of a command that is checked in portions need not stay where they were. */
+static uint8_t *moved(uint8_t *payload, size_t len)
+{
+    uint8_t *copy = memory_alloc(len);
+    assert_non_null(copy);
+    memcpy(copy, payload, len);
+    memory_free(payload);
+    return copy;
+}
+
+void fixture_forget(struct fixture *f)
+{
+    enforce_result_release(&f->result);
+    f->taken = 0;
+}
+
 void fixture_open(struct fixture *f, const char *file)
 {
     memset(f, 0, sizeof *f);
@@ -159,15 +198,36 @@ bool fixture_check(struct fixture *f, const struct support_message *message)
     size_t len = 0;
     uint8_t *payload = support_payload(message, &len);
     struct enforce_command command = support_command(message, bytes_of(payload, len));
-    struct enforce_observer observer = {f, on_refused, now_ns};
+    struct enforce_observer observer = {.arg = f,
+                                        .refused = on_refused,
+                                        .now_ns = now_ns,
+                                        .spent = is_spent,
+                                        .take = take,
+                                        .give_back = give_back};
     f->told[0] = 0;
-    enforce_result_release(&f->result);
+    fixture_forget(f);
     bool concerns = enforce_concerns(f->registry, &command);
-    bool ok = !concerns ||
-              enforce_check(f->registry, f->scratch, &command, &observer, &f->result, &f->err);
-    if (ok)
-        assert_true((f->result.outcome == ENFORCE_REPLACE) == (f->result.payload_block != NULL));
+    struct check *check = NULL;
+    enum enforce_progress progress = concerns ? ENFORCE_PART : ENFORCE_DONE;
+    for (f->portions = 0; progress == ENFORCE_PART; f->portions++) {
+        command = support_command(message, bytes_of(payload, len));
+        command.max_statements = f->max_statements;
+        progress = enforce_go_on(&check, f->registry, f->scratch, &command, &observer, &f->result,
+                                 &f->err);
+        assert_int_equal(check != NULL, progress == ENFORCE_PART);
+        payload = moved(payload, len);
+        f->now += 1000;
+    }
     memory_free(payload);
+    bool ok = progress == ENFORCE_DONE;
+    if (ok)
+        assert_int_equal(f->result.outcome == ENFORCE_REPLACE ||
+                             f->result.outcome == ENFORCE_ANSWER,
+                         f->result.block != NULL);
+    size_t held = ok ? f->result.block_bytes : 0;
+    if (ok && f->result.splice != NULL)
+        held += enforce_splice_bytes(f->result.splice);
+    assert_int_equal(f->taken, held);
     return ok;
 }
 

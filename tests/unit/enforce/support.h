@@ -47,12 +47,18 @@ struct fixture {
     char told[2048]; /* by the observer: "ns refused|warned reason;…" */
     size_t info_len; /* of the last errInfo that it was told */
     uint64_t now;
+    unsigned portions; /* that the last command was checked in: as many as can be */
+    size_t room;       /* for what a check keeps; 0: no limit */
+    size_t taken;      /* of it */
+    uint32_t max_statements;
 };
 
 /* With one schema file's text. */
 void fixture_open(struct fixture *f, const char *file);
 void fixture_put(struct fixture *f, const char *file);
 void fixture_close(struct fixture *f);
+/* The result of the last command. */
+void fixture_forget(struct fixture *f);
 /* Also the result of the last command is forgotten. */
 bool fixture_check(struct fixture *f, const struct support_message *message);
 /* The command goes through as it is, is answered with `reply`, or replaced by `message`. */

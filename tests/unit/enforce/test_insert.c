@@ -34,7 +34,8 @@ static void test_valid(void **state)
                                                            "],\"$db\":\"d\"}"});
     fixture_counted(&f, REGISTRY_PASSED, 7);
     fixture_counted(&f, REGISTRY_REFUSED, 0);
-    fixture_counted(&f, REGISTRY_CHECK_NS, 28);
+    /* the time of each portion, and not what is between them */
+    fixture_counted(&f, REGISTRY_CHECK_NS, 4 * 3 * 7);
     assert_string_equal(f.told, "");
     fixture_close(&f);
 }
@@ -454,6 +455,71 @@ static void test_large_replies(void **state)
     fixture_close(&f);
 }
 
+/* As the server says it, and before any document is looked at: 'Write batch sizes …'. */
+static void refuses_as_too_many(struct fixture *f, const struct support_message *m, size_t count)
+{
+    char text[128];
+    (void)snprintf(text, sizeof text,
+                   "Write batch sizes must be between 1 and %u. Got %zu operations.",
+                   f->max_statements, count);
+    fixture_fails(f, m, ERROR_INVALID_LENGTH);
+    assert_string_equal(f->err.message, text);
+    assert_string_equal(f->told, "");
+}
+
+static void test_too_many(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, FILE_A);
+    f.max_statements = 2;
+    struct support_message m = insert(ANY, "[" GOOD "," BAD "," BAD "]");
+    refuses_as_too_many(&f, &m, 3);
+    m = insert(ORDERED, "[" BAD "," GOOD "," GOOD "," GOOD "]");
+    refuses_as_too_many(&f, &m, 4);
+    m.flags = WIRE_FLAG_MORE_TO_COME;
+    refuses_as_too_many(&f, &m, 4);
+    m = (struct support_message){.body = "{\"insert\":\"c\",\"documents\":[{},{},{}]}"};
+    refuses_as_too_many(&f, &m, 3);
+    m = (struct support_message){
+        .body = "{\"update\":\"c\"}", .name = "updates", .documents = "[{},{},{}]"};
+    refuses_as_too_many(&f, &m, 3);
+    m = (struct support_message){.body = "{\"bulkWrite\":1,\"nsInfo\":[{\"ns\":\"d.c\"}]}",
+                                 .name = "ops",
+                                 .documents = "[{},{},{}]"};
+    refuses_as_too_many(&f, &m, 3);
+    m = (struct support_message){
+        .body = "{\"bulkWrite\":1,\"ops\":[],\"nsInfo\":[{\"ns\":\"d.c\"},{},{}]}"};
+    fixture_fails(&f, &m, ERROR_INVALID_LENGTH);
+    m = insert(ANY, "[" GOOD "," GOOD_3 "]");
+    fixture_forwards(&f, &m);
+    fixture_counted(&f, REGISTRY_REFUSED, 0);
+    fixture_close(&f);
+}
+
+/* What a check keeps is asked for first, and given back where the command ends there. */
+static void test_room(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, FILE_A);
+    struct support_message m = insert(ANY, "[" GOOD "," BAD "," BAD "," BAD "," BAD "," BAD "]");
+    size_t refused = 0;
+    for (f.room = 1;; f.room += 64) {
+        if (fixture_check(&f, &m))
+            break;
+        assert_int_equal(f.err.code, ERROR_EXCEEDED_MEMORY_LIMIT);
+        assert_non_null(strstr(f.err.message, "memory_max"));
+        refused++;
+    }
+    assert_true(refused > 2);
+    assert_int_equal(f.result.outcome, ENFORCE_REPLACE);
+    m = insert(ANY, "[" BAD "]");
+    f.room = 1;
+    fixture_fails(&f, &m, ERROR_EXCEEDED_MEMORY_LIMIT);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +538,8 @@ int main(void)
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_cut_off),
         cmocka_unit_test(test_large_replies),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

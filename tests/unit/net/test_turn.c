@@ -43,6 +43,22 @@ static void an_empty_turn_takes_no_time(void **state)
     assert_int_equal(turn_end(&turn), 0);
 }
 
+/* For a whole turn's time where nothing else was done in it, else for a slice. */
+static void portions_are_shorter_in_a_turn_that_is_spent(void **state)
+{
+    (void)state;
+    struct turn turn = {0};
+    turn.now_us = clock_now_us() + 1000000; /* whatever the test itself takes */
+    turn.began_us = turn.now_us;
+    assert_true(turn_may_go_on(&turn));
+    turn.now_us = clock_now_us() - TURN_HEAVY_US;
+    turn.began_us = turn.now_us;
+    assert_false(turn_may_go_on(&turn));
+    turn.now_us = clock_now_us() - TURN_SLICE_US;
+    turn.began_us = turn.now_us - TURN_HEAVY_US;
+    assert_false(turn_may_go_on(&turn));
+}
+
 static void each_turn_serves_one_though_it_is_spent(void **state)
 {
     (void)state;
@@ -106,6 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_turn_takes_no_time),
+        cmocka_unit_test(portions_are_shorter_in_a_turn_that_is_spent),
         cmocka_unit_test(each_turn_serves_one_though_it_is_spent),
         cmocka_unit_test(heavy_work_waits_behind_those_that_wait),
         cmocka_unit_test(what_takes_no_time_is_all_done_in_one_turn),

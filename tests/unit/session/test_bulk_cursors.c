@@ -58,12 +58,13 @@ static struct bytes bytes_of_bson(const bson_t *bson)
 
 static struct enforce_splice *splice_of(struct fixture *fixture, size_t bytes)
 {
-    struct plan plan = {.total = 2};
-    struct refusal refusal = {.index = 1};
+    struct plan plan = {.total = 2,
+                        .refusals = {.form = SPLICE_BULK_WRITE, .limit_bytes = SIZE_MAX}};
     uint8_t *info = memory_zalloc(bytes);
-    assert_true(
-        refusals_add(&plan.refusals, &refusal, "no", bytes_of(info, bytes), SIZE_MAX, NULL));
-    struct enforce_splice *splice = splice_new(SPLICE_BULK_WRITE, &plan);
+    struct refusal_text text = {
+        .index = 1, .code = 121, .message = "no", .info = bytes_of(info, bytes)};
+    assert_true(refusals_add(&plan.refusals, &text, NULL));
+    struct enforce_splice *splice = splice_new(&plan);
     memory_free(info);
     assert_non_null(splice);
     assert_true(enforce_splice_bytes(splice) >= bytes);

@@ -1,0 +1,170 @@
+/* Writes are held against the schemas, those that take long in portions: others have their turns
+ * between. */
+#include <bson/bson.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "session/session_internal.h"
+
+/* How often the clock is read while a command is checked. */
+enum { PORTION_NS = 20000 };
+
+/* --- what a check is given ----------------------------------------------------------------------
+ */
+
+struct observed {
+    struct session *session;
+    bool silent;
+};
+
+static int64_t wall_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static const char *log_message(const struct registry_entry *entry, bool warned, bool silent)
+{
+    if (warned)
+        return "A document breaks its schema; passed on";
+    if (silent)
+        return "A write of which nobody is told breaks its schema; dropped";
+    return entry->file.action == SCHEMA_ACTION_ERROR_AND_LOG
+               ? "A document was refused by its schema"
+               : NULL;
+}
+
+static void on_refused(void *arg, const struct registry_entry *entry, bool warned,
+                       const char *reason, struct bytes info)
+{
+    const struct observed *observed = arg;
+    const char *message = log_message(entry, warned, observed->silent);
+    bson_t document;
+    char *json = NULL;
+    registry_note_refusal(entry, wall_clock_ms(), warned, reason, info);
+    if (message == NULL || !log_enabled(LOG_WARNING))
+        return;
+    if (bytes_left(&info) > 0 && bson_init_static(&document, info.pos, bytes_left(&info)))
+        json = bson_as_relaxed_extended_json(&document, NULL);
+    LOG_W(LOG_SCHEMA, 3010, observed->session->context, message, LOG_STR("ns", entry->file.ns),
+          LOG_STR("reason", reason), LOG_JSON("errInfo", json != NULL ? json : "null"));
+    bson_free(json);
+}
+
+/* The time is read by those who may know it. */
+static uint64_t now_ns(void *arg)
+{
+    struct timespec now;
+    (void)arg;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static bool is_spent(void *arg)
+{
+    const struct observed *observed = arg;
+    return !turn_may_go_on(worker_turn(observed->session->worker->worker));
+}
+
+static bool take(void *arg, size_t bytes)
+{
+    const struct observed *observed = arg;
+    return budget_take(&observed->session->worker->shared->budget, bytes);
+}
+
+static void give_back(void *arg, size_t bytes)
+{
+    const struct observed *observed = arg;
+    budget_give_back(&observed->session->worker->shared->budget, bytes);
+}
+
+static struct enforce_observer observer_of(struct observed *observed)
+{
+    return (struct enforce_observer){.arg = observed,
+                                     .refused = on_refused,
+                                     .now_ns = now_ns,
+                                     .spent = is_spent,
+                                     .portion_ns = PORTION_NS,
+                                     .take = take,
+                                     .give_back = give_back};
+}
+
+/* --- portions -----------------------------------------------------------------------------------
+ */
+
+/* False when memory is out: the check is discarded. */
+static bool keep(struct session *session, const struct message *message,
+                 const struct request *request, struct check *check,
+                 const struct enforce_observer *observer, bool silent)
+{
+    struct checking *checking = memory_zalloc(sizeof *checking);
+    if (checking == NULL) {
+        enforce_check_free(check, observer);
+        return false;
+    }
+    *checking = (struct checking){.check = check,
+                                  .registry = registry_retain(session->worker->registry),
+                                  .message = *message,
+                                  .request = *request,
+                                  .silent = silent};
+    session->checking = checking;
+    return true;
+}
+
+enum enforce_progress session_check(struct session *session, const struct message *message,
+                                    const struct request *request,
+                                    const struct enforce_command *command,
+                                    struct enforce_result *result, struct error *err)
+{
+    struct session_worker *worker = session->worker;
+    struct checking *checking = session->checking;
+    struct check *check = NULL;
+    struct observed observed = {.session = session, .silent = enforce_is_unheard(command)};
+    struct enforce_observer observer = observer_of(&observed);
+    if (checking != NULL)
+        return enforce_go_on(&checking->check, checking->registry, worker->scratch, command,
+                             &observer, result, err);
+    enum enforce_progress progress =
+        enforce_go_on(&check, worker->registry, worker->scratch, command, &observer, result, err);
+    if (progress == ENFORCE_PART &&
+        !keep(session, message, request, check, &observer, observed.silent)) {
+        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to check a command");
+        return ENFORCE_FAILED;
+    }
+    return progress;
+}
+
+void session_check_release(struct session *session, struct enforce_result *result)
+{
+    struct budget *budget = &session->worker->shared->budget;
+    budget_give_back(budget, result->block_bytes);
+    if (result->splice != NULL)
+        budget_give_back(budget, enforce_splice_bytes(result->splice));
+    enforce_result_release(result);
+}
+
+struct buffer session_check_take(struct enforce_result *result, struct bytes content)
+{
+    struct buffer buffer = {.data = result->block,
+                            .start = (size_t)(content.pos - result->block),
+                            .end = (size_t)(content.end - result->block),
+                            .cap = result->block_bytes};
+    result->block = NULL;
+    result->block_bytes = 0;
+    return buffer;
+}
+
+void session_checking_free(struct session *session)
+{
+    struct checking *checking = session->checking;
+    if (checking == NULL)
+        return;
+    struct observed observed = {.session = session, .silent = checking->silent};
+    struct enforce_observer observer = observer_of(&observed);
+    session->checking = NULL;
+    enforce_check_free(checking->check, &observer);
+    registry_release(checking->registry);
+    session_open_release(&checking->opened, &session->worker->shared->budget);
+    memory_free(checking);
+}
