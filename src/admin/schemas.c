@@ -176,6 +176,21 @@ static bool add_to_page(void *arg, const struct registry_entry *entry)
     return true;
 }
 
+void schema_write_left_out(const struct registry *registry, size_t limit, struct json *json)
+{
+    size_t count = 0;
+    const struct registry_left_out *left_out = registry_left_out(registry, &count);
+    json_open_array(json, "left_out");
+    for (size_t i = 0; i < count && i < limit; i++) {
+        json_open_object(json, NULL);
+        json_add_string(json, "ns", left_out[i].ns);
+        json_add_string(json, "reason", left_out[i].reason);
+        json_close_object(json);
+    }
+    json_close_array(json);
+    json_add_uint(json, "left_out_total", count);
+}
+
 void admin_schemas_list(struct admin *admin, const struct admin_request *request)
 {
     struct text body = text_growing();
@@ -194,6 +209,7 @@ void admin_schemas_list(struct admin *admin, const struct admin_request *request
     json_break_line(&json);
     json_close_array(&json);
     json_add_uint(&json, "total", registry_size(registry));
+    schema_write_left_out(registry, PAGE_MAX, &json);
     json_add_string(&json, "next", page.more ? page.last : NULL);
     json_close_object(&json);
     registry_release(registry);
@@ -222,7 +238,14 @@ static void get_one(struct admin *admin, const struct admin_request *request, in
     struct registry *registry = admin_schemas(admin);
     const struct registry_entry *entry =
         registry_find(registry, request->rest, strlen(request->rest));
-    if (entry == NULL) {
+    const struct registry_left_out *left_out = registry_find_left_out(registry, request->rest);
+    if (entry == NULL && left_out != NULL) {
+        char message[512];
+        (void)snprintf(message, sizeof message,
+                       "the validator of this collection is left to the server: %.400s",
+                       left_out->reason);
+        http_send_error(request->http, 404, message);
+    } else if (entry == NULL) {
         http_send_error(request->http, 404, "this namespace has no schema in force");
     } else {
         write_whole(entry, admin_config(admin)->admin.show_values == CONFIG_TRUE, &body);

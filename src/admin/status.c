@@ -9,7 +9,8 @@
 enum {
     CONNECTIONS_PAGE = 100,
     CONNECTIONS_WAIT_MS = 1000, /* for the workers, which answer within one turn of their loops */
-    REFUSALS_SHOWN = 8
+    REFUSALS_SHOWN = 8,
+    LEFT_OUT_SHOWN = 16
 };
 
 /* --- /status ------------------------------------------------------------------------------------
@@ -117,6 +118,7 @@ static void add_validation(const struct admin *admin, struct json *json)
     json_open_object(json, "validation");
     json_add_uint(json, "schemas", verdicts.schemas);
     json_add_uint(json, "broken_files", hooks->schemas_broken(hooks->context));
+    schema_write_left_out(schemas, LEFT_OUT_SHOWN, json);
     json_add_uint(json, "passed", verdicts.counts[REGISTRY_PASSED]);
     json_add_uint(json, "refused", verdicts.counts[REGISTRY_REFUSED]);
     json_add_uint(json, "warned", verdicts.counts[REGISTRY_WARNED]);

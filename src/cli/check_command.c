@@ -157,7 +157,7 @@ static int check_files(struct check *check, const char *schema, int count, char 
     bool readable = true;
     if (!schema_file_load(schema, NULL, NULL, &check->schema, &err)) {
         (void)fprintf(stderr, "mongosluice: %s: %s\n", schema, err.message);
-        return 2;
+        return check->schema.siblings ? 1 : 2;
     }
     check->scratch = schema_scratch_new();
     if (check->scratch == NULL) {

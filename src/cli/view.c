@@ -387,6 +387,24 @@ static void put_refusals(struct view *view, struct bytes status)
     }
 }
 
+static void put_left_out(struct view *view, struct bytes status)
+{
+    struct scan scan;
+    struct scan_element one;
+    bool first = true;
+    if (!scan_open(&scan, part_at(status, "validation.left_out")))
+        return;
+    for (; scan_next(&scan, &one); first = false) {
+        if (first)
+            put_title(view, "LEFT TO THE SERVER");
+        put(view, "  ");
+        paint(view, BOLD, text_at(one.value, "ns"));
+        fill_to(view, 34);
+        put(view, text_at(one.value, "reason"));
+        end_line(view);
+    }
+}
+
 static void put_connections(struct view *view, struct bytes connections)
 {
     struct scan scan;
@@ -422,5 +440,6 @@ void view_write(struct bytes status, struct bytes connections, const struct view
     put_clients(&view, status);
     put_servers(&view, status);
     put_refusals(&view, status);
+    put_left_out(&view, status);
     put_connections(&view, connections);
 }

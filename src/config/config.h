@@ -68,6 +68,7 @@ struct config {
     const char *schemas; /* a folder; "": none */
     enum config_switch schemas_upstream;
     int64_t schemas_upstream_period_ms;
+    int64_t schemas_memory_max;
     int64_t threads; /* as given: 0 is the number of CPUs */
     int64_t max_client_conn;
     int64_t max_message_bytes;

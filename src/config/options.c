@@ -83,6 +83,16 @@ const struct option options_table[] = {
      .max = DAY_MS,
      .description = "Time between two readings of the collections' validators; create, collMod and "
                     "drop that pass through the proxy have them read at once."},
+    {.name = "schemas_memory_max",
+     .type = OPTION_BYTES,
+     .at = FIELD(schemas_memory_max),
+     .fallback = "128MiB",
+     .min = MIB,
+     .max = (int64_t)1 << 42,
+     .description =
+         "What all compiled schemas may take, beside memory_max. A schema file that does "
+         "not fit is broken; a collection's validator that does not is left to the "
+         "server."},
     {.name = "threads",
      .type = OPTION_INTEGER,
      .at = FIELD(threads),

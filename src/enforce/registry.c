@@ -25,6 +25,8 @@ struct registry {
     size_t room;
     struct slot *slots; /* owned; at most half of them in use */
     size_t mask;        /* their number less one, a power of two; or 0 without slots */
+    size_t bytes;       /* of all compiled schemas */
+    struct left_out_list left_out;
 };
 
 static const struct registry_entry *in_force(const struct place *place)
@@ -151,9 +153,10 @@ struct registry *registry_new(void)
 struct registry *registry_copy(const struct registry *from)
 {
     struct registry *registry = registry_new();
-    if (registry == NULL || from == NULL || from->count == 0)
+    if (registry == NULL || from == NULL)
         return registry;
-    if (!make_places(registry, from->count)) {
+    if (!left_out_copy(&registry->left_out, &from->left_out) ||
+        (from->count > 0 && !make_places(registry, from->count))) {
         registry_release(registry);
         return NULL;
     }
@@ -164,7 +167,8 @@ struct registry *registry_copy(const struct registry *from)
                 (void)registry_entry_retain(registry->places[i].entries[origin]);
     }
     registry->count = from->count;
-    if (!make_slots(registry, registry->count)) {
+    registry->bytes = from->bytes;
+    if (from->count > 0 && !make_slots(registry, registry->count)) {
         registry_release(registry);
         return NULL;
     }
@@ -185,6 +189,7 @@ void registry_release(struct registry *registry)
     for (size_t i = 0; i < registry->count; i++)
         for (size_t origin = 0; origin < ORIGINS; origin++)
             registry_entry_release(registry->places[i].entries[origin]);
+    left_out_release(&registry->left_out);
     memory_free(registry->places);
     memory_free(registry->slots);
     memory_free(registry);
@@ -213,6 +218,9 @@ bool registry_put(struct registry *registry, struct registry_entry *entry)
     if (older != NULL)
         registry_entry_adopt_stats(entry, older);
     place->entries[entry->origin] = entry;
+    registry->bytes += schema_bytes(entry->file.schema);
+    if (older != NULL)
+        registry->bytes -= schema_bytes(older->file.schema);
     fill_slot(registry, in_force(place)); /* compares with the older one's name */
     registry_entry_release(older);
     return true;
@@ -229,6 +237,7 @@ bool registry_remove(struct registry *registry, const char *ns, size_t len,
     struct registry_entry *older = place->entries[origin];
     struct slot *slot = find_slot(registry, ns, len, keyed_hash(ns, len));
     place->entries[origin] = NULL;
+    registry->bytes -= schema_bytes(older->file.schema);
     if (in_force(place) != NULL) {
         slot->entry = in_force(place);
     } else {
@@ -240,7 +249,41 @@ bool registry_remove(struct registry *registry, const char *ns, size_t len,
     return true;
 }
 
+bool registry_leave_out(struct registry *registry, const char *ns, const char *reason)
+{
+    if (reason != NULL)
+        return left_out_put(&registry->left_out, ns, reason);
+    left_out_remove(&registry->left_out, ns);
+    return true;
+}
+
 /* --- reading --- */
+
+const struct registry_left_out *registry_find_left_out(const struct registry *registry,
+                                                       const char *ns)
+{
+    return registry == NULL ? NULL : left_out_find(&registry->left_out, ns);
+}
+
+const struct registry_left_out *registry_left_out(const struct registry *registry, size_t *count)
+{
+    *count = registry == NULL ? 0 : registry->left_out.count;
+    return registry == NULL ? NULL : registry->left_out.of;
+}
+
+size_t registry_bytes(const struct registry *registry)
+{
+    return registry == NULL ? 0 : registry->bytes;
+}
+
+size_t registry_bytes_of(const struct registry *registry, const char *ns,
+                         enum registry_origin origin)
+{
+    bool there = false;
+    size_t at = registry == NULL ? 0 : find_place(registry, ns, strlen(ns), &there);
+    const struct registry_entry *entry = there ? registry->places[at].entries[origin] : NULL;
+    return entry == NULL ? 0 : schema_bytes(entry->file.schema);
+}
 
 const struct registry_entry *registry_find(const struct registry *registry, const char *ns,
                                            size_t len)

@@ -65,6 +65,12 @@ struct registry_entry {
     struct registry_stats *stats;  /* a reference */
 };
 
+/* A collection of the upstream whose validator is not enforced here; the server enforces it. */
+struct registry_left_out {
+    char *ns;
+    char *reason; /* one line */
+};
+
 struct registry;
 
 /* An entry of its own; takes over what `file` holds (it is empty afterwards), also on failure.
@@ -88,6 +94,22 @@ bool registry_put(struct registry *registry, struct registry_entry *entry);
 /* False when there was none. Where both origins had one, the other comes into force. */
 bool registry_remove(struct registry *registry, const char *ns, size_t len,
                      enum registry_origin origin);
+
+/* The collection's validator is not enforced, in this set, for that reason; NULL: it is, or there
+ * is none. False when memory is out. */
+bool registry_leave_out(struct registry *registry, const char *ns, const char *reason);
+/* Of the namespace, NULL for none; or all of them, sorted. Borrowed from the set, which may be
+ * NULL.
+ */
+const struct registry_left_out *registry_find_left_out(const struct registry *registry,
+                                                       const char *ns);
+const struct registry_left_out *registry_left_out(const struct registry *registry, size_t *count);
+
+/* What the compiled schemas of all entries take, those that are not in force included. */
+size_t registry_bytes(const struct registry *registry);
+/* Of the entry with that namespace and origin; 0 without one. */
+size_t registry_bytes_of(const struct registry *registry, const char *ns,
+                         enum registry_origin origin);
 
 /* The entry in force, borrowed from the set; NULL where there is none. `registry` may be NULL. */
 const struct registry_entry *registry_find(const struct registry *registry, const char *ns,

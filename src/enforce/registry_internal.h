@@ -8,4 +8,17 @@
  */
 void registry_entry_adopt_stats(struct registry_entry *entry, const struct registry_entry *older);
 
+/* Collections by namespace; zero-initialised is empty. */
+struct left_out_list {
+    struct registry_left_out *of; /* owned; sorted */
+    size_t count;
+};
+
+void left_out_release(struct left_out_list *list);
+/* Those that answer bool: false when memory is out. A copy that failed is to be released, too. */
+bool left_out_put(struct left_out_list *list, const char *ns, const char *reason);
+void left_out_remove(struct left_out_list *list, const char *ns);
+bool left_out_copy(struct left_out_list *to, const struct left_out_list *from);
+const struct registry_left_out *left_out_find(const struct left_out_list *list, const char *ns);
+
 #endif

@@ -132,7 +132,8 @@ bool prepare_check(struct config *config)
     check_connection(config, &good);
     check_admin(config, &good);
     check_log(config, &good);
-    if (!schemas_check(config->schemas, print_schema_problem, &good, &err))
+    if (!schemas_check(config->schemas, (size_t)config->schemas_memory_max, print_schema_problem,
+                       &good, &err))
         print_problem(&good, err.message);
     return good;
 }

@@ -283,6 +283,7 @@ static void validators_found(void *arg, const struct validators_found *all, size
         validators[i] = (struct schemas_validator){
             .ns = all[i].ns,
             .schema = all[i].schema,
+            .left_out = all[i].left_out,
             .level = (enum schema_level)schema_name_index(schema_level_names, all[i].level),
             .action = (enum schema_action)schema_name_index(schema_action_names, all[i].action)};
     schemas_set_validators(proxy->schemas, validators, count);
@@ -409,7 +410,9 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
         return error_set(err, ERROR_INTERNAL, "out of memory at start");
     apply_shared_settings(proxy);
     (void)snprintf(proxy->cause, sizeof proxy->cause, "no server has answered yet");
-    proxy->schemas = schemas_create(proxy->settings->config->schemas, registry_changed, proxy, err);
+    proxy->schemas = schemas_create(proxy->settings->config->schemas,
+                                    (size_t)proxy->settings->config->schemas_memory_max,
+                                    registry_changed, proxy, err);
     if (proxy->schemas == NULL || !start_control(proxy, err) || !start_workers(proxy, err))
         return false;
     struct registry *registry = schemas_registry(proxy->schemas);

@@ -30,12 +30,14 @@ struct collection {
     char *ns;
     uint8_t *schema;
     size_t schema_len;
+    char *left_out; /* NULL: it is to be enforced */
     enum schema_level level;
     enum schema_action action;
 };
 
 struct schemas {
     char *folder;
+    size_t memory_max;
     struct source *sources; /* sorted by path */
     size_t count;
     struct collection *collections;
@@ -120,6 +122,22 @@ static void forget_entry(struct schemas *schemas, struct source *source)
     source->ns = NULL;
 }
 
+/* Whether there is room for the compiled schema in the place of the one with its namespace and
+ * origin. */
+static bool fits(const struct schemas *schemas, const struct schema_file *file,
+                 enum registry_origin origin, struct error *err)
+{
+    const struct registry *set = schemas->draft != NULL ? schemas->draft : schemas->registry;
+    size_t bytes = schema_bytes(file->schema);
+    size_t others = registry_bytes(set) - registry_bytes_of(set, file->ns, origin);
+    if (others <= schemas->memory_max && bytes <= schemas->memory_max - others)
+        return true;
+    return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
+                     "compiled, the schema takes %zu bytes of memory and the others %zu, of the "
+                     "%zu that all may take (option schemas_memory_max)",
+                     bytes, others, schemas->memory_max);
+}
+
 /* *changed: what is in force is not the same as before. */
 static bool take_entry(struct schemas *schemas, struct source *source, struct schema_file *file,
                        bool *changed, struct error *err)
@@ -133,6 +151,8 @@ static bool take_entry(struct schemas *schemas, struct source *source, struct sc
     if (ours && strcmp(other->source, source->path) != 0)
         return error_set(err, ERROR_BAD_VALUE, "the namespace %.200s has its schema in %.200s",
                          file->ns, other->source);
+    if (!fits(schemas, file, REGISTRY_FILE, err))
+        return false;
     char *ns = memory_copy_string(file->ns);
     struct registry_entry *entry = registry_entry_new(file, REGISTRY_FILE, source->path);
     *changed = !ours || entry == NULL || !registry_entry_is_same(entry, other);
@@ -348,11 +368,15 @@ static void collection_release(struct collection *collection)
 {
     memory_free(collection->ns);
     memory_free(collection->schema);
+    memory_free(collection->left_out);
 }
 
 static bool is_same(const struct collection *known, const struct schemas_validator *validator)
 {
     size_t len = bytes_left(&validator->schema);
+    if (known->left_out != NULL || validator->left_out != NULL)
+        return known->left_out != NULL && validator->left_out != NULL &&
+               strcmp(known->left_out, validator->left_out) == 0;
     return known->level == validator->level && known->action == validator->action &&
            known->schema_len == len && memcmp(known->schema, validator->schema.pos, len) == 0;
 }
@@ -360,35 +384,60 @@ static bool is_same(const struct collection *known, const struct schemas_validat
 static bool remember(struct collection *out, const struct schemas_validator *validator)
 {
     size_t len = bytes_left(&validator->schema);
-    *out = (struct collection){.ns = memory_copy_string(validator->ns),
-                               .schema = memory_alloc(len),
-                               .schema_len = len,
-                               .level = validator->level,
-                               .action = validator->action};
-    if (out->ns != NULL && out->schema != NULL) {
-        memcpy(out->schema, validator->schema.pos, len);
+    *out = (struct collection){
+        .ns = memory_copy_string(validator->ns),
+        .schema = memory_alloc(len + 1),
+        .schema_len = len,
+        .left_out = validator->left_out == NULL ? NULL : memory_copy_string(validator->left_out),
+        .level = validator->level,
+        .action = validator->action};
+    if (out->ns != NULL && out->schema != NULL &&
+        (out->left_out != NULL) == (validator->left_out != NULL)) {
+        if (len > 0)
+            memcpy(out->schema, validator->schema.pos, len);
         return true;
     }
     collection_release(out);
     return false;
 }
 
+static struct registry_entry *make_entry(const struct schemas *schemas,
+                                         const struct schemas_validator *validator,
+                                         struct error *err)
+{
+    struct schema_file file = {0};
+    struct registry_entry *entry = NULL;
+    if (validator->left_out != NULL)
+        (void)error_set(err, ERROR_BAD_VALUE, "%s", validator->left_out);
+    else if (schema_file_of_validator(validator->ns, validator->schema, validator->level,
+                                      validator->action, &file, err) &&
+             fits(schemas, &file, REGISTRY_COLLECTION, err))
+        entry = registry_entry_new(&file, REGISTRY_COLLECTION, "collection validator");
+    schema_file_release(&file);
+    return entry;
+}
+
 static void put_validator(struct schemas *schemas, const struct schemas_validator *validator)
 {
     struct error err = {.message = "out of memory"};
-    struct schema_file file = {0};
-    struct registry_entry *entry = NULL;
-    if (schema_file_of_validator(validator->ns, validator->schema, validator->level,
-                                 validator->action, &file, &err))
-        entry = registry_entry_new(&file, REGISTRY_COLLECTION, "collection validator");
-    schema_file_release(&file);
-    if (entry != NULL && draft(schemas) != NULL && registry_put(schemas->draft, entry))
+    struct registry_entry *entry = make_entry(schemas, validator, &err);
+    struct registry *registry = entry == NULL ? NULL : draft(schemas);
+    if (entry != NULL && registry != NULL && registry_put(registry, entry)) {
+        (void)registry_leave_out(registry, validator->ns, NULL);
         return;
-    LOG_W(LOG_SCHEMA, 3005, "schemas", "The validator of a collection cannot be enforced here",
-          LOG_STR("ns", validator->ns), LOG_STR("error", err.message));
-    if (draft(schemas) != NULL)
-        (void)registry_remove(schemas->draft, validator->ns, strlen(validator->ns),
-                              REGISTRY_COLLECTION);
+    }
+    const struct registry_left_out *before =
+        registry_find_left_out(schemas->registry, validator->ns);
+    if (before != NULL && strcmp(before->reason, err.message) == 0)
+        return;
+    registry = draft(schemas);
+    LOG_W(LOG_SCHEMA, 3005, "schemas",
+          "The validator of a collection is not enforced here, but by the server alone",
+          LOG_STR("ns", validator->ns), LOG_STR("reason", err.message));
+    if (registry == NULL)
+        return;
+    (void)registry_remove(registry, validator->ns, strlen(validator->ns), REGISTRY_COLLECTION);
+    (void)registry_leave_out(registry, validator->ns, err.message);
 }
 
 static const struct collection *find_collection(const struct schemas *schemas, const char *ns)
@@ -407,8 +456,10 @@ static void drop_collections(struct schemas *schemas, const struct collection *n
         bool kept = false;
         for (size_t j = 0; j < count && !kept; j++)
             kept = strcmp(next[j].ns, old->ns) == 0;
-        if (!kept && draft(schemas) != NULL)
+        if (!kept && draft(schemas) != NULL) {
             (void)registry_remove(schemas->draft, old->ns, strlen(old->ns), REGISTRY_COLLECTION);
+            (void)registry_leave_out(schemas->draft, old->ns, NULL);
+        }
         collection_release(old);
     }
     memory_free(schemas->collections);
@@ -427,7 +478,9 @@ void schemas_set_validators(struct schemas *schemas, const struct schemas_valida
         if (!remember(&next[used], &validators[i]))
             continue;
         used++;
-        if (known == NULL || !is_same(known, &validators[i]))
+        /* what did not fit may do so now */
+        if (known == NULL || !is_same(known, &validators[i]) ||
+            registry_find_left_out(schemas->registry, validators[i].ns) != NULL)
             put_validator(schemas, &validators[i]);
     }
     drop_collections(schemas, next, used);
@@ -459,7 +512,7 @@ void schemas_destroy(struct schemas *schemas)
 }
 
 /* Nothing of the folder has been read yet. */
-static struct schemas *create_empty(const char *folder, struct error *err)
+static struct schemas *create_empty(const char *folder, size_t memory_max, struct error *err)
 {
     struct schemas *schemas = memory_zalloc(sizeof *schemas);
     if (schemas == NULL) {
@@ -468,6 +521,7 @@ static struct schemas *create_empty(const char *folder, struct error *err)
     }
     pthread_mutex_init(&schemas->lock, NULL);
     pthread_mutex_init(&schemas->work, NULL);
+    schemas->memory_max = memory_max;
     schemas->folder = memory_copy_string(folder);
     schemas->registry = registry_new();
     if (schemas->folder != NULL && schemas->registry != NULL)
@@ -477,11 +531,11 @@ static struct schemas *create_empty(const char *folder, struct error *err)
     return NULL;
 }
 
-struct schemas *schemas_create(const char *folder,
+struct schemas *schemas_create(const char *folder, size_t memory_max,
                                void (*publish_set)(void *arg, struct registry *registry), void *arg,
                                struct error *err)
 {
-    struct schemas *schemas = create_empty(folder, err);
+    struct schemas *schemas = create_empty(folder, memory_max, err);
     if (schemas == NULL)
         return NULL;
     schemas->publish = publish_set;
@@ -494,11 +548,11 @@ struct schemas *schemas_create(const char *folder,
     return NULL;
 }
 
-bool schemas_check(const char *folder,
+bool schemas_check(const char *folder, size_t memory_max,
                    void (*report)(void *arg, const char *path, const char *problem), void *arg,
                    struct error *err)
 {
-    struct schemas *schemas = create_empty(folder, err);
+    struct schemas *schemas = create_empty(folder, memory_max, err);
     bool ok = schemas != NULL && take_over_list(schemas, err);
     if (ok)
         (void)load_changed(schemas, false, NULL);

@@ -7,17 +7,18 @@
 
 struct schemas;
 
-/* `publish` gets each new set (borrowed for the call), on the thread that called, one at a time.
+/* memory_max: what all compiled schemas may take; those of files come first.
+ * `publish` gets each new set (borrowed for the call), on the thread that called, one at a time.
  * Any thread may call what follows.
  * A file that is broken at the start is an error: nothing would be enforced in its place. */
-struct schemas *schemas_create(const char *folder,
+struct schemas *schemas_create(const char *folder, size_t memory_max,
                                void (*publish)(void *arg, struct registry *registry), void *arg,
                                struct error *err);
 void schemas_destroy(struct schemas *schemas); /* NULL is allowed */
 
 /* Reads the folder as schemas_create does, and reports each broken file. False when the folder
  * itself cannot be read. */
-bool schemas_check(const char *folder,
+bool schemas_check(const char *folder, size_t memory_max,
                    void (*report)(void *arg, const char *path, const char *problem), void *arg,
                    struct error *err);
 
@@ -31,7 +32,8 @@ bool schemas_set_folder(struct schemas *schemas, const char *folder, struct erro
  * those of before that are not named again are gone. */
 struct schemas_validator {
     const char *ns;
-    struct bytes schema; /* what stands behind $jsonSchema */
+    struct bytes schema;  /* what stands behind $jsonSchema, where that is all of it */
+    const char *left_out; /* why it is not enforced here; NULL: it is to be */
     enum schema_level level;
     enum schema_action action;
 };

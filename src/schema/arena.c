@@ -27,6 +27,7 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size_bytes)
         if (block == NULL)
             return NULL;
         block->size = size;
+        arena->bytes += size;
         block->next = arena->blocks;
         arena->blocks = block;
     }
@@ -42,4 +43,5 @@ void arena_free(struct arena *arena)
         memory_free(arena->blocks);
         arena->blocks = next;
     }
+    arena->bytes = 0;
 }

@@ -8,6 +8,7 @@
 struct arena_block;
 struct arena {
     struct arena_block *blocks; /* owned; zero-initialised is empty */
+    size_t bytes;               /* of all blocks */
 };
 
 /* Zeroed memory, aligned for any object; NULL when there is none. */

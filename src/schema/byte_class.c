@@ -352,6 +352,11 @@ struct byte_class_row *byte_class_compile(const char *pattern, size_t len, bool 
     return row;
 }
 
+size_t byte_class_bytes(const struct byte_class_row *row)
+{
+    return row == NULL ? 0 : sizeof *row;
+}
+
 void byte_class_free(struct byte_class_row *row)
 {
     memory_free(row);

@@ -16,6 +16,7 @@ struct byte_class_row;
  * back on). `unicode` as PCRE2_UCP | PCRE2_DOLLAR_ENDONLY: \d and \w are then left to PCRE2, and $
  * does not match before a final newline. */
 struct byte_class_row *byte_class_compile(const char *pattern, size_t len, bool unicode);
+size_t byte_class_bytes(const struct byte_class_row *row); /* 0 for NULL */
 void byte_class_free(struct byte_class_row *row);
 
 /* Whether the pattern matches text[0..len), which is valid UTF-8. `room`: how many bytes may be

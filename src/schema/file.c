@@ -124,6 +124,27 @@ static bool read_field(struct relay *relay, const struct scan_element *field,
     return ok;
 }
 
+/* A validator is a query: what it asks for beside $jsonSchema only the server can judge. */
+static bool refuse_siblings(struct relay *relay, struct bytes whole, struct schema_file *file)
+{
+    struct scan scan;
+    struct scan_element field;
+    bool names_ns = scan_find(whole, "ns", &field);
+    unsigned schemas = 0;
+    (void)scan_open(&scan, whole);
+    while (scan_next(&scan, &field)) {
+        if (scan_name_is(&field, "$jsonSchema") && schemas++ == 0)
+            continue;
+        file->siblings = true;
+        (void)field_problem(relay, field.name, ERROR_FAILED_TO_PARSE,
+                            names_ns ? "a schema file with 'ns' has its schema in the field "
+                                       "'schema', without $jsonSchema around it"
+                                     : "stands beside $jsonSchema and is not checked here: only "
+                                       "the server can judge it");
+    }
+    return !file->siblings;
+}
+
 /* The schema within the file's BSON, and the settings around it. */
 static bool find_schema(struct relay *relay, struct bytes whole, struct schema_file *file,
                         struct bytes *schema)
@@ -132,8 +153,10 @@ static bool find_schema(struct relay *relay, struct bytes whole, struct schema_f
     struct scan_element field;
     *schema = whole;
     if (scan_find(whole, "$jsonSchema", &field)) {
-        relay->prefix = "/$jsonSchema";
         *schema = field.value;
+        if (!refuse_siblings(relay, whole, file))
+            return false;
+        relay->prefix = "/$jsonSchema";
         return field.kind == BSON_KIND_OBJECT ||
                field_problem(relay, "$jsonSchema", ERROR_TYPE_MISMATCH, "must be an object");
     }

@@ -33,6 +33,7 @@ struct schema_file {
     enum schema_action action;
     bool reject_unproved;
     bool allow_bypass;
+    bool siblings;         /* a bare {"$jsonSchema": …} was refused for what stands beside it */
     struct schema *schema; /* owned */
 };
 

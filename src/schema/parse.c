@@ -145,9 +145,19 @@ bool parse_out_of_memory(struct parser *p)
     return false;
 }
 
+/* Said as soon as it is known: what comes may be much larger. */
+static bool fits(struct parser *p)
+{
+    if (p->stopped || schema_bytes(p->schema) <= SCHEMA_BYTES_MAX)
+        return true;
+    (void)parse_problem(p, ERROR_EXCEEDED_MEMORY_LIMIT, SCHEMA_TOO_LARGE);
+    p->stopped = true;
+    return false;
+}
+
 void *parse_alloc(struct parser *p, size_t count, size_t size_bytes)
 {
-    void *block = arena_alloc(&p->schema->arena, count, size_bytes);
+    void *block = fits(p) ? arena_alloc(&p->schema->arena, count, size_bytes) : NULL;
     if (block == NULL)
         (void)parse_out_of_memory(p);
     return block;
@@ -381,7 +391,8 @@ const struct pattern *parse_compile_pattern(struct parser *p, const char *text, 
         return NULL;
     }
     schema->patterns[schema->pattern_count++] = pattern;
-    return pattern;
+    schema->pattern_bytes += pattern_bytes(pattern);
+    return fits(p) ? pattern : NULL;
 }
 
 /* References are followed when everything is parsed, so that each problem is reported where it

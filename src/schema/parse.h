@@ -33,6 +33,7 @@ bool parse_schema(struct schema *schema, schema_report_fn *report, void *arg, st
 bool parse_problem(struct parser *p, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 bool parse_out_of_memory(struct parser *p);
+#define SCHEMA_TOO_LARGE "Compiled, the schema takes more than the limit of 48 MiB of memory"
 /* Zeroed memory of the schema's arena; NULL with the problem reported. */
 void *parse_alloc(struct parser *p, size_t count, size_t size_bytes);
 

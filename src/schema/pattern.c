@@ -94,6 +94,15 @@ void pattern_free(struct pattern *pattern)
     memory_free(pattern);
 }
 
+size_t pattern_bytes(const struct pattern *pattern)
+{
+    size_t code = 0;
+    size_t jit = 0;
+    (void)pcre2_pattern_info(pattern->code, PCRE2_INFO_SIZE, &code);
+    (void)pcre2_pattern_info(pattern->code, PCRE2_INFO_JITSIZE, &jit);
+    return sizeof *pattern + code + jit + byte_class_bytes(pattern->row);
+}
+
 const struct byte_class_row *pattern_row(const struct pattern *pattern)
 {
     return pattern->row;

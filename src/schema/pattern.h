@@ -33,6 +33,9 @@ struct pattern *pattern_new(const char *text, size_t len, enum pattern_flavour f
                             struct error *err);
 void pattern_free(struct pattern *pattern);
 
+/* What it takes in memory, machine code included. */
+size_t pattern_bytes(const struct pattern *pattern);
+
 /* The byte classes that decide the pattern, owned by it; NULL where PCRE2 does. */
 const struct byte_class_row *pattern_row(const struct pattern *pattern);
 

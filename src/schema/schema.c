@@ -44,7 +44,19 @@ struct schema *schema_compile(struct bytes bson, enum schema_dialect dialect,
         schema_free(schema);
         return NULL;
     }
+    if (schema_bytes(schema) > SCHEMA_BYTES_MAX) {
+        schema_free(schema);
+        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, SCHEMA_TOO_LARGE);
+        return NULL;
+    }
     return schema;
+}
+
+size_t schema_bytes(const struct schema *schema)
+{
+    return sizeof *schema + schema->bson_len + schema->arena.bytes + schema->pattern_bytes +
+           schema->pattern_room * sizeof(struct pattern *) +
+           schema->rules.size * sizeof(struct rule *) + schema->program.bytes;
 }
 
 struct bytes schema_source(const struct schema *schema)

@@ -16,6 +16,7 @@
 #define SCHEMA_PROPERTIES_MAX 4096     /* names one sub-schema knows: properties, required, … */
 #define SCHEMA_IN_PLACE_MAX   32       /* sub-schemas applied to one value inside each other */
 #define SCHEMA_WORK_MAX       20000000 /* fields and items looked at for one document */
+#define SCHEMA_BYTES_MAX      ((size_t)48 * 1024 * 1024) /* of memory, for one compiled schema */
 
 /* The largest errInfo, as the server's. */
 #define SCHEMA_ERRINFO_MAX ((size_t)12 * 1024 * 1024)
@@ -49,6 +50,9 @@ typedef void schema_report_fn(void *arg, const struct schema_problem *problem);
 struct schema *schema_compile(struct bytes bson, enum schema_dialect dialect,
                               schema_report_fn *report, void *arg, struct error *err);
 void schema_free(struct schema *schema);
+
+/* What it takes in memory, its patterns' machine code included. */
+size_t schema_bytes(const struct schema *schema);
 
 /* The BSON that was compiled, byte for byte; it lives as long as the schema. */
 struct bytes schema_source(const struct schema *schema);

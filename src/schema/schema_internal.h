@@ -24,6 +24,7 @@ struct schema {
     struct pattern **patterns; /* owned, each and the array */
     size_t pattern_count;
     size_t pattern_room;
+    size_t pattern_bytes;
     struct rule *root;     /* as it is written */
     struct rule *document; /* as documents are checked; differs in dialect json-schema */
     struct program program;

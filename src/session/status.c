@@ -2,9 +2,10 @@
  *
  *   {mongosluice: 1, [namespaces: ["db.collection", …]]}
  *   → {mongosluice: {version, uptimeMillis}, schemas: [{ns, hash, dialect, level, action, unproved,
- *      allowBypass, origin}], ok: 1}
+ *      allowBypass, origin}], leftOut: [{ns, reason}], ok: 1}
  *
- * Schemas of all namespaces, or of those that are named: one without a schema is left out. */
+ * Schemas of all namespaces, or of those that are named: one without a schema is not there. leftOut
+ * has the collections whose validators are left to the server. */
 #include "bson/build.h"
 #include "bson/scan.h"
 #include "net/clock.h"
@@ -29,6 +30,38 @@ static bool add_schema(void *arg, const struct registry_entry *entry)
     return !build->failed;
 }
 
+static void add_left_out(struct build *build, const struct registry_left_out *left_out)
+{
+    build_open_object(build, NULL);
+    build_text(build, "ns", left_out->ns);
+    build_text(build, "reason", left_out->reason);
+    build_close(build);
+}
+
+static void add_all_left_out(struct build *build, const struct registry *registry)
+{
+    size_t count = 0;
+    const struct registry_left_out *all = registry_left_out(registry, &count);
+    for (size_t i = 0; i < count; i++)
+        add_left_out(build, &all[i]);
+}
+
+static void add_named_left_out(struct build *build, const struct registry *registry,
+                               struct bytes names)
+{
+    struct scan scan;
+    struct scan_element name;
+    const char *text = NULL;
+    size_t len = 0;
+    (void)scan_open(&scan, names);
+    while (scan_next(&scan, &name)) {
+        const struct registry_left_out *one =
+            scan_as_string(&name, &text, &len) ? registry_find_left_out(registry, text) : NULL;
+        if (one != NULL)
+            add_left_out(build, one);
+    }
+}
+
 static bool add_named(struct build *build, const struct registry *registry, struct bytes names,
                       struct error *err)
 {
@@ -51,7 +84,7 @@ static bool add_named(struct build *build, const struct registry *registry, stru
 static bool add_schemas(struct build *build, const struct registry *registry,
                         const struct request *request, struct error *err)
 {
-    struct scan_element names;
+    struct scan_element names = {0};
     build_open_array(build, "schemas");
     if (!scan_find(request->body, "namespaces", &names))
         registry_each(registry, add_schema, build);
@@ -59,6 +92,12 @@ static bool add_schemas(struct build *build, const struct registry *registry,
         return error_set(err, ERROR_TYPE_MISMATCH, "namespaces must be an array");
     else if (!add_named(build, registry, names.value, err))
         return false;
+    build_close(build);
+    build_open_array(build, "leftOut");
+    if (names.kind == BSON_KIND_ARRAY)
+        add_named_left_out(build, registry, names.value);
+    else
+        add_all_left_out(build, registry);
     build_close(build);
     return true;
 }

@@ -42,6 +42,7 @@ static void list_release(struct list *list)
     for (size_t i = 0; i < list->count; i++) {
         memory_free(list->of[i].ns);
         memory_free((void *)list->of[i].schema.pos);
+        memory_free(list->of[i].left_out);
     }
     memory_free(list->of);
 }
@@ -62,8 +63,9 @@ static const char *find_text(const bson_t *options, const char *name)
                : "";
 }
 
+/* schema: NULL where the validator is more than that; left_out says so then. */
 static void add(struct list *list, const char *database, const char *collection,
-                const bson_t *options, const uint8_t *schema, uint32_t schema_len)
+                const bson_t *options, const bson_t *schema, const char *left_out)
 {
     static const char *const levels[] = {"strict", "moderate", "off"};
     static const char *const actions[] = {"error", "warn", "errorAndLog"};
@@ -74,41 +76,81 @@ static void add(struct list *list, const char *database, const char *collection,
     }
     list->of = bigger;
     size_t ns_len = strlen(database) + strlen(collection) + 2;
+    size_t schema_len = schema == NULL ? 0 : schema->len;
     char *ns = memory_alloc(ns_len);
-    uint8_t *copy = memory_alloc(schema_len);
-    if (ns == NULL || copy == NULL) {
+    char *reason = left_out == NULL ? NULL : memory_copy_string(left_out);
+    uint8_t *copy = memory_alloc(schema_len + 1);
+    if (ns == NULL || copy == NULL || (left_out != NULL && reason == NULL)) {
         memory_free(ns);
+        memory_free(reason);
         memory_free(copy);
         list->failed = true;
         return;
     }
     (void)snprintf(ns, ns_len, "%s.%s", database, collection);
-    memcpy(copy, schema, schema_len);
+    if (schema != NULL)
+        memcpy(copy, bson_get_data(schema), schema_len);
     bigger[list->count++] = (struct validators_found){
         .ns = ns,
         .schema = bytes_of(copy, schema_len),
+        .left_out = reason,
         .level = one_of(find_text(options, "validationLevel"), levels, 3),
         .action = one_of(find_text(options, "validationAction"), actions, 3)};
 }
 
-/* A validator is a query; its $jsonSchema must hold whatever else it asks for. */
+/* The first thing in a validator that is not $jsonSchema; NULL: there is none. */
+static const char *find_more(const bson_t *validator)
+{
+    bson_iter_t at;
+    if (!bson_iter_init(&at, validator))
+        return "";
+    while (bson_iter_next(&at))
+        if (strcmp(bson_iter_key(&at), "$jsonSchema") != 0 || !BSON_ITER_HOLDS_DOCUMENT(&at))
+            return bson_iter_key(&at);
+    return NULL;
+}
+
+/* A validator is a query. What else it asks for only the server can judge, and tell. */
+static void take_validator(struct list *list, const char *database, const char *name,
+                           const bson_t *options, const bson_t *validator)
+{
+    char reason[256];
+    bson_iter_t at;
+    bson_t schema;
+    const uint8_t *data = NULL;
+    uint32_t len = 0;
+    const char *more = find_more(validator);
+    if (more == NULL && bson_count_keys(validator) == 1 &&
+        bson_iter_init_find(&at, validator, "$jsonSchema")) {
+        bson_iter_document(&at, &len, &data);
+        if (bson_init_static(&schema, data, len))
+            add(list, database, name, options, &schema, NULL);
+        return;
+    }
+    (void)snprintf(reason, sizeof reason,
+                   "the validator is more than one $jsonSchema: it holds %.150s",
+                   more == NULL ? "$jsonSchema several times" : more);
+    add(list, database, name, options, NULL, reason);
+}
+
 static void take_collection(struct list *list, const char *database, const bson_t *description)
 {
     bson_iter_t at;
     bson_iter_t inner;
     bson_t options;
+    bson_t validator;
     const uint8_t *data = NULL;
     uint32_t len = 0;
     const char *name = find_text(description, "name");
     if (!bson_iter_init_find(&at, description, "options") || !BSON_ITER_HOLDS_DOCUMENT(&at))
         return;
     bson_iter_document(&at, &len, &data);
-    if (!bson_init_static(&options, data, len) || !bson_iter_init(&at, &options) ||
-        !bson_iter_find_descendant(&at, "validator.$jsonSchema", &inner) ||
-        !BSON_ITER_HOLDS_DOCUMENT(&inner))
+    if (!bson_init_static(&options, data, len) ||
+        !bson_iter_init_find(&inner, &options, "validator") || !BSON_ITER_HOLDS_DOCUMENT(&inner))
         return;
     bson_iter_document(&inner, &len, &data);
-    add(list, database, name, &options, data, len);
+    if (bson_init_static(&validator, data, len) && !bson_empty(&validator))
+        take_validator(list, database, name, &options, &validator);
 }
 
 static bool read_database(mongoc_client_t *client, const char *name, struct list *list,

@@ -12,7 +12,8 @@ struct validators;
 /* One collection's `options` as listCollections gives them: BSON, with a `validator`. */
 struct validators_found {
     char *ns;            /* "database.collection" */
-    struct bytes schema; /* what stands behind $jsonSchema */
+    struct bytes schema; /* what stands behind $jsonSchema, where that is all of the validator */
+    char *left_out;      /* where it is not: what else there is; else NULL */
     const char *level;   /* "strict", "moderate", "off" */
     const char *action;  /* "error", "warn", "errorAndLog" */
 };

@@ -9,6 +9,7 @@ import pytest
 from bson import ObjectId
 from pymongo import InsertOne, MongoClient, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
+from support.admin import Admin
 from support.process import eventually
 from support.schemas import PERSON, wait_in_force, wait_not_in_force
 
@@ -228,6 +229,92 @@ def test_validators_of_the_upstream(start_proxy, server, ns):
                       hash=hashlib.sha256(bson.encode({"required": ["z"]})).hexdigest())
         client[database][name].drop()
         wait_not_in_force(client, ns)
+
+
+MORE_THAN_A_SCHEMA = [
+    ({"$jsonSchema": PERSON, "$expr": {"$gt": ["$age", 1]}}, "$expr"),
+    ({"$and": [{"$jsonSchema": PERSON}]}, "$and"),
+    ({"$jsonSchema": PERSON, "city": "Ulm"}, "city"),
+    ({"city": {"$exists": True}}, "city"),
+]
+
+
+@pytest.mark.parametrize("validator, more", MORE_THAN_A_SCHEMA, ids=lambda one: str(one)[:30])
+def test_a_validator_that_is_more_is_left_to_the_server(start_proxy, server, ns, validator, more):
+    """Its own error is the client's, not one of ours that speaks of the $jsonSchema alone."""
+    database, _, name = ns.partition(".")
+    with server.endpoint.client() as direct:
+        direct[database].create_collection(name, validator=validator)
+        proxy = start_proxy(server.endpoint.uri(), {"schemas_upstream": "true", "admin.listen": "127.0.0.1:0"},
+                            endpoint=server.endpoint)
+        admin = Admin(proxy)
+        proxy.wait_for_record("left out", id=3005, ns=ns)
+        with proxy.endpoint().client() as client:
+            reply = client.admin.command("mongosluice", namespaces=[ns])
+            assert reply["schemas"] == []
+            (left_out,) = reply["leftOut"]
+            assert left_out["ns"] == ns and left_out["reason"].endswith(more)
+            assert left_out in admin.json("/schemas")["left_out"]
+            assert left_out in admin.json("/status")["validation"]["left_out"]
+            assert more in admin.get(f"/schemas/{ns}").json()["error"]
+            errors = []
+            for collection in (client[database][name], direct[database][name]):
+                with pytest.raises(WriteError) as caught:
+                    collection.insert_one({"_id": 1, "age": -1})
+                errors.append(caught.value.details)
+            assert errors[0] == errors[1]
+            client[database].command("collMod", name, validator={"$jsonSchema": PERSON})
+            wait_in_force(client, ns)
+            assert client.admin.command("mongosluice", namespaces=[ns])["leftOut"] == []
+        direct[database].drop_collection(name)
+
+
+COSTLY = {"patternProperties": {f"(a{{1,100}}){{1,100}}{i}": {"bsonType": "int"} for i in range(4000)}}
+
+
+def test_a_costly_validator_is_left_to_the_server(start_proxy, server, ns):
+    database, _, name = ns.partition(".")
+    with server.endpoint.client() as direct:
+        for i in range(3):
+            direct[database].create_collection(f"{name}{i}", validator={"$jsonSchema": COSTLY})
+        proxy = start_proxy(server.endpoint.uri(), {"schemas_upstream": "true"}, endpoint=server.endpoint)
+        for i in range(3):
+            assert "limit of 48 MiB" in proxy.wait_for_record("left out", id=3005, ns=f"{ns}{i}")["attr"]["reason"]
+        with proxy.endpoint().client() as client:
+            client[database][f"{name}0"].insert_one({"any": "thing"})
+        for i in range(3):
+            direct[database].drop_collection(f"{name}{i}")
+
+
+def test_all_schemas_together_have_a_limit(start_proxy, server, folder, ns):
+    """Files first: one that does not fit is broken; a validator that does not fit is left to the server,
+    until there is room."""
+    database, _, name = ns.partition(".")
+    costly = {"patternProperties": {f"(a{{1,90}}){{1,50}}{i}": {} for i in range(45)}}
+    folder.write("schemas.first", costly)
+    with server.endpoint.client() as direct:
+        direct[database].create_collection(name, validator={"$jsonSchema": costly})
+        proxy = start_proxy(server.endpoint.uri(),
+                            {"schemas": folder.path, "schemas_upstream": "true", "schemas_memory_max": "1MiB",
+                             "schemas_upstream_period_ms": 1000}, endpoint=server.endpoint)
+        assert "schemas_memory_max" in proxy.wait_for_record("left out", id=3005, ns=ns)["attr"]["reason"]
+        folder.write("schemas.second", costly)
+        assert "schemas_memory_max" in proxy.wait_for_record("broken", id=3003)["attr"]["error"]
+        with proxy.endpoint().client() as client:
+            assert wait_in_force(client, "schemas.first")
+            folder.remove("schemas.second")
+            folder.remove("schemas.first")
+            wait_in_force(client, ns)
+        direct[database].drop_collection(name)
+
+
+def test_a_costly_file_is_an_error_that_names_the_limit(folder):
+    from support.proxy import run_proxy
+    folder.write("a.b", COSTLY)
+    code, _, error = run_proxy("--upstream", "mongodb://127.0.0.1/", "--listen", "127.0.0.1:0",
+                               "--schemas", folder.path)
+    assert code == 1
+    assert "a.b.json" in error and "limit of 48 MiB" in error
 
 
 def test_others_do_not_notice(guarded):

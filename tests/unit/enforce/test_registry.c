@@ -31,6 +31,62 @@ static void test_empty(void **state)
     registry_release(NULL);
 }
 
+static void test_left_out(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    struct registry *registry = registry_new();
+    assert_null(registry_left_out(NULL, &count));
+    assert_int_equal(count, 0);
+    assert_null(registry_find_left_out(NULL, "a.b"));
+    const char *const names[] = {"s.m", "s.a", "s.z", "s.m"};
+    for (size_t i = 0; i < 4; i++)
+        assert_true(registry_leave_out(registry, names[i], i == 3 ? "second" : "first"));
+    struct registry *copy = registry_copy(registry);
+    assert_true(registry_leave_out(registry, "s.a", NULL));
+    assert_true(registry_leave_out(registry, "s.none", NULL));
+    const struct registry_left_out *all = registry_left_out(registry, &count);
+    assert_int_equal(count, 2);
+    assert_string_equal(all[0].ns, "s.m");
+    assert_string_equal(all[0].reason, "second");
+    assert_string_equal(all[1].ns, "s.z");
+    assert_string_equal(registry_find_left_out(copy, "s.a")->reason, "first");
+    for (long i = 1; i < 16; i++) {
+        memory_fail_after(i);
+        struct registry *other = registry_copy(copy);
+        bool ok = other != NULL && registry_leave_out(other, "s.b", "third");
+        memory_fail_never();
+        registry_release(other);
+        assert_true(ok || i < 15);
+    }
+    registry_release(copy);
+    registry_release(registry);
+}
+
+static void test_bytes(void **state)
+{
+    (void)state;
+    struct registry *registry = registry_new();
+    assert_int_equal(registry_bytes(NULL), 0);
+    assert_int_equal(registry_bytes_of(NULL, "a.b", REGISTRY_FILE), 0);
+    assert_true(registry_put(registry, entry_of("a.b", REGISTRY_FILE)));
+    size_t one = registry_bytes(registry);
+    assert_true(one > 0);
+    assert_int_equal(registry_bytes_of(registry, "a.b", REGISTRY_FILE), one);
+    assert_int_equal(registry_bytes_of(registry, "a.b", REGISTRY_COLLECTION), 0);
+    assert_true(registry_put(registry, entry_of("a.b", REGISTRY_COLLECTION)));
+    assert_int_equal(registry_bytes(registry), 2 * one);
+    assert_true(registry_put(registry, entry_of("a.b", REGISTRY_FILE))); /* in its place */
+    struct registry *copy = registry_copy(registry);
+    assert_int_equal(registry_bytes(copy), 2 * one);
+    assert_true(registry_remove(registry, "a.b", 3, REGISTRY_FILE));
+    assert_int_equal(registry_bytes(registry), one);
+    assert_true(registry_remove(registry, "a.b", 3, REGISTRY_COLLECTION));
+    assert_int_equal(registry_bytes(registry), 0);
+    registry_release(copy);
+    registry_release(registry);
+}
+
 static bool append_ns(void *arg, const struct registry_entry *entry)
 {
     char *text = arg;
@@ -249,6 +305,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_sorted),
         cmocka_unit_test(test_file_wins_over_collection),
         cmocka_unit_test(test_copies_share_and_stay),

@@ -86,6 +86,13 @@ static void test_problems(void **state)
     expect_problem("{\"ns\":\"a.b\",\"schema\":{\"properties\":{\"x\":{\"type\":\"int\"}}}}",
                    ERROR_BAD_VALUE, "/schema/properties/x/type: Unknown type name alias: int");
 
+    expect_problem("{\"$jsonSchema\":{},\"$expr\":{\"$gt\":[1,2]}}", ERROR_FAILED_TO_PARSE,
+                   "/$expr: stands beside $jsonSchema and is not checked here: only the server can "
+                   "judge it");
+    expect_problem("{\"$jsonSchema\":{},\"$jsonSchema\":{}}", ERROR_FAILED_TO_PARSE, NULL);
+    expect_problem("{\"ns\":\"a.b\",\"$jsonSchema\":{}}", ERROR_FAILED_TO_PARSE,
+                   "/ns: a schema file with 'ns' has its schema in the field 'schema', without "
+                   "$jsonSchema around it");
     unsigned problems = 0;
     struct schema_file file;
     const char *text = "{\"ns\":\"ab\",\"more\":1,\"schema\":{\"foo\":1,\"minimum\":\"x\","
