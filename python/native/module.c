@@ -141,8 +141,11 @@ static PyMethodDef shape_methods[] = {
     {"build_many", (PyCFunction)(void (*)(void))shape_build_many, METH_FASTCALL,
      "build_many(list of dicts, function) -> list of instances; the function makes the others"},
     {"read_many", (PyCFunction)(void (*)(void))shape_read_many, METH_FASTCALL,
-     "read_many(list, bytes, function): extends the list by the batch's instances; the function "
-     "makes the others of their bytes"},
+     "read_many(list, bytes, function[, longest]): extends the list by the batch's instances; the "
+     "function makes the others of their bytes"},
+    {"iterate", (PyCFunction)(void (*)(void))shape_iterate, METH_FASTCALL,
+     "iterate(bytes, function) -> iterator over the batch's instances, each made when it is asked "
+     "for"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -279,7 +282,7 @@ PyMODINIT_FUNC PyInit__native(void)
     if (encode_import_datetime() != OK || read_import_datetime() != OK ||
         PyType_Ready(&shape_type) < 0 || PyType_Ready(&init_type) < 0 ||
         PyType_Ready(&engine_type) < 0 || PyType_Ready(&engine_init_type) < 0 ||
-        PyType_Ready(&engine_slot_type) < 0) {
+        PyType_Ready(&engine_slot_type) < 0 || PyType_Ready(&documents_type) < 0) {
         return NULL;
     }
     encoded_type.tp_dict = Py_BuildValue("{s:i}", "_type_marker", 101); // what RawBSONDocument says

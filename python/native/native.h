@@ -244,6 +244,8 @@ PyObject *shape_build_many(Shape *self, PyObject *const *arguments, Py_ssize_t c
 
 int read_import_datetime(void);
 PyObject *shape_read_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
+PyObject *shape_iterate(Shape *self, PyObject *const *arguments, Py_ssize_t count);
+extern PyTypeObject documents_type;
 
 // A new reference; None where what was called meanwhile has shortened the list.
 static inline PyObject *list_item(PyObject *list, Py_ssize_t at)

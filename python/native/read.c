@@ -5,7 +5,9 @@
 #include "native.h"
 
 #include <datetime.h>
+#include <stddef.h>
 #include <string.h>
+#include <structmember.h> // PyMemberDef, before Python 3.12
 
 // What is yet to be read. Nothing behind `end` is looked at.
 struct bytes {
@@ -378,23 +380,31 @@ static PyObject *read_one(Shape *shape, struct bytes *bytes, PyObject *otherwise
     return made;
 }
 
+// The batch may be read: it is bytes, and lazy instances can be made of it.
+static bool open_batch(Shape *shape, PyObject *batch, Py_buffer *view)
+{
+    if (!shape->is_guarded) {
+        PyErr_SetString(PyExc_TypeError, "the shape's class is not guarded");
+        return false;
+    }
+    return PyObject_GetBuffer(batch, view, PyBUF_SIMPLE) == 0;
+}
+
 // The garbage collector rests meanwhile, as in build_many.
 PyObject *shape_read_many(Shape *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    if (count != 3 || !PyList_CheckExact(arguments[0])) {
-        PyErr_SetString(PyExc_TypeError, "read_many(list to extend, bytes, function)");
+    if (count < 3 || count > 4 || !PyList_CheckExact(arguments[0])) {
+        PyErr_SetString(PyExc_TypeError, "read_many(list to extend, bytes, function[, longest])");
         return NULL;
     }
+    Py_ssize_t longest = count == 4 ? PyLong_AsSsize_t(arguments[3]) : PY_SSIZE_T_MAX;
     Py_buffer batch;
-    if (!self->is_guarded || PyObject_GetBuffer(arguments[1], &batch, PyBUF_SIMPLE) < 0) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_TypeError, "the shape's class is not guarded");
+    if ((longest == -1 && PyErr_Occurred()) || !open_batch(self, arguments[1], &batch))
         return NULL;
-    }
     struct bytes bytes = {batch.buf, (const unsigned char *)batch.buf + batch.len};
     int collects = PyGC_Disable();
     bool read = true;
-    while (read && bytes.at < bytes.end) {
+    while (read && bytes.at < bytes.end && PyList_GET_SIZE(arguments[0]) < longest) {
         PyObject *made = read_one(self, &bytes, arguments[2]);
         read = made != NULL && PyList_Append(arguments[0], made) == 0;
         Py_XDECREF(made);
@@ -404,6 +414,94 @@ PyObject *shape_read_many(Shape *self, PyObject *const *arguments, Py_ssize_t co
     PyBuffer_Release(&batch);
     return read ? Py_NewRef(Py_None) : NULL;
 }
+
+// ---- one by one --------------------------------------------------------------------------------
+
+// The instances of a batch, each made when it is asked for.
+typedef struct {
+    PyObject_HEAD PyObject *shape, *otherwise;
+    Py_buffer batch; // its buf is NULL once it is released
+    Py_ssize_t at, count;
+} Documents;
+
+// iterate(bytes, function) -> iterator
+PyObject *shape_iterate(Shape *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "iterate(bytes, function)");
+        return NULL;
+    }
+    Documents *made = PyObject_GC_New(Documents, &documents_type);
+    if (made == NULL)
+        return NULL;
+    made->batch.buf = NULL;
+    made->at = made->count = 0;
+    made->shape = Py_NewRef((PyObject *)self);
+    made->otherwise = Py_NewRef(arguments[1]);
+    if (!open_batch(self, arguments[0], &made->batch)) {
+        made->batch.buf = NULL;
+        Py_CLEAR(made);
+    } else {
+        PyObject_GC_Track(made);
+    }
+    return (PyObject *)made;
+}
+
+static PyObject *documents_next(Documents *self)
+{
+    const unsigned char *start = self->batch.buf;
+    if (start == NULL || self->at >= self->batch.len)
+        return NULL;
+    struct bytes bytes = {start + self->at, start + self->batch.len};
+    PyObject *made = read_one((Shape *)self->shape, &bytes, self->otherwise);
+    // as a cursor does, it goes on behind a document that led to an exception
+    self->at = bytes.at - start;
+    self->count++;
+    if (made == NULL && !PyErr_Occurred())
+        PyErr_SetString(PyExc_SystemError, "a document without an instance");
+    return made;
+}
+
+static int documents_traverse(Documents *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->shape);
+    Py_VISIT(self->otherwise);
+    return 0;
+}
+
+static int documents_clear(Documents *self)
+{
+    if (self->batch.buf != NULL)
+        PyBuffer_Release(&self->batch);
+    self->batch.buf = NULL;
+    Py_CLEAR(self->shape);
+    Py_CLEAR(self->otherwise);
+    return 0;
+}
+
+static void documents_dealloc(Documents *self)
+{
+    PyObject_GC_UnTrack(self);
+    documents_clear(self);
+    PyObject_GC_Del(self);
+}
+
+static PyMemberDef documents_members[] = {
+    {"count", T_PYSSIZET, offsetof(Documents, count), READONLY, "how many were asked for"},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyTypeObject documents_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "mongosluice._native.Documents",
+    .tp_basicsize = sizeof(Documents),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_dealloc = (destructor)(void (*)(void))documents_dealloc,
+    .tp_traverse = (traverseproc)(void (*)(void))documents_traverse,
+    .tp_clear = (inquiry)(void (*)(void))documents_clear,
+    .tp_members = documents_members,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = (iternextfunc)(void (*)(void))documents_next,
+};
 
 // This file's pointer to the API.
 int read_import_datetime(void)

@@ -46,16 +46,20 @@ class Compared:
         return alone if isinstance(alone, Document) else None
 
     def write(self, made):
-        """The bytes that are inserted; the same with the extension, or it leaves them to Beanie."""
+        """The bytes that are inserted; the same with the extension, or it leaves them to Beanie. None where
+        they cannot be stored."""
         keep_nulls = made.get_settings().keep_nulls
         for form in (INSERT, REPLACE, SET) if self.plan is not None else ():
             encoded = self.plan.shape.encode(made, form, keep_nulls)
-            if encoded is not None:
+            if isinstance(alone := outcome(lambda form=form: by_beanie(made, form)), tuple):
+                assert encoded is None or native is None, alone
+            elif encoded is not None:
                 ours = encoded.raw if native is not None else sent(encoded, form)
                 if form == INSERT and made.id is None and ours[4:9] == b"\x07_id\0":
                     ours = (len(ours) - 17).to_bytes(4, "little") + ours[21:]
-                assert ours == by_beanie(made, form), (form, bson.decode(ours), bson.decode(by_beanie(made, form)))
-        return by_beanie(made, INSERT)
+                assert ours == alone, (form, bson.decode(ours), bson.decode(alone))
+        alone = outcome(lambda: by_beanie(made, INSERT))
+        return alone if isinstance(alone, bytes) else None
 
     def read(self, raw):
         """What the model makes of a stored document, or None; the same with the extension, each way."""

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -24,6 +25,15 @@ import bson
 from bson import json_util
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--models", type=int, default=60, help="how many models test_made_models.py makes up (%(default)s)")
+    parser.addoption("--models-seed", type=int, default=random.SystemRandom().randrange(10**6), help="and from what")
+
+
+def pytest_report_header(config):
+    return f"models: --models {config.getoption('--models')} --models-seed {config.getoption('--models-seed')}"
 
 
 def free_port():

@@ -86,7 +86,40 @@ def export_mongoengine():
     mongoengine.Document._get_db = classmethod(get_db_and_export)
 
 
-EXPORTERS = {"mongoengine": export_mongoengine}
+def export_beanie():
+    """The schemas are written when init_beanie has initialised the models, before offload asks for them. As
+    offload does, all classes count that were ever initialised in a collection and still are."""
+    from beanie import Document
+    from beanie.odm.utils.init import Initializer
+    from mongosluice.export.beanie import export_document
+    from mongosluice.export.schema import merge
+
+    initialise, initialised = Initializer.__await__, {}
+
+    def namespace_of(cls):
+        collection = (getattr(cls, "get_pymongo_collection", None) or cls.get_motor_collection)()
+        return collection.database.name, collection.name
+
+    def initialise_and_export(self):
+        result = yield from initialise(self)
+        classes = [cls for cls in self.inited_classes if cls is not Document]
+        initialised.update(dict.fromkeys(classes))
+        touched = {namespace_of(cls) for cls in classes}
+        found = {}
+        for cls in initialised:
+            if cls._document_settings is not None and namespace_of(cls) in touched:
+                found.setdefault(namespace_of(cls), []).append(export_document(cls, namespace_of(cls)[0]))
+        for exported in found.values():
+            whole = merge(exported)
+            if schemas.in_force.get(whole.ns) != whole.hash:
+                put(whole)
+                schemas.in_force[whole.ns] = whole.hash
+        return result
+
+    Initializer.__await__ = initialise_and_export
+
+
+EXPORTERS = {"beanie": export_beanie, "mongoengine": export_mongoengine}
 
 
 def pytest_configure():

@@ -8,7 +8,8 @@
 A test that differs runs again, alone, some times each way; where the ways then show an outcome in
 common it is unsteady. A difference that tests/suites/odm_expected.txt does not have, with its reason,
 makes the exit status 1. The suites are no part of this project: --mongoengine names a checkout of
-github.com/MongoEngine/mongoengine at the installed version (its source archive lacks most tests)."""
+github.com/MongoEngine/mongoengine at the installed version, --beanie and --beanie1 name checkouts of
+github.com/BeanieODM/beanie at 2.x and at 1.30 (their source archives lack most or all tests)."""
 
 import argparse
 import contextlib
@@ -50,6 +51,11 @@ class Suite:
 
 
 def suites(options):
+    for label, python, folder in (("beanie", Path(sys.executable), options.beanie),
+                                  ("beanie1", ROOT / ".cache/venv-beanie1/bin/python", options.beanie1)):
+        if folder:
+            # warnings are errors there, also ours of a model that stays as it is
+            yield Suite("beanie", label, python, folder.resolve(), ("-o", "filterwarnings=default"))
     if options.mongoengine:
         # the configuration asks for coverage; connections to other ports and sets are not ours
         yield Suite("mongoengine", "mongoengine", Path(sys.executable), options.mongoengine.resolve())
@@ -204,6 +210,8 @@ def expected_differences():
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--beanie", type=Path, metavar="FOLDER", help="a checkout of Beanie 2")
+    parser.add_argument("--beanie1", type=Path, metavar="FOLDER", help="a checkout of Beanie 1.30")
     parser.add_argument("--mongoengine", type=Path, metavar="FOLDER", help="a checkout of MongoEngine")
     parser.add_argument("--way", action="append", choices=WAYS[1:], help="beside direct; default: all")
     parser.add_argument("--module", action="append", metavar="PART", help="only modules whose path contains this")

@@ -121,17 +121,89 @@ async def to_list(self: Any, length: int | None = None) -> list[Any]:
     projection = self.get_projection_model()
     if self.lazy_parse or projection not in _readers:
         return await _originals["to_list"](self, length)
-    cursor = await self.get_cursor() if hasattr(self, "get_cursor") else self.motor_cursor
+    cursor = await cursor_of(self)
     shape = _plans[projection].shape
     found = self._get_cache()
-    if found is None and length is None and not keeps_cache(self):
+    if found is None and not keeps_cache(self) and (length is None or (type(length) is int and length > 0)):
         raw = raw_batches(cursor)
         if raw is not None:
-            return await read_batches(shape, projection, raw, cursor.collection.codec_options)
+            return await read_batches(shape, projection, raw, cursor.collection.codec_options, length)
     if found is None:
         found = await cursor.to_list(length)
         self._set_cache(found)
     return shape.build_many(found, lambda data: _originals["parse_obj"](projection, data))
+
+
+async def cursor_of(query: Any) -> Any:
+    return await query.get_cursor() if hasattr(query, "get_cursor") else query.motor_cursor
+
+
+async def anext_(self: Any) -> Any:
+    """In the place of a query's: its next document."""
+    if self.cursor is None and hasattr(self, "get_cursor"):
+        self.cursor = as_batches(self, await self.get_cursor())
+    if type(self.cursor) is not Batches:
+        return await _originals["anext"](self)
+    for document in self.cursor.documents:
+        return document
+    return await self.cursor.__anext__()
+
+
+def aiter_(self: Any) -> Any:
+    """In the place of a query's: 1.30 makes the cursor here."""
+    has_begun = self.cursor is not None
+    _originals["aiter"](self)
+    if not has_begun and self.cursor is not None:
+        self.cursor = as_batches(self, self.cursor)
+    return self
+
+
+def as_batches(query: Any, cursor: Any) -> Any:
+    """The query's new cursor as one of raw batches, where the extension makes the instances."""
+    projection = query.get_projection_model()
+    if query.lazy_parse or projection not in _readers or cursor is None:
+        return cursor
+    raw = raw_batches(cursor)
+    if raw is None:
+        return cursor
+    return Batches(raw, _plans[projection].shape, projection, cursor.collection.codec_options)
+
+
+class Batches:
+    """A cursor whose documents are instances, each made when it is asked for. All else is the cursor's."""
+
+    def __init__(self, cursor: Any, shape: Any, model: Any, options: Any):
+        self._cursor, self._shape = cursor, shape
+        self._otherwise = by_beanie(model, options)
+        self.documents = shape.iterate(b"", self._otherwise)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def next(self) -> Any:
+        return await self.__anext__()
+
+    async def __anext__(self) -> Any:
+        while True:
+            for document in self.documents:
+                return document
+            count_documents(self._cursor, self.documents.count)
+            self.documents = self._shape.iterate(await self._cursor.__anext__(), self._otherwise)
+
+
+def count_documents(batches: Any, count: int) -> None:
+    """PyMongo has counted one for the batch; by the documents it says how many it still wants."""
+    if count:
+        inner = batches.delegate if is_motor(batches) else batches
+        inner._retrieved += count - 1
+
+
+def by_beanie(model: Any, options: Any) -> Any:
+    """What makes an instance of a document's bytes that the extension gives up."""
+    return lambda raw: _originals["parse_obj"](model, bson.decode(raw, options))
 
 
 def is_motor(one: Any) -> bool:
@@ -155,20 +227,23 @@ def raw_batches(cursor: Any) -> Any:
              and options.datetime_conversion == DatetimeConversion.DATETIME)
     if not plain or client.options.auto_encryption_opts is not None:
         return None
+    # what _clone leaves out
+    kept = {"session": inner._session, "let": inner._let}
     if not is_motor(cursor):
-        return inner._clone(deepcopy=False, base=AsyncRawBatchCursor(collection))
-    raw = inner._clone(deepcopy=False, base=RawBatchCursor(collection.delegate))
+        return inner._clone(deepcopy=False, base=AsyncRawBatchCursor(collection, **kept))
+    raw = inner._clone(deepcopy=False, base=RawBatchCursor(collection.delegate, **kept))
     return type(collection.find_raw_batches())(raw, collection)
 
 
-async def read_batches(shape: Any, model: Any, batches: Any, options: Any) -> list[Any]:
+async def read_batches(shape: Any, model: Any, batches: Any, options: Any, length: int | None) -> list[Any]:
     made: list[Any] = []
-
-    def by_beanie(raw: bytes) -> Any:
-        return _originals["parse_obj"](model, bson.decode(raw, options))
-
+    longest = sys.maxsize if length is None else length
     async for batch in batches:
-        shape.read_many(made, batch, by_beanie)
+        before = len(made)
+        shape.read_many(made, batch, by_beanie(model, options), longest)
+        count_documents(batches, len(made) - before)
+        if len(made) >= longest:
+            break
     return made
 
 
@@ -325,6 +400,7 @@ def install() -> None:
     _originals.update(
         get_dict=documents_module.get_dict, parse_model=parsing_module.parse_model,
         parse_obj=parsing_module.parse_obj, to_list=cursor_module.BaseCursorQuery.to_list,
+        anext=cursor_module.BaseCursorQuery.__anext__, aiter=cursor_module.BaseCursorQuery.__aiter__,
         initialize=init_module.Initializer.__await__, scalars=encoder_module.BSON_SCALAR_TYPES,
         insert_many=Document.__dict__["insert_many"],
     )
@@ -335,6 +411,8 @@ def install() -> None:
     for module in (cursor_module, find_module, update_module):
         module.parse_obj = parse_obj
     cursor_module.BaseCursorQuery.to_list = to_list
+    cursor_module.BaseCursorQuery.__anext__ = anext_
+    cursor_module.BaseCursorQuery.__aiter__ = aiter_
     if native is not None:
         encoder_module.BSON_SCALAR_TYPES = (*encoder_module.BSON_SCALAR_TYPES, native.Encoded)
 
@@ -364,6 +442,8 @@ def uninstall() -> None:
     for module in (cursor_module, find_module, update_module):
         module.parse_obj = _originals["parse_obj"]
     cursor_module.BaseCursorQuery.to_list = _originals["to_list"]
+    cursor_module.BaseCursorQuery.__anext__ = _originals["anext"]
+    cursor_module.BaseCursorQuery.__aiter__ = _originals["aiter"]
     encoder_module.BSON_SCALAR_TYPES = _originals["scalars"]
     init_module.Initializer.__await__ = _originals["initialize"]
     for cls, name in TRANSLATED:
