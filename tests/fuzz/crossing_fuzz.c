@@ -15,6 +15,7 @@
 #include "wire/sections.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+uint64_t crossing_batches(void); /* that were sent so far, for tests/unit/session/test_crossing.c */
 
 enum {
     MOVE_INSERT,
@@ -315,9 +316,15 @@ static void make_move(struct play *play)
     rig_settle(play->rig);
 }
 
+static struct rig *rig;
+
+uint64_t crossing_batches(void)
+{
+    return rig == NULL ? 0 : rig_batches(rig);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct rig *rig;
     static struct accounts *accounts;
     if (rig == NULL) {
         rig = rig_open();

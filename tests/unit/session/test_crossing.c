@@ -1,0 +1,40 @@
+/* The play of tests/fuzz/crossing_fuzz.c merges: else it would find nothing, whatever is wrong. */
+#include "../cmocka_all.h"
+
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+uint64_t crossing_batches(void);
+
+static void test_three_of_alice_go_together(void **state)
+{
+    (void)state;
+    /* corpus/crossing/three_of_alice: three log in and insert, each and together */
+    static const uint8_t play[] = {0, 4, 0, 12, 0,  28, 0, 0, 5, 0, 5, 0,  8, 5,  0, 5, 0, 24,
+                                   5, 0, 5, 0,  24, 8,  0, 5, 0, 5, 0, 5,  0, 24, 8, 0, 5, 0,
+                                   5, 0, 5, 0,  0,  5,  0, 5, 0, 0, 8, 24, 5, 0,  5, 0, 5, 0};
+    uint64_t before = crossing_batches();
+    assert_int_equal(LLVMFuzzerTestOneInput(play, sizeof play), 0);
+    assert_true(crossing_batches() > before);
+}
+
+/* As before, but the third is bob: what he inserts goes by itself. */
+static void test_two_of_alice_and_bob_do_not(void **state)
+{
+    (void)state;
+    static const uint8_t play[] = {0, 4, 0, 12, 0,  28, 1, 0, 5, 0, 5, 0,  8, 5,  0, 5, 0, 24,
+                                   5, 0, 5, 0,  24, 8,  0, 5, 0, 5, 0, 5,  0, 24, 8, 0, 5, 0,
+                                   5, 0, 5, 0,  0,  5,  0, 5, 0, 0, 8, 24, 5, 0,  5, 0, 5, 0};
+    uint64_t before = crossing_batches();
+    assert_int_equal(LLVMFuzzerTestOneInput(play, sizeof play), 0);
+    assert_int_equal(crossing_batches(), before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_three_of_alice_go_together),
+        cmocka_unit_test(test_two_of_alice_and_bob_do_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
