@@ -86,12 +86,12 @@ static bool ask(struct session *session, const struct message *message,
     return sent;
 }
 
-bool session_identity_may_ask(struct session *session, int64_t now_us)
+bool session_identity_may_ask(struct session *session)
 {
     bool told = session->identity_told;
     session->identity_told = false;
     /* once for each insert: the answer may be out of date when it comes */
-    return !told && standing_may_ask(&session->standing, now_us);
+    return !told && standing_may_ask(&session->standing, session_now_us(session));
 }
 
 enum write_step session_identity_ask(struct session *session, const struct message *message,
@@ -128,7 +128,7 @@ void session_identity_answer(struct session *session, const struct pending *pend
 /* --- what merging goes by -----------------------------------------------------------------------
  */
 
-struct coalesce_origin session_identity_origin(const struct session *session, int64_t now_us)
+struct coalesce_origin session_identity_origin(const struct session *session)
 {
     static const uint8_t unknown[RETRY_IDENTITY_BYTES] = {0xFF, 0xFF, 0xFF, 0xFF};
     const struct standing *standing = &session->standing;
@@ -137,7 +137,8 @@ struct coalesce_origin session_identity_origin(const struct session *session, in
         return origin;
     origin.identity = standing_users(standing);
     origin.incarnation = standing_incarnation(standing);
-    origin.trust = standing_is_certain(standing, now_us) ? COALESCE_CERTAIN : COALESCE_PROBABLE;
+    origin.trust = standing_is_certain(standing, session_now_us(session)) ? COALESCE_CERTAIN
+                                                                          : COALESCE_PROBABLE;
     return origin;
 }
 

@@ -201,12 +201,12 @@ void session_merge_note_passed(struct session *session, const struct request *re
 {
     struct scan_element element;
     int64_t number = 0;
-    struct coalesce_origin origin = session_identity_origin(session, clock_now_us());
-    if (is_insert(request) && request->lsid != NULL && !request->in_transaction &&
-        retry_table_entries(session->worker->shared->retries) > 0 &&
-        scan_find(request->body, "txnNumber", &element) && scan_as_int64(&element, &number))
-        coalesce_note_passed(session->worker->coalesce, &origin, request->lsid, number,
-                             clock_now_us());
+    if (!is_insert(request) || request->lsid == NULL || request->in_transaction ||
+        retry_table_entries(session->worker->shared->retries) == 0 ||
+        !scan_find(request->body, "txnNumber", &element) || !scan_as_int64(&element, &number))
+        return;
+    struct coalesce_origin origin = session_identity_origin(session);
+    coalesce_note_passed(session->worker->coalesce, &origin, request->lsid, number, clock_now_us());
 }
 
 bool session_merge_concerns(const struct session *session, const struct message *message,
@@ -280,8 +280,7 @@ bool session_merge_must_ask(struct session *session, const struct message *messa
     struct coalesce_insert insert;
     struct coalesce_rules rules;
     bool known = standing_is_known(&session->standing);
-    if (!session_identity_may_ask(session, clock_now_us()) ||
-        (known && coalesce_is_idle(worker->coalesce)))
+    if (!session_identity_may_ask(session) || (known && coalesce_is_idle(worker->coalesce)))
         return false;
     read_rules(session, request, &rules);
     struct grouping_limits limits = limits_of(session, &rules);
@@ -306,8 +305,7 @@ enum write_step session_merge(struct session *session, const struct message *mes
     struct retry_listener listener = session_merge_listener(worker);
     if (listener.arg == NULL)
         return session_merge_close_client(session);
-    int64_t now_us = clock_now_us();
-    struct coalesce_origin origin = session_identity_origin(session, now_us);
+    struct coalesce_origin origin = session_identity_origin(session);
     read_rules(session, request, &rules);
     struct grouping_limits limits = limits_of(session, &rules);
     grouping_classify(message->payload, &limits, &insert);
@@ -317,7 +315,7 @@ enum write_step session_merge(struct session *session, const struct message *mes
     bool room = budget_take(budget, bytes);
     rules.enabled = rules.enabled && room;
     enum coalesce_outcome outcome = coalesce_submit(worker->coalesce, &rules, &origin, &insert,
-                                                    session, &listener, now_us, &answer);
+                                                    session, &listener, clock_now_us(), &answer);
     if (room)
         budget_give_back(budget, bytes);
     session_merge_account(worker);

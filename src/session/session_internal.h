@@ -387,7 +387,7 @@ bool session_identity_may_pass(const struct session *session, const struct messa
 /* A request goes by that may change who the connection is. */
 void session_identity_pass(struct session *session, const struct request *request);
 /* Whether asking the server now could make it certain who the connection is. */
-bool session_identity_may_ask(struct session *session, int64_t now_us);
+bool session_identity_may_ask(struct session *session);
 /* Asks it. The request is to be held; it is looked at again when the answer is there. */
 enum write_step session_identity_ask(struct session *session, const struct message *message,
                                      const struct request *request);
@@ -395,7 +395,7 @@ enum write_step session_identity_ask(struct session *session, const struct messa
 void session_identity_answer(struct session *session, const struct pending *pending,
                              struct bytes document, uint32_t flags);
 /* What merging goes by; points into the session. */
-struct coalesce_origin session_identity_origin(const struct session *session, int64_t now_us);
+struct coalesce_origin session_identity_origin(const struct session *session);
 /* Whether the connection is known to be of these users (batch_identity). */
 bool session_identity_is(const struct session *session, const uint8_t *users);
 

@@ -30,6 +30,7 @@ struct null_replies {
     struct blob hello;        /* says isWritablePrimary */
     struct blob legacy_hello; /* says ismaster */
     struct blob build_info;
+    struct blob status;      /* of connectionStatus: nobody is logged in */
     struct blob batch;       /* the elements of firstBatch */
     struct blob cursor_tail; /* after firstBatch, to the end of `cursor` */
     size_t *batch_offsets;   /* batch_offsets[n]: bytes of the first n elements */
@@ -62,6 +63,9 @@ static bool make_small_replies(struct null_replies *replies)
     bson_t insert = BSON_INITIALIZER;
     bson_t info = BSON_INITIALIZER;
     bson_t version;
+    bson_t status = BSON_INITIALIZER;
+    bson_t auth;
+    bson_t users;
     bool made = BSON_APPEND_DOUBLE(&ok, "ok", 1);
     made &= BSON_APPEND_INT32(&insert, "n", 0) && BSON_APPEND_DOUBLE(&insert, "ok", 1);
     made &= BSON_APPEND_UTF8(&info, "version", "7.0.0") &&
@@ -69,6 +73,11 @@ static bool make_small_replies(struct null_replies *replies)
             BSON_APPEND_INT32(&version, "0", 7) && BSON_APPEND_INT32(&version, "1", 0) &&
             BSON_APPEND_INT32(&version, "2", 0) && BSON_APPEND_INT32(&version, "3", 0) &&
             bson_append_array_end(&info, &version) && BSON_APPEND_DOUBLE(&info, "ok", 1);
+    made &= BSON_APPEND_DOCUMENT_BEGIN(&status, "authInfo", &auth) &&
+            BSON_APPEND_ARRAY_BEGIN(&auth, "authenticatedUsers", &users) &&
+            bson_append_array_end(&auth, &users) && bson_append_document_end(&status, &auth) &&
+            BSON_APPEND_DOUBLE(&status, "ok", 1);
+    made = blob_take(&replies->status, &status, made) && made;
     made = blob_take(&replies->ok, &ok, made) && made;
     made = blob_take(&replies->insert, &insert, made) && made;
     return blob_take(&replies->build_info, &info, made) && made;
@@ -159,6 +168,7 @@ void null_replies_free(struct null_replies *replies)
     memory_free(replies->hello.data);
     memory_free(replies->legacy_hello.data);
     memory_free(replies->build_info.data);
+    memory_free(replies->status.data);
     memory_free(replies->batch.data);
     memory_free(replies->cursor_tail.data);
     memory_free(replies->batch_offsets);
@@ -356,6 +366,8 @@ static bool append_reply(const struct null_replies *replies, const struct reques
     }
     if (scan_name_is(name, "buildInfo") || scan_name_is(name, "buildinfo"))
         return append_blob(out, request, &replies->build_info);
+    if (scan_name_is(name, "connectionStatus"))
+        return append_blob(out, request, &replies->status);
     return append_blob(out, request, &replies->ok);
 }
 
