@@ -3,7 +3,7 @@
 #   scripts/test.sh [STEP…]   all steps when none is named:
 # Each step goes on to the end also where another failed; the exit status is 1 when any did.
 #   lint         format, the rules between rooms, log ids, the configuration document, clang-tidy, types of
-#                the companion package
+#                the companion package, ruff over all Python
 #   unit         gcc, clang and sanitized builds; every ctest test of the gcc and the sanitized one
 #   fuzz         each libFuzzer target for FUZZ_SECONDS (60) over its corpus
 #   integration  pytest over tests/integration, tests/fault, tests/attack and (a minute of it) tests/history, with the
@@ -38,6 +38,7 @@ step_lint() {
   extension_commands >"$cache/native/compile_commands.json" || failed=1
   scripts/run-clang-tidy.py "$cache/native" python/native || failed=1
   (cd python && "$venv/bin/python" -m mypy --cache-dir "$cache/mypy") || failed=1
+  "$venv/bin/ruff" check -q --cache-dir "$cache/ruff" . || failed=1
   return $failed
 }
 

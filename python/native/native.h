@@ -12,6 +12,9 @@
 
 enum { OK = 0, FAILED = -1, GIVE_UP = 1 };
 
+// constants.c: the enums below, as constants of the module; false with an exception set.
+bool add_constants(PyObject *module);
+
 // ---- buffer.c: bytes that grow -----------------------------------------------------------------
 
 struct buffer {

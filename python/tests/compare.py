@@ -2,11 +2,11 @@
 
 import copy
 
+import bson
 from beanie import Document, Link
 from beanie.odm.utils.parsing import parse_obj
 from pydantic import BaseModel, ValidationError
 
-import bson
 from mongosluice.offload.beanie import plans
 from mongosluice.offload.beanie.encoding import INSERT, REPLACE, SET, native
 

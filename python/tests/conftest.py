@@ -18,10 +18,9 @@ import tracemalloc
 import uuid
 from pathlib import Path
 
+import bson
 import pymongo
 import pytest
-
-import bson
 from bson import json_util
 
 ROOT = Path(__file__).resolve().parents[2]

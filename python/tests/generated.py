@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal, Optional, Union
 
 from beanie import Document, PydanticObjectId
 from beanie.odm.custom_types import DecimalAnnotation
+from bson import ObjectId
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr, create_model
-
-from bson import ObjectId
 
 
 class Colour(enum.Enum):

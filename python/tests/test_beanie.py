@@ -7,17 +7,17 @@ import uuid
 import warnings
 
 import beanie
+import bson
 import pytest
 from beanie import BulkWriter, DeleteRules, WriteRules, init_beanie
 from beanie.exceptions import RevisionIdWasChanged
 from beanie.odm.operators.update.general import Inc, Set
+from bson import ObjectId
 from pydantic import BaseModel, ValidationError
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-import bson
 import models
 import mongosluice
-from bson import ObjectId
 from conftest import async_client, switch_off
 from models import (
     Acted,

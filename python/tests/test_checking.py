@@ -6,11 +6,11 @@ import threading
 import uuid
 from typing import Optional
 
+import bson
 import pytest
 from bson.raw_bson import RawBSONDocument
 from pydantic import BaseModel, Field
 
-import bson
 import mongosluice
 from conftest import ROOT
 

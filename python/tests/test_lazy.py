@@ -9,11 +9,11 @@ import uuid
 import weakref
 from typing import Any
 
+import bson
 import pytest
 from beanie import Document, init_beanie
 from pydantic import BaseModel, Field, PrivateAttr
 
-import bson
 import mongosluice
 from conftest import assert_nothing_leaks, async_client
 from mongosluice.offload.beanie.encoding import native

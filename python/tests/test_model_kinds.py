@@ -11,17 +11,17 @@ import uuid
 from typing import Annotated, Any, Literal, Optional, Union
 
 import beanie
+import bson
 import pydantic
 import pytest
 from beanie import Document, Link
 from beanie.odm.custom_types import DecimalAnnotation
-from compare import Compared
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, SkipValidation, WrapValidator
 from pydantic.alias_generators import to_camel
 from typing_extensions import TypeAliasType
 
-import bson
 import mongosluice
+from compare import Compared
 from conftest import async_client
 from mongosluice.offload.beanie.encoding import native
 

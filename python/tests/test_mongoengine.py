@@ -4,9 +4,8 @@ import datetime
 import decimal
 import uuid
 
-import pytest
-
 import bson
+import pytest
 
 mongoengine = pytest.importorskip("mongoengine")
 

@@ -6,9 +6,8 @@ import enum
 import math
 import re
 
-import pytest
-
 import bson
+import pytest
 
 pytest.importorskip("mongoengine")
 import mongoengine as me

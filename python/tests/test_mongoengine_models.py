@@ -16,11 +16,11 @@ import pytest
 
 pytest.importorskip("mongoengine")
 import mongoengine as me
-from conftest import switch_off
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mongosluice
+from conftest import switch_off
 from mongosluice.offload.mongoengine import patches, plans
 from mongosluice.offload.mongoengine.extension import native
 

@@ -6,10 +6,10 @@ import os
 import subprocess
 import sys
 
+import bson
 import pytest
 from pydantic import BaseModel, Field
 
-import bson
 from conftest import assert_nothing_leaks
 from mongosluice.offload.beanie import encoding, instances
 from mongosluice.offload.beanie.encoding import INSERT, SET, native

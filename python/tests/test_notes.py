@@ -13,12 +13,12 @@ import uuid
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Optional, Union
 
+import bson
 import pydantic
 import pytest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
-import bson
 import mongosluice
 
 

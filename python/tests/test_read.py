@@ -4,6 +4,7 @@ import datetime
 import decimal
 from typing import Any, Optional
 
+import bson
 import pytest
 from beanie import Document, init_beanie
 from bson.codec_options import DEFAULT_CODEC_OPTIONS
@@ -11,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-import bson
 import mongosluice
 from conftest import async_client
 from mongosluice.offload.beanie.encoding import native

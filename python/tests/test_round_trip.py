@@ -5,6 +5,7 @@ import asyncio
 import copy
 
 import beanie
+import bson
 import pymongo
 import pytest
 from beanie import Document
@@ -13,7 +14,6 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-import bson
 import mongosluice
 from conftest import async_client
 from generated import WRONG, arguments, models
@@ -64,7 +64,7 @@ def outcome(make):
 
 
 def state(made):
-    private = {name: value for name, value in (made.__pydantic_private__ or {}).items()}
+    private = dict(made.__pydantic_private__ or {})
     return (repr(made.__dict__), sorted(made.__pydantic_fields_set__), repr(made.__pydantic_extra__),
             repr(private), {name: type(value) for name, value in made.__dict__.items()})
 

@@ -3,7 +3,6 @@ client may count on is lost."""
 
 import os
 import signal
-import socket
 import time
 
 import pytest
@@ -85,7 +84,7 @@ def test_draining_sends_on_what_wants_no_reply(start_proxy, simulated):
                 while sent < len(insert):
                     sent += client.socket.send(insert[sent:sent + 50_000])
                 whole += 1
-        except socket.timeout:
+        except TimeoutError:
             rest = insert[sent:]
         proxy.process.send(signal.SIGTERM)
         time.sleep(0.5)

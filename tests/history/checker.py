@@ -88,7 +88,7 @@ class Check:
                                                  self.faults_during(operation)}))] += 1
 
     def done(self, operation):
-        told = {index: code for index, code in operation.errors}
+        told = dict(operation.errors)
         wanted, stopped, doubtful = {}, False, False
         for index, (identifier, what) in enumerate(operation.documents):
             code = told.pop(index, None)

@@ -1,7 +1,6 @@
 """Merging and retryable writes: each insert is run once, whatever is lost on the way."""
 
 import pytest
-from bson import Int64
 from support import wire
 from support.inserts import Inserter, codes, duplicate, lsid
 from support.proxy import CLOSED_BY_ERROR

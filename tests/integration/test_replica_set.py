@@ -47,7 +47,7 @@ def scene(request, members):
     if DIRECT:
         return Scene(members, None)
     start = request.getfixturevalue("start_proxy")
-    return Scene(members, start(members.uri(**{"heartbeatFrequencyMS": 500})))
+    return Scene(members, start(members.uri(heartbeatFrequencyMS=500)))
 
 
 def hello_of(scene, member):
@@ -254,7 +254,7 @@ def test_listen_port_count_bounds_the_ports(start_proxy, members):
 
 @pytest.mark.proxy_only
 def test_ports_of_a_range(start_proxy, members):
-    from support.ports import free_ports, refusing_port
+    from support.ports import free_ports
     first = free_ports(5)
     proxy = start_proxy(members.uri(), {"listen": f"127.0.0.1:{first}", "listen_port_count": 5})
     ports = {int(proxy.address(one.address).split(":")[1]) for one in members.members}

@@ -61,7 +61,7 @@ def test_the_first_port_works_though_the_seed_is_no_member(start_proxy):
     """Users know one port: that of `listen`. It must lead to the set, whatever its members are
     called."""
     from support.ports import free_ports
-    with SimulatedSet(3, hosts={i: "localhost" for i in range(3)}) as members:
+    with SimulatedSet(3, hosts=dict.fromkeys(range(3), "localhost")) as members:
         first = free_ports(8)
         port = members.addresses[0].split(":")[1]
         proxy = start_proxy(f"mongodb://127.0.0.1:{port}/?replicaSet=simulated",

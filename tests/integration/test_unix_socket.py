@@ -32,7 +32,7 @@ def folder():
 
 def uri(path, **options):
     text = "&".join(f"{name}={value}" for name, value in {"serverSelectionTimeoutMS": 10000, **options}.items())
-    return f"mongodb://{quote(str(path), safe=str())}/?{text}"
+    return f"mongodb://{quote(str(path), safe='')}/?{text}"
 
 
 def socket_of(proxy, server=None):

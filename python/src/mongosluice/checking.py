@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bson
+from bson import json_util
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
-import bson
-from bson import json_util
 from mongosluice import program
 from mongosluice.errors import lines_of_info
 from mongosluice.export.schema import Exported, text_of

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import annotated_types
-
 import bson
+
 from mongosluice.export.schema import LARGEST, Schema, as_list
 
 LARGEST_DECIMAL = "9.999999999999999999999999999999999E+6144"

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from bson.errors import BSONError
-
 import bson
 from bson import json_util
+from bson.errors import BSONError
+
 from mongosluice.export.schema import SETTINGS, Exported, text_of
 
 ACTIONS = ("error", "warn", "errorAndLog")

@@ -7,11 +7,11 @@ import math
 import sys
 from typing import Any
 
+import bson
 import mongoengine as me
 from mongoengine.base import BaseDocument, get_document
 from mongoengine.base.fields import ObjectIdField
 
-import bson
 from mongosluice.export.python_patterns import matched_at_start
 from mongosluice.export.schema import Exported, Note, Schema, any_of, of_values, with_null
 

@@ -13,18 +13,18 @@ import types
 import typing
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin
 
 import annotated_types
+import bson
 import pydantic
 import typing_extensions
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-import bson
 from mongosluice.export import constraints, values
 from mongosluice.export.constraints import FINITE_DECIMAL
 from mongosluice.export.enums import enum_schema
@@ -35,7 +35,6 @@ from mongosluice.export.schema import (
     Schema,
     accepts,
     any_of,
-    as_list,
     element_type,
     of_values,
     with_null,

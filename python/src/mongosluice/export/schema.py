@@ -10,6 +10,7 @@ from typing import Any
 
 import bson
 from bson import json_util
+
 from mongosluice.export.patterns import matches
 
 Schema = dict[str, Any]

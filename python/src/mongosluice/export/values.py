@@ -16,11 +16,10 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import bson
 import pydantic
 from bson.errors import BSONError
 from pydantic_core import Url
-
-import bson
 
 SCALARS = (type(None), str, int, float, datetime.datetime, bson.Binary, bson.DBRef, bson.Decimal128, bson.MaxKey,
            bson.MinKey, bson.ObjectId, bson.Regex)

@@ -15,26 +15,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import bson
 import pydantic
 from beanie import Document
 from beanie.odm.utils import encoder as beanie_encoder
 from bson.int64 import Int64
 from pydantic import BaseModel
 
-import bson
 from mongosluice.export.beanie import EXCLUDE_IS_HEEDED
+from mongosluice.offload.extension import native, shared
 
-try:
-    from mongosluice import _native as native
-except ImportError:  # not built: the pure path
-    native = None  # type: ignore[assignment]
-
-# The kinds of native.h.
-GIVE_UP, STR, INT, INT64, FLOAT, OBJECT_ID, ENUM, UUID, DATETIME, DICT, SEQUENCE, ITERABLE, ROOT = range(13)
+GIVE_UP, STR, INT, INT64, FLOAT, OBJECT_ID, ENUM, UUID, DATETIME, DICT, SEQUENCE, ITERABLE, ROOT = shared(
+    "KIND_", "GIVE_UP", "STR", "INT", "INT64", "FLOAT", "OBJECT_ID", "ENUM", "UUID", "DATETIME", "DICT", "SEQUENCE",
+    "ITERABLE", "ROOT")
 # The flags of a key.
-SKIP, LINK, LINKS, ID = 1, 2, 4, 8
+SKIP, LINK, LINKS, ID = shared("FIELD_", "SKIP", "LINK", "LINKS", "ID")
 # The forms of a document.
-INSERT, REPLACE, SET = range(3)
+INSERT, REPLACE, SET = shared("FORM_", "INSERT", "REPLACE", "SET")
 
 # Types that Beanie's Encoder leaves as they are, taken before it is told of ours.
 _SCALARS = beanie_encoder.BSON_SCALAR_TYPES

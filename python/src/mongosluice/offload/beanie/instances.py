@@ -15,14 +15,15 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import bson
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined, SchemaValidator
 
-import bson
+from mongosluice.offload.extension import shared
 
-# The kinds of build.c.
-GENERIC, ANY, STR, INT, FLOAT, BOOL, EXACT, OBJECT_ID, LIST, DICT, MODEL = range(11)
-NO_DEFAULT, VALUE, FACTORY, COPY = range(4)
+GENERIC, ANY, STR, INT, FLOAT, BOOL, EXACT, OBJECT_ID, LIST, DICT, MODEL = shared(
+    "NODE_", "GENERIC", "ANY", "STR", "INT", "FLOAT", "BOOL", "EXACT", "OBJECT_ID", "LIST", "DICT", "MODEL")
+NO_DEFAULT, VALUE, FACTORY, COPY = shared("DEFAULT_", "NONE", "VALUE", "FACTORY", "COPY")
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 NO_BOUNDS = (None, None, False, False, False)

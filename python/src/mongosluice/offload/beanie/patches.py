@@ -8,10 +8,10 @@ each of Beanie's rules stands where it stood."""
 from __future__ import annotations
 
 import asyncio
-import sys
+import contextlib
+import functools
 import time
 import types
-from collections.abc import Iterator
 from typing import Any
 
 import beanie.odm.documents as documents_module
@@ -21,6 +21,7 @@ import beanie.odm.queries.update as update_module
 import beanie.odm.utils.encoder as encoder_module
 import beanie.odm.utils.init as init_module
 import beanie.odm.utils.parsing as parsing_module
+import bson
 from beanie import Document
 from beanie.odm.bulk import BulkWriter
 from beanie.odm.fields import WriteRules
@@ -29,10 +30,8 @@ from pymongo.asynchronous.cursor import AsyncCursor, AsyncRawBatchCursor
 from pymongo.errors import PyMongoError
 from pymongo.synchronous.cursor import Cursor, RawBatchCursor
 
-import bson
 from mongosluice.errors import translated
-from mongosluice.offload import enforcement
-from mongosluice.offload import bulk_insert
+from mongosluice.offload import bulk_insert, enforcement
 from mongosluice.offload.beanie.encoding import INSERT, REPLACE, SET, native
 from mongosluice.offload.beanie.plans import (
     DOCUMENT_INIT,
@@ -58,42 +57,58 @@ _checking: asyncio.Task[None] | None = None
 # ---- the two places ----------------------------------------------------------------------------
 
 
-def codes_of(function: Any) -> Iterator[types.CodeType]:
-    """The code of a function and of the comprehensions in it, under its decorators."""
+# Which functions of Beanie ask for a document to send it as a whole, and in which form. They call get_dict
+# by a name of their own; all other callers want Beanie's dict.
+SENDERS = {
+    INSERT: (Document.insert, Document.insert_one, Document.insert_many),
+    REPLACE: (find_module.FindOne.replace_one,),
+    SET: (Document.save,),
+}
+GET_DICT = "get_dict"
+
+
+def undecorated(function: Any) -> types.FunctionType:
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
-    pending = [getattr(function, "__func__", function).__code__]
-    while pending:
-        code = pending.pop()
-        yield code
-        pending.extend(part for part in code.co_consts if isinstance(part, types.CodeType))
+    return getattr(function, "__func__", function)
 
 
-# Who asks `get_dict` says what the document is for: (form, what is excluded).
-_callers: dict[types.CodeType, int] = {}
+def renamed(code: types.CodeType, name: str, instead: str) -> types.CodeType:
+    """The code, and that of the comprehensions in it, with another name for a global."""
+    return code.replace(
+        co_names=tuple(instead if one == name else one for one in code.co_names),
+        co_consts=tuple(renamed(one, name, instead) if isinstance(one, types.CodeType) else one for one in code.co_consts))
 
 
-def learn_callers() -> None:
-    for form, functions in (
-        (INSERT, (Document.insert, Document.insert_one, Document.insert_many, insertable)),
-        (REPLACE, (find_module.FindOne.replace_one,)),
-        (SET, (Document.save,)),
-    ):
-        for function in functions:
-            _callers.update(dict.fromkeys(codes_of(function), form))
+_codes: dict[types.FunctionType, types.CodeType] = {}
 
 
-def get_dict(document: Any, to_db: bool = False, exclude: Any = None, keep_nulls: bool = True) -> Any:
+def tell_senders() -> None:
+    for form, functions in SENDERS.items():
+        for function in map(undecorated, functions):
+            name = f"{GET_DICT}_{form}_of_mongosluice"
+            function.__globals__[name] = functools.partial(get_dict, form)
+            _codes[function] = function.__code__
+            function.__code__ = renamed(function.__code__, GET_DICT, name)
+
+
+def forget_senders() -> None:
+    for function, code in _codes.items():
+        function.__code__ = code
+        for form in SENDERS:  # what is under way still has the name
+            function.__globals__[f"{GET_DICT}_{form}_of_mongosluice"] = _originals[GET_DICT]
+    _codes.clear()
+
+
+def get_dict(form: int, document: Any, to_db: bool = False, exclude: Any = None, keep_nulls: bool = True) -> Any:
     """In the place of Beanie's: the document as BSON where it goes to the server as a whole."""
     plan = _plans.get(type(document))
-    if plan is not None:
-        form = _callers.get(sys._getframe(1).f_code)
-        if form is not None and to_db and (form != SET or plan.sets):
-            recheck_when_due()
-            encoded = plan.shape.encode(document, form, keep_nulls)
-            if encoded is not None:
-                return encoded
-    return _originals["get_dict"](document, to_db=to_db, exclude=exclude, keep_nulls=keep_nulls)
+    if plan is not None and to_db and (form != SET or plan.sets):
+        recheck_when_due()
+        encoded = plan.shape.encode(document, form, keep_nulls)
+        if encoded is not None:
+            return encoded
+    return _originals[GET_DICT](document, to_db=to_db, exclude=exclude, keep_nulls=keep_nulls)
 
 
 def parse_model(model: Any, data: Any) -> Any:
@@ -249,7 +264,7 @@ async def read_batches(shape: Any, model: Any, batches: Any, options: Any, lengt
 
 def insertable(document: Any) -> Any:
     """As Beanie's insert_many asks for it."""
-    return get_dict(document, to_db=True, keep_nulls=document.get_settings().keep_nulls)
+    return get_dict(INSERT, document, to_db=True, keep_nulls=document.get_settings().keep_nulls)
 
 
 async def insert_many(cls: type[Document], documents: Any, session: Any = None,
@@ -387,10 +402,9 @@ async def recheck() -> None:
         except PyMongoError:  # unreachable: then nothing is written either; the next time decides
             continue
         current = {cls: plan for cls, plan in plans.items() if _plans.get(cls) is plan}
-        try:
+        # the models are off then and warned of; nobody waits here for the error
+        with contextlib.suppress(enforcement.NotEnforced):
             decide(current, answer)
-        except enforcement.NotEnforced:
-            pass  # the models are off and warned of; nobody waits here for the error
 
 
 def install() -> None:
@@ -404,9 +418,7 @@ def install() -> None:
         initialize=init_module.Initializer.__await__, scalars=encoder_module.BSON_SCALAR_TYPES,
         insert_many=Document.__dict__["insert_many"],
     )
-    learn_callers()
-    documents_module.get_dict = get_dict
-    find_module.get_dict = get_dict
+    tell_senders()
     parsing_module.parse_model = parse_model
     for module in (cursor_module, find_module, update_module):
         module.parse_obj = parse_obj
@@ -437,7 +449,7 @@ def uninstall() -> None:
         return
     for cls in list(_plans):
         deactivate(cls)
-    documents_module.get_dict = find_module.get_dict = _originals["get_dict"]
+    forget_senders()
     parsing_module.parse_model = _originals["parse_model"]
     for module in (cursor_module, find_module, update_module):
         module.parse_obj = _originals["parse_obj"]
@@ -450,7 +462,6 @@ def uninstall() -> None:
         setattr(cls, name, _originals[f"{cls.__name__}.{name}"])
     Document.insert_many = _originals["insert_many"]
     _originals.clear()
-    _callers.clear()
     _initialised.clear()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import bson
 from beanie import Document
 from beanie.odm.actions import ActionDirections, ActionRegistry, EventTypes
 from beanie.odm.fields import LinkTypes
@@ -14,7 +15,6 @@ from bson.codec_options import TypeRegistry
 from lazy_model import LazyModel
 from pydantic import BaseModel
 
-import bson
 from mongosluice.export.beanie import export_document
 from mongosluice.export.schema import Exported, merge
 from mongosluice.offload.beanie import encoding, instances

@@ -5,18 +5,10 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from typing import Any
 
 import bson
 
-try:
-    from mongosluice import _native
-except ImportError:  # not built
-    native: Any = None
-else:
-    native = _native
-
-GIVE_UP = 0
+from mongosluice.offload.extension import native
 
 
 def configure() -> None:
@@ -27,7 +19,7 @@ def configure() -> None:
 
     member = bson.ObjectId.__dict__["_ObjectId__id"]
     native.configure(
-        object_id=bson.ObjectId, object_id_member=member, classify=lambda cls: GIVE_UP,
+        object_id=bson.ObjectId, object_id_member=member, classify=lambda cls: native.KIND_GIVE_UP,
         raw=lambda value: bson.encode({"": value}), decode=bson.decode, int64=bson.Int64, utc=datetime.timezone.utc,
         fields_set=member, extra=member, private=member,  # of pydantic's models, that are not met here
     )

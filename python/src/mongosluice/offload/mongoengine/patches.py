@@ -264,7 +264,7 @@ def sent(collection: Any, encoded: list[Any]) -> list[Any]:
             return bulk_insert.insert_many_now(collection, encoded).inserted_ids
         return collection.insert_many(encoded).inserted_ids
     except pymongo.errors.DuplicateKeyError as error:
-        raise me.NotUniqueError(f"Could not save document ({error})")  # noqa: B904: its cause is its context
+        raise me.NotUniqueError(f"Could not save document ({error})")  # noqa: B904 - its cause is its context
     except pymongo.errors.BulkWriteError as error:
         raise me.errors.BulkWriteError(f"Bulk write error: ({error.details})")  # noqa: B904
     except pymongo.errors.OperationFailure as error:

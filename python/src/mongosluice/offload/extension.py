@@ -1,0 +1,19 @@
+"""The extension, and the numbers that its C code and the Python code share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+try:
+    from mongosluice import _native
+except ImportError:  # not built: the pure path
+    native: Any = None
+else:
+    native = _native
+
+
+def shared(prefix: str, *names: str) -> tuple[int, ...]:
+    """The values of native.h's enums; without the extension numbers that no other has, each a bit."""
+    if native is None:
+        return tuple(1 << position for position in range(len(names)))
+    return tuple(getattr(native, prefix + name) for name in names)
