@@ -12,6 +12,7 @@ import typing
 import uuid
 from typing import Annotated, Any, Literal, Optional, Union
 
+import bson
 import pydantic
 from beanie import Document, Link, PydanticObjectId
 from beanie.odm.custom_types import DecimalAnnotation
@@ -19,7 +20,6 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, SkipValidation, WrapValidator
 from pydantic.alias_generators import to_camel, to_pascal
 
-import bson
 from generated import Colour, Label, Rank, aware, decimals, floats, int64, keys, millis, text
 
 serial = itertools.count()
@@ -240,7 +240,7 @@ def document_class(draw, fields, values):
     if draw(st.sampled_from([False, False, False, True])):
         mode = draw(st.sampled_from(["before", "after"]))
         body["checked"] = pydantic.field_validator(next(iter(values)), mode=mode)(lambda cls, value: value)
-    body["model_config"] = ConfigDict(**{key: value for key, value in config.items()})
+    body["model_config"] = ConfigDict(**config)
     base = Document
     if draw(st.sampled_from([False, False, True])):
         base = type(f"Base{next(serial)}", (Document,), {

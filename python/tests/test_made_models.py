@@ -6,11 +6,11 @@ with offload; and the exported schema against pydantic.
 import asyncio
 
 import beanie
+import bson
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, seed, settings
 from hypothesis import strategies as st
 
-import bson
 import mongosluice
 from compare import Compared
 from conftest import async_client
