@@ -148,6 +148,7 @@ static void add_errors(const uint64_t counters[COUNTER_COUNT], struct text *out)
         {COUNTER_ERRORS_MEMORY, "memory_limit"},
         {COUNTER_TIMEOUTS_HANDSHAKE, "handshake_timeout"},
         {COUNTER_TIMEOUTS_IDLE, "client_idle_timeout"},
+        {COUNTER_TIMEOUTS_REQUEST, "request_timeout"},
         {COUNTER_TIMEOUTS_CONNECT, "connect_timeout"},
         {COUNTER_TIMEOUTS_PAUSED, "query_wait_timeout"},
         {COUNTER_CLIENTS_VANISHED, "client_vanished"},

@@ -75,6 +75,7 @@ struct config {
     int64_t memory_max;
     int64_t handshake_timeout_ms;
     int64_t client_idle_timeout_ms; /* 0: never */
+    int64_t request_timeout_ms;     /* 0: never */
     int64_t connect_timeout_ms;
     int64_t drain_timeout_ms;
     int64_t query_wait_timeout_ms; /* 0: for ever */

@@ -143,6 +143,14 @@ const struct option options_table[] = {
      .reloadable = true,
      .description = "A client connection on which nothing happened for this time is closed. 0: "
                     "never."},
+    {.name = "request_timeout_ms",
+     .type = OPTION_MS,
+     .at = FIELD(request_timeout_ms),
+     .fallback = "30000",
+     .max = 604800000,
+     .reloadable = true,
+     .description = "A client that has begun a request must go on with it: where no byte of it "
+                    "comes for this time, the connection is closed. 0: never."},
     {.name = "connect_timeout_ms",
      .type = OPTION_MS,
      .at = FIELD(connect_timeout_ms),

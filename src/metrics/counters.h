@@ -31,6 +31,7 @@
     X(ERRORS_MEMORY, "memoryLimitErrors")                                                          \
     X(TIMEOUTS_HANDSHAKE, "handshakeTimeouts")                                                     \
     X(TIMEOUTS_IDLE, "clientIdleTimeouts")                                                         \
+    X(TIMEOUTS_REQUEST, "clientRequestTimeouts")                                                   \
     X(TIMEOUTS_CONNECT, "upstreamConnectTimeouts")                                                 \
     X(TIMEOUTS_PAUSED, "queryWaitTimeouts")                                                        \
     X(CLIENTS_VANISHED, "clientsVanishedInCommand")                                                \

@@ -529,8 +529,9 @@ static void client_readable(void *arg)
     }
     if (!session_window_fill(session, &session->client, &window))
         return;
+    session->progress_ms = clock_now_ms();
     if (session->request_seen)
-        session->since_ms = clock_now_ms();
+        session->since_ms = session->progress_ms;
     process_and_pace(session, &window);
 }
 

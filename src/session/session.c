@@ -299,25 +299,35 @@ static void read_failed(struct session *session, struct link *link, const struct
     link->handler->failed(session, err->message);
 }
 
+/* A request that cannot be answered as it should, of which `len` bytes came. */
+static void fail_begun(struct session *session, const uint8_t *data, size_t len,
+                       const struct error *err, enum counter counter)
+{
+    if (len < WIRE_HEADER_BYTES) {
+        session_fail(session, NULL, err, 0, counter);
+        return;
+    }
+    struct wire_header header = wire_header_read(data);
+    struct wire_reply_to to = {.request_id = header.request_id,
+                               .legacy = header.opcode == WIRE_OP_QUERY};
+    bool memory = err->code == ERROR_EXCEEDED_MEMORY_LIMIT;
+    uint32_t labels = memory && session->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
+    session_fail(session, &to, err, labels, counter);
+}
+
 /* The request at `data` cannot be kept whole. */
 static void refuse_for_memory(struct session *session, struct link *link, const uint8_t *data,
                               size_t len)
 {
     struct error err;
-    struct wire_reply_to to = {0};
     (void)error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT,
                     "the proxy's message buffers are at their limit of %zu bytes (option "
                     "memory_max)",
                     atomic_load(&session->worker->shared->budget.limit_bytes));
-    if (link != &session->client || session->pending_count > 0 || len < WIRE_HEADER_BYTES) {
+    if (link != &session->client || session->pending_count > 0)
         session_fail_pending(session, &err, COUNTER_ERRORS_MEMORY);
-        return;
-    }
-    struct wire_header header = wire_header_read(data);
-    to.request_id = header.request_id;
-    to.legacy = header.opcode == WIRE_OP_QUERY;
-    session_fail(session, &to, &err, session->accepts_overload ? WIRE_LABEL_OVERLOADED : 0,
-                 COUNTER_ERRORS_MEMORY);
+    else
+        fail_begun(session, data, len, &err, COUNTER_ERRORS_MEMORY);
 }
 
 /* Room for the next read: as much as has come, so that those who send little hold little. */
@@ -467,9 +477,39 @@ static bool check_connecting(struct session *session, int64_t now_ms)
 static void note_unreported(struct session *session, int64_t now_ms)
 {
     size_t bytes = link_unreported_bytes(&session->client);
+    if (bytes > session->unreported_bytes)
+        session->progress_ms = now_ms;
     if (bytes > session->unreported_bytes && session->request_seen)
         session->since_ms = now_ms;
     session->unreported_bytes = bytes;
+}
+
+/* Whether its client has begun a request, and more of it is waited for. */
+static bool waits_for_rest(const struct session *session)
+{
+    bool begun = session->request_left > 0 || buffer_length(&session->client.in) > 0;
+    return begun && session->request_seen && session->client.reading;
+}
+
+/* False after the session left its state, because a request did not go on. */
+static bool check_progress(struct session *session, int64_t now_ms)
+{
+    struct error err;
+    int64_t limit_ms = session_config(session)->request_timeout_ms;
+    if (!waits_for_rest(session))
+        session->progress_ms = now_ms;
+    if (!over(now_ms, session->progress_ms, limit_ms))
+        return true;
+    (void)error_set(&err, ERROR_EXCEEDED_TIME_LIMIT,
+                    "no byte of the request that was begun came for %lld ms (option "
+                    "request_timeout_ms)",
+                    (long long)limit_ms);
+    if (session->request_left > 0 || session->pending_count > 0)
+        session_fail_pending(session, &err, COUNTER_TIMEOUTS_REQUEST);
+    else
+        fail_begun(session, buffer_begin(&session->client.in), buffer_length(&session->client.in),
+                   &err, COUNTER_TIMEOUTS_REQUEST);
+    return false;
 }
 
 static void check_times(struct session *session, int64_t now_ms)
@@ -491,6 +531,8 @@ static void check_times(struct session *session, int64_t now_ms)
     if (!check_connecting(session, now_ms))
         return;
     note_unreported(session, now_ms);
+    if (!check_progress(session, now_ms))
+        return;
     if (session->request_seen && session->pending_count == 0 && session->exchange == NULL &&
         session->checking == NULL && !session->holding &&
         over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {

@@ -164,6 +164,7 @@ struct session {
     int64_t accepted_ms;
     int64_t since_ms;        /* accepted, or last exchange */
     size_t unreported_bytes; /* of the client's, at the last tick */
+    int64_t progress_ms;     /* bytes of its client came, or none were waited for */
     int64_t hold_since_ms;   /* 0: no request was held since the proxy was paused */
     int64_t connect_since_ms;
     int64_t linger_since_ms;
