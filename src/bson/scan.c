@@ -15,47 +15,36 @@ bool scan_open(struct scan *scan, struct bytes at)
     return true;
 }
 
-static bool fixed_length(uint8_t kind, size_t *len)
-{
-    switch (kind) {
-    case BSON_KIND_UNDEFINED:
-    case BSON_KIND_NULL:
-    case BSON_KIND_MIN_KEY:
-    case BSON_KIND_MAX_KEY:
-        *len = 0;
-        return true;
-    case BSON_KIND_BOOL:
-        *len = 1;
-        return true;
-    case BSON_KIND_INT32:
-        *len = 4;
-        return true;
-    case BSON_KIND_DOUBLE:
-    case BSON_KIND_DATE:
-    case BSON_KIND_TIMESTAMP:
-    case BSON_KIND_INT64:
-        *len = 8;
-        return true;
-    case BSON_KIND_OBJECT_ID:
-        *len = 12;
-        return true;
-    case BSON_KIND_DECIMAL128:
-        *len = 16;
-        return true;
-    default:
-        return false;
-    }
-}
+/* How long a value is: `length` bytes, or an int32 of at least `min` and `length` bytes more. */
+struct shape {
+    enum { SHAPE_UNKNOWN, SHAPE_FIXED, SHAPE_PREFIXED, SHAPE_REGEX } form;
+    uint8_t length;
+    uint8_t min;
+};
 
-/* Values that begin with an int32: the whole value is that length plus `extra` bytes. */
-static bool prefixed_length(struct bytes at, int32_t min, size_t extra, size_t *len)
-{
-    int32_t n = 0;
-    if (!bytes_read_i32(&at, &n) || n < min)
-        return false;
-    *len = (size_t)n + extra;
-    return true;
-}
+static const struct shape shapes[256] = {
+    [BSON_KIND_UNDEFINED] = {SHAPE_FIXED, 0, 0},
+    [BSON_KIND_NULL] = {SHAPE_FIXED, 0, 0},
+    [BSON_KIND_MIN_KEY] = {SHAPE_FIXED, 0, 0},
+    [BSON_KIND_MAX_KEY] = {SHAPE_FIXED, 0, 0},
+    [BSON_KIND_BOOL] = {SHAPE_FIXED, 1, 0},
+    [BSON_KIND_INT32] = {SHAPE_FIXED, 4, 0},
+    [BSON_KIND_DOUBLE] = {SHAPE_FIXED, 8, 0},
+    [BSON_KIND_DATE] = {SHAPE_FIXED, 8, 0},
+    [BSON_KIND_TIMESTAMP] = {SHAPE_FIXED, 8, 0},
+    [BSON_KIND_INT64] = {SHAPE_FIXED, 8, 0},
+    [BSON_KIND_OBJECT_ID] = {SHAPE_FIXED, 12, 0},
+    [BSON_KIND_DECIMAL128] = {SHAPE_FIXED, 16, 0},
+    [BSON_KIND_STRING] = {SHAPE_PREFIXED, 4, 1},
+    [BSON_KIND_CODE] = {SHAPE_PREFIXED, 4, 1},
+    [BSON_KIND_SYMBOL] = {SHAPE_PREFIXED, 4, 1},
+    [BSON_KIND_OBJECT] = {SHAPE_PREFIXED, 0, 5},
+    [BSON_KIND_ARRAY] = {SHAPE_PREFIXED, 0, 5},
+    [BSON_KIND_CODE_WITH_SCOPE] = {SHAPE_PREFIXED, 0, 14},
+    [BSON_KIND_BINARY] = {SHAPE_PREFIXED, 5, 0},
+    [BSON_KIND_DB_POINTER] = {SHAPE_PREFIXED, 16, 1},
+    [BSON_KIND_REGEX] = {SHAPE_REGEX, 0, 0},
+};
 
 static bool regex_length(struct bytes at, size_t *len)
 {
@@ -68,40 +57,47 @@ static bool regex_length(struct bytes at, size_t *len)
     return true;
 }
 
-bool scan_value_length(uint8_t kind, struct bytes at, size_t *len)
+static inline bool value_length(uint8_t kind, struct bytes at, size_t *len)
 {
-    size_t n = 0;
-    bool ok = true;
-    switch (kind) {
-    case BSON_KIND_STRING:
-    case BSON_KIND_CODE:
-    case BSON_KIND_SYMBOL:
-        ok = prefixed_length(at, 1, 4, &n);
-        break;
-    case BSON_KIND_OBJECT:
-    case BSON_KIND_ARRAY:
-        ok = prefixed_length(at, 5, 0, &n);
-        break;
-    case BSON_KIND_CODE_WITH_SCOPE:
-        ok = prefixed_length(at, 14, 0, &n);
-        break;
-    case BSON_KIND_BINARY:
-        ok = prefixed_length(at, 0, 5, &n);
-        break;
-    case BSON_KIND_DB_POINTER:
-        ok = prefixed_length(at, 1, 16, &n);
-        break;
-    case BSON_KIND_REGEX:
-        ok = regex_length(at, &n);
-        break;
-    default:
-        ok = fixed_length(kind, &n);
-        break;
+    const struct shape *shape = &shapes[kind];
+    size_t n = shape->length;
+    if (shape->form == SHAPE_PREFIXED) {
+        int32_t prefix = 0;
+        if (!bytes_read_i32(&at, &prefix) || prefix < shape->min)
+            return false;
+        at.pos -= 4;
+        n += (size_t)prefix;
+    } else if (shape->form != SHAPE_FIXED &&
+               (shape->form == SHAPE_UNKNOWN || !regex_length(at, &n))) {
+        return false;
     }
-    if (!ok || n > bytes_left(&at))
+    if (n > bytes_left(&at))
         return false;
     *len = n;
     return true;
+}
+
+bool scan_value_length(uint8_t kind, struct bytes at, size_t *len)
+{
+    return value_length(kind, at, len);
+}
+
+/* The same as bytes_read_cstring, fast for the short names that nearly all are. */
+static inline bool read_name(struct bytes *rest, const char **name, size_t *len)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (bytes_left(rest) >= 8) {
+        uint64_t word = bytes_load_u64(rest->pos);
+        uint64_t nuls = (word - 0x0101010101010101U) & ~word & 0x8080808080808080U;
+        if (nuls != 0) {
+            *name = (const char *)rest->pos;
+            *len = (size_t)__builtin_ctzll(nuls) / 8;
+            rest->pos += *len + 1;
+            return true;
+        }
+    }
+#endif
+    return bytes_read_cstring(rest, name, len);
 }
 
 bool scan_next(struct scan *scan, struct scan_element *element)
@@ -111,12 +107,13 @@ bool scan_next(struct scan *scan, struct scan_element *element)
     if (scan->broken || !bytes_read_u8(&scan->rest, &kind))
         return false;
     element->kind = kind;
-    if (!bytes_read_cstring(&scan->rest, &element->name, &element->name_len) ||
-        !scan_value_length(kind, scan->rest, &len) ||
-        !bytes_take(&scan->rest, len, &element->value)) {
+    if (!read_name(&scan->rest, &element->name, &element->name_len) ||
+        !value_length(kind, scan->rest, &len)) {
         scan->broken = true;
         return false;
     }
+    element->value.pos = scan->rest.pos;
+    element->value.end = scan->rest.pos += len;
     return true;
 }
 

@@ -60,6 +60,11 @@ bool scan_find(struct bytes document, const char *name, struct scan_element *ele
 /* Whether the element has that name. */
 bool scan_name_is(const struct scan_element *element, const char *name);
 
+/* The same for a name that is written out: no call. */
+#define SCAN_NAME_IS(element, literal)                                                             \
+    ((element)->name_len == sizeof(literal) - 1 &&                                                 \
+     memcmp((element)->name, literal, sizeof(literal) - 1) == 0)
+
 /* The element as a boolean, the way the server reads a command's flag: bool, or a number other
  * than 0. Everything else is false. */
 bool scan_is_true(const struct scan_element *element);

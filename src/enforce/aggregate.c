@@ -12,7 +12,7 @@ static size_t look_at_body(const struct concern *concern, struct pipeline *pipel
     pipeline_begin(pipeline, concern->registry, concern->command->database, concern->guarded);
     (void)scan_open(&scan, concern->command->body);
     while (pipeline->says == PIPELINE_READS && scan_next(&scan, &field)) {
-        if (!scan_name_is(&field, "pipeline"))
+        if (!SCAN_NAME_IS(&field, "pipeline"))
             continue;
         count++;
         if (field.kind == BSON_KIND_ARRAY)

@@ -11,6 +11,7 @@
 struct concern {
     const struct registry *registry;
     const struct enforce_command *command;
+    struct enforce_noted *noted;
     bool guarded;   /* its database has a schema */
     bool sequences; /* it has document sequences */
 };
@@ -64,8 +65,7 @@ struct check {
     struct check_namespace in_place[CHECK_NAMESPACES_IN_PLACE]; /* last: not cleared */
 };
 
-/* Where the command writes, by the name that was read for its collection; judged by from here on.
- */
+/* Judges by the collection that the command names, as concerns_collection noted it. */
 void check_enter(struct check *check, const struct grammar_found *found);
 
 /* Every statement of the list is to be judged, or up to the first refusal where that ends the

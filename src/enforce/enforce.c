@@ -27,8 +27,12 @@ bool concerns_collection(const struct concern *concern)
     if (!concern->guarded)
         return false;
     if (!scan_open(&scan, concern->command->body) || !scan_next(&scan, &own) ||
-        !grammar_is_name(&own, true, &name) ||
-        judge_find(concern->registry, concern->command->database, name).entry != NULL)
+        !grammar_is_name(&own, true, &name))
+        return true;
+    struct judge_target target = judge_find(concern->registry, concern->command->database, name);
+    concern->noted->entry = target.entry;
+    concern->noted->buckets = target.buckets;
+    if (target.entry != NULL)
         return true;
     /* the name of a collection without a schema; is it the only one? */
     while (scan_next(&scan, &field))
@@ -37,15 +41,10 @@ bool concerns_collection(const struct concern *concern)
     return false;
 }
 
-static struct concern look_at(const struct registry *registry,
-                              const struct enforce_command *command)
+static bool has_sequences(const struct enforce_command *command)
 {
     size_t trailer = (command->flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0 ? CHECKSUM_BYTES : 0;
-    size_t alone = FLAG_BYTES + 1 + bytes_left(&command->body) + trailer;
-    return (struct concern){.registry = registry,
-                            .command = command,
-                            .guarded = registry_guards(registry, command->database),
-                            .sequences = command->payload_bytes > alone};
+    return command->payload_bytes > FLAG_BYTES + 1 + bytes_left(&command->body) + trailer;
 }
 
 /* A command that is in no table may be one of a newer server that writes. */
@@ -56,15 +55,23 @@ static bool concerns_unknown(const struct concern *concern)
            !command_is_harmless(concern->command->name, concern->command->name_len);
 }
 
-bool enforce_concerns(const struct registry *registry, const struct enforce_command *command)
+bool enforce_concerns(const struct registry *registry, struct enforce_command *command)
 {
+    struct enforce_noted *noted = &command->noted;
     if (registry_size(registry) == 0)
         return false;
-    const struct command_row *row = command_find(command->name, command->name_len);
+    noted->row = command_find(command->name, command->name_len);
     if (command->database_unclear)
-        return row != NULL || !command_is_harmless(command->name, command->name_len);
-    const struct concern concern = look_at(registry, command);
-    return row != NULL ? row->concerns(&concern) : concerns_unknown(&concern);
+        return noted->row != NULL || !command_is_harmless(command->name, command->name_len);
+    noted->guarded = registry_guards(registry, command->database);
+    noted->sequences = has_sequences(command);
+    noted->entry = NULL;
+    const struct concern concern = {.registry = registry,
+                                    .command = command,
+                                    .noted = noted,
+                                    .guarded = noted->guarded,
+                                    .sequences = noted->sequences};
+    return noted->row != NULL ? noted->row->concerns(&concern) : concerns_unknown(&concern);
 }
 
 /* --- how it is understood --- */
@@ -104,11 +111,8 @@ static bool refuse_unknown(const struct enforce_command *command, struct error *
 
 void check_enter(struct check *check, const struct grammar_found *found)
 {
-    struct bytes name;
-    struct judge_target target = {NULL, false};
-    if (grammar_has(found, MEANS_COLLECTION) &&
-        grammar_is_name(&found->at[MEANS_COLLECTION], true, &name))
-        target = judge_find(check->concern.registry, check->command->database, name);
+    const struct enforce_noted *noted = &check->command->noted;
+    struct judge_target target = {noted->entry, noted->buckets};
     check->judge.bypass = check->options.bypass;
     judge_enter_target(&check->judge, target, grammar_has(found, MEANS_OPAQUE));
 }
@@ -484,8 +488,9 @@ void enforce_check_free(struct check *check, const struct enforce_observer *obse
 static enum enforce_progress begin(struct check *check)
 {
     const struct enforce_command *command = check->command;
-    const struct command_row *row = command_find(command->name, command->name_len);
-    check->concern = look_at(check->concern.registry, command);
+    const struct command_row *row = command->noted.row;
+    check->concern.guarded = command->noted.guarded;
+    check->concern.sequences = command->noted.sequences;
     check->base = command->payload.pos;
     check->judge.silent = enforce_is_unheard(command);
     refusals_limit(&check->plan.refusals, 1, command->max_document_bytes);

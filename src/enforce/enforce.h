@@ -12,6 +12,15 @@
 #include "bson/build.h"
 #include "enforce/registry.h"
 
+/* What enforce_concerns notes for enforce_check. */
+struct enforce_noted {
+    const struct command_row *row;
+    const struct registry_entry *entry; /* of the collection that the command names */
+    bool buckets;                       /* see struct judge_target */
+    bool guarded;                       /* a schema is in force in its database */
+    bool sequences;                     /* it has document sequences */
+};
+
 /* A command as it came. All pointers are into the message. */
 struct enforce_command {
     struct bytes payload; /* whole: flags, sections, perhaps a checksum */
@@ -25,6 +34,7 @@ struct enforce_command {
     bool in_transaction;       /* autocommit: false */
     size_t max_document_bytes; /* maxBsonObjectSize of the server, 16 MiB */
     uint32_t max_statements;   /* its maxWriteBatchSize, 100,000; 0: no limit */
+    struct enforce_noted noted;
 };
 
 /* A statement that is refused is taken out of the command. Numbers that the command gives its
@@ -74,8 +84,8 @@ struct enforce_observer {
 };
 
 /* Whether enforce_check could say anything but ENFORCE_FORWARD to this command, asked when the body
- * alone is there: false means that the message need not be gathered. */
-bool enforce_concerns(const struct registry *registry, const struct enforce_command *command);
+ * alone is there: false means that the message need not be gathered. Notes what it found. */
+bool enforce_concerns(const struct registry *registry, struct enforce_command *command);
 
 enum enforce_progress {
     ENFORCE_DONE,  /* *result says what to do; enforce_result_release is due */

@@ -103,29 +103,40 @@ static bool check_value(const struct grammar *grammar, const struct scan_element
 static void keep(struct grammar_found *found, enum grammar_meaning meaning,
                  const struct scan_element *field)
 {
-    if (meaning == MEANS_NOTHING || (meaning == MEANS_OPAQUE && !grammar_is_true(field)))
-        return;
     found->given |= 1U << meaning;
     found->at[meaning] = *field;
 }
 
-static bool take(const struct grammar *grammar, const struct grammar_field *row,
-                 const struct scan_element *field, struct grammar_found *found, struct error *err)
+static bool take_meaning(const struct grammar *grammar, const struct grammar_field *row,
+                         const struct scan_element *field, struct grammar_found *found,
+                         struct error *err)
+{
+    if (row->meaning >= MEANS_WITH_FORM && !check_value(grammar, field, row->meaning, err))
+        return false;
+    if (row->meaning == MEANS_OPAQUE) {
+        if (grammar_is_true(field))
+            keep(found, row->meaning, field);
+        return true;
+    }
+    /* replace and merge of mapReduce, say */
+    if (grammar_has(found, row->meaning))
+        return error_set(err, CODE_DUPLICATE, "%s: '%s' says the same as another field",
+                         grammar->what, row->name);
+    keep(found, row->meaning, field);
+    return true;
+}
+
+static inline bool take(const struct grammar *grammar, const struct grammar_field *row,
+                        const struct scan_element *field, struct grammar_found *found,
+                        struct error *err)
 {
     type_mask bit = type_bits[field->kind];
     if ((row->kinds & bit) == 0)
         return error_set(err, row->code, "%s: '%s' has the wrong type '%s'", grammar->what,
                          row->name, type_alias(field->kind));
-    if ((bit & TYPES_NONE) != 0)
+    if (row->meaning == MEANS_NOTHING || (bit & TYPES_NONE) != 0)
         return true;
-    if (!check_value(grammar, field, row->meaning, err))
-        return false;
-    /* replace and merge of mapReduce, say */
-    if (row->meaning != MEANS_OPAQUE && grammar_has(found, row->meaning))
-        return error_set(err, CODE_DUPLICATE, "%s: '%s' says the same as another field",
-                         grammar->what, row->name);
-    keep(found, row->meaning, field);
-    return true;
+    return take_meaning(grammar, row, field, found, err);
 }
 
 bool grammar_take_own(const struct grammar *grammar, const struct scan_element *field,
@@ -134,15 +145,20 @@ bool grammar_take_own(const struct grammar *grammar, const struct scan_element *
     return take(grammar, &grammar->own, field, found, err);
 }
 
+/* Names differ most in their length and their end. */
 static const struct grammar_field *find_row(const struct grammar *grammar,
                                             const struct scan_element *field)
 {
-    for (size_t i = 0; i < grammar->count; i++) {
-        const struct grammar_field *row = &grammar->at[i];
-        if (row->name_len == field->name_len &&
-            memcmp(row->name, field->name, field->name_len) == 0)
+    const struct grammar_field *row = grammar->at;
+    const struct grammar_field *end = row + grammar->count;
+    size_t len = field->name_len;
+    if (len == 0)
+        return NULL;
+    char last = field->name[len - 1];
+    for (; row < end; row++)
+        if (row->name_len == len && row->name[len - 1] == last &&
+            memcmp(row->name, field->name, len) == 0)
             return row;
-    }
     return NULL;
 }
 

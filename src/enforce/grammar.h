@@ -15,8 +15,6 @@ enum grammar_meaning {
     MEANS_NOTHING, /* about where, what or whether it writes */
 
     /* where */
-    MEANS_COLLECTION, /* in the command's database */
-    MEANS_DATABASE,
     MEANS_NAMESPACE,  /* "database.collection" */
     MEANS_NAMESPACES, /* the list of them that bulkWrite has */
     MEANS_PLACE,      /* which of these */
@@ -40,11 +38,16 @@ enum grammar_meaning {
     MEANS_ORDERED,
     MEANS_BYPASS,
 
-    /* names of statements for retries, and what has a form of its own */
+    /* names of statements for retries */
     MEANS_NUMBER,
     MEANS_NUMBERS,
-    MEANS_SESSION,
     MEANS_TRANSACTION,
+
+    /* those whose value has a form, beside its type */
+    MEANS_WITH_FORM,
+    MEANS_COLLECTION = MEANS_WITH_FORM, /* in the command's database */
+    MEANS_DATABASE,
+    MEANS_SESSION,
     MEANS_TIME,
     MEANINGS
 };

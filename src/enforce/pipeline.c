@@ -153,9 +153,9 @@ static void take_merge(struct pipeline *pipeline, const struct scan_element *sta
 /* Whether the stage writes; then it is taken as such. */
 static bool take_writer(struct pipeline *pipeline, const struct scan_element *stage)
 {
-    if (scan_name_is(stage, "$out"))
+    if (SCAN_NAME_IS(stage, "$out"))
         take_out(pipeline, stage);
-    else if (scan_name_is(stage, "$merge"))
+    else if (SCAN_NAME_IS(stage, "$merge"))
         take_merge(pipeline, stage);
     else
         return false;

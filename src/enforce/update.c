@@ -96,7 +96,8 @@ bool update_read_found(const struct grammar_found *found, struct bytes body,
     return true;
 }
 
-bool update_each(struct bytes change, update_each_fn *each, void *arg, struct error *err)
+bool update_each(struct bytes change, update_each_fn *each, void *arg, bool *bare,
+                 struct error *err)
 {
     struct scan operators;
     struct scan fields = {.broken = false};
@@ -107,8 +108,10 @@ bool update_each(struct bytes change, update_each_fn *each, void *arg, struct er
         bool fielded = op.kind == BSON_KIND_OBJECT;
         if (!is_text(&op, err) || (!fielded && !is_bson(&op, 0, err)))
             return false;
-        if (!fielded) /* the server says what is wrong with it */
+        if (!fielded) {
+            *bare = true;
             continue;
+        }
         if (!scan_open(&fields, op.value))
             return error_set(err, ERROR_INVALID_BSON, "An update is not BSON");
         while (scan_next(&fields, &operand)) {
@@ -193,6 +196,9 @@ static enum judged judge_operators(struct judge *judge, uint32_t index,
     if (!update_prove(judge->entry->file.schema, judge->scratch, s->change.value, &proof,
                       judge->err))
         return JUDGED_FAILED;
+    if (proof.bare)
+        return judge_refuse_form(judge, index, ERROR_FAILED_TO_PARSE,
+                                 "Modifiers operate on fields but one of them has another type");
     why.operator_name = proof.operator_name;
     why.path = proof.operand.name;
     if (proof.proof == SCHEMA_PROOF_WRONG && !lenient)
@@ -216,18 +222,6 @@ static bool has_operators(struct bytes change)
     struct scan scan;
     struct scan_element first;
     return scan_open(&scan, change) && scan_next(&scan, &first) && first.name[0] == '$';
-}
-
-/* Whether an operator has no fields; the server refuses the statement for it. */
-static bool has_bare_operator(struct bytes change)
-{
-    struct scan scan;
-    struct scan_element op;
-    (void)scan_open(&scan, change);
-    while (scan_next(&scan, &op))
-        if (op.kind != BSON_KIND_OBJECT)
-            return true;
-    return false;
 }
 
 /* A statement that is in order: a replacement, operators or a pipeline. */
@@ -259,13 +253,6 @@ enum judged judge_update(struct judge *judge, uint32_t index,
     if (change->kind == BSON_KIND_OBJECT && statement->constants)
         return judge_refuse_form(judge, index, CODE_CONSTANTS,
                                  "Constant values may only be specified for pipeline updates");
-    if (change->kind == BSON_KIND_OBJECT && has_operators(change->value) &&
-        has_bare_operator(change->value)) {
-        if (!is_bson(change, 0, judge->err))
-            return JUDGED_FAILED;
-        return judge_refuse_form(judge, index, ERROR_FAILED_TO_PARSE,
-                                 "Modifiers operate on fields but one of them has another type");
-    }
     return judge_change(judge, index, statement);
 }
 

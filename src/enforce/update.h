@@ -32,6 +32,7 @@ enum judged judge_update(struct judge *judge, uint32_t index,
 struct update_proof {
     enum schema_proof proof;
     const char *operator_name; /* NULL: there is none */
+    bool bare;                 /* an operator has no fields: the server refuses the update */
     struct scan_element operand;
 };
 
@@ -53,9 +54,10 @@ enum schema_proof update_prove_upsert(struct judge *judge,
 bool update_equality(const struct scan_element *condition, struct scan_element *value);
 
 /* Each operator with each of its fields; every operand is checked to be BSON. `each` returns false
- * to end the walk. */
+ * to end the walk. *bare is set where an operator has no fields. */
 typedef bool update_each_fn(void *arg, const struct scan_element *operator_element,
                             const struct scan_element *operand);
-bool update_each(struct bytes change, update_each_fn *each, void *arg, struct error *err);
+bool update_each(struct bytes change, update_each_fn *each, void *arg, bool *bare,
+                 struct error *err);
 
 #endif

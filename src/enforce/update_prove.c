@@ -174,7 +174,8 @@ static bool prove_operand(void *arg, const struct scan_element *op,
                        ? p->out->proof != SCHEMA_PROOF_WRONG
                        : proof == SCHEMA_PROOF_NONE && p->out->proof == SCHEMA_PROOF_RIGHT;
     if (decides)
-        *p->out = (struct update_proof){proof, op->name, *operand};
+        *p->out =
+            (struct update_proof){.proof = proof, .operator_name = op->name, .operand = *operand};
     return true; /* to the end also where it is wrong: all of it must be BSON */
 }
 
@@ -182,6 +183,9 @@ bool update_prove(const struct schema *schema, struct schema_scratch *scratch, s
                   struct update_proof *out, struct error *err)
 {
     struct proving proving = {schema, scratch, out};
+    bool bare = false;
     *out = (struct update_proof){.proof = SCHEMA_PROOF_RIGHT};
-    return update_each(change, prove_operand, &proving, err);
+    bool ok = update_each(change, prove_operand, &proving, &bare, err);
+    out->bare = bare;
+    return ok;
 }

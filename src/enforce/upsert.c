@@ -134,11 +134,13 @@ enum schema_proof update_prove_upsert(struct judge *judge, const struct update_s
     struct new_document document;
     struct build build;
     struct bytes whole;
+    bool bare = false;
     enum schema_proof proof = SCHEMA_PROOF_NONE;
     document.count = 0;
     document.open = false;
     if (!take_query(&document, statement->query) ||
-        !update_each(statement->change.value, take_operand, &document, judge->err) || document.open)
+        !update_each(statement->change.value, take_operand, &document, &bare, judge->err) ||
+        document.open)
         return SCHEMA_PROOF_NONE;
     if (write_document(&document, &build, &whole)) {
         enum schema_verdict verdict = judge_verdict(judge, whole, NULL);

@@ -1,5 +1,5 @@
-"""Random write commands through the proxy against the same ones sent directly (tests/property): the part
-that fits into every run. The script runs for as long as it is told."""
+"""Random write commands through the proxy (tests/property), well-formed ones against the same sent directly, and
+ill-formed ones: the part that fits into every run. The script runs for as long as it is told."""
 
 import sys
 
@@ -7,6 +7,7 @@ import pytest
 from support.proxy import ROOT
 
 sys.path.append(str(ROOT / "tests/property"))
+import property_bypass  # noqa: E402
 import property_writes  # noqa: E402
 
 pytestmark = pytest.mark.proxy_only
@@ -19,3 +20,13 @@ def test_random_writes(start_proxy, server, folder):
     assert counts["commands"] == 1500
     # where nothing is refused, or nothing accepted, nothing is shown
     assert counts["refused"] > 300 and counts["accepted"] > 300
+
+
+def test_random_forms_of_commands(start_proxy, server, folder):
+    """Nothing gets past a schema, however ill-formed the command."""
+    property_bypass.guard(folder)
+    proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
+    counts = property_bypass.run(server, proxy, seconds=20)
+    assert counts, "the document that got past, and the seed that repeats it, are printed above"
+    # where nothing is refused, or nothing stored, nothing is shown
+    assert counts["refused"] > 0.3 * counts["commands"] and counts["stored"] > 0.01 * counts["commands"]

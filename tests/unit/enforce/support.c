@@ -210,7 +210,9 @@ bool fixture_check(struct fixture *f, const struct support_message *message)
     struct check *check = NULL;
     enum enforce_progress progress = concerns ? ENFORCE_PART : ENFORCE_DONE;
     for (f->portions = 0; progress == ENFORCE_PART; f->portions++) {
+        const struct enforce_noted noted = command.noted;
         command = support_command(message, bytes_of(payload, len));
+        command.noted = noted;
         command.max_statements = f->max_statements;
         progress = enforce_go_on(&check, f->registry, f->scratch, &command, &observer, &f->result,
                                  &f->err);

@@ -283,6 +283,7 @@ static void test_malformed(void **state)
     struct enforce_command command = support_command(&m, bytes_of(payload, len));
     uint8_t *ns_document = (uint8_t *)memmem(payload, len, "\2ns", 4) - 4;
     bytes_store_i32(ns_document, 100000);
+    assert_true(enforce_concerns(f.registry, &command));
     assert_false(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));
     assert_int_equal(err.code, ERROR_INVALID_BSON);
     memory_free(payload);

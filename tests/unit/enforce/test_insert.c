@@ -357,6 +357,7 @@ static void test_malformed(void **state)
         size_t len = 0;
         uint8_t *payload = support_payload(&m, &len);
         struct enforce_command command = support_command(&m, bytes_of(payload, len));
+        assert_true(enforce_concerns(f.registry, &command));
         uint8_t *x = memchr(payload + len - 8, 'x', 8);
         *x = 0xFF;
         assert_false(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));

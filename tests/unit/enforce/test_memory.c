@@ -61,6 +61,7 @@ static void fail_each(const struct support_message *message, enum enforce_outcom
     bool ok = false;
     long failed = 0;
     fixture_open(&f, file_a);
+    assert_true(enforce_concerns(f.registry, &p.command));
     for (long i = 1; i < 200; i++) {
         struct error err = {0};
         struct enforce_result result;

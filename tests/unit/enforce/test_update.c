@@ -406,6 +406,7 @@ static void test_malformed(void **state)
         struct error err = {0};
         uint8_t *payload = support_payload(&m, &len);
         struct enforce_command command = support_command(&m, bytes_of(payload, len));
+        assert_true(enforce_concerns(f.registry, &command));
         uint8_t *at = memchr(payload, cases[i].wrong, len);
         assert_non_null(at);
         *at = 0xFF;
