@@ -1,8 +1,9 @@
-"""The command line: `mongosluice export` here, everything else by the proxy's program."""
+"""The command line: `export` and `report` here, everything else by the proxy's program."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -13,9 +14,12 @@ from mongosluice import program
 from mongosluice.export.files import ACTIONS, BrokenFileError, differences, write_files
 from mongosluice.export.schema import SETTINGS, Exported, report_json, text_of
 from mongosluice.export.targets import DEFAULT_DATABASE, ExportError, export_targets
+from mongosluice.reporting import assess
 
 OK, DIFFERENT, WRONG = 0, 1, 2
-COMMANDS = ("export",)
+COMMANDS = ("export", "report")
+TARGET = "MODULE, MODULE:CLASS, or MODULE:CLASS=DATABASE.COLLECTION"
+
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,21 +27,25 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="command", required=True)
     export = commands.add_parser("export", help="write the schema files of models",
                                  description="Writes a schema file for each namespace that the models use.")
-    export.add_argument("target", nargs="+", help="MODULE, MODULE:CLASS, or MODULE:CLASS=DATABASE.COLLECTION")
+    report = commands.add_parser("report", help="say how offload treats models",
+                                 description="Says for each model how offload treats it, why, and what would have to "
+                                             "change for `full`. No server is asked.")
+    for one in (export, report):
+        one.add_argument("target", nargs="+", help=TARGET)
+        one.add_argument("--database", metavar="NAME", default=os.environ.get("MONGOSLUICE_DATABASE"),
+                         help=f"the database of the documents (or MONGOSLUICE_DATABASE; default {DEFAULT_DATABASE})")
+        one.add_argument("--json", action="store_true", help="the report as JSON on standard output")
     export.add_argument("-o", "--output", metavar="FOLDER", help="where the files go; without it they are printed")
-    export.add_argument("--database", metavar="NAME", default=os.environ.get("MONGOSLUICE_DATABASE"),
-                        help=f"the database of the documents (or MONGOSLUICE_DATABASE; default {DEFAULT_DATABASE})")
     export.add_argument("--action", choices=ACTIONS, metavar="ACTION",
                         help=f"of files that are not there yet: {', '.join(ACTIONS)}; default {SETTINGS['action']}")
     export.add_argument("--check", action="store_true",
                         help="write nothing; end with 1 if a file is missing or has another schema or dialect")
     export.add_argument("--strict", action="store_true",
                         help="end with 1 if something stays with Python; nothing is written then")
-    export.add_argument("--json", action="store_true", help="the report as JSON on standard output")
     return made
 
 
-def report(found: list[Exported], as_json: bool) -> None:
+def print_exported(found: list[Exported], as_json: bool) -> None:
     if as_json:
         print(report_json(found))
         return
@@ -50,9 +58,8 @@ def report(found: list[Exported], as_json: bool) -> None:
 def export(options: argparse.Namespace) -> int:
     if options.check and not options.output:
         raise ExportError("--check needs --output, the folder to compare with")
-    sys.path.insert(0, os.getcwd())
     found = export_targets(options.target, options.database)
-    report(found, options.json)
+    print_exported(found, options.json)
     if options.strict and any(one.notes for one in found):
         print("mongosluice: --strict: the models ask for what a schema cannot hold", file=sys.stderr)
         return DIFFERENT
@@ -70,10 +77,17 @@ def export(options: argparse.Namespace) -> int:
     return OK
 
 
+def report(options: argparse.Namespace) -> int:
+    found = assess(options.target, options.database)
+    print(json.dumps([one.as_dict() for one in found], indent=2) if options.json else "\n".join(map(str, found)))
+    return OK
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
+    sys.path.insert(0, os.getcwd())
     try:
-        return export(options)
+        return export(options) if options.command == "export" else report(options)
     except (ExportError, BrokenFileError) as error:
         print(f"mongosluice: {error}", file=sys.stderr)
         return WRONG

@@ -148,15 +148,16 @@ def models_in(module: ModuleType) -> list[type]:
 class Importing:
     """Whatever the user's module raises, also SystemExit, is for the user to mend: an ExportError."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, what: str = "imported"):
         self.name = name
+        self.what = what
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
         if isinstance(error, (Exception, SystemExit)):
-            raise ExportError(f"{self.name} cannot be imported: {in_one_line(error)}") from error
+            raise ExportError(f"{self.name} cannot be {self.what}: {in_one_line(error)}") from error
 
 
 def import_module(name: str) -> ModuleType:

@@ -1,0 +1,160 @@
+"""`mongosluice report`: how offload treats each model, and what would have to change for `full`. No server is
+asked, so it says what holds once the proxy enforces the schemas."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mongosluice.export.schema import Note
+from mongosluice.export.targets import (
+    DEFAULT_DATABASE,
+    Importing,
+    export_model,
+    is_beanie,
+    is_mongoengine,
+    read_target,
+)
+from mongosluice.offload.state import ENCODE_ONLY, FULL, OFF
+
+# What undoes a reason. The first that matches counts.
+CHANGES = (
+    (r"the extension is not built", "install a wheel, or install again where there is a C compiler"),
+    (r" is validated by ", "say it in the field's type (Field(ge=…), max_length, pattern, Literal, an Enum), or check it "
+                           "where the value comes in: a validator of your own runs in Python"),
+    (r"^__init__ is its own|^__new__ is its own|its metaclass makes", "make instances by a class method or a function, and leave "
+                                                                     "the class's own making alone"),
+    (r"an __init__ beside MongoEngine's|a way of its own to its attributes|slots of its own", "take the method, or the slots, "
+                                                                                            "out of the class"),
+    (r"model_post_init is its own", "use default_factory for the fields and private attributes that it sets"),
+    (r"back links are filled in", "take the BackLink out of the model and query the other side"),
+    (r"its default is validated", "take validate_default off, and give a default that is right"),
+    (r"made from the other fields|made from the fields", "give the field a default that needs no other field"),
+    (r"errors in it are not raised", "take on_error off the field's schema"),
+    (r"more than one alias", "give the field one alias"),
+    (r"the name of the first parameter of __init__", "rename the field, and keep its stored name as alias"),
+    (r"extra fields have a type", "take the annotation off __pydantic_extra__"),
+    (r"a root model|its schema begins with|its schema is of another class", "store the value as a field of an ordinary model"),
+    (r"its configuration sets ", "take the setting out of model_config, or do in the field's type what it does"),
+    (r"bson_encoders", "give the fields types that are stored as they should be, without Settings.bson_encoders"),
+    (r"two fields are stored under one name", "give each field a name of its own in the collection"),
+    (r"null byte", "take the null byte out of the alias"),
+    (r"is stored as _id", "let exactly one field be stored as _id"),
+    (r"type_registry", "use the client's ordinary codec options for the collection"),
+    (r"^_fields_ordered|^STRICT|is not its field's", "leave the attributes that MongoEngine makes as it makes them"),
+    (r"dynamic fields", "use Document instead of DynamicDocument, with a DictField for what is open"),
+    (r"a field makes its own values", "use ObjectIdField, or give the number when the document is made"),
+    (r"clean\(\) runs in Python", "nothing has to: clean() is your own code and is run"),
+    (r" is its own", "take the method out of the class"),
+    (r"cannot be", "mend what the error names"),
+    (r"a plain model", "nothing has to: the application writes it by itself, and the proxy checks it"),
+)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """How offload treats a model."""
+
+    model: str
+    ns: str
+    mode: str
+    reasons: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What would have to change for `full`."""
+        if self.mode == FULL:
+            return ()
+        return tuple(dict.fromkeys(change_for(reason) for reason in self.reasons))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"model": self.model, "ns": self.ns, "mode": self.mode, "reasons": list(self.reasons),
+                "changes": list(self.changes), "notes": [asdict(note) for note in self.notes]}
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.model} ({self.ns}): {self.mode}", *(f"  because {reason}" for reason in self.reasons),
+                          *(f"  for full: {change}" for change in self.changes),
+                          *(f"  stays with Python: {note}" for note in self.notes)])
+
+
+def change_for(reason: str) -> str:
+    return next((change for pattern, change in CHANGES if re.search(pattern, reason)), "change what the reason names")
+
+
+def name_of(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def assess(targets: Iterable[str], database: str | None) -> list[Assessment]:
+    """In the order of the targets, as `mongosluice export` has them."""
+    found = list(dict.fromkeys(one for target in targets for one in read_target(target)))
+    beanies = assess_beanie([cls for cls, _ in found if is_beanie(cls)], database or DEFAULT_DATABASE)
+    out = []
+    for cls, ns in found:
+        if cls in beanies:
+            out.append(beanies[cls])
+        elif is_mongoengine(cls):
+            out.append(assess_mongoengine(cls, database or DEFAULT_DATABASE))
+        else:
+            exported = export_model(cls, ns, database)
+            out.append(Assessment(name_of(cls), exported.ns, OFF, ("it is a plain model",), exported.notes))
+    return out
+
+
+def assess_mongoengine(cls: Any, database: str) -> Assessment:
+    from mongosluice.offload.mongoengine.patches import plan_of
+
+    plan, exported = plan_of(cls), export_model(cls, None, database)
+    return Assessment(name_of(cls), exported.ns, plan.mode, tuple(plan.reasons), exported.notes)
+
+
+def assess_beanie(classes: list[Any], database: str) -> dict[Any, Assessment]:
+    if not classes:
+        return {}
+    from mongosluice.offload.beanie import patches, plans
+
+    patches.uninstall()  # nobody is asked what is enforced
+    with Importing(", ".join(map(name_of, classes)), "initialised"):
+        asyncio.run(initialise(classes, database))
+    namespaces, failed = plans.exported_namespaces(classes)
+    found = {}
+    for cls in classes:
+        ns = plans.namespace_of(cls)
+        if ns in failed:
+            found[cls] = Assessment(name_of(cls), ns, OFF, (failed[ns],))
+            continue
+        notes = tuple(note for note in namespaces[ns].notes if note.model == cls.__name__)
+        try:
+            plan = plans.attempted(f"{cls.__name__} cannot be planned", plans.make_plan, cls, namespaces[ns])
+        except plans.Unplannable as reason:
+            found[cls] = Assessment(name_of(cls), ns, OFF, (str(reason),), notes)
+            continue
+        found[cls] = Assessment(name_of(cls), ns, FULL if plan.builds else ENCODE_ONLY, tuple(plan.reasons), notes)
+    return found
+
+
+async def initialise(classes: list[Any], database: str) -> None:
+    """What init_beanie does, without a server: nothing is sent."""
+    from beanie import init_beanie
+    from pymongo import AsyncMongoClient
+    from pymongo.asynchronous.database import AsyncDatabase
+
+    class Unasked(AsyncDatabase[Any]):
+        async def command(self, *_: Any, **__: Any) -> Any:
+            return {"version": "8.0.0"}
+
+        async def list_collection_names(self, *_: Any, **__: Any) -> list[str]:
+            return []
+
+        async def create_collection(self, name: str, *_: Any, **__: Any) -> Any:
+            return self[name]
+
+    unions = {cls.Settings.union_doc for cls in classes if getattr(getattr(cls, "Settings", None), "union_doc", None)}
+    client: AsyncMongoClient[Any] = AsyncMongoClient(connect=False)
+    async with client:
+        models: list[Any] = [*unions, *classes]
+        await init_beanie(database=Unasked(client, database), document_models=models, skip_indexes=True)
