@@ -12,7 +12,9 @@
 
 struct byte_class_row;
 
-/* NULL where the pattern is not of that form (or there is no memory: the caller has PCRE2 to fall
+/* What it decides is the same whether the pattern and the text are read as UTF-8 or as bytes: only
+ * runs of any length may hold characters of several bytes.
+ * NULL where the pattern is not of that form (or there is no memory: the caller has PCRE2 to fall
  * back on). `unicode` as PCRE2_UCP | PCRE2_DOLLAR_ENDONLY: \d and \w are then left to PCRE2, and $
  * does not match before a final newline. */
 struct byte_class_row *byte_class_compile(const char *pattern, size_t len, bool unicode);

@@ -362,7 +362,13 @@ struct rule *parse_own_schema(struct parser *p, const struct scan_element *eleme
     return rule;
 }
 
-const struct pattern *parse_compile_pattern(struct parser *p, const char *text, size_t len)
+enum pattern_flavour parse_pattern_flavour(const struct parser *p)
+{
+    return p->schema->dialect == SCHEMA_MONGODB ? PATTERN_MONGODB : PATTERN_PYDANTIC;
+}
+
+const struct pattern *parse_compile_pattern(struct parser *p, const char *text, size_t len,
+                                            enum pattern_flavour flavour)
 {
     struct schema *schema = p->schema;
     struct error why = {0};
@@ -381,8 +387,7 @@ const struct pattern *parse_compile_pattern(struct parser *p, const char *text, 
         schema->patterns = bigger;
         schema->pattern_room = room;
     }
-    struct pattern *pattern = pattern_new(
-        text, len, schema->dialect == SCHEMA_MONGODB ? PATTERN_MONGODB : PATTERN_PYDANTIC, &why);
+    struct pattern *pattern = pattern_new(text, len, flavour, &why);
     if (pattern == NULL) {
         if (why.code == ERROR_EXCEEDED_MEMORY_LIMIT)
             (void)parse_out_of_memory(p);

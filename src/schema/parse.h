@@ -77,7 +77,10 @@ void parse_map_stored_types(struct rule *rule);
 struct rule *parse_stored_document(struct parser *p);
 
 /* Compiles a pattern, which the schema then owns; NULL with the problem reported. */
-const struct pattern *parse_compile_pattern(struct parser *p, const char *text, size_t len);
+const struct pattern *parse_compile_pattern(struct parser *p, const char *text, size_t len,
+                                            enum pattern_flavour flavour);
+/* That of `pattern`. */
+enum pattern_flavour parse_pattern_flavour(const struct parser *p);
 
 /* An array of distinct strings, as in `required`; `may_be_empty` in dialect json-schema. */
 bool parse_check_names(struct parser *p, const struct scan_element *element, const char *keyword,

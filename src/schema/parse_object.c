@@ -17,6 +17,18 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* In MongoDB a dot makes a name a path, which is matched through objects and arrays. Taken as a
+ * name, documents that the server accepts would be refused, and the reverse. */
+static bool check_no_path(struct parser *p, const char *name, size_t len)
+{
+    return p->schema->dialect != SCHEMA_MONGODB || memchr(name, '.', len) == NULL ||
+           parse_problem(p, ERROR_BAD_VALUE,
+                         "'%s' is a path in MongoDB, because of its dot, and mongosluice checks "
+                         "fields by their names only: describe the nested field in the "
+                         "'properties' of the object that holds it",
+                         name);
+}
+
 static const char *find_repeated(const char **names, size_t count)
 {
     qsort(names, count, sizeof *names, compare_names);
@@ -53,6 +65,8 @@ bool parse_check_names(struct parser *p, const struct scan_element *element, con
                                type_alias(name.kind));
         else if (memchr(text, 0, len) != NULL)
             ok = parse_problem(p, ERROR_BAD_VALUE, "A field name cannot contain a null byte");
+        else
+            ok = check_no_path(p, text, len);
         names[filled++] = text;
     }
     const char *repeated = ok ? find_repeated(names, count) : NULL;
@@ -97,10 +111,11 @@ bool parse_properties(struct parser *p, struct rule *rule, const struct scan_ele
         return false;
     (void)scan_open(&scan, element->value);
     while (scan_next(&scan, &child)) {
+        bool is_name = check_no_path(p, child.name, child.name_len);
         struct rule *sub = parse_sub_schema(p, &child);
         if (p->stopped)
             return false;
-        if (sub != NULL)
+        if (sub != NULL && is_name)
             rule->properties[rule->property_count++] =
                 (struct rule_property){child.name, child.name_len, sub};
     }
@@ -137,7 +152,9 @@ bool parse_pattern_properties(struct parser *p, struct rule *rule,
             return false;
         struct parse_path path = {p->path, child.name, 0};
         p->path = &path;
-        const struct pattern *pattern = parse_compile_pattern(p, child.name, child.name_len);
+        const struct pattern *pattern = parse_compile_pattern(
+            p, child.name, child.name_len,
+            p->schema->dialect == SCHEMA_MONGODB ? PATTERN_MONGODB_NAMES : PATTERN_PYDANTIC);
         p->path = path.up;
         if (sub != NULL && pattern != NULL)
             rule->patterns[rule->pattern_count++] =
@@ -196,6 +213,8 @@ static bool read_dependency(struct parser *p, struct rule_dependency *dependency
     dependency->name = child->name;
     dependency->name_len = child->name_len;
     dependency->element = *child;
+    if (!check_no_path(p, child->name, child->name_len))
+        return false;
     if (child->kind == BSON_KIND_ARRAY && names) {
         struct parse_path path = {p->path, child->name, 0};
         p->path = &path;

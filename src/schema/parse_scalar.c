@@ -224,7 +224,7 @@ bool parse_pattern(struct parser *p, struct rule *rule, const struct scan_elemen
     size_t len = 0;
     if (!scan_as_string(element, &text, &len))
         return type_problem(p, element, "a string");
-    rule->pattern = parse_compile_pattern(p, text, len);
+    rule->pattern = parse_compile_pattern(p, text, len, parse_pattern_flavour(p));
     return rule->pattern != NULL;
 }
 

@@ -47,6 +47,8 @@ static pcre2_code *compile(const char *text, size_t len, enum pattern_flavour fl
     uint32_t options = PCRE2_UTF;
     if (flavour == PATTERN_PYDANTIC)
         options |= PCRE2_UCP | PCRE2_DOLLAR_ENDONLY;
+    if (flavour == PATTERN_MONGODB_NAMES)
+        options = PCRE2_NEVER_UTF | PCRE2_NEVER_UCP; /* it may not ask for them itself */
     pcre2_general_context *memory = pcre2_general_context_create(pcre_alloc, pcre_release, NULL);
     pcre2_compile_context *context = memory == NULL ? NULL : pcre2_compile_context_create(memory);
     pcre2_code *compiled = NULL;

@@ -17,7 +17,8 @@
 #define PATTERN_CHEAP_LIMIT  2000
 
 enum pattern_flavour {
-    PATTERN_MONGODB, /* UTF and nothing else, as $jsonSchema */
+    PATTERN_MONGODB,       /* UTF and nothing else, as $jsonSchema's `pattern` */
+    PATTERN_MONGODB_NAMES, /* bytes, as its `patternProperties` */
     PATTERN_PYDANTIC /* UTF, Unicode classes, $ only at the very end, as pydantic's Rust regexes */
 };
 

@@ -11,7 +11,9 @@ from pymongo import InsertOne, MongoClient, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 from support.admin import Admin
 from support.process import eventually
+from support.proxy import run_proxy
 from support.schemas import PERSON, wait_in_force, wait_not_in_force
+from support.simulated import SimulatedServer
 
 pytestmark = pytest.mark.proxy_only
 GOOD = {"name": "Ada", "age": 36}
@@ -198,7 +200,6 @@ def test_two_files_for_one_namespace(guarded, folder, ns):
 
 
 def test_a_broken_file_at_the_start_is_an_error(folder, server):
-    from support.proxy import run_proxy
     (folder.path / "a.json").write_text('{"ns": "a.b", "schema": {"minimum": "x"}}')
     code, _, error = run_proxy("--upstream", server.endpoint.uri(), "--listen", "127.0.0.1:0",
                                "--schemas", folder.path)
@@ -207,7 +208,6 @@ def test_a_broken_file_at_the_start_is_an_error(folder, server):
 
 
 def test_a_missing_folder_is_an_error(tmp_path):
-    from support.proxy import run_proxy
     code, _, error = run_proxy("--upstream", "mongodb://127.0.0.1/", "--listen", "127.0.0.1:0",
                                "--schemas", tmp_path / "nowhere")
     assert code == 2
@@ -269,6 +269,45 @@ def test_a_validator_that_is_more_is_left_to_the_server(start_proxy, server, ns,
         direct[database].drop_collection(name)
 
 
+PATHS = [
+    # a schema, a document that MongoDB accepts, one that it refuses
+    ({"required": ["site.town"]}, {"site": {"town": "Ulm"}}, {"site.town": "Ulm"}),
+    ({"properties": {"a.b": {"bsonType": "string"}}}, {"a": [{"b": "x"}, {"b": 1}]}, {"a": {"b": 1}}),
+    ({"dependencies": {"a.b": ["c.d"]}}, {"a.b": 1}, {"a": {"b": 1}}),
+]
+
+
+@pytest.mark.parametrize("schema, right, wrong", PATHS, ids=lambda one: str(one)[:30])
+def test_a_validator_with_paths_is_left_to_the_server(start_proxy, ns, folder, schema, right, wrong):
+    """The simulated server has the verdicts of MongoDB; ours would be others."""
+    database, _, name = ns.partition(".")
+    told = {"index": 0, "code": 121, "errmsg": "Document failed validation"}
+
+    def insert(server, connection, request):
+        (document,) = request.sequences.get("documents") or request.body["documents"]
+        document = {key: value for key, value in bson.decode(bson.encode(document)).items() if key != "_id"}
+        return {"n": 1, "ok": 1.0} if document == right else {"n": 0, "writeErrors": [told], "ok": 1.0}
+
+    options = {"validator": {"$jsonSchema": schema}}
+    handlers = {"insert": insert, "listDatabases": lambda *_: {"databases": [{"name": database}], "ok": 1.0},
+                "listCollections": lambda *_: {"cursor": {
+                    "id": 0, "ns": f"{database}.$cmd.listCollections", "firstBatch": [
+                        {"name": name, "type": "collection", "options": options}]}, "ok": 1.0}}
+    with SimulatedServer(handlers) as server:
+        proxy = start_proxy(f"mongodb://{server.address}/", {"schemas_upstream": "true"}, endpoint=server.endpoint)
+        record = proxy.wait_for_record("left out", id=3005, ns=ns)
+        assert "is a path in MongoDB" in record["attr"]["reason"]
+        with proxy.endpoint().client() as client:
+            client[database][name].insert_one(dict(right))
+            with pytest.raises(WriteError) as caught:
+                client[database][name].insert_one(dict(wrong))
+            assert caught.value.details == told
+    folder.write(ns, schema)
+    code, _, error = run_proxy("--upstream", "mongodb://127.0.0.1/", "--listen", "127.0.0.1:0",
+                               "--schemas", folder.path)
+    assert code == 1 and "is a path in MongoDB" in error
+
+
 COSTLY = {"patternProperties": {f"(a{{1,100}}){{1,100}}{i}": {"bsonType": "int"} for i in range(4000)}}
 
 
@@ -309,7 +348,6 @@ def test_all_schemas_together_have_a_limit(start_proxy, server, folder, ns):
 
 
 def test_a_costly_file_is_an_error_that_names_the_limit(folder):
-    from support.proxy import run_proxy
     folder.write("a.b", COSTLY)
     code, _, error = run_proxy("--upstream", "mongodb://127.0.0.1/", "--listen", "127.0.0.1:0",
                                "--schemas", folder.path)

@@ -104,11 +104,15 @@ static const char *const strings[] = {"",
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
-static bool reference(const char *pattern, const char *text, bool unicode)
+enum mode { UTF, UNICODE, BYTES };
+
+static bool reference(const char *pattern, const char *text, enum mode mode)
 {
     int code = 0;
     PCRE2_SIZE offset = 0;
-    uint32_t options = PCRE2_UTF | (unicode ? PCRE2_UCP | PCRE2_DOLLAR_ENDONLY : 0U);
+    uint32_t options = mode == BYTES ? 0 : PCRE2_UTF;
+    if (mode == UNICODE)
+        options |= PCRE2_UCP | PCRE2_DOLLAR_ENDONLY;
     pcre2_code *compiled =
         pcre2_compile((PCRE2_SPTR)pattern, strlen(pattern), options, &code, &offset, NULL);
     assert_non_null(compiled);
@@ -119,22 +123,21 @@ static bool reference(const char *pattern, const char *text, bool unicode)
     return result >= 0;
 }
 
-static void compare(const char *pattern, bool unicode)
+static void compare(const char *pattern, enum mode mode)
 {
-    struct byte_class_row *row = byte_class_compile(pattern, strlen(pattern), unicode);
+    struct byte_class_row *row = byte_class_compile(pattern, strlen(pattern), mode == UNICODE);
     if (row == NULL)
         fail_msg("no byte class: %s", pattern);
     for (size_t i = 0; i < COUNT(strings); i++) {
         /* Bytes behind the text belong to others, may be anything, and may not be there at all. */
         uint8_t text[128];
         size_t len = strlen(strings[i]);
-        bool expected = reference(pattern, strings[i], unicode);
+        bool expected = reference(pattern, strings[i], mode);
         memset(text, i % 2 == 0 ? 'a' : '@', sizeof text);
         memcpy(text, strings[i], len);
         for (size_t room = len; room <= sizeof text; room += room == len ? 16 - len % 16 : 16)
             if (byte_class_match(row, text, len, room) != expected)
-                fail_msg("%s on '%s', room %zu, unicode %d", pattern, strings[i], room,
-                         (int)unicode);
+                fail_msg("%s on '%s', room %zu, mode %d", pattern, strings[i], room, (int)mode);
         const struct byte_class_code *code = byte_class_code(row);
         if (code != NULL && code->len == len && byte_class_code_match(code, text) != expected)
             fail_msg("code %s on '%s'", pattern, strings[i]);
@@ -146,11 +149,13 @@ static void test_byte_classes(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(simple); i++) {
-        compare(simple[i], false);
-        compare(simple[i], true);
+        compare(simple[i], UTF);
+        compare(simple[i], UNICODE);
+        compare(simple[i], BYTES);
     }
     for (size_t i = 0; i < COUNT(ascii); i++) {
-        compare(ascii[i], false);
+        compare(ascii[i], UTF);
+        compare(ascii[i], BYTES);
         assert_null(byte_class_compile(ascii[i], strlen(ascii[i]), true));
     }
     for (size_t i = 0; i < COUNT(none); i++)
