@@ -159,7 +159,12 @@ class MongoEngine:
         del values
         with Clock(server) as insert:
             model.objects.insert(made, load_bulk=False)
-        return told(construct, insert, None)
+        del made
+        if not reads:
+            return told(construct, insert, None)
+        with Clock() as read:
+            found = list(model.objects)
+        return told(construct, insert, read if len(found) == count else None)
 
 
 def extension(kind, count=50_000):
