@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mongosluice
-from conftest import switch_off
+from conftest import assert_nothing_leaks, switch_off
 from mongosluice.offload.mongoengine import patches, plans
 from mongosluice.offload.mongoengine.extension import native
 
@@ -355,3 +355,40 @@ def test_pickled_and_copied():
         assert copy.deepcopy(read)._changed_fields == ["name"] == pickle.loads(pickle.dumps(read))._changed_fields
     finally:
         switch_off()
+
+
+def test_nothing_leaks():
+    mongosluice.offload()
+    engine = plans.engine_of(Everything)
+    values = {"name": "x", "size": 3, "part": {"n": "y"}, "parts": [Plain(name="z")], "bag": {"a": [1, {"b": 2}]},
+              "colour": Colour.RED, "link": Target(id=ID), "more": "more"}
+
+    def work():
+        for _ in range(100):
+            document = Everything(**values)
+            read = Everything._from_son({"_id": ID, "name": "x", "part": {"n": "y"}, "parts": [{"n": "z"}], "bag": {}})
+            for one in (document, read):
+                patches.validate_with(engine, one, True)
+                assert engine.encode(one, True, patches.encode_value) is not None
+                assert one._changed_fields is not None if one is read else True
+                assert one._dynamic_fields == {} and one.parts[0]._instance.name == "x"
+            for wrong in ({"nobody": 1}, {"size": "x", "part": 5}):
+                outcome(Everything, **wrong)
+            outcome(Everything._from_son, {"_id": ID, "part": 5})
+            outcome(patches.validate_with, engine, Everything(name="too long", size="x"), True)
+
+    try:
+        assert_nothing_leaks(work)
+    finally:
+        switch_off()
+
+
+class Everything(me.Document):
+    name = me.StringField(max_length=3)
+    size = me.IntField()
+    part = me.EmbeddedDocumentField(Plain)
+    parts = me.EmbeddedDocumentListField(Plain)
+    bag = me.DictField()
+    colour = me.EnumField(Colour, default=Colour.BLUE)
+    link = me.ReferenceField(Target)
+    more = me.StringField(choices=("more", "less"))

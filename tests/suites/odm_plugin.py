@@ -53,37 +53,54 @@ class Schemas:
             put(whole)
             self.in_force[whole.ns] = whole.hash
 
+    @property
+    def seen(self):
+        return {cls for models in self.models.values() for cls in models}
+
     def forget_models(self):
+        for namespace in self.models:
+            ask_admin("DELETE", namespace)
+            self.in_force.pop(namespace, None)
         self.models.clear()
 
 
 def put(exported):
+    ask_admin("PUT", exported.ns, exported.text().encode())
+
+
+def ask_admin(method, namespace, body=None):
     host, _, port = ADMIN.rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=30)
-    connection.request("PUT", f"/schemas/{exported.ns.replace('/', '%2F')}", exported.text().encode())
+    connection.request(method, f"/schemas/{namespace.replace('/', '%2F')}", body)
     answer = connection.getresponse()
-    body = answer.read().decode()
+    text = answer.read().decode()
     connection.close()
-    assert answer.status < 300, f"{exported.ns}: {answer.status} {body}"
+    assert answer.status < 300, f"{method} {namespace}: {answer.status} {text}"
 
 
 schemas = Schemas()
 
 
 def export_mongoengine():
-    """A model's schema is written when its database is first asked for, so before its first write."""
+    """A model's schema is written when its database or collection is first asked for in a test, so before its
+    first write; it is gone when the next test begins."""
     import mongoengine
     from mongosluice.export.mongoengine import export_engine, is_document
 
-    get_db = mongoengine.Document.__dict__["_get_db"].__func__
+    def exporting(name):
+        function = mongoengine.Document.__dict__[name].__func__
 
-    def get_db_and_export(cls):
-        database = get_db(cls)
-        if is_document(cls) and cls._get_collection_name():
-            schemas.enforce(cls, export_engine(cls, database.name))
-        return database
+        def method(cls):
+            result = function(cls)
+            if is_document(cls) and cls._get_collection_name():
+                if name == "_get_db" or cls not in schemas.seen:
+                    schemas.enforce(cls, export_engine(cls, result.name if name == "_get_db" else result.database.name))
+            return result
 
-    mongoengine.Document._get_db = classmethod(get_db_and_export)
+        setattr(mongoengine.Document, name, classmethod(method))
+
+    exporting("_get_db")
+    exporting("_get_collection")
 
 
 def export_beanie():
