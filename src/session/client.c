@@ -30,7 +30,7 @@ static enum begin refuse(struct session *session, const struct wire_header *head
 {
     struct wire_reply_to to = {.request_id = header->request_id,
                                .legacy = header->opcode == WIRE_OP_QUERY};
-    if (session->pending_count > 0)
+    if (!pending_is_empty(&session->pending))
         return queue(session);
     bool answerable = header->length >= WIRE_HEADER_BYTES &&
                       wire_opcode_check_request(header->opcode, NULL) &&
@@ -53,29 +53,26 @@ static enum begin refuse_over_limit(struct session *session, const struct wire_h
 static void push_pending(struct session *session, const struct wire_header *header,
                          const struct request *request, bool watches_claim)
 {
-    unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
-    struct pending *pending = &session->pending[at];
     enum route_kind kind = request->route->kind;
     bool ends = kind == ROUTE_KILL_CURSORS || kind == ROUTE_END_SESSIONS;
     bool forwards = kind == ROUTE_WRITE || kind == ROUTE_GET_MORE ||
                     (ends && bulk_cursors_count(session->worker->shared->bulk_cursors) == 0);
-    *pending = (struct pending){.expected_response_to = header->request_id,
-                                .request_id = header->request_id,
-                                .kind = forwards ? ROUTE_FORWARD : kind,
-                                .legacy = request->legacy,
-                                .exhaust = (request->flags & WIRE_FLAG_EXHAUST_ALLOWED) != 0,
-                                .watches_claim = watches_claim,
-                                .error_labels = request_error_labels(request),
-                                .has_lsid = request->lsid != NULL,
-                                .ticket = session->next_ticket,
-                                .in_transaction = request->in_transaction,
-                                .command = (uint8_t)route_index(request->route),
-                                .sent_us = session_now_us(session)};
+    struct pending pending = {.expected_response_to = header->request_id,
+                              .request_id = header->request_id,
+                              .kind = forwards ? ROUTE_FORWARD : kind,
+                              .legacy = request->legacy,
+                              .exhaust = (request->flags & WIRE_FLAG_EXHAUST_ALLOWED) != 0,
+                              .watches_claim = watches_claim,
+                              .error_labels = request_error_labels(request),
+                              .has_lsid = request->lsid != NULL,
+                              .ticket = session->next_ticket,
+                              .in_transaction = request->in_transaction,
+                              .command = (uint8_t)route_index(request->route),
+                              .sent_us = session_now_us(session)};
     if (request->lsid != NULL)
-        memcpy(pending->lsid, request->lsid, LSID_BYTES);
-    session->pending_count++;
+        memcpy(pending.lsid, request->lsid, LSID_BYTES);
     session->next_ticket = NULL;
-    session_watch_statement(session, pending);
+    session_watch_statement(session, pending_push(&session->pending, &pending));
 }
 
 static enum begin refuse_transaction_in_drain(struct session *session,
@@ -149,7 +146,7 @@ static enum begin begin_write(struct session *session, const struct message *mes
 static enum begin begin_status(struct session *session, const struct message *message,
                                const struct request *request)
 {
-    if (session->pending_count > 0)
+    if (!pending_is_empty(&session->pending))
         return queue(session);
     if (!message->whole) {
         session->walk_waits = true;
@@ -192,7 +189,7 @@ static enum begin begin_legacy(struct session *session, const struct message *me
     bool wants_reply = header->opcode == WIRE_OP_QUERY || header->opcode == WIRE_OP_GET_MORE;
     if (session->refused)
         return refuse_over_limit(session, header);
-    if (wants_reply && session->pending_count > 0)
+    if (wants_reply && !pending_is_empty(&session->pending))
         return queue(session);
     note_seen(session);
     counters_add(session_counters(session), COUNTER_REQUESTS, 1);
@@ -440,8 +437,8 @@ static bool forward_begun(struct session *session, struct window *window)
 static bool is_full(const struct session *session)
 {
     return session->backlog.waits || session->exchange != NULL || session->holding ||
-           link_is_blocked(&session->client) || session->pending_count == SESSION_PENDING_MAX ||
-           (session->queued && session->pending_count > 0);
+           link_is_blocked(&session->client) || pending_is_full(&session->pending) ||
+           (session->queued && !pending_is_empty(&session->pending));
 }
 
 /* Works through what was read. False after the session left SESSION_ACTIVE. */
@@ -613,7 +610,7 @@ static void client_ended(void *arg)
 {
     struct session *session = arg;
     if (session->state == SESSION_LINGERING || !link_is_blocked(&session->upstream) ||
-        session->pending_count > 0 || session->request_left > 0) {
+        !pending_is_empty(&session->pending) || session->request_left > 0) {
         end_for_client(session, "the client closed");
         return;
     }
@@ -626,8 +623,8 @@ void session_client_check_peer(struct session *session)
 {
     struct link *client = &session->client;
     bool checks = session->checking != NULL && !session->checking->silent;
-    bool waits =
-        session->pending_count > 0 || session->exchange != NULL || session->holding || checks;
+    bool waits = !pending_is_empty(&session->pending) || session->exchange != NULL ||
+                 session->holding || checks;
     if (waits && !client->reading && link_has_lost_peer(client))
         client_ended(session);
 }

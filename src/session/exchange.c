@@ -185,15 +185,14 @@ bool session_send_question(struct session *session, const struct message *messag
                            uint32_t error_labels, const uint8_t *question, size_t len)
 {
     struct wire_header header = wire_header_read(question);
-    unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
-    session->pending[at] = (struct pending){.expected_response_to = header.request_id,
-                                            .request_id = message->header.request_id,
-                                            .kind = ROUTE_WRITE,
-                                            .error_labels = error_labels,
-                                            .question = true,
-                                            .command = message->command,
-                                            .sent_us = clock_now_us()};
-    session->pending_count++;
+    struct pending pending = {.expected_response_to = header.request_id,
+                              .request_id = message->header.request_id,
+                              .kind = ROUTE_WRITE,
+                              .error_labels = error_labels,
+                              .question = true,
+                              .command = message->command,
+                              .sent_us = clock_now_us()};
+    (void)pending_push(&session->pending, &pending);
     return send_bytes_upstream(session, question, len);
 }
 
@@ -214,20 +213,17 @@ static bool send_buffer_upstream(struct session *session, struct buffer *message
 static void push_exchanged(struct session *session, int32_t request_id)
 {
     struct exchange *exchange = session->exchange;
-    unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
-    session->pending[at] =
-        (struct pending){.expected_response_to = request_id,
-                         .request_id = exchange->message.header.request_id,
-                         .kind = ROUTE_WRITE,
-                         .error_labels = exchange->error_labels,
-                         .exchanged = true,
-                         .has_lsid = exchange->in_transaction,
-                         .in_transaction = exchange->in_transaction && !exchange->aborting,
-                         .command = exchange->message.command,
-                         .sent_us = session_now_us(session)};
-    memcpy(session->pending[at].lsid, exchange->lsid, LSID_BYTES);
-    session_watch_statement(session, &session->pending[at]);
-    session->pending_count++;
+    struct pending pending = {.expected_response_to = request_id,
+                              .request_id = exchange->message.header.request_id,
+                              .kind = ROUTE_WRITE,
+                              .error_labels = exchange->error_labels,
+                              .exchanged = true,
+                              .has_lsid = exchange->in_transaction,
+                              .in_transaction = exchange->in_transaction && !exchange->aborting,
+                              .command = exchange->message.command,
+                              .sent_us = session_now_us(session)};
+    memcpy(pending.lsid, exchange->lsid, LSID_BYTES);
+    session_watch_statement(session, pending_push(&session->pending, &pending));
 }
 
 static bool send_upstream(struct session *session, const uint8_t *message, size_t len)
@@ -338,15 +334,14 @@ bool session_send_command(struct session *session, const struct message *message
     size_t len = 0;
     uint8_t *packed = NULL;
     size_t packed_len = 0;
-    unsigned at = (session->pending_first + session->pending_count) % SESSION_PENDING_MAX;
-    session->pending[at] = (struct pending){.expected_response_to = message->header.request_id,
-                                            .request_id = message->header.request_id,
-                                            .kind = ROUTE_FORWARD,
-                                            .error_labels = error_labels,
-                                            .ticket = ticket,
-                                            .command = message->command,
-                                            .sent_us = session_now_us(session)};
-    session->pending_count++;
+    struct pending pending = {.expected_response_to = message->header.request_id,
+                              .request_id = message->header.request_id,
+                              .kind = ROUTE_FORWARD,
+                              .error_labels = error_labels,
+                              .ticket = ticket,
+                              .command = message->command,
+                              .sent_us = session_now_us(session)};
+    (void)pending_push(&session->pending, &pending);
     uint8_t *plain = frame_payload(session, message->header.request_id, payload, &len);
     if (plain == NULL)
         return false;

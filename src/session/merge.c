@@ -298,7 +298,7 @@ enum write_step session_merge(struct session *session, const struct message *mes
     struct coalesce_insert insert;
     struct coalesce_answer answer;
     struct coalesce_rules rules;
-    if (session->pending_count > 0)
+    if (!pending_is_empty(&session->pending))
         return WRITE_HOLD;
     if (!message->whole)
         return WRITE_GATHER;

@@ -48,9 +48,8 @@ void session_observe_turn(void *worker, int64_t us)
 /* The oldest request that is not a hello, NULL for none. */
 static const struct pending *oldest_command(const struct session *session)
 {
-    for (unsigned i = 0; i < session->pending_count; i++) {
-        const struct pending *pending =
-            &session->pending[(session->pending_first + i) % SESSION_PENDING_MAX];
+    for (unsigned i = 0; i < session->pending.count; i++) {
+        const struct pending *pending = pending_look_at(&session->pending, i);
         if (pending->kind != ROUTE_HELLO)
             return pending;
     }

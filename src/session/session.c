@@ -162,10 +162,11 @@ static void reap(evutil_socket_t fd, short what, void *arg)
 /* What others wait for is not coming. */
 static void forget_tickets(struct session *session)
 {
-    for (unsigned i = 0; i < SESSION_PENDING_MAX; i++) {
-        if (session->pending[i].ticket != NULL)
-            session_merge_finished(session, session->pending[i].ticket);
-        session->pending[i].ticket = NULL;
+    for (unsigned i = 0; i < session->pending.count; i++) {
+        struct pending *pending = pending_at(&session->pending, i);
+        if (pending->ticket != NULL)
+            session_merge_finished(session, pending->ticket);
+        pending->ticket = NULL;
     }
     if (session->next_ticket != NULL)
         session_merge_finished(session, session->next_ticket);
@@ -279,8 +280,8 @@ void session_fail(struct session *session, const struct wire_reply_to *to,
 
 void session_fail_pending(struct session *session, const struct error *error, enum counter counter)
 {
-    const struct pending *first = &session->pending[session->pending_first];
-    if (session->pending_count == 0 || first->streaming) {
+    const struct pending *first = pending_oldest(&session->pending);
+    if (first == NULL || first->streaming) {
         session_fail(session, NULL, error, 0, counter);
         return;
     }
@@ -324,7 +325,7 @@ static void refuse_for_memory(struct session *session, struct link *link, const 
                     "the proxy's message buffers are at their limit of %zu bytes (option "
                     "memory_max)",
                     atomic_load(&session->worker->shared->budget.limit_bytes));
-    if (link != &session->client || session->pending_count > 0)
+    if (link != &session->client || !pending_is_empty(&session->pending))
         session_fail_pending(session, &err, COUNTER_ERRORS_MEMORY);
     else
         fail_begun(session, data, len, &err, COUNTER_ERRORS_MEMORY);
@@ -430,9 +431,8 @@ bool session_window_keep(struct session *session, struct window *window)
 
 bool session_runs_command(const struct session *session)
 {
-    for (unsigned i = 0; i < session->pending_count; i++)
-        if (session->pending[(session->pending_first + i) % SESSION_PENDING_MAX].kind !=
-            ROUTE_HELLO)
+    for (unsigned i = 0; i < session->pending.count; i++)
+        if (pending_look_at(&session->pending, i)->kind != ROUTE_HELLO)
             return true;
     return session->request_left > 0 || session->exchange != NULL || session->checking != NULL;
 }
@@ -504,7 +504,7 @@ static bool check_progress(struct session *session, int64_t now_ms)
                     "no byte of the request that was begun came for %lld ms (option "
                     "request_timeout_ms)",
                     (long long)limit_ms);
-    if (session->request_left > 0 || session->pending_count > 0)
+    if (session->request_left > 0 || !pending_is_empty(&session->pending))
         session_fail_pending(session, &err, COUNTER_TIMEOUTS_REQUEST);
     else
         fail_begun(session, buffer_begin(&session->client.in), buffer_length(&session->client.in),
@@ -533,7 +533,7 @@ static void check_times(struct session *session, int64_t now_ms)
     note_unreported(session, now_ms);
     if (!check_progress(session, now_ms))
         return;
-    if (session->request_seen && session->pending_count == 0 && session->exchange == NULL &&
+    if (session->request_seen && pending_is_empty(&session->pending) && session->exchange == NULL &&
         session->checking == NULL && !session->holding &&
         over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {
         counters_add(counters, COUNTER_TIMEOUTS_IDLE, 1);

@@ -11,15 +11,12 @@
 #include "net/connector.h"
 #include "net/link.h"
 #include "session/observe.h"
+#include "session/pending.h"
 #include "session/request.h"
 #include "session/session.h"
 #include "wire/compressed.h"
 #include "wire/reply.h"
 #include "wire/sections.h"
-
-/* Requests that a client may have under way before the proxy stops reading from it. Drivers have
- * one; the protocol allows more. */
-enum { SESSION_PENDING_MAX = 4 };
 
 /* maxBsonObjectSize of every server since 1.8. */
 enum { SESSION_DOCUMENT_BYTES = 16 * 1024 * 1024 };
@@ -92,27 +89,6 @@ struct exchange {
     struct coalesce_resend *resend; /* it repeats one of a batch that was lost */
 };
 
-/* A request that the upstream has not answered yet. */
-struct pending {
-    int32_t expected_response_to; /* its requestID; in an exhaust stream the last reply's */
-    int32_t request_id;           /* the client's: what an error of the proxy's own answers */
-    enum route_kind kind;
-    bool legacy;
-    bool exhaust;
-    bool watches_claim;
-    bool streaming; /* part of its reply went to the client */
-    bool repeated;  /* this is not the first reply of its exhaust stream */
-    bool exchanged; /* sent by the proxy itself: the reply is the exchange's, or a batch's */
-    bool question;  /* sent by the proxy itself: who the connection is */
-    struct coalesce_place *ticket; /* an insert that others wait for; NULL for none */
-    bool has_lsid;
-    bool in_transaction;
-    uint8_t command; /* route_index of its name */
-    int64_t sent_us;
-    uint32_t error_labels;
-    uint8_t lsid[LSID_BYTES];
-};
-
 /* A compressed request, while it is opened. */
 struct opening {
     uint8_t *inside;           /* owned; NULL: none */
@@ -144,9 +120,7 @@ struct session {
     bool identity_told;           /* since the last insert was looked at */
     struct session_limits limits;
     bool holding; /* its next request waits until the proxy is resumed */
-    uint8_t pending_first;
-    uint8_t pending_count;
-    struct pending pending[SESSION_PENDING_MAX];
+    struct pending_ring pending;
     struct wire_walk walk; /* of the request being forwarded, or whose body is waited for */
     bool walk_waits;       /* the latter */
     bool queued;           /* the next request is looked at once the ones before it are answered */

@@ -12,11 +12,6 @@ enum { SERVER_MESSAGE_BYTES = 48000000 };
 
 enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_DONE, BEGIN_STOP };
 
-static struct pending *oldest(struct session *session)
-{
-    return &session->pending[session->pending_first];
-}
-
 /* --- connecting ---------------------------------------------------------------------------------
  */
 
@@ -99,18 +94,15 @@ static enum begin reply_is_broken(struct session *session, const struct error *e
 
 void session_pop_pending(struct session *session)
 {
-    struct coalesce_place *ticket = oldest(session)->ticket;
-    oldest(session)->ticket = NULL;
+    struct coalesce_place *ticket = pending_pop(&session->pending).ticket;
     if (ticket != NULL)
         session_merge_finished(session, ticket);
-    session->pending_first = (session->pending_first + 1) % SESSION_PENDING_MAX;
-    session->pending_count--;
 }
 
 /* The reply's last byte went to the client. */
 static void finish_reply(struct session *session)
 {
-    struct pending *pending = oldest(session);
+    struct pending *pending = pending_oldest(&session->pending);
     session_observe_reply(session, pending);
     counters_add(session_counters(session), COUNTER_REPLIES, 1);
     session->since_ms = clock_now_ms();
@@ -120,11 +112,11 @@ static void finish_reply(struct session *session)
         pending->repeated = true;
         return;
     }
-    bool was_full = session->pending_count == SESSION_PENDING_MAX;
+    bool was_full = pending_is_full(&session->pending);
     session_pop_pending(session);
-    if (was_full || (session->queued && session->pending_count == 0))
+    if (was_full || (session->queued && pending_is_empty(&session->pending)))
         session_client_resume(session);
-    else if (session->pending_count == 0)
+    else if (pending_is_empty(&session->pending))
         session_end_if_drained(session);
 }
 
@@ -190,7 +182,7 @@ static bool open_reply(const struct wire_header *header, struct bytes payload, s
 static enum begin take_exchanged(struct session *session, struct window *window, uint32_t length,
                                  struct bytes document)
 {
-    session_observe_reply(session, oldest(session));
+    session_observe_reply(session, pending_oldest(&session->pending));
     bool alive = session->carriage != NULL           ? session_merge_reply(session, document)
                  : session->exchange->resend != NULL ? session_merge_resent(session, document)
                                                      : session_exchange_reply(session, document);
@@ -209,7 +201,7 @@ static enum begin take_exchanged(struct session *session, struct window *window,
 static enum begin take_answer(struct session *session, struct window *window, uint32_t length,
                               struct bytes document, uint32_t flags)
 {
-    session_identity_answer(session, oldest(session), document, flags);
+    session_identity_answer(session, pending_oldest(&session->pending), document, flags);
     session_pop_pending(session);
     session_window_drop(window, length);
     session_client_resume(session);
@@ -224,7 +216,7 @@ static enum begin begin_watched(struct session *session, struct window *window,
     struct bytes document = {0};
     uint8_t *inside = NULL;
     uint32_t flags = 0;
-    struct pending *pending = oldest(session);
+    struct pending *pending = pending_oldest(&session->pending);
     struct bytes payload =
         bytes_of(window->data + WIRE_HEADER_BYTES, (size_t)header->length - WIRE_HEADER_BYTES);
     if (!open_reply(header, payload, SERVER_MESSAGE_BYTES, &inside, &document, &flags, &err)) {
@@ -272,17 +264,19 @@ static bool check_reply(struct session *session, const uint8_t *at,
 {
     if (!wire_header_check(header, SERVER_MESSAGE_BYTES, NULL) || !is_reply_opcode(header->opcode))
         return refuse_reply(session, at, err);
-    if (session->pending_count == 0)
+    if (pending_is_empty(&session->pending))
         return error_set(err, ERROR_PROTOCOL,
                          "the upstream server %s sent a reply that nobody asked for (responseTo "
                          "%d)",
                          session->server, header->response_to);
     /* in a stream, MongoDB answers its own last reply, and others the request again: drivers take
      * both */
-    if (!oldest(session)->repeated && header->response_to != oldest(session)->expected_response_to)
-        return error_set(
-            err, ERROR_PROTOCOL, "the upstream server %s answered request %d, but %d is next",
-            session->server, header->response_to, oldest(session)->expected_response_to);
+    if (!pending_oldest(&session->pending)->repeated &&
+        header->response_to != pending_oldest(&session->pending)->expected_response_to)
+        return error_set(err, ERROR_PROTOCOL,
+                         "the upstream server %s answered request %d, but %d is next",
+                         session->server, header->response_to,
+                         pending_oldest(&session->pending)->expected_response_to);
     return true;
 }
 
@@ -303,7 +297,7 @@ static bool watch_answered(struct session *session, const struct window *window,
                          bytes_of(window->data + WIRE_HEADER_BYTES, length - WIRE_HEADER_BYTES),
                          SESSION_ERROR_BYTES, &inside, &document, &flags, &ignored);
     }
-    session_watch_answered(session, oldest(session), document);
+    session_watch_answered(session, pending_oldest(&session->pending), document);
     memory_free(inside);
     return true;
 }
@@ -327,7 +321,7 @@ static enum begin begin_reply(struct session *session, struct window *window)
     struct wire_header header = wire_header_read(window->data);
     if (!check_reply(session, window->data, &header, &err))
         return reply_is_broken(session, &err);
-    struct pending *pending = oldest(session);
+    struct pending *pending = pending_oldest(&session->pending);
     session->reply_more = false;
     session->reply_id = header.request_id;
     bool whole = window->len >= (size_t)header.length;
@@ -348,7 +342,7 @@ static bool forward_reply(struct session *session, struct window *window)
 {
     size_t len = window->len < session->reply_left ? window->len : session->reply_left;
     session->reply_left -= (uint32_t)len;
-    oldest(session)->streaming = true;
+    pending_oldest(&session->pending)->streaming = true;
     if (!session_window_forward(session, window, &session->client, len))
         return false;
     if (session->reply_left == 0)

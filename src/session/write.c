@@ -100,7 +100,7 @@ static enum write_step prepare(struct session *session, const struct message *me
                                const struct request *request)
 {
     struct error err;
-    if (session->pending_count > 0)
+    if (!pending_is_empty(&session->pending))
         return WRITE_HOLD;
     if (!message->whole)
         return WRITE_GATHER;
@@ -156,7 +156,7 @@ static enum write_step answer_lost_cursor(struct session *session, const struct 
                                           int64_t id)
 {
     struct error err;
-    if (session->pending_count > 0)
+    if (!pending_is_empty(&session->pending))
         return WRITE_HOLD;
     if (!message->whole)
         return WRITE_GATHER;
@@ -205,9 +205,9 @@ enum write_step session_get_more(struct session *session, const struct message *
     case BULK_CURSOR_KEPT:
         break;
     }
-    if (session->pending_count > 0 || !message->whole) {
+    if (!pending_is_empty(&session->pending) || !message->whole) {
         bulk_cursor_release(cursor);
-        return session->pending_count > 0 ? WRITE_HOLD : WRITE_GATHER;
+        return !pending_is_empty(&session->pending) ? WRITE_HOLD : WRITE_GATHER;
     }
     struct exchange *exchange = session_exchange_new(session, message, request, false);
     if (exchange == NULL) {
