@@ -4,6 +4,7 @@
 
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct name {
     const char *text;
@@ -89,32 +90,66 @@ static bool read_users(struct bytes list, struct user users[IDENTITY_USERS_MAX],
     return !scan.broken;
 }
 
+/* The roles that a user has through others stand there too, so they can be many. */
+enum { ROLES_MAX = 256 };
+
+static int compare_roles(const void *a, const void *b)
+{
+    const struct bytes *one = a;
+    const struct bytes *other = b;
+    size_t len = bytes_left(one);
+    size_t other_len = bytes_left(other);
+    int order = memcmp(one->pos, other->pos, len < other_len ? len : other_len);
+    return order != 0 ? order : (len > other_len) - (len < other_len);
+}
+
+/* Servers give them in no order. More than ROLES_MAX are taken in the order in which they stand:
+ * in another they are told apart, which does no harm. */
+static bool add_roles(EVP_MD_CTX *ctx, struct bytes list)
+{
+    struct bytes roles[ROLES_MAX];
+    struct scan scan;
+    struct scan_element each;
+    size_t count = 0;
+    if (!scan_open(&scan, list))
+        return false;
+    while (scan_next(&scan, &each)) {
+        if (count == ROLES_MAX)
+            return EVP_DigestUpdate(ctx, list.pos, bytes_left(&list)) == 1;
+        roles[count++] = each.value;
+    }
+    qsort(roles, count, sizeof roles[0], compare_roles);
+    for (size_t i = 0; i < count; i++)
+        if (EVP_DigestUpdate(ctx, roles[i].pos, bytes_left(&roles[i])) != 1)
+            return false;
+    return !scan.broken;
+}
+
 static bool add_name(EVP_MD_CTX *ctx, const struct name *name)
 {
     /* with a NUL, which no name holds */
     return EVP_DigestUpdate(ctx, name->text, name->len) == 1 && EVP_DigestUpdate(ctx, "", 1) == 1;
 }
 
-/* Over the users' strings, and what else tells them apart. */
-static bool digest(const struct user *users, size_t count, struct bytes more,
+/* Over the users' strings, and their roles unless NULL. */
+static bool digest(const struct user *users, size_t count, const struct bytes *roles,
                    uint8_t key[IDENTITY_KEY_BYTES])
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     bool ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
     for (size_t i = 0; ok && i < count; i++)
         ok = add_name(ctx, &users[i].db) && add_name(ctx, &users[i].name);
-    ok = ok && EVP_DigestUpdate(ctx, "", 1) == 1 &&
-         EVP_DigestUpdate(ctx, more.pos, bytes_left(&more)) == 1 &&
+    ok = ok && (roles == NULL || (EVP_DigestUpdate(ctx, "", 1) == 1 && add_roles(ctx, *roles))) &&
          EVP_DigestFinal_ex(ctx, key, NULL) == 1;
     EVP_MD_CTX_free(ctx);
     return ok;
 }
 
-/* The roles as they stand: in another order they are told apart, which does no harm. */
 static bool find_roles(struct bytes info, struct bytes *roles)
 {
+    static const uint8_t none[5] = {5};
     struct scan_element element;
-    *roles = bytes_of("", 0);
+    *roles = bytes_of(none, sizeof none);
     if (!scan_find(info, "authenticatedUserRoles", &element))
         return true;
     *roles = element.value;
@@ -136,6 +171,6 @@ bool identity_read(struct bytes reply, struct identity *out)
         !read_users(list.value, users, &count, out) || !find_roles(info.value, &roles))
         return false;
     out->nobody = count == 0;
-    return out->nobody || (digest(users, count, bytes_of("", 0), out->users) &&
-                           digest(users, count, roles, out->rights));
+    return out->nobody ||
+           (digest(users, count, NULL, out->users) && digest(users, count, &roles, out->rights));
 }

@@ -10,6 +10,7 @@ from pymongo.errors import OperationFailure
 from support import scram, wire
 from support.endpoint import Endpoint
 from support.servers import PASSWORD, USER, Server
+from support.simulated import SimulatedServer
 
 pytestmark = pytest.mark.proxy_only
 SUBJECT = "CN=proxy-of-all"
@@ -116,6 +117,25 @@ def test_other_logins_pass(proxy):
             assert reply["done"] and may_write(client, f"by {speculative}")
     with proxy.endpoint().client() as client:
         assert client["d"]["c"].count_documents({}) >= 2
+
+
+@pytest.mark.parametrize("form", ["plain", "zlib", "checksum"])
+def test_a_start_of_another_mechanism_passes_in_each_form(own, authorities, start_proxy, form):
+    """At a simulated server, since SecantusDB does not take what is compressed."""
+    certificate = authorities.server.issue("x509-simulated")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.cert_file, certificate.key_file)
+    context.load_verify_locations(authorities.client.ca_file)
+    context.verify_mode = ssl.CERT_REQUIRED
+    start = [("saslStart", 1), ("mechanism", "SCRAM-SHA-256"), ("payload", Binary(b"n,,n=ada,r=abcdefgh")), ("$db", "admin")]
+    message = wire.op_msg(raw(start), flags=wire.CHECKSUM if form == "checksum" else 0)
+    answer = {"conversationId": 1, "done": False, "payload": b"", "ok": 1.0}
+    with SimulatedServer({"saslStart": lambda *_: answer}, tls=context) as server:
+        upstream = Endpoint(server.address, ca_file=certificate.ca_file)
+        proxy = start_proxy(upstream.uri(tlsCertificateKeyFile=own.pem_file))
+        with wire.RawClient(proxy.endpoint()) as client:
+            reply = client.ask(wire.compress(message, "zlib") if form == "zlib" else message).body
+            assert reply == answer
 
 
 def test_a_driver_is_told_why(proxy):

@@ -85,6 +85,41 @@ static void test_roles_are_told_apart(void **state)
     assert_memory_equal(one.users, other.users, sizeof one.users);
     assert_memory_not_equal(one.rights, other.rights, sizeof one.rights);
     assert_memory_not_equal(one.rights, one.users, sizeof one.users);
+    struct identity turned = read_users(ANN_X, WRITE "," READ);
+    assert_memory_equal(other.rights, turned.rights, sizeof other.rights);
+}
+
+/* More than are sorted, and one that is another. */
+static void test_many_roles_are_told_apart(void **state)
+{
+    (void)state;
+    enum { MANY = 300 };
+    struct identity read[3];
+    for (int i = 0; i < 3; i++) {
+        bson_t info = BSON_INITIALIZER;
+        bson_t reply = BSON_INITIALIZER;
+        bson_t *users = BCON_NEW("0", "{", "user", BCON_UTF8("ann"), "db", BCON_UTF8("x"), "}");
+        bson_t roles = BSON_INITIALIZER;
+        for (int at = 0; at < MANY; at++) {
+            char key[16];
+            bson_t *role =
+                BCON_NEW("role", BCON_INT32(at == MANY - 1 && i == 2 ? -1 : at), "db", "x");
+            (void)snprintf(key, sizeof key, "%d", at);
+            BSON_APPEND_DOCUMENT(&roles, key, role);
+            bson_destroy(role);
+        }
+        BSON_APPEND_ARRAY(&info, "authenticatedUsers", users);
+        BSON_APPEND_ARRAY(&info, "authenticatedUserRoles", &roles);
+        BSON_APPEND_DOCUMENT(&reply, "authInfo", &info);
+        BSON_APPEND_DOUBLE(&reply, "ok", 1);
+        assert_true(identity_read(bytes_of(bson_get_data(&reply), reply.len), &read[i]));
+        bson_destroy(&info);
+        bson_destroy(&reply);
+        bson_destroy(&roles);
+        bson_destroy(users);
+    }
+    assert_memory_equal(read[0].rights, read[1].rights, sizeof read[0].rights);
+    assert_memory_not_equal(read[0].rights, read[2].rights, sizeof read[0].rights);
 }
 
 static void test_what_is_not_clear(void **state)
@@ -190,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_nobody),
         cmocka_unit_test(test_users_are_told_apart),
         cmocka_unit_test(test_roles_are_told_apart),
+        cmocka_unit_test(test_many_roles_are_told_apart),
         cmocka_unit_test(test_what_is_not_clear),
         cmocka_unit_test(test_repeated_fields),
         cmocka_unit_test(test_many_and_long_names),
