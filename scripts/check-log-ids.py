@@ -11,7 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 
 # A literal id is looked for, and a name in its place is a mistake: it could not be searched for.
-CALL = re.compile(r"\bLOG_(?:[FEWID]\s*\(|AT\s*\(\s*[^,]+,)\s*LOG_\w+\s*,\s*([^,]+?)\s*,")
+CALL = re.compile(r"\bLOG_(?:[FEWID]\s*\(|(?:AT|SAMPLED)\s*\(\s*[^,]+,)\s*LOG_\w+\s*,\s*([^,]+?)\s*,")
 NAMED = re.compile(r"\blog id `?(\d{4,})")
 
 

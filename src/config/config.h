@@ -84,7 +84,9 @@ struct config {
     struct {
         enum log_level level;
         enum log_format format;
-        const char *file; /* "": standard output */
+        const char *file;     /* "": standard output */
+        int64_t sample_first; /* 0: all */
+        int64_t sample_period_ms;
     } log;
     struct {
         enum config_tls_mode mode;

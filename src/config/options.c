@@ -210,6 +210,24 @@ const struct option options_table[] = {
      .reloadable = true,
      .description =
          "File that lines are appended to; opened again on HUP. Empty: standard output."},
+    {.name = "log.sample_first",
+     .type = OPTION_INTEGER,
+     .at = FIELD(log.sample_first),
+     .fallback = "10",
+     .max = 1000000,
+     .reloadable = true,
+     .description =
+         "Of lines that a client can cause again and again (a refused document, a login) "
+         "that many of a kind are written in a period; one line says how many more there "
+         "were. 0: all are written."},
+    {.name = "log.sample_period_ms",
+     .type = OPTION_MS,
+     .at = FIELD(log.sample_period_ms),
+     .fallback = "10000",
+     .min = 100,
+     .max = 3600000,
+     .reloadable = true,
+     .description = "How long that period is."},
     {.name = "tls.mode",
      .type = OPTION_CHOICE,
      .at = FIELD(tls.mode),

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/keyed_hash.h"
+#include "base/log_sample.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "main/prepare.h"
@@ -141,6 +142,7 @@ static int run(struct config *config)
             break;
     }
     proxy_stop(proxy);
+    log_sample_flush(true);
     LOG_I(LOG_CONTROL, 1055, "main", "Ended");
     return EXIT_SUCCESS;
 }

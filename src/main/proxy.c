@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "base/log_sample.h"
 #include "base/memory.h"
 #include "main/prepare.h"
 #include "main/schemas.h"
@@ -139,6 +140,7 @@ static void apply_shared_settings(struct proxy *proxy)
     atomic_store(&proxy->shared.budget.limit_bytes, (size_t)config->memory_max);
     retry_table_set_cap(proxy->shared.retries, (size_t)config->merge_retry_table_bytes);
     atomic_store(&proxy->stats_period_ms, config->stats_period_ms);
+    log_sample_configure(config->log.sample_first, config->log.sample_period_ms);
 }
 
 void proxy_reload(struct proxy *proxy)
@@ -328,6 +330,7 @@ static void control_tick(void *context)
     struct proxy *proxy = context;
     int64_t period_ms = atomic_load(&proxy->stats_period_ms);
     int64_t now_ms = clock_now_ms();
+    log_sample_flush(false);
     schemas_rescan(proxy->schemas);
     servers_drop_unconfirmed(proxy->servers, now_ms);
     if (period_ms == 0 || now_ms - proxy->stats_since_ms < period_ms)

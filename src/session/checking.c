@@ -3,6 +3,7 @@
 #include <bson/bson.h>
 #include <time.h>
 
+#include "base/log_sample.h"
 #include "base/memory.h"
 #include "session/session_internal.h"
 
@@ -35,20 +36,27 @@ static const char *log_message(const struct registry_entry *entry, bool warned, 
                : NULL;
 }
 
+/* bson_free is due. NULL, which is written as null, where there is none. */
+static char *as_json(struct bytes info)
+{
+    bson_t document;
+    return bytes_left(&info) > 0 && bson_init_static(&document, info.pos, bytes_left(&info))
+               ? bson_as_relaxed_extended_json(&document, NULL)
+               : NULL;
+}
+
 static void on_refused(void *arg, const struct registry_entry *entry, bool warned,
                        const char *reason, struct bytes info)
 {
     const struct observed *observed = arg;
     const char *message = log_message(entry, warned, observed->silent);
-    bson_t document;
     char *json = NULL;
     registry_note_refusal(entry, wall_clock_ms(), warned, reason, info);
-    if (message == NULL || !log_enabled(LOG_WARNING))
+    if (message == NULL)
         return;
-    if (bytes_left(&info) > 0 && bson_init_static(&document, info.pos, bytes_left(&info)))
-        json = bson_as_relaxed_extended_json(&document, NULL);
-    LOG_W(LOG_SCHEMA, 3010, observed->session->context, message, LOG_STR("ns", entry->file.ns),
-          LOG_STR("reason", reason), LOG_JSON("errInfo", json != NULL ? json : "null"));
+    LOG_SAMPLED(LOG_WARNING, LOG_SCHEMA, 3010, entry->file.ns, observed->session->context, message,
+                LOG_STR("ns", entry->file.ns), LOG_STR("reason", reason),
+                LOG_JSON("errInfo", json = as_json(info)));
     bson_free(json);
 }
 

@@ -3,6 +3,7 @@
 #include <openssl/rand.h>
 
 #include "auth/certificate.h"
+#include "base/log_sample.h"
 #include "base/memory.h"
 #include "bson/build.h"
 #include "bson/scan.h"
@@ -102,8 +103,9 @@ enum write_step session_identity_ask(struct session *session, const struct messa
 
 static void log_identity(const struct session *session)
 {
-    LOG_I(LOG_ACCESS, 2003, session->context, "The server says who is logged in",
-          LOG_STR("users", standing_text(&session->standing)));
+    LOG_SAMPLED(LOG_INFO, LOG_ACCESS, 2003, session->context, session->context,
+                "The server says who is logged in",
+                LOG_STR("users", standing_text(&session->standing)));
 }
 
 void session_identity_answer(struct session *session, const struct pending *pending,
@@ -118,9 +120,10 @@ void session_identity_answer(struct session *session, const struct pending *pend
                          session->server, pending->sent_us);
     session->identity_told = true;
     if (!standing_is_known(standing))
-        LOG_D(LOG_ACCESS, 2004, session->context,
-              "The server does not say who is logged in: inserts of this connection are not merged",
-              LOG_STR("server", session->server));
+        LOG_SAMPLED(
+            LOG_DEBUG, LOG_ACCESS, 2004, session->context, session->context,
+            "The server does not say who is logged in: inserts of this connection are not merged",
+            LOG_STR("server", session->server));
     else if (!was_known && !identity.nobody)
         log_identity(session);
 }

@@ -160,9 +160,11 @@ static void forget(struct session *session, const struct scan_element *descripti
     if (description->kind != BSON_KIND_OBJECT || !scan_find(description->value, "id", &id) ||
         id.kind != BSON_KIND_BINARY || bytes_left(&id.value) != 5 + LSID_BYTES)
         return;
-    memcpy(key.identity, standing_users(&session->standing), sizeof key.identity);
     memcpy(key.lsid, id.value.pos + 5, LSID_BYTES);
-    retry_table_forget(session->worker->shared->retries, &key);
+    if (standing_is_known(&session->standing)) { /* else they idle until they are of no use */
+        memcpy(key.identity, standing_users(&session->standing), sizeof key.identity);
+        retry_table_forget(session->worker->shared->retries, &key);
+    }
     bulk_cursors_end_session(session->worker->shared->bulk_cursors, session->id, key.lsid);
 }
 
@@ -171,8 +173,6 @@ void session_merge_forget(struct session *session, const struct request *request
     struct scan scan;
     struct scan_element list;
     struct scan_element description;
-    if (!standing_is_known(&session->standing)) /* then these idle until they are of no use */
-        return;
     if (!scan_find(request->body, request->name, &list) || list.kind != BSON_KIND_ARRAY ||
         !scan_open(&scan, list.value))
         return;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/host_port.h"
+#include "base/log_sample.h"
 #include "base/memory.h"
 #include "bson/scan.h"
 #include "net/clock.h"
@@ -94,8 +95,9 @@ static void log_authenticated(struct session *session)
     const char *db = NULL;
     const char *mechanism = NULL;
     claim_accepted(session->claim, &user, &db, &mechanism);
-    LOG_I(LOG_ACCESS, 2000, session->context, "Client authenticated", LOG_STR("claimedUser", user),
-          LOG_STR("claimedDb", db), LOG_STR("claimedMechanism", mechanism));
+    LOG_SAMPLED(LOG_INFO, LOG_ACCESS, 2000, session->context, session->context,
+                "Client authenticated", LOG_STR("claimedUser", user), LOG_STR("claimedDb", db),
+                LOG_STR("claimedMechanism", mechanism));
 }
 
 static void note_claim(struct session *session, struct bytes document)
@@ -109,10 +111,12 @@ static void note_claim(struct session *session, struct bytes document)
         break;
     case CLAIM_REFUSED:
         counters_add(counters, COUNTER_AUTHENTICATION_FAILURES, 1);
-        LOG_W(LOG_ACCESS, 2001, session->context, "Authentication failed");
+        LOG_SAMPLED(LOG_WARNING, LOG_ACCESS, 2001, session->context, session->context,
+                    "Authentication failed");
         break;
     case CLAIM_LOGGED_OUT:
-        LOG_I(LOG_ACCESS, 2002, session->context, "Client logged out");
+        LOG_SAMPLED(LOG_INFO, LOG_ACCESS, 2002, session->context, session->context,
+                    "Client logged out");
         break;
     case CLAIM_UNCHANGED:
         break;
