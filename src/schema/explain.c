@@ -170,6 +170,17 @@ static bool explain_number(struct explain *x, const struct rule *rule,
     return ok;
 }
 
+/* Without the value, which nobody but its owner is to see, and which was to be encrypted. */
+static bool encrypt_error(struct explain *x, const char *reason)
+{
+    if (x->out == NULL)
+        return false;
+    explain_open(x, "encrypt");
+    explain_text(x, "reason", reason);
+    explain_close(x);
+    return false;
+}
+
 static bool explain_encrypted(struct explain *x, const struct rule *rule,
                               const struct explain_value *value)
 {
@@ -177,13 +188,13 @@ static bool explain_encrypted(struct explain *x, const struct rule *rule,
     if (rule->encrypted_types == 0)
         return true;
     if (value->kind != BSON_KIND_BINARY || value->bytes.pos[4] != 6)
-        return scalar_error(x, rule, KEYWORD_ENCRYPT, "value was not encrypted", value);
+        return encrypt_error(x, "value was not encrypted");
     if (rule->encrypted_types == TYPES_ALL)
         return true;
     if (bytes_left(&value->bytes) >= 23 && (data[0] == 1 || data[0] == 2) &&
         (type_bits[data[17]] & rule->encrypted_types) != 0)
         return true;
-    return scalar_error(x, rule, KEYWORD_ENCRYPT, "encrypted value has wrong type", value);
+    return encrypt_error(x, "encrypted value has wrong type");
 }
 
 /* --- arrays --- */

@@ -145,6 +145,22 @@ static bool refuse_siblings(struct relay *relay, struct bytes whole, struct sche
     return !file->siblings;
 }
 
+/* As the server has it: where a document that is not encrypted may be stored, it would be in the
+ * clear. */
+static bool check_encryption(struct relay *relay, const struct schema_file *file)
+{
+    if (!schema_encrypts(file->schema))
+        return true;
+    if (file->action == SCHEMA_ACTION_WARN)
+        return field_problem(relay, "action", ERROR_QUERY_FEATURE_NOT_ALLOWED,
+                             "a schema with 'encrypt' or 'encryptMetadata' cannot have the action "
+                             "'warn'");
+    return file->level != SCHEMA_LEVEL_MODERATE ||
+           field_problem(relay, "level", ERROR_QUERY_FEATURE_NOT_ALLOWED,
+                         "a schema with 'encrypt' or 'encryptMetadata' cannot have the level "
+                         "'moderate'");
+}
+
 /* The schema within the file's BSON, and the settings around it. */
 static bool find_schema(struct relay *relay, struct bytes whole, struct schema_file *file,
                         struct bytes *schema)
@@ -237,6 +253,8 @@ bool schema_file_parse(const char *text, size_t len, schema_report_fn *report, v
             (void)field_problem(&relay, "", err->code, "the schema cannot be compiled");
     }
     bson_destroy(bson);
+    if (file->schema != NULL)
+        (void)check_encryption(&relay, file);
     if (file->schema != NULL && relay.problems == 0)
         return true;
     schema_file_release(file);

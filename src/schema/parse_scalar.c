@@ -188,7 +188,9 @@ bool parse_count_keyword(struct parser *p, struct rule *rule, const struct scan_
     struct number number;
     int64_t value = 0;
     if (!number_read(element->kind, element->value.pos, &number))
-        return type_problem(p, element, "a number");
+        return parse_problem(p, ERROR_FAILED_TO_PARSE,
+                             "$jsonSchema keyword '%s' must be a number, not %s", element->name,
+                             type_alias(element->kind));
     if (!number_as_int64(&number, &value))
         return parse_problem(p, ERROR_FAILED_TO_PARSE,
                              "$jsonSchema keyword '%s' must be representable as a long",
@@ -323,10 +325,27 @@ static void settle_const(struct rule *rule)
 
 /* --- encrypt --- */
 
+/* RFC 6901, and not the whole document. */
+static bool is_json_pointer(const char *text, size_t len)
+{
+    if (len == 0 || text[0] != '/')
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == '~' && (i + 1 == len || (text[i + 1] != '0' && text[i + 1] != '1')))
+            return false;
+    return true;
+}
+
 static bool check_key_id(struct parser *p, const struct scan_element *element)
 {
-    if (element->kind == BSON_KIND_STRING) /* a JSON pointer into the document */
-        return true;
+    const char *text = NULL;
+    size_t len = 0;
+    if (scan_as_string(element, &text, &len)) /* where in the document its name stands */
+        return is_json_pointer(text, len) ||
+               parse_problem(p, ERROR_BAD_VALUE,
+                             "keyId must be an array of UUIDs or a JSON pointer, which begins with "
+                             "'/', not '%s'",
+                             text);
     if (element->kind != BSON_KIND_ARRAY)
         return type_problem(p, element, "an array of UUIDs or a JSON pointer");
     struct scan scan;
@@ -366,6 +385,14 @@ static bool check_encrypt(struct parser *p, struct rule *rule, const struct scan
     if (element->kind != BSON_KIND_OBJECT)
         return type_problem(p, element, "an object");
     bool ok = true;
+    p->schema->encrypts = true;
+    if (metadata && parse_count(element->value) == 0)
+        return parse_problem(p, ERROR_FAILED_TO_PARSE,
+                             "$jsonSchema keyword 'encryptMetadata' cannot be an empty object");
+    if (rule_has(rule, metadata ? KEYWORD_ENCRYPT : KEYWORD_ENCRYPT_METADATA))
+        return parse_problem(p, ERROR_FAILED_TO_PARSE,
+                             "$jsonSchema keywords 'encrypt' and 'encryptMetadata' cannot stand "
+                             "beside each other");
     (void)scan_open(&scan, element->value);
     while (scan_next(&scan, &field))
         ok = check_encrypt_field(p, rule, &field, metadata) && ok;

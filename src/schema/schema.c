@@ -52,6 +52,11 @@ struct schema *schema_compile(struct bytes bson, enum schema_dialect dialect,
     return schema;
 }
 
+bool schema_encrypts(const struct schema *schema)
+{
+    return schema->encrypts;
+}
+
 size_t schema_bytes(const struct schema *schema)
 {
     return sizeof *schema + schema->bson_len + schema->arena.bytes + schema->pattern_bytes +

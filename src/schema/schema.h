@@ -51,6 +51,9 @@ struct schema *schema_compile(struct bytes bson, enum schema_dialect dialect,
                               schema_report_fn *report, void *arg, struct error *err);
 void schema_free(struct schema *schema);
 
+/* Whether it asks for encrypted values anywhere. */
+bool schema_encrypts(const struct schema *schema);
+
 /* What it takes in memory, its patterns' machine code included. */
 size_t schema_bytes(const struct schema *schema);
 

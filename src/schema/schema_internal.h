@@ -19,6 +19,7 @@ struct schema {
     enum schema_dialect dialect;
     uint8_t *bson; /* owned copy */
     size_t bson_len;
+    bool encrypts; /* it has `encrypt` or `encryptMetadata` somewhere */
     struct arena arena;
     struct rule_index rules;
     struct pattern **patterns; /* owned, each and the array */

@@ -111,7 +111,10 @@ static void test_scalars(void **state)
                  SCALAR("maxLength", "\"maxLength\":1", "specified string length was not satisfied",
                         "\"ab\""));
     expect_field("{\"encrypt\":{}}", "1",
-                 SCALAR("encrypt", "\"encrypt\":{}", "value was not encrypted", "1"));
+                 "{\"operatorName\":\"encrypt\",\"reason\":\"value was not encrypted\"}");
+    expect_field("{\"encrypt\":{\"bsonType\":\"int\"}}",
+                 "{\"$binary\":{\"base64\":\"AgAAAAAAAAAAAAAAAAAAAAACAA==\",\"subType\":\"06\"}}",
+                 "{\"operatorName\":\"encrypt\",\"reason\":\"encrypted value has wrong type\"}");
 }
 
 static void test_arrays(void **state)

@@ -86,6 +86,13 @@ static void test_problems(void **state)
     expect_problem("{\"ns\":\"a.b\",\"schema\":{\"properties\":{\"x\":{\"type\":\"int\"}}}}",
                    ERROR_BAD_VALUE, "/schema/properties/x/type: Unknown type name alias: int");
 
+#define SECRET "\"schema\":{\"properties\":{\"x\":{\"encrypt\":{}}}}}"
+    expect_problem("{\"ns\":\"a.b\",\"action\":\"warn\"," SECRET, 224,
+                   "/action: a schema with 'encrypt' or 'encryptMetadata' cannot have the action "
+                   "'warn'");
+    expect_problem("{\"ns\":\"a.b\",\"level\":\"moderate\"," SECRET, 224,
+                   "/level: a schema with 'encrypt' or 'encryptMetadata' cannot have the level "
+                   "'moderate'");
     expect_problem("{\"$jsonSchema\":{},\"$expr\":{\"$gt\":[1,2]}}", ERROR_FAILED_TO_PARSE,
                    "/$expr: stands beside $jsonSchema and is not checked here: only the server can "
                    "judge it");

@@ -10,7 +10,8 @@ static const char *const mongodb_schema =
     "\"c\":{\"anyOf\":[{\"properties\":{\"k\":{\"enum\":[\"1\"]}}},{\"properties\":{\"k\":{"
     "\"enum\":"
     "[\"2\"]}}}]},\"d\":{\"multipleOf\":2,\"minimum\":1}},\"patternProperties\":{\"^p[a-z]+$\":{}},"
-    "\"dependencies\":{\"a\":[\"b\"],\"b\":{\"not\":{\"required\":[\"q\"]}}},\"encryptMetadata\":{}"
+    "\"dependencies\":{\"a\":[\"b\"],\"b\":{\"not\":{\"required\":[\"q\"]}}},\"encryptMetadata\":{"
+    "\"keyId\":\"/k\"}"
     "}";
 
 static const char *const json_schema =

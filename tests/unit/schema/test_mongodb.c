@@ -324,6 +324,29 @@ static void test_encrypt(void **state)
     V(text, blob);
     I(text, other);
     V("{\"encryptMetadata\":{\"algorithm\":\"AEAD_AES_256_CBC_HMAC_SHA_512-Random\"}}", "{}");
+    R("{\"encryptMetadata\":{}}", 9);
+    R("{\"encrypt\":{},\"encryptMetadata\":{\"keyId\":\"/k\"}}", 9);
+    R("{\"encryptMetadata\":{\"keyId\":\"/k\"},\"encrypt\":{}}", 9);
+    V("{\"encryptMetadata\":{\"keyId\":\"/a~0b/c~1d\"}}", "{}");
+    R("{\"encryptMetadata\":{\"keyId\":\"\"}}", 2);
+    R("{\"encryptMetadata\":{\"keyId\":\"key\"}}", 2);
+    R(P("{\"encrypt\":{\"keyId\":\"/a~\"}}"), 2);
+    R(P("{\"encrypt\":{\"keyId\":\"/a~2\"}}"), 2);
+    R(P("{\"encrypt\":{\"keyId\":1}}"), 14);
+}
+
+static void test_counts_are_numbers(void **state)
+{
+    static const char *const counts[] = {"minLength", "maxLength",     "minItems",
+                                         "maxItems",  "minProperties", "maxProperties"};
+    static const char *const values[] = {"\"1\"", "true", "null", "[1]", "{\"a\":1}"};
+    char schema[64];
+    (void)state;
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        for (size_t j = 0; j < sizeof values / sizeof values[0]; j++) {
+            (void)snprintf(schema, sizeof schema, "{\"%s\":%s}", counts[i], values[j]);
+            R(schema, 9);
+        }
 }
 
 static void test_refusals(void **state)
@@ -359,7 +382,7 @@ static void test_refusals(void **state)
     R("{\"multipleOf\":{\"$numberDouble\":\"NaN\"}}", 2);
     R("{\"minLength\":-1}", 9);
     R("{\"minLength\":1.5}", 9);
-    R("{\"minLength\":\"1\"}", 14);
+    R("{\"minLength\":\"1\"}", 9);
     R("{\"anyOf\":[]}", 2);
     R("{\"anyOf\":{}}", 14);
     R("{\"anyOf\":[1]}", 14);
@@ -427,15 +450,25 @@ static void test_malformed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names_are_bytes), cmocka_unit_test(test_paths_are_refused),
-        cmocka_unit_test(test_types),           cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_multiple_of),     cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_cut_off),         cmocka_unit_test(test_enum),
-        cmocka_unit_test(test_arrays),          cmocka_unit_test(test_unique_many),
-        cmocka_unit_test(test_objects),         cmocka_unit_test(test_long_names),
-        cmocka_unit_test(test_many_properties), cmocka_unit_test(test_combinations),
-        cmocka_unit_test(test_encrypt),         cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_pointer),         cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_counts_are_numbers),
+        cmocka_unit_test(test_names_are_bytes),
+        cmocka_unit_test(test_paths_are_refused),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_multiple_of),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_cut_off),
+        cmocka_unit_test(test_enum),
+        cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_unique_many),
+        cmocka_unit_test(test_objects),
+        cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_many_properties),
+        cmocka_unit_test(test_combinations),
+        cmocka_unit_test(test_encrypt),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_pointer),
+        cmocka_unit_test(test_malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
