@@ -65,7 +65,13 @@ static bool node_fill(struct node *node, PyObject *specification)
         PyErr_SetString(PyExc_TypeError, "a node of this kind needs a type or a Shape");
         return false;
     }
-    if (is_shape || wants_type)
+    bool has_pattern = kind == NODE_STR && type != Py_None;
+    if ((has_pattern && !pattern_is_valid(type)) ||
+        (kind == NODE_LITERAL && !PyDict_CheckExact(type))) {
+        PyErr_SetString(PyExc_TypeError, "a pattern is made of atoms, a literal of a dict");
+        return false;
+    }
+    if (is_shape || wants_type || has_pattern || kind == NODE_LITERAL)
         node->type = Py_NewRef(type);
     if (kind == NODE_LIST || kind == NODE_DICT) {
         node->item = node_read(item);
@@ -245,7 +251,8 @@ static PyObject *build_instance(Shape *shape, PyObject *data);
 // Of what accept() gave for the node.
 static bool is_inert(const struct node *node, PyObject *value)
 {
-    bool made_here = node->kind >= NODE_OBJECT_ID; // or by pydantic-core, where it is tracked
+    bool made_here = node->kind >= NODE_OBJECT_ID &&
+                     node->kind <= NODE_MODEL; // or by pydantic-core, where it is tracked
     return lazy_is_inert(value, made_here);
 }
 
@@ -270,8 +277,17 @@ static bool is_text(PyObject *value)
 
 static PyObject *accept_str(const struct node *node, PyObject *value)
 {
-    bool accepted = is_text(value) && fits_length(node, PyUnicode_GET_LENGTH(value));
+    bool accepted = is_text(value) && fits_length(node, PyUnicode_GET_LENGTH(value)) &&
+                    (node->type == NULL || pattern_matches(node->type, value));
     return accepted ? Py_NewRef(value) : NULL;
+}
+
+// pydantic gives back the string of the annotation.
+static PyObject *accept_literal(const struct node *node, PyObject *value)
+{
+    PyObject *literal =
+        PyUnicode_CheckExact(value) ? PyDict_GetItemWithError(node->type, value) : NULL;
+    return Py_XNewRef(literal);
 }
 
 static PyObject *accept_int(const struct node *node, PyObject *value)
@@ -421,6 +437,8 @@ static PyObject *accept_natively(struct node *node, PyObject *value)
         return accept_dict(node, value);
     case NODE_MODEL:
         return accept_model(node, value);
+    case NODE_LITERAL:
+        return accept_literal(node, value);
     default:
         return NULL;
     }

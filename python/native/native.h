@@ -114,7 +114,8 @@ enum node_kind {
     NODE_LIST,
     NODE_DICT,
     NODE_MODEL,
-    NODE_LAST = NODE_MODEL,
+    NODE_LITERAL,
+    NODE_LAST = NODE_LITERAL,
 };
 
 struct node {
@@ -126,8 +127,10 @@ struct node {
     long long minimum_int, maximum_int;
     double minimum, maximum;
     Py_ssize_t minimum_length, maximum_length; // -1: none
-    PyObject *type;                            // exact type, ObjectId class or Shape
-    PyObject *validator;                       // or NULL: the field's own, pydantic's
+    // exact type, ObjectId class or Shape; of a literal a dict of the strings to themselves; of a
+    // string its pattern's atoms, or NULL
+    PyObject *type;
+    PyObject *validator; // or NULL: the field's own, pydantic's
     struct node *item;
 };
 
@@ -224,6 +227,13 @@ void lazy_begin(PyObject *instance, PyObject *given, Shape *shape);
 PyObject *make_object_id_of(PyTypeObject *type, const char bytes[12]);
 // The _id of each of a list of Encoded, as a list.
 PyObject *encoded_ids(PyObject *module, PyObject *documents);
+
+// ---- pattern.c: patterns that are a row of classes ---------------------------------------------
+
+enum { MOST_ATOMS = 16 };
+bool pattern_is_valid(PyObject *pattern);
+// False where pydantic must be asked.
+bool pattern_matches(PyObject *pattern, PyObject *text);
 
 // ---- build.c: an instance from a dict ----------------------------------------------------------
 

@@ -19,10 +19,11 @@ import bson
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined, SchemaValidator
 
+from mongosluice.offload.beanie.simple_patterns import compile_pattern
 from mongosluice.offload.extension import shared
 
-GENERIC, ANY, STR, INT, FLOAT, BOOL, EXACT, OBJECT_ID, LIST, DICT, MODEL = shared(
-    "NODE_", "GENERIC", "ANY", "STR", "INT", "FLOAT", "BOOL", "EXACT", "OBJECT_ID", "LIST", "DICT", "MODEL")
+GENERIC, ANY, STR, INT, FLOAT, BOOL, EXACT, OBJECT_ID, LIST, DICT, MODEL, LITERAL = shared(
+    "NODE_", "GENERIC", "ANY", "STR", "INT", "FLOAT", "BOOL", "EXACT", "OBJECT_ID", "LIST", "DICT", "MODEL", "LITERAL")
 NO_DEFAULT, VALUE, FACTORY, COPY = shared("DEFAULT_", "NONE", "VALUE", "FACTORY", "COPY")
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -218,9 +219,19 @@ class Builder:
     def _str(self, schema: dict[str, Any]) -> Any:
         if any(key.startswith("str_") for key in self.config):
             return None
-        if not self._only(schema, "min_length", "max_length", "coerce_numbers_to_str"):
+        if not self._only(schema, "min_length", "max_length", "coerce_numbers_to_str", "pattern", "regex_engine"):
             return None
-        return STR, self._lengths(schema)
+        pattern = schema.get("pattern")
+        if pattern is None:
+            return STR, self._lengths(schema)
+        atoms = compile_pattern(pattern) if type(pattern) is str else None
+        return None if atoms is None else (STR, {"type": atoms, **self._lengths(schema)})
+
+    def _literal(self, schema: dict[str, Any]) -> Any:
+        """Of strings only: 1 == True == 1.0."""
+        if not self._only(schema, "expected") or not all(type(one) is str for one in schema["expected"]):
+            return None
+        return LITERAL, {"type": {one: one for one in schema["expected"]}}
 
     def _bool(self, schema: dict[str, Any]) -> Any:
         return (BOOL, {}) if self._only(schema) else None
