@@ -2,7 +2,8 @@
 # Builds the source archive and the wheels that are given to others, into python/dist:
 #   scripts/build-wheels.sh [--arch ARCH]… [--python PROGRAM]…
 # ARCH is x86_64 or aarch64 (default: both). A wheel is made for each CPython that is named, or else
-# for each of 3.10 to 3.14 that is found on the PATH or below ~/.pyenv; of it only the headers are used.
+# for each of 3.10 to 3.14 that is found on the PATH or below ~/.pyenv. Only the headers are used; those of a
+# version that is not found are looked for among the packages of Debian's development.
 #
 # The wheels are manylinux_2_28: zig's compiler knows that C library. What the proxy is linked to comes
 # from Debian, as static libraries of its -dev packages and, for libmongoc and snappy, as sources; they
@@ -51,7 +52,7 @@ find_pythons() {
     for python in $(command -v "python3.$minor") $(printf '%s\n' ~/.pyenv/versions/3."$minor".*/bin/python | sort -Vr); do
       has_headers "$python" && { found=$python; break; }
     done
-    if [ -n "$found" ]; then echo "$found"; else say "no CPython 3.$minor with headers: no wheel for it"; fi
+    echo "${found:-debian:$minor}"
   done
 }
 
@@ -65,16 +66,17 @@ make_tools() {
   printf '%s' "$wanted" >"$tools/.installed"
 }
 
-# apt with lists of its own, for any architecture: apt ARCH COMMAND…
+# apt with lists of its own, for any architecture: apt ARCH COMMAND…; SUITE is bookworm unless it is set.
 apt() {
-  local root=$work/apt-$1 architecture=$1 site="signed-by=/usr/share/keyrings/debian-archive-keyring.gpg"
+  local suite=${SUITE:-bookworm} root architecture=$1 site="signed-by=/usr/share/keyrings/debian-archive-keyring.gpg" kind
   shift
+  root=$work/apt-$suite-$architecture
   mkdir -p "$root/lists/partial" "$root/archives/partial" "$root/state"
   touch "$root/status"
-  printf '%s\n' "deb [$site] http://deb.debian.org/debian bookworm main" \
-    "deb [$site] http://deb.debian.org/debian-security bookworm-security main" \
-    "deb-src [$site] http://deb.debian.org/debian bookworm main" \
-    "deb-src [$site] http://deb.debian.org/debian-security bookworm-security main" >"$root/sources.list"
+  for kind in deb deb-src; do
+    echo "$kind [$site] http://deb.debian.org/debian $suite main"
+    [ "$suite" = sid ] || echo "$kind [$site] http://deb.debian.org/debian-security $suite-security main"
+  done >"$root/sources.list"
   run_logged "wheels-apt" apt-get -q -o "APT::Architecture=$architecture" -o "APT::Architectures::=$architecture" \
     -o "Dir::Etc::sourcelist=$root/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State=$root/state" \
     -o "Dir::State::lists=$root/lists" -o "Dir::State::status=$root/status" -o "Dir::Cache=$root" \
@@ -140,7 +142,7 @@ configure() {
 # The libraries of an architecture, in its sysroot.
 make_sysroot() {
   local arch=$1 sysroot=$work/$1/sysroot lib=$work/$1/sysroot/usr/lib/$1-linux-gnu package stamp
-  stamp=$(sha256sum "$0" scripts/wheels/older-glibc.c | sha256sum)
+  stamp=$({ declare -f make_toolchain configure make_sysroot; cat scripts/wheels/older-glibc.c; echo "${packages[@]}"; } | sha256sum)
   [ "$(cat "$work/$arch/.made" 2>/dev/null)" != "$stamp" ] || return 0
   say "making the libraries for $arch"
   rm -rf "${work:?}/$arch"
@@ -201,22 +203,40 @@ write_licences() {
   done
 }
 
-# The wheel of one architecture and one CPython: the files of both, packed.
+# fetch_headers ARCH MINOR: of a CPython that this machine has not; fails where Debian has not, either.
+fetch_headers() {
+  local arch=$1 minor=$2 folder=$work/$1/python3.$2
+  [ ! -e "$folder/usr/include/python3.$minor/Python.h" ] || return 0
+  mkdir -p "$folder"
+  (cd "$folder" && SUITE=sid apt "$(debian_name "$arch")" update &&
+    SUITE=sid apt "$(debian_name "$arch")" download "libpython3.$minor-dev" 2>/dev/null &&
+    dpkg-deb -x "libpython3.$minor-dev_"*.deb .)
+}
+
+# make_wheel ARCH PYTHON BASE: the files of the base wheel, with the programs of that architecture and the
+# extension for that CPython.
 make_wheel() {
   local arch=$1 python=$2 base=$3 include tag folder
-  include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
-  tag=$("$python" -c 'import sys; print("cp3%d" % sys.version_info[1])')
+  if [[ $python = debian:* ]]; then
+    tag=cp3${python#debian:}
+    fetch_headers "$arch" "${python#debian:}" || { say "no headers of CPython 3.${python#debian:}: no wheel for it"; return 0; }
+    include=("-I$work/$arch/python3.${python#debian:}/usr/include/python3.${python#debian:}"
+      "-I$work/$arch/python3.${python#debian:}/usr/include")
+  else
+    tag=$("$python" -c 'import sys; print("cp3%d" % sys.version_info[1])')
+    include=("-I$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')")
+  fi
   folder=$work/packed/$arch-$tag
   mkdir -p "$folder"
-  (cd "$folder" && run_logged "wheel-unpack" "$tools/bin/python" -m wheel unpack "$base")
+  (cd "$folder" && run_logged wheel-unpack "$tools/bin/python" -m wheel unpack "$base")
   folder=$folder/mongosluice-$version
   rm -f "$folder"/mongosluice/_native.*.so
   cp "$work/$arch/proxy/src/main/mongosluice" "$folder/mongosluice/_proxy/mongosluice"
   cp "$work/$arch/proxy/src/schema/libmongosluice-validator.so.$version" "$folder/mongosluice/_proxy/libmongosluice-validator.so"
   run_logged "wheel-extension-$arch-$tag" "$work/$arch/toolchain/cc" -std=c17 -O3 -DNDEBUG -Wall -Wextra -fPIC -shared -s \
-    -fvisibility=hidden "-I$include" python/native/*.c -o "$folder/mongosluice/_native.cpython-${tag#cp}-$arch-linux-gnu.so"
+    -fvisibility=hidden "${include[@]}" python/native/*.c -o "$folder/mongosluice/_native.cpython-${tag#cp}-$arch-linux-gnu.so"
   sed -i "s/^Tag: .*/Tag: $tag-$tag-${policy}_$arch/" "$folder"/*.dist-info/WHEEL
-  run_logged "wheel-pack" "$tools/bin/python" -m wheel pack -d "$dist" "$folder"
+  run_logged wheel-pack "$tools/bin/python" -m wheel pack -d "$dist" "$folder"
 }
 
 make_tools
