@@ -142,6 +142,9 @@ void coalesce_finished(struct coalesce *coalesce, struct coalesce_place *ticket,
  * its way, the documents go on and nobody is answered. The handle is dead afterwards. */
 void coalesce_leave(struct coalesce *coalesce, struct coalesce_waiter *waiter, int64_t now_us);
 
+/* Whether its client's driver has sent it again, and waits for the same answer. */
+bool coalesce_is_repeated(const struct coalesce_waiter *waiter);
+
 /* Everything gathered goes without lingering, from now on. */
 void coalesce_drain(struct coalesce *coalesce, int64_t now_us);
 

@@ -403,6 +403,11 @@ void coalesce_leave(struct coalesce *coalesce, struct coalesce_waiter *waiter, i
     rest(coalesce, group);
 }
 
+bool coalesce_is_repeated(const struct coalesce_waiter *waiter)
+{
+    return waiter->op != NULL && retry_is_awaited(waiter->op);
+}
+
 void coalesce_destroy(struct coalesce *coalesce)
 {
     if (coalesce == NULL)

@@ -350,10 +350,21 @@ void link_pause(struct link *link)
         link->reading = false;
 }
 
-bool link_has_lost_peer(const struct link *link)
+enum link_peer link_look_at_peer(struct link *link)
 {
     struct pollfd peer = {.fd = link->transport.fd, .events = POLLRDHUP};
-    return link->state == LINK_OPEN && poll(&peer, 1, 0) > 0;
+    if (link->state != LINK_OPEN || poll(&peer, 1, 0) <= 0)
+        return LINK_PEER_THERE;
+    if ((peer.revents & (POLLERR | POLLHUP)) != 0)
+        return LINK_PEER_LOST;
+    switch (transport_peek(&link->transport)) {
+    case TRANSPORT_EOF:
+        return LINK_PEER_ENDED;
+    case TRANSPORT_ERROR:
+        return LINK_PEER_LOST;
+    default:
+        return LINK_PEER_THERE;
+    }
 }
 
 void link_resume(struct link *link)

@@ -89,14 +89,19 @@ static inline bool link_is_blocked(const struct link *link)
     return link->out.end > link->out.start;
 }
 
-/* A paused link reports nothing of its peer: see link_has_lost_peer. */
+/* A paused link reports nothing of its peer: see link_look_at_peer. */
 void link_pause(struct link *link);
 void link_resume(struct link *link);
 
-/* Whether the peer closed or reset the connection, though bytes of its may still wait to be read;
- * for a paused link, asked from time to time. Not an event: libevent reports a reset only to those
+enum link_peer {
+    LINK_PEER_THERE,
+    LINK_PEER_ENDED, /* it sends nothing more, and what it sent was read; it may still read */
+    LINK_PEER_LOST   /* the connection is reset */
+};
+
+/* For a paused link, asked from time to time. Not an event: libevent reports a reset only to those
  * who read or write, and for the others the loop would spin. */
-bool link_has_lost_peer(const struct link *link);
+enum link_peer link_look_at_peer(struct link *link);
 
 /* No more will be sent: FIN, after what waits was written by the owner. */
 void link_finish_sending(struct link *link);

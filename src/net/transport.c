@@ -226,6 +226,23 @@ static void say_goodbye(struct transport *t)
     ERR_clear_error();
 }
 
+enum transport_status transport_peek(struct transport *t)
+{
+    uint8_t byte = 0;
+    size_t got = 0;
+    if (t->ssl == NULL) {
+        ssize_t n = recv(t->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (n < 0)
+            return errno == EAGAIN ? TRANSPORT_WANT_READ : TRANSPORT_ERROR;
+        return n == 0 ? TRANSPORT_EOF : TRANSPORT_OK;
+    }
+    ERR_clear_error();
+    errno = 0;
+    int result = SSL_peek_ex(t->ssl, &byte, 1, &got);
+    t->drained = result != 1;
+    return result == 1 ? TRANSPORT_OK : tls_status(t, result, "peeking", NULL);
+}
+
 void transport_finish_sending(struct transport *t)
 {
     say_goodbye(t);

@@ -80,6 +80,9 @@ static inline enum transport_status transport_write(struct transport *t, const v
  * before WANT_READ must ask, and come back without waiting for the event loop. */
 bool transport_has_pending(const struct transport *t);
 
+/* What the next read would give, which it still gives; after the handshake. */
+enum transport_status transport_peek(struct transport *t);
+
 /* No more will be written: says goodbye like transport_close, and FIN. Reading may go on. */
 void transport_finish_sending(struct transport *t);
 

@@ -478,7 +478,7 @@ static bool process(struct session *session, struct window *window)
 /* Reading goes on only while the upstream takes what it is given. */
 static void pace(struct session *session)
 {
-    if (is_full(session) || link_is_blocked(&session->upstream))
+    if (session->client_finished || is_full(session) || link_is_blocked(&session->upstream))
         link_pause(&session->client);
     else
         link_resume(&session->client);
@@ -589,7 +589,7 @@ static void leave_behind(struct session *session)
 
 /* The client is gone: with a command under way that ends the upstream connection too, so that the
  * server stops working for nobody. */
-static void end_for_client(struct session *session, const char *reason)
+void session_client_leave(struct session *session, const char *reason)
 {
     char in_command[SESSION_CAUSE_BYTES];
     if (session->state == SESSION_ACTIVE && session->carriage != NULL) {
@@ -605,33 +605,98 @@ static void end_for_client(struct session *session, const char *reason)
     session_end(session, reason);
 }
 
-/* EOF. Writes that want no reply still go out, as they would have from the client's kernel. */
-static void client_ended(void *arg)
+/* The client is closed, and the server gets what waits. */
+static void leave_writing(struct session *session)
 {
-    struct session *session = arg;
-    if (session->state == SESSION_LINGERING || !link_is_blocked(&session->upstream) ||
-        !pending_is_empty(&session->pending) || session->request_left > 0) {
-        end_for_client(session, "the client closed");
-        return;
-    }
     session->state = SESSION_LEAVING;
     session->linger_since_ms = clock_now_ms();
     link_close(&session->client);
 }
 
+/* What is still to be looked at. A request that a pause holds was not sent, and is not any more. */
+static bool has_whole_request(const struct session *session)
+{
+    const struct buffer *in = &session->client.in;
+    size_t len = buffer_length(in);
+    return !session->holding && len >= WIRE_HEADER_BYTES && len >= bytes_load_u32(buffer_begin(in));
+}
+
+/* Whether more is to be sent for it, or for others on its connection. */
+static bool sends_more(const struct session *session)
+{
+    const struct exchange *exchange = session->exchange;
+    return session->carriage != NULL || session->checking != NULL || session->backlog.waits ||
+           has_whole_request(session) ||
+           (exchange != NULL && (exchange->abort_message != NULL || exchange->waiter != NULL ||
+                                 exchange->attached != NULL || exchange->resend != NULL));
+}
+
+static bool awaits_answers(const struct session *session)
+{
+    return !pending_is_empty(&session->pending) || session->exchange != NULL || sends_more(session);
+}
+
+void session_client_wind_up(struct session *session)
+{
+    if (session->state != SESSION_ACTIVE)
+        return;
+    if (!awaits_answers(session)) {
+        if (link_is_blocked(&session->client))
+            session_linger(session, "the client closed");
+        else if (link_is_blocked(&session->upstream))
+            leave_writing(session);
+        else
+            session_end(session, "the client closed");
+        return;
+    }
+    if (session->upstream_finished || sends_more(session) || session->upstream.state != LINK_OPEN ||
+        link_is_blocked(&session->upstream))
+        return;
+    session->upstream_finished = true;
+    link_finish_sending(&session->upstream);
+}
+
+/* EOF. Whoever has asked for something still gets its answer, as directly: one who only ended its
+ * side cannot be told from one who is gone. The server is told, and stops what it would have
+ * stopped. Writes that want no reply still go out, as they would have from the client's kernel. */
+static void client_ended(void *arg)
+{
+    struct session *session = arg;
+    if (session->state == SESSION_ACTIVE && awaits_answers(session)) {
+        if (session_runs_command(session))
+            counters_add(session_counters(session), COUNTER_CLIENTS_VANISHED, 1);
+        session->client_finished = true;
+        link_pause(&session->client);
+        session_client_wind_up(session);
+    } else if (session->state == SESSION_LINGERING || !link_is_blocked(&session->upstream) ||
+               session->request_left > 0) {
+        session_client_leave(session, "the client closed");
+    } else {
+        leave_writing(session);
+    }
+}
+
 void session_client_check_peer(struct session *session)
 {
-    struct link *client = &session->client;
-    bool checks = session->checking != NULL && !session->checking->silent;
-    bool waits = !pending_is_empty(&session->pending) || session->exchange != NULL ||
-                 session->holding || checks;
-    if (waits && !client->reading && link_has_lost_peer(client))
-        client_ended(session);
+    bool waits = session->holding || awaits_answers(session);
+    if (!waits || session->client.reading)
+        return;
+    switch (link_look_at_peer(&session->client)) {
+    case LINK_PEER_THERE:
+        break;
+    case LINK_PEER_ENDED:
+        if (!session->client_finished)
+            client_ended(session);
+        break;
+    case LINK_PEER_LOST:
+        session_client_leave(session, "the client's connection was reset");
+        break;
+    }
 }
 
 static void client_failed(void *arg, const char *cause)
 {
-    end_for_client(arg, cause);
+    session_client_leave(arg, cause);
 }
 
 const struct link_handler session_client_handler = {.opened = client_opened,

@@ -76,6 +76,11 @@ static void submit_again(struct session *session)
 void session_merge_tick(struct session *session)
 {
     struct exchange *exchange = session->exchange;
+    if (exchange != NULL && exchange->waiter != NULL && session->client_finished &&
+        coalesce_is_repeated(exchange->waiter)) {
+        session_client_leave(session, "the client asks again on another connection");
+        return;
+    }
     if (exchange == NULL || exchange->attached == NULL ||
         !atomic_load_explicit(&exchange->attached->told, memory_order_acquire))
         return;

@@ -448,6 +448,8 @@ bool session_is_idle(const struct session *session)
 
 void session_end_if_drained(struct session *session)
 {
+    if (session->client_finished)
+        session_client_wind_up(session);
     if (session->worker->draining && session_is_idle(session))
         session_end(session, "the proxy is draining");
 }

@@ -119,7 +119,9 @@ struct session {
     uint8_t authentication_steps; /* since the last login */
     bool identity_told;           /* since the last insert was looked at */
     struct session_limits limits;
-    bool holding; /* its next request waits until the proxy is resumed */
+    bool holding;           /* its next request waits until the proxy is resumed */
+    bool client_finished;   /* it sends nothing more, and waits for its answers */
+    bool upstream_finished; /* the server was told so */
     struct pending_ring pending;
     struct wire_walk walk; /* of the request being forwarded, or whose body is waited for */
     bool walk_waits;       /* the latter */
@@ -225,6 +227,7 @@ bool session_runs_command(const struct session *session);
 /* Whether draining may end it now: nothing of its client's is under way but hellos, neither a
  * part of a request nor a write that wants no reply. */
 bool session_is_idle(const struct session *session);
+/* The same for one whose client has ended its side, and has all its answers. */
 void session_end_if_drained(struct session *session);
 
 /* Reads what is there. False when there is nothing to work on (also after the session ended). */
@@ -245,9 +248,14 @@ extern const struct link_handler session_client_handler;
 void session_client_resume(struct session *session);
 /* The same, of a session whose backlog was left for this turn. */
 void session_client_go_on(void *session);
-/* Ends the session of a client that is not being read, has a command running, and is gone. Bytes of
- * its may still wait to be read: without a running command they decide. */
+/* Looks after a client that is not being read and waits for something: it may be gone, or have
+ * ended its side. */
 void session_client_check_peer(struct session *session);
+/* The client is gone. */
+void session_client_leave(struct session *session, const char *reason);
+/* Of a client that ended its side: the server sees it, too, once nothing more is to be sent; with
+ * all answered the session ends. */
+void session_client_wind_up(struct session *session);
 
 /* --- open.c -------------------------------------------------------------------------------------
  */
@@ -344,7 +352,8 @@ bool session_merge_resent(struct session *session, struct bytes document);
 void session_merge_lost(struct session *session);
 /* What went under a ticket was answered, or its connection is lost. */
 void session_merge_finished(struct session *session, struct coalesce_place *ticket);
-/* Looks whether the insert that a retry waits for has its answer. */
+/* Looks whether the insert that a retry waits for has its answer, and whether one whose client
+ * ended its side is asked for elsewhere. */
 void session_merge_tick(struct session *session);
 /* From tick to tick: who left a batch that has been stalled for long is let go. */
 void session_merge_let_go(struct session_worker *worker);

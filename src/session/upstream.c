@@ -393,6 +393,8 @@ static void upstream_drained(void *arg)
         session_end(session, "the client closed");
     else if (session->state == SESSION_ACTIVE)
         session_client_resume(session);
+    if (session->state == SESSION_ACTIVE)
+        session_end_if_drained(session);
 }
 
 /* EOF: the client sees what it would have seen directly, a closed connection. A few bytes before it

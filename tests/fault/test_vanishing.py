@@ -12,6 +12,7 @@ from support import wire
 from support.endpoint import Endpoint
 from support.ports import free_port, refusing_port
 from support.process import eventually
+from support.scenes import Gate
 from support.simulated import Hangup, SimulatedServer
 from support.wire import RawClient, op_msg
 
@@ -276,3 +277,75 @@ def test_connect_timeout_of_a_full_backlog(start_proxy):
         finally:
             for one in waiting:
                 one.close()
+
+
+# --- a client that only ends its side
+
+def ask_and_end(client, *messages):
+    """Every answer until the end."""
+    client.send(b"".join(messages))
+    client.socket.shutdown(socket.SHUT_WR)
+    return client.last_words()
+
+
+INSERT = op_msg({"insert": "c", "$db": "d"}, {"documents": [{"_id": 1}]})
+PING = op_msg({"ping": 1, "$db": "admin"})
+
+
+def test_who_ends_its_side_gets_its_answer(target, collection_name):
+    """Against a real server."""
+    for body in ({"ping": 1, "$db": "admin"}, {"hello": 1, "$db": "admin"},
+                 {"insert": collection_name, "$db": "fault", "documents": [{"_id": 1}]},
+                 {"find": collection_name, "$db": "fault"}):
+        with RawClient(target) as client:
+            (reply,) = ask_and_end(client, op_msg(body))
+            assert reply.body["ok"] == 1
+    with target.client() as client:
+        assert client["fault"][collection_name].count_documents({}) == 1
+
+
+@pytest.mark.parametrize("count", [1, 3, 20])
+@pytest.mark.parametrize("connected", [True, False])
+def test_who_ends_its_side_gets_all_its_answers(simulated, in_front_of, count, connected):
+    simulated.answers_after_end = True
+    with RawClient(in_front_of(simulated)) as client:
+        if connected:
+            client.command({"ping": 1})
+        messages = [op_msg({"ping": 1, "$db": "admin"}, request_id=number) for number in range(1, count + 1)]
+        assert [reply.response_to for reply in ask_and_end(client, *messages)] == list(range(1, count + 1))
+    simulated.wait_for(lambda: not simulated.open_connections("ping"), "the connection to the server ends")
+
+
+def test_a_slow_answer_comes_after_the_end_of_its_side(simulated, in_front_of):
+    simulated.answers_after_end = True
+    gate = Gate(simulated)
+    with RawClient(in_front_of(simulated)) as client:
+        client.send(op_msg({"gated": 1, "$db": "admin"}))
+        connection, _ = simulated.wait_for_request("gated")
+        client.socket.shutdown(socket.SHUT_WR)
+        simulated.wait_for(lambda: connection.ended, "the server sees the end, too")
+        gate.open()
+        (reply,) = client.last_words()
+        assert reply.body == {"ok": 1.0}
+    simulated.wait_for(lambda: connection.closed, "the connection to the server ends")
+
+
+def test_a_big_answer_comes_after_the_end_of_its_side(simulated, in_front_of):
+    simulated.answers_after_end = True
+    simulated.handlers["big"] = lambda *_: {"ok": 1.0, "data": bytes(15_000_000)}
+    big = op_msg({"big": 1, "$db": "admin"})
+    with RawClient(in_front_of(simulated)) as client:
+        replies = ask_and_end(client, *[big] * 3, PING)
+    assert [len(reply.body.get("data", b"")) for reply in replies] == [15_000_000] * 3 + [0]
+
+
+def test_half_a_message_and_the_end_of_its_side(simulated, in_front_of):
+    """What was whole is answered, and the rest goes nowhere."""
+    simulated.answers_after_end = True
+    long = op_msg({"insert": "c", "$db": "d"}, {"documents": [{"x": "y" * 1_000_000}]})
+    for half in (INSERT[:-1], INSERT[:10], long[:500_000]):
+        with RawClient(in_front_of(simulated)) as client:
+            client.command({"ping": 1})
+            replies = ask_and_end(client, PING, half)
+            assert [reply.body for reply in replies] == [{"ok": 1.0}]
+    assert not simulated.requests("insert")

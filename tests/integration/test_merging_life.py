@@ -1,6 +1,7 @@
 """Merging while clients come and go, options change, the proxy drains and pauses; users and servers."""
 
 import signal
+import socket
 import ssl
 import struct
 
@@ -182,12 +183,17 @@ def test_the_servers_own_limits_hold(start_proxy, simulated, start_merging):
 
 # --- one client's end never touches another's insert
 
-def test_who_leaves_while_waiting_has_not_inserted(scene):
+def reset(client):
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.socket.close()
+
+
+def test_whose_connection_is_reset_while_waiting_has_not_inserted(scene):
     a, b, c = scene.clients(3)
     busy = scene.busy()
     messages = scene.gather((a, 1), (b, 2), (c, 3))
     before = scene.proxy.counter("clientsVanishedInCommand")
-    b.socket.close()
+    reset(b)
     scene.proxy.wait_for_counter("clientsVanishedInCommand", before + 1)
     busy.answer()
     batch = scene.inserts.next()
@@ -195,6 +201,43 @@ def test_who_leaves_while_waiting_has_not_inserted(scene):
     batch.answer()
     assert a.answered(messages[0]).body["n"] == c.answered(messages[2]).body["n"] == 1
     assert 2 not in scene.inserts.stored
+
+
+def test_who_ends_its_side_while_waiting_gets_its_answer(scene):
+    a, b, c = scene.clients(3)
+    busy = scene.busy()
+    messages = scene.gather((a, 1), (b, 2), (c, 3))
+    before = scene.proxy.counter("clientsVanishedInCommand")
+    for client in (a, b):
+        client.socket.shutdown(socket.SHUT_WR)
+    scene.proxy.wait_for_counter("clientsVanishedInCommand", before + 2)
+    busy.answer()
+    batch = scene.inserts.next()
+    assert batch.ids == [1, 2, 3]
+    batch.answer()
+    for client, message in zip((a, b, c), messages, strict=True):
+        assert client.answered(message).body["n"] == 1
+    for client in (a, b):
+        client.assert_closed()
+    assert c.command({"ping": 1})["ok"] == 1
+
+
+def test_who_ends_its_side_and_asks_elsewhere_is_gone(scene):
+    """Its first try was not sent yet: the second goes instead."""
+    a, b = scene.clients(2)
+    busy = scene.busy()
+    messages = scene.gather((a, 1), (b, 2))
+    a.socket.shutdown(socket.SHUT_WR)
+    again = scene.open(Inserter(scene.proxy.endpoint(), session=a.session))
+    again.send(messages[0])
+    a.assert_closed()
+    scene.read_all()
+    busy.answer()
+    batch = scene.inserts.next()
+    assert sorted(batch.ids) == [1, 2]
+    batch.answer()
+    assert again.answered(messages[0]).body["n"] == b.answered(messages[1]).body["n"] == 1
+    assert scene.inserts.stored[1] == 1
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
@@ -210,7 +253,7 @@ def test_who_leaves_on_the_way_has_inserted(scene, how, who):
     gone = carrier if who == "carrier" else (carrier + 1) % 3
     before = scene.proxy.counter("clientsVanishedInCommand")
     if how == "reset":
-        clients[gone].socket.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SO_LINGER
+        reset(clients[gone])
     clients[gone].socket.close()
     scene.proxy.wait_for_counter("clientsVanishedInCommand", before + 1)
     assert not batch.connection.closed

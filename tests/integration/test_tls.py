@@ -1,5 +1,7 @@
 """TLS on both sides: who shows which certificate, who is believed, which versions."""
 
+import contextlib
+import socket
 import ssl
 
 import pytest
@@ -7,6 +9,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from support.endpoint import Endpoint
 from support.proxy import ENDED
+from support.scenes import Gate
 from support.simulated import SimulatedServer
 from support.wire import RawClient, op_msg
 
@@ -259,3 +262,79 @@ def test_big_messages_over_tls_on_both_sides(start_proxy, authorities, front):
             data = bytes(range(256)) * 60_000
             for _ in range(3):
                 assert client.command({"echo": 1, "data": data})["data"] == data
+
+
+class HalfOpen:
+    """TLS over a socket of its own, so that it can say goodbye and still read."""
+
+    def __init__(self, endpoint, context):
+        self.client = RawClient(endpoint)
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="127.0.0.1")
+        self._until(self.tls.do_handshake)
+
+    def _flush(self):
+        if data := self.outgoing.read():
+            self.client.send(data)
+
+    def _until(self, act):
+        while True:
+            try:
+                result = act()
+                self._flush()
+                return result
+            except ssl.SSLWantReadError:
+                self._flush()
+                got = self.client.socket.recv(65536)
+                if got:
+                    self.incoming.write(got)
+                else:
+                    self.incoming.write_eof()
+
+    def send(self, message):
+        self.tls.write(message)
+        self._flush()
+
+    def say_goodbye(self):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.tls.unwrap()
+        self._flush()
+        self.client.socket.shutdown(socket.SHUT_WR)
+
+    def read_all(self):
+        data = b""
+        with contextlib.suppress(ssl.SSLError):  # its end
+            while part := self._until(lambda: self.tls.read(65536)):
+                data += part
+        return data
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_who_ends_its_side_over_tls_gets_its_answer(start_proxy, simulated, front, slow):
+    """After a close_notify."""
+    simulated.answers_after_end = True
+    gate = Gate(simulated)
+    proxy = start_proxy(f"mongodb://{simulated.address}/", listening(front))
+    client = HalfOpen(proxy.endpoint(), trusting(front))
+    with client.client:
+        client.send(op_msg({"ping": 1, "$db": "admin"}))
+        client.send(op_msg({"gated": 1, "$db": "admin"}))
+        connection, _ = simulated.wait_for_request("gated")
+        if not slow:
+            gate.open()
+        client.say_goodbye()
+        simulated.wait_for(lambda: connection.ended, "the server sees the end")
+        gate.open()
+        assert client.read_all().count(b"\x01ok\0") == 2
+    simulated.wait_for(lambda: connection.closed, "the connection to the server ends")
+
+
+def test_the_end_of_a_side_reaches_a_server_over_tls(start_proxy, secure_server):
+    like = secure_server.endpoint
+    proxy = start_proxy(Endpoint(like.address, like.replica_set, like.ca_file).uri())
+    for _ in range(3):
+        with RawClient(proxy.endpoint()) as client:
+            client.send(op_msg({"hello": 1, "$db": "admin"}))
+            client.socket.shutdown(socket.SHUT_WR)
+            (reply,) = client.last_words()
+            assert reply.body["ok"] == 1

@@ -27,6 +27,7 @@ class Connection:
         self.writer = writer
         self.requests = []  # wire.Message
         self.closed = False
+        self.ended = False  # the other side sends nothing more
         self.users = []  # who is logged in, as connectionStatus names them
         self.tls = writer.get_extra_info("ssl_object")
 
@@ -51,6 +52,8 @@ class SimulatedServer:
         self.malformed = []  # (what is wrong, the bytes)
         self.topology = {}  # what its hello says besides the usual
         self.counter = 0  # of the topologyVersion
+        # what came is answered also after the other side ended; else that ends the connection at once
+        self.answers_after_end = False
         self._host, self._port, self._tls, self._name = host, port, tls, name
         self._process_id = ObjectId()
         self._news = threading.Condition()
@@ -197,18 +200,29 @@ class SimulatedServer:
                     return
                 self._tell()
                 connection.wake.set()
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        except asyncio.IncompleteReadError:
+            connection.ended = True
+            self._tell()
+            if self.answers_after_end:
+                connection.wake.set()
+                await asyncio.wait([work])
+        except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
             work.cancel()
             connection.closed = True
-            writer.transport.abort()
+            if not (connection.ended and self.answers_after_end):
+                writer.transport.abort()
             self._tell()
 
     async def _answer_all(self, connection):
         done = 0
         while True:
             while done == len(connection.requests):
+                if connection.ended:
+                    await connection.writer.drain()
+                    connection.writer.close()
+                    return
                 await connection.wake.wait()
                 connection.wake.clear()
             request = connection.requests[done]
