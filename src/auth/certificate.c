@@ -44,7 +44,7 @@ static bool names_another_mechanism(struct bytes login)
     while (scan_next(&scan, &each)) {
         if (!is(each.name, each.name_len, "mechanism"))
             continue;
-        if (harmless > 0 || !is_harmless(&each))
+        if (!scan_name_is(&each, "mechanism") || harmless > 0 || !is_harmless(&each))
             return false;
         harmless++;
     }

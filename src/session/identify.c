@@ -111,7 +111,7 @@ static void log_identity(const struct session *session)
 void session_identity_answer(struct session *session, const struct pending *pending,
                              struct bytes document, uint32_t flags)
 {
-    struct identity identity;
+    struct identity identity = {.nobody = true};
     struct standing *standing = &session->standing;
     bool was_known = standing_is_known(standing);
     bool clear =
