@@ -128,7 +128,15 @@ class Beanie:
             return told(construct, insert, None)
         with Clock() as read:
             found = await model.find_all().to_list()
-        return told(construct, insert, read if len(found) == count else None)
+        if len(found) != count:
+            return told(construct, insert, None)
+        del found
+        with Clock() as read_for:
+            found = [one async for one in model.find_all()]
+        del found
+        with Clock() as read_length:
+            await model.find_all().to_list(count)
+        return {**told(construct, insert, read), "read for": read_for.ms, "read length": read_length.ms}
 
 
 class MongoEngine:
