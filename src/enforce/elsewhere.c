@@ -156,13 +156,18 @@ bool check_clone_as_capped(struct check *check)
 
 /* --- applyOps, doTxn --- */
 
-enum { OPERATIONS_DEPTH_MAX = 16 };
+/* Of more, or deeper ones, nothing is known. */
+enum { OPERATIONS_DEPTH_MAX = 16, OPERATIONS_MAX = 10000 };
 
-static bool are_free(const struct registry *registry, const struct scan_element *operations,
-                     unsigned depth);
+struct operations {
+    const struct registry *registry;
+    size_t left;
+};
+
+static bool are_free(struct operations *all, const struct scan_element *operations, unsigned depth);
 
 /* The command of an operation c: one that defines a collection, or operations again. */
-static bool is_free_command(const struct registry *registry, const struct scan_element *command,
+static bool is_free_command(struct operations *all, const struct scan_element *command,
                             unsigned depth)
 {
     static const char *const harmless[] = {"create",        "createIndexes",  "drop",
@@ -175,8 +180,8 @@ static bool is_free_command(const struct registry *registry, const struct scan_e
         !scan_next(&scan, &first))
         return false;
     if (scan_name_is(&first, "applyOps"))
-        return are_free(registry, &first, depth + 1);
-    const struct concern concern = {.registry = registry};
+        return are_free(all, &first, depth + 1);
+    const struct concern concern = {.registry = all->registry};
     if (scan_name_is(&first, "renameCollection"))
         return scan_find(command->value, "to", &to) && is_free_namespace(&concern, &to);
     for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
@@ -221,11 +226,10 @@ static struct operation read_operation(struct bytes document)
     return operation;
 }
 
-static bool is_free_operation(const struct registry *registry, struct bytes document,
-                              unsigned depth)
+static bool is_free_operation(struct operations *all, struct bytes document, unsigned depth)
 {
     const struct operation operation = read_operation(document);
-    const struct concern concern = {.registry = registry};
+    const struct concern concern = {.registry = all->registry};
     struct bytes op;
     if (operation.unclear || !grammar_is_name(&operation.op, false, &op))
         return false;
@@ -237,15 +241,14 @@ static bool is_free_operation(const struct registry *registry, struct bytes docu
     case 'u':
         return is_free_namespace(&concern, &operation.ns);
     case 'c':
-        return is_free_command(registry, &operation.object, depth);
+        return is_free_command(all, &operation.object, depth);
     default:
         return false;
     }
 }
 
 /* Whether none of them may write to a namespace with a schema. */
-static bool are_free(const struct registry *registry, const struct scan_element *operations,
-                     unsigned depth)
+static bool are_free(struct operations *all, const struct scan_element *operations, unsigned depth)
 {
     struct scan scan;
     struct scan_element item;
@@ -253,14 +256,16 @@ static bool are_free(const struct registry *registry, const struct scan_element 
         !scan_open(&scan, operations->value))
         return false;
     while (scan_next(&scan, &item))
-        if (item.kind != BSON_KIND_OBJECT || !is_free_operation(registry, item.value, depth))
+        if (all->left-- == 0 || item.kind != BSON_KIND_OBJECT ||
+            !is_free_operation(all, item.value, depth))
             return false;
     return !scan.broken;
 }
 
 static bool is_free_list(const struct concern *concern, const struct scan_element *field)
 {
-    return are_free(concern->registry, field, 0);
+    struct operations all = {concern->registry, OPERATIONS_MAX};
+    return are_free(&all, field, 0);
 }
 
 bool concerns_operations(const struct concern *concern)

@@ -307,7 +307,14 @@ static enum enforce_progress decide(struct check *check)
 {
     struct enforce_result *result = check->result;
     const struct plan *plan = &check->plan;
+    uint32_t numbers = check->options.numbers;
     check->phase = CHECK_DONE;
+    if (numbers > 0 && numbers != check->index) {
+        (void)error_set(check->err, ERROR_INVALID_LENGTH,
+                        "The command has %u statements, and %u numbers for them in 'stmtIds'",
+                        check->index, numbers);
+        return ENFORCE_FAILED;
+    }
     if (plan->refusals.count == 0)
         return ENFORCE_DONE;
     result->aborts_transaction = check->command->in_transaction;

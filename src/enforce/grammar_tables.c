@@ -34,8 +34,9 @@
         ROW("comment", NOTHING, ANY, 14, 0), ROW("readConcern", NOTHING, ANY, 14, 0),              \
         ROW("autocommit", NOTHING, BOOL | NONE, 14, 0),                                            \
         ROW("startTransaction", NOTHING, BOOL | NONE, 14, 0),                                      \
-        ROW("stmtId", NUMBER, NUMBER | NONE, 14, 0), ROW("apiVersion", NOTHING, ANY, 14, 0),       \
-        ROW("apiStrict", NOTHING, ANY, 14, 0), ROW("apiDeprecationErrors", NOTHING, ANY, 14, 0),   \
+        ROW("stmtId", NUMBER, INT | LONG | DOUBLE | NONE, 14, 0),                                  \
+        ROW("apiVersion", NOTHING, ANY, 14, 0), ROW("apiStrict", NOTHING, ANY, 14, 0),             \
+        ROW("apiDeprecationErrors", NOTHING, ANY, 14, 0),                                          \
         ROW("maxTimeMSOpOnly", NOTHING, ANY, 14, 0), ROW("$audit", NOTHING, ANY, 14, 0),           \
         ROW("$client", NOTHING, ANY, 14, 0), ROW("$configServerState", NOTHING, ANY, 14, 0),       \
         ROW("$configTime", NOTHING, ANY, 14, 0), ROW("$topologyTime", NOTHING, ANY, 14, 0),        \

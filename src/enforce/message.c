@@ -68,14 +68,31 @@ static bool read_body(const struct enforce_command *command, const struct gramma
     return grammar_end(grammar, found, err);
 }
 
-static bool read_numbers(const struct grammar_found *found, struct message_options *options,
-                         struct error *err)
+/* The caller knows how many there must be. */
+static bool count_numbers(struct bytes array, uint32_t max, uint32_t *count, struct error *err)
+{
+    struct scan scan;
+    struct scan_element number;
+    (void)scan_open(&scan, array);
+    for (; (max == 0 || *count <= max) && scan_next(&scan, &number); (*count)++)
+        if ((type_bits[number.kind] & TYPES_NUMBER) == 0)
+            return error_set(err, ERROR_TYPE_MISMATCH,
+                             "'stmtIds.%.20s' must be a number, and has type '%s'", number.name,
+                             type_alias(number.kind));
+    if (scan.broken)
+        return malformed(err, "'stmtIds' is not BSON");
+    return *count > 0 || error_set(err, ERROR_INVALID_LENGTH,
+                                   "The command has no number in 'stmtIds' for its statements");
+}
+
+static bool read_numbers(const struct grammar_found *found, uint32_t max_statements,
+                         struct message_options *options, struct error *err)
 {
     bool many = grammar_has(found, MEANS_NUMBERS);
     options->numbered = many || grammar_has(found, MEANS_NUMBER);
-    if (many && bytes_left(&found->at[MEANS_NUMBERS].value) <= 5)
-        return error_set(err, ERROR_INVALID_LENGTH,
-                         "The command has no number in 'stmtIds' for its statements");
+    if (many &&
+        !count_numbers(found->at[MEANS_NUMBERS].value, max_statements, &options->numbers, err))
+        return false;
     return !grammar_has(found, MEANS_TRANSACTION) || grammar_has(found, MEANS_SESSION) ||
            error_set(err, ERROR_INVALID_OPTIONS, "A txnNumber needs a session: 'lsid' is missing");
 }
@@ -94,7 +111,7 @@ bool message_read(const struct enforce_command *command, const struct grammar *g
         options->ordered = grammar_is_true(&found->at[MEANS_ORDERED]);
     if (grammar_has(found, MEANS_BYPASS))
         options->bypass = grammar_is_true(&found->at[MEANS_BYPASS]);
-    return read_numbers(found, options, err);
+    return read_numbers(found, command->max_statements, options, err);
 }
 
 bool message_wrong_item(const struct message_list *list, const struct message_items *items,

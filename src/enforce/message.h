@@ -20,9 +20,10 @@ struct message_list {
 
 /* Fields of the body that matter here. */
 struct message_options {
-    bool ordered;  /* true where it is not said */
-    bool bypass;   /* bypassDocumentValidation */
-    bool numbered; /* stmtId or stmtIds is there */
+    bool ordered;     /* true where it is not said */
+    bool bypass;      /* bypassDocumentValidation */
+    bool numbered;    /* stmtId or stmtIds is there */
+    uint32_t numbers; /* how many stmtIds; 0: none are there */
 };
 
 /* Reads the message by the command's table. False where it does not fit: err has the server's code.

@@ -3,7 +3,10 @@
 #include "enforce/grammar.h"
 
 enum {
-    DEPTH_MAX = 200, /* of documents in a stage; MongoDB takes 180 */
+    DEPTH_MAX = 200,     /* of documents in a stage; MongoDB takes 180 */
+    STAGES_MAX = 10000,  /* MongoDB takes 1,000, some versions more */
+    FIELDS_MAX = 100000, /* that are looked at one by one; more of them count as wrong */
+    CODE_TOO_LONG = 7749501,
     CODE_ONE_FIELD = 40323,
     CODE_NOT_LAST = 40601,
     CODE_IN_FACET = 40600,
@@ -18,7 +21,7 @@ void pipeline_begin(struct pipeline *pipeline, const struct registry *registry,
     pipeline->database = database;
     pipeline->guarded = guarded;
     pipeline->collectionless = false;
-    pipeline->begun = false;
+    pipeline->stages = 0;
     pipeline->says = PIPELINE_READS;
 }
 
@@ -57,10 +60,11 @@ struct naming {
     const char *const *names; /* of the fields looked for; NULL ends them */
     bool (*matches)(void *arg, const struct scan_element *field);
     void *arg;
+    size_t left; /* fields that may be looked at */
 };
 
-/* Whether a field of one of the names, at any depth, matches. Too deep: it does. */
-static bool any_field(const struct naming *naming, struct bytes document, unsigned depth)
+/* Whether a field of one of the names, at any depth, matches. Too deep or too many: one does. */
+static bool any_field(struct naming *naming, struct bytes document, unsigned depth)
 {
     struct scan scan;
     struct scan_element field;
@@ -68,6 +72,8 @@ static bool any_field(const struct naming *naming, struct bytes document, unsign
         return true;
     (void)scan_open(&scan, document);
     while (scan_next(&scan, &field)) {
+        if (naming->left-- == 0)
+            return true;
         for (const char *const *name = naming->names; *name != NULL; name++)
             if (scan_name_is(&field, *name) && naming->matches(naming->arg, &field))
                 return true;
@@ -88,8 +94,10 @@ static bool may_be_guarded(void *arg, const struct scan_element *field)
 bool pipeline_names_guarded(const struct registry *registry, struct bytes document)
 {
     static const char *const names[] = {"db", NULL};
-    const struct naming naming = {
-        .names = names, .matches = may_be_guarded, .arg = (void *)(uintptr_t)registry};
+    struct naming naming = {.names = names,
+                            .matches = may_be_guarded,
+                            .arg = (void *)(uintptr_t)registry,
+                            .left = FIELDS_MAX};
     return any_field(&naming, document, 0);
 }
 
@@ -171,11 +179,21 @@ static bool is_guarded_writer(void *arg, const struct scan_element *stage)
     return take_writer(pipeline, stage) && pipeline->says != PIPELINE_READS;
 }
 
-/* $out or $merge anywhere in the document: the server takes it there from nobody. */
+static bool has_text(struct bytes document, const char *text, size_t len)
+{
+    return memmem(document.pos, bytes_left(&document), text, len) != NULL;
+}
+
+/* $out or $merge anywhere in the document: the server takes it there from nobody. Most documents
+ * have no such bytes, which is faster to know than their fields. */
 static void look_inside(struct pipeline *pipeline, struct bytes document, int code)
 {
     static const char *const names[] = {"$out", "$merge", NULL};
-    const struct naming naming = {.names = names, .matches = is_guarded_writer, .arg = pipeline};
+    struct naming naming = {
+        .names = names, .matches = is_guarded_writer, .arg = pipeline, .left = FIELDS_MAX};
+    if (!has_text(document, "$out", sizeof "$out") &&
+        !has_text(document, "$merge", sizeof "$merge"))
+        return;
     if (any_field(&naming, document, 0))
         wrong(pipeline, code, "$out or $merge stands where the server takes none");
 }
@@ -235,12 +253,12 @@ static void take_other(struct pipeline *pipeline, const struct scan_element *sta
 
 /* `field`: the stage's only one. */
 static void take_reader(struct pipeline *pipeline, struct bytes stage,
-                        const struct scan_element *field, bool is_first)
+                        const struct scan_element *field)
 {
     enum stage_kind kind = kind_of(field);
     if (kind == STAGE_OTHER)
         look_inside(pipeline, stage, code_inside(field));
-    else if (kind == STAGE_LEAF && is_first && pipeline->collectionless)
+    else if (kind == STAGE_LEAF && pipeline->stages == 1 && pipeline->collectionless)
         wrong(pipeline, ERROR_INVALID_NAMESPACE, "its first stage needs a collection");
 }
 
@@ -250,6 +268,8 @@ void pipeline_take(struct pipeline *pipeline, const struct scan_element *stage)
     struct scan_element first;
     if (pipeline->says == PIPELINE_WRITES)
         wrong(pipeline, CODE_NOT_LAST, "$out and $merge can only be the last stage");
+    if (++pipeline->stages > STAGES_MAX)
+        wrong(pipeline, CODE_TOO_LONG, "it has too many stages");
     if (pipeline->says == PIPELINE_WRONG)
         return;
     if (stage->kind != BSON_KIND_OBJECT) {
@@ -261,12 +281,10 @@ void pipeline_take(struct pipeline *pipeline, const struct scan_element *stage)
             wrong(pipeline, CODE_ONE_FIELD, "a stage must have one field");
         return;
     }
-    bool is_first = !pipeline->begun;
-    pipeline->begun = true;
     if (bytes_left(&scan.rest) > 0)
         look_inside(pipeline, stage->value, CODE_ONE_FIELD);
     else if (!take_writer(pipeline, &first))
-        take_reader(pipeline, stage->value, &first, is_first);
+        take_reader(pipeline, stage->value, &first);
 }
 
 void pipeline_take_array(struct pipeline *pipeline, struct bytes array)
@@ -274,7 +292,7 @@ void pipeline_take_array(struct pipeline *pipeline, struct bytes array)
     struct scan scan;
     struct scan_element stage;
     (void)scan_open(&scan, array);
-    while (scan_next(&scan, &stage))
+    while (pipeline->says != PIPELINE_WRONG && scan_next(&scan, &stage))
         pipeline_take(pipeline, &stage);
     if (scan.broken && pipeline->guarded && pipeline->says != PIPELINE_WRONG)
         wrong(pipeline, ERROR_INVALID_BSON, "it is not BSON");

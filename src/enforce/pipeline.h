@@ -16,7 +16,7 @@ struct pipeline {
     struct bytes database; /* the command's */
     bool guarded;          /* that has a schema */
     bool collectionless;   /* aggregate: 1 */
-    bool begun;            /* a stage was taken */
+    size_t stages;         /* that were taken */
     enum pipeline_says says;
     struct judge_target target;
     const char *operator_name; /* of the stage that writes */

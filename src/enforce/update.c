@@ -67,6 +67,7 @@ bool update_read(const struct grammar *grammar, struct bytes statement,
     struct scan_element field;
     struct grammar_found found;
     bool first = grammar->own.name != NULL;
+    *out = (struct update_statement){.upsert = false};
     grammar_begin(&found);
     (void)scan_open(&scan, statement);
     while (scan_next(&scan, &field)) {

@@ -1,6 +1,7 @@
 /* Any payload as a write command, any document as the server's reply to what goes in its place.
- * What goes is a message whose statements would all be let pass; answers and joined replies are
- * BSON where what they are made of is.
+ * What goes is a message whose statements would all be let pass, and of an insert no document that
+ * a careless server could find in it breaks the schema; answers and joined replies are BSON where
+ * what they are made of is.
  * Input: a byte of settings (1: in a transaction, 2: in portions, 4: a limit of statements), four
  * of the payload's length, the payload, the reply. */
 #include <stdlib.h>
@@ -78,9 +79,106 @@ static bool read_command(struct bytes payload, struct enforce_command *command)
         return false;
     command->name = field.name;
     command->name_len = field.name_len;
-    if (scan_find(command->body, "$db", &field) && scan_as_string(&field, &text, &len))
-        command->database = bytes_of(text, len);
+    command->database_unclear = false;
+    for (bool seen = false; scan_next(&scan, &field);) {
+        if (!scan_name_is(&field, "$db"))
+            continue;
+        bool named = scan_as_string(&field, &text, &len) && len > 0 && memchr(text, 0, len) == NULL;
+        command->database_unclear = command->database_unclear || seen || !named;
+        if (named)
+            command->database = bytes_of(text, len);
+        seen = true;
+    }
     return true;
+}
+
+/* --- what a careless server would store of an insert that goes on: any document, wherever it
+ * stands, into any collection that is named, however it is --- */
+
+static const struct registry_entry *named(const struct enforce_command *command,
+                                          const struct scan_element *name)
+{
+    char ns[64];
+    bool text = name->kind == BSON_KIND_STRING || name->kind == BSON_KIND_SYMBOL ||
+                name->kind == BSON_KIND_CODE;
+    size_t database_len = bytes_left(&command->database);
+    size_t len = text && bytes_left(&name->value) > 5 ? bytes_left(&name->value) - 5 : 0;
+    if (len == 0 || database_len > 16 || len > 16)
+        return NULL;
+    memcpy(ns, command->database.pos, database_len);
+    ns[database_len] = '.';
+    memcpy(ns + database_len + 1, name->value.pos + 4, len);
+    const struct registry_entry *entry = registry_find(registry, ns, database_len + 1 + len);
+    struct scan_element bypass;
+    bool asks = scan_find(command->body, "bypassDocumentValidation", &bypass);
+    bool lenient = entry == NULL || entry->file.action == SCHEMA_ACTION_WARN ||
+                   (entry->file.allow_bypass && asks);
+    return lenient ? NULL : entry;
+}
+
+/* Without an _id the server gives one: those are left out. */
+static void require_document(const struct registry_entry *entry, struct bytes document)
+{
+    struct scan_element id;
+    struct error err;
+    if (scan_find(document, "_id", &id))
+        require(schema_check(entry->file.schema, scratch, document, &err) == SCHEMA_VALID);
+}
+
+static void require_body(const struct registry_entry *entry, struct bytes body)
+{
+    struct scan scan;
+    struct scan documents;
+    struct scan_element field;
+    struct scan_element item;
+    require(scan_open(&scan, body));
+    while (scan_next(&scan, &field)) {
+        bool list = field.kind == BSON_KIND_ARRAY || field.kind == BSON_KIND_OBJECT;
+        if (!list || !scan_name_is(&field, "documents") || !scan_open(&documents, field.value))
+            continue;
+        while (scan_next(&documents, &item))
+            if (item.kind == BSON_KIND_OBJECT)
+                require_document(entry, item.value);
+    }
+}
+
+static void require_sequences(const struct registry_entry *entry, struct bytes payload,
+                              uint32_t flags)
+{
+    struct bytes rest = payload;
+    rest.pos += 4;
+    rest.end -= (flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0 ? 4 : 0;
+    while (bytes_left(&rest) > 5) {
+        bool sequence = *rest.pos++ == 1;
+        struct bytes part = bytes_of(rest.pos, (size_t)bytes_load_i32(rest.pos));
+        rest.pos = part.end;
+        if (!sequence)
+            continue;
+        part.pos += 4;
+        part.pos += strlen((const char *)part.pos) + 1;
+        while (bytes_left(&part) >= 5) {
+            struct bytes document = bytes_of(part.pos, (size_t)bytes_load_i32(part.pos));
+            part.pos = document.end;
+            require_document(entry, document);
+        }
+    }
+}
+
+static void require_kept(const struct enforce_command *command)
+{
+    struct scan scan;
+    struct scan_element field;
+    bool insert = command->name_len == 6 && memcmp(command->name, "insert", 6) == 0;
+    if (!insert || !scan_open(&scan, command->body))
+        return;
+    while (scan_next(&scan, &field)) {
+        const struct registry_entry *entry =
+            scan_name_is(&field, "insert") ? named(command, &field) : NULL;
+        if (entry == NULL)
+            continue;
+        require_body(entry, command->body);
+        require_sequences(entry, command->payload, command->flags);
+    }
 }
 
 /* Nothing in the replaced message is refused once more. */
@@ -90,6 +188,7 @@ static void require_clean(const struct enforce_command *command, struct bytes pa
     struct enforce_result result;
     struct error err;
     require(read_command(payload, &again));
+    require_kept(&again);
     require((again.flags & WIRE_FLAG_CHECKSUM_PRESENT) == 0);
     require(enforce_concerns(registry, &again));
     require(enforce_check(registry, scratch, &again, NULL, &result, &err));
@@ -193,8 +292,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!read_command(payload, &command))
         return 0;
     bool concerns = enforce_concerns(registry, &command);
-    if (!concerns)
+    if (!concerns) {
+        require_kept(&command);
         return 0;
+    }
     taken = 0;
     bool ok = (data[0] & 2) != 0
                   ? check_in_portions(&command, &observer, &result, &err)
@@ -204,6 +305,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     require_taken(&result);
+    if (result.outcome == ENFORCE_FORWARD)
+        require_kept(&command);
     if (result.outcome == ENFORCE_ANSWER)
         require(is_document(result.reply));
     if (result.outcome == ENFORCE_REPLACE)
