@@ -150,20 +150,21 @@ enum enforce_progress check_namespaces(struct check *check)
 
 /* --- operations --- */
 
-static bool find_place(struct check *check, const struct scan_element *place,
-                       const struct check_namespace **out)
+/* NULL with the error set where there is none. */
+static const struct check_namespace *find_place(struct check *check,
+                                                const struct scan_element *place)
 {
     int64_t index = 0;
-    struct error *err = check->err;
     if (!scan_as_int64(place, &index))
-        return error_set(err, ERROR_TYPE_MISMATCH,
-                         "bulkWrite: the place of an operation's namespace must be whole");
-    if (index < 0 || index >= (int64_t)check->namespace_count)
-        return error_set(err, ERROR_BAD_VALUE,
-                         "bulkWrite: an operation names place %lld of %u in nsInfo",
-                         (long long)index, check->namespace_count);
-    *out = namespace_at(check, (size_t)index);
-    return true;
+        (void)error_set(check->err, ERROR_TYPE_MISMATCH,
+                        "bulkWrite: the place of an operation's namespace must be whole");
+    else if (index < 0 || index >= (int64_t)check->namespace_count)
+        (void)error_set(check->err, ERROR_BAD_VALUE,
+                        "bulkWrite: an operation names place %lld of %u in nsInfo",
+                        (long long)index, check->namespace_count);
+    else
+        return namespace_at(check, (size_t)index);
+    return NULL;
 }
 
 /* An operation as it was read: an insert's document, or an update. */
@@ -203,7 +204,7 @@ static enum judged judge_read(struct check *check, uint32_t index, const struct 
 
 static enum judged judge_operation(struct check *check, uint32_t index, struct bytes bytes)
 {
-    struct operation operation;
+    struct operation operation = {.namespace = NULL};
     struct scan scan;
     struct scan_element kind;
     bool ok = false;
@@ -218,7 +219,8 @@ static enum judged judge_operation(struct check *check, uint32_t index, struct b
     else
         (void)error_set(check->err, ERROR_FAILED_TO_PARSE,
                         "bulkWrite: an operation is neither insert nor update nor delete");
-    if (!ok || !find_place(check, &kind, &operation.namespace))
+    operation.namespace = ok ? find_place(check, &kind) : NULL;
+    if (operation.namespace == NULL)
         return JUDGED_FAILED;
     return judge_read(check, index, &kind, &operation);
 }
