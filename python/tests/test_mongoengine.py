@@ -388,6 +388,7 @@ def test_null_of_an_update_is_let_in(connected):
     assert connected["orders"].find_one()["note"] is None and Order.objects.get().note is None
 
 
+@pytest.mark.skipif(native is None, reason="the extension is not built")
 def test_arguments_that_cannot_be(holders):
     for wrong in ({"self": 1}, {"nobody": 1}):
         with pytest.raises((TypeError, me.FieldDoesNotExist)) as caught:
@@ -404,6 +405,7 @@ class Shifting(me.Document):
     meta = {"collection": "shifting"}
 
 
+@pytest.mark.skipif(native is None, reason="the extension is not built")
 def test_a_field_that_changes_is_looked_at_again():
     mongosluice.offload()
     try:

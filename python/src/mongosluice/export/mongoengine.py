@@ -56,8 +56,7 @@ class EngineExporter:
             place = f"{where}.{field.db_field}" if where else field.db_field
             schema = self.field(field, place)
             # validate() lets None in where nothing is required, and update(set__name=None) stores it
-            optional = field.null or not field.required
-            properties[field.db_field] = with_null(schema) if optional and field.db_field != "_id" else schema
+            properties[field.db_field] = with_null(schema) if not field.required and field.db_field != "_id" else schema
             if field.required and not field.primary_key and not getattr(field, "_auto_gen", False):
                 required.append(field.db_field)
         self.open.pop()
@@ -189,7 +188,10 @@ class EngineExporter:
     def dict(self, field: Any, where: str) -> Schema:
         inner = getattr(field, "field", None)
         item = self.field(inner, f"{where}.*") if inner is not None else {}
-        return {"bsonType": "object", **({"additionalProperties": item} if item else {})}
+        out: Schema = {"bsonType": "object"}
+        if field.required:
+            out["minProperties"] = 1
+        return {**out, "additionalProperties": item} if item else out
 
     def reference(self, field: Any, where: str) -> Schema:
         target = field.document_type
@@ -214,7 +216,10 @@ class EngineExporter:
         return {"bsonType": "binData"}
 
     def uuid(self, field: Any, where: str) -> Schema:
-        return {"bsonType": "binData" if field._binary else "string"}
+        if field._binary:
+            return {"bsonType": "binData"}
+        self.note(where, "type", "any text is accepted, a UUID is meant")
+        return {"bsonType": "string"}
 
 
 SIMPLE_FIELDS: list[tuple[Any, Any]] = [
