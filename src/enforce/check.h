@@ -47,7 +47,8 @@ struct check {
     struct enforce_result made;
     struct error *err;
     const uint8_t *base; /* where the payload was */
-    size_t work;         /* nanoseconds or so since observer->spent was asked */
+    struct schema_allowance allowance;
+    size_t work; /* nanoseconds or so since observer->spent was asked */
     /* of commands with a list of statements: */
     enum check_phase phase;
     check_statement_fn *judge_statement;

@@ -148,7 +148,7 @@ bool check_unproved(struct check *check, struct judge_target target, const struc
  */
 
 /* What the parts of a check take, about. */
-enum { COUNT_NS = 15, JUDGE_NS = 60, REFUSE_NS = 3000, BYTES_A_NS = 3 };
+enum { COUNT_NS = 15, JUDGE_NS = 60, REFUSE_NS = 3000, BYTES_A_NS = 3, STEP_NS = 5 };
 
 bool check_is_spent(struct check *check, size_t work)
 {
@@ -337,8 +337,12 @@ static enum enforce_progress decide(struct check *check)
 static bool judge_next(struct check *check, struct bytes statement, size_t *work)
 {
     struct plan *plan = &check->plan;
-    *work = JUDGE_NS + bytes_left(&statement) / BYTES_A_NS;
+    const struct schema_allowance before = check->allowance;
+    schema_scratch_begin(check->judge.scratch);
     enum judged judged = check->judge_statement(check, check->index++, statement);
+    *work = JUDGE_NS + bytes_left(&statement) / BYTES_A_NS +
+            (size_t)(before.work - check->allowance.work + before.steps - check->allowance.steps) *
+                STEP_NS;
     if (judged == JUDGED_FAILED)
         return false;
     if (judged == JUDGED_REFUSED)
@@ -453,6 +457,7 @@ static void lend(struct check *check, const struct registry *registry,
     check->judge.scratch = scratch;
     check->judge.refusals = &check->plan.refusals;
     check->result = &check->made;
+    schema_scratch_allow(scratch, &check->allowance);
 }
 
 /* The command's bytes are somewhere else than they were. */
@@ -500,6 +505,7 @@ static enum enforce_progress begin(struct check *check)
     check->concern.sequences = command->noted.sequences;
     check->base = command->payload.pos;
     check->judge.silent = enforce_is_unheard(command);
+    check->allowance = schema_allowance_of(bytes_left(&command->payload));
     refusals_limit(&check->plan.refusals, 1, command->max_document_bytes);
     if (command->database_unclear)
         (void)refuse_database(command, check->err);
@@ -546,7 +552,9 @@ enum enforce_progress enforce_go_on(struct check **kept, const struct registry *
     lend(check, registry, scratch, command, observer);
     check->err = &inner;
     check->judge.err = &inner;
+    schema_scratch_begin(scratch);
     enum enforce_progress progress = check == &fresh ? begin(check) : resume(check);
+    schema_scratch_allow(scratch, NULL);
     if (progress == ENFORCE_PART) {
         judge_pause(&check->judge);
         if (keep(kept, check))

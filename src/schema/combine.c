@@ -136,7 +136,7 @@ static uint32_t find_value(struct evaluation *e, const struct enum_rule *set,
             return slots[slot] - set->value_first;
     }
     if (e->work == 0)
-        (void)evaluate_cut_off(e, "the schema needs more work than is allowed for one document");
+        (void)evaluate_cut_off(e, evaluate_work_cut_off);
     return NO_INDEX;
 }
 

@@ -16,6 +16,8 @@ static RARE place fault(struct evaluation *e, place at, const char *what)
     return validate_fail(&e->fault, at, what);
 }
 
+const char evaluate_work_cut_off[] = "the schema needs more work than is allowed for one document";
+
 RARE place evaluate_cut_off(struct evaluation *e, const char *limit)
 {
     e->cut_off = limit;
@@ -62,7 +64,7 @@ static RARE bool pattern_fits(struct evaluation *e, const struct pattern *patter
 {
     enum pattern_result found = pattern_match(pattern, text, len, e->scratch->patterns);
     if (found == PATTERN_CUT_OFF)
-        (void)evaluate_cut_off(e, "a pattern needs more steps than are allowed for one string");
+        (void)evaluate_cut_off(e, pattern_cut_off_reason(e->scratch->patterns));
     return found == PATTERN_YES;
 }
 
@@ -464,8 +466,7 @@ static RARE place evaluate_other_field(struct evaluation *e, const struct object
         enum pattern_result found =
             pattern_match(pattern->pattern, name, len, e->scratch->patterns);
         if (found == PATTERN_CUT_OFF)
-            return evaluate_cut_off(
-                e, "a pattern needs more steps than are allowed for one field name");
+            return evaluate_cut_off(e, pattern_cut_off_reason(e->scratch->patterns));
         if (found == PATTERN_NO)
             continue;
         after = evaluate_value(e, pattern->node, kind, value, last, depth);

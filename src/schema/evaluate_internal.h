@@ -35,7 +35,7 @@ static inline bool stopped(const struct evaluation *e)
 static HOT bool spend(struct evaluation *e, uint64_t work)
 {
     if (work > e->work) {
-        (void)evaluate_cut_off(e, "the schema needs more work than is allowed for one document");
+        (void)evaluate_cut_off(e, evaluate_work_cut_off);
         return false;
     }
     e->work -= work;

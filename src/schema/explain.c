@@ -500,14 +500,16 @@ static bool write_errinfo(struct explain *x, const struct explain_value *documen
     if (scan_find(document->bytes, "_id", &id))
         build_value(x->out, "failingDocumentId", id.kind, id.value);
     x->truncated = form != EXPLAIN_FULL;
-    x->work = SCHEMA_WORK_MAX;
-    pattern_scratch_reset(x->scratch->patterns);
+    uint64_t given = schema_scratch_work(x->scratch);
+    x->work = given;
+    schema_scratch_begin(x->scratch);
     if (form == EXPLAIN_TRUNCATED)
         build_bool(x->out, "truncated", true);
     if (form == EXPLAIN_NOTE)
         build_text(x->out, "note", "detailed error was too large");
     else
         append_schema_error(x, document);
+    schema_scratch_spend(x->scratch, given - x->work);
     return build_finish(x->out, info);
 }
 

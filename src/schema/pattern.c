@@ -21,10 +21,11 @@ struct pattern {
 
 struct pattern_scratch {
     pcre2_match_data *data;
-    pcre2_match_context *cheap;
-    pcre2_match_context *dear;
+    pcre2_match_context *context;
     pcre2_jit_stack *stack;
-    unsigned dear_left;
+    uint64_t document_steps; /* left for the document */
+    uint64_t *command_steps; /* borrowed: left for the command; NULL: no limit */
+    const char *cut_off;
 };
 
 static void *pcre_alloc(size_t size, void *unused)
@@ -118,21 +119,16 @@ struct pattern_scratch *pattern_scratch_new(void)
     pcre2_general_context *memory = pcre2_general_context_create(pcre_alloc, pcre_release, NULL);
     if (memory != NULL) {
         scratch->data = pcre2_match_data_create(1, memory);
-        scratch->cheap = pcre2_match_context_create(memory);
-        scratch->dear = pcre2_match_context_create(memory);
+        scratch->context = pcre2_match_context_create(memory);
         scratch->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, memory);
         pcre2_general_context_free(memory);
     }
-    if (scratch->data == NULL || scratch->cheap == NULL || scratch->dear == NULL) {
+    if (scratch->data == NULL || scratch->context == NULL) {
         pattern_scratch_free(scratch);
         return NULL;
     }
-    (void)pcre2_set_match_limit(scratch->cheap, PATTERN_CHEAP_LIMIT);
-    (void)pcre2_set_match_limit(scratch->dear, PATTERN_MATCH_LIMIT);
-    if (scratch->stack != NULL) {
-        pcre2_jit_stack_assign(scratch->cheap, NULL, scratch->stack);
-        pcre2_jit_stack_assign(scratch->dear, NULL, scratch->stack);
-    }
+    if (scratch->stack != NULL)
+        pcre2_jit_stack_assign(scratch->context, NULL, scratch->stack);
     pattern_scratch_reset(scratch);
     return scratch;
 }
@@ -142,36 +138,78 @@ void pattern_scratch_free(struct pattern_scratch *scratch)
     if (scratch == NULL)
         return;
     pcre2_match_data_free(scratch->data);
-    pcre2_match_context_free(scratch->cheap);
-    pcre2_match_context_free(scratch->dear);
+    pcre2_match_context_free(scratch->context);
     pcre2_jit_stack_free(scratch->stack);
     memory_free(scratch);
 }
 
 void pattern_scratch_reset(struct pattern_scratch *scratch)
 {
-    scratch->dear_left = PATTERN_DEAR_MATCHES;
+    scratch->document_steps = PATTERN_DOCUMENT_STEPS;
+}
+
+void pattern_scratch_share(struct pattern_scratch *scratch, uint64_t *steps)
+{
+    scratch->command_steps = steps;
+}
+
+const char *pattern_cut_off_reason(const struct pattern_scratch *scratch)
+{
+    return scratch->cut_off;
 }
 
 static int run(const struct pattern *pattern, const uint8_t *text, size_t len,
-               struct pattern_scratch *scratch, pcre2_match_context *limits)
+               struct pattern_scratch *scratch, uint32_t limit)
 {
+    (void)pcre2_set_match_limit(scratch->context, limit);
     if (pattern->jit)
-        return pcre2_jit_match(pattern->code, text, len, 0, 0, scratch->data, limits);
-    return pcre2_match(pattern->code, text, len, 0, PCRE2_NO_UTF_CHECK, scratch->data, limits);
+        return pcre2_jit_match(pattern->code, text, len, 0, 0, scratch->data, scratch->context);
+    return pcre2_match(pattern->code, text, len, 0, PCRE2_NO_UTF_CHECK, scratch->data,
+                       scratch->context);
+}
+
+/* Whether so many steps are left, which are charged then. */
+static bool charge(struct pattern_scratch *scratch, uint64_t steps)
+{
+    if (scratch->document_steps < steps)
+        scratch->cut_off = "patterns need more steps than are allowed for one document; make them "
+                           "simpler, or the document smaller";
+    else if (scratch->command_steps != NULL && *scratch->command_steps < steps)
+        scratch->cut_off = "patterns need more steps than are allowed for one command; make them "
+                           "simpler, or write fewer documents at once";
+    else {
+        scratch->document_steps -= steps;
+        if (scratch->command_steps != NULL)
+            *scratch->command_steps -= steps;
+        return true;
+    }
+    return false;
+}
+
+static enum pattern_result cut_off(struct pattern_scratch *scratch)
+{
+    scratch->cut_off =
+        "a pattern needs more steps than are allowed for one string; make it simpler";
+    return PATTERN_CUT_OFF;
 }
 
 enum pattern_result pattern_match(const struct pattern *pattern, const uint8_t *text, size_t len,
                                   struct pattern_scratch *scratch)
 {
+    static const uint32_t limits[] = {PATTERN_CHEAP_LIMIT, PATTERN_MATCH_LIMIT};
     if (pattern->row != NULL)
         return byte_class_match(pattern->row, text, len, len) ? PATTERN_YES : PATTERN_NO;
-    int result = run(pattern, text, len, scratch, scratch->cheap);
-    if (result == PCRE2_ERROR_MATCHLIMIT && scratch->dear_left > 0) {
-        scratch->dear_left--;
-        result = run(pattern, text, len, scratch, scratch->dear);
+    uint32_t tried = PATTERN_FREE_STEPS + PATTERN_FREE_STEPS_A_BYTE * (uint32_t)len;
+    int result = run(pattern, text, len, scratch, tried);
+    for (size_t i = 0; i < 2 && result == PCRE2_ERROR_MATCHLIMIT; i++) {
+        if (limits[i] <= tried)
+            continue;
+        if (!charge(scratch, limits[i]))
+            return PATTERN_CUT_OFF;
+        tried = limits[i];
+        result = run(pattern, text, len, scratch, tried);
     }
     if (result >= 0)
         return PATTERN_YES;
-    return result == PCRE2_ERROR_NOMATCH ? PATTERN_NO : PATTERN_CUT_OFF;
+    return result == PCRE2_ERROR_NOMATCH ? PATTERN_NO : cut_off(scratch);
 }

@@ -10,11 +10,17 @@
 #include <stdint.h>
 
 /* Steps of PCRE2's matcher that one string may take before its check is cut off: far over what a
- * sound pattern needs, and well under a millisecond. */
-#define PATTERN_MATCH_LIMIT 100000
-/* Strings of one document that may take more than PATTERN_CHEAP_LIMIT steps. */
-#define PATTERN_DEAR_MATCHES 200
-#define PATTERN_CHEAP_LIMIT  2000
+ * sound pattern needs, and a quarter of a millisecond. */
+#define PATTERN_MATCH_LIMIT 50000
+/* A sound pattern needs about as many steps as the string is long, and so many are free:
+ * PATTERN_FREE_STEPS, and PATTERN_FREE_STEPS_A_BYTE for each byte of the string. Who needs more is
+ * let have PATTERN_CHEAP_LIMIT and then PATTERN_MATCH_LIMIT, which are charged to the document and
+ * its command. */
+#define PATTERN_FREE_STEPS        64
+#define PATTERN_FREE_STEPS_A_BYTE 4
+#define PATTERN_CHEAP_LIMIT       2000
+#define PATTERN_DOCUMENT_STEPS    500000
+#define PATTERN_COMMAND_STEPS     10000000
 
 enum pattern_flavour {
     PATTERN_MONGODB,       /* UTF and nothing else, as $jsonSchema's `pattern` */
@@ -43,8 +49,12 @@ const struct byte_class_row *pattern_row(const struct pattern *pattern);
 /* NULL without memory. */
 struct pattern_scratch *pattern_scratch_new(void);
 void pattern_scratch_free(struct pattern_scratch *scratch);
-/* To be called when a new document begins: the allowance of dear matches is full again. */
+/* To be called when a new document begins: it may take PATTERN_DOCUMENT_STEPS. */
 void pattern_scratch_reset(struct pattern_scratch *scratch);
+/* What is left for a command, which its documents share; NULL: no limit. Outlives its use. */
+void pattern_scratch_share(struct pattern_scratch *scratch, uint64_t *steps);
+/* Why the last match was cut off. A static string. */
+const char *pattern_cut_off_reason(const struct pattern_scratch *scratch);
 
 /* Whether the pattern occurs in the string, which is valid UTF-8. */
 enum pattern_result pattern_match(const struct pattern *pattern, const uint8_t *text, size_t len,

@@ -176,27 +176,38 @@ static bool walk(const struct schema *schema, const char *path, struct schema_sc
     return true;
 }
 
+/* Whether the value keeps all rules of the leaf; open where that takes too much. */
+static enum schema_proof prove_value(struct explain *x, const struct standing *leaf,
+                                     const struct explain_value *value)
+{
+    for (size_t i = 0; i < leaf->count; i++) {
+        bool satisfied = explain_satisfies(x, leaf->rules[i], value);
+        if (x->work == 0 || x->cut_off)
+            return SCHEMA_PROOF_NONE;
+        if (!satisfied)
+            return SCHEMA_PROOF_WRONG;
+    }
+    return leaf->separable ? SCHEMA_PROOF_RIGHT : SCHEMA_PROOF_NONE;
+}
+
 enum schema_proof schema_prove_set(const struct schema *schema, struct schema_scratch *scratch,
                                    const char *path, uint8_t kind, struct bytes value)
 {
     struct standing parent;
     struct standing leaf;
     struct component last;
-    struct explain x = {.schema = schema, .scratch = scratch, .work = SCHEMA_WORK_MAX};
+    struct explain x = {.schema = schema, .scratch = scratch, .work = schema_scratch_work(scratch)};
+    uint64_t given = x.work;
     struct explain_value one = {kind, false, value};
-    pattern_scratch_reset(scratch->patterns);
+    if (scratch->allowance == NULL)
+        schema_scratch_begin(scratch);
     if (!walk(schema, path, scratch, &parent, &leaf, &last))
         return SCHEMA_PROOF_NONE;
     if (leaf.forbidden)
         return SCHEMA_PROOF_WRONG;
-    for (size_t i = 0; i < leaf.count; i++) {
-        bool satisfied = explain_satisfies(&x, leaf.rules[i], &one);
-        if (x.work == 0 || x.cut_off)
-            return SCHEMA_PROOF_NONE;
-        if (!satisfied)
-            return SCHEMA_PROOF_WRONG;
-    }
-    return leaf.separable ? SCHEMA_PROOF_RIGHT : SCHEMA_PROOF_NONE;
+    enum schema_proof proof = prove_value(&x, &leaf, &one);
+    schema_scratch_spend(scratch, given - x.work);
+    return proof;
 }
 
 enum schema_proof schema_prove_type(const struct schema *schema, const char *path, type_mask types)

@@ -93,6 +93,23 @@ void schema_scratch_free(struct schema_scratch *scratch)
     memory_free(scratch);
 }
 
+struct schema_allowance schema_allowance_of(size_t bytes)
+{
+    return (struct schema_allowance){.work = SCHEMA_WORK_MAX + (uint64_t)SCHEMA_WORK_A_BYTE * bytes,
+                                     .steps = PATTERN_COMMAND_STEPS};
+}
+
+void schema_scratch_allow(struct schema_scratch *scratch, struct schema_allowance *allowance)
+{
+    scratch->allowance = allowance;
+    pattern_scratch_share(scratch->patterns, allowance == NULL ? NULL : &allowance->steps);
+}
+
+void schema_scratch_begin(struct schema_scratch *scratch)
+{
+    pattern_scratch_reset(scratch->patterns);
+}
+
 static enum schema_verdict malformed(const struct validate_fault *fault, const uint8_t *start,
                                      struct error *err)
 {
@@ -129,11 +146,22 @@ static enum schema_verdict explain_refusal(const struct evaluation *e, uint8_t k
 static struct evaluation begin(const struct schema *schema, struct schema_scratch *scratch,
                                struct bytes value)
 {
-    pattern_scratch_reset(scratch->patterns);
+    if (scratch->allowance == NULL)
+        schema_scratch_begin(scratch);
     return (struct evaluation){.program = &schema->program,
                                .scratch = scratch,
                                .limit = value.end,
-                               .work = SCHEMA_WORK_MAX};
+                               .given = schema_scratch_work(scratch),
+                               .work = schema_scratch_work(scratch)};
+}
+
+/* The document took what it took. */
+static void finish(struct evaluation *e)
+{
+    schema_scratch_spend(e->scratch, e->given - e->work);
+    if (e->cut_off == evaluate_work_cut_off && e->given < SCHEMA_WORK_MAX)
+        e->cut_off = "the schema needs more work than is allowed for one command; write fewer "
+                     "documents at once";
 }
 
 enum schema_verdict schema_check(const struct schema *schema, struct schema_scratch *scratch,
@@ -142,6 +170,7 @@ enum schema_verdict schema_check(const struct schema *schema, struct schema_scra
     struct evaluation e = begin(schema, scratch, document);
     const uint8_t *after =
         evaluate_document(&e, &schema->program.document, document.pos, document.end);
+    finish(&e);
     if (__builtin_expect(after == document.end && !e.refused, 1))
         return SCHEMA_VALID;
     return explain_refusal(&e, BSON_KIND_OBJECT, document, after, err);
@@ -152,6 +181,7 @@ enum schema_verdict schema_check_value(const struct schema *schema, struct schem
 {
     struct evaluation e = begin(schema, scratch, value);
     const uint8_t *after = evaluate_value(&e, schema->root_node, kind, value.pos, value.end, 0);
+    finish(&e);
     if (after == value.end && !e.refused)
         return SCHEMA_VALID;
     return explain_refusal(&e, kind, value, after, err);

@@ -15,7 +15,8 @@
 #define SCHEMA_RULES_MAX      65536    /* sub-schemas in one schema */
 #define SCHEMA_PROPERTIES_MAX 4096     /* names one sub-schema knows: properties, required, … */
 #define SCHEMA_IN_PLACE_MAX   32       /* sub-schemas applied to one value inside each other */
-#define SCHEMA_WORK_MAX       20000000 /* fields and items looked at for one document */
+#define SCHEMA_WORK_MAX       20000000 /* fields and items looked at for one document … */
+#define SCHEMA_WORK_A_BYTE    16       /* … and for a command besides, for each of its bytes */
 #define SCHEMA_BYTES_MAX      ((size_t)48 * 1024 * 1024) /* of memory, for one compiled schema */
 
 /* The largest errInfo, as the server's. */
@@ -36,6 +37,14 @@ enum schema_verdict {
 
 struct schema;
 struct schema_scratch;
+
+/* What all documents and values of one command may take together, and what is left of it. */
+struct schema_allowance {
+    uint64_t work;  /* fields and items looked at in combinations */
+    uint64_t steps; /* of patterns */
+};
+/* Of a command of so many bytes. */
+struct schema_allowance schema_allowance_of(size_t bytes);
 
 /* One thing that is wrong in a schema. The texts are lent for the call. */
 struct schema_problem {
@@ -63,6 +72,11 @@ struct bytes schema_source(const struct schema *schema);
 /* NULL without memory. */
 struct schema_scratch *schema_scratch_new(void);
 void schema_scratch_free(struct schema_scratch *scratch);
+/* What is checked from now on shares the allowance, until the next call; NULL: each document has
+ * its own limits only. */
+void schema_scratch_allow(struct schema_scratch *scratch, struct schema_allowance *allowance);
+/* A document or statement of the command begins: it has limits of its own, too. */
+void schema_scratch_begin(struct schema_scratch *scratch);
 
 /* Checks one document and that it is BSON, in one pass. For every verdict but SCHEMA_VALID err is
  * set: DocumentValidationFailure, InvalidBSON, Overflow, or what limit was reached. uniqueItems

@@ -42,6 +42,20 @@ struct schema_scratch {
     uint64_t *bits;   /* owned; SCRATCH_BITS of them */
     uint64_t *hashes; /* owned; for uniqueItems over many items */
     size_t hash_room;
+    struct schema_allowance *allowance; /* borrowed; NULL: none */
 };
+
+/* What a document may take of the allowance, and that it took so much. */
+static inline uint64_t schema_scratch_work(const struct schema_scratch *scratch)
+{
+    const struct schema_allowance *allowance = scratch->allowance;
+    return allowance != NULL && allowance->work < SCHEMA_WORK_MAX ? allowance->work
+                                                                  : SCHEMA_WORK_MAX;
+}
+static inline void schema_scratch_spend(struct schema_scratch *scratch, uint64_t work)
+{
+    if (scratch->allowance != NULL)
+        scratch->allowance->work -= work;
+}
 
 #endif

@@ -196,10 +196,27 @@ static void test_limit(void **state)
     static const char text[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!";
     struct pattern *pattern = pattern_new("^(a+)+$", 7, PATTERN_MONGODB, &err);
     struct pattern_scratch *scratch = pattern_scratch_new();
-    /* Some strings of a document may be dear, then all that are not cheap are cut off. */
-    for (int i = 0; i < PATTERN_DEAR_MATCHES + 2; i++)
+    uint64_t steps = PATTERN_COMMAND_STEPS;
+    unsigned cut_off[3] = {0};
+    pattern_scratch_share(scratch, &steps);
+    /* Some strings may be dear, then all that are not cheap are cut off: first for themselves, then
+     * for their document, and in the end for the command. */
+    for (int i = 0; i < 5000; i++) {
+        if (i % 50 == 0)
+            pattern_scratch_reset(scratch);
         assert_int_equal(pattern_match(pattern, (const uint8_t *)text, sizeof text - 1, scratch),
                          PATTERN_CUT_OFF);
+        const char *why = pattern_cut_off_reason(scratch);
+        cut_off[0] += strstr(why, "one string") != NULL;
+        cut_off[1] += strstr(why, "one document") != NULL;
+        cut_off[2] += strstr(why, "one command") != NULL;
+    }
+    unsigned in_document = PATTERN_DOCUMENT_STEPS / (PATTERN_CHEAP_LIMIT + PATTERN_MATCH_LIMIT);
+    unsigned in_command = PATTERN_COMMAND_STEPS / (PATTERN_CHEAP_LIMIT + PATTERN_MATCH_LIMIT);
+    assert_in_range(cut_off[0], in_command - 3 * in_document, in_command);
+    assert_true(cut_off[1] > cut_off[0] && cut_off[2] > cut_off[1]);
+    assert_int_equal(cut_off[0] + cut_off[1] + cut_off[2], 5000);
+    assert_true(steps < PATTERN_MATCH_LIMIT);
     assert_int_equal(pattern_match(pattern, (const uint8_t *)"aa", 2, scratch), PATTERN_YES);
     assert_int_equal(pattern_match(pattern, (const uint8_t *)"ab", 2, scratch), PATTERN_NO);
     pattern_scratch_free(scratch);
