@@ -1,7 +1,10 @@
 """Merging goes by what the server says of a connection: when it is asked, what is done with the answer, and what makes it
 worth nothing."""
 
+import asyncio
 import itertools
+import socket
+import threading
 import time
 
 import pytest
@@ -418,3 +421,23 @@ def test_a_retry_as_the_first_command_of_a_connection(users):
     stranger = users.client("bob", known=False)
     stranger.send(stranger.message(1, lsid=lsid(a.session), txnNumber=Int64(a.number)))
     assert scene.inserts.next().ids == [1], "another's is no retry of it"
+
+
+def test_a_client_that_ends_its_side_over_the_question(users):
+    """It gets the answer to its insert, as it would have directly."""
+    asked = threading.Event()
+    users.server.answers_after_end = True
+
+    async def later(server, connection, request):
+        while not asked.is_set():
+            await asyncio.sleep(0.01)
+        return {"authInfo": {"authenticatedUsers": []}, "ok": 1.0}
+    users.server.handlers["connectionStatus"] = later
+    client = users.scene.client(known=False)
+    message = client.insert(1)
+    users.server.wait_for_request("connectionStatus")
+    client.socket.shutdown(socket.SHUT_WR)
+    users.scene.read_all()
+    asked.set()
+    users.scene.inserts.next().answer()
+    assert client.answered(message).body["n"] == 1
