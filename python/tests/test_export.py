@@ -224,3 +224,10 @@ def test_beanie_documents():
     names = list(made.schema["properties"])
     assert made.ns == "d.kept" and names[:2] == ["_id", "revision_id"]
     assert ("hidden" in names) is not EXCLUDE_IS_HEEDED
+
+
+def test_a_generic_alias_is_no_class():
+    """Python 3.10 says that list[int] is a type, and issubclass() then fails."""
+    from mongosluice.export.schema import is_class
+
+    assert is_class(list) and is_class(Tree) and not is_class(list[int]) and not is_class(dict[str, Tree])

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from typing_extensions import TypeGuard
 
 from mongosluice.export.pydantic import NOT_STORED, Exporter
-from mongosluice.export.schema import Exported, Schema, any_of, with_null
+from mongosluice.export.schema import Exported, Schema, any_of, is_class, with_null
 
 # Whether Beanie leaves out fields that say `exclude`: 2.x does, 1.30 does not.
 EXCLUDE_IS_HEEDED = "include" in Encoder.__dataclass_fields__
@@ -43,7 +43,7 @@ def root_of(cls: type[Document]) -> type[Document] | None:
 
 
 def issubclass_of_document(cls: Any) -> TypeGuard[type[Document]]:
-    return isinstance(cls, type) and issubclass(cls, Document) and cls is not Document
+    return is_class(cls) and issubclass(cls, Document) and cls is not Document
 
 
 def collection_of(cls: type[Document]) -> str:
@@ -106,7 +106,7 @@ class DocumentLinks:
             target = linked_class(get_args(annotation)[0])
             reference = self.reference(exporter, get_args(annotation)[0], where)
             return any_of([reference, self.document(exporter, target, where) if target else {"bsonType": "object"}])
-        if isinstance(annotation, type) and issubclass(annotation, Document):
+        if is_class(annotation) and issubclass(annotation, Document):
             return self.document(exporter, annotation, where)
         return None
 
@@ -175,7 +175,7 @@ def inheriting(cls: type[Document]) -> Iterator[type[Document]]:
 
 def linked_class(argument: Any) -> type[Document] | None:
     """What a link is to; a class that is only named is looked for among all documents, as init_beanie will."""
-    if isinstance(argument, type):
+    if is_class(argument):
         return argument if issubclass(argument, Document) else None
     name = getattr(argument, "__forward_arg__", argument)
     known = DocsRegistry._registry.get(name)

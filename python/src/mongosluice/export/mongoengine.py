@@ -13,7 +13,7 @@ from mongoengine.base import BaseDocument, get_document
 from mongoengine.base.fields import ObjectIdField
 
 from mongosluice.export.python_patterns import matched_at_start
-from mongosluice.export.schema import Exported, Note, Schema, any_of, of_values, with_null
+from mongosluice.export.schema import Exported, Note, Schema, any_of, is_class, of_values, with_null
 
 RECURSION = 3
 GEOMETRY: Schema = {"bsonType": "object", "required": ["type", "coordinates"]}
@@ -24,7 +24,7 @@ REFERENCE: Schema = {"bsonType": "object", "required": ["$ref", "$id"]}
 
 def is_document(cls: Any) -> bool:
     bases: Any = (me.Document, me.DynamicDocument)
-    return isinstance(cls, type) and issubclass(cls, bases) and cls not in bases and not cls._meta.get("abstract")  # type: ignore[attr-defined]
+    return is_class(cls) and issubclass(cls, bases) and cls not in bases and not cls._meta.get("abstract")  # type: ignore[attr-defined]
 
 
 def own(function_name: str, cls: type) -> bool:

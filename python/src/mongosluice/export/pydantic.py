@@ -36,6 +36,7 @@ from mongosluice.export.schema import (
     accepts,
     any_of,
     element_type,
+    is_class,
     of_values,
     with_null,
 )
@@ -265,8 +266,8 @@ class Exporter:
             kinds = {type(one) for one in get_args(annotation)}
         else:
             origin = get_origin(annotation)
-            kinds = {origin if isinstance(origin, type) else annotation if annotation is not None else type(None)}
-        found = [encoder_of(kind, self.encoders) if isinstance(kind, type) else None for kind in kinds]
+            kinds = {origin if is_class(origin) else annotation if annotation is not None else type(None)}
+        found = [encoder_of(kind, self.encoders) if is_class(kind) else None for kind in kinds]
         if not any(found):
             return None
         return any_of([self.made_by(encoder, where) for encoder in found]) if all(found) else {}
@@ -275,7 +276,7 @@ class Exporter:
         if encoder in (str, int, float, bool, bson.Decimal128, list, sorted):
             return self.by_type(list if encoder is sorted else encoder, where, {})
         returns = getattr(encoder, "__annotations__", {}).get("return")
-        if isinstance(returns, type):
+        if is_class(returns):
             return self.by_type(returns, where, {})
         self.note(where, "type", "Settings.bson_encoders makes something else of it; any type is accepted")
         return {}
@@ -295,9 +296,9 @@ class Exporter:
             return any_of([self.tagged(one, where, config, tag) for one in arguments])
         if origin in (Literal, typing_extensions.Literal):
             return self.of_constants(list(arguments), where)
-        if origin is not None and not isinstance(annotation, type):
+        if origin is not None and not is_class(annotation):
             return self.by_origin(annotation, origin, arguments, where, config)
-        if isinstance(annotation, type) or annotation in SIMPLE:
+        if is_class(annotation) or annotation in SIMPLE:
             return self.by_class(annotation, where, config)
         self.note(where, "type", f"{annotation} is not known; any type is accepted")
         return {}
@@ -309,7 +310,7 @@ class Exporter:
             own = tag_in(list(flatten(metadata))) or tag
             return any_of([self.tagged(one, where, config, own) for one in get_args(inner)])
         schema = self.of(annotation, [], where, config)
-        field = inner.model_fields.get(tag) if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+        field = inner.model_fields.get(tag) if is_class(inner) and issubclass(inner, BaseModel) else None
         stored = (field.alias if field is not None else None) or tag
         if stored not in schema.get("properties", {}) or stored in schema.get("required", ()):
             return schema
@@ -326,7 +327,7 @@ class Exporter:
 
     def by_origin(self, annotation: Any, origin: Any, arguments: tuple[Any, ...], where: str,
                   config: Mapping[str, Any]) -> Schema:
-        if not isinstance(origin, type) or origin is type:
+        if not is_class(origin) or origin is type:
             self.note(where, "type", f"{annotation} is not known; any type is accepted")
             return {}
         if issubclass(origin, tuple):
@@ -424,7 +425,7 @@ class Exporter:
         if issubclass(cls, Mapping):
             return {"bsonType": "object"}
         for base in SIMPLE:
-            if isinstance(base, type) and base is not object and issubclass(cls, base):
+            if is_class(base) and base is not object and issubclass(cls, base):
                 return dict(SIMPLE[base])
         self.note(where, "type", f"{cls.__name__} is not known; any type is accepted")
         return {}
@@ -544,7 +545,7 @@ def encoder_of(cls: type, encoders: Mapping[Any, Any]) -> Any:
     exact = encoders.get(cls)
     if exact is not None:
         return exact
-    return next((one for base, one in encoders.items() if isinstance(base, type) and issubclass(cls, base)), None)
+    return next((one for base, one in encoders.items() if is_class(base) and issubclass(cls, base)), None)
 
 
 def tag_in(metadata: Iterable[Any]) -> str | None:
@@ -600,6 +601,6 @@ def flatten(metadata: Iterable[Any]) -> Iterator[Any]:
 
 def exact_items(arguments: tuple[Any, ...]) -> bool:
     item, _ = unwrap(arguments[0], []) if arguments else (None, [])
-    if not isinstance(item, type) or item is bool:
+    if not is_class(item) or item is bool:
         return False
     return issubclass(item, EXACT_ITEMS) or item is int

@@ -5,8 +5,9 @@ from __future__ import annotations
 import decimal
 import hashlib
 import json
+import types
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import bson
 from bson import json_util
@@ -64,6 +65,11 @@ class Exported:
     def report(self) -> dict[str, Any]:
         return {"ns": self.ns, "hash": self.hash, "models": list(self.models),
                 "notes": [asdict(note) for note in self.notes]}
+
+
+def is_class(value: Any) -> TypeGuard[type]:
+    """Whether issubclass() may be asked; Python 3.10 says of list[int] too that it is a type."""
+    return isinstance(value, type) and not isinstance(value, types.GenericAlias)
 
 
 def text_of(file: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from mongosluice.export.schema import Exported, merge
+from mongosluice.export.schema import Exported, is_class, merge
 
 DEFAULT_DATABASE = "test"  # where drivers go when the address names no database
 
@@ -44,7 +44,7 @@ def is_mongoengine(cls: Any) -> bool:
 
 
 def is_pydantic(cls: Any) -> bool:
-    if "pydantic" not in sys.modules or not isinstance(cls, type):
+    if "pydantic" not in sys.modules or not is_class(cls):
         return False
     from pydantic import BaseModel
 
@@ -142,7 +142,7 @@ def family_of(cls: Any, top: type) -> list[type]:
 def models_in(module: ModuleType) -> list[type]:
     """The documents that a module defines or imports into itself."""
     return [value for value in vars(module).values()
-            if isinstance(value, type) and (is_beanie(value) or is_mongoengine(value))]
+            if is_class(value) and (is_beanie(value) or is_mongoengine(value))]
 
 
 class Importing:
