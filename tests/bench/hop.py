@@ -74,6 +74,9 @@ class Hop(bench.Rig):
         folder = self.folder / "schemas"
         folder.mkdir(exist_ok=True)
         (folder / "bench.items.json").write_text(json.dumps({"ns": "bench.items", "schema": SCHEMA}))
+        hostile = {"required": ["a"], "properties": {"text": {"pattern": r"^(\w+\s?)*$"}}}
+        for ns, action in (("bench.hostile", "error"), ("bench.logged", "warn")):
+            (folder / f"{ns}.json").write_text(json.dumps({"ns": ns, "schema": hostile, "action": action}))
         return folder
 
     def certificate(self):

@@ -24,6 +24,8 @@ def buffers(admin):
 @pytest.mark.parametrize("name", abuses.ABUSES)
 def test_abuse(name, start_proxy, simulated, authorities, folder):
     folder.write("bench.items", {"bsonType": "object"})
+    folder.write("bench.hostile", {"required": ["a"], "properties": {"text": {"pattern": r"^(\w+\s?)*$"}}})
+    folder.write("bench.logged", {"required": ["a"]}, action="warn")
     certificate = authorities.proxy.issue("abuse")
     proxy = start_proxy(f"mongodb://{simulated.address}/", {
         "memory_max": MEMORY_MAX, "schemas": folder.path, "admin.listen": "127.0.0.1:0",

@@ -49,7 +49,7 @@ def start(hop, name):
     return hop.start_mongosluice(
         hop.upstream.port, f"--memory_max={MEMORY_MAX}", f"--schemas={hop.schemas()}",
         "--max_client_conn=5000", "--tls.mode=allow", f"--tls.cert_file={hop.certificate()}",
-        f"--tls.key_file={hop.certificate()}", "--handshake_timeout_ms=5000", "--log.level=error", name=name,
+        f"--tls.key_file={hop.certificate()}", "--handshake_timeout_ms=5000", "--request_timeout_ms=2000", "--log.level=error", name=name,
         pin=PROXY_CPU)
 
 

@@ -267,6 +267,70 @@ def tls_renegotiation(port, count, stop):
                 client.stdin.close()
 
 
+def again_and_again(port, count, stop, data):
+    """Each connection sends the message, and once more when it has an answer; what comes is thrown away."""
+    sockets = open_many(port, count, stop)
+    left = dict.fromkeys(sockets, memoryview(data))
+    with selectors.DefaultSelector() as ready:
+        for one in sockets:
+            ready.register(one, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        while not stop.is_set() and left:
+            for key, events in ready.select(0.1):
+                one = key.fileobj
+                try:
+                    if events & selectors.EVENT_READ:
+                        if not one.recv(1 << 20):
+                            raise OSError
+                        left[one] = left[one] or memoryview(data)
+                        ready.modify(one, selectors.EVENT_READ | selectors.EVENT_WRITE)
+                    if events & selectors.EVENT_WRITE and left[one]:
+                        left[one] = left[one][one.send(left[one][:262144]):]
+                    if not left[one]:
+                        ready.modify(one, selectors.EVENT_READ)
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    ready.unregister(one)
+                    del left[one]
+                    one.close()
+                    with contextlib.suppress(OSError):
+                        again = connect(port)
+                        left[again] = memoryview(data)
+                        ready.register(again, selectors.EVENT_READ | selectors.EVENT_WRITE)
+                        stop.wait(PAUSE_SECONDS)
+    close_all(left)
+
+
+HOSTILE = {"insert": "hostile", "ordered": False, "$db": "bench"}
+
+
+def refused_documents(port, count, stop):
+    """As many as a server takes, all refused."""
+    again_and_again(port, count, stop, message(HOSTILE, [bson.encode({})] * 100_000))
+
+
+def too_many_documents(port, count, stop):
+    """A million, of which none is to be looked at."""
+    again_and_again(port, count, stop, message(HOSTILE, [bson.encode({})] * 1_000_000))
+
+
+def warned_documents(port, count, stop):
+    """Let pass, and logged."""
+    again_and_again(port, count, stop, message({**HOSTILE, "insert": "logged"}, [bson.encode({})] * 100_000))
+
+
+def dear_patterns(port, count, stop):
+    """2,000 documents of some forty bytes, each with a string that a pattern fails on after long."""
+    document = bson.encode({"a": 1, "text": "a" * 29 + "!"})
+    again_and_again(port, count, stop, message(HOSTILE, [document] * 2000))
+
+
+def half_messages(port, count, stop):
+    """Half of 47 MB each, and then nothing."""
+    half = message({"insert": "hostile", "$db": "bench"}, [bson.encode({"a": "x" * 15_000_000})] * 3)[:23_500_000]
+    again_and_again(port, count, stop, half)
+
+
 # name: (function, connections at full size)
 ABUSES = {
     "slow senders": (slow_senders, 3000),
@@ -280,6 +344,11 @@ ABUSES = {
     "authentication that never ends": (endless_authentication, 300),
     "TLS garbage": (tls_garbage, 500),
     "TLS renegotiation": (tls_renegotiation, 1),
+    "100,000 refused documents": (refused_documents, 4),
+    "a million documents": (too_many_documents, 4),
+    "100,000 documents that are logged": (warned_documents, 4),
+    "a pattern that takes long": (dear_patterns, 8),
+    "half messages": (half_messages, 12),
 }
 
 
