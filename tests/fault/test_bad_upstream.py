@@ -61,7 +61,7 @@ def foreign(start_proxy):
             connections.append(connection)
             connection.sendall(banner)
             if banner.startswith(b"\x15"):
-                connection.close()
+                connection.shutdown(socket.SHUT_WR)
 
     def start(banner):
         listener = socket.create_server(("127.0.0.1", 0))
