@@ -59,6 +59,9 @@ static void read_field(struct request *request, const struct scan_element *eleme
     }
 }
 
+/* No command has a hundred; those of five million take a tenth of a second to look at. */
+enum { FIELDS_MAX = 65536 };
+
 bool request_read(struct bytes body, uint32_t flags, struct request *out, struct error *err)
 {
     struct scan scan;
@@ -68,8 +71,14 @@ bool request_read(struct bytes body, uint32_t flags, struct request *out, struct
     if (whole && scan_next(&scan, &element)) {
         out->name = element.name;
         out->name_len = element.name_len;
-        while (scan_next(&scan, &element))
+        unsigned fields = 1;
+        for (; scan_next(&scan, &element) && fields < FIELDS_MAX; fields++)
             read_field(out, &element);
+        if (fields == FIELDS_MAX)
+            return error_set(err, ERROR_FAILED_TO_PARSE,
+                             "the command has more than %d fields at its top level; no command has "
+                             "so many",
+                             FIELDS_MAX);
     }
     out->database_unclear = out->database_unclear || !out->has_database;
     out->route = route_find(out->name, out->name_len);

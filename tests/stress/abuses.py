@@ -344,9 +344,9 @@ ABUSES = {
     "authentication that never ends": (endless_authentication, 300),
     "TLS garbage": (tls_garbage, 500),
     "TLS renegotiation": (tls_renegotiation, 1),
-    "100,000 refused documents": (refused_documents, 4),
+    "refused documents": (refused_documents, 4),
     "a million documents": (too_many_documents, 4),
-    "100,000 documents that are logged": (warned_documents, 4),
+    "logged documents": (warned_documents, 4),
     "a pattern that takes long": (dear_patterns, 8),
     "half messages": (half_messages, 12),
 }
