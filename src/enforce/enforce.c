@@ -338,7 +338,6 @@ static bool judge_next(struct check *check, struct bytes statement, size_t *work
 {
     struct plan *plan = &check->plan;
     const struct schema_allowance before = check->allowance;
-    schema_scratch_begin(check->judge.scratch);
     enum judged judged = check->judge_statement(check, check->index++, statement);
     *work = JUDGE_NS + bytes_left(&statement) / BYTES_A_NS +
             (size_t)(before.work - check->allowance.work + before.steps - check->allowance.steps) *
@@ -552,7 +551,6 @@ enum enforce_progress enforce_go_on(struct check **kept, const struct registry *
     lend(check, registry, scratch, command, observer);
     check->err = &inner;
     check->judge.err = &inner;
-    schema_scratch_begin(scratch);
     enum enforce_progress progress = check == &fresh ? begin(check) : resume(check);
     schema_scratch_allow(scratch, NULL);
     if (progress == ENFORCE_PART) {

@@ -251,6 +251,7 @@ enum judged judge_update(struct judge *judge, uint32_t index,
     enum { CODE_CONSTANTS = 51198 };
     const struct scan_element *change = &statement->change;
     judge->update = true;
+    schema_scratch_begin(judge->scratch); /* its operands share what one document may take */
     if (change->kind == BSON_KIND_OBJECT && statement->constants)
         return judge_refuse_form(judge, index, CODE_CONSTANTS,
                                  "Constant values may only be specified for pipeline updates");

@@ -146,8 +146,7 @@ static enum schema_verdict explain_refusal(const struct evaluation *e, uint8_t k
 static struct evaluation begin(const struct schema *schema, struct schema_scratch *scratch,
                                struct bytes value)
 {
-    if (scratch->allowance == NULL)
-        schema_scratch_begin(scratch);
+    pattern_scratch_reset(scratch->patterns);
     return (struct evaluation){.program = &schema->program,
                                .scratch = scratch,
                                .limit = value.end,

@@ -75,7 +75,8 @@ void schema_scratch_free(struct schema_scratch *scratch);
 /* What is checked from now on shares the allowance, until the next call; NULL: each document has
  * its own limits only. */
 void schema_scratch_allow(struct schema_scratch *scratch, struct schema_allowance *allowance);
-/* A document or statement of the command begins: it has limits of its own, too. */
+/* A statement of the command begins, of which several values will be checked: they share what one
+ * document may take. */
 void schema_scratch_begin(struct schema_scratch *scratch);
 
 /* Checks one document and that it is BSON, in one pass. For every verdict but SCHEMA_VALID err is
