@@ -6,6 +6,7 @@ enum {
     DEPTH_MAX = 200,     /* of documents in a stage; MongoDB takes 180 */
     STAGES_MAX = 10000,  /* MongoDB takes 1,000, some versions more */
     FIELDS_MAX = 100000, /* that are looked at one by one; more of them count as wrong */
+    WRITER_FIELDS = 100, /* as many as a $out or $merge inside a stage counts for */
     CODE_TOO_LONG = 7749501,
     CODE_ONE_FIELD = 40323,
     CODE_NOT_LAST = 40601,
@@ -22,6 +23,7 @@ void pipeline_begin(struct pipeline *pipeline, const struct registry *registry,
     pipeline->guarded = guarded;
     pipeline->collectionless = false;
     pipeline->stages = 0;
+    pipeline->left = FIELDS_MAX;
     pipeline->says = PIPELINE_READS;
 }
 
@@ -60,8 +62,16 @@ struct naming {
     const char *const *names; /* of the fields looked for; NULL ends them */
     bool (*matches)(void *arg, const struct scan_element *field);
     void *arg;
-    size_t left; /* fields that may be looked at */
+    size_t *left; /* fields that may be looked at */
 };
+
+/* False where there are not so many left. */
+static bool spend(size_t *left, size_t fields)
+{
+    bool enough = *left >= fields;
+    *left = enough ? *left - fields : 0;
+    return enough;
+}
 
 /* Whether a field of one of the names, at any depth, matches. Too deep or too many: one does. */
 static bool any_field(struct naming *naming, struct bytes document, unsigned depth)
@@ -72,7 +82,7 @@ static bool any_field(struct naming *naming, struct bytes document, unsigned dep
         return true;
     (void)scan_open(&scan, document);
     while (scan_next(&scan, &field)) {
-        if (naming->left-- == 0)
+        if (!spend(naming->left, 1))
             return true;
         for (const char *const *name = naming->names; *name != NULL; name++)
             if (scan_name_is(&field, *name) && naming->matches(naming->arg, &field))
@@ -91,14 +101,20 @@ static bool may_be_guarded(void *arg, const struct scan_element *field)
     return !grammar_is_name(field, false, &name) || registry_guards(registry, name);
 }
 
-bool pipeline_names_guarded(const struct registry *registry, struct bytes document)
+static bool names_guarded(const struct registry *registry, struct bytes document, size_t *left)
 {
     static const char *const names[] = {"db", NULL};
     struct naming naming = {.names = names,
                             .matches = may_be_guarded,
                             .arg = (void *)(uintptr_t)registry,
-                            .left = FIELDS_MAX};
+                            .left = left};
     return any_field(&naming, document, 0);
+}
+
+bool pipeline_names_guarded(const struct registry *registry, struct bytes document)
+{
+    size_t left = FIELDS_MAX;
+    return names_guarded(registry, document, &left);
 }
 
 /* Reads an object by its table. False where it does not fit: that counts where it may mean a
@@ -109,7 +125,7 @@ static bool read_object(struct pipeline *pipeline, const struct grammar *grammar
     struct error err = {0};
     if (grammar_read(grammar, object, found, &err))
         return true;
-    if (pipeline->guarded || pipeline_names_guarded(pipeline->registry, object)) {
+    if (pipeline->guarded || names_guarded(pipeline->registry, object, &pipeline->left)) {
         pipeline->says = PIPELINE_WRONG;
         pipeline->err = err;
     }
@@ -176,7 +192,8 @@ static bool take_writer(struct pipeline *pipeline, const struct scan_element *st
 static bool is_guarded_writer(void *arg, const struct scan_element *stage)
 {
     struct pipeline *pipeline = arg;
-    return take_writer(pipeline, stage) && pipeline->says != PIPELINE_READS;
+    return !spend(&pipeline->left, WRITER_FIELDS) ||
+           (take_writer(pipeline, stage) && pipeline->says != PIPELINE_READS);
 }
 
 static bool has_text(struct bytes document, const char *text, size_t len)
@@ -190,7 +207,7 @@ static void look_inside(struct pipeline *pipeline, struct bytes document, int co
 {
     static const char *const names[] = {"$out", "$merge", NULL};
     struct naming naming = {
-        .names = names, .matches = is_guarded_writer, .arg = pipeline, .left = FIELDS_MAX};
+        .names = names, .matches = is_guarded_writer, .arg = pipeline, .left = &pipeline->left};
     if (!has_text(document, "$out", sizeof "$out") &&
         !has_text(document, "$merge", sizeof "$merge"))
         return;

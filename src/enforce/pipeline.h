@@ -17,6 +17,7 @@ struct pipeline {
     bool guarded;          /* that has a schema */
     bool collectionless;   /* aggregate: 1 */
     size_t stages;         /* that were taken */
+    size_t left;           /* fields that may still be looked at one by one */
     enum pipeline_says says;
     struct judge_target target;
     const char *operator_name; /* of the stage that writes */

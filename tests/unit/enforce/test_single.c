@@ -121,6 +121,43 @@ static void test_aggregate_rejected(void **state)
     fixture_close(&f);
 }
 
+enum { NESTED = 30, FIELDS = 1000, STAGES = 4 };
+
+static void append_stage(bson_string_t *text)
+{
+    bson_string_append(text, "{\"$facet\":{");
+    for (int i = 0; i < NESTED; i++)
+        bson_string_append(text, "\"$merge\":{");
+    for (int i = 0; i < FIELDS; i++)
+        bson_string_append(text, i == 0 ? "\"f\":1" : ",\"f\":1");
+    for (int i = 0; i < NESTED + 2; i++)
+        bson_string_append(text, "}");
+}
+
+/* $merge in $merge: what is inside is looked at once for each of them, but not without end. */
+static void test_nested_writers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, REJECT_A);
+    for (int stages = 1; stages <= STAGES; stages += STAGES - 1) {
+        bson_string_t *text =
+            bson_string_new("{\"aggregate\":\"x\",\"$db\":\"free\",\"pipeline\":[");
+        for (int i = 0; i < stages; i++) {
+            bson_string_append(text, i == 0 ? "" : ",");
+            append_stage(text);
+        }
+        bson_string_append(text, "]}");
+        struct support_message m = body(text->str);
+        if (stages == 1)
+            fixture_forwards(&f, &m);
+        else
+            fixture_fails(&f, &m, 40600);
+        bson_string_free(text, true);
+    }
+    fixture_close(&f);
+}
+
 /* Without a registry nothing is looked at. */
 static void test_no_schemas(void **state)
 {
@@ -157,11 +194,9 @@ static void test_reasons(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find_and_modify),
-        cmocka_unit_test(test_aggregate_allowed),
-        cmocka_unit_test(test_aggregate_rejected),
-        cmocka_unit_test(test_no_schemas),
-        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_find_and_modify),    cmocka_unit_test(test_aggregate_allowed),
+        cmocka_unit_test(test_aggregate_rejected), cmocka_unit_test(test_nested_writers),
+        cmocka_unit_test(test_no_schemas),         cmocka_unit_test(test_reasons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
