@@ -153,10 +153,15 @@ static enum judged judge_replacement(struct judge *judge, uint32_t index,
 {
     static const struct judge_reason unknown_id = {
         .text = "the _id of the document that is replaced is not known"};
+    static const struct judge_reason open_id = {
+        .text = "the _id that the query gives to the document is not known"};
     bool lenient = judge->entry->file.level == SCHEMA_LEVEL_MODERATE;
     enum schema_verdict verdict = judge_verdict(judge, s->change.value, id_of(s));
     if (verdict == SCHEMA_MALFORMED)
         return JUDGED_FAILED;
+    if (verdict == SCHEMA_VALID && s->upsert && judge_lacks_id(s->change.value) &&
+        !update_upsert_id_is_clear(s->query))
+        return judge_unproved(judge, index, &open_id, NULL);
     if (verdict == SCHEMA_VALID) {
         judge->counts[REGISTRY_PASSED]++;
         return JUDGED_PASS;

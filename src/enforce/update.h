@@ -50,6 +50,11 @@ bool update_explain_set(struct judge *judge, const struct scan_element *field,
 enum schema_proof update_prove_upsert(struct judge *judge,
                                       const struct update_statement *statement);
 
+/* Whether it is known which _id the query gives to a document without one that an upsert inserts:
+ * that of an equality at the top, or none, and the server makes one. $and, $or, $in and their like
+ * may give one too. */
+bool update_upsert_id_is_clear(struct bytes query);
+
 /* The value that a condition of a query asks for: the value itself, or that of $eq. */
 bool update_equality(const struct scan_element *condition, struct scan_element *value);
 

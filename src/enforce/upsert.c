@@ -89,6 +89,56 @@ static bool take_query(struct new_document *document, struct bytes query)
     return true;
 }
 
+/* --- the _id of a replacement --- */
+
+/* `_id`, or a field inside it. */
+static bool is_id_path(const struct scan_element *field)
+{
+    return strncmp(field->name, "_id", 3) == 0 && (field->name[3] == 0 || field->name[3] == '.');
+}
+
+/* At any depth; a query was checked not to be too deep. */
+static bool speaks_of_id(struct bytes query)
+{
+    struct scan scan;
+    struct scan_element field;
+    (void)scan_open(&scan, query);
+    while (scan_next(&scan, &field))
+        if (is_id_path(&field) ||
+            ((field.kind == BSON_KIND_OBJECT || field.kind == BSON_KIND_ARRAY) &&
+             speaks_of_id(field.value)))
+            return true;
+    return false;
+}
+
+static bool is_clear(const struct scan_element *condition, bool seen)
+{
+    struct scan_element value;
+    if (scan_name_is(condition, "_id"))
+        return !seen && (condition->kind == BSON_KIND_REGEX || update_equality(condition, &value) ||
+                         is_no_equality(condition->value));
+    if (is_id_path(condition))
+        return false;
+    bool inside = condition->kind == BSON_KIND_OBJECT || condition->kind == BSON_KIND_ARRAY;
+    return condition->name[0] != '$' || !inside || !speaks_of_id(condition->value);
+}
+
+bool update_upsert_id_is_clear(struct bytes query)
+{
+    struct scan scan;
+    struct scan_element condition;
+    bool seen = false;
+    if (bytes_left(&query) == 0)
+        return true;
+    (void)scan_open(&scan, query);
+    while (scan_next(&scan, &condition)) {
+        if (!is_clear(&condition, seen))
+            return false;
+        seen = seen || scan_name_is(&condition, "_id");
+    }
+    return true;
+}
+
 /* --- operators --- */
 
 /* Those that schema/prove.h can tell to keep a document right; others have left it open before. */

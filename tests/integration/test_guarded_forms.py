@@ -114,6 +114,9 @@ REFUSED = {
                            "$db": DATABASE}), "121"),
     "buckets of a time series": (command({"insert": "system.buckets.t", "documents": [{"_id": 1}],
                                           "$db": DATABASE}), "writeError 121"),
+    "an upsert whose _id stands in an $and": (command({"update": "t", "updates": [
+        {"q": {"$and": [{"_id": "new"}]}, "u": {"total": 1}, "upsert": True}], "$db": DATABASE}),
+        "writeError 121"),
     "a command that nobody knows": (command({"newInsert": "t", "documents": [BAD], "$db": DATABASE}),
                                     "59"),
 }

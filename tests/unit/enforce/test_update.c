@@ -363,6 +363,52 @@ static void test_replacement_without_id(void **state)
     fixture_close(&f);
 }
 
+/* What a query may give as the _id to the document that an upsert inserts. */
+static void test_upserted_id(void **state)
+{
+    static const char *const open[] = {
+        "{\"$and\":[{\"_id\":1}]}",
+        "{\"$or\":[{\"$and\":[{\"x\":1},{\"_id\":1}]}]}",
+        "{\"_id\":{\"$in\":[1]}}",
+        "{\"_id\":{\"$all\":[1]}}",
+        "{\"_id\":{\"$gte\":1,\"$eq\":1}}",
+        "{\"_id\":{\"$eq\":1,\"$gte\":1}}",
+        "{\"_id.a\":1}",
+        "{\"x\":1,\"$and\":[{\"_id.a\":1}]}",
+        "{\"_id\":{\"$oid\":\"010203040506070809101112\"},\"$and\":[{\"_id\":1}]}",
+    };
+    static const char *const clear[] = {
+        "{}",
+        "{\"x\":1,\"y\":{\"_id\":1}}",
+        "{\"$or\":[{\"x\":1},{\"y\":2}]}",
+        "{\"_id\":{\"$ne\":1}}",
+        "{\"_id\":{\"$oid\":\"010203040506070809101112\"},\"$or\":[{\"x\":1}]}",
+    };
+    struct fixture f;
+    char updates[512] = "";
+    struct support_message m = update(COMMAND, updates);
+    (void)state;
+    fixture_open(&f, "{\"ns\":\"d.c\",\"unproved\":\"reject\",\"schema\":{\"properties\":{\"_id\":{"
+                     "\"bsonType\":\"objectId\"}}}}");
+    for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
+        (void)snprintf(updates, sizeof updates, "[{\"q\":%s,\"u\":{\"a\":1},\"upsert\":true}]",
+                       open[i]);
+        assert_true(fixture_check(&f, &m));
+        if (f.result.outcome != ENFORCE_ANSWER)
+            fail_msg("it passes: %s", open[i]);
+        fixture_counted(&f, REGISTRY_UNPROVED_REJECTED, i + 1);
+        (void)snprintf(updates, sizeof updates, "[{\"q\":%s,\"u\":{\"a\":1}}]", open[i]);
+        if (strstr(open[i], "$oid") == NULL)
+            fixture_forwards(&f, &m);
+    }
+    for (size_t i = 0; i < sizeof clear / sizeof clear[0]; i++) {
+        (void)snprintf(updates, sizeof updates, "[{\"q\":%s,\"u\":{\"a\":1},\"upsert\":true}]",
+                       clear[i]);
+        fixture_forwards(&f, &m);
+    }
+    fixture_close(&f);
+}
+
 static void test_cut_off(void **state)
 {
     (void)state;
@@ -432,7 +478,8 @@ int main(void)
         cmocka_unit_test(test_upsert_operators), cmocka_unit_test(test_many_fields),
         cmocka_unit_test(test_replies),          cmocka_unit_test(test_splice),
         cmocka_unit_test(test_settings),         cmocka_unit_test(test_replacement_without_id),
-        cmocka_unit_test(test_cut_off),          cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_upserted_id),      cmocka_unit_test(test_cut_off),
+        cmocka_unit_test(test_malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
