@@ -108,18 +108,19 @@ def leave_out_text_indexes():
     from pymongo.asynchronous.collection import AsyncCollection
     from pymongo.collection import Collection
 
-    create, create_async = Collection.create_indexes, AsyncCollection.create_indexes
+    create, create_async = Collection._create_indexes, AsyncCollection._create_indexes
 
     def kept(indexes):
         return [one for one in indexes if "text" not in one.document["key"].values()]
 
+    # below create_indexes, of which Motor has kept its own
     def create_indexes(self, indexes, *rest, **options):
         return create(self, kept(indexes), *rest, **options) if kept(indexes) else []
 
     async def async_create_indexes(self, indexes, *rest, **options):
         return await create_async(self, kept(indexes), *rest, **options) if kept(indexes) else []
 
-    Collection.create_indexes, AsyncCollection.create_indexes = create_indexes, async_create_indexes
+    Collection._create_indexes, AsyncCollection._create_indexes = create_indexes, async_create_indexes
 
 
 def export_beanie():
