@@ -27,14 +27,14 @@ static void begin_value(struct json *json, const char *name)
     text_add(json->out, ":");
 }
 
-static void open(struct json *json, const char *name, const char *bracket)
+static void open_with(struct json *json, const char *name, const char *bracket)
 {
     begin_value(json, name);
     text_add(json->out, bracket);
     json->needs_comma = false;
 }
 
-static void close(struct json *json, const char *bracket)
+static void close_with(struct json *json, const char *bracket)
 {
     end_line(json);
     text_add(json->out, bracket);
@@ -43,22 +43,22 @@ static void close(struct json *json, const char *bracket)
 
 void json_open_object(struct json *json, const char *name)
 {
-    open(json, name, "{");
+    open_with(json, name, "{");
 }
 
 void json_close_object(struct json *json)
 {
-    close(json, "}");
+    close_with(json, "}");
 }
 
 void json_open_array(struct json *json, const char *name)
 {
-    open(json, name, "[");
+    open_with(json, name, "[");
 }
 
 void json_close_array(struct json *json)
 {
-    close(json, "]");
+    close_with(json, "]");
 }
 
 void json_add_string(struct json *json, const char *name, const char *value)

@@ -98,7 +98,7 @@ static bool find_map_reduce_out(struct check *check, const struct scan_element *
 bool check_map_reduce(struct check *check)
 {
     struct grammar_found found;
-    struct judge_target target;
+    struct judge_target target = {0};
     if (!message_read(check->command, &grammar_map_reduce, &found, &check->options, check->err) ||
         !find_map_reduce_out(check, &found.at[MEANS_TARGET], &target))
         return false;

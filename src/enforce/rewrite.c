@@ -229,14 +229,17 @@ static void next_field(struct message_rewrite *w, const struct message_parts *pa
     }
 }
 
+static bool is_no_statement(const struct scan_element *item)
+{
+    return item->kind == BSON_KIND_NULL || item->kind == BSON_KIND_UNDEFINED;
+}
+
 static void next_item(struct message_rewrite *w, const struct message_parts *parts)
 {
     struct scan_element item;
     if (!scan_next(&w->array, &item))
         end_array(w);
-    else if (item.kind == BSON_KIND_NULL || item.kind == BSON_KIND_UNDEFINED)
-        put_item(w, item.kind, item.value); /* stands for no statement */
-    else if (plan_keeps(parts->plan, w->index++, &w->next))
+    else if (is_no_statement(&item) || plan_keeps(parts->plan, w->index++, &w->next))
         put_item(w, item.kind, item.value);
 }
 

@@ -1,8 +1,10 @@
 """Each field of the write commands as each BSON type, twice, and in document sequences. In a namespace with a
-schema the answers are those that a MongoDB 4.4 server was measured to give (tests/conformance/field_types),
+schema the answers are those that a MongoDB 4.4 server was measured to give (field_types in the conformance data),
 and no document is stored that breaks the schema. Without a schema every answer is the server's own."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 from support.field_types import DATABASE, Asker, every
@@ -10,7 +12,8 @@ from support.proxy import ROOT
 from support.schemas import wait_in_force
 
 pytestmark = pytest.mark.proxy_only
-MEASURED = ROOT / "tests/conformance/field_types/mongodb-4.4.json"
+CONFORMANCE = Path(os.environ.get("SLUICE_CONFORMANCE_DIR", ROOT.parent / "shared/conformance"))
+MEASURED = CONFORMANCE / "field_types/mongodb-4.4.json"
 SCHEMA = {"bsonType": "object", "properties": {"total": {"bsonType": "number"}}}
 REFUSED = {"121", "writeError 121"}
 

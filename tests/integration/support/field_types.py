@@ -1,5 +1,5 @@
 """Each field of the write commands given as each BSON type, given twice, or put into a document sequence:
-the cases of tests/conformance/field_types, as bytes, and what a server makes of each.
+the cases of field_types in the conformance data, as bytes, and what a server makes of each.
 
 Collection t of the database holds {_id: "base"} before each case, x is empty. An answer is "ok", a code, or
 "writeError CODE", and then what is stored beside it, a star for a document that holds total: "bad"."""
