@@ -166,6 +166,19 @@ struct operations {
 
 static bool are_free(struct operations *all, const struct scan_element *operations, unsigned depth);
 
+/* Which one counts of two is the server's business. */
+static bool has_one(struct bytes document, const char *name, struct scan_element *only)
+{
+    struct scan scan;
+    struct scan_element field;
+    size_t count = 0;
+    (void)scan_open(&scan, document);
+    while (scan_next(&scan, &field))
+        if (scan_name_is(&field, name) && count++ == 0)
+            *only = field;
+    return count == 1 && !scan.broken;
+}
+
 /* The command of an operation c: one that defines a collection, or operations again. */
 static bool is_free_command(struct operations *all, const struct scan_element *command,
                             unsigned depth)
@@ -175,15 +188,15 @@ static bool is_free_command(struct operations *all, const struct scan_element *c
                                            "deleteIndexes", "startIndexBuild"};
     struct scan scan;
     struct scan_element first;
-    struct scan_element to;
+    struct scan_element one;
     if (command->kind != BSON_KIND_OBJECT || !scan_open(&scan, command->value) ||
         !scan_next(&scan, &first))
         return false;
     if (scan_name_is(&first, "applyOps"))
-        return are_free(all, &first, depth + 1);
+        return has_one(command->value, "applyOps", &one) && are_free(all, &one, depth + 1);
     const struct concern concern = {.registry = all->registry};
     if (scan_name_is(&first, "renameCollection"))
-        return scan_find(command->value, "to", &to) && is_free_namespace(&concern, &to);
+        return has_one(command->value, "to", &one) && is_free_namespace(&concern, &one);
     for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
         if (scan_name_is(&first, harmless[i]))
             return true;

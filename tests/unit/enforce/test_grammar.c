@@ -470,6 +470,12 @@ static void test_operations(void **state)
         {APPLY("7"), REFUSED},
         {"{\"applyOps\":7,\"$db\":\"admin\"}", REFUSED},
         {"{\"applyOps\":[],\"applyOps\":[{\"op\":\"i\",\"ns\":\"d.c\",\"o\":{}}]}", REFUSED},
+        {APPLY("{\"op\":\"c\",\"ns\":\"d.$cmd\",\"o\":{\"applyOps\":[],\"applyOps\":[{\"op\":\"i\","
+               "\"ns\":\"d.c\",\"o\":{}}]}}"),
+         REFUSED},
+        {APPLY("{\"op\":\"c\",\"ns\":\"d.$cmd\",\"o\":{\"renameCollection\":\"d.free\",\"to\":"
+               "\"d.free2\",\"to\":\"d.c\"}}"),
+         REFUSED},
         {APPLY("{\"op\":\"c\",\"ns\":\"d.$cmd\",\"o\":{\"create\":\"c\"}}"), FORWARDED},
         {APPLY("{\"op\":\"c\",\"ns\":\"d.$cmd\",\"o\":{\"renameCollection\":\"d.free\",\"to\":"
                "\"d.c\"}}"),
