@@ -1,10 +1,24 @@
 #!/usr/bin/env bash
-# Hostile clients by the thousand against one proxy: its memory, its descriptors, and the p99 of the others.
-#   scripts/abuse.sh [option…]     options: those of tests/stress/abuse.py (--help shows them)
+# Attacks on the proxy, larger than in the tests.
+#   scripts/abuse.sh [PART] [OPTION…]       PART, and its options (--help shows them):
+#     load       hostile clients by the thousand: the proxy's memory, its descriptors, and the p99 of the
+#                others (tests/stress/abuse.py); the part when none is named
+#     identity   logins in every disorder beside inserts that are merged: no insert may run as another than
+#                its client (tests/attack/identity_play.py --seconds N --seed S)
+#     writes     random write commands, well and ill formed, into a collection with a schema: no stored
+#                document may break it (tests/property/property_bypass.py --seconds N --seed S)
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+part=load
+case ${1:-} in load | identity | writes) part=$1 && shift ;; esac
+case $part in
+  load) program=tests/stress/abuse.py preset=release targets=(mongosluice nullserver loadgen) ;;
+  identity) program=tests/attack/identity_play.py preset=debug-sanitized targets=(mongosluice) ;;
+  writes) program=tests/property/property_bypass.py preset=debug-sanitized targets=(mongosluice) ;;
+esac
 "$project/scripts/setup.sh" build python
-build_preset release mongosluice nullserver loadgen
+build_preset "$preset" "${targets[@]}"
 cd "$project"
-exec "$venv/bin/python" tests/stress/abuse.py "$@"
+[ "$part" = load ] || export MONGOSLUICE_BINARY=$project/build/$preset/src/main/mongosluice
+exec "$venv/bin/python" "$program" "$@"

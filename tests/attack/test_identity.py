@@ -1,5 +1,5 @@
 """No insert runs as another than its client, whatever was said of logins before it (identity_play.py). The seed of
-SLUICE_ATTACK_SEED or a new one is printed; scripts/attack-identity.sh plays for as long as it is told."""
+SLUICE_ATTACK_SEED or a new one is printed; scripts/abuse.sh identity plays for as long as it is told."""
 
 import contextlib
 import os
