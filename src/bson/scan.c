@@ -17,7 +17,7 @@ bool scan_open(struct scan *scan, struct bytes at)
 
 /* How long a value is: `length` bytes, or an int32 of at least `min` and `length` bytes more. */
 struct shape {
-    enum { SHAPE_UNKNOWN, SHAPE_FIXED, SHAPE_PREFIXED, SHAPE_REGEX } form;
+    enum { SHAPE_OTHER, SHAPE_FIXED, SHAPE_PREFIXED } form;
     uint8_t length;
     uint8_t min;
 };
@@ -43,7 +43,6 @@ static const struct shape shapes[256] = {
     [BSON_KIND_CODE_WITH_SCOPE] = {SHAPE_PREFIXED, 0, 14},
     [BSON_KIND_BINARY] = {SHAPE_PREFIXED, 5, 0},
     [BSON_KIND_DB_POINTER] = {SHAPE_PREFIXED, 16, 1},
-    [BSON_KIND_REGEX] = {SHAPE_REGEX, 0, 0},
 };
 
 static bool regex_length(struct bytes at, size_t *len)
@@ -57,7 +56,8 @@ static bool regex_length(struct bytes at, size_t *len)
     return true;
 }
 
-static inline bool value_length(uint8_t kind, struct bytes at, size_t *len)
+/* Of all kinds but regular expressions. */
+static inline bool sized_length(uint8_t kind, struct bytes at, size_t *len)
 {
     const struct shape *shape = &shapes[kind];
     size_t n = shape->length;
@@ -67,8 +67,7 @@ static inline bool value_length(uint8_t kind, struct bytes at, size_t *len)
             return false;
         at.pos -= 4;
         n += (size_t)prefix;
-    } else if (shape->form != SHAPE_FIXED &&
-               (shape->form == SHAPE_UNKNOWN || !regex_length(at, &n))) {
+    } else if (shape->form != SHAPE_FIXED) {
         return false;
     }
     if (n > bytes_left(&at))
@@ -79,58 +78,84 @@ static inline bool value_length(uint8_t kind, struct bytes at, size_t *len)
 
 bool scan_value_length(uint8_t kind, struct bytes at, size_t *len)
 {
-    return value_length(kind, at, len);
+    return kind == BSON_KIND_REGEX ? regex_length(at, len) : sized_length(kind, at, len);
 }
 
-/* The same as bytes_read_cstring, fast for the short names that nearly all are. */
-static inline bool read_name(struct bytes *rest, const char **name, size_t *len)
+/* The same as bytes_read_cstring for the short names that nearly all are; false for others. */
+static inline bool read_short_name(struct bytes *rest, const char **name, size_t *len)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (bytes_left(rest) >= 8) {
-        uint64_t word = bytes_load_u64(rest->pos);
+    enum { SHORT_NAME_BYTES = 16 };
+    for (size_t at = 0; at < SHORT_NAME_BYTES && bytes_left(rest) >= at + 8; at += 8) {
+        uint64_t word = bytes_load_u64(rest->pos + at);
         uint64_t nuls = (word - 0x0101010101010101U) & ~word & 0x8080808080808080U;
         if (nuls != 0) {
             *name = (const char *)rest->pos;
-            *len = (size_t)__builtin_ctzll(nuls) / 8;
+            *len = at + (size_t)__builtin_ctzll(nuls) / 8;
             rest->pos += *len + 1;
             return true;
         }
     }
 #endif
-    return bytes_read_cstring(rest, name, len);
+    return false;
+}
+
+static inline void take_value(struct scan *scan, struct bytes rest, size_t len,
+                              struct scan_element *element)
+{
+    element->value = (struct bytes){rest.pos, rest.pos + len};
+    scan->rest.pos = rest.pos + len;
+}
+
+/* The element behind its kind. Apart, since nearly all elements need no call. */
+static __attribute__((noinline)) bool next_slowly(struct scan *scan, struct bytes rest,
+                                                  struct scan_element *element)
+{
+    size_t len = 0;
+    if (!bytes_read_cstring(&rest, &element->name, &element->name_len) ||
+        !scan_value_length(element->kind, rest, &len)) {
+        scan->broken = true;
+        return false;
+    }
+    take_value(scan, rest, len, element);
+    return true;
 }
 
 bool scan_next(struct scan *scan, struct scan_element *element)
 {
-    uint8_t kind = 0;
+    struct bytes rest = scan->rest;
+    struct bytes value;
     size_t len = 0;
-    if (scan->broken || !bytes_read_u8(&scan->rest, &kind))
+    if (scan->broken || !bytes_read_u8(&rest, &element->kind))
         return false;
-    element->kind = kind;
-    if (!read_name(&scan->rest, &element->name, &element->name_len) ||
-        !value_length(kind, scan->rest, &len)) {
-        scan->broken = true;
-        return false;
-    }
-    element->value.pos = scan->rest.pos;
-    element->value.end = scan->rest.pos += len;
+    value = rest;
+    if (!read_short_name(&value, &element->name, &element->name_len) ||
+        !sized_length(element->kind, value, &len))
+        return next_slowly(scan, rest, element);
+    take_value(scan, value, len, element);
     return true;
+}
+
+static inline bool has_name(const struct scan_element *element, const char *name, size_t len)
+{
+    return element->name_len == len && memcmp(element->name, name, len) == 0;
 }
 
 bool scan_find(struct bytes document, const char *name, struct scan_element *element)
 {
     struct scan scan;
+    size_t len = strlen(name);
     if (!scan_open(&scan, document))
         return false;
     while (scan_next(&scan, element))
-        if (scan_name_is(element, name))
+        if (has_name(element, name, len))
             return true;
     return false;
 }
 
 bool scan_name_is(const struct scan_element *element, const char *name)
 {
-    return strlen(name) == element->name_len && memcmp(element->name, name, element->name_len) == 0;
+    return has_name(element, name, strlen(name));
 }
 
 static double load_double(const uint8_t *p)
