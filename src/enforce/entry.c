@@ -112,6 +112,7 @@ struct registry_entry *registry_entry_new(struct schema_file *file, enum registr
     atomic_init(&entry->references, 1);
     entry->origin = origin;
     entry->file = *file;
+    entry->ns_len = strlen(file->ns);
     file->ns = NULL;
     file->schema = NULL;
     entry->schema_bson = schema_source(entry->file.schema);

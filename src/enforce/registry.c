@@ -39,7 +39,7 @@ static const struct registry_entry *in_force(const struct place *place)
 
 static bool is_named(const struct registry_entry *entry, const char *ns, size_t len)
 {
-    return strlen(entry->file.ns) == len && memcmp(entry->file.ns, ns, len) == 0;
+    return entry->ns_len == len && memcmp(entry->file.ns, ns, len) == 0;
 }
 
 /* The slot of the namespace, or the empty one where it would stand. The table has slots. */
@@ -55,9 +55,8 @@ static struct slot *find_slot(const struct registry *registry, const char *ns, s
 
 static void fill_slot(struct registry *registry, const struct registry_entry *entry)
 {
-    size_t len = strlen(entry->file.ns);
-    uint64_t hash = keyed_hash(entry->file.ns, len);
-    struct slot *slot = find_slot(registry, entry->file.ns, len, hash);
+    uint64_t hash = keyed_hash(entry->file.ns, entry->ns_len);
+    struct slot *slot = find_slot(registry, entry->file.ns, entry->ns_len, hash);
     *slot = (struct slot){hash, entry};
 }
 
@@ -293,15 +292,14 @@ const struct registry_entry *registry_find(const struct registry *registry, cons
     return find_slot(registry, ns, len, keyed_hash(ns, len))->entry;
 }
 
-/* How the namespace stands to those of the database: 0 for one of them. */
-static int compare_database(const char *ns, struct bytes database)
+/* How the entry's namespace stands to those of the database: 0 for one of them. */
+static int compare_database(const struct registry_entry *entry, struct bytes database)
 {
-    size_t ns_len = strlen(ns);
     size_t len = bytes_left(&database);
-    int order = memcmp(ns, database.pos, ns_len < len ? ns_len : len);
+    int order = memcmp(entry->file.ns, database.pos, entry->ns_len < len ? entry->ns_len : len);
     if (order != 0)
         return order;
-    return ns_len <= len ? -1 : (uint8_t)ns[len] - '.';
+    return entry->ns_len <= len ? -1 : (uint8_t)entry->file.ns[len] - '.';
 }
 
 /* The first place of the database's, or where it would stand. */
@@ -311,7 +309,7 @@ static size_t find_database(const struct registry *registry, struct bytes databa
     size_t high = registry->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare_database(in_force(&registry->places[middle])->file.ns, database) < 0)
+        if (compare_database(in_force(&registry->places[middle]), database) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -325,7 +323,7 @@ bool registry_guards(const struct registry *registry, struct bytes database)
         return false;
     for (size_t i = find_database(registry, database); i < registry->count; i++) {
         const struct registry_entry *entry = in_force(&registry->places[i]);
-        if (compare_database(entry->file.ns, database) != 0)
+        if (compare_database(entry, database) != 0)
             return false;
         if (entry->file.level != SCHEMA_LEVEL_OFF)
             return true;
@@ -341,7 +339,7 @@ const struct registry_entry *registry_strictest(const struct registry *registry,
         return NULL;
     for (size_t i = all ? 0 : find_database(registry, database); i < registry->count; i++) {
         const struct registry_entry *entry = in_force(&registry->places[i]);
-        if (!all && compare_database(entry->file.ns, database) != 0)
+        if (!all && compare_database(entry, database) != 0)
             return NULL;
         if (entry->file.level != SCHEMA_LEVEL_OFF && entry->file.reject_unproved &&
             entry->file.action != SCHEMA_ACTION_WARN)

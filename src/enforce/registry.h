@@ -62,6 +62,7 @@ struct registry_entry {
     char hash[REGISTRY_HASH_SIZE]; /* of the schema as BSON: tells clients what is enforced */
     struct bytes schema_bson;      /* as it was parsed; part of file.schema */
     struct schema_file file;       /* ns, dialect, level, action, …; owned */
+    size_t ns_len;                 /* of file.ns */
     struct registry_stats *stats;  /* a reference */
 };
 
