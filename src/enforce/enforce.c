@@ -192,6 +192,11 @@ static bool needs_count(const struct check *check)
            (max > 0 && bytes_left(&check->list.content) / STATEMENT_BYTES_MIN > max);
 }
 
+static bool wants_no_reply(const struct enforce_command *command)
+{
+    return (command->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+}
+
 static void begin_phase(struct check *check, enum check_phase phase)
 {
     if (phase == CHECK_COUNT && !needs_count(check))
@@ -210,6 +215,7 @@ void check_statements(struct check *check, const struct message_list *list, enum
     uint32_t max = check->command->max_statements;
     check->list = *list;
     check->judge_statement = judge_statement;
+    check->judge.silent = check->judge.silent || check->options.unheard;
     check->plan.refusals.form = check->judge.silent ? SPLICE_NOTHING : form;
     refusals_limit(&check->plan.refusals, max > 0 && max < most ? max : most,
                    check->command->max_document_bytes);
@@ -270,36 +276,6 @@ static enum enforce_progress look_up_namespaces(struct check *check)
 static bool stops(const struct check *check)
 {
     return check->options.ordered || check->command->in_transaction;
-}
-
-static bool wants_no_reply(const struct enforce_command *command)
-{
-    return (command->flags & WIRE_FLAG_MORE_TO_COME) != 0;
-}
-
-/* {w: 0}; with j or fsync the server waits for its own disk, and says all. */
-static bool is_unacknowledged(struct bytes write_concern)
-{
-    struct scan_element field;
-    int64_t w = 0;
-    if (!scan_find(write_concern, "w", &field) || !scan_as_int64(&field, &w) || w != 0)
-        return false;
-    return !(scan_find(write_concern, "j", &field) && scan_is_true(&field)) &&
-           !(scan_find(write_concern, "fsync", &field) && scan_is_true(&field));
-}
-
-bool enforce_is_unheard(const struct enforce_command *command)
-{
-    static const char *const lists[] = {"insert", "update", "bulkWrite"};
-    struct scan_element concern;
-    if (wants_no_reply(command))
-        return true;
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
-        if (strlen(lists[i]) == command->name_len &&
-            memcmp(lists[i], command->name, command->name_len) == 0)
-            return scan_find(command->body, "writeConcern", &concern) &&
-                   concern.kind == BSON_KIND_OBJECT && is_unacknowledged(concern.value);
-    return false;
 }
 
 /* Every statement was judged that has to be. */
@@ -503,7 +479,7 @@ static enum enforce_progress begin(struct check *check)
     check->concern.guarded = command->noted.guarded;
     check->concern.sequences = command->noted.sequences;
     check->base = command->payload.pos;
-    check->judge.silent = enforce_is_unheard(command);
+    check->judge.silent = wants_no_reply(command);
     check->allowance = schema_allowance_of(bytes_left(&command->payload));
     refusals_limit(&check->plan.refusals, 1, command->max_document_bytes);
     if (command->database_unclear)
@@ -545,7 +521,9 @@ enum enforce_progress enforce_go_on(struct check **kept, const struct registry *
 {
     struct check fresh;
     struct check *check = *kept == NULL ? &fresh : *kept;
-    struct error inner = {0}; /* verdicts are written to it, also where the check goes well */
+    struct error inner; /* verdicts are written to it, also where the check goes well */
+    inner.code = 0;
+    inner.message[0] = 0;
     if (check == &fresh)
         memset(&fresh, 0, offsetof(struct check, in_place));
     lend(check, registry, scratch, command, observer);

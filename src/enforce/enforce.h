@@ -67,11 +67,12 @@ struct enforce_result {
 };
 
 /* Who is told of each refused or warned document, while enforce_check runs. `info`: errInfo, empty
- * where there was no memory for it. `reason`: one line without values of the document. */
+ * where there was no memory for it. `reason`: one line without values of the document. `silent`:
+ * the client is not told (moreToCome or w: 0). */
 struct enforce_observer {
     void *arg;
-    void (*refused)(void *arg, const struct registry_entry *entry, bool warned, const char *reason,
-                    struct bytes info);
+    void (*refused)(void *arg, const struct registry_entry *entry, bool warned, bool silent,
+                    const char *reason, struct bytes info);
     uint64_t (*now_ns)(void *arg); /* for REGISTRY_CHECK_NS; NULL: it is not counted */
     /* Whether the check has taken long enough for now, asked about every portion_ns; NULL: never.
      */
@@ -116,10 +117,6 @@ bool enforce_check(const struct registry *registry, struct schema_scratch *scrat
 /* What is left in it; block_bytes are to be given back by the caller before that, unless somebody
  * took over the block (then it is NULL). */
 void enforce_result_release(struct enforce_result *result);
-
-/* Whether nobody is told what is refused of its statements: it wants no reply (moreToCome), or with
- * w: 0 just {ok: 1}, as the server answers. */
-bool enforce_is_unheard(const struct enforce_command *command);
 
 /* The server's reply to the replaced payload, as the client is to see it: written to `out` (begun
  * here, build_free is due whatever happens), *reply is its finished document. False when the reply

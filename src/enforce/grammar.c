@@ -146,8 +146,8 @@ bool grammar_take_own(const struct grammar *grammar, const struct scan_element *
 }
 
 /* Names differ most in their length and their end. */
-static const struct grammar_field *find_row(const struct grammar *grammar,
-                                            const struct scan_element *field)
+static inline const struct grammar_field *find_row(const struct grammar *grammar,
+                                                   const struct scan_element *field)
 {
     const struct grammar_field *row = grammar->at;
     const struct grammar_field *end = row + grammar->count;

@@ -37,6 +37,7 @@ enum grammar_meaning {
     MEANS_INLINE, /* the result is answered, not stored */
     MEANS_ORDERED,
     MEANS_BYPASS,
+    MEANS_CONCERN, /* the write concern: whether anybody is told */
 
     /* names of statements for retries */
     MEANS_NUMBER,

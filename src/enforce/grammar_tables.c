@@ -29,8 +29,8 @@
 #define COMMON_ROWS                                                                                \
     ROW("$db", DATABASE, STRING, 13111, 0), ROW("lsid", SESSION, OBJECT | NONE, 14, 0),            \
         ROW("txnNumber", TRANSACTION, LONG | NONE, 14, 0),                                         \
-        ROW("$clusterTime", NOTHING, ANY, 14, 0), ROW("$readPreference", NOTHING, ANY, 14, 0),     \
-        ROW("writeConcern", NOTHING, OBJECT, 14, 0), ROW("maxTimeMS", TIME, NUMBER, 2, 0),         \
+        ROW("$clusterTime", NOTHING, ANY, 14, 0), ROW("writeConcern", CONCERN, OBJECT, 14, 0),     \
+        ROW("$readPreference", NOTHING, ANY, 14, 0), ROW("maxTimeMS", TIME, NUMBER, 2, 0),         \
         ROW("comment", NOTHING, ANY, 14, 0), ROW("readConcern", NOTHING, ANY, 14, 0),              \
         ROW("autocommit", NOTHING, BOOL | NONE, 14, 0),                                            \
         ROW("startTransaction", NOTHING, BOOL | NONE, 14, 0),                                      \

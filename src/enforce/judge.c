@@ -144,7 +144,8 @@ static enum judged refuse(struct judge *judge, uint32_t index, const char *messa
     bool warned = judge->entry->file.action == SCHEMA_ACTION_WARN;
     if (judge->observer != NULL) {
         reason_write(info, reason);
-        judge->observer->refused(judge->observer->arg, judge->entry, warned, reason, info);
+        judge->observer->refused(judge->observer->arg, judge->entry, warned, judge->silent, reason,
+                                 info);
     }
     if (warned) {
         judge->counts[REGISTRY_WARNED]++;

@@ -97,6 +97,17 @@ static bool read_numbers(const struct grammar_found *found, uint32_t max_stateme
            error_set(err, ERROR_INVALID_OPTIONS, "A txnNumber needs a session: 'lsid' is missing");
 }
 
+/* {w: 0}; with j or fsync the server waits for its own disk, and says all. */
+static bool is_unacknowledged(struct bytes write_concern)
+{
+    struct scan_element field;
+    int64_t w = 0;
+    if (!scan_find(write_concern, "w", &field) || !scan_as_int64(&field, &w) || w != 0)
+        return false;
+    return !(scan_find(write_concern, "j", &field) && scan_is_true(&field)) &&
+           !(scan_find(write_concern, "fsync", &field) && scan_is_true(&field));
+}
+
 bool message_read(const struct enforce_command *command, const struct grammar *grammar,
                   struct grammar_found *found, struct message_options *options, struct error *err)
 {
@@ -111,6 +122,8 @@ bool message_read(const struct enforce_command *command, const struct grammar *g
         options->ordered = grammar_is_true(&found->at[MEANS_ORDERED]);
     if (grammar_has(found, MEANS_BYPASS))
         options->bypass = grammar_is_true(&found->at[MEANS_BYPASS]);
+    if (grammar_has(found, MEANS_CONCERN))
+        options->unheard = is_unacknowledged(found->at[MEANS_CONCERN].value);
     return read_numbers(found, command->max_statements, options, err);
 }
 

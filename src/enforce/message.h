@@ -23,6 +23,7 @@ struct message_options {
     bool ordered;     /* true where it is not said */
     bool bypass;      /* bypassDocumentValidation */
     bool numbered;    /* stmtId or stmtIds is there */
+    bool unheard;     /* by its write concern, w: 0, the server only says that it got the command */
     uint32_t numbers; /* how many stmtIds; 0: none are there */
 };
 

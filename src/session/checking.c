@@ -13,11 +13,6 @@ enum { PORTION_NS = 20000 };
 /* --- what a check is given ----------------------------------------------------------------------
  */
 
-struct observed {
-    struct session *session;
-    bool silent;
-};
-
 static int64_t wall_clock_ms(void)
 {
     struct timespec now;
@@ -45,16 +40,16 @@ static char *as_json(struct bytes info)
                : NULL;
 }
 
-static void on_refused(void *arg, const struct registry_entry *entry, bool warned,
+static void on_refused(void *arg, const struct registry_entry *entry, bool warned, bool silent,
                        const char *reason, struct bytes info)
 {
-    const struct observed *observed = arg;
-    const char *message = log_message(entry, warned, observed->silent);
+    const struct session *session = arg;
+    const char *message = log_message(entry, warned, silent);
     char *json = NULL;
     registry_note_refusal(entry, wall_clock_ms(), warned, reason, info);
     if (message == NULL)
         return;
-    LOG_SAMPLED(LOG_WARNING, LOG_SCHEMA, 3010, entry->file.ns, observed->session->context, message,
+    LOG_SAMPLED(LOG_WARNING, LOG_SCHEMA, 3010, entry->file.ns, session->context, message,
                 LOG_STR("ns", entry->file.ns), LOG_STR("reason", reason),
                 LOG_JSON("errInfo", json = as_json(info)));
     bson_free(json);
@@ -71,25 +66,25 @@ static uint64_t now_ns(void *arg)
 
 static bool is_spent(void *arg)
 {
-    const struct observed *observed = arg;
-    return !turn_may_go_on(worker_turn(observed->session->worker->worker));
+    const struct session *session = arg;
+    return !turn_may_go_on(worker_turn(session->worker->worker));
 }
 
 static bool take(void *arg, size_t bytes)
 {
-    const struct observed *observed = arg;
-    return budget_take(&observed->session->worker->shared->budget, bytes);
+    const struct session *session = arg;
+    return budget_take(&session->worker->shared->budget, bytes);
 }
 
 static void give_back(void *arg, size_t bytes)
 {
-    const struct observed *observed = arg;
-    budget_give_back(&observed->session->worker->shared->budget, bytes);
+    const struct session *session = arg;
+    budget_give_back(&session->worker->shared->budget, bytes);
 }
 
-static struct enforce_observer observer_of(struct observed *observed)
+static struct enforce_observer observer_of(struct session *session)
 {
-    return (struct enforce_observer){.arg = observed,
+    return (struct enforce_observer){.arg = session,
                                      .refused = on_refused,
                                      .now_ns = now_ns,
                                      .spent = is_spent,
@@ -104,7 +99,7 @@ static struct enforce_observer observer_of(struct observed *observed)
 /* False when memory is out: the check is discarded. */
 static bool keep(struct session *session, const struct message *message,
                  const struct request *request, struct check *check,
-                 const struct enforce_observer *observer, bool silent)
+                 const struct enforce_observer *observer)
 {
     struct checking *checking = memory_zalloc(sizeof *checking);
     if (checking == NULL) {
@@ -114,8 +109,7 @@ static bool keep(struct session *session, const struct message *message,
     *checking = (struct checking){.check = check,
                                   .registry = registry_retain(session->worker->registry),
                                   .message = *message,
-                                  .request = *request,
-                                  .silent = silent};
+                                  .request = *request};
     session->checking = checking;
     return true;
 }
@@ -128,15 +122,13 @@ enum enforce_progress session_check(struct session *session, const struct messag
     struct session_worker *worker = session->worker;
     struct checking *checking = session->checking;
     struct check *check = NULL;
-    struct observed observed = {.session = session, .silent = enforce_is_unheard(command)};
-    struct enforce_observer observer = observer_of(&observed);
+    struct enforce_observer observer = observer_of(session);
     if (checking != NULL)
         return enforce_go_on(&checking->check, checking->registry, worker->scratch, command,
                              &observer, result, err);
     enum enforce_progress progress =
         enforce_go_on(&check, worker->registry, worker->scratch, command, &observer, result, err);
-    if (progress == ENFORCE_PART &&
-        !keep(session, message, request, check, &observer, observed.silent)) {
+    if (progress == ENFORCE_PART && !keep(session, message, request, check, &observer)) {
         (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to check a command");
         return ENFORCE_FAILED;
     }
@@ -168,8 +160,7 @@ void session_checking_free(struct session *session)
     struct checking *checking = session->checking;
     if (checking == NULL)
         return;
-    struct observed observed = {.session = session, .silent = checking->silent};
-    struct enforce_observer observer = observer_of(&observed);
+    struct enforce_observer observer = observer_of(session);
     session->checking = NULL;
     enforce_check_free(checking->check, &observer);
     registry_release(checking->registry);

@@ -305,7 +305,6 @@ struct checking {
     struct message message;
     struct request request;
     struct opening opened; /* owned; of a message that came compressed */
-    bool silent;           /* w:0 */
 };
 
 /* Holds a command against the schemas, or goes on with session->checking. ENFORCE_PART: that is

@@ -55,9 +55,10 @@ static bool is_document(struct bytes document)
     return validate_document(document, &err) || err.code == ERROR_OVERFLOW;
 }
 
-static void on_refused(void *arg, const struct registry_entry *entry, bool warned,
+static void on_refused(void *arg, const struct registry_entry *entry, bool warned, bool silent,
                        const char *reason, struct bytes info)
 {
+    (void)silent;
     (void)arg;
     (void)warned;
     require(entry != NULL && strlen(reason) > 0 && strlen(reason) < REGISTRY_REASON_BYTES);

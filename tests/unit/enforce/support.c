@@ -89,9 +89,10 @@ uint8_t *support_payload(const struct support_message *message, size_t *len)
 
 /* --- fixtures --- */
 
-static void on_refused(void *arg, const struct registry_entry *entry, bool warned,
+static void on_refused(void *arg, const struct registry_entry *entry, bool warned, bool silent,
                        const char *reason, struct bytes info)
 {
+    (void)silent;
     struct fixture *f = arg;
     struct error err = {0};
     size_t len = strlen(f->told);

@@ -25,9 +25,10 @@ static struct prepared prepare(const struct support_message *message)
     return (struct prepared){payload, support_command(message, bytes_of(payload, len))};
 }
 
-static void on_refused(void *arg, const struct registry_entry *entry, bool warned,
+static void on_refused(void *arg, const struct registry_entry *entry, bool warned, bool silent,
                        const char *reason, struct bytes info)
 {
+    (void)silent;
     (void)arg;
     (void)warned;
     (void)info;
