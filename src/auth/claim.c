@@ -66,38 +66,18 @@ static char *copy_text(const char *text, size_t len)
     return copy;
 }
 
-/* A field that stands there twice counts as not there: which one the server takes is its business,
- * and a wrong guess would make somebody another. */
-static bool find_once(struct bytes document, const char *name, struct scan_element *element)
-{
-    struct scan scan;
-    struct scan_element next;
-    bool found = false;
-    if (!scan_open(&scan, document))
-        return false;
-    while (scan_next(&scan, &next)) {
-        if (!scan_name_is(&next, name))
-            continue;
-        if (found)
-            return false;
-        *element = next;
-        found = true;
-    }
-    return found && !scan.broken;
-}
-
 static bool find_string(struct bytes document, const char *field, size_t max, const char **text,
                         size_t *len)
 {
     struct scan_element element;
-    return find_once(document, field, &element) && scan_as_string(&element, text, len) &&
+    return scan_find_once(document, field, &element) && scan_as_string(&element, text, len) &&
            *len > 0 && *len <= max && memchr(*text, '\0', *len) == NULL;
 }
 
 static bool find_object(struct bytes document, const char *field, struct bytes *out)
 {
     struct scan_element element;
-    if (!find_once(document, field, &element) || element.kind != BSON_KIND_OBJECT)
+    if (!scan_find_once(document, field, &element) || element.kind != BSON_KIND_OBJECT)
         return false;
     *out = element.value;
     return true;
@@ -106,7 +86,7 @@ static bool find_object(struct bytes document, const char *field, struct bytes *
 static bool is_true(struct bytes document, const char *field)
 {
     struct scan_element element;
-    return find_once(document, field, &element) && scan_is_true(&element);
+    return scan_find_once(document, field, &element) && scan_is_true(&element);
 }
 
 /* The database that a command runs on: as the caller says, or the field `db_field` of the body. */
@@ -133,7 +113,8 @@ static void claim_sasl(struct user *user, struct bytes body)
     size_t len = 0;
     struct scan_element payload;
     user->mechanism = find_mechanism(body, AUTH_OTHER);
-    if (find_once(body, "payload", &payload) && payload_user(user->mechanism, &payload, name, &len))
+    if (scan_find_once(body, "payload", &payload) &&
+        payload_user(user->mechanism, &payload, name, &len))
         user->name = copy_text(name, len);
 }
 

@@ -16,29 +16,10 @@ struct user {
     struct name name;
 };
 
-/* A field that stands there twice counts as not there: it is not clear which one is meant. */
-static bool find_once(struct bytes document, const char *name, struct scan_element *element)
-{
-    struct scan scan;
-    struct scan_element next;
-    bool found = false;
-    if (!scan_open(&scan, document))
-        return false;
-    while (scan_next(&scan, &next)) {
-        if (!scan_name_is(&next, name))
-            continue;
-        if (found)
-            return false;
-        *element = next;
-        found = true;
-    }
-    return found && !scan.broken;
-}
-
 static bool find_name(struct bytes document, const char *field, struct name *name)
 {
     struct scan_element element;
-    return find_once(document, field, &element) &&
+    return scan_find_once(document, field, &element) &&
            scan_as_string(&element, &name->text, &name->len) && name->len > 0 &&
            memchr(name->text, '\0', name->len) == NULL;
 }
@@ -153,7 +134,8 @@ static bool find_roles(struct bytes info, struct bytes *roles)
     if (!scan_find(info, "authenticatedUserRoles", &element))
         return true;
     *roles = element.value;
-    return find_once(info, "authenticatedUserRoles", &element) && element.kind == BSON_KIND_ARRAY;
+    return scan_find_once(info, "authenticatedUserRoles", &element) &&
+           element.kind == BSON_KIND_ARRAY;
 }
 
 bool identity_read(struct bytes reply, struct identity *out)
@@ -165,9 +147,9 @@ bool identity_read(struct bytes reply, struct identity *out)
     struct bytes roles;
     size_t count = 0;
     *out = (struct identity){0};
-    if (!find_once(reply, "ok", &ok) || !scan_is_true(&ok) ||
-        !find_once(reply, "authInfo", &info) || info.kind != BSON_KIND_OBJECT ||
-        !find_once(info.value, "authenticatedUsers", &list) || list.kind != BSON_KIND_ARRAY ||
+    if (!scan_find_once(reply, "ok", &ok) || !scan_is_true(&ok) ||
+        !scan_find_once(reply, "authInfo", &info) || info.kind != BSON_KIND_OBJECT ||
+        !scan_find_once(info.value, "authenticatedUsers", &list) || list.kind != BSON_KIND_ARRAY ||
         !read_users(list.value, users, &count, out) || !find_roles(info.value, &roles))
         return false;
     out->nobody = count == 0;

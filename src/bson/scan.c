@@ -153,6 +153,24 @@ bool scan_find(struct bytes document, const char *name, struct scan_element *ele
     return false;
 }
 
+bool scan_find_once(struct bytes document, const char *name, struct scan_element *element)
+{
+    struct scan scan;
+    struct scan_element next;
+    bool found = false;
+    if (!scan_open(&scan, document))
+        return false;
+    while (scan_next(&scan, &next)) {
+        if (!scan_name_is(&next, name))
+            continue;
+        if (found)
+            return false;
+        *element = next;
+        found = true;
+    }
+    return found && !scan.broken;
+}
+
 bool scan_name_is(const struct scan_element *element, const char *name)
 {
     return has_name(element, name, strlen(name));

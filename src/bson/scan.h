@@ -57,6 +57,10 @@ bool scan_value_length(uint8_t kind, struct bytes at, size_t *len);
 /* The first element of that name; false if there is none or the document breaks before it. */
 bool scan_find(struct bytes document, const char *name, struct scan_element *element);
 
+/* The only element of that name. False also when the document holds it twice, for decisions that a
+ * wrong guess would spoil: readers differ in which of two elements they take. */
+bool scan_find_once(struct bytes document, const char *name, struct scan_element *element);
+
 /* Whether the element has that name. */
 bool scan_name_is(const struct scan_element *element, const char *name);
 
