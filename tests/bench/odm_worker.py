@@ -181,14 +181,15 @@ def extension(kind, count=50_000):
 
     import odm_beanie
     from mongosluice.offload.beanie import patches as offload_beanie
+    from mongosluice.offload.beanie.encoding import INSERT
 
     assert Document is not None
     model = {"user": odm_beanie.User, "order": odm_beanie.Order}[kind]
     plan = offload_beanie._plans[model]
     document = model(**MAKERS[kind](1))
-    data = bson.decode(plan.shape.encode(document, 0, True).raw)
+    data = bson.decode(plan.shape.encode(document, INSERT, True).raw)
     best = {}
-    for name, work in (("encode", lambda: plan.shape.encode(document, 0, True)), ("build", lambda: plan.shape.build(data))):
+    for name, work in (("encode", lambda: plan.shape.encode(document, INSERT, True)), ("build", lambda: plan.shape.build(data))):
         for _ in range(5):
             with Clock() as clock:
                 for _ in range(count):
