@@ -5,6 +5,7 @@
 
 #include "base/log_sample.h"
 #include "base/memory.h"
+#include "net/clock.h"
 #include "session/session_internal.h"
 
 /* How often the clock is read while a command is checked. */
@@ -12,13 +13,6 @@ enum { PORTION_NS = 20000 };
 
 /* --- what a check is given ----------------------------------------------------------------------
  */
-
-static int64_t wall_clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static const char *log_message(const struct registry_entry *entry, bool warned, bool silent)
 {
@@ -46,7 +40,7 @@ static void on_refused(void *arg, const struct registry_entry *entry, bool warne
     const struct session *session = arg;
     const char *message = log_message(entry, warned, silent);
     char *json = NULL;
-    registry_note_refusal(entry, wall_clock_ms(), warned, reason, info);
+    registry_note_refusal(entry, clock_wall_ms(), warned, reason, info);
     if (message == NULL)
         return;
     LOG_SAMPLED(LOG_WARNING, LOG_SCHEMA, 3010, entry->file.ns, session->context, message,
