@@ -17,7 +17,7 @@ GRAPH = {
     "schema": ("base", "bson"),
     "enforce": ("base", "bson", "wire", "schema"),
     "coalesce": ("base", "bson", "wire", "metrics"),
-    "auth": ("base", "bson"),
+    "auth": ("base", "bson", "wire"),
     "config": ("base",),
     "metrics": ("base",),
     "net": ("base",),

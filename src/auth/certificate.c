@@ -1,6 +1,7 @@
 #include "auth/certificate.h"
 
 #include "bson/scan.h"
+#include "wire/command_names.h"
 
 #include <strings.h>
 
@@ -9,14 +10,19 @@ static bool is(const char *text, size_t len, const char *word)
     return strlen(word) == len && strncasecmp(text, word, len) == 0;
 }
 
+static bool is_command(const char *text, size_t len, enum command_name command)
+{
+    return is(text, len, command_name_text(command));
+}
+
 static bool is_login(const char *name, size_t len)
 {
-    return is(name, len, "saslStart") || is(name, len, "authenticate");
+    return is_command(name, len, COMMAND_SASL_START) || is_command(name, len, COMMAND_AUTHENTICATE);
 }
 
 static bool is_hello(const char *name, size_t len)
 {
-    return is(name, len, "hello") || is(name, len, "isMaster");
+    return is_command(name, len, COMMAND_HELLO) || is_command(name, len, COMMAND_IS_MASTER);
 }
 
 /* Mechanisms that ask for a password, a ticket or a token. */

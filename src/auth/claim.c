@@ -2,6 +2,7 @@
 
 #include "auth/payload.h"
 #include "base/memory.h"
+#include "wire/command_names.h"
 
 #include <stdio.h>
 
@@ -28,17 +29,6 @@ struct claim {
     struct user present; /* of the conversation that is under way */
     struct user accepted;
 };
-
-static const char *const watched[] = {"saslStart", "saslContinue", "authenticate", "logout",
-                                      "hello",     "isMaster",     "ismaster"};
-
-bool claim_watches(const char *name, size_t len)
-{
-    for (size_t i = 0; i < sizeof watched / sizeof watched[0]; i++)
-        if (strlen(watched[i]) == len && memcmp(watched[i], name, len) == 0)
-            return true;
-    return false;
-}
 
 static void user_free(struct user *user)
 {
@@ -128,11 +118,13 @@ static void claim_authenticate(struct user *user, struct bytes body)
         user->name = copy_text(name, len);
 }
 
-static bool first_name_is(struct bytes body, const char *name)
+static enum command_name name_of(struct bytes body)
 {
     struct scan scan;
     struct scan_element first;
-    return scan_open(&scan, body) && scan_next(&scan, &first) && scan_name_is(&first, name);
+    return scan_open(&scan, body) && scan_next(&scan, &first)
+               ? command_name_find(first.name, first.name_len)
+               : COMMAND_UNKNOWN;
 }
 
 static bool has_field(struct bytes body, const char *name)
@@ -150,7 +142,7 @@ static enum awaited begin_hello(struct user *user, struct bytes body)
     if (!find_object(body, "speculativeAuthenticate", &inside))
         return AWAIT_HELLO;
     claim_db(user, inside, "db", NULL, 0);
-    if (first_name_is(inside, "authenticate"))
+    if (name_of(inside) == COMMAND_AUTHENTICATE)
         claim_authenticate(user, inside);
     else
         claim_sasl(user, inside);
@@ -159,38 +151,43 @@ static enum awaited begin_hello(struct user *user, struct bytes body)
 
 static enum awaited begin(struct user *user, struct bytes body, const char *db, size_t db_len)
 {
-    if (first_name_is(body, "saslContinue"))
+    switch (name_of(body)) {
+    case COMMAND_SASL_CONTINUE:
         return AWAIT_SASL;
-    if (first_name_is(body, "logout"))
+    case COMMAND_LOGOUT:
         return AWAIT_LOGOUT;
-    if (first_name_is(body, "saslStart")) {
+    case COMMAND_SASL_START:
         user_free(user);
         claim_db(user, body, "$db", db, db_len);
         claim_sasl(user, body);
         return AWAIT_SASL;
-    }
-    if (first_name_is(body, "authenticate")) {
+    case COMMAND_AUTHENTICATE:
         user_free(user);
         claim_db(user, body, "$db", db, db_len);
         claim_authenticate(user, body);
         return AWAIT_AUTHENTICATE;
+    default:
+        return begin_hello(user, body);
     }
-    return begin_hello(user, body);
 }
 
 /* Whether the command may begin a login, go on with one, or end it. */
 static bool concerns(const struct claim *claim, struct bytes body)
 {
-    struct scan scan;
-    struct scan_element first;
-    if (!scan_open(&scan, body) || !scan_next(&scan, &first) ||
-        !claim_watches(first.name, first.name_len))
-        return false;
-    if (scan_name_is(&first, "saslStart") || scan_name_is(&first, "authenticate"))
+    switch (name_of(body)) {
+    case COMMAND_SASL_START:
+    case COMMAND_AUTHENTICATE:
         return true;
-    if (scan_name_is(&first, "saslContinue") || scan_name_is(&first, "logout"))
+    case COMMAND_SASL_CONTINUE:
+    case COMMAND_LOGOUT:
         return claim != NULL;
-    return has_field(body, "speculativeAuthenticate");
+    case COMMAND_HELLO:
+    case COMMAND_IS_MASTER:
+    case COMMAND_ISMASTER:
+        return has_field(body, "speculativeAuthenticate");
+    default:
+        return false;
+    }
 }
 
 bool claim_command(struct claim **claim, struct bytes body, const char *db, size_t db_len)

@@ -4,7 +4,7 @@
  * only, never a password or a proof.
  *
  * A connection starts with a NULL claim; the first authentication command allocates one. The
- * session feeds it each command of the names in claim_watches, and the reply to each command for
+ * session feeds it each hello and each authentication command, and the reply to each command for
  * which claim_command answered true. Without memory nothing is claimed. */
 #ifndef SLUICE_AUTH_CLAIM_H
 #define SLUICE_AUTH_CLAIM_H
@@ -21,9 +21,6 @@ enum claim_event {
     CLAIM_REFUSED,
     CLAIM_LOGGED_OUT
 };
-
-/* Whether commands of that name (the first element of the body) must be fed. */
-bool claim_watches(const char *name, size_t len);
 
 /* A command on its way to the server. *claim may be NULL and is allocated where that is needed.
  * body: the command document; db: its database, NULL: the body's own $db. */

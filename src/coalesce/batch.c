@@ -12,16 +12,16 @@ static const char sequence_name[] = "documents";
 enum {
     BODY_AT = 5, /* after the flags and the kind */
     SEQUENCE_FRONT = 1 + 4 + sizeof sequence_name,
-    LSID_VALUE_BYTES = 5 + POOL_LSID_BYTES,
+    LSID_VALUE_BYTES = 5 + LSID_BYTES,
     BINARY_SUBTYPE_UUID = 4
 };
 
 void batch_write_session(struct build *body, const uint8_t *lsid, int64_t number)
 {
     uint8_t value[LSID_VALUE_BYTES];
-    bytes_store_i32(value, POOL_LSID_BYTES);
+    bytes_store_i32(value, LSID_BYTES);
     value[4] = BINARY_SUBTYPE_UUID;
-    memcpy(value + 5, lsid, POOL_LSID_BYTES);
+    memcpy(value + 5, lsid, LSID_BYTES);
     build_open_object(body, "lsid");
     build_value(body, "id", BSON_KIND_BINARY, bytes_of(value, sizeof value));
     build_close(body);

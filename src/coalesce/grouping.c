@@ -40,8 +40,6 @@ const size_t grouping_rows = sizeof grouping_table / sizeof grouping_table[0];
 enum { ROWS = sizeof grouping_table / sizeof grouping_table[0] };
 _Static_assert(ROWS <= 32, "a bit for each row");
 
-enum { BINARY_SUBTYPE_UUID = 4 };
-
 const char *grouping_bar_name(enum grouping_bar bar)
 {
 #define GROUPING_NAME(identifier, name) name,
@@ -104,15 +102,11 @@ static bool read_text(const struct scan_element *element, struct bytes *out)
 /* {id: UUID} and nothing else: a session that a driver made. */
 static bool read_lsid(const struct scan_element *element, const uint8_t **lsid)
 {
-    struct scan scan;
-    struct scan_element id;
-    if (element->kind != BSON_KIND_OBJECT || !scan_open(&scan, element->value) ||
-        !scan_next(&scan, &id) || !scan_name_is(&id, "id") || bytes_left(&scan.rest) > 0)
+    bool alone = false;
+    const uint8_t *id = lsid_read(element, &alone);
+    if (id == NULL || !alone)
         return false;
-    if (id.kind != BSON_KIND_BINARY || bytes_left(&id.value) != 5 + GROUPING_LSID_BYTES ||
-        id.value.pos[4] != BINARY_SUBTYPE_UUID)
-        return false;
-    *lsid = id.value.pos + 5;
+    *lsid = id;
     return true;
 }
 

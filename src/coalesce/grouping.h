@@ -8,8 +8,9 @@
 #define SLUICE_COALESCE_GROUPING_H
 
 #include "base/bytes.h"
+#include "wire/lsid.h"
 
-enum { GROUPING_LSID_BYTES = 16, GROUPING_FIELDS_MAX_BYTES = 4096, GROUPING_EQUAL_MAX = 8 };
+enum { GROUPING_FIELDS_MAX_BYTES = 4096, GROUPING_EQUAL_MAX = 8 };
 
 /* X(identifier, name as shown). Why an insert goes alone. */
 #define GROUPING_BARS(X)                                                                           \
@@ -80,7 +81,7 @@ struct coalesce_insert {
     /* Set also when merging is barred: a retry of what was merged has to be known as one. False in
      * a transaction, without lsid or txnNumber, and when the sections or the body are broken. */
     bool numbered;
-    const uint8_t *lsid; /* GROUPING_LSID_BYTES */
+    const uint8_t *lsid; /* LSID_BYTES */
     int64_t number;      /* txnNumber */
 
     /* Whole where bar is NONE. document_count is right wherever numbered is. */

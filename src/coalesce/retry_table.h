@@ -47,8 +47,9 @@
 #include <stdbool.h>
 
 #include "base/bytes.h"
+#include "wire/lsid.h"
 
-enum { RETRY_IDENTITY_BYTES = 32, RETRY_LSID_BYTES = 16 };
+enum { RETRY_IDENTITY_BYTES = 32 };
 
 /* Idle for longer than this: gone. */
 #define RETRY_IDLE_US ((int64_t)30 * 60 * 1000 * 1000)
@@ -58,13 +59,13 @@ enum { RETRY_IDENTITY_BYTES = 32, RETRY_LSID_BYTES = 16 };
 
 struct retry_key {
     uint8_t identity[RETRY_IDENTITY_BYTES];
-    uint8_t lsid[RETRY_LSID_BYTES];
+    uint8_t lsid[LSID_BYTES];
 };
 
 /* Under what numbers an insert went in a batch. */
 struct retry_numbers {
-    uint8_t lsid[RETRY_LSID_BYTES]; /* P */
-    int64_t number;                 /* N */
+    uint8_t lsid[LSID_BYTES]; /* P */
+    int64_t number;           /* N */
     uint32_t first_statement;
     uint32_t statements;
 };

@@ -126,7 +126,7 @@ static struct pool_session *make(struct session_pool *pool, struct pool_owner *o
     struct pool_session *session = memory_zalloc(sizeof *session);
     if (session == NULL)
         return NULL;
-    if (!pool->random(session->lsid, POOL_LSID_BYTES)) {
+    if (!pool->random(session->lsid, LSID_BYTES)) {
         memory_free(session);
         return NULL;
     }

@@ -17,8 +17,7 @@
 #include <stdbool.h>
 
 #include "base/bytes.h"
-
-enum { POOL_LSID_BYTES = 16 };
+#include "wire/lsid.h"
 
 /* Idle for longer: let go. */
 #define POOL_IDLE_US ((int64_t)30 * 60 * 1000 * 1000)
@@ -28,7 +27,7 @@ struct pool_owner;
 struct pool_session {
     struct pool_session *next; /* of the idle ones */
     struct pool_owner *owner;
-    uint8_t lsid[POOL_LSID_BYTES];
+    uint8_t lsid[LSID_BYTES];
     int64_t number; /* of the present batch */
     int64_t used_us;
 };

@@ -3,22 +3,18 @@
 #define SLUICE_ENFORCE_COMMANDS_H
 
 #include "enforce/check.h"
+#include "wire/command_names.h"
 
 struct command_row {
-    const char *name;
-    size_t len;
-    bool (*check)(struct check *check);
+    bool (*check)(struct check *check); /* NULL: it can write no documents, or nobody knows */
     bool (*concerns)(const struct concern *concern);
+    bool harmless; /* it is known to write no documents of a client's */
 };
 
 /* The row of a command that can write documents; NULL for the others. */
-const struct command_row *command_find(const char *name, size_t len);
+const struct command_row *command_find(enum command_name name);
 
 /* Whether it is one of the commands that are known to write no documents of a client's. */
-bool command_is_harmless(const char *name, size_t len);
-
-/* Where the rules for names stand, for tests. */
-extern const char *const commands_harmless[];
-extern const size_t commands_harmless_count;
+bool command_is_harmless(enum command_name name);
 
 #endif

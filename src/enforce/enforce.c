@@ -52,7 +52,7 @@ static bool concerns_unknown(const struct concern *concern)
 {
     return concern->guarded &&
            registry_strictest(concern->registry, concern->command->database) != NULL &&
-           !command_is_harmless(concern->command->name, concern->command->name_len);
+           !command_is_harmless(concern->command->known);
 }
 
 bool enforce_concerns(const struct registry *registry, struct enforce_command *command)
@@ -60,9 +60,9 @@ bool enforce_concerns(const struct registry *registry, struct enforce_command *c
     struct enforce_noted *noted = &command->noted;
     if (registry_size(registry) == 0)
         return false;
-    noted->row = command_find(command->name, command->name_len);
+    noted->row = command_find(command->known);
     if (command->database_unclear)
-        return noted->row != NULL || !command_is_harmless(command->name, command->name_len);
+        return noted->row != NULL || !command_is_harmless(command->known);
     noted->guarded = registry_guards(registry, command->database);
     noted->sequences = has_sequences(command);
     noted->entry = NULL;

@@ -11,6 +11,7 @@
 
 #include "bson/build.h"
 #include "enforce/registry.h"
+#include "wire/command_names.h"
 
 /* What enforce_concerns notes for enforce_check. */
 struct enforce_noted {
@@ -28,6 +29,7 @@ struct enforce_command {
     struct bytes body;    /* the kind-0 document */
     const char *name;     /* of the command */
     size_t name_len;
+    enum command_name known;   /* the number of that name */
     size_t payload_bytes;      /* of the message as it will be when it is whole */
     struct bytes database;     /* $db */
     bool database_unclear;     /* it is not given once, as a string that can name a database */

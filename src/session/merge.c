@@ -155,12 +155,11 @@ void session_merge_read_limits(struct session *session, struct bytes document)
 
 static void forget(struct session *session, const struct scan_element *description)
 {
-    struct scan_element id;
     struct retry_key key;
-    if (description->kind != BSON_KIND_OBJECT || !scan_find(description->value, "id", &id) ||
-        id.kind != BSON_KIND_BINARY || bytes_left(&id.value) != 5 + LSID_BYTES)
+    const uint8_t *lsid = lsid_read(description, NULL);
+    if (lsid == NULL)
         return;
-    memcpy(key.lsid, id.value.pos + 5, LSID_BYTES);
+    memcpy(key.lsid, lsid, LSID_BYTES);
     if (standing_is_known(&session->standing)) { /* else they idle until they are of no use */
         memcpy(key.identity, standing_users(&session->standing), sizeof key.identity);
         retry_table_forget(session->worker->shared->retries, &key);
@@ -182,7 +181,7 @@ void session_merge_forget(struct session *session, const struct request *request
 
 static bool is_insert(const struct request *request)
 {
-    return request->name_len == strlen("insert") && memcmp(request->name, "insert", 6) == 0;
+    return request->command == COMMAND_INSERT;
 }
 
 /* The largest insert that any namespace lets into a batch; 0: merging is off everywhere. */

@@ -5,20 +5,6 @@
 #include "bson/scan.h"
 #include "wire/reply.h"
 
-enum { BINARY_SUBTYPE_UUID = 4 };
-
-/* lsid: {id: UUID, …} */
-static const uint8_t *read_lsid(const struct scan_element *element)
-{
-    struct scan_element id;
-    if (element->kind != BSON_KIND_OBJECT || !scan_find(element->value, "id", &id))
-        return NULL;
-    if (id.kind != BSON_KIND_BINARY || bytes_left(&id.value) != 5 + LSID_BYTES ||
-        id.value.pos[4] != BINARY_SUBTYPE_UUID)
-        return NULL;
-    return id.value.pos + 5;
-}
-
 /* The last one counts, and it is known that there were others. */
 static void read_database(struct request *request, const struct scan_element *element)
 {
@@ -44,7 +30,7 @@ static void read_field(struct request *request, const struct scan_element *eleme
         break;
     case 'l':
         if (scan_name_is(element, "lsid"))
-            request->lsid = read_lsid(element);
+            request->lsid = lsid_read(element, NULL);
         break;
     case 's':
         if (scan_name_is(element, "startTransaction"))
@@ -81,6 +67,7 @@ bool request_read(struct bytes body, uint32_t flags, struct request *out, struct
                              FIELDS_MAX);
     }
     out->database_unclear = out->database_unclear || !out->has_database;
+    out->command = command_name_find(out->name, out->name_len);
     out->route = route_find(out->name, out->name_len);
     if (whole && !scan.broken)
         return true;

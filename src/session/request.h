@@ -6,8 +6,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "session/route.h"
-
-enum { LSID_BYTES = 16 };
+#include "wire/command_names.h"
+#include "wire/lsid.h"
 
 /* Pointers are into the message. */
 struct request {
@@ -15,7 +15,8 @@ struct request {
     struct bytes body;
     const char *name;
     size_t name_len;
-    struct bytes database; /* empty when the command has no $db */
+    enum command_name command; /* the number of that name */
+    struct bytes database;     /* empty when the command has no $db */
     bool database_unclear; /* that is not given once, or is no string that can name a database */
     const uint8_t *lsid;   /* LSID_BYTES of the session's id; NULL without one */
     uint32_t flags;        /* of OP_MSG */

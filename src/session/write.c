@@ -120,6 +120,7 @@ enum write_step session_write(struct session *session, const struct message *mes
         .body = request->body,
         .name = request->name,
         .name_len = request->name_len,
+        .known = request->command,
         .payload_bytes = message->whole ? bytes_left(&message->payload)
                                         : (size_t)message->header.length - WIRE_HEADER_BYTES,
         .database = request->database,

@@ -100,6 +100,7 @@ static struct enforce_command make(uint8_t *payload, size_t kind)
         .database = bytes_of(kinds[kind].database, strlen(kinds[kind].database)),
         .max_document_bytes = 16777216};
     command.name_len = strlen(command.name);
+    command.known = command_name_find(command.name, command.name_len);
     len += body->len;
     if (kinds[kind].name != NULL)
         len += write_sequence(payload + len, kind);

@@ -75,7 +75,7 @@ struct flight {
 };
 
 struct server_session {
-    uint8_t lsid[GROUPING_LSID_BYTES];
+    uint8_t lsid[LSID_BYTES];
     int64_t number;
     size_t known;
     int64_t ids[STATEMENTS_MAX];
@@ -148,7 +148,7 @@ static int64_t field(struct bytes document, const char *name)
 static struct server_session *session_of(struct model *model, const uint8_t *lsid)
 {
     for (size_t i = 0; i < model->session_count; i++)
-        if (memcmp(model->sessions[i].lsid, lsid, GROUPING_LSID_BYTES) == 0)
+        if (memcmp(model->sessions[i].lsid, lsid, LSID_BYTES) == 0)
             return &model->sessions[i];
     if (model->session_count == SESSIONS_MAX) {
         model->full = true;
@@ -156,7 +156,7 @@ static struct server_session *session_of(struct model *model, const uint8_t *lsi
     }
     struct server_session *session = &model->sessions[model->session_count++];
     *session = (struct server_session){.number = -1};
-    memcpy(session->lsid, lsid, GROUPING_LSID_BYTES);
+    memcpy(session->lsid, lsid, LSID_BYTES);
     return session;
 }
 
@@ -470,7 +470,7 @@ static void write_command(struct client *client, bool numbered)
 {
     struct build build;
     struct bytes body;
-    uint8_t value[5 + GROUPING_LSID_BYTES] = {GROUPING_LSID_BYTES, 0, 0, 0, 4, 0xC1};
+    uint8_t value[5 + LSID_BYTES] = {LSID_BYTES, 0, 0, 0, 4, 0xC1};
     value[6] = (uint8_t)(client - client->model->clients);
     build_begin(&build, sizeof client->command);
     build_text(&build, "insert", "c");

@@ -80,6 +80,7 @@ static bool read_command(struct bytes payload, struct enforce_command *command)
         return false;
     command->name = field.name;
     command->name_len = field.name_len;
+    command->known = command_name_find(field.name, field.name_len);
     command->database_unclear = false;
     for (bool seen = false; scan_next(&scan, &field);) {
         if (!scan_name_is(&field, "$db"))

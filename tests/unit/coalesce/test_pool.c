@@ -38,7 +38,7 @@ static void a_session_carries_one_batch_at_a_time(void **state)
     assert_int_equal(a->lsid[6] >> 4, 4); /* a UUID of version 4 */
     assert_int_equal(a->lsid[8] >> 6, 2);
     struct pool_session *b = take(pool, "x", 0);
-    assert_memory_not_equal(a->lsid, b->lsid, POOL_LSID_BYTES);
+    assert_memory_not_equal(a->lsid, b->lsid, LSID_BYTES);
     session_pool_give_back(pool, a, 10);
     struct pool_session *other = take(pool, "y", 10); /* another owner's */
     assert_ptr_not_equal(other, a);
@@ -57,7 +57,7 @@ static void a_retired_one_does_not_come_back(void **state)
     (void)state;
     struct session_pool *pool = session_pool_create(count_up);
     struct pool_session *a = take(pool, "x", 0);
-    uint8_t lsid[POOL_LSID_BYTES];
+    uint8_t lsid[LSID_BYTES];
     memcpy(lsid, a->lsid, sizeof lsid);
     session_pool_retire(pool, a);
     struct pool_session *b = take(pool, "x", 0);

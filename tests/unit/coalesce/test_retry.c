@@ -156,7 +156,7 @@ static void unknown_keeps_the_numbers(void **state)
     assert_true(settle(table, pending(table, 1), RETRY_END_LOST, ""));
     for (int i = 0; i < 2; i++) { /* and again, when the retry was lost as well */
         assert_int_equal(begin(table, 1, 2, RETRY_WANT_KNOWN, NULL, &answer), RETRY_FOUND_RESEND);
-        assert_memory_equal(answer.numbers.lsid, numbers.lsid, RETRY_LSID_BYTES);
+        assert_memory_equal(answer.numbers.lsid, numbers.lsid, LSID_BYTES);
         assert_int_equal(answer.numbers.number, 4);
         assert_int_equal(answer.numbers.first_statement, 2);
         assert_int_equal(answer.numbers.statements, 3);

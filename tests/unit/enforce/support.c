@@ -185,6 +185,7 @@ struct enforce_command support_command(const struct support_message *message, st
     assert_true(scan_next(&scan, &field));
     command.name = field.name;
     command.name_len = field.name_len;
+    command.known = command_name_find(field.name, field.name_len);
     if (scan_find(command.body, "$db", &field)) {
         assert_true(scan_as_string(&field, &text, &len));
         command.database = bytes_of(text, len);

@@ -162,7 +162,7 @@ static void test_nested_writers(void **state)
 static void test_no_schemas(void **state)
 {
     (void)state;
-    struct enforce_command command = {.name = "insert", .name_len = 6};
+    struct enforce_command command = {.name = "insert", .name_len = 6, .known = COMMAND_INSERT};
     assert_false(enforce_concerns(NULL, &command));
     enforce_splice_free(NULL);
 }
