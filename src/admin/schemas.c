@@ -56,8 +56,8 @@ static void add_summary(const struct registry_entry *entry, struct json *json)
 {
     const struct schema_file *file = &entry->file;
     json_add_string(json, "ns", file->ns);
-    json_add_string(json, "hash", entry->hash);
-    json_add_string(json, "dialect", schema_dialect_names[file->dialect]);
+    json_add_string(json, "hash", file->versions[0].hash);
+    json_add_string(json, "dialect", schema_dialect_names[file->versions[0].dialect]);
     json_add_string(json, "level", schema_level_names[file->level]);
     json_add_string(json, "action", schema_action_names[file->action]);
     json_add_string(json, "unproved", file->reject_unproved ? "reject" : "allow");
@@ -227,7 +227,8 @@ static void write_whole(const struct registry_entry *entry, bool show_values, st
     for (size_t i = 0; i < count; i++)
         add_refusal(&last[i], NULL, show_values, &json);
     json_close_array(&json);
-    add_bson(&json, "schema", entry->schema_bson.pos, bytes_left(&entry->schema_bson));
+    struct bytes schema = schema_source(schema_file_newest(&entry->file));
+    add_bson(&json, "schema", schema.pos, bytes_left(&schema));
     json_close_object(&json);
     free_infos(last, count);
 }

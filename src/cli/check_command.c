@@ -32,7 +32,8 @@ static void print_errinfo(struct check *check, struct bytes document)
     struct build build;
     struct bytes info;
     struct error err = {0};
-    if (schema_explain(check->schema.schema, check->scratch, document, &build, &info, &err)) {
+    if (schema_explain(schema_file_newest(&check->schema), check->scratch, document, &build, &info,
+                       &err)) {
         bson_t bson;
         char *json = bson_init_static(&bson, info.pos, bytes_left(&info))
                          ? bson_as_relaxed_extended_json(&bson, NULL)
@@ -50,7 +51,7 @@ static void check_document(struct check *check, struct bytes document)
     static const char *const names[] = {"valid", "invalid", "malformed", "cut off"};
     struct error err = {0};
     enum schema_verdict verdict =
-        schema_check(check->schema.schema, check->scratch, document, &err);
+        schema_check(schema_file_newest(&check->schema), check->scratch, document, &err);
     check->number++;
     if (verdict == SCHEMA_VALID) {
         check->valid++;

@@ -28,7 +28,7 @@ static int lint_file(const char *path)
     struct error err = {0};
     if (schema_file_load(path, print_problem, &lint, &file, &err)) {
         (void)printf("%s: ok (%s, %s)\n", path, file.ns != NULL ? file.ns : "no namespace",
-                     schema_dialect_names[file.dialect]);
+                     schema_dialect_names[file.versions[0].dialect]);
         schema_file_release(&file);
         return 0;
     }

@@ -1,8 +1,6 @@
 /* Entries of the registry: their hash, what was counted for them, and their last refusals. */
 #include "enforce/registry_internal.h"
 
-#include <openssl/evp.h>
-
 #include "base/memory.h"
 
 /* --- what was counted --- */
@@ -86,21 +84,6 @@ size_t registry_last_refusals(const struct registry_entry *entry,
 
 /* --- entries --- */
 
-static bool write_hash(struct bytes bson, char out[REGISTRY_HASH_SIZE])
-{
-    static const char digits[] = "0123456789abcdef";
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    if (EVP_Digest(bson.pos, bytes_left(&bson), digest, &len, EVP_sha256(), NULL) != 1)
-        return false;
-    for (size_t i = 0; i < len && 2 * i + 2 < REGISTRY_HASH_SIZE; i++) {
-        out[2 * i] = digits[digest[i] >> 4];
-        out[2 * i + 1] = digits[digest[i] & 15];
-    }
-    out[REGISTRY_HASH_SIZE - 1] = 0;
-    return true;
-}
-
 struct registry_entry *registry_entry_new(struct schema_file *file, enum registry_origin origin,
                                           const char *source)
 {
@@ -113,13 +96,10 @@ struct registry_entry *registry_entry_new(struct schema_file *file, enum registr
     entry->origin = origin;
     entry->file = *file;
     entry->ns_len = strlen(file->ns);
-    file->ns = NULL;
-    file->schema = NULL;
-    entry->schema_bson = schema_source(entry->file.schema);
+    *file = (struct schema_file){.ns = NULL};
     entry->source = memory_copy_string(source);
     entry->stats = stats_new();
-    if (entry->source == NULL || entry->stats == NULL ||
-        !write_hash(entry->schema_bson, entry->hash)) {
+    if (entry->source == NULL || entry->stats == NULL) {
         registry_entry_release(entry);
         return NULL;
     }
@@ -142,12 +122,23 @@ void registry_entry_release(struct registry_entry *entry)
     memory_free(entry);
 }
 
+static bool is_same_version(const struct schema_version *a, const struct schema_version *b)
+{
+    return schema_version_is_same(a, b) && a->accepted_until_ms == b->accepted_until_ms &&
+           strcmp(a->name != NULL ? a->name : "", b->name != NULL ? b->name : "") == 0;
+}
+
 bool registry_entry_is_same(const struct registry_entry *a, const struct registry_entry *b)
 {
     const struct schema_file *one = &a->file;
     const struct schema_file *other = &b->file;
-    return strcmp(one->ns, other->ns) == 0 && strcmp(a->hash, b->hash) == 0 &&
-           one->dialect == other->dialect && one->level == other->level &&
+    if (one->version_count != other->version_count ||
+        !is_same_version(&one->candidate, &other->candidate))
+        return false;
+    for (size_t i = 0; i < one->version_count; i++)
+        if (!is_same_version(&one->versions[i], &other->versions[i]))
+            return false;
+    return strcmp(one->ns, other->ns) == 0 && one->level == other->level &&
            one->action == other->action && one->reject_unproved == other->reject_unproved &&
            one->allow_bypass == other->allow_bypass;
 }

@@ -267,7 +267,7 @@ static enum schema_verdict verdict_with_id(struct judge *judge, struct bytes doc
     if (copy == NULL)
         return no_memory(judge);
     enum schema_verdict verdict =
-        schema_check(judge->entry->file.schema, judge->scratch, whole, judge->err);
+        schema_check(schema_file_newest(&judge->entry->file), judge->scratch, whole, judge->err);
     memory_free(copy);
     /* The offset in the error is to be that of the document as it came. */
     if (verdict == SCHEMA_MALFORMED)
@@ -280,7 +280,8 @@ enum schema_verdict judge_verdict(struct judge *judge, struct bytes document,
 {
     if (judge_lacks_id(document))
         return verdict_with_id(judge, document, id);
-    return schema_check(judge->entry->file.schema, judge->scratch, document, judge->err);
+    return schema_check(schema_file_newest(&judge->entry->file), judge->scratch, document,
+                        judge->err);
 }
 
 /* errInfo without the _id that was made up. */
@@ -311,7 +312,8 @@ static struct bytes explain(struct judge *judge, struct bytes document,
         build_begin(first, SCHEMA_ERRINFO_MAX);
         return info;
     }
-    bool ok = schema_explain(judge->entry->file.schema, judge->scratch, whole, first, &info, NULL);
+    bool ok = schema_explain(schema_file_newest(&judge->entry->file), judge->scratch, whole, first,
+                             &info, NULL);
     if (ok && added && id == NULL) {
         build_free(second);
         ok = leave_out_id(info, second, &info);

@@ -217,9 +217,9 @@ bool registry_put(struct registry *registry, struct registry_entry *entry)
     if (older != NULL)
         registry_entry_adopt_stats(entry, older);
     place->entries[entry->origin] = entry;
-    registry->bytes += schema_bytes(entry->file.schema);
+    registry->bytes += schema_file_bytes(&entry->file);
     if (older != NULL)
-        registry->bytes -= schema_bytes(older->file.schema);
+        registry->bytes -= schema_file_bytes(&older->file);
     fill_slot(registry, in_force(place)); /* compares with the older one's name */
     registry_entry_release(older);
     return true;
@@ -236,7 +236,7 @@ bool registry_remove(struct registry *registry, const char *ns, size_t len,
     struct registry_entry *older = place->entries[origin];
     struct slot *slot = find_slot(registry, ns, len, keyed_hash(ns, len));
     place->entries[origin] = NULL;
-    registry->bytes -= schema_bytes(older->file.schema);
+    registry->bytes -= schema_file_bytes(&older->file);
     if (in_force(place) != NULL) {
         slot->entry = in_force(place);
     } else {
@@ -281,7 +281,7 @@ size_t registry_bytes_of(const struct registry *registry, const char *ns,
     bool there = false;
     size_t at = registry == NULL ? 0 : find_place(registry, ns, strlen(ns), &there);
     const struct registry_entry *entry = there ? registry->places[at].entries[origin] : NULL;
-    return entry == NULL ? 0 : schema_bytes(entry->file.schema);
+    return entry == NULL ? 0 : schema_file_bytes(&entry->file);
 }
 
 const struct registry_entry *registry_find(const struct registry *registry, const char *ns,

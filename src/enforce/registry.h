@@ -13,7 +13,6 @@
 #include "schema/file.h"
 
 enum {
-    REGISTRY_HASH_SIZE = 65,     /* hex of a SHA-256, and a NUL */
     REGISTRY_REFUSALS_KEPT = 8,  /* the last ones, of each namespace */
     REGISTRY_REASON_BYTES = 256, /* of a refusal's reason */
     REGISTRY_INFO_BYTES = 4096   /* a larger errInfo is not kept */
@@ -58,12 +57,10 @@ struct registry_stats {
 struct registry_entry {
     atomic_uint references;
     enum registry_origin origin;
-    char *source;                  /* owned: the file's path, or "collection validator" */
-    char hash[REGISTRY_HASH_SIZE]; /* of the schema as BSON: tells clients what is enforced */
-    struct bytes schema_bson;      /* as it was parsed; part of file.schema */
-    struct schema_file file;       /* ns, dialect, level, action, …; owned */
-    size_t ns_len;                 /* of file.ns */
-    struct registry_stats *stats;  /* a reference */
+    char *source;                 /* owned: the file's path, or "collection validator" */
+    struct schema_file file;      /* ns, level, action, versions, …; owned */
+    size_t ns_len;                /* of file.ns */
+    struct registry_stats *stats; /* a reference */
 };
 
 /* A collection of the upstream whose validator is not enforced here; the server enforces it. */

@@ -141,8 +141,8 @@ static bool may_be_the_id(const struct judge *judge, const struct update_stateme
 {
     static const uint8_t some[12];
     return !s->by_id && judge_lacks_id(s->change.value) &&
-           schema_prove_set(judge->entry->file.schema, judge->scratch, "_id", BSON_KIND_OBJECT_ID,
-                            bytes_of(some, sizeof some)) == SCHEMA_PROOF_WRONG;
+           schema_prove_set(schema_file_newest(&judge->entry->file), judge->scratch, "_id",
+                            BSON_KIND_OBJECT_ID, bytes_of(some, sizeof some)) == SCHEMA_PROOF_WRONG;
 }
 
 static const struct judge_reason moderate = {
@@ -199,8 +199,8 @@ static enum judged judge_operators(struct judge *judge, uint32_t index,
     struct update_proof proof;
     struct judge_reason why = {.text = "the result depends on the stored document"};
     bool lenient = judge->entry->file.level == SCHEMA_LEVEL_MODERATE;
-    if (!update_prove(judge->entry->file.schema, judge->scratch, s->change.value, &proof,
-                      judge->err))
+    if (!update_prove(schema_file_newest(&judge->entry->file), judge->scratch, s->change.value,
+                      &proof, judge->err))
         return JUDGED_FAILED;
     if (proof.bare)
         return judge_refuse_form(judge, index, ERROR_FAILED_TO_PARSE,

@@ -67,7 +67,8 @@ static bool explain_field(struct judge *judge, const struct scan_element *field,
     struct bytes document;
     bool ok = write_field(field, &document_build, &document);
     if (ok)
-        ok = schema_explain(judge->entry->file.schema, judge->scratch, document, out, info, NULL);
+        ok = schema_explain(schema_file_newest(&judge->entry->file), judge->scratch, document, out,
+                            info, NULL);
     else
         build_begin(out, 0);
     build_free(&document_build);

@@ -128,7 +128,7 @@ static bool fits(const struct schemas *schemas, const struct schema_file *file,
                  enum registry_origin origin, struct error *err)
 {
     const struct registry *set = schemas->draft != NULL ? schemas->draft : schemas->registry;
-    size_t bytes = schema_bytes(file->schema);
+    size_t bytes = schema_file_bytes(file);
     size_t others = registry_bytes(set) - registry_bytes_of(set, file->ns, origin);
     if (others <= schemas->memory_max && bytes <= schemas->memory_max - others)
         return true;

@@ -11,40 +11,7 @@
 
 #define FILE_BYTES_MAX ((size_t)256 * 1024 * 1024)
 
-/* Problems of the schema are reported below where it stands in the file. */
-struct relay {
-    schema_report_fn *report;
-    void *arg;
-    struct error *err;
-    const char *prefix;
-    unsigned problems;
-};
-
-static void relay_problem(void *arg, const struct schema_problem *problem)
-{
-    struct relay *relay = arg;
-    char pointer[320];
-    (void)snprintf(pointer, sizeof pointer, "%s%s", relay->prefix, problem->pointer);
-    if (relay->problems++ == 0)
-        (void)error_set(relay->err, problem->code, "%s%s%s", pointer, pointer[0] == 0 ? "" : ": ",
-                        problem->message);
-    if (relay->report != NULL)
-        relay->report(relay->arg, &(struct schema_problem){.code = problem->code,
-                                                           .pointer = pointer,
-                                                           .message = problem->message});
-}
-
-/* A problem of the file itself, at one of its fields. Returns false. */
-static bool field_problem(struct relay *relay, const char *field, int code, const char *message)
-{
-    char pointer[128];
-    (void)snprintf(pointer, sizeof pointer, "%s%s", field[0] == 0 ? "" : "/", field);
-    relay->prefix = "";
-    relay_problem(relay, &(struct schema_problem){code, pointer, message});
-    return false;
-}
-
-static bool read_choice(struct relay *relay, const struct scan_element *field,
+static bool read_choice(struct problem_relay *relay, const struct scan_element *field,
                         const char *const *choices, int *out)
 {
     char message[160] = "must be one of";
@@ -60,10 +27,11 @@ static bool read_choice(struct relay *relay, const struct scan_element *field,
         (void)snprintf(message + at, sizeof message - at, "%s \"%s\"", i == 0 ? "" : ",",
                        choices[i]);
     }
-    return field_problem(relay, field->name, ERROR_BAD_VALUE, message);
+    return problem_relay_field(relay, field->name, ERROR_BAD_VALUE, message);
 }
 
-static bool read_ns(struct relay *relay, const struct scan_element *field, struct schema_file *file)
+static bool read_ns(struct problem_relay *relay, const struct scan_element *field,
+                    struct schema_file *file)
 {
     const char *text = NULL;
     size_t len = 0;
@@ -71,13 +39,13 @@ static bool read_ns(struct relay *relay, const struct scan_element *field, struc
     if (scan_as_string(field, &text, &len) && strlen(text) == len)
         dot = strchr(text, '.');
     if (dot == NULL || dot == text || dot[1] == 0 || file->ns != NULL)
-        return field_problem(relay, "ns", ERROR_BAD_VALUE,
-                             "must be given once, as \"database.collection\"");
+        return problem_relay_field(relay, "ns", ERROR_BAD_VALUE,
+                                   "must be given once, as \"database.collection\"");
     file->ns = memory_copy_string(text);
-    return file->ns != NULL || field_problem(relay, "ns", ERROR_EXCEEDED_MEMORY_LIMIT, "no memory");
+    return file->ns != NULL ||
+           problem_relay_field(relay, "ns", ERROR_EXCEEDED_MEMORY_LIMIT, "no memory");
 }
 
-const char *const schema_dialect_names[] = {"mongodb", "json-schema", NULL};
 const char *const schema_level_names[] = {"strict", "moderate", "off", NULL};
 const char *const schema_action_names[] = {"error", "warn", "errorAndLog", NULL};
 
@@ -89,8 +57,48 @@ int schema_name_index(const char *const *names, const char *name)
     return 0;
 }
 
-static bool read_field(struct relay *relay, const struct scan_element *field,
-                       struct schema_file *file)
+/* What a file holds, before it is compiled. */
+struct parts {
+    enum schema_dialect dialect;
+    struct bytes schema;
+    const char *pointer;      /* to the schema; NULL: there is none */
+    struct scan_element name; /* kind 0, like the others: it is not there */
+    struct scan_element versions;
+    struct scan_element candidate;
+};
+
+/* The fields that hold schemas, or say something of them. */
+static bool read_schema_field(struct problem_relay *relay, const struct scan_element *field,
+                              struct parts *parts)
+{
+    if (scan_name_is(field, "name")) {
+        parts->name = *field;
+    } else if (scan_name_is(field, "versions")) {
+        parts->versions = *field;
+        return field->kind == BSON_KIND_ARRAY ||
+               problem_relay_field(relay, "versions", ERROR_TYPE_MISMATCH, "must be an array");
+    } else {
+        bool candidate = scan_name_is(field, "candidate");
+        if (!candidate && !scan_name_is(field, "schema"))
+            return problem_relay_field(relay, field->name, ERROR_FAILED_TO_PARSE,
+                                       "unknown field: a schema file has ns, dialect, level, "
+                                       "action, unproved, allow_bypass, schema (or versions), name "
+                                       "and candidate");
+        if (field->kind != BSON_KIND_OBJECT)
+            return problem_relay_field(relay, field->name, ERROR_TYPE_MISMATCH,
+                                       "must be an object");
+        if (candidate) {
+            parts->candidate = *field;
+            return true;
+        }
+        parts->schema = field->value;
+        parts->pointer = "/schema";
+    }
+    return true;
+}
+
+static bool read_field(struct problem_relay *relay, const struct scan_element *field,
+                       struct schema_file *file, struct parts *parts)
 {
     static const char *const unproved[] = {"allow", "reject", NULL};
     int choice = 0;
@@ -99,7 +107,7 @@ static bool read_field(struct relay *relay, const struct scan_element *field,
         return read_ns(relay, field, file);
     if (scan_name_is(field, "dialect")) {
         ok = read_choice(relay, field, schema_dialect_names, &choice);
-        file->dialect = (enum schema_dialect)choice;
+        parts->dialect = (enum schema_dialect)choice;
     } else if (scan_name_is(field, "level")) {
         ok = read_choice(relay, field, schema_level_names, &choice);
         file->level = (enum schema_level)choice;
@@ -111,21 +119,17 @@ static bool read_field(struct relay *relay, const struct scan_element *field,
         file->reject_unproved = choice == 1;
     } else if (scan_name_is(field, "allow_bypass")) {
         ok = field->kind == BSON_KIND_BOOL ||
-             field_problem(relay, field->name, ERROR_TYPE_MISMATCH, "must be true or false");
+             problem_relay_field(relay, field->name, ERROR_TYPE_MISMATCH, "must be true or false");
         file->allow_bypass = ok && scan_is_true(field);
-    } else if (scan_name_is(field, "schema")) {
-        ok = field->kind == BSON_KIND_OBJECT ||
-             field_problem(relay, field->name, ERROR_TYPE_MISMATCH, "must be an object");
     } else {
-        ok = field_problem(relay, field->name, ERROR_FAILED_TO_PARSE,
-                           "unknown field: a schema file has ns, dialect, level, action, unproved, "
-                           "allow_bypass and schema");
+        ok = read_schema_field(relay, field, parts);
     }
     return ok;
 }
 
 /* A validator is a query: what it asks for beside $jsonSchema only the server can judge. */
-static bool refuse_siblings(struct relay *relay, struct bytes whole, struct schema_file *file)
+static bool refuse_siblings(struct problem_relay *relay, struct bytes whole,
+                            struct schema_file *file)
 {
     struct scan scan;
     struct scan_element field;
@@ -136,62 +140,171 @@ static bool refuse_siblings(struct relay *relay, struct bytes whole, struct sche
         if (scan_name_is(&field, "$jsonSchema") && schemas++ == 0)
             continue;
         file->siblings = true;
-        (void)field_problem(relay, field.name, ERROR_FAILED_TO_PARSE,
-                            names_ns ? "a schema file with 'ns' has its schema in the field "
-                                       "'schema', without $jsonSchema around it"
-                                     : "stands beside $jsonSchema and is not checked here: only "
-                                       "the server can judge it");
+        (void)problem_relay_field(relay, field.name, ERROR_FAILED_TO_PARSE,
+                                  names_ns
+                                      ? "a schema file with 'ns' has its schema in the field "
+                                        "'schema', without $jsonSchema around it"
+                                      : "stands beside $jsonSchema and is not checked here: only "
+                                        "the server can judge it");
     }
     return !file->siblings;
 }
 
-/* As the server has it: where a document that is not encrypted may be stored, it would be in the
- * clear. */
-static bool check_encryption(struct relay *relay, const struct schema_file *file)
+static bool encrypts(const struct schema_file *file)
 {
-    if (!schema_encrypts(file->schema))
-        return true;
-    if (file->action == SCHEMA_ACTION_WARN)
-        return field_problem(relay, "action", ERROR_QUERY_FEATURE_NOT_ALLOWED,
-                             "a schema with 'encrypt' or 'encryptMetadata' cannot have the action "
-                             "'warn'");
-    return file->level != SCHEMA_LEVEL_MODERATE ||
-           field_problem(relay, "level", ERROR_QUERY_FEATURE_NOT_ALLOWED,
-                         "a schema with 'encrypt' or 'encryptMetadata' cannot have the level "
-                         "'moderate'");
+    bool any = file->candidate.schema != NULL && schema_encrypts(file->candidate.schema);
+    for (size_t i = 0; i < file->version_count; i++)
+        any = any || schema_encrypts(file->versions[i].schema);
+    return any;
 }
 
-/* The schema within the file's BSON, and the settings around it. */
-static bool find_schema(struct relay *relay, struct bytes whole, struct schema_file *file,
-                        struct bytes *schema)
+/* As the server has it: where a document that is not encrypted may be stored, it would be in the
+ * clear. */
+static bool check_encryption(struct problem_relay *relay, const struct schema_file *file)
+{
+    if (!encrypts(file))
+        return true;
+    if (file->action == SCHEMA_ACTION_WARN)
+        return problem_relay_field(relay, "action", ERROR_QUERY_FEATURE_NOT_ALLOWED,
+                                   "a schema with 'encrypt' or 'encryptMetadata' cannot have the "
+                                   "action 'warn'");
+    return file->level != SCHEMA_LEVEL_MODERATE ||
+           problem_relay_field(relay, "level", ERROR_QUERY_FEATURE_NOT_ALLOWED,
+                               "a schema with 'encrypt' or 'encryptMetadata' cannot have the level "
+                               "'moderate'");
+}
+
+/* The schemas within the file's BSON, and the settings around them. */
+static bool find_schemas(struct problem_relay *relay, struct bytes whole, struct schema_file *file,
+                         struct parts *parts)
 {
     struct scan scan;
     struct scan_element field;
-    *schema = whole;
+    *parts = (struct parts){.schema = whole, .pointer = ""};
     if (scan_find(whole, "$jsonSchema", &field)) {
-        *schema = field.value;
-        if (!refuse_siblings(relay, whole, file))
-            return false;
-        relay->prefix = "/$jsonSchema";
-        return field.kind == BSON_KIND_OBJECT ||
-               field_problem(relay, "$jsonSchema", ERROR_TYPE_MISMATCH, "must be an object");
+        parts->schema = field.value;
+        parts->pointer = "/$jsonSchema";
+        return refuse_siblings(relay, whole, file) &&
+               (field.kind == BSON_KIND_OBJECT ||
+                problem_relay_field(relay, "$jsonSchema", ERROR_TYPE_MISMATCH,
+                                    "must be an object"));
     }
-    if (!scan_find(whole, "schema", &field)) {
-        if (scan_find(whole, "ns", &field))
-            return field_problem(relay, "", ERROR_FAILED_TO_PARSE, "the field 'schema' is missing");
+    bool has_ns = scan_find(whole, "ns", &field);
+    if (!scan_find(whole, "schema", &field) && !scan_find(whole, "versions", &field)) {
+        if (has_ns)
+            return problem_relay_field(relay, "", ERROR_FAILED_TO_PARSE,
+                                       "the field 'schema' is missing");
         if (scan_find(whole, "$schema", &field) || scan_find(whole, "$defs", &field))
-            file->dialect = SCHEMA_JSON_SCHEMA;
+            parts->dialect = SCHEMA_JSON_SCHEMA;
         return true;
     }
-    *schema = field.value;
+    parts->pointer = NULL;
     (void)scan_open(&scan, whole);
     while (scan_next(&scan, &field))
-        (void)read_field(relay, &field, file);
-    if (!scan_find(whole, "ns", &field))
-        (void)field_problem(relay, "", ERROR_FAILED_TO_PARSE, "the field 'ns' is missing");
-    relay->prefix = "/schema";
-    /* Compiled even where something around it is wrong, so that every problem is reported. */
-    return scan_find(whole, "schema", &field) && field.kind == BSON_KIND_OBJECT;
+        (void)read_field(relay, &field, file, parts);
+    if (!has_ns)
+        (void)problem_relay_field(relay, "", ERROR_FAILED_TO_PARSE, "the field 'ns' is missing");
+    return true; /* compiled even so: every problem is reported */
+}
+
+/* --- versions --- */
+
+/* The file's problem with the version at that place. */
+static bool version_problem(struct problem_relay *relay, size_t place, const char *field,
+                            const char *message)
+{
+    char pointer[64];
+    (void)snprintf(pointer, sizeof pointer, "versions/%zu%s", place, field);
+    return problem_relay_field(relay, pointer, ERROR_BAD_VALUE, message);
+}
+
+static bool is_unique(struct problem_relay *relay, const struct schema_file *file, size_t place)
+{
+    const struct schema_version *version = &file->versions[place];
+    for (size_t i = 0; i < place; i++) {
+        if (schema_version_is_same(&file->versions[i], version))
+            return version_problem(relay, place, "", "is the schema of another version");
+        if (version->name != NULL && file->versions[i].name != NULL &&
+            strcmp(version->name, file->versions[i].name) == 0)
+            return version_problem(relay, place, "/name", "is the name of another version");
+    }
+    return true;
+}
+
+static bool read_version(struct problem_relay *relay, const struct scan_element *item,
+                         const struct parts *parts, struct schema_file *file)
+{
+    char prefix[32];
+    size_t place = file->version_count;
+    struct problem_relay inner = {
+        .report = problem_relay_report, .arg = relay, .err = NULL, .prefix = prefix};
+    if (place == SCHEMA_VERSIONS_MAX)
+        return problem_relay_field(relay, "versions", ERROR_BAD_VALUE,
+                                   "has more than 16 versions: take out those that no client "
+                                   "writes any more");
+    (void)snprintf(prefix, sizeof prefix, "/versions/%zu", place);
+    if (item->kind != BSON_KIND_OBJECT)
+        return problem_relay_field(&inner, "", ERROR_TYPE_MISMATCH, "must be an object");
+    if (!schema_version_read(item->value, parts->dialect, place > 0, &inner,
+                             &file->versions[place]))
+        return false;
+    file->version_count++;
+    return is_unique(relay, file, place);
+}
+
+static bool read_versions(struct problem_relay *relay, const struct parts *parts,
+                          struct schema_file *file)
+{
+    struct scan scan;
+    struct scan_element item;
+    if (parts->pointer != NULL)
+        return problem_relay_field(relay, "versions", ERROR_FAILED_TO_PARSE,
+                                   "stands beside 'schema': give one of the two");
+    if (parts->name.kind != 0)
+        return problem_relay_field(relay, "name", ERROR_FAILED_TO_PARSE,
+                                   "stands beside 'versions': each of them has its own name");
+    (void)scan_open(&scan, parts->versions.value);
+    while (scan_next(&scan, &item))
+        if (!read_version(relay, &item, parts, file))
+            return false;
+    return file->version_count > 0 || problem_relay_field(relay, "versions", ERROR_BAD_VALUE,
+                                                          "must hold one version at least");
+}
+
+/* The one schema of a file without versions. */
+static bool read_single(struct problem_relay *relay, const struct parts *parts,
+                        struct schema_file *file)
+{
+    if (parts->pointer == NULL ||
+        !schema_version_compile(parts->schema, parts->dialect, parts->pointer, relay,
+                                &file->versions[0]))
+        return false;
+    file->version_count = 1;
+    return parts->name.kind == 0 ||
+           schema_version_read_name(&parts->name, relay, &file->versions[0]);
+}
+
+static bool read_candidate(struct problem_relay *relay, const struct parts *parts,
+                           struct schema_file *file)
+{
+    struct problem_relay inner = {
+        .report = problem_relay_report, .arg = relay, .prefix = "/candidate"};
+    return schema_version_read(parts->candidate.value, parts->dialect, false, &inner,
+                               &file->candidate);
+}
+
+static void compile_parts(struct problem_relay *relay, const struct parts *parts,
+                          struct schema_file *file)
+{
+    file->versions = memory_array(SCHEMA_VERSIONS_MAX, sizeof *file->versions);
+    if (file->versions == NULL)
+        (void)problem_relay_field(relay, "", ERROR_EXCEEDED_MEMORY_LIMIT, "no memory");
+    else if (parts->versions.kind != 0)
+        (void)read_versions(relay, parts, file);
+    else
+        (void)read_single(relay, parts, file);
+    if (parts->candidate.kind != 0)
+        (void)read_candidate(relay, parts, file);
 }
 
 void schema_file_explain_json(const char *text, size_t len, const char *message, char *out,
@@ -233,29 +346,24 @@ bool schema_file_parse(const char *text, size_t len, schema_report_fn *report, v
 {
     bson_error_t why;
     char message[sizeof why.message];
-    struct bytes schema;
-    struct relay relay = {.report = report, .arg = arg, .err = err, .prefix = ""};
+    struct parts parts;
+    struct problem_relay relay = {.report = report, .arg = arg, .err = err, .prefix = ""};
     *file = (struct schema_file){.allow_bypass = true};
     if (first_letter(text, len) == 0)
-        return field_problem(&relay, "", ERROR_FAILED_TO_PARSE, "the file is empty");
+        return problem_relay_field(&relay, "", ERROR_FAILED_TO_PARSE, "the file is empty");
     if (first_letter(text, len) == '[')
-        return field_problem(&relay, "", ERROR_TYPE_MISMATCH, "must be an object, not an array");
+        return problem_relay_field(&relay, "", ERROR_TYPE_MISMATCH,
+                                   "must be an object, not an array");
     bson_t *bson = bson_new_from_json((const uint8_t *)text, (ssize_t)len, &why);
     if (bson == NULL) {
         schema_file_explain_json(text, len, why.message, message, sizeof message);
-        return field_problem(&relay, "", ERROR_FAILED_TO_PARSE, message);
+        return problem_relay_field(&relay, "", ERROR_FAILED_TO_PARSE, message);
     }
     struct bytes whole = bytes_of(bson_get_data(bson), bson->len);
-    if (find_schema(&relay, whole, file, &schema)) {
-        file->schema = schema_compile(schema, file->dialect, relay_problem, &relay, err);
-        /* Without a problem of its own: no memory, or a limit. */
-        if (file->schema == NULL && relay.problems == 0 && err != NULL)
-            (void)field_problem(&relay, "", err->code, "the schema cannot be compiled");
-    }
+    if (find_schemas(&relay, whole, file, &parts))
+        compile_parts(&relay, &parts, file);
     bson_destroy(bson);
-    if (file->schema != NULL)
-        (void)check_encryption(&relay, file);
-    if (file->schema != NULL && relay.problems == 0)
+    if (relay.problems == 0 && check_encryption(&relay, file))
         return true;
     schema_file_release(file);
     return false;
@@ -317,22 +425,37 @@ bool schema_file_of_validator(const char *ns, struct bytes schema, enum schema_l
                               enum schema_action action, struct schema_file *file,
                               struct error *err)
 {
-    *file = (struct schema_file){
-        .dialect = SCHEMA_MONGODB, .level = level, .action = action, .allow_bypass = true};
+    struct problem_relay relay = {.err = err, .prefix = ""};
+    *file = (struct schema_file){.level = level, .action = action, .allow_bypass = true};
     file->ns = memory_copy_string(ns);
-    if (file->ns == NULL)
+    file->versions = memory_array(1, sizeof *file->versions);
+    if (file->ns == NULL || file->versions == NULL) {
+        schema_file_release(file);
         return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "no memory");
-    file->schema = schema_compile(schema, file->dialect, NULL, NULL, err);
-    if (file->schema != NULL)
+    }
+    file->version_count = 1;
+    if (schema_version_compile(schema, SCHEMA_MONGODB, "", &relay, &file->versions[0]))
         return true;
     schema_file_release(file);
     return false;
 }
 
+size_t schema_file_bytes(const struct schema_file *file)
+{
+    size_t bytes = file->candidate.schema == NULL ? 0 : schema_bytes(file->candidate.schema);
+    for (size_t i = 0; i < file->version_count; i++)
+        bytes += schema_bytes(file->versions[i].schema);
+    return bytes;
+}
+
 void schema_file_release(struct schema_file *file)
 {
+    for (size_t i = 0; i < file->version_count; i++)
+        schema_version_release(&file->versions[i]);
+    schema_version_release(&file->candidate);
+    memory_free(file->versions);
     memory_free(file->ns);
-    schema_free(file->schema);
+    file->versions = NULL;
+    file->version_count = 0;
     file->ns = NULL;
-    file->schema = NULL;
 }

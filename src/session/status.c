@@ -19,8 +19,8 @@ static bool add_schema(void *arg, const struct registry_entry *entry)
     struct build *build = arg;
     build_open_object(build, NULL);
     build_text(build, "ns", entry->file.ns);
-    build_text(build, "hash", entry->hash);
-    build_text(build, "dialect", schema_dialect_names[entry->file.dialect]);
+    build_text(build, "hash", entry->file.versions[0].hash);
+    build_text(build, "dialect", schema_dialect_names[entry->file.versions[0].dialect]);
     build_text(build, "level", schema_level_names[entry->file.level]);
     build_text(build, "action", schema_action_names[entry->file.action]);
     build_text(build, "unproved", entry->file.reject_unproved ? "reject" : "allow");

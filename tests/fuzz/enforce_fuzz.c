@@ -124,7 +124,8 @@ static void require_document(const struct registry_entry *entry, struct bytes do
     struct scan_element id;
     struct error err;
     if (scan_find(document, "_id", &id))
-        require(schema_check(entry->file.schema, scratch, document, &err) == SCHEMA_VALID);
+        require(schema_check(schema_file_newest(&entry->file), scratch, document, &err) ==
+                SCHEMA_VALID);
 }
 
 static void require_body(const struct registry_entry *entry, struct bytes body)

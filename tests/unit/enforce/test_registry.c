@@ -236,11 +236,12 @@ static void test_hash(void **state)
     struct schema_file file;
     (void)snprintf(text, sizeof text, "{\"schema\":%s,\"action\":\"warn\",\"ns\":\"s.a\"}", schema);
     struct registry_entry *entry = support_entry(text, REGISTRY_FILE);
-    assert_string_equal(entry->hash, hash);
+    assert_string_equal(entry->file.versions[0].hash, hash);
     assert_string_equal(entry->source, "test.json");
     bson_t *bson = support_json(schema);
-    assert_int_equal(bytes_left(&entry->schema_bson), bson->len);
-    assert_memory_equal(entry->schema_bson.pos, bson_get_data(bson), bson->len);
+    struct bytes source = schema_source(schema_file_newest(&entry->file));
+    assert_int_equal(bytes_left(&source), bson->len);
+    assert_memory_equal(source.pos, bson_get_data(bson), bson->len);
     bson_destroy(bson);
     registry_entry_release(entry);
 
@@ -250,8 +251,8 @@ static void test_hash(void **state)
     file.ns = memory_copy_string("s.a");
     entry = registry_entry_new(&file, REGISTRY_COLLECTION, "collection validator");
     assert_null(file.ns);
-    assert_null(file.schema);
-    assert_string_equal(entry->hash, hash);
+    assert_null(file.versions);
+    assert_string_equal(entry->file.versions[0].hash, hash);
     registry_entry_release(entry);
 }
 
@@ -268,7 +269,7 @@ static void test_memory(void **state)
         struct registry_entry *entry = registry_entry_new(&file, REGISTRY_FILE, "x");
         ok = entry != NULL && registry_put(registry, entry);
         memory_fail_never();
-        assert_null(file.schema);
+        assert_null(file.versions);
         assert_int_equal(registry_size(registry), ok);
     }
     assert_true(ok);

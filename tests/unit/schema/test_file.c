@@ -15,7 +15,7 @@ static void test_settings(void **state)
     struct error err = {0};
     assert_true(parse("{\"ns\":\"shop.orders\",\"schema\":{}}", &file, &err));
     assert_string_equal(file.ns, "shop.orders");
-    assert_int_equal(file.dialect, SCHEMA_MONGODB);
+    assert_int_equal(file.versions[0].dialect, SCHEMA_MONGODB);
     assert_int_equal(file.level, SCHEMA_LEVEL_STRICT);
     assert_int_equal(file.action, SCHEMA_ACTION_ERROR);
     assert_false(file.reject_unproved);
@@ -27,7 +27,7 @@ static void test_settings(void **state)
                       "\"integer\"}}}}",
                       &file, &err));
     assert_string_equal(file.ns, "shop.a.b");
-    assert_int_equal(file.dialect, SCHEMA_JSON_SCHEMA);
+    assert_int_equal(file.versions[0].dialect, SCHEMA_JSON_SCHEMA);
     assert_int_equal(file.level, SCHEMA_LEVEL_MODERATE);
     assert_int_equal(file.action, SCHEMA_ACTION_ERROR_AND_LOG);
     assert_true(file.reject_unproved);
@@ -42,10 +42,10 @@ static void test_bare(void **state)
     struct error err = {0};
     assert_true(parse("{\"$jsonSchema\":{\"required\":[\"a\"]}}", &file, &err));
     assert_null(file.ns);
-    assert_int_equal(file.dialect, SCHEMA_MONGODB);
+    assert_int_equal(file.versions[0].dialect, SCHEMA_MONGODB);
     schema_file_release(&file);
     assert_true(parse("{\"$defs\":{},\"type\":\"object\"}", &file, &err));
-    assert_int_equal(file.dialect, SCHEMA_JSON_SCHEMA);
+    assert_int_equal(file.versions[0].dialect, SCHEMA_JSON_SCHEMA);
     schema_file_release(&file);
 }
 
