@@ -5,8 +5,8 @@
 #ifndef SLUICE_ADMIN_ADMIN_H
 #define SLUICE_ADMIN_ADMIN_H
 
+#include "catalog/catalog.h"
 #include "config/config.h"
-#include "enforce/registry.h"
 #include "session/session.h"
 #include "upstream/topology.h"
 
@@ -22,19 +22,12 @@ struct admin_hooks {
     void (*pause)(void *context);
     void (*resume)(void *context);
     void (*drain)(void *context);
-    /* The schemas in force, with a reference of the caller's. NULL: none. */
-    struct registry *(*schemas)(void *context);
-    /* Whether all that should be enforced has been read once. */
-    bool (*schemas_loaded)(void *context);
-    /* Schema files that cannot be used now; the last good state of each stays in force. */
-    size_t (*schemas_broken)(void *context);
-    /* Looks at the folder of schemas, now: a file of it was written or removed. */
-    void (*schemas_rescan)(void *context);
 };
 
 /* What the admin thread reads; outlives it. */
 struct admin_parts {
     struct admin_hooks hooks;
+    struct catalog *catalog;
     const struct session_shared *shared;
     struct session_worker *const *workers;
     unsigned worker_count;

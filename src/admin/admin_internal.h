@@ -37,10 +37,10 @@ static inline const struct config *admin_config(const struct admin *admin)
     return admin->settings->config;
 }
 
-/* The schemas in force, NULL for none; registry_release is due. */
+/* The schemas in force; registry_release is due. */
 static inline struct registry *admin_schemas(const struct admin *admin)
 {
-    return admin->parts.hooks.schemas(admin->parts.hooks.context);
+    return catalog_registry(admin->parts.catalog);
 }
 
 static inline enum admin_state admin_state_now(const struct admin *admin)

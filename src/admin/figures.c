@@ -189,12 +189,11 @@ static bool check_upstream(const struct admin *admin, struct error *err)
 
 bool figures_ready(const struct admin *admin, struct error *err)
 {
-    const struct admin_hooks *hooks = &admin->parts.hooks;
     if (admin_state_now(admin) == ADMIN_DRAINING)
         return error_set(err, ERROR_SHUTDOWN_IN_PROGRESS, "the proxy is draining");
     if (!check_upstream(admin, err))
         return false;
-    return hooks->schemas_loaded(hooks->context) ||
+    return catalog_is_loaded(admin->parts.catalog) ||
            error_set(err, ERROR_INTERNAL,
                      "the validators of the upstream's collections have not been read yet");
 }

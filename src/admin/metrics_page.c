@@ -357,7 +357,7 @@ static void add_schemas(const struct admin *admin, struct text *out)
                       (double)registry_size(registry));
     exposition_single(out, "mongosluice_schema_files_broken", "gauge",
                       "Schema files that cannot be used; their last good state stays in force.",
-                      (double)admin->parts.hooks.schemas_broken(admin->parts.hooks.context));
+                      (double)catalog_broken(admin->parts.catalog));
     exposition_family(out, "mongosluice_documents_total", "counter",
                       "Documents (or statements of updates) that were checked, by outcome.");
     walk_schemas(admin, registry, add_outcomes, out);

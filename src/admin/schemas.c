@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "admin/admin_internal.h"
-#include "admin/schema_store.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "catalog/schema_store.h"
 #include "schema/file.h"
 
 enum {
@@ -336,11 +336,6 @@ static bool may_write(const struct admin *admin, const struct admin_request *req
     return false;
 }
 
-static void rescan(const struct admin *admin)
-{
-    admin->parts.hooks.schemas_rescan(admin->parts.hooks.context);
-}
-
 /* The file that the namespace's schema comes from, or is to come from. False: answered. */
 static bool find_path(struct admin *admin, const struct admin_request *request,
                       const char *directory, char path[PATH_MAX], bool *is_new)
@@ -385,7 +380,7 @@ static void put_one(struct admin *admin, const struct admin_request *request)
     }
     LOG_I(LOG_SCHEMA, 1074, "admin", "A schema was written", LOG_STR("ns", request->rest),
           LOG_STR("file", path));
-    rescan(admin);
+    catalog_rescan(admin->parts.catalog);
     get_one(admin, request, is_new ? 201 : 200);
 }
 
@@ -400,7 +395,7 @@ static void remove_file(struct admin *admin, const struct admin_request *request
     }
     LOG_I(LOG_SCHEMA, 1075, "admin", "A schema was removed", LOG_STR("ns", request->rest),
           LOG_STR("file", path));
-    rescan(admin);
+    catalog_rescan(admin->parts.catalog);
     struct json json = json_over(&body);
     json_open_object(&json, NULL);
     json_add_string(&json, "deleted", request->rest);

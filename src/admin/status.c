@@ -111,13 +111,12 @@ static void add_merging(const struct admin *admin, struct json *json)
 
 static void add_validation(const struct admin *admin, struct json *json)
 {
-    const struct admin_hooks *hooks = &admin->parts.hooks;
     struct verdicts verdicts;
     struct registry *schemas = admin_schemas(admin);
     figures_verdicts(schemas, &verdicts);
     json_open_object(json, "validation");
     json_add_uint(json, "schemas", verdicts.schemas);
-    json_add_uint(json, "broken_files", hooks->schemas_broken(hooks->context));
+    json_add_uint(json, "broken_files", catalog_broken(admin->parts.catalog));
     schema_write_left_out(schemas, LEFT_OUT_SHOWN, json);
     json_add_uint(json, "passed", verdicts.counts[REGISTRY_PASSED]);
     json_add_uint(json, "refused", verdicts.counts[REGISTRY_REFUSED]);

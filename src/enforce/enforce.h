@@ -10,7 +10,7 @@
 #define SLUICE_ENFORCE_ENFORCE_H
 
 #include "bson/build.h"
-#include "enforce/registry.h"
+#include "catalog/registry.h"
 #include "wire/command_names.h"
 
 /* What enforce_concerns notes for enforce_check. */

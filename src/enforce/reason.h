@@ -2,7 +2,7 @@
 #ifndef SLUICE_ENFORCE_REASON_H
 #define SLUICE_ENFORCE_REASON_H
 
-#include "enforce/registry.h"
+#include "catalog/registry.h"
 
 void reason_write(struct bytes info, char out[REGISTRY_REASON_BYTES]);
 

@@ -9,7 +9,7 @@
 
 #include "admin/admin.h"
 #include "base/memory.h"
-#include "main/schemas.h"
+#include "catalog/catalog.h"
 
 struct uri *prepare_uri(const struct config *config, struct error *err)
 {
@@ -132,7 +132,7 @@ bool prepare_check(struct config *config)
     check_connection(config, &good);
     check_admin(config, &good);
     check_log(config, &good);
-    if (!schemas_check(config->schemas, (size_t)config->schemas_memory_max, print_schema_problem,
+    if (!catalog_check(config->schemas, (size_t)config->schemas_memory_max, print_schema_problem,
                        &good, &err))
         print_problem(&good, err.message);
     return good;

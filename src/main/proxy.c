@@ -10,13 +10,12 @@
 #include "admin/admin.h"
 #include "base/log_sample.h"
 #include "base/memory.h"
+#include "catalog/catalog.h"
 #include "main/prepare.h"
-#include "main/schemas.h"
 #include "main/stats.h"
 #include "net/clock.h"
 #include "session/session.h"
 #include "upstream/servers.h"
-#include "upstream/validators.h"
 
 enum { WORKERS_MAX = 256, CONTROL_TICK_MS = 500 };
 
@@ -25,8 +24,7 @@ struct proxy {
     struct session_settings *settings; /* the present ones; main's thread */
     struct session_shared shared;
     struct servers *servers;
-    struct schemas *schemas;
-    struct validators *validators; /* NULL: the collections' own are not looked at */
+    struct catalog *catalog;
     struct topology *topology;
     struct worker *control;
     struct admin *admin;  /* NULL: off */
@@ -36,7 +34,6 @@ struct proxy {
     int64_t stats_since_ms;          /* control thread */
     _Atomic int64_t stats_period_ms; /* set by main's thread */
     atomic_bool paused;
-    atomic_bool validators_known; /* read once, at least */
     atomic_bool draining;
     unsigned next_worker; /* control thread */
     unsigned worker_count;
@@ -114,9 +111,7 @@ static void explain_no_server(void *context, char cause[SESSION_CAUSE_BYTES])
 
 static void collections_changed(void *context)
 {
-    struct proxy *proxy = context;
-    if (proxy->validators != NULL)
-        validators_refresh(proxy->validators);
+    catalog_refresh(((struct proxy *)context)->catalog);
 }
 
 /* The least loaded worker; among equals in turn. */
@@ -167,7 +162,7 @@ void proxy_reload(struct proxy *proxy)
               LOG_STR("error", err.message));
         return;
     }
-    if (!schemas_set_folder(proxy->schemas, settings->config->schemas, &err))
+    if (!catalog_set_folder(proxy->catalog, settings->config->schemas, &err))
         LOG_E(LOG_SCHEMA, 3007, "schemas", "The folder of schemas stays as it was",
               LOG_STR("error", err.message));
     for (size_t i = 0; i < ignored.count; i++)
@@ -217,28 +212,6 @@ static void admin_drain(void *context)
     (void)kill(getpid(), SIGTERM);
 }
 
-static struct registry *admin_schemas(void *context)
-{
-    return schemas_registry(((struct proxy *)context)->schemas);
-}
-
-/* The files are loaded before anything else starts; the collections' validators are read after. */
-static bool admin_schemas_loaded(void *context)
-{
-    struct proxy *proxy = context;
-    return proxy->validators == NULL || atomic_load(&proxy->validators_known);
-}
-
-static size_t admin_schemas_broken(void *context)
-{
-    return schemas_problems(((struct proxy *)context)->schemas);
-}
-
-static void admin_schemas_rescan(void *context)
-{
-    schemas_rescan(((struct proxy *)context)->schemas);
-}
-
 static bool start_admin(struct proxy *proxy, struct error *err)
 {
     struct config *config = proxy->settings->config;
@@ -252,11 +225,8 @@ static bool start_admin(struct proxy *proxy, struct error *err)
                                           .state = admin_state,
                                           .pause = admin_pause,
                                           .resume = admin_resume,
-                                          .drain = admin_drain,
-                                          .schemas = admin_schemas,
-                                          .schemas_loaded = admin_schemas_loaded,
-                                          .schemas_broken = admin_schemas_broken,
-                                          .schemas_rescan = admin_schemas_rescan},
+                                          .drain = admin_drain},
+                                .catalog = proxy->catalog,
                                 .shared = &proxy->shared,
                                 .workers = proxy->workers,
                                 .worker_count = proxy->worker_count};
@@ -274,44 +244,23 @@ static void registry_changed(void *arg, struct registry *registry)
         session_worker_set_registry(proxy->workers[i], registry);
 }
 
-/* The thread that reads them. */
-static void validators_found(void *arg, const struct validators_found *all, size_t count)
-{
-    struct proxy *proxy = arg;
-    struct schemas_validator *validators = memory_array(count + 1, sizeof *validators);
-    if (validators == NULL)
-        return;
-    for (size_t i = 0; i < count; i++)
-        validators[i] = (struct schemas_validator){
-            .ns = all[i].ns,
-            .schema = all[i].schema,
-            .left_out = all[i].left_out,
-            .level = (enum schema_level)schema_name_index(schema_level_names, all[i].level),
-            .action = (enum schema_action)schema_name_index(schema_action_names, all[i].action)};
-    schemas_set_validators(proxy->schemas, validators, count);
-    atomic_store(&proxy->validators_known, true);
-    memory_free(validators);
-}
-
-static void validators_failed(void *arg, const char *cause)
-{
-    (void)arg;
-    LOG_W(LOG_SCHEMA, 3006, "schemas",
-          "The validators of the upstream's collections cannot be read; what was known stays",
-          LOG_STR("cause", cause));
-}
-
-static bool start_validators(struct proxy *proxy, struct error *err)
+static bool start_catalog(struct proxy *proxy, struct error *err)
 {
     const struct config *config = proxy->settings->config;
-    struct validators_settings settings = {.period_ms = config->schemas_upstream_period_ms,
-                                           .found = validators_found,
-                                           .failed = validators_failed,
-                                           .arg = proxy};
-    if (config->schemas_upstream == CONFIG_FALSE)
-        return true;
-    proxy->validators = validators_start(proxy->uri, &settings, err);
-    return proxy->validators != NULL;
+    struct catalog_settings settings = {.folder = config->schemas,
+                                        .memory_max = (size_t)config->schemas_memory_max,
+                                        .publish = registry_changed,
+                                        .arg = proxy};
+    proxy->catalog = catalog_create(&settings, err);
+    return proxy->catalog != NULL;
+}
+
+static bool follow_validators(struct proxy *proxy, struct error *err)
+{
+    const struct config *config = proxy->settings->config;
+    return config->schemas_upstream == CONFIG_FALSE ||
+           catalog_follow_upstream(proxy->catalog, proxy->uri, config->schemas_upstream_period_ms,
+                                   err);
 }
 
 /* --- statistics (control thread) ----------------------------------------------------------------
@@ -331,7 +280,7 @@ static void control_tick(void *context)
     int64_t period_ms = atomic_load(&proxy->stats_period_ms);
     int64_t now_ms = clock_now_ms();
     log_sample_flush(false);
-    schemas_rescan(proxy->schemas);
+    catalog_rescan(proxy->catalog);
     servers_drop_unconfirmed(proxy->servers, now_ms);
     if (period_ms == 0 || now_ms - proxy->stats_since_ms < period_ms)
         return;
@@ -413,15 +362,12 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
         return error_set(err, ERROR_INTERNAL, "out of memory at start");
     apply_shared_settings(proxy);
     (void)snprintf(proxy->cause, sizeof proxy->cause, "no server has answered yet");
-    proxy->schemas = schemas_create(proxy->settings->config->schemas,
-                                    (size_t)proxy->settings->config->schemas_memory_max,
-                                    registry_changed, proxy, err);
-    if (proxy->schemas == NULL || !start_control(proxy, err) || !start_workers(proxy, err))
+    if (!start_catalog(proxy, err) || !start_control(proxy, err) || !start_workers(proxy, err))
         return false;
-    struct registry *registry = schemas_registry(proxy->schemas);
+    struct registry *registry = catalog_registry(proxy->catalog);
     registry_changed(proxy, registry);
     registry_release(registry);
-    if (!start_validators(proxy, err))
+    if (!follow_validators(proxy, err))
         return false;
     proxy->topology = topology_start(proxy->uri, topology_changed, proxy, err);
     if (proxy->topology == NULL)
@@ -432,11 +378,10 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
 
 static void destroy(struct proxy *proxy)
 {
-    validators_stop(proxy->validators);
+    catalog_stop(proxy->catalog);
     for (unsigned i = 0; i < proxy->worker_count; i++)
         session_worker_stop(proxy->workers[i]);
-    validators_free(proxy->validators);
-    schemas_destroy(proxy->schemas);
+    catalog_destroy(proxy->catalog);
     servers_destroy(proxy->servers);
     transactions_destroy(proxy->shared.transactions);
     bulk_cursors_destroy(proxy->shared.bulk_cursors);

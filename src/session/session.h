@@ -5,9 +5,9 @@
 
 #include <stdatomic.h>
 
+#include "catalog/registry.h"
 #include "coalesce/counters.h"
 #include "coalesce/retry_table.h"
-#include "enforce/registry.h"
 #include "metrics/counters.h"
 #include "net/budget.h"
 #include "net/worker.h"

@@ -14,7 +14,7 @@
 #include "base/memory.h"
 #include "bson/build.h"
 #include "bson/scan.h"
-#include "enforce/registry.h"
+#include "catalog/registry.h"
 #include "net/clock.h"
 #include "schema/file.h"
 #include "session/observe.h"

@@ -1,12 +1,16 @@
-/* What the two files of the registry share. */
-#ifndef SLUICE_ENFORCE_REGISTRY_INTERNAL_H
-#define SLUICE_ENFORCE_REGISTRY_INTERNAL_H
-
-#include "enforce/registry.h"
-
-/* What was counted for the older entry is counted on for the new one, which nobody else knows yet.
+/* The collections of the upstream whose validators the proxy does not enforce, by namespace. Pure.
  */
-void registry_entry_adopt_stats(struct registry_entry *entry, const struct registry_entry *older);
+#ifndef SLUICE_CATALOG_LEFT_OUT_H
+#define SLUICE_CATALOG_LEFT_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The server enforces the validator of this collection, the proxy does not. */
+struct registry_left_out {
+    char *ns;
+    char *reason; /* one line */
+};
 
 /* Collections by namespace; zero-initialised is empty. */
 struct left_out_list {

@@ -1,7 +1,7 @@
 /* Schema files, written and removed so that whoever reads the directory sees a whole file or none,
  * also after a crash. */
-#ifndef SLUICE_ADMIN_SCHEMA_STORE_H
-#define SLUICE_ADMIN_SCHEMA_STORE_H
+#ifndef SLUICE_CATALOG_SCHEMA_STORE_H
+#define SLUICE_CATALOG_SCHEMA_STORE_H
 
 #include <stdbool.h>
 #include <stddef.h>

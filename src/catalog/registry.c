@@ -1,6 +1,6 @@
 /* The set: namespaces sorted by name, for listings and edits, and a hash table over them, since
  * every write looks its namespace up. */
-#include "enforce/registry_internal.h"
+#include "catalog/registry.h"
 
 #include "base/keyed_hash.h"
 #include "base/memory.h"

@@ -1,5 +1,5 @@
 /* The set of schemas: look-up, replacement, sharing between sets, counters and last refusals. */
-#include "support.h"
+#include "../enforce/support.h"
 
 #include <stdio.h>
 

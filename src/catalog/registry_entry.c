@@ -1,5 +1,5 @@
 /* Entries of the registry: their hash, what was counted for them, and their last refusals. */
-#include "enforce/registry_internal.h"
+#include "catalog/registry_entry.h"
 
 #include "base/memory.h"
 

@@ -1,4 +1,4 @@
-#include "upstream/validators.h"
+#include "catalog/validators.h"
 
 #include <mongoc/mongoc.h>
 #include <pthread.h>
@@ -47,14 +47,6 @@ static void list_release(struct list *list)
     memory_free(list->of);
 }
 
-static const char *one_of(const char *text, const char *const *known, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(text, known[i]) == 0)
-            return known[i];
-    return known[0];
-}
-
 static const char *find_text(const bson_t *options, const char *name)
 {
     bson_iter_t at;
@@ -67,8 +59,6 @@ static const char *find_text(const bson_t *options, const char *name)
 static void add(struct list *list, const char *database, const char *collection,
                 const bson_t *options, const bson_t *schema, const char *left_out)
 {
-    static const char *const levels[] = {"strict", "moderate", "off"};
-    static const char *const actions[] = {"error", "warn", "errorAndLog"};
     struct validators_found *bigger = memory_resize(list->of, (list->count + 1) * sizeof *list->of);
     if (bigger == NULL) {
         list->failed = true;
@@ -90,12 +80,14 @@ static void add(struct list *list, const char *database, const char *collection,
     (void)snprintf(ns, ns_len, "%s.%s", database, collection);
     if (schema != NULL)
         memcpy(copy, bson_get_data(schema), schema_len);
-    bigger[list->count++] = (struct validators_found){
-        .ns = ns,
-        .schema = bytes_of(copy, schema_len),
-        .left_out = reason,
-        .level = one_of(find_text(options, "validationLevel"), levels, 3),
-        .action = one_of(find_text(options, "validationAction"), actions, 3)};
+    bigger[list->count++] =
+        (struct validators_found){.ns = ns,
+                                  .schema = bytes_of(copy, schema_len),
+                                  .left_out = reason,
+                                  .level = (enum schema_level)schema_name_index(
+                                      schema_level_names, find_text(options, "validationLevel")),
+                                  .action = (enum schema_action)schema_name_index(
+                                      schema_action_names, find_text(options, "validationAction"))};
 }
 
 /* The first thing in a validator that is not $jsonSchema; NULL: there is none. */

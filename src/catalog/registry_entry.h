@@ -1,11 +1,9 @@
-/* Which namespace has which schema: an immutable, counted set that is replaced as a whole when a
- * file or a collection's validator changes. Entries are shared between sets, so a new set costs a
- * table of pointers. Pure.
+/* One schema in force or ready to be: its program, where it comes from, what was counted for it and
+ * its last refusals. Pure.
  *
- * Retain, release and reading are thread-safe; a set is edited by one thread, before others see
- * it. */
-#ifndef SLUICE_ENFORCE_REGISTRY_H
-#define SLUICE_ENFORCE_REGISTRY_H
+ * Everything here is thread-safe once other threads know the entry. */
+#ifndef SLUICE_CATALOG_REGISTRY_ENTRY_H
+#define SLUICE_CATALOG_REGISTRY_ENTRY_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -63,14 +61,6 @@ struct registry_entry {
     struct registry_stats *stats; /* a reference */
 };
 
-/* A collection of the upstream whose validator is not enforced here; the server enforces it. */
-struct registry_left_out {
-    char *ns;
-    char *reason; /* one line */
-};
-
-struct registry;
-
 /* An entry of its own; takes over what `file` holds (it is empty afterwards), also on failure.
  * NULL when memory is out. */
 struct registry_entry *registry_entry_new(struct schema_file *file, enum registry_origin origin,
@@ -80,51 +70,8 @@ void registry_entry_release(struct registry_entry *entry);
 /* Whether both enforce the same in the same way, wherever they come from. */
 bool registry_entry_is_same(const struct registry_entry *a, const struct registry_entry *b);
 
-/* An empty set, or one with the entries of another. One reference. NULL when memory is out. */
-struct registry *registry_new(void);
-struct registry *registry_copy(const struct registry *from);
-struct registry *registry_retain(struct registry *registry);
-void registry_release(struct registry *registry); /* NULL is allowed */
-
-/* Puts the entry in the place of the one with its namespace and origin, whose stats it takes over.
- * Takes over the reference, also on failure. False when memory is out. */
-bool registry_put(struct registry *registry, struct registry_entry *entry);
-/* False when there was none. Where both origins had one, the other comes into force. */
-bool registry_remove(struct registry *registry, const char *ns, size_t len,
-                     enum registry_origin origin);
-
-/* The collection's validator is not enforced, in this set, for that reason; NULL: it is, or there
- * is none. False when memory is out. */
-bool registry_leave_out(struct registry *registry, const char *ns, const char *reason);
-/* Of the namespace, NULL for none; or all of them, sorted. Borrowed from the set, which may be
- * NULL.
- */
-const struct registry_left_out *registry_find_left_out(const struct registry *registry,
-                                                       const char *ns);
-const struct registry_left_out *registry_left_out(const struct registry *registry, size_t *count);
-
-/* What the compiled schemas of all entries take, those that are not in force included. */
-size_t registry_bytes(const struct registry *registry);
-/* Of the entry with that namespace and origin; 0 without one. */
-size_t registry_bytes_of(const struct registry *registry, const char *ns,
-                         enum registry_origin origin);
-
-/* The entry in force, borrowed from the set; NULL where there is none. `registry` may be NULL. */
-const struct registry_entry *registry_find(const struct registry *registry, const char *ns,
-                                           size_t len);
-/* Also for an empty or missing set: 0. Entries in force. */
-size_t registry_size(const struct registry *registry);
-
-/* Whether a schema is in force in that database: one whose level is not off. */
-bool registry_guards(const struct registry *registry, struct bytes database);
-/* The first entry there (of all, where database is empty) that rejects what cannot be proved, and
- * does more than warn of it; NULL where there is none. */
-const struct registry_entry *registry_strictest(const struct registry *registry,
-                                                struct bytes database);
-
-/* Every entry in force, sorted by namespace. Returns at the first false of `each`. */
-void registry_each(const struct registry *registry,
-                   bool (*each)(void *arg, const struct registry_entry *entry), void *arg);
+/* The new entry, which no other thread knows yet, continues the counts of the older one. */
+void registry_entry_adopt_stats(struct registry_entry *entry, const struct registry_entry *older);
 
 static inline void registry_count_add(const struct registry_entry *entry, enum registry_count which,
                                       uint64_t n)

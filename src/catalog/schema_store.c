@@ -1,4 +1,4 @@
-#include "admin/schema_store.h"
+#include "catalog/schema_store.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "admin/schema_store.h"
+#include "catalog/schema_store.h"
 
 static void assert_name(const char *ns, const char *expected)
 {

@@ -1,10 +1,9 @@
 /* Reads the validators of the upstream's collections, with the credentials of its connection
  * string, on a thread of its own. */
-#ifndef SLUICE_UPSTREAM_VALIDATORS_H
-#define SLUICE_UPSTREAM_VALIDATORS_H
+#ifndef SLUICE_CATALOG_VALIDATORS_H
+#define SLUICE_CATALOG_VALIDATORS_H
 
-#include "base/bytes.h"
-#include "base/error.h"
+#include "schema/file.h"
 
 struct uri;
 struct validators;
@@ -14,8 +13,8 @@ struct validators_found {
     char *ns;            /* "database.collection" */
     struct bytes schema; /* what stands behind $jsonSchema, where that is all of the validator */
     char *left_out;      /* where it is not: what else there is; else NULL */
-    const char *level;   /* "strict", "moderate", "off" */
-    const char *action;  /* "error", "warn", "errorAndLog" */
+    enum schema_level level;
+    enum schema_action action;
 };
 
 struct validators_settings {

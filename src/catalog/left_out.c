@@ -1,6 +1,9 @@
 /* The collections of the upstream whose validators are not enforced here. */
+#include "catalog/left_out.h"
+
+#include <string.h>
+
 #include "base/memory.h"
-#include "enforce/registry_internal.h"
 
 static void release(struct registry_left_out *one)
 {

@@ -1,0 +1,174 @@
+#include "catalog/catalog.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "catalog/collections.h"
+#include "catalog/folder.h"
+#include "catalog/validators.h"
+
+struct catalog {
+    pthread_mutex_t work; /* held by the thread that makes a change; guards the next three */
+    struct current_set set;
+    struct folder folder;
+    struct collections collections;
+    struct validators *validators; /* NULL: the upstream's collections are not read */
+    atomic_bool validators_known;  /* they have been read at least once */
+};
+
+static void publish(struct catalog *catalog)
+{
+    current_set_publish(&catalog->set, folder_broken(&catalog->folder));
+}
+
+/* --- the folder ---------------------------------------------------------------------------------
+ */
+
+static void rescan(struct catalog *catalog, bool retry)
+{
+    folder_rescan(&catalog->folder, &catalog->set, retry);
+    publish(catalog);
+}
+
+void catalog_rescan(struct catalog *catalog)
+{
+    pthread_mutex_lock(&catalog->work);
+    rescan(catalog, false);
+    pthread_mutex_unlock(&catalog->work);
+}
+
+bool catalog_set_folder(struct catalog *catalog, const char *folder, struct error *err)
+{
+    char *copy = memory_copy_string(folder);
+    if (copy == NULL)
+        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "schemas: out of memory");
+    pthread_mutex_lock(&catalog->work);
+    folder_set_path(&catalog->folder, copy);
+    rescan(catalog, true);
+    pthread_mutex_unlock(&catalog->work);
+    return true;
+}
+
+/* --- the upstream's collections -----------------------------------------------------------------
+ */
+
+/* The thread that reads them, here and below. */
+static void validators_found(void *arg, const struct validators_found *all, size_t count)
+{
+    struct catalog *catalog = arg;
+    pthread_mutex_lock(&catalog->work);
+    bool taken = collections_take(&catalog->collections, &catalog->set, all, count);
+    publish(catalog);
+    pthread_mutex_unlock(&catalog->work);
+    if (taken)
+        atomic_store(&catalog->validators_known, true);
+}
+
+static void validators_failed(void *arg, const char *cause)
+{
+    (void)arg;
+    LOG_W(LOG_SCHEMA, 3006, "schemas",
+          "The validators of the upstream's collections cannot be read; what was known stays",
+          LOG_STR("cause", cause));
+}
+
+bool catalog_follow_upstream(struct catalog *catalog, const struct uri *uri, int64_t period_ms,
+                             struct error *err)
+{
+    struct validators_settings settings = {.period_ms = period_ms,
+                                           .found = validators_found,
+                                           .failed = validators_failed,
+                                           .arg = catalog};
+    catalog->validators = validators_start(uri, &settings, err);
+    return catalog->validators != NULL;
+}
+
+void catalog_refresh(struct catalog *catalog)
+{
+    if (catalog->validators != NULL)
+        validators_refresh(catalog->validators);
+}
+
+void catalog_stop(struct catalog *catalog)
+{
+    if (catalog != NULL)
+        validators_stop(catalog->validators);
+}
+
+/* --- reading ------------------------------------------------------------------------------------
+ */
+
+struct registry *catalog_registry(struct catalog *catalog)
+{
+    return current_set_registry(&catalog->set);
+}
+
+size_t catalog_broken(struct catalog *catalog)
+{
+    return current_set_broken(&catalog->set);
+}
+
+bool catalog_is_loaded(const struct catalog *catalog)
+{
+    return catalog->validators == NULL || atomic_load(&catalog->validators_known);
+}
+
+/* --- life ---------------------------------------------------------------------------------------
+ */
+
+void catalog_destroy(struct catalog *catalog)
+{
+    if (catalog == NULL)
+        return;
+    validators_free(catalog->validators);
+    folder_release(&catalog->folder);
+    collections_release(&catalog->collections);
+    current_set_release(&catalog->set);
+    pthread_mutex_destroy(&catalog->work);
+    memory_free(catalog);
+}
+
+/* Nothing of the folder has been read yet. */
+static struct catalog *create_empty(const char *folder, size_t memory_max, struct error *err)
+{
+    struct catalog *catalog = memory_zalloc(sizeof *catalog);
+    if (catalog == NULL) {
+        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "schemas: out of memory");
+        return NULL;
+    }
+    pthread_mutex_init(&catalog->work, NULL);
+    bool ok = current_set_init(&catalog->set, memory_max);
+    if (folder_init(&catalog->folder, folder) && ok)
+        return catalog;
+    (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "schemas: out of memory");
+    catalog_destroy(catalog);
+    return NULL;
+}
+
+struct catalog *catalog_create(const struct catalog_settings *settings, struct error *err)
+{
+    struct catalog *catalog = create_empty(settings->folder, settings->memory_max, err);
+    if (catalog == NULL)
+        return NULL;
+    catalog->set.publish = settings->publish;
+    catalog->set.arg = settings->arg;
+    if (folder_load(&catalog->folder, &catalog->set, err)) {
+        publish(catalog);
+        return catalog;
+    }
+    catalog_destroy(catalog);
+    return NULL;
+}
+
+bool catalog_check(const char *folder, size_t memory_max,
+                   void (*report)(void *arg, const char *path, const char *problem), void *arg,
+                   struct error *err)
+{
+    struct catalog *catalog = create_empty(folder, memory_max, err);
+    if (catalog == NULL)
+        return false;
+    bool readable =
+        folder_load(&catalog->folder, &catalog->set, err) || folder_broken(&catalog->folder) > 0;
+    folder_each_problem(&catalog->folder, report, arg);
+    catalog_destroy(catalog);
+    return readable;
+}

@@ -1,0 +1,35 @@
+/* The folder of schema files: finds files that were added, changed or removed and takes their
+ * schemas into the set. A file with errors is logged once, and its last good schema stays. */
+#ifndef SLUICE_CATALOG_FOLDER_H
+#define SLUICE_CATALOG_FOLDER_H
+
+#include "catalog/current_set.h"
+
+struct folder_file; /* a file as it was last looked at */
+
+struct folder {
+    char *path;                /* "": no folder */
+    struct folder_file *files; /* sorted by path */
+    size_t count;
+    bool unreadable; /* at the last look; logged once */
+};
+
+/* False when memory is out. */
+bool folder_init(struct folder *folder, const char *path);
+void folder_release(struct folder *folder);
+/* Takes over the path, which the next look reads. */
+void folder_set_path(struct folder *folder, char *path);
+
+/* The first look. False with the first problem: the folder cannot be read, or a file has errors;
+ * the schemas of the other files are in the draft. */
+bool folder_load(struct folder *folder, struct current_set *set, struct error *err);
+/* A later look. retry: also at files that had errors and have not changed. */
+void folder_rescan(struct folder *folder, struct current_set *set, bool retry);
+
+/* Files with errors; an unreadable folder counts as one. */
+size_t folder_broken(const struct folder *folder);
+void folder_each_problem(const struct folder *folder,
+                         void (*report)(void *arg, const char *path, const char *problem),
+                         void *arg);
+
+#endif
