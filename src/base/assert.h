@@ -1,5 +1,5 @@
-/* What must hold or the process ends: an assertion that stays in release builds, for promises whose
- * breach would lose or double somebody's data (a waiter answered twice). Logs the place, aborts. */
+/* An assertion that stays in release builds. It guards promises whose breach would lose or double
+ * data (a waiter answered twice). It logs the place and aborts. */
 #ifndef SLUICE_BASE_ASSERT_H
 #define SLUICE_BASE_ASSERT_H
 

@@ -1,10 +1,10 @@
-/* A cursor over bytes that came from elsewhere: the one place where a length is checked.
+/* A cursor over bytes from outside. Only this file checks lengths.
  *
  *        data           pos                 end
  *          |-- consumed --|---- remaining ----|         invariant: pos <= end
  *
- * Every read asks `len > end - pos` (never `pos + len > end`, which wraps) and leaves the cursor as
- * it was when it answers false. Nothing is owned. */
+ * Every read tests `len > end - pos`, because `pos + len > end` can wrap. A read that returns false
+ * does not move the cursor. The cursor owns nothing. */
 #ifndef SLUICE_BASE_BYTES_H
 #define SLUICE_BASE_BYTES_H
 
@@ -37,7 +37,7 @@ static inline bool bytes_skip(struct bytes *b, size_t len)
     return true;
 }
 
-/* The next `len` bytes become *out, and are consumed. */
+/* Stores the next `len` bytes in *out and consumes them. */
 static inline bool bytes_take(struct bytes *b, size_t len, struct bytes *out)
 {
     if (len > bytes_left(b))
@@ -103,7 +103,7 @@ static inline bool bytes_read_i64(struct bytes *b, int64_t *out)
     return true;
 }
 
-/* A NUL-terminated string; *len is without the NUL. */
+/* Reads a NUL-terminated string; *len excludes the NUL. */
 static inline bool bytes_read_cstring(struct bytes *b, const char **out, size_t *len)
 {
     const uint8_t *nul = bytes_left(b) == 0 ? NULL : memchr(b->pos, 0, bytes_left(b));

@@ -1,6 +1,6 @@
-/* An error as users and drivers see it: a MongoDB error code and a sentence that names what, where
- * and what to do. A function that takes a `struct error *` returns false if and only if it set it.
- * Codes: the names and numbers of MongoDB's error_codes (documentation: "Error Codes"). */
+/* An error for users and drivers: a MongoDB error code, and a sentence that says what is wrong,
+ * where, and what to do. A function with a `struct error *` parameter returns false if and only if
+ * it sets the error. The codes are those of MongoDB's documentation ("Error Codes"). */
 #ifndef SLUICE_BASE_ERROR_H
 #define SLUICE_BASE_ERROR_H
 
@@ -40,12 +40,12 @@ struct error {
     char message[512];
 };
 
-/* Formats the message (cut to fit) and sets the code. Returns false, so that callers can write
- * `return error_set(...)`. err may be NULL. */
+/* Formats the message (cut to fit) and sets the code. Returns false, so callers can write `return
+ * error_set(...)`. err may be NULL. */
 bool error_set(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The name that MongoDB gives the code ("HostUnreachable"), or "Location<code>" in `scratch`. */
+/* MongoDB's name of the code ("HostUnreachable"), or "Location<code>" in `scratch`. */
 const char *error_code_name(int code, char scratch[32]);
 
 #endif

@@ -15,12 +15,12 @@ struct host_port {
     bool bracketed;
 };
 
-/* Reads HOST[:PORT] from all `len` bytes. False when the host is empty, longer than 255 bytes or
- * lacks its second bracket, or when the port is no number up to 65535. A colon without digits after
- * it is an error, too. Which characters a host may hold is the caller's business. */
+/* Reads HOST[:PORT] from all `len` bytes. Returns false if the host is empty, is longer than 255
+ * bytes or lacks its closing bracket, if the port is no number up to 65535, or if no digits follow
+ * the colon. The caller checks the characters of the host. */
 bool host_port_read(const char *text, size_t len, struct host_port *out);
 
-/* Writes HOST:PORT, cut at `size`; a host with a colon that has no brackets gets them. */
+/* Writes HOST:PORT, cut at `size`. Adds brackets to a host that contains a colon and has none. */
 void host_port_write(const char *host, uint16_t port, char *out, size_t size);
 
 #endif

@@ -56,7 +56,7 @@ static inline uint64_t end(struct state *s)
     return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
 
-/* The last len % 8 bytes, the first of them lowest. Loads overlap rather than loop. */
+/* The last len % 8 bytes in little-endian order. The loads overlap, so no loop is needed. */
 static inline uint64_t tail(const uint8_t *at, size_t len)
 {
     if (len >= 4)

@@ -1,6 +1,6 @@
-/* A hash of bytes that somebody outside chose: SipHash-1-3 (Aumasson and Bernstein, "SipHash: a
- * fast short-input PRF", 2012) under a key that nobody outside knows, so that nobody can choose
- * bytes that share a hash. All hashes of the process have one key. */
+/* A hash of bytes that clients choose: SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast
+ * short-input PRF", 2012). Its key is secret, so no client can choose bytes with equal hashes. All
+ * hashes of the process share the key. */
 #ifndef SLUICE_BASE_KEYED_HASH_H
 #define SLUICE_BASE_KEYED_HASH_H
 
@@ -9,8 +9,8 @@
 
 enum { KEYED_HASH_KEY_BYTES = 16 };
 
-/* The key comes from the system's random source. It is set before the first hash and before the
- * first other thread; until then it is 0, as tests want it. */
+/* Sets the key, from the system's random source. Call it before the first hash and before the
+ * second thread starts. Without a call the key is 0, for tests. */
 void keyed_hash_set_key(const uint8_t key[KEYED_HASH_KEY_BYTES]);
 
 uint64_t keyed_hash(const void *data, size_t len);

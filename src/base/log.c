@@ -16,8 +16,8 @@
 
 #include "base/text.h"
 
-/* Bytes that a part of a line may take, so that one long part leaves room for the others. The head
- * (context and message) is well under ATTRS_END. */
+/* The maximal bytes of each part of a line, so that one long part leaves room for the others. The
+ * head (context and message) is far shorter than ATTRS_END. */
 enum {
     CONTEXT_MAX = 128,
     MESSAGE_MAX = 1024,
@@ -27,15 +27,16 @@ enum {
     ATTRS_END = LOG_LINE_MAX - TRUNCATED_SIZE - 32
 };
 
-/* What a stuck reader may cost: once, then lines are dropped at once until it reads again. */
+/* The time that a stuck reader may cost once. After that, lines are dropped at once until it reads
+ * again. */
 enum { STUCK_WAIT_MS = 20 };
 
 static struct {
-    pthread_mutex_t lock; /* guards all that is not atomic, and the order of lines */
+    pthread_mutex_t lock; /* guards all fields that are not atomic, and the order of lines */
     int fd;
-    bool owned;   /* fd was opened here */
+    bool owned;   /* this file opened fd */
     bool regular; /* a file: always writable */
-    bool stuck;   /* the last line was not taken */
+    bool stuck;   /* the reader did not accept the last line */
     bool torn;    /* the last line was written without its end */
     atomic_int format;
     atomic_int level;
@@ -84,11 +85,11 @@ bool log_open_file(const char *path, enum log_format format, enum log_level leve
         configure(STDOUT_FILENO, false, format, level);
         return true;
     }
-    /* Not blocking: a FIFO that nobody reads must not hold the start. */
+    /* Non-blocking: a FIFO without a reader must not block the start. */
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
     if (fd < 0)
-        return error_set(err, ERROR_BAD_VALUE, "log.file: %s cannot be opened for writing: %s",
-                         path, strerror(errno));
+        return error_set(err, ERROR_BAD_VALUE, "log.file: cannot open %s for writing: %s", path,
+                         strerror(errno));
     configure(fd, true, format, level);
     return true;
 }
@@ -111,7 +112,7 @@ static bool is_writable(void)
     return out.regular || poll(&poller, 1, out.stuck ? 0 : STUCK_WAIT_MS) > 0;
 }
 
-/* `line` begins with a newline that is written only to end a torn line before it. */
+/* `line` begins with a newline. It is written only if it must end a torn line. */
 static void emit(const char *line, size_t len)
 {
     (void)pthread_mutex_lock(&out.lock);
@@ -133,9 +134,9 @@ static void emit(const char *line, size_t len)
 
 /* -- forming ------------------------------------------------------------------------------- */
 
-/* Adds a string of which the escaped form takes at most `max` bytes, between two `quote`s (which
- * may be empty). Answers how many bytes of the string went in: whole characters, all of them unless
- * it was cut. */
+/* Adds a string between two `quote`s, which may be empty; its escaped form takes at most `max`
+ * bytes. Returns the number of consumed bytes. These are whole characters, and all of them unless
+ * the string is cut. */
 static size_t add_bounded(struct text *line, const char *quote, const char *string, size_t max)
 {
     size_t around = 2 * strlen(quote);
@@ -158,7 +159,7 @@ static size_t add_quoted(struct text *line, const char *string, size_t max)
     return add_bounded(line, "\"", string, max);
 }
 
-/* Whether the value went in as it was meant; a string is cut, anything else is left out. */
+/* False if the value was cut (a string) or left out (any other value). */
 static bool add_value(struct text *line, const struct log_attr *attr)
 {
     if (attr->type == LOG_ATTR_INT) {
@@ -175,15 +176,15 @@ static bool add_value(struct text *line, const struct log_attr *attr)
             text_add(line, attr->string);
             if (!line->cut)
                 return true;
-            text_rewind(line, start); /* a part of JSON is not JSON: it becomes a string */
+            text_rewind(line, start); /* a part of JSON is not valid JSON: write it as a string */
         }
         return add_quoted(line, attr->string, STRING_MAX) == strlen(attr->string);
     }
     return !line->cut;
 }
 
-/* Adds {name:value,...}; what was cut or left out goes into `truncated` as "name":bytes, each after
- * a comma. */
+/* Adds {name:value,...}. Adds each cut or omitted attribute to `truncated` as "name":bytes after a
+ * comma. */
 static void add_attrs(struct text *line, struct text *truncated, const struct log_attr *attrs)
 {
     const char *separator = "{";
@@ -205,7 +206,7 @@ static void add_attrs(struct text *line, struct text *truncated, const struct lo
         else
             separator = ",";
     }
-    line->size = LOG_LINE_MAX; /* room was kept for what ends the line */
+    line->size = LOG_LINE_MAX; /* the room that was reserved for the end of the line */
     text_add(line, *separator == '{' ? "{}" : "}");
 }
 
@@ -224,7 +225,7 @@ static const char *const severities[] = {"F", "E", "W", "I", "D1"};
 static const char *const components[] = {"CONTROL",  "NETWORK", "ACCESS", "COMMAND",
                                          "TOPOLOGY", "SCHEMA",  "MERGE"};
 
-/* MongoDB pads so that severities, components and ids stand in columns. */
+/* Pads like MongoDB, so that severities, components and ids form columns. */
 static void add_json_head(struct text *line, enum log_level level, enum log_component component,
                           int id, const char *context, const char *message)
 {

@@ -1,12 +1,12 @@
-/* Structured log: one JSON object a line in MongoDB's own log format
+/* Structured log: one JSON object per line, in MongoDB's log format
  *   {"t":{"$date":…},"s":"I","c":"NETWORK","id":1001,"ctx":"conn17","msg":"…","attr":{…}}
- * or the same as text. Lines of one call are written with one write(2), so threads do not mix.
- * Never hand a credential to an attribute. Thread-safe.
+ * or the same as text. One write(2) writes all lines of a call, so threads do not mix lines. Never
+ * pass a credential as an attribute. Thread-safe.
  *
  *   LOG_I(LOG_NETWORK, 1001, "conn17", "Connection accepted", LOG_STR("remote", addr),
  *         LOG_INT("connectionCount", n));
  *
- * Ids are stable: an id stands at one place in the source (scripts/check-log-ids.py), and
+ * Ids are stable: each id stands at one place in the source (scripts/check-log-ids.py), and
  * docs/operations.md may refer to it. */
 #ifndef SLUICE_BASE_LOG_H
 #define SLUICE_BASE_LOG_H
@@ -41,7 +41,7 @@ enum log_attr_type {
 struct log_attr {
     const char *name;
     enum log_attr_type type;
-    const char *string; /* borrowed for the call; NULL is written as null */
+    const char *string; /* borrowed during the call; NULL is written as null */
     int64_t integer;
     double real;
 };
@@ -50,34 +50,35 @@ struct log_attr {
 #define LOG_INT(n, v)  ((struct log_attr){.name = (n), .type = LOG_ATTR_INT, .integer = (v)})
 #define LOG_REAL(n, v) ((struct log_attr){.name = (n), .type = LOG_ATTR_DOUBLE, .real = (v)})
 #define LOG_BOOL(n, v) ((struct log_attr){.name = (n), .type = LOG_ATTR_BOOL, .integer = (v)})
-/* The value is JSON already (errInfo as extended JSON). */
+/* The value is already JSON (errInfo as extended JSON). */
 #define LOG_JSON(n, v) ((struct log_attr){.name = (n), .type = LOG_ATTR_RAW_JSON, .string = (v)})
 
-/* A line is at most this long, newline included: a pipe takes that much in one piece (PIPE_BUF), so
- * lines of several processes do not mix and a pipe that is writable never blocks. What is longer is
- * cut; "truncated":{name:bytes} after the attributes says which ones and how long they were. */
+/* The maximal length of a line with its newline. A pipe accepts this length (PIPE_BUF) in one
+ * piece. So lines of several processes do not mix, and a write to a writable pipe never blocks.
+ * Longer lines are cut; "truncated":{name:bytes} after the attributes names the cut ones with their
+ * lengths. */
 enum { LOG_LINE_MAX = 4096 };
 
-/* Where lines go (a descriptor that stays open until log_open_file takes over; 1 until set), in
- * which form, and up to which level. May be called again while threads log.
- * Also makes the process ignore SIGPIPE, unless it handles it: a reader that went away must not end
+/* Sets the descriptor for the lines, their form, and the highest level. The descriptor (initially
+ * 1) must stay open until log_open_file replaces it. Threads may log during the call. The call also
+ * makes the process ignore SIGPIPE unless it has a handler, because a closed reader must not end
  * the proxy. */
 void log_configure(int fd, enum log_format format, enum log_level level);
 
-/* The same with lines appended to the file `path`, made with mode 0640 if it is not there; "" is
- * standard output. Opens the file again even if it is the one in use: that is how a rotated file is
- * let go. On error the old place stays in use. */
+/* Does the same, and appends the lines to the file `path`, created with mode 0640; "" means
+ * standard output. Reopens the file even if it is in use, so that a rotated file is released. On
+ * error the old file stays in use. */
 bool log_open_file(const char *path, enum log_format format, enum log_level level,
                    struct error *err);
 
 bool log_enabled(enum log_level level);
 
-/* Never waits long: a line that its reader does not take (full disk, closed or stuck pipe) is
- * dropped and counted. */
+/* Never waits long: if the reader does not accept a line (full disk, closed or full pipe), drops
+ * and counts it. */
 void log_write(enum log_level level, enum log_component component, int id, const char *context,
                const char *message, const struct log_attr *attrs /* ends with LOG_ATTR_END */);
 
-/* Lines dropped since the process began, those written only in part included. */
+/* The number of dropped lines since the process started, with lines that were written in part. */
 uint64_t log_dropped_count(void);
 
 #define LOG_AT(level, component, id, context, message, ...)                                        \

@@ -9,7 +9,7 @@
 
 enum { SLOTS = 256, PROBES = 8, SHARED_SLOTS = 16, KIND_BYTES = 96 };
 
-/* A kind in its period. */
+/* A kind of line in its period. */
 struct slot {
     bool used;
     int id;
@@ -18,7 +18,7 @@ struct slot {
     int64_t seen;
     enum log_level level;
     const char *message;
-    char kind[KIND_BYTES]; /* as it is shown, cut */
+    char kind[KIND_BYTES]; /* as displayed, cut */
 };
 
 static struct {
@@ -37,14 +37,14 @@ void log_sample_configure(int64_t first, int64_t period_ms)
     pthread_mutex_unlock(&table.lock);
 }
 
-/* Lock held: lines come in the order in which they were counted. */
+/* With the lock held, so that lines appear in the order of their counts. */
 static void end_period(struct slot *slot)
 {
     int64_t left_out = slot->seen - table.first;
     slot->used = false;
     if (left_out <= 0)
         return;
-    LOG_AT(slot->level, LOG_CONTROL, 1080, "log", "Lines like these were left out",
+    LOG_AT(slot->level, LOG_CONTROL, 1080, "log", "Similar lines were left out",
            LOG_INT("id", slot->id), LOG_STR("kind", slot->kind), LOG_STR("msg", slot->message),
            LOG_INT("leftOut", left_out), LOG_INT("written", slot->seen - left_out),
            LOG_INT("periodMs", table.period_ms));
@@ -62,7 +62,7 @@ static void begin_period(struct slot *slot, int64_t now_ms, int id, uint64_t kin
     (void)snprintf(slot->kind, sizeof slot->kind, "%s", kind);
 }
 
-/* The slot of the kind, with its period begun where it is not; NULL where there is none for it. */
+/* The slot of the kind, with a started period; NULL if there is no free slot. */
 static struct slot *find_among(struct slot *slots, size_t count, size_t at, int64_t now_ms, int id,
                                uint64_t kind_hash, const char *kind)
 {

@@ -35,8 +35,8 @@ void memory_map_large_blocks(void)
 {
 #ifdef __GLIBC__
     (void)mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
-    /* a fixed threshold fixes this one too, at 128 KiB: each message of some 100 kB would give its
-     * pages back and fault them in again */
+    /* A fixed threshold also fixes this one, at 128 KiB: each message of about 100 kB would return
+     * its pages and fault them in again. */
     (void)mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
 #endif
 }

@@ -1,5 +1,5 @@
-/* uthash as all of this program uses it: with its own memory, a table that is out of memory says so
- * in the element's `unhashed`, and a hash that nobody outside can foretell. */
+/* uthash for this project: it uses base/memory.h, it reports an allocation failure in the element's
+ * `unhashed`, and its hash is keyed. */
 #ifndef SLUICE_BASE_TABLE_H
 #define SLUICE_BASE_TABLE_H
 

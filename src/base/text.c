@@ -29,7 +29,7 @@ void text_release(struct text *text)
     *text = text_growing();
 }
 
-/* Whether `len` more bytes and the NUL have room now; sets cut if not. */
+/* True if `len` more bytes and the NUL fit; otherwise sets cut. */
 static bool make_room(struct text *text, size_t len)
 {
     if (text->cut)

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The number of bytes of the character at `p` (1 to 4), of which `left` are there (at least one);
- * 0 if it is not UTF-8: a stray continuation, a cut or overlong sequence, a surrogate, or beyond
- * U+10FFFF. */
+/* The number of bytes of the character at `p` (1 to 4); `left` bytes are readable, at least one. 0
+ * if the bytes are not UTF-8: a stray continuation byte, a cut or overlong sequence, a surrogate,
+ * or a value above U+10FFFF. */
 static inline size_t utf8_length(const uint8_t *p, size_t left)
 {
     uint8_t low = 0x80;

@@ -1,4 +1,5 @@
-/* Counters of a worker: written by its thread only, read by any. One list names them all. */
+/* Counters of a worker. Only its thread writes them; every thread may read them. One list names
+ * them all. */
 #ifndef SLUICE_METRICS_COUNTERS_H
 #define SLUICE_METRICS_COUNTERS_H
 
@@ -6,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* X(identifier, name as shown). "…Now" are gauges. */
+/* X(identifier, displayed name). "…Now" are gauges. */
 #define COUNTERS_LIST(X)                                                                           \
     X(CLIENTS_ACCEPTED, "clientsAccepted")                                                         \
     X(CLIENTS_REFUSED, "clientsRefused")                                                           \
@@ -45,7 +46,7 @@ struct counters {
     _Atomic uint64_t values[COUNTER_COUNT];
 };
 
-/* The owner only: no locked instruction is needed for one writer. */
+/* For the owner's thread: a single writer needs no locked instruction. */
 static inline void counters_add(struct counters *counters, enum counter which, uint64_t n)
 {
     uint64_t now = atomic_load_explicit(&counters->values[which], memory_order_relaxed);
@@ -53,7 +54,7 @@ static inline void counters_add(struct counters *counters, enum counter which, u
 }
 
 const char *counters_name(enum counter which);
-/* Any thread: adds all values of `from` to the plain array. */
+/* For any thread: adds all values of `from` to the plain array. */
 void counters_sum(const struct counters *from, uint64_t into[COUNTER_COUNT]);
 
 #endif

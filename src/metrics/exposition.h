@@ -1,5 +1,5 @@
-/* The text that Prometheus reads: "Exposition formats", text format 0.0.4. Pure. A family is begun
- * once, all its samples follow. */
+/* Writes Prometheus text ("Exposition formats", text format 0.0.4). Pure. Start each family once
+ * and add all its samples after that. */
 #ifndef SLUICE_METRICS_EXPOSITION_H
 #define SLUICE_METRICS_EXPOSITION_H
 
@@ -13,23 +13,23 @@ struct exposition_label {
     const char *value;
 };
 
-/* type: "counter", "gauge", "histogram". */
+/* `type` is "counter", "gauge" or "histogram". */
 void exposition_family(struct text *out, const char *name, const char *type, const char *help);
 
 void exposition_count(struct text *out, const char *name, struct exposition_label label,
                       uint64_t value);
 void exposition_real(struct text *out, const char *name, struct exposition_label label,
                      double value);
-/* With any number of labels. */
+/* Adds a sample with any number of labels. */
 void exposition_labelled(struct text *out, const char *name, const struct exposition_label *labels,
                          size_t count, double value);
 
-/* The buckets at the powers of two from 2^from_log2 to 2^to_log2, sum and count; each value and
- * bound is multiplied by `scale` (1e-6 for microseconds as seconds). */
+/* Adds the buckets at the powers of two from 2^from_log2 to 2^to_log2, the sum and the count.
+ * Multiplies each value and bound by `scale` (1e-6 for microseconds as seconds). */
 void exposition_histogram(struct text *out, const char *name, const struct histogram_totals *totals,
                           unsigned from_log2, unsigned to_log2, double scale);
 
-/* A family of one sample without labels. */
+/* Adds a family with one sample and no labels. */
 void exposition_single(struct text *out, const char *name, const char *type, const char *help,
                        double value);
 

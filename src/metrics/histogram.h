@@ -1,8 +1,8 @@
-/* Histograms of a worker: written by its thread only, read by any, like its counters. Four buckets
- * for each power of two, so that a quantile is right to an eighth; no unit of its own.
+/* Histograms of a worker. Only its thread writes them; every thread may read them. They have four
+ * buckets for each power of two, so a quantile is exact to an eighth. They have no unit.
  *
- * Bounds are inclusive: bucket i holds the values over histogram_bound(i - 1) up to
- * histogram_bound(i); the last one all that is larger. */
+ * Bounds are inclusive: bucket i holds the values above histogram_bound(i - 1) up to
+ * histogram_bound(i). The last bucket holds all larger values. */
 #ifndef SLUICE_METRICS_HISTOGRAM_H
 #define SLUICE_METRICS_HISTOGRAM_H
 
@@ -18,7 +18,7 @@ struct histogram {
     _Atomic uint64_t sum;
 };
 
-/* Of one or several histograms, at one time or between two. */
+/* Of one or several histograms, at one time or between two times. */
 struct histogram_totals {
     uint64_t buckets[HISTOGRAM_BUCKETS];
     uint64_t count;
@@ -35,7 +35,7 @@ static inline size_t histogram_index(uint64_t value)
     return index < HISTOGRAM_BUCKETS ? index : HISTOGRAM_BUCKETS - 1;
 }
 
-/* The owner only. */
+/* For the owner's thread. */
 static inline void histogram_note(struct histogram *histogram, uint64_t value)
 {
     _Atomic uint64_t *bucket = &histogram->buckets[histogram_index(value)];
@@ -45,17 +45,18 @@ static inline void histogram_note(struct histogram *histogram, uint64_t value)
     atomic_store_explicit(&histogram->sum, sum + value, memory_order_relaxed);
 }
 
-/* The largest value of a bucket but the last, which has none: UINT64_MAX. */
+/* The largest value of a bucket; UINT64_MAX for the last bucket, which has no bound. */
 uint64_t histogram_bound(size_t index);
 
-/* Any thread: adds what `from` holds now. */
+/* For any thread: adds the present values of `from`. */
 void histogram_add(const struct histogram *from, struct histogram_totals *into);
 
-/* What came between two readings of the same histograms. */
+/* The difference between two readings of the same histograms. */
 void histogram_subtract(const struct histogram_totals *now, const struct histogram_totals *before,
                         struct histogram_totals *out);
 
-/* The value that the part `q` (0 to 1) of all is not over, even within a bucket; 0 for none. */
+/* The value below which the fraction `q` (0 to 1) of all values lies, interpolated within a bucket;
+ * 0 if there are none. */
 double histogram_quantile(const struct histogram_totals *totals, double q);
 
 #endif
