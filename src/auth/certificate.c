@@ -57,7 +57,7 @@ static bool names_another_mechanism(struct bytes login)
     return harmless == 1 && !scan.broken;
 }
 
-/* A hello may hold the first step of a login, or several. */
+/* A hello may contain the first step of a login, or several. */
 static bool hello_is_harmless(struct bytes body)
 {
     struct scan scan;

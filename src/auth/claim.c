@@ -8,7 +8,7 @@
 
 enum { DB_MAX = 255 };
 
-/* What the reply that is waited for answers. */
+/* The kind of command whose reply is awaited. */
 enum awaited {
     AWAIT_NOTHING,
     AWAIT_SASL, /* saslStart or saslContinue */
@@ -18,15 +18,15 @@ enum awaited {
 };
 
 struct user {
-    char *name; /* owned; NULL: it did not cross the wire, is not clear, or is too long */
-    char *db;   /* owned; NULL: likewise */
+    char *name; /* owned; NULL: not seen, ambiguous, or too long */
+    char *db;   /* owned; NULL: the same */
     enum auth_mechanism mechanism;
 };
 
 struct claim {
     enum awaited awaited;
     bool has_accepted;
-    struct user present; /* of the conversation that is under way */
+    struct user present; /* of the current conversation */
     struct user accepted;
 };
 
@@ -79,7 +79,7 @@ static bool is_true(struct bytes document, const char *field)
     return scan_find_once(document, field, &element) && scan_is_true(&element);
 }
 
-/* The database that a command runs on: as the caller says, or the field `db_field` of the body. */
+/* The database of a command: the caller's, or the field `db_field` of the body. */
 static void claim_db(struct user *user, struct bytes body, const char *db_field, const char *db,
                      size_t db_len)
 {
@@ -108,7 +108,7 @@ static void claim_sasl(struct user *user, struct bytes body)
         user->name = copy_text(name, len);
 }
 
-/* Without a name the server takes it from the certificate and says it in the reply. */
+/* Without a name, the server takes it from the certificate and returns it in the reply. */
 static void claim_authenticate(struct user *user, struct bytes body)
 {
     const char *name = NULL;
@@ -133,8 +133,8 @@ static bool has_field(struct bytes body, const char *name)
     return scan_find(body, name, &element);
 }
 
-/* A hello may hold the first step of a login. Which one the server takes of several is its
- * business: then the name is not clear. */
+/* A hello may contain the first step of a login. If it contains several, the server chooses one,
+ * and the name is ambiguous. */
 static enum awaited begin_hello(struct user *user, struct bytes body)
 {
     struct bytes inside;
@@ -171,7 +171,7 @@ static enum awaited begin(struct user *user, struct bytes body, const char *db, 
     }
 }
 
-/* Whether the command may begin a login, go on with one, or end it. */
+/* True if the command may start, continue or end a login. */
 static bool concerns(const struct claim *claim, struct bytes body)
 {
     switch (name_of(body)) {
@@ -199,7 +199,7 @@ bool claim_command(struct claim **claim, struct bytes body, const char *db, size
     if (*claim == NULL)
         return false;
     enum awaited awaited = begin(&(*claim)->present, body, db, db_len);
-    /* two at once: whose is the next reply? No driver does this */
+    /* two at once: the next reply would be ambiguous. No driver does this */
     if ((*claim)->awaited != AWAIT_NOTHING)
         user_free(&(*claim)->present);
     (*claim)->awaited = awaited;
@@ -238,7 +238,7 @@ static enum claim_event on_authenticate(struct claim *claim, struct bytes reply)
     return accept(claim);
 }
 
-/* A server that does not take the guess says nothing about it. */
+/* A server that refuses the speculative login does not mention it. */
 static enum claim_event on_hello(struct claim *claim, struct bytes reply)
 {
     struct bytes inside;

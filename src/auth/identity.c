@@ -36,7 +36,7 @@ static int compare_users(const struct user *a, const struct user *b)
     return order != 0 ? order : compare_names(&a->name, &b->name);
 }
 
-/* A set has no order: the users are sorted, while they stand in the order of their logins. */
+/* A set has no order, but the server lists users in the order of their logins: sort them. */
 static void add_user(struct user users[IDENTITY_USERS_MAX], size_t count, struct user user)
 {
     size_t at = count;
@@ -71,7 +71,7 @@ static bool read_users(struct bytes list, struct user users[IDENTITY_USERS_MAX],
     return !scan.broken;
 }
 
-/* The roles that a user has through others stand there too, so they can be many. */
+/* Includes inherited roles, so there can be many. */
 enum { ROLES_MAX = 256 };
 
 static int compare_roles(const void *a, const void *b)
@@ -84,8 +84,8 @@ static int compare_roles(const void *a, const void *b)
     return order != 0 ? order : (len > other_len) - (len < other_len);
 }
 
-/* Servers give them in no order. More than ROLES_MAX are taken in the order in which they stand:
- * in another they are told apart, which does no harm. */
+/* Servers list roles in no order. Beyond ROLES_MAX they are taken in the server's order; two equal
+ * sets in different order then count as different, which is harmless. */
 static bool add_roles(EVP_MD_CTX *ctx, struct bytes list)
 {
     struct bytes roles[ROLES_MAX];
@@ -108,11 +108,11 @@ static bool add_roles(EVP_MD_CTX *ctx, struct bytes list)
 
 static bool add_name(EVP_MD_CTX *ctx, const struct name *name)
 {
-    /* with a NUL, which no name holds */
+    /* with a NUL, which no name contains */
     return EVP_DigestUpdate(ctx, name->text, name->len) == 1 && EVP_DigestUpdate(ctx, "", 1) == 1;
 }
 
-/* Over the users' strings, and their roles unless NULL. */
+/* Hashes the users' strings, and their roles unless NULL. */
 static bool digest(const struct user *users, size_t count, const struct bytes *roles,
                    uint8_t key[IDENTITY_KEY_BYTES])
 {

@@ -25,7 +25,7 @@ const char *auth_mechanism_name(enum auth_mechanism mechanism)
     return mechanism_names[mechanism];
 }
 
-/* Enough for the longest name with every character escaped, and what stands around it. */
+/* The longest name with every character escaped, and the text around it. */
 enum { DECODED_MAX = CLAIM_NAME_MAX * 3 + 64 };
 
 static int base64_value(uint8_t c)
@@ -41,7 +41,7 @@ static int base64_value(uint8_t c)
     return c == '/' ? 63 : -1;
 }
 
-/* As many bytes as fit: what is wanted stands at the front. Stops at the padding. */
+/* Decodes as many bytes as fit, because the name is at the front. Stops at the padding. */
 static size_t decode_base64(struct bytes text, uint8_t out[DECODED_MAX])
 {
     uint32_t bits = 0;
@@ -95,8 +95,8 @@ static bool read_saslname(struct bytes at, char name[CLAIM_NAME_MAX], size_t *le
     return false; /* a nonce must follow */
 }
 
-/* client-first-message: gs2-cbind-flag "," [authzid] "," "n=" name ",r=" nonce. An authzid other
- * than nothing would let somebody act as another: then nothing is known. */
+/* client-first-message: gs2-cbind-flag "," [authzid] "," "n=" name ",r=" nonce. A non-empty authzid
+ * would let a user act as another; the name is then unknown. */
 static bool scram_user(struct bytes at, char name[CLAIM_NAME_MAX], size_t *name_len)
 {
     struct bytes tag;

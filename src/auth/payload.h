@@ -1,4 +1,4 @@
-/* The user name inside the first message of a SASL conversation. Inside src/auth only. */
+/* Reads the user name from the first message of a SASL conversation. For src/auth only. */
 #ifndef SLUICE_AUTH_PAYLOAD_H
 #define SLUICE_AUTH_PAYLOAD_H
 
@@ -20,8 +20,8 @@ enum auth_mechanism {
 enum auth_mechanism auth_mechanism_of(const char *text, size_t len);
 const char *auth_mechanism_name(enum auth_mechanism mechanism);
 
-/* The name that the payload (binary, or base64 in a string) claims, decoded. False: the mechanism
- * does not carry one, it is malformed, or it is longer than CLAIM_NAME_MAX. */
+/* The claimed name in the payload (binary, or base64 in a string), decoded. False if the mechanism
+ * sends no name, the payload is malformed, or the name is longer than CLAIM_NAME_MAX. */
 bool payload_user(enum auth_mechanism mechanism, const struct scan_element *payload,
                   char name[CLAIM_NAME_MAX], size_t *name_len);
 

@@ -11,13 +11,13 @@ struct principal {
     uint8_t key[IDENTITY_KEY_BYTES]; /* users, roles, server */
     uint8_t users[IDENTITY_KEY_BYTES];
     bool nobody;
-    bool unhashed; /* there was no memory to enter it */
+    bool unhashed; /* there was no memory to insert it */
     uint32_t references;
     uint64_t incarnation;
-    /* somebody of this incarnation was logged in at any time from low_us to high_us */
+    /* a connection of this incarnation was logged in at every time from low_us to high_us */
     int64_t low_us;
     int64_t high_us;
-    char text[]; /* what identity_read wrote */
+    char text[]; /* the text from identity_read */
 };
 
 struct standings {
@@ -50,7 +50,7 @@ static bool write_key(const struct identity *identity, const char *server,
     return ok;
 }
 
-/* The length is that of uthash's macro. */
+/* uthash's macro makes it long. */
 // NOLINTNEXTLINE(readability-function-size)
 static struct principal *add(struct standings *standings, const struct identity *identity,
                              const uint8_t key[IDENTITY_KEY_BYTES])
@@ -70,7 +70,7 @@ static struct principal *add(struct standings *standings, const struct identity 
     return NULL;
 }
 
-/* The length is that of uthash's macro. */
+/* uthash's macro makes it long. */
 // NOLINTNEXTLINE(readability-function-size)
 static void leave(struct standings *standings, struct principal *principal)
 {
@@ -87,7 +87,7 @@ void standing_forget(struct standings *standings, struct standing *standing)
     standing->asked_us = 0;
 }
 
-/* The length is that of uthash's macro. */
+/* uthash's macro makes it long. */
 // NOLINTNEXTLINE(readability-function-size)
 static struct principal *find(struct standings *standings, const struct identity *identity,
                               const char *server)
@@ -100,7 +100,7 @@ static struct principal *find(struct standings *standings, const struct identity
     return principal != NULL ? principal : add(standings, identity, key);
 }
 
-/* Holds the time of the standing against that of the incarnation. */
+/* Compares the time of the standing with that of the incarnation. */
 static void meet(struct standings *standings, const struct standing *standing)
 {
     struct principal *principal = standing->principal;
@@ -114,7 +114,7 @@ static void meet(struct standings *standings, const struct standing *standing)
             principal->low_us = standing->since_us;
         if (standing->asked_us > principal->high_us)
             principal->high_us = standing->asked_us;
-    } /* else the answer is from before this incarnation was known */
+    } /* otherwise the answer is older than this incarnation */
 }
 
 bool standing_learn(struct standings *standings, struct standing *standing,

@@ -1,18 +1,19 @@
-/* What a worker knows of who its upstream connections are, from what the server has answered on
- * them (identity.h), and of which of them are the same for certain. Pure: time is a
- * parameter. One thread.
+/* Tracks the identities of a worker's upstream connections, from the server's answers (identity.h),
+ * and tells which of them certainly belong to the same user. Pure: time is a parameter. One thread.
  *
- * A name is not enough. A user can be dropped and made anew, with other rights: the server then
- * takes the login of the old connections away without a word to anybody, and a new connection that
- * logs in has the same name. But a login that a connection has lost does not come back by itself.
- * So each answer says that the connection was logged in from the first time that it answered so
- * until this time; and two connections of one name that were logged in at the same time are of the
- * same user. Those whose times meet, one with another, are of one incarnation; who logs in later
- * than the last answer of that incarnation begins another, and the others are certain again as soon
- * as one that came before them has answered anew (then its time meets both).
+ * A name is not enough. An administrator can drop a user and create another of the same name with
+ * other rights. The server then removes the login of the old connections without notice, and a new
+ * connection logs in with the same name. But a connection never regains a lost login by itself. An
+ * answer therefore proves that the connection was logged in from its first such answer until now.
+ * Two connections of one name that were logged in at the same time belong to the same user.
+ * Connections whose times overlap, directly or through others, belong to one incarnation. A
+ * connection that logs in after the last answer of that incarnation starts another one. The older
+ * connections become certain again as soon as one of them answers anew, because its time then
+ * overlaps both.
  *
- * What a server may take from one connection alone (a token that expires), is noticed when the
- * answer is STANDING_AGE_US old. Nobody does not age: only a login changes that. */
+ * A server may also take rights from one connection alone (an expired token). The proxy notices
+ * this when the answer is STANDING_AGE_US old. The answer "no user" does not expire: only a login
+ * changes it. */
 #ifndef SLUICE_AUTH_STANDING_H
 #define SLUICE_AUTH_STANDING_H
 
@@ -23,40 +24,41 @@
 struct standings;
 struct principal;
 
-/* Of one connection. Zeroed: it was not asked. */
+/* Of one connection. All zeros: the server was not asked. */
 struct standing {
-    struct principal *principal; /* counted; NULL: not known */
-    int64_t since_us;            /* when the question was sent that was first answered so */
-    int64_t asked_us;            /* when the last one was; 0: not since it may have changed */
-    bool in_doubt;               /* for good: it is not known when its login ended */
+    struct principal *principal; /* counted; NULL: unknown */
+    int64_t since_us;            /* the send time of the first question with this answer */
+    int64_t asked_us; /* the send time of the last question; 0: none since a possible change */
+    bool in_doubt;    /* permanent: the end of its login is unknown */
 };
 
-/* NULL when memory is out. */
+/* Returns NULL without memory. */
 struct standings *standings_create(void);
 /* No standing may be known any more. NULL is allowed. */
 void standings_destroy(struct standings *standings);
 
-/* A command goes by that may change who the connection is, or its end. */
+/* Notes a command that may change the identity, or the end of the connection. */
 void standing_forget(struct standings *standings, struct standing *standing);
 
-/* The answer to a question that was sent at asked_us (not 0), when no such command was under way.
- * NULL: the server did not say. `server` is where the connection leads. False when memory is out;
- * then it is not known. */
+/* Notes the answer to a question sent at asked_us (not 0), if no such command was under way. NULL
+ * means that the server gave no clear answer. `server` is the connection's server. False without
+ * memory; the identity is then unknown. */
 bool standing_learn(struct standings *standings, struct standing *standing,
                     const struct identity *identity, const char *server, int64_t asked_us);
 
-/* Whether it is known. */
+/* True if the identity is known. */
 bool standing_is_known(const struct standing *standing);
-/* Whether it is known, recently, and certain to be of the incarnation below. */
+/* True if the identity is known, recent, and certainly of the incarnation below. */
 bool standing_is_certain(const struct standing *standing, int64_t now_us);
-/* Whether asking now could make it so: it may have changed since it was asked, or time went by. */
+/* True if a question now could make it so: it may have changed since the last question, or it is
+ * old. */
 bool standing_may_ask(const struct standing *standing, int64_t now_us);
 
-/* Of one that is known. The number is unique in `standings`, for users, roles, server and
+/* For a known identity. The number is unique in `standings` for users, roles, server and
  * incarnation. */
 const uint8_t *standing_users(const struct standing *standing);
 uint64_t standing_incarnation(const struct standing *standing);
-/* "" for nobody. */
+/* "" without a user. */
 const char *standing_text(const struct standing *standing);
 
 #endif

@@ -1,5 +1,5 @@
-/* Sixteen bytes at once, as GCC and clang have vectors on every machine: SSE2 on x86-64, NEON on
- * ARM. What they have no operation for is written in words where there is no SSE2. */
+/* Operations on sixteen bytes at once, with the vectors that GCC and clang offer on every machine:
+ * SSE2 on x86-64, NEON on ARM. Without SSE2, words replace missing vector operations. */
 #ifndef SLUICE_BSON_BLOCK_H
 #define SLUICE_BSON_BLOCK_H
 
@@ -22,13 +22,13 @@ static inline block16 block_load(const uint8_t *p)
     return b;
 }
 
-/* All ones in each byte from low to low + span, else zero. */
+/* Each byte from low to low + span becomes all ones, every other byte zero. */
 static inline block16 block_in_range(block16 b, block16 low, block16 span)
 {
     return (block16)(b - low <= span);
 }
 
-/* The high bits of the bytes, that of the first byte lowest, by words. */
+/* The high bits of the bytes, the first byte's bit lowest, computed with words. */
 static inline uint32_t block_high_bits_by_words(block16 b)
 {
     uint64_t words[2];
@@ -39,7 +39,7 @@ static inline uint32_t block_high_bits_by_words(block16 b)
         words[i] = __builtin_bswap64(words[i]);
 #endif
         uint64_t ones = words[i] >> 7 & 0x0101010101010101U;
-        /* Each byte's bit is shifted to a place of its own in the uppermost byte. */
+        /* shifts each byte's bit to a separate place in the uppermost byte */
         bits |= (uint32_t)(ones * 0x0102040810204080U >> 56) << 8 * i;
     }
     return bits;
@@ -54,7 +54,7 @@ static inline uint32_t block_high_bits(block16 b)
 #endif
 }
 
-/* A bit for each byte that is the same in both. */
+/* One bit for each byte that is equal in both. */
 static inline uint32_t block_equal_bits(block16 a, block16 b)
 {
     return block_high_bits((block16)(a == b));

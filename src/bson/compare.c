@@ -4,7 +4,7 @@
 #include "bson/number.h"
 #include "bson/scan.h"
 
-/* One class for the kinds whose values may be equal to each other. */
+/* One class for kinds whose values may be equal. */
 static unsigned class_of(uint8_t kind)
 {
     switch (kind) {
@@ -32,7 +32,7 @@ static uint64_t hash_container(const struct compare_value *value)
         uint64_t one = compare_hash(&child);
         if (ordered)
             hash = keyed_hash_pair(hash, one);
-        else /* a sum, so that order does not count */
+        else /* a sum, because the order must not matter */
             hash += keyed_hash_pair(one, keyed_hash(element.name, element.name_len));
     }
     return hash;
@@ -96,7 +96,7 @@ static bool arrays_equal(struct bytes a, struct bytes b, uint64_t *budget)
     }
 }
 
-/* How many elements before `stop` have the name. */
+/* The number of elements with this name before `stop`. */
 static size_t count_name(struct bytes object, const struct scan_element *named, const uint8_t *stop,
                          uint64_t *budget)
 {
@@ -109,7 +109,7 @@ static size_t count_name(struct bytes object, const struct scan_element *named, 
     return count;
 }
 
-/* The element of that name which has `skip` of the same name before it. */
+/* Finds the element with this name that follows `skip` elements of the same name. */
 static bool find_nth(struct bytes object, const struct scan_element *named, size_t skip,
                      struct scan_element *found, uint64_t *budget)
 {

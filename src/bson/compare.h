@@ -1,7 +1,8 @@
-/* Equality of BSON values as $jsonSchema's enum and uniqueItems mean it, and a hash that agrees
- * with it: numbers by value across their types, strings by their bytes, the order of an object's
- * fields ignored, that of an array kept. Symbol and String are one; null, undefined and absent are
- * three. The values must be valid BSON (validate.h). Nothing is allocated. */
+/* Equality of BSON values for $jsonSchema's enum and uniqueItems, and a hash that agrees with it.
+ * Numbers compare by value across types, strings by bytes, objects without the order of their
+ * fields, and arrays with the order of their items. Symbol and String are equal; null, undefined
+ * and an absent value differ from each other. The values must be valid BSON (validate.h). Allocates
+ * nothing. */
 #ifndef SLUICE_BSON_COMPARE_H
 #define SLUICE_BSON_COMPARE_H
 
@@ -12,11 +13,11 @@ struct compare_value {
     struct bytes bytes;
 };
 
-/* *budget counts the fields looked at down to 0, and is the bound on hostile objects: at 0 the
- * answer is false, and means nothing. */
+/* *budget counts down with each visited field and bounds the work for hostile objects. At 0 the
+ * function returns false, and the answer is meaningless. */
 bool compare_equal(const struct compare_value *a, const struct compare_value *b, uint64_t *budget);
 
-/* Under the process's key (base/keyed_hash.h). */
+/* Uses the process's key (base/keyed_hash.h). */
 uint64_t compare_hash(const struct compare_value *value);
 
 #endif

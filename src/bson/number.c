@@ -9,7 +9,7 @@
 
 #define DECIMAL_DIGITS 34
 
-/* 10^n for n <= 38: all powers that fit 128 bits. */
+/* 10^n for n <= 38: all powers that fit into 128 bits. */
 static number_u128 power_of_ten(unsigned n)
 {
     number_u128 power = 1;
@@ -30,7 +30,7 @@ struct decimal decimal_load(const uint8_t *p)
         return d;
     }
     if ((combination >> 3) == 3) {
-        /* The form with an implied 100 prefix: always over 34 digits, so it means 0. */
+        /* the form with an implied 100 prefix: it always has more than 34 digits, so it means 0 */
         d.exponent = (int32_t)((high >> 47) & 0x3FFF) - 6176;
         return d;
     }
@@ -89,12 +89,12 @@ static int sign_of(const struct number *n)
     }
 }
 
-/* An unsigned integer that is wide enough for any finite double or any decimal128 near one, shifted
- * to a common scale: 113 bits * 5^359 (834 bits), shifted by at most 1433. */
+/* An unsigned integer that holds every finite double, and every decimal128 close to one, at a
+ * common scale: 113 bits * 5^359 (834 bits), shifted by at most 1433. */
 #define BIG_WORDS 40
 struct big {
     uint64_t word[BIG_WORDS]; /* least significant first */
-    size_t used;              /* above these all are 0; shifts do not keep count */
+    size_t used;              /* all words above are 0; shifts do not update it */
 };
 
 static void big_set(struct big *b, number_u128 value)
@@ -118,7 +118,7 @@ static void big_multiply(struct big *b, uint64_t factor)
 
 static void big_multiply_fives(struct big *b, unsigned exponent)
 {
-    static const unsigned fives = 27; /* as many as one word holds */
+    static const unsigned fives = 27; /* the fives that one word holds */
     static const uint64_t all_fives = 7450580596923828125U;
     for (; exponent >= fives; exponent -= fives)
         big_multiply(b, all_fives);
@@ -161,10 +161,10 @@ static int digits_of(number_u128 value)
     return digits;
 }
 
-/* |coefficient * 10^exponent| against |mantissa * 2^shift|, none of them 0. */
+/* Compares |coefficient * 10^exponent| with |mantissa * 2^shift|; neither is 0. */
 static int compare_magnitudes(const struct decimal *d, uint64_t mantissa, int shift)
 {
-    /* Doubles (and int64) lie between 10^-324 and 10^309. */
+    /* doubles (and int64) lie between 10^-324 and 10^309 */
     int top = digits_of(d->coefficient) + d->exponent;
     if (top > 310)
         return 1;
@@ -174,7 +174,7 @@ static int compare_magnitudes(const struct decimal *d, uint64_t mantissa, int sh
     struct big right;
     big_set(&left, d->coefficient);
     big_set(&right, mantissa);
-    /* 10^e = 5^e * 2^e: the fives go to one side, the difference of the twos to one side. */
+    /* 10^e = 5^e * 2^e: one side gets the fives, one side gets the difference of the twos */
     big_multiply_fives(d->exponent >= 0 ? &left : &right, (unsigned)abs(d->exponent));
     int twos = d->exponent - shift;
     big_shift_left(twos >= 0 ? &left : &right, (unsigned)abs(twos));
@@ -194,7 +194,7 @@ static int compare_decimals(const struct decimal *a, const struct decimal *b)
     int b_top = digits_of(b->coefficient) + b->exponent;
     if (a_top != b_top)
         return a_top < b_top ? -1 : 1;
-    /* Same magnitude: the exponents differ by less than the digits. */
+    /* same magnitude: the exponents differ by less than the number of digits */
     struct big left;
     struct big right;
     big_set(&left, a->coefficient);
@@ -224,8 +224,8 @@ static int compare_integer_double(int64_t integer, double real)
     return (fraction < 0) - (fraction > 0);
 }
 
-/* Magnitudes of two numbers of the same sign, neither 0 nor NaN, where at least one is a decimal.
- */
+/* Compares the magnitudes of two numbers with the same sign; neither is 0 or NaN, and at least one
+ * is a decimal. */
 static int compare_with_decimal(const struct number *a, const struct number *b)
 {
     if (a->form != NUMBER_DECIMAL)
@@ -266,7 +266,7 @@ int number_compare(const struct number *a, const struct number *b)
     return a_sign < 0 ? -order : order;
 }
 
-/* Takes the factors of ten out of the coefficient, so that equal values look the same. */
+/* Removes factors of ten from the coefficient, so that equal values have equal forms. */
 static void decimal_normalize(struct decimal *d)
 {
     if (d->coefficient == 0)
@@ -277,7 +277,7 @@ static void decimal_normalize(struct decimal *d)
     }
 }
 
-/* The magnitude as an integer below 2^63, if it is one. `d` is normalized. */
+/* The magnitude as an integer below 2^63, if it has this form. `d` is normalized. */
 static bool decimal_magnitude(const struct decimal *d, uint64_t *out)
 {
     if (d->exponent < 0 || d->exponent > 18)
@@ -290,11 +290,11 @@ static bool decimal_magnitude(const struct decimal *d, uint64_t *out)
     return true;
 }
 
-/* The double that equals the decimal exactly, if there is one. `d` is normalized. */
+/* The double that equals the decimal exactly, if one exists. `d` is normalized. */
 static bool decimal_as_double(const struct decimal *d, double *out)
 {
     number_u128 odd = d->coefficient;
-    /* Beyond these a decimal128 coefficient cannot make up for the fives. */
+    /* beyond these, a decimal128 coefficient cannot compensate the fives */
     if (d->exponent < -49 || d->exponent > 22)
         return false;
     for (int i = d->exponent; i < 0; i++) {
@@ -318,7 +318,7 @@ static bool decimal_as_double(const struct decimal *d, double *out)
     return true;
 }
 
-/* Numbers that may be equal to each other have one of these beside them. */
+/* Numbers hash with one of these tags; numbers that may be equal have the same tag. */
 enum { HASH_INTEGER, HASH_DOUBLE, HASH_DECIMAL, HASH_SPECIAL };
 
 static uint64_t hash_integer(uint64_t value)
@@ -398,7 +398,7 @@ bool number_as_int64(const struct number *n, int64_t *out)
     }
 }
 
-/* A finite double rounded to 15 significant digits, the way MongoDB makes a decimal of it. */
+/* A finite double rounded to 15 significant digits, as MongoDB converts it to a decimal. */
 static struct decimal decimal_of_double(double real)
 {
     char text[40];
@@ -406,7 +406,7 @@ static struct decimal decimal_of_double(double real)
     (void)snprintf(text, sizeof text, "%.14e", fabs(real));
     const char *p = text;
     for (; *p != 'e' && *p != 0; p++)
-        if (*p >= '0' && *p <= '9') /* skips the radix character, whatever the locale */
+        if (*p >= '0' && *p <= '9') /* skips the radix character of every locale */
             d.coefficient = d.coefficient * 10 + (unsigned)(*p - '0');
     int exponent = 0;
     bool below = *p == 'e' && p[1] == '-';
@@ -446,7 +446,7 @@ bool number_is_multiple(const struct number *value, const struct number *divisor
         return false;
     int difference = v.exponent - d.exponent;
     if (difference < 0) {
-        /* A divisor that outgrows the coefficient leaves the whole value as the remainder. */
+        /* if the divisor outgrows the coefficient, the whole value is the remainder */
         for (; difference < 0; difference++) {
             if (d.coefficient > v.coefficient)
                 return false;
@@ -454,7 +454,7 @@ bool number_is_multiple(const struct number *value, const struct number *divisor
         }
         return v.coefficient % d.coefficient == 0;
     }
-    /* 14 bits more than a coefficient's 113 still fit, so four powers of ten go in one step. */
+    /* a coefficient has 113 bits and 14 more fit, so one step takes four powers of ten */
     number_u128 rest = v.coefficient % d.coefficient;
     for (; difference >= 4 && rest != 0; difference -= 4)
         rest = rest * 10000 % d.coefficient;

@@ -1,6 +1,6 @@
-/* Numbers of the four BSON types, compared exactly: no value is rounded to another type first.
- * Pure functions; nothing is allocated. Source of truth: MongoDB's comparison order for numbers
- * (documentation: "Comparison/Sort Order") and IEEE 754-2008 for decimal128. */
+/* Exact comparison of the four BSON number types: no value is rounded to another type first. Pure
+ * functions; they allocate nothing. Sources: MongoDB's comparison order for numbers (documentation:
+ * "Comparison/Sort Order") and IEEE 754-2008 for decimal128. */
 #ifndef SLUICE_BSON_NUMBER_H
 #define SLUICE_BSON_NUMBER_H
 
@@ -36,28 +36,28 @@ static inline double number_load_double(const uint8_t *p)
     return value;
 }
 
-/* The BSON value of a numeric kind as a number; false for the other kinds. */
+/* Reads the BSON value of a numeric kind; false for other kinds. */
 bool number_read(uint8_t kind, const uint8_t *value, struct number *out);
 
 struct decimal decimal_load(const uint8_t *p);
 
 bool number_is_nan(const struct number *n);
 bool number_is_finite(const struct number *n);
-/* No fraction; false for NaN and the infinities. */
+/* True if the number has no fraction; false for NaN and the infinities. */
 bool number_is_integral(const struct number *n);
 
-/* Below 0, 0 or above 0, exactly. NaN equals NaN and stands below every other number. */
+/* Below 0, 0 or above 0, exactly. NaN equals NaN and is less than every other number. */
 int number_compare(const struct number *a, const struct number *b);
 
 /* Equal numbers of any types have equal hashes. */
 uint64_t number_hash(const struct number *n);
 
-/* Whether value is a multiple of divisor as $jsonSchema means it: the remainder in decimal128
- * arithmetic, a double first rounded to 15 significant digits. The divisor is finite and above 0;
- * NaN and the infinities are multiples of nothing. */
+/* True if value is a multiple of divisor by the rule of $jsonSchema: the remainder in decimal128
+ * arithmetic is 0, and a double is first rounded to 15 significant digits. The divisor is finite
+ * and above 0. NaN and the infinities are multiples of nothing. */
 bool number_is_multiple(const struct number *value, const struct number *divisor);
 
-/* An int64 without loss; false if there is a fraction or it is out of range. */
+/* Converts to int64 without loss; false if the number has a fraction or is out of range. */
 bool number_as_int64(const struct number *n, int64_t *out);
 
 #endif

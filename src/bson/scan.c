@@ -15,7 +15,8 @@ bool scan_open(struct scan *scan, struct bytes at)
     return true;
 }
 
-/* How long a value is: `length` bytes, or an int32 of at least `min` and `length` bytes more. */
+/* The length of a value: `length` bytes, or an int32 of at least `min` followed by `length` more
+ * bytes. */
 struct shape {
     enum { SHAPE_OTHER, SHAPE_FIXED, SHAPE_PREFIXED } form;
     uint8_t length;
@@ -56,7 +57,7 @@ static bool regex_length(struct bytes at, size_t *len)
     return true;
 }
 
-/* Of all kinds but regular expressions. */
+/* For all kinds except regular expressions. */
 static inline bool sized_length(uint8_t kind, struct bytes at, size_t *len)
 {
     const struct shape *shape = &shapes[kind];
@@ -81,7 +82,7 @@ bool scan_value_length(uint8_t kind, struct bytes at, size_t *len)
     return kind == BSON_KIND_REGEX ? regex_length(at, len) : sized_length(kind, at, len);
 }
 
-/* The same as bytes_read_cstring for the short names that nearly all are; false for others. */
+/* Like bytes_read_cstring, for short names; false for others. Nearly all names are short. */
 static inline bool read_short_name(struct bytes *rest, const char **name, size_t *len)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -107,7 +108,8 @@ static inline void take_value(struct scan *scan, struct bytes rest, size_t len,
     scan->rest.pos = rest.pos + len;
 }
 
-/* The element behind its kind. Apart, since nearly all elements need no call. */
+/* Reads the element after its kind. A separate function, because nearly all elements need no call.
+ */
 static __attribute__((noinline)) bool next_slowly(struct scan *scan, struct bytes rest,
                                                   struct scan_element *element)
 {

@@ -1,6 +1,6 @@
-/* Reading the elements of a BSON document in place: one level, no allocation, every length checked.
- * It checks only the structure that it walks over (the element it stands on); the whole-document
- * check is validate.h. Source: bsonspec.org 1.1. */
+/* Reads the elements of a BSON document in place: one level, no allocation, every length checked.
+ * It checks only the element that it visits; validate.h checks the whole document. Source:
+ * bsonspec.org 1.1. */
 #ifndef SLUICE_BSON_SCAN_H
 #define SLUICE_BSON_SCAN_H
 
@@ -31,52 +31,55 @@ enum bson_kind {
     BSON_KIND_MIN_KEY = 0xFF
 };
 
-/* An element; all pointers are into the scanned bytes. */
+/* An element; all pointers point into the scanned bytes. */
 struct scan_element {
     uint8_t kind;
     const char *name;
     size_t name_len;
-    struct bytes value; /* the value alone, as it stands in the document */
+    struct bytes value; /* the value alone, as in the document */
 };
 
 struct scan {
-    struct bytes rest; /* from the next element's type byte to before the document's final NUL */
-    bool broken;       /* an element ran over the end, or has an unknown type */
+    struct bytes
+        rest;    /* from the next element's type byte to the document's final NUL, excluding it */
+    bool broken; /* an element exceeds the document or has an unknown type */
 };
 
-/* Opens the document at the start of `at` (its length may be less than what `at` holds). False if
- * the length is under 5, over what is there, or the last byte is not NUL. */
+/* Opens the document at the start of `at`; its length may be less than the length of `at`. False if
+ * its length is below 5 or above that of `at`, or if its last byte is not NUL. */
 bool scan_open(struct scan *scan, struct bytes at);
 
-/* The next element; false at the end or when broken (then scan->broken is set). */
+/* Reads the next element. False at the end, or if the document is broken (scan->broken is then
+ * set). */
 bool scan_next(struct scan *scan, struct scan_element *element);
 
-/* Length of a value of that kind at the start of `at`, checked against `at`. */
+/* The length of a value of this kind at the start of `at`, checked against `at`. */
 bool scan_value_length(uint8_t kind, struct bytes at, size_t *len);
 
-/* The first element of that name; false if there is none or the document breaks before it. */
+/* Finds the first element with this name. False if there is none, or if the document breaks before
+ * it. */
 bool scan_find(struct bytes document, const char *name, struct scan_element *element);
 
-/* The only element of that name. False also when the document holds it twice, for decisions that a
- * wrong guess would spoil: readers differ in which of two elements they take. */
+/* Finds the only element with this name. False also if the document contains the name twice:
+ * readers differ in the element that they take, and a wrong choice would spoil decisions. */
 bool scan_find_once(struct bytes document, const char *name, struct scan_element *element);
 
-/* Whether the element has that name. */
+/* True if the element has this name. */
 bool scan_name_is(const struct scan_element *element, const char *name);
 
-/* The same for a name that is written out: no call. */
+/* Does the same for a literal name, without a call. */
 #define SCAN_NAME_IS(element, literal)                                                             \
     ((element)->name_len == sizeof(literal) - 1 &&                                                 \
      memcmp((element)->name, literal, sizeof(literal) - 1) == 0)
 
-/* The element as a boolean, the way the server reads a command's flag: bool, or a number other
+/* Reads the element as a boolean, as the server reads a command's flag: a bool, or a number other
  * than 0. Everything else is false. */
 bool scan_is_true(const struct scan_element *element);
 
-/* int32, int64, and doubles without a fraction. */
+/* Accepts int32, int64, and doubles without a fraction. */
 bool scan_as_int64(const struct scan_element *element, int64_t *out);
 
-/* A string's characters (may hold NULs), without the terminator. */
+/* The characters of a string, without the terminator; they may contain NULs. */
 bool scan_as_string(const struct scan_element *element, const char **text, size_t *len);
 
 #endif

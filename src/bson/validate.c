@@ -6,10 +6,10 @@ static const uint8_t *check_string(const uint8_t *pos, const uint8_t *end,
                                    struct validate_fault *fault)
 {
     if ((size_t)(end - pos) < 5)
-        return validate_fail(fault, pos, "a string ends before its length");
+        return validate_fail(fault, pos, "a string is longer than its document");
     int32_t len = bytes_load_i32(pos);
     if (len < 1 || (size_t)len > (size_t)(end - pos) - 4)
-        return validate_fail(fault, pos, "a string's length is out of bounds");
+        return validate_fail(fault, pos, "a string's length field is out of bounds");
     const uint8_t *text = pos + 4;
     if (text[len - 1] != 0)
         return validate_fail(fault, text + len - 1, "a string does not end with a NUL");
@@ -22,7 +22,7 @@ const uint8_t *validate_name(const uint8_t *pos, const uint8_t *end, struct vali
 {
     const uint8_t *nul = pos < end ? memchr(pos, 0, (size_t)(end - pos)) : NULL;
     if (nul == NULL)
-        return validate_fail(fault, pos, "a field name or a regular expression has no end");
+        return validate_fail(fault, pos, "a field name or a regular expression has no terminator");
     if (!utf8_check(pos, (size_t)(nul - pos)))
         return validate_fail(fault, pos, "a field name or a regular expression is not UTF-8");
     return nul + 1;
@@ -32,10 +32,10 @@ static const uint8_t *check_binary(const uint8_t *pos, const uint8_t *end,
                                    struct validate_fault *fault)
 {
     if ((size_t)(end - pos) < 5)
-        return validate_fail(fault, pos, "binary data ends before its length");
+        return validate_fail(fault, pos, "binary data is longer than its document");
     int32_t len = bytes_load_i32(pos);
     if (len < 0 || (size_t)len > (size_t)(end - pos) - 5)
-        return validate_fail(fault, pos, "the length of binary data is out of bounds");
+        return validate_fail(fault, pos, "the length field of binary data is out of bounds");
     /* The old binary subtype repeats its length inside. */
     if (pos[4] == 2 && (len < 4 || bytes_load_i32(pos + 5) != len - 4))
         return validate_fail(fault, pos + 5, "the inner length of binary subtype 2 is wrong");
@@ -64,10 +64,10 @@ static const uint8_t *check_code_with_scope(const uint8_t *pos, const uint8_t *e
                                             struct validate_fault *fault)
 {
     if ((size_t)(end - pos) < 14)
-        return validate_fail(fault, pos, "code with scope ends before its length");
+        return validate_fail(fault, pos, "code with scope is longer than its document");
     int32_t len = bytes_load_i32(pos);
     if (len < 14 || (size_t)len > (size_t)(end - pos))
-        return validate_fail(fault, pos, "the length of code with scope is out of bounds");
+        return validate_fail(fault, pos, "the length field of code with scope is out of bounds");
     const uint8_t *stop = pos + len;
     const uint8_t *scope = check_string(pos + 4, stop, fault);
     if (scope == NULL)
@@ -82,7 +82,7 @@ static const uint8_t *check_fixed(const uint8_t *pos, const uint8_t *end, size_t
                                   struct validate_fault *fault)
 {
     if (len > (size_t)(end - pos))
-        return validate_fail(fault, pos, "a value runs over the end of its document");
+        return validate_fail(fault, pos, "a value is longer than its document");
     return pos + len;
 }
 

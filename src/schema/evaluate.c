@@ -81,7 +81,7 @@ static bool text_fits(struct evaluation *e, const struct string_rule *s, place t
 static RARE place wrong_string(struct evaluation *e, place pos, place end)
 {
     if (end - pos < 5)
-        return fault(e, pos, "a string ends before its length");
+        return fault(e, pos, "a string is longer than its document");
     (void)validate_value(BSON_KIND_STRING, pos, end, 0, &e->fault);
     return NULL;
 }
@@ -133,7 +133,7 @@ static HOT place walk_string(struct evaluation *e, const struct string_rule *s, 
 static HOT place walk_fixed(struct evaluation *e, place pos, place end, size_t len)
 {
     if ((ptrdiff_t)len > end - pos)
-        return fault(e, pos, "a value runs over the end of its document");
+        return fault(e, pos, "a value is longer than its document");
     return pos + len;
 }
 
@@ -532,7 +532,7 @@ static RARE place evaluate_field(struct evaluation *e, const struct object_rule 
                                  uint8_t kind, place name, place value, place last, unsigned depth)
 {
     if (value > last)
-        return fault(e, name, "a field name or a regular expression has no end");
+        return fault(e, name, "a field name or a regular expression has no terminator");
     if (node == NODE_OTHER || o->pattern_count > 0 || o->names != NO_INDEX)
         return evaluate_other_field(e, o, node, kind, name, value, last, depth);
     return evaluate_node(e, &e->program->nodes[node], kind, value, last, depth);
@@ -690,7 +690,7 @@ static RARE place evaluate_item(struct evaluation *e, const struct array_rule *a
                                 uint8_t kind, place value, place last, unsigned depth)
 {
     if (value > last)
-        return fault(e, last, "a field name or a regular expression has no end");
+        return fault(e, last, "a field name or a regular expression has no terminator");
     uint32_t node =
         index < a->prefix_count ? e->program->links[a->prefix_first + index] : a->rest.node;
     if (node == NODE_NOTHING)
