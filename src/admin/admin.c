@@ -1,9 +1,12 @@
-#include "admin/admin_internal.h"
+#include "admin/admin.h"
 
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/context.h"
+#include "admin/endpoints.h"
+#include "admin/figures.h"
 #include "base/host_port.h"
 #include "base/log.h"
 #include "base/memory.h"

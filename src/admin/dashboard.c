@@ -4,8 +4,8 @@
 #include <openssl/sha.h>
 #include <string.h>
 
-#include "admin/admin_internal.h"
 #include "admin/dashboard/files.h"
+#include "admin/pages.h"
 
 /* 'sha256-…' of an inline block. */
 static void add_hash(struct text *out, const unsigned char *block, size_t len)

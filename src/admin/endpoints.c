@@ -1,4 +1,6 @@
 /* Which path leads where, and who may go. */
+#include "admin/endpoints.h"
+
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
@@ -7,7 +9,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "admin/admin_internal.h"
+#include "admin/figures.h"
+#include "admin/pages.h"
 #include "base/log.h"
 
 enum { READS = EVHTTP_REQ_GET | EVHTTP_REQ_HEAD };

@@ -1,9 +1,10 @@
+#include "admin/figures.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "admin/admin_internal.h"
 #include "net/clock.h"
 
 /* A worker that has not turned its loop for so long is stuck. It ticks ten times a second. */

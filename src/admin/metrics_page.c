@@ -2,7 +2,8 @@
  * more values than the program or an option says. */
 #include <string.h>
 
-#include "admin/admin_internal.h"
+#include "admin/figures.h"
+#include "admin/pages.h"
 #include "base/log.h"
 #include "metrics/exposition.h"
 

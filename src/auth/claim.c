@@ -1,6 +1,5 @@
 #include "auth/claim.h"
 
-#include "auth/payload.h"
 #include "base/memory.h"
 #include "wire/command_names.h"
 

@@ -9,9 +9,8 @@
 #ifndef SLUICE_AUTH_CLAIM_H
 #define SLUICE_AUTH_CLAIM_H
 
+#include "auth/payload.h"
 #include "base/bytes.h"
-
-#define CLAIM_NAME_MAX 1024 /* the maximal length of a user name; longer names are not kept */
 
 struct claim;
 

@@ -2,8 +2,9 @@
 #ifndef SLUICE_AUTH_PAYLOAD_H
 #define SLUICE_AUTH_PAYLOAD_H
 
-#include "auth/claim.h"
 #include "bson/scan.h"
+
+#define CLAIM_NAME_MAX 1024 /* the maximal length of a user name; longer names are not kept */
 
 enum auth_mechanism {
     AUTH_OTHER,

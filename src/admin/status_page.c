@@ -2,7 +2,9 @@
 #include <event2/http.h>
 #include <unistd.h>
 
-#include "admin/admin_internal.h"
+#include "admin/figures.h"
+#include "admin/pages.h"
+#include "admin/schema_pages.h"
 #include "base/memory.h"
 #include "net/clock.h"
 

@@ -1,3 +1,4 @@
+/* Makes a snapshot from a file and flags. */
 #include "config/config.h"
 
 #include <errno.h>
@@ -21,25 +22,6 @@ enum { FILE_MAX_BYTES = 1024 * 1024 };
 static bool out_of_memory(struct error *err)
 {
     return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the configuration");
-}
-
-struct config *config_retain(struct config *config)
-{
-    atomic_fetch_add_explicit(&config->origin->references, 1, memory_order_relaxed);
-    return config;
-}
-
-void config_release(struct config *config)
-{
-    if (config == NULL ||
-        atomic_fetch_sub_explicit(&config->origin->references, 1, memory_order_acq_rel) != 1)
-        return;
-    settings_release(&config->origin->flags);
-    settings_release(&config->origin->effective);
-    memory_free(config->merge_namespaces);
-    memory_free(config->origin->file);
-    memory_free(config->origin);
-    memory_free(config);
 }
 
 static struct config *create(const char *file)
@@ -351,22 +333,4 @@ bool config_load_yaml(const char *name, const void *yaml, size_t len, struct con
     }
     config_release(config);
     return false;
-}
-
-void config_unix_socket_path(const struct config *config, uint16_t port, char *out, size_t size)
-{
-    const char *prefix = config->unix_domain_socket.path_prefix;
-    size_t prefix_len = strlen(prefix);
-    while (prefix_len > 1 && prefix[prefix_len - 1] == '/')
-        prefix_len--;
-    out[0] = '\0';
-    if (*prefix != '\0')
-        (void)snprintf(out, size, "%.*s/mongodb-%u.sock", (int)prefix_len, prefix, port);
-}
-
-unsigned config_unix_socket_mode(const struct config *config)
-{
-    static const unsigned modes[] = {
-        [CONFIG_OWNER] = 0700, [CONFIG_GROUP] = 0770, [CONFIG_EVERYONE] = 0777};
-    return modes[config->unix_domain_socket.file_permissions];
 }

@@ -1,4 +1,6 @@
 /* /schemas: what is enforced, what was refused, and, where it is allowed, changing it. */
+#include "admin/schema_pages.h"
+
 #include <bson/bson.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
@@ -6,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "admin/admin_internal.h"
+#include "admin/pages.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "catalog/schema_store.h"

@@ -1,0 +1,33 @@
+/* The parts of the proxy that the admin endpoint reads, and the hooks through which it asks for the
+ * rest. */
+#ifndef SLUICE_ADMIN_PARTS_H
+#define SLUICE_ADMIN_PARTS_H
+
+#include "catalog/catalog.h"
+#include "session/session.h"
+#include "upstream/topology.h"
+
+enum admin_state { ADMIN_RUNNING, ADMIN_PAUSED, ADMIN_DRAINING };
+
+/* Called on the admin thread, between admin_start and the end of admin_stop. */
+struct admin_hooks {
+    void *context;
+    /* The present topology; false when memory is out. topology_snapshot_free is due. */
+    bool (*topology)(void *context, struct topology_snapshot *out);
+    enum admin_state (*state)(void *context);
+    /* As the signals USR1, USR2 and TERM. */
+    void (*pause)(void *context);
+    void (*resume)(void *context);
+    void (*drain)(void *context);
+};
+
+/* What the admin thread reads; outlives it. */
+struct admin_parts {
+    struct admin_hooks hooks;
+    struct catalog *catalog;
+    const struct session_shared *shared;
+    struct session_worker *const *workers;
+    unsigned worker_count;
+};
+
+#endif
