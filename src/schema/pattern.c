@@ -40,6 +40,18 @@ static void pcre_release(void *block, void *unused)
     memory_free(block);
 }
 
+/* Servers before 6.1 have PCRE 8, which takes two things that PCRE2 refuses. */
+static const char *older_meaning(int code)
+{
+    static const char bad_escape[] =
+        "; MongoDB before 6.1 (PCRE 8) takes the letter itself, later servers (PCRE2) refuse it: "
+        "leave out the backslash";
+    static const char bad_range[] =
+        "; MongoDB before 6.1 (PCRE 8) takes the hyphen itself, later servers (PCRE2) refuse it: "
+        "write \\- for a hyphen";
+    return code == 103 ? bad_escape : code == 150 ? bad_range : "";
+}
+
 static pcre2_code *compile(const char *text, size_t len, enum pattern_flavour flavour,
                            struct error *err)
 {
@@ -61,8 +73,9 @@ static pcre2_code *compile(const char *text, size_t len, enum pattern_flavour fl
         PCRE2_UCHAR why[160] = "";
         (void)pcre2_get_error_message(code, why, sizeof why);
         (void)error_set(err, ERROR_INVALID_REGEX,
-                        "Regular expression is invalid: %s (at character %zu of the pattern)",
-                        (const char *)why, (size_t)offset);
+                        "Regular expression is invalid: %s (at character %zu of the pattern)%s",
+                        (const char *)why, (size_t)offset,
+                        flavour == PATTERN_PYDANTIC ? "" : older_meaning(code));
     }
     pcre2_compile_context_free(context);
     pcre2_general_context_free(memory);

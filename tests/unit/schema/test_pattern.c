@@ -235,13 +235,32 @@ static void test_refused(void **state)
     assert_int_equal(err.code, ERROR_INVALID_REGEX);
 }
 
+/* Patterns that servers with PCRE 8 take: the error says so, and how they are written for both. */
+static void test_older_servers(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {{"[\\w-.]", "write \\- for a hyphen"},
+                                           {"^[a-\\d]$", "write \\- for a hyphen"},
+                                           {"\\y", "leave out the backslash"},
+                                           {"\\i+", "leave out the backslash"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct error err = {0};
+        size_t len = strlen(cases[i][0]);
+        assert_null(pattern_new(cases[i][0], len, PATTERN_MONGODB, &err));
+        assert_int_equal(err.code, ERROR_INVALID_REGEX);
+        assert_non_null(strstr(err.message, "MongoDB before 6.1 (PCRE 8) takes the"));
+        assert_non_null(strstr(err.message, cases[i][1]));
+        assert_null(pattern_new(cases[i][0], len, PATTERN_PYDANTIC, &err));
+        assert_null(strstr(err.message, "MongoDB"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_byte_classes),
-        cmocka_unit_test(test_codes),
-        cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_byte_classes),  cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_limit),         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_older_servers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
