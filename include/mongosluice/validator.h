@@ -24,8 +24,10 @@ extern "C" {
 #endif
 
 enum sluice_dialect {
-    SLUICE_DIALECT_MONGODB = 0,    /* $jsonSchema */
-    SLUICE_DIALECT_JSON_SCHEMA = 1 /* JSON Schema 2020-12 as pydantic writes it */
+    SLUICE_DIALECT_MONGODB = 0,         /* $jsonSchema */
+    SLUICE_DIALECT_JSON_SCHEMA = 1,     /* JSON Schema 2020-12 as pydantic writes it */
+    SLUICE_DIALECT_MONGODB_EXTENDED = 2 /* $jsonSchema as a schema file may hold it: with $defs and
+                                           $ref */
 };
 
 enum sluice_verdict {
@@ -52,6 +54,8 @@ SLUICE_API const char *sluice_version(void);
 SLUICE_API struct sluice_schema *sluice_schema_compile(const uint8_t *bson, size_t len,
                                                        enum sluice_dialect dialect,
                                                        struct sluice_error *error);
+/* 1 where the schema uses an extension ($defs, $ref), so that no server takes it as a validator. */
+SLUICE_API int sluice_schema_is_extended(const struct sluice_schema *schema);
 SLUICE_API void sluice_schema_free(struct sluice_schema *schema);
 
 /* What one thread needs for its checks. NULL without memory. */

@@ -56,7 +56,9 @@ void explain_titles(struct explain *x, const struct rule *rule)
     if (x->out == NULL)
         return;
     append_keyword(x, rule, KEYWORD_TITLE);
-    append_keyword(x, rule, KEYWORD_DESCRIPTION);
+    const struct scan_element *description = rule_keyword_element(rule, KEYWORD_DESCRIPTION);
+    if (description != NULL && description->kind == BSON_KIND_STRING)
+        append_keyword(x, rule, KEYWORD_DESCRIPTION);
 }
 
 static void append_considered(struct explain *x, const char *name,

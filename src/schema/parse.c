@@ -5,7 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { IN_MONGODB = 1, IN_JSON_SCHEMA = 2, IN_BOTH = 3 };
+/* EXTENDS: in dialect mongodb only where extensions are allowed. */
+enum { IN_MONGODB = 1, IN_JSON_SCHEMA = 2, IN_BOTH = 3, EXTENDS = 4 };
 
 static const struct keyword_entry {
     const char *name;
@@ -13,7 +14,7 @@ static const struct keyword_entry {
     enum keyword keyword;
     int dialects;
 } keywords[] = {
-    {"$ref", parse_ref, KEYWORD_REF, IN_JSON_SCHEMA},
+    {"$ref", parse_ref, KEYWORD_REF, IN_JSON_SCHEMA | EXTENDS},
     {"pattern", parse_pattern, KEYWORD_PATTERN, IN_BOTH},
     {"maxLength", parse_count_keyword, KEYWORD_MAX_LENGTH, IN_BOTH},
     {"minLength", parse_count_keyword, KEYWORD_MIN_LENGTH, IN_BOTH},
@@ -56,10 +57,10 @@ static const struct keyword_entry {
     {"format", parse_format, KEYWORD_FORMAT, IN_JSON_SCHEMA},
     {"discriminator", parse_discriminator, KEYWORD_DISCRIMINATOR, IN_JSON_SCHEMA},
     {"title", parse_text, KEYWORD_TITLE, IN_BOTH},
-    {"description", parse_text, KEYWORD_DESCRIPTION, IN_BOTH},
+    {"description", parse_description, KEYWORD_DESCRIPTION, IN_BOTH},
     {"encryptMetadata", parse_encrypt_metadata, KEYWORD_ENCRYPT_METADATA, IN_MONGODB},
     {"contentMediaType", parse_text, KEYWORD_CONTENT_MEDIA_TYPE, IN_JSON_SCHEMA},
-    {"$defs", parse_defs, KEYWORD_DEFS, IN_JSON_SCHEMA},
+    {"$defs", parse_defs, KEYWORD_DEFS, IN_JSON_SCHEMA | EXTENDS},
     {"$schema", parse_annotation, KEYWORD_ANNOTATION, IN_JSON_SCHEMA},
     {"$id", parse_annotation, KEYWORD_ANNOTATION, IN_JSON_SCHEMA},
     {"$comment", parse_annotation, KEYWORD_ANNOTATION, IN_JSON_SCHEMA},
@@ -124,7 +125,7 @@ static size_t append_path(char *text, size_t at, size_t room, const struct parse
 bool parse_problem(struct parser *p, int code, const char *format, ...)
 {
     char pointer[256] = "";
-    char message[256];
+    char message[320];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(message, sizeof message, format, args);
@@ -198,7 +199,9 @@ static bool index_add(struct rule_index *index, struct rule *rule)
 static const struct keyword_entry *find_keyword(const struct parser *p,
                                                 const struct scan_element *element)
 {
-    int dialect = p->schema->dialect == SCHEMA_MONGODB ? IN_MONGODB : IN_JSON_SCHEMA;
+    int dialect = p->schema->dialect == SCHEMA_JSON_SCHEMA ? IN_JSON_SCHEMA
+                  : p->schema->may_extend                  ? IN_MONGODB | EXTENDS
+                                                           : IN_MONGODB;
     for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
         if ((keywords[i].dialects & dialect) != 0 && scan_name_is(element, keywords[i].name))
             return &keywords[i];

@@ -54,7 +54,7 @@ typedef bool parse_fn(struct parser *p, struct rule *rule, const struct scan_ele
 /* parse_scalar.c */
 parse_fn parse_type, parse_bson_type, parse_bound, parse_exclusive, parse_multiple_of,
     parse_pattern, parse_count_keyword, parse_flag, parse_enum, parse_const, parse_format,
-    parse_text, parse_encrypt, parse_encrypt_metadata;
+    parse_text, parse_description, parse_encrypt, parse_encrypt_metadata;
 /* parse_object.c */
 parse_fn parse_properties, parse_additional_properties, parse_pattern_properties,
     parse_property_names, parse_required, parse_dependencies, parse_dependent_required,

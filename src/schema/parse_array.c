@@ -105,6 +105,7 @@ bool parse_defs(struct parser *p, struct rule *rule, const struct scan_element *
     struct scan scan;
     struct scan_element child;
     (void)rule;
+    p->schema->extended = p->schema->may_extend;
     if (element->kind != BSON_KIND_OBJECT)
         return parse_problem(p, ERROR_TYPE_MISMATCH, "'$defs' must be an object of schemas");
     /* Unused definitions are checked like the others. */
@@ -185,6 +186,7 @@ bool parse_ref(struct parser *p, struct rule *rule, const struct scan_element *e
     struct scan_element target;
     const char *text = NULL;
     size_t len = 0;
+    p->schema->extended = p->schema->may_extend;
     if (!scan_as_string(element, &text, &len))
         return parse_problem(p, ERROR_TYPE_MISMATCH, "'$ref' must be a string");
     if (len == 0 || text[0] != '#' || (len > 1 && text[1] != '/') || strlen(text) != len)

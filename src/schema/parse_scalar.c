@@ -218,6 +218,16 @@ bool parse_text(struct parser *p, struct rule *rule, const struct scan_element *
     return element->kind == BSON_KIND_STRING || type_problem(p, element, "of type string");
 }
 
+/* MongoDB takes a string only. Several lines in an array are an annotation like it. */
+bool parse_description(struct parser *p, struct rule *rule, const struct scan_element *element)
+{
+    bool is_strict = p->schema->dialect == SCHEMA_MONGODB && !p->schema->may_extend;
+    if (element->kind != BSON_KIND_ARRAY || is_strict)
+        return parse_text(p, rule, element);
+    p->schema->extended = p->schema->may_extend;
+    return true;
+}
+
 /* --- pattern --- */
 
 bool parse_pattern(struct parser *p, struct rule *rule, const struct scan_element *element)

@@ -34,7 +34,8 @@ struct schema *schema_compile(struct bytes bson, enum schema_dialect dialect,
     struct schema *schema = memory_zalloc(sizeof *schema);
     if (schema == NULL)
         return no_memory(schema, err);
-    schema->dialect = dialect;
+    schema->may_extend = dialect == SCHEMA_MONGODB_EXTENDED;
+    schema->dialect = schema->may_extend ? SCHEMA_MONGODB : dialect;
     schema->bson_len = bytes_left(&bson);
     schema->bson = memory_alloc(schema->bson_len);
     if (schema->bson == NULL)
@@ -50,6 +51,11 @@ struct schema *schema_compile(struct bytes bson, enum schema_dialect dialect,
         return NULL;
     }
     return schema;
+}
+
+bool schema_is_extended(const struct schema *schema)
+{
+    return schema->extended;
 }
 
 bool schema_encrypts(const struct schema *schema)

@@ -23,9 +23,12 @@
 #define SCHEMA_ERRINFO_MAX ((size_t)12 * 1024 * 1024)
 
 enum schema_dialect {
-    SCHEMA_MONGODB,    /* $jsonSchema as MongoDB has it */
-    SCHEMA_JSON_SCHEMA /* JSON Schema 2020-12 as pydantic writes it, over BSON as Beanie stores it
-                        */
+    SCHEMA_MONGODB,     /* $jsonSchema as MongoDB has it */
+    SCHEMA_JSON_SCHEMA, /* JSON Schema 2020-12 as pydantic writes it, over BSON as Beanie stores it
+                         */
+    /* For schema_compile: SCHEMA_MONGODB with this project's extensions, as in schema files:
+     * `$defs` and `$ref`, and a description in several lines. No server takes them. */
+    SCHEMA_MONGODB_EXTENDED
 };
 
 enum schema_verdict {
@@ -59,6 +62,9 @@ typedef void schema_report_fn(void *arg, const struct schema_problem *problem);
 struct schema *schema_compile(struct bytes bson, enum schema_dialect dialect,
                               schema_report_fn *report, void *arg, struct error *err);
 void schema_free(struct schema *schema);
+
+/* Whether it uses an extension, so that no server takes it as a validator. */
+bool schema_is_extended(const struct schema *schema);
 
 /* Whether it asks for encrypted values anywhere. */
 bool schema_encrypts(const struct schema *schema);

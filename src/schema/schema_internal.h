@@ -16,7 +16,9 @@ struct rule_index {
 };
 
 struct schema {
-    enum schema_dialect dialect;
+    enum schema_dialect dialect; /* MONGODB_EXTENDED is MONGODB here, and may_extend */
+    bool may_extend;
+    bool extended; /* it uses an extension */
     uint8_t *bson; /* owned copy */
     size_t bson_len;
     bool encrypts; /* it has `encrypt` or `encryptMetadata` somewhere */

@@ -12,6 +12,8 @@
 _Static_assert(sizeof(struct sluice_error) == sizeof(struct error), "one layout");
 _Static_assert((int)SLUICE_CUT_OFF == (int)SCHEMA_CUT_OFF, "one numbering");
 _Static_assert((int)SLUICE_DIALECT_JSON_SCHEMA == (int)SCHEMA_JSON_SCHEMA, "one numbering");
+_Static_assert((int)SLUICE_DIALECT_MONGODB_EXTENDED == (int)SCHEMA_MONGODB_EXTENDED,
+               "one numbering");
 
 static void give(struct sluice_error *to, const struct error *from)
 {
@@ -49,6 +51,11 @@ struct sluice_schema *sluice_schema_compile(const uint8_t *bson, size_t len,
     if (schema == NULL)
         give(error, &err);
     return (struct sluice_schema *)schema;
+}
+
+int sluice_schema_is_extended(const struct sluice_schema *schema)
+{
+    return schema_is_extended((const struct schema *)schema);
 }
 
 void sluice_schema_free(struct sluice_schema *schema)

@@ -12,8 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     struct bytes bson = bytes_of(data + 1, size - 1);
-    struct schema *schema = schema_compile(
-        bson, data[0] % 2 == 0 ? SCHEMA_MONGODB : SCHEMA_JSON_SCHEMA, NULL, NULL, &err);
+    static const enum schema_dialect dialects[] = {SCHEMA_MONGODB, SCHEMA_JSON_SCHEMA,
+                                                   SCHEMA_MONGODB_EXTENDED, SCHEMA_JSON_SCHEMA};
+    struct schema *schema = schema_compile(bson, dialects[data[0] % 4], NULL, NULL, &err);
     if (schema == NULL) {
         if (err.code == 0)
             abort();

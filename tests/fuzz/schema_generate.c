@@ -204,7 +204,7 @@ static void types_of(struct stream *in, struct build *out, enum schema_dialect d
         build_close(out);
         break;
     case 2:
-        if (dialect == SCHEMA_MONGODB)
+        if (dialect != SCHEMA_JSON_SCHEMA)
             build_text(out, "bsonType", PICK(in, bson_types));
         else
             build_text(out, "type", "integer");
@@ -233,7 +233,8 @@ static void object_keywords(struct stream *in, struct build *out, enum schema_di
     if (chosen & 32)
         build_int32(out, "maxProperties", (int32_t)next(in, 5));
     if (chosen & 64) {
-        build_open_object(out, dialect == SCHEMA_MONGODB ? "dependencies" : "dependentRequired");
+        build_open_object(out,
+                          dialect != SCHEMA_JSON_SCHEMA ? "dependencies" : "dependentRequired");
         name_list(in, out, names[next(in, 6)]);
         build_close(out);
     }
@@ -247,7 +248,7 @@ static void object_keywords(struct stream *in, struct build *out, enum schema_di
 static void array_keywords(struct stream *in, struct build *out, enum schema_dialect dialect,
                            unsigned depth)
 {
-    bool mongodb = dialect == SCHEMA_MONGODB;
+    bool mongodb = dialect != SCHEMA_JSON_SCHEMA;
     switch (next(in, 4)) {
     case 0:
         schema_in(in, out, "items", dialect, depth);
@@ -272,7 +273,9 @@ static void combination(struct stream *in, struct build *out, enum schema_dialec
                         unsigned depth)
 {
     static const char *const lists[] = {"allOf", "anyOf", "oneOf"};
-    switch (next(in, dialect == SCHEMA_MONGODB ? 4 : 6)) {
+    static const unsigned choices[] = {
+        [SCHEMA_MONGODB] = 4, [SCHEMA_MONGODB_EXTENDED] = 5, [SCHEMA_JSON_SCHEMA] = 6};
+    switch (next(in, choices[dialect])) {
     case 3:
         schema_in(in, out, "not", dialect, depth);
         break;
@@ -309,7 +312,7 @@ static void schema(struct stream *in, struct build *out, enum schema_dialect dia
 
 void generate_schema(struct stream *in, struct build *out, enum schema_dialect dialect)
 {
-    if (dialect == SCHEMA_JSON_SCHEMA) {
+    if (dialect != SCHEMA_MONGODB) {
         build_open_object(out, "$defs");
         schema_in(in, out, "d", dialect, 2);
         build_close(out);

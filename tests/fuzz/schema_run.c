@@ -134,7 +134,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error err = {0};
     if (size < 8)
         return 0;
-    enum schema_dialect dialect = *in.pos++ % 2 == 0 ? SCHEMA_MONGODB : SCHEMA_JSON_SCHEMA;
+    static const enum schema_dialect dialects[] = {SCHEMA_MONGODB, SCHEMA_JSON_SCHEMA,
+                                                   SCHEMA_MONGODB_EXTENDED, SCHEMA_JSON_SCHEMA};
+    enum schema_dialect dialect = dialects[*in.pos++ % 4];
     build_begin(&schema_build, 1 << 20);
     build_begin(&document_build, 1 << 20);
     generate_schema(&in, &schema_build, dialect);

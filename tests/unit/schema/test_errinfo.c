@@ -24,11 +24,12 @@ static bson_t *explain(enum schema_dialect dialect, const char *schema, const bs
     return copy;
 }
 
-static void expect_info(const char *schema, const char *document, const char *wanted)
+static void expect_info_in(enum schema_dialect dialect, const char *schema, const char *document,
+                           const char *wanted)
 {
     bson_t *bson = support_json(document);
     bson_t *want = support_json(wanted);
-    bson_t *info = explain(SCHEMA_MONGODB, schema, bson);
+    bson_t *info = explain(dialect, schema, bson);
     if (!bson_equal(info, want)) {
         char *is = bson_as_canonical_extended_json(info, NULL);
         char *should = bson_as_canonical_extended_json(want, NULL);
@@ -37,6 +38,11 @@ static void expect_info(const char *schema, const char *document, const char *wa
     bson_destroy(info);
     bson_destroy(want);
     bson_destroy(bson);
+}
+
+static void expect_info(const char *schema, const char *document, const char *wanted)
+{
+    expect_info_in(SCHEMA_MONGODB, schema, document, wanted);
 }
 
 /* The errors of a schema for field v of {v: value}. */
@@ -83,6 +89,32 @@ static void test_frame(void **state)
                 "{\"failingDocumentId\":1,\"details\":{\"operatorName\":\"$jsonSchema\","
                 "\"specifiedAs\":{\"$jsonSchema\":{\"bsonType\":\"array\"}},"
                 "\"reason\":\"expression always evaluates to false\"}}");
+}
+
+/* A reference is shown as its target; a description in lines is left out, as it is no string. */
+static void test_references(void **state)
+{
+    (void)state;
+    expect_info_in(
+        SCHEMA_MONGODB_EXTENDED,
+        "{\"$defs\":{\"n\":{\"title\":\"N\",\"description\":[\"a\"],\"properties\":{\"v\":{"
+        "\"bsonType\":"
+        "\"int\"},\"k\":{\"items\":{\"$ref\":\"#/$defs/n\"}}}}},\"$ref\":\"#/$defs/n\"}",
+        "{\"_id\":1,\"k\":[{},{\"k\":[{\"v\":\"x\"}]}]}",
+        "{\"failingDocumentId\":1,\"details\":{\"operatorName\":\"$jsonSchema\","
+        "\"schemaRulesNotSatisfied\":[{\"operatorName\":\"properties\",\"propertiesNotSatisfied\":["
+        "{\"propertyName\":\"k\",\"details\":[{\"operatorName\":\"items\",\"reason\":\"At least "
+        "one item "
+        "did not match the "
+        "sub-schema\",\"itemIndex\":1,\"details\":[{\"operatorName\":\"properties\","
+        "\"propertiesNotSatisfied\":[{\"propertyName\":\"k\",\"details\":[{\"operatorName\":"
+        "\"items\","
+        "\"reason\":\"At least one item did not match the "
+        "sub-schema\",\"itemIndex\":0,\"details\":["
+        "{\"operatorName\":\"properties\",\"propertiesNotSatisfied\":[{\"propertyName\":\"v\","
+        "\"details\":[{\"operatorName\":\"bsonType\",\"specifiedAs\":{\"bsonType\":\"int\"},"
+        "\"reason\":\"type did not match\",\"consideredValue\":\"x\",\"consideredType\":\"string\"}"
+        "]}]}]}]}]}]}]}]}]}}");
 }
 
 #define SCALAR(name, keyword, reason, value)                                                       \
@@ -228,9 +260,10 @@ static void test_truncated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frame),        cmocka_unit_test(test_scalars),
-        cmocka_unit_test(test_arrays),       cmocka_unit_test(test_objects),
-        cmocka_unit_test(test_combinations), cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_frame),     cmocka_unit_test(test_references),
+        cmocka_unit_test(test_scalars),   cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_objects),   cmocka_unit_test(test_combinations),
+        cmocka_unit_test(test_truncated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

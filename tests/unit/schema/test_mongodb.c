@@ -398,6 +398,82 @@ static void test_refusals(void **state)
     R("{\"properties\":{\"a\":{\"minimum\":\"x\"}}}", 14);
 }
 
+/* The extensions of schema files: references, and a description in lines. */
+static void test_extended(void **state)
+{
+    (void)state;
+    static const char *const tree =
+        "{\"$defs\":{\"n\":{\"bsonType\":\"object\",\"required\":[\"v\"],\"properties\":{\"v\":{"
+        "\"bsonType\":\"int\"},\"k\":{\"bsonType\":\"array\",\"items\":{\"$ref\":\"#/$defs/"
+        "n\"}}}}},"
+        "\"description\":[\"a\",\"tree\"],\"$ref\":\"#/$defs/n\"}";
+    char document[4096];
+    for (int depth = 1; depth <= 40; depth += 39)
+        for (int good = 0; good < 2; good++) {
+            size_t at = 0;
+            for (int i = 0; i < depth; i++)
+                at += (size_t)snprintf(document + at, sizeof document - at, "{\"v\":1,\"k\":[");
+            at += (size_t)snprintf(document + at, sizeof document - at, "{\"v\":%s}",
+                                   good ? "2" : "\"x\"");
+            for (int i = 0; i < depth; i++)
+                at += (size_t)snprintf(document + at, sizeof document - at, "]}");
+            if (good)
+                support_valid(SCHEMA_MONGODB_EXTENDED, tree, document);
+            else
+                support_invalid(SCHEMA_MONGODB_EXTENDED, tree, document);
+        }
+    /* Beside a reference other keywords count too, and `#` is the whole. */
+    static const char *const beside = "{\"properties\":{\"o\":{\"$ref\":\"#\",\"required\":[\"x\"]}"
+                                      ",\"x\":{\"bsonType\":\"int\"}}}";
+    support_valid(SCHEMA_MONGODB_EXTENDED, beside, "{\"o\":{\"x\":1,\"o\":{\"x\":1}}}");
+    support_invalid(SCHEMA_MONGODB_EXTENDED, beside, "{\"o\":{\"x\":1,\"o\":{}}}");
+    support_invalid(SCHEMA_MONGODB_EXTENDED, beside, "{\"o\":{\"x\":\"y\"}}");
+    support_refused(SCHEMA_MONGODB_EXTENDED, "{\"$ref\":\"#/$defs/none\"}", 9);
+    support_refused(SCHEMA_MONGODB_EXTENDED, "{\"$ref\":\"other.json#/a\"}", 9);
+    support_refused(SCHEMA_MONGODB_EXTENDED, "{\"$ref\":7}", 14);
+    support_refused(SCHEMA_MONGODB_EXTENDED, "{\"$defs\":[]}", 14);
+    support_refused(SCHEMA_MONGODB_EXTENDED, "{\"$ref\":\"#\"}", 9);
+    support_refused(SCHEMA_MONGODB_EXTENDED, "{\"definitions\":{}}", 9);
+    support_refused(SCHEMA_MONGODB_EXTENDED, "{\"title\":[\"a\"]}", 14);
+    R("{\"$defs\":{}}", 9);
+    R("{\"$ref\":\"#\"}", 9);
+    R("{\"description\":[\"a\"]}", 14);
+}
+
+/* References that double the work with each level end at the limit, for a document and for a
+ * command. */
+static void test_extended_work(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    bson_t *bson = support_json(
+        "{\"$defs\":{\"A\":{\"bsonType\":\"object\",\"anyOf\":[{\"properties\":{\"x\":{\"$ref\":"
+        "\"#/$defs/A\"}}},{\"properties\":{\"x\":{\"$ref\":\"#/$defs/A\"}},\"minProperties\":1}]}},"
+        "\"$ref\":\"#/$defs/A\"}");
+    struct schema *schema =
+        schema_compile(support_bytes(bson), SCHEMA_MONGODB_EXTENDED, NULL, NULL, &err);
+    struct schema_scratch *scratch = schema_scratch_new();
+    char json[1024] = "";
+    for (int i = 0; i < 40; i++)
+        (void)strcat(json, "{\"x\":");
+    (void)strcat(json, "7");
+    for (int i = 0; i < 40; i++)
+        (void)strcat(json, "}");
+    bson_t *document = support_json(json);
+    struct schema_allowance allowance = schema_allowance_of(document->len);
+    uint64_t before = allowance.work;
+    assert_non_null(schema);
+    schema_scratch_allow(scratch, &allowance);
+    assert_int_equal(schema_check(schema, scratch, support_bytes(document), &err), SCHEMA_CUT_OFF);
+    assert_true(before - allowance.work <= SCHEMA_WORK_MAX);
+    assert_int_equal(schema_check(schema, scratch, support_bytes(document), &err), SCHEMA_CUT_OFF);
+    assert_int_equal(allowance.work, 0);
+    schema_scratch_free(scratch);
+    schema_free(schema);
+    bson_destroy(bson);
+    bson_destroy(document);
+}
+
 static void test_pointer(void **state)
 {
     (void)state;
@@ -457,6 +533,8 @@ int main(void)
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_multiple_of),
         cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_extended),
+        cmocka_unit_test(test_extended_work),
         cmocka_unit_test(test_cut_off),
         cmocka_unit_test(test_enum),
         cmocka_unit_test(test_arrays),
