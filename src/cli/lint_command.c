@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 
+#include "base/memory.h"
 #include "schema/file.h"
 
 #include <stdio.h>
@@ -8,6 +9,15 @@
 struct lint {
     const char *path;
     unsigned problems;
+};
+
+/* The namespaces of the files so far. */
+struct linted {
+    struct linted_file {
+        char *ns; /* owned */
+        const char *path;
+    } * of; /* owned; room for every file */
+    size_t count;
 };
 
 static void print_problem(void *arg, const struct schema_problem *problem)
@@ -20,17 +30,39 @@ static void print_problem(void *arg, const struct schema_problem *problem)
                  error_code_name(problem->code, scratch), problem->code);
 }
 
+/* Whether no other file has the namespace, which the list takes over then. */
+static bool note_namespace(struct linted *linted, struct lint *lint, struct schema_file *file)
+{
+    char message[512];
+    for (size_t i = 0; file->ns != NULL && i < linted->count; i++) {
+        if (strcmp(linted->of[i].ns, file->ns) != 0)
+            continue;
+        (void)snprintf(message, sizeof message,
+                       "the namespace %.200s has its schema in %.200s: keep one of the two files",
+                       file->ns, linted->of[i].path);
+        print_problem(lint, &(struct schema_problem){ERROR_BAD_VALUE, "/ns", message});
+        return false;
+    }
+    if (file->ns != NULL)
+        linted->of[linted->count++] = (struct linted_file){file->ns, lint->path};
+    return true;
+}
+
 /* The exit code for one file. */
-static int lint_file(const char *path)
+static int lint_file(const char *path, struct linted *linted)
 {
     struct lint lint = {.path = path};
     struct schema_file file;
     struct error err = {0};
     if (schema_file_load(path, print_problem, &lint, &file, &err)) {
-        (void)printf("%s: ok (%s, %s)\n", path, file.ns != NULL ? file.ns : "no namespace",
-                     schema_dialect_names[file.versions[0].dialect]);
+        if (note_namespace(linted, &lint, &file)) {
+            (void)printf("%s: ok (%s, %s%s)\n", path, file.ns != NULL ? file.ns : "no namespace",
+                         schema_dialect_names[file.versions[0].dialect],
+                         schema_file_is_extended(&file) ? ", extended: no server takes it" : "");
+            file.ns = NULL;
+        }
         schema_file_release(&file);
-        return 0;
+        return lint.problems > 0 ? 1 : 0;
     }
     if (lint.problems > 0)
         return 1;
@@ -58,9 +90,17 @@ int command_schema(int argc, char **argv)
                       usage);
         return 2;
     }
+    struct linted linted = {.of = memory_array((size_t)argc, sizeof *linted.of)};
+    if (linted.of == NULL) {
+        (void)fputs("mongosluice: no memory\n", stderr);
+        return 2;
+    }
     for (int i = 2; i < argc; i++) {
-        int code = lint_file(argv[i]);
+        int code = lint_file(argv[i], &linted);
         worst = code > worst ? code : worst;
     }
+    for (size_t i = 0; i < linted.count; i++)
+        memory_free(linted.of[i].ns);
+    memory_free(linted.of);
     return worst;
 }

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "bson/scan.h"
+#include "schema/file_text.h"
 
 #include <bson/bson.h>
 #include <errno.h>
@@ -60,6 +61,7 @@ int schema_name_index(const char *const *names, const char *name)
 /* What a file holds, before it is compiled. */
 struct parts {
     enum schema_dialect dialect;
+    const char *choice; /* the field that would give another dialect; NULL: one is given */
     struct bytes schema;
     const char *pointer;      /* to the schema; NULL: there is none */
     struct scan_element name; /* kind 0, like the others: it is not there */
@@ -91,6 +93,8 @@ static bool read_schema_field(struct problem_relay *relay, const struct scan_ele
             parts->candidate = *field;
             return true;
         }
+        if (!schema_version_check_plain(field, relay))
+            return false;
         parts->schema = field->value;
         parts->pointer = "/schema";
     }
@@ -108,6 +112,7 @@ static bool read_field(struct problem_relay *relay, const struct scan_element *f
     if (scan_name_is(field, "dialect")) {
         ok = read_choice(relay, field, schema_dialect_names, &choice);
         parts->dialect = (enum schema_dialect)choice;
+        parts->choice = NULL;
     } else if (scan_name_is(field, "level")) {
         ok = read_choice(relay, field, schema_level_names, &choice);
         file->level = (enum schema_level)choice;
@@ -133,19 +138,18 @@ static bool refuse_siblings(struct problem_relay *relay, struct bytes whole,
 {
     struct scan scan;
     struct scan_element field;
-    bool names_ns = scan_find(whole, "ns", &field);
-    unsigned schemas = 0;
+    if (scan_find(whole, "ns", &field))
+        return problem_relay_field(relay, "$jsonSchema", ERROR_FAILED_TO_PARSE,
+                                   "a schema file with 'ns' has its schema in the field 'schema': "
+                                   "name the field so");
     (void)scan_open(&scan, whole);
     while (scan_next(&scan, &field)) {
-        if (scan_name_is(&field, "$jsonSchema") && schemas++ == 0)
+        if (scan_name_is(&field, "$jsonSchema"))
             continue;
         file->siblings = true;
         (void)problem_relay_field(relay, field.name, ERROR_FAILED_TO_PARSE,
-                                  names_ns
-                                      ? "a schema file with 'ns' has its schema in the field "
-                                        "'schema', without $jsonSchema around it"
-                                      : "stands beside $jsonSchema and is not checked here: only "
-                                        "the server can judge it");
+                                  "stands beside $jsonSchema and is not checked here: only the "
+                                  "server can judge it");
     }
     return !file->siblings;
 }
@@ -194,16 +198,21 @@ static bool find_schemas(struct problem_relay *relay, struct bytes whole, struct
         if (has_ns)
             return problem_relay_field(relay, "", ERROR_FAILED_TO_PARSE,
                                        "the field 'schema' is missing");
+        parts->choice = "$schema";
         if (scan_find(whole, "$schema", &field) || scan_find(whole, "$defs", &field))
             parts->dialect = SCHEMA_JSON_SCHEMA;
         return true;
     }
     parts->pointer = NULL;
+    parts->choice = "dialect";
     (void)scan_open(&scan, whole);
     while (scan_next(&scan, &field))
         (void)read_field(relay, &field, file, parts);
     if (!has_ns)
         (void)problem_relay_field(relay, "", ERROR_FAILED_TO_PARSE, "the field 'ns' is missing");
+    /* A file with a namespace is the proxy's own; what has none may be meant for a server. */
+    if (parts->dialect == SCHEMA_MONGODB)
+        parts->dialect = SCHEMA_MONGODB_EXTENDED;
     return true; /* compiled even so: every problem is reported */
 }
 
@@ -276,7 +285,7 @@ static bool read_single(struct problem_relay *relay, const struct parts *parts,
                         struct schema_file *file)
 {
     if (parts->pointer == NULL ||
-        !schema_version_compile(parts->schema, parts->dialect, parts->pointer, relay,
+        !schema_version_compile(parts->schema, parts->dialect, parts->choice, parts->pointer, relay,
                                 &file->versions[0]))
         return false;
     file->version_count = 1;
@@ -312,8 +321,6 @@ void schema_file_explain_json(const char *text, size_t len, const char *message,
 {
     const char *found = strstr(message, ", position ");
     unsigned long position = found == NULL ? 0 : strtoul(found + 11, NULL, 10);
-    unsigned line = 1;
-    unsigned column = 1;
     if (found != NULL && text == NULL) {
         (void)snprintf(out, size, "not valid JSON at byte %lu of the document", position);
         return;
@@ -323,42 +330,19 @@ void schema_file_explain_json(const char *text, size_t len, const char *message,
         (void)snprintf(out, size, "%s", ends ? "not valid JSON: it ends too early" : message);
         return;
     }
-    for (size_t i = 0; i < position; i++) {
-        column = text[i] == '\n' ? 1 : column + 1;
-        line += text[i] == '\n';
-    }
-    (void)snprintf(out, size, "not valid JSON at line %u, column %u", line, column);
-}
-
-/* After white space; 0 where there is nothing else. */
-static char first_letter(const char *text, size_t len)
-{
-    size_t at = 0;
-    while (at < len && strchr(" \t\r\n", text[at]) != NULL)
-        at++;
-    if (at == len)
-        return '\0';
-    return text[at];
+    struct text_place place = schema_text_place(text, position);
+    (void)snprintf(out, size, "not valid JSON at line %u, column %u", place.line, place.column);
 }
 
 bool schema_file_parse(const char *text, size_t len, schema_report_fn *report, void *arg,
                        struct schema_file *file, struct error *err)
 {
-    bson_error_t why;
-    char message[sizeof why.message];
     struct parts parts;
     struct problem_relay relay = {.report = report, .arg = arg, .err = err, .prefix = ""};
     *file = (struct schema_file){.allow_bypass = true};
-    if (first_letter(text, len) == 0)
-        return problem_relay_field(&relay, "", ERROR_FAILED_TO_PARSE, "the file is empty");
-    if (first_letter(text, len) == '[')
-        return problem_relay_field(&relay, "", ERROR_TYPE_MISMATCH,
-                                   "must be an object, not an array");
-    bson_t *bson = bson_new_from_json((const uint8_t *)text, (ssize_t)len, &why);
-    if (bson == NULL) {
-        schema_file_explain_json(text, len, why.message, message, sizeof message);
-        return problem_relay_field(&relay, "", ERROR_FAILED_TO_PARSE, message);
-    }
+    bson_t *bson = schema_text_read(text, len, problem_relay_report, &relay);
+    if (bson == NULL)
+        return false;
     struct bytes whole = bytes_of(bson_get_data(bson), bson->len);
     if (find_schemas(&relay, whole, file, &parts))
         compile_parts(&relay, &parts, file);
@@ -434,10 +418,18 @@ bool schema_file_of_validator(const char *ns, struct bytes schema, enum schema_l
         return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "no memory");
     }
     file->version_count = 1;
-    if (schema_version_compile(schema, SCHEMA_MONGODB, "", &relay, &file->versions[0]))
+    if (schema_version_compile(schema, SCHEMA_MONGODB, NULL, "", &relay, &file->versions[0]))
         return true;
     schema_file_release(file);
     return false;
+}
+
+bool schema_file_is_extended(const struct schema_file *file)
+{
+    bool any = file->candidate.schema != NULL && schema_is_extended(file->candidate.schema);
+    for (size_t i = 0; i < file->version_count; i++)
+        any = any || schema_is_extended(file->versions[i].schema);
+    return any;
 }
 
 size_t schema_file_bytes(const struct schema_file *file)

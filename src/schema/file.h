@@ -10,8 +10,8 @@
  *   name          of the one version, where `schema` holds it
  *   candidate     {schema, dialect, name}: tried beside them, refuses nothing
  * or a bare schema, which then has no namespace: {"$jsonSchema": {...}}, or the schema itself,
- * taken as json-schema where it has a "$schema" or a "$defs". docs/schemas.md describes it for
- * users. */
+ * taken as json-schema where it has a "$schema" or a "$defs". A bare schema of dialect mongodb has
+ * no extensions, since it may be meant for a server. docs/schemas.md describes it for users. */
 #ifndef SLUICE_SCHEMA_FILE_H
 #define SLUICE_SCHEMA_FILE_H
 
@@ -59,6 +59,8 @@ static inline const struct schema *schema_file_newest(const struct schema_file *
 {
     return file->versions[0].schema;
 }
+/* Whether one of its schemas uses an extension (schema_is_extended). */
+bool schema_file_is_extended(const struct schema_file *file);
 /* What all of its compiled schemas take in memory. */
 size_t schema_file_bytes(const struct schema_file *file);
 

@@ -1,6 +1,7 @@
 #include "schema/versions.h"
 
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -94,8 +95,18 @@ static bool read_until(const struct scan_element *field, bool limited, struct pr
     return true;
 }
 
+bool schema_version_check_plain(const struct scan_element *field, struct problem_relay *relay)
+{
+    struct scan_element inner;
+    return !scan_find(field->value, "$jsonSchema", &inner) ||
+           problem_relay_field(relay, "schema/$jsonSchema", ERROR_FAILED_TO_PARSE,
+                               "the field 'schema' holds the schema itself: take out $jsonSchema "
+                               "around it");
+}
+
 struct version_fields {
     enum schema_dialect dialect;
+    bool has_dialect;
     struct bytes schema;
     bool has_schema;
 };
@@ -103,8 +114,10 @@ struct version_fields {
 static bool read_field(const struct scan_element *field, bool limited, struct problem_relay *relay,
                        struct version_fields *fields, struct schema_version *version)
 {
-    if (scan_name_is(field, "dialect"))
+    if (scan_name_is(field, "dialect")) {
+        fields->has_dialect = true;
         return read_dialect(field, relay, &fields->dialect);
+    }
     if (scan_name_is(field, "name"))
         return version->name == NULL
                    ? schema_version_read_name(field, relay, version)
@@ -117,19 +130,60 @@ static bool read_field(const struct scan_element *field, bool limited, struct pr
                                    "accepted_until");
     if (field->kind != BSON_KIND_OBJECT)
         return problem_relay_field(relay, "schema", ERROR_TYPE_MISMATCH, "must be an object");
+    if (!schema_version_check_plain(field, relay))
+        return false;
     fields->schema = field->value;
     fields->has_schema = true;
     return true;
 }
 
-bool schema_version_compile(struct bytes schema, enum schema_dialect dialect, const char *pointer,
-                            struct problem_relay *relay, struct schema_version *version)
+static void count_problem(void *arg, const struct schema_problem *problem)
+{
+    (void)problem;
+    ++*(unsigned *)arg;
+}
+
+/* Whether a schema with `found` problems has fewer of them as JSON Schema. */
+static bool is_rather_json_schema(struct bytes schema, enum schema_dialect dialect, unsigned found)
+{
+    unsigned problems = 0;
+    if (dialect == SCHEMA_JSON_SCHEMA || found == 0)
+        return false;
+    struct schema *other =
+        schema_compile(schema, SCHEMA_JSON_SCHEMA, count_problem, &problems, NULL);
+    bool compiles = other != NULL;
+    schema_free(other);
+    return compiles || (problems > 0 && problems < found);
+}
+
+static void suggest_json_schema(struct problem_relay *relay, const char *choice)
+{
+    char message[160];
+    const char *value = strcmp(choice, "dialect") == 0
+                            ? "json-schema"
+                            : "https://json-schema.org/draft/2020-12/schema";
+    (void)snprintf(message, sizeof message, "this is JSON Schema: add \"%s\": \"%s\"", choice,
+                   value);
+    (void)problem_relay_field(relay, choice, ERROR_FAILED_TO_PARSE, message);
+}
+
+bool schema_version_compile(struct bytes schema, enum schema_dialect dialect, const char *choice,
+                            const char *pointer, struct problem_relay *relay,
+                            struct schema_version *version)
 {
     struct error err = {0};
     struct problem_relay inner = {.report = problem_relay_report, .arg = relay, .prefix = pointer};
-    struct schema *compiled = schema_compile(schema, dialect, problem_relay_report, &inner, &err);
+    struct schema *compiled = NULL;
+    unsigned found = 0;
+    if (choice != NULL)
+        compiled = schema_compile(schema, dialect, count_problem, &found, NULL);
+    if (compiled == NULL) {
+        if (is_rather_json_schema(schema, dialect, found))
+            suggest_json_schema(relay, choice);
+        compiled = schema_compile(schema, dialect, problem_relay_report, &inner, &err);
+    }
     version->schema = compiled;
-    version->dialect = dialect;
+    version->dialect = dialect == SCHEMA_MONGODB_EXTENDED ? SCHEMA_MONGODB : dialect;
     if (compiled != NULL && write_hash(schema_source(compiled), version->hash))
         return true;
     /* Without a problem of its own: no memory, or a limit. */
@@ -153,8 +207,12 @@ bool schema_version_read(struct bytes document, enum schema_dialect dialect, boo
     (void)scan_open(&scan, document);
     while (scan_next(&scan, &field))
         (void)read_field(&field, limited, relay, &fields, version);
+    if (fields.dialect == SCHEMA_MONGODB)
+        fields.dialect = SCHEMA_MONGODB_EXTENDED;
     if (fields.has_schema)
-        (void)schema_version_compile(fields.schema, fields.dialect, "/schema", relay, version);
+        (void)schema_version_compile(fields.schema, fields.dialect,
+                                     fields.has_dialect ? NULL : "dialect", "/schema", relay,
+                                     version);
     else
         (void)problem_relay_field(relay, "", ERROR_FAILED_TO_PARSE,
                                   "the field 'schema' is missing");

@@ -25,15 +25,22 @@ struct schema_version {
 extern const char *const schema_dialect_names[];
 
 /* Compiles a schema that stands at `pointer` in what the relay speaks of. Problems go to the relay;
- * then the answer is false. schema_version_release is due in any case. */
-bool schema_version_compile(struct bytes schema, enum schema_dialect dialect, const char *pointer,
-                            struct problem_relay *relay, struct schema_version *version);
+ * then the answer is false. schema_version_release is due in any case.
+ * `choice`: the field that would give another dialect, where none is given; NULL: one is. A schema
+ * that is JSON Schema rather than MongoDB's then has a problem there first. */
+bool schema_version_compile(struct bytes schema, enum schema_dialect dialect, const char *choice,
+                            const char *pointer, struct problem_relay *relay,
+                            struct schema_version *version);
 void schema_version_release(struct schema_version *version);
 
-/* Reads and compiles {schema, dialect, name, accepted_until}; `dialect`: where it names none.
+/* Reads and compiles {schema, dialect, name, accepted_until}; `dialect`: where it names none. The
+ * dialect mongodb has the extensions of schema files.
  * `limited`: it may have accepted_until. Problems go to the relay; then the answer is false. */
 bool schema_version_read(struct bytes document, enum schema_dialect dialect, bool limited,
                          struct problem_relay *relay, struct schema_version *version);
+
+/* Whether the field `schema`, an object, holds no validator ({$jsonSchema: …}). */
+bool schema_version_check_plain(const struct scan_element *field, struct problem_relay *relay);
 
 /* The name alone, an element of any kind. */
 bool schema_version_read_name(const struct scan_element *field, struct problem_relay *relay,

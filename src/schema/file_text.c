@@ -1,0 +1,642 @@
+#include "schema/file_text.h"
+
+#include "base/memory.h"
+#include "base/utf8.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NESTING_MAX = 200, REPEATS_SHOWN = 20 };
+
+/* The meaning of the objects at a place. */
+enum meaning {
+    MEANS_SCHEMA, /* keywords, or the fields of the file */
+    MEANS_NAMES,  /* names, each with a schema or a list of names */
+    MEANS_VALUE   /* a BSON value in extended JSON */
+};
+
+struct name {
+    char *text; /* owned, NUL-terminated */
+    size_t at;
+};
+
+/* The names of one object, for those that stand there twice. */
+struct names {
+    struct name *of; /* owned */
+    size_t count;
+    size_t room;
+};
+
+/* The way from the file's top to a place. */
+struct text_path {
+    const struct text_path *up;
+    const char *name; /* NULL: an item */
+    size_t index;
+};
+
+struct reader {
+    const char *text;
+    size_t len;
+    size_t at;
+    const struct text_path *path;
+    schema_report_fn *report;
+    void *arg;
+    unsigned problems;
+    unsigned depth;
+    bool stopped; /* what follows cannot be understood */
+};
+
+/* --- problems --- */
+
+struct text_place schema_text_place(const char *text, size_t at)
+{
+    struct text_place place = {1, 1};
+    for (size_t i = 0; i < at; i++) {
+        if (text[i] == '\n')
+            place = (struct text_place){place.line + 1, 1};
+        else if (((uint8_t)text[i] & 0xC0) != 0x80)
+            place.column++;
+    }
+    return place;
+}
+
+static size_t write_pointer(char *out, size_t size, const struct text_path *path)
+{
+    if (path == NULL) {
+        out[0] = 0;
+        return 0;
+    }
+    size_t at = write_pointer(out, size, path->up);
+    char index[24];
+    (void)snprintf(index, sizeof index, "%zu", path->index);
+    const char *token = path->name != NULL ? path->name : index;
+    if (at + 1 < size)
+        out[at++] = '/';
+    for (; *token != 0 && at + 2 < size; token++) {
+        bool escaped = *token == '~' || *token == '/';
+        if (escaped)
+            out[at++] = '~';
+        out[at++] = !escaped ? *token : *token == '~' ? '0' : '1';
+    }
+    out[at] = 0;
+    return at;
+}
+
+/* Returns false. */
+static bool problem(struct reader *r, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool problem(struct reader *r, int code, const char *format, ...)
+{
+    char pointer[256];
+    char message[320];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    (void)write_pointer(pointer, sizeof pointer, r->path);
+    r->problems++;
+    r->report(r->arg, &(struct schema_problem){code, pointer, message});
+    return false;
+}
+
+/* The text cannot be understood from here on. Returns false. */
+static bool broken(struct reader *r, size_t at, const char *why)
+{
+    struct text_place place = schema_text_place(r->text, at < r->len ? at : r->len);
+    if (r->stopped)
+        return false;
+    r->stopped = true;
+    if (at >= r->len)
+        return problem(r, ERROR_FAILED_TO_PARSE, "not valid JSON: it ends too early, at line %u",
+                       place.line);
+    return problem(r, ERROR_FAILED_TO_PARSE, "not valid JSON at line %u, column %u: %s", place.line,
+                   place.column, why);
+}
+
+static bool out_of_memory(struct reader *r)
+{
+    if (r->stopped)
+        return false;
+    r->stopped = true;
+    return problem(r, ERROR_EXCEEDED_MEMORY_LIMIT, "no memory to read the file");
+}
+
+/* --- the text as a whole --- */
+
+static bool begins_with(const struct reader *r, const char *bytes, size_t count)
+{
+    return r->len >= count && memcmp(r->text, bytes, count) == 0;
+}
+
+static bool check_beginning(struct reader *r)
+{
+    if (begins_with(r, "\xEF\xBB\xBF", 3))
+        return problem(r, ERROR_FAILED_TO_PARSE,
+                       "line 1, column 1: the file begins with a byte-order mark: save it as UTF-8 "
+                       "without one");
+    if (begins_with(r, "\xFF\xFE", 2) || begins_with(r, "\xFE\xFF", 2))
+        return problem(r, ERROR_FAILED_TO_PARSE,
+                       "line 1, column 1: the file is UTF-16: save it as UTF-8");
+    return true;
+}
+
+/* Every byte is a character's, and no character is a NUL. */
+static bool check_characters(struct reader *r)
+{
+    for (size_t at = 0; at < r->len;) {
+        size_t bytes = utf8_length((const uint8_t *)r->text + at, r->len - at);
+        if (bytes == 0 || r->text[at] == 0) {
+            struct text_place place = schema_text_place(r->text, at);
+            return problem(r, ERROR_FAILED_TO_PARSE, "line %u, column %u: %s", place.line,
+                           place.column,
+                           bytes == 0 ? "the bytes are not UTF-8: save the file as UTF-8"
+                                      : "the file holds a NUL byte: take it out (a schema file is "
+                                        "text, not BSON)");
+        }
+        at += bytes;
+    }
+    return true;
+}
+
+static void skip_space(struct reader *r)
+{
+    while (r->at < r->len && strchr(" \t\r\n", r->text[r->at]) != NULL)
+        r->at++;
+}
+
+/* The next character after white space; 0 at the end. */
+static char peek(struct reader *r)
+{
+    skip_space(r);
+    if (r->at == r->len)
+        return '\0';
+    return r->text[r->at];
+}
+
+/* --- strings --- */
+
+static bool read_hex(const struct reader *r, size_t at, uint32_t *unit)
+{
+    *unit = 0;
+    for (size_t i = at; i < at + 4; i++) {
+        if (i >= r->len)
+            return false;
+        char c = r->text[i];
+        uint32_t digit = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
+                         : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10)
+                                                : 16;
+        if (digit == 16)
+            return false;
+        *unit = *unit * 16 + digit;
+    }
+    return true;
+}
+
+static size_t put_character(char *out, uint32_t c)
+{
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        out[0] = (char)(0xC0 | c >> 6);
+        out[1] = (char)(0x80 | (c & 0x3F));
+        return 2;
+    }
+    if (c < 0x10000) {
+        out[0] = (char)(0xE0 | c >> 12);
+        out[1] = (char)(0x80 | (c >> 6 & 0x3F));
+        out[2] = (char)(0x80 | (c & 0x3F));
+        return 3;
+    }
+    out[0] = (char)(0xF0 | c >> 18);
+    out[1] = (char)(0x80 | (c >> 12 & 0x3F));
+    out[2] = (char)(0x80 | (c >> 6 & 0x3F));
+    out[3] = (char)(0x80 | (c & 0x3F));
+    return 4;
+}
+
+/* \u and its digits; a pair of them for a character past U+FFFF. */
+static bool read_unicode(struct reader *r, char *out, size_t *used)
+{
+    size_t at = r->at;
+    uint32_t high = 0;
+    uint32_t low = 0;
+    if (!read_hex(r, at + 2, &high))
+        return broken(r, at, "\\u takes four hexadecimal digits");
+    r->at += 6;
+    if (high >= 0xD800 && high < 0xDC00) {
+        if (r->at + 1 >= r->len || r->text[r->at] != '\\' || r->text[r->at + 1] != 'u' ||
+            !read_hex(r, r->at + 2, &low) || low < 0xDC00 || low > 0xDFFF)
+            return broken(r, at, "half of a surrogate pair");
+        r->at += 6;
+        high = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+    } else if (high >= 0xDC00 && high <= 0xDFFF) {
+        return broken(r, at, "half of a surrogate pair");
+    }
+    *used += put_character(out + *used, high);
+    return true;
+}
+
+static bool read_escape(struct reader *r, char *out, size_t *used)
+{
+    static const char letters[] = "\"\\/bfnrt";
+    static const char meanings[] = "\"\\/\b\f\n\r\t";
+    char letter = '\0';
+    if (r->at + 1 < r->len)
+        letter = r->text[r->at + 1];
+    if (letter == 'u')
+        return read_unicode(r, out, used);
+    const char *found = letter == 0 ? NULL : strchr(letters, letter);
+    if (found == NULL)
+        return broken(r, r->at + 1 < r->len ? r->at : r->len,
+                      "no such escape; a backslash in a string is written as \\\\");
+    out[(*used)++] = meanings[found - letters];
+    r->at += 2;
+    return true;
+}
+
+/* The string at the quote, decoded: memory_free is due. NULL: reported. */
+static char *read_string(struct reader *r, size_t *len)
+{
+    size_t end = r->at + 1;
+    while (end < r->len && r->text[end] != '"')
+        end += r->text[end] == '\\' && end + 1 < r->len ? 2 : 1;
+    /* No character is longer than its escape. */
+    char *out = memory_alloc(end - r->at + 1);
+    if (out == NULL) {
+        (void)out_of_memory(r);
+        return NULL;
+    }
+    size_t used = 0;
+    bool ok = true;
+    r->at++;
+    while (ok && r->at < r->len && r->text[r->at] != '"') {
+        if (r->text[r->at] == '\\')
+            ok = read_escape(r, out, &used);
+        else if ((uint8_t)r->text[r->at] < 0x20)
+            ok =
+                broken(r, r->at, "a control character in a string; a line break is written as \\n");
+        else
+            out[used++] = r->text[r->at++];
+    }
+    if (ok && r->at == r->len)
+        ok = broken(r, r->len, "");
+    if (!ok) {
+        memory_free(out);
+        return NULL;
+    }
+    r->at++;
+    out[used] = 0;
+    *len = used;
+    return out;
+}
+
+/* --- values that are no objects --- */
+
+/* The value at text[begin..at) as libbson reads it. */
+static bool append_extended(struct reader *r, bson_t *out, const char *name, size_t begin)
+{
+    bson_error_t why;
+    bson_iter_t at;
+    size_t size = r->at - begin + 8;
+    char *wrapped = memory_alloc(size);
+    if (wrapped == NULL)
+        return out_of_memory(r);
+    int len = snprintf(wrapped, size, "{\"v\":%.*s}", (int)(r->at - begin), &r->text[begin]);
+    bson_t *value = bson_new_from_json((const uint8_t *)wrapped, len, &why);
+    memory_free(wrapped);
+    if (value == NULL) {
+        struct text_place place = schema_text_place(r->text, begin);
+        return problem(r, ERROR_FAILED_TO_PARSE, "line %u, column %u: not extended JSON: %.200s",
+                       place.line, place.column, why.message);
+    }
+    bool ok = bson_iter_init_find(&at, value, "v") && bson_append_iter(out, name, -1, &at);
+    bson_destroy(value);
+    return ok || out_of_memory(r);
+}
+
+static void skip_digits(struct reader *r)
+{
+    while (r->at < r->len && r->text[r->at] >= '0' && r->text[r->at] <= '9')
+        r->at++;
+}
+
+/* At least one digit. */
+static bool take_digits(struct reader *r)
+{
+    size_t before = r->at;
+    skip_digits(r);
+    return r->at > before || broken(r, r->at, "expected a digit");
+}
+
+static bool read_number(struct reader *r, bson_t *out, const char *name)
+{
+    size_t begin = r->at;
+    bool whole = true;
+    if (r->text[r->at] == '-')
+        r->at++;
+    if (r->at < r->len && r->text[r->at] == '0')
+        r->at++;
+    else if (!take_digits(r))
+        return false;
+    if (r->at < r->len && r->text[r->at] == '.') {
+        whole = false;
+        r->at++;
+        if (!take_digits(r))
+            return false;
+    }
+    if (r->at < r->len && (r->text[r->at] == 'e' || r->text[r->at] == 'E')) {
+        whole = false;
+        r->at++;
+        if (r->at < r->len && (r->text[r->at] == '+' || r->text[r->at] == '-'))
+            r->at++;
+        if (!take_digits(r))
+            return false;
+    }
+    char digits[24];
+    if (!whole || r->at - begin >= sizeof digits)
+        return append_extended(r, out, name, begin);
+    (void)snprintf(digits, sizeof digits, "%.*s", (int)(r->at - begin), &r->text[begin]);
+    errno = 0;
+    long long value = strtoll(digits, NULL, 10);
+    if (errno != 0 || strcmp(digits, "-0") == 0)
+        return append_extended(r, out, name, begin);
+    bool ok = value >= INT32_MIN && value <= INT32_MAX
+                  ? bson_append_int32(out, name, -1, (int32_t)value)
+                  : bson_append_int64(out, name, -1, value);
+    return ok || out_of_memory(r);
+}
+
+static bool read_word(struct reader *r, bson_t *out, const char *name)
+{
+    static const char *const words[] = {"false", "true", "null"};
+    for (size_t i = 0; i < 3; i++) {
+        size_t len = strlen(words[i]);
+        if (r->len - r->at < len || memcmp(&r->text[r->at], words[i], len) != 0)
+            continue;
+        r->at += len;
+        bool ok =
+            i == 2 ? bson_append_null(out, name, -1) : bson_append_bool(out, name, -1, i == 1);
+        return ok || out_of_memory(r);
+    }
+    return broken(r, r->at, "expected a value; names and strings stand in double quotes");
+}
+
+/* --- objects and arrays --- */
+
+static bool is_one_of(const char *name, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(name, list[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The meaning of what stands behind a name. */
+static enum meaning meaning_below(enum meaning meaning, const char *name)
+{
+    static const char *const of_schemas[] = {"schema",
+                                             "versions",
+                                             "candidate",
+                                             "$jsonSchema",
+                                             "items",
+                                             "contains",
+                                             "additionalItems",
+                                             "not",
+                                             "additionalProperties",
+                                             "prefixItems",
+                                             "if",
+                                             "propertyNames",
+                                             "then",
+                                             "else",
+                                             "allOf",
+                                             "anyOf",
+                                             "oneOf"};
+    static const char *const of_names[] = {
+        "properties",        "patternProperties", "$defs",        "definitions", "dependencies",
+        "dependentRequired", "dependentSchemas",  "discriminator"};
+    if (meaning == MEANS_NAMES)
+        return MEANS_SCHEMA;
+    if (meaning == MEANS_VALUE)
+        return MEANS_VALUE;
+    if (is_one_of(name, of_names, sizeof of_names / sizeof of_names[0]))
+        return MEANS_NAMES;
+    if (is_one_of(name, of_schemas, sizeof of_schemas / sizeof of_schemas[0]))
+        return MEANS_SCHEMA;
+    return MEANS_VALUE;
+}
+
+static bool remember_name(struct reader *r, struct names *names, char *text, size_t at)
+{
+    if (names->count == names->room) {
+        size_t room = names->room == 0 ? 8 : names->room * 2;
+        struct name *bigger = memory_resize(names->of, room * sizeof *bigger);
+        if (bigger == NULL)
+            return out_of_memory(r);
+        names->of = bigger;
+        names->room = room;
+    }
+    names->of[names->count++] = (struct name){text, at};
+    return true;
+}
+
+static void release_names(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        memory_free(names->of[i].text);
+    memory_free(names->of);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct name *x = a;
+    const struct name *y = b;
+    int order = strcmp(x->text, y->text);
+    return order != 0 ? order : (x->at > y->at) - (x->at < y->at);
+}
+
+/* A reader of JSON takes one of two fields with the same name, and nobody knows which. */
+static void report_repeated(struct reader *r, struct names *names)
+{
+    size_t first = 0;
+    if (names->count > 1)
+        qsort(names->of, names->count, sizeof *names->of, compare_names);
+    for (size_t i = 1; i < names->count && r->problems < REPEATS_SHOWN; i++) {
+        if (strcmp(names->of[first].text, names->of[i].text) != 0) {
+            first = i;
+            continue;
+        }
+        struct text_place here = schema_text_place(r->text, names->of[i].at);
+        struct text_place there = schema_text_place(r->text, names->of[first].at);
+        struct text_path path = {r->path, names->of[i].text, 0};
+        r->path = &path;
+        (void)problem(r, ERROR_FAILED_TO_PARSE,
+                      "line %u, column %u: '%.80s' is given a second time (the first is at line "
+                      "%u, column %u): keep one of them",
+                      here.line, here.column, names->of[i].text, there.line, there.column);
+        r->path = path.up;
+    }
+}
+
+static bool read_value(struct reader *r, bson_t *out, const char *name, enum meaning meaning);
+
+/* A name, its colon and its value. *extended: the name begins with '$'. */
+static bool read_member(struct reader *r, bson_t *out, struct names *names, enum meaning meaning,
+                        bool *extended)
+{
+    size_t len = 0;
+    if (peek(r) != '"')
+        return broken(r, r->at, "expected a name in double quotes");
+    size_t at = r->at;
+    char *name = read_string(r, &len);
+    if (name == NULL)
+        return false;
+    if (!remember_name(r, names, name, at)) {
+        memory_free(name);
+        return false;
+    }
+    if (strlen(name) != len)
+        return broken(r, at, "a name cannot hold a NUL character (\\u0000)");
+    *extended = *extended || name[0] == '$';
+    if (peek(r) != ':')
+        return broken(r, r->at, "expected a colon after the name");
+    r->at++;
+    struct text_path path = {r->path, name, 0};
+    r->path = &path;
+    bool ok = read_value(r, out, name, meaning_below(meaning, name));
+    r->path = path.up;
+    return ok || !r->stopped;
+}
+
+/* After a member or an item: whether another one follows. */
+static bool another(struct reader *r, char end, bool *ok)
+{
+    char next = peek(r);
+    if (next == ',') {
+        r->at++;
+        return true;
+    }
+    if (next == end)
+        r->at++;
+    else
+        *ok = broken(r, r->at, end == '}' ? "expected a comma or }" : "expected a comma or ]");
+    return false;
+}
+
+static bool read_members(struct reader *r, bson_t *out, enum meaning meaning, bool *extended)
+{
+    struct names names = {0};
+    bool ok = true;
+    r->at++;
+    if (peek(r) == '}') {
+        r->at++;
+        return true;
+    }
+    do {
+        ok = read_member(r, out, &names, meaning, extended);
+    } while (ok && another(r, '}', &ok));
+    if (ok)
+        report_repeated(r, &names);
+    release_names(&names);
+    return ok;
+}
+
+static bool read_items(struct reader *r, bson_t *out, enum meaning meaning)
+{
+    char key[24];
+    bool ok = true;
+    r->at++;
+    if (peek(r) == ']') {
+        r->at++;
+        return true;
+    }
+    struct text_path path = {r->path, NULL, 0};
+    r->path = &path;
+    for (;; path.index++) {
+        (void)snprintf(key, sizeof key, "%zu", path.index);
+        ok = read_value(r, out, key, meaning) || !r->stopped;
+        if (!ok || !another(r, ']', &ok))
+            break;
+    }
+    r->path = path.up;
+    return ok;
+}
+
+static bool read_container(struct reader *r, bson_t *out, const char *name, enum meaning meaning)
+{
+    size_t begin = r->at;
+    bool array = r->text[r->at] == '[';
+    bool extended = false;
+    bson_t inner;
+    if (r->depth == NESTING_MAX)
+        return broken(r, r->at, "nested more than 200 levels deep");
+    r->depth++;
+    bson_init(&inner);
+    bool ok = array ? read_items(r, &inner, meaning) : read_members(r, &inner, meaning, &extended);
+    if (ok && extended && meaning == MEANS_VALUE)
+        ok = append_extended(r, out, name, begin);
+    else if (ok)
+        ok = (array ? bson_append_array(out, name, -1, &inner)
+                    : bson_append_document(out, name, -1, &inner)) ||
+             out_of_memory(r);
+    bson_destroy(&inner);
+    r->depth--;
+    return ok;
+}
+
+static bool read_value(struct reader *r, bson_t *out, const char *name, enum meaning meaning)
+{
+    char first = peek(r);
+    if (first == '{' || first == '[')
+        return read_container(r, out, name, meaning);
+    if (first == '-' || (first >= '0' && first <= '9'))
+        return read_number(r, out, name);
+    if (first != '"')
+        return read_word(r, out, name);
+    size_t len = 0;
+    char *text = read_string(r, &len);
+    if (text == NULL)
+        return false;
+    bool ok = bson_append_utf8(out, name, -1, text, (int)len) || out_of_memory(r);
+    memory_free(text);
+    return ok;
+}
+
+static bool read_file(struct reader *r, bson_t *out)
+{
+    bool extended = false;
+    if (!check_beginning(r) || !check_characters(r))
+        return false;
+    char first = peek(r);
+    if (first == 0)
+        return problem(r, ERROR_FAILED_TO_PARSE, "the file is empty");
+    if (first == '[')
+        return problem(r, ERROR_TYPE_MISMATCH, "must be an object, not an array");
+    if (first != '{')
+        return broken(r, r->at, "a schema file is one object, in braces");
+    if (!read_members(r, out, MEANS_SCHEMA, &extended))
+        return false;
+    if (peek(r) == 0)
+        return true;
+    struct text_place place = schema_text_place(r->text, r->at);
+    return problem(r, ERROR_FAILED_TO_PARSE,
+                   "line %u, column %u: text follows the object: a schema file holds one object; "
+                   "give each schema a file of its own",
+                   place.line, place.column);
+}
+
+bson_t *schema_text_read(const char *text, size_t len, schema_report_fn *report, void *arg)
+{
+    struct reader r = {.text = text, .len = len, .report = report, .arg = arg};
+    bson_t *out = bson_new();
+    if (read_file(&r, out) && r.problems == 0)
+        return out;
+    bson_destroy(out);
+    return NULL;
+}

@@ -1,0 +1,79 @@
+"""Files that are no schema files: `schema lint`, `check`, the start and a reload name the file, the place and
+the remedy."""
+
+import json
+import subprocess
+
+import pytest
+from support.process import eventually
+from support.proxy import BINARY, environment
+
+pytestmark = pytest.mark.proxy_only
+
+PLAIN = b'{"ns": "d.c", "schema": {"properties": {"$date": {"bsonType": "int"}}}}'
+BROKEN = {
+    "two objects": (PLAIN + b"\n" + PLAIN, "line 2, column 1: text follows the object"),
+    "a field twice": (b'{"ns": "d.c", "level": "off",\n"level": "strict", "schema": {}}',
+                      "/level: line 2, column 1: 'level' is given a second time (the first is at line 1, column 15)"),
+    "the schema twice": (b'{"ns": "d.c", "schema": {}, "schema": {}}', "/schema: line 1, column 29: 'schema' is given"),
+    "a mark": (b"\xef\xbb\xbf" + PLAIN, "line 1, column 1: the file begins with a byte-order mark: save it as UTF-8"),
+    "NUL": (PLAIN.replace(b"int", b"in\0t"), "line 1, column 66: the file holds a NUL byte: take it out"),
+    "not UTF-8": (PLAIN.replace(b"$date", b"dat\xe9"), "line 1, column 45: the bytes are not UTF-8: save the file as"),
+    "a validator": (b'{"ns": "d.c", "$jsonSchema": {}}', "/$jsonSchema: a schema file with 'ns' has its schema in the"),
+    "wrapped": (b'{"ns": "d.c", "schema": {"$jsonSchema": {}}}', "/schema/$jsonSchema: the field 'schema' holds the"),
+    "JSON Schema": (b'{"ns": "d.c", "schema": {"properties": {"n": {"type": "integer", "default": 1}}}}',
+                    '/dialect: this is JSON Schema: add "dialect": "json-schema"'),
+    "an older pattern": (b'{"ns": "d.c", "schema": {"pattern": "[\\\\w-.]"}}',
+                         "/schema/pattern: Regular expression is invalid: invalid range in character class"),
+}
+
+
+def run(*words):
+    return subprocess.run([BINARY, *map(str, words)], env=environment(), capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize(("text", "problem"), BROKEN.values(), ids=BROKEN)
+def test_named_without_a_proxy(tmp_path, text, problem):
+    path, documents = tmp_path / "one.json", tmp_path / "documents"
+    path.write_bytes(text)
+    documents.write_text("{}")
+    lint = run("schema", "lint", path)
+    assert lint.returncode == 1 and f"{path}: {problem}" in lint.stdout, lint.stdout
+    check = run("check", "--schema", path, documents)
+    assert check.returncode == 2 and f"{path}: {problem}" in check.stderr, check.stderr
+    start = run("--listen", "127.0.0.1:0", "--upstream", "mongodb://127.0.0.1:1/", "--schemas", tmp_path)
+    assert start.returncode != 0 and f"mongosluice: {path}: {problem}" in start.stderr, start.stderr
+
+
+def test_named_in_a_reload(simulated, simulated_guard, folder):
+    proxy = simulated_guard({})
+    for number, (text, problem) in enumerate(BROKEN.values()):
+        (folder.path / f"broken{number}.json").write_bytes(text)
+    records = eventually(lambda: (found := {one["attr"]["file"]: one["attr"]["error"] for one in proxy.records()
+                                            if one["id"] == 3003}) and len(found) == len(BROKEN) and found,
+                         "each is reported")
+    for number, (_, problem) in enumerate(BROKEN.values()):
+        assert problem in records[str(folder.path / f"broken{number}.json")]
+
+
+def test_two_files_for_one_namespace(tmp_path):
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_bytes(PLAIN)
+    problem = f"the namespace d.c has its schema in {tmp_path / 'a.json'}: keep one of the two files"
+    lint = run("schema", "lint", *sorted(tmp_path.iterdir()))
+    assert lint.returncode == 1 and f"{tmp_path / 'b.json'}: /ns: {problem}" in lint.stdout
+    start = run("--listen", "127.0.0.1:0", "--upstream", "mongodb://127.0.0.1:1/", "--schemas", tmp_path)
+    assert start.returncode != 0 and f"{tmp_path / 'b.json'}: {problem}" in start.stdout + start.stderr
+
+
+def test_extensions_are_marked(tmp_path):
+    schema = {"$defs": {"n": {"properties": {"k": {"items": {"$ref": "#/$defs/n"}}, "v": {"bsonType": "int"}}}},
+              "$ref": "#/$defs/n"}
+    path, documents = tmp_path / "tree.json", tmp_path / "documents.json"
+    path.write_text(json.dumps({"ns": "d.c", "schema": schema}))
+    assert run("schema", "lint", path).stdout == f"{path}: ok (d.c, mongodb, extended: no server takes it)\n"
+    documents.write_text('{"k": [{"k": [{"k": [{"k": [{"k": [{"v": 1}]}]}]}]}]}\n{"k": [{"k": [{"k": [{"k": [{"v": "x"}]}]}]}]}')
+    check = run("check", "--schema", path, documents)
+    assert f"{documents}:1: valid" in check.stdout and f"{documents}:2: invalid" in check.stdout
+    path.write_text(json.dumps({"$jsonSchema": schema}))
+    assert "/$jsonSchema/$ref: $jsonSchema keyword '$ref' is not currently supported" in run("schema", "lint", path).stdout
