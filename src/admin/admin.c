@@ -51,7 +51,7 @@ struct admin_settings *admin_settings_new(struct config *config, struct error *e
 {
     struct admin_settings *settings = memory_zalloc(sizeof *settings);
     if (settings == NULL) {
-        (void)error_set(err, ERROR_INTERNAL, "out of memory for the admin endpoint");
+        (void)error_no_memory(err, "the admin endpoint");
         return NULL;
     }
     settings->config = config_retain(config);
@@ -144,7 +144,7 @@ static bool prepare(struct admin *admin, struct error *err)
     struct event_base *base = worker_base(admin->worker);
     admin->drain_event = event_new(base, -1, 0, drain, admin);
     if (admin->drain_event == NULL)
-        return error_set(err, ERROR_INTERNAL, "out of memory for the admin endpoint");
+        return error_no_memory(err, "the admin endpoint");
     admin->http = http_server_start(base, listen->host, listen->port, admin_handle, admin, err);
     if (admin->http == NULL)
         return false;
@@ -159,7 +159,7 @@ struct admin *admin_start(const struct admin_parts *parts, struct admin_settings
     struct admin *admin = memory_zalloc(sizeof *admin);
     if (admin == NULL) {
         admin_settings_free(settings);
-        (void)error_set(err, ERROR_INTERNAL, "out of memory for the admin endpoint");
+        (void)error_no_memory(err, "the admin endpoint");
         return NULL;
     }
     admin->parts = *parts;

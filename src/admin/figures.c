@@ -177,7 +177,7 @@ static bool check_upstream(const struct admin *admin, struct error *err)
     const struct admin_hooks *hooks = &admin->parts.hooks;
     struct topology_snapshot topology;
     if (!hooks->topology(hooks->context, &topology))
-        return error_set(err, ERROR_INTERNAL, "out of memory");
+        return error_no_memory(err, "the topology");
     bool reachable = is_reachable(&topology);
     if (!reachable)
         (void)error_set(err, ERROR_HOST_UNREACHABLE, "no upstream server is reachable: %.400s",

@@ -167,7 +167,7 @@ struct http_server *http_server_start(struct event_base *base, const char *host,
         return server;
     if (server != NULL)
         http_server_free(server);
-    (void)error_set(err, ERROR_INTERNAL, "out of memory for the admin endpoint");
+    (void)error_no_memory(err, "the admin endpoint");
     return NULL;
 }
 

@@ -16,6 +16,16 @@ bool error_set(struct error *err, int code, const char *format, ...)
     return false;
 }
 
+bool error_no_memory(struct error *err, const char *purpose, ...)
+{
+    char text[sizeof err->message / 2];
+    va_list args;
+    va_start(args, purpose);
+    (void)vsnprintf(text, sizeof text, purpose, args);
+    va_end(args);
+    return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for %s", text);
+}
+
 const char *error_code_name(int code, char scratch[32])
 {
     static const struct {

@@ -45,6 +45,11 @@ struct error {
 bool error_set(struct error *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* ERROR_EXCEEDED_MEMORY_LIMIT and "out of memory for PURPOSE"; the purpose is formatted: "a
+ * worker", "the value of option %s". Returns false. err may be NULL. */
+bool error_no_memory(struct error *err, const char *purpose, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* MongoDB's name of the code ("HostUnreachable"), or "Location<code>" in `scratch`. */
 const char *error_code_name(int code, char scratch[32]);
 

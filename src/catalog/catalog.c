@@ -40,7 +40,7 @@ bool catalog_set_folder(struct catalog *catalog, const char *folder, struct erro
 {
     char *copy = memory_copy_string(folder);
     if (copy == NULL)
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "schemas: out of memory");
+        return error_no_memory(err, "the schemas");
     pthread_mutex_lock(&catalog->work);
     folder_set_path(&catalog->folder, copy);
     rescan(catalog, true);
@@ -132,14 +132,14 @@ static struct catalog *create_empty(const char *folder, size_t memory_max, struc
 {
     struct catalog *catalog = memory_zalloc(sizeof *catalog);
     if (catalog == NULL) {
-        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "schemas: out of memory");
+        (void)error_no_memory(err, "the schemas");
         return NULL;
     }
     pthread_mutex_init(&catalog->work, NULL);
     bool ok = current_set_init(&catalog->set, memory_max);
     if (folder_init(&catalog->folder, folder) && ok)
         return catalog;
-    (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "schemas: out of memory");
+    (void)error_no_memory(err, "the schemas");
     catalog_destroy(catalog);
     return NULL;
 }

@@ -69,7 +69,8 @@ static struct registry_entry *make_entry(const struct current_set *set,
 
 static void put_validator(struct current_set *set, const struct validators_found *validator)
 {
-    struct error err = {.message = "out of memory"};
+    struct error err;
+    (void)error_no_memory(&err, "the schema");
     struct registry_entry *entry = make_entry(set, validator, &err);
     struct registry *registry = entry == NULL ? NULL : current_set_draft(set);
     if (entry != NULL && registry != NULL && registry_put(registry, entry)) {

@@ -71,14 +71,13 @@ static bool take_entry(struct current_set *set, struct folder_file *source,
     if (ns == NULL || entry == NULL || registry == NULL) {
         memory_free(ns);
         registry_entry_release(entry);
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory");
+        return error_no_memory(err, "the schema");
     }
     if (source->ns != NULL && strcmp(source->ns, ns) != 0)
         forget_entry(set, source);
     memory_free(source->ns);
     source->ns = ns;
-    return registry_put(registry, entry) ||
-           error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory");
+    return registry_put(registry, entry) || error_no_memory(err, "the schema");
 }
 
 /* Said once for each thing that is wrong with a file. */
@@ -224,7 +223,7 @@ static bool take_over_list(struct folder *folder, struct current_set *set, struc
     struct folder_file *next = memory_array(count + 1, sizeof *next);
     if (next == NULL) {
         free_names(names, count);
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "schemas: out of memory");
+        return error_no_memory(err, "the schemas");
     }
     size_t used = match_files(folder, set, names, count, next);
     free_names(names, count);

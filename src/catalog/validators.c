@@ -284,7 +284,7 @@ struct validators *validators_start(const struct uri *uri,
 {
     struct validators *validators = memory_zalloc(sizeof *validators);
     if (validators == NULL) {
-        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for the validators");
+        (void)error_no_memory(err, "the validators");
         return NULL;
     }
     runtime_start();

@@ -72,7 +72,7 @@ static bool ask(struct exchange *exchange, struct evhttp_connection *connection,
     const struct client_target *target = exchange->target;
     struct evhttp_request *request = evhttp_request_new(on_answer, exchange);
     if (request == NULL)
-        return error_set(exchange->err, ERROR_INTERNAL, "out of memory");
+        return error_no_memory(exchange->err, "the answer of the admin endpoint");
     struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
     host_port_write(target->host, target->port, host, sizeof host);
     evhttp_add_header(headers, "Host", host);
@@ -98,8 +98,7 @@ static bool make_tls(struct exchange *exchange)
         return false;
     exchange->events = tls_events_new_client(tls, exchange->base, exchange->target->host);
     tls_context_release(tls);
-    return exchange->events != NULL ||
-           error_set(exchange->err, ERROR_INTERNAL, "out of memory for a TLS connection");
+    return exchange->events != NULL || error_no_memory(exchange->err, "a TLS connection");
 }
 
 bool client_get(const struct client_target *target, const char *path, struct text *body,
@@ -110,12 +109,12 @@ bool client_get(const struct client_target *target, const char *path, struct tex
     exchange.base = event_base_new();
     *body = text_growing();
     if (exchange.base == NULL)
-        return error_set(err, ERROR_INTERNAL, "out of memory");
+        return error_no_memory(err, "the answer of the admin endpoint");
     if (!target->tls || make_tls(&exchange)) {
         connection = evhttp_connection_base_bufferevent_new(exchange.base, NULL, exchange.events,
                                                             target->host, target->port);
         if (connection == NULL)
-            (void)error_set(err, ERROR_INTERNAL, "out of memory");
+            (void)error_no_memory(err, "the answer of the admin endpoint");
         else
             (void)ask(&exchange, connection, path);
     }

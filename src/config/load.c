@@ -21,7 +21,7 @@ enum { FILE_MAX_BYTES = 1024 * 1024 };
 
 static bool out_of_memory(struct error *err)
 {
-    return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the configuration");
+    return error_no_memory(err, "the configuration");
 }
 
 static struct config *create(const char *file)

@@ -56,7 +56,7 @@ bool namespaces_parse(struct config *config, struct error *err)
     config->merge_namespaces =
         memory_array(effective->override_count, sizeof *config->merge_namespaces);
     if (config->merge_namespaces == NULL)
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the configuration");
+        return error_no_memory(err, "the configuration");
     for (size_t i = 0; i < effective->override_count; i++) {
         const struct override *override = &effective->overrides[i];
         struct config_merge *entry = entry_of(config, override->ns);

@@ -11,8 +11,7 @@ struct setting *settings_at(struct settings *settings, const struct option *opti
 
 static bool no_memory(const struct option *option, struct error *err)
 {
-    return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the value of option %s",
-                     option->name);
+    return error_no_memory(err, "the value of option %s", option->name);
 }
 
 bool settings_put(struct settings *settings, const struct option *option, const char *text,

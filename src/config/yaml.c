@@ -37,8 +37,7 @@ static bool step(struct reader *reader)
     if (yaml_parser_parse(&reader->parser, &reader->event) != 0)
         return true;
     if (reader->parser.error == YAML_MEMORY_ERROR)
-        return error_set(reader->err, ERROR_EXCEEDED_MEMORY_LIMIT, "%s: no memory to read it",
-                         reader->file);
+        return error_no_memory(reader->err, "the configuration file %s", reader->file);
     return error_set(reader->err, ERROR_FAILED_TO_PARSE, "%s:%zu: not YAML: %s%s%s", reader->file,
                      reader->parser.problem_mark.line + 1,
                      reader->parser.problem == NULL ? "unreadable" : reader->parser.problem,
@@ -324,7 +323,7 @@ bool settings_read_yaml(const char *file, const void *yaml, size_t len, struct s
 {
     struct reader reader = {.file = file, .out = out, .err = err};
     if (yaml_parser_initialize(&reader.parser) == 0)
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "%s: no memory to read it", file);
+        return error_no_memory(err, "the configuration file %s", file);
     yaml_parser_set_input_string(&reader.parser, yaml, len);
     bool ok = read_document(&reader);
     yaml_event_delete(&reader.event);

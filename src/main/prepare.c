@@ -55,7 +55,7 @@ struct session_settings *prepare_settings(struct config *config, const struct ur
     }
     struct session_settings *settings = session_settings_new(config, server, upstream);
     if (settings == NULL)
-        (void)error_set(err, ERROR_INTERNAL, "out of memory for the settings");
+        (void)error_no_memory(err, "the settings");
     return settings;
 }
 

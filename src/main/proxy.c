@@ -359,7 +359,7 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
         retry_table_create((size_t)proxy->settings->config->merge_retry_table_bytes);
     if (proxy->shared.transactions == NULL || proxy->shared.bulk_cursors == NULL ||
         proxy->shared.retries == NULL)
-        return error_set(err, ERROR_INTERNAL, "out of memory at start");
+        return error_no_memory(err, "the start");
     apply_shared_settings(proxy);
     (void)snprintf(proxy->cause, sizeof proxy->cause, "no server has answered yet");
     if (!start_catalog(proxy, err) || !start_control(proxy, err) || !start_workers(proxy, err))
@@ -397,7 +397,7 @@ struct proxy *proxy_start(struct config *config, struct error *err)
     struct proxy *proxy = memory_zalloc(sizeof *proxy);
     if (proxy == NULL) {
         config_release(config);
-        (void)error_set(err, ERROR_INTERNAL, "out of memory at start");
+        (void)error_no_memory(err, "the start");
         return NULL;
     }
     pthread_mutex_init(&proxy->lock, NULL);

@@ -247,7 +247,7 @@ struct listener *listener_start(struct event_base *base, int fd,
     struct listener *listener = memory_zalloc(sizeof *listener);
     if (listener == NULL) {
         close(fd);
-        (void)error_set(err, ERROR_INTERNAL, "out of memory for a listener");
+        (void)error_no_memory(err, "a listener");
         return NULL;
     }
     *listener = (struct listener){.fd = fd, .accepted = accepted, .arg = arg};
@@ -257,6 +257,6 @@ struct listener *listener_start(struct event_base *base, int fd,
         event_add(listener->acceptable, NULL) == 0)
         return listener;
     listener_stop(listener);
-    (void)error_set(err, ERROR_INTERNAL, "out of memory for a listener");
+    (void)error_no_memory(err, "a listener");
     return NULL;
 }

@@ -134,7 +134,7 @@ static struct tls_context *context_new(const SSL_METHOD *method, struct error *e
 {
     struct tls_context *context = memory_zalloc(sizeof *context);
     if (context == NULL) {
-        error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for a TLS context");
+        error_no_memory(err, "a TLS context");
         return NULL;
     }
     ERR_clear_error();

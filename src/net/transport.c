@@ -181,8 +181,7 @@ static bool init_tls(struct transport *t, int fd, const struct tls_context *cont
     t->ssl = SSL_new(tls_context_ssl_ctx(context));
     if (t->ssl != NULL && SSL_set_fd(t->ssl, fd) == 1)
         return true;
-    error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for a TLS connection: %s",
-              ssl_reason(ERR_peek_error()));
+    error_no_memory(err, "a TLS connection: %s", ssl_reason(ERR_peek_error()));
     transport_close(t);
     return false;
 }

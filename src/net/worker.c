@@ -158,7 +158,7 @@ bool worker_create(const struct worker_settings *settings, struct worker **out, 
 {
     struct worker *worker = memory_zalloc(sizeof *worker);
     if (worker == NULL)
-        return error_set(err, ERROR_INTERNAL, "out of memory for a worker thread");
+        return error_no_memory(err, "a worker thread");
     worker->settings = *settings;
     worker->wake_fd = -1;
     worker->last_job = &worker->first_job;

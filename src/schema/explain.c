@@ -528,5 +528,5 @@ bool schema_explain(const struct schema *schema, struct schema_scratch *scratch,
             break;
         build_free(out);
     }
-    return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the details of the error");
+    return error_no_memory(err, "the details of the error");
 }

@@ -869,5 +869,5 @@ bool lower_schema(struct schema *schema, struct error *err)
     if (l.too_many_names)
         return error_set(err, ERROR_BAD_VALUE, "A sub-schema may name %d fields",
                          SCHEMA_PROPERTIES_MAX);
-    return ok || error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to compile the schema");
+    return ok || error_no_memory(err, "the compiled schema");
 }

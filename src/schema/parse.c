@@ -141,7 +141,8 @@ bool parse_problem(struct parser *p, int code, const char *format, ...)
 bool parse_out_of_memory(struct parser *p)
 {
     if (!p->stopped)
-        (void)parse_problem(p, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to compile the schema");
+        (void)parse_problem(p, ERROR_EXCEEDED_MEMORY_LIMIT,
+                            "out of memory for the compiled schema");
     p->stopped = true;
     return false;
 }

@@ -68,7 +68,7 @@ static pcre2_code *compile(const char *text, size_t len, enum pattern_flavour fl
     if (context != NULL)
         compiled = pcre2_compile((PCRE2_SPTR)text, len, options, &code, &offset, context);
     if (compiled == NULL && (context == NULL || code == OUT_OF_MEMORY)) {
-        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to compile a pattern");
+        (void)error_no_memory(err, "a compiled pattern");
     } else if (compiled == NULL) {
         PCRE2_UCHAR why[160] = "";
         (void)pcre2_get_error_message(code, why, sizeof why);
@@ -87,7 +87,7 @@ struct pattern *pattern_new(const char *text, size_t len, enum pattern_flavour f
 {
     struct pattern *pattern = memory_zalloc(sizeof *pattern);
     if (pattern == NULL) {
-        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to compile a pattern");
+        (void)error_no_memory(err, "a compiled pattern");
         return NULL;
     }
     pattern->code = compile(text, len, flavour, err);

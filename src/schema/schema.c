@@ -22,7 +22,7 @@ void schema_free(struct schema *schema)
 static struct schema *no_memory(struct schema *schema, struct error *err)
 {
     schema_free(schema);
-    (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to compile the schema");
+    (void)error_no_memory(err, "the compiled schema");
     return NULL;
 }
 

@@ -109,8 +109,7 @@ static bool add_locked(struct address_map *map, const char *normalized, uint16_t
     if (entry == NULL) {
         entry = append(map);
         if (entry == NULL)
-            return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to map %s to port %u",
-                             normalized, proxy_port);
+            return error_no_memory(err, "the address of %s at port %u", normalized, proxy_port);
         memcpy(entry->address, normalized, ADDRESS_MAP_BYTES);
     }
     entry->proxy_port = proxy_port;

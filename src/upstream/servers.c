@@ -126,7 +126,7 @@ struct servers *servers_create(const struct servers_settings *settings, struct e
     struct servers *servers = memory_zalloc(sizeof *servers);
     size_t count = (size_t)settings->config->listen_port_count;
     if (servers == NULL) {
-        (void)error_set(err, ERROR_INTERNAL, "out of memory for the listeners");
+        (void)error_no_memory(err, "the listeners");
         return NULL;
     }
     servers->settings = *settings;
@@ -135,7 +135,7 @@ struct servers *servers_create(const struct servers_settings *settings, struct e
     servers->map = address_map_new();
     servers->slots = memory_array(count, sizeof *servers->slots);
     if (servers->map == NULL || servers->slots == NULL) {
-        (void)error_set(err, ERROR_INTERNAL, "out of memory for the listeners");
+        (void)error_no_memory(err, "the listeners");
         servers_destroy(servers);
         return NULL;
     }

@@ -310,7 +310,7 @@ struct topology *topology_start(const struct uri *uri, void (*changed)(void *arg
 {
     struct topology *t = memory_zalloc(sizeof *t);
     if (t == NULL) {
-        error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to monitor the upstream");
+        error_no_memory(err, "the monitoring of the upstream");
         return NULL;
     }
     t->changed = changed;
@@ -379,7 +379,7 @@ bool topology_read(struct topology *t, struct topology_snapshot *out, struct err
     (void)pthread_mutex_lock(&t->lock);
     out->servers = memory_array(t->server_count, sizeof *out->servers);
     if (out->servers == NULL) {
-        ok = error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to read the topology");
+        ok = error_no_memory(err, "the topology");
     } else {
         if (t->server_count > 0)
             memcpy(out->servers, t->servers, t->server_count * sizeof *out->servers);

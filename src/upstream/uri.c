@@ -242,7 +242,7 @@ struct uri *uri_parse(const char *text, struct error *err)
         uri->parsed = parsed;
     if (uri == NULL || !write_texts(uri, text)) {
         uri_free(uri);
-        error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the connection string");
+        error_no_memory(err, "the connection string");
         return NULL;
     }
     read_tls(uri);

@@ -13,6 +13,16 @@ static void message_is_cut_to_fit(void **state)
     assert_false(error_set(NULL, ERROR_BAD_VALUE, "nobody asked"));
 }
 
+static void memory_has_one_wording_and_one_code(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    assert_false(error_no_memory(&err, "the value of option %s", "listen"));
+    assert_int_equal(err.code, ERROR_EXCEEDED_MEMORY_LIMIT);
+    assert_string_equal(err.message, "out of memory for the value of option listen");
+    assert_false(error_no_memory(NULL, "a worker"));
+}
+
 static void codes_have_the_names_of_mongodb(void **state)
 {
     (void)state;
@@ -27,6 +37,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(message_is_cut_to_fit),
+        cmocka_unit_test(memory_has_one_wording_and_one_code),
         cmocka_unit_test(codes_have_the_names_of_mongodb),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -658,7 +658,7 @@ static void test_no_memory_for_a_context(void **state)
     struct tls_context *context = tls_context_new_server(&s, &err);
     memory_fail_never();
     assert_null(context);
-    expect_text(&err, "No memory");
+    expect_text(&err, "out of memory");
 }
 
 static int make_files(void **state)
