@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "bson/utf8.h"
+#include "base/utf8.h"
 
 /* The maximal nesting of a stored document, itself included. */
 #define VALIDATE_DEPTH_MAX 180

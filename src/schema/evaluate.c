@@ -1,7 +1,7 @@
 #include "schema/evaluate_internal.h"
 
 #include "base/keyed_hash.h"
-#include "bson/utf8.h"
+#include "base/utf8.h"
 #include "schema/unique.h"
 
 #include <math.h>

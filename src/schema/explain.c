@@ -1,7 +1,7 @@
 #include "schema/explain.h"
 
+#include "base/utf8.h"
 #include "bson/compare.h"
-#include "bson/utf8.h"
 #include "bson/validate.h"
 #include "schema/unique.h"
 

@@ -1,6 +1,6 @@
 /* Errors about the fields of objects, and about combinations of sub-schemas. */
 #include "base/memory.h"
-#include "bson/utf8.h"
+#include "base/utf8.h"
 #include "schema/explain.h"
 
 #include <stdlib.h>

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "bson/scan.h"
-#include "bson/utf8.h"
 #include "bson/validate.h"
 
 /* A document around the given elements. */
