@@ -1,5 +1,6 @@
 /* bulkWrite of server 8.0: operations on any number of namespaces, which stand in a list of their
  * own (nsInfo) and are named by their place in it. */
+#include "enforce/candidate.h"
 #include "enforce/check.h"
 
 #include "base/memory.h"
@@ -197,9 +198,9 @@ static enum judged judge_read(struct check *check, uint32_t index, const struct 
         return JUDGED_PASS;
     judge_enter_target(&check->judge, namespace->target, namespace->opaque || check->opaque);
     if (scan_name_is(kind, "update"))
-        return judge_update(&check->judge, index, &operation->update);
+        return candidate_update(&check->judge, index, &operation->update);
     check->judge.update = false;
-    return judge_insert(&check->judge, index, operation->document);
+    return candidate_insert(&check->judge, index, operation->document);
 }
 
 static enum judged judge_operation(struct check *check, uint32_t index, struct bytes bytes)

@@ -133,7 +133,7 @@ bool check_unproved(struct check *check, struct judge_target target, const struc
     check->judge.bypass = check->options.bypass;
     if (judge_bypasses(&check->judge))
         return true;
-    switch (judge_unproved(&check->judge, 0, why, NULL)) {
+    switch (judge_unknown(&check->judge, 0, why, NULL)) {
     case JUDGED_FAILED:
         return false;
     case JUDGED_REFUSED:
@@ -148,7 +148,7 @@ bool check_unproved(struct check *check, struct judge_target target, const struc
  */
 
 /* What the parts of a check take, about. */
-enum { COUNT_NS = 15, JUDGE_NS = 60, REFUSE_NS = 3000, BYTES_A_NS = 3, STEP_NS = 5 };
+enum { COUNT_NS = 15, REFUSE_NS = 3000 };
 
 bool check_is_spent(struct check *check, size_t work)
 {
@@ -315,9 +315,10 @@ static bool judge_next(struct check *check, struct bytes statement, size_t *work
     struct plan *plan = &check->plan;
     const struct schema_allowance before = check->allowance;
     enum judged judged = check->judge_statement(check, check->index++, statement);
-    *work = JUDGE_NS + bytes_left(&statement) / BYTES_A_NS +
+    *work = JUDGE_NS + bytes_left(&statement) / JUDGE_BYTES_A_NS + check->judge.other_ns +
             (size_t)(before.work - check->allowance.work + before.steps - check->allowance.steps) *
-                STEP_NS;
+                JUDGE_STEP_NS;
+    check->judge.other_ns = 0;
     if (judged == JUDGED_FAILED)
         return false;
     if (judged == JUDGED_REFUSED)
@@ -431,6 +432,7 @@ static void lend(struct check *check, const struct registry *registry,
     check->judge.observer = observer;
     check->judge.scratch = scratch;
     check->judge.refusals = &check->plan.refusals;
+    check->judge.allowance = &check->allowance;
     check->result = &check->made;
     schema_scratch_allow(scratch, &check->allowance);
 }

@@ -11,6 +11,7 @@
 
 #include "bson/build.h"
 #include "catalog/registry.h"
+#include "enforce/tally.h"
 #include "wire/command_names.h"
 
 /* What enforce_concerns notes for enforce_check. */
@@ -76,6 +77,11 @@ struct enforce_observer {
     void (*refused)(void *arg, const struct registry_entry *entry, bool warned, bool silent,
                     const char *reason, struct bytes info);
     uint64_t (*now_ns)(void *arg); /* for REGISTRY_CHECK_NS; NULL: it is not counted */
+    /* Milliseconds since 1970, asked where versions are accepted until some time only; NULL: they
+     * are accepted for good. */
+    int64_t (*wall_ms)(void *arg);
+    struct tally *tally; /* for older versions and candidates; NULL: candidates are not tried */
+    const struct tally_client *client; /* who writes; may be NULL */
     /* Whether the check has taken long enough for now, asked about every portion_ns; NULL: never.
      */
     bool (*spent)(void *arg);

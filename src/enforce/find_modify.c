@@ -1,4 +1,5 @@
 /* findAndModify: one statement, whose refusal is the error of the command. */
+#include "enforce/candidate.h"
 #include "enforce/check.h"
 #include "enforce/update.h"
 
@@ -73,7 +74,7 @@ static bool judge_it(struct check *check, const struct grammar_found *found)
     struct update_statement update;
     if (!update_read_found(found, check->command->body, &update, check->err))
         return false;
-    switch (judge_update(&check->judge, 0, &update)) {
+    switch (candidate_update(&check->judge, 0, &update)) {
     case JUDGED_FAILED:
         return false;
     case JUDGED_REFUSED:

@@ -1,9 +1,10 @@
 /* insert. */
+#include "enforce/candidate.h"
 #include "enforce/check.h"
 
 static enum judged judge_document(struct check *check, uint32_t index, struct bytes document)
 {
-    return check->reads_only ? JUDGED_PASS : judge_insert(&check->judge, index, document);
+    return check->reads_only ? JUDGED_PASS : candidate_insert(&check->judge, index, document);
 }
 
 bool check_insert(struct check *check)

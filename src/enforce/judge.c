@@ -74,6 +74,54 @@ void judge_resume(struct judge *judge)
     judge->since_ns = judge->entry == NULL ? 0 : now(judge);
 }
 
+/* Versions that are accepted now. */
+static uint32_t accepted_versions(const struct judge *judge)
+{
+    const struct enforce_observer *observer = judge->observer;
+    const struct schema_file *file = &judge->entry->file;
+    int64_t now_ms = 0;
+    if (file->limited && observer != NULL && observer->wall_ms != NULL)
+        now_ms = observer->wall_ms(observer->arg);
+    return schema_versions_accepted(file->versions, file->version_count, now_ms);
+}
+
+static void enter_versions(struct judge *judge)
+{
+    const struct enforce_observer *observer = judge->observer;
+    const struct schema_file *file = &judge->entry->file;
+    bool tallies = observer != NULL && observer->tally != NULL;
+    judge->tries = tallies && file->candidate.schema != NULL;
+    judge->accepted = file->version_count == 1 ? 1 : accepted_versions(judge);
+    unsigned others = (unsigned)file->version_count - 1 + judge->tries;
+    if (others > 0) {
+        memset(judge->older, 0, sizeof judge->older);
+        memset(judge->tried, 0, sizeof judge->tried);
+        judge->explain_ns = 0;
+    }
+    if (others > judge->others) {
+        struct schema_allowance one = schema_allowance_of(bytes_left(&judge->command->payload));
+        judge->other.work += (others - judge->others) * one.work;
+        judge->other.steps += (others - judge->others) * one.steps;
+        judge->others = others;
+    }
+}
+
+static void leave_versions(struct judge *judge)
+{
+    const struct enforce_observer *observer = judge->observer;
+    const struct schema_file *file = &judge->entry->file;
+    if (observer == NULL || observer->tally == NULL)
+        return;
+    for (size_t i = 1; i < file->version_count; i++)
+        tally_add(observer->tally, judge->entry, &file->versions[i], TALLY_PASSED, judge->older[i]);
+    if (!judge->tries)
+        return;
+    for (size_t i = 0; i < TALLY_COUNTS; i++)
+        tally_add(observer->tally, judge->entry, &file->candidate, (enum tally_count)i,
+                  judge->tried[i]);
+    tally_earn(observer->tally, judge->counts[REGISTRY_CHECK_NS], judge->explain_ns);
+}
+
 void judge_leave(struct judge *judge)
 {
     judge_pause(judge);
@@ -81,6 +129,7 @@ void judge_leave(struct judge *judge)
         return;
     for (size_t i = 0; i < REGISTRY_COUNTS; i++)
         registry_count_add(judge->entry, (enum registry_count)i, judge->counts[i]);
+    leave_versions(judge);
     judge->entry = NULL;
 }
 
@@ -92,6 +141,8 @@ void judge_enter(struct judge *judge, const struct registry_entry *entry)
     judge->entry = entry;
     memset(judge->counts, 0, sizeof judge->counts);
     judge_resume(judge);
+    if (entry != NULL)
+        enter_versions(judge);
 }
 
 void judge_enter_target(struct judge *judge, struct judge_target target, bool opaque)
@@ -104,12 +155,21 @@ void judge_enter_target(struct judge *judge, struct judge_target target, bool op
     judge->opaque = target.buckets ? &packed : opaque ? &changed : NULL;
 }
 
+static bool may_bypass(const struct judge *judge)
+{
+    return judge->bypass && judge->entry->file.allow_bypass;
+}
+
 bool judge_bypasses(struct judge *judge)
 {
-    if (!judge->bypass || !judge->entry->file.allow_bypass)
-        return false;
-    judge->counts[REGISTRY_BYPASSED]++;
-    return true;
+    bool bypasses = may_bypass(judge);
+    judge->counts[REGISTRY_BYPASSED] += bypasses;
+    return bypasses;
+}
+
+bool judge_looks(const struct judge *judge)
+{
+    return judge->opaque == NULL && !may_bypass(judge);
 }
 
 /* --- refusing --- */
@@ -160,8 +220,8 @@ static enum judged refuse(struct judge *judge, uint32_t index, const char *messa
                                              .info = info});
 }
 
-static bool write_reason(struct build *out, const struct judge_reason *why,
-                         const struct scan_element *id, struct bytes *info)
+bool judge_write_reason(const struct judge_reason *why, const struct scan_element *id,
+                        struct build *out, struct bytes *info)
 {
     build_begin(out, SCHEMA_ERRINFO_MAX);
     if (id != NULL)
@@ -182,7 +242,7 @@ static enum judged refuse_with(struct judge *judge, uint32_t index, const char *
 {
     struct build build;
     struct bytes info = {0};
-    if (!write_reason(&build, why, id, &info))
+    if (!judge_write_reason(why, id, &build, &info))
         info = (struct bytes){0};
     enum judged judged = refuse(judge, index, message, info);
     build_free(&build);
@@ -219,6 +279,67 @@ enum judged judge_unproved(struct judge *judge, uint32_t index, const struct jud
     enum judged judged = refuse_with(judge, index, UNPROVED_MESSAGE, why, id);
     judge->counts[REGISTRY_UNPROVED_REJECTED] += judged == JUDGED_REFUSED;
     return judged;
+}
+
+enum judged judge_unknown(struct judge *judge, uint32_t index, const struct judge_reason *why,
+                          const struct scan_element *id)
+{
+    enum judged judged = judge_unproved(judge, index, why, id);
+    judge->tried[TALLY_UNDECIDED] += judge->tries && judged == JUDGED_PASS;
+    return judged;
+}
+
+/* --- versions --- */
+
+void judge_begin_other(struct judge *judge)
+{
+    schema_scratch_allow(judge->scratch, &judge->other);
+    schema_scratch_begin(judge->scratch);
+    judge->other_before = judge->other;
+}
+
+void judge_end_other(struct judge *judge, size_t bytes)
+{
+    const struct schema_allowance *before = &judge->other_before;
+    judge->other_ns +=
+        JUDGE_NS + bytes / JUDGE_BYTES_A_NS +
+        (size_t)(before->work - judge->other.work + before->steps - judge->other.steps) *
+            JUDGE_STEP_NS;
+    schema_scratch_allow(judge->scratch, judge->allowance);
+}
+
+static enum schema_verdict check_other(struct judge *judge, const struct schema *schema,
+                                       struct bytes document)
+{
+    struct error err;
+    judge_begin_other(judge);
+    enum schema_verdict verdict = schema_check(schema, judge->scratch, document, &err);
+    judge_end_other(judge, bytes_left(&document));
+    return verdict;
+}
+
+/* The verdict on a document that the newest version does not accept. */
+static enum schema_verdict check_older(struct judge *judge, struct bytes document,
+                                       enum schema_verdict newest)
+{
+    const struct schema_file *file = &judge->entry->file;
+    for (size_t i = 1; i < file->version_count; i++) {
+        if ((judge->accepted >> i & 1) == 0 ||
+            check_other(judge, file->versions[i].schema, document) != SCHEMA_VALID)
+            continue;
+        judge->older[i]++;
+        return SCHEMA_VALID;
+    }
+    return newest;
+}
+
+static enum schema_verdict check_versions(struct judge *judge, struct bytes document)
+{
+    enum schema_verdict verdict =
+        schema_check(schema_file_newest(&judge->entry->file), judge->scratch, document, judge->err);
+    return judge->accepted == 1 || verdict == SCHEMA_VALID || verdict == SCHEMA_MALFORMED
+               ? verdict
+               : check_older(judge, document, verdict);
 }
 
 /* --- documents --- */
@@ -266,8 +387,7 @@ static enum schema_verdict verdict_with_id(struct judge *judge, struct bytes doc
     uint8_t *copy = add_id(document, id, &whole);
     if (copy == NULL)
         return no_memory(judge);
-    enum schema_verdict verdict =
-        schema_check(schema_file_newest(&judge->entry->file), judge->scratch, whole, judge->err);
+    enum schema_verdict verdict = check_versions(judge, whole);
     memory_free(copy);
     /* The offset in the error is to be that of the document as it came. */
     if (verdict == SCHEMA_MALFORMED)
@@ -278,10 +398,23 @@ static enum schema_verdict verdict_with_id(struct judge *judge, struct bytes doc
 enum schema_verdict judge_verdict(struct judge *judge, struct bytes document,
                                   const struct scan_element *id)
 {
-    if (judge_lacks_id(document))
-        return verdict_with_id(judge, document, id);
-    return schema_check(schema_file_newest(&judge->entry->file), judge->scratch, document,
-                        judge->err);
+    return judge_lacks_id(document) ? verdict_with_id(judge, document, id)
+                                    : check_versions(judge, document);
+}
+
+enum schema_verdict judge_verdict_other(struct judge *judge, const struct schema *schema,
+                                        struct bytes document, const struct scan_element *id)
+{
+    struct bytes whole = document;
+    uint8_t *copy = NULL;
+    if (judge_lacks_id(document)) {
+        copy = add_id(document, id, &whole);
+        if (copy == NULL)
+            return SCHEMA_CUT_OFF;
+    }
+    enum schema_verdict verdict = check_other(judge, schema, whole);
+    memory_free(copy);
+    return verdict;
 }
 
 /* errInfo without the _id that was made up. */
@@ -297,11 +430,8 @@ static bool leave_out_id(struct bytes info, struct build *out, struct bytes *res
     return build_finish(out, rest);
 }
 
-/* errInfo of a document that the schema refuses; empty where there is no memory for it. Both
- * builders are begun. */
-static struct bytes explain(struct judge *judge, struct bytes document,
-                            const struct scan_element *id, struct build *first,
-                            struct build *second)
+struct bytes judge_explain(struct judge *judge, const struct schema *schema, struct bytes document,
+                           const struct scan_element *id, struct build *first, struct build *second)
 {
     struct bytes info = {0};
     struct bytes whole = document;
@@ -312,8 +442,7 @@ static struct bytes explain(struct judge *judge, struct bytes document,
         build_begin(first, SCHEMA_ERRINFO_MAX);
         return info;
     }
-    bool ok = schema_explain(schema_file_newest(&judge->entry->file), judge->scratch, whole, first,
-                             &info, NULL);
+    bool ok = schema_explain(schema, judge->scratch, whole, first, &info, NULL);
     if (ok && added && id == NULL) {
         build_free(second);
         ok = leave_out_id(info, second, &info);
@@ -327,7 +456,8 @@ enum judged judge_document_refused(struct judge *judge, uint32_t index, struct b
 {
     struct build first;
     struct build second;
-    struct bytes info = explain(judge, document, id, &first, &second);
+    struct bytes info = judge_explain(judge, schema_file_newest(&judge->entry->file), document, id,
+                                      &first, &second);
     enum judged judged = refuse(judge, index, REFUSED_MESSAGE, info);
     build_free(&first);
     build_free(&second);
@@ -343,14 +473,8 @@ enum judged judge_document_cut_off(struct judge *judge, uint32_t index, struct b
     return refuse_with(judge, index, message, &why, scan_find(document, "_id", &id) ? &id : NULL);
 }
 
-enum judged judge_insert(struct judge *judge, uint32_t index, struct bytes document)
+static enum judged judge_known(struct judge *judge, uint32_t index, struct bytes document)
 {
-    if (judge_bypasses(judge))
-        return validate_document(document, judge->err) ? JUDGED_PASS : JUDGED_FAILED;
-    if (judge->opaque != NULL)
-        return validate_document(document, judge->err)
-                   ? judge_unproved(judge, index, judge->opaque, NULL)
-                   : JUDGED_FAILED;
     switch (judge_verdict(judge, document, NULL)) {
     case SCHEMA_VALID:
         judge->counts[REGISTRY_PASSED]++;
@@ -363,4 +487,15 @@ enum judged judge_insert(struct judge *judge, uint32_t index, struct bytes docum
         break;
     }
     return JUDGED_FAILED;
+}
+
+enum judged judge_insert(struct judge *judge, uint32_t index, struct bytes document)
+{
+    if (judge_bypasses(judge))
+        return validate_document(document, judge->err) ? JUDGED_PASS : JUDGED_FAILED;
+    if (judge->opaque != NULL)
+        return validate_document(document, judge->err)
+                   ? judge_unknown(judge, index, judge->opaque, NULL)
+                   : JUDGED_FAILED;
+    return judge_known(judge, index, document);
 }

@@ -14,16 +14,30 @@ struct judge {
     const struct enforce_observer *observer;
     struct schema_scratch *scratch;
     struct error *err;
-    bool bypass;                        /* bypassDocumentValidation was asked for */
-    bool silent;                        /* nobody is told of refusals */
-    bool update;                        /* the statement at hand is an update */
-    const struct registry_entry *entry; /* of the statement at hand; NULL: nothing to check */
-    const struct judge_reason *opaque;  /* why no document of it can be judged; or NULL */
-    uint64_t counts[REGISTRY_COUNTS];   /* for the entry, not yet added to its stats */
+    bool bypass;                         /* bypassDocumentValidation was asked for */
+    bool silent;                         /* nobody is told of refusals */
+    bool update;                         /* the statement at hand is an update */
+    const struct registry_entry *entry;  /* of the statement at hand; NULL: nothing to check */
+    const struct judge_reason *opaque;   /* why no document of it can be judged; or NULL */
+    uint32_t accepted;                   /* versions of the entry, by their bits: the newest is 1 */
+    bool tries;                          /* the entry has a candidate, and there is a tally */
+    uint64_t counts[REGISTRY_COUNTS];    /* for the entry, not yet added to its stats */
+    uint64_t older[SCHEMA_VERSIONS_MAX]; /* documents that an older version accepts, likewise */
+    uint64_t tried[TALLY_COUNTS];       /* by the candidate, likewise; refusals are added at once */
+    struct schema_allowance *allowance; /* of the command, for newest versions … */
+    struct schema_allowance other;      /* … and for all other ones together */
+    struct schema_allowance other_before;
+    unsigned others;     /* how many it has room for */
+    size_t other_ns;     /* what they took, about */
+    uint64_t explain_ns; /* of REGISTRY_CHECK_NS, for what a candidate refuses */
     uint64_t since_ns;
     struct refusals *refusals; /* of the command */
     size_t held_bytes;         /* for them, taken from the observer */
 };
+
+/* What it takes to judge a statement, about: at least, for its bytes, and for what it has of the
+ * allowance. */
+enum { JUDGE_NS = 60, JUDGE_BYTES_A_NS = 3, JUDGE_STEP_NS = 5 };
 
 enum judged {
     JUDGED_PASS,
@@ -55,6 +69,8 @@ void judge_resume(struct judge *judge);
 
 /* Whether the statement at hand is let pass unchecked, and counts it then. */
 bool judge_bypasses(struct judge *judge);
+/* Whether its documents are known, and looked at. */
+bool judge_looks(const struct judge *judge);
 
 /* A document as it will be stored, apart from an `_id` that the server makes. */
 enum judged judge_insert(struct judge *judge, uint32_t index, struct bytes document);
@@ -73,12 +89,30 @@ enum judged judge_document_refused(struct judge *judge, uint32_t index, struct b
 /* The same where a limit cut the check off: err says which. */
 enum judged judge_document_cut_off(struct judge *judge, uint32_t index, struct bytes document);
 
+/* What is checked between the two is not the newest version: it has an allowance of its own, so
+ * that what the newest accepts is never cut off for it. `bytes`: of the document. */
+void judge_begin_other(struct judge *judge);
+void judge_end_other(struct judge *judge, size_t bytes);
+
+/* judge_verdict by one schema that is not the newest version; judge->err stays as it is. */
+enum schema_verdict judge_verdict_other(struct judge *judge, const struct schema *schema,
+                                        struct bytes document, const struct scan_element *id);
+
+/* errInfo of a document that the schema refuses; empty where there is no memory for it. Both
+ * builders are begun. */
+struct bytes judge_explain(struct judge *judge, const struct schema *schema, struct bytes document,
+                           const struct scan_element *id, struct build *first,
+                           struct build *second);
+
 /* Why an update is refused, or not known to be right. */
 struct judge_reason {
     const char *text;
     const char *operator_name; /* NULL, or the operator (or stage) … */
     const char *path;          /* … and NULL, or what it would change */
 };
+/* It as errInfo. Begins `out`. */
+bool judge_write_reason(const struct judge_reason *why, const struct scan_element *id,
+                        struct build *out, struct bytes *info);
 /* A refusal for that reason. `id`: failingDocumentId, or NULL. */
 enum judged judge_refuse(struct judge *judge, uint32_t index, const struct judge_reason *why,
                          const struct scan_element *id);
@@ -92,5 +126,8 @@ enum judged judge_refuse_info(struct judge *judge, uint32_t index, struct bytes 
 /* What cannot be known beforehand: passes or is refused as the namespace's `unproved` says. */
 enum judged judge_unproved(struct judge *judge, uint32_t index, const struct judge_reason *why,
                            const struct scan_element *id);
+/* The same where it cannot be known of any schema. */
+enum judged judge_unknown(struct judge *judge, uint32_t index, const struct judge_reason *why,
+                          const struct scan_element *id);
 
 #endif

@@ -1,5 +1,7 @@
 #include "enforce/reason.h"
 
+#include <stdio.h>
+
 #include "base/text.h"
 #include "bson/scan.h"
 
@@ -7,7 +9,9 @@ enum { REASON_DEPTH_MAX = 16, PATH_BYTES = 128 };
 
 struct line {
     struct text text;
-    struct text path; /* of the value that the errors at hand are about */
+    struct text path;           /* of the value that the errors at hand are about */
+    struct tally_reason *first; /* NULL, or where the first error goes, instead of all to `text` */
+    bool done;
 };
 
 static void write_errors(struct line *line, struct bytes errors, unsigned depth);
@@ -21,6 +25,8 @@ static void add_component(struct line *line, const struct scan_element *name)
         text_add(&line->path, ".");
     if (scan_as_string(name, &text, &len))
         (void)text_add_escaped(&line->path, text, len);
+    else if (line->first != NULL)
+        text_add(&line->path, "$[]");
     else if (scan_as_int64(name, &index))
         text_format(&line->path, "%d", (int)index);
 }
@@ -57,13 +63,22 @@ static void write_names(struct line *line, struct bytes names)
     }
 }
 
+static void copy_path(struct line *line)
+{
+    line->done = true;
+    if (line->path.len > 0)
+        (void)snprintf(line->first->path, sizeof line->first->path, "%s", line->path.data);
+}
+
 static void write_operator(struct line *line, struct bytes error, const char *name, size_t len)
 {
     static const char *const lists[] = {"missingProperties", "additionalProperties"};
     struct scan_element names;
     if (line->text.len > 0)
         text_add(&line->text, "; ");
-    if (line->path.len > 0) {
+    if (line->first != NULL) {
+        copy_path(line);
+    } else if (line->path.len > 0) {
         text_add_bytes(&line->text, line->path.data, line->path.len);
         text_add(&line->text, ": ");
     }
@@ -81,7 +96,7 @@ static void write_error(struct line *line, struct bytes error, unsigned depth)
     size_t len = 0;
     if (scan_find(error, "propertiesNotSatisfied", &field) && field.kind == BSON_KIND_ARRAY &&
         scan_open(&scan, field.value)) {
-        while (!line->text.cut && scan_next(&scan, &field))
+        while (!line->text.cut && !line->done && scan_next(&scan, &field))
             if (field.kind == BSON_KIND_OBJECT)
                 write_part(line, field.value, "propertyName", depth);
         return;
@@ -104,7 +119,7 @@ static void write_errors(struct line *line, struct bytes errors, unsigned depth)
     struct scan_element error;
     if (depth > REASON_DEPTH_MAX || !scan_open(&scan, errors))
         return;
-    while (!line->text.cut && scan_next(&scan, &error))
+    while (!line->text.cut && !line->done && scan_next(&scan, &error))
         if (error.kind == BSON_KIND_OBJECT)
             write_error(line, error.value, depth);
 }
@@ -114,31 +129,52 @@ static void write_own(struct line *line, struct bytes details)
 {
     static const char *const fields[] = {"updateOperator", "path", "reason"};
     static const char *const before[] = {"", " of ", ": "};
+    bool first = line->first != NULL;
     struct scan_element field;
     const char *text = NULL;
     size_t len = 0;
     for (size_t i = 0; i < 3; i++) {
         if (!scan_find(details, fields[i], &field) || !scan_as_string(&field, &text, &len))
             continue;
+        if (first && i == 1) {
+            (void)text_add_escaped(&line->path, text, len);
+            copy_path(line);
+            continue;
+        }
         if (line->text.len > 0)
             text_add(&line->text, before[i]);
         (void)text_add_escaped(&line->text, text, len);
     }
 }
 
-void reason_write(struct bytes info, char out[REGISTRY_REASON_BYTES])
+static void write_info(struct line *line, struct bytes info)
 {
-    char path[PATH_BYTES];
-    struct line line = {text_over(out, REGISTRY_REASON_BYTES), text_over(path, sizeof path)};
     struct scan_element details;
     struct scan_element rules;
     if (scan_find(info, "details", &details) && details.kind == BSON_KIND_OBJECT) {
         if (scan_find(details.value, "schemaRulesNotSatisfied", &rules) &&
             rules.kind == BSON_KIND_ARRAY)
-            write_errors(&line, rules.value, 0);
+            write_errors(line, rules.value, 0);
         else
-            write_own(&line, details.value);
+            write_own(line, details.value);
     }
-    if (line.text.len == 0)
-        text_add(&line.text, "the document does not match the schema");
+    if (line->text.len == 0)
+        text_add(&line->text, "the document does not match the schema");
+}
+
+void reason_write(struct bytes info, char out[REGISTRY_REASON_BYTES])
+{
+    char path[PATH_BYTES];
+    struct line line = {text_over(out, REGISTRY_REASON_BYTES), text_over(path, sizeof path)};
+    write_info(&line, info);
+}
+
+void reason_write_first(struct bytes info, struct tally_reason *out)
+{
+    char path[PATH_BYTES];
+    struct line line = {.text = text_over(out->text, sizeof out->text),
+                        .path = text_over(path, sizeof path),
+                        .first = out};
+    out->path[0] = 0;
+    write_info(&line, info);
 }

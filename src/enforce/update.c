@@ -1,6 +1,7 @@
 #include "enforce/update.h"
 
 #include "bson/validate.h"
+#include "enforce/candidate.h"
 #include "enforce/check.h"
 
 /* --- reading --- */
@@ -137,12 +138,30 @@ static const struct scan_element *id_of(const struct update_statement *s)
 
 /* Of a replacement without _id whose query does not tell it either, nobody knows it. Where the
  * schema takes an ObjectId, the refusal is for something else. */
-static bool may_be_the_id(const struct judge *judge, const struct update_statement *s)
+bool update_may_be_the_id(const struct judge *judge, const struct schema *schema,
+                          const struct update_statement *statement)
 {
     static const uint8_t some[12];
-    return !s->by_id && judge_lacks_id(s->change.value) &&
-           schema_prove_set(schema_file_newest(&judge->entry->file), judge->scratch, "_id",
-                            BSON_KIND_OBJECT_ID, bytes_of(some, sizeof some)) == SCHEMA_PROOF_WRONG;
+    return !statement->by_id && judge_lacks_id(statement->change.value) &&
+           schema_prove_set(schema, judge->scratch, "_id", BSON_KIND_OBJECT_ID,
+                            bytes_of(some, sizeof some)) == SCHEMA_PROOF_WRONG;
+}
+
+/* Whether one of the accepted versions may. */
+static bool may_be_the_id(const struct judge *judge, const struct update_statement *s)
+{
+    const struct schema_file *file = &judge->entry->file;
+    for (size_t i = 0; i < file->version_count; i++)
+        if ((judge->accepted >> i & 1) != 0 &&
+            update_may_be_the_id(judge, file->versions[i].schema, s))
+            return true;
+    return false;
+}
+
+bool update_id_is_open(const struct update_statement *statement)
+{
+    return statement->upsert && judge_lacks_id(statement->change.value) &&
+           !update_upsert_id_is_clear(statement->query);
 }
 
 static const struct judge_reason moderate = {
@@ -159,8 +178,7 @@ static enum judged judge_replacement(struct judge *judge, uint32_t index,
     enum schema_verdict verdict = judge_verdict(judge, s->change.value, id_of(s));
     if (verdict == SCHEMA_MALFORMED)
         return JUDGED_FAILED;
-    if (verdict == SCHEMA_VALID && s->upsert && judge_lacks_id(s->change.value) &&
-        !update_upsert_id_is_clear(s->query))
+    if (verdict == SCHEMA_VALID && update_id_is_open(s))
         return judge_unproved(judge, index, &open_id, NULL);
     if (verdict == SCHEMA_VALID) {
         judge->counts[REGISTRY_PASSED]++;
@@ -175,22 +193,74 @@ static enum judged judge_replacement(struct judge *judge, uint32_t index,
     return judge_document_refused(judge, index, s->change.value, id_of(s));
 }
 
+const char update_wrong_text[] = "no document matches the schema after this update";
+
 static enum judged refuse_operators(struct judge *judge, uint32_t index,
                                     const struct update_statement *s,
                                     const struct update_proof *proof)
 {
-    const struct judge_reason why = {.text = "no document matches the schema after this update",
+    const struct judge_reason why = {.text = update_wrong_text,
                                      .operator_name = proof->operator_name,
                                      .path = proof->operand.name};
     struct build build;
     struct bytes info;
-    if (strcmp(proof->operator_name, "$set") != 0 || strchr(proof->operand.name, '.') != NULL)
-        return judge_refuse(judge, index, &why, id_of(s));
-    enum judged judged = update_explain_set(judge, &proof->operand, id_of(s), &build, &info)
+    enum judged judged = update_explain_set(judge, schema_file_newest(&judge->entry->file), proof,
+                                            id_of(s), &build, &info)
                              ? judge_refuse_info(judge, index, info)
                              : judge_refuse(judge, index, &why, id_of(s));
     build_free(&build);
     return judged;
+}
+
+static bool prove_by_version(struct judge *judge, size_t version, struct bytes change,
+                             struct update_proof *out)
+{
+    judge_begin_other(judge);
+    bool ok = update_prove(judge->entry->file.versions[version].schema, judge->scratch, change, out,
+                           judge->err);
+    judge_end_other(judge, bytes_left(&change));
+    return ok;
+}
+
+/* The stored document satisfies one of the accepted versions, and nobody knows which. So the update
+ * is right where each of them says so, and then the same version holds afterwards; it is wrong
+ * where each says that. */
+static bool prove(struct judge *judge, struct bytes change, struct update_proof *out, bool *differ)
+{
+    const struct schema_file *file = &judge->entry->file;
+    struct update_proof other;
+    *differ = false;
+    if (!update_prove(schema_file_newest(file), judge->scratch, change, out, judge->err))
+        return false;
+    for (size_t i = 1; i < file->version_count && out->proof != SCHEMA_PROOF_NONE; i++) {
+        if ((judge->accepted >> i & 1) == 0)
+            continue;
+        if (!prove_by_version(judge, i, change, &other))
+            return false;
+        if (other.proof == out->proof)
+            continue;
+        if (out->operator_name == NULL)
+            *out = other;
+        out->proof = SCHEMA_PROOF_NONE;
+        *differ = true;
+    }
+    return true;
+}
+
+static enum schema_proof prove_upsert(struct judge *judge, const struct update_statement *s)
+{
+    struct build build;
+    struct bytes document;
+    enum schema_proof proof = SCHEMA_PROOF_NONE;
+    if (update_make_upsert(judge, s, &build, &document)) {
+        enum schema_verdict verdict = judge_verdict(judge, document, NULL);
+        if (verdict == SCHEMA_VALID)
+            proof = SCHEMA_PROOF_RIGHT;
+        else if (verdict == SCHEMA_INVALID)
+            proof = SCHEMA_PROOF_WRONG;
+    }
+    build_free(&build);
+    return proof;
 }
 
 static enum judged judge_operators(struct judge *judge, uint32_t index,
@@ -199,8 +269,8 @@ static enum judged judge_operators(struct judge *judge, uint32_t index,
     struct update_proof proof;
     struct judge_reason why = {.text = "the result depends on the stored document"};
     bool lenient = judge->entry->file.level == SCHEMA_LEVEL_MODERATE;
-    if (!update_prove(schema_file_newest(&judge->entry->file), judge->scratch, s->change.value,
-                      &proof, judge->err))
+    bool differ = false;
+    if (!prove(judge, s->change.value, &proof, &differ))
         return JUDGED_FAILED;
     if (proof.bare)
         return judge_refuse_form(judge, index, ERROR_FAILED_TO_PARSE,
@@ -211,8 +281,11 @@ static enum judged judge_operators(struct judge *judge, uint32_t index,
         return refuse_operators(judge, index, s, &proof);
     if (proof.proof == SCHEMA_PROOF_WRONG)
         why.text = moderate.text;
+    if (differ)
+        why.text = "the accepted versions of the schema differ about it, and which of them the "
+                   "stored document has is not known";
     if (proof.proof == SCHEMA_PROOF_RIGHT && s->upsert) {
-        proof.proof = update_prove_upsert(judge, s);
+        proof.proof = prove_upsert(judge, s);
         why.text = proof.proof == SCHEMA_PROOF_WRONG
                        ? "where no document matches, the upsert inserts one that the schema refuses"
                        : "the document that the upsert may insert is not known";
@@ -223,11 +296,12 @@ static enum judged judge_operators(struct judge *judge, uint32_t index,
     return JUDGED_PASS;
 }
 
-static bool has_operators(struct bytes change)
+bool update_has_operators(const struct update_statement *statement)
 {
     struct scan scan;
     struct scan_element first;
-    return scan_open(&scan, change) && scan_next(&scan, &first) && first.name[0] == '$';
+    return scan_open(&scan, statement->change.value) && scan_next(&scan, &first) &&
+           first.name[0] == '$';
 }
 
 /* A statement that is in order: a replacement, operators or a pipeline. */
@@ -244,10 +318,10 @@ static enum judged judge_change(struct judge *judge, uint32_t index,
     if (bypassed)
         return JUDGED_PASS;
     if (unproved)
-        return judge_unproved(judge, index, judge->opaque != NULL ? judge->opaque : &pipeline,
-                              id_of(statement));
-    return has_operators(change->value) ? judge_operators(judge, index, statement)
-                                        : judge_replacement(judge, index, statement);
+        return judge_unknown(judge, index, judge->opaque != NULL ? judge->opaque : &pipeline,
+                             id_of(statement));
+    return update_has_operators(statement) ? judge_operators(judge, index, statement)
+                                           : judge_replacement(judge, index, statement);
 }
 
 enum judged judge_update(struct judge *judge, uint32_t index,
@@ -270,7 +344,7 @@ static enum judged judge_statement(struct check *check, uint32_t index, struct b
     struct update_statement update;
     if (!update_read(&grammar_update_statement, statement, &update, check->err))
         return JUDGED_FAILED;
-    return check->reads_only ? JUDGED_PASS : judge_update(&check->judge, index, &update);
+    return check->reads_only ? JUDGED_PASS : candidate_update(&check->judge, index, &update);
 }
 
 bool check_update(struct check *check)

@@ -40,15 +40,29 @@ struct update_proof {
 bool update_prove(const struct schema *schema, struct schema_scratch *scratch, struct bytes change,
                   struct update_proof *out, struct error *err);
 
-/* errInfo of a $set of a top-level field, which is wrong. Begins `out`. False where there is no
- * memory for it, or the schema's errors do not tell the field. */
-bool update_explain_set(struct judge *judge, const struct scan_element *field,
-                        const struct scan_element *id, struct build *out, struct bytes *info);
+/* errInfo of an update that the schema refuses because of a $set of a top-level field. Begins
+ * `out`. False where it is refused for something else, there is no memory for it, or the schema's
+ * errors do not tell the field. */
+bool update_explain_set(struct judge *judge, const struct schema *schema,
+                        const struct update_proof *proof, const struct scan_element *id,
+                        struct build *out, struct bytes *info);
 
-/* Whether the document that an upsert would insert is right: equality conditions of the query, and
- * operators. SCHEMA_PROOF_NONE where it cannot be made out. */
-enum schema_proof update_prove_upsert(struct judge *judge,
-                                      const struct update_statement *statement);
+/* The document that an upsert would insert: equality conditions of the query, and operators. Begins
+ * `out`. False where it cannot be made out. */
+bool update_make_upsert(struct judge *judge, const struct update_statement *statement,
+                        struct build *out, struct bytes *document);
+
+/* Why an update with operators is refused. */
+extern const char update_wrong_text[];
+
+/* The change has operators, where it is no pipeline; else it is a replacement. */
+bool update_has_operators(const struct update_statement *statement);
+/* Of a replacement: whether the _id of the document that it inserts is not known. */
+bool update_id_is_open(const struct update_statement *statement);
+/* Of a replacement without an _id: whether the schema may refuse it for the _id that was made up.
+ */
+bool update_may_be_the_id(const struct judge *judge, const struct schema *schema,
+                          const struct update_statement *statement);
 
 /* Whether it is known which _id the query gives to a document without one that an upsert inserts:
  * that of an equality at the top, or none, and the server makes one. $and, $or, $in and their like

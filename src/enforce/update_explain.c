@@ -60,30 +60,32 @@ static size_t write_details(struct build *out, struct bytes details)
     return count;
 }
 
-static bool explain_field(struct judge *judge, const struct scan_element *field, struct build *out,
-                          struct bytes *info)
+static bool explain_field(struct judge *judge, const struct schema *schema,
+                          const struct scan_element *field, struct build *out, struct bytes *info)
 {
     struct build document_build;
     struct bytes document;
     bool ok = write_field(field, &document_build, &document);
     if (ok)
-        ok = schema_explain(schema_file_newest(&judge->entry->file), judge->scratch, document, out,
-                            info, NULL);
+        ok = schema_explain(schema, judge->scratch, document, out, info, NULL);
     else
         build_begin(out, 0);
     build_free(&document_build);
     return ok;
 }
 
-bool update_explain_set(struct judge *judge, const struct scan_element *field,
-                        const struct scan_element *id, struct build *out, struct bytes *info)
+bool update_explain_set(struct judge *judge, const struct schema *schema,
+                        const struct update_proof *proof, const struct scan_element *id,
+                        struct build *out, struct bytes *info)
 {
     struct build whole_build;
     struct bytes whole;
     struct scan_element details;
-    bool ok = explain_field(judge, field, &whole_build, &whole) &&
-              scan_find(whole, "details", &details) && details.kind == BSON_KIND_OBJECT;
     build_begin(out, SCHEMA_ERRINFO_MAX);
+    if (strcmp(proof->operator_name, "$set") != 0 || strchr(proof->operand.name, '.') != NULL)
+        return false;
+    bool ok = explain_field(judge, schema, &proof->operand, &whole_build, &whole) &&
+              scan_find(whole, "details", &details) && details.kind == BSON_KIND_OBJECT;
     if (id != NULL)
         build_value(out, "failingDocumentId", id->kind, id->value);
     ok = ok && write_details(out, details.value) > 0;

@@ -170,7 +170,6 @@ static bool take_operand(void *arg, const struct scan_element *op,
 static bool write_document(const struct new_document *document, struct build *out,
                            struct bytes *whole)
 {
-    build_begin(out, INT32_MAX);
     for (size_t i = 0; i < document->count; i++) {
         const struct new_field *field = &document->fields[i];
         if (!field->gone)
@@ -179,26 +178,15 @@ static bool write_document(const struct new_document *document, struct build *ou
     return build_finish(out, whole);
 }
 
-enum schema_proof update_prove_upsert(struct judge *judge, const struct update_statement *statement)
+bool update_make_upsert(struct judge *judge, const struct update_statement *statement,
+                        struct build *out, struct bytes *document)
 {
-    struct new_document document;
-    struct build build;
-    struct bytes whole;
+    struct new_document made;
     bool bare = false;
-    enum schema_proof proof = SCHEMA_PROOF_NONE;
-    document.count = 0;
-    document.open = false;
-    if (!take_query(&document, statement->query) ||
-        !update_each(statement->change.value, take_operand, &document, &bare, judge->err) ||
-        document.open)
-        return SCHEMA_PROOF_NONE;
-    if (write_document(&document, &build, &whole)) {
-        enum schema_verdict verdict = judge_verdict(judge, whole, NULL);
-        if (verdict == SCHEMA_VALID)
-            proof = SCHEMA_PROOF_RIGHT;
-        else if (verdict == SCHEMA_INVALID)
-            proof = SCHEMA_PROOF_WRONG;
-    }
-    build_free(&build);
-    return proof;
+    made.count = 0;
+    made.open = false;
+    build_begin(out, INT32_MAX);
+    return take_query(&made, statement->query) &&
+           update_each(statement->change.value, take_operand, &made, &bare, judge->err) &&
+           !made.open && write_document(&made, out, document);
 }

@@ -258,6 +258,7 @@ static bool read_version(struct problem_relay *relay, const struct scan_element 
                              &file->versions[place]))
         return false;
     file->version_count++;
+    file->limited = file->limited || file->versions[place].accepted_until_ms != 0;
     return is_unique(relay, file, place);
 }
 

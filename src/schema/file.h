@@ -37,6 +37,7 @@ struct schema_file {
     bool siblings; /* a bare {"$jsonSchema": …} was refused for what stands beside it */
     struct schema_version *versions; /* owned; newest first, one at least */
     size_t version_count;
+    bool limited;                    /* a version is accepted until some time only */
     struct schema_version candidate; /* its schema is NULL where there is none */
 };
 

@@ -110,6 +110,12 @@ static uint64_t now_ns(void *arg)
     return f->now += 7;
 }
 
+static int64_t wall_ms(void *arg)
+{
+    const struct fixture *f = arg;
+    return f->wall_ms;
+}
+
 /* Every portion is as short as it can be, the first ones at least. */
 static bool is_spent(void *arg)
 {
@@ -203,6 +209,9 @@ bool fixture_check(struct fixture *f, const struct support_message *message)
     struct enforce_observer observer = {.arg = f,
                                         .refused = on_refused,
                                         .now_ns = now_ns,
+                                        .wall_ms = wall_ms,
+                                        .tally = f->tally,
+                                        .client = &f->client,
                                         .spent = is_spent,
                                         .take = take,
                                         .give_back = give_back};

@@ -51,6 +51,9 @@ struct fixture {
     size_t room;       /* for what a check keeps; 0: no limit */
     size_t taken;      /* of it */
     uint32_t max_statements;
+    struct tally *tally;        /* the test's own; NULL: none */
+    struct tally_client client; /* that writes */
+    int64_t wall_ms;
 };
 
 /* With one schema file's text. */
