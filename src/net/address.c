@@ -18,7 +18,7 @@ static bool is_internet(const union socket_address *address)
     return address->any.sa_family == AF_INET || address->any.sa_family == AF_INET6;
 }
 
-/* An IPv4 client of a dual-stack socket is shown as what it is. */
+/* Shows an IPv4 client of a dual-stack socket as IPv4. */
 static void unmap_v4(union socket_address *address)
 {
     if (address->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr))

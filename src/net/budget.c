@@ -1,9 +1,9 @@
 #include "net/budget.h"
 
-/* What a buffer begins with: enough for a hello. */
+/* The initial size of a buffer: enough for a hello. */
 enum { BUDGET_SMALL_BYTES = 4096 };
 
-/* The part of the limit that is kept for what is small. */
+/* This part of the limit is reserved for small requests. */
 enum { BUDGET_RESERVE_PART = 64 };
 
 static bool take(struct budget *budget, size_t bytes, size_t *missing)

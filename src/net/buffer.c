@@ -42,8 +42,8 @@ bool buffer_reserve(struct buffer *buffer, struct budget *budget, size_t bytes)
     if (bytes <= buffer->cap - buffer->end)
         return true;
     bool fits = bytes <= buffer->cap - len;
-    /* moving pays where it frees at least half: else the same bytes would move again and again.
-     * Where there is nothing to grow with, it is still better than to refuse. */
+    /* Moving pays if it frees at least half; otherwise the same bytes would move repeatedly. If the
+     * buffer cannot grow, moving is still better than refusing. */
     if (!(fits && buffer->start >= len) && grow(buffer, budget, bytes))
         return true;
     if (fits)

@@ -1,9 +1,9 @@
-/* Bytes in waiting: read and not yet understood, or accepted and not yet written. Holds no memory
- * while it is empty.
+/* Waiting bytes: read but not yet understood, or accepted but not yet written. An empty buffer
+ * holds no memory.
  *
  *     data        start             end        cap
  *      |-- gone ----|-- content -----|-- room --|       invariant: start <= end <= cap
- */
+ *  */
 #ifndef SLUICE_NET_BUFFER_H
 #define SLUICE_NET_BUFFER_H
 
@@ -25,22 +25,22 @@ static inline size_t buffer_length(const struct buffer *buffer)
     return buffer->end - buffer->start;
 }
 
-/* Of a buffer that is not empty. */
+/* For a non-empty buffer. */
 static inline uint8_t *buffer_begin(const struct buffer *buffer)
 {
     return buffer->data + buffer->start;
 }
 
-/* Room for `bytes` more after the content (the content may move). False when the budget or the
- * memory is out; the buffer is as it was. Grows by doubling: what a peer announces is not
- * allocated before it arrives. */
+/* Makes room for `bytes` more after the content; the content may move. On false (no budget or
+ * memory) the buffer is unchanged. The buffer doubles its size, so it does not allocate an
+ * announced length before the bytes arrive. */
 bool buffer_reserve(struct buffer *buffer, struct budget *budget, size_t bytes);
 bool buffer_append(struct buffer *buffer, struct budget *budget, const void *data, size_t len);
-/* Drops `len` bytes from the front; an empty buffer gives its memory back. */
+/* Drops `len` bytes from the front. An empty buffer releases its memory. */
 void buffer_consume(struct buffer *buffer, struct budget *budget, size_t len);
-/* The first `len` bytes of `from` go to the end of `to`. An empty `to` takes over the memory, and
- * only what `from` holds beyond them is copied. False, with both as they were, when out of budget
- * or memory. */
+/* Moves the first `len` bytes of `from` to the end of `to`. An empty `to` takes over the memory,
+ * and only the other bytes of `from` are copied. On false (no budget or memory) both are unchanged.
+ */
 bool buffer_move(struct buffer *to, struct buffer *from, struct budget *budget, size_t len);
 void buffer_release(struct buffer *buffer, struct budget *budget);
 

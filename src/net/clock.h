@@ -1,6 +1,6 @@
-/* The clocks. Monotonic time comes in milliseconds for timeouts, coarse (some ms), and in
- * microseconds for measuring; both have the same origin and take no system call (about 3 and 20
- * ns). Wall-clock time is for people and for comparison with files. */
+/* The clocks. Monotonic time in milliseconds is for timeouts and coarse (some ms); in microseconds
+ * it is for measurements. Both have the same origin and need no system call (about 3 and 20 ns).
+ * Wall-clock time is for people and for comparison with files. */
 #ifndef SLUICE_NET_CLOCK_H
 #define SLUICE_NET_CLOCK_H
 
@@ -30,7 +30,7 @@ static inline int64_t clock_wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* So many milliseconds from now, for a condition of clock_init_condition. */
+/* The time `ms` milliseconds from now, for a condition of clock_init_condition. */
 static inline struct timespec clock_deadline(int64_t ms)
 {
     struct timespec at;
@@ -44,7 +44,7 @@ static inline struct timespec clock_deadline(int64_t ms)
     return at;
 }
 
-/* A condition whose timed waits go by monotonic time. */
+/* Makes a condition whose timed waits use monotonic time. */
 static inline void clock_init_condition(pthread_cond_t *condition)
 {
     pthread_condattr_t monotonic;

@@ -15,12 +15,12 @@
 #include "base/host_port.h"
 #include "base/memory.h"
 
-/* A name with one dead address among its answers must not cost connect_timeout_ms: while an attempt
- * hangs the next address is tried beside it, and the first that connects wins. Source: RFC 8305
- * ("Happy Eyeballs"), section 5. */
+/* One dead address of a name must not cost connect_timeout_ms: while an attempt hangs, the next
+ * address is tried beside it, and the first connection wins. Source: RFC 8305 ("Happy Eyeballs"),
+ * section 5. */
 enum { ATTEMPT_DELAY_MS = 250, ATTEMPTS_MAX = 8 };
 
-/* A peer that acknowledges nothing for so long is dead. */
+/* A peer that acknowledges nothing for this time is dead. */
 enum {
     KEEPALIVE_IDLE_S = 120,
     KEEPALIVE_INTERVAL_S = 10,
@@ -30,7 +30,7 @@ enum {
 
 struct attempt {
     struct connector *connector;
-    struct event *event; /* NULL: it ended */
+    struct event *event; /* NULL: the attempt ended */
     int fd;
 };
 
@@ -38,15 +38,15 @@ struct connector {
     struct worker *worker;
     connector_done done;
     void *arg;
-    struct evdns_getaddrinfo_request *lookup; /* while the name is being resolved */
+    struct evdns_getaddrinfo_request *lookup; /* while the lookup runs */
     struct evutil_addrinfo *addresses;        /* all answers, owned */
-    struct evutil_addrinfo *next;             /* of them, the next to try */
-    struct event *timer;                      /* while another address waits for its turn */
+    struct evutil_addrinfo *next;             /* the next of them to try */
+    struct event *timer;                      /* while another address waits */
     struct attempt attempts[ATTEMPTS_MAX];
     unsigned attempt_count;
     unsigned under_way;
-    int fd;         /* connected; -1 before */
-    bool starting;  /* still inside connector_start: freed there */
+    int fd;         /* connected; -1 before that */
+    bool starting;  /* inside connector_start, which then frees it */
     bool cancelled; /* while the lookup unwinds */
     bool ended;
     char cause[160];
@@ -77,7 +77,7 @@ static void connector_free(struct connector *connector)
     memory_free(connector);
 }
 
-/* Hands over and goes. */
+/* Passes the result on and frees the connector. */
 static void connector_end(struct connector *connector)
 {
     connector_done done = connector->done;
@@ -120,7 +120,7 @@ static void connect_finished(evutil_socket_t fd, short what, void *arg)
     connector_end(connector);
 }
 
-/* True when it is under way. */
+/* True if the attempt is under way. */
 static bool connect_begin(struct connector *connector, const struct sockaddr *address,
                           socklen_t len)
 {
@@ -160,7 +160,7 @@ static void delay_over(evutil_socket_t fd, short what, void *arg)
     try_next(arg);
 }
 
-/* The next address, if there is one, gets its turn soon also when this attempt hangs. */
+/* Starts the next address soon, if there is one, even if this attempt hangs. */
 static void start_delay(struct connector *connector)
 {
     static const struct timeval delay = {.tv_usec = (suseconds_t)ATTEMPT_DELAY_MS * 1000};
@@ -236,7 +236,7 @@ static void start_lookup(struct connector *connector, const char *address)
 {
     char host[256];
     char port[8];
-    /* without AI_ADDRCONFIG, for which libevent takes [::1] for an address of nobody's */
+    /* without AI_ADDRCONFIG, because libevent then rejects [::1] */
     struct evutil_addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
     if (!connector_split_address(address, host, port)) {
@@ -281,7 +281,7 @@ void connector_cancel(struct connector *connector)
         return;
     }
     connector->cancelled = true;
-    evdns_getaddrinfo_cancel(connector->lookup); /* `resolved` follows and frees */
+    evdns_getaddrinfo_cancel(connector->lookup); /* `resolved` is called and frees it */
 }
 
 void connector_tune_socket(int fd)

@@ -6,15 +6,15 @@
 
 #include "net/tls.h"
 
-/* How much is written in one go, about 80 µs' worth: a peer that reads as fast as it is written to
- * must not keep the others waiting. As much as one read brings (WORKER_SCRATCH_BYTES). */
+/* The maximum of one write, about 80 µs of work: a peer that reads as fast as we write must not
+ * delay the others. Equal to one read (WORKER_SCRATCH_BYTES). */
 enum { LINK_WRITE_BYTES = 256 * 1024 };
 
-/* A link that has that much to read or write is heavy: it waits when the loop's turn is spent. What
- * fits takes no longer than a few small messages. */
+/* A link with this much to read or write is heavy: it waits if the loop's turn is spent. Less takes
+ * no longer than a few small messages. */
 enum { LINK_HEAVY_BYTES = 64 * 1024 };
 
-/* The most that link_expect waits for: more is worth a turn, and the kernel would hold it. */
+/* The maximum that link_expect waits for: more is worth a turn, and the kernel would hold it. */
 enum { LINK_EXPECT_BYTES = 4096 };
 
 static void go_on(void *arg);
@@ -73,7 +73,7 @@ static void shake(struct link *link)
     }
 }
 
-/* How many bytes make the descriptor readable. */
+/* The number of bytes that make the descriptor readable. */
 static void set_mark(struct link *link, int bytes)
 {
     if (bytes == link->mark)
@@ -128,8 +128,8 @@ static void peek(struct link *link)
     link->handler->failed(link->arg, err.message);
 }
 
-/* Added only where it is not: each change costs a system call, and a link that is paused until its
- * command is answered mostly has nothing to read meanwhile. */
+/* Adds the event only if it is not active: each change costs a system call, and a link that is
+ * paused during a command mostly has nothing to read. */
 static void watch(struct link *link)
 {
     link->reading = true;
@@ -173,7 +173,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* Bounded work; true when `out` is empty. */
+/* Does bounded work; true if `out` is empty. */
 static bool flush(struct link *link, enum transport_status *status, struct error *err)
 {
     size_t done = 0;
@@ -229,7 +229,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* The waiter's turn has come. One direction at a time: what is called may close the link. */
+/* The waiter's turn has come. One direction at a time, because a callback may close the link. */
 static void go_on(void *arg)
 {
     struct link *link = arg;
@@ -267,7 +267,7 @@ void link_start_peeking(struct link *link, struct event_base *base, struct tls_c
     assign_events(link, base);
     link->peek_context = tls_context_retain(context);
     link->state = LINK_PEEKING;
-    set_mark(link, TRANSPORT_PEEK_BYTES); /* no fewer tell TLS from plain */
+    set_mark(link, TRANSPORT_PEEK_BYTES); /* fewer cannot tell TLS from plain */
     watch(link);
 }
 
@@ -283,8 +283,8 @@ enum transport_status link_read(struct link *link, void *data, size_t cap, size_
     return TRANSPORT_WANT_READ;
 }
 
-/* Writes directly while nothing waits, up to a bound; *done is what went. False when the link
- * failed. */
+/* Writes directly, up to a bound, while nothing waits; *done is the number of written bytes. False
+ * if the link failed. */
 static bool send_now(struct link *link, const uint8_t *data, size_t len, size_t *done,
                      struct error *err)
 {
@@ -317,7 +317,7 @@ static bool send_now(struct link *link, const uint8_t *data, size_t len, size_t 
 static bool over_budget(struct error *err, size_t len)
 {
     return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
-                     "%zu bytes cannot be buffered: the proxy's message buffers are at their "
+                     "cannot buffer %zu bytes: the proxy's message buffers are at their "
                      "limit (option memory_max)",
                      len);
 }

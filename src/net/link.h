@@ -1,5 +1,5 @@
-/* One side of a session: a transport with its events and its bytes in waiting. Knows nothing of
- * messages. A worker's own thread only. */
+/* One side of a session: a transport with its events and its waiting bytes. Does not know messages.
+ * For the worker's own thread only. */
 #ifndef SLUICE_NET_LINK_H
 #define SLUICE_NET_LINK_H
 
@@ -11,19 +11,19 @@
 #include "net/turn.h"
 
 enum link_state {
-    LINK_NONE,    /* nothing behind it yet: what is sent waits */
-    LINK_PEEKING, /* plain or TLS? the peer's first bytes tell */
+    LINK_NONE,    /* no transport yet: sent bytes wait */
+    LINK_PEEKING, /* waits for the peer's first bytes, to tell plain from TLS */
     LINK_SHAKING, /* TLS handshake */
     LINK_OPEN,
     LINK_CLOSED
 };
 
-/* A callback may close the link; it must not free it before the loop turn ends. */
+/* A callback may close the link. It must not free it before the loop turn ends. */
 struct link_handler {
     void (*opened)(void *arg);
     void (*readable)(void *arg);
-    void (*drained)(void *arg); /* all that was sent is written */
-    void (*ended)(void *arg);   /* the peer closed: called by the owner that read EOF */
+    void (*drained)(void *arg); /* all sent bytes are written */
+    void (*ended)(void *arg);   /* the peer closed; the owner calls it after reading EOF */
     void (*failed)(void *arg, const char *cause);
 };
 
@@ -38,75 +38,75 @@ struct link {
     struct buffer out; /* sent by the owner, not yet written */
     const struct link_handler *handler;
     void *arg;
-    struct tls_context *peek_context; /* owned reference, while peeking */
+    struct tls_context *peek_context; /* owned reference, during LINK_PEEKING */
     enum link_state state;
     bool reading;
-    bool watched;          /* the read event is added: pausing leaves it so until it fires */
-    bool read_wants_write; /* TLS: the next read needs the descriptor to be writable */
-    bool much_came;        /* with the last read */
-    bool later_read;       /* both: while the waiter waits */
+    bool watched;          /* the read event is active; a pause leaves it active until it fires */
+    bool read_wants_write; /* TLS: the next read needs a writable descriptor */
+    bool much_came;        /* the last read brought much */
+    bool later_read;       /* both: the waiter waits for this */
     bool later_write;
-    int mark; /* how many bytes make the descriptor readable (SO_RCVLOWAT) */
+    int mark; /* the bytes that make the descriptor readable (SO_RCVLOWAT) */
 };
 
-/* Before anything else; budget and turn outlive the link. What is sent is kept until the link
- * opens. */
+/* Call it first; budget and turn must outlive the link. The link keeps sent bytes until it opens.
+ */
 void link_init(struct link *link, struct budget *budget, struct turn *turn,
                const struct link_handler *handler, void *arg);
 
-/* The transport is connected: handshakes, then calls `opened` (from within this call for a plain
- * one) and reads. */
+/* The transport is connected: starts the handshake, then calls `opened` (during this call for a
+ * plain transport) and reads. */
 void link_start(struct link *link, struct event_base *base);
 
-/* The same for a plain transport whose peer may begin with a TLS handshake: then it becomes a TLS
- * server's with that context (retained until known). */
+/* Does the same for a plain transport whose peer may start with a TLS handshake. The transport then
+ * becomes a TLS server's with this context (retained until the answer is known). */
 void link_start_peeking(struct link *link, struct event_base *base, struct tls_context *context);
 
-/* Reads into `data`. TRANSPORT_WANT_READ means that nothing is there (also where TLS wants to write
- * first: the link comes back by itself). */
+/* Reads into `data`. TRANSPORT_WANT_READ means that no bytes are there. If TLS must write first,
+ * the link handles that itself. */
 enum transport_status link_read(struct link *link, void *data, size_t cap, size_t *got,
                                 struct error *err);
 
-/* Fewer than that many bytes more are of no use: where the transport can tell, they are not
- * reported while they are all that came. So who sends byte by byte costs a few turns a message and
- * not one a byte. 1: any. */
+/* The link reports no new data until at least `bytes` more have arrived, if the transport can delay
+ * it. A client that sends single bytes then costs a few turns per message and not one per byte. 1
+ * means no delay. */
 void link_expect(struct link *link, size_t bytes);
 
-/* How many bytes have come that link_expect keeps from being reported. */
+/* The number of arrived bytes that link_expect keeps unreported. */
 size_t link_unreported_bytes(const struct link *link);
 
-/* Writes what it can, up to a bound; keeps the rest. False when the link failed, or the rest passes
- * the budget. */
+/* Writes as much as possible up to a bound and keeps the rest. False if the link failed or the rest
+ * exceeds the budget. */
 bool link_send(struct link *link, const void *data, size_t len, struct error *err);
 
-/* The same for the first `len` bytes of a buffer, which are consumed; what cannot be written at
- * once changes hands instead of being copied. */
+/* Does the same for the first `len` bytes of a buffer and consumes them. Bytes that cannot be
+ * written at once are handed over, not copied. */
 bool link_send_buffer(struct link *link, struct buffer *from, size_t len, struct error *err);
 
-/* Whether bytes wait to be written. */
+/* True if bytes wait to be written. */
 static inline bool link_is_blocked(const struct link *link)
 {
     return link->out.end > link->out.start;
 }
 
-/* A paused link reports nothing of its peer: see link_look_at_peer. */
+/* A paused link reports nothing about its peer: see link_look_at_peer. */
 void link_pause(struct link *link);
 void link_resume(struct link *link);
 
 enum link_peer {
     LINK_PEER_THERE,
-    LINK_PEER_ENDED, /* it sends nothing more, and what it sent was read; it may still read */
+    LINK_PEER_ENDED, /* it sends nothing more, and all its bytes were read; it may still read */
     LINK_PEER_LOST   /* the connection is reset */
 };
 
-/* For a paused link, asked from time to time. Not an event: libevent reports a reset only to those
- * who read or write, and for the others the loop would spin. */
+/* For a paused link; the owner asks from time to time. There is no event for it: libevent reports a
+ * reset only to readers and writers, and the loop would spin otherwise. */
 enum link_peer link_look_at_peer(struct link *link);
 
-/* No more will be sent: FIN, after what waits was written by the owner. */
+/* Announces the end: sends FIN after the owner's waiting bytes. */
 void link_finish_sending(struct link *link);
 
-/* Closes, and gives all memory back. Idempotent. */
+/* Closes the link and releases all memory. Idempotent. */
 void link_close(struct link *link);
 
 #endif

@@ -20,8 +20,8 @@
 
 enum { ACCEPT_RETRY_MS = 100 };
 
-/* A flood of clients must not keep the loop from what else it has to do, as to follow the topology.
- * Four times what a worker takes over in a turn of its own. */
+/* A flood of clients must not keep the loop from its other work, such as following the topology.
+ * Four times the number that a worker takes in its turn. */
 enum { ACCEPTS_A_TURN = 64 };
 
 struct listener {
@@ -39,7 +39,7 @@ static int bind_one(const struct addrinfo *address, int backlog)
     if (fd < 0)
         return -1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    connector_tune_socket(fd); /* what is accepted takes it over */
+    connector_tune_socket(fd); /* accepted sockets inherit it */
     if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, backlog) == 0)
         return fd;
     int failure = errno;
@@ -89,12 +89,12 @@ int listener_bind(const char *host, uint16_t port, int backlog, const char *opti
 
 /* --- Unix sockets ------------------------------------------------------------------------------
  *
- * Between looking at a file and removing it another proxy could put its own in the place: so the
- * folder is locked meanwhile. The lock goes with the descriptor, or with the process. */
+ * Between looking at a file and removing it, another proxy could put its own file there. So the
+ * folder is locked meanwhile. The lock ends with the descriptor or with the process. */
 
 enum { LOCK_TRIES = 50, LOCK_WAIT_US = 10000 };
 
-/* A descriptor that holds the lock, or -1. */
+/* Returns a descriptor that holds the lock, or -1. */
 static int lock_folder(const char *path)
 {
     char folder[sizeof((struct sockaddr_un *)0)->sun_path];
@@ -103,11 +103,12 @@ static int lock_folder(const char *path)
     (void)snprintf(folder, sizeof folder, "%.*s", (int)(name - path) + 1, path);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int i = 0; fd >= 0 && i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) != 0; i++)
-        usleep(LOCK_WAIT_US); /* without the lock in the end: nobody else binds for so long */
+        usleep(LOCK_WAIT_US); /* after all tries it goes on without the lock: no process binds for
+                                 so long */
     return fd;
 }
 
-/* errno of a connection tried; 0: somebody listens. */
+/* The errno of a trial connection; 0: a process listens. */
 static int try_to_connect(const struct sockaddr_un *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -118,24 +119,24 @@ static int try_to_connect(const struct sockaddr_un *address)
     return failure == EAGAIN ? 0 : failure; /* its backlog is full */
 }
 
-/* Removes what a process left that did not end in order. Else why the file stays. */
+/* Removes the socket of a process that crashed. Returns the reason if the file stays. */
 static const char *remove_leftover(const struct sockaddr_un *address)
 {
     struct stat file;
     if (lstat(address->sun_path, &file) != 0)
         return strerror(errno);
     if (!S_ISSOCK(file.st_mode))
-        return "a file that is no socket is in its place; remove it";
+        return "a file that is not a socket has this path; remove it";
     int failure = try_to_connect(address);
     if (failure == 0)
-        return "another process listens there; give each its own folder or ports";
+        return "another process listens on it; use different folders or ports";
     if (failure != ECONNREFUSED || unlink(address->sun_path) != 0)
-        return "another user's socket is in its place; remove it, or take another folder";
+        return "another user's socket has this path; remove it or use another folder";
     return NULL;
 }
 
-/* NULL, or why not. Nobody can connect before the file has its permissions, since nobody is
- * listened to. */
+/* NULL, or the reason of the failure. No client can connect before the file has its permissions,
+ * because the socket does not listen yet. */
 static const char *bind_unix(int fd, const struct sockaddr_un *address, unsigned mode, int backlog,
                              struct listener_file *file)
 {
@@ -200,7 +201,7 @@ void listener_remove_file(const char *path, const struct listener_file *file)
 static void wait_for_descriptors(struct listener *listener)
 {
     struct timeval wait = {.tv_usec = ACCEPT_RETRY_MS * 1000L};
-    LOG_E(LOG_NETWORK, 1010, "listener", "Cannot accept connections; trying again",
+    LOG_E(LOG_NETWORK, 1010, "listener", "Cannot accept connections; the proxy tries again",
           LOG_STR("error", strerror(errno)), LOG_INT("retryMillis", ACCEPT_RETRY_MS));
     event_del(listener->acceptable);
     event_add(listener->retry, &wait);

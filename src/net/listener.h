@@ -10,28 +10,29 @@
 struct event_base;
 struct listener;
 
-/* A bound and listening, non-blocking descriptor, or -1 and the reason. `port` 0 takes any free
- * one; *bound_port is the one it has. `option`: where the address stands, for the error. `host`: a
- * numeric address or a name. Any thread. */
+/* Returns a bound, listening, non-blocking descriptor, or -1 with the reason. `port` 0 takes a free
+ * port; *bound_port is the port in use. `option` names the option with the address, for the error.
+ * `host` is a numeric address or a name. Any thread. */
 int listener_bind(const char *host, uint16_t port, int backlog, const char *option,
                   uint16_t *bound_port, struct error *err);
 
-/* Which file a Unix socket made: by that name there may be another's later. */
+/* Identifies the file of a Unix socket: another process may create a file of the same name later.
+ */
 struct listener_file {
     dev_t device;
     ino_t inode;
 };
 
-/* The same for a Unix socket at `path` (absolute), whose file gets the permissions `mode`. A socket
- * that is left there and that nobody listens on gives way; any other file stays, and is an error.
- * May wait for half a second for another process that is at work in the folder. */
+/* Does the same for a Unix socket at the absolute path `path`, with the permissions `mode`.
+ * Replaces a leftover socket without a listener; any other file stays and causes an error. May wait
+ * half a second for another process that works in the folder. */
 int listener_bind_unix(const char *path, unsigned mode, int backlog, const char *option,
                        struct listener_file *file, struct error *err);
-/* Before its descriptor is closed: until then nobody else can have a file with that inode. */
+/* Call it before closing the descriptor: until then no other file can have this inode. */
 void listener_remove_file(const char *path, const struct listener_file *file);
 
-/* Accepts on `fd` (owned from now on) and hands each non-blocking, close-on-exec descriptor over.
- * Out of descriptors it logs, waits a moment and goes on. The loop's own thread. */
+/* Accepts on `fd` (owned from now on) and passes each non-blocking, close-on-exec descriptor on.
+ * Without free descriptors it logs, waits a moment and continues. For the loop's own thread. */
 struct listener *listener_start(struct event_base *base, int fd,
                                 void (*accepted)(void *arg, int client_fd), void *arg,
                                 struct error *err);

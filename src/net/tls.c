@@ -18,14 +18,14 @@ struct tls_context {
     bool checks_hostname;
 };
 
-static char renegotiates; /* its address marks a connection whose peer asked for that */
+static char renegotiates; /* its address marks a connection whose peer asked for it */
 
 struct pem_password {
     const char *password; /* borrowed; NULL: none was given */
-    bool wanted;          /* OpenSSL asked: the key is encrypted */
+    bool wanted;          /* OpenSSL asked for it: the key is encrypted */
 };
 
-/* Without a callback OpenSSL would ask on the terminal. */
+/* Without a callback OpenSSL would prompt on the terminal. */
 static int give_password(char *buf, int cap, int writing, void *arg)
 {
     struct pem_password *pem = arg;
@@ -44,7 +44,7 @@ static const char *last_reason(void)
     return reason != NULL ? reason : "no reason given by OpenSSL";
 }
 
-/* Says "No such file" and the like better than OpenSSL does. */
+/* Reports "No such file" and similar errors better than OpenSSL. */
 static bool check_readable(const char *file, const char *what, struct error *err)
 {
     if (access(file, R_OK) == 0)
@@ -57,14 +57,14 @@ static bool explain_key(const char *file, const struct pem_password *pem, struct
 {
     if (ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH)
         return error_set(err, ERROR_BAD_VALUE,
-                         "The private key in '%.200s' does not belong to the certificate; give the "
-                         "key that the certificate was made with",
+                         "The private key in '%.200s' does not belong to the certificate; use the "
+                         "key of this certificate",
                          file);
     if (pem->wanted)
         return error_set(err, ERROR_BAD_VALUE, "The private key in '%.200s' is encrypted and %s",
                          file,
-                         pem->password == NULL ? "no password is given for it"
-                                               : "the password given does not open it");
+                         pem->password == NULL ? "no password is set for it"
+                                               : "the configured password does not open it");
     return error_set(err, ERROR_BAD_VALUE, "No usable private key in PEM form in '%.200s': %s",
                      file, last_reason());
 }
@@ -115,8 +115,8 @@ static bool load_crl(SSL_CTX *ctx, const char *crl_file, struct error *err)
     return true;
 }
 
-/* With SSL_OP_NO_RENEGOTIATION OpenSSL answers each wish for a new handshake with a warning, and
- * goes on for as long as the peer wishes. */
+/* With SSL_OP_NO_RENEGOTIATION OpenSSL answers each request for a renegotiation with a warning and
+ * continues, without a limit. */
 static void note_alert(const SSL *ssl, int where, int value)
 {
     if (where == SSL_CB_WRITE_ALERT && (value & 0xff) == SSL_AD_NO_RENEGOTIATION)
@@ -128,7 +128,7 @@ bool tls_peer_renegotiates(const struct ssl_st *ssl)
     return SSL_get_app_data(ssl) != NULL;
 }
 
-/* What both sides have in common. A stream that ends without close_notify counts as ended: messages
+/* The settings of both sides. A stream that ends without close_notify counts as ended: messages
  * carry their length, so a cut is noticed anyway. */
 static struct tls_context *context_new(const SSL_METHOD *method, struct error *err)
 {
@@ -140,7 +140,7 @@ static struct tls_context *context_new(const SSL_METHOD *method, struct error *e
     ERR_clear_error();
     context->ssl_ctx = SSL_CTX_new(method);
     if (context->ssl_ctx == NULL) {
-        error_set(err, ERROR_INTERNAL, "OpenSSL gives no TLS context: %s", last_reason());
+        error_set(err, ERROR_INTERNAL, "OpenSSL cannot create a TLS context: %s", last_reason());
         memory_free(context);
         return NULL;
     }
@@ -150,7 +150,7 @@ static struct tls_context *context_new(const SSL_METHOD *method, struct error *e
     SSL_CTX_set_options(context->ssl_ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                               SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_info_callback(context->ssl_ctx, note_alert);
-    /* One read(2) a record instead of two. */
+    /* One read(2) per record instead of two. */
     SSL_CTX_set_read_ahead(context->ssl_ctx, 1);
     (void)SSL_CTX_set_min_proto_version(context->ssl_ctx, TLS1_2_VERSION);
     return context;
@@ -163,11 +163,11 @@ static bool set_server(struct tls_context *context, const struct tls_server_opti
     SSL_CTX *ctx = context->ssl_ctx;
     if (options->client_certificates != TLS_CLIENT_CERTIFICATES_NONE && options->ca_file == NULL)
         return error_set(err, ERROR_BAD_VALUE,
-                         "Client certificates are asked for, but no CA file says who may sign "
-                         "them; name a CA file");
+                         "The proxy requests client certificates, but no CA file names their "
+                         "authorities; set a CA file");
     if (options->min_version == TLS_VERSION_1_3)
         (void)SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
-    /* Tickets keep resumable sessions on the client's side; none are held here. */
+    /* Tickets keep resumable sessions at the client; the proxy holds none. */
     (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
     (void)SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
@@ -212,7 +212,7 @@ static bool set_client(struct tls_context *context, const struct tls_client_opti
             return false;
     } else if (SSL_CTX_set_default_verify_paths(ctx) != 1) {
         return error_set(err, ERROR_INTERNAL,
-                         "Cannot load the system's certificate authorities: %s; name a CA file "
+                         "Cannot load the system's certificate authorities: %s; set a CA file "
                          "with tlsCAFile",
                          last_reason());
     }

@@ -6,17 +6,17 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 
-/* A peer that closes without TLS's own farewell has said all the same: HTTP knows its lengths. */
+/* A peer may close without close_notify: HTTP knows its lengths. */
 static struct bufferevent *make(SSL *ssl, struct event_base *base, enum bufferevent_ssl_state state)
 {
-    /* not BEV_OPT_CLOSE_ON_FREE: evhttp has closed the descriptor by then, and it may be another's
-     */
+    /* not BEV_OPT_CLOSE_ON_FREE: evhttp has closed the descriptor by then, and its number may be in
+     * use again */
     struct bufferevent *events = bufferevent_openssl_socket_new(base, -1, ssl, state, 0);
     if (events == NULL) {
         SSL_free(ssl);
         return NULL;
     }
-    /* libevent waits for the descriptor: what OpenSSL had read ahead would wait with it */
+    /* libevent waits for the descriptor, and bytes that OpenSSL had read ahead would wait too */
     SSL_set_read_ahead(ssl, 0);
     bufferevent_openssl_set_allow_dirty_shutdown(events, 1);
     bufferevent_incref(events);

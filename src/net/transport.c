@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A TLS client begins with 16 03 01 (or 03 02 to 03 04): as the length of a MongoDB message that is
- * over 66,000 bytes, which no driver's hello has. Two bytes alone would take a hello of 790 bytes
- * for TLS. */
+/* A TLS client starts with 16 03 01 (or 03 02 to 03 04). As the length of a MongoDB message this is
+ * over 66,000 bytes, and no driver's hello is so long. Two bytes alone would mistake a hello of 790
+ * bytes for TLS. */
 enum { TLS_RECORD_HANDSHAKE = 0x16, TLS_VERSION_MAJOR = 0x03 };
 
 static enum transport_status fail_with_errno(struct error *err, const char *doing)
@@ -68,7 +68,7 @@ static enum transport_status plain_write(struct transport *t, const void *buf, s
 
 static const struct transport_ops plain_ops = {plain_handshake, plain_read, plain_write};
 
-/* What OpenSSL's queue says first; the later entries repeat it less precisely. */
+/* The first entry of OpenSSL's queue; later entries repeat it less precisely. */
 static const char *ssl_reason(unsigned long code)
 {
     const char *reason = ERR_reason_error_string(code);
@@ -83,26 +83,27 @@ static enum transport_status fail_handshake(struct transport *t, unsigned long c
     int reason = ERR_GET_REASON(code);
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
         error_set(err, ERROR_HOST_UNREACHABLE,
-                  "TLS handshake: the %s's certificate is refused: %s; check the CA file%s", side,
-                  X509_verify_cert_error_string(verify),
+                  "TLS handshake: the %s's certificate is not accepted: %s; check the CA file%s",
+                  side, X509_verify_cert_error_string(verify),
                   verify == X509_V_ERR_HOSTNAME_MISMATCH || verify == X509_V_ERR_IP_ADDRESS_MISMATCH
                       ? " and the host name in the connection string"
                       : "");
     else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST)
         error_set(err, ERROR_HOST_UNREACHABLE,
-                  "TLS handshake: the %s does not speak TLS; switch TLS on or off on both sides",
+                  "TLS handshake: the %s does not use TLS; enable or disable TLS on both sides",
                   side);
     else if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
-        error_set(err, ERROR_HOST_UNREACHABLE,
-                  "TLS handshake: the client sent no certificate, and one is required; give the "
-                  "client tlsCertificateKeyFile");
+        error_set(
+            err, ERROR_HOST_UNREACHABLE,
+            "TLS handshake: the client sent no certificate, but the proxy requires one; give the "
+            "client tlsCertificateKeyFile");
     else
         error_set(err, ERROR_HOST_UNREACHABLE, "TLS handshake with the %s failed: %s", side,
                   ssl_reason(code));
     return TRANSPORT_ERROR;
 }
 
-/* The status for a failed OpenSSL call; `doing` for the error text. */
+/* The status of a failed OpenSSL call; `doing` is for the error text. */
 static enum transport_status tls_status(struct transport *t, int result, const char *doing,
                                         struct error *err)
 {
@@ -153,7 +154,7 @@ static enum transport_status tls_read(struct transport *t, void *buf, size_t cap
     if (!tls_peer_renegotiates(t->ssl))
         return tls_status(t, result, "reading", err);
     error_set(err, ERROR_HOST_UNREACHABLE,
-              "the peer asked for a new TLS handshake on this connection, which is refused");
+              "the peer asked for a TLS renegotiation, which the proxy refuses");
     return TRANSPORT_ERROR;
 }
 
@@ -211,8 +212,7 @@ bool transport_init_tls_client(struct transport *t, int fd, const struct tls_con
 
 bool transport_has_pending(const struct transport *t)
 {
-    /* OpenSSL also counts a record that came in part, which no read can deliver yet: hence drained.
-     */
+    /* OpenSSL also counts a partial record, which no read can deliver yet: hence drained. */
     return t->ssl != NULL && t->shaken && !t->drained && SSL_has_pending(t->ssl) == 1;
 }
 

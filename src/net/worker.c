@@ -10,8 +10,8 @@
 
 #include "base/memory.h"
 
-/* What others hand over comes in bursts, as when a thousand clients connect at once; a job takes
- * about 10 µs. */
+/* Other threads hand over work in bursts, for example when a thousand clients connect at once; a
+ * job takes about 10 µs. */
 enum { JOBS_A_TURN = 16 };
 
 struct job {
@@ -71,7 +71,7 @@ static void run_jobs(evutil_socket_t fd, short what, void *arg)
         worker->settings.stop(worker->settings.context);
         event_base_loopexit(worker->base, NULL);
     } else if (job != NULL) {
-        wake(worker); /* perhaps more are there */
+        wake(worker); /* there may be more */
     }
 }
 
@@ -119,7 +119,8 @@ void worker_destroy(struct worker *worker)
     memory_free(worker);
 }
 
-/* Per-worker DNS. A machine without /etc/resolv.conf still resolves numbers and /etc/hosts. */
+/* Each worker has its own DNS. Without /etc/resolv.conf it still resolves numbers and /etc/hosts.
+ */
 static struct evdns_base *make_dns(struct event_base *base)
 {
     struct evdns_base *dns =
@@ -139,7 +140,7 @@ static bool make_events(struct worker *worker)
     struct event_config *config = event_config_new();
     if (config == NULL)
         return false;
-    /* a loop is used by its own thread only: no locks on the data path */
+    /* only its own thread uses a loop: no locks on the data path */
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     worker->base = event_base_new_with_config(config);
     event_config_free(config);
@@ -167,7 +168,7 @@ bool worker_create(const struct worker_settings *settings, struct worker **out, 
     if (!make_events(worker)) {
         worker_destroy(worker);
         return error_set(err, ERROR_INTERNAL,
-                         "cannot make an event loop for thread %s: out of memory or descriptors",
+                         "cannot create an event loop for thread %s: out of memory or descriptors",
                          settings->name);
     }
     *out = worker;
@@ -190,8 +191,8 @@ bool worker_post(struct worker *worker, worker_job run, void *arg)
         return false;
     *job = (struct job){.run = run, .arg = arg};
     pthread_mutex_lock(&worker->lock);
-    bool asleep =
-        worker->first_job == NULL; /* else it was woken for another, and takes this one too */
+    bool asleep = worker->first_job ==
+                  NULL; /* otherwise the worker was already woken, and takes this job too */
     *worker->last_job = job;
     worker->last_job = &job->next;
     pthread_mutex_unlock(&worker->lock);

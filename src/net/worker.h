@@ -1,6 +1,5 @@
-/* A worker thread: an event loop of its own, a mailbox through which others hand it work, and a
- * scratch area for reads, so that an idle connection holds no buffer. Workers share nothing on the
- * data path. */
+/* A worker thread: its own event loop, a mailbox for work from other threads, and a scratch area
+ * for reads, so that an idle connection holds no buffer. Workers share nothing on the data path. */
 #ifndef SLUICE_NET_WORKER_H
 #define SLUICE_NET_WORKER_H
 
@@ -15,15 +14,17 @@ struct event_base;
 struct evdns_base;
 struct worker;
 
-/* A message up to that size takes one read and one write. One area a worker; half of it costs a
- * 190 kB message a fifth more CPU (tests/bench), twice of it gains under a tenth. */
+/* A message up to this size takes one read and one write. Each worker has one area. Half of it
+ * costs a fifth more CPU for a 190 kB message (tests/bench); twice of it saves less than a tenth.
+ */
 enum { WORKER_SCRATCH_BYTES = 256 * 1024 };
 
-/* Runs on the worker's own thread. `context` is what worker_start was given, `arg` the sender's. */
+/* Runs on the worker's own thread. `context` is the argument of worker_start, `arg` the sender's.
+ */
 typedef void (*worker_job)(void *context, void *arg);
 
-/* `tick` runs on it every tick_ms; `turned` (NULL: nobody wants to know) when a turn of the loop is
- * over, with what it took; `stop` last, before the loop's end. */
+/* On the worker's thread, `tick` runs every tick_ms; `turned` (may be NULL) runs after each turn of
+ * the loop and gets its length; `stop` runs last, before the loop ends. */
 struct worker_settings {
     const char *name;
     void *context;
@@ -34,18 +35,18 @@ struct worker_settings {
 };
 bool worker_create(const struct worker_settings *settings, struct worker **out, struct error *err);
 
-/* Until then the loop may be prepared by the creating thread. On failure it is still to be
+/* Before this call the creating thread may prepare the loop. On failure the worker must still be
  * destroyed. */
 bool worker_run(struct worker *worker, struct error *err);
 
-/* Of a worker that never ran. */
+/* For a worker that never ran. */
 void worker_destroy(struct worker *worker);
 
-/* Any thread. False when memory is out (the job did not go). */
+/* Any thread. False without memory: the job is not posted. */
 bool worker_post(struct worker *worker, worker_job job, void *arg);
 
-/* Ends the loop, joins the thread, frees. Jobs posted before still run; those posted while
- * `stop` runs do not. Any other thread. */
+/* Ends the loop, joins the thread and frees the worker. Jobs posted before still run; jobs posted
+ * while `stop` runs do not. For any other thread. */
 void worker_stop(struct worker *worker);
 
 /* The worker's own thread only. */

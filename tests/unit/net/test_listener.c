@@ -94,7 +94,7 @@ static void a_socket_in_use_stays(void **state)
 {
     struct place *place = *state;
     int fd = listen_at(place);
-    assert_refused(place, "another process listens there; give each its own folder or ports");
+    assert_refused(place, "another process listens on it; use different folders or ports");
     assert_true(connects(place));
     close(fd);
 }
@@ -103,7 +103,7 @@ static void a_file_that_is_no_socket_stays(void **state)
 {
     struct place *place = *state;
     close(open(place->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-    assert_refused(place, "a file that is no socket is in its place; remove it");
+    assert_refused(place, "a file that is not a socket has this path; remove it");
     assert_int_equal(access(place->path, F_OK), 0);
 }
 
