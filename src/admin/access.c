@@ -20,13 +20,14 @@ bool access_token_set(struct access_token *token, const char *text, size_t len, 
         len--;
     }
     if (len < ACCESS_TOKEN_MIN || len > ACCESS_TOKEN_MAX)
-        return error_set(err, ERROR_BAD_VALUE, "a token has %d to %d characters, this one has %zu",
+        return error_set(err, ERROR_BAD_VALUE, "a token has %d to %d characters; this one has %zu",
                          ACCESS_TOKEN_MIN, ACCESS_TOKEN_MAX, len);
     for (size_t i = 0; i < len; i++)
         if (text[i] <= ' ' || text[i] > '~')
-            return error_set(err, ERROR_BAD_VALUE,
-                             "a token holds visible ASCII characters only; character %zu is none",
-                             i + 1);
+            return error_set(
+                err, ERROR_BAD_VALUE,
+                "a token contains visible ASCII characters only; character %zu is not visible",
+                i + 1);
     SHA256((const unsigned char *)text, len, token->digest);
     token->set = true;
     return true;
@@ -34,7 +35,7 @@ bool access_token_set(struct access_token *token, const char *text, size_t len, 
 
 bool access_token_read(const char *path, struct access_token *token, struct error *err)
 {
-    char line[ACCESS_TOKEN_MAX + 3] = ""; /* and a line's end */
+    char line[ACCESS_TOKEN_MAX + 3] = ""; /* and the end of the line */
     struct error why;
     FILE *file = fopen(path, "re");
     bool got = file != NULL && fgets(line, sizeof line, file) != NULL;
@@ -43,7 +44,7 @@ bool access_token_read(const char *path, struct access_token *token, struct erro
     if (!got)
         return error_set(
             err, ERROR_BAD_VALUE,
-            "admin.token_file: %.300s cannot be read or is empty; write the token into "
+            "admin.token_file: cannot read %.300s, or it is empty; write the token into "
             "its first line",
             path);
     bool ok = access_token_set(token, line, strlen(line), &why);
@@ -82,12 +83,12 @@ static bool is_listed(const char *list, const char *host, size_t len)
     return false;
 }
 
-/* "localhost", an address that is written as one, or a name of the operator's choice: no name that
- * somebody else's DNS could turn to this machine. */
+/* True for "localhost", a numeric address, or a name that the operator allows: no foreign DNS can
+ * point such a name to this machine. */
 static bool is_own_host(const char *host, const char *allowed_hosts)
 {
     if (host == NULL)
-        return true; /* no browser leaves it out */
+        return true; /* every browser sends it */
     if (*host == '[')
         return true;
     size_t len = strcspn(host, ":");
@@ -111,18 +112,20 @@ int access_check(const struct access_token *token, const struct access_request *
     if (token->set) {
         if (carries_token(token, request->authorization))
             return 200;
-        *reason = "this needs the header 'Authorization: Bearer TOKEN' with the token of "
+        *reason = "this request needs the header 'Authorization: Bearer TOKEN' with the token of "
                   "admin.token_file";
         return 401;
     }
     if (request->changes && !is_loopback(request->peer)) {
-        *reason = "without a token (option admin.token_file) this is taken from the proxy's own "
-                  "machine only";
+        *reason =
+            "without a token (option admin.token_file) the proxy accepts this request from its own "
+            "machine only";
         return 403;
     }
     if (!is_own_host(request->host, request->allowed_hosts)) {
-        *reason = "the Host header holds a name that is not in the option admin.allowed_hosts; use "
-                  "the numeric address, localhost, or a token (option admin.token_file)";
+        *reason =
+            "the Host header contains a name that is not in the option admin.allowed_hosts; use "
+            "the numeric address, localhost, or a token (option admin.token_file)";
         return 403;
     }
     if (!is_own_origin(request->origin, request->host)) {

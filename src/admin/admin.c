@@ -76,7 +76,7 @@ static void tick(void *context)
 {
     struct admin *admin = context;
     int64_t now_ms = clock_now_ms();
-    if (admin->http == NULL) /* stopped within this turn of the loop */
+    if (admin->http == NULL) /* stopped in this turn of the loop */
         return;
     http_server_tick(admin->http);
     if (now_ms - admin->sampled_ms >= SAMPLE_MS)

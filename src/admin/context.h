@@ -1,4 +1,4 @@
-/* The admin endpoint while it serves. All of it belongs to the admin thread. */
+/* The serving admin endpoint. The admin thread owns all of it. */
 #ifndef SLUICE_ADMIN_CONTEXT_H
 #define SLUICE_ADMIN_CONTEXT_H
 
@@ -10,7 +10,7 @@
 #include "net/tls.h"
 #include "net/worker.h"
 
-/* A reference to the configuration with what its files held. */
+/* A reference to the configuration, with the contents of its files. */
 struct admin_settings {
     struct config *config;
     struct access_token token;
@@ -34,7 +34,7 @@ static inline const struct config *admin_config(const struct admin *admin)
     return admin->settings->config;
 }
 
-/* The schemas in force; registry_release is due. */
+/* The enforced schemas; the caller releases them with registry_release. */
 static inline struct registry *admin_schemas(const struct admin *admin)
 {
     return catalog_registry(admin->parts.catalog);

@@ -1,5 +1,5 @@
-/* The page at /: one document with its style and its script inside, which a browser runs only as
- * they are (Content-Security-Policy by hashes). It holds no figures: its script asks for them. */
+/* The page at /: one document with inline style and script. The browser runs only these
+ * (Content-Security-Policy by hashes). The page contains no figures: its script requests them. */
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "admin/dashboard/files.h"
 #include "admin/pages.h"
 
-/* 'sha256-…' of an inline block. */
+/* The 'sha256-…' of an inline block. */
 static void add_hash(struct text *out, const unsigned char *block, size_t len)
 {
     unsigned char digest[SHA256_DIGEST_LENGTH];
@@ -17,7 +17,7 @@ static void add_hash(struct text *out, const unsigned char *block, size_t len)
     text_format(out, "'sha256-%s'", (const char *)base64);
 }
 
-/* The page up to the mark, and the mark's replacement. Returns what comes behind. */
+/* Adds the page up to the mark, then the mark's replacement. Returns the rest. */
 static const char *add_until(struct text *out, const char *from, const char *end, const char *mark,
                              const void *replacement, size_t len)
 {

@@ -1,4 +1,4 @@
-/* Which path leads where, and who may go. */
+/* Maps paths to pages, and decides which requests may see them. */
 #include "admin/endpoints.h"
 
 #include <event2/event.h>
@@ -16,7 +16,7 @@
 enum { READS = EVHTTP_REQ_GET | EVHTTP_REQ_HEAD };
 static const int CHANGES = EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE;
 
-/* --- the short ones -----------------------------------------------------------------------------
+/* --- short pages ---------------------------------------------------------------------------------
  */
 
 static void reply_health(const struct admin_request *request, bool good, const struct error *err)
@@ -62,7 +62,7 @@ static void reply_state(const struct admin_request *request, int status, enum ad
     http_send_json(request->http, status, &body);
 }
 
-/* Nothing is paused or resumed while the proxy drains. */
+/* While the proxy drains, it can be neither paused nor resumed. */
 static bool refuse_in_drain(struct admin *admin, const struct admin_request *request)
 {
     if (admin_state_now(admin) != ADMIN_DRAINING)
@@ -87,7 +87,7 @@ static void post_resume(struct admin *admin, const struct admin_request *request
     reply_state(request, 200, admin_state_now(admin));
 }
 
-/* The reply goes out first: with no client left, the proxy ends at once. */
+/* Sends the reply first: without clients, the proxy ends at once. */
 static void post_drain(struct admin *admin, const struct admin_request *request)
 {
     struct timeval soon = {.tv_usec = 100000};
@@ -99,9 +99,9 @@ static void post_drain(struct admin *admin, const struct admin_request *request)
  */
 
 struct endpoint {
-    const char *path; /* one that ends with a slash goes on with a name */
+    const char *path; /* a path with a final slash is followed by a name */
     int methods;
-    bool is_public; /* tells nothing but whether the proxy works, or is the page itself */
+    bool is_public; /* tells only whether the proxy works, or is the page itself */
     void (*handle)(struct admin *admin, const struct admin_request *request);
 };
 
@@ -155,7 +155,7 @@ static void send_wrong_method(struct evhttp_request *http, int methods)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if ((methods & names[i].method) != 0)
             text_format(&list, "%s%s", list.len > 0 ? ", " : "", names[i].name);
-    (void)snprintf(reason, sizeof reason, "this path takes %s", allow);
+    (void)snprintf(reason, sizeof reason, "this path accepts %s", allow);
     http_write_error(&body, 405, reason);
     text_add(&body, "\n");
     http_send(http,
@@ -164,7 +164,7 @@ static void send_wrong_method(struct evhttp_request *http, int methods)
               &body);
 }
 
-/* *is_trusted: it may know more than whether the proxy works. */
+/* *is_trusted: the request may learn more than whether the proxy works. */
 static bool may_pass(struct admin *admin, struct evhttp_request *http,
                      const struct endpoint *endpoint, bool *is_trusted)
 {
@@ -198,7 +198,7 @@ static void log_change(struct evhttp_request *http, const char *path)
     if ((evhttp_request_get_command(http) & CHANGES) == 0)
         return;
     evhttp_connection_get_peer(evhttp_request_get_connection(http), &peer, &port);
-    LOG_I(LOG_ACCESS, 1071, "admin", "A change is asked for", LOG_STR("remote", peer),
+    LOG_I(LOG_ACCESS, 1071, "admin", "Admin request to change the state", LOG_STR("remote", peer),
           LOG_STR("path", path));
 }
 
@@ -225,7 +225,7 @@ static void run(struct admin *admin, const struct endpoint *endpoint, struct adm
     request->method = method == EVHTTP_REQ_HEAD ? EVHTTP_REQ_GET : method;
     TAILQ_INIT(&request->query);
     if (query != NULL && evhttp_parse_query_str(query, &request->query) != 0)
-        http_send_error(http, 400, "the query cannot be read");
+        http_send_error(http, 400, "the query is malformed");
     else
         endpoint->handle(admin, request);
     evhttp_clear_headers(&request->query);
@@ -240,8 +240,8 @@ void admin_handle(void *arg, struct evhttp_request *http)
     size_t len = 0;
     char *path = evhttp_uridecode(raw == NULL || *raw == 0 ? "/" : raw, 0, &len);
     if (path == NULL || strlen(path) != len) {
-        http_send_error(http, path == NULL ? 503 : 400, "the path cannot be read");
-        free(path); /* libevent's */
+        http_send_error(http, path == NULL ? 503 : 400, "the path is malformed");
+        free(path); /* libevent allocated it */
         return;
     }
     const struct endpoint *endpoint = find_endpoint(path, &request.rest);
@@ -250,7 +250,7 @@ void admin_handle(void *arg, struct evhttp_request *http)
         return;
     }
     if (endpoint == NULL) {
-        http_send_error(http, 404, "there is nothing at this path");
+        http_send_error(http, 404, "no page has this path");
     } else if ((evhttp_request_get_command(http) & endpoint->methods) == 0) {
         send_wrong_method(http, endpoint->methods);
     } else {

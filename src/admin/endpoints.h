@@ -1,4 +1,4 @@
-/* Which path leads to which page, and which requests may see it. */
+/* Maps paths to pages, and decides which requests may see them. */
 #ifndef SLUICE_ADMIN_ENDPOINTS_H
 #define SLUICE_ADMIN_ENDPOINTS_H
 

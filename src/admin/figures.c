@@ -7,7 +7,7 @@
 
 #include "net/clock.h"
 
-/* A worker that has not turned its loop for so long is stuck. It ticks ten times a second. */
+/* A worker that does not turn its loop for this time is stuck. It ticks ten times a second. */
 enum { STALE_TICK_MS = 10000 };
 
 static const struct session_metrics *metrics_of(const struct admin *admin, unsigned worker)
@@ -183,7 +183,7 @@ static bool check_upstream(const struct admin *admin, struct error *err)
         (void)error_set(err, ERROR_HOST_UNREACHABLE, "no upstream server is reachable: %.400s",
                         topology.cause[0] != 0      ? topology.cause
                         : topology.server_count > 0 ? topology.servers[0].last_error
-                                                    : "none is known yet");
+                                                    : "no server is known yet");
     topology_snapshot_free(&topology);
     return reachable;
 }
@@ -196,5 +196,5 @@ bool figures_ready(const struct admin *admin, struct error *err)
         return false;
     return catalog_is_loaded(admin->parts.catalog) ||
            error_set(err, ERROR_INTERNAL,
-                     "the validators of the upstream's collections have not been read yet");
+                     "the proxy has not yet read the validators of the upstream's collections");
 }

@@ -1,5 +1,5 @@
-/* The figures that the pages show: sums over the workers and the schemas, and those of the process.
- * For the admin thread. */
+/* The figures of the pages: sums over the workers and the schemas, and figures of the process. For
+ * the admin thread. */
 #ifndef SLUICE_ADMIN_FIGURES_H
 #define SLUICE_ADMIN_FIGURES_H
 
@@ -10,7 +10,7 @@ struct census {
     uint64_t phases[SESSION_PHASES];
     int64_t oldest_wait_ms;
     int64_t oldest_command_ms;
-    int64_t stalest_tick_ms; /* how long ago the worker ticked that did so longest ago */
+    int64_t stalest_tick_ms; /* the age of the oldest last tick of all workers */
 };
 
 struct process_figures {
@@ -31,7 +31,7 @@ void figures_commands(const struct admin *admin, uint64_t sums[ROUTES_MAX]);
 void figures_latency(const struct admin *admin, struct histogram_totals *out);
 void figures_turns(const struct admin *admin, struct histogram_totals *out);
 void figures_merging(const struct admin *admin, struct coalesce_sums *out);
-/* Why batches went, in the order of COALESCE_FLUSH_IDLE and on. */
+/* The reasons for sending batches, in the order from COALESCE_FLUSH_IDLE on. */
 enum { FIGURES_FLUSHES = COALESCE_FLUSH_DRAIN - COALESCE_FLUSH_IDLE + 1 };
 const char *figures_flush_name(size_t flush);
 void figures_census(const struct admin *admin, struct census *out);
@@ -39,9 +39,9 @@ void figures_process(struct process_figures *out);
 void figures_verdicts(const struct registry *registry, struct verdicts *out);
 void figures_read(const struct admin *admin, struct reading *out);
 
-/* Whether the proxy can serve; if not, why. */
+/* True if the proxy can serve; otherwise err holds the reason. */
 bool figures_ready(const struct admin *admin, struct error *err);
-/* Whether every worker still turns its loop. */
+/* True if every worker still turns its loop. */
 bool figures_alive(const struct admin *admin, struct error *err);
 
 #endif

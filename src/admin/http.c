@@ -21,7 +21,7 @@
 enum { BACKLOG = 64 };
 
 struct connection {
-    struct bufferevent *events; /* a reference of ours: it tells when evhttp let go of it */
+    struct bufferevent *events; /* our reference; it tells when evhttp releases it */
     int64_t since_ms;
     bool is_tls;
 };
@@ -41,7 +41,7 @@ struct http_server {
 /* --- connections --------------------------------------------------------------------------------
  */
 
-/* evhttp takes its callbacks away when it frees a connection, and sets them as long as it lives. */
+/* evhttp removes its callbacks when it frees a connection, and keeps them until then. */
 static bool is_over(struct bufferevent *events)
 {
     void *owner = NULL;
@@ -74,7 +74,7 @@ static struct bufferevent *make_connection(struct event_base *base, void *arg)
     struct http_server *server = arg;
     sweep(server);
     if (server->count == HTTP_CONNECTIONS_MAX)
-        return NULL; /* not reached: the listener was disabled */
+        return NULL; /* unreachable: the listener is disabled */
     bool is_tls = server->tls != NULL;
     struct bufferevent *events =
         is_tls ? tls_events_new_server(server->tls, base) : bufferevent_socket_new(base, -1, 0);
@@ -84,7 +84,7 @@ static struct bufferevent *make_connection(struct event_base *base, void *arg)
         bufferevent_incref(events);
     server->connections[server->count++] =
         (struct connection){.events = events, .since_ms = clock_now_ms(), .is_tls = is_tls};
-    if (server->count == HTTP_CONNECTIONS_MAX) /* the others wait in the kernel */
+    if (server->count == HTTP_CONNECTIONS_MAX) /* further connections wait in the kernel */
         evconnlistener_disable(server->listener);
     return events;
 }
@@ -112,7 +112,7 @@ void http_server_tick(struct http_server *server)
     for (unsigned i = 0; i < server->count; i++) {
         int fd = bufferevent_getfd(server->connections[i].events);
         if (now_ms - server->connections[i].since_ms >= HTTP_REQUEST_MS && fd >= 0)
-            (void)shutdown(fd, SHUT_RDWR); /* evhttp sees the end, and frees it */
+            (void)shutdown(fd, SHUT_RDWR); /* evhttp sees the end and frees it */
     }
     if (server->count < HTTP_CONNECTIONS_MAX)
         evconnlistener_enable(server->listener);
@@ -131,7 +131,7 @@ static bool prepare(struct http_server *server, int fd)
     evhttp_set_max_headers_size(server->http, HTTP_HEADER_BYTES_MAX);
     evhttp_set_max_body_size(server->http, HTTP_BODY_BYTES_MAX);
     evhttp_set_timeout(server->http, HTTP_SILENCE_SECONDS);
-    /* all of them come to us: a wrong one is answered with the right ones */
+    /* accept all methods, so that a wrong one gets an answer with the right ones */
     evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
                                                  EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
                                                  EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
@@ -157,7 +157,7 @@ struct http_server *http_server_start(struct event_base *base, const char *host,
     int fd = listener_bind(host, port, BACKLOG, "admin.listen", &bound, err);
     if (fd < 0)
         return NULL;
-    connector_tune_socket(fd); /* what is accepted takes it over */
+    connector_tune_socket(fd); /* accepted sockets inherit it */
     struct http_server *server = memory_zalloc(sizeof *server);
     if (server != NULL)
         *server = (struct http_server){.base = base, .handle = handle, .arg = arg, .port = bound};
@@ -262,7 +262,7 @@ void http_send(struct evhttp_request *request, const struct http_reply *reply, s
     add_headers(request, reply);
     if (body->len > 0 &&
         evbuffer_add_reference(out, body->data, body->len, free_body, body->data) == 0)
-        *body = text_growing(); /* it changed hands */
+        *body = text_growing(); /* the body was taken over */
     text_release(body);
     evhttp_send_reply(request, reply->status, reason_of(reply->status), out);
     evbuffer_free(out);

@@ -1,4 +1,4 @@
-/* The pages of the endpoint: each gets a request that access.c let pass, and answers it. For the
+/* The pages of the endpoint. Each gets a request that access.c allowed, and answers it. For the
  * admin thread. */
 #ifndef SLUICE_ADMIN_PAGES_H
 #define SLUICE_ADMIN_PAGES_H
@@ -7,16 +7,16 @@
 
 #include "admin/context.h"
 
-/* What a handler is given: the decoded path behind its route, and the query. */
+/* The request for a handler: the decoded path behind its route, and the query. */
 struct admin_request {
     struct evhttp_request *http;
     const char *rest; /* "/schemas/a.b": "a.b" */
     struct evkeyvalq query;
     int method;      /* enum evhttp_cmd_type; HEAD counts as GET */
-    bool is_trusted; /* may know more than whether the proxy works */
+    bool is_trusted; /* may learn more than whether the proxy works */
 };
 
-/* A whole number from the query, within bounds; false when it is there and is none. */
+/* Reads a whole number within bounds from the query; false if the value is not such a number. */
 bool admin_query_number(const struct admin_request *request, const char *name, uint64_t max,
                         uint64_t *value);
 

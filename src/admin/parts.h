@@ -1,5 +1,5 @@
-/* The parts of the proxy that the admin endpoint reads, and the hooks through which it asks for the
- * rest. */
+/* The parts of the proxy that the admin endpoint reads, and the hooks for its requests to the rest.
+ */
 #ifndef SLUICE_ADMIN_PARTS_H
 #define SLUICE_ADMIN_PARTS_H
 
@@ -12,16 +12,16 @@ enum admin_state { ADMIN_RUNNING, ADMIN_PAUSED, ADMIN_DRAINING };
 /* Called on the admin thread, between admin_start and the end of admin_stop. */
 struct admin_hooks {
     void *context;
-    /* The present topology; false when memory is out. topology_snapshot_free is due. */
+    /* The present topology; false without memory. Release it with topology_snapshot_free. */
     bool (*topology)(void *context, struct topology_snapshot *out);
     enum admin_state (*state)(void *context);
-    /* As the signals USR1, USR2 and TERM. */
+    /* Like the signals USR1, USR2 and TERM. */
     void (*pause)(void *context);
     void (*resume)(void *context);
     void (*drain)(void *context);
 };
 
-/* What the admin thread reads; outlives it. */
+/* The parts that the admin thread reads; they outlive it. */
 struct admin_parts {
     struct admin_hooks hooks;
     struct catalog *catalog;

@@ -1,5 +1,5 @@
-/* The figures of the last minutes: one sample a second, made from the counters of all workers.
- * Pure: readings in, rates out. What the dashboard, `top` and `status` show comes from here. */
+/* The figures of the last minutes: one sample per second, from the counters of all workers. Pure:
+ * readings in, rates out. The dashboard, `top` and `status` show these samples. */
 #ifndef SLUICE_ADMIN_SAMPLE_H
 #define SLUICE_ADMIN_SAMPLE_H
 
@@ -9,7 +9,7 @@
 
 enum { SAMPLES_KEPT = 300 };
 
-/* Sums over all workers and schemas, since the start. */
+/* Sums over all workers and schemas since the start. */
 struct reading {
     int64_t at_us; /* monotonic */
     uint64_t counters[COUNTER_COUNT];
@@ -20,17 +20,17 @@ struct reading {
     struct histogram_totals batch_documents;
     /* now */
     uint32_t running;
-    uint32_t waiting; /* connecting or paused */
+    uint32_t waiting; /* connecting or held by a pause */
 };
 
-/* What happened within about a second, each a second. */
+/* The events of about one second, as rates per second. */
 struct sample {
     int64_t at_ms; /* since 1970 */
     double requests;
     double replies;
     double request_bytes;
     double reply_bytes;
-    double errors; /* requests refused and connections ended by an error */
+    double errors; /* refused requests and connections that an error ended */
     double passed;
     double refused;
     double warned;
@@ -38,7 +38,7 @@ struct sample {
     double latency_p95_ms;
     double latency_p99_ms;
     double batches;
-    double batch_documents; /* on average, 0 without a batch */
+    double batch_documents; /* on average; 0 without a batch */
     uint64_t clients;
     uint64_t running;
     uint64_t waiting;
@@ -46,19 +46,19 @@ struct sample {
 
 struct samples {
     struct reading last; /* at_us 0: none yet */
-    size_t count;        /* ever taken */
+    size_t count;        /* taken since the start */
     struct sample kept[SAMPLES_KEPT];
 };
 
-/* Makes a sample of what came since the last reading, but for the first one. */
+/* Makes a sample of the time since the last reading; the first call only keeps the reading. */
 void samples_take(struct samples *samples, const struct reading *reading, int64_t unix_ms);
-/* The newest, NULL before there is one. */
+/* The newest sample; NULL before the first one. */
 const struct sample *samples_newest(const struct samples *samples);
 
-/* {"columns":[…],"rows":[[…],…]} with the samples after that time, oldest first. */
+/* Writes {"columns":[…],"rows":[[…],…]} with the samples after this time, oldest first. */
 void samples_write(const struct samples *samples, int64_t after_ms, const char *name,
                    struct json *json);
-/* The same fields as an object; null for none. */
+/* Writes the same fields as an object; null for no sample. */
 void sample_write(const struct sample *sample, const char *name, struct json *json);
 
 #endif

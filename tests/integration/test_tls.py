@@ -58,7 +58,7 @@ def test_require_wants_tls(start_proxy, simulated, front):
     where = proxy.endpoint()
     assert refused(where)
     ended = proxy.wait_for_record("it is said", id=ENDED)
-    assert "does not speak TLS" in ended["attr"]["reason"]
+    assert "does not use TLS" in ended["attr"]["reason"]
     assert ended["attr"]["remote"].startswith("127.0.0.1:"), "though it is gone"
     assert talk(where, trusting(front)), "the others go on"
 

@@ -159,7 +159,7 @@ def test_a_socket_of_somebody_else_is_left_alone(server, folder):
         code, _, err = run_proxy("--upstream", server.endpoint.uri(), "--listen", f"127.0.0.1:{port}",
                                  "--unix_domain_socket.path_prefix", folder)
         assert code == 1 and str(path) in err and "unix_domain_socket.path_prefix" in err, err
-        assert "another process listens there" in err and path.is_socket()
+        assert "another process listens on it" in err and path.is_socket()
 
 
 @pytest.mark.parametrize(("value", "parts"), [

@@ -336,7 +336,7 @@ static void test_tls_renegotiation(void **state)
     assert_int_equal(SSL_renegotiate(pair.client.ssl), 1);
     (void)SSL_do_handshake(pair.client.ssl);
     assert_int_equal(transport_read(&pair.server, &byte, 1, &n, &err), TRANSPORT_ERROR);
-    expect_text(&err, "asked for a new TLS handshake");
+    expect_text(&err, "asked for a TLS renegotiation");
     close_pair(&pair);
 }
 
@@ -448,10 +448,10 @@ static void test_client_certificates(void **state)
         {TLS_CLIENT_CERTIFICATES_NONE, files.stranger, NULL},
         {TLS_CLIENT_CERTIFICATES_OPTIONAL, NULL, NULL},
         {TLS_CLIENT_CERTIFICATES_OPTIONAL, files.client, NULL},
-        {TLS_CLIENT_CERTIFICATES_OPTIONAL, files.stranger, "the client's certificate is refused"},
+        {TLS_CLIENT_CERTIFICATES_OPTIONAL, files.stranger, "the client's certificate is not accepted"},
         {TLS_CLIENT_CERTIFICATES_REQUIRED, files.client, NULL},
         {TLS_CLIENT_CERTIFICATES_REQUIRED, NULL, "the client sent no certificate"},
-        {TLS_CLIENT_CERTIFICATES_REQUIRED, files.stranger, "the client's certificate is refused"},
+        {TLS_CLIENT_CERTIFICATES_REQUIRED, files.stranger, "the client's certificate is not accepted"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct pair pair;
@@ -516,7 +516,7 @@ static void test_plain_client_on_tls_port(void **state)
     assert_true(transport_init_tls_server(&server, fds[0], context, &err));
     assert_int_equal(send(fds[1], hello, sizeof hello, 0), sizeof hello);
     assert_int_equal(transport_handshake(&server, &err), TRANSPORT_ERROR);
-    expect_text(&err, "the client does not speak TLS");
+    expect_text(&err, "the client does not use TLS");
     transport_close(&server);
     (void)close(fds[1]);
     tls_context_release(context);
