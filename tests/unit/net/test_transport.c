@@ -448,10 +448,12 @@ static void test_client_certificates(void **state)
         {TLS_CLIENT_CERTIFICATES_NONE, files.stranger, NULL},
         {TLS_CLIENT_CERTIFICATES_OPTIONAL, NULL, NULL},
         {TLS_CLIENT_CERTIFICATES_OPTIONAL, files.client, NULL},
-        {TLS_CLIENT_CERTIFICATES_OPTIONAL, files.stranger, "the client's certificate is not accepted"},
+        {TLS_CLIENT_CERTIFICATES_OPTIONAL, files.stranger,
+         "the client's certificate is not accepted"},
         {TLS_CLIENT_CERTIFICATES_REQUIRED, files.client, NULL},
         {TLS_CLIENT_CERTIFICATES_REQUIRED, NULL, "the client sent no certificate"},
-        {TLS_CLIENT_CERTIFICATES_REQUIRED, files.stranger, "the client's certificate is not accepted"},
+        {TLS_CLIENT_CERTIFICATES_REQUIRED, files.stranger,
+         "the client's certificate is not accepted"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct pair pair;
