@@ -590,7 +590,7 @@ static void test_server_settings_that_are_wrong(void **state)
         {{.certificate_file = files.server_certificate}, "No usable private key in PEM form"},
         {{.certificate_file = files.server_certificate, .key_file = files.client},
          "does not belong to the certificate"},
-        {{.certificate_file = files.encrypted}, "is encrypted and no password is given"},
+        {{.certificate_file = files.encrypted}, "is encrypted and no password is set"},
         {{.certificate_file = files.encrypted, .key_password = "wrong"}, "does not open it"},
         {{.certificate_file = files.server,
           .client_certificates = TLS_CLIENT_CERTIFICATES_REQUIRED},
@@ -622,7 +622,7 @@ static void test_client_settings_that_are_wrong(void **state)
     } cases[] = {
         {{.ca_file = "/nowhere/ca.pem"}, "Cannot read the CA file '/nowhere/ca.pem'"},
         {{.ca_file = files.text}, "No usable CA certificate"},
-        {{.certificate_key_file = files.encrypted}, "no password is given"},
+        {{.certificate_key_file = files.encrypted}, "no password is set"},
         {{.crl_file = files.ca}, "No usable revocation list"},
         {{.crl_file = "/nowhere/crl.pem"}, "Cannot read the CRL file"},
     };
