@@ -594,7 +594,7 @@ static void test_server_settings_that_are_wrong(void **state)
         {{.certificate_file = files.encrypted, .key_password = "wrong"}, "does not open it"},
         {{.certificate_file = files.server,
           .client_certificates = TLS_CLIENT_CERTIFICATES_REQUIRED},
-         "name a CA file"},
+         "set a CA file"},
         {{.certificate_file = files.server,
           .client_certificates = TLS_CLIENT_CERTIFICATES_OPTIONAL,
           .ca_file = files.text},
