@@ -66,7 +66,7 @@ struct admin_settings *admin_settings_new(struct config *config, struct error *e
 
 static void take_sample(struct admin *admin, int64_t now_ms)
 {
-    struct reading reading;
+    struct metrics_reading reading;
     figures_read(admin, &reading);
     samples_take(&admin->samples, &reading, clock_wall_ms());
     admin->sampled_ms = now_ms;

@@ -132,12 +132,12 @@ void figures_verdicts(const struct registry *registry, struct verdicts *out)
     registry_each(registry, add_verdicts, out);
 }
 
-void figures_read(const struct admin *admin, struct reading *out)
+void figures_read(const struct admin *admin, struct metrics_reading *out)
 {
     struct census census;
     struct verdicts verdicts;
     struct registry *schemas = admin_schemas(admin);
-    *out = (struct reading){.at_us = clock_now_us()};
+    *out = (struct metrics_reading){.at_us = clock_now_us()};
     figures_counters(admin, out->counters);
     figures_latency(admin, &out->upstream_us);
     figures_census(admin, &census);

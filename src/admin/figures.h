@@ -37,7 +37,7 @@ const char *figures_flush_name(size_t flush);
 void figures_census(const struct admin *admin, struct census *out);
 void figures_process(struct process_figures *out);
 void figures_verdicts(const struct registry *registry, struct verdicts *out);
-void figures_read(const struct admin *admin, struct reading *out);
+void figures_read(const struct admin *admin, struct metrics_reading *out);
 
 /* True if the proxy can serve; otherwise err holds the reason. */
 bool figures_ready(const struct admin *admin, struct error *err);

@@ -6,7 +6,7 @@ static double rate(uint64_t now, uint64_t before, double seconds)
     return now > before ? (double)(now - before) / seconds : 0;
 }
 
-static uint64_t errors_of(const struct reading *reading)
+static uint64_t errors_of(const struct metrics_reading *reading)
 {
     static const enum counter causes[] = {
         COUNTER_REQUESTS_REFUSED,
@@ -24,7 +24,8 @@ static uint64_t errors_of(const struct reading *reading)
     return sum;
 }
 
-static void compare(const struct reading *before, const struct reading *now, struct sample *out)
+static void compare(const struct metrics_reading *before, const struct metrics_reading *now,
+                    struct sample *out)
 {
     double seconds = (double)(now->at_us - before->at_us) / 1e6;
     struct histogram_totals since;
@@ -47,7 +48,7 @@ static void compare(const struct reading *before, const struct reading *now, str
     out->batch_documents = since.count > 0 ? (double)since.sum / (double)since.count : 0;
 }
 
-void samples_take(struct samples *samples, const struct reading *reading, int64_t unix_ms)
+void samples_take(struct samples *samples, const struct metrics_reading *reading, int64_t unix_ms)
 {
     if (samples->last.at_us != 0 && reading->at_us > samples->last.at_us) {
         struct sample *sample = &samples->kept[samples->count++ % SAMPLES_KEPT];

@@ -10,7 +10,7 @@
 enum { SAMPLES_KEPT = 300 };
 
 /* Sums over all workers and schemas since the start. */
-struct reading {
+struct metrics_reading {
     int64_t at_us; /* monotonic */
     uint64_t counters[COUNTER_COUNT];
     uint64_t passed;  /* documents */
@@ -45,13 +45,13 @@ struct sample {
 };
 
 struct samples {
-    struct reading last; /* at_us 0: none yet */
-    size_t count;        /* taken since the start */
+    struct metrics_reading last; /* at_us 0: none yet */
+    size_t count;                /* taken since the start */
     struct sample kept[SAMPLES_KEPT];
 };
 
 /* Makes a sample of the time since the last reading; the first call only keeps the reading. */
-void samples_take(struct samples *samples, const struct reading *reading, int64_t unix_ms);
+void samples_take(struct samples *samples, const struct metrics_reading *reading, int64_t unix_ms);
 /* The newest sample; NULL before the first one. */
 const struct sample *samples_newest(const struct samples *samples);
 

@@ -16,7 +16,7 @@ enum awaited {
     AWAIT_HELLO
 };
 
-struct user {
+struct claimed_user {
     char *name; /* owned; NULL: not seen, ambiguous, or too long */
     char *db;   /* owned; NULL: the same */
     enum auth_mechanism mechanism;
@@ -25,15 +25,15 @@ struct user {
 struct claim {
     enum awaited awaited;
     bool has_accepted;
-    struct user present; /* of the current conversation */
-    struct user accepted;
+    struct claimed_user present; /* of the current conversation */
+    struct claimed_user accepted;
 };
 
-static void user_free(struct user *user)
+static void user_free(struct claimed_user *user)
 {
     memory_free(user->name);
     memory_free(user->db);
-    *user = (struct user){0};
+    *user = (struct claimed_user){0};
 }
 
 void claim_free(struct claim *claim)
@@ -79,8 +79,8 @@ static bool is_true(struct bytes document, const char *field)
 }
 
 /* The database of a command: the caller's, or the field `db_field` of the body. */
-static void claim_db(struct user *user, struct bytes body, const char *db_field, const char *db,
-                     size_t db_len)
+static void claim_db(struct claimed_user *user, struct bytes body, const char *db_field,
+                     const char *db, size_t db_len)
 {
     if (db == NULL && !find_string(body, db_field, DB_MAX, &db, &db_len))
         return;
@@ -96,7 +96,7 @@ static enum auth_mechanism find_mechanism(struct bytes body, enum auth_mechanism
                                                            : otherwise;
 }
 
-static void claim_sasl(struct user *user, struct bytes body)
+static void claim_sasl(struct claimed_user *user, struct bytes body)
 {
     char name[CLAIM_NAME_MAX];
     size_t len = 0;
@@ -108,7 +108,7 @@ static void claim_sasl(struct user *user, struct bytes body)
 }
 
 /* Without a name, the server takes it from the certificate and returns it in the reply. */
-static void claim_authenticate(struct user *user, struct bytes body)
+static void claim_authenticate(struct claimed_user *user, struct bytes body)
 {
     const char *name = NULL;
     size_t len = 0;
@@ -134,7 +134,7 @@ static bool has_field(struct bytes body, const char *name)
 
 /* A hello may contain the first step of a login. If it contains several, the server chooses one,
  * and the name is ambiguous. */
-static enum awaited begin_hello(struct user *user, struct bytes body)
+static enum awaited begin_hello(struct claimed_user *user, struct bytes body)
 {
     struct bytes inside;
     user_free(user);
@@ -148,7 +148,8 @@ static enum awaited begin_hello(struct user *user, struct bytes body)
     return AWAIT_HELLO;
 }
 
-static enum awaited begin(struct user *user, struct bytes body, const char *db, size_t db_len)
+static enum awaited begin(struct claimed_user *user, struct bytes body, const char *db,
+                          size_t db_len)
 {
     switch (name_of(body)) {
     case COMMAND_SASL_CONTINUE:
@@ -209,7 +210,7 @@ static enum claim_event accept(struct claim *claim)
 {
     user_free(&claim->accepted);
     claim->accepted = claim->present;
-    claim->present = (struct user){0};
+    claim->present = (struct claimed_user){0};
     claim->has_accepted = true;
     return CLAIM_ACCEPTED;
 }
@@ -276,8 +277,8 @@ enum claim_event claim_reply(struct claim *claim, struct bytes body)
 void claim_accepted(const struct claim *claim, const char **name, const char **db,
                     const char **mechanism)
 {
-    static const struct user nothing = {0};
-    const struct user *user = claim != NULL ? &claim->accepted : &nothing;
+    static const struct claimed_user nothing = {0};
+    const struct claimed_user *user = claim != NULL ? &claim->accepted : &nothing;
     *name = user->name != NULL ? user->name : "?";
     *db = user->db != NULL ? user->db : "?";
     *mechanism = auth_mechanism_name(user->mechanism);

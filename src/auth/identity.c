@@ -6,17 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct name {
+struct user_part {
     const char *text;
     size_t len;
 };
 
-struct user {
-    struct name db;
-    struct name name;
+struct identity_user {
+    struct user_part db;
+    struct user_part name;
 };
 
-static bool find_name(struct bytes document, const char *field, struct name *name)
+static bool find_name(struct bytes document, const char *field, struct user_part *name)
 {
     struct scan_element element;
     return scan_find_once(document, field, &element) &&
@@ -24,20 +24,21 @@ static bool find_name(struct bytes document, const char *field, struct name *nam
            memchr(name->text, '\0', name->len) == NULL;
 }
 
-static int compare_names(const struct name *a, const struct name *b)
+static int compare_names(const struct user_part *a, const struct user_part *b)
 {
     int order = memcmp(a->text, b->text, a->len < b->len ? a->len : b->len);
     return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
 }
 
-static int compare_users(const struct user *a, const struct user *b)
+static int compare_users(const struct identity_user *a, const struct identity_user *b)
 {
     int order = compare_names(&a->db, &b->db);
     return order != 0 ? order : compare_names(&a->name, &b->name);
 }
 
 /* A set has no order, but the server lists users in the order of their logins: sort them. */
-static void add_user(struct user users[IDENTITY_USERS_MAX], size_t count, struct user user)
+static void add_user(struct identity_user users[IDENTITY_USERS_MAX], size_t count,
+                     struct identity_user user)
 {
     size_t at = count;
     for (; at > 0 && compare_users(&users[at - 1], &user) > 0; at--)
@@ -45,15 +46,15 @@ static void add_user(struct user users[IDENTITY_USERS_MAX], size_t count, struct
     users[at] = user;
 }
 
-static void describe(struct identity *out, const struct user *user)
+static void describe(struct identity *out, const struct identity_user *user)
 {
     size_t used = strlen(out->text);
     (void)snprintf(out->text + used, sizeof out->text - used, "%s%.*s@%.*s", used > 0 ? ", " : "",
                    (int)user->name.len, user->name.text, (int)user->db.len, user->db.text);
 }
 
-static bool read_users(struct bytes list, struct user users[IDENTITY_USERS_MAX], size_t *count,
-                       struct identity *out)
+static bool read_users(struct bytes list, struct identity_user users[IDENTITY_USERS_MAX],
+                       size_t *count, struct identity *out)
 {
     struct scan scan;
     struct scan_element each;
@@ -61,7 +62,7 @@ static bool read_users(struct bytes list, struct user users[IDENTITY_USERS_MAX],
     if (!scan_open(&scan, list))
         return false;
     while (scan_next(&scan, &each)) {
-        struct user user;
+        struct identity_user user;
         if (each.kind != BSON_KIND_OBJECT || *count == IDENTITY_USERS_MAX ||
             !find_name(each.value, "user", &user.name) || !find_name(each.value, "db", &user.db))
             return false;
@@ -106,14 +107,14 @@ static bool add_roles(EVP_MD_CTX *ctx, struct bytes list)
     return !scan.broken;
 }
 
-static bool add_name(EVP_MD_CTX *ctx, const struct name *name)
+static bool add_name(EVP_MD_CTX *ctx, const struct user_part *name)
 {
     /* with a NUL, which no name contains */
     return EVP_DigestUpdate(ctx, name->text, name->len) == 1 && EVP_DigestUpdate(ctx, "", 1) == 1;
 }
 
 /* Hashes the users' strings, and their roles unless NULL. */
-static bool digest(const struct user *users, size_t count, const struct bytes *roles,
+static bool digest(const struct identity_user *users, size_t count, const struct bytes *roles,
                    uint8_t key[IDENTITY_KEY_BYTES])
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -140,7 +141,7 @@ static bool find_roles(struct bytes info, struct bytes *roles)
 
 bool identity_read(struct bytes reply, struct identity *out)
 {
-    struct user users[IDENTITY_USERS_MAX];
+    struct identity_user users[IDENTITY_USERS_MAX];
     struct scan_element ok;
     struct scan_element info;
     struct scan_element list;

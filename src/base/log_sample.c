@@ -10,7 +10,7 @@
 enum { SLOTS = 256, PROBES = 8, SHARED_SLOTS = 16, KIND_BYTES = 96 };
 
 /* A kind of line in its period. */
-struct slot {
+struct sample_slot {
     bool used;
     int id;
     uint64_t kind_hash;
@@ -25,8 +25,8 @@ static struct {
     pthread_mutex_t lock;
     int64_t first;
     int64_t period_ms;
-    struct slot slots[SLOTS];
-    struct slot shared[SHARED_SLOTS]; /* by id, for kinds without a slot */
+    struct sample_slot slots[SLOTS];
+    struct sample_slot shared[SHARED_SLOTS]; /* by id, for kinds without a slot */
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER, .first = 10, .period_ms = 10000};
 
 void log_sample_configure(int64_t first, int64_t period_ms)
@@ -38,7 +38,7 @@ void log_sample_configure(int64_t first, int64_t period_ms)
 }
 
 /* With the lock held, so that lines appear in the order of their counts. */
-static void end_period(struct slot *slot)
+static void end_period(struct sample_slot *slot)
 {
     int64_t left_out = slot->seen - table.first;
     slot->used = false;
@@ -50,25 +50,26 @@ static void end_period(struct slot *slot)
            LOG_INT("periodMs", table.period_ms));
 }
 
-static bool is_over(const struct slot *slot, int64_t now_ms)
+static bool is_over(const struct sample_slot *slot, int64_t now_ms)
 {
     return now_ms - slot->began_ms >= table.period_ms;
 }
 
-static void begin_period(struct slot *slot, int64_t now_ms, int id, uint64_t kind_hash,
+static void begin_period(struct sample_slot *slot, int64_t now_ms, int id, uint64_t kind_hash,
                          const char *kind)
 {
-    *slot = (struct slot){.used = true, .id = id, .kind_hash = kind_hash, .began_ms = now_ms};
+    *slot =
+        (struct sample_slot){.used = true, .id = id, .kind_hash = kind_hash, .began_ms = now_ms};
     (void)snprintf(slot->kind, sizeof slot->kind, "%s", kind);
 }
 
 /* The slot of the kind, with a started period; NULL if there is no free slot. */
-static struct slot *find_among(struct slot *slots, size_t count, size_t at, int64_t now_ms, int id,
-                               uint64_t kind_hash, const char *kind)
+static struct sample_slot *find_among(struct sample_slot *slots, size_t count, size_t at,
+                                      int64_t now_ms, int id, uint64_t kind_hash, const char *kind)
 {
-    struct slot *free_one = NULL;
+    struct sample_slot *free_one = NULL;
     for (size_t i = 0; i < PROBES; i++) {
-        struct slot *slot = &slots[(at + i) % count];
+        struct sample_slot *slot = &slots[(at + i) % count];
         if (slot->used && is_over(slot, now_ms))
             end_period(slot);
         if (slot->used && slot->id == id && slot->kind_hash == kind_hash)
@@ -81,11 +82,11 @@ static struct slot *find_among(struct slot *slots, size_t count, size_t at, int6
     return free_one;
 }
 
-static struct slot *find(int64_t now_ms, int id, const char *kind)
+static struct sample_slot *find(int64_t now_ms, int id, const char *kind)
 {
     uint64_t hash = keyed_hash(kind, strlen(kind));
     size_t at = (size_t)(hash ^ keyed_hash_pair((uint64_t)id, 0));
-    struct slot *slot = find_among(table.slots, SLOTS, at % SLOTS, now_ms, id, hash, kind);
+    struct sample_slot *slot = find_among(table.slots, SLOTS, at % SLOTS, now_ms, id, hash, kind);
     if (slot != NULL)
         return slot;
     return find_among(table.shared, SHARED_SLOTS, (size_t)id % SHARED_SLOTS, now_ms, id, 0,
@@ -97,7 +98,7 @@ bool log_sample_take_at(int64_t now_ms, enum log_level level, int id, const char
 {
     bool taken = true;
     pthread_mutex_lock(&table.lock);
-    struct slot *slot = table.first == 0 ? NULL : find(now_ms, id, kind);
+    struct sample_slot *slot = table.first == 0 ? NULL : find(now_ms, id, kind);
     if (slot != NULL) {
         slot->level = level;
         slot->message = message;
@@ -107,7 +108,7 @@ bool log_sample_take_at(int64_t now_ms, enum log_level level, int id, const char
     return taken;
 }
 
-static void flush(struct slot *slots, size_t count, int64_t now_ms, bool all)
+static void flush(struct sample_slot *slots, size_t count, int64_t now_ms, bool all)
 {
     for (size_t i = 0; i < count; i++)
         if (slots[i].used && (all || is_over(&slots[i], now_ms)))

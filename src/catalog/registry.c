@@ -8,28 +8,28 @@
 #define ORIGINS 2
 
 /* A namespace and its entries by origin; at least one is there. */
-struct place {
+struct registry_place {
     struct registry_entry *entries[ORIGINS]; /* a reference each, or NULL */
 };
 
 /* The entry in force, borrowed from its place. Open addressing; empty where entry is NULL. */
-struct slot {
+struct registry_slot {
     uint64_t hash;
     const struct registry_entry *entry;
 };
 
 struct registry {
     atomic_uint references;
-    struct place *places; /* owned; sorted by namespace */
+    struct registry_place *places; /* owned; sorted by namespace */
     size_t count;
     size_t room;
-    struct slot *slots; /* owned; at most half of them in use */
-    size_t mask;        /* their number less one, a power of two; or 0 without slots */
-    size_t bytes;       /* of all compiled schemas */
+    struct registry_slot *slots; /* owned; at most half of them in use */
+    size_t mask;                 /* their number less one, a power of two; or 0 without slots */
+    size_t bytes;                /* of all compiled schemas */
     struct left_out_list left_out;
 };
 
-static const struct registry_entry *in_force(const struct place *place)
+static const struct registry_entry *in_force(const struct registry_place *place)
 {
     return place->entries[REGISTRY_FILE] != NULL ? place->entries[REGISTRY_FILE]
                                                  : place->entries[REGISTRY_COLLECTION];
@@ -43,8 +43,8 @@ static bool is_named(const struct registry_entry *entry, const char *ns, size_t 
 }
 
 /* The slot of the namespace, or the empty one where it would stand. The table has slots. */
-static struct slot *find_slot(const struct registry *registry, const char *ns, size_t len,
-                              uint64_t hash)
+static struct registry_slot *find_slot(const struct registry *registry, const char *ns, size_t len,
+                                       uint64_t hash)
 {
     size_t at = (size_t)hash & registry->mask;
     while (registry->slots[at].entry != NULL &&
@@ -56,12 +56,12 @@ static struct slot *find_slot(const struct registry *registry, const char *ns, s
 static void fill_slot(struct registry *registry, const struct registry_entry *entry)
 {
     uint64_t hash = keyed_hash(entry->file.ns, entry->ns_len);
-    struct slot *slot = find_slot(registry, entry->file.ns, entry->ns_len, hash);
-    *slot = (struct slot){hash, entry};
+    struct registry_slot *slot = find_slot(registry, entry->file.ns, entry->ns_len, hash);
+    *slot = (struct registry_slot){hash, entry};
 }
 
 /* Takes the slot out and moves those back that stand behind their own place because of it. */
-static void clear_slot(struct registry *registry, struct slot *slot)
+static void clear_slot(struct registry *registry, struct registry_slot *slot)
 {
     size_t hole = (size_t)(slot - registry->slots);
     for (size_t at = (hole + 1) & registry->mask; registry->slots[at].entry != NULL;
@@ -83,7 +83,7 @@ static bool make_slots(struct registry *registry, size_t count)
         size *= 2;
     if (registry->slots != NULL && size == registry->mask + 1)
         return true;
-    struct slot *slots = memory_array(size, sizeof *slots);
+    struct registry_slot *slots = memory_array(size, sizeof *slots);
     if (slots == NULL)
         return false;
     memory_free(registry->slots);
@@ -131,7 +131,7 @@ static bool make_places(struct registry *registry, size_t count)
     size_t room = registry->room < 8 ? 8 : registry->room * 2;
     if (room < count)
         room = count;
-    struct place *places = memory_resize(registry->places, room * sizeof *places);
+    struct registry_place *places = memory_resize(registry->places, room * sizeof *places);
     if (places == NULL)
         return false;
     registry->places = places;
@@ -209,10 +209,10 @@ bool registry_put(struct registry *registry, struct registry_entry *entry)
         }
         memmove(&registry->places[at + 1], &registry->places[at],
                 (registry->count - at) * sizeof *registry->places);
-        registry->places[at] = (struct place){{NULL}};
+        registry->places[at] = (struct registry_place){{NULL}};
         registry->count++;
     }
-    struct place *place = &registry->places[at];
+    struct registry_place *place = &registry->places[at];
     struct registry_entry *older = place->entries[entry->origin];
     if (older != NULL)
         registry_entry_adopt_stats(entry, older);
@@ -232,9 +232,9 @@ bool registry_remove(struct registry *registry, const char *ns, size_t len,
     size_t at = find_place(registry, ns, len, &there);
     if (!there || registry->places[at].entries[origin] == NULL)
         return false;
-    struct place *place = &registry->places[at];
+    struct registry_place *place = &registry->places[at];
     struct registry_entry *older = place->entries[origin];
-    struct slot *slot = find_slot(registry, ns, len, keyed_hash(ns, len));
+    struct registry_slot *slot = find_slot(registry, ns, len, keyed_hash(ns, len));
     place->entries[origin] = NULL;
     registry->bytes -= schema_file_bytes(&older->file);
     if (in_force(place) != NULL) {

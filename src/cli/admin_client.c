@@ -13,7 +13,7 @@
 
 enum { ANSWER_BYTES_MAX = 16 * 1024 * 1024 };
 
-struct exchange {
+struct client_exchange {
     const struct client_target *target;
     struct event_base *base;
     struct bufferevent *events; /* of a TLS connection */
@@ -23,7 +23,7 @@ struct exchange {
     bool good;
 };
 
-static void fail(struct exchange *exchange, const char *cause)
+static void fail(struct client_exchange *exchange, const char *cause)
 {
     const struct client_target *target = exchange->target;
     exchange->good = error_set(exchange->err, ERROR_HOST_UNREACHABLE,
@@ -31,7 +31,7 @@ static void fail(struct exchange *exchange, const char *cause)
                                target->port, cause);
 }
 
-static void take_answer(struct exchange *exchange, struct evhttp_request *request)
+static void take_answer(struct client_exchange *exchange, struct evhttp_request *request)
 {
     struct evbuffer *input = evhttp_request_get_input_buffer(request);
     size_t len = evbuffer_get_length(input);
@@ -52,7 +52,7 @@ static void take_answer(struct exchange *exchange, struct evhttp_request *reques
 
 static void on_answer(struct evhttp_request *request, void *arg)
 {
-    struct exchange *exchange = arg;
+    struct client_exchange *exchange = arg;
     char reason[160] = "";
     exchange->done = true;
     event_base_loopexit(exchange->base, NULL);
@@ -65,7 +65,8 @@ static void on_answer(struct evhttp_request *request, void *arg)
     fail(exchange, reason[0] != 0 ? reason : "no connection, or it was closed");
 }
 
-static bool ask(struct exchange *exchange, struct evhttp_connection *connection, const char *path)
+static bool ask(struct client_exchange *exchange, struct evhttp_connection *connection,
+                const char *path)
 {
     char authorization[CLIENT_TOKEN_BYTES + 8];
     char host[300];
@@ -90,7 +91,7 @@ static bool ask(struct exchange *exchange, struct evhttp_connection *connection,
     return exchange->good;
 }
 
-static bool make_tls(struct exchange *exchange)
+static bool make_tls(struct client_exchange *exchange)
 {
     struct tls_client_options options = {.ca_file = exchange->target->ca_file};
     struct tls_context *tls = tls_context_new_client(&options, exchange->err);
@@ -104,7 +105,7 @@ static bool make_tls(struct exchange *exchange)
 bool client_get(const struct client_target *target, const char *path, struct text *body,
                 struct error *err)
 {
-    struct exchange exchange = {.target = target, .body = body, .err = err};
+    struct client_exchange exchange = {.target = target, .body = body, .err = err};
     struct evhttp_connection *connection = NULL;
     exchange.base = event_base_new();
     *body = text_growing();

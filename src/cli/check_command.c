@@ -1,6 +1,6 @@
 #include "base/memory.h"
 #include "bson/scan.h"
-#include "cli/commands.h"
+#include "cli/subcommands.h"
 #include "schema/file.h"
 
 #include <bson/bson.h>
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-struct check {
+struct check_run {
     struct schema_file schema;
     struct schema_scratch *scratch;
     const char *path; /* of the documents */
@@ -27,7 +27,7 @@ static const char usage[] = "usage: mongosluice check --schema SCHEMA [--quiet] 
                             "MongoDB's errInfo for those that\n"
                             "are refused. --quiet leaves out the valid ones.\n";
 
-static void print_errinfo(struct check *check, struct bytes document)
+static void print_errinfo(struct check_run *check, struct bytes document)
 {
     struct build build;
     struct bytes info;
@@ -46,7 +46,7 @@ static void print_errinfo(struct check *check, struct bytes document)
     build_free(&build);
 }
 
-static void check_document(struct check *check, struct bytes document)
+static void check_document(struct check_run *check, struct bytes document)
 {
     static const char *const names[] = {"valid", "invalid", "malformed", "cut off"};
     struct error err = {0};
@@ -68,7 +68,7 @@ static void check_document(struct check *check, struct bytes document)
 }
 
 /* Documents one after the other; what is left over counts as one that is malformed. */
-static void check_bson(struct check *check, struct bytes all)
+static void check_bson(struct check_run *check, struct bytes all)
 {
     while (bytes_left(&all) > 0) {
         struct bytes document = all;
@@ -79,7 +79,7 @@ static void check_bson(struct check *check, struct bytes all)
     }
 }
 
-static void check_items(struct check *check, const bson_t *array)
+static void check_items(struct check_run *check, const bson_t *array)
 {
     struct scan scan;
     struct scan_element item;
@@ -95,7 +95,7 @@ static void check_items(struct check *check, const bson_t *array)
     }
 }
 
-static void print_json_error(struct check *check, const char *text, size_t len,
+static void print_json_error(struct check_run *check, const char *text, size_t len,
                              const bson_error_t *err)
 {
     char message[sizeof err->message];
@@ -105,7 +105,7 @@ static void print_json_error(struct check *check, const char *text, size_t len,
     (void)printf("%s:%u: malformed: %s\n", check->path, check->number, message);
 }
 
-static void check_json(struct check *check, const char *text, size_t len)
+static void check_json(struct check_run *check, const char *text, size_t len)
 {
     bson_error_t err;
     bson_t document;
@@ -132,7 +132,7 @@ static void check_json(struct check *check, const char *text, size_t len)
     bson_json_reader_destroy(reader);
 }
 
-static bool check_file(struct check *check, const char *path)
+static bool check_file(struct check_run *check, const char *path)
 {
     size_t len = 0;
     struct error err = {0};
@@ -152,7 +152,7 @@ static bool check_file(struct check *check, const char *path)
     return true;
 }
 
-static int check_files(struct check *check, const char *schema, int count, char **files)
+static int check_files(struct check_run *check, const char *schema, int count, char **files)
 {
     struct error err = {0};
     bool readable = true;
@@ -180,7 +180,7 @@ int command_check(int argc, char **argv)
                                             {"quiet", no_argument, NULL, 'q'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    struct check check = {0};
+    struct check_run check = {0};
     const char *schema = NULL;
     int option = 0;
     optind = 1;

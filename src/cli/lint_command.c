@@ -1,4 +1,4 @@
-#include "cli/commands.h"
+#include "cli/subcommands.h"
 
 #include "base/memory.h"
 #include "schema/file.h"

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "cli/ask.h"
-#include "cli/commands.h"
+#include "cli/subcommands.h"
 #include "cli/view.h"
 
 static const char usage[] =

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "cli/ask.h"
-#include "cli/commands.h"
+#include "cli/subcommands.h"
 #include "cli/view.h"
 
 #define ENTER   "\033[?1049h\033[?25l" /* the other screen, no cursor */

@@ -35,8 +35,8 @@
 #define SLUICE_COALESCE_COALESCE_H
 
 #include "bson/build.h"
-#include "coalesce/counters.h"
 #include "coalesce/grouping.h"
+#include "coalesce/merge_counters.h"
 #include "coalesce/retry_table.h"
 #include "coalesce/session_pool.h"
 

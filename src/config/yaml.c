@@ -14,7 +14,7 @@ enum {
     GROUP_DEPTH = 4       /* more than there are dots in any option's name */
 };
 
-struct reader {
+struct yaml_reader {
     yaml_parser_t parser;
     yaml_event_t event; /* the one being looked at; owned, released by the next step */
     const char *file;
@@ -26,12 +26,12 @@ struct reader {
     size_t group_lines[CONFIG_OPTIONS_MAX][GROUP_DEPTH];
 };
 
-static size_t line_of(const struct reader *reader)
+static size_t line_of(const struct yaml_reader *reader)
 {
     return reader->event.start_mark.line + 1;
 }
 
-static bool step(struct reader *reader)
+static bool step(struct yaml_reader *reader)
 {
     yaml_event_delete(&reader->event);
     if (yaml_parser_parse(&reader->parser, &reader->event) != 0)
@@ -45,7 +45,7 @@ static bool step(struct reader *reader)
                      reader->parser.context == NULL ? "" : reader->parser.context);
 }
 
-static bool unknown_key(struct reader *reader, const char *name)
+static bool unknown_key(struct yaml_reader *reader, const char *name)
 {
     char buffer[sizeof reader->err->message];
     struct text text = text_over(buffer, sizeof buffer);
@@ -59,7 +59,7 @@ static bool unknown_key(struct reader *reader, const char *name)
     return error_set(reader->err, ERROR_BAD_VALUE, "%s", buffer);
 }
 
-static bool wrong_form(struct reader *reader, const char *name, const char *expected)
+static bool wrong_form(struct yaml_reader *reader, const char *name, const char *expected)
 {
     static const char *const forms[] = {
         [YAML_SCALAR_EVENT] = "a single value",
@@ -95,14 +95,14 @@ static bool has_tag(const yaml_event_t *event)
     }
 }
 
-static bool given_twice(struct reader *reader, const char *name, size_t first_line)
+static bool given_twice(struct yaml_reader *reader, const char *name, size_t first_line)
 {
     return error_set(reader->err, ERROR_BAD_VALUE,
                      "%s:%zu: %s is given twice (first in line %zu); keep one of them",
                      reader->file, line_of(reader), name, first_line);
 }
 
-static bool tagged(struct reader *reader, const char *name)
+static bool tagged(struct yaml_reader *reader, const char *name)
 {
     return error_set(reader->err, ERROR_FAILED_TO_PARSE,
                      "%s:%zu: %s has a YAML tag; write the value without it", reader->file,
@@ -110,7 +110,7 @@ static bool tagged(struct reader *reader, const char *name)
 }
 
 /* Whether what is there can be the value of the option that stands at `place`. */
-static bool check_value(struct reader *reader, const struct option *option, const char *place)
+static bool check_value(struct yaml_reader *reader, const struct option *option, const char *place)
 {
     const yaml_event_t *event = &reader->event;
     if (has_tag(event))
@@ -133,7 +133,7 @@ static bool check_value(struct reader *reader, const struct option *option, cons
     return true;
 }
 
-static bool read_value(struct reader *reader, const struct option *option)
+static bool read_value(struct yaml_reader *reader, const struct option *option)
 {
     const struct setting *before = settings_at(reader->out, option);
     if (before->text != NULL)
@@ -144,7 +144,7 @@ static bool read_value(struct reader *reader, const struct option *option)
 }
 
 /* A scalar that is the name of something; "" for none with a NUL in it. */
-static bool read_name(struct reader *reader, const char *expected, char *name, size_t size)
+static bool read_name(struct yaml_reader *reader, const char *expected, char *name, size_t size)
 {
     struct text text = text_over(name, size);
     if (reader->event.type != YAML_SCALAR_EVENT)
@@ -156,7 +156,7 @@ static bool read_name(struct reader *reader, const char *expected, char *name, s
     return true;
 }
 
-static bool read_override(struct reader *reader, const char *ns)
+static bool read_override(struct yaml_reader *reader, const char *ns)
 {
     char key[KEY_SIZE];
     char place[KEY_SIZE + NAMESPACE_SIZE + 32];
@@ -184,8 +184,8 @@ static bool read_override(struct reader *reader, const char *ns)
 }
 
 /* From the mapping's start to its end; each entry is read by `read`. */
-static bool read_entries(struct reader *reader, const char *of,
-                         bool (*read)(struct reader *reader, const char *of))
+static bool read_entries(struct yaml_reader *reader, const char *of,
+                         bool (*read)(struct yaml_reader *reader, const char *of))
 {
     for (;;) {
         if (!step(reader))
@@ -198,7 +198,7 @@ static bool read_entries(struct reader *reader, const char *of,
 }
 
 /* What stands after a key that has a mapping: *empty when nothing does. */
-static bool open_mapping(struct reader *reader, const char *name, bool *empty)
+static bool open_mapping(struct yaml_reader *reader, const char *name, bool *empty)
 {
     if (!step(reader))
         return false;
@@ -209,7 +209,7 @@ static bool open_mapping(struct reader *reader, const char *name, bool *empty)
            wrong_form(reader, name, "a mapping of options");
 }
 
-static bool read_namespace(struct reader *reader, const char *group)
+static bool read_namespace(struct yaml_reader *reader, const char *group)
 {
     char ns[NAMESPACE_SIZE];
     char place[NAMESPACE_SIZE + 32];
@@ -232,7 +232,7 @@ static bool read_namespace(struct reader *reader, const char *group)
            (empty || read_entries(reader, ns, read_override));
 }
 
-static bool read_namespaces(struct reader *reader)
+static bool read_namespaces(struct yaml_reader *reader)
 {
     bool empty = false;
     if (reader->namespaces_line != 0)
@@ -242,9 +242,9 @@ static bool read_namespaces(struct reader *reader)
            (empty || read_entries(reader, NAMESPACES_KEY, read_namespace));
 }
 
-static bool read_mapping(struct reader *reader, const char *group);
+static bool read_mapping(struct yaml_reader *reader, const char *group);
 
-static bool read_group(struct reader *reader, const char *name, size_t first)
+static bool read_group(struct yaml_reader *reader, const char *name, size_t first)
 {
     size_t depth = 0;
     for (const char *p = strchr(name, '.'); p != NULL; p = strchr(p + 1, '.'))
@@ -260,7 +260,7 @@ static bool read_group(struct reader *reader, const char *name, size_t first)
     return read_mapping(reader, name);
 }
 
-static bool read_entry(struct reader *reader, const char *group)
+static bool read_entry(struct yaml_reader *reader, const char *group)
 {
     char name[KEY_SIZE];
     struct text text = text_over(name, sizeof name);
@@ -286,12 +286,12 @@ static bool read_entry(struct reader *reader, const char *group)
 
 /* From the mapping's start to its end. The depth is that of the table's names: an unknown group is
  * an error before it is entered. */
-static bool read_mapping(struct reader *reader, const char *group)
+static bool read_mapping(struct yaml_reader *reader, const char *group)
 {
     return read_entries(reader, group, read_entry);
 }
 
-static bool read_document(struct reader *reader)
+static bool read_document(struct yaml_reader *reader)
 {
     if (!step(reader)) /* the stream's start */
         return false;
@@ -321,7 +321,7 @@ static bool read_document(struct reader *reader)
 bool settings_read_yaml(const char *file, const void *yaml, size_t len, struct settings *out,
                         struct error *err)
 {
-    struct reader reader = {.file = file, .out = out, .err = err};
+    struct yaml_reader reader = {.file = file, .out = out, .err = err};
     if (yaml_parser_initialize(&reader.parser) == 0)
         return error_no_memory(err, "the configuration file %s", file);
     yaml_parser_set_input_string(&reader.parser, yaml, len);

@@ -22,7 +22,7 @@ struct row {
     char bytes[];
 };
 
-struct sample {
+struct kept_sample {
     int64_t at_ms;
     struct row *row; /* of the record; what is said of it */
     uint8_t *info;
@@ -37,7 +37,7 @@ struct record {
     struct row *rows;
     size_t row_count;
     uint64_t other;
-    struct sample samples[TALLY_SAMPLES_KEPT];
+    struct kept_sample samples[TALLY_SAMPLES_KEPT];
     uint64_t sampled; /* ever */
     size_t key_len;
     char key[]; /* see make_key */
@@ -231,11 +231,11 @@ static struct row *take_row(struct tally *tally, struct record *record, const ch
 static void keep_sample(struct tally *tally, struct record *record, struct row *row, int64_t at_ms,
                         struct bytes info)
 {
-    struct sample *sample = &record->samples[record->sampled++ % TALLY_SAMPLES_KEPT];
+    struct kept_sample *sample = &record->samples[record->sampled++ % TALLY_SAMPLES_KEPT];
     size_t len = bytes_left(&info);
     tally->bytes -= sample->info_len;
     memory_free(sample->info);
-    *sample = (struct sample){.at_ms = at_ms, .row = row};
+    *sample = (struct kept_sample){.at_ms = at_ms, .row = row};
     if (len == 0 || len > INFO_BYTES || tally->bytes + len > TALLY_BYTES_MAX)
         return;
     sample->info = memory_alloc(len);
@@ -362,7 +362,7 @@ static void merge_rows(struct tally_report *report, size_t count)
     }
 }
 
-static void report_sample(struct tally_report *report, const struct sample *sample)
+static void report_sample(struct tally_report *report, const struct kept_sample *sample)
 {
     size_t at = report->sample_count;
     if (at == TALLY_SAMPLES_KEPT) {

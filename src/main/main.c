@@ -12,7 +12,7 @@
 #include "base/keyed_hash.h"
 #include "base/log_sample.h"
 #include "base/memory.h"
-#include "cli/commands.h"
+#include "cli/subcommands.h"
 #include "main/prepare.h"
 #include "main/proxy.h"
 #include "net/clock.h"

@@ -53,7 +53,7 @@ struct byte_class_row {
     uint32_t accepts[256]; /* for each byte, a bit for each atom whose class it is in */
 };
 
-struct reader {
+struct class_reader {
     const uint8_t *pos;
     const uint8_t *end;
     bool unicode;
@@ -81,7 +81,7 @@ static bool is_meta(uint8_t byte)
 }
 
 /* What follows a backslash: a class letter, or a punctuation character that stands for itself. */
-static bool read_escape(struct reader *in, struct atom *atom)
+static bool read_escape(struct class_reader *in, struct atom *atom)
 {
     if (in->pos == in->end)
         return false;
@@ -104,7 +104,7 @@ static bool read_escape(struct reader *in, struct atom *atom)
     return punctuation;
 }
 
-static bool read_set_member(struct reader *in, struct atom *atom)
+static bool read_set_member(struct class_reader *in, struct atom *atom)
 {
     uint8_t byte = *in->pos++;
     if (byte >= 0x80 || byte == '[')
@@ -127,7 +127,7 @@ static bool read_set_member(struct reader *in, struct atom *atom)
     return true;
 }
 
-static bool read_set(struct reader *in, struct atom *atom)
+static bool read_set(struct class_reader *in, struct atom *atom)
 {
     bool negated = in->pos < in->end && *in->pos == '^';
     in->pos += negated;
@@ -145,7 +145,7 @@ static bool read_set(struct reader *in, struct atom *atom)
     return true;
 }
 
-static bool read_number(struct reader *in, uint32_t *out)
+static bool read_number(struct class_reader *in, uint32_t *out)
 {
     const uint8_t *first = in->pos;
     uint32_t value = 0;
@@ -156,7 +156,7 @@ static bool read_number(struct reader *in, uint32_t *out)
 }
 
 /* {n}, {n,}, {n,m}; other braces are text to PCRE2, and left to it. */
-static bool read_braces(struct reader *in, struct atom *atom)
+static bool read_braces(struct class_reader *in, struct atom *atom)
 {
     if (!read_number(in, &atom->min))
         return false;
@@ -169,7 +169,7 @@ static bool read_braces(struct reader *in, struct atom *atom)
     return in->pos < in->end && *in->pos++ == '}' && atom->min <= atom->max;
 }
 
-static bool read_quantifier(struct reader *in, struct atom *atom)
+static bool read_quantifier(struct class_reader *in, struct atom *atom)
 {
     atom->min = 1;
     atom->max = 1;
@@ -187,7 +187,7 @@ static bool read_quantifier(struct reader *in, struct atom *atom)
     return in->pos == in->end || !is_one_of(*in->pos, "?*+{");
 }
 
-static bool read_atom(struct reader *in, struct atom *atom)
+static bool read_atom(struct class_reader *in, struct atom *atom)
 {
     uint8_t byte = *in->pos++;
     bool ok = true;
@@ -233,7 +233,7 @@ static bool is_deterministic(const struct row_parts *row)
 
 static bool parse(struct row_parts *row, const char *pattern, size_t len, bool unicode)
 {
-    struct reader in = {(const uint8_t *)pattern, (const uint8_t *)pattern + len, unicode};
+    struct class_reader in = {(const uint8_t *)pattern, (const uint8_t *)pattern + len, unicode};
     if (len == 0 || *in.pos++ != '^')
         return false;
     row->end_only = unicode;

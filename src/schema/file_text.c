@@ -18,14 +18,14 @@ enum meaning {
     MEANS_VALUE   /* a BSON value in extended JSON */
 };
 
-struct name {
+struct json_key {
     char *text; /* owned, NUL-terminated */
     size_t at;
 };
 
 /* The names of one object, for those that stand there twice. */
-struct names {
-    struct name *of; /* owned */
+struct json_keys {
+    struct json_key *of; /* owned */
     size_t count;
     size_t room;
 };
@@ -37,7 +37,7 @@ struct text_path {
     size_t index;
 };
 
-struct reader {
+struct json_reader {
     const char *text;
     size_t len;
     size_t at;
@@ -86,10 +86,10 @@ static size_t write_pointer(char *out, size_t size, const struct text_path *path
 }
 
 /* Returns false. */
-static bool problem(struct reader *r, int code, const char *format, ...)
+static bool problem(struct json_reader *r, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static bool problem(struct reader *r, int code, const char *format, ...)
+static bool problem(struct json_reader *r, int code, const char *format, ...)
 {
     char pointer[256];
     char message[320];
@@ -104,7 +104,7 @@ static bool problem(struct reader *r, int code, const char *format, ...)
 }
 
 /* The text cannot be understood from here on. Returns false. */
-static bool broken(struct reader *r, size_t at, const char *why)
+static bool broken(struct json_reader *r, size_t at, const char *why)
 {
     struct text_place place = schema_text_place(r->text, at < r->len ? at : r->len);
     if (r->stopped)
@@ -117,7 +117,7 @@ static bool broken(struct reader *r, size_t at, const char *why)
                    place.column, why);
 }
 
-static bool out_of_memory(struct reader *r)
+static bool out_of_memory(struct json_reader *r)
 {
     if (r->stopped)
         return false;
@@ -127,12 +127,12 @@ static bool out_of_memory(struct reader *r)
 
 /* --- the text as a whole --- */
 
-static bool begins_with(const struct reader *r, const char *bytes, size_t count)
+static bool begins_with(const struct json_reader *r, const char *bytes, size_t count)
 {
     return r->len >= count && memcmp(r->text, bytes, count) == 0;
 }
 
-static bool check_beginning(struct reader *r)
+static bool check_beginning(struct json_reader *r)
 {
     if (begins_with(r, "\xEF\xBB\xBF", 3))
         return problem(r, ERROR_FAILED_TO_PARSE,
@@ -145,7 +145,7 @@ static bool check_beginning(struct reader *r)
 }
 
 /* Every byte is a character's, and no character is a NUL. */
-static bool check_characters(struct reader *r)
+static bool check_characters(struct json_reader *r)
 {
     for (size_t at = 0; at < r->len;) {
         size_t bytes = utf8_length((const uint8_t *)r->text + at, r->len - at);
@@ -162,14 +162,14 @@ static bool check_characters(struct reader *r)
     return true;
 }
 
-static void skip_space(struct reader *r)
+static void skip_space(struct json_reader *r)
 {
     while (r->at < r->len && strchr(" \t\r\n", r->text[r->at]) != NULL)
         r->at++;
 }
 
 /* The next character after white space; 0 at the end. */
-static char peek(struct reader *r)
+static char peek(struct json_reader *r)
 {
     skip_space(r);
     if (r->at == r->len)
@@ -179,7 +179,7 @@ static char peek(struct reader *r)
 
 /* --- strings --- */
 
-static bool read_hex(const struct reader *r, size_t at, uint32_t *unit)
+static bool read_hex(const struct json_reader *r, size_t at, uint32_t *unit)
 {
     *unit = 0;
     for (size_t i = at; i < at + 4; i++) {
@@ -222,7 +222,7 @@ static size_t put_character(char *out, uint32_t c)
 }
 
 /* \u and its digits; a pair of them for a character past U+FFFF. */
-static bool read_unicode(struct reader *r, char *out, size_t *used)
+static bool read_unicode(struct json_reader *r, char *out, size_t *used)
 {
     size_t at = r->at;
     uint32_t high = 0;
@@ -243,7 +243,7 @@ static bool read_unicode(struct reader *r, char *out, size_t *used)
     return true;
 }
 
-static bool read_escape(struct reader *r, char *out, size_t *used)
+static bool read_escape(struct json_reader *r, char *out, size_t *used)
 {
     static const char letters[] = "\"\\/bfnrt";
     static const char meanings[] = "\"\\/\b\f\n\r\t";
@@ -262,7 +262,7 @@ static bool read_escape(struct reader *r, char *out, size_t *used)
 }
 
 /* The string at the quote, decoded: memory_free is due. NULL: reported. */
-static char *read_string(struct reader *r, size_t *len)
+static char *read_string(struct json_reader *r, size_t *len)
 {
     size_t end = r->at + 1;
     while (end < r->len && r->text[end] != '"')
@@ -300,7 +300,7 @@ static char *read_string(struct reader *r, size_t *len)
 /* --- values that are no objects --- */
 
 /* The value at text[begin..at) as libbson reads it. */
-static bool append_extended(struct reader *r, bson_t *out, const char *name, size_t begin)
+static bool append_extended(struct json_reader *r, bson_t *out, const char *name, size_t begin)
 {
     bson_error_t why;
     bson_iter_t at;
@@ -321,21 +321,21 @@ static bool append_extended(struct reader *r, bson_t *out, const char *name, siz
     return ok || out_of_memory(r);
 }
 
-static void skip_digits(struct reader *r)
+static void skip_digits(struct json_reader *r)
 {
     while (r->at < r->len && r->text[r->at] >= '0' && r->text[r->at] <= '9')
         r->at++;
 }
 
 /* At least one digit. */
-static bool take_digits(struct reader *r)
+static bool take_digits(struct json_reader *r)
 {
     size_t before = r->at;
     skip_digits(r);
     return r->at > before || broken(r, r->at, "expected a digit");
 }
 
-static bool read_number(struct reader *r, bson_t *out, const char *name)
+static bool read_number(struct json_reader *r, bson_t *out, const char *name)
 {
     size_t begin = r->at;
     bool whole = true;
@@ -373,7 +373,7 @@ static bool read_number(struct reader *r, bson_t *out, const char *name)
     return ok || out_of_memory(r);
 }
 
-static bool read_word(struct reader *r, bson_t *out, const char *name)
+static bool read_word(struct json_reader *r, bson_t *out, const char *name)
 {
     static const char *const words[] = {"false", "true", "null"};
     for (size_t i = 0; i < 3; i++) {
@@ -432,21 +432,21 @@ static enum meaning meaning_below(enum meaning meaning, const char *name)
     return MEANS_VALUE;
 }
 
-static bool remember_name(struct reader *r, struct names *names, char *text, size_t at)
+static bool remember_name(struct json_reader *r, struct json_keys *names, char *text, size_t at)
 {
     if (names->count == names->room) {
         size_t room = names->room == 0 ? 8 : names->room * 2;
-        struct name *bigger = memory_resize(names->of, room * sizeof *bigger);
+        struct json_key *bigger = memory_resize(names->of, room * sizeof *bigger);
         if (bigger == NULL)
             return out_of_memory(r);
         names->of = bigger;
         names->room = room;
     }
-    names->of[names->count++] = (struct name){text, at};
+    names->of[names->count++] = (struct json_key){text, at};
     return true;
 }
 
-static void release_names(struct names *names)
+static void release_names(struct json_keys *names)
 {
     for (size_t i = 0; i < names->count; i++)
         memory_free(names->of[i].text);
@@ -455,14 +455,14 @@ static void release_names(struct names *names)
 
 static int compare_names(const void *a, const void *b)
 {
-    const struct name *x = a;
-    const struct name *y = b;
+    const struct json_key *x = a;
+    const struct json_key *y = b;
     int order = strcmp(x->text, y->text);
     return order != 0 ? order : (x->at > y->at) - (x->at < y->at);
 }
 
 /* A reader of JSON takes one of two fields with the same name, and nobody knows which. */
-static void report_repeated(struct reader *r, struct names *names)
+static void report_repeated(struct json_reader *r, struct json_keys *names)
 {
     size_t first = 0;
     if (names->count > 1)
@@ -484,11 +484,11 @@ static void report_repeated(struct reader *r, struct names *names)
     }
 }
 
-static bool read_value(struct reader *r, bson_t *out, const char *name, enum meaning meaning);
+static bool read_value(struct json_reader *r, bson_t *out, const char *name, enum meaning meaning);
 
 /* A name, its colon and its value. *extended: the name begins with '$'. */
-static bool read_member(struct reader *r, bson_t *out, struct names *names, enum meaning meaning,
-                        bool *extended)
+static bool read_member(struct json_reader *r, bson_t *out, struct json_keys *names,
+                        enum meaning meaning, bool *extended)
 {
     size_t len = 0;
     if (peek(r) != '"')
@@ -515,7 +515,7 @@ static bool read_member(struct reader *r, bson_t *out, struct names *names, enum
 }
 
 /* After a member or an item: whether another one follows. */
-static bool another(struct reader *r, char end, bool *ok)
+static bool another(struct json_reader *r, char end, bool *ok)
 {
     char next = peek(r);
     if (next == ',') {
@@ -529,9 +529,9 @@ static bool another(struct reader *r, char end, bool *ok)
     return false;
 }
 
-static bool read_members(struct reader *r, bson_t *out, enum meaning meaning, bool *extended)
+static bool read_members(struct json_reader *r, bson_t *out, enum meaning meaning, bool *extended)
 {
-    struct names names = {0};
+    struct json_keys names = {0};
     bool ok = true;
     r->at++;
     if (peek(r) == '}') {
@@ -547,7 +547,7 @@ static bool read_members(struct reader *r, bson_t *out, enum meaning meaning, bo
     return ok;
 }
 
-static bool read_items(struct reader *r, bson_t *out, enum meaning meaning)
+static bool read_items(struct json_reader *r, bson_t *out, enum meaning meaning)
 {
     char key[24];
     bool ok = true;
@@ -568,7 +568,8 @@ static bool read_items(struct reader *r, bson_t *out, enum meaning meaning)
     return ok;
 }
 
-static bool read_container(struct reader *r, bson_t *out, const char *name, enum meaning meaning)
+static bool read_container(struct json_reader *r, bson_t *out, const char *name,
+                           enum meaning meaning)
 {
     size_t begin = r->at;
     bool array = r->text[r->at] == '[';
@@ -590,7 +591,7 @@ static bool read_container(struct reader *r, bson_t *out, const char *name, enum
     return ok;
 }
 
-static bool read_value(struct reader *r, bson_t *out, const char *name, enum meaning meaning)
+static bool read_value(struct json_reader *r, bson_t *out, const char *name, enum meaning meaning)
 {
     char first = peek(r);
     if (first == '{' || first == '[')
@@ -608,7 +609,7 @@ static bool read_value(struct reader *r, bson_t *out, const char *name, enum mea
     return ok;
 }
 
-static bool read_file(struct reader *r, bson_t *out)
+static bool read_file(struct json_reader *r, bson_t *out)
 {
     bool extended = false;
     if (!check_beginning(r) || !check_characters(r))
@@ -633,7 +634,7 @@ static bool read_file(struct reader *r, bson_t *out)
 
 bson_t *schema_text_read(const char *text, size_t len, schema_report_fn *report, void *arg)
 {
-    struct reader r = {.text = text, .len = len, .report = report, .arg = arg};
+    struct json_reader r = {.text = text, .len = len, .report = report, .arg = arg};
     bson_t *out = bson_new();
     if (read_file(&r, out) && r.problems == 0)
         return out;

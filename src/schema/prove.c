@@ -8,7 +8,7 @@
 #define COMPONENT_MAX 256 /* bytes of one name in a path */
 
 /* The rules that the value at some path must all satisfy, and what is known about it. */
-struct standing {
+struct path_rules {
     const struct rule *rules[RULES_MAX];
     size_t count;
     bool overflow;  /* there were more: nothing can be said */
@@ -24,7 +24,7 @@ struct component {
 };
 
 /* The rule with its references and allOf. */
-static void add_rule(struct standing *s, const struct rule *rule)
+static void add_rule(struct path_rules *s, const struct rule *rule)
 {
     if (s->count == RULES_MAX) {
         s->overflow = true;
@@ -49,7 +49,7 @@ static const char *next_component(const char *path, struct component *out)
     return path[len] == '.' ? path + len + 1 : path + len;
 }
 
-static type_mask types_of(const struct standing *s)
+static type_mask types_of(const struct path_rules *s)
 {
     type_mask types = TYPES_ALL;
     for (size_t i = 0; i < s->count; i++)
@@ -72,7 +72,7 @@ static bool is_separable(const struct rule *rule, const char *name, bool created
     return true;
 }
 
-static bool is_required(const struct standing *s, const char *name)
+static bool is_required(const struct path_rules *s, const char *name)
 {
     for (size_t i = 0; i < s->count; i++)
         for (size_t r = 0; r < s->rules[i]->required_count; r++)
@@ -82,7 +82,7 @@ static bool is_required(const struct standing *s, const char *name)
 }
 
 /* Adds what one rule of an object says about its field. */
-static void enter_field(struct standing *to, const struct rule *rule, const char *name,
+static void enter_field(struct path_rules *to, const struct rule *rule, const char *name,
                         struct schema_scratch *scratch)
 {
     bool listed = false;
@@ -114,7 +114,7 @@ static void enter_field(struct standing *to, const struct rule *rule, const char
         add_rule(to, rule->additional);
 }
 
-static void enter_item(struct standing *to, const struct rule *rule, const struct component *c)
+static void enter_item(struct path_rules *to, const struct rule *rule, const struct component *c)
 {
     size_t index = RULES_MAX;
     if (c->index && strlen(c->name) < 4)
@@ -128,15 +128,15 @@ static void enter_item(struct standing *to, const struct rule *rule, const struc
 }
 
 /* From the rules for a value to those for its part. False where it is open what the part is. */
-static bool enter(const struct standing *from, const struct component *c, bool top,
-                  struct schema_scratch *scratch, struct standing *to)
+static bool enter(const struct path_rules *from, const struct component *c, bool top,
+                  struct schema_scratch *scratch, struct path_rules *to)
 {
     type_mask types = top ? TYPE_BIT(BSON_KIND_OBJECT) : types_of(from);
     bool array = (types & TYPE_BIT(BSON_KIND_ARRAY)) != 0;
     bool object = (types & TYPE_BIT(BSON_KIND_OBJECT)) != 0;
     bool item = c->positional || (c->index && !object);
-    *to = (struct standing){.separable = from->separable,
-                            .certain = from->certain && !array && is_required(from, c->name)};
+    *to = (struct path_rules){.separable = from->separable,
+                              .certain = from->certain && !array && is_required(from, c->name)};
     if (c->index && object && array)
         return false;
     if (item ? !array : !object) {
@@ -159,9 +159,9 @@ static bool enter(const struct standing *from, const struct component *c, bool t
 /* Walks the path. On true, *parent and *leaf are the last two standings (parent->count is 0 where
  * the way ended in something forbidden) and `last` is the last component. */
 static bool walk(const struct schema *schema, const char *path, struct schema_scratch *scratch,
-                 struct standing *parent, struct standing *leaf, struct component *last)
+                 struct path_rules *parent, struct path_rules *leaf, struct component *last)
 {
-    *leaf = (struct standing){.separable = true, .certain = true};
+    *leaf = (struct path_rules){.separable = true, .certain = true};
     add_rule(leaf, schema->document);
     if (*path == 0)
         return false;
@@ -177,7 +177,7 @@ static bool walk(const struct schema *schema, const char *path, struct schema_sc
 }
 
 /* Whether the value keeps all rules of the leaf; open where that takes too much. */
-static enum schema_proof prove_value(struct explain *x, const struct standing *leaf,
+static enum schema_proof prove_value(struct explain *x, const struct path_rules *leaf,
                                      const struct explain_value *value)
 {
     for (size_t i = 0; i < leaf->count; i++) {
@@ -193,8 +193,8 @@ static enum schema_proof prove_value(struct explain *x, const struct standing *l
 enum schema_proof schema_prove_set(const struct schema *schema, struct schema_scratch *scratch,
                                    const char *path, uint8_t kind, struct bytes value)
 {
-    struct standing parent;
-    struct standing leaf;
+    struct path_rules parent;
+    struct path_rules leaf;
     struct component last;
     struct explain x = {.schema = schema, .scratch = scratch, .work = schema_scratch_work(scratch)};
     uint64_t given = x.work;
@@ -212,8 +212,8 @@ enum schema_proof schema_prove_set(const struct schema *schema, struct schema_sc
 
 enum schema_proof schema_prove_type(const struct schema *schema, const char *path, type_mask types)
 {
-    struct standing parent;
-    struct standing leaf;
+    struct path_rules parent;
+    struct path_rules leaf;
     struct component last;
     if (!walk(schema, path, NULL, &parent, &leaf, &last))
         return SCHEMA_PROOF_NONE;
@@ -223,8 +223,8 @@ enum schema_proof schema_prove_type(const struct schema *schema, const char *pat
 
 enum schema_proof schema_prove_unset(const struct schema *schema, const char *path)
 {
-    struct standing parent;
-    struct standing leaf;
+    struct path_rules parent;
+    struct path_rules leaf;
     struct component last;
     if (!walk(schema, path, NULL, &parent, &leaf, &last) || last.positional)
         return SCHEMA_PROOF_NONE;

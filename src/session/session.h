@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "catalog/registry.h"
-#include "coalesce/counters.h"
+#include "coalesce/merge_counters.h"
 #include "coalesce/retry_table.h"
 #include "metrics/counters.h"
 #include "net/budget.h"

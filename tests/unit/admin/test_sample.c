@@ -9,7 +9,7 @@ static void rates_are_by_second(void **state)
 {
     (void)state;
     static struct samples samples;
-    static struct reading reading;
+    static struct metrics_reading reading;
     reading.at_us = 1000000;
     reading.counters[COUNTER_REQUESTS] = 100;
     reading.passed = 50;
@@ -46,7 +46,7 @@ static void a_sum_that_went_down_is_no_rate(void **state)
 {
     (void)state;
     static struct samples samples;
-    static struct reading reading;
+    static struct metrics_reading reading;
     reading.at_us = 1000000;
     reading.passed = 50;
     samples_take(&samples, &reading, 1);
@@ -75,7 +75,7 @@ static void only_the_last_ones_are_kept(void **state)
 {
     (void)state;
     static struct samples samples;
-    static struct reading reading;
+    static struct metrics_reading reading;
     for (int i = 0; i <= SAMPLES_KEPT + 50; i++) {
         reading.at_us = 1000000L * (i + 1);
         samples_take(&samples, &reading, 1000 + i);
@@ -89,7 +89,7 @@ static void an_object_has_the_columns_of_the_rows(void **state)
 {
     (void)state;
     static struct samples samples;
-    static struct reading reading;
+    static struct metrics_reading reading;
     struct text out = text_growing();
     struct json json = json_over(&out);
     sample_write(NULL, NULL, &json);

@@ -1,4 +1,4 @@
-#include "coalesce/counters.h"
+#include "coalesce/merge_counters.h"
 
 static void sum(const _Atomic uint64_t *from, uint64_t *into, size_t count)
 {

@@ -1,8 +1,8 @@
 /* The subcommands that are no proxy: each takes the arguments from its own name on, prints to
  * standard output, and returns the exit code: 0 all is well, 1 something was refused, 2 wrong use
  * or a file that cannot be read. */
-#ifndef SLUICE_CLI_COMMANDS_H
-#define SLUICE_CLI_COMMANDS_H
+#ifndef SLUICE_CLI_SUBCOMMANDS_H
+#define SLUICE_CLI_SUBCOMMANDS_H
 
 /* mongosluice check --schema SCHEMA [--quiet] FILE...: verdicts on BSON or JSON documents. */
 int command_check(int argc, char **argv);

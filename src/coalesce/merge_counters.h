@@ -1,6 +1,6 @@
 /* What a worker's merging did: written by its thread only, read by any. */
-#ifndef SLUICE_COALESCE_COUNTERS_H
-#define SLUICE_COALESCE_COUNTERS_H
+#ifndef SLUICE_COALESCE_MERGE_COUNTERS_H
+#define SLUICE_COALESCE_MERGE_COUNTERS_H
 
 #include <stdatomic.h>
 
