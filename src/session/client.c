@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "net/clock.h"
+#include "session/lease.h"
 #include "session/session_internal.h"
 #include "wire/query.h"
 
@@ -208,6 +209,11 @@ static enum begin begin_legacy(struct session *session, const struct message *me
 static enum begin forward(struct session *session, const struct wire_header *header,
                           const struct request *request, bool watches_claim)
 {
+    if (lease_take(session) == NULL) {
+        session_end(session, "out of memory for an upstream connection");
+        return BEGIN_STOP;
+    }
+    session_identity_pass(session, request);
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
         push_pending(session, header, request, watches_claim);
     count_request(session, header, request);
@@ -411,13 +417,14 @@ static enum begin begin_request(struct session *session, const struct window *wi
 static bool forward_rest(struct session *session, struct window *window)
 {
     struct error err;
+    struct link *upstream = &lease_connection(session)->link;
     size_t len = window->len < session->request_left ? window->len : session->request_left;
     if (session->walking && !wire_walk_feed(&session->walk, window->data, len, &err)) {
         session_fail_pending(session, &err, COUNTER_ERRORS_PROTOCOL_CLIENT);
         return false;
     }
     session->request_left -= (uint32_t)len;
-    return session_window_forward(session, window, &session->upstream, len);
+    return session_window_forward(session, window, upstream, len);
 }
 
 static bool forward_begun(struct session *session, struct window *window)
@@ -425,10 +432,8 @@ static bool forward_begun(struct session *session, struct window *window)
     uint32_t length = bytes_load_u32(window->data);
     size_t len = window->len < length ? window->len : length;
     session->request_left = length - (uint32_t)len;
-    if (session->upstream.state == LINK_NONE && session->connector == NULL)
-        session_upstream_connect(session);
-    return session->state == SESSION_ACTIVE &&
-           session_window_forward(session, window, &session->upstream, len);
+    struct upstream_connection *connection = session_reach_upstream(session);
+    return connection != NULL && session_window_forward(session, window, &connection->link, len);
 }
 
 /* Whether something must come before another request is looked at: the next turn, replies, the end
@@ -478,7 +483,7 @@ static bool process(struct session *session, struct window *window)
 /* Reading goes on only while the upstream takes what it is given. */
 static void pace(struct session *session)
 {
-    if (session->client_finished || is_full(session) || link_is_blocked(&session->upstream))
+    if (session->client_finished || is_full(session) || lease_is_blocked(session))
         link_pause(&session->client);
     else
         link_resume(&session->client);
@@ -570,7 +575,8 @@ static void client_drained(void *arg)
         link_resume(&session->client);
         return;
     }
-    link_resume(&session->upstream);
+    if (lease_connection(session) != NULL)
+        link_resume(&lease_connection(session)->link);
     session_client_resume(session);
     if (session->state == SESSION_ACTIVE)
         session_end_if_drained(session);
@@ -592,7 +598,7 @@ static void leave_behind(struct session *session)
 void session_client_leave(struct session *session, const char *reason)
 {
     char in_command[SESSION_CAUSE_BYTES];
-    if (session->state == SESSION_ACTIVE && session->carriage != NULL) {
+    if (session->state == SESSION_ACTIVE && lease_carries_batch(session)) {
         leave_behind(session);
         return;
     }
@@ -625,7 +631,7 @@ static bool has_whole_request(const struct session *session)
 static bool sends_more(const struct session *session)
 {
     const struct exchange *exchange = session->exchange;
-    return session->carriage != NULL || session->checking != NULL || session->backlog.waits ||
+    return lease_carries_batch(session) || session->checking != NULL || session->backlog.waits ||
            has_whole_request(session) ||
            (exchange != NULL && (exchange->abort_message != NULL || exchange->waiter != NULL ||
                                  exchange->attached != NULL || exchange->resend != NULL));
@@ -643,17 +649,18 @@ void session_client_wind_up(struct session *session)
     if (!awaits_answers(session)) {
         if (link_is_blocked(&session->client))
             session_linger(session, "the client closed");
-        else if (link_is_blocked(&session->upstream))
+        else if (lease_is_blocked(session))
             leave_writing(session);
         else
             session_end(session, "the client closed");
         return;
     }
-    if (session->upstream_finished || sends_more(session) || session->upstream.state != LINK_OPEN ||
-        link_is_blocked(&session->upstream))
+    struct upstream_connection *connection = lease_connection(session);
+    if (sends_more(session) || connection == NULL || connection->finished ||
+        connection->link.state != LINK_OPEN || link_is_blocked(&connection->link))
         return;
-    session->upstream_finished = true;
-    link_finish_sending(&session->upstream);
+    connection->finished = true;
+    link_finish_sending(&connection->link);
 }
 
 /* EOF. Whoever has asked for something still gets its answer, as directly: one who only ended its
@@ -668,7 +675,7 @@ static void client_ended(void *arg)
         session->client_finished = true;
         link_pause(&session->client);
         session_client_wind_up(session);
-    } else if (session->state == SESSION_LINGERING || !link_is_blocked(&session->upstream) ||
+    } else if (session->state == SESSION_LINGERING || !lease_is_blocked(session) ||
                session->request_left > 0) {
         session_client_leave(session, "the client closed");
     } else {

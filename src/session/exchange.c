@@ -4,6 +4,7 @@
 #include "bson/build.h"
 #include "bson/scan.h"
 #include "net/clock.h"
+#include "session/lease.h"
 #include "session/session_internal.h"
 #include "wire/compressed.h"
 
@@ -162,22 +163,15 @@ bool session_exchange_keep_answer(struct exchange *exchange, struct bytes docume
     return true;
 }
 
-/* The upstream connection is there, or will be. */
-static bool reach_upstream(struct session *session)
-{
-    if (session->upstream.state == LINK_NONE && session->connector == NULL)
-        session_upstream_connect(session);
-    return session->state == SESSION_ACTIVE;
-}
-
 static bool send_bytes_upstream(struct session *session, const uint8_t *message, size_t len)
 {
     struct error err;
-    if (!reach_upstream(session))
+    struct upstream_connection *connection = session_reach_upstream(session);
+    if (connection == NULL)
         return false;
-    if (link_send(&session->upstream, message, len, &err))
+    if (link_send(&connection->link, message, len, &err))
         return true;
-    session_send_failed(session, &session->upstream, &err);
+    session_send_failed(session, &connection->link, &err);
     return false;
 }
 
@@ -200,9 +194,10 @@ bool session_send_question(struct session *session, const struct message *messag
 static bool send_buffer_upstream(struct session *session, struct buffer *message)
 {
     struct error err;
-    bool sent = reach_upstream(session);
-    if (sent && !link_send_buffer(&session->upstream, message, buffer_length(message), &err)) {
-        session_send_failed(session, &session->upstream, &err);
+    struct upstream_connection *connection = session_reach_upstream(session);
+    bool sent = connection != NULL;
+    if (sent && !link_send_buffer(&connection->link, message, buffer_length(message), &err)) {
+        session_send_failed(session, &connection->link, &err);
         sent = false;
     }
     buffer_release(message, &session->worker->shared->budget);

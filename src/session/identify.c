@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "bson/build.h"
 #include "bson/scan.h"
+#include "session/lease.h"
 #include "session/session_internal.h"
 
 /* --- what changes it ----------------------------------------------------------------------------
@@ -24,11 +25,14 @@ void session_identity_pass(struct session *session, const struct request *reques
 {
     if (!may_change_identity(request))
         return;
-    standing_forget(session->worker->standings, &session->standing);
+    struct upstream_connection *connection = lease_connection(session);
+    session->may_be_logged_in = true;
+    connection->may_be_logged_in = true;
+    standing_forget(session->worker->standings, &connection->standing);
     session->identity_told = false;
     /* without a reply nobody knows when the server has come to the end of it */
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0 && route_index(request->route) != 0)
-        session->standing.in_doubt = true;
+        connection->standing.in_doubt = true;
 }
 
 bool session_identity_may_pass(const struct session *session, const struct message *message,
@@ -92,7 +96,9 @@ bool session_identity_may_ask(struct session *session)
     bool told = session->identity_told;
     session->identity_told = false;
     /* once for each insert: the answer may be out of date when it comes */
-    return !told && standing_may_ask(&session->standing, session_now_us(session));
+    const struct upstream_connection *connection = lease_connection(session);
+    return !told &&
+           (connection == NULL || standing_may_ask(&connection->standing, session_now_us(session)));
 }
 
 enum write_step session_identity_ask(struct session *session, const struct message *message,
@@ -101,18 +107,17 @@ enum write_step session_identity_ask(struct session *session, const struct messa
     return ask(session, message, request) ? WRITE_HOLD : WRITE_ENDED;
 }
 
-static void log_identity(const struct session *session)
+static void log_identity(const struct session *session, const struct standing *standing)
 {
     LOG_SAMPLED(LOG_INFO, LOG_ACCESS, 2003, session->context, session->context,
-                "The server says who is logged in",
-                LOG_STR("users", standing_text(&session->standing)));
+                "The server says who is logged in", LOG_STR("users", standing_text(standing)));
 }
 
 void session_identity_answer(struct session *session, const struct pending *pending,
                              struct bytes document, uint32_t flags)
 {
     struct identity identity = {.nobody = true};
-    struct standing *standing = &session->standing;
+    struct standing *standing = &lease_connection(session)->standing;
     bool was_known = standing_is_known(standing);
     bool clear =
         (flags & ~(uint32_t)WIRE_FLAG_CHECKSUM_PRESENT) == 0 && identity_read(document, &identity);
@@ -125,7 +130,7 @@ void session_identity_answer(struct session *session, const struct pending *pend
             "The server does not say who is logged in: inserts of this connection are not merged",
             LOG_STR("server", session->server));
     else if (!was_known && !identity.nobody)
-        log_identity(session);
+        log_identity(session, standing);
 }
 
 /* --- what merging goes by -----------------------------------------------------------------------
@@ -134,9 +139,9 @@ void session_identity_answer(struct session *session, const struct pending *pend
 struct coalesce_origin session_identity_origin(const struct session *session)
 {
     static const uint8_t unknown[RETRY_IDENTITY_BYTES] = {0xFF, 0xFF, 0xFF, 0xFF};
-    const struct standing *standing = &session->standing;
+    const struct standing *standing = lease_standing(session);
     struct coalesce_origin origin = {.identity = unknown, .server = session->server};
-    if (!standing_is_known(standing))
+    if (standing == NULL)
         return origin;
     origin.identity = standing_users(standing);
     origin.incarnation = standing_incarnation(standing);
@@ -145,8 +150,8 @@ struct coalesce_origin session_identity_origin(const struct session *session)
     return origin;
 }
 
-bool session_identity_is(const struct session *session, const uint8_t *users)
+bool session_identity_is(const struct upstream_connection *connection, const uint8_t *users)
 {
-    return standing_is_known(&session->standing) &&
-           memcmp(standing_users(&session->standing), users, RETRY_IDENTITY_BYTES) == 0;
+    return standing_is_known(&connection->standing) &&
+           memcmp(standing_users(&connection->standing), users, RETRY_IDENTITY_BYTES) == 0;
 }

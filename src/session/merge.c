@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "bson/scan.h"
 #include "net/clock.h"
+#include "session/lease.h"
 #include "session/merge_internal.h"
 
 /* A namespace has at most 255 bytes. */
@@ -160,8 +161,9 @@ static void forget(struct session *session, const struct scan_element *descripti
     if (lsid == NULL)
         return;
     memcpy(key.lsid, lsid, LSID_BYTES);
-    if (standing_is_known(&session->standing)) { /* else they idle until they are of no use */
-        memcpy(key.identity, standing_users(&session->standing), sizeof key.identity);
+    const struct standing *standing = lease_standing(session);
+    if (standing != NULL) { /* else they idle until they are of no use */
+        memcpy(key.identity, standing_users(standing), sizeof key.identity);
         retry_table_forget(session->worker->shared->retries, &key);
     }
     bulk_cursors_end_session(session->worker->shared->bulk_cursors, session->id, key.lsid);
@@ -278,7 +280,7 @@ bool session_merge_must_ask(struct session *session, const struct message *messa
     struct session_worker *worker = session->worker;
     struct coalesce_insert insert;
     struct coalesce_rules rules;
-    bool known = standing_is_known(&session->standing);
+    bool known = lease_standing(session) != NULL;
     if (!session_identity_may_ask(session) || (known && coalesce_is_idle(worker->coalesce)))
         return false;
     read_rules(session, request, &rules);

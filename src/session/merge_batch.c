@@ -9,13 +9,14 @@
 #include "base/memory.h"
 #include "bson/scan.h"
 #include "net/clock.h"
+#include "session/lease.h"
 #include "session/merge_internal.h"
 
-/* A batch on its way: on that session's upstream connection. */
+/* A batch on its way, on that connection. */
 struct carriage {
     struct carriage *next; /* of the worker's list */
     struct batch *batch;
-    struct session *carrier; /* NULL: its connection is lost */
+    struct upstream_connection *carrier; /* NULL: it is lost */
 };
 
 /* --- accounts -----------------------------------------------------------------------------------
@@ -69,16 +70,17 @@ static bool send_own(struct session *session, struct bytes command, struct coale
     return session_send_command(session, &message, command, labels, ticket);
 }
 
-/* Somebody who is still there, whose connection the server has said to be of the batch's users. */
-static struct session *choose_carrier(const struct batch *batch)
+/* That of somebody who is still there; the server has said that it is of the batch's users. */
+static struct upstream_connection *choose_carrier(const struct batch *batch)
 {
     for (struct coalesce_waiter *waiter = batch_first(batch); waiter != NULL;
          waiter = batch_next(waiter)) {
         struct session *session = batch_waiter(waiter);
-        if (session != NULL && session->state == SESSION_ACTIVE &&
-            session->upstream.state == LINK_OPEN &&
-            session_identity_is(session, batch_identity(batch)))
-            return session;
+        struct upstream_connection *connection = session != NULL ? lease_connection(session) : NULL;
+        if (connection != NULL && session->state == SESSION_ACTIVE &&
+            connection->link.state == LINK_OPEN &&
+            session_identity_is(connection, batch_identity(batch)))
+            return connection;
     }
     return NULL;
 }
@@ -116,14 +118,14 @@ static bool carry(struct session_worker *worker, struct carriage *carriage)
 {
     uint8_t *payload = NULL;
     size_t len = 0;
-    struct session *carrier = choose_carrier(carriage->batch);
+    struct upstream_connection *carrier = choose_carrier(carriage->batch);
     if (carrier == NULL || !batch_build(carriage->batch, &payload, &len))
         return false;
     carriage->carrier = carrier;
     carrier->carriage = carriage;
     counters_add(&worker->counters, COUNTER_BATCHES, 1);
     /* where that fails the session has ended, and with it lost the batch */
-    (void)session_exchange_send(carrier, bytes_of(payload, len));
+    (void)session_exchange_send(lease_client(carrier), bytes_of(payload, len));
     memory_free(payload);
     return true;
 }
@@ -238,8 +240,8 @@ static void send_all_alone(struct session_worker *worker, struct batch *batch, s
         struct session *session = batch_waiter(waiter);
         if (session == NULL || session->state != SESSION_ACTIVE)
             continue;
-        if (forgets)
-            standing_forget(worker->standings, &session->standing);
+        if (forgets && lease_connection(session) != NULL)
+            standing_forget(worker->standings, &lease_connection(session)->standing);
         (void)send_own(session, batch_command(waiter), NULL);
     }
 }
@@ -264,12 +266,13 @@ static void find_out_all(struct batch *batch)
     }
 }
 
-bool session_merge_reply(struct session *session, struct bytes document)
+bool session_merge_reply(struct upstream_connection *connection, struct bytes document)
 {
-    struct session_worker *worker = session->worker;
-    struct carriage *carriage = session->carriage;
+    struct session *session = lease_client(connection);
+    struct session_worker *worker = connection->worker;
+    struct carriage *carriage = connection->carriage;
     struct batch *batch = carriage->batch;
-    session->carriage = NULL;
+    connection->carriage = NULL;
     session_pop_pending(session);
     free_carriage(worker, carriage);
     switch (
@@ -297,13 +300,13 @@ bool session_merge_reply(struct session *session, struct bytes document)
     return session->state == SESSION_ACTIVE;
 }
 
-void session_merge_lost(struct session *session)
+void session_merge_lost(struct upstream_connection *connection)
 {
-    if (session->carriage == NULL)
+    if (connection->carriage == NULL)
         return;
-    session->carriage->carrier = NULL;
-    session->carriage = NULL;
-    session_merge_pump_soon(session->worker);
+    connection->carriage->carrier = NULL;
+    connection->carriage = NULL;
+    session_merge_pump_soon(connection->worker);
 }
 
 void session_merge_finished(struct session *session, struct coalesce_place *ticket)

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "net/clock.h"
+#include "session/lease.h"
 #include "session/session_internal.h"
 
 const struct session_metrics *session_worker_metrics(const struct session_worker *worker)
@@ -56,6 +57,13 @@ static const struct pending *oldest_command(const struct session *session)
     return NULL;
 }
 
+/* Since when its connection is being made; 0: it is not. */
+static int64_t connecting_since_ms(const struct session *session)
+{
+    const struct upstream_connection *connection = lease_connection(session);
+    return connection != NULL ? connection->connect_since_ms : 0;
+}
+
 static enum session_phase phase_of(const struct session *session)
 {
     if (session->state != SESSION_ACTIVE)
@@ -64,7 +72,7 @@ static enum session_phase phase_of(const struct session *session)
         return SESSION_PHASE_PAUSED;
     if (!session->request_seen)
         return SESSION_PHASE_NEW;
-    if (session->connect_since_ms != 0)
+    if (connecting_since_ms(session) != 0)
         return SESSION_PHASE_CONNECTING;
     return session_runs_command(session) ? SESSION_PHASE_RUNNING : SESSION_PHASE_IDLE;
 }
@@ -78,7 +86,7 @@ static int64_t phase_ms_of(const struct session *session, enum session_phase pha
     if (phase == SESSION_PHASE_PAUSED)
         since_ms = session->hold_since_ms;
     else if (phase == SESSION_PHASE_CONNECTING)
-        since_ms = session->connect_since_ms;
+        since_ms = connecting_since_ms(session);
     else if (phase == SESSION_PHASE_CLOSING)
         since_ms = session->linger_since_ms;
     else if (phase == SESSION_PHASE_RUNNING && command != NULL)
@@ -181,9 +189,9 @@ static void fill_row(const struct session *session, int64_t now_us, struct sessi
     row->id = session->id;
     address_describe_peer(&session->peer, row->remote);
     (void)snprintf(row->server, sizeof row->server, "%s", session->server);
-    if (standing_is_known(&session->standing))
-        (void)snprintf(row->identity, sizeof row->identity, "%s",
-                       standing_text(&session->standing));
+    const struct standing *standing = lease_standing(session);
+    if (standing != NULL)
+        (void)snprintf(row->identity, sizeof row->identity, "%s", standing_text(standing));
     else
         (void)claim_describe(session->claim, row->identity, sizeof row->identity);
     row->command = "";

@@ -1,3 +1,4 @@
+#include "session/lease.h"
 #include "session/session_internal.h"
 
 #include <stdio.h>
@@ -24,14 +25,11 @@ struct accepted {
 
 static struct session *session_new(struct session_worker *worker, int fd, const char *server)
 {
-    struct session *session = memory_zalloc(sizeof *session);
+    size_t server_bytes = strlen(server) + 1;
+    struct session *session = memory_zalloc(sizeof *session + server_bytes);
     if (session == NULL)
         return NULL;
-    session->server = memory_copy_string(server);
-    if (session->server == NULL) {
-        memory_free(session);
-        return NULL;
-    }
+    memcpy(session->server, server, server_bytes);
     session->worker = worker;
     session->id = atomic_fetch_add(&worker->shared->last_id, 1) + 1;
     session->limits = (struct session_limits){SESSION_DOCUMENT_BYTES, SESSION_BATCH_DOCS,
@@ -43,8 +41,6 @@ static struct session *session_new(struct session_worker *worker, int fd, const 
                    (unsigned long long)session->id);
     struct turn *turn = worker_turn(worker->worker);
     link_init(&session->client, &worker->shared->budget, turn, &session_client_handler, session);
-    link_init(&session->upstream, &worker->shared->budget, turn, &session_upstream_handler,
-              session);
     session->backlog = (struct turn_waiter){.run = session_client_go_on, .arg = session};
     return session;
 }
@@ -154,9 +150,9 @@ static void reap(evutil_socket_t fd, short what, void *arg)
     while (worker->ended != NULL) {
         struct session *session = worker->ended;
         DL_DELETE(worker->ended, session);
-        memory_free(session->server);
         memory_free(session);
     }
+    upstream_connection_reap(worker);
 }
 
 /* What others wait for is not coming. */
@@ -173,6 +169,20 @@ static void forget_tickets(struct session *session)
     session->next_ticket = NULL;
 }
 
+/* Nothing more is sent for the client, and no reply is waited for. */
+static void give_upstream_back(struct session *session)
+{
+    struct upstream_connection *connection = lease_connection(session);
+    session_open_release(&session->opening, &session->worker->shared->budget);
+    session_checking_free(session);
+    session_exchange_free(session, session->exchange);
+    session->exchange = NULL;
+    forget_tickets(session);
+    if (connection != NULL)
+        session_merge_lost(connection);
+    lease_give_back(session);
+}
+
 void session_end(struct session *session, const char *reason)
 {
     struct session_worker *worker = session->worker;
@@ -181,27 +191,15 @@ void session_end(struct session *session, const char *reason)
         return;
     address_describe_peer(&session->peer, peer);
     session->state = SESSION_ENDED;
-    if (session->connector != NULL)
-        connector_cancel(session->connector);
-    session->connector = NULL;
     link_close(&session->client);
-    link_close(&session->upstream);
     turn_forget(worker_turn(worker->worker), &session->backlog);
-    session_open_release(&session->opening, &session->worker->shared->budget);
-    session_checking_free(session);
-    if (session->upstream_open)
-        counters_add(&worker->counters, COUNTER_UPSTREAM_NOW, (uint64_t)-1);
+    give_upstream_back(session);
     if (session->had_transaction)
         transactions_forget_connection(worker->shared->transactions, session->id);
     claim_free(session->claim);
     session->claim = NULL;
-    standing_forget(worker->standings, &session->standing);
-    session_exchange_free(session, session->exchange);
-    session->exchange = NULL;
     if (session->had_bulk_cursor)
         bulk_cursors_forget_connection(worker->shared->bulk_cursors, session->id, clock_now_ms());
-    forget_tickets(session);
-    session_merge_lost(session);
     counters_add(&worker->counters, COUNTER_CLIENTS_NOW, (uint64_t)-1);
     leave(worker, session->refused);
     atomic_fetch_sub(&worker->clients, 1);
@@ -212,20 +210,6 @@ void session_end(struct session *session, const char *reason)
           LOG_INT("connectionId", (int64_t)session->id),
           LOG_INT("connectionCount", atomic_load(&worker->shared->clients_now)),
           LOG_STR("reason", reason));
-}
-
-static void close_upstream(struct session *session)
-{
-    if (session->connector != NULL)
-        connector_cancel(session->connector);
-    session->connector = NULL;
-    link_close(&session->upstream);
-    session_open_release(&session->opening, &session->worker->shared->budget);
-    session_checking_free(session);
-    session_exchange_free(session, session->exchange);
-    session->exchange = NULL;
-    forget_tickets(session);
-    session_merge_lost(session);
 }
 
 /* FIN to the client; what it still sends is read and thrown away, since closing with unread bytes
@@ -246,7 +230,7 @@ void session_linger(struct session *session, const char *reason)
           LOG_STR("reason", reason));
     session->state = SESSION_LINGERING;
     session->linger_since_ms = clock_now_ms();
-    close_upstream(session);
+    give_upstream_back(session);
     buffer_release(&session->client.in, session->client.budget);
     if (!link_is_blocked(&session->client))
         finish_client(session);
@@ -297,7 +281,7 @@ static void read_failed(struct session *session, struct link *link, const struct
     bool client = link == &session->client;
     counters_add(session_counters(session),
                  client ? COUNTER_ERRORS_NETWORK_CLIENT : COUNTER_ERRORS_NETWORK_UPSTREAM, 1);
-    link->handler->failed(session, err->message);
+    link->handler->failed(link->arg, err->message);
 }
 
 /* A request that cannot be answered as it should, of which `len` bytes came. */
@@ -361,7 +345,7 @@ bool session_window_fill(struct session *session, struct link *link, struct wind
     case TRANSPORT_WANT_WRITE:
         return false;
     case TRANSPORT_EOF:
-        link->handler->ended(session);
+        link->handler->ended(link->arg);
         return false;
     case TRANSPORT_ERROR:
         read_failed(session, link, &err);
@@ -441,7 +425,7 @@ bool session_is_idle(const struct session *session)
 {
     return session->state == SESSION_ACTIVE && !session_runs_command(session) &&
            buffer_length(&session->client.in) == 0 && !link_is_blocked(&session->client) &&
-           !link_is_blocked(&session->upstream) &&
+           !lease_is_blocked(session) &&
            !transactions_open_for_peer(session->worker->shared->transactions,
                                        address_peer_key(&session->peer));
 }
@@ -465,12 +449,14 @@ static bool check_connecting(struct session *session, int64_t now_ms)
 {
     struct error err;
     int64_t limit_ms = session_config(session)->connect_timeout_ms;
-    if (session->connect_since_ms == 0 || !over(now_ms, session->connect_since_ms, limit_ms))
+    const struct upstream_connection *connection = lease_connection(session);
+    if (connection == NULL || connection->connect_since_ms == 0 ||
+        !over(now_ms, connection->connect_since_ms, limit_ms))
         return true;
     (void)error_set(&err, ERROR_HOST_UNREACHABLE,
                     "mongosluice cannot reach the upstream server %s: no connection within "
                     "%lld ms (option connect_timeout_ms)",
-                    session->server, (long long)limit_ms);
+                    connection->server, (long long)limit_ms);
     session_fail_pending(session, &err, COUNTER_TIMEOUTS_CONNECT);
     return false;
 }
@@ -519,7 +505,7 @@ static void check_times(struct session *session, int64_t now_ms)
     const struct config *config = session_config(session);
     struct counters *counters = session_counters(session);
     if (session->state != SESSION_ACTIVE) {
-        if (session->carriage != NULL)
+        if (lease_carries_batch(session))
             (void)check_connecting(session, now_ms);
         else if (over(now_ms, session->linger_since_ms, SESSION_LINGER_MS))
             session_end(session, "the peer did not finish in time");
@@ -596,6 +582,7 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
     worker->shared = shared;
     worker->settings = session_settings_retain(settings);
     worker->scratch = schema_scratch_new();
+    worker->connection_handler = &session_upstream_handler;
     struct worker_settings thread = {.name = name,
                                      .context = worker,
                                      .tick_ms = TICK_MS,

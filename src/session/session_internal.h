@@ -3,12 +3,10 @@
 #define SLUICE_SESSION_SESSION_INTERNAL_H
 
 #include "auth/claim.h"
-#include "auth/standing.h"
 #include "base/log.h"
 #include "coalesce/coalesce.h"
 #include "enforce/enforce.h"
 #include "net/address.h"
-#include "net/connector.h"
 #include "net/link.h"
 #include "session/observe.h"
 #include "session/pending.h"
@@ -63,7 +61,7 @@ struct message {
 };
 
 struct attached;
-struct carriage;
+struct upstream_connection;
 struct checking;
 
 /* A request that the proxy answers in its own words: what is still to be done before the client
@@ -101,16 +99,12 @@ struct session {
     struct session_worker *worker;
     uint64_t id;
     struct link client;
-    struct link upstream;
-    struct turn_waiter backlog;  /* requests that came are left for the next turn */
-    struct connector *connector; /* while the upstream is being connected */
-    char *server;                /* owned; "" when none is known */
-    struct claim *claim;         /* NULL until the first authentication command */
-    struct standing standing;    /* who the upstream connection is, as the server said */
+    struct upstream_connection *leased; /* read and written by lease.c; else lease_connection */
+    struct turn_waiter backlog;         /* requests that came are left for the next turn */
+    struct claim *claim;                /* NULL until the first authentication command */
     enum session_state state;
     bool refused;          /* over max_client_conn */
     bool request_seen;     /* the handshake timeout is over */
-    bool upstream_open;    /* counted in UPSTREAM_NOW */
     bool had_transaction;  /* must be forgotten at the end */
     bool had_bulk_cursor;  /* the same */
     bool accepts_overload; /* its hello had `backpressure` */
@@ -118,10 +112,10 @@ struct session {
     bool legacy_logged;           /* that the client uses a removed opcode */
     uint8_t authentication_steps; /* since the last login */
     bool identity_told;           /* since the last insert was looked at */
+    bool may_be_logged_in;        /* a command that may log in was sent for it */
     struct session_limits limits;
-    bool holding;           /* its next request waits until the proxy is resumed */
-    bool client_finished;   /* it sends nothing more, and waits for its answers */
-    bool upstream_finished; /* the server was told so */
+    bool holding;         /* its next request waits until the proxy is resumed */
+    bool client_finished; /* it sends nothing more, and waits for its answers */
     struct pending_ring pending;
     struct wire_walk walk; /* of the request being forwarded, or whose body is waited for */
     bool walk_waits;       /* the latter */
@@ -130,22 +124,18 @@ struct session {
     struct checking *checking;          /* owned; a write that is checked in portions, or NULL */
     struct exchange *exchange;          /* owned; NULL for none */
     struct coalesce_place *next_ticket; /* of the insert that is about to be forwarded */
-    struct carriage *carriage;          /* the batch that waits for its reply here */
     struct session *resume_next;        /* of those that a batch's reply has answered */
     bool walking;                       /* the request being forwarded is an OP_MSG */
     uint32_t request_left;              /* bytes of it that are still to come */
-    uint32_t reply_left;                /* the same for the reply being forwarded */
-    bool reply_more;                    /* after it, the stream goes on */
-    int32_t reply_id;                   /* its requestID */
     int64_t accepted_ms;
     int64_t since_ms;        /* accepted, or last exchange */
     size_t unreported_bytes; /* of the client's, at the last tick */
     int64_t progress_ms;     /* bytes of its client came, or none were waited for */
     int64_t hold_since_ms;   /* 0: no request was held since the proxy was paused */
-    int64_t connect_since_ms;
     int64_t linger_since_ms;
     struct address_peer peer;
     char context[28]; /* "conn17" */
+    char server[];    /* of its listener, "host:port" or a socket's path; "" when none is known */
 };
 
 struct session_worker {
@@ -167,6 +157,8 @@ struct session_worker {
     size_t held_bytes;        /* of the coalescer's, counted against memory_max */
     struct session *sessions; /* utlist */
     struct session *ended;    /* freed when the loop turn is over */
+    struct upstream_connection *closed_connections; /* the same; utlist */
+    const struct link_handler *connection_handler;  /* of upstream connections */
     struct event *reap_event;
     struct counters counters;
     struct session_metrics metrics;
@@ -273,7 +265,9 @@ void session_open_release(struct opening *opening, struct budget *budget);
 /* --- upstream.c ---------------------------------------------------------------------------------
  */
 extern const struct link_handler session_upstream_handler;
-void session_upstream_connect(struct session *session);
+/* The connection that the session holds the lease of, taken where it held none, is there or being
+ * made. NULL after the session left SESSION_ACTIVE. */
+struct upstream_connection *session_reach_upstream(struct session *session);
 
 void session_pop_pending(struct session *session);
 
@@ -343,12 +337,12 @@ enum write_step session_merge(struct session *session, const struct message *mes
                               const struct request *request);
 /* Ends all that the exchange has with the coalescer. */
 void session_merge_release(struct session *session, struct exchange *exchange);
-/* The reply to the batch that this session carries, or to a retry under a batch's number. False
+/* The reply to the batch that the connection carries, or to a retry under a batch's number. False
  * after the session left SESSION_ACTIVE. */
-bool session_merge_reply(struct session *session, struct bytes document);
+bool session_merge_reply(struct upstream_connection *connection, struct bytes document);
 bool session_merge_resent(struct session *session, struct bytes document);
-/* Its upstream connection is lost, and with it the batch that it carries, if any. */
-void session_merge_lost(struct session *session);
+/* The connection is lost, and with it the batch that it carries, if any. */
+void session_merge_lost(struct upstream_connection *connection);
 /* What went under a ticket was answered, or its connection is lost. */
 void session_merge_finished(struct session *session, struct coalesce_place *ticket);
 /* Looks whether the insert that a retry waits for has its answer, and whether one whose client
@@ -380,7 +374,7 @@ void session_identity_answer(struct session *session, const struct pending *pend
 /* What merging goes by; points into the session. */
 struct coalesce_origin session_identity_origin(const struct session *session);
 /* Whether the connection is known to be of these users (batch_identity). */
-bool session_identity_is(const struct session *session, const uint8_t *users);
+bool session_identity_is(const struct upstream_connection *connection, const uint8_t *users);
 
 /* --- status.c -----------------------------------------------------------------------------------
  */

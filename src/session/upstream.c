@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "net/clock.h"
+#include "session/lease.h"
 #include "session/session_internal.h"
 #include "wire/compressed.h"
 #include "wire/query.h"
@@ -15,47 +16,48 @@ enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_DONE, BEGIN_STOP };
 /* --- connecting ---------------------------------------------------------------------------------
  */
 
-static void connect_failed(struct session *session, const char *cause)
+static void connect_failed(struct upstream_connection *connection, const char *cause)
 {
     struct error err;
     (void)error_set(&err, ERROR_HOST_UNREACHABLE,
-                    "mongosluice cannot reach the upstream server %s: %.300s", session->server,
+                    "mongosluice cannot reach the upstream server %s: %.300s", connection->server,
                     cause);
-    session_fail_pending(session, &err, COUNTER_UPSTREAM_CONNECT_FAILURES);
+    session_fail_pending(lease_client(connection), &err, COUNTER_UPSTREAM_CONNECT_FAILURES);
 }
 
 /* The host name alone, for SNI and the certificate's check. */
-static bool start_tls(struct session *session, int fd, struct error *err)
+static bool start_tls(struct upstream_connection *connection, int fd, struct error *err)
 {
     char host[256];
     char port[8];
-    struct tls_context *tls = session->worker->settings->upstream_tls;
-    if (!connector_split_address(session->server, host, port))
+    struct tls_context *tls = connection->worker->settings->upstream_tls;
+    if (!connector_split_address(connection->server, host, port))
         (void)snprintf(host, sizeof host, "localhost");
-    return transport_init_tls_client(&session->upstream.transport, fd, tls, host, err);
+    return transport_init_tls_client(&connection->link.transport, fd, tls, host, err);
 }
 
 static void connected(void *arg, int fd, const char *cause)
 {
-    struct session *session = arg;
+    struct upstream_connection *connection = arg;
+    struct session_worker *worker = connection->worker;
     struct error err;
-    session->connector = NULL;
+    connection->connector = NULL;
     if (fd < 0) {
-        connect_failed(session, cause);
+        connect_failed(connection, cause);
         return;
     }
-    if (session->worker->settings->upstream_tls == NULL) {
-        transport_init_plain(&session->upstream.transport, fd);
-    } else if (!start_tls(session, fd, &err)) {
-        connect_failed(session, err.message);
+    if (worker->settings->upstream_tls == NULL) {
+        transport_init_plain(&connection->link.transport, fd);
+    } else if (!start_tls(connection, fd, &err)) {
+        connect_failed(connection, err.message);
         return;
     }
-    link_start(&session->upstream, worker_base(session->worker->worker));
+    link_start(&connection->link, worker_base(worker->worker));
 }
 
-void session_upstream_connect(struct session *session)
+static void connect_upstream(struct session *session, struct upstream_connection *connection)
 {
-    if (session->server[0] == 0) {
+    if (connection->server[0] == 0) {
         struct session_hooks *hooks = &session->worker->shared->hooks;
         char cause[SESSION_CAUSE_BYTES];
         struct error err;
@@ -65,22 +67,35 @@ void session_upstream_connect(struct session *session)
         session_fail_pending(session, &err, COUNTER_UPSTREAM_CONNECT_FAILURES);
         return;
     }
-    session->connect_since_ms = clock_now_ms();
+    connection->connect_since_ms = clock_now_ms();
     struct connector *connector =
-        connector_start(session->worker->worker, session->server, connected, session);
-    if (session->state == SESSION_ACTIVE && session->upstream.state == LINK_NONE)
-        session->connector = connector;
+        connector_start(session->worker->worker, connection->server, connected, connection);
+    if (session->state == SESSION_ACTIVE && connection->link.state == LINK_NONE)
+        connection->connector = connector;
+}
+
+struct upstream_connection *session_reach_upstream(struct session *session)
+{
+    struct upstream_connection *connection = lease_take(session);
+    if (connection == NULL) {
+        session_end(session, "out of memory for an upstream connection");
+        return NULL;
+    }
+    if (connection->link.state == LINK_NONE && connection->connector == NULL)
+        connect_upstream(session, connection);
+    return session->state == SESSION_ACTIVE ? connection : NULL;
 }
 
 static void upstream_opened(void *arg)
 {
-    struct session *session = arg;
-    session->connect_since_ms = 0;
-    session->upstream_open = true;
-    counters_add(session_counters(session), COUNTER_UPSTREAM_CONNECTS, 1);
-    counters_add(session_counters(session), COUNTER_UPSTREAM_NOW, 1);
-    LOG_D(LOG_NETWORK, 1009, session->context, "Connected to the upstream server",
-          LOG_STR("server", session->server));
+    struct upstream_connection *connection = arg;
+    struct counters *counters = &connection->worker->counters;
+    connection->connect_since_ms = 0;
+    connection->opened = true;
+    counters_add(counters, COUNTER_UPSTREAM_CONNECTS, 1);
+    counters_add(counters, COUNTER_UPSTREAM_NOW, 1);
+    LOG_D(LOG_NETWORK, 1009, lease_client(connection)->context, "Connected to the upstream server",
+          LOG_STR("server", connection->server));
 }
 
 /* --- replies ------------------------------------------------------------------------------------
@@ -100,14 +115,15 @@ void session_pop_pending(struct session *session)
 }
 
 /* The reply's last byte went to the client. */
-static void finish_reply(struct session *session)
+static void finish_reply(struct upstream_connection *connection)
 {
+    struct session *session = lease_client(connection);
     struct pending *pending = pending_oldest(&session->pending);
     session_observe_reply(session, pending);
     counters_add(session_counters(session), COUNTER_REPLIES, 1);
     session->since_ms = clock_now_ms();
-    if (session->reply_more) {
-        pending->expected_response_to = session->reply_id;
+    if (connection->reply_more) {
+        pending->expected_response_to = connection->reply_id;
         pending->streaming = false;
         pending->repeated = true;
         return;
@@ -135,17 +151,19 @@ static bool replace_reply(struct session *session, struct window *window, uint8_
     return true;
 }
 
-static enum begin answer_hello(struct session *session, struct window *window,
+static enum begin answer_hello(struct upstream_connection *connection, struct window *window,
                                const struct wire_header *header, uint32_t flags,
                                struct bytes document)
 {
+    struct session *session = lease_client(connection);
     struct error err;
     uint8_t *message = NULL;
     size_t len = 0;
     bool changed = false;
     if (!session_rewrite_hello(session, header, flags, document, &changed, &message, &len)) {
         (void)error_set(&err, ERROR_INVALID_BSON,
-                        "the hello reply of the upstream server %s is malformed", session->server);
+                        "the hello reply of the upstream server %s is malformed",
+                        connection->server);
         return reply_is_broken(session, &err);
     }
     if (!changed)
@@ -153,7 +171,7 @@ static enum begin answer_hello(struct session *session, struct window *window,
     counters_add(session_counters(session), COUNTER_HELLOS_REWRITTEN, 1);
     if (!replace_reply(session, window, message, len, (uint32_t)header->length))
         return BEGIN_STOP;
-    finish_reply(session);
+    finish_reply(connection);
     return session->state == SESSION_ACTIVE ? BEGIN_DONE : BEGIN_STOP;
 }
 
@@ -179,11 +197,12 @@ static bool open_reply(const struct wire_header *header, struct bytes payload, s
 }
 
 /* The reply to a message of the proxy's own. */
-static enum begin take_exchanged(struct session *session, struct window *window, uint32_t length,
-                                 struct bytes document)
+static enum begin take_exchanged(struct upstream_connection *connection, struct window *window,
+                                 uint32_t length, struct bytes document)
 {
+    struct session *session = lease_client(connection);
     session_observe_reply(session, pending_oldest(&session->pending));
-    bool alive = session->carriage != NULL           ? session_merge_reply(session, document)
+    bool alive = connection->carriage != NULL        ? session_merge_reply(connection, document)
                  : session->exchange->resend != NULL ? session_merge_resent(session, document)
                                                      : session_exchange_reply(session, document);
     if (!alive)
@@ -209,9 +228,10 @@ static enum begin take_answer(struct session *session, struct window *window, ui
 }
 
 /* A reply that has to be whole to be understood. */
-static enum begin begin_watched(struct session *session, struct window *window,
+static enum begin begin_watched(struct upstream_connection *connection, struct window *window,
                                 const struct wire_header *header)
 {
+    struct session *session = lease_client(connection);
     struct error err = {.code = ERROR_PROTOCOL, .message = "the upstream's reply is malformed"};
     struct bytes document = {0};
     uint8_t *inside = NULL;
@@ -231,27 +251,28 @@ static enum begin begin_watched(struct session *session, struct window *window,
     }
     session_watch_answered(session, pending, document);
     if (pending->exchanged) {
-        enum begin taken = take_exchanged(session, window, (uint32_t)header->length, document);
+        enum begin taken = take_exchanged(connection, window, (uint32_t)header->length, document);
         memory_free(inside);
         return taken;
     }
-    session->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    connection->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
     session_watch_reply(session, pending, document);
     enum begin result = BEGIN_FORWARD;
     if (pending->kind == ROUTE_HELLO)
-        result = answer_hello(session, window, header, flags, document);
+        result = answer_hello(connection, window, header, flags, document);
     memory_free(inside);
     return result;
 }
 
 /* The server speaks another protocol, or breaks this one. At least 4 bytes are there. */
-static bool refuse_reply(const struct session *session, const uint8_t *at, struct error *err)
+static bool refuse_reply(const struct upstream_connection *connection, const uint8_t *at,
+                         struct error *err)
 {
     const char *hint = wire_reply_hint(at);
     return error_set(err, ERROR_PROTOCOL,
                      "the upstream server %s sent no MongoDB reply%s%s: check that the option "
                      "upstream names a MongoDB server",
-                     session->server, hint != NULL ? "; " : "", hint != NULL ? hint : "");
+                     connection->server, hint != NULL ? "; " : "", hint != NULL ? hint : "");
 }
 
 static bool is_reply_opcode(int32_t opcode)
@@ -259,23 +280,24 @@ static bool is_reply_opcode(int32_t opcode)
     return opcode == WIRE_OP_MSG || opcode == WIRE_OP_REPLY || opcode == WIRE_OP_COMPRESSED;
 }
 
-static bool check_reply(struct session *session, const uint8_t *at,
+static bool check_reply(struct upstream_connection *connection, const uint8_t *at,
                         const struct wire_header *header, struct error *err)
 {
+    struct session *session = lease_client(connection);
     if (!wire_header_check(header, SERVER_MESSAGE_BYTES, NULL) || !is_reply_opcode(header->opcode))
-        return refuse_reply(session, at, err);
+        return refuse_reply(connection, at, err);
     if (pending_is_empty(&session->pending))
         return error_set(err, ERROR_PROTOCOL,
                          "the upstream server %s sent a reply that nobody asked for (responseTo "
                          "%d)",
-                         session->server, header->response_to);
+                         connection->server, header->response_to);
     /* in a stream, MongoDB answers its own last reply, and others the request again: drivers take
      * both */
     if (!pending_oldest(&session->pending)->repeated &&
         header->response_to != pending_oldest(&session->pending)->expected_response_to)
         return error_set(err, ERROR_PROTOCOL,
                          "the upstream server %s answered request %d, but %d is next",
-                         session->server, header->response_to,
+                         connection->server, header->response_to,
                          pending_oldest(&session->pending)->expected_response_to);
     return true;
 }
@@ -303,71 +325,75 @@ static bool watch_answered(struct session *session, const struct window *window,
 }
 
 /* A short line of another protocol may be all that ever comes. False after the session ended. */
-static bool may_become_reply(struct session *session, const struct window *window)
+static bool may_become_reply(struct upstream_connection *connection, const struct window *window)
 {
+    struct session *session = lease_client(connection);
     struct error err;
     if (window->len < sizeof(int32_t) ||
         wire_length_is_valid(bytes_load_i32(window->data), SERVER_MESSAGE_BYTES))
         return true;
-    (void)refuse_reply(session, window->data, &err);
+    (void)refuse_reply(connection, window->data, &err);
     (void)reply_is_broken(session, &err);
     return false;
 }
 
 /* At least a header is there. */
-static enum begin begin_reply(struct session *session, struct window *window)
+static enum begin begin_reply(struct upstream_connection *connection, struct window *window)
 {
+    struct session *session = lease_client(connection);
     struct error err;
     struct wire_header header = wire_header_read(window->data);
-    if (!check_reply(session, window->data, &header, &err))
+    if (!check_reply(connection, window->data, &header, &err))
         return reply_is_broken(session, &err);
     struct pending *pending = pending_oldest(&session->pending);
-    session->reply_more = false;
-    session->reply_id = header.request_id;
+    connection->reply_more = false;
+    connection->reply_id = header.request_id;
     bool whole = window->len >= (size_t)header.length;
     if (pending->kind != ROUTE_FORWARD || (pending->exhaust && header.opcode == WIRE_OP_COMPRESSED))
-        return whole ? begin_watched(session, window, &header) : BEGIN_WAIT;
+        return whole ? begin_watched(connection, window, &header) : BEGIN_WAIT;
     if (pending->exhaust && header.opcode == WIRE_OP_MSG) {
         if (window->len < WIRE_HEADER_BYTES + 4)
             return BEGIN_WAIT;
         uint32_t flags = bytes_load_u32(window->data + WIRE_HEADER_BYTES);
-        session->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
+        connection->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
     }
     if (session_watches_statement(pending) && !watch_answered(session, window, &header))
         return BEGIN_WAIT;
     return BEGIN_FORWARD;
 }
 
-static bool forward_reply(struct session *session, struct window *window)
+static bool forward_reply(struct upstream_connection *connection, struct window *window)
 {
-    size_t len = window->len < session->reply_left ? window->len : session->reply_left;
-    session->reply_left -= (uint32_t)len;
+    struct session *session = lease_client(connection);
+    size_t len = window->len < connection->reply_left ? window->len : connection->reply_left;
+    connection->reply_left -= (uint32_t)len;
     pending_oldest(&session->pending)->streaming = true;
     if (!session_window_forward(session, window, &session->client, len))
         return false;
-    if (session->reply_left == 0)
-        finish_reply(session);
+    if (connection->reply_left == 0)
+        finish_reply(connection);
     return session->state == SESSION_ACTIVE;
 }
 
 /* Works through what was read. False after the session left SESSION_ACTIVE. */
-static bool process(struct session *session, struct window *window)
+static bool process(struct upstream_connection *connection, struct window *window)
 {
+    struct session *session = lease_client(connection);
     while (window->len > 0) {
-        if (session->reply_left == 0) {
+        if (connection->reply_left == 0) {
             if (window->len < WIRE_HEADER_BYTES)
-                return may_become_reply(session, window);
-            enum begin begun = begin_reply(session, window);
+                return may_become_reply(connection, window);
+            enum begin begun = begin_reply(connection, window);
             if (begun == BEGIN_WAIT)
                 return true;
             if (begun == BEGIN_STOP)
                 return false;
             if (begun == BEGIN_DONE)
                 continue;
-            session->reply_left = bytes_load_u32(window->data);
-            counters_add(session_counters(session), COUNTER_REPLY_BYTES, session->reply_left);
+            connection->reply_left = bytes_load_u32(window->data);
+            counters_add(session_counters(session), COUNTER_REPLY_BYTES, connection->reply_left);
         }
-        if (!forward_reply(session, window))
+        if (!forward_reply(connection, window))
             return false;
     }
     return true;
@@ -375,21 +401,23 @@ static bool process(struct session *session, struct window *window)
 
 static void upstream_readable(void *arg)
 {
-    struct session *session = arg;
+    struct upstream_connection *connection = arg;
+    struct session *session = lease_client(connection);
     struct window window;
-    if (!session_window_fill(session, &session->upstream, &window) || !process(session, &window) ||
-        !session_window_keep(session, &window))
+    if (!session_window_fill(session, &connection->link, &window) ||
+        !process(connection, &window) || !session_window_keep(session, &window))
         return;
     if (link_is_blocked(&session->client))
-        link_pause(&session->upstream);
+        link_pause(&connection->link);
     else
-        link_resume(&session->upstream);
+        link_resume(&connection->link);
 }
 
 static void upstream_drained(void *arg)
 {
-    struct session *session = arg;
-    if (session->state == SESSION_LEAVING && session->carriage == NULL)
+    struct upstream_connection *connection = arg;
+    struct session *session = lease_client(connection);
+    if (session->state == SESSION_LEAVING && connection->carriage == NULL)
         session_end(session, "the client closed");
     else if (session->state == SESSION_ACTIVE)
         session_client_resume(session);
@@ -401,13 +429,14 @@ static void upstream_drained(void *arg)
  * are another protocol's, such as a TLS alert. */
 static void upstream_ended(void *arg)
 {
-    struct session *session = arg;
+    struct upstream_connection *connection = arg;
+    struct session *session = lease_client(connection);
     struct error err;
-    size_t left = buffer_length(&session->upstream.in);
+    size_t left = buffer_length(&connection->link.in);
     counters_add(session_counters(session), COUNTER_UPSTREAM_CLOSED, 1);
-    if (session->reply_left == 0 && left >= sizeof(int32_t) && left < WIRE_HEADER_BYTES &&
+    if (connection->reply_left == 0 && left >= sizeof(int32_t) && left < WIRE_HEADER_BYTES &&
         session->state == SESSION_ACTIVE) {
-        (void)refuse_reply(session, buffer_begin(&session->upstream.in), &err);
+        (void)refuse_reply(connection, buffer_begin(&connection->link.in), &err);
         (void)reply_is_broken(session, &err);
         return;
     }
@@ -416,9 +445,10 @@ static void upstream_ended(void *arg)
 
 static void upstream_failed(void *arg, const char *cause)
 {
-    struct session *session = arg;
-    if (session->upstream.state != LINK_OPEN) {
-        connect_failed(session, cause);
+    struct upstream_connection *connection = arg;
+    struct session *session = lease_client(connection);
+    if (connection->link.state != LINK_OPEN) {
+        connect_failed(connection, cause);
         return;
     }
     session_linger(session, cause);

@@ -60,7 +60,6 @@ bool session_watch_request(struct session *session, const struct request *reques
 {
     if (request->route->kind == ROUTE_END_SESSIONS)
         session_merge_forget(session, request);
-    session_identity_pass(session, request);
     if (request->route->kind != ROUTE_HELLO && request->route->kind != ROUTE_AUTHENTICATION)
         return false;
     if (request->route->kind == ROUTE_HELLO)

@@ -1,0 +1,43 @@
+/* A connection to a MongoDB server, and what is bound to it. Who holds its lease (lease.h) sends on
+ * it. The thread of its worker only. */
+#ifndef SLUICE_SESSION_UPSTREAM_CONNECTION_H
+#define SLUICE_SESSION_UPSTREAM_CONNECTION_H
+
+#include "auth/standing.h"
+#include "net/connector.h"
+#include "net/link.h"
+
+struct carriage;
+struct session;
+struct session_worker;
+
+struct upstream_connection {
+    struct session *holder;           /* of its lease; written by lease.c only */
+    struct upstream_connection *next; /* of those that are closed */
+    struct session_worker *worker;
+    struct link link;            /* LINK_NONE until it is connected: what is sent waits */
+    struct connector *connector; /* while it is being connected */
+    struct standing standing;    /* who it is, as the server said */
+    struct carriage *carriage;   /* the batch that waits for its reply here */
+    int64_t connect_since_ms;    /* 0: it is connected, or not begun */
+    uint32_t reply_left;         /* of the reply that is being forwarded, the bytes still to come */
+    int32_t reply_id;            /* its requestID */
+    bool reply_more;             /* after it, the stream goes on */
+    bool opened;                 /* counted in UPSTREAM_NOW */
+    bool finished;               /* the server was told that nothing more is sent */
+    bool may_be_logged_in;       /* a command that may log in was sent on it */
+    uint8_t compressors; /* that its hello negotiated: a bit for each enum wire_compressor */
+    char server[];       /* "host:port" or a socket's path; "" when none is known */
+};
+
+/* Not connected yet, and of nobody. `server` is copied. NULL when memory is out. */
+struct upstream_connection *upstream_connection_new(struct session_worker *worker,
+                                                    const char *server);
+
+/* Nobody holds its lease any more. It stays readable until the loop turn ends. */
+void upstream_connection_close(struct upstream_connection *connection);
+
+/* Frees those that were closed. */
+void upstream_connection_reap(struct session_worker *worker);
+
+#endif
