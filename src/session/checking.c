@@ -158,6 +158,5 @@ void session_checking_free(struct session *session)
     session->checking = NULL;
     enforce_check_free(checking->check, &observer);
     registry_release(checking->registry);
-    session_open_release(&checking->opened, &session->worker->shared->budget);
     memory_free(checking);
 }

@@ -11,16 +11,24 @@ enum begin { BEGIN_WAIT, BEGIN_FORWARD, BEGIN_TAKEN, BEGIN_STOP };
 /* The request stays where it is, and is looked at again once all before it is answered. */
 static enum begin queue(struct session *session)
 {
-    session->queued = true;
-    session->walk_waits = false;
+    session->stage = REQUEST_QUEUED;
+    return BEGIN_WAIT;
+}
+
+/* The same when more of it is there. */
+static enum begin gather(struct session *session)
+{
+    session->stage = REQUEST_GATHERED;
     return BEGIN_WAIT;
 }
 
 /* The rest of what came is looked at then: a read may hold thousands of requests that need no reply
  * or that the proxy refuses itself, and one may take long. */
-static void leave_for_next_turn(struct session *session)
+static enum begin leave_for_next_turn(struct session *session)
 {
-    turn_wait(worker_turn(session->worker->worker), &session->backlog);
+    session->stage = REQUEST_LEFT;
+    turn_wait(worker_turn(session->worker->worker), &session->next_turn);
+    return BEGIN_WAIT;
 }
 
 /* The error goes to the client where its request can be answered at all: an opcode whose reply has
@@ -129,11 +137,9 @@ static enum begin begin_write(struct session *session, const struct message *mes
     case WRITE_HOLD:
         return queue(session);
     case WRITE_GATHER:
-        session->walk_waits = true;
-        return BEGIN_WAIT;
+        return gather(session);
     case WRITE_PART:
-        leave_for_next_turn(session);
-        return BEGIN_WAIT;
+        return leave_for_next_turn(session);
     case WRITE_TAKEN:
         count_request(session, &message->header, request);
         return BEGIN_TAKEN;
@@ -149,10 +155,8 @@ static enum begin begin_status(struct session *session, const struct message *me
 {
     if (!pending_is_empty(&session->pending))
         return queue(session);
-    if (!message->whole) {
-        session->walk_waits = true;
-        return BEGIN_WAIT;
-    }
+    if (!message->whole)
+        return gather(session);
     count_request(session, &message->header, request);
     bool silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
     return silent || session_answer_status(session, message, request) ? BEGIN_TAKEN : BEGIN_STOP;
@@ -163,10 +167,8 @@ static enum begin hold(struct session *session, const struct wire_header *header
                        const struct request *request)
 {
     struct error err;
-    if (session_pause_hold(session)) {
-        session->walk_waits = false;
+    if (session_pause_hold(session))
         return BEGIN_WAIT;
-    }
     (void)error_set(&err, ERROR_EXCEEDED_TIME_LIMIT,
                     "mongosluice is paused, and the command waited for %lld ms (option "
                     "query_wait_timeout_ms); resume it, or try again later",
@@ -266,17 +268,14 @@ static enum begin begin_msg(struct session *session, const struct wire_header *h
 {
     struct error err;
     struct wire_walk *walk = &session->walk;
-    if (!session->walk_waits)
+    if (session->stage != REQUEST_GATHERED)
         wire_walk_start(walk, (uint32_t)header->length - WIRE_HEADER_BYTES);
     /* what came before was walked then: sections can be many */
     if (!wire_walk_feed(walk, payload.pos + walk->offset, bytes_left(&payload) - walk->offset,
                         &err))
         return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-    session->walk_waits =
-        !walk->body_found || walk->body_length > bytes_left(&payload) - walk->body_offset;
-    if (session->walk_waits)
-        return BEGIN_WAIT;
-    session->walking = true;
+    if (!walk->body_found || walk->body_length > bytes_left(&payload) - walk->body_offset)
+        return gather(session);
     struct message message = {.header = *header,
                               .payload = payload,
                               .whole = bytes_left(&payload) ==
@@ -312,7 +311,6 @@ static enum begin begin_compressed(struct session *session, const struct wire_he
     struct bytes body;
     uint32_t flags = 0;
     size_t max = (size_t)session_config(session)->max_message_bytes;
-    session->walk_waits = false;
     if (!wire_compressed_read(payload, max, &compressed, &err))
         return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     if (compressed.opcode != WIRE_OP_MSG) {
@@ -321,32 +319,24 @@ static enum begin begin_compressed(struct session *session, const struct wire_he
                         compressed.opcode);
         return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     }
-    struct opening whole = {0};
-    switch (session_open(session, &compressed, &whole, &err)) {
+    switch (session_open(session, &compressed, &err)) {
     case SESSION_OPENED_WHOLE:
         break;
     case SESSION_OPENED_PART:
-        leave_for_next_turn(session);
-        return BEGIN_WAIT;
+        return leave_for_next_turn(session);
     case SESSION_OPENED_NO_ROOM:
         return refuse(session, header, &err, 0, COUNTER_ERRORS_MEMORY);
     case SESSION_OPENED_BROKEN:
         return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     }
-    enum begin result = BEGIN_STOP;
+    const struct opening *opening = &session->opening;
     struct message message = {.header = *header,
-                              .payload = bytes_of(whole.inside, whole.bytes),
+                              .payload = bytes_of(opening->inside, opening->bytes),
                               .compressor = compressed.compressor,
                               .whole = true};
     if (!wire_sections_find_body(message.payload, &body, &flags, &err))
-        result = refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-    else
-        result = dispatch_body(session, &message, body, flags);
-    if (session->checking != NULL)
-        session->checking->opened = whole;
-    else
-        session_open_release(&whole, &session->worker->shared->budget);
-    return result;
+        return refuse(session, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    return dispatch_body(session, &message, body, flags);
 }
 
 /* The next portion of a write that is checked. Its message stands where it stood, unless it was
@@ -358,7 +348,7 @@ static enum begin go_on_checking(struct session *session, const struct window *w
     const struct message *was = &checking->message;
     size_t length = (size_t)was->header.length - WIRE_HEADER_BYTES;
     struct bytes payload = bytes_of(window->data + WIRE_HEADER_BYTES, length);
-    if (checking->opened.inside == NULL && payload.pos != was->payload.pos) {
+    if (session->opening.inside == NULL && payload.pos != was->payload.pos) {
         size_t body_offset = (size_t)(checking->request.body.pos - was->payload.pos);
         size_t body_len = bytes_left(&checking->request.body);
         checking->message.payload = payload;
@@ -399,8 +389,8 @@ static enum begin begin_request(struct session *session, const struct window *wi
         return refuse_header(session, &header, window->data, &err);
     size_t have = window->len < (size_t)header.length ? window->len : (size_t)header.length;
     struct bytes payload = bytes_of(window->data + WIRE_HEADER_BYTES, have - WIRE_HEADER_BYTES);
-    session->walking = false;
-    session->queued = false;
+    if (session->stage != REQUEST_GATHERED)
+        session->stage = REQUEST_AWAITED;
     if (header.opcode == WIRE_OP_MSG)
         return begin_msg(session, &header, payload);
     if (have < (size_t)header.length)
@@ -419,11 +409,13 @@ static bool forward_rest(struct session *session, struct window *window)
     struct error err;
     struct link *upstream = &lease_connection(session)->link;
     size_t len = window->len < session->request_left ? window->len : session->request_left;
-    if (session->walking && !wire_walk_feed(&session->walk, window->data, len, &err)) {
+    if (!wire_walk_feed(&session->walk, window->data, len, &err)) {
         session_fail_pending(session, &err, COUNTER_ERRORS_PROTOCOL_CLIENT);
         return false;
     }
     session->request_left -= (uint32_t)len;
+    if (session->request_left == 0)
+        session->stage = REQUEST_AWAITED;
     return session_window_forward(session, window, upstream, len);
 }
 
@@ -432,6 +424,7 @@ static bool forward_begun(struct session *session, struct window *window)
     uint32_t length = bytes_load_u32(window->data);
     size_t len = window->len < length ? window->len : length;
     session->request_left = length - (uint32_t)len;
+    session->stage = session->request_left > 0 ? REQUEST_FORWARDED : REQUEST_AWAITED;
     struct upstream_connection *connection = session_reach_upstream(session);
     return connection != NULL && session_window_forward(session, window, &connection->link, len);
 }
@@ -441,16 +434,17 @@ static bool forward_begun(struct session *session, struct window *window)
  * otherwise. */
 static bool is_full(const struct session *session)
 {
-    return session->backlog.waits || session->exchange != NULL || session->holding ||
-           link_is_blocked(&session->client) || pending_is_full(&session->pending) ||
-           (session->queued && !pending_is_empty(&session->pending));
+    return session->stage == REQUEST_LEFT || session->stage == REQUEST_HELD ||
+           session->exchange != NULL || link_is_blocked(&session->client) ||
+           pending_is_full(&session->pending) ||
+           (session->stage == REQUEST_QUEUED && !pending_is_empty(&session->pending));
 }
 
 /* Works through what was read. False after the session left SESSION_ACTIVE. */
 static bool process(struct session *session, struct window *window)
 {
     for (bool first = true; window->len > 0;) {
-        if (session->request_left > 0) {
+        if (session->stage == REQUEST_FORWARDED) {
             if (!forward_rest(session, window))
                 return false;
             continue;
@@ -458,13 +452,17 @@ static bool process(struct session *session, struct window *window)
         if (window->len < WIRE_HEADER_BYTES || is_full(session))
             return true;
         if (!first && !turn_has_time(worker_turn(session->worker->worker))) {
-            leave_for_next_turn(session);
+            (void)leave_for_next_turn(session);
             return true;
         }
         first = false;
         uint32_t length = bytes_load_u32(window->data);
-        switch (begin_request(session, window)) {
+        enum begin begun = begin_request(session, window);
+        if (begun != BEGIN_WAIT)
+            session_open_release(&session->opening, &session->worker->shared->budget);
+        switch (begun) {
         case BEGIN_TAKEN:
+            session->stage = REQUEST_AWAITED;
             session_window_drop(window, length);
             break;
         case BEGIN_WAIT:
@@ -553,8 +551,10 @@ void session_client_resume(struct session *session)
 void session_client_go_on(void *arg)
 {
     struct session *session = arg;
-    if (session->state == SESSION_ACTIVE)
-        session_client_resume(session);
+    if (session->state != SESSION_ACTIVE)
+        return;
+    session->stage = REQUEST_AWAITED;
+    session_client_resume(session);
 }
 
 static void client_opened(void *arg)
@@ -624,15 +624,16 @@ static bool has_whole_request(const struct session *session)
 {
     const struct buffer *in = &session->client.in;
     size_t len = buffer_length(in);
-    return !session->holding && len >= WIRE_HEADER_BYTES && len >= bytes_load_u32(buffer_begin(in));
+    return session->stage != REQUEST_HELD && len >= WIRE_HEADER_BYTES &&
+           len >= bytes_load_u32(buffer_begin(in));
 }
 
 /* Whether more is to be sent for it, or for others on its connection. */
 static bool sends_more(const struct session *session)
 {
     const struct exchange *exchange = session->exchange;
-    return lease_carries_batch(session) || session->checking != NULL || session->backlog.waits ||
-           has_whole_request(session) ||
+    return lease_carries_batch(session) || session->checking != NULL ||
+           session->stage == REQUEST_LEFT || has_whole_request(session) ||
            (exchange != NULL && (exchange->abort_message != NULL || exchange->waiter != NULL ||
                                  exchange->attached != NULL || exchange->resend != NULL));
 }
@@ -676,7 +677,7 @@ static void client_ended(void *arg)
         link_pause(&session->client);
         session_client_wind_up(session);
     } else if (session->state == SESSION_LINGERING || !lease_is_blocked(session) ||
-               session->request_left > 0) {
+               session->stage == REQUEST_FORWARDED) {
         session_client_leave(session, "the client closed");
     } else {
         leave_writing(session);
@@ -685,7 +686,7 @@ static void client_ended(void *arg)
 
 void session_client_check_peer(struct session *session)
 {
-    bool waits = session->holding || awaits_answers(session);
+    bool waits = session->stage == REQUEST_HELD || awaits_answers(session);
     if (!waits || session->client.reading)
         return;
     switch (link_look_at_peer(&session->client)) {

@@ -322,6 +322,14 @@ bool session_send_silently(struct session *session, int32_t request_id, struct b
     return send_buffer_upstream(session, payload);
 }
 
+/* Only where the connection's own hello has negotiated it. */
+static bool is_compressed_upstream(const struct session *session, uint8_t compressor)
+{
+    const struct upstream_connection *connection = lease_connection(session);
+    return compressor != WIRE_COMPRESSOR_NOOP && connection != NULL &&
+           (connection->compressors & 1U << compressor) != 0;
+}
+
 bool session_send_command(struct session *session, const struct message *message,
                           struct bytes payload, uint32_t error_labels,
                           struct coalesce_place *ticket)
@@ -340,7 +348,7 @@ bool session_send_command(struct session *session, const struct message *message
     uint8_t *plain = frame_payload(session, message->header.request_id, payload, &len);
     if (plain == NULL)
         return false;
-    bool pack = message->compressor != WIRE_COMPRESSOR_NOOP &&
+    bool pack = is_compressed_upstream(session, message->compressor) &&
                 wire_compressed_write(message->compressor, plain, len, &packed, &packed_len);
     bool sent = pack ? send_bytes_upstream(session, packed, packed_len)
                      : send_bytes_upstream(session, plain, len);

@@ -68,7 +68,7 @@ static enum session_phase phase_of(const struct session *session)
 {
     if (session->state != SESSION_ACTIVE)
         return SESSION_PHASE_CLOSING;
-    if (session->holding)
+    if (session->stage == REQUEST_HELD)
         return SESSION_PHASE_PAUSED;
     if (!session->request_seen)
         return SESSION_PHASE_NEW;

@@ -29,9 +29,11 @@ static bool begin(struct session *session, size_t bytes)
 }
 
 enum session_opened session_open(struct session *session, const struct wire_compressed *compressed,
-                                 struct opening *whole, struct error *err)
+                                 struct error *err)
 {
     struct opening *opening = &session->opening;
+    if (opening->whole)
+        return SESSION_OPENED_WHOLE;
     if (opening->inside == NULL && !begin(session, compressed->uncompressed_bytes)) {
         (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
                         "no room to decompress %u bytes (option memory_max)",
@@ -47,8 +49,9 @@ enum session_opened session_open(struct session *session, const struct wire_comp
     if (opened == WIRE_OPENED_PART)
         return SESSION_OPENED_PART;
     if (opened == WIRE_OPENED_WHOLE) {
-        *whole = *opening;
-        *opening = (struct opening){0};
+        wire_opening_free(opening->wire);
+        opening->wire = NULL;
+        opening->whole = true;
         return SESSION_OPENED_WHOLE;
     }
     session_open_release(opening, &session->worker->shared->budget);

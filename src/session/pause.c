@@ -19,8 +19,10 @@ bool session_pause_hold(struct session *session)
     int64_t limit_ms = session_config(session)->query_wait_timeout_ms;
     if (session->hold_since_ms == 0)
         session->hold_since_ms = now_ms;
-    session->holding = limit_ms == 0 || now_ms - session->hold_since_ms < limit_ms;
-    return session->holding;
+    if (limit_ms != 0 && now_ms - session->hold_since_ms >= limit_ms)
+        return false;
+    session->stage = REQUEST_HELD;
+    return true;
 }
 
 void session_pause_check_time(struct session *session, int64_t now_ms)
@@ -28,7 +30,7 @@ void session_pause_check_time(struct session *session, int64_t now_ms)
     int64_t limit_ms = session_config(session)->query_wait_timeout_ms;
     if (limit_ms == 0 || now_ms - session->hold_since_ms < limit_ms)
         return;
-    session->holding = false;
+    session->stage = REQUEST_AWAITED;
     session_client_resume(session);
 }
 
@@ -40,9 +42,9 @@ void session_pause_end(struct session_worker *worker)
     DL_FOREACH_SAFE(worker->sessions, session, next)
     {
         session->hold_since_ms = 0;
-        if (!session->holding)
+        if (session->stage != REQUEST_HELD)
             continue;
-        session->holding = false;
+        session->stage = REQUEST_AWAITED;
         session_client_resume(session);
     }
 }

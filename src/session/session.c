@@ -41,7 +41,7 @@ static struct session *session_new(struct session_worker *worker, int fd, const 
                    (unsigned long long)session->id);
     struct turn *turn = worker_turn(worker->worker);
     link_init(&session->client, &worker->shared->budget, turn, &session_client_handler, session);
-    session->backlog = (struct turn_waiter){.run = session_client_go_on, .arg = session};
+    session->next_turn = (struct turn_waiter){.run = session_client_go_on, .arg = session};
     return session;
 }
 
@@ -192,7 +192,7 @@ void session_end(struct session *session, const char *reason)
     address_describe_peer(&session->peer, peer);
     session->state = SESSION_ENDED;
     link_close(&session->client);
-    turn_forget(worker_turn(worker->worker), &session->backlog);
+    turn_forget(worker_turn(worker->worker), &session->next_turn);
     give_upstream_back(session);
     if (session->had_transaction)
         transactions_forget_connection(worker->shared->transactions, session->id);
@@ -418,7 +418,8 @@ bool session_runs_command(const struct session *session)
     for (unsigned i = 0; i < session->pending.count; i++)
         if (pending_look_at(&session->pending, i)->kind != ROUTE_HELLO)
             return true;
-    return session->request_left > 0 || session->exchange != NULL || session->checking != NULL;
+    return session->stage == REQUEST_FORWARDED || session->exchange != NULL ||
+           session->checking != NULL;
 }
 
 bool session_is_idle(const struct session *session)
@@ -475,7 +476,7 @@ static void note_unreported(struct session *session, int64_t now_ms)
 /* Whether its client has begun a request, and more of it is waited for. */
 static bool waits_for_rest(const struct session *session)
 {
-    bool begun = session->request_left > 0 || buffer_length(&session->client.in) > 0;
+    bool begun = session->stage == REQUEST_FORWARDED || buffer_length(&session->client.in) > 0;
     return begun && session->request_seen && session->client.reading;
 }
 
@@ -492,7 +493,7 @@ static bool check_progress(struct session *session, int64_t now_ms)
                     "no byte of the request that was begun came for %lld ms (option "
                     "request_timeout_ms)",
                     (long long)limit_ms);
-    if (session->request_left > 0 || !pending_is_empty(&session->pending))
+    if (session->stage == REQUEST_FORWARDED || !pending_is_empty(&session->pending))
         session_fail_pending(session, &err, COUNTER_TIMEOUTS_REQUEST);
     else
         fail_begun(session, buffer_begin(&session->client.in), buffer_length(&session->client.in),
@@ -522,7 +523,7 @@ static void check_times(struct session *session, int64_t now_ms)
     if (!check_progress(session, now_ms))
         return;
     if (session->request_seen && pending_is_empty(&session->pending) && session->exchange == NULL &&
-        session->checking == NULL && !session->holding &&
+        session->checking == NULL && session->stage != REQUEST_HELD &&
         over(now_ms, session->since_ms, config->client_idle_timeout_ms)) {
         counters_add(counters, COUNTER_TIMEOUTS_IDLE, 1);
         session_end(session, "idle for too long (option client_idle_timeout_ms)");
@@ -530,7 +531,7 @@ static void check_times(struct session *session, int64_t now_ms)
     }
     session_client_check_peer(session);
     session_merge_tick(session);
-    if (session->state == SESSION_ACTIVE && session->holding)
+    if (session->state == SESSION_ACTIVE && session->stage == REQUEST_HELD)
         session_pause_check_time(session, now_ms);
     session_end_if_drained(session);
 }

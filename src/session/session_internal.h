@@ -60,6 +60,17 @@ struct message {
     bool whole;
 };
 
+/* Where the request stands that comes next from a client. Those before it are pending, or answered.
+ * A request is decided on when the proxy knows that it goes upstream, or answers it. */
+enum request_stage {
+    REQUEST_AWAITED,   /* nothing is known of it yet */
+    REQUEST_GATHERED,  /* to be decided on when more of it is there: its body, or all */
+    REQUEST_QUEUED,    /* when all before it are answered */
+    REQUEST_HELD,      /* when the proxy is resumed */
+    REQUEST_LEFT,      /* at the next turn of the loop, where its opening or check goes on */
+    REQUEST_FORWARDED, /* decided: it goes upstream as it comes, and is not all there */
+};
+
 struct attached;
 struct upstream_connection;
 struct checking;
@@ -87,11 +98,12 @@ struct exchange {
     struct coalesce_resend *resend; /* it repeats one of a batch that was lost */
 };
 
-/* A compressed request, while it is opened. */
+/* A compressed request, while it is opened, and opened until it is decided on. */
 struct opening {
     uint8_t *inside;           /* owned; NULL: none */
     size_t bytes;              /* of it, taken from memory_max */
-    struct wire_opening *wire; /* owned; NULL: it is opened in one go */
+    struct wire_opening *wire; /* owned; NULL: it is opened in one go, or whole */
+    bool whole;
 };
 
 struct session {
@@ -100,8 +112,9 @@ struct session {
     uint64_t id;
     struct link client;
     struct upstream_connection *leased; /* read and written by lease.c; else lease_connection */
-    struct turn_waiter backlog;         /* requests that came are left for the next turn */
-    struct claim *claim;                /* NULL until the first authentication command */
+    struct turn_waiter next_turn;       /* of REQUEST_LEFT */
+    enum request_stage stage;
+    struct claim *claim; /* NULL until the first authentication command */
     enum session_state state;
     bool refused;          /* over max_client_conn */
     bool request_seen;     /* the handshake timeout is over */
@@ -114,19 +127,15 @@ struct session {
     bool identity_told;           /* since the last insert was looked at */
     bool may_be_logged_in;        /* a command that may log in was sent for it */
     struct session_limits limits;
-    bool holding;         /* its next request waits until the proxy is resumed */
     bool client_finished; /* it sends nothing more, and waits for its answers */
     struct pending_ring pending;
-    struct wire_walk walk; /* of the request being forwarded, or whose body is waited for */
-    bool walk_waits;       /* the latter */
-    bool queued;           /* the next request is looked at once the ones before it are answered */
-    struct opening opening;
-    struct checking *checking;          /* owned; a write that is checked in portions, or NULL */
-    struct exchange *exchange;          /* owned; NULL for none */
+    struct wire_walk walk;     /* of a request that is gathered or forwarded */
+    struct opening opening;    /* of one that came compressed; kept until it is decided on */
+    struct checking *checking; /* owned; a write that is checked in portions, or NULL */
+    struct exchange *exchange; /* owned; NULL for none */
     struct coalesce_place *next_ticket; /* of the insert that is about to be forwarded */
     struct session *resume_next;        /* of those that a batch's reply has answered */
-    bool walking;                       /* the request being forwarded is an OP_MSG */
-    uint32_t request_left;              /* bytes of it that are still to come */
+    uint32_t request_left;              /* REQUEST_FORWARDED: bytes that are still to come */
     int64_t accepted_ms;
     int64_t since_ms;        /* accepted, or last exchange */
     size_t unreported_bytes; /* of the client's, at the last tick */
@@ -252,13 +261,13 @@ void session_client_wind_up(struct session *session);
 /* --- open.c -------------------------------------------------------------------------------------
  */
 enum session_opened {
-    SESSION_OPENED_WHOLE,   /* *whole is the message, to be released by the caller */
+    SESSION_OPENED_WHOLE,   /* session->opening is the message */
     SESSION_OPENED_PART,    /* to be called again with the same message, next turn */
     SESSION_OPENED_NO_ROOM, /* both: *err says so, and nothing is kept */
     SESSION_OPENED_BROKEN
 };
 enum session_opened session_open(struct session *session, const struct wire_compressed *compressed,
-                                 struct opening *whole, struct error *err);
+                                 struct error *err);
 /* Idempotent. */
 void session_open_release(struct opening *opening, struct budget *budget);
 
@@ -298,7 +307,6 @@ struct checking {
     struct registry *registry; /* a reference: it is checked to its end against these schemas */
     struct message message;
     struct request request;
-    struct opening opened; /* owned; of a message that came compressed */
 };
 
 /* Holds a command against the schemas, or goes on with session->checking. ENFORCE_PART: that is

@@ -130,7 +130,7 @@ static void finish_reply(struct upstream_connection *connection)
     }
     bool was_full = pending_is_full(&session->pending);
     session_pop_pending(session);
-    if (was_full || (session->queued && pending_is_empty(&session->pending)))
+    if (was_full || (session->stage == REQUEST_QUEUED && pending_is_empty(&session->pending)))
         session_client_resume(session);
     else if (pending_is_empty(&session->pending))
         session_end_if_drained(session);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "bson/scan.h"
 #include "net/clock.h"
+#include "session/lease.h"
 #include "session/session_internal.h"
 #include "wire/hello.h"
 
@@ -145,6 +146,24 @@ static bool transaction_is_over(struct bytes document)
            code == NO_SUCH_TRANSACTION;
 }
 
+/* Which compressors the server takes on the connection, as its hello reply says. One without
+ * `compression` changes nothing. */
+static void read_compressors(struct upstream_connection *connection, struct bytes document)
+{
+    struct scan scan;
+    struct scan_element element;
+    const char *text = NULL;
+    size_t len = 0;
+    uint8_t compressor = 0;
+    if (!scan_find(document, "compression", &element) || element.kind != BSON_KIND_ARRAY ||
+        !scan_open(&scan, element.value))
+        return;
+    connection->compressors = 0;
+    while (scan_next(&scan, &element))
+        if (scan_as_string(&element, &text, &len) && wire_compressor_find(text, len, &compressor))
+            connection->compressors |= (uint8_t)(1U << compressor);
+}
+
 void session_watch_reply(struct session *session, const struct pending *pending,
                          struct bytes document)
 {
@@ -152,8 +171,10 @@ void session_watch_reply(struct session *session, const struct pending *pending,
     struct scan_element ok;
     if (pending->watches_claim)
         note_claim(session, document);
-    if (pending->kind == ROUTE_HELLO)
+    if (pending->kind == ROUTE_HELLO) {
         session_merge_read_limits(session, document);
+        read_compressors(lease_connection(session), document);
+    }
     if (pending->kind == ROUTE_END_ALL_SESSIONS && scan_find(document, "ok", &ok) &&
         scan_is_true(&ok)) {
         retry_table_forget_all(session->worker->shared->retries);

@@ -8,12 +8,20 @@
 
 static const char *const compressor_names[] = {"noop", "snappy", "zlib", "zstd"};
 
-bool wire_compressor_is_known(const char *name, size_t len)
+bool wire_compressor_find(const char *name, size_t len, uint8_t *compressor)
 {
-    for (size_t i = 0; i < sizeof compressor_names / sizeof compressor_names[0]; i++)
+    for (size_t i = 0; i < sizeof compressor_names / sizeof compressor_names[0]; i++) {
+        *compressor = (uint8_t)i;
         if (strlen(compressor_names[i]) == len && memcmp(compressor_names[i], name, len) == 0)
             return true;
+    }
     return false;
+}
+
+bool wire_compressor_is_known(const char *name, size_t len)
+{
+    uint8_t compressor = 0;
+    return wire_compressor_find(name, len, &compressor);
 }
 
 bool wire_compressed_read(struct bytes payload, size_t max_bytes, struct wire_compressed *out,

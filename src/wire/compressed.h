@@ -52,5 +52,7 @@ bool wire_compressed_write(uint8_t compressor, const uint8_t *message, size_t me
 
 /* Whether we can read that compressor, by the name that hello uses. */
 bool wire_compressor_is_known(const char *name, size_t len);
+/* The same; *compressor is its enum wire_compressor. */
+bool wire_compressor_find(const char *name, size_t len, uint8_t *compressor);
 
 #endif
