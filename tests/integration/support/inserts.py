@@ -136,7 +136,7 @@ class Inserter(wire.RawClient):
         self.number = 0
         self.retryable = retryable
         if hello:
-            self.hello()
+            self.hello(compression=["snappy", "zstd", "zlib"])
 
     def message(self, *ids, flags=0, again=False, in_body=False, compressor=None, documents=None, **fields):
         """An insert of documents with these _ids. again: with the last number."""
