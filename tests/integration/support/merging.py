@@ -8,6 +8,7 @@ from .wire import RawClient
 class Merging:
     def __init__(self, start_proxy, server, options=None, *, statements="exact", **more):
         self.server = server
+        server.compressors = ["snappy", "zstd", "zlib"]  # its clients negotiate them
         self.inserts = Inserts(server, statements)
         self.proxy = start_proxy(f"mongodb://{server.address}/",
                                  {"threads": 1, "merge.enabled": "true", "stats_period_ms": 100,
