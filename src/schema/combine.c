@@ -1,4 +1,4 @@
-#include "schema/evaluate_internal.h"
+#include "schema/evaluate.h"
 
 /* Values of an enum that are compared one by one, without hashing. */
 #define FEW_VALUES 8

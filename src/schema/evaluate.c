@@ -1,4 +1,4 @@
-#include "schema/evaluate_internal.h"
+#include "schema/evaluate.h"
 
 #include "base/keyed_hash.h"
 #include "base/utf8.h"

@@ -1,8 +1,25 @@
-/* What the files of the evaluator share. */
-#ifndef SLUICE_SCHEMA_EVALUATE_INTERNAL_H
-#define SLUICE_SCHEMA_EVALUATE_INTERNAL_H
+/* One evaluation: its state, and the parts that the files of the evaluator share. */
+#ifndef SLUICE_SCHEMA_EVALUATION_H
+#define SLUICE_SCHEMA_EVALUATION_H
 
-#include "schema/evaluate.h"
+#include "bson/validate.h"
+#include "schema/schema_internal.h"
+
+struct evaluation {
+    const struct program *program;
+    struct schema_scratch *scratch;
+    const uint8_t *limit;        /* no byte from here on is ours to read */
+    struct validate_fault fault; /* what is set while the bytes are no BSON */
+    const char *cut_off;         /* the limit that was reached; NULL: none */
+    uint64_t given;              /* what it may take: SCHEMA_WORK_MAX, or what the command has */
+    uint64_t work;               /* left of it */
+    size_t bits_used;            /* of the scratch's bits */
+    unsigned tentative;          /* combinations around, in which a refusal may be overruled */
+    bool refused;                /* the document is invalid, unless its bytes are no BSON */
+};
+
+/* The reason where that is used up. */
+extern const char evaluate_work_cut_off[];
 
 #define HOT   inline __attribute__((always_inline))
 #define RARE  __attribute__((noinline))
