@@ -1,11 +1,12 @@
 /* The settings of a process: an immutable snapshot with plain typed fields, made from a YAML file
- * and flags (flags win), and replaced as a whole on reload.
+ * and flags. Flags override the file. A reload replaces the whole snapshot.
  *
- * Every option is one row of the table in options.c plus one field here; parsing, defaults, bounds,
- * help, documentation and the listing all come from that row. Times are milliseconds, sizes bytes.
+ * Every option has one row in the table of options.c and one field here. The row defines its
+ * parsing, default, bounds, help, documentation and listing. Times are in milliseconds, sizes in
+ * bytes.
  *
- * Retain and release are thread-safe; a snapshot is read without locks. Loading and reloading are
- * for one thread at a time. */
+ * Retain and release are thread-safe; reading a snapshot needs no lock. Only one thread at a time
+ * may load or reload. */
 #ifndef SLUICE_CONFIG_CONFIG_H
 #define SLUICE_CONFIG_CONFIG_H
 
@@ -29,15 +30,15 @@ enum config_client_certificates {
 enum config_switch { CONFIG_FALSE, CONFIG_TRUE };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_on_cap { CONFIG_PASSTHROUGH, CONFIG_REJECT };
-/* As the octal modes of which they are the names. */
+/* The names of octal modes. */
 enum config_permissions { CONFIG_OWNER, CONFIG_GROUP, CONFIG_EVERYONE };
 
 struct config_address {
-    char host[CONFIG_HOST_SIZE]; /* an IPv6 address without its brackets */
+    char host[CONFIG_HOST_SIZE]; /* an IPv6 address has no brackets here */
     uint16_t port;               /* 0: any free port */
 };
 
-/* Merging of inserts: for all namespaces, or for one. */
+/* The merge options, for all namespaces or for one. */
 struct config_merge {
     enum config_switch enabled;
     int64_t max_docs;
@@ -56,11 +57,11 @@ struct config_merge_namespace {
 
 /* Strings are never NULL and belong to the snapshot; "" means not set. */
 struct config {
-    const char *upstream; /* holds credentials: show it only through config_redact_uri */
+    const char *upstream; /* contains credentials: show it only through config_redact_uri */
     struct config_address listen;
     int64_t listen_port_count;
     const char
-        *advertise; /* an IPv6 address without brackets; "": the address the client dialled */
+        *advertise; /* an IPv6 address without brackets; "": the address that the client dialled */
     struct {
         const char *path_prefix; /* a folder; "": none */
         enum config_permissions file_permissions;
@@ -69,7 +70,7 @@ struct config {
     enum config_switch schemas_upstream;
     int64_t schemas_upstream_period_ms;
     int64_t schemas_memory_max;
-    int64_t threads; /* as given: 0 is the number of CPUs */
+    int64_t threads; /* as configured: 0 is the number of CPUs */
     int64_t max_client_conn;
     int64_t max_message_bytes;
     int64_t memory_max;
@@ -78,7 +79,7 @@ struct config {
     int64_t request_timeout_ms;     /* 0: never */
     int64_t connect_timeout_ms;
     int64_t drain_timeout_ms;
-    int64_t query_wait_timeout_ms; /* 0: for ever */
+    int64_t query_wait_timeout_ms; /* 0: no limit */
     int64_t stats_period_ms;       /* 0: off */
     int64_t listen_backlog;
     struct {
@@ -99,14 +100,14 @@ struct config {
     struct {
         struct config_address listen; /* host "": off */
         const char *token_file;
-        const char *allowed_hosts; /* names with commas between them */
+        const char *allowed_hosts; /* names, separated by commas */
         const char *tls_cert_file;
         const char *tls_key_file;
         enum config_switch write;
         enum config_switch show_values;
         int64_t metrics_schemas_max;
     } admin;
-    struct config_merge merge; /* where a namespace has none of its own */
+    struct config_merge merge; /* for namespaces without their own options */
     int64_t merge_retry_table_bytes;
     size_t merge_namespace_count;
     struct config_merge_namespace *merge_namespaces; /* owned; sorted by name */
@@ -123,59 +124,60 @@ enum config_command {
     CONFIG_TABLE     /* --print-options: show config_write_table */
 };
 
-/* Non-reloadable options that a reload would have changed; their old values were kept. The names
- * are the table's own strings. */
+/* Options that a reload cannot change although their values differ; the old values stay. The names
+ * are the table's strings. */
 struct config_changes {
     size_t count;
     const char *names[CONFIG_OPTIONS_MAX];
 };
 
-/* Reads flags, and the file that --config names. *what is set on success; *out is a snapshot with
- * one reference for CONFIG_RUN and CONFIG_CHECK, NULL for the others. The error names file, line
- * and key (or the flag), what is allowed, and never a credential. argv is not kept. */
+/* Reads the flags and the file of --config. Sets *what on success. *out is a snapshot with one
+ * reference for CONFIG_RUN and CONFIG_CHECK, and NULL otherwise. The error names the file, line and
+ * key (or the flag) and the allowed values, and never a credential. Does not keep argv. */
 bool config_load(int argc, char **argv, struct config **out, enum config_command *what,
                  struct error *err);
 
-/* Reads the same file again and puts the same flags over it. On error nothing changes and *out is
- * NULL. `current` stays as it is; its holder swaps and releases. */
+/* Reads the same file again and applies the same flags. On error *out is NULL. `current` stays
+ * unchanged; its holder swaps and releases. */
 bool config_reload(const struct config *current, struct config **out,
                    struct config_changes *ignored, struct error *err);
 
-/* The same from bytes in memory; `name` stands for the file in errors. For tests and fuzzing: no
- * file is opened for reading, and files that options name are not looked at. Reload does not work
- * on it. */
+/* Does the same from bytes in memory; `name` replaces the file name in errors. For tests and
+ * fuzzing: opens no file for reading, and does not check files that options name. Such a snapshot
+ * cannot be reloaded. */
 bool config_load_yaml(const char *name, const void *yaml, size_t len, struct config **out,
                       struct error *err);
 
-/* An error about the value of the option `name`: where it was given, and the reason (which may be
+/* Sets an error about the value of the option `name`: its place, and the reason (which may be
  * err->message). Returns false. */
 bool config_refuse(const struct config *config, const char *name, const char *reason,
                    struct error *err);
 
-/* The Unix socket beside a port, PATH_PREFIX/mongodb-PORT.sock as MongoDB names it; "" when there
- * is none. `out` is cut at `size`: listener_bind_unix refuses what is too long. */
+/* The Unix socket beside a port, PATH_PREFIX/mongodb-PORT.sock like MongoDB's; "" if there is none.
+ * Cuts `out` at `size`: listener_bind_unix refuses a path that is too long. */
 void config_unix_socket_path(const struct config *config, uint16_t port, char *out, size_t size);
 unsigned config_unix_socket_mode(const struct config *config);
 
-/* The merge options in force for a namespace ("database.collection", len bytes). */
+/* The merge options for a namespace ("database.collection", len bytes). */
 const struct config_merge *config_merge_of(const struct config *config, const char *ns, size_t len);
 
 struct config *config_retain(struct config *config);
 void config_release(struct config *config); /* NULL is allowed */
 
-/* {"file":…,"options":[{"name":…,"value":…,"origin":…,…},…]}, credentials redacted. */
+/* Writes {"file":…,"options":[{"name":…,"value":…,"origin":…,…},…]} without credentials. */
 void config_write_listing(const struct config *config, struct text *out);
 void config_write_help(struct text *out);
 void config_write_markdown(struct text *out);
-/* The options as a section of a manual page (roff, macros of man(7)). */
+/* Writes the options as a section of a manual page (roff, macros of man(7)). */
 void config_write_man(struct text *out);
-/* A line for each flag: name, TAB, what its value is as in the help ("FILE", "off|allow|require";
- * empty for a flag without a value), TAB, description. What the shell completions read. */
+/* Writes a line for each flag: name, TAB, the form of its value as in the help ("FILE",
+ * "off|allow|require"; empty for a flag without a value), TAB, description. Shell completions read
+ * it. */
 void config_write_table(struct text *out);
 
-/* The text with all that may be a credential in a URI replaced by <redacted>: the user information,
- * and URI options that carry secrets. Text that is no URI stays as it is. When in doubt (an '@'
- * that was not percent-encoded) too much is replaced rather than too little. */
+/* Writes the text and replaces possible credentials of a URI by <redacted>: the user information,
+ * and URI options with secrets. Other text stays unchanged. In doubt (an '@' without
+ * percent-encoding) it replaces too much rather than too little. */
 void config_redact_uri(const char *uri, struct text *out);
 
 #endif

@@ -1,15 +1,15 @@
-/* Options that namespaces have of their own. Private to this room. */
+/* Options of single namespaces. Private to this room. */
 #ifndef SLUICE_CONFIG_NAMESPACES_H
 #define SLUICE_CONFIG_NAMESPACES_H
 
 #include "base/json.h"
 #include "config/config.h"
 
-/* Makes config->merge_namespaces of the effective settings; the options for all namespaces have
- * their values already. */
+/* Fills config->merge_namespaces from the effective settings. The options for all namespaces
+ * already have their values. */
 bool namespaces_parse(struct config *config, struct error *err);
 
-/* [{"namespace":…,"name":…,"value":…,"origin":…},…] */
+/* Writes [{"namespace":…,"name":…,"value":…,"origin":…},…]. */
 void namespaces_write_listing(const struct config *config, const char *name, struct json *json);
 
 #endif

@@ -16,73 +16,71 @@ static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const permissions[] = {"0700", "0770", "0777", NULL};
 static const char *const on_cap[] = {"passthrough", "reject", NULL};
 
-/* Why these bounds: a message may not be shorter than what a hello with client metadata needs, nor
- * so long that one client takes a machine's memory; times end at a day or a week because a longer
- * one is a mistake in the unit; ports and descriptors end where the operating system's do. */
+/* The reasons for the bounds: a message must hold a hello with client metadata, and must not let
+ * one client use a machine's memory. Times end at a day or a week, because longer ones are mistakes
+ * in the unit. Ports and descriptors end at the operating system's limits. */
 const struct option options_table[] = {
     {.name = "upstream",
      .type = OPTION_URI,
      .at = FIELD(upstream),
      .secret = true,
-     .description =
-         "The MongoDB deployment, as a connection string (mongodb:// or mongodb+srv://). "
-         "Its own options set TLS and timeouts of monitoring."},
+     .description = "The MongoDB deployment as a connection string (mongodb:// or mongodb+srv://). "
+                    "Options of this string set TLS and timeouts for monitoring."},
     {.name = "listen",
      .type = OPTION_ADDRESS,
      .at = FIELD(listen),
-     .description = "Address and first port for clients. With port 0 every listener takes any "
-                    "free port."},
+     .description =
+         "Address and first port for clients. With port 0, every listener uses any free port."},
     {.name = "listen_port_count",
      .type = OPTION_INTEGER,
      .at = FIELD(listen_port_count),
      .fallback = "50",
      .min = 1,
      .max = 10000,
-     .description = "How many consecutive ports, from that of listen on, may be used: one for each "
+     .description = "Number of consecutive ports, starting with the port of listen: one for each "
                     "upstream server."},
     {.name = "advertise",
      .type = OPTION_HOST,
      .at = FIELD(advertise),
      .fallback = "",
      .reloadable = true,
-     .description = "Host that clients are told to connect to. Empty: the address that the client "
-                    "dialled."},
+     .description = "Host name that the proxy tells clients to connect to. Empty: the address that "
+                    "the client dialled."},
     {.name = "unix_domain_socket.path_prefix",
      .type = OPTION_FOLDER,
      .at = FIELD(unix_domain_socket.path_prefix),
      .fallback = "",
-     .description =
-         "Folder in which every port has a Unix socket beside it, mongodb-PORT.sock, for "
-         "clients on the same machine. Empty: none."},
+     .description = "Folder for Unix sockets: each port has a socket mongodb-PORT.sock in it for "
+                    "clients on the same machine. Empty: none."},
     {.name = "unix_domain_socket.file_permissions",
      .type = OPTION_CHOICE,
      .at = FIELD(unix_domain_socket.file_permissions),
      .fallback = "0700",
      .choices = permissions,
-     .description = "Permissions of those sockets: for the proxy's own user, for its group too, or "
+     .description = "Permissions of these sockets: for the proxy's user, also for its group, or "
                     "for everybody."},
     {.name = "schemas",
      .type = OPTION_FOLDER,
      .at = FIELD(schemas),
      .fallback = "",
      .reloadable = true,
-     .description = "Folder of schema files (*.json), one for each namespace; watched for changes. "
-                    "Empty: none."},
+     .description = "Folder of schema files (*.json), one for each namespace. The proxy follows "
+                    "changes. Empty: none."},
     {.name = "schemas_upstream",
      .type = OPTION_CHOICE,
      .at = FIELD(schemas_upstream),
      .fallback = "false",
      .choices = options_switches,
-     .description = "Whether the $jsonSchema validators of the upstream's collections are enforced "
-                    "too. Needs credentials in upstream where the server asks for them."},
+     .description = "Also enforce the $jsonSchema validators of the upstream's collections. Needs "
+                    "credentials in upstream if the server requires them."},
     {.name = "schemas_upstream_period_ms",
      .type = OPTION_MS,
      .at = FIELD(schemas_upstream_period_ms),
      .fallback = "60000",
      .min = 1000,
      .max = DAY_MS,
-     .description = "Time between two readings of the collections' validators; create, collMod and "
-                    "drop that pass through the proxy have them read at once."},
+     .description = "Time between two readings of the collections' validators. A create, collMod "
+                    "or drop through the proxy causes a reading at once."},
     {.name = "schemas_memory_max",
      .type = OPTION_BYTES,
      .at = FIELD(schemas_memory_max),
@@ -90,9 +88,8 @@ const struct option options_table[] = {
      .min = MIB,
      .max = (int64_t)1 << 42,
      .description =
-         "What all compiled schemas may take, beside memory_max. A schema file that does "
-         "not fit is broken; a collection's validator that does not is left to the "
-         "server."},
+         "Memory for all compiled schemas, in addition to memory_max. A schema file that does not "
+         "fit counts as broken; only the server enforces a validator that does not fit."},
     {.name = "threads",
      .type = OPTION_INTEGER,
      .at = FIELD(threads),
@@ -106,8 +103,8 @@ const struct option options_table[] = {
      .min = 1,
      .max = 1000000,
      .reloadable = true,
-     .description =
-         "Client connections at one time; more are refused. Each needs two descriptors."},
+     .description = "Maximal number of client connections; the proxy refuses more. Each needs two "
+                    "descriptors."},
     {.name = "max_message_bytes",
      .type = OPTION_BYTES,
      .at = FIELD(max_message_bytes),
@@ -116,7 +113,7 @@ const struct option options_table[] = {
      .max = 256L * MIB,
      .reloadable = true,
      .description =
-         "Longest message taken from a client; servers may always send 48,000,000 bytes."},
+         "Maximal length of a client's message. Servers may always send 48,000,000 bytes."},
     {.name = "memory_max",
      .type = OPTION_BYTES,
      .at = FIELD(memory_max),
@@ -124,8 +121,8 @@ const struct option options_table[] = {
      .min = MIB,
      .max = (int64_t)1 << 42,
      .reloadable = true,
-     .description = "Cap on the message buffers of the whole process; what would pass it is "
-                    "refused with ExceededMemoryLimit. Not under max_message_bytes."},
+     .description = "Limit on the message buffers of the whole process. Beyond it the proxy "
+                    "refuses requests with ExceededMemoryLimit. At least max_message_bytes."},
     {.name = "handshake_timeout_ms",
      .type = OPTION_MS,
      .at = FIELD(handshake_timeout_ms),
@@ -133,24 +130,23 @@ const struct option options_table[] = {
      .min = 1,
      .max = 3600000,
      .reloadable = true,
-     .description = "A client must have finished the TLS handshake and sent its first message "
-                    "within this time."},
+     .description = "Time for a client to finish the TLS handshake and send its first message."},
     {.name = "client_idle_timeout_ms",
      .type = OPTION_MS,
      .at = FIELD(client_idle_timeout_ms),
      .fallback = "0",
      .max = 604800000,
      .reloadable = true,
-     .description = "A client connection on which nothing happened for this time is closed. 0: "
-                    "never."},
+     .description =
+         "The proxy closes a client connection without activity for this time. 0: never."},
     {.name = "request_timeout_ms",
      .type = OPTION_MS,
      .at = FIELD(request_timeout_ms),
      .fallback = "30000",
      .max = 604800000,
      .reloadable = true,
-     .description = "A client that has begun a request must go on with it: where no byte of it "
-                    "comes for this time, the connection is closed. 0: never."},
+     .description = "The proxy closes the connection of a client that starts a request and then "
+                    "sends nothing for this time. 0: never."},
     {.name = "connect_timeout_ms",
      .type = OPTION_MS,
      .at = FIELD(connect_timeout_ms),
@@ -158,43 +154,43 @@ const struct option options_table[] = {
      .min = 1,
      .max = 3600000,
      .reloadable = true,
-     .description = "Time to connect to an upstream server, its TLS handshake included."},
+     .description = "Time for a connection to an upstream server, including the TLS handshake."},
     {.name = "drain_timeout_ms",
      .type = OPTION_MS,
      .at = FIELD(drain_timeout_ms),
      .fallback = "30000",
      .max = DAY_MS,
      .reloadable = true,
-     .description = "Time that open transactions get to end after TERM. 0: none."},
+     .description = "Time for open transactions to end after TERM. 0: none."},
     {.name = "query_wait_timeout_ms",
      .type = OPTION_MS,
      .at = FIELD(query_wait_timeout_ms),
      .fallback = "120000",
      .max = DAY_MS,
      .reloadable = true,
-     .description = "Time that a command waits while the proxy is paused, before it is refused. 0: "
-                    "for ever."},
+     .description =
+         "Time that a command waits during a pause before the proxy refuses it. 0: no limit."},
     {.name = "stats_period_ms",
      .type = OPTION_MS,
      .at = FIELD(stats_period_ms),
      .fallback = "60000",
      .max = DAY_MS,
      .reloadable = true,
-     .description = "Time between two log lines with counters. 0: none are written."},
+     .description = "Time between two log lines with counters. 0: no such lines."},
     {.name = "listen_backlog",
      .type = OPTION_INTEGER,
      .at = FIELD(listen_backlog),
      .fallback = "1024",
      .min = 1,
      .max = 65535,
-     .description = "Connections that wait in the kernel to be accepted, for each listener."},
+     .description = "Connections that may wait in the kernel, for each listener."},
     {.name = "log.level",
      .type = OPTION_CHOICE,
      .at = FIELD(log.level),
      .fallback = "info",
      .choices = log_levels,
      .reloadable = true,
-     .description = "The least severe lines that are written."},
+     .description = "The least severe level that the log contains."},
     {.name = "log.format",
      .type = OPTION_CHOICE,
      .at = FIELD(log.format),
@@ -202,14 +198,14 @@ const struct option options_table[] = {
      .choices = log_formats,
      .reloadable = true,
      .description =
-         "json: MongoDB's own log format, one object a line. text: the same for people."},
+         "json: MongoDB's log format, one object per line. text: a readable form of the same."},
     {.name = "log.file",
      .type = OPTION_WRITE,
      .at = FIELD(log.file),
      .fallback = "",
      .reloadable = true,
-     .description =
-         "File that lines are appended to; opened again on HUP. Empty: standard output."},
+     .description = "File for the log; the proxy appends lines and reopens the file on HUP. Empty: "
+                    "standard output."},
     {.name = "log.sample_first",
      .type = OPTION_INTEGER,
      .at = FIELD(log.sample_first),
@@ -217,9 +213,8 @@ const struct option options_table[] = {
      .max = 1000000,
      .reloadable = true,
      .description =
-         "Of lines that a client can cause again and again (a refused document, a login) "
-         "that many of a kind are written in a period; one line says how many more there "
-         "were. 0: all are written."},
+         "Number of log lines of a kind in each period that a client can cause repeatedly (a "
+         "refused document, a login). One line counts the omitted ones. 0: all lines."},
     {.name = "log.sample_period_ms",
      .type = OPTION_MS,
      .at = FIELD(log.sample_period_ms),
@@ -227,110 +222,106 @@ const struct option options_table[] = {
      .min = 100,
      .max = 3600000,
      .reloadable = true,
-     .description = "How long that period is."},
+     .description = "Length of this period."},
     {.name = "tls.mode",
      .type = OPTION_CHOICE,
      .at = FIELD(tls.mode),
      .fallback = "off",
      .choices = tls_modes,
      .reloadable = true,
-     .description =
-         "TLS for clients. allow: each client may use it or not. Needs tls.cert_file and "
-         "tls.key_file unless off."},
+     .description = "TLS for clients. allow: clients may use it. Needs tls.cert_file and "
+                    "tls.key_file unless off."},
     {.name = "tls.cert_file",
      .type = OPTION_READ,
      .at = FIELD(tls.cert_file),
      .fallback = "",
      .reloadable = true,
-     .description = "Certificate shown to clients, with its chain, in PEM; read again on HUP."},
+     .description = "Certificate for clients, with its chain, in PEM; reloaded on HUP."},
     {.name = "tls.key_file",
      .type = OPTION_READ,
      .at = FIELD(tls.key_file),
      .fallback = "",
      .reloadable = true,
-     .description = "Private key of the certificate, in PEM (may be the same file); read again on "
-                    "HUP."},
+     .description =
+         "Private key of the certificate, in PEM (may be the same file); reloaded on HUP."},
     {.name = "tls.ca_file",
      .type = OPTION_READ,
      .at = FIELD(tls.ca_file),
      .fallback = "",
      .reloadable = true,
-     .description =
-         "Certificates, in PEM, that client certificates must be signed by; read again on "
-         "HUP."},
+     .description = "Authorities of client certificates, in PEM; reloaded on HUP."},
     {.name = "tls.client_certificates",
      .type = OPTION_CHOICE,
      .at = FIELD(tls.client_certificates),
      .fallback = "none",
      .choices = client_certificates,
      .reloadable = true,
-     .description = "Whether clients are asked for a certificate. Needs tls.ca_file unless none."},
+     .description = "Request certificates from clients. Needs tls.ca_file unless none."},
     {.name = "tls.min_version",
      .type = OPTION_CHOICE,
      .at = FIELD(tls.min_version),
      .fallback = "1.2",
      .choices = tls_versions,
      .reloadable = true,
-     .description = "Oldest TLS version that clients may use."},
+     .description = "Oldest TLS version for clients."},
     {.name = "admin.listen",
      .alias = "admin",
      .type = OPTION_LOCAL,
      .at = FIELD(admin.listen),
      .fallback = "",
-     .description =
-         "Address of the admin endpoint (HTTP): metrics, dashboard, health. A port alone "
-         "is one of 127.0.0.1. Empty: off."},
+     .description = "Address of the admin endpoint (HTTP): metrics, dashboard, health. A port "
+                    "without a host means 127.0.0.1. Empty: off."},
     {.name = "admin.token_file",
      .type = OPTION_READ,
      .at = FIELD(admin.token_file),
      .fallback = "",
      .reloadable = true,
-     .description = "File whose first line is the token that requests to the admin endpoint must "
-                    "carry (Authorization: Bearer); read again on HUP. Empty: none is asked for."},
+     .description = "File with the token in its first line that requests to the admin endpoint "
+                    "must carry (Authorization: Bearer); reloaded on HUP. Empty: no token."},
     {.name = "admin.allowed_hosts",
      .type = OPTION_HOSTS,
      .at = FIELD(admin.allowed_hosts),
      .fallback = "",
      .reloadable = true,
-     .description = "Names by which requests may address the admin endpoint when no token is asked "
-                    "for, in addition to localhost and numeric addresses."},
+     .description = "Host names for requests to the admin endpoint without a token, in addition to "
+                    "localhost and numeric addresses."},
     {.name = "admin.tls_cert_file",
      .type = OPTION_READ,
      .at = FIELD(admin.tls_cert_file),
      .fallback = "",
      .reloadable = true,
-     .description = "Certificate of the admin endpoint, with its chain, in PEM; read again on HUP. "
+     .description = "Certificate of the admin endpoint, with its chain, in PEM; reloaded on HUP. "
                     "Empty: plain HTTP."},
     {.name = "admin.tls_key_file",
      .type = OPTION_READ,
      .at = FIELD(admin.tls_key_file),
      .fallback = "",
      .reloadable = true,
-     .description = "Private key of that certificate, in PEM (may be the same file); read again on "
-                    "HUP."},
+     .description =
+         "Private key of this certificate, in PEM (may be the same file); reloaded on HUP."},
     {.name = "admin.write",
      .type = OPTION_CHOICE,
      .at = FIELD(admin.write),
      .fallback = "false",
      .choices = options_switches,
      .reloadable = true,
-     .description =
-         "Whether the admin endpoint may write and delete files in the schema directory."},
+     .description = "Let the admin endpoint write and delete files in the schema folder."},
     {.name = "admin.show_values",
      .type = OPTION_CHOICE,
      .at = FIELD(admin.show_values),
      .fallback = "false",
      .choices = options_switches,
      .reloadable = true,
-     .description = "Whether the admin endpoint shows values of refused documents (their errInfo) "
-                    "beside the reasons."},
+     .description = "Let the admin endpoint show values of refused documents (their errInfo) with "
+                    "the reasons."},
     {.name = "admin.metrics_schemas_max",
      .type = OPTION_INTEGER,
      .at = FIELD(admin.metrics_schemas_max),
      .fallback = "100",
      .max = 10000,
      .reloadable = true,
-     .description = "Namespaces with metrics of their own; those of the rest are summed as other."},
+     .description = "Maximal number of namespaces with their own metrics; the metric for all "
+                    "others is named other."},
     {.name = "merge.enabled",
      .type = OPTION_CHOICE,
      .at = FIELD(merge.enabled),
@@ -338,8 +329,8 @@ const struct option options_table[] = {
      .choices = options_switches,
      .reloadable = true,
      .by_namespace = true,
-     .description = "Whether inserts that come while others are under way travel together, as one "
-                    "command (docs/merging.md)."},
+     .description = "Merge inserts that arrive while others are under way into one command "
+                    "(docs/merging.md)."},
     {.name = "merge.max_docs",
      .type = OPTION_INTEGER,
      .at = FIELD(merge.max_docs),
@@ -348,7 +339,7 @@ const struct option options_table[] = {
      .max = 100000,
      .reloadable = true,
      .by_namespace = true,
-     .description = "Documents in one merged command; an insert of more goes alone."},
+     .description = "Maximal number of documents in a merged command; a larger insert goes alone."},
     {.name = "merge.max_bytes",
      .type = OPTION_BYTES,
      .at = FIELD(merge.max_bytes),
@@ -357,8 +348,8 @@ const struct option options_table[] = {
      .max = 32L * MIB,
      .reloadable = true,
      .by_namespace = true,
-     .description = "Bytes of the documents in one merged command; an insert of more goes alone. "
-                    "Bounds the errors of one reply as well."},
+     .description = "Maximal size of the documents in a merged command; a larger insert goes "
+                    "alone. Also limits the errors in one reply."},
     {.name = "merge.max_in_flight",
      .type = OPTION_INTEGER,
      .at = FIELD(merge.max_in_flight),
@@ -367,8 +358,8 @@ const struct option options_table[] = {
      .max = 64,
      .reloadable = true,
      .by_namespace = true,
-     .description = "Commands of the same kind that a worker thread has under way at one time; "
-                    "what comes meanwhile gathers."},
+     .description = "Maximal number of commands of the same kind that a worker thread has under "
+                    "way; further inserts wait in a group."},
     {.name = "merge.stalled_after_ms",
      .type = OPTION_MS,
      .at = FIELD(merge.stalled_after_ms),
@@ -376,9 +367,8 @@ const struct option options_table[] = {
      .max = 3600000,
      .reloadable = true,
      .by_namespace = true,
-     .description = "Time after which a command that is under way without an answer is waited for "
-                    "no longer by the others of its kind: they go on, on another connection. 0: "
-                    "they wait as long as it takes."},
+     .description = "Time after which a command without an answer no longer holds others of its "
+                    "kind back; they use another connection. 0: no limit."},
     {.name = "merge.linger_us",
      .type = OPTION_US,
      .at = FIELD(merge.linger_us),
@@ -386,9 +376,9 @@ const struct option options_table[] = {
      .max = 1000000,
      .reloadable = true,
      .by_namespace = true,
-     .description = "Time that what gathered waits for more, counted from its first insert. 0: it "
-                    "goes as soon as the command before it was answered. A client alone never "
-                    "waits."},
+     .description =
+         "Time that a group of inserts waits for more, from its first insert. 0: the group goes as "
+         "soon as the command before it is answered. A single client never waits."},
     {.name = "merge.max_waiters",
      .type = OPTION_INTEGER,
      .at = FIELD(merge.max_waiters),
@@ -397,7 +387,7 @@ const struct option options_table[] = {
      .max = 1000000,
      .reloadable = true,
      .by_namespace = true,
-     .description = "Inserts that may wait to be sent, in each worker thread; for a namespace, "
+     .description = "Maximal number of waiting inserts in each worker thread; for a namespace, "
                     "those of one kind."},
     {.name = "merge.on_cap",
      .type = OPTION_CHOICE,
@@ -406,8 +396,8 @@ const struct option options_table[] = {
      .choices = on_cap,
      .reloadable = true,
      .by_namespace = true,
-     .description = "What an insert meets at max_waiters: passthrough sends it alone, reject "
-                    "refuses it as overloaded."},
+     .description = "Effect of max_waiters: passthrough sends an insert alone, reject refuses it "
+                    "as overloaded."},
     {.name = "merge.retry_table_bytes",
      .type = OPTION_BYTES,
      .at = FIELD(merge_retry_table_bytes),
@@ -415,9 +405,9 @@ const struct option options_table[] = {
      .min = 64L * KIB,
      .max = (int64_t)1 << 40,
      .reloadable = true,
-     .description = "Memory for what became of each client's last insert, so that retries are run "
-                    "once; about 500 bytes for each logical session. At the cap new sessions are "
-                    "not merged."},
+     .description = "Memory for the result of each client's last insert, so that a retry runs only "
+                    "once; about 500 bytes for each logical session. At the limit, the proxy does "
+                    "not merge inserts of new sessions."},
 };
 const size_t options_count = sizeof options_table / sizeof options_table[0];
 _Static_assert(sizeof options_table / sizeof options_table[0] <= CONFIG_OPTIONS_MAX,
@@ -468,7 +458,7 @@ const struct option *options_find_group(const char *name)
     return NULL;
 }
 
-enum { NAME_SIZE = 64 }; /* longer than any name; what is longer is near none */
+enum { NAME_SIZE = 64 }; /* no name is longer; longer texts have no similar name */
 
 static size_t smallest(size_t a, size_t b, size_t c)
 {
@@ -501,12 +491,12 @@ const char *options_suggest(const char *name)
     size_t len = strlen(name);
     if (len >= NAME_SIZE)
         return NULL;
-    size_t best_distance = len / 3 < 2 ? 3 : len / 3 + 1; /* farther than that is another word */
+    size_t best_distance = len / 3 < 2 ? 3 : len / 3 + 1; /* more distant names are other words */
     for (size_t i = 0; i < options_count; i++) {
         const char *known = options_table[i].name;
         const char *dot = strrchr(known, '.');
         if (dot != NULL && strcmp(dot + 1, name) == 0)
-            return known; /* only its group was forgotten */
+            return known; /* the user only omitted its group */
         if (strlen(known) >= NAME_SIZE)
             continue;
         size_t d = distance(name, known);
@@ -542,8 +532,8 @@ void options_add_allowed(const struct option *option, struct text *out)
 {
     switch (option->type) {
     case OPTION_URI:
-        text_add(out, "a MongoDB URI: mongodb://HOST[:PORT][,...][/][?options] or "
-                      "mongodb+srv://HOST");
+        text_add(out,
+                 "a MongoDB URI: mongodb://HOST[:PORT][,...][/][?options] or mongodb+srv://HOST");
         break;
     case OPTION_ADDRESS:
         text_add(out, "HOST:PORT with a port from 0 to 65535, an IPv6 address in brackets: "
@@ -556,7 +546,7 @@ void options_add_allowed(const struct option *option, struct text *out)
         text_add(out, "a host name or an address, without a port");
         break;
     case OPTION_HOSTS:
-        text_add(out, "host names without ports, with commas between them, or empty");
+        text_add(out, "host names without ports, separated by commas, or empty");
         break;
     case OPTION_READ:
     case OPTION_WRITE:

@@ -1,4 +1,4 @@
-/* The option table: the only place that knows which options there are. Private to this room. */
+/* The option table, the only list of all options. Private to this room. */
 #ifndef SLUICE_CONFIG_OPTIONS_H
 #define SLUICE_CONFIG_OPTIONS_H
 
@@ -12,11 +12,11 @@
 enum option_type {
     OPTION_URI,     /* const char * */
     OPTION_ADDRESS, /* struct config_address */
-    OPTION_LOCAL,   /* struct config_address: a port alone is one of the loopback; or "" */
+    OPTION_LOCAL,   /* struct config_address: a port alone means 127.0.0.1; or "" */
     OPTION_HOST,    /* const char * */
-    OPTION_HOSTS,   /* const char *: host names with commas between them, or "" */
+    OPTION_HOSTS,   /* const char *: host names, separated by commas, or "" */
     OPTION_READ,    /* const char *: a file that must be readable, or "" */
-    OPTION_WRITE,   /* const char *: a file that is written, or "" */
+    OPTION_WRITE,   /* const char *: a file to write, or "" */
     OPTION_FOLDER,  /* const char *: a folder that must be readable, or "" */
     OPTION_INTEGER, /* int64_t */
     OPTION_BYTES,   /* int64_t; the text may end with a unit */
@@ -35,33 +35,33 @@ struct option {
     const char *const *choices; /* ends with NULL */
     enum option_type type;
     bool reloadable;
-    bool by_namespace; /* a field of struct config_merge, which a namespace may have of its own */
-    bool secret;       /* shown only redacted, never quoted in an error */
+    bool by_namespace; /* a field of struct config_merge; a namespace may have its own value */
+    bool secret;       /* displayed only redacted, never quoted in an error */
     const char *description;
 };
 
-/* The choices of a switch, which may also be written off and on, no and yes. */
+/* The values of a switch; off and on, no and yes are allowed too. */
 extern const char *const options_switches[];
 extern const struct option options_table[];
 extern const size_t options_count; /* at most CONFIG_OPTIONS_MAX */
 
 /* NULL if there is none. */
 const struct option *options_find(const char *name);
-/* The same for the name of a flag, which may be the alias. */
+/* Does the same for the name of a flag, which may be the alias. */
 const struct option *options_find_flag(const char *name);
-/* The option of group merge that a namespace may have, by the last part of its name ("max_docs");
- * NULL if there is none. */
+/* The option of group merge for single namespaces, by the last part of its name ("max_docs"); NULL
+ * if there is none. */
 const struct option *options_find_by_namespace(const char *key);
-/* "enabled, max_docs, …": what options_find_by_namespace finds. */
+/* Writes "enabled, max_docs, …": the names that options_find_by_namespace finds. */
 void options_add_namespace_keys(struct text *out);
-/* The known name nearest to what was written, NULL if none is near. */
+/* The most similar option name; NULL if none is similar. */
 const char *options_suggest(const char *name);
 /* The first option of a group ("tls" of "tls.mode"); NULL if there is no such group. */
 const struct option *options_find_group(const char *name);
 
-/* What stands for the value in help ("HOST:PORT", "off|allow|require"). */
+/* Writes the form of the value for the help ("HOST:PORT", "off|allow|require"). */
 void options_add_placeholder(const struct option *option, struct text *out);
-/* What is allowed, as a phrase: "a number from 1 to 65535". */
+/* Writes the allowed values as a phrase: "a number from 1 to 65535". */
 void options_add_allowed(const struct option *option, struct text *out);
 
 #endif

@@ -1,5 +1,4 @@
-/* Where a snapshot came from: what a reload needs again, and what the listing shows. Private to
- * this room. */
+/* The origin of a snapshot: the data for a reload and for the listing. Private to this room. */
 #ifndef SLUICE_CONFIG_ORIGIN_H
 #define SLUICE_CONFIG_ORIGIN_H
 
@@ -9,8 +8,8 @@
 
 struct config_origin {
     atomic_size_t references;
-    char *file;            /* owned; NULL: flags alone */
-    struct settings flags; /* as given, put over the file again on reload */
+    char *file;            /* owned; NULL: only flags */
+    struct settings flags; /* as given; a reload applies them again */
     struct settings
         effective; /* a text for every option; the strings of struct config point here */
 };

@@ -40,7 +40,7 @@ void config_redact_uri(const char *uri, struct text *out)
 {
     const char *scheme_end = strstr(uri, "://");
     if (scheme_end == NULL) {
-        /* "user:password@host" without its scheme is a URI as well to who mistyped it. */
+        /* Without its scheme, "user:password@host" is probably a mistyped URI. */
         const char *at = strrchr(uri, '@');
         text_add(out, at == NULL ? "" : REDACTED);
         text_add(out, at == NULL ? uri : at);

@@ -43,7 +43,7 @@ bool settings_is_namespace(const char *ns)
     return dot != NULL && dot != ns && dot[1] != '\0';
 }
 
-/* A place for one more at the end, with nothing in it; NULL when memory is out. */
+/* Adds an empty place at the end; NULL without memory. */
 static struct override *add_override(struct settings *settings)
 {
     size_t size = (settings->override_count + 1) * sizeof *settings->overrides;
@@ -71,7 +71,7 @@ bool settings_put_override(struct settings *settings, const char *ns, const stru
         memory_free(copy);
         memory_free(name);
         if (override != NULL && override->ns == NULL)
-            settings->override_count--; /* the place that was added */
+            settings->override_count--; /* the added place */
         return no_memory(option, err);
     }
     if (name != NULL)

@@ -1,5 +1,5 @@
-/* What was written, before it is given a type: for each option a text and where it stood. Private
- * to this room. A snapshot is made from the layers default < file < flags. */
+/* Written settings before they get a type: a text and its place for each option. Private to this
+ * room. A snapshot combines the layers default < file < flags. */
 #ifndef SLUICE_CONFIG_SETTINGS_H
 #define SLUICE_CONFIG_SETTINGS_H
 
@@ -18,10 +18,10 @@ struct setting {
     size_t line; /* of the file, from 1 */
 };
 
-/* Options of namespaces in all: what is found among them is looked for one by one. */
+/* The maximal number of options of namespaces. Searches among them are linear. */
 enum { SETTINGS_OVERRIDES_MAX = 4096 };
 
-/* An option of a namespace's own. */
+/* An option of a single namespace. */
 struct override {
     char *ns; /* owned */
     const struct option *option;
@@ -37,20 +37,20 @@ struct settings {
 /* The entry of an option. */
 struct setting *settings_at(struct settings *settings, const struct option *option);
 
-/* Copies the text; what stood there is released. */
+/* Copies the text and releases the old one. */
 bool settings_put(struct settings *settings, const struct option *option, const char *text,
                   enum setting_origin origin, size_t line, struct error *err);
 /* The same for a namespace. */
 bool settings_put_override(struct settings *settings, const char *ns, const struct option *option,
                            const char *text, enum setting_origin origin, size_t line,
                            struct error *err);
-/* NULL if there is none. `option` NULL: the first of the namespace. */
+/* NULL if there is none. `option` NULL means the first of the namespace. */
 const struct override *settings_find_override(const struct settings *settings, const char *ns,
                                               const struct option *option);
-/* Whether it may be the name of a collection: "DATABASE.COLLECTION". */
+/* True if this can be the name of a collection: "DATABASE.COLLECTION". */
 bool settings_is_namespace(const char *ns);
 
-/* Puts all that `from` holds over `to`. */
+/* Copies all settings of `from` over `to`. */
 bool settings_overlay(struct settings *to, const struct settings *from, struct error *err);
 void settings_release(struct settings *settings);
 
@@ -62,16 +62,16 @@ void settings_add_place(const struct option *option, const struct setting *setti
 void settings_add_override_place(const struct override *override, const char *file,
                                  struct text *out);
 
-/* What a user wrote, quoted for an error: credentials redacted, cut to a readable length. */
+/* Writes a user's text, quoted for an error: without credentials, cut to a readable length. */
 void settings_add_quoted(const char *written, struct text *out);
 
-/* The mappings of a YAML text, nested or with dotted keys; `file` stands in errors. Keys given
- * twice, unknown keys, lists, aliases, tags and further documents are errors. */
+/* Reads the mappings of a YAML text, nested or with dotted keys; `file` is for errors. Repeated
+ * keys, unknown keys, lists, aliases, tags and further documents are errors. */
 bool settings_read_yaml(const char *file, const void *yaml, size_t len, struct settings *out,
                         struct error *err);
 
-/* The flags of a command line. *file is the value of --config, borrowed from argv, or NULL. Stops
- * at a flag that asks for something else than a run. */
+/* Reads the flags of a command line. *file is the value of --config, borrowed from argv, or NULL.
+ * Stops at a flag that requests something other than a run. */
 bool settings_read_flags(int argc, char **argv, struct settings *out, const char **file,
                          enum config_command *what, struct error *err);
 

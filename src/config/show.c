@@ -1,4 +1,4 @@
-/* What the table says, for people and machines: help, documentation, listing. */
+/* Writes the table for people and programs: help, documentation, listing. */
 #include <stdio.h>
 #include <string.h>
 
@@ -40,7 +40,7 @@ void config_write_listing(const struct config *config, struct text *out)
     text_add(out, "\n");
 }
 
-/* Words, wrapped so that no line is longer than a terminal's 80 columns. */
+/* Wraps words, so that lines fit into 80 columns. */
 static void add_wrapped(const char *words, struct text *out)
 {
     enum { INDENT = 6, COLUMNS = 80 };
@@ -74,7 +74,7 @@ static void add_facts(const struct option *option, struct text *out)
     text_add(out, option->reloadable ? ")" : "; not reloadable)");
 }
 
-/* The flags that are no options of the table. */
+/* Flags that are not options of the table. */
 static const struct {
     const char *name;
     const char *placeholder;
@@ -82,8 +82,8 @@ static const struct {
 } plain_flags[] = {
     {"config", "FILE", "read options from a YAML file; flags win over it"},
     {"merge.namespace", "DATABASE.COLLECTION:NAME=VALUE,...",
-     "options of group merge for one namespace; may be repeated"},
-    {"check-config", "", "check options and the files they name, and print them"},
+     "set options of group merge for one namespace; may be repeated"},
+    {"check-config", "", "check the options and their files, and print them"},
     {"version", "", "print the version"},
     {"help", "", "print this"},
 };
@@ -123,23 +123,22 @@ static void add_help(const struct option *option, struct text *out)
 void config_write_help(struct text *out)
 {
     text_add(out, "mongosluice " SLUICE_VERSION "\n"
-                  "A MongoDB wire-protocol proxy that validates documents and batches inserts.\n\n"
+                  "A MongoDB wire-protocol proxy that validates documents and merges inserts.\n\n"
                   "Usage:\n"
                   "  mongosluice --config FILE [--OPTION VALUE ...]\n"
                   "  mongosluice --upstream URI --listen HOST:PORT [--OPTION VALUE ...]\n"
                   "  mongosluice status|top|check|schema lint --help\n\n");
     add_plain_flags(out);
-    text_add(out,
-             "\nOptions (--OPTION=VALUE works as well; in the file, a.b is key b in mapping a):\n");
+    text_add(out, "\nOptions (or --OPTION=VALUE; in the file, a.b is key b in mapping a):\n");
     for (size_t i = 0; i < options_count; i++)
         add_help(&options_table[i], out);
-    text_add(out, "\nSignals: HUP reads the configuration again, TERM drains and ends (a second "
+    text_add(out, "\nSignals: HUP reloads the configuration, TERM drains and ends (a second "
                   "TERM\nends at once), QUIT ends at once, USR1 pauses, USR2 resumes.\n");
 }
 
 void config_write_markdown(struct text *out)
 {
-    text_add(out, "| Option | Default | Allowed | Reloadable | What it does |\n"
+    text_add(out, "| Option | Default | Allowed | Reloadable | Description |\n"
                   "|---|---|---|---|---|\n");
     for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
@@ -156,7 +155,7 @@ void config_write_markdown(struct text *out)
     }
 }
 
-/* Text of a manual page: what roff would take for its own is escaped. */
+/* Text of a manual page, with roff's special characters escaped. */
 static void add_roff(const char *words, struct text *out)
 {
     if (*words == '.' || *words == '\'')

@@ -1,4 +1,4 @@
-/* A snapshot in use: its references, and values that follow from several options. */
+/* A snapshot in use: its references, and values that depend on several options. */
 #include <stdio.h>
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* The field of a type that the row promises. */
+/* The field, with the type that the row promises. */
 static void *field_of(const struct option *option, struct config *config)
 {
     return (char *)config + option->at;
@@ -16,7 +16,7 @@ static const void *const_field_of(const struct option *option, const struct conf
     return (const char *)config + option->at;
 }
 
-/* Digits from *text on; leaves *text behind the last one. */
+/* Reads digits from *text; moves *text behind the last one. */
 static bool parse_digits(const char **text, int64_t *out)
 {
     int64_t value = 0;
@@ -129,7 +129,7 @@ static bool parse_uri(const char *text)
     return false;
 }
 
-/* The host is kept without brackets, as it stands in struct config_address. */
+/* Stores the host without brackets, as in struct config_address. */
 static bool parse_host(char *text, const char **out)
 {
     size_t len = strlen(text);
@@ -148,7 +148,7 @@ static bool parse_host(char *text, const char **out)
     return true;
 }
 
-/* The other words that YAML has for false and true. */
+/* YAML's other words for false and true. */
 static const char *plain_switch(const char *text)
 {
     static const char *const words[][2] = {

@@ -1,12 +1,12 @@
-/* Texts to typed values and back. Private to this room. */
+/* Converts texts to typed values and back. Private to this room. */
 #ifndef SLUICE_CONFIG_VALUE_H
 #define SLUICE_CONFIG_VALUE_H
 
 #include "base/json.h"
 #include "config/options.h"
 
-/* Puts the value of `text` into the option's field of *config, and false if it is not allowed.
- * Strings are borrowed: the field points into `text`. */
+/* Stores the value of `text` in the option's field of *config; false if it is not allowed. Borrows
+ * strings: the field points into `text`. */
 bool value_parse(const struct option *option, char *text, struct config *config);
 
 /* The value in *config as JSON: a number or a string; a secret is redacted. */

@@ -1,28 +1,28 @@
-/* Mappings of a YAML file to settings, by libyaml's events: they carry lines, and nothing is built
- * for what an alias repeats. */
+/* Reads mappings of a YAML file into settings, from libyaml's events: they carry lines, and aliases
+ * do not expand. */
 #include <string.h>
 #include <yaml.h>
 
 #include "config/settings.h"
 
-/* Options that namespaces have of their own. */
+/* Options of single namespaces. */
 #define NAMESPACES_KEY "merge.namespaces"
 
 enum {
     NAMESPACE_SIZE = 256, /* the server's limit and a NUL */
-    KEY_SIZE = 128,       /* a key that is longer is unknown */
-    GROUP_DEPTH = 4       /* more than there are dots in any option's name */
+    KEY_SIZE = 128,       /* a longer key is unknown */
+    GROUP_DEPTH = 4       /* more than the dots in any option's name */
 };
 
 struct yaml_reader {
     yaml_parser_t parser;
-    yaml_event_t event; /* the one being looked at; owned, released by the next step */
+    yaml_event_t event; /* the current event; owned, released by the next step */
     const char *file;
     struct settings *out;
     struct error *err;
-    /* Where the group was opened that an option is the first of, by the dots in the group's name.
-     */
-    size_t namespaces_line; /* where that mapping was opened */
+    /* The line of each group's mapping: by the first option of the group, and the dots in the
+     * group's name. */
+    size_t namespaces_line; /* the line of that mapping */
     size_t group_lines[CONFIG_OPTIONS_MAX][GROUP_DEPTH];
 };
 
@@ -109,7 +109,7 @@ static bool tagged(struct yaml_reader *reader, const char *name)
                      line_of(reader), name);
 }
 
-/* Whether what is there can be the value of the option that stands at `place`. */
+/* Checks that the current event can be the value of the option at `place`. */
 static bool check_value(struct yaml_reader *reader, const struct option *option, const char *place)
 {
     const yaml_event_t *event = &reader->event;
@@ -122,13 +122,12 @@ static bool check_value(struct yaml_reader *reader, const struct option *option,
         return wrong_form(reader, place, buffer);
     }
     if (is_null(event))
-        return error_set(
-            reader->err, ERROR_TYPE_MISMATCH,
-            "%s:%zu: %s has no value; leave the line out for the default, or write \"\" "
-            "for an empty text",
-            reader->file, line_of(reader), place);
+        return error_set(reader->err, ERROR_TYPE_MISMATCH,
+                         "%s:%zu: %s has no value; remove the line for the default, or write \"\" "
+                         "for an empty text",
+                         reader->file, line_of(reader), place);
     if (strlen((const char *)event->data.scalar.value) != event->data.scalar.length)
-        return error_set(reader->err, ERROR_BAD_VALUE, "%s:%zu: %s holds a NUL character",
+        return error_set(reader->err, ERROR_BAD_VALUE, "%s:%zu: %s contains a NUL character",
                          reader->file, line_of(reader), place);
     return true;
 }
@@ -143,7 +142,7 @@ static bool read_value(struct yaml_reader *reader, const struct option *option)
                         SETTING_FILE, line_of(reader), reader->err);
 }
 
-/* A scalar that is the name of something; "" for none with a NUL in it. */
+/* Reads a scalar as a name; "" if it contains a NUL. */
 static bool read_name(struct yaml_reader *reader, const char *expected, char *name, size_t size)
 {
     struct text text = text_over(name, size);
@@ -183,7 +182,7 @@ static bool read_override(struct yaml_reader *reader, const char *ns)
                                  line_of(reader), reader->err);
 }
 
-/* From the mapping's start to its end; each entry is read by `read`. */
+/* Reads a mapping from start to end; `read` reads each entry. */
 static bool read_entries(struct yaml_reader *reader, const char *of,
                          bool (*read)(struct yaml_reader *reader, const char *of))
 {
@@ -197,7 +196,7 @@ static bool read_entries(struct yaml_reader *reader, const char *of,
     }
 }
 
-/* What stands after a key that has a mapping: *empty when nothing does. */
+/* Reads the start of a mapping after its key: *empty if it has no content. */
 static bool open_mapping(struct yaml_reader *reader, const char *name, bool *empty)
 {
     if (!step(reader))
@@ -222,8 +221,8 @@ static bool read_namespace(struct yaml_reader *reader, const char *group)
         struct text text = text_over(buffer, sizeof buffer);
         settings_add_quoted((const char *)reader->event.data.scalar.value, &text);
         return error_set(reader->err, ERROR_BAD_VALUE,
-                         "%s:%zu: %s: %s is no namespace; write DATABASE.COLLECTION", reader->file,
-                         line_of(reader), group, buffer);
+                         "%s:%zu: %s: %s is not a namespace; write DATABASE.COLLECTION",
+                         reader->file, line_of(reader), group, buffer);
     }
     const struct override *before = settings_find_override(reader->out, ns, NULL);
     if (before != NULL)
@@ -254,7 +253,7 @@ static bool read_group(struct yaml_reader *reader, const char *name, size_t firs
         return given_twice(reader, name, *opened);
     *opened = line_of(reader);
     if (is_null(&reader->event))
-        return true; /* a group of which every line is commented out */
+        return true; /* a group whose lines are all commented out */
     if (reader->event.type != YAML_MAPPING_START_EVENT)
         return wrong_form(reader, name, "a mapping of options");
     return read_mapping(reader, name);
@@ -284,8 +283,8 @@ static bool read_entry(struct yaml_reader *reader, const char *group)
                           : read_group(reader, name, (size_t)(first - options_table));
 }
 
-/* From the mapping's start to its end. The depth is that of the table's names: an unknown group is
- * an error before it is entered. */
+/* Reads a mapping from start to end. Unknown groups are errors, so its depth is that of the table's
+ * names. */
 static bool read_mapping(struct yaml_reader *reader, const char *group)
 {
     return read_entries(reader, group, read_entry);
@@ -293,7 +292,7 @@ static bool read_mapping(struct yaml_reader *reader, const char *group)
 
 static bool read_document(struct yaml_reader *reader)
 {
-    if (!step(reader)) /* the stream's start */
+    if (!step(reader)) /* the start of the stream */
         return false;
     if (!step(reader))
         return false;
@@ -307,13 +306,13 @@ static bool read_document(struct yaml_reader *reader)
     } else if (!is_null(&reader->event)) {
         return wrong_form(reader, "the file", "a mapping of options");
     }
-    if (!step(reader)) /* the document's end */
+    if (!step(reader)) /* the end of the document */
         return false;
     if (!step(reader))
         return false;
     if (reader->event.type != YAML_STREAM_END_EVENT)
         return error_set(reader->err, ERROR_FAILED_TO_PARSE,
-                         "%s:%zu: a second YAML document begins here; keep one", reader->file,
+                         "%s:%zu: a second YAML document starts here; keep one", reader->file,
                          line_of(reader));
     return true;
 }

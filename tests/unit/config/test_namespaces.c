@@ -124,18 +124,18 @@ static void errors_name_file_line_and_key(void **state)
          "f.yaml:1: merge.namespaces.d.c.max_docs: expected a whole number from 1 to 100000, found "
          "a list"},
         {"merge.namespaces: {d.c: {max_docs: }}",
-         "f.yaml:1: merge.namespaces.d.c.max_docs has no value; leave the line out for the "
+         "f.yaml:1: merge.namespaces.d.c.max_docs has no value; remove the line for the "
          "default, or write \"\" for an empty text"},
         {"merge.namespaces: {d.c: {max_docs: !x 1}}",
          "f.yaml:1: merge.namespaces.d.c.max_docs has a YAML tag; write the value without it"},
         {"merge.namespaces: {d.c: {max_docs: \"1\\0\"}}",
-         "f.yaml:1: merge.namespaces.d.c.max_docs holds a NUL character"},
+         "f.yaml:1: merge.namespaces.d.c.max_docs contains a NUL character"},
         {"merge.namespaces: {orders: {max_docs: 1}}",
-         "f.yaml:1: merge.namespaces: \"orders\" is no namespace; write DATABASE.COLLECTION"},
+         "f.yaml:1: merge.namespaces: \"orders\" is not a namespace; write DATABASE.COLLECTION"},
         {"merge.namespaces: {.c: {max_docs: 1}}",
-         "f.yaml:1: merge.namespaces: \".c\" is no namespace; write DATABASE.COLLECTION"},
+         "f.yaml:1: merge.namespaces: \".c\" is not a namespace; write DATABASE.COLLECTION"},
         {"merge.namespaces: {d.: {max_docs: 1}}",
-         "f.yaml:1: merge.namespaces: \"d.\" is no namespace; write DATABASE.COLLECTION"},
+         "f.yaml:1: merge.namespaces: \"d.\" is not a namespace; write DATABASE.COLLECTION"},
         {"merge.namespaces: {[a]: 1}",
          "f.yaml:1: key: expected a namespace: DATABASE.COLLECTION, found a list"},
         {"merge.namespaces: {d.c: {[a]: 1}}",

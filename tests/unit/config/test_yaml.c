@@ -180,9 +180,9 @@ static void errors_name_file_line_and_key(void **state)
         {"threads: [1]", "f.yaml:1: threads: expected a whole number from 0 to 256, found a list"},
         {"threads: {}",
          "f.yaml:1: threads: expected a whole number from 0 to 256, found a mapping"},
-        {"threads:", "f.yaml:1: threads has no value; leave the line out for the default, or write "
+        {"threads:", "f.yaml:1: threads has no value; remove the line for the default, or write "
                      "\"\" for an empty text"},
-        {"threads: ~", "f.yaml:1: threads has no value; leave the line out for the default, or "
+        {"threads: ~", "f.yaml:1: threads has no value; remove the line for the default, or "
                        "write \"\" for an empty text"},
         {"drain_timeout_ms: 1s", "f.yaml:1: drain_timeout_ms: \"1s\" is not allowed; expected "
                                  "milliseconds from 0 to 86400000"},
@@ -203,9 +203,9 @@ static void errors_name_file_line_and_key(void **state)
         {"? [a]\n: b", "f.yaml:1: key: expected the name of an option, found a list"},
         {"threads: !!int 5", "f.yaml:1: threads has a YAML tag; write the value without it"},
         {"tls: !x {}", "f.yaml:1: tls has a YAML tag; write the value without it"},
-        {"threads: \"1\\0\"", "f.yaml:1: threads holds a NUL character"},
+        {"threads: \"1\\0\"", "f.yaml:1: threads contains a NUL character"},
         {"\"threads\\0\": 1", "f.yaml:1: unknown key \"threads\"; did you mean threads?"},
-        {"threads: 1\n---\nthreads: 1", "f.yaml:2: a second YAML document begins here; keep one"},
+        {"threads: 1\n---\nthreads: 1", "f.yaml:2: a second YAML document starts here; keep one"},
         {"", "upstream: required and not given; set it in the file or with --upstream URI"},
         {"---\n...\n", "upstream: required and not given; set it in the file or with --upstream "
                        "URI"},
