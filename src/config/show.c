@@ -82,7 +82,7 @@ static const struct {
 } plain_flags[] = {
     {"config", "FILE", "read options from a YAML file; flags win over it"},
     {"merge.namespace", "DATABASE.COLLECTION:NAME=VALUE,...",
-     "set options of group merge for one namespace; may be repeated"},
+     "set merge options for one namespace; may be repeated"},
     {"check-config", "", "check the options and their files, and print them"},
     {"version", "", "print the version"},
     {"help", "", "print this"},
@@ -129,7 +129,7 @@ void config_write_help(struct text *out)
                   "  mongosluice --upstream URI --listen HOST:PORT [--OPTION VALUE ...]\n"
                   "  mongosluice status|top|check|schema lint --help\n\n");
     add_plain_flags(out);
-    text_add(out, "\nOptions (or --OPTION=VALUE; in the file, a.b is key b in mapping a):\n");
+    text_add(out, "\nOptions (or --OPTION=VALUE; in the file, a.b is key b of mapping a):\n");
     for (size_t i = 0; i < options_count; i++)
         add_help(&options_table[i], out);
     text_add(out, "\nSignals: HUP reloads the configuration, TERM drains and ends (a second "
