@@ -14,7 +14,7 @@ enum {
     TALLY_ROWS_MAX = 200,             /* of one version */
     TALLY_SAMPLES_KEPT = 8,           /* the last ones, of one version */
     TALLY_PATH_BYTES = 128,           /* of a row's path */
-    TALLY_NAME_BYTES = 129,           /* of an application or a driver; MongoDB takes 128 */
+    TALLY_NAME_BYTES = 160,           /* of an application or a driver with its version */
     TALLY_BYTES_MAX = 4 * 1024 * 1024 /* of rows and samples, in one tally */
 };
 

@@ -58,6 +58,12 @@ static uint64_t now_ns(void *arg)
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
+static int64_t wall_ms(void *arg)
+{
+    (void)arg;
+    return clock_wall_ms();
+}
+
 static bool is_spent(void *arg)
 {
     const struct session *session = arg;
@@ -81,6 +87,9 @@ static struct enforce_observer observer_of(struct session *session)
     return (struct enforce_observer){.arg = session,
                                      .refused = on_refused,
                                      .now_ns = now_ns,
+                                     .wall_ms = wall_ms,
+                                     .tally = session->worker->tally,
+                                     .client = &session->writer,
                                      .spent = is_spent,
                                      .portion_ns = PORTION_NS,
                                      .take = take,

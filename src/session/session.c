@@ -567,6 +567,7 @@ static void free_worker(struct session_worker *worker)
     session_settings_release(worker->settings);
     registry_release(worker->registry);
     schema_scratch_free(worker->scratch);
+    tally_free(worker->tally);
     memory_free(worker);
 }
 
@@ -584,13 +585,14 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
     worker->settings = session_settings_retain(settings);
     worker->scratch = schema_scratch_new();
     worker->connection_handler = &session_upstream_handler;
+    worker->tally = tally_new();
     struct worker_settings thread = {.name = name,
                                      .context = worker,
                                      .tick_ms = TICK_MS,
                                      .tick = tick,
                                      .turned = session_observe_turn,
                                      .stop = end_all};
-    if (worker->scratch == NULL)
+    if (worker->scratch == NULL || worker->tally == NULL)
         (void)error_set(err, ERROR_INTERNAL, "out of memory for a worker");
     else if (worker_create(&thread, &worker->worker, err)) {
         worker->reap_event = event_new(worker_base(worker->worker), -1, 0, reap, worker);
@@ -624,6 +626,12 @@ static void swap_registry(void *context, void *arg)
     struct session_worker *worker = context;
     registry_release(worker->registry);
     worker->registry = arg;
+    tally_trim(worker->tally, worker->registry);
+}
+
+struct tally *session_worker_tally(const struct session_worker *worker)
+{
+    return worker->tally;
 }
 
 void session_worker_set_registry(struct session_worker *worker, struct registry *registry)

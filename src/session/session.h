@@ -8,6 +8,7 @@
 #include "catalog/registry.h"
 #include "coalesce/merge_counters.h"
 #include "coalesce/retry_table.h"
+#include "enforce/tally.h"
 #include "metrics/counters.h"
 #include "net/budget.h"
 #include "net/worker.h"
@@ -67,5 +68,7 @@ void session_worker_stop(struct session_worker *worker);
 unsigned session_worker_clients(const struct session_worker *worker);
 const struct counters *session_worker_counters(const struct session_worker *worker);
 const struct coalesce_counters *session_worker_merge_counters(const struct session_worker *worker);
+/* To be read only: see enforce/tally.h. */
+struct tally *session_worker_tally(const struct session_worker *worker);
 
 #endif

@@ -122,6 +122,7 @@ struct session {
     bool had_bulk_cursor;  /* the same */
     bool accepts_overload; /* its hello had `backpressure` */
     bool metadata_logged;
+    struct tally_client writer;   /* as its hello says */
     bool legacy_logged;           /* that the client uses a removed opcode */
     uint8_t authentication_steps; /* since the last login */
     bool identity_told;           /* since the last insert was looked at */
@@ -153,6 +154,7 @@ struct session_worker {
     struct session_settings *settings;
     struct registry *registry;      /* a reference; NULL: no schemas */
     struct schema_scratch *scratch; /* for checks */
+    struct tally *tally;            /* what they count by version */
     struct coalesce *coalesce;
     struct standings *standings;
     struct event *pump_event;        /* sends what is due, at the end of the loop turn */

@@ -1,9 +1,10 @@
 /* {mongosluice: 1}: what is enforced here, for those who have only a driver.
  *
  *   {mongosluice: 1, [namespaces: ["db.collection", …]]}
- *   → {mongosluice: {version, uptimeMillis}, schemas: [{ns, hash, dialect, level, action, unproved,
- *      allowBypass, origin}], leftOut: [{ns, reason}], ok: 1}
+ *   → {mongosluice: {version, uptimeMillis}, schemas: [{ns, hash, hashes, dialect, level, action,
+ *      unproved, allowBypass, origin}], leftOut: [{ns, reason}], ok: 1}
  *
+ * hash and dialect are those of the newest version; hashes those of all that are accepted now.
  * Schemas of all namespaces, or of those that are named: one without a schema is not there. leftOut
  * has the collections whose validators are left to the server. */
 #include "bson/build.h"
@@ -14,12 +15,24 @@
 /* A reply is no larger than a document may be. */
 enum { STATUS_LIMIT_BYTES = 16 * 1024 * 1024 };
 
+static void add_hashes(struct build *build, const struct schema_file *file)
+{
+    uint32_t accepted =
+        schema_versions_accepted(file->versions, file->version_count, clock_wall_ms());
+    build_open_array(build, "hashes");
+    for (size_t i = 0; i < file->version_count; i++)
+        if ((accepted >> i & 1) != 0)
+            build_text(build, NULL, file->versions[i].hash);
+    build_close(build);
+}
+
 static bool add_schema(void *arg, const struct registry_entry *entry)
 {
     struct build *build = arg;
     build_open_object(build, NULL);
     build_text(build, "ns", entry->file.ns);
     build_text(build, "hash", entry->file.versions[0].hash);
+    add_hashes(build, &entry->file);
     build_text(build, "dialect", schema_dialect_names[entry->file.versions[0].dialect]);
     build_text(build, "level", schema_level_names[entry->file.level]);
     build_text(build, "action", schema_action_names[entry->file.action]);

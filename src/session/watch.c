@@ -23,7 +23,7 @@ static void copy_string(struct bytes document, const char *name, char out[80])
         (void)snprintf(out, 80, "%.*s", (int)(len < 79 ? len : 79), text);
 }
 
-static void log_metadata(struct session *session, struct bytes client)
+static void note_metadata(struct session *session, struct bytes client)
 {
     char application[80] = "";
     char driver[80] = "";
@@ -35,6 +35,10 @@ static void log_metadata(struct session *session, struct bytes client)
         copy_string(part.value, "name", driver);
         copy_string(part.value, "version", version);
     }
+    (void)snprintf(session->writer.application, sizeof session->writer.application, "%s",
+                   application);
+    (void)snprintf(session->writer.driver, sizeof session->writer.driver, "%s%s%s", driver,
+                   version[0] == 0 ? "" : " ", version);
     LOG_I(LOG_NETWORK, 1060, session->context, "Client metadata",
           LOG_STR("application", application), LOG_STR("driver", driver),
           LOG_STR("driverVersion", version));
@@ -48,7 +52,7 @@ static void watch_hello(struct session *session, const struct request *request)
     if (!session->metadata_logged && scan_find(request->body, "client", &element) &&
         element.kind == BSON_KIND_OBJECT) {
         session->metadata_logged = true;
-        log_metadata(session, element.value);
+        note_metadata(session, element.value);
     }
 }
 

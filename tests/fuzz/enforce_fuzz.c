@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct registry *registry;
 static struct schema_scratch *scratch;
+static struct tally *tally;
 
 static void require(bool holds)
 {
@@ -32,6 +33,12 @@ static const char *const files[] = {
     "\"additionalProperties\":false,\"properties\":{\"_id\":{\"bsonType\":\"int\"},\"a\":{}}}}",
     "{\"ns\":\"d.m\",\"level\":\"moderate\",\"schema\":{\"required\":[\"a\"]}}",
     "{\"ns\":\"d.w\",\"action\":\"warn\",\"schema\":{\"required\":[\"a\"]}}",
+    "{\"ns\":\"d.v\",\"unproved\":\"reject\",\"versions\":[{\"schema\":{\"required\":[\"a\"],"
+    "\"properties\":{\"s\":{\"pattern\":\"^(x+)+y\"}}}},{\"schema\":{\"properties\":{\"a\":{"
+    "\"bsonType\":\"int\"},\"_id\":{}},\"additionalProperties\":false}},{\"schema\":{},"
+    "\"accepted_until\":{\"$date\":{\"$numberLong\":\"1\"}}}],\"candidate\":{\"schema\":{"
+    "\"required\":["
+    "\"b\"],\"properties\":{\"a\":{\"minimum\":1}}}}}",
     "{\"ns\":\"d.j\",\"dialect\":\"json-schema\",\"schema\":{\"type\":\"object\",\"required\":["
     "\"id\"],\"properties\":{\"id\":{\"type\":\"integer\"}}}}",
 };
@@ -40,6 +47,7 @@ static void open_registry(void)
 {
     registry = registry_new();
     scratch = schema_scratch_new();
+    tally = tally_new();
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         struct schema_file file;
         struct error err;
@@ -123,9 +131,12 @@ static void require_document(const struct registry_entry *entry, struct bytes do
 {
     struct scan_element id;
     struct error err;
-    if (scan_find(document, "_id", &id))
-        require(schema_check(schema_file_newest(&entry->file), scratch, document, &err) ==
-                SCHEMA_VALID);
+    bool valid = !scan_find(document, "_id", &id);
+    for (size_t i = 0; i < entry->file.version_count; i++)
+        valid = valid || (entry->file.versions[i].accepted_until_ms == 0 &&
+                          schema_check(entry->file.versions[i].schema, scratch, document, &err) ==
+                              SCHEMA_VALID);
+    require(valid);
 }
 
 static void require_body(const struct registry_entry *entry, struct bytes body)
@@ -184,6 +195,12 @@ static void require_kept(const struct enforce_command *command)
     }
 }
 
+static int64_t wall_ms(void *arg)
+{
+    (void)arg;
+    return 2;
+}
+
 /* Nothing in the replaced message is refused once more. */
 static void require_clean(const struct enforce_command *command, struct bytes payload)
 {
@@ -194,7 +211,8 @@ static void require_clean(const struct enforce_command *command, struct bytes pa
     require_kept(&again);
     require((again.flags & WIRE_FLAG_CHECKSUM_PRESENT) == 0);
     require(enforce_concerns(registry, &again));
-    require(enforce_check(registry, scratch, &again, NULL, &result, &err));
+    const struct enforce_observer observer = {.refused = on_refused, .wall_ms = wall_ms};
+    require(enforce_check(registry, scratch, &again, &observer, &result, &err));
     require(result.outcome == ENFORCE_FORWARD);
     enforce_result_release(&result);
 }
@@ -265,6 +283,24 @@ static bool check_in_portions(const struct enforce_command *command,
     return progress == ENFORCE_DONE;
 }
 
+/* What was counted for the candidate adds up. Then it is forgotten. */
+static void require_tally(void)
+{
+    struct tally_report report = {0};
+    const struct registry_entry *entry = registry_find(registry, "d.v", 3);
+    tally_report_add(&report, tally, entry, &entry->file.candidate);
+    tally_report_finish(&report);
+    uint64_t refused = report.other;
+    for (size_t i = 0; i < report.row_count; i++)
+        refused += report.rows[i].count;
+    require(refused == report.counts[TALLY_REFUSED]);
+    for (size_t i = 0; i < report.sample_count; i++)
+        require(is_document(bytes_of(report.samples[i].info, report.samples[i].info_len)) ||
+                report.samples[i].info == NULL);
+    tally_report_release(&report);
+    tally_trim(tally, NULL);
+}
+
 /* What is held when a check is over is what the result holds. */
 static void require_taken(const struct enforce_result *result)
 {
@@ -276,12 +312,18 @@ static void require_taken(const struct enforce_result *result)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct enforce_observer observer = {
-        .refused = on_refused, .spent = is_spent, .take = take, .give_back = give_back};
+    static const struct tally_client client = {"fuzz", "none"};
+    struct enforce_observer observer = {.refused = on_refused,
+                                        .spent = is_spent,
+                                        .take = take,
+                                        .give_back = give_back,
+                                        .wall_ms = wall_ms,
+                                        .client = &client};
     struct enforce_result result;
     struct error err = {0};
     if (registry == NULL)
         open_registry();
+    observer.tally = tally;
     if (size < 5)
         return 0;
     struct bytes payload = bytes_of(data + 5, size - 5);
@@ -303,6 +345,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool ok = (data[0] & 2) != 0
                   ? check_in_portions(&command, &observer, &result, &err)
                   : enforce_check(registry, scratch, &command, &observer, &result, &err);
+    require_tally();
     if (!ok) {
         require(err.code != 0 && err.message[0] != 0 && taken == 0);
         return 0;

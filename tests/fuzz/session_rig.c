@@ -56,8 +56,11 @@ static void require(bool holds, const char *what)
  */
 
 static const char *const schemas[] = {
-    "{\"ns\":\"d.guarded\",\"schema\":{\"required\":[\"a\"],\"properties\":{\"a\":{\"bsonType\":"
-    "\"int\",\"minimum\":0}}}}",
+    "{\"ns\":\"d.guarded\",\"versions\":[{\"schema\":{\"required\":[\"a\"],\"properties\":{\"a\":{"
+    "\"bsonType\":\"int\",\"minimum\":0}}}},{\"schema\":{\"required\":[\"a\"],\"properties\":{"
+    "\"a\":{"
+    "\"bsonType\":\"int\",\"minimum\":5}}}},{\"schema\":{},\"accepted_until\":{\"$date\":"
+    "\"2001-01-01T00:00:00Z\"}}],\"candidate\":{\"schema\":{\"required\":[\"b\"]}}}",
     "{\"ns\":\"d.warned\",\"action\":\"warn\",\"schema\":{\"required\":[\"a\"]}}",
 };
 
