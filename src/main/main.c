@@ -58,7 +58,7 @@ static int show(struct config *config, enum config_command what)
     return fflush(stdout) == 0 && ferror(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* Each client takes two descriptors. */
+/* Each client needs two descriptors. */
 static void raise_descriptor_limit(const struct config *config)
 {
     struct rlimit limit;
@@ -84,24 +84,26 @@ static void block_signals(sigset_t *set)
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
-/* Until all clients are gone, the time is over, or a signal says "now". */
+/* Waits until all clients left, the time is over, or a signal ends the wait. */
 static void drain(struct proxy *proxy, const sigset_t *signals)
 {
     int64_t since_ms = clock_now_ms();
     const struct timespec poll = {.tv_nsec = DRAIN_POLL_MS * 1000000L};
-    LOG_I(LOG_CONTROL, 1051, "main", "Draining: no new connections, running commands finish",
+    LOG_I(LOG_CONTROL, 1051, "main",
+          "Draining: the proxy accepts no new connections and lets running commands finish",
           LOG_INT("clients", proxy_clients(proxy)),
           LOG_INT("drainTimeoutMillis", proxy_drain_timeout_ms(proxy)));
     proxy_drain(proxy);
     while (proxy_clients(proxy) > 0) {
         int got = sigtimedwait(signals, NULL, &poll);
         if (got == SIGTERM || got == SIGINT || got == SIGQUIT) {
-            LOG_W(LOG_CONTROL, 1052, "main", "Second signal: ending at once",
+            LOG_W(LOG_CONTROL, 1052, "main", "Second signal: the proxy ends at once",
                   LOG_INT("clients", proxy_clients(proxy)));
             return;
         }
         if (clock_now_ms() - since_ms >= proxy_drain_timeout_ms(proxy)) {
-            LOG_W(LOG_CONTROL, 1053, "main", "Drain timeout: closing what is left",
+            LOG_W(LOG_CONTROL, 1053, "main",
+                  "Drain timeout: the proxy closes the remaining connections",
                   LOG_INT("clients", proxy_clients(proxy)));
             return;
         }
@@ -160,7 +162,7 @@ static const struct subcommand subcommands[] = {
     {"top", "mongosluice top", command_top},
 };
 
-/* The first word, when it is no flag. */
+/* Runs the subcommand of the first word, unless it is a flag. */
 static int run_subcommand(int argc, char **argv)
 {
     for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
@@ -170,7 +172,7 @@ static int run_subcommand(int argc, char **argv)
         int code = subcommands[i].run(argc, argv);
         if (fflush(stdout) == 0 && ferror(stdout) == 0)
             return code;
-        (void)fputs("mongosluice: standard output cannot be written\n", stderr);
+        (void)fputs("mongosluice: cannot write to standard output\n", stderr);
         return EXIT_USAGE;
     }
     (void)fprintf(stderr,
@@ -180,14 +182,14 @@ static int run_subcommand(int argc, char **argv)
     return EXIT_USAGE;
 }
 
-/* What is wrong goes to standard error, without log lines between. */
+/* Reports errors on standard error, without log lines. */
 static bool check_is_good(struct config *config)
 {
     log_configure(STDERR_FILENO, LOG_FORMAT_TEXT, LOG_FATAL);
     return prepare_check(config);
 }
 
-/* Nobody outside may know which bytes share a hash. */
+/* The key must be secret, so that nobody can choose bytes with equal hashes. */
 static bool set_hash_key(void)
 {
     uint8_t key[KEYED_HASH_KEY_BYTES];

@@ -119,8 +119,8 @@ static void check_log(const struct config *config, bool *good)
     if (config->log.file[0] == 0 || can_write(config->log.file))
         return;
     char reason[sizeof err.message];
-    (void)snprintf(reason, sizeof reason, "%.300s cannot be opened for writing: %s",
-                   config->log.file, strerror(errno));
+    (void)snprintf(reason, sizeof reason, "cannot open %.300s for writing: %s", config->log.file,
+                   strerror(errno));
     (void)config_refuse(config, "log.file", reason, &err);
     print_problem(good, err.message);
 }

@@ -21,7 +21,7 @@ enum { WORKERS_MAX = 256, CONTROL_TICK_MS = 500 };
 
 struct proxy {
     struct uri *uri;
-    struct session_settings *settings; /* the present ones; main's thread */
+    struct session_settings *settings; /* the current ones; main thread */
     struct session_shared shared;
     struct servers *servers;
     struct catalog *catalog;
@@ -30,9 +30,9 @@ struct proxy {
     struct admin *admin;  /* NULL: off */
     pthread_mutex_t lock; /* guards cause */
     char cause[SESSION_CAUSE_BYTES];
-    char topology_logged[900];       /* control thread: what was said last, not to say it twice */
-    int64_t stats_since_ms;          /* control thread */
-    _Atomic int64_t stats_period_ms; /* set by main's thread */
+    char topology_logged[900]; /* control thread: the last logged state, to log it only once */
+    int64_t stats_since_ms;    /* control thread */
+    _Atomic int64_t stats_period_ms; /* set by the main thread */
     atomic_bool paused;
     atomic_bool draining;
     unsigned next_worker; /* control thread */
@@ -43,7 +43,7 @@ struct proxy {
 /* --- topology (control thread) ------------------------------------------------------------------
  */
 
-/* Says what changed, once. */
+/* Logs a change once. */
 static void log_topology(struct proxy *proxy, const struct topology_snapshot *topology)
 {
     char summary[sizeof proxy->topology_logged];
@@ -53,7 +53,8 @@ static void log_topology(struct proxy *proxy, const struct topology_snapshot *to
         return;
     memcpy(proxy->topology_logged, summary, sizeof summary);
     if (topology->kind == TOPOLOGY_UNKNOWN)
-        LOG_W(LOG_TOPOLOGY, 1021, "topology", "No upstream server is reachable; waiting for one",
+        LOG_W(LOG_TOPOLOGY, 1021, "topology",
+              "No upstream server is reachable; the proxy waits for one",
               LOG_STR("cause", topology->cause));
     else
         LOG_I(LOG_TOPOLOGY, 1022, "topology", "Upstream topology",
@@ -83,12 +84,13 @@ static void follow_topology(void *context, void *arg)
     topology_snapshot_free(&snapshot);
 }
 
-/* A thread of libmongoc's. */
+/* Runs on a thread of libmongoc. */
 static void topology_changed(void *arg)
 {
     struct proxy *proxy = arg;
     if (!worker_post(proxy->control, follow_topology, NULL))
-        LOG_E(LOG_TOPOLOGY, 1024, "topology", "Out of memory: a topology change is not followed");
+        LOG_E(LOG_TOPOLOGY, 1024, "topology",
+              "Out of memory: the proxy does not follow a topology change");
 }
 
 /* --- hooks for the sessions (any thread) --------------------------------------------------------
@@ -105,7 +107,7 @@ static void explain_no_server(void *context, char cause[SESSION_CAUSE_BYTES])
     pthread_mutex_lock(&proxy->lock);
     (void)snprintf(cause, SESSION_CAUSE_BYTES, "%s",
                    proxy->cause[0] != 0 ? proxy->cause
-                                        : "no server of the replica set is left for it");
+                                        : "the replica set has no server left for it");
     pthread_mutex_unlock(&proxy->lock);
 }
 
@@ -114,7 +116,7 @@ static void collections_changed(void *context)
     catalog_refresh(((struct proxy *)context)->catalog);
 }
 
-/* The least loaded worker; among equals in turn. */
+/* Chooses the least loaded worker, and among equals the next one. */
 static void hand_over(void *arg, int client_fd, const char *server)
 {
     struct proxy *proxy = arg;
@@ -158,12 +160,12 @@ void proxy_reload(struct proxy *proxy)
                                            settings->config->log.level, &err)) {
         session_settings_release(settings);
         admin_settings_free(admin);
-        LOG_E(LOG_CONTROL, 1030, "control", "Reload failed; nothing was changed",
+        LOG_E(LOG_CONTROL, 1030, "control", "Reload failed; the configuration stays unchanged",
               LOG_STR("error", err.message));
         return;
     }
     if (!catalog_set_folder(proxy->catalog, settings->config->schemas, &err))
-        LOG_E(LOG_SCHEMA, 3007, "schemas", "The folder of schemas stays as it was",
+        LOG_E(LOG_SCHEMA, 3007, "schemas", "The folder of schemas stays unchanged",
               LOG_STR("error", err.message));
     for (size_t i = 0; i < ignored.count; i++)
         LOG_W(LOG_CONTROL, 1031, "control", "This option changes only with a restart",
@@ -205,7 +207,7 @@ static void admin_resume(void *context)
     proxy_resume(context);
 }
 
-/* The way of the signal: main's thread waits for it. */
+/* Takes the same way as the signal: the main thread waits for it. */
 static void admin_drain(void *context)
 {
     (void)context;
@@ -309,8 +311,8 @@ static bool start_workers(struct proxy *proxy, struct error *err)
     return true;
 }
 
-/* The topology reports to this thread until it has stopped, and this thread reads it: so it is
- * stopped here, when no job runs any more. */
+/* The topology reports to this thread until it stops, and this thread reads it. So it is stopped
+ * here, when no job runs any more. */
 static void control_stopping(void *context)
 {
     struct proxy *proxy = context;
@@ -443,7 +445,8 @@ static void change_state(struct proxy *proxy, bool (*post)(struct session_worker
     if (all)
         LOG_I(LOG_CONTROL, 1036, "control", done);
     else
-        LOG_E(LOG_CONTROL, 1037, "control", "Out of memory: not every worker was reached");
+        LOG_E(LOG_CONTROL, 1037, "control",
+              "Out of memory: the request did not reach every worker");
 }
 
 void proxy_pause(struct proxy *proxy)

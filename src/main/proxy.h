@@ -1,4 +1,4 @@
-/* The whole proxy: workers, listeners, topology, settings. Made and ended by one thread. */
+/* The whole proxy: workers, listeners, topology, settings. One thread creates and ends it. */
 #ifndef SLUICE_MAIN_PROXY_H
 #define SLUICE_MAIN_PROXY_H
 
@@ -6,23 +6,22 @@
 
 struct proxy;
 
-/* Takes one reference of config. Returns with the first port listening; NULL and the reason. */
+/* Takes a reference of config. On return the first port listens; NULL with the reason. */
 struct proxy *proxy_start(struct config *config, struct error *err);
 
-/* Reads the configuration and the certificates again. On error nothing changes. Logs the outcome.
- */
+/* Reloads the configuration and the certificates. On error nothing changes. Logs the outcome. */
 void proxy_reload(struct proxy *proxy);
 
-/* No new connections; sessions end as soon as nothing of theirs is under way. */
+/* Accepts no new connections; sessions end as soon as none of their commands is under way. */
 void proxy_drain(struct proxy *proxy);
-/* New commands wait, until they are resumed. Any thread. */
+/* New commands wait until they are resumed. Any thread. */
 void proxy_pause(struct proxy *proxy);
 void proxy_resume(struct proxy *proxy);
-/* Connections that are left. */
+/* The remaining connections. */
 unsigned proxy_clients(const struct proxy *proxy);
 int64_t proxy_drain_timeout_ms(const struct proxy *proxy);
 
-/* Ends what is left and frees. */
+/* Closes the remaining connections and frees everything. */
 void proxy_stop(struct proxy *proxy);
 
 #endif

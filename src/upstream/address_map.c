@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A deployment has at most some tens of servers: a list searched from the front is the fastest
- * table for that. */
+/* A deployment has at most some tens of servers. For so few, a linear search is fastest. */
 struct entry {
     char address[ADDRESS_MAP_BYTES]; /* lower case, with a port */
     uint16_t proxy_port;
@@ -42,8 +41,8 @@ void address_map_free(struct address_map *map)
     memory_free(map);
 }
 
-/* Whether a port follows the host: a path is complete as it is, and the colons of an IPv6 address
- * stand in brackets. */
+/* True if a port follows the host. A path has no port, and the colons of an IPv6 address are in
+ * brackets. */
 static bool has_port(const char *address, size_t len)
 {
     if (address[0] == '/')

@@ -1,5 +1,5 @@
-/* Upstream server <-> port of the proxy that leads to it. One map for the process: the main thread
- * adds and removes, every worker looks up (a read lock, results copied out). */
+/* Maps upstream servers to ports of the proxy. The process has one map: the main thread adds and
+ * removes entries, and every worker looks them up (with a read lock; results are copied). */
 #ifndef SLUICE_UPSTREAM_ADDRESS_MAP_H
 #define SLUICE_UPSTREAM_ADDRESS_MAP_H
 
@@ -12,19 +12,19 @@
 
 struct address_map;
 
-/* NULL when memory is out. */
+/* NULL without memory. */
 struct address_map *address_map_new(void);
 void address_map_free(struct address_map *map); /* NULL is allowed */
 
-/* address: "host:port"; without a port 27017 is meant; letters compare without case. An address
- * that is there gets the new port. False and *err: memory, an address that is too long, or a port
- * that another address has. */
+/* `address` is "host:port"; the default port is 27017; case does not matter. A known address gets
+ * the new port. False with *err: no memory, an address that is too long, or a port of another
+ * address. */
 bool address_map_add(struct address_map *map, const char *address, uint16_t proxy_port,
                      struct error *err);
-/* False if it was not there. */
+/* False if the address is unknown. */
 bool address_map_remove(struct address_map *map, const char *address);
 
-/* address need not end with NUL (a string inside a BSON reply). */
+/* `address` needs no final NUL (a string in a BSON reply). */
 bool address_map_port(struct address_map *map, const char *address, size_t len,
                       uint16_t *proxy_port);
 

@@ -1,4 +1,4 @@
-/* libmongoc as a library of the process: started once, its messages sent to our log. Inside
+/* Runs libmongoc in this process: starts it once and sends its messages to our log. For
  * src/upstream only. */
 #ifndef SLUICE_UPSTREAM_RUNTIME_H
 #define SLUICE_UPSTREAM_RUNTIME_H
@@ -8,9 +8,8 @@
 /* Starts libmongoc at the first call and ends it at exit. Thread-safe. */
 void runtime_start(void);
 
-/* Messages of libmongoc on this thread are gathered in `text` (cut to fit, joined with "; ") until
- * runtime_capture_end, instead of being logged: while it parses a connection string they may quote
- * from it. */
+/* Collects libmongoc's messages of this thread in `text` (cut to fit, joined with "; ") until
+ * runtime_capture_end, and does not log them: messages about a connection string may quote it. */
 void runtime_capture_begin(char *text, size_t cap);
 void runtime_capture_end(void);
 

@@ -13,17 +13,17 @@
 #include "net/listener.h"
 #include "upstream/address_map.h"
 
-/* Where no port was free, the hello replies that come by do not try again all the time. */
+/* If no port was free, further hello replies do not try again before this time. */
 enum { NO_PORT_RETRY_MS = 5000 };
 
-/* Longer than any that can be bound. */
+/* Longer than every path that can be bound. */
 enum { UNIX_PATH_BYTES = 512 };
 
 enum { DOOR_PORT, DOOR_UNIX, DOORS };
 
-/* One way in. */
+/* One listening socket of a slot. */
 struct door {
-    struct listener *listener; /* the control thread's */
+    struct listener *listener; /* owned by the control thread */
     int fd;                    /* bound, not accepting yet; -1 otherwise */
 };
 
@@ -41,11 +41,11 @@ struct slot {
 struct servers {
     struct servers_settings settings;
     struct address_map *map;
-    pthread_mutex_t lock; /* guards the slots but for listeners, and the fields below */
+    pthread_mutex_t lock; /* guards the slots except listeners, and the fields below */
     struct slot *slots;
     size_t count;
-    int64_t retry_ms; /* no port was free: not before this time for a hello's sake */
-    bool single;      /* only the server of the URI is wanted */
+    int64_t retry_ms; /* no port was free: a hello reply tries again only after this time */
+    bool single;      /* only the server of the URI is allowed */
     bool closed;
 };
 
@@ -73,7 +73,8 @@ static void log_listening(const struct slot *slot)
         log_listening_at(slot, path);
 }
 
-/* Lock held. What is bound and does not accept yet; the listeners are the control thread's. */
+/* With the lock held. Closes the sockets that do not accept yet; the control thread owns the
+ * listeners. */
 static void slot_close(struct slot *slot)
 {
     char path[UNIX_PATH_BYTES];
@@ -101,7 +102,7 @@ static bool open_unix(struct slot *slot, struct error *err)
     return slot->doors[DOOR_UNIX].fd >= 0;
 }
 
-/* Lock held. Binds the slot's port and socket; the control thread starts accepting on them. */
+/* With the lock held. Binds the slot's port and socket; the control thread then accepts on them. */
 static bool slot_open(struct slot *slot, struct error *err)
 {
     const struct config *config = slot->servers->settings.config;
@@ -187,7 +188,8 @@ static void apply_door(struct slot *slot, struct door *door)
     bool open = slot->open;
     door->fd = -1;
     pthread_mutex_unlock(&servers->lock);
-    if ((!open || fd >= 0) && door->listener != NULL) { /* fd: closed and opened again meanwhile */
+    if ((!open || fd >= 0) &&
+        door->listener != NULL) { /* fd: closed and reopened in the meantime */
         listener_stop(door->listener);
         door->listener = NULL;
     }
@@ -199,7 +201,7 @@ static void apply_door(struct slot *slot, struct door *door)
         LOG_E(LOG_NETWORK, 1011, "listener", "Cannot listen", LOG_STR("error", err.message));
 }
 
-/* Starts and stops listeners until they are as the slots say. */
+/* Starts and stops listeners until they match the slots. */
 static void apply_slots(struct servers *servers)
 {
     for (size_t i = 0; i < servers->count; i++)
@@ -238,7 +240,7 @@ static void slot_clear(struct slot *slot)
 {
     struct servers *servers = slot->servers;
     servers->retry_ms = 0;
-    LOG_I(LOG_TOPOLOGY, 1012, "topology", "Server is gone; its port is free",
+    LOG_I(LOG_TOPOLOGY, 1012, "topology", "Server left; its port is free",
           LOG_STR("server", slot->server), LOG_INT("port", slot->port));
     (void)address_map_remove(servers->map, slot->server);
     slot->server[0] = 0;
@@ -247,7 +249,7 @@ static void slot_clear(struct slot *slot)
         slot_close(slot);
 }
 
-/* The first free slot whose port can be had. */
+/* Takes the first free slot with a usable port. */
 static struct slot *slot_take(struct servers *servers, const char *server)
 {
     struct error err = {0};
@@ -256,14 +258,13 @@ static struct slot *slot_take(struct servers *servers, const char *server)
         if (slot->server[0] != 0 || (slot->open && i != 0))
             continue;
         if (!slot->open && !slot_open(slot, &err)) {
-            LOG_W(LOG_NETWORK, 1013, "listener",
-                  "A port of the range cannot be used; trying the next",
+            LOG_W(LOG_NETWORK, 1013, "listener", "Cannot use a port of the range; trying the next",
                   LOG_STR("error", err.message));
             continue;
         }
         if (!address_map_add(servers->map, server, slot->port, &err)) {
-            LOG_E(LOG_NETWORK, 1014, "listener", "Cannot map a server", LOG_STR("server", server),
-                  LOG_STR("error", err.message));
+            LOG_E(LOG_NETWORK, 1014, "listener", "Cannot assign a port to a server",
+                  LOG_STR("server", server), LOG_STR("error", err.message));
             return NULL;
         }
         (void)snprintf(slot->server, sizeof slot->server, "%s", server);
@@ -301,8 +302,8 @@ static void drop_gone(struct servers *servers, const struct topology_snapshot *t
     }
 }
 
-/* Clears the oldest slot of a member that only hello replies named. False when there is none that
- * has stood for min_age_ms. */
+/* Clears the oldest slot of a member that only hello replies named. False if no such slot is
+ * min_age_ms old. */
 static bool drop_unconfirmed(struct servers *servers, int64_t now_ms, int64_t min_age_ms)
 {
     struct slot *oldest = NULL;
@@ -317,7 +318,8 @@ static bool drop_unconfirmed(struct servers *servers, int64_t now_ms, int64_t mi
     return oldest != NULL;
 }
 
-/* Lock held, and let go meanwhile: the listeners of slots that were cleared give up their ports. */
+/* With the lock held, and released meanwhile: the listeners of cleared slots release their ports.
+ */
 static void free_ports(struct servers *servers)
 {
     pthread_mutex_unlock(&servers->lock);
@@ -325,7 +327,7 @@ static void free_ports(struct servers *servers)
     pthread_mutex_lock(&servers->lock);
 }
 
-/* A server that our own monitoring knows displaces members that only hello replies named. */
+/* A server that our monitoring knows displaces members that only hello replies named. */
 static void take_confirmed(struct servers *servers, const char *server)
 {
     struct slot *slot = find_slot(servers, server);
@@ -366,7 +368,7 @@ void servers_drop_unconfirmed(struct servers *servers, int64_t now_ms)
         apply_slots(servers);
 }
 
-/* Lower case, as libmongoc has it. False when it is too long to be an address. */
+/* Converts to lower case, as libmongoc does. False if the name is too long for an address. */
 static bool normalize(const char *member, size_t len, char out[TOPOLOGY_ADDRESS_BYTES])
 {
     if (len == 0 || len >= TOPOLOGY_ADDRESS_BYTES)
@@ -397,8 +399,7 @@ uint16_t servers_port_of_member(struct servers *servers, const char *member, siz
         note_no_port(servers, server);
     /* with the lock held: the control thread lives until it has closed the servers */
     if (is_new && !worker_post(servers->settings.control, apply_slots_job, servers))
-        LOG_E(LOG_NETWORK, 1016, "listener",
-              "Out of memory: listeners are not brought up to date yet");
+        LOG_E(LOG_NETWORK, 1016, "listener", "Out of memory: the listeners are not up to date");
     pthread_mutex_unlock(&servers->lock);
     return port;
 }

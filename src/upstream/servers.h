@@ -1,6 +1,6 @@
-/* Which port of the proxy leads to which upstream server: one slot for each, ports counted up from
- * the option `listen`. The first slot listens from the start to the end, so that clients get an
- * answer also while no server is known. */
+/* Assigns ports of the proxy to upstream servers: one slot for each server, with consecutive ports
+ * from the option `listen`. The first slot always listens, so that clients get an answer even if no
+ * server is known. */
 #ifndef SLUICE_UPSTREAM_SERVERS_H
 #define SLUICE_UPSTREAM_SERVERS_H
 
@@ -11,36 +11,37 @@
 struct servers;
 
 struct servers_settings {
-    struct config *config;  /* listen…, which do not reload; a reference is taken */
+    struct config *config;  /* the listen… options, which do not reload; a reference is taken */
     struct worker *control; /* its thread accepts */
-    /* On the control thread: a client of `server` ("" when the slot has none). fd changes hands. */
+    /* On the control thread: a new client of `server` ("" if the slot has none). The callee owns
+     * fd. */
     void (*accepted)(void *arg, int client_fd, const char *server);
     void *arg;
 };
 
-/* Binds the first port, so that a port in use is known before anything else starts. */
+/* Binds the first port, so that a port in use is found before anything else starts. */
 struct servers *servers_create(const struct servers_settings *settings, struct error *err);
-/* After the control thread ended. */
+/* Call it after the end of the control thread. */
 void servers_destroy(struct servers *servers);
 
-/* How long a member that only a hello reply named keeps its slot while the proxy's own monitoring
- * does not see it. */
+/* The time that a member keeps its slot if only a hello reply named it and our monitoring does not
+ * see it. */
 enum { SERVERS_UNCONFIRMED_MS = 60000 };
 
-/* Control thread: slots follow the topology. A server that is gone loses its slot. Where no slot is
- * free, a new server takes that of a member that only a hello reply named. */
+/* Control thread: makes the slots follow the topology. A server that left loses its slot. If no
+ * slot is free, a new server takes the slot of a member that only a hello reply named. */
 void servers_reconcile(struct servers *servers, const struct topology_snapshot *topology);
 
-/* Control thread, from time to time: members that only hello replies named, and that the proxy's
- * own monitoring has not seen for SERVERS_UNCONFIRMED_MS, lose their slots. */
+/* Control thread, from time to time: clears the slots of members that only hello replies named and
+ * that our monitoring has not seen for SERVERS_UNCONFIRMED_MS. */
 void servers_drop_unconfirmed(struct servers *servers, int64_t now_ms);
 
-/* Any thread: the port that leads to a member named in a hello reply; it gets a slot if it has none
- * (the proxy's own monitoring may learn of a new member later than a client). 0: clients must not
- * be told of it, since it was left out on purpose (directConnection=true) or no port is free. */
+/* Any thread: the port of a member in a hello reply. An unknown member gets a slot, because a
+ * client may learn of it before our monitoring. 0: the proxy must hide the member, because
+ * directConnection=true excludes it or no port is free. */
 uint16_t servers_port_of_member(struct servers *servers, const char *member, size_t len);
 
-/* Control thread: no new connections from now on. */
+/* Control thread: accepts no new connections from now on. */
 void servers_close(struct servers *servers);
 
 #endif

@@ -14,13 +14,13 @@
 enum { RETRY_SECONDS = 5 };
 
 struct topology {
-    pthread_mutex_t lock; /* guards everything below it up to the blank line */
-    pthread_cond_t wake;  /* stopping was set */
+    pthread_mutex_t lock; /* guards the fields below up to the blank line */
+    pthread_cond_t wake;  /* signals `stopping` */
     bool stopping;
     enum topology_kind kind;
     char set_name[TOPOLOGY_NAME_BYTES];
-    char open_error[512];            /* monitoring could not begin (SRV look-up) */
-    char dropped[512];               /* why the last server that left did so */
+    char open_error[512];            /* the reason why monitoring could not start (SRV lookup) */
+    char dropped[512];               /* the reason why the last server left */
     struct topology_server *servers; /* owned */
     size_t server_count;
     size_t server_capacity;
@@ -60,7 +60,7 @@ static struct topology_server *find_server(struct topology *t, const char *addre
     return NULL;
 }
 
-/* NULL when memory is out: the next event about that server tries again. */
+/* NULL without memory: the next event about this server tries again. */
 static struct topology_server *add_server(struct topology *t, const mongoc_host_list_t *host)
 {
     struct topology_server *server = find_server(t, host->host_and_port);
@@ -96,9 +96,9 @@ static const char *hello_set_name(const mongoc_server_description_t *description
     return "";
 }
 
-/* The callbacks. libmongoc holds a lock of its own while it calls, so they only copy. It ends each
- * round of opened, closed and changed servers with "topology changed": only then the whole fits
- * together, and is announced. */
+/* The callbacks. libmongoc calls them with its own lock held, so they only copy. It ends each round
+ * of opened, closed and changed servers with "topology changed". Only then is the state consistent,
+ * and we announce it. */
 
 static void on_server_opening(const mongoc_apm_server_opening_t *event)
 {
@@ -116,7 +116,7 @@ static void on_server_closed(const mongoc_apm_server_closed_t *event)
     struct topology_server *server = find_server(t, address);
     if (server != NULL) {
         (void)snprintf(t->dropped, sizeof t->dropped,
-                       "%s was left out: it answered as %s, which does not fit the other servers "
+                       "%s was left out: it answered as %s, which does not match the other servers "
                        "or the replicaSet of the connection string",
                        address, server->type);
         *server = t->servers[--t->server_count];
@@ -164,7 +164,7 @@ static void on_heartbeat_failed(const mongoc_apm_server_heartbeat_failed_t *even
     (void)pthread_mutex_unlock(&t->lock);
     if (!is_new)
         return;
-    LOG_W(LOG_TOPOLOGY, 5005, "topology", "Upstream server does not answer; it is tried again",
+    LOG_W(LOG_TOPOLOGY, 5005, "topology", "Upstream server does not answer; the proxy tries again",
           LOG_STR("server", host->host_and_port), LOG_STR("error", reason.message));
     t->changed(t->arg);
 }
@@ -230,7 +230,7 @@ static bool register_callbacks(struct topology *t, mongoc_client_pool_t *pool)
     return ok;
 }
 
-/* With mongodb+srv:// this is the look-up: it may block and fail. */
+/* For mongodb+srv:// this is the lookup: it may block and fail. */
 static mongoc_client_pool_t *open_pool(struct topology *t)
 {
     bson_error_t reason = {0};
@@ -244,14 +244,14 @@ static mongoc_client_pool_t *open_pool(struct topology *t)
     copy_text(t->open_error, sizeof t->open_error, reason.message);
     (void)pthread_mutex_unlock(&t->lock);
     if (is_new) {
-        LOG_W(LOG_TOPOLOGY, 5006, "topology", "Monitoring cannot begin; it is tried again",
+        LOG_W(LOG_TOPOLOGY, 5006, "topology", "Monitoring cannot start; the proxy tries again",
               LOG_STR("upstream", t->redacted), LOG_STR("error", reason.message));
         t->changed(t->arg);
     }
     return NULL;
 }
 
-/* True when the topology is being stopped. seconds 0: waits for that without end. */
+/* True if the topology stops. seconds 0: waits for that without a limit. */
 static bool wait_for_stop(struct topology *t, int seconds)
 {
     struct timespec until = clock_deadline(seconds * INT64_C(1000));
@@ -276,7 +276,7 @@ static void *run(void *arg)
     (void)pthread_mutex_lock(&t->lock);
     t->open_error[0] = '\0';
     (void)pthread_mutex_unlock(&t->lock);
-    /* The pool begins to monitor when its first client is taken out. */
+    /* The pool starts to monitor when its first client is taken. */
     mongoc_client_t *client = mongoc_client_pool_pop(pool);
     (void)wait_for_stop(t, 0);
     mongoc_client_pool_push(pool, client);
@@ -318,7 +318,7 @@ struct topology *topology_start(const struct uri *uri, void (*changed)(void *arg
     t->uri = mongoc_uri_new(uri_for_monitoring(uri));
     t->redacted = memory_copy_string(uri_redacted(uri));
     if (t->uri == NULL || t->redacted == NULL) {
-        error_set(err, ERROR_INTERNAL, "Monitoring of %.300s cannot be set up", uri_redacted(uri));
+        error_set(err, ERROR_INTERNAL, "Cannot set up monitoring of %.300s", uri_redacted(uri));
         topology_free(t);
         return NULL;
     }
@@ -326,7 +326,8 @@ struct topology *topology_start(const struct uri *uri, void (*changed)(void *arg
     int failure = pthread_create(&t->thread, NULL, run, t);
     if (failure == 0)
         return t;
-    error_set(err, ERROR_INTERNAL, "No thread to monitor the upstream: %s", strerror(failure));
+    error_set(err, ERROR_INTERNAL, "Cannot start a thread to monitor the upstream: %s",
+              strerror(failure));
     free_with_locks(t);
     return NULL;
 }
@@ -343,7 +344,7 @@ void topology_stop(struct topology *t)
     free_with_locks(t);
 }
 
-/* Why no server is known, in one sentence. */
+/* Writes the reason why no server is known, as one sentence. */
 static void write_cause(const struct topology *t, struct topology_snapshot *out)
 {
     out->cause[0] = '\0';

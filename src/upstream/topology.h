@@ -1,7 +1,6 @@
-/* Which servers the upstream consists of, as libmongoc's monitoring finds them (the driver
- * specification "Server Discovery and Monitoring"). Monitoring runs on libmongoc's own threads and
- * without credentials. The source of truth is libmongoc; this keeps a copy that may be read from
- * any thread. */
+/* The servers of the upstream, as libmongoc's monitoring finds them (driver specification "Server
+ * Discovery and Monitoring"). Monitoring runs on libmongoc's threads and without credentials.
+ * libmongoc is the source of truth; this module keeps a copy that every thread may read. */
 #ifndef SLUICE_UPSTREAM_TOPOLOGY_H
 #define SLUICE_UPSTREAM_TOPOLOGY_H
 
@@ -30,29 +29,29 @@ struct topology_server {
     uint16_t port;
     bool is_unix_socket;
     char type[24];        /* "Standalone", "Mongos", "RSPrimary", "RSSecondary", "Unknown", … */
-    char last_error[512]; /* why the last check failed; "" when it succeeded */
+    char last_error[512]; /* the reason of the last failed check; "" after a successful one */
 };
 
 struct topology_snapshot {
     enum topology_kind kind;
     char set_name[TOPOLOGY_NAME_BYTES]; /* "" unless it is a replica set */
-    char cause[640]; /* why no server is known, to be shown to clients; "" when one is */
+    char cause[640]; /* the reason why no server is known, for clients; "" if one is known */
     size_t server_count;
-    struct topology_server *servers; /* owned; Unknown ones included */
+    struct topology_server *servers; /* owned; includes Unknown ones */
 };
 
-/* Starts monitoring in the background and returns at once; a name that cannot be looked up
- * (mongodb+srv://) or a server that is down is tried again for ever. `changed(arg)` is called on
- * threads of libmongoc, one at a time or several at once, whenever topology_read would answer
- * something new; it must be quick and must not call topology_stop. uri: borrowed for the call. */
+/* Starts monitoring in the background and returns at once. It retries a failed lookup
+ * (mongodb+srv://) and a server that is down forever. `changed(arg)` is called on threads of
+ * libmongoc, possibly on several at once, whenever topology_read would return something new. It
+ * must be quick and must not call topology_stop. `uri` is borrowed during the call. */
 struct topology *topology_start(const struct uri *uri, void (*changed)(void *arg), void *arg,
                                 struct error *err);
 
-/* Ends the monitoring; no `changed` is running or comes after it. May take as long as one name
- * look-up. NULL is allowed. */
+/* Ends the monitoring; `changed` does not run any more after it returns. May take as long as one
+ * name lookup. NULL is allowed. */
 void topology_stop(struct topology *topology);
 
-/* A copy of the present state, released with topology_snapshot_free. False: memory is out. */
+/* A copy of the present state; release it with topology_snapshot_free. False without memory. */
 bool topology_read(struct topology *topology, struct topology_snapshot *snapshot,
                    struct error *err);
 void topology_snapshot_free(struct topology_snapshot *snapshot);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* What rewrite_text adds at most: "/?", the application name and directConnection. */
+/* The maximum that rewrite_text adds: "/?", the application name and directConnection. */
 enum { REWRITE_EXTRA_BYTES = 96, WARNING_BYTES = 512 };
 
 struct uri {
@@ -20,7 +20,7 @@ struct uri {
     bool has_tls;
 };
 
-/* A connection string cut into pieces; they point into it. */
+/* The pieces of a connection string; they point into it. */
 struct pieces {
     const char *scheme; /* with :// */
     size_t scheme_len;
@@ -28,12 +28,12 @@ struct pieces {
     size_t user_info_len;
     const char *hosts;
     size_t hosts_len;
-    const char *path; /* after the hosts, up to '?' or the end; '/' included */
+    const char *path; /* after the hosts, up to '?' or the end; includes '/' */
     size_t path_len;
     const char *options; /* after '?'; "" if there are none */
 };
 
-/* text: with a scheme. */
+/* `text` contains a scheme. */
 static void split(const char *text, struct pieces *out)
 {
     const char *section = strstr(text, "://") + 3;
@@ -60,7 +60,7 @@ static bool option_is(const char *option, size_t name_len, const char *name)
     return name_len == strlen(name) && strncasecmp(option, name, name_len) == 0;
 }
 
-/* Options that hold a secret. */
+/* True for options with a secret. */
 static bool is_secret(const char *option, size_t name_len)
 {
     return option_is(option, name_len, MONGOC_URI_AUTHMECHANISMPROPERTIES) ||
@@ -68,7 +68,8 @@ static bool is_secret(const char *option, size_t name_len)
            option_is(option, name_len, "sslclientcertificatekeypassword");
 }
 
-/* Options that monitoring must not have: whatever makes libmongoc authenticate, and our name. */
+/* True for options that monitoring must not have: those that make libmongoc authenticate, and our
+ * name. */
 static bool is_not_for_monitoring(const char *option, size_t name_len)
 {
     return option_is(option, name_len, MONGOC_URI_AUTHMECHANISMPROPERTIES) ||
@@ -78,8 +79,9 @@ static bool is_not_for_monitoring(const char *option, size_t name_len)
            option_is(option, name_len, MONGOC_URI_APPNAME);
 }
 
-/* The string without user name and password and without the options that `drop` names. `to` has
- * room for the text and REWRITE_EXTRA_BYTES. Returns the end, and whether an option was written. */
+/* Writes the string without user name and password and without the options that `drop` selects.
+ * `to` has room for the text and REWRITE_EXTRA_BYTES. Returns the end, and whether an option was
+ * written. */
 static char *rewrite(const struct pieces *in, bool (*drop)(const char *option, size_t name_len),
                      char *to, bool *any_option)
 {
@@ -104,7 +106,8 @@ static char *rewrite(const struct pieces *in, bool (*drop)(const char *option, s
     return to;
 }
 
-/* Whether `text` holds four or more bytes in a row of the secret (fewer, if it is shorter). */
+/* True if `text` contains four or more consecutive bytes of the secret (fewer, if it is shorter).
+ */
 static bool leaks(const char *text, const char *secret, size_t secret_len)
 {
     size_t window = secret_len < 4 ? secret_len : 4;
@@ -116,8 +119,8 @@ static bool leaks(const char *text, const char *secret, size_t secret_len)
     return false;
 }
 
-/* Whether a message of libmongoc quotes something secret of the connection string, percent-encoded
- * or not. Where it is malformed nobody knows where the password ends, so all up to the last '@'
+/* True if a message of libmongoc quotes a secret of the connection string, percent-encoded or not.
+ * In a malformed string the end of the password is unknown, so everything up to the last '@'
  * counts. */
 static bool message_leaks(const char *message, const char *text)
 {
@@ -154,8 +157,8 @@ static void explain(const char *text, const char *reason, struct error *err)
     error_set(err, ERROR_FAILED_TO_PARSE, "the connection string is not valid: %s", reason);
 }
 
-/* libmongoc takes "u:12/34@host" for the server u:12 and the database 34@host, and "u:p@ss@host"
- * for the server ss@host: parts of a password that would show up in logs. */
+/* libmongoc reads "u:12/34@host" as the server u:12 and the database 34@host, and "u:p@ss@host" as
+ * the server ss@host: logs would show parts of a password. */
 static bool is_ambiguous(const struct pieces *pieces)
 {
     return memchr(pieces->path, '@', pieces->path_len) != NULL ||
@@ -246,7 +249,7 @@ struct uri *uri_parse(const char *text, struct error *err)
         return NULL;
     }
     read_tls(uri);
-    /* A warning that cannot be kept is not worth failing for. */
+    /* an error without memory for a warning would help nobody */
     if (warning[0] != '\0')
         uri->warning = memory_copy_string(message_leaks(warning, text)
                                               ? "an option of the connection string is not valid"
