@@ -240,13 +240,24 @@ class Validator:
         # as the proxy reads it: from the file's text
         schema = bson.encode(json_util.loads(exported.text())["schema"])
         error = SchemaError()
-        compiled = self.native.sluice_schema_compile(schema, len(schema), 0, ctypes.byref(error))
+        compiled = self.native.sluice_schema_compile(schema, len(schema), 2, ctypes.byref(error))
         assert compiled, (error.message, exported.schema)
         data = document if isinstance(document, bytes) else bson.encode(document)
         verdict = self.native.sluice_schema_check(compiled, self.scratch, data, len(data), ctypes.byref(error))
         self.native.sluice_schema_free(compiled)
         assert verdict in (0, 1), error.message
         return verdict == 0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_checkouts_validator():
+    """Where the package is not installed but on the path, the validator is that of build/release."""
+    from mongosluice import program
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not (program.FOLDER / "libmongosluice-validator.so").exists():
+            patch.setenv("MONGOSLUICE_VALIDATOR", str(ROOT / "build/release/src/schema/libmongosluice-validator.so"))
+        yield
 
 
 @pytest.fixture(scope="session")

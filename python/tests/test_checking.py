@@ -12,7 +12,6 @@ from bson.raw_bson import RawBSONDocument
 from pydantic import BaseModel, Field
 
 import mongosluice
-from conftest import ROOT
 
 
 class Line(BaseModel):
@@ -24,17 +23,6 @@ class Order(BaseModel):
     customer: str
     lines: list[Line] = []
     reference: Optional[uuid.UUID] = None
-
-
-@pytest.fixture(scope="module", autouse=True)
-def the_checkouts_validator():
-    """Where the package is not installed but on the path, the validator is that of build/release."""
-    from mongosluice import program
-
-    with pytest.MonkeyPatch.context() as patch:
-        if not (program.FOLDER / "libmongosluice-validator.so").exists():
-            patch.setenv("MONGOSLUICE_VALIDATOR", str(ROOT / "build/release/src/schema/libmongosluice-validator.so"))
-        yield
 
 
 def test_a_model_and_a_document():

@@ -11,17 +11,18 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Any, ForwardRef, Literal, Optional, Union
 
 import pydantic
 import pytest
+import typing_extensions
 from beanie import Document, PydanticObjectId
 from pydantic import AfterValidator, BaseModel, Field
 
 import mongosluice
+from mongosluice.export import definitions
 from mongosluice.export.beanie import EXCLUDE_IS_HEEDED
 from mongosluice.export.patterns import to_pcre
-from mongosluice.export.schema import accepts
 
 
 class Tree(BaseModel):
@@ -93,11 +94,93 @@ def test_defaults_are_storable():
     assert exported(int, default=3, ge=0) == ({**INT, "minimum": 0}, [])
 
 
-def test_recursion_ends():
+Json = typing_extensions.TypeAliasType("Json", "Union[int, None, list[Json], dict[str, Json]]")
+
+
+class Root(pydantic.RootModel):
+    root: Union[int, list["Root"]]
+
+
+class Mutual(BaseModel):
+    others: "list[Other]" = []
+
+
+class Other(BaseModel):
+    kind: Literal["other"] = "other"
+    back: Optional[Mutual] = None
+    same: Optional["Other"] = None
+
+
+class Itself(pydantic.RootModel):
+    root: Union[int, "Itself"]
+
+
+def nested(depth, inner, outer):
+    value = inner
+    for _ in range(depth):
+        value = outer(value)
+    return value
+
+
+def test_recursion_has_no_depth():
     made = mongosluice.export(Tree, ns="d.c")
-    assert "depth" in {note.kind for note in made.notes}
-    assert accepts(made.schema, {"name": "a", "children": [{"name": "b", "children": []}]})
-    assert not accepts(made.schema, {"name": "a", "children": [{"name": 5}]})
+    assert made.notes == ()
+    assert made.schema["properties"]["children"]["items"] == {"$ref": "#/$defs/Tree"}
+    for depth in (1, 3, 4, 40):
+        for name, fits in (("x", True), (5, False)):
+            document = nested(depth, {"name": name}, lambda inner: {"name": "a", "children": [inner]})
+            assert bool(mongosluice.check(made, {"_id": 1, **document})) == fits, (depth, name)
+    text = mongosluice.check(made, nested(3, {"name": 5}, lambda inner: {"name": "a", "children": [inner]}))
+    assert [one["loc"] for one in text.errors()] == [("children", 0, "children", 0, "children", 0, "name")]
+
+
+@pytest.mark.parametrize(("annotation", "good", "bad"), [
+    (Json, [{"a": [1, None, {"b": [[[[[1]]]]]}]}, None, 3], [[[[[["x"]]]]], {"a": {"b": {"c": {"d": "x"}}}}]),
+    (Root, [[[[[[1]]]]], 1], [[[[[["x"]]]]], None]),
+    (Mutual, [{"others": [{"back": {"others": [{"back": None, "same": {"kind": "other"}}]}}]}],
+     [{"others": [{"back": {"others": [{"back": {"others": [{"kind": "another"}]}}]}}]}, None]),
+    (Annotated[Union[Other, Level], Field()], [{"kind": "other"}, 1], [{"kind": "other", "same": {"same": {"same": 1}}}]),
+    (dict[str, Tree], [{"a": {"name": "x", "children": [{"name": "y"}]}}], [{"a": {"name": "x", "children": [{}]}}]),
+    (Optional[Tree], [None, {"name": "x"}], [{"name": "x", "children": None}]),
+])
+def test_recursive_types(annotation, good, bad):
+    made = mongosluice.export(pydantic.create_model("Model", f=(annotation, ...)), ns="d.c")
+    assert made.notes == ()
+    for value in good:
+        assert mongosluice.check(made, {"_id": 1, "f": value}), value
+    for value in bad:
+        assert not mongosluice.check(made, {"_id": 1, "f": value}), value
+
+
+def test_what_stands_beside_a_recursive_type_is_not_in_it():
+    made = mongosluice.export(pydantic.create_model("Model", f=(Annotated[Json, Field(min_length=2)], ...)), ns="d.c")
+    assert mongosluice.check(made, {"_id": 1, "f": [1, [1]]})
+    assert not mongosluice.check(made, {"_id": 1, "f": [1]})
+    assert not mongosluice.check(made, {"_id": 1, "f": [1, ["x"]]})
+
+
+def test_a_type_that_only_leads_to_itself_takes_everything():
+    made = mongosluice.export(pydantic.create_model("Model", f=(Itself, ...)), ns="d.c")
+    assert [note.kind for note in made.notes] == ["depth"]
+    assert mongosluice.check(made, {"_id": 1, "f": "x"})
+
+
+def test_definitions_of_classes_in_one_collection():
+    """One name for two classes, and one class in both."""
+    def made(n, cls_type):
+        inner = pydantic.create_model("Inner", n=(cls_type, ...), more=(Optional[ForwardRef("Inner")], None))
+        inner.model_rebuild(_types_namespace={"Inner": inner})
+        outer = pydantic.create_model(f"Outer{n}", inner=(inner, ...), tree=(Optional[Tree], None))
+        return mongosluice.export(outer, ns="d.c")
+
+    merged = definitions.merge([made(1, int), made(2, str)])
+    assert set(merged.schema["$defs"]) == {"Inner", "Tree", "Inner_2", "Tree_2"}
+    for value, fits in ((1, True), ("x", True), (1.5, False)):
+        other = nested(4, {"n": value}, lambda inner: {"n": value, "more": inner})
+        assert bool(mongosluice.check(merged, {"_id": 1, "inner": other})) == fits
+        assert not mongosluice.check(merged, {"_id": 1, "inner": {"n": 1, "more": {"n": "x"}}})
+    same = definitions.merge([made(1, int), made(2, int)])
+    assert set(same.schema["$defs"]) == {"Inner", "Tree"}
 
 
 def test_extra_and_aliases():

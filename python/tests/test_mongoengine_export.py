@@ -106,7 +106,6 @@ NOTES = [
     (me.Decimal128Field(max_value=decimal.Decimal("1." + "1" * 40)), "bound", None),
     (me.UUIDField(binary=False), "type", "no UUID"),
     (me.EmbeddedDocumentField(Checked), "validator", {"n": 13}),
-    (me.EmbeddedDocumentField(Nested), "depth", {"child": {"child": {"child": {"text": "too long"}}}}),
     (me.EmbeddedDocumentField(Part, choices=[OtherPart]), "validator", {"name": "x"}),
     (me.GenericEmbeddedDocumentField(), "type", {"_cls": "Part"}),
     (me.PointField(), "type", {"type": "Point", "coordinates": ["x", 1]}),
@@ -163,6 +162,8 @@ WITHOUT_NOTES = [
     (me.BinaryField(), [b"x"], ["x"]),
     (me.ComplexDateTimeField(), [datetime.datetime(2020, 1, 1)], []),
     (me.EmbeddedDocumentListField(Part), [[Part(name="x")]], [[{}]]),
+    (me.EmbeddedDocumentField(Nested), [Nested(child=Nested(child=Nested(child=Nested(child=Nested(text="abc")))))],
+     [{"child": {"child": {"child": {"child": {"text": "too long"}}}}}, {"child": {"more": 1}}]),
 ]
 
 

@@ -140,7 +140,6 @@ NOTES = [
     ("key", model(dict[int, int]), {"f": {"x": 1}}),
     ("key", model(dict[Annotated[str, Field(min_length=2)], int]), {"f": {"x": 1}}),
     ("key", model(int, validation_alias="g"), {"f": 1}),
-    ("depth", Inner, {"more": {"more": {"more": {"n": "x"}}}}),
     ("serializer", Serialized, {"f": "number 1"}),
     ("serializer", Computed, {"f": 1, "double": 2}),
     ("serializer", WholeSerialized, {"g": 1}),

@@ -22,6 +22,7 @@ from mongosluice.export.schema import Exported, text_of
 from mongosluice.export.targets import export_model, is_beanie, is_mongoengine, is_pydantic
 
 DIALECTS = {"mongodb": 0, "json-schema": 1}
+PLAIN, EXTENDED = 0, 2  # `mongodb` as a server takes it; as a schema file may hold it, with `$defs` and `$ref`
 VALID, INVALID = 0, 1
 # As the ODMs store a uuid.UUID.
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(uuid_representation=bson.UuidRepresentation.STANDARD)
@@ -93,10 +94,10 @@ class _Scratch:
 
 
 class _Compiled:
-    def __init__(self, schema: bytes, dialect: str):
+    def __init__(self, schema: bytes, dialect: int):
         self.library = _library()
         error = _Error()
-        self.pointer = self.library.sluice_schema_compile(schema, len(schema), DIALECTS[dialect], error)
+        self.pointer = self.library.sluice_schema_compile(schema, len(schema), dialect, error)
         if not self.pointer:
             raise SchemaError(error.text, error.code)
 
@@ -129,20 +130,28 @@ _local = threading.local()
 _compiled = functools.lru_cache(maxsize=256)(_Compiled)
 
 
-def _read(file: dict[str, Any]) -> tuple[bytes, str]:
+def _read(file: dict[str, Any]) -> tuple[bytes, int]:
     """Of a schema file, or a bare schema: the schema as BSON, and its dialect."""
     if "ns" in file and isinstance(file.get("schema"), Mapping):
-        schema, dialect = file["schema"], file.get("dialect", "mongodb")
-    elif set(file) == {"$jsonSchema"}:
-        schema, dialect = file["$jsonSchema"], "mongodb"
-    else:
-        schema, dialect = file, "json-schema" if {"$schema", "$defs"} & set(file) else "mongodb"
-    if dialect not in DIALECTS:
-        raise SchemaError(f"no such dialect: {dialect}", 2)
-    return bson.encode(schema), dialect
+        schema, named = file["schema"], file.get("dialect", "mongodb")
+        if named not in DIALECTS:
+            raise SchemaError(f"no such dialect: {named}", 2)
+        return bson.encode(schema), EXTENDED if named == "mongodb" else DIALECTS[named]
+    if set(file) == {"$jsonSchema"}:
+        return bson.encode(file["$jsonSchema"]), PLAIN
+    if "$defs" in file and "$schema" not in file and _names_bson_types(file):
+        return bson.encode(file), EXTENDED
+    return bson.encode(file), DIALECTS["json-schema" if {"$schema", "$defs"} & set(file) else "mongodb"]
 
 
-def _schema_of(source: Any) -> tuple[bytes, str]:
+def _names_bson_types(value: Any) -> bool:
+    """Whether a schema is of dialect `mongodb`: JSON Schema has no `bsonType`."""
+    if isinstance(value, list):
+        return any(map(_names_bson_types, value))
+    return isinstance(value, dict) and (isinstance(value.get("bsonType"), (str, list)) or any(map(_names_bson_types, value.values())))
+
+
+def _schema_of(source: Any) -> tuple[bytes, int]:
     if isinstance(source, type):
         ns = "of.models" if is_pydantic(source) and not is_beanie(source) else None
         source = export_model(source, ns, None)

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typing_extensions import TypeGuard
 
-from mongosluice.export.pydantic import NOT_STORED, Exporter
+from mongosluice.export.pydantic import NOT_STORED, Exporter, complete
 from mongosluice.export.schema import Exported, Schema, any_of, is_class, with_null
 
 # Whether Beanie leaves out fields that say `exclude`: 2.x does, 1.30 does not.
@@ -116,6 +116,7 @@ class DocumentLinks:
         if target is not None:
             field = target.model_fields["id"]
             inner = Exporter(exporter.model)
+            inner.definitions = exporter.definitions
             identity = without_null(inner.of(field.annotation, list(field.metadata), where, target.model_config))
         return {"bsonType": "object", "required": ["$ref", "$id"],
                 "properties": {"$ref": {"bsonType": "string"}, **({"$id": identity} if identity else {})}}
@@ -201,7 +202,8 @@ def without_null(schema: Schema) -> Schema:
 
 def document_schema(exporter: Exporter, cls: type[Document], settings: DocumentSettings, where: str = "") -> Schema:
     """Of a document, in a collection or within another document."""
-    schema = exporter.model_schema(cls, where)
+    complete(cls)
+    schema = exporter.model_body(cls, where)
     own = schema.pop("properties", {})
     identity = own.pop("_id", {})  # made by PyMongo where no field is stored under this name
     properties = {"_id": identity if where else without_null(identity)}
@@ -227,5 +229,5 @@ def export_document(cls: type[Document], database: str) -> Exported:
     settings = settings_of(cls)
     name = f"{cls.__module__}.{cls.__qualname__}"
     exporter = Exporter(cls.__name__, settings.keep_nulls, settings.bson_encoders, DocumentLinks(), EXCLUDE_IS_HEEDED)
-    schema = document_schema(exporter, cls, settings)
+    schema = exporter.finished(document_schema(exporter, cls, settings))
     return Exported(f"{database}.{collection_of(cls)}", schema, (name,), tuple(exporter.notes))

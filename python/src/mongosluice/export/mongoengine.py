@@ -12,10 +12,10 @@ import mongoengine as me
 from mongoengine.base import BaseDocument, get_document
 from mongoengine.base.fields import ObjectIdField
 
+from mongosluice.export.definitions import Definitions, alternatives
 from mongosluice.export.python_patterns import matched_at_start
 from mongosluice.export.schema import Exported, Note, Schema, any_of, is_class, of_values, with_null
 
-RECURSION = 3
 GEOMETRY: Schema = {"bsonType": "object", "required": ["type", "coordinates"]}
 POINT: Schema = {"bsonType": "array", "minItems": 2, "maxItems": 2,
                  "items": {"bsonType": ["int", "long", "double", "bool"]}}  # a bool is an int for Python
@@ -38,18 +38,23 @@ class EngineExporter:
     def __init__(self, model: str):
         self.model = model
         self.notes: list[Note] = []
-        self.open: list[type] = []
+        self.definitions = Definitions()
 
     def note(self, where: str, kind: str, text: str) -> None:
         note = Note(self.model, where, kind, text)
         if note not in self.notes:
             self.notes.append(note)
 
+    def whole(self, cls: Any) -> Schema:
+        schema = self.document(cls)
+        properties = dict(schema["properties"])
+        schema = {**schema, "properties": {"_id": properties.pop("_id", {}), **properties}}
+        return self.definitions.attached(schema, lambda name: self.note("", "depth", f"{name} only leads to itself"))
+
     def document(self, cls: Any, where: str = "") -> Schema:
-        if self.open.count(cls) >= RECURSION:
-            self.note(where, "depth", f"deeper than {RECURSION} {cls.__name__} within each other is only an object")
-            return {"bsonType": "object"}
-        self.open.append(cls)
+        return self.definitions.of(cls, cls.__name__, {"bsonType": "object"}, lambda: self.body(cls, where), whole=not where)
+
+    def body(self, cls: Any, where: str) -> Schema:
         properties, required = {}, []
         for name in cls._fields_ordered:
             field = cls._fields[name]
@@ -59,7 +64,6 @@ class EngineExporter:
             properties[field.db_field] = with_null(schema) if not field.required and field.db_field != "_id" else schema
             if field.required and not field.primary_key and not getattr(field, "_auto_gen", False):
                 required.append(field.db_field)
-        self.open.pop()
         if own("clean", cls):
             self.note(where, "validator", "clean() looks at the whole document, in Python")
         if own("validate", cls):
@@ -167,10 +171,8 @@ class EngineExporter:
 
     def document_of_class(self, cls: Any, name: str, where: str) -> Schema:
         schema = self.document(cls, where)
-        if "properties" not in schema:
-            return schema
         required = list(dict.fromkeys(["_cls", *schema.get("required", ())]))
-        properties = {**schema["properties"], "_cls": of_values([name])}
+        properties = {**schema.get("properties", {}), "_cls": of_values([name])}
         return {**schema, "required": required, "properties": properties}
 
     def list(self, field: Any, where: str) -> Schema:
@@ -282,17 +284,12 @@ def export_engine(cls: Any, database: str) -> Exported:
     ns = f"{database}.{cls._get_collection_name()}"
     if not cls._meta.get("allow_inheritance"):
         exporter = EngineExporter(cls.__name__)
-        return Exported(ns, with_id_first(exporter.document(cls)), (name,), tuple(exporter.notes))
+        return Exported(ns, exporter.whole(cls), (name,), tuple(exporter.notes))
     root = get_document(cls._class_name.split(".")[0])
     schemas, notes = [], []
     for member in sorted(root._subclasses):
         exporter = EngineExporter(member)
-        schema = with_id_first(exporter.document(get_document(member)))
+        schema = exporter.whole(get_document(member))
         schemas.append({**schema, "properties": {**schema["properties"], "_cls": of_values([member])}})
         notes += exporter.notes
-    return Exported(ns, any_of(schemas), (name,), tuple(notes))
-
-
-def with_id_first(schema: Schema) -> Schema:
-    properties = dict(schema["properties"])
-    return {**schema, "properties": {"_id": properties.pop("_id", {}), **properties}}
+    return Exported(ns, alternatives(schemas), (name,), tuple(notes))

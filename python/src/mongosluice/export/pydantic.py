@@ -13,8 +13,7 @@ import types
 import typing
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin
 
 import annotated_types
@@ -27,6 +26,7 @@ from pydantic_core import PydanticUndefined
 
 from mongosluice.export import constraints, values
 from mongosluice.export.constraints import FINITE_DECIMAL
+from mongosluice.export.definitions import Definitions
 from mongosluice.export.enums import enum_schema
 from mongosluice.export.patterns import to_pcre
 from mongosluice.export.results import SAME, UNKNOWN, result_of
@@ -40,9 +40,6 @@ from mongosluice.export.schema import (
     of_values,
     with_null,
 )
-
-# How often a model is spelled out inside itself; `$jsonSchema` has no references.
-RECURSION = 3
 
 INTEGER: Schema = {"bsonType": ["int", "long"]}
 # Assigning an int to a float is what people do; Beanie stores it so, and pydantic reads it as a float.
@@ -107,32 +104,38 @@ class Exporter:
         self.heeds_exclude = heeds_exclude
         self.dumps = dumps
         self.notes: list[Note] = []
-        self.open: list[Any] = []
+        self.definitions = Definitions()
 
     def note(self, path: str, kind: str, text: str) -> None:
         note = Note(self.model, path, kind, text)
         if note not in self.notes:
             self.notes.append(note)
 
-    @contextmanager
-    def opened(self, *what: Any) -> Iterator[bool]:
-        """Whether they may be spelled out once more."""
-        self.open += what
-        try:
-            yield all(self.open.count(one) <= RECURSION for one in what)
-        finally:
-            del self.open[len(self.open) - len(what):]
+    def defined(self, what: Any, name: str, marks: Schema, make: Callable[[], Schema], whole: bool = False) -> Schema:
+        """What `make` gives, or a reference where that is within itself."""
+        return self.definitions.of(self.key_of(what), name, marks, make, whole)
+
+    def key_of(self, what: Any) -> Any:
+        return what, id(self.encoders), self.keep_nulls
+
+    def finished(self, schema: Schema) -> Schema:
+        """The schema of the whole, with the definitions that it refers to."""
+        return self.definitions.attached(schema, lambda name: self.note(
+            "", "depth", f"{name} only leads to itself; any type is accepted"))
+
+    def accepts(self, schema: Schema, value: Any, otherwise: bool = False) -> bool:
+        return accepts(schema, value, self.definitions.target, otherwise)
 
     # ---- models --------------------------------------------------------------------------------
 
     def model_schema(self, cls: type[BaseModel], path: str = "") -> Schema:
-        if not cls.__pydantic_complete__:
-            cls.model_rebuild()
-        with self.opened(cls) as may:
-            if not may:
-                self.note(path, "depth", f"deeper than {RECURSION} {cls.__name__} within each other is only an object")
-                return {"bsonType": "object"}
-            properties, required = self.fields(cls, path)
+        complete(cls)
+        anything = self.dumps and cls.__pydantic_decorators__.model_serializers
+        return self.defined(cls, cls.__name__, {} if anything else {"bsonType": "object"},
+                            lambda: self.model_body(cls, path), whole=not path)
+
+    def model_body(self, cls: type[BaseModel], path: str) -> Schema:
+        properties, required = self.fields(cls, path)
         self.note_validators(cls, path)
         out: Schema = {"bsonType": "object"}
         if required:
@@ -152,7 +155,7 @@ class Exporter:
             if schema is None:
                 continue
             properties[stored] = schema
-            if field.is_required() and (self.keep_nulls or not accepts(schema, None)):
+            if field.is_required() and (self.keep_nulls or not self.accepts(schema, None, otherwise=True)):
                 required.append(stored)
         return properties, required
 
@@ -225,7 +228,7 @@ class Exporter:
             stored = values.as_bson(self.stored(default))
         except values.NotStorable:
             return schema  # then no document holds it
-        if accepts(schema, stored):
+        if self.accepts(schema, stored):
             return schema
         if field.validate_default or (field.validate_default is None and cls.model_config.get("validate_default")):
             return schema
@@ -243,22 +246,28 @@ class Exporter:
     def of(self, annotation: Any, metadata: list[Any], where: str, config: Mapping[str, Any]) -> Schema:
         """The schema of a type, and of what stands beside it."""
         passed: list[Any] = []
+        more = beside_alias(annotation, metadata)
         annotation, metadata = unwrap(annotation, metadata, passed)
         metadata = list(flatten(metadata))
         if any(one is pydantic.SkipValidation or isinstance(one, pydantic.SkipValidation) for one in metadata):
             return {}
-        with self.opened(*passed) as may:
-            if not may:
-                self.note(where, "depth", f"deeper than {RECURSION} {passed[-1]} within each other is not checked")
-                return {}
-            schema = self.encoded_by_user(annotation, where)
-            if schema is not None:
-                return self.note_constraints(schema, metadata, where)
-            if self.links is not None:
-                schema = self.links.value(self, annotation, where)
-            if schema is None:
-                schema = self.by_type(annotation, where, config, tag_in(metadata))
-            return self.with_constraints(annotation, schema, metadata, where, config)
+        if not passed:
+            return self.of_known(annotation, metadata, where, config)
+        alias, own = passed[0], not more
+        schema = self.defined(alias, str(alias), {}, lambda: self.of_known(annotation, metadata, where, config), not own)
+        if not own and self.definitions.is_named(self.key_of(alias)):  # within itself it has nothing of what stands beside it here
+            self.defined(alias, str(alias), {}, lambda: self.of(alias_value(alias), [], where, config))
+        return schema
+
+    def of_known(self, annotation: Any, metadata: list[Any], where: str, config: Mapping[str, Any]) -> Schema:
+        schema = self.encoded_by_user(annotation, where)
+        if schema is not None:
+            return self.note_constraints(schema, metadata, where)
+        if self.links is not None:
+            schema = self.links.value(self, annotation, where)
+        if schema is None:
+            schema = self.by_type(annotation, where, config, tag_in(metadata))
+        return self.with_constraints(annotation, schema, metadata, where, config)
 
     def encoded_by_user(self, annotation: Any, where: str) -> Schema | None:
         """What Settings.bson_encoders makes of it, if anything."""
@@ -312,7 +321,12 @@ class Exporter:
         schema = self.of(annotation, [], where, config)
         field = inner.model_fields.get(tag) if is_class(inner) and issubclass(inner, BaseModel) else None
         stored = (field.alias if field is not None else None) or tag
-        if stored not in schema.get("properties", {}) or stored in schema.get("required", ()):
+        target = self.definitions.target(schema)
+        if target is None:  # it is being spelled out
+            known, needed = field is not None and not (self.heeds_exclude and field.exclude is True), False
+        else:
+            known, needed = stored in target.get("properties", {}), stored in target.get("required", ())
+        if not known or needed or "bsonType" not in schema:
             return schema
         required = [stored, *schema.get("required", ())]
         return {"bsonType": schema["bsonType"], "required": required,
@@ -400,16 +414,14 @@ class Exporter:
         return self.by_container(cls, where, config)
 
     def root_schema(self, cls: type[BaseModel], where: str) -> Schema:
-        if not cls.__pydantic_complete__:
-            cls.model_rebuild()
-        with self.opened(cls) as may:
-            if not may:
-                self.note(where, "depth", f"deeper than {RECURSION} {cls.__name__} within each other is not checked")
-                return {}
-            field = cls.model_fields["root"]
-            self.note_validators(cls, where)
-            schema = self.of(field.annotation, list(field.metadata), where, cls.model_config)
-            return self.after_decorators(cls, "root", field, schema, where)
+        complete(cls)
+        return self.defined(cls, cls.__name__, {}, lambda: self.root_body(cls, where))
+
+    def root_body(self, cls: type[BaseModel], where: str) -> Schema:
+        field = cls.model_fields["root"]
+        self.note_validators(cls, where)
+        schema = self.of(field.annotation, list(field.metadata), where, cls.model_config)
+        return self.after_decorators(cls, "root", field, schema, where)
 
     def by_container(self, cls: Any, where: str, config: Mapping[str, Any]) -> Schema:
         if issubclass(cls, tuple) and hasattr(cls, "_fields"):
@@ -524,7 +536,7 @@ class Exporter:
         self.note(where, "serializer", f"{getattr(function, '__qualname__', function)} makes what model_dump() gives")
         result = result_of(function, None)
         made = {} if result in (SAME, UNKNOWN) else self.of(result, [], where, config)
-        return with_null(made) if when_used == "unless-none" and accepts(schema, None) else made
+        return with_null(made) if when_used == "unless-none" and self.accepts(schema, None, otherwise=True) else made
 
     def dumped(self, cls: type[BaseModel], schema: Schema, path: str) -> Schema:
         """With what model_dump() puts beside the fields."""
@@ -538,6 +550,11 @@ class Exporter:
             self.note(path, "serializer", f"{one.cls_var_name} makes what model_dump() gives; any document is accepted")
             schema = {"bsonType": "object"} if not path else {}
         return schema
+
+
+def complete(cls: type[BaseModel]) -> None:
+    if not cls.__pydantic_complete__:
+        cls.model_rebuild()
 
 
 def encoder_of(cls: type, encoders: Mapping[Any, Any]) -> Any:
@@ -572,6 +589,14 @@ def unwrap(annotation: Any, metadata: list[Any], passed: list[Any] | None = None
             annotation = annotation.__bound__ or (Union[annotation.__constraints__] if annotation.__constraints__ else Any)
         else:
             return annotation, metadata
+
+
+def beside_alias(annotation: Any, metadata: list[Any]) -> list[Any]:
+    """What stands beside a type alias where it is used; empty where there is none."""
+    while get_origin(annotation) is Annotated:
+        annotation, *more = get_args(annotation)
+        metadata = [*more, *metadata]
+    return metadata
 
 
 def alias_value(alias: Any) -> Any:

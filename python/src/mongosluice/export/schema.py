@@ -6,6 +6,7 @@ import decimal
 import hashlib
 import json
 import types
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, TypeGuard
 
@@ -91,7 +92,7 @@ def with_null(schema: Schema) -> Schema:
         if any(accepts(one, None) for one in alternatives):
             return schema
         return {**schema, "anyOf": [*alternatives, {"bsonType": "null"}]}
-    if set(schema) & {"not", "allOf", "oneOf"} or "bsonType" not in schema:
+    if set(schema) & {"not", "allOf", "oneOf", "$ref"} or "bsonType" not in schema:
         return {"anyOf": [schema, {"bsonType": "null"}]}
     types = as_list(schema["bsonType"])
     out = {**schema, "bsonType": types if "null" in types else [*types, "null"]}
@@ -163,8 +164,21 @@ def element_type(value: Any) -> str:
     return ELEMENT_TYPES[bson.encode({"": value})[4]]
 
 
-def accepts(schema: Schema, value: Any) -> bool:
-    """Whether a default that is BSON already satisfies a schema as these exports write them."""
+def accepts(schema: Schema, value: Any, target: Callable[[Schema], Schema | None] = lambda schema: None,
+            otherwise: bool = False) -> bool:
+    """Whether a default that is BSON already satisfies a schema as these exports write them. `target` gives
+    what a reference stands for; where it does not know, what stands beside the reference decides, and else
+    the answer is `otherwise`."""
+    if "$ref" in schema:
+        found = target(schema)
+        if found is None and "bsonType" not in schema:
+            return otherwise
+        if found is not None and not accepts(found, value, target, otherwise):
+            return False
+    return _accepts(schema, value, lambda inner, item: accepts(inner, item, target, otherwise))
+
+
+def _accepts(schema: Schema, value: Any, accepts: Callable[[Schema, Any], bool]) -> bool:
     if "anyOf" in schema and not any(accepts(one, value) for one in schema["anyOf"]):
         return False
     if not all(accepts(one, value) for one in schema.get("allOf", ())) or "not" in schema:
@@ -179,8 +193,8 @@ def accepts(schema: Schema, value: Any) -> bool:
     if kind == "string":
         return _accepts_string(schema, value)
     if kind == "array":
-        return _accepts_array(schema, value)
-    return kind != "object" or _accepts_object(schema, value)
+        return _accepts_array(schema, value, accepts)
+    return kind != "object" or _accepts_object(schema, value, accepts)
 
 
 NUMBERS = ("int", "long", "double", "decimal")
@@ -224,7 +238,7 @@ def _accepts_string(schema: Schema, value: str) -> bool:
     return "pattern" not in schema or matches(schema["pattern"], value)
 
 
-def _accepts_array(schema: Schema, value: list[Any]) -> bool:
+def _accepts_array(schema: Schema, value: list[Any], accepts: Callable[[Schema, Any], bool]) -> bool:
     if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
         return False
     items = schema.get("items", {})
@@ -235,7 +249,7 @@ def _accepts_array(schema: Schema, value: list[Any]) -> bool:
     return all(accepts(items, item) for item in value)
 
 
-def _accepts_object(schema: Schema, value: Any) -> bool:
+def _accepts_object(schema: Schema, value: Any, accepts: Callable[[Schema, Any], bool]) -> bool:
     properties, rest = schema.get("properties", {}), schema.get("additionalProperties", True)
     if any(name not in value for name in schema.get("required", ())):
         return False
@@ -248,16 +262,6 @@ def _accepts_object(schema: Schema, value: Any) -> bool:
         elif rest is False or (isinstance(rest, dict) and not accepts(rest, item)):
             return False
     return True
-
-
-def merge(namespaces: list[Exported]) -> Exported:
-    """Several classes in one collection: a document is one of them."""
-    if len(namespaces) == 1:
-        return namespaces[0]
-    ordered = sorted(namespaces, key=lambda one: one.models)
-    notes = tuple(dict.fromkeys(note for one in ordered for note in one.notes))
-    models = tuple(dict.fromkeys(name for one in ordered for name in one.models))
-    return Exported(ordered[0].ns, any_of([one.schema for one in ordered]), models, notes)
 
 
 def report_json(exported: list[Exported]) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from mongosluice.export.schema import Exported, is_class, merge
+from mongosluice.export.definitions import merge
+from mongosluice.export.schema import Exported, is_class
 
 DEFAULT_DATABASE = "test"  # where drivers go when the address names no database
 
@@ -108,7 +109,8 @@ def export_plain(cls: Any, ns: str) -> Exported:
     exporter = Exporter(cls.__name__, dumps=True)
     schema = exporter.model_schema(cls)
     if "additionalProperties" in schema and "_id" not in schema.get("properties", {}):
-        schema.setdefault("properties", {})["_id"] = {}
+        schema = {**schema, "properties": {**schema.get("properties", {}), "_id": {}}}
+    schema = exporter.finished(schema)
     return Exported(ns, schema, (f"{cls.__module__}.{cls.__qualname__}",), tuple(exporter.notes))
 
 

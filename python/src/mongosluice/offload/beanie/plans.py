@@ -16,7 +16,8 @@ from lazy_model import LazyModel
 from pydantic import BaseModel
 
 from mongosluice.export.beanie import export_document
-from mongosluice.export.schema import Exported, merge
+from mongosluice.export.definitions import merge
+from mongosluice.export.schema import Exported
 from mongosluice.offload.beanie import encoding, instances
 from mongosluice.offload.beanie.encoding import ID, LINK, LINKS, SKIP, Key, native
 
