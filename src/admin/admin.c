@@ -126,7 +126,7 @@ static void log_start(const struct admin *admin)
 {
     const struct config *config = admin_config(admin);
     bool open = admin->settings->token.set;
-    char address[CONFIG_HOST_SIZE + 10];
+    char address[HOST_PORT_BYTES];
     host_port_write(config->admin.listen.host, http_server_port(admin->http), address,
                     sizeof address);
     LOG_I(LOG_CONTROL, 1073, "admin", "The admin endpoint is listening",

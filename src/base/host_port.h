@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HOST_BYTES = 256 };
+/* A DNS name has at most 253 characters. HOST_PORT_BYTES: "[HOST]:PORT" and a NUL. */
+enum { HOST_BYTES = 256, HOST_PORT_BYTES = HOST_BYTES + 8 };
 
 struct host_port {
     char host[HOST_BYTES]; /* without brackets */

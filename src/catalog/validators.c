@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "base/namespace.h"
 #include "net/clock.h"
 #include "upstream/runtime.h"
 #include "upstream/uri.h"
@@ -65,9 +66,9 @@ static void add(struct list *list, const char *database, const char *collection,
         return;
     }
     list->of = bigger;
-    size_t ns_len = strlen(database) + strlen(collection) + 2;
+    size_t ns_len = strlen(database) + strlen(collection) + 1;
     size_t schema_len = schema == NULL ? 0 : schema->len;
-    char *ns = memory_alloc(ns_len);
+    char *ns = memory_alloc(ns_len + 1);
     char *reason = left_out == NULL ? NULL : memory_copy_string(left_out);
     uint8_t *copy = memory_alloc(schema_len + 1);
     if (ns == NULL || copy == NULL || (left_out != NULL && reason == NULL)) {
@@ -77,7 +78,8 @@ static void add(struct list *list, const char *database, const char *collection,
         list->failed = true;
         return;
     }
-    (void)snprintf(ns, ns_len, "%s.%s", database, collection);
+    ns[namespace_join(bytes_of(database, strlen(database)),
+                      bytes_of(collection, strlen(collection)), ns, ns_len)] = 0;
     if (schema != NULL)
         memcpy(copy, bson_get_data(schema), schema_len);
     bigger[list->count++] =

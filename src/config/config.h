@@ -15,11 +15,11 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/host_port.h"
 #include "base/log.h"
 #include "base/text.h"
 
-/* A DNS name has at most 253 characters. */
-enum { CONFIG_HOST_SIZE = 256, CONFIG_OPTIONS_MAX = 64 };
+enum { CONFIG_OPTIONS_MAX = 64 };
 
 enum config_tls_mode { CONFIG_TLS_OFF, CONFIG_TLS_ALLOW, CONFIG_TLS_REQUIRE };
 enum config_client_certificates {
@@ -34,8 +34,8 @@ enum config_on_cap { CONFIG_PASSTHROUGH, CONFIG_REJECT };
 enum config_permissions { CONFIG_OWNER, CONFIG_GROUP, CONFIG_EVERYONE };
 
 struct config_address {
-    char host[CONFIG_HOST_SIZE]; /* an IPv6 address has no brackets here */
-    uint16_t port;               /* 0: any free port */
+    char host[HOST_BYTES]; /* an IPv6 address has no brackets here */
+    uint16_t port;         /* 0: any free port */
 };
 
 /* The merge options, for all namespaces or for one. */

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/server_limits.h"
+
 enum { KIB = 1024, MIB = 1024 * KIB, DAY_MS = 86400000 };
 
 #define FIELD(f) offsetof(struct config, f)
@@ -108,7 +110,7 @@ const struct option options_table[] = {
     {.name = "max_message_bytes",
      .type = OPTION_BYTES,
      .at = FIELD(max_message_bytes),
-     .fallback = "48000000",
+     .fallback = SERVER_LIMIT_TEXT(SERVER_MESSAGE_BYTES),
      .min = 16L * KIB,
      .max = 256L * MIB,
      .reloadable = true,

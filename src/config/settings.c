@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/namespace.h"
 
 struct setting *settings_at(struct settings *settings, const struct option *option)
 {
@@ -39,8 +40,7 @@ const struct override *settings_find_override(const struct settings *settings, c
 
 bool settings_is_namespace(const char *ns)
 {
-    const char *dot = strchr(ns, '.');
-    return dot != NULL && dot != ns && dot[1] != '\0';
+    return namespace_is_whole(bytes_of(ns, strlen(ns)));
 }
 
 /* Adds an empty place at the end; NULL without memory. */

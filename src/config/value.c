@@ -71,7 +71,7 @@ static bool parse_number(const struct option *option, const char *text, int64_t 
 
 static bool is_host(const char *text, size_t len, bool colons)
 {
-    if (len == 0 || len >= CONFIG_HOST_SIZE)
+    if (len == 0 || len >= HOST_BYTES)
         return false;
     for (size_t i = 0; i < len; i++)
         if (!isalnum((unsigned char)text[i]) && strchr(colons ? ".-_:%" : ".-_", text[i]) == NULL)
@@ -208,7 +208,7 @@ bool value_parse(const struct option *option, char *text, struct config *config)
 static void add_address_json(const struct config_address *address, const char *name,
                              struct json *json)
 {
-    char shown[CONFIG_HOST_SIZE + 10] = "";
+    char shown[HOST_PORT_BYTES] = "";
     if (address->host[0] != '\0')
         host_port_write(address->host, address->port, shown, sizeof shown);
     json_add_string(json, name, shown);

@@ -1,6 +1,7 @@
 #include "enforce/judge.h"
 
 #include "base/memory.h"
+#include "base/namespace.h"
 #include "bson/validate.h"
 #include "enforce/reason.h"
 #include "wire/sections.h"
@@ -28,31 +29,29 @@ struct judge_target judge_find(const struct registry *registry, struct bytes dat
                                struct bytes collection)
 {
     char ns[NS_BYTES];
-    size_t database_len = bytes_left(&database);
+    size_t ns_len = namespace_join(database, collection, ns, sizeof ns);
     size_t len = bytes_left(&collection);
     struct judge_target target = {NULL, false};
-    if (database_len + 1 >= sizeof ns || len > sizeof ns - database_len - 1)
+    if (ns_len == 0)
         return target;
-    memcpy(ns, database.pos, database_len);
-    ns[database_len] = '.';
-    char *name = ns + database_len + 1;
-    memcpy(name, collection.pos, len);
-    target.entry = find_in_force(registry, ns, database_len + 1 + len);
+    char *name = ns + ns_len - len;
+    target.entry = find_in_force(registry, ns, ns_len);
     if (target.entry != NULL || len <= BUCKETS_PREFIX ||
         memcmp(name, buckets_prefix, BUCKETS_PREFIX) != 0)
         return target;
     memmove(name, name + BUCKETS_PREFIX, len - BUCKETS_PREFIX);
-    target.entry = find_in_force(registry, ns, database_len + 1 + len - BUCKETS_PREFIX);
+    target.entry = find_in_force(registry, ns, ns_len - BUCKETS_PREFIX);
     target.buckets = target.entry != NULL;
     return target;
 }
 
 struct judge_target judge_find_namespace(const struct registry *registry, struct bytes ns)
 {
-    const uint8_t *dot = memchr(ns.pos, '.', bytes_left(&ns));
-    if (dot == NULL)
+    struct bytes database;
+    struct bytes collection;
+    if (!namespace_split(ns, &database, &collection))
         return (struct judge_target){NULL, false};
-    return judge_find(registry, (struct bytes){ns.pos, dot}, (struct bytes){dot + 1, ns.end});
+    return judge_find(registry, database, collection);
 }
 
 /* --- counting --- */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/host_port.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "net/connector.h"
@@ -66,10 +67,12 @@ int listener_bind(const char *host, uint16_t port, int backlog, const char *opti
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *addresses = NULL;
     char service[8];
+    char address[HOST_PORT_BYTES];
+    host_port_write(host, port, address, sizeof address);
     (void)snprintf(service, sizeof service, "%u", port);
     int failure = getaddrinfo(host, service, &hints, &addresses);
     if (failure != 0) {
-        (void)error_set(err, ERROR_BAD_VALUE, "cannot listen on %s:%u: %s (option %s)", host, port,
+        (void)error_set(err, ERROR_BAD_VALUE, "cannot listen on %s: %s (option %s)", address,
                         gai_strerror(failure), option);
         return -1;
     }
@@ -78,9 +81,9 @@ int listener_bind(const char *host, uint16_t port, int backlog, const char *opti
         fd = bind_one(a, backlog);
     if (fd < 0)
         (void)error_set(err, ERROR_BAD_VALUE,
-                        "cannot listen on %s:%u: %s (option %s; is another program using the "
+                        "cannot listen on %s: %s (option %s; is another program using the "
                         "port?)",
-                        host, port, strerror(errno), option);
+                        address, strerror(errno), option);
     else
         *bound_port = port_of(fd);
     freeaddrinfo(addresses);

@@ -1,6 +1,7 @@
 #include "schema/file.h"
 
 #include "base/memory.h"
+#include "base/namespace.h"
 #include "bson/scan.h"
 #include "schema/file_text.h"
 
@@ -36,10 +37,8 @@ static bool read_ns(struct problem_relay *relay, const struct scan_element *fiel
 {
     const char *text = NULL;
     size_t len = 0;
-    const char *dot = NULL;
-    if (scan_as_string(field, &text, &len) && strlen(text) == len)
-        dot = strchr(text, '.');
-    if (dot == NULL || dot == text || dot[1] == 0 || file->ns != NULL)
+    if (!scan_as_string(field, &text, &len) || strlen(text) != len ||
+        !namespace_is_whole(bytes_of(text, len)) || file->ns != NULL)
         return problem_relay_field(relay, "ns", ERROR_BAD_VALUE,
                                    "must be given once, as \"database.collection\"");
     file->ns = memory_copy_string(text);

@@ -1,5 +1,6 @@
 #include "upstream/address_map.h"
 
+#include "base/host_port.h"
 #include "base/memory.h"
 
 #include <ctype.h>
@@ -41,15 +42,11 @@ void address_map_free(struct address_map *map)
     memory_free(map);
 }
 
-/* True if a port follows the host. A path has no port, and the colons of an IPv6 address are in
- * brackets. */
-static bool has_port(const char *address, size_t len)
+/* A path needs no port, and nothing is added to text that is no address. */
+static bool needs_port(const char *address, size_t len)
 {
-    if (address[0] == '/')
-        return true;
-    const char *colon = memrchr(address, ':', len);
-    const char *bracket = memrchr(address, ']', len);
-    return colon != NULL && (bracket == NULL || bracket < colon);
+    struct host_port read;
+    return address[0] != '/' && host_port_read(address, len, &read) && !read.has_port;
 }
 
 static bool normalize(const char *address, size_t len, char out[ADDRESS_MAP_BYTES])
@@ -63,7 +60,7 @@ static bool normalize(const char *address, size_t len, char out[ADDRESS_MAP_BYTE
         out[i] = (char)tolower((unsigned char)address[i]);
     }
     out[len] = '\0';
-    if (!has_port(address, len))
+    if (needs_port(address, len))
         memcpy(out + len, default_port, sizeof default_port);
     return true;
 }

@@ -64,7 +64,7 @@ static void log_listening_at(const struct slot *slot, const char *address)
 static void log_listening(const struct slot *slot)
 {
     const struct config *config = slot->servers->settings.config;
-    char address[CONFIG_HOST_SIZE + 10];
+    char address[HOST_PORT_BYTES];
     char path[UNIX_PATH_BYTES];
     host_port_write(config->listen.host, slot->port, address, sizeof address);
     log_listening_at(slot, address);

@@ -99,17 +99,17 @@ static void hosts_have_a_longest_length(void **state)
 {
     (void)state;
     char yaml[600];
-    char host[CONFIG_HOST_SIZE + 1];
+    char host[HOST_BYTES + 1];
     struct config *c = NULL;
     struct error err;
     memset(host, 'a', sizeof host);
-    host[CONFIG_HOST_SIZE - 1] = '\0';
+    host[HOST_BYTES - 1] = '\0';
     (void)snprintf(yaml, sizeof yaml, "upstream: mongodb://h\nlisten: %s:1\n", host);
     assert_true(load(yaml, &c, &err));
     assert_string_equal(c->listen.host, host);
     config_release(c);
-    host[CONFIG_HOST_SIZE - 1] = 'a';
-    host[CONFIG_HOST_SIZE] = '\0';
+    host[HOST_BYTES - 1] = 'a';
+    host[HOST_BYTES] = '\0';
     (void)snprintf(yaml, sizeof yaml, "upstream: mongodb://h\nlisten: %s:1\n", host);
     assert_false(load(yaml, &c, &err));
 }
