@@ -19,7 +19,7 @@ struct client_exchange {
     struct bufferevent *events; /* of a TLS connection */
     struct text *body;
     struct error *err;
-    bool done; /* the callback ran */
+    bool done; /* the callback has run */
     bool good;
 };
 
@@ -85,7 +85,7 @@ static bool ask(struct client_exchange *exchange, struct evhttp_connection *conn
     evhttp_connection_set_timeout(connection, CLIENT_TIMEOUT_SECONDS);
     evhttp_connection_set_max_body_size(connection, ANSWER_BYTES_MAX);
     if (evhttp_make_request(connection, request, EVHTTP_REQ_GET, path) != 0 && !exchange->done)
-        fail(exchange, "no connection can be made");
+        fail(exchange, "cannot make a connection");
     else
         event_base_dispatch(exchange->base);
     return exchange->good;

@@ -1,4 +1,4 @@
-/* Asking an admin endpoint, from another process: `mongosluice status` and `top`. Blocks. */
+/* Asks an admin endpoint from another process: `mongosluice status` and `top`. Blocks. */
 #ifndef SLUICE_CLI_ADMIN_CLIENT_H
 #define SLUICE_CLI_ADMIN_CLIENT_H
 
@@ -17,8 +17,8 @@ struct client_target {
     char token[CLIENT_TOKEN_BYTES]; /* "": none */
 };
 
-/* The body of a GET. False when no answer came, or it is no 200: err says which, and what the
- * endpoint said. text_release(body) is due whatever happens. */
+/* Returns the body of a GET. False without an answer or with a status other than 200; err holds the
+ * status and the endpoint's message. The caller always calls text_release(body). */
 bool client_get(const struct client_target *target, const char *path, struct text *body,
                 struct error *err);
 

@@ -31,7 +31,7 @@ static bool read_address(const char *text, struct client_target *target, struct 
     }
     if (!ends || !host_port_read(rest, len, &read) || read.port == 0)
         return error_set(err, ERROR_BAD_VALUE,
-                         "'%.100s' is no address of an admin endpoint: PORT, HOST:PORT or "
+                         "'%.100s' is not an address of an admin endpoint: use PORT, HOST:PORT or "
                          "https://HOST:PORT",
                          text);
     memcpy(target->host, read.host, sizeof read.host);
@@ -46,13 +46,13 @@ static bool read_token(const char *path, struct client_target *target, struct er
     if (file != NULL)
         (void)fclose(file);
     if (!got)
-        return error_set(err, ERROR_BAD_VALUE, "the token file %.300s cannot be read or is empty",
+        return error_set(err, ERROR_BAD_VALUE, "cannot read the token file %.300s, or it is empty",
                          path);
     target->token[strcspn(target->token, " \t\r\n")] = 0;
     return true;
 }
 
-/* What the proxy's own configuration says, where no flag said it. */
+/* Takes the values from the proxy's configuration, unless a flag has set them. */
 static bool read_config(const char *file, struct ask *ask, struct error *err)
 {
     char *argv[] = {(char *)"mongosluice", (char *)"--config", (char *)file, NULL};
@@ -64,8 +64,8 @@ static bool read_config(const char *file, struct ask *ask, struct error *err)
         return error_set(err, ERROR_BAD_VALUE, "%.300s has no admin.listen", file);
     if (config->admin.listen.port == 0)
         return error_set(err, ERROR_BAD_VALUE,
-                         "%.300s: admin.listen is any free port (0); the proxy's log says which "
-                         "(id 1073): give it with --admin",
+                         "%.300s: admin.listen is port 0, any free port; the proxy's log contains "
+                         "the port (id 1073): use --admin with it",
                          file);
     (void)snprintf(ask->target.host, sizeof ask->target.host, "%s", config->admin.listen.host);
     ask->target.port = config->admin.listen.port;
@@ -112,7 +112,7 @@ static bool read_flags(int argc, char **argv, struct ask *ask, bool *help, struc
         {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     optind = 1;
-    /* twice: flags win over the file, wherever it stands among them */
+    /* twice: flags override the file, wherever the flag --config is */
     for (int pass = 0; pass < 2; pass++, optind = 1) {
         for (int got = 0; (got = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
             *help = *help || got == 'h';
@@ -127,7 +127,7 @@ static bool read_flags(int argc, char **argv, struct ask *ask, bool *help, struc
     }
     return *help || ask->target.port != 0 ||
            error_set(err, ERROR_BAD_VALUE,
-                     "say where the admin endpoint is: --admin HOST:PORT, or --config FILE");
+                     "name the admin endpoint: --admin HOST:PORT, or --config FILE");
 }
 
 bool ask_begin(int argc, char **argv, const char *usage, struct ask *ask, int *exit_code)
@@ -168,7 +168,8 @@ bool ask_bson(const struct ask *ask, const char *path, bson_t **out, struct erro
         *out = bson_new_from_json((const uint8_t *)body.data, (ssize_t)body.len, &why);
         if (*out == NULL)
             (void)error_set(err, ERROR_FAILED_TO_PARSE,
-                            "this is no admin endpoint of mongosluice: %.200s", why.message);
+                            "the answer is not from an admin endpoint of mongosluice: %.200s",
+                            why.message);
     }
     text_release(&body);
     return *out != NULL;

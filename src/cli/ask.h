@@ -1,5 +1,5 @@
-/* What `mongosluice status` and `mongosluice top` have in common: where the admin endpoint is, and
- * its answers. */
+/* The common parts of `mongosluice status` and `mongosluice top`: the address of the admin
+ * endpoint, and its answers. */
 #ifndef SLUICE_CLI_ASK_H
 #define SLUICE_CLI_ASK_H
 
@@ -10,17 +10,17 @@
 
 struct ask {
     struct client_target target;
-    struct config *config; /* NULL: none was named */
+    struct config *config; /* NULL without --config */
     unsigned interval_ms;  /* of top */
     bool json;
 };
 
-/* Reads the arguments. False, with the exit code: help was asked for, or they are wrong. ask_end is
- * due when it is true. */
+/* Reads the arguments. False, with the exit code, if they ask for help or are wrong. On true the
+ * caller must call ask_end. */
 bool ask_begin(int argc, char **argv, const char *usage, struct ask *ask, int *exit_code);
 void ask_end(struct ask *ask);
 
-/* The answer as text, and as BSON (bson_destroy is due when it is true). */
+/* Returns the answer as text, or as BSON (on true, call bson_destroy). */
 bool ask_text(const struct ask *ask, const char *path, struct text *out, struct error *err);
 bool ask_bson(const struct ask *ask, const char *path, bson_t **out, struct error *err);
 

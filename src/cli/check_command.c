@@ -12,20 +12,19 @@ struct check_run {
     struct schema_file schema;
     struct schema_scratch *scratch;
     const char *path; /* of the documents */
-    bool quiet;       /* print the documents that are refused only */
-    unsigned number;  /* of the document in its file, from 1 */
+    bool quiet;       /* print only refused documents */
+    unsigned number;  /* the position of the document in its file, from 1 */
     unsigned valid;
     unsigned refused;
 };
 
-static const char usage[] = "usage: mongosluice check --schema SCHEMA [--quiet] FILE...\n"
-                            "Checks documents against a schema file. A FILE (- for standard input) "
-                            "holds BSON documents one\n"
-                            "after the other, as mongodump writes them, or JSON: documents one "
-                            "after the other, or an array\n"
-                            "of them; extended JSON allowed. Prints a verdict for each, with "
-                            "MongoDB's errInfo for those that\n"
-                            "are refused. --quiet leaves out the valid ones.\n";
+static const char usage[] =
+    "usage: mongosluice check --schema SCHEMA [--quiet] FILE...\n"
+    "Checks documents against a schema file. A FILE (- for standard input) contains consecutive\n"
+    "BSON documents, as mongodump writes them, or JSON: consecutive documents or an array of "
+    "them;\n"
+    "extended JSON is allowed. Prints a verdict for each document, with MongoDB's errInfo for\n"
+    "refused ones. --quiet prints only refused documents.\n";
 
 static void print_errinfo(struct check_run *check, struct bytes document)
 {
@@ -67,7 +66,7 @@ static void check_document(struct check_run *check, struct bytes document)
         (void)printf("%s\n", err.message);
 }
 
-/* Documents one after the other; what is left over counts as one that is malformed. */
+/* Checks consecutive documents; remaining bytes count as one malformed document. */
 static void check_bson(struct check_run *check, struct bytes all)
 {
     while (bytes_left(&all) > 0) {
@@ -143,7 +142,7 @@ static bool check_file(struct check_run *check, const char *path)
     }
     check->path = path;
     check->number = 0;
-    /* The length that BSON begins with has a zero byte, and JSON has none. */
+    /* a BSON document starts with a length that contains a zero byte; JSON contains none */
     if (len >= 4 && memchr(text, 0, 4) != NULL)
         check_bson(check, bytes_of(text, len));
     else

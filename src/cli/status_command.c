@@ -10,11 +10,9 @@
 static const char usage[] =
     "usage: mongosluice status --admin HOST:PORT|--config FILE [--json] [--token-file FILE]\n"
     "                          [--ca-file FILE]\n"
-    "Prints what a running proxy does, as its admin endpoint says. --config takes the address and "
-    "the\n"
-    "token from the proxy's configuration; https://HOST:PORT is reached by TLS. Exit code: 0 it "
-    "is\n"
-    "ready, 1 it is not, 2 it cannot be asked.\n";
+    "Prints the state of a running proxy from its admin endpoint. --config takes the address and\n"
+    "the token from the proxy's configuration. https://HOST:PORT uses TLS. Exit code: 0 if the\n"
+    "proxy is ready, 1 if it is not, 2 if the endpoint does not answer.\n";
 
 static int print_json(const struct ask *ask, bool *ok, struct error *err)
 {

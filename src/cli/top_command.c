@@ -1,5 +1,5 @@
-/* mongosluice top: the same figures, live, until q is pressed. Plain ANSI sequences: every terminal
- * since the VT100 has them. */
+/* mongosluice top: the same screen, live, until q is pressed. Uses plain ANSI sequences, which
+ * every terminal since the VT100 knows. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,18 +12,17 @@
 #include "cli/subcommands.h"
 #include "cli/view.h"
 
-#define ENTER   "\033[?1049h\033[?25l" /* the other screen, no cursor */
+#define ENTER   "\033[?1049h\033[?25l" /* the alternate screen, without a cursor */
 #define LEAVE   "\033[?25h\033[?1049l"
 #define HOME    "\033[H"
-#define TO_END  "\033[K" /* clears the line's rest */
+#define TO_END  "\033[K" /* clears the rest of the line */
 #define TO_LAST "\033[J" /* clears what is below */
 
 static const char usage[] =
     "usage: mongosluice top --admin HOST:PORT|--config FILE [--interval MILLISECONDS]\n"
     "                       [--token-file FILE] [--ca-file FILE]\n"
-    "Shows what a running proxy does, as its admin endpoint says, until q is pressed. --config "
-    "takes the\n"
-    "address and the token from the proxy's configuration; https://HOST:PORT is reached by TLS.\n";
+    "Shows the state of a running proxy from its admin endpoint until you press q. --config takes\n"
+    "the address and the token from the proxy's configuration. https://HOST:PORT uses TLS.\n";
 
 static volatile sig_atomic_t stopped;
 
@@ -34,17 +33,17 @@ static void on_signal(int number)
 
 static void watch_signals(void)
 {
-    /* without SA_RESTART: poll is to return */
+    /* without SA_RESTART, so that poll returns */
     struct sigaction action = {.sa_handler = on_signal};
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
         (void)sigaction(ends[i], &action, NULL);
     struct sigaction resized = {.sa_handler = SIG_DFL};
-    (void)sigaction(SIGWINCH, &resized, NULL); /* the next screen asks for the size anyway */
+    (void)sigaction(SIGWINCH, &resized, NULL); /* the next screen reads the size in any case */
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
-/* Keys come one by one and are not shown. False where standard input is no terminal. */
+/* Reads single keys without echo. False if standard input is no terminal. */
 static bool quiet_terminal(struct termios *before)
 {
     if (tcgetattr(STDIN_FILENO, before) != 0)
@@ -60,10 +59,11 @@ static void measure(struct view_options *options)
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0)
         size = (struct winsize){.ws_col = 80, .ws_row = 24};
     options->width = size.ws_col;
-    options->rows = size.ws_row > 2 ? size.ws_row - 2U : 1; /* one is empty, the last is the help */
+    options->rows =
+        size.ws_row > 2 ? size.ws_row - 2U : 1; /* one line is empty, the last one is the help */
 }
 
-/* Over what is there, line by line: nothing flickers. */
+/* Overwrites the screen line by line, so that nothing flickers. */
 static bool draw(const struct text *screen, const char *foot)
 {
     struct text out = text_growing();
@@ -106,7 +106,7 @@ static bool refresh(const struct ask *ask)
     return ok;
 }
 
-/* Whether to end: q was pressed, or a signal came. */
+/* True to end: q was pressed, or a signal came. */
 static bool wait_for_key(unsigned ms, bool has_keys)
 {
     struct pollfd keys = {.fd = STDIN_FILENO, .events = POLLIN};

@@ -52,7 +52,7 @@ static const char *text_at(struct bytes document, const char *path)
     return find(document, path, &element) && scan_as_string(&element, &text, &len) ? text : "";
 }
 
-/* An array or object; empty where there is none. */
+/* The bytes of an array or object; empty if it is absent. */
 static struct bytes part_at(struct bytes document, const char *path)
 {
     struct scan_element element;
@@ -74,12 +74,12 @@ bool view_is_ready(struct bytes status)
 struct view {
     const struct view_options *options;
     struct text *out;
-    size_t rows;    /* lines begun */
+    size_t rows;    /* started lines */
     size_t columns; /* of this line */
     bool full;      /* no line is left */
 };
 
-/* Ends the line; the next one begins where there is room. */
+/* Ends the line and starts the next one, if there is room. */
 static void end_line(struct view *view)
 {
     if (view->full)
@@ -90,7 +90,7 @@ static void end_line(struct view *view)
     view->full = view->options->rows > 0 && view->rows >= view->options->rows;
 }
 
-/* Text without controls, cut at the edge of the screen. */
+/* Writes text without control characters, cut at the edge of the screen. */
 static void put(struct view *view, const char *text)
 {
     for (const char *c = text; *c != 0 && !view->full;) {
@@ -100,7 +100,7 @@ static void put(struct view *view, const char *text)
         if (view->options->width > 0 && view->columns >= view->options->width)
             return;
         if ((unsigned char)*c < 0x20 || *c == 0x7F)
-            text_add(view->out, " "); /* nobody's escape sequence reaches the terminal */
+            text_add(view->out, " "); /* no outside escape sequence may reach the terminal */
         else
             text_add_bytes(view->out, c, len);
         view->columns++;
@@ -202,7 +202,7 @@ static void put_title(struct view *view, const char *title)
 /* --- curves -------------------------------------------------------------------------------------
  */
 
-/* Where a column of the samples stands in their rows, -1 for nowhere. */
+/* The position of a column in the rows of the samples; -1 if it is absent. */
 static int column_of(struct bytes samples, const char *name)
 {
     struct scan scan;
@@ -374,7 +374,7 @@ static void put_refusals(struct view *view, struct bytes status)
         struct tm broken;
         time_t at = (time_t)(number_at(refusal.value, "at_ms") / 1000);
         if (first)
-            put_title(view, "REFUSED LATELY");
+            put_title(view, "RECENT REFUSALS");
         if (localtime_r(&at, &broken) != NULL)
             (void)strftime(clock, sizeof clock, "%H:%M:%S", &broken);
         put(view, "  ");
@@ -396,7 +396,7 @@ static void put_left_out(struct view *view, struct bytes status)
         return;
     for (; scan_next(&scan, &one); first = false) {
         if (first)
-            put_title(view, "LEFT TO THE SERVER");
+            put_title(view, "ENFORCED BY THE SERVER ONLY");
         put(view, "  ");
         paint(view, BOLD, text_at(one.value, "ns"));
         fill_to(view, 34);

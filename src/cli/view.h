@@ -1,5 +1,5 @@
-/* The figures of /status as a screen of text: what `mongosluice status` prints and `mongosluice
- * top` shows. Pure. */
+/* Shows the data of /status as a screen of text, for `mongosluice status` and `mongosluice top`.
+ * Pure. */
 #ifndef SLUICE_CLI_VIEW_H
 #define SLUICE_CLI_VIEW_H
 
@@ -8,7 +8,7 @@
 
 struct view_options {
     size_t width; /* columns; 0: lines are not cut */
-    size_t rows;  /* 0: as many as there are */
+    size_t rows;  /* 0: no limit */
     bool colour;
     bool history; /* curves of the last minutes */
 };
@@ -17,7 +17,7 @@ struct view_options {
 void view_write(struct bytes status, struct bytes connections, const struct view_options *options,
                 struct text *out);
 
-/* Whether the status says that the proxy is ready. */
+/* True if the status says that the proxy is ready. */
 bool view_is_ready(struct bytes status);
 
 #endif

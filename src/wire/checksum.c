@@ -4,8 +4,8 @@
 
 enum { CHECKSUM_BYTES = 4 };
 
-/* Half a byte at a time: few messages have a checksum, and fewer of those are looked at. The table
- * is that of the reflected polynomial 0x82F63B78. */
+/* Half a byte at a time, because few messages have a checksum and few of these are checked. The
+ * table belongs to the reflected polynomial 0x82F63B78. */
 uint32_t wire_crc32c(uint32_t before, const uint8_t *data, size_t len)
 {
     static const uint32_t table[16] = {
@@ -38,7 +38,7 @@ bool wire_checksum_fits(const struct wire_header *header, struct bytes payload, 
     if (len >= CHECKSUM_BYTES && wire_crc32c(crc, payload.pos, len - CHECKSUM_BYTES) ==
                                      bytes_load_u32(payload.end - CHECKSUM_BYTES))
         return true;
-    return error_set(err, ERROR_PROTOCOL,
-                     "OP_MSG has a checksum that does not fit its contents: it was changed on its "
-                     "way");
+    return error_set(
+        err, ERROR_PROTOCOL,
+        "OP_MSG has a checksum that does not match its contents: the message changed on its way");
 }

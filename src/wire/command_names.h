@@ -1,5 +1,5 @@
-/* The names of MongoDB's commands, each once. Who looks at commands has a table with a row for a
- * name's number (`[COMMAND_INSERT] = …`); a name that is not here is COMMAND_UNKNOWN. Pure. */
+/* The names of MongoDB's commands, each once. Modules that handle commands have a table with a row
+ * for the number of a name (`[COMMAND_INSERT] = …`); an unknown name is COMMAND_UNKNOWN. Pure. */
 #ifndef SLUICE_WIRE_COMMAND_NAMES_H
 #define SLUICE_WIRE_COMMAND_NAMES_H
 

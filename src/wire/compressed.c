@@ -57,7 +57,7 @@ static bool open_snappy(const struct wire_compressed *in, uint8_t *out, size_t *
     const char *data = (const char *)in->data.pos;
     size_t len = bytes_left(&in->data);
     size_t announced = 0;
-    /* snappy writes as much as its own stream says: ask before */
+    /* snappy writes as much as its own stream announces: check it first */
     if (snappy_uncompressed_length(data, len, &announced) != SNAPPY_OK ||
         announced != in->uncompressed_bytes)
         return false;
@@ -112,7 +112,7 @@ struct wire_opening {
     z_stream zlib;
 };
 
-/* zlib's own memory, through ours. */
+/* Gives zlib our allocator. */
 static voidpf zlib_alloc(voidpf opaque, uInt count, uInt size)
 {
     (void)opaque;
@@ -153,7 +153,7 @@ enum wire_opened wire_opening_go_on(struct wire_opening *opening, const struct w
     if (in->compressor != WIRE_COMPRESSOR_ZLIB)
         return wire_compressed_open(in, out, err) ? WIRE_OPENED_WHOLE : WIRE_OPENED_BROKEN;
     size_t room = in->uncompressed_bytes - zlib->total_out;
-    /* zlib takes what it reads for writable, and does not write */
+    /* zlib's input pointer is not const, but zlib does not write through it */
     zlib->next_in = (Bytef *)(uintptr_t)(in->data.pos + zlib->total_in);
     zlib->avail_in = (uInt)(bytes_left(&in->data) - zlib->total_in);
     zlib->next_out = out + zlib->total_out;
@@ -161,7 +161,7 @@ enum wire_opened wire_opening_go_on(struct wire_opening *opening, const struct w
     int result = inflate(zlib, Z_NO_FLUSH);
     if (result == Z_STREAM_END && zlib->avail_in == 0 && zlib->total_out == in->uncompressed_bytes)
         return WIRE_OPENED_WHOLE;
-    /* the checksum at its end needs no room: a call that gets nowhere answers Z_BUF_ERROR */
+    /* the checksum at the end needs no room: a call without progress returns Z_BUF_ERROR */
     if (result == Z_OK)
         return WIRE_OPENED_PART;
     (void)open_failed(in, err);
@@ -182,7 +182,7 @@ static size_t compressed_bound(uint8_t compressor, size_t len)
     }
 }
 
-/* *got: the room that there is, then the bytes that were written. */
+/* *got holds the room before the call and the number of written bytes after it. */
 static bool compress_into(uint8_t compressor, struct bytes in, uint8_t *out, size_t *got)
 {
     size_t len = bytes_left(&in);

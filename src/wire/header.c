@@ -20,8 +20,7 @@ void wire_header_write(uint8_t *at, const struct wire_header *header)
     bytes_store_i32(at + 12, header->opcode);
 }
 
-/* The shortest message of each opcode: its fixed fields and, where one is due, an empty document.
- */
+/* The shortest message of each opcode: its fixed fields and an empty document, if it has one. */
 static int32_t shortest_length(int32_t opcode)
 {
     switch (opcode) {
@@ -65,7 +64,7 @@ const char *wire_header_hint(const uint8_t *at)
         return "this looks like TLS, and tls.mode is off";
     for (size_t i = 0; i < sizeof http / sizeof http[0]; i++)
         if (memcmp(at, http[i], strlen(http[i])) == 0)
-            return "this looks like HTTP: the admin endpoint has a port of its own (admin.listen)";
+            return "this looks like HTTP: the admin endpoint has its own port (admin.listen)";
     return NULL;
 }
 

@@ -1,4 +1,4 @@
-/* The 16 bytes in front of every message. Source: MongoDB wire protocol documentation. */
+/* The 16 bytes in front of every message. Source: MongoDB's wire protocol documentation. */
 #ifndef SLUICE_WIRE_HEADER_H
 #define SLUICE_WIRE_HEADER_H
 
@@ -20,30 +20,31 @@ enum wire_opcode {
 };
 
 struct wire_header {
-    int32_t length; /* of the whole message, these 16 bytes included */
+    int32_t length; /* of the whole message, including these 16 bytes */
     int32_t request_id;
     int32_t response_to;
     int32_t opcode;
 };
 
-/* Reads the header at `at`, which holds at least WIRE_HEADER_BYTES. */
+/* Reads the header at `at`, which has at least WIRE_HEADER_BYTES. */
 struct wire_header wire_header_read(const uint8_t *at);
 void wire_header_write(uint8_t *at, const struct wire_header *header);
 
-/* 16 <= length <= max_bytes, and enough bytes for the opcode's own fixed part. */
+/* True if 16 <= length <= max_bytes and the opcode's fixed part fits. */
 bool wire_header_check(const struct wire_header *header, size_t max_bytes, struct error *err);
 
-/* Of a header that was refused: what the client speaks instead, as far as its first 16 bytes tell,
- * as words to be added to the error; NULL when they do not. */
+/* For a refused header: the protocol that the client seems to speak, from its first 16 bytes, as
+ * words for the error; NULL if unknown. */
 const char *wire_header_hint(const uint8_t *at);
 
-/* The same of a server: what it speaks instead, as far as its first 4 bytes tell. */
+/* The same for a server, from its first 4 bytes. */
 const char *wire_reply_hint(const uint8_t *at);
 
-/* Whether a message may have that length, which its first 4 bytes hold. */
+/* True if a message may have this length (its first 4 bytes). */
 bool wire_length_is_valid(int32_t length, size_t max_bytes);
 
-/* Requests that a client may send: OP_MSG, OP_COMPRESSED, OP_QUERY and the legacy opcodes. */
+/* True for the requests that a client may send: OP_MSG, OP_COMPRESSED, OP_QUERY and the legacy
+ * opcodes. */
 bool wire_opcode_check_request(int32_t opcode, struct error *err);
 
 /* The name of an opcode that MongoDB 5.1 removed ("OP_INSERT"); NULL for any other opcode. */

@@ -20,12 +20,12 @@ static bool name_in(const struct scan_element *element, const char *const *names
     return false;
 }
 
-/* Copies an element as it stands. */
+/* Copies an element unchanged. */
 static bool copy_element(struct rewriting *rw, const struct scan_element *element)
 {
     const uint8_t *start = (const uint8_t *)element->name - 1;
     bson_t one;
-    /* an element with a document's length and terminator around it is a document that libbson can
+    /* the element, with a length and a terminator around it, is a document that libbson can
      * concatenate */
     size_t len = (size_t)(element->value.end - start);
     uint8_t *copy = memory_alloc(len + 5);

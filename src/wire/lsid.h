@@ -1,5 +1,5 @@
-/* The id of a logical session, as a command's `lsid` and the list of endSessions hold it: {id:
- * UUID}. Pure. Source: driver sessions specification. */
+/* The id of a logical session, in a command's `lsid` and in the list of endSessions: {id: UUID}.
+ * Pure. Source: driver sessions specification. */
 #ifndef SLUICE_WIRE_LSID_H
 #define SLUICE_WIRE_LSID_H
 
@@ -7,8 +7,8 @@
 
 enum { LSID_BYTES = 16 };
 
-/* LSID_BYTES in the element's value; NULL when it is no document with a field `id` that is a UUID.
- * *alone (may be NULL): the document has no other field, as drivers send it. */
+/* Returns LSID_BYTES in the element's value; NULL if it is not a document with a UUID in the field
+ * `id`. *alone (may be NULL) tells that the document has no other field, as drivers send it. */
 const uint8_t *lsid_read(const struct scan_element *element, bool *alone);
 
 #endif

@@ -18,7 +18,7 @@ void wire_reply_write_front(struct wire_reply_to to, int32_t request_id, uint32_
                                  .opcode = WIRE_OP_MSG};
     wire_header_write(front, &header);
     bytes_store_i32(front + WIRE_HEADER_BYTES, (int32_t)flags);
-    front[WIRE_HEADER_BYTES + 4] = 0; /* the section's kind */
+    front[WIRE_HEADER_BYTES + 4] = 0; /* the kind of the section */
 }
 
 /* responseFlags of OP_REPLY */
@@ -74,8 +74,8 @@ static void append_labels(bson_t *reply, uint32_t labels)
     bson_append_array_end(reply, &array);
 }
 
-/* Messages quote bytes of the peer, and are cut to fit: what is no UTF-8 must not reach a driver,
- * and must not hide the rest of the message. */
+/* Messages quote bytes of the peer and are cut to fit. Invalid UTF-8 must not reach a driver, and
+ * must not hide the rest of the message. */
 static void append_message(bson_t *reply, const char *name, const char *message)
 {
     char text[sizeof(((struct error *)0)->message)];

@@ -21,7 +21,7 @@ static uint32_t trailer_bytes(const struct wire_walk *walk)
     return (walk->flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0 ? CHECKSUM_BYTES : 0;
 }
 
-/* Collects the 4 bytes of a field over any number of feeds; true when it is whole. */
+/* Collects the 4 bytes of a field over any number of feeds; true when they are complete. */
 static bool collect_field(struct wire_walk *walk, const uint8_t **data, const uint8_t *end)
 {
     while (walk->field_have < 4 && *data < end) {
@@ -35,7 +35,7 @@ static bool collect_field(struct wire_walk *walk, const uint8_t **data, const ui
     return true;
 }
 
-/* A section ended, or the flags did: what comes next? */
+/* Enters the next part after a section or the flags. */
 static bool enter_next(struct wire_walk *walk, struct error *err)
 {
     uint32_t trailer = trailer_bytes(walk);
@@ -56,7 +56,7 @@ static bool take_flags(struct wire_walk *walk, struct error *err)
     walk->flags = bytes_load_u32(walk->field);
     uint32_t known = WIRE_FLAG_CHECKSUM_PRESENT | WIRE_FLAG_MORE_TO_COME;
     if ((walk->flags & REQUIRED_FLAG_BITS & ~known) != 0)
-        return break_walk(walk, err, "it has required flag bits that are not known");
+        return break_walk(walk, err, "it has unknown required flag bits");
     return enter_next(walk, err);
 }
 
@@ -80,7 +80,7 @@ static bool take_size(struct wire_walk *walk, struct error *err)
     if (size < 5)
         return break_walk(walk, err, "a section's size is too small");
     if (walk->left < trailer_bytes(walk) || size - 4 > walk->left - trailer_bytes(walk))
-        return break_walk(walk, err, "a section's size runs over the end of the message");
+        return break_walk(walk, err, "a section is longer than the message");
     if (walk->kind == 0) {
         walk->body_found = true;
         walk->body_offset = walk->offset - 4;
@@ -101,7 +101,7 @@ static void advance(struct wire_walk *walk, const uint8_t **data, uint32_t n)
     walk->section_left -= n;
 }
 
-/* A document ended, or a sequence's name did. */
+/* Ends a document or the name of a sequence. */
 static bool leave_part(struct wire_walk *walk, struct error *err)
 {
     if (walk->section_left == 0)
@@ -121,7 +121,7 @@ static bool skip_name(struct wire_walk *walk, const uint8_t **data, const uint8_
     advance(walk, data, nul == NULL ? most : (uint32_t)(nul - *data) + 1);
     if (nul != NULL)
         return leave_part(walk, err);
-    return walk->section_left > 0 || break_walk(walk, err, "a sequence's name does not end");
+    return walk->section_left > 0 || break_walk(walk, err, "the name of a sequence has no end");
 }
 
 static bool take_document(struct wire_walk *walk, struct error *err)
@@ -178,9 +178,9 @@ bool wire_walk_feed(struct wire_walk *walk, const uint8_t *data, size_t len, str
     while (data < end)
         if (!walk_step(walk, &data, end, err))
             return false;
-    /* the last byte that there will be: anything but DONE is a cut section or field */
+    /* the end of the message: in every state but DONE, a section or field is cut */
     if (walk->left == 0 && walk->state != WIRE_WALK_DONE)
-        return break_walk(walk, err, "it ends in the middle of a section");
+        return break_walk(walk, err, "it ends inside a section");
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* The sections of an OP_MSG, walked as the bytes arrive: a message larger than what is at hand is
- * checked without being gathered. Source: specification "OP_MSG" (message/OP_MSG). */
+/* Walks the sections of an OP_MSG as the bytes arrive, so a large message is checked without being
+ * buffered. Source: specification "OP_MSG" (message/OP_MSG). */
 #ifndef SLUICE_WIRE_SECTIONS_H
 #define SLUICE_WIRE_SECTIONS_H
 
@@ -25,27 +25,27 @@ enum wire_walk_state {
 
 struct wire_walk {
     enum wire_walk_state state;
-    uint8_t kind;       /* of the section walked over */
+    uint8_t kind;       /* of the current section */
     bool body_found;    /* body_offset and body_length are set */
-    uint8_t field_have; /* bytes of the 4-byte field read so far */
+    uint8_t field_have; /* the bytes of the 4-byte field read so far */
     uint8_t field[4];
     uint32_t flags;
-    uint32_t left;         /* bytes of the message not walked yet */
-    uint32_t section_left; /* bytes of the section not walked yet */
-    uint32_t skip;         /* bytes of the document in it not walked yet */
-    uint32_t offset;       /* bytes walked, from the first byte after the header */
-    uint32_t body_offset;  /* of the kind-0 section's document, from the same place */
+    uint32_t left;         /* bytes of the message left to walk */
+    uint32_t section_left; /* bytes of the section left to walk */
+    uint32_t skip;         /* bytes of its document left to walk */
+    uint32_t offset;       /* walked bytes, counted from the first byte after the header */
+    uint32_t body_offset;  /* of the kind-0 section's document, counted in the same way */
     uint32_t body_length;
 };
 
-/* `payload_bytes`: what follows the header (length - 16). */
+/* `payload_bytes` is the length without the header (length - 16). */
 void wire_walk_start(struct wire_walk *walk, uint32_t payload_bytes);
 
-/* Walks over the next bytes of the message (at most walk->left of them are looked at). False when
- * the sections are broken; the walk stays broken. Done when state is WIRE_WALK_DONE. */
+/* Walks over the next bytes of the message and looks at no more than walk->left of them. False for
+ * broken sections; the walk then stays broken. It is done in state WIRE_WALK_DONE. */
 bool wire_walk_feed(struct wire_walk *walk, const uint8_t *data, size_t len, struct error *err);
 
-/* For a whole message: walks it and gives its body and flags. */
+/* Walks a whole message and returns its body and flags. */
 bool wire_sections_find_body(struct bytes payload, struct bytes *body, uint32_t *flags,
                              struct error *err);
 

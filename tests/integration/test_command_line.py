@@ -119,7 +119,7 @@ def test_check_config_reads_what_a_start_would_read(tmp_path):
     for problem in (f"{schemas}/a.json: /schema/bsonType: ", f"{schemas}/b.json: not valid JSON",
                     f"{schemas}/d.json: the namespace t.c has its schema in {schemas}/c.json",
                     f"{schemas}/e.json: ", f"'{empty}'", f"admin.token_file: cannot read {empty}",
-                    f"{file}:5: log.file: /no/such/folder/x.log"):
+                    f"{file}:5: log.file: cannot open /no/such/folder/x.log"):
         assert problem in err, (problem, err)
     assert all(line.startswith("mongosluice: ") for line in err.splitlines()), err
     assert f"{schemas}/c.json:" not in err

@@ -213,12 +213,12 @@ static void sizes_that_lie(void **state)
     static const struct {
         int32_t size;
         const char *why;
-    } lies[] = {{INT32_MIN, "runs over the end"},
-                {-1, "runs over the end"},
+    } lies[] = {{INT32_MIN, "longer than the message"},
+                {-1, "longer than the message"},
                 {0, "too small"},
                 {4, "too small"},
-                {6, "runs over the end"},
-                {INT32_MAX, "runs over the end"}};
+                {6, "longer than the message"},
+                {INT32_MAX, "longer than the message"}};
     for (uint8_t kind = 0; kind <= 1; kind++) {
         for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
             struct message message = {0};
@@ -240,7 +240,7 @@ static void a_section_does_not_reach_into_the_checksum(void **state)
         add_body(&message);
         message_add_i32(&message, 77);
         message.len -= cut;
-        assert_broken(&message, "runs over the end");
+        assert_broken(&message, "longer than the message");
     }
 }
 
