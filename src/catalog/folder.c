@@ -54,9 +54,10 @@ static bool take_entry(struct current_set *set, struct folder_file *source,
         registry_find(current_set_latest(set), file->ns, strlen(file->ns));
     bool ours = other != NULL && other->origin == REGISTRY_FILE;
     if (ours && strcmp(other->source, source->path) != 0)
-        return error_set(err, ERROR_BAD_VALUE,
-                         "the namespace %.200s has its schema in %.200s: keep one of the two files",
-                         file->ns, other->source);
+        return error_set(
+            err, ERROR_BAD_VALUE,
+            "the namespace %.200s already has a schema in %.200s; keep one of the two files",
+            file->ns, other->source);
     if (!current_set_fits(set, file, REGISTRY_FILE, err))
         return false;
     char *ns = memory_copy_string(file->ns);

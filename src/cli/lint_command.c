@@ -37,9 +37,10 @@ static bool note_namespace(struct linted *linted, struct lint *lint, struct sche
     for (size_t i = 0; file->ns != NULL && i < linted->count; i++) {
         if (strcmp(linted->of[i].ns, file->ns) != 0)
             continue;
-        (void)snprintf(message, sizeof message,
-                       "the namespace %.200s has its schema in %.200s: keep one of the two files",
-                       file->ns, linted->of[i].path);
+        (void)snprintf(
+            message, sizeof message,
+            "the namespace %.200s already has a schema in %.200s; keep one of the two files",
+            file->ns, linted->of[i].path);
         print_problem(lint, &(struct schema_problem){ERROR_BAD_VALUE, "/ns", message});
         return false;
     }

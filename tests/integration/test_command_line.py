@@ -117,7 +117,7 @@ def test_check_config_reads_what_a_start_would_read(tmp_path):
     code, out, err = run_proxy(*words)
     assert (code, out) == (2, "")
     for problem in (f"{schemas}/a.json: /schema/bsonType: ", f"{schemas}/b.json: not valid JSON",
-                    f"{schemas}/d.json: the namespace t.c has its schema in {schemas}/c.json",
+                    f"{schemas}/d.json: the namespace t.c already has a schema in {schemas}/c.json",
                     f"{schemas}/e.json: ", f"'{empty}'", f"admin.token_file: cannot read {empty}",
                     f"{file}:5: log.file: cannot open /no/such/folder/x.log"):
         assert problem in err, (problem, err)

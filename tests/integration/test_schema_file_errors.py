@@ -59,7 +59,7 @@ def test_named_in_a_reload(simulated, simulated_guard, folder):
 def test_two_files_for_one_namespace(tmp_path):
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_bytes(PLAIN)
-    problem = f"the namespace d.c has its schema in {tmp_path / 'a.json'}: keep one of the two files"
+    problem = f"the namespace d.c already has a schema in {tmp_path / 'a.json'}; keep one of the two files"
     lint = run("schema", "lint", *sorted(tmp_path.iterdir()))
     assert lint.returncode == 1 and f"{tmp_path / 'b.json'}: /ns: {problem}" in lint.stdout
     start = run("--listen", "127.0.0.1:0", "--upstream", "mongodb://127.0.0.1:1/", "--schemas", tmp_path)

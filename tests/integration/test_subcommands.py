@@ -49,8 +49,8 @@ def test_lint_names_the_place(tmp_path):
     (["check"], ["mongosluice check: name the schema file", "--schema"]),
     (["check", "--schema", "x"], ["mongosluice check: name a file of documents"]),
     (["check", "--all"], ["mongosluice check: unrecognized option '--all'"]),
-    (["status"], ["mongosluice status: say where", "--admin"]),
-    (["status", "--admin", "nowhere"], ["'nowhere' is no address"]),
+    (["status"], ["mongosluice status: name the admin endpoint", "--admin"]),
+    (["status", "--admin", "nowhere"], ["'nowhere' is not an address"]),
 ])
 def test_wrong_use_is_said(words, parts):
     done = run(*words)
