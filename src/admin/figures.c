@@ -23,9 +23,9 @@ void figures_counters(const struct admin *admin, uint64_t sums[COUNTER_COUNT])
         counters_sum(session_worker_counters(admin->parts.workers[i]), sums);
 }
 
-void figures_commands(const struct admin *admin, uint64_t sums[ROUTES_MAX])
+void figures_commands(const struct admin *admin, uint64_t sums[COMMAND_NAME_COUNT])
 {
-    for (size_t i = 0; i < ROUTES_MAX; i++) {
+    for (size_t i = 0; i < COMMAND_NAME_COUNT; i++) {
         sums[i] = 0;
         for (unsigned w = 0; w < admin->parts.worker_count; w++)
             sums[i] +=

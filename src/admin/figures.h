@@ -27,7 +27,7 @@ struct verdicts {
 };
 
 void figures_counters(const struct admin *admin, uint64_t sums[COUNTER_COUNT]);
-void figures_commands(const struct admin *admin, uint64_t sums[ROUTES_MAX]);
+void figures_commands(const struct admin *admin, uint64_t sums[COMMAND_NAME_COUNT]);
 void figures_latency(const struct admin *admin, struct histogram_totals *out);
 void figures_turns(const struct admin *admin, struct histogram_totals *out);
 void figures_merging(const struct admin *admin, struct coalesce_sums *out);

@@ -164,15 +164,17 @@ static void add_errors(const uint64_t counters[COUNTER_COUNT], struct text *out)
 
 static void add_commands(const struct admin *admin, struct text *out)
 {
-    uint64_t sums[ROUTES_MAX];
+    uint64_t sums[COMMAND_NAME_COUNT];
     struct histogram_totals latency;
     figures_commands(admin, sums);
     exposition_family(out, "mongosluice_commands_total", "counter",
                       "Requests by command; names that the proxy does not know are other.");
-    for (size_t i = 0; i < route_count(); i++)
-        exposition_count(out, "mongosluice_commands_total",
-                         (struct exposition_label){"command", i == 0 ? "other" : route_name(i)},
-                         sums[i]);
+    for (size_t i = 0; i < COMMAND_NAME_COUNT; i++) {
+        const char *label = session_command_label((enum command_name)i);
+        if (label != NULL)
+            exposition_count(out, "mongosluice_commands_total",
+                             (struct exposition_label){"command", label}, sums[i]);
+    }
     figures_latency(admin, &latency);
     exposition_family(out, "mongosluice_upstream_latency_seconds", "histogram",
                       "From a request forwarded to its reply forwarded, without hellos; the first "

@@ -61,12 +61,12 @@ static void add_connections(const struct admin *admin, const struct census *cens
 
 static void add_commands(const struct admin *admin, struct json *json)
 {
-    uint64_t sums[ROUTES_MAX];
+    uint64_t sums[COMMAND_NAME_COUNT];
     figures_commands(admin, sums);
     json_open_object(json, "commands");
-    for (size_t i = 0; i < route_count(); i++)
+    for (size_t i = 0; i < COMMAND_NAME_COUNT; i++)
         if (sums[i] != 0)
-            json_add_uint(json, i == 0 ? "other" : route_name(i), sums[i]);
+            json_add_uint(json, session_command_label((enum command_name)i), sums[i]);
     json_close_object(json);
 }
 

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "bson/build.h"
 #include "net/budget.h"
-#include "session/request.h"
+#include "wire/lsid.h"
 
 struct bulk_cursors;
 struct bulk_cursor;

@@ -1,18 +1,14 @@
-/* Writes are held against the schemas, those that take long in portions: others have their turns
- * between. */
+#include "session/checking.h"
+
 #include <bson/bson.h>
 #include <time.h>
 
 #include "base/log_sample.h"
 #include "base/memory.h"
-#include "net/clock.h"
-#include "session/session_internal.h"
+#include "enforce/check.h"
 
 /* How often the clock is read while a command is checked. */
 enum { PORTION_NS = 20000 };
-
-/* --- what a check is given ----------------------------------------------------------------------
- */
 
 static const char *log_message(const struct registry_entry *entry, bool warned, bool silent)
 {
@@ -37,13 +33,13 @@ static char *as_json(struct bytes info)
 static void on_refused(void *arg, const struct registry_entry *entry, bool warned, bool silent,
                        const char *reason, struct bytes info)
 {
-    const struct session *session = arg;
+    const struct client *client = arg;
     const char *message = log_message(entry, warned, silent);
     char *json = NULL;
     registry_note_refusal(entry, clock_wall_ms(), warned, reason, info);
     if (message == NULL)
         return;
-    LOG_SAMPLED(LOG_WARNING, LOG_SCHEMA, 3010, entry->file.ns, session->context, message,
+    LOG_SAMPLED(LOG_WARNING, LOG_SCHEMA, 3010, entry->file.ns, client->context, message,
                 LOG_STR("ns", entry->file.ns), LOG_STR("reason", reason),
                 LOG_JSON("errInfo", json = as_json(info)));
     bson_free(json);
@@ -66,41 +62,38 @@ static int64_t wall_ms(void *arg)
 
 static bool is_spent(void *arg)
 {
-    const struct session *session = arg;
-    return !turn_may_go_on(worker_turn(session->worker->worker));
+    const struct client *client = arg;
+    return !turn_may_go_on(worker_turn(client->worker->worker));
 }
 
 static bool take(void *arg, size_t bytes)
 {
-    const struct session *session = arg;
-    return budget_take(&session->worker->shared->budget, bytes);
+    const struct client *client = arg;
+    return budget_take(&client->worker->shared->budget, bytes);
 }
 
 static void give_back(void *arg, size_t bytes)
 {
-    const struct session *session = arg;
-    budget_give_back(&session->worker->shared->budget, bytes);
+    const struct client *client = arg;
+    budget_give_back(&client->worker->shared->budget, bytes);
 }
 
-static struct enforce_observer observer_of(struct session *session)
+static struct enforce_observer observer_of(struct client *client)
 {
-    return (struct enforce_observer){.arg = session,
+    return (struct enforce_observer){.arg = client,
                                      .refused = on_refused,
                                      .now_ns = now_ns,
                                      .wall_ms = wall_ms,
-                                     .tally = session->worker->tally,
-                                     .client = &session->writer,
+                                     .tally = client->worker->tally,
+                                     .client = &client->writer,
                                      .spent = is_spent,
                                      .portion_ns = PORTION_NS,
                                      .take = take,
                                      .give_back = give_back};
 }
 
-/* --- portions -----------------------------------------------------------------------------------
- */
-
 /* False when memory is out: the check is discarded. */
-static bool keep(struct session *session, const struct message *message,
+static bool keep(struct client *client, const struct message *message,
                  const struct request *request, struct check *check,
                  const struct enforce_observer *observer)
 {
@@ -110,44 +103,44 @@ static bool keep(struct session *session, const struct message *message,
         return false;
     }
     *checking = (struct checking){.check = check,
-                                  .registry = registry_retain(session->worker->registry),
+                                  .registry = registry_retain(client->worker->registry),
                                   .message = *message,
                                   .request = *request};
-    session->checking = checking;
+    client->checking = checking;
     return true;
 }
 
-enum enforce_progress session_check(struct session *session, const struct message *message,
-                                    const struct request *request,
-                                    const struct enforce_command *command,
-                                    struct enforce_result *result, struct error *err)
+enum enforce_progress checking_run(struct client *client, const struct message *message,
+                                   const struct request *request,
+                                   const struct enforce_command *command,
+                                   struct enforce_result *result, struct error *err)
 {
-    struct session_worker *worker = session->worker;
-    struct checking *checking = session->checking;
+    struct session_worker *worker = client->worker;
+    struct checking *checking = client->checking;
     struct check *check = NULL;
-    struct enforce_observer observer = observer_of(session);
+    struct enforce_observer observer = observer_of(client);
     if (checking != NULL)
         return enforce_go_on(&checking->check, checking->registry, worker->scratch, command,
                              &observer, result, err);
     enum enforce_progress progress =
         enforce_go_on(&check, worker->registry, worker->scratch, command, &observer, result, err);
-    if (progress == ENFORCE_PART && !keep(session, message, request, check, &observer)) {
+    if (progress == ENFORCE_PART && !keep(client, message, request, check, &observer)) {
         (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to check a command");
         return ENFORCE_FAILED;
     }
     return progress;
 }
 
-void session_check_release(struct session *session, struct enforce_result *result)
+void checking_release_result(struct client *client, struct enforce_result *result)
 {
-    struct budget *budget = &session->worker->shared->budget;
+    struct budget *budget = &client->worker->shared->budget;
     budget_give_back(budget, result->block_bytes);
     if (result->splice != NULL)
         budget_give_back(budget, enforce_splice_bytes(result->splice));
     enforce_result_release(result);
 }
 
-struct buffer session_check_take(struct enforce_result *result, struct bytes content)
+struct buffer checking_take(struct enforce_result *result, struct bytes content)
 {
     struct buffer buffer = {.data = result->block,
                             .start = (size_t)(content.pos - result->block),
@@ -158,13 +151,13 @@ struct buffer session_check_take(struct enforce_result *result, struct bytes con
     return buffer;
 }
 
-void session_checking_free(struct session *session)
+void checking_free(struct client *client)
 {
-    struct checking *checking = session->checking;
+    struct checking *checking = client->checking;
     if (checking == NULL)
         return;
-    struct enforce_observer observer = observer_of(session);
-    session->checking = NULL;
+    struct enforce_observer observer = observer_of(client);
+    client->checking = NULL;
     enforce_check_free(checking->check, &observer);
     registry_release(checking->registry);
     memory_free(checking);

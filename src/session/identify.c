@@ -1,44 +1,35 @@
-/* Who the session's upstream connection is: asked of the server, on that connection, before an
- * insert of its client is merged; and logins that the proxy must not pass on. */
+#include "session/identify.h"
+
 #include <openssl/rand.h>
+#include <string.h>
 
 #include "auth/certificate.h"
 #include "base/log_sample.h"
 #include "base/memory.h"
-#include "bson/build.h"
-#include "bson/scan.h"
 #include "session/lease.h"
-#include "session/session_internal.h"
+#include "session/life.h"
+#include "session/send.h"
+#include "wire/compressed.h"
 
-/* --- what changes it ----------------------------------------------------------------------------
- */
-
-/* Every hello counts as a login, and every command that is not in the table: which fields and which
- * names a server takes for one is its business. */
-static bool may_change_identity(const struct request *request)
+void identify_pass(struct client *client, const struct request *request,
+                   enum identity_effect effect)
 {
-    return request->route->kind == ROUTE_HELLO || request->route->kind == ROUTE_AUTHENTICATION ||
-           route_index(request->route) == 0;
-}
-
-void session_identity_pass(struct session *session, const struct request *request)
-{
-    if (!may_change_identity(request))
+    struct upstream_connection *connection = lease_connection(client);
+    if (effect == IDENTITY_STAYS || connection == NULL)
         return;
-    struct upstream_connection *connection = lease_connection(session);
-    session->may_be_logged_in = true;
+    client->may_be_logged_in = true;
     connection->may_be_logged_in = true;
-    standing_forget(session->worker->standings, &connection->standing);
-    session->identity_told = false;
+    standing_forget(client->worker->standings, &connection->standing);
+    client->identity_told = false;
     /* without a reply nobody knows when the server has come to the end of it */
-    if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0 && route_index(request->route) != 0)
+    if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0 && effect == IDENTITY_CHANGES)
         connection->standing.in_doubt = true;
 }
 
-bool session_identity_may_pass(const struct session *session, const struct message *message,
-                               const struct request *request)
+bool identify_may_pass(const struct client *client, const struct message *message,
+                       const struct request *request)
 {
-    const struct tls_context *tls = session->worker->settings->upstream_tls;
+    const struct tls_context *tls = client->worker->settings->upstream_tls;
     if (tls == NULL || !tls_context_has_certificate(tls))
         return true;
     size_t rest = (request->flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0 ? 9 : 5;
@@ -48,9 +39,6 @@ bool session_identity_may_pass(const struct session *session, const struct messa
     bool alone = request->legacy || have == rest + bytes_left(&request->body);
     return !certificate_may_log_in(request->name, request->name_len, request->body, alone);
 }
-
-/* --- asking -------------------------------------------------------------------------------------
- */
 
 /* {connectionStatus: 1, $db: "admin"}, of the API version that the client's command asks for: a
  * server may insist on one. Not apiStrict: that would ask for more than the answer needs. */
@@ -73,84 +61,79 @@ static bool build_question(const struct request *request, int32_t request_id, ui
 
 /* The number is one that the client cannot guess: a server that answers what wants no answer might
  * be made to answer for this question otherwise. */
-static bool ask(struct session *session, const struct message *message,
-                const struct request *request)
+static bool ask(struct client *client, const struct message *message, const struct request *request)
 {
     int32_t request_id = 0;
     uint8_t *question = NULL;
     size_t len = 0;
     if (RAND_bytes((unsigned char *)&request_id, sizeof request_id) != 1 ||
         !build_question(request, request_id, &question, &len)) {
-        session_end(session, "out of memory for a request");
+        client_end(client, "out of memory for a request");
         return false;
     }
-    counters_add(session_counters(session), COUNTER_IDENTITY_QUESTIONS, 1);
-    bool sent =
-        session_send_question(session, message, request_error_labels(request), question, len);
+    counters_add(client_counters(client), COUNTER_IDENTITY_QUESTIONS, 1);
+    bool sent = send_question(client, message, request_error_labels(request), question, len);
     memory_free(question);
     return sent;
 }
 
-bool session_identity_may_ask(struct session *session)
+bool identify_may_ask(struct client *client)
 {
-    bool told = session->identity_told;
-    session->identity_told = false;
+    bool told = client->identity_told;
+    client->identity_told = false;
     /* once for each insert: the answer may be out of date when it comes */
-    const struct upstream_connection *connection = lease_connection(session);
+    const struct upstream_connection *connection = lease_connection(client);
     return !told &&
-           (connection == NULL || standing_may_ask(&connection->standing, session_now_us(session)));
+           (connection == NULL || standing_may_ask(&connection->standing, client_now_us(client)));
 }
 
-enum write_step session_identity_ask(struct session *session, const struct message *message,
-                                     const struct request *request)
+enum request_step identify_ask(struct client *client, const struct message *message,
+                               const struct request *request)
 {
-    return ask(session, message, request) ? WRITE_HOLD : WRITE_ENDED;
+    return ask(client, message, request) ? STEP_WAIT : STEP_STOP;
 }
 
-static void log_identity(const struct session *session, const struct standing *standing)
+static void log_identity(const struct client *client, const struct standing *standing)
 {
-    LOG_SAMPLED(LOG_INFO, LOG_ACCESS, 2003, session->context, session->context,
+    LOG_SAMPLED(LOG_INFO, LOG_ACCESS, 2003, client->context, client->context,
                 "The server says who is logged in", LOG_STR("users", standing_text(standing)));
 }
 
-void session_identity_answer(struct session *session, const struct pending *pending,
-                             struct bytes document, uint32_t flags)
+void identify_answer(struct client *client, const struct pending *pending, struct bytes document,
+                     uint32_t flags)
 {
     struct identity identity = {.nobody = true};
-    struct standing *standing = &lease_connection(session)->standing;
+    struct standing *standing = &lease_connection(client)->standing;
     bool was_known = standing_is_known(standing);
     bool clear =
         (flags & ~(uint32_t)WIRE_FLAG_CHECKSUM_PRESENT) == 0 && identity_read(document, &identity);
-    (void)standing_learn(session->worker->standings, standing, clear ? &identity : NULL,
-                         session->server, pending->sent_us);
-    session->identity_told = true;
+    (void)standing_learn(client->worker->standings, standing, clear ? &identity : NULL,
+                         client->server, pending->sent_us);
+    client->identity_told = true;
     if (!standing_is_known(standing))
         LOG_SAMPLED(
-            LOG_DEBUG, LOG_ACCESS, 2004, session->context, session->context,
+            LOG_DEBUG, LOG_ACCESS, 2004, client->context, client->context,
             "The server does not say who is logged in: inserts of this connection are not merged",
-            LOG_STR("server", session->server));
+            LOG_STR("server", client->server));
     else if (!was_known && !identity.nobody)
-        log_identity(session, standing);
+        log_identity(client, standing);
 }
 
-/* --- what merging goes by -----------------------------------------------------------------------
- */
-
-struct coalesce_origin session_identity_origin(const struct session *session)
+struct coalesce_origin identify_origin(const struct client *client)
 {
     static const uint8_t unknown[RETRY_IDENTITY_BYTES] = {0xFF, 0xFF, 0xFF, 0xFF};
-    const struct standing *standing = lease_standing(session);
-    struct coalesce_origin origin = {.identity = unknown, .server = session->server};
+    const struct standing *standing = lease_standing(client);
+    struct coalesce_origin origin = {.identity = unknown, .server = client->server};
     if (standing == NULL)
         return origin;
     origin.identity = standing_users(standing);
     origin.incarnation = standing_incarnation(standing);
-    origin.trust = standing_is_certain(standing, session_now_us(session)) ? COALESCE_CERTAIN
-                                                                          : COALESCE_PROBABLE;
+    origin.trust =
+        standing_is_certain(standing, client_now_us(client)) ? COALESCE_CERTAIN : COALESCE_PROBABLE;
     return origin;
 }
 
-bool session_identity_is(const struct upstream_connection *connection, const uint8_t *users)
+bool identify_is(const struct upstream_connection *connection, const uint8_t *users)
 {
     return standing_is_known(&connection->standing) &&
            memcmp(standing_users(&connection->standing), users, RETRY_IDENTITY_BYTES) == 0;

@@ -4,19 +4,19 @@
 
 #include "base/assert.h"
 
-bool lease_is_blocked(const struct session *session)
+bool lease_is_blocked(const struct client *client)
 {
-    return session->leased != NULL && link_is_blocked(&session->leased->link);
+    return client->leased != NULL && link_is_blocked(&client->leased->link);
 }
 
-bool lease_carries_batch(const struct session *session)
+bool lease_carries_batch(const struct client *client)
 {
-    return session->leased != NULL && session->leased->carriage != NULL;
+    return client->leased != NULL && client->leased->carriage != NULL;
 }
 
-const struct standing *lease_standing(const struct session *session)
+const struct standing *lease_standing(const struct client *client)
 {
-    const struct upstream_connection *connection = session->leased;
+    const struct upstream_connection *connection = client->leased;
     return connection != NULL && standing_is_known(&connection->standing) ? &connection->standing
                                                                           : NULL;
 }
@@ -24,40 +24,40 @@ const struct standing *lease_standing(const struct session *session)
 /* Nothing of one identity's is ever sent on the connection of another. Who has sent nothing that
  * may log in is nobody, and so is a connection on which nothing of the kind was sent. A login is
  * bound to the connection that carried it: in `session` mode no lease is given after one. */
-static bool is_of_one_identity(const struct session *session,
+static bool is_of_one_identity(const struct client *client,
                                const struct upstream_connection *connection)
 {
-    return !session->may_be_logged_in && !connection->may_be_logged_in;
+    return !client->may_be_logged_in && !connection->may_be_logged_in;
 }
 
 /* The one place where a lease is given. */
-static void give(struct session *session, struct upstream_connection *connection)
+static void give(struct client *client, struct upstream_connection *connection)
 {
-    sluice_assert(session->leased == NULL && connection->holder == NULL);
-    sluice_assert(session->worker == connection->worker);
-    sluice_assert(strcmp(session->server, connection->server) == 0);
-    sluice_assert(is_of_one_identity(session, connection));
-    session->leased = connection;
-    connection->holder = session;
+    sluice_assert(client->leased == NULL && connection->holder == NULL);
+    sluice_assert(client->worker == connection->worker);
+    sluice_assert(strcmp(client->server, connection->server) == 0);
+    sluice_assert(is_of_one_identity(client, connection));
+    client->leased = connection;
+    connection->holder = client;
 }
 
-struct upstream_connection *lease_take(struct session *session)
+struct upstream_connection *lease_take(struct client *client)
 {
-    if (session->leased != NULL)
-        return session->leased;
+    if (client->leased != NULL)
+        return client->leased;
     struct upstream_connection *connection =
-        upstream_connection_new(session->worker, session->server);
+        upstream_connection_new(client->worker, client->server);
     if (connection != NULL)
-        give(session, connection);
+        give(client, connection);
     return connection;
 }
 
-void lease_give_back(struct session *session)
+void lease_give_back(struct client *client)
 {
-    struct upstream_connection *connection = session->leased;
+    struct upstream_connection *connection = client->leased;
     if (connection == NULL)
         return;
-    session->leased = NULL;
+    client->leased = NULL;
     connection->holder = NULL;
     upstream_connection_close(connection);
 }

@@ -8,33 +8,33 @@
 
 #include <stdbool.h>
 
-#include "session/session_internal.h"
+#include "session/client.h"
 #include "session/upstream_connection.h"
 
 /* The connection that the client holds the lease of; NULL: none. */
-static inline struct upstream_connection *lease_connection(const struct session *session)
+static inline struct upstream_connection *lease_connection(const struct client *client)
 {
-    return session->leased;
+    return client->leased;
 }
 
 /* The client that holds the connection's lease; NULL: none. */
-static inline struct session *lease_client(const struct upstream_connection *connection)
+static inline struct client *lease_client(const struct upstream_connection *connection)
 {
     return connection->holder;
 }
 
 /* Whether bytes of the client's wait to be written upstream. */
-bool lease_is_blocked(const struct session *session);
+bool lease_is_blocked(const struct client *client);
 /* Whether a batch of several clients' inserts waits for its reply on the leased connection. */
-bool lease_carries_batch(const struct session *session);
+bool lease_carries_batch(const struct client *client);
 /* Who the leased connection is; NULL where that is not known. */
-const struct standing *lease_standing(const struct session *session);
+const struct standing *lease_standing(const struct client *client);
 
 /* The lease that the client holds, or a new one. The connection need not be connected yet. NULL
  * when memory is out. */
-struct upstream_connection *lease_take(struct session *session);
+struct upstream_connection *lease_take(struct client *client);
 
 /* Idempotent. In `session` mode the connection is closed. */
-void lease_give_back(struct session *session);
+void lease_give_back(struct client *client);
 
 #endif

@@ -1,33 +1,34 @@
-/* Legacy opcodes, and commands other than hello and authentication that come as OP_QUERY. They are
- * answered as MongoDB 6 answers them, whatever the upstream server still takes, so that no write
- * passes unchecked. The connection stays open: some drivers probe the protocol this way. */
+#include "session/legacy.h"
+
 #include "base/memory.h"
-#include "session/session_internal.h"
+#include "session/answer.h"
+#include "session/life.h"
+#include "wire/compressed.h"
 
 /* Once for each connection: a probing driver is worth a line, a flood is not. */
-static void note_refused(struct session *session, const char *what)
+static void note_refused(struct client *client, const char *what)
 {
-    counters_add(session_counters(session), COUNTER_REQUESTS_REFUSED, 1);
-    if (session->legacy_logged)
+    counters_add(client_counters(client), COUNTER_REQUESTS_REFUSED, 1);
+    if (client->legacy_logged)
         return;
-    session->legacy_logged = true;
-    LOG_I(LOG_NETWORK, 1018, session->context, "The client uses a removed part of the protocol",
+    client->legacy_logged = true;
+    LOG_I(LOG_NETWORK, 1018, client->context, "The client uses a removed part of the protocol",
           LOG_STR("request", what));
 }
 
-bool session_refuse_legacy_command(struct session *session, const struct message *message,
-                                   const struct request *request)
+bool legacy_refuse_command(struct client *client, const struct message *message,
+                           const struct request *request)
 {
     struct error err;
     (void)error_set(&err, ERROR_UNSUPPORTED_OP_QUERY_COMMAND,
                     "Unsupported OP_QUERY command: %.100s. MongoDB 5.1 removed it and mongosluice "
                     "does not take it: use a driver that speaks OP_MSG",
                     request->name);
-    note_refused(session, request->name);
-    return session_answer_error(session, message, &err, 0);
+    note_refused(client, request->name);
+    return answer_error(client, message, &err, 0);
 }
 
-bool session_refuse_legacy_read(struct session *session, const struct wire_header *header)
+bool legacy_refuse_read(struct client *client, const struct wire_header *header)
 {
     const char *name = header->opcode == WIRE_OP_QUERY ? "OP_QUERY" : "OP_GET_MORE";
     struct error err;
@@ -37,17 +38,17 @@ bool session_refuse_legacy_read(struct session *session, const struct wire_heade
                     "%s is no longer supported: MongoDB 5.1 removed it and mongosluice does not "
                     "take it; use a driver that speaks OP_MSG",
                     name);
-    note_refused(session, name);
+    note_refused(client, name);
     if (!wire_reply_query_failure(header->request_id, &err, &reply, &len)) {
-        session_end(session, "out of memory for a reply");
+        client_end(client, "out of memory for a reply");
         return false;
     }
-    bool sent = session_send_reply(session, WIRE_COMPRESSOR_NOOP, reply, len);
+    bool sent = answer_send(client, WIRE_COMPRESSOR_NOOP, reply, len);
     memory_free(reply);
     return sent;
 }
 
-void session_drop_legacy_write(struct session *session, const struct wire_header *header)
+void legacy_drop_write(struct client *client, const struct wire_header *header)
 {
-    note_refused(session, wire_legacy_opcode_name(header->opcode));
+    note_refused(client, wire_legacy_opcode_name(header->opcode));
 }

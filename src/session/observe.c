@@ -6,10 +6,11 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "auth/claim.h"
 #include "base/memory.h"
-#include "net/clock.h"
 #include "session/lease.h"
-#include "session/session_internal.h"
+#include "session/life.h"
+#include "session/route.h"
 
 const struct session_metrics *session_worker_metrics(const struct session_worker *worker)
 {
@@ -23,72 +24,56 @@ const char *session_phase_name(enum session_phase phase)
     return names[phase];
 }
 
-/* --- figures (worker's thread) ------------------------------------------------------------------
- */
-
-void session_observe_request(struct session *session, const struct request *request)
+const char *session_command_label(enum command_name command)
 {
-    _Atomic uint64_t *count = &session->worker->metrics.commands[route_index(request->route)];
-    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
-}
-
-void session_observe_reply(struct session *session, const struct pending *pending)
-{
-    int64_t us = session_now_us(session) - pending->sent_us;
-    /* a hello may wait for a change, and the later replies of a stream were asked for by nobody */
-    if (pending->kind != ROUTE_HELLO && !pending->repeated)
-        histogram_note(&session->worker->metrics.upstream_us, us > 0 ? (uint64_t)us : 0);
-}
-
-void session_observe_turn(void *worker, int64_t us)
-{
-    histogram_note(&((struct session_worker *)worker)->metrics.turn_us, (uint64_t)us);
+    if (route_counted_as(command) != command)
+        return NULL;
+    return command == COMMAND_UNKNOWN ? "other" : command_name_text(command);
 }
 
 /* The oldest request that is not a hello, NULL for none. */
-static const struct pending *oldest_command(const struct session *session)
+static const struct pending *oldest_command(const struct client *client)
 {
-    for (unsigned i = 0; i < session->pending.count; i++) {
-        const struct pending *pending = pending_look_at(&session->pending, i);
-        if (pending->kind != ROUTE_HELLO)
+    for (unsigned i = 0; i < client->pending.count; i++) {
+        const struct pending *pending = pending_look_at(&client->pending, i);
+        if (!pending->awaitable)
             return pending;
     }
     return NULL;
 }
 
 /* Since when its connection is being made; 0: it is not. */
-static int64_t connecting_since_ms(const struct session *session)
+static int64_t connecting_since_ms(const struct client *client)
 {
-    const struct upstream_connection *connection = lease_connection(session);
+    const struct upstream_connection *connection = lease_connection(client);
     return connection != NULL ? connection->connect_since_ms : 0;
 }
 
-static enum session_phase phase_of(const struct session *session)
+static enum session_phase phase_of(const struct client *client)
 {
-    if (session->state != SESSION_ACTIVE)
+    if (client->state != CLIENT_ACTIVE)
         return SESSION_PHASE_CLOSING;
-    if (session->stage == REQUEST_HELD)
+    if (client->stage == REQUEST_HELD)
         return SESSION_PHASE_PAUSED;
-    if (!session->request_seen)
+    if (!client->request_seen)
         return SESSION_PHASE_NEW;
-    if (connecting_since_ms(session) != 0)
+    if (connecting_since_ms(client) != 0)
         return SESSION_PHASE_CONNECTING;
-    return session_runs_command(session) ? SESSION_PHASE_RUNNING : SESSION_PHASE_IDLE;
+    return client_runs_command(client) ? SESSION_PHASE_RUNNING : SESSION_PHASE_IDLE;
 }
 
 /* How long it has been in its phase. */
-static int64_t phase_ms_of(const struct session *session, enum session_phase phase, int64_t now_us)
+static int64_t phase_ms_of(const struct client *client, enum session_phase phase, int64_t now_us)
 {
     int64_t now_ms = now_us / 1000;
-    const struct pending *command = oldest_command(session);
-    int64_t since_ms = session->since_ms;
+    const struct pending *command = oldest_command(client);
+    int64_t since_ms = client->since_ms;
     if (phase == SESSION_PHASE_PAUSED)
-        since_ms = session->hold_since_ms;
+        since_ms = client->hold_since_ms;
     else if (phase == SESSION_PHASE_CONNECTING)
-        since_ms = connecting_since_ms(session);
+        since_ms = connecting_since_ms(client);
     else if (phase == SESSION_PHASE_CLOSING)
-        since_ms = session->linger_since_ms;
+        since_ms = client->linger_since_ms;
     else if (phase == SESSION_PHASE_RUNNING && command != NULL)
         since_ms = command->sent_us / 1000;
     return now_ms > since_ms ? now_ms - since_ms : 0;
@@ -100,11 +85,11 @@ void session_observe_all(struct session_worker *worker)
     int64_t oldest[SESSION_PHASES] = {0};
     int64_t now_us = clock_now_us();
     struct session_metrics *metrics = &worker->metrics;
-    const struct session *session = NULL;
-    DL_FOREACH(worker->sessions, session)
+    const struct client *client = NULL;
+    DL_FOREACH(worker->client_list, client)
     {
-        enum session_phase phase = phase_of(session);
-        int64_t ms = phase_ms_of(session, phase, now_us);
+        enum session_phase phase = phase_of(client);
+        int64_t ms = phase_ms_of(client, phase, now_us);
         phases[phase]++;
         if (ms > oldest[phase])
             oldest[phase] = ms;
@@ -120,13 +105,10 @@ void session_observe_all(struct session_worker *worker)
     atomic_store_explicit(&metrics->ticked_ms, now_us / 1000, memory_order_relaxed);
 }
 
-/* --- the list -----------------------------------------------------------------------------------
- */
-
 struct listing;
 
 /* The part of one worker. */
-struct part {
+struct listing_part {
     struct listing *listing;
     struct session_row *rows; /* limit of them */
     size_t count;
@@ -143,7 +125,7 @@ struct listing {
     unsigned references;
     unsigned parts_left;
     unsigned part_count;
-    struct part parts[];
+    struct listing_part parts[];
 };
 
 static void listing_release(struct listing *listing)
@@ -162,7 +144,8 @@ static void listing_release(struct listing *listing)
 
 static struct listing *listing_new(unsigned workers, uint64_t after, size_t limit)
 {
-    struct listing *listing = memory_zalloc(sizeof *listing + workers * sizeof(struct part));
+    struct listing *listing =
+        memory_zalloc(sizeof *listing + workers * sizeof(struct listing_part));
     if (listing == NULL)
         return NULL;
     pthread_mutex_init(&listing->lock, NULL);
@@ -182,45 +165,45 @@ static struct listing *listing_new(unsigned workers, uint64_t after, size_t limi
     return listing;
 }
 
-static void fill_row(const struct session *session, int64_t now_us, struct session_row *row)
+static void fill_row(const struct client *client, int64_t now_us, struct session_row *row)
 {
     struct transport_tls_details tls;
-    const struct pending *command = oldest_command(session);
-    row->id = session->id;
-    address_describe_peer(&session->peer, row->remote);
-    (void)snprintf(row->server, sizeof row->server, "%s", session->server);
-    const struct standing *standing = lease_standing(session);
+    const struct pending *command = oldest_command(client);
+    row->id = client->id;
+    address_describe_peer(&client->peer, row->remote);
+    (void)snprintf(row->server, sizeof row->server, "%s", client->server);
+    const struct standing *standing = lease_standing(client);
     if (standing != NULL)
         (void)snprintf(row->identity, sizeof row->identity, "%s", standing_text(standing));
     else
-        (void)claim_describe(session->claim, row->identity, sizeof row->identity);
+        (void)claim_describe(client->claim, row->identity, sizeof row->identity);
     row->command = "";
     if (command != NULL)
-        row->command = command->command == 0 ? "other" : route_name(command->command);
-    row->phase = phase_of(session);
-    row->tls = transport_tls_details(&session->client.transport, &tls);
+        row->command = session_command_label(route_counted_as(command->command));
+    row->phase = phase_of(client);
+    row->tls = transport_tls_details(&client->link.transport, &tls);
     row->in_transaction = command != NULL && command->in_transaction;
-    row->connected_ms = now_us / 1000 - session->accepted_ms;
-    row->phase_ms = phase_ms_of(session, row->phase, now_us);
+    row->connected_ms = now_us / 1000 - client->accepted_ms;
+    row->phase_ms = phase_ms_of(client, row->phase, now_us);
 }
 
 /* The sessions stand in the order of their ids. */
 static void fill_part(void *context, void *arg)
 {
     struct session_worker *worker = context;
-    struct part *part = arg;
+    struct listing_part *part = arg;
     struct listing *listing = part->listing;
-    const struct session *session = NULL;
+    const struct client *client = NULL;
     int64_t now_us = clock_now_us();
     pthread_mutex_lock(&listing->lock);
     bool wanted = listing->references > listing->parts_left; /* somebody still waits for it */
     pthread_mutex_unlock(&listing->lock);
-    DL_FOREACH(worker->sessions, session)
+    DL_FOREACH(worker->client_list, client)
     {
         if (!wanted || part->count == listing->limit)
             break;
-        if (session->id > listing->after)
-            fill_row(session, now_us, &part->rows[part->count++]);
+        if (client->id > listing->after)
+            fill_row(client, now_us, &part->rows[part->count++]);
     }
     pthread_mutex_lock(&listing->lock);
     part->answered = true;
@@ -269,7 +252,7 @@ static bool merge(const struct listing *listing, struct session_row **rows, size
     *complete = true;
     *count = 0;
     for (unsigned i = 0; i < listing->part_count; i++) {
-        const struct part *part = &listing->parts[i];
+        const struct listing_part *part = &listing->parts[i];
         *complete = *complete && part->answered;
         sum += part->answered ? part->count : 0;
     }
@@ -277,7 +260,7 @@ static bool merge(const struct listing *listing, struct session_row **rows, size
     if (*rows == NULL)
         return false;
     for (unsigned i = 0; i < listing->part_count; i++) {
-        const struct part *part = &listing->parts[i];
+        const struct listing_part *part = &listing->parts[i];
         if (!part->answered || part->count == 0)
             continue;
         memcpy(*rows + *count, part->rows, part->count * sizeof **rows);

@@ -3,39 +3,20 @@
 #ifndef SLUICE_SESSION_OBSERVE_H
 #define SLUICE_SESSION_OBSERVE_H
 
-#include <stdatomic.h>
-
-#include "metrics/histogram.h"
 #include "net/address.h"
-#include "session/route.h"
+#include "session/session_metrics.h"
 
 struct session_worker;
 
-/* What a connection does now. */
-enum session_phase {
-    SESSION_PHASE_NEW,        /* no message yet */
-    SESSION_PHASE_IDLE,       /* its client has nothing to ask (or waits in a hello) */
-    SESSION_PHASE_RUNNING,    /* the server works for it */
-    SESSION_PHASE_CONNECTING, /* its command waits for the connection to the server */
-    SESSION_PHASE_PAUSED,     /* its command waits until the proxy is resumed */
-    SESSION_PHASE_CLOSING,
-    SESSION_PHASES
-};
-
-/* Written by the worker's thread only. Those of the last group are as its last tick found them. */
-struct session_metrics {
-    _Atomic uint64_t commands[ROUTES_MAX]; /* by route_index */
-    struct histogram upstream_us;          /* a request forwarded until its reply is forwarded */
-    struct histogram turn_us;              /* turns of the loop: how long others may wait */
-    _Atomic uint32_t phases[SESSION_PHASES];
-    _Atomic int64_t oldest_wait_ms;    /* of CONNECTING and PAUSED */
-    _Atomic int64_t oldest_command_ms; /* of RUNNING */
-    _Atomic int64_t ticked_ms;         /* clock_now_ms; 0: not yet */
-};
+/* Worker's thread, at each tick: what the figures say of its clients. */
+void session_observe_all(struct session_worker *worker);
 
 /* Any thread, as long as the worker lives. */
 const struct session_metrics *session_worker_metrics(const struct session_worker *worker);
 const char *session_phase_name(enum session_phase phase);
+/* What session_metrics.commands counts under that name: "other" for COMMAND_UNKNOWN, NULL where
+ * nothing is. */
+const char *session_command_label(enum command_name command);
 
 enum { SESSION_ROWS_MAX = 500, SESSION_IDENTITY_BYTES = 256, SESSION_SERVER_BYTES = 264 };
 

@@ -1,11 +1,11 @@
-/* Compressed requests are opened, a large one in portions: others are served between. */
+#include "session/open.h"
+
 #include "base/memory.h"
-#include "session/session_internal.h"
 
 /* What is opened in one turn of the loop, about 300 µs' worth. */
 enum { OPEN_PORTION_BYTES = 256 * 1024 };
 
-void session_open_release(struct opening *opening, struct budget *budget)
+void open_release(struct opening *opening, struct budget *budget)
 {
     wire_opening_free(opening->wire);
     memory_free(opening->inside);
@@ -13,10 +13,10 @@ void session_open_release(struct opening *opening, struct budget *budget)
     *opening = (struct opening){0};
 }
 
-static bool begin(struct session *session, size_t bytes)
+static bool begin(struct client *client, size_t bytes)
 {
-    struct opening *opening = &session->opening;
-    struct budget *budget = &session->worker->shared->budget;
+    struct opening *opening = &client->opening;
+    struct budget *budget = &client->worker->shared->budget;
     if (!budget_take(budget, bytes))
         return false;
     *opening = (struct opening){.inside = memory_alloc(bytes), .bytes = bytes};
@@ -24,21 +24,21 @@ static bool begin(struct session *session, size_t bytes)
         opening->wire = wire_opening_new();
     if (opening->inside != NULL && (opening->wire != NULL || bytes <= OPEN_PORTION_BYTES))
         return true;
-    session_open_release(opening, budget);
+    open_release(opening, budget);
     return false;
 }
 
-enum session_opened session_open(struct session *session, const struct wire_compressed *compressed,
-                                 struct error *err)
+enum opened open_request(struct client *client, const struct wire_compressed *compressed,
+                         struct error *err)
 {
-    struct opening *opening = &session->opening;
+    struct opening *opening = &client->opening;
     if (opening->whole)
-        return SESSION_OPENED_WHOLE;
-    if (opening->inside == NULL && !begin(session, compressed->uncompressed_bytes)) {
+        return OPENED_WHOLE;
+    if (opening->inside == NULL && !begin(client, compressed->uncompressed_bytes)) {
         (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
                         "no room to decompress %u bytes (option memory_max)",
                         compressed->uncompressed_bytes);
-        return SESSION_OPENED_NO_ROOM;
+        return OPENED_NO_ROOM;
     }
     enum wire_opened opened = WIRE_OPENED_BROKEN;
     if (opening->wire != NULL)
@@ -47,13 +47,13 @@ enum session_opened session_open(struct session *session, const struct wire_comp
     else if (wire_compressed_open(compressed, opening->inside, err))
         opened = WIRE_OPENED_WHOLE;
     if (opened == WIRE_OPENED_PART)
-        return SESSION_OPENED_PART;
+        return OPENED_PART;
     if (opened == WIRE_OPENED_WHOLE) {
         wire_opening_free(opening->wire);
         opening->wire = NULL;
         opening->whole = true;
-        return SESSION_OPENED_WHOLE;
+        return OPENED_WHOLE;
     }
-    session_open_release(opening, &session->worker->shared->budget);
-    return SESSION_OPENED_BROKEN;
+    open_release(opening, &client->worker->shared->budget);
+    return OPENED_BROKEN;
 }

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "session/request.h"
-#include "session/route.h"
+#include "wire/command_names.h"
+#include "wire/lsid.h"
 
 /* Requests that a client may have under way before the proxy stops reading from it. Drivers have
  * one; the protocol allows more. */
@@ -19,7 +19,8 @@ struct coalesce_place;
 struct pending {
     int32_t expected_response_to; /* its requestID; in an exhaust stream the last reply's */
     int32_t request_id;           /* the client's: what an error of the proxy's own answers */
-    enum route_kind kind;
+    bool watched;                 /* its reply is looked at, so it has to be whole */
+    bool awaitable;               /* its reply may wait for a change: nothing runs meanwhile */
     bool legacy;
     bool exhaust;
     bool watches_claim;
@@ -30,7 +31,7 @@ struct pending {
     struct coalesce_place *ticket; /* an insert that others wait for; NULL for none */
     bool has_lsid;
     bool in_transaction;
-    uint8_t command; /* route_index of its name */
+    enum command_name command;
     int64_t sent_us;
     uint32_t error_labels;
     uint8_t lsid[LSID_BYTES];

@@ -68,17 +68,21 @@ bool request_read(struct bytes body, uint32_t flags, struct request *out, struct
     }
     out->database_unclear = out->database_unclear || !out->has_database;
     out->command = command_name_find(out->name, out->name_len);
-    out->route = route_find(out->name, out->name_len);
     if (whole && !scan.broken)
         return true;
     return error_set(err, ERROR_INVALID_BSON, "the command's body is malformed BSON");
+}
+
+bool request_ends_transaction(enum command_name command)
+{
+    return command == COMMAND_COMMIT_TRANSACTION || command == COMMAND_ABORT_TRANSACTION;
 }
 
 uint32_t request_error_labels(const struct request *request)
 {
     /* a commit may have been applied: the label that has a transaction run anew would have it done
      * twice. Commit and abort are retryable writes instead. */
-    if (request->in_transaction && request->route->kind != ROUTE_END_TRANSACTION)
+    if (request->in_transaction && !request_ends_transaction(request->command))
         return WIRE_LABEL_TRANSIENT_TRANSACTION;
     return request->has_txn_number ? WIRE_LABEL_RETRYABLE_WRITE : 0;
 }

@@ -5,13 +5,11 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "session/route.h"
 #include "wire/command_names.h"
 #include "wire/lsid.h"
 
 /* Pointers are into the message. */
 struct request {
-    const struct route *route;
     struct bytes body;
     const char *name;
     size_t name_len;
@@ -29,6 +27,9 @@ struct request {
 
 /* Reads the body's top level. False when its BSON is broken there. */
 bool request_read(struct bytes body, uint32_t flags, struct request *out, struct error *err);
+
+/* Whether it commits or aborts a transaction. */
+bool request_ends_transaction(enum command_name command);
 
 /* The labels (enum wire_label) that an error of the proxy's own may carry in answer to it. */
 uint32_t request_error_labels(const struct request *request);

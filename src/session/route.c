@@ -1,98 +1,91 @@
 #include "session/route.h"
 
-#include <string.h>
+#include "session/bulk_results.h"
+#include "session/collection_changes.h"
+#include "session/hellos.h"
+#include "session/logins.h"
+#include "session/proxy_status.h"
+#include "session/session_ends.h"
+#include "session/statements.h"
+#include "session/write.h"
 
-/* Sorted by name (checked by a unit test); the first row stands for all names that have none. */
-static const struct route routes[] = {
-    {"", ROUTE_FORWARD, false, true},
-    {"abortTransaction", ROUTE_END_TRANSACTION, false},
-    {"aggregate", ROUTE_WRITE, false},
-    {"authenticate", ROUTE_AUTHENTICATION, true},
-    {"buildInfo", ROUTE_FORWARD, true},
-    {"buildinfo", ROUTE_FORWARD, true},
-    {"bulkWrite", ROUTE_WRITE, false},
-    {"collMod", ROUTE_DEFINE, false, true},
-    {"collStats", ROUTE_FORWARD, false},
-    {"commitTransaction", ROUTE_END_TRANSACTION, false},
-    {"connectionStatus", ROUTE_FORWARD, false},
-    {"count", ROUTE_FORWARD, false},
-    {"create", ROUTE_DEFINE, false, true},
-    {"createIndexes", ROUTE_FORWARD, false},
-    {"currentOp", ROUTE_FORWARD, false},
-    {"dbStats", ROUTE_FORWARD, false},
-    {"delete", ROUTE_FORWARD, false},
-    {"distinct", ROUTE_FORWARD, false},
-    {"drop", ROUTE_DEFINE, false},
-    {"dropDatabase", ROUTE_DEFINE, false},
-    {"dropIndexes", ROUTE_FORWARD, false},
-    {"endSessions", ROUTE_END_SESSIONS, false},
-    {"explain", ROUTE_FORWARD, false},
-    {"find", ROUTE_FORWARD, false},
-    {"findAndModify", ROUTE_WRITE, false},
-    {"findandmodify", ROUTE_WRITE, false},
-    {"getMore", ROUTE_GET_MORE, false},
-    {"getParameter", ROUTE_FORWARD, false},
-    {"hello", ROUTE_HELLO, true},
-    {"insert", ROUTE_WRITE, false},
-    {"isMaster", ROUTE_HELLO, true},
-    {"ismaster", ROUTE_HELLO, true},
-    {"killAllSessions", ROUTE_END_ALL_SESSIONS, false},
-    {"killAllSessionsByPattern", ROUTE_END_ALL_SESSIONS, false},
-    {"killCursors", ROUTE_KILL_CURSORS, false},
-    {"killSessions", ROUTE_END_SESSIONS, false},
-    {"listCollections", ROUTE_FORWARD, false},
-    {"listDatabases", ROUTE_FORWARD, false},
-    {"listIndexes", ROUTE_FORWARD, false},
-    {"logout", ROUTE_AUTHENTICATION, true},
-    {"mongosluice", ROUTE_STATUS, false},
-    {"ping", ROUTE_FORWARD, true},
-    {"refreshSessions", ROUTE_FORWARD, false},
-    {"renameCollection", ROUTE_DEFINE, false, true},
-    {"saslContinue", ROUTE_AUTHENTICATION, true},
-    {"saslStart", ROUTE_AUTHENTICATION, true},
-    {"serverStatus", ROUTE_FORWARD, false},
-    {"update", ROUTE_WRITE, false},
-    {"usersInfo", ROUTE_FORWARD, false},
-    {"validate", ROUTE_FORWARD, false},
+/* Words of the table. */
+#define FORWARD NULL /* the request goes upstream byte for byte */
+#define STREAM  NULL /* the reply comes back byte for byte */
+#define WAITS   ROUTE_WAITS
+#define PASSES  ROUTE_PASSES
+#define MSG     ROUTE_MSG_ONLY
+#define QUERY   ROUTE_QUERY_TOO
+#define STAYS   IDENTITY_STAYS
+#define CHANGES IDENTITY_CHANGES
+
+/* [command] = {takes the request, takes the reply, while the proxy is paused, as OP_QUERY too or as
+ * OP_MSG only, the connection's identity}. The first row stands for all commands that have none. */
+static const struct route routes[COMMAND_NAME_COUNT] = {
+    [COMMAND_UNKNOWN] = {write_take, STREAM, WAITS, MSG, IDENTITY_MAY_CHANGE},
+    [COMMAND_ABORT_TRANSACTION] = {FORWARD, statements_take_end_reply, WAITS, MSG, STAYS},
+    [COMMAND_AGGREGATE] = {write_take, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_AUTHENTICATE] = {logins_take, logins_take_reply, PASSES, QUERY, CHANGES},
+    [COMMAND_BUILD_INFO] = {FORWARD, STREAM, WAITS, QUERY, STAYS},
+    [COMMAND_BUILDINFO] = {FORWARD, STREAM, WAITS, QUERY, STAYS},
+    [COMMAND_BULK_WRITE] = {write_take, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_COLL_MOD] = {write_take, collection_changes_take_reply, WAITS, MSG, STAYS},
+    [COMMAND_COLL_STATS] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_COMMIT_TRANSACTION] = {FORWARD, statements_take_end_reply, WAITS, MSG, STAYS},
+    [COMMAND_CONNECTION_STATUS] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_COUNT] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_CREATE] = {write_take, collection_changes_take_reply, WAITS, MSG, STAYS},
+    [COMMAND_CREATE_INDEXES] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_CURRENT_OP] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_DB_STATS] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_DELETE] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_DISTINCT] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_DROP] = {FORWARD, collection_changes_take_reply, WAITS, MSG, STAYS},
+    [COMMAND_DROP_DATABASE] = {FORWARD, collection_changes_take_reply, WAITS, MSG, STAYS},
+    [COMMAND_DROP_INDEXES] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_END_SESSIONS] = {session_ends_take, session_ends_take_reply, WAITS, MSG, STAYS,
+                              .reply_if = bulk_results_are_kept},
+    [COMMAND_EXPLAIN] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_FIND] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_FIND_AND_MODIFY] = {write_take, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_FINDANDMODIFY] = {write_take, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_GET_MORE] = {bulk_results_take, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_GET_PARAMETER] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_HELLO] = {hellos_take, hellos_take_reply, PASSES, QUERY, CHANGES, .awaitable = true},
+    [COMMAND_INSERT] = {write_take, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_IS_MASTER] = {hellos_take, hellos_take_reply, PASSES, QUERY, CHANGES,
+                           .awaitable = true},
+    [COMMAND_ISMASTER] = {hellos_take, hellos_take_reply, PASSES, QUERY, CHANGES,
+                          .awaitable = true},
+    [COMMAND_KILL_ALL_SESSIONS] = {FORWARD, session_ends_take_all_reply, WAITS, MSG, STAYS},
+    [COMMAND_KILL_ALL_SESSIONS_BY_PATTERN] = {FORWARD, session_ends_take_all_reply, WAITS, MSG,
+                                              STAYS},
+    [COMMAND_KILL_CURSORS] = {FORWARD, bulk_results_take_kill, WAITS, MSG, STAYS,
+                              .reply_if = bulk_results_are_kept},
+    [COMMAND_KILL_SESSIONS] = {session_ends_take, session_ends_take_reply, WAITS, MSG, STAYS,
+                               .reply_if = bulk_results_are_kept},
+    [COMMAND_LIST_COLLECTIONS] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_LIST_DATABASES] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_LIST_INDEXES] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_LOGOUT] = {logins_take, logins_take_reply, PASSES, QUERY, CHANGES},
+    [COMMAND_MONGOSLUICE] = {proxy_status_take, STREAM, PASSES, MSG, STAYS},
+    [COMMAND_PING] = {FORWARD, STREAM, WAITS, QUERY, STAYS},
+    [COMMAND_REFRESH_SESSIONS] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_RENAME_COLLECTION] = {write_take, collection_changes_take_reply, WAITS, MSG, STAYS},
+    [COMMAND_SASL_CONTINUE] = {logins_take, logins_take_reply, PASSES, QUERY, CHANGES},
+    [COMMAND_SASL_START] = {logins_take, logins_take_reply, PASSES, QUERY, CHANGES},
+    [COMMAND_SERVER_STATUS] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_UPDATE] = {write_take, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_USERS_INFO] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_VALIDATE] = {FORWARD, STREAM, WAITS, MSG, STAYS},
 };
-enum { ROUTE_COUNT = sizeof routes / sizeof routes[0] };
-_Static_assert((int)ROUTE_COUNT <= (int)ROUTES_MAX, "raise ROUTES_MAX");
 
-static int compare(const char *name, size_t len, const struct route *route)
+const struct route *route_of(enum command_name command)
 {
-    size_t route_len = strlen(route->name);
-    int order = memcmp(name, route->name, len < route_len ? len : route_len);
-    return order != 0 ? order : (len > route_len) - (len < route_len);
+    return &routes[route_counted_as(command)];
 }
 
-const struct route *route_find(const char *name, size_t len)
+enum command_name route_counted_as(enum command_name command)
 {
-    size_t low = 0;
-    size_t high = ROUTE_COUNT;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = compare(name, len, &routes[middle]);
-        if (order == 0)
-            return &routes[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return &routes[0];
-}
-
-size_t route_index(const struct route *route)
-{
-    return (size_t)(route - routes);
-}
-
-size_t route_count(void)
-{
-    return ROUTE_COUNT;
-}
-
-const char *route_name(size_t index)
-{
-    return routes[index].name;
+    return routes[command].pause == ROUTE_NO_ROW ? COMMAND_UNKNOWN : command;
 }

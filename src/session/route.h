@@ -1,41 +1,35 @@
-/* Which commands leave the pass-through path, and how. The table is the place where validation and
- * merging hook in: a command of ROUTE_FORWARD, or one that is not in it, is forwarded byte for
- * byte. It also bounds the names that commands are counted by. Pure. */
+/* What becomes of each command: who takes its request, who looks at its reply, whether it waits
+ * while the proxy is paused, whether OP_QUERY may carry it, and what it does to the connection's
+ * identity. A command without a row is forwarded byte for byte, once it is held against the
+ * schemas: nobody knows what it does. */
 #ifndef SLUICE_SESSION_ROUTE_H
 #define SLUICE_SESSION_ROUTE_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "session/client.h"
+#include "session/identify.h"
 
-enum route_kind {
-    ROUTE_FORWARD,          /* byte for byte, the reply streamed */
-    ROUTE_HELLO,            /* the reply's addresses and limits are rewritten */
-    ROUTE_AUTHENTICATION,   /* watched, to know the identity */
-    ROUTE_END_TRANSACTION,  /* the reply tells whether a transaction is over */
-    ROUTE_WRITE,            /* held against the schemas, where the namespace has one */
-    ROUTE_GET_MORE,         /* the results of a bulkWrite may have to be numbered anew */
-    ROUTE_KILL_CURSORS,     /* those of a bulkWrite go, as the reply says */
-    ROUTE_END_SESSIONS,     /* what is known of their retryable writes goes */
-    ROUTE_END_ALL_SESSIONS, /* the same for all, when the reply says that it was done */
-    ROUTE_DEFINE,           /* may change a collection's validator: the reply tells */
-    ROUTE_STATUS,           /* answered by the proxy itself */
-};
-
-enum { ROUTES_MAX = 64 };
+enum route_pause { ROUTE_NO_ROW, ROUTE_WAITS, ROUTE_PASSES };
+enum route_legacy { ROUTE_MSG_ONLY, ROUTE_QUERY_TOO };
 
 struct route {
-    const char *name;
-    enum route_kind kind;
-    bool legacy_allowed; /* may come as OP_QUERY */
-    bool writes;         /* held against the schemas, beside its kind; ROUTE_WRITE always is */
+    /* Takes the request. Called again where its step says so. NULL: it is forwarded byte for byte.
+     */
+    enum request_step (*request)(struct client *client, const struct message *message,
+                                 const struct request *request);
+    /* Takes the reply to a forwarded request, whole; false: it is malformed, or memory is out.
+     * NULL: it is streamed to the client byte for byte. */
+    bool (*reply)(struct client *client, struct reply *reply);
+    enum route_pause pause;                        /* while the proxy is paused */
+    enum route_legacy legacy;                      /* whether it may come as OP_QUERY */
+    enum identity_effect identity;                 /* of the connection that it goes upstream on */
+    bool (*reply_if)(const struct client *client); /* only then the reply is taken; NULL: always */
+    bool awaitable; /* its reply may wait for a change: nothing runs meanwhile */
 };
 
-/* Never NULL: an unknown command has the route of its own name's absence, ROUTE_FORWARD. */
-const struct route *route_find(const char *name, size_t len);
+/* Never NULL. */
+const struct route *route_of(enum command_name command);
 
-/* Position in the table; 0 is that of all commands that are not in it, whose name is "". */
-size_t route_index(const struct route *route);
-size_t route_count(void); /* at most ROUTES_MAX */
-const char *route_name(size_t index);
+/* What a command is counted as: itself, or COMMAND_UNKNOWN where it has no row. */
+enum command_name route_counted_as(enum command_name command);
 
 #endif

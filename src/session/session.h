@@ -3,46 +3,13 @@
 #ifndef SLUICE_SESSION_SESSION_H
 #define SLUICE_SESSION_SESSION_H
 
-#include <stdatomic.h>
-
-#include "catalog/registry.h"
 #include "coalesce/merge_counters.h"
-#include "coalesce/retry_table.h"
-#include "enforce/tally.h"
 #include "metrics/counters.h"
-#include "net/budget.h"
-#include "net/worker.h"
-#include "session/bulk_cursors.h"
-#include "session/settings.h"
-#include "session/transactions.h"
+#include "session/session_settings.h"
+#include "session/session_shared.h"
 
-enum { SESSION_ADDRESS_BYTES = 300, SESSION_CAUSE_BYTES = 400 };
-
-/* What sessions ask of those who know the topology. Called on any worker's thread. */
-struct session_hooks {
-    void *context;
-    /* The proxy's port of an upstream member ("host:port" as hello names it), or 0 when clients
-     * must not be told of it. A member not seen before gets its listener here. */
-    uint16_t (*port_of_member)(void *context, const char *member, size_t len);
-    /* Why no server is known, for the error that clients get. */
-    void (*explain_no_server)(void *context, char cause[SESSION_CAUSE_BYTES]);
-    /* A command that may have changed a collection's validator succeeded. */
-    void (*collections_changed)(void *context);
-};
-
-/* One for the whole proxy; outlives the workers. */
-struct session_shared {
-    struct budget budget;
-    atomic_uint clients_now;  /* without the refused ones */
-    atomic_uint refused_now;  /* over max_client_conn, still to be told so */
-    _Atomic uint64_t last_id; /* of connections, as logged */
-    int64_t started_ms;       /* clock_now_ms */
-    struct transactions *transactions;
-    struct bulk_cursors *bulk_cursors;
-    struct retry_table *retries;
-    struct session_hooks hooks;
-};
-
+struct registry;
+struct tally;
 struct session_worker;
 
 /* A worker thread with its sessions. Takes a reference of settings. */

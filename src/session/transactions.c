@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "base/table.h"
-#include "session/request.h"
+#include "wire/lsid.h"
 
 /* A client may name any number of logical sessions, and end none of them. */
 enum { TRANSACTIONS_MAX = 100000 };

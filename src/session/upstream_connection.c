@@ -1,11 +1,12 @@
 #include "session/upstream_connection.h"
 
+#include <event2/event.h>
 #include <string.h>
 #include <utlist.h>
 
 #include "base/assert.h"
 #include "base/memory.h"
-#include "session/session_internal.h"
+#include "session/session_worker.h"
 
 struct upstream_connection *upstream_connection_new(struct session_worker *worker,
                                                     const char *server)

@@ -8,11 +8,11 @@
 #include "net/link.h"
 
 struct carriage;
-struct session;
+struct client;
 struct session_worker;
 
 struct upstream_connection {
-    struct session *holder;           /* of its lease; written by lease.c only */
+    struct client *holder;            /* of its lease; written by lease.c only */
     struct upstream_connection *next; /* of those that are closed */
     struct session_worker *worker;
     struct link link;            /* LINK_NONE until it is connected: what is sent waits */

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error err = {0};
     struct bytes body = bytes_of(data, size);
     bool ok = request_read(body, 0, &request, &err);
-    if (ok != (err.code == ERROR_NONE) || request.route == NULL || request.name == NULL)
+    if (ok != (err.code == ERROR_NONE) || request.name == NULL)
         abort();
     if (request.name_len > 0)
         require_inside(request.name, request.name_len + 1, body);
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require_inside(request.lsid, LSID_BYTES, body);
     if (bytes_left(&request.database) > 0)
         require_inside(request.database.pos, bytes_left(&request.database) + 1, body);
-    if (request.route != route_find(request.name, request.name_len))
+    if (request.command != command_name_find(request.name, request.name_len))
         abort();
     (void)request_error_labels(&request);
     return 0;

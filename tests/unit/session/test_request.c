@@ -68,7 +68,7 @@ static void an_empty_body_has_no_name(void **state)
     assert_true(request_read(bytes_of_bson(&command), 0, &request, NULL));
     assert_string_equal(request.name, "");
     assert_int_equal(request.name_len, 0);
-    assert_int_equal(request.route->kind, ROUTE_FORWARD);
+    assert_int_equal(request.command, COMMAND_UNKNOWN);
     bson_destroy(&command);
 }
 
@@ -85,13 +85,14 @@ static void the_commands_own_field_is_no_option(void **state)
     bson_destroy(command);
 }
 
-static void the_route_follows_the_name(void **state)
+static void the_command_follows_the_name(void **state)
 {
     (void)state;
     struct request request;
     bson_t *command = BCON_NEW("commitTransaction", BCON_INT32(1), "autocommit", BCON_BOOL(false));
     assert_true(request_read(bytes_of_bson(command), 0, &request, NULL));
-    assert_int_equal(request.route->kind, ROUTE_END_TRANSACTION);
+    assert_int_equal(request.command, COMMAND_COMMIT_TRANSACTION);
+    assert_true(request_ends_transaction(request.command));
     bson_destroy(command);
 }
 
@@ -149,7 +150,7 @@ static void broken_bodies_are_refused(void **state)
         memcpy(cut, bson_get_data(command), len);
         assert_false(request_read(bytes_of(cut, len), 0, &request, &err));
         assert_int_equal(err.code, ERROR_INVALID_BSON);
-        assert_non_null(request.route);
+        assert_non_null(request.name);
         /* the same with a length and an end that pretend it is whole */
         if (len >= 5) {
             bytes_store_i32(cut, (int32_t)len);
@@ -164,7 +165,7 @@ static void broken_bodies_are_refused(void **state)
 static void an_error_says_what_a_driver_may_do(void **state)
 {
     (void)state;
-    struct request request = {.route = route_find("insert", 6)};
+    struct request request = {.command = COMMAND_INSERT};
     assert_int_equal(request_error_labels(&request), 0);
     request.has_txn_number = true;
     assert_int_equal(request_error_labels(&request), WIRE_LABEL_RETRYABLE_WRITE);
@@ -194,7 +195,7 @@ int main(void)
         cmocka_unit_test(what_is_absent_is_absent),
         cmocka_unit_test(an_empty_body_has_no_name),
         cmocka_unit_test(the_commands_own_field_is_no_option),
-        cmocka_unit_test(the_route_follows_the_name),
+        cmocka_unit_test(the_command_follows_the_name),
         cmocka_unit_test(a_session_id_is_a_uuid),
         cmocka_unit_test(wrong_types_are_not_read),
         cmocka_unit_test(broken_bodies_are_refused),

@@ -1,7 +1,7 @@
 /* What sessions obey: the configuration with what is made from it once. An immutable snapshot,
  * shared by reference; a reload posts the next one to each worker. */
-#ifndef SLUICE_SESSION_SETTINGS_H
-#define SLUICE_SESSION_SETTINGS_H
+#ifndef SLUICE_SESSION_SESSION_SETTINGS_H
+#define SLUICE_SESSION_SESSION_SETTINGS_H
 
 #include <stdatomic.h>
 

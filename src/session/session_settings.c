@@ -1,4 +1,4 @@
-#include "session/settings.h"
+#include "session/session_settings.h"
 
 #include "base/memory.h"
 

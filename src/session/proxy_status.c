@@ -1,16 +1,6 @@
-/* {mongosluice: 1}: what is enforced here, for those who have only a driver.
- *
- *   {mongosluice: 1, [namespaces: ["db.collection", …]]}
- *   → {mongosluice: {version, uptimeMillis}, schemas: [{ns, hash, hashes, dialect, level, action,
- *      unproved, allowBypass, origin}], leftOut: [{ns, reason}], ok: 1}
- *
- * hash and dialect are those of the newest version; hashes those of all that are accepted now.
- * Schemas of all namespaces, or of those that are named: one without a schema is not there. leftOut
- * has the collections whose validators are left to the server. */
-#include "bson/build.h"
-#include "bson/scan.h"
-#include "net/clock.h"
-#include "session/session_internal.h"
+#include "session/proxy_status.h"
+
+#include "session/answer.h"
 
 /* A reply is no larger than a document may be. */
 enum { STATUS_LIMIT_BYTES = 16 * 1024 * 1024 };
@@ -115,8 +105,8 @@ static bool add_schemas(struct build *build, const struct registry *registry,
     return true;
 }
 
-bool session_answer_status(struct session *session, const struct message *message,
-                           const struct request *request)
+static bool answer(struct client *client, const struct message *message,
+                   const struct request *request)
 {
     static const uint8_t one[] = {0, 0, 0, 0, 0, 0, 0xF0, 0x3F}; /* 1.0 */
     struct build build;
@@ -125,17 +115,28 @@ bool session_answer_status(struct session *session, const struct message *messag
     build_begin(&build, STATUS_LIMIT_BYTES);
     build_open_object(&build, "mongosluice");
     build_text(&build, "version", SLUICE_VERSION);
-    build_int64(&build, "uptimeMillis", clock_now_ms() - session->worker->shared->started_ms);
+    build_int64(&build, "uptimeMillis", clock_now_ms() - client->worker->shared->started_ms);
     build_close(&build);
-    bool ok = add_schemas(&build, session->worker->registry, request, &err);
+    bool ok = add_schemas(&build, client->worker->registry, request, &err);
     if (ok) {
         build_value(&build, "ok", BSON_KIND_DOUBLE, bytes_of(one, sizeof one));
         ok = build_finish(&build, &document) ||
              error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT,
                        "the answer is over 16 MiB, or memory is out: name the namespaces");
     }
-    bool alive = ok ? session_answer(session, message, document)
-                    : session_answer_error(session, message, &err, 0);
+    bool alive =
+        ok ? answer_document(client, message, document) : answer_error(client, message, &err, 0);
     build_free(&build);
     return alive;
+}
+
+enum request_step proxy_status_take(struct client *client, const struct message *message,
+                                    const struct request *request)
+{
+    if (!pending_is_empty(&client->pending))
+        return STEP_WAIT;
+    if (!message->whole)
+        return STEP_GATHER;
+    bool silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    return silent || answer(client, message, request) ? STEP_TAKEN : STEP_STOP;
 }

@@ -1,0 +1,126 @@
+#include "session/accept.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/memory.h"
+#include "session/life.h"
+#include "session/requests.h"
+#include "session/session.h"
+
+struct accepted {
+    int fd;
+    char server[];
+};
+
+static struct client *client_new(struct session_worker *worker, int fd, const char *server)
+{
+    size_t server_bytes = strlen(server) + 1;
+    struct client *client = memory_zalloc(sizeof *client + server_bytes);
+    if (client == NULL)
+        return NULL;
+    memcpy(client->server, server, server_bytes);
+    client->worker = worker;
+    client->id = atomic_fetch_add(&worker->shared->last_id, 1) + 1;
+    client->limits = (struct client_limits){CLIENT_DOCUMENT_BYTES, CLIENT_BATCH_DOCS,
+                                            CLIENT_SERVER_MESSAGE_BYTES};
+    client->since_ms = clock_now_ms();
+    client->accepted_ms = client->since_ms;
+    client->peer = address_peer_of(fd);
+    (void)snprintf(client->context, sizeof client->context, "conn%llu",
+                   (unsigned long long)client->id);
+    struct turn *turn = worker_turn(worker->worker);
+    link_init(&client->link, &worker->shared->budget, turn, &requests_handler, client);
+    client->next_turn = (struct turn_waiter){.run = requests_go_on, .arg = client};
+    return client;
+}
+
+static void log_accepted(struct client *client, unsigned clients)
+{
+    char peer[ADDRESS_TEXT_BYTES];
+    address_describe_peer(&client->peer, peer);
+    LOG_I(LOG_NETWORK, 1001, client->context, "Connection accepted", LOG_STR("remote", peer),
+          LOG_INT("connectionId", (int64_t)client->id), LOG_INT("connectionCount", clients),
+          LOG_STR("server", client->server));
+}
+
+static void start_client(struct client *client, int fd)
+{
+    struct event_base *base = worker_base(client->worker->worker);
+    struct tls_context *tls = client->worker->settings->server_tls;
+    struct error err;
+    transport_init_plain(&client->link.transport, fd);
+    if (tls != NULL && client_config(client)->tls.mode == CONFIG_TLS_ALLOW) {
+        link_start_peeking(&client->link, base, tls);
+        return;
+    }
+    if (tls != NULL && !transport_init_tls_server(&client->link.transport, fd, tls, &err)) {
+        client_end(client, err.message);
+        return;
+    }
+    link_start(&client->link, base);
+}
+
+/* Counts one more client, or one more that is refused: these take no client's place. False when it
+ * is not even told so. */
+static bool enter(struct session_worker *worker, bool *refused)
+{
+    struct session_shared *shared = worker->shared;
+    *refused = atomic_fetch_add(&shared->clients_now, 1) >=
+               (uint64_t)worker->settings->config->max_client_conn;
+    if (!*refused)
+        return true;
+    client_count_out(worker, false);
+    if (atomic_fetch_add(&shared->refused_now, 1) < ACCEPT_REFUSALS_MAX)
+        return true;
+    client_count_out(worker, true);
+    return false;
+}
+
+static void accept_client(void *context, void *arg)
+{
+    struct session_worker *worker = context;
+    struct accepted *accepted = arg;
+    bool refused = false;
+    struct client *client = NULL;
+    if (enter(worker, &refused)) {
+        client = client_new(worker, accepted->fd, accepted->server);
+        if (client == NULL)
+            client_count_out(worker, refused);
+    }
+    if (client == NULL) {
+        atomic_fetch_sub(&worker->clients, 1);
+        counters_add(&worker->counters, COUNTER_CLIENTS_REFUSED, 1);
+        close(accepted->fd);
+        memory_free(accepted);
+        return;
+    }
+    client->refused = refused;
+    counters_add(&worker->counters,
+                 client->refused ? COUNTER_CLIENTS_REFUSED : COUNTER_CLIENTS_ACCEPTED, 1);
+    counters_add(&worker->counters, COUNTER_CLIENTS_NOW, 1);
+    DL_APPEND(worker->client_list, client);
+    client->link.transport.fd = accepted->fd;
+    log_accepted(client, atomic_load(&worker->shared->clients_now));
+    start_client(client, accepted->fd);
+    memory_free(accepted);
+}
+
+void session_worker_accept(struct session_worker *worker, int client_fd, const char *server)
+{
+    size_t len = strlen(server) + 1;
+    struct accepted *accepted = memory_alloc(sizeof *accepted + len);
+    if (accepted != NULL) {
+        accepted->fd = client_fd;
+        memcpy(accepted->server, server, len);
+        atomic_fetch_add(&worker->clients, 1);
+        if (worker_post(worker->worker, accept_client, accepted))
+            return;
+        atomic_fetch_sub(&worker->clients, 1);
+        memory_free(accepted);
+    }
+    LOG_E(LOG_NETWORK, 1002, "listener", "Out of memory for a connection; closed it");
+    close(client_fd);
+}

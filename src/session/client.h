@@ -1,0 +1,132 @@
+/* A client: a connection that an application opened to the proxy, and what belongs to it. What it
+ * sends upstream goes over the connection that it holds the lease of (lease.h). The thread of its
+ * worker only. */
+#ifndef SLUICE_SESSION_CLIENT_H
+#define SLUICE_SESSION_CLIENT_H
+
+#include "config/config.h"
+#include "enforce/tally.h"
+#include "net/address.h"
+#include "net/link.h"
+#include "session/incoming.h"
+#include "session/session_worker.h"
+#include "wire/sections.h"
+
+struct checking;
+struct claim;
+struct coalesce_place;
+struct exchange;
+struct wire_opening;
+
+/* maxBsonObjectSize of every server since 1.8. */
+enum { CLIENT_DOCUMENT_BYTES = 16 * 1024 * 1024 };
+
+/* What a server takes that does not say so, as every server since 3.6 does. */
+enum { CLIENT_BATCH_DOCS = 100000, CLIENT_SERVER_MESSAGE_BYTES = 48000000 };
+
+/* What the server takes, as its hello tells. */
+struct client_limits {
+    size_t document_bytes;
+    uint32_t batch_docs;
+    size_t message_bytes;
+};
+
+enum client_state {
+    CLIENT_ACTIVE,
+    CLIENT_LINGERING, /* the upstream is gone: the client gets what waits, then FIN */
+    CLIENT_LEAVING,   /* the client is gone: the upstream gets what waits */
+    CLIENT_ENDED      /* freed after this loop turn */
+};
+
+/* Where the request stands that comes next from a client. Those before it are pending, or answered.
+ * A request is decided on when the proxy knows that it goes upstream, or answers it. */
+enum request_stage {
+    REQUEST_AWAITED,   /* nothing is known of it yet */
+    REQUEST_GATHERED,  /* to be decided on when more of it is there: its body, or all */
+    REQUEST_QUEUED,    /* when all before it are answered */
+    REQUEST_HELD,      /* when the proxy is resumed */
+    REQUEST_LEFT,      /* at the next turn of the loop, where its opening or check goes on */
+    REQUEST_FORWARDED, /* decided: it goes upstream as it comes, and is not all there */
+};
+
+/* A compressed request, while it is opened, and opened until it is decided on. */
+struct opening {
+    uint8_t *inside;           /* owned; NULL: none */
+    size_t bytes;              /* of it, taken from memory_max */
+    struct wire_opening *wire; /* owned; NULL: it is opened in one go, or whole */
+    bool whole;
+};
+
+struct client {
+    struct client *prev, *next; /* of the worker's list */
+    struct session_worker *worker;
+    uint64_t id;
+    struct link link;
+    struct upstream_connection *leased; /* read and written by lease.c; else lease_connection */
+
+    /* its life */
+    int64_t accepted_ms;
+    int64_t since_ms;        /* accepted, or last exchange */
+    int64_t progress_ms;     /* bytes of its client came, or none were waited for */
+    int64_t hold_since_ms;   /* 0: no request was held since the proxy was paused */
+    int64_t linger_since_ms; /* CLIENT_LINGERING, CLIENT_LEAVING */
+    size_t unreported_bytes; /* at the last tick */
+    enum client_state state;
+    bool refused;         /* over max_client_conn */
+    bool request_seen;    /* the handshake timeout is over */
+    bool finished;        /* it sends nothing more, and waits for its answers */
+    bool had_transaction; /* must be forgotten at the end */
+    bool had_bulk_cursor; /* the same */
+    bool metadata_logged;
+    bool legacy_logged; /* that it uses a removed opcode */
+
+    /* what it says of itself, and what it was told */
+    bool accepts_overload;        /* its hello had `backpressure` */
+    bool identity_told;           /* since its last insert was looked at */
+    bool may_be_logged_in;        /* a command that may log in was sent for it */
+    uint8_t authentication_steps; /* since the last login */
+    struct claim *claim;          /* NULL until the first authentication command */
+    struct client_limits limits;
+    struct tally_client writer; /* as its hello says */
+
+    /* its next request */
+    enum request_stage stage;
+    uint32_t request_left;        /* REQUEST_FORWARDED: bytes that are still to come */
+    struct turn_waiter next_turn; /* of REQUEST_LEFT */
+    struct wire_walk walk;        /* of one that is gathered or forwarded */
+    struct opening opening;       /* of one that came compressed; kept until it is decided on */
+    struct checking *checking;    /* owned; a write that is checked in portions, or NULL */
+    struct coalesce_place *next_ticket; /* of the insert that is about to be forwarded */
+
+    /* those before it */
+    struct pending_ring pending;
+    struct exchange *exchange;  /* owned; NULL for none */
+    struct client *resume_next; /* of worker->to_resume */
+
+    struct address_peer peer;
+    char context[28]; /* "conn17" */
+    char server[];    /* of its listener, "host:port" or a socket's path; "" when none is known */
+};
+
+static inline struct counters *client_counters(struct client *client)
+{
+    return &client->worker->counters;
+}
+
+/* When the bytes that are being worked through were read. */
+static inline int64_t client_now_us(const struct client *client)
+{
+    return worker_turn(client->worker->worker)->now_us;
+}
+
+static inline const struct config *client_config(const struct client *client)
+{
+    return client->worker->settings->config;
+}
+
+static inline struct bulk_cursor_use client_cursor_use(const struct client *client)
+{
+    return (struct bulk_cursor_use){client->server, client->id, client_now_us(client) / 1000};
+}
+
+#endif

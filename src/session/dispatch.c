@@ -1,0 +1,245 @@
+#include "session/dispatch.h"
+
+#include <string.h>
+
+#include "session/checking.h"
+#include "session/connect.h"
+#include "session/hellos.h"
+#include "session/legacy.h"
+#include "session/life.h"
+#include "session/logins.h"
+#include "session/pause.h"
+#include "session/route.h"
+#include "session/statements.h"
+
+/* The request stays where it is, and is looked at again once all before it is answered. */
+static enum decision queue(struct client *client)
+{
+    client->stage = REQUEST_QUEUED;
+    return DECISION_WAIT;
+}
+
+enum decision dispatch_gather(struct client *client)
+{
+    client->stage = REQUEST_GATHERED;
+    return DECISION_WAIT;
+}
+
+enum decision dispatch_next_turn(struct client *client)
+{
+    client->stage = REQUEST_LEFT;
+    turn_wait(worker_turn(client->worker->worker), &client->next_turn);
+    return DECISION_WAIT;
+}
+
+enum decision dispatch_refuse(struct client *client, const struct wire_header *header,
+                              const struct error *error, uint32_t labels, enum counter counter)
+{
+    struct wire_reply_to to = {.request_id = header->request_id,
+                               .legacy = header->opcode == WIRE_OP_QUERY};
+    if (!pending_is_empty(&client->pending))
+        return queue(client);
+    bool answerable = header->length >= WIRE_HEADER_BYTES &&
+                      wire_opcode_check_request(header->opcode, NULL) &&
+                      wire_legacy_opcode_name(header->opcode) == NULL;
+    client_fail(client, answerable ? &to : NULL, error, labels, counter);
+    return DECISION_STOP;
+}
+
+static enum decision refuse_over_limit(struct client *client, const struct wire_header *header,
+                                       const struct request *request)
+{
+    struct error err;
+    if (request != NULL)
+        hellos_note(client, request);
+    (void)error_set(&err, ERROR_OVERLOADED,
+                    "mongosluice refuses this connection: max_client_conn (%lld) is reached; try "
+                    "again later or raise the limit",
+                    (long long)client_config(client)->max_client_conn);
+    uint32_t labels = client->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
+    return dispatch_refuse(client, header, &err, labels, COUNTER_REQUESTS_REFUSED);
+}
+
+static enum decision refuse_transaction_in_drain(struct client *client,
+                                                 const struct wire_header *header)
+{
+    struct error err;
+    (void)error_set(&err, ERROR_SHUTDOWN_IN_PROGRESS,
+                    "mongosluice is draining and takes no new transactions");
+    return dispatch_refuse(client, header, &err, WIRE_LABEL_TRANSIENT_TRANSACTION,
+                           COUNTER_REQUESTS_REFUSED);
+}
+
+static enum decision refuse_certificate_login(struct client *client,
+                                              const struct wire_header *header)
+{
+    struct error err;
+    (void)error_set(&err, ERROR_AUTHENTICATION_FAILED,
+                    "mongosluice refuses MONGODB-X509: the server would take the proxy's own "
+                    "certificate (tlsCertificateKeyFile of option upstream) for this client's; log "
+                    "in with another mechanism, named once and as a string");
+    return dispatch_refuse(client, header, &err, 0, COUNTER_REQUESTS_REFUSED);
+}
+
+static void count_request(struct client *client, const struct wire_header *header,
+                          const struct request *request)
+{
+    session_metrics_note_request(&client->worker->metrics, route_counted_as(request->command));
+    counters_add(client_counters(client), COUNTER_REQUESTS, 1);
+    counters_add(client_counters(client), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
+}
+
+/* Its handler takes it. */
+static enum decision take(struct client *client, const struct message *message,
+                          const struct request *request)
+{
+    const struct route *route = route_of(request->command);
+    enum request_step step =
+        route->request != NULL ? route->request(client, message, request) : STEP_PASS;
+    switch (step) {
+    case STEP_PASS:
+        return DECISION_FORWARD;
+    case STEP_WAIT:
+        return queue(client);
+    case STEP_GATHER:
+        return dispatch_gather(client);
+    case STEP_PART:
+        return dispatch_next_turn(client);
+    case STEP_TAKEN:
+        identify_pass(client, request, route->identity);
+        count_request(client, &message->header, request);
+        return DECISION_TAKEN;
+    case STEP_STOP:
+        break;
+    }
+    return DECISION_STOP;
+}
+
+/* The proxy is paused: the request is looked at again when it is resumed. */
+static enum decision hold(struct client *client, const struct wire_header *header,
+                          const struct request *request)
+{
+    struct error err;
+    if (pause_hold(client))
+        return DECISION_WAIT;
+    (void)error_set(&err, ERROR_EXCEEDED_TIME_LIMIT,
+                    "mongosluice is paused, and the command waited for %lld ms (option "
+                    "query_wait_timeout_ms); resume it, or try again later",
+                    (long long)client_config(client)->query_wait_timeout_ms);
+    return dispatch_refuse(client, header, &err, request_error_labels(request),
+                           COUNTER_TIMEOUTS_PAUSED);
+}
+
+/* The handshake timeout is over. */
+static void note_seen(struct client *client)
+{
+    if (!client->request_seen)
+        client->since_ms = clock_now_ms();
+    client->request_seen = true;
+}
+
+enum decision dispatch_legacy(struct client *client, const struct message *message,
+                              const struct request *request)
+{
+    const struct wire_header *header = &message->header;
+    bool wants_reply = header->opcode == WIRE_OP_QUERY || header->opcode == WIRE_OP_GET_MORE;
+    if (client->refused)
+        return refuse_over_limit(client, header, request);
+    if (wants_reply && !pending_is_empty(&client->pending))
+        return queue(client);
+    note_seen(client);
+    counters_add(client_counters(client), COUNTER_REQUESTS, 1);
+    counters_add(client_counters(client), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
+    bool alive = true;
+    if (request != NULL)
+        alive = legacy_refuse_command(client, message, request);
+    else if (wants_reply)
+        alive = legacy_refuse_read(client, header);
+    else
+        legacy_drop_write(client, header);
+    return alive ? DECISION_TAKEN : DECISION_STOP;
+}
+
+static void push_pending(struct client *client, const struct wire_header *header,
+                         const struct request *request, bool watches_claim)
+{
+    const struct route *route = route_of(request->command);
+    bool watched = route->reply != NULL && (route->reply_if == NULL || route->reply_if(client));
+    struct pending pending = {.expected_response_to = header->request_id,
+                              .request_id = header->request_id,
+                              .watched = watched,
+                              .awaitable = route->awaitable,
+                              .legacy = request->legacy,
+                              .exhaust = (request->flags & WIRE_FLAG_EXHAUST_ALLOWED) != 0,
+                              .watches_claim = watches_claim,
+                              .error_labels = request_error_labels(request),
+                              .has_lsid = request->lsid != NULL,
+                              .ticket = client->next_ticket,
+                              .in_transaction = request->in_transaction,
+                              .command = request->command,
+                              .sent_us = client_now_us(client)};
+    if (request->lsid != NULL)
+        memcpy(pending.lsid, request->lsid, LSID_BYTES);
+    client->next_ticket = NULL;
+    statements_note_sent(client, pending_push(&client->pending, &pending));
+}
+
+/* It goes upstream as it came. */
+static enum decision forward(struct client *client, const struct wire_header *header,
+                             const struct request *request)
+{
+    enum identity_effect effect = route_of(request->command)->identity;
+    if (connect_take_lease(client) == NULL)
+        return DECISION_STOP;
+    identify_pass(client, request, effect);
+    bool watches_claim = effect == IDENTITY_CHANGES && logins_watch(client, request);
+    if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
+        push_pending(client, header, request, watches_claim);
+    count_request(client, header, request);
+    return DECISION_FORWARD;
+}
+
+enum decision dispatch_request(struct client *client, const struct message *message,
+                               const struct request *request)
+{
+    const struct wire_header *header = &message->header;
+    const struct route *route = route_of(request->command);
+    if (request->legacy && route->legacy == ROUTE_MSG_ONLY)
+        return dispatch_legacy(client, message, request);
+    note_seen(client);
+    if (route->pause == ROUTE_WAITS && pause_holds(client, request))
+        return hold(client, header, request);
+    if (client->refused)
+        return refuse_over_limit(client, header, request);
+    if (!identify_may_pass(client, message, request))
+        return refuse_certificate_login(client, header);
+    if (client->worker->draining && request->starts_transaction)
+        return refuse_transaction_in_drain(client, header);
+    enum decision decision = take(client, message, request);
+    return decision == DECISION_FORWARD ? forward(client, header, request) : decision;
+}
+
+enum decision dispatch_checking(struct client *client, const uint8_t *data)
+{
+    struct error err;
+    struct checking *checking = client->checking;
+    const struct message *was = &checking->message;
+    size_t length = (size_t)was->header.length - WIRE_HEADER_BYTES;
+    struct bytes payload = bytes_of(data + WIRE_HEADER_BYTES, length);
+    if (client->opening.inside == NULL && payload.pos != was->payload.pos) {
+        size_t body_offset = (size_t)(checking->request.body.pos - was->payload.pos);
+        size_t body_len = bytes_left(&checking->request.body);
+        checking->message.payload = payload;
+        (void)request_read(bytes_of(payload.pos + body_offset, body_len), checking->request.flags,
+                           &checking->request, &err); /* it was read before */
+    }
+    /* copies: `checking` goes with the client */
+    struct message message = checking->message;
+    struct request request = checking->request;
+    enum decision result = take(client, &message, &request);
+    if (result == DECISION_FORWARD)
+        result = forward(client, &message.header, &request);
+    if (client->checking != NULL && client->checking->check == NULL)
+        checking_free(client);
+    return result;
+}

@@ -1,0 +1,48 @@
+/* A request that the proxy answers in its own words: what is still to be done before the client has
+ * its answer. One at a time for each client; no other request of the client is looked at meanwhile.
+ * exchange_steps.h takes it from step to step. */
+#ifndef SLUICE_SESSION_EXCHANGE_H
+#define SLUICE_SESSION_EXCHANGE_H
+
+#include "net/buffer.h"
+#include "session/client.h"
+
+struct attached;
+struct bulk_cursor;
+struct coalesce_resend;
+struct coalesce_waiter;
+struct enforce_splice;
+
+struct exchange {
+    struct message message; /* the client's, without its payload */
+    struct enforce_splice *splice;
+    size_t held_bytes;          /* of memory_max, for the splice */
+    struct bulk_cursor *cursor; /* a getMore's; its splice is the cursor's */
+    struct budget *budget;
+    uint8_t *abort_message; /* abortTransaction, to be sent before the answer; owned */
+    size_t abort_len;
+    struct buffer answer; /* a document, behind ENFORCE_FRONT_BYTES; counts for memory_max */
+    uint32_t error_labels;
+    uint8_t lsid[LSID_BYTES];
+    bool has_lsid;
+    bool in_transaction;
+    bool aborting; /* abortTransaction was sent */
+    /* at most one of these: */
+    struct coalesce_waiter *waiter; /* its insert is gathered, or in a batch */
+    struct attached *attached;      /* it repeats an insert that is under way; owned */
+    struct coalesce_resend *resend; /* it repeats one of a batch that was lost */
+};
+
+/* NULL when memory is out. */
+struct exchange *exchange_new(struct client *client, const struct message *message,
+                              const struct request *request, bool aborts_transaction);
+/* False when memory is out. */
+bool exchange_keep_answer(struct exchange *exchange, struct bytes document);
+
+/* One that is not client->exchange yet, or not any more. What it still has with the coalescer ends,
+ * and all that it holds is given back. NULL is allowed. */
+void exchange_free(struct client *client, struct exchange *exchange);
+/* The client's exchange ends, answered or not; it may have none. */
+void exchange_end(struct client *client);
+
+#endif

@@ -1,0 +1,165 @@
+#include "session/hellos.h"
+
+#include <stdio.h>
+
+#include "base/host_port.h"
+#include "base/memory.h"
+#include "session/lease.h"
+#include "session/logins.h"
+#include "wire/compressed.h"
+#include "wire/hello.h"
+#include "wire/reply.h"
+
+static void copy_string(struct bytes document, const char *name, char out[80])
+{
+    struct scan_element element;
+    const char *text = NULL;
+    size_t len = 0;
+    out[0] = 0;
+    if (scan_find(document, name, &element) && scan_as_string(&element, &text, &len))
+        (void)snprintf(out, 80, "%.*s", (int)(len < 79 ? len : 79), text);
+}
+
+static void note_metadata(struct client *client, struct bytes metadata)
+{
+    char application[80] = "";
+    char driver[80] = "";
+    char version[80] = "";
+    struct scan_element part;
+    if (scan_find(metadata, "application", &part) && part.kind == BSON_KIND_OBJECT)
+        copy_string(part.value, "name", application);
+    if (scan_find(metadata, "driver", &part) && part.kind == BSON_KIND_OBJECT) {
+        copy_string(part.value, "name", driver);
+        copy_string(part.value, "version", version);
+    }
+    (void)snprintf(client->writer.application, sizeof client->writer.application, "%s",
+                   application);
+    (void)snprintf(client->writer.driver, sizeof client->writer.driver, "%s%s%s", driver,
+                   version[0] == 0 ? "" : " ", version);
+    LOG_I(LOG_NETWORK, 1060, client->context, "Client metadata",
+          LOG_STR("application", application), LOG_STR("driver", driver),
+          LOG_STR("driverVersion", version));
+}
+
+static bool is_hello(enum command_name command)
+{
+    return command == COMMAND_HELLO || command == COMMAND_IS_MASTER || command == COMMAND_ISMASTER;
+}
+
+void hellos_note(struct client *client, const struct request *request)
+{
+    struct scan_element element;
+    if (!is_hello(request->command))
+        return;
+    if (scan_find(request->body, "backpressure", &element))
+        client->accepts_overload = true;
+    if (!client->metadata_logged && scan_find(request->body, "client", &element) &&
+        element.kind == BSON_KIND_OBJECT) {
+        client->metadata_logged = true;
+        note_metadata(client, element.value);
+    }
+}
+
+enum request_step hellos_take(struct client *client, const struct message *message,
+                              const struct request *request)
+{
+    (void)message;
+    hellos_note(client, request);
+    return STEP_PASS;
+}
+
+static void read_limit(struct bytes document, const char *name, uint64_t *limit)
+{
+    struct scan_element element;
+    int64_t value = 0;
+    if (scan_find(document, name, &element) && scan_as_int64(&element, &value) && value > 0)
+        *limit = (uint64_t)value;
+}
+
+static void read_limits(struct client *client, struct bytes document)
+{
+    struct client_limits *limits = &client->limits;
+    uint64_t document_bytes = limits->document_bytes;
+    uint64_t batch_docs = limits->batch_docs;
+    uint64_t message_bytes = limits->message_bytes;
+    read_limit(document, "maxBsonObjectSize", &document_bytes);
+    read_limit(document, "maxWriteBatchSize", &batch_docs);
+    read_limit(document, "maxMessageSizeBytes", &message_bytes);
+    *limits = (struct client_limits){
+        .document_bytes = (size_t)document_bytes,
+        .batch_docs = (uint32_t)(batch_docs < UINT32_MAX ? batch_docs : UINT32_MAX),
+        .message_bytes = (size_t)message_bytes};
+}
+
+/* Which compressors the server takes on the connection, as its hello reply says. One without
+ * `compression` changes nothing. */
+static void read_compressors(struct upstream_connection *connection, struct bytes document)
+{
+    struct scan scan;
+    struct scan_element element;
+    const char *text = NULL;
+    size_t len = 0;
+    uint8_t compressor = 0;
+    if (!scan_find(document, "compression", &element) || element.kind != BSON_KIND_ARRAY ||
+        !scan_open(&scan, element.value))
+        return;
+    connection->compressors = 0;
+    while (scan_next(&scan, &element))
+        if (scan_as_string(&element, &text, &len) && wire_compressor_find(text, len, &compressor))
+            connection->compressors |= (uint8_t)(1U << compressor);
+}
+
+/* The proxy's address of a member, as this client reaches it. */
+static bool map_address(void *context, const char *member, size_t len, char out[WIRE_ADDRESS_BYTES])
+{
+    struct client *client = context;
+    const struct session_hooks *hooks = &client->worker->shared->hooks;
+    const char *advertise = client_config(client)->advertise;
+    char dialled[ADDRESS_TEXT_BYTES];
+    uint16_t port = hooks->port_of_member(hooks->context, member, len);
+    if (port == 0)
+        return false;
+    if (client->peer.family == AF_UNIX) {
+        config_unix_socket_path(client_config(client), port, out, WIRE_ADDRESS_BYTES);
+        return true;
+    }
+    if (advertise[0] == 0) {
+        address_describe_local_host(client->link.transport.fd, dialled);
+        advertise = dialled;
+    }
+    host_port_write(advertise, port, out, WIRE_ADDRESS_BYTES);
+    return true;
+}
+
+/* False when memory is out or the reply is malformed. */
+static bool rewrite(struct client *client, struct reply *reply)
+{
+    bool changed = false;
+    uint8_t *rewritten = NULL;
+    size_t rewritten_len = 0;
+    struct wire_hello_rules rules = {.map_address = map_address,
+                                     .context = client,
+                                     .max_message_bytes =
+                                         (size_t)client_config(client)->max_message_bytes};
+    if (!wire_hello_rewrite(reply->document, &rules, &changed, &rewritten, &rewritten_len))
+        return false;
+    if (!changed)
+        return true;
+    struct wire_reply_to to = {.request_id = reply->header.response_to,
+                               .legacy = reply->header.opcode == WIRE_OP_REPLY};
+    bool ok =
+        wire_reply_frame(to, reply->header.request_id, reply->flags & WIRE_FLAG_MORE_TO_COME,
+                         bytes_of(rewritten, rewritten_len), &reply->instead, &reply->instead_len);
+    if (ok)
+        counters_add(client_counters(client), COUNTER_HELLOS_REWRITTEN, 1);
+    memory_free(rewritten);
+    return ok;
+}
+
+bool hellos_take_reply(struct client *client, struct reply *reply)
+{
+    (void)logins_take_reply(client, reply);
+    read_limits(client, reply->document);
+    read_compressors(lease_connection(client), reply->document);
+    return rewrite(client, reply);
+}

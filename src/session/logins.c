@@ -1,0 +1,77 @@
+#include "session/logins.h"
+
+#include "auth/claim.h"
+#include "base/log_sample.h"
+#include "session/life.h"
+
+bool logins_watch(struct client *client, const struct request *request)
+{
+    return claim_command(&client->claim, request->body,
+                         request->legacy ? (const char *)request->database.pos : NULL,
+                         request->legacy ? bytes_left(&request->database) : 0);
+}
+
+static enum request_step refuse_endless(struct client *client, const struct message *message)
+{
+    struct wire_reply_to to = {.request_id = message->header.request_id,
+                               .legacy = message->header.opcode == WIRE_OP_QUERY};
+    struct error err;
+    if (!pending_is_empty(&client->pending))
+        return STEP_WAIT;
+    (void)error_set(&err, ERROR_AUTHENTICATION_FAILED,
+                    "%d authentication commands, and nobody is logged in: mongosluice ends this "
+                    "connection",
+                    LOGIN_STEPS);
+    client_fail(client, &to, &err, 0, COUNTER_REQUESTS_REFUSED);
+    return STEP_STOP;
+}
+
+enum request_step logins_take(struct client *client, const struct message *message,
+                              const struct request *request)
+{
+    (void)request;
+    return ++client->authentication_steps <= LOGIN_STEPS ? STEP_PASS
+                                                         : refuse_endless(client, message);
+}
+
+/* That a login succeeded, the server says; of whom, the client. */
+static void log_authenticated(struct client *client)
+{
+    const char *user = NULL;
+    const char *db = NULL;
+    const char *mechanism = NULL;
+    claim_accepted(client->claim, &user, &db, &mechanism);
+    LOG_SAMPLED(LOG_INFO, LOG_ACCESS, 2000, client->context, client->context,
+                "Client authenticated", LOG_STR("claimedUser", user), LOG_STR("claimedDb", db),
+                LOG_STR("claimedMechanism", mechanism));
+}
+
+void logins_note_reply(struct client *client, struct bytes document)
+{
+    struct counters *counters = client_counters(client);
+    switch (claim_reply(client->claim, document)) {
+    case CLAIM_ACCEPTED:
+        client->authentication_steps = 0;
+        counters_add(counters, COUNTER_AUTHENTICATIONS, 1);
+        log_authenticated(client);
+        break;
+    case CLAIM_REFUSED:
+        counters_add(counters, COUNTER_AUTHENTICATION_FAILURES, 1);
+        LOG_SAMPLED(LOG_WARNING, LOG_ACCESS, 2001, client->context, client->context,
+                    "Authentication failed");
+        break;
+    case CLAIM_LOGGED_OUT:
+        LOG_SAMPLED(LOG_INFO, LOG_ACCESS, 2002, client->context, client->context,
+                    "Client logged out");
+        break;
+    case CLAIM_UNCHANGED:
+        break;
+    }
+}
+
+bool logins_take_reply(struct client *client, struct reply *reply)
+{
+    if (reply->pending->watches_claim)
+        logins_note_reply(client, reply->document);
+    return true;
+}

@@ -1,0 +1,393 @@
+#include "session/replies.h"
+
+#include "base/memory.h"
+#include "session/connect.h"
+#include "session/exchange_steps.h"
+#include "session/lease.h"
+#include "session/leaving.h"
+#include "session/life.h"
+#include "session/merge_batch.h"
+#include "session/merge_retry.h"
+#include "session/merge_ties.h"
+#include "session/requests.h"
+#include "session/route.h"
+#include "session/statements.h"
+#include "session/window.h"
+#include "wire/compressed.h"
+#include "wire/query.h"
+
+/* Servers send up to this much, whatever clients are allowed (maxMessageSizeBytes). */
+enum { SERVER_MESSAGE_BYTES = 48000000 };
+
+/* No message with an error is longer. Servers name the command that somebody who is logged in may
+ * not run in full; such a one may be longer. */
+enum { REPLY_ERROR_BYTES = 16 * 1024 };
+
+enum reply_step { REPLY_WAIT, REPLY_FORWARD, REPLY_DONE, REPLY_STOP };
+
+static enum reply_step reply_is_broken(struct client *client, const struct error *error)
+{
+    client_fail_pending(client, error, COUNTER_ERRORS_PROTOCOL_UPSTREAM);
+    return REPLY_STOP;
+}
+
+/* Before its last byte goes to the client, who may look at the figures then. */
+static void count_reply(struct client *client)
+{
+    session_metrics_note_reply(&client->worker->metrics, pending_oldest(&client->pending),
+                               client_now_us(client));
+    counters_add(client_counters(client), COUNTER_REPLIES, 1);
+}
+
+/* The reply's last byte went to the client. */
+static void finish_reply(struct upstream_connection *connection)
+{
+    struct client *client = lease_client(connection);
+    struct pending *pending = pending_oldest(&client->pending);
+    client->since_ms = clock_now_ms();
+    if (connection->reply_more) {
+        pending->expected_response_to = connection->reply_id;
+        pending->streaming = false;
+        pending->repeated = true;
+        return;
+    }
+    bool was_full = pending_is_full(&client->pending);
+    merge_pop_pending(client);
+    if (was_full || (client->stage == REQUEST_QUEUED && pending_is_empty(&client->pending)))
+        requests_resume(client);
+    else if (pending_is_empty(&client->pending))
+        client_end_if_drained(client);
+}
+
+/* The message of a reply handler's goes to the client in place of the one in the window. */
+static enum reply_step replace_reply(struct upstream_connection *connection, struct window *window,
+                                     const struct reply *reply)
+{
+    struct error err;
+    struct client *client = lease_client(connection);
+    count_reply(client);
+    bool sent = link_send(&client->link, reply->instead, reply->instead_len, &err);
+    memory_free(reply->instead);
+    if (!sent) {
+        client_end(client, err.message);
+        return REPLY_STOP;
+    }
+    window_drop(window, (size_t)reply->header.length);
+    finish_reply(connection);
+    return client->state == CLIENT_ACTIVE ? REPLY_DONE : REPLY_STOP;
+}
+
+/* The document and flags of a whole reply. A compressed one of at most max_bytes is opened into
+ * *inside (memory_alloc'd). */
+static bool open_reply(const struct wire_header *header, struct bytes payload, size_t max_bytes,
+                       uint8_t **inside, struct bytes *document, uint32_t *flags, struct error *err)
+{
+    struct wire_compressed compressed;
+    *flags = 0;
+    if (header->opcode == WIRE_OP_REPLY)
+        return wire_reply_read(payload, document, err);
+    if (header->opcode == WIRE_OP_MSG)
+        return wire_sections_find_body(payload, document, flags, err);
+    if (!wire_compressed_read(payload, max_bytes, &compressed, err))
+        return false;
+    *inside = memory_alloc(compressed.uncompressed_bytes);
+    if (*inside == NULL)
+        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory to decompress a reply");
+    return wire_compressed_open(&compressed, *inside, err) && compressed.opcode == WIRE_OP_MSG &&
+           wire_sections_find_body(bytes_of(*inside, compressed.uncompressed_bytes), document,
+                                   flags, err);
+}
+
+/* The reply to a batch: every client that waited for it is answered. */
+static bool take_batch(struct upstream_connection *connection, struct bytes document)
+{
+    struct client *client = lease_client(connection);
+    merge_reply(connection, document);
+    requests_resume_answered(client->worker);
+    if (client->state == CLIENT_LEAVING)
+        client_end(client, "the client closed");
+    return client->state == CLIENT_ACTIVE;
+}
+
+/* The reply to a message of the proxy's own. */
+static enum reply_step take_exchanged(struct upstream_connection *connection, struct window *window,
+                                      uint32_t length, struct bytes document)
+{
+    struct client *client = lease_client(connection);
+    session_metrics_note_reply(&client->worker->metrics, pending_oldest(&client->pending),
+                               client_now_us(client));
+    bool alive = connection->carriage != NULL       ? take_batch(connection, document)
+                 : client->exchange->resend != NULL ? merge_resent(client, document)
+                                                    : exchange_reply(client, document);
+    if (!alive)
+        return REPLY_STOP;
+    window_drop(window, length);
+    if (client->exchange != NULL)
+        return REPLY_DONE;
+    requests_resume(client);
+    if (client->state == CLIENT_ACTIVE)
+        client_end_if_drained(client);
+    return client->state == CLIENT_ACTIVE ? REPLY_DONE : REPLY_STOP;
+}
+
+/* The answer to a question of the proxy's own: the request that waits for it goes on. */
+static enum reply_step take_answer(struct client *client, struct window *window, uint32_t length,
+                                   struct bytes document, uint32_t flags)
+{
+    identify_answer(client, pending_oldest(&client->pending), document, flags);
+    merge_pop_pending(client);
+    window_drop(window, length);
+    requests_resume(client);
+    return client->state == CLIENT_ACTIVE ? REPLY_DONE : REPLY_STOP;
+}
+
+/* The handler of its command takes the reply. */
+static enum reply_step take_handled(struct upstream_connection *connection, struct window *window,
+                                    struct reply *reply)
+{
+    struct client *client = lease_client(connection);
+    const struct pending *pending = reply->pending;
+    struct error err;
+    connection->reply_more = (reply->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    if (pending->watched && !route_of(pending->command)->reply(client, reply)) {
+        (void)error_set(&err, ERROR_INVALID_BSON,
+                        "the %s reply of the upstream server %s is malformed",
+                        command_name_text(pending->command), connection->server);
+        return reply_is_broken(client, &err);
+    }
+    return reply->instead != NULL ? replace_reply(connection, window, reply) : REPLY_FORWARD;
+}
+
+static enum reply_step take_opened(struct upstream_connection *connection, struct window *window,
+                                   struct reply *reply)
+{
+    const struct pending *pending = reply->pending;
+    uint32_t length = (uint32_t)reply->header.length;
+    if (pending->question)
+        return take_answer(lease_client(connection), window, length, reply->document, reply->flags);
+    statements_note_answered(lease_client(connection), pending, reply->document);
+    if (pending->exchanged)
+        return take_exchanged(connection, window, length, reply->document);
+    return take_handled(connection, window, reply);
+}
+
+/* A reply that has to be whole to be understood. */
+static enum reply_step take_whole(struct upstream_connection *connection, struct window *window,
+                                  const struct wire_header *header)
+{
+    struct client *client = lease_client(connection);
+    struct error err = {.code = ERROR_PROTOCOL, .message = "the upstream's reply is malformed"};
+    struct reply reply = {.header = *header, .pending = pending_oldest(&client->pending)};
+    uint8_t *inside = NULL;
+    struct bytes payload =
+        bytes_of(window->data + WIRE_HEADER_BYTES, (size_t)header->length - WIRE_HEADER_BYTES);
+    bool opened = open_reply(header, payload, SERVER_MESSAGE_BYTES, &inside, &reply.document,
+                             &reply.flags, &err);
+    enum reply_step step =
+        opened ? take_opened(connection, window, &reply) : reply_is_broken(client, &err);
+    memory_free(inside);
+    return step;
+}
+
+/* The server speaks another protocol, or breaks this one. At least 4 bytes are there. */
+static bool refuse_reply(const struct upstream_connection *connection, const uint8_t *at,
+                         struct error *err)
+{
+    const char *hint = wire_reply_hint(at);
+    return error_set(err, ERROR_PROTOCOL,
+                     "the upstream server %s sent no MongoDB reply%s%s: check that the option "
+                     "upstream names a MongoDB server",
+                     connection->server, hint != NULL ? "; " : "", hint != NULL ? hint : "");
+}
+
+static bool is_reply_opcode(int32_t opcode)
+{
+    return opcode == WIRE_OP_MSG || opcode == WIRE_OP_REPLY || opcode == WIRE_OP_COMPRESSED;
+}
+
+static bool check_reply(struct upstream_connection *connection, const uint8_t *at,
+                        const struct wire_header *header, struct error *err)
+{
+    struct client *client = lease_client(connection);
+    if (!wire_header_check(header, SERVER_MESSAGE_BYTES, NULL) || !is_reply_opcode(header->opcode))
+        return refuse_reply(connection, at, err);
+    if (pending_is_empty(&client->pending))
+        return error_set(err, ERROR_PROTOCOL,
+                         "the upstream server %s sent a reply that nobody asked for (responseTo "
+                         "%d)",
+                         connection->server, header->response_to);
+    /* in a stream, MongoDB answers its own last reply, and others the request again: drivers take
+     * both */
+    if (!pending_oldest(&client->pending)->repeated &&
+        header->response_to != pending_oldest(&client->pending)->expected_response_to)
+        return error_set(err, ERROR_PROTOCOL,
+                         "the upstream server %s answered request %d, but %d is next",
+                         connection->server, header->response_to,
+                         pending_oldest(&client->pending)->expected_response_to);
+    return true;
+}
+
+/* A forwarded reply to a statement of a transaction: was it carried out? False: more of it has to
+ * be there to tell. */
+static bool watch_answered(struct client *client, const struct window *window,
+                           const struct wire_header *header)
+{
+    struct error ignored;
+    struct bytes document = {0};
+    uint8_t *inside = NULL;
+    uint32_t flags = 0;
+    size_t length = (size_t)header->length;
+    if (length <= REPLY_ERROR_BYTES) {
+        if (window->len < length)
+            return false;
+        (void)open_reply(header,
+                         bytes_of(window->data + WIRE_HEADER_BYTES, length - WIRE_HEADER_BYTES),
+                         REPLY_ERROR_BYTES, &inside, &document, &flags, &ignored);
+    }
+    statements_note_answered(client, pending_oldest(&client->pending), document);
+    memory_free(inside);
+    return true;
+}
+
+/* A short line of another protocol may be all that ever comes. False after the client ended. */
+static bool may_become_reply(struct upstream_connection *connection, const struct window *window)
+{
+    struct client *client = lease_client(connection);
+    struct error err;
+    if (window->len < sizeof(int32_t) ||
+        wire_length_is_valid(bytes_load_i32(window->data), SERVER_MESSAGE_BYTES))
+        return true;
+    (void)refuse_reply(connection, window->data, &err);
+    (void)reply_is_broken(client, &err);
+    return false;
+}
+
+/* At least a header is there. */
+static enum reply_step begin_reply(struct upstream_connection *connection, struct window *window)
+{
+    struct client *client = lease_client(connection);
+    struct error err;
+    struct wire_header header = wire_header_read(window->data);
+    if (!check_reply(connection, window->data, &header, &err))
+        return reply_is_broken(client, &err);
+    struct pending *pending = pending_oldest(&client->pending);
+    connection->reply_more = false;
+    connection->reply_id = header.request_id;
+    bool whole = window->len >= (size_t)header.length;
+    if (pending->watched || (pending->exhaust && header.opcode == WIRE_OP_COMPRESSED))
+        return whole ? take_whole(connection, window, &header) : REPLY_WAIT;
+    if (pending->exhaust && header.opcode == WIRE_OP_MSG) {
+        if (window->len < WIRE_HEADER_BYTES + 4)
+            return REPLY_WAIT;
+        uint32_t flags = bytes_load_u32(window->data + WIRE_HEADER_BYTES);
+        connection->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    }
+    if (statements_watch(pending) && !watch_answered(client, window, &header))
+        return REPLY_WAIT;
+    return REPLY_FORWARD;
+}
+
+static bool forward_reply(struct upstream_connection *connection, struct window *window)
+{
+    struct client *client = lease_client(connection);
+    size_t len = window->len < connection->reply_left ? window->len : connection->reply_left;
+    connection->reply_left -= (uint32_t)len;
+    pending_oldest(&client->pending)->streaming = true;
+    if (connection->reply_left == 0)
+        count_reply(client);
+    if (!window_forward(client, window, &client->link, len))
+        return false;
+    if (connection->reply_left == 0)
+        finish_reply(connection);
+    return client->state == CLIENT_ACTIVE;
+}
+
+/* Works through what was read. False after the session left CLIENT_ACTIVE. */
+static bool process(struct upstream_connection *connection, struct window *window)
+{
+    struct client *client = lease_client(connection);
+    while (window->len > 0) {
+        if (connection->reply_left == 0) {
+            if (window->len < WIRE_HEADER_BYTES)
+                return may_become_reply(connection, window);
+            enum reply_step begun = begin_reply(connection, window);
+            if (begun == REPLY_WAIT)
+                return true;
+            if (begun == REPLY_STOP)
+                return false;
+            if (begun == REPLY_DONE)
+                continue;
+            connection->reply_left = bytes_load_u32(window->data);
+            counters_add(client_counters(client), COUNTER_REPLY_BYTES, connection->reply_left);
+        }
+        if (!forward_reply(connection, window))
+            return false;
+    }
+    return true;
+}
+
+static void upstream_readable(void *arg)
+{
+    struct upstream_connection *connection = arg;
+    struct client *client = lease_client(connection);
+    struct window window;
+    if (!window_fill(client, &connection->link, &window) || !process(connection, &window) ||
+        !window_keep(client, &window))
+        return;
+    if (link_is_blocked(&client->link))
+        link_pause(&connection->link);
+    else
+        link_resume(&connection->link);
+}
+
+static void upstream_opened(void *arg)
+{
+    connect_note_opened(arg);
+}
+
+static void upstream_drained(void *arg)
+{
+    struct upstream_connection *connection = arg;
+    struct client *client = lease_client(connection);
+    if (client->state == CLIENT_LEAVING && connection->carriage == NULL)
+        client_end(client, "the client closed");
+    else if (client->state == CLIENT_ACTIVE)
+        requests_resume(client);
+    if (client->state == CLIENT_ACTIVE)
+        client_end_if_drained(client);
+}
+
+/* EOF: the client sees what it would have seen directly, a closed connection. A few bytes before it
+ * are another protocol's, such as a TLS alert. */
+static void upstream_ended(void *arg)
+{
+    struct upstream_connection *connection = arg;
+    struct client *client = lease_client(connection);
+    struct error err;
+    size_t left = buffer_length(&connection->link.in);
+    counters_add(client_counters(client), COUNTER_UPSTREAM_CLOSED, 1);
+    if (connection->reply_left == 0 && left >= sizeof(int32_t) && left < WIRE_HEADER_BYTES &&
+        client->state == CLIENT_ACTIVE) {
+        (void)refuse_reply(connection, buffer_begin(&connection->link.in), &err);
+        (void)reply_is_broken(client, &err);
+        return;
+    }
+    client_linger(client, "the upstream server closed the connection");
+}
+
+static void upstream_failed(void *arg, const char *cause)
+{
+    struct upstream_connection *connection = arg;
+    struct client *client = lease_client(connection);
+    if (connection->link.state != LINK_OPEN) {
+        connect_failed(connection, cause);
+        return;
+    }
+    client_linger(client, cause);
+}
+
+const struct link_handler replies_handler = {.opened = upstream_opened,
+                                             .readable = upstream_readable,
+                                             .drained = upstream_drained,
+                                             .ended = upstream_ended,
+                                             .failed = upstream_failed};

@@ -1,0 +1,344 @@
+#include "session/requests.h"
+
+#include <utlist.h>
+
+#include "session/connect.h"
+#include "session/dispatch.h"
+#include "session/lease.h"
+#include "session/leaving.h"
+#include "session/life.h"
+#include "session/open.h"
+#include "session/window.h"
+#include "wire/query.h"
+
+static enum decision dispatch_body(struct client *client, struct message *message,
+                                   struct bytes body, uint32_t flags)
+{
+    struct error err;
+    struct request request;
+    if (!request_read(body, flags, &request, &err))
+        return dispatch_refuse(client, &message->header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    message->command = request.command;
+    return dispatch_request(client, message, &request);
+}
+
+/* Waits until the body is there; what follows it is streamed. */
+static enum decision begin_msg(struct client *client, const struct wire_header *header,
+                               struct bytes payload)
+{
+    struct error err;
+    struct wire_walk *walk = &client->walk;
+    if (client->stage != REQUEST_GATHERED)
+        wire_walk_start(walk, (uint32_t)header->length - WIRE_HEADER_BYTES);
+    /* what came before was walked then: sections can be many */
+    if (!wire_walk_feed(walk, payload.pos + walk->offset, bytes_left(&payload) - walk->offset,
+                        &err))
+        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    if (!walk->body_found || walk->body_length > bytes_left(&payload) - walk->body_offset)
+        return dispatch_gather(client);
+    struct message message = {.header = *header,
+                              .payload = payload,
+                              .whole = bytes_left(&payload) ==
+                                       (size_t)header->length - WIRE_HEADER_BYTES};
+    return dispatch_body(client, &message,
+                         bytes_of(payload.pos + walk->body_offset, walk->body_length), walk->flags);
+}
+
+static enum decision begin_query(struct client *client, const struct wire_header *header,
+                                 struct bytes payload)
+{
+    struct error err;
+    struct wire_query query;
+    struct request request;
+    struct message message = {.header = *header, .whole = true};
+    if (!wire_query_read(payload, &query, &err))
+        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    if (query.is_find)
+        return dispatch_legacy(client, &message, NULL);
+    if (!request_read(query.command, 0, &request, &err))
+        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    request.legacy = true;
+    request.database = query.database;
+    message.command = request.command;
+    return dispatch_request(client, &message, &request);
+}
+
+/* A compressed message is opened to be looked at, and forwarded as it came. */
+static enum decision begin_compressed(struct client *client, const struct wire_header *header,
+                                      struct bytes payload)
+{
+    struct error err;
+    struct wire_compressed compressed;
+    struct bytes body;
+    uint32_t flags = 0;
+    size_t max = (size_t)client_config(client)->max_message_bytes;
+    if (!wire_compressed_read(payload, max, &compressed, &err))
+        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    if (compressed.opcode != WIRE_OP_MSG) {
+        (void)error_set(&err, ERROR_PROTOCOL,
+                        "OP_COMPRESSED holds opcode %d; a client may compress OP_MSG (2013) only",
+                        compressed.opcode);
+        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    }
+    switch (open_request(client, &compressed, &err)) {
+    case OPENED_WHOLE:
+        break;
+    case OPENED_PART:
+        return dispatch_next_turn(client);
+    case OPENED_NO_ROOM:
+        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_MEMORY);
+    case OPENED_BROKEN:
+        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    }
+    const struct opening *opening = &client->opening;
+    struct message message = {.header = *header,
+                              .payload = bytes_of(opening->inside, opening->bytes),
+                              .compressor = compressed.compressor,
+                              .whole = true};
+    if (!wire_sections_find_body(message.payload, &body, &flags, &err))
+        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    return dispatch_body(client, &message, body, flags);
+}
+
+/* A header that cannot be taken; who speaks another protocol is told so. */
+static enum decision refuse_header(struct client *client, const struct wire_header *header,
+                                   const uint8_t *at, const struct error *why)
+{
+    struct error err = *why;
+    const char *hint = wire_header_hint(at);
+    if (hint != NULL)
+        (void)error_set(&err, why->code, "%s; %s", why->message, hint);
+    return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+}
+
+/* At least a header is there. */
+static enum decision begin_request(struct client *client, const struct window *window)
+{
+    struct error err;
+    if (client->checking != NULL)
+        return dispatch_checking(client, window->data);
+    struct wire_header header = wire_header_read(window->data);
+    size_t max = (size_t)client_config(client)->max_message_bytes;
+    if (!wire_header_check(&header, max, &err) || !wire_opcode_check_request(header.opcode, &err))
+        return refuse_header(client, &header, window->data, &err);
+    size_t have = window->len < (size_t)header.length ? window->len : (size_t)header.length;
+    struct bytes payload = bytes_of(window->data + WIRE_HEADER_BYTES, have - WIRE_HEADER_BYTES);
+    if (client->stage != REQUEST_GATHERED)
+        client->stage = REQUEST_AWAITED;
+    if (header.opcode == WIRE_OP_MSG)
+        return begin_msg(client, &header, payload);
+    if (have < (size_t)header.length)
+        return DECISION_WAIT;
+    if (header.opcode == WIRE_OP_QUERY)
+        return begin_query(client, &header, payload);
+    if (wire_legacy_opcode_name(header.opcode) != NULL)
+        return dispatch_legacy(client, &(struct message){.header = header, .whole = true}, NULL);
+    return begin_compressed(client, &header, payload);
+}
+
+/* The rest of a request whose beginning went upstream. Broken sections in it end both connections:
+ * the server has half of a message that nothing can complete. */
+static bool forward_rest(struct client *client, struct window *window)
+{
+    struct error err;
+    struct link *upstream = &lease_connection(client)->link;
+    size_t len = window->len < client->request_left ? window->len : client->request_left;
+    if (!wire_walk_feed(&client->walk, window->data, len, &err)) {
+        client_fail_pending(client, &err, COUNTER_ERRORS_PROTOCOL_CLIENT);
+        return false;
+    }
+    client->request_left -= (uint32_t)len;
+    if (client->request_left == 0)
+        client->stage = REQUEST_AWAITED;
+    return window_forward(client, window, upstream, len);
+}
+
+static bool forward_begun(struct client *client, struct window *window)
+{
+    uint32_t length = bytes_load_u32(window->data);
+    size_t len = window->len < length ? window->len : length;
+    client->request_left = length - (uint32_t)len;
+    client->stage = client->request_left > 0 ? REQUEST_FORWARDED : REQUEST_AWAITED;
+    struct upstream_connection *connection = connect_upstream(client);
+    return connection != NULL && window_forward(client, window, &connection->link, len);
+}
+
+/* Whether something must come before another request is looked at: the next turn, replies, the end
+ * of a pause, or that the client reads, since what the proxy answers itself would pile up
+ * otherwise. */
+static bool is_full(const struct client *client)
+{
+    return client->stage == REQUEST_LEFT || client->stage == REQUEST_HELD ||
+           client->exchange != NULL || link_is_blocked(&client->link) ||
+           pending_is_full(&client->pending) ||
+           (client->stage == REQUEST_QUEUED && !pending_is_empty(&client->pending));
+}
+
+/* Works through what was read. False after the session left CLIENT_ACTIVE. */
+static bool process(struct client *client, struct window *window)
+{
+    for (bool first = true; window->len > 0;) {
+        if (client->stage == REQUEST_FORWARDED) {
+            if (!forward_rest(client, window))
+                return false;
+            continue;
+        }
+        if (window->len < WIRE_HEADER_BYTES || is_full(client))
+            return true;
+        if (!first && !turn_has_time(worker_turn(client->worker->worker))) {
+            (void)dispatch_next_turn(client);
+            return true;
+        }
+        first = false;
+        uint32_t length = bytes_load_u32(window->data);
+        enum decision begun = begin_request(client, window);
+        if (begun != DECISION_WAIT)
+            open_release(&client->opening, &client->worker->shared->budget);
+        switch (begun) {
+        case DECISION_TAKEN:
+            client->stage = REQUEST_AWAITED;
+            window_drop(window, length);
+            break;
+        case DECISION_WAIT:
+            return true;
+        case DECISION_STOP:
+            return false;
+        case DECISION_FORWARD:
+            if (!forward_begun(client, window))
+                return false;
+            break;
+        }
+    }
+    return true;
+}
+
+/* Reading goes on only while the upstream takes what it is given. */
+static void pace(struct client *client)
+{
+    if (client->finished || is_full(client) || lease_is_blocked(client))
+        link_pause(&client->link);
+    else
+        link_resume(&client->link);
+}
+
+/* What is kept and waits for more bytes of its request needs no look before they came: all of them,
+ * or those of the header. */
+static size_t expected_bytes(const struct client *client, const struct window *window)
+{
+    if (window->len == 0 || is_full(client))
+        return 1;
+    if (window->len < WIRE_HEADER_BYTES)
+        return WIRE_HEADER_BYTES - window->len;
+    return bytes_load_u32(window->data) - window->len;
+}
+
+static void process_and_pace(struct client *client, struct window *window)
+{
+    if (!process(client, window) || !window_keep(client, window))
+        return;
+    link_expect(&client->link, expected_bytes(client, window));
+    pace(client);
+}
+
+static void discard(struct client *client)
+{
+    struct error err;
+    size_t got = 0;
+    enum transport_status status = link_read(&client->link, worker_scratch(client->worker->worker),
+                                             WORKER_SCRATCH_BYTES, &got, &err);
+    if (status == TRANSPORT_EOF || status == TRANSPORT_ERROR)
+        client_end(client, "closed after an error");
+    else if (transport_has_pending(&client->link.transport))
+        link_resume(&client->link);
+}
+
+static void client_readable(void *arg)
+{
+    struct client *client = arg;
+    struct window window;
+    if (client->state == CLIENT_LINGERING) {
+        discard(client);
+        return;
+    }
+    if (!window_fill(client, &client->link, &window))
+        return;
+    client->progress_ms = clock_now_ms();
+    if (client->request_seen)
+        client->since_ms = client->progress_ms;
+    process_and_pace(client, &window);
+}
+
+void requests_resume(struct client *client)
+{
+    if (buffer_length(&client->link.in) == 0) {
+        pace(client);
+        return;
+    }
+    struct window window = {.data = buffer_begin(&client->link.in),
+                            .len = buffer_length(&client->link.in),
+                            .from = &client->link,
+                            .gathered = true};
+    process_and_pace(client, &window);
+}
+
+void requests_resume_answered(struct session_worker *worker)
+{
+    while (worker->to_resume != NULL) {
+        struct client *client = worker->to_resume;
+        LL_DELETE2(worker->to_resume, client, resume_next);
+        if (client->state == CLIENT_ACTIVE)
+            requests_resume(client);
+        if (client->state == CLIENT_ACTIVE)
+            client_end_if_drained(client);
+    }
+}
+
+void requests_go_on(void *arg)
+{
+    struct client *client = arg;
+    if (client->state != CLIENT_ACTIVE)
+        return;
+    client->stage = REQUEST_AWAITED;
+    requests_resume(client);
+}
+
+static void client_opened(void *arg)
+{
+    struct client *client = arg;
+    struct transport_tls_details tls;
+    if (transport_tls_details(&client->link.transport, &tls))
+        LOG_D(LOG_NETWORK, 1008, client->context, "TLS with the client is established",
+              LOG_STR("version", tls.version), LOG_STR("cipher", tls.cipher),
+              LOG_STR("peerSubject", tls.peer_subject));
+}
+
+static void client_drained(void *arg)
+{
+    struct client *client = arg;
+    if (client->state == CLIENT_LINGERING) {
+        link_finish_sending(&client->link);
+        link_resume(&client->link);
+        return;
+    }
+    if (lease_connection(client) != NULL)
+        link_resume(&lease_connection(client)->link);
+    requests_resume(client);
+    if (client->state == CLIENT_ACTIVE)
+        client_end_if_drained(client);
+}
+
+static void client_ended(void *arg)
+{
+    client_finish(arg);
+}
+
+static void client_failed(void *arg, const char *cause)
+{
+    client_leave(arg, cause);
+}
+
+const struct link_handler requests_handler = {.opened = client_opened,
+                                              .readable = client_readable,
+                                              .drained = client_drained,
+                                              .ended = client_ended,
+                                              .failed = client_failed};

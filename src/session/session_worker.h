@@ -1,0 +1,54 @@
+/* A worker with its clients: what its thread alone reads and writes. */
+#ifndef SLUICE_SESSION_SESSION_WORKER_H
+#define SLUICE_SESSION_SESSION_WORKER_H
+
+#include <event2/event.h>
+
+#include "metrics/counters.h"
+#include "net/worker.h"
+#include "session/session_metrics.h"
+#include "session/session_settings.h"
+#include "session/session_shared.h"
+
+struct attached;
+struct carriage;
+struct client;
+struct coalesce;
+struct link_handler;
+struct registry;
+struct schema_scratch;
+struct standings;
+struct tally;
+struct upstream_connection;
+
+struct session_worker {
+    struct worker *worker;
+    struct session_shared *shared;
+    struct session_settings *settings;
+    struct registry *registry;      /* a reference; NULL: no schemas */
+    struct schema_scratch *scratch; /* for checks */
+    struct tally *tally;            /* what they count by version */
+    struct coalesce *coalesce;
+    struct standings *standings;
+    struct event *pump_event;        /* sends what is due, at the end of the loop turn */
+    struct carriage *carriages;      /* batches on their way; utlist */
+    struct client *to_resume;        /* utlist over resume_next */
+    struct attached *spare_attached; /* for the next retry */
+    size_t merge_largest_bytes;      /* of max_bytes, anywhere; 0: merging is off */
+    size_t merge_ever_bytes;         /* the most that was, since the start */
+    bool merge_configured;
+    bool merge_changed;         /* the options may have, since the start */
+    size_t held_bytes;          /* of the coalescer's, counted against memory_max */
+    struct client *client_list; /* utlist */
+    struct client *ended;       /* freed when the loop turn is over */
+    struct upstream_connection *closed_connections; /* the same; utlist */
+    const struct link_handler *connection_handler;  /* of upstream connections */
+    struct event *reap_event;
+    struct counters counters;
+    struct session_metrics metrics;
+    atomic_uint clients; /* given to it, for choosing the least loaded */
+    bool draining;
+    bool paused;
+};
+
+#endif
