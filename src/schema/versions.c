@@ -137,13 +137,15 @@ static bool read_field(const struct scan_element *field, bool limited, struct pr
     return true;
 }
 
+/* Problems of words that one dialect has and the other has not. A wrong value says nothing of the
+ * dialect: it may be a path, which JSON Schema would take for a name. */
 static void count_problem(void *arg, const struct schema_problem *problem)
 {
-    (void)problem;
-    ++*(unsigned *)arg;
+    if (problem->code != ERROR_BAD_VALUE)
+        ++*(unsigned *)arg;
 }
 
-/* Whether a schema with `found` problems has fewer of them as JSON Schema. */
+/* Whether a schema with `found` such problems has fewer of them as JSON Schema. */
 static bool is_rather_json_schema(struct bytes schema, enum schema_dialect dialect, unsigned found)
 {
     unsigned problems = 0;

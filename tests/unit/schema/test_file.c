@@ -255,6 +255,8 @@ static void test_dialect_hint(void **state)
     expect_problem("{\"ns\":\"a.b\",\"dialect\":\"mongodb\",\"schema\":{\"type\":\"integer\"}}",
                    ERROR_FAILED_TO_PARSE,
                    "/schema/type: $jsonSchema type 'integer' is not currently supported.");
+    expect_problem("{\"ns\":\"a.b\",\"schema\":{\"required\":[\"site.town\"]}}", ERROR_BAD_VALUE,
+                   NULL);
     expect_problem("{\"ns\":\"a.b\",\"schema\":{\"bsonType\":\"object\",\"default\":1}}",
                    ERROR_FAILED_TO_PARSE,
                    "/schema/default: $jsonSchema keyword 'default' is not currently supported");
