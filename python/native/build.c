@@ -676,9 +676,7 @@ static bool holds_self(PyObject *keywords)
     return PyDict_GetItemString(keywords, "self") != NULL;
 }
 
-// Fills an empty instance: OK, GIVE_UP or FAILED. As keyword arguments `data` may not hold self,
-// which the ordinary __init__ has a parameter for.
-static int build_fill(Shape *shape, PyObject *instance, PyObject *data, bool are_keywords)
+int build_fill(Shape *shape, PyObject *instance, PyObject *data, bool are_keywords)
 {
     if (shape->fields == NULL)
         return GIVE_UP;
@@ -780,90 +778,3 @@ PyObject *shape_build_many(Shape *self, PyObject *const *arguments, Py_ssize_t c
         PyGC_Enable();
     return made;
 }
-
-// ---- Init: __init__ of a model class -----------------------------------------------------------
-
-typedef struct {
-    PyObject_HEAD PyObject *shape;
-    PyObject *original;
-} Init;
-
-static PyObject *init_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
-{
-    PyObject *shape, *original;
-    (void)keywords;
-    if (!PyArg_ParseTuple(arguments, "O!O", &shape_type, &shape, &original))
-        return NULL;
-    Init *self = (Init *)type->tp_alloc(type, 0);
-    if (self == NULL)
-        return NULL;
-    self->shape = Py_NewRef(shape);
-    self->original = Py_NewRef(original);
-    return (PyObject *)self;
-}
-
-static int init_traverse(Init *self, visitproc visit, void *arg)
-{
-    Py_VISIT(self->shape);
-    Py_VISIT(self->original);
-    return 0;
-}
-
-static int init_clear(Init *self)
-{
-    Py_CLEAR(self->shape);
-    Py_CLEAR(self->original);
-    return 0;
-}
-
-static void init_dealloc(Init *self)
-{
-    PyObject_GC_UnTrack(self);
-    init_clear(self);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-static PyObject *init_call(Init *self, PyObject *arguments, PyObject *keywords)
-{
-    Shape *shape = (Shape *)self->shape;
-    if (PyTuple_GET_SIZE(arguments) == 1 && keywords != NULL &&
-        (PyObject *)Py_TYPE(PyTuple_GET_ITEM(arguments, 0)) == shape->cls) {
-        int result = build_fill(shape, PyTuple_GET_ITEM(arguments, 0), keywords, true);
-        if (result == OK && !shape->is_guarded)
-            lazy_track(PyTuple_GET_ITEM(arguments, 0));
-        if (result == OK)
-            Py_RETURN_NONE;
-        if (result == FAILED)
-            return NULL;
-    }
-    return PyObject_Call(self->original, arguments, keywords);
-}
-
-static PyObject *init_bind(PyObject *self, PyObject *instance, PyObject *type)
-{
-    (void)type;
-    return instance == NULL ? Py_NewRef(self) : PyMethod_New(self, instance);
-}
-
-// Its name, signature and documentation are the original's.
-static PyObject *init_get_attribute(PyObject *self, PyObject *name)
-{
-    PyObject *value = PyObject_GenericGetAttr(self, name);
-    if (value != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError))
-        return value;
-    PyErr_Clear();
-    return PyObject_GetAttr(((Init *)self)->original, name);
-}
-
-PyTypeObject init_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "mongosluice._native.Init",
-    .tp_basicsize = sizeof(Init),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_METHOD_DESCRIPTOR,
-    .tp_new = init_new,
-    .tp_dealloc = (destructor)(void (*)(void))init_dealloc,
-    .tp_traverse = (traverseproc)(void (*)(void))init_traverse,
-    .tp_clear = (inquiry)(void (*)(void))init_clear,
-    .tp_call = (ternaryfunc)(void (*)(void))init_call,
-    .tp_descr_get = init_bind,
-    .tp_getattro = init_get_attribute,
-};

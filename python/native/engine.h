@@ -141,6 +141,7 @@ bool engine_is_plain(PyObject *value);
 PyObject *engine_check(Engine *self, PyObject *document);
 // engine_encode.c
 PyObject *engine_encode(Engine *self, PyObject *const *arguments, Py_ssize_t count);
+PyObject *engine_encode_new(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 // engine_son.c
 PyObject *engine_from_son(PyObject *module, PyObject *const *arguments, Py_ssize_t count,
                           PyObject *names);

@@ -269,23 +269,18 @@ static int write_top(struct writer *writer, Engine *engine, PyObject *data, bool
     return result == OK ? close_container(writer, 0) : result;
 }
 
-PyObject *engine_encode(Engine *self, PyObject *const *arguments, Py_ssize_t count)
+// An Encoded; None where Python must do it.
+static PyObject *encode_document(Engine *engine, PyObject *document, bool makes_id, PyObject *raw)
 {
-    if (count != 3 || (PyObject *)Py_TYPE(arguments[0]) != self->cls) {
-        PyErr_SetString(
-            PyExc_TypeError,
-            "encode(instance of the class, whether to make an _id, PyMongo's encoding)");
-        return NULL;
-    }
-    PyObject *data = *engine_slot(arguments[0], engine_hooks.data);
-    if (!(self->does & ENGINE_ENCODES) || data == NULL || !PyDict_CheckExact(data))
+    PyObject *data = *engine_slot(document, engine_hooks.data);
+    if (!(engine->does & ENGINE_ENCODES) || data == NULL || !PyDict_CheckExact(data))
         Py_RETURN_NONE;
     bool has_id = false;
     struct writer writer;
     writer_init(&writer, true);
-    writer.raw = arguments[2];
+    writer.raw = raw;
     Py_INCREF(data);
-    int result = write_top(&writer, self, data, arguments[1] == Py_True, &has_id);
+    int result = write_top(&writer, engine, data, makes_id, &has_id);
     Py_DECREF(data);
     PyObject *encoded = NULL;
     if (result == OK) {
@@ -295,4 +290,52 @@ PyObject *engine_encode(Engine *self, PyObject *const *arguments, Py_ssize_t cou
     }
     buffer_free(&writer.buffer);
     return encoded;
+}
+
+PyObject *engine_encode(Engine *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 3 || (PyObject *)Py_TYPE(arguments[0]) != self->cls) {
+        PyErr_SetString(
+            PyExc_TypeError,
+            "encode(instance of the class, whether to make an _id, PyMongo's encoding)");
+        return NULL;
+    }
+    return encode_document(self, arguments[0], arguments[1] == Py_True, arguments[2]);
+}
+
+// One that was never saved, to be inserted; None where Python must do it.
+static PyObject *encode_new(PyObject *document, PyObject *raw)
+{
+    Engine *engine = engine_of(Py_TYPE(document));
+    if (engine == NULL)
+        return NULL;
+    PyObject *encoded =
+        (engine->does & ENGINE_ENCODES) && *engine_slot(document, engine_hooks.created) == Py_True
+            ? encode_document(engine, document, true, raw)
+            : Py_NewRef(Py_None);
+    Py_DECREF(engine);
+    return encoded;
+}
+
+// encode_new(list of documents, PyMongo's encoding)
+PyObject *engine_encode_new(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+    (void)module;
+    if (count != 2 || !PyList_CheckExact(arguments[0])) {
+        PyErr_SetString(PyExc_TypeError, "encode_new(list of documents, PyMongo's encoding)");
+        return NULL;
+    }
+    Py_ssize_t size = PyList_GET_SIZE(arguments[0]);
+    PyObject *made = PyList_New(size);
+    for (Py_ssize_t i = 0; made != NULL && i < size; i++) {
+        PyObject *document = list_item(arguments[0], i);
+        PyObject *encoded = encode_new(document, arguments[1]);
+        Py_DECREF(document);
+        if (encoded == NULL || encoded == Py_None) {
+            Py_DECREF(made);
+            return encoded;
+        }
+        PyList_SET_ITEM(made, i, encoded);
+    }
+    return made;
 }

@@ -1,11 +1,7 @@
 // What stands in the place of BaseDocument.__init__ and EmbeddedDocument.__init__, whoever calls
 // it.
 #include "engine_make.h"
-
-typedef struct {
-    PyObject_HEAD PyObject *original;
-    int embedded; // EmbeddedDocument's
-} EngineInit;
+#include "instead.h"
 
 // What was given to __init__: OK, GIVE_UP or FAILED.
 static int take_values(Engine *engine, PyObject *values, struct values_given *given,
@@ -57,7 +53,7 @@ static int init_natively(Engine *engine, PyObject *self, PyObject *values, bool 
     return result;
 }
 
-static PyObject *init_call(EngineInit *self, PyObject *arguments, PyObject *values)
+static PyObject *init_call(Instead *self, PyObject *arguments, PyObject *values)
 {
     if (PyTuple_GET_SIZE(arguments) == 1 && !engine_is_watched()) {
         PyObject *document = PyTuple_GET_ITEM(arguments, 0);
@@ -66,7 +62,7 @@ static PyObject *init_call(EngineInit *self, PyObject *arguments, PyObject *valu
             return NULL;
         int result = GIVE_UP;
         if (engine->does & ENGINE_MAKES)
-            result = init_natively(engine, document, values, self->embedded);
+            result = init_natively(engine, document, values, self->subject == Py_True);
         Py_DECREF(engine);
         if (result != GIVE_UP)
             return result == OK ? Py_NewRef(Py_None) : NULL;
@@ -74,65 +70,9 @@ static PyObject *init_call(EngineInit *self, PyObject *arguments, PyObject *valu
     return PyObject_Call(self->original, arguments, values);
 }
 
-static PyObject *init_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
-{
-    PyObject *original;
-    int embedded;
-    (void)keywords;
-    if (!PyArg_ParseTuple(arguments, "Op", &original, &embedded))
-        return NULL;
-    EngineInit *self = (EngineInit *)type->tp_alloc(type, 0);
-    if (self == NULL)
-        return NULL;
-    self->original = Py_NewRef(original);
-    self->embedded = embedded;
-    return (PyObject *)self;
-}
-
-static int init_traverse(EngineInit *self, visitproc visit, void *arg)
-{
-    Py_VISIT(self->original);
-    return 0;
-}
-
-static int init_clear(EngineInit *self)
-{
-    Py_CLEAR(self->original);
-    return 0;
-}
-
-static void init_dealloc(EngineInit *self)
-{
-    PyObject_GC_UnTrack(self);
-    init_clear(self);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-static PyObject *init_bind(PyObject *self, PyObject *instance, PyObject *type)
-{
-    (void)type;
-    return instance == NULL ? Py_NewRef(self) : PyMethod_New(self, instance);
-}
-
-// Its name, signature and documentation are the original's.
-static PyObject *init_get_attribute(PyObject *self, PyObject *name)
-{
-    PyObject *value = PyObject_GenericGetAttr(self, name);
-    if (value != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError))
-        return value;
-    PyErr_Clear();
-    return PyObject_GetAttr(((EngineInit *)self)->original, name);
-}
-
+// EngineInit(original, whether it is EmbeddedDocument's)
 PyTypeObject engine_init_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "mongosluice._native.EngineInit",
-    .tp_basicsize = sizeof(EngineInit),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_METHOD_DESCRIPTOR,
-    .tp_new = init_new,
-    .tp_dealloc = (destructor)(void (*)(void))init_dealloc,
-    .tp_traverse = (traverseproc)(void (*)(void))init_traverse,
-    .tp_clear = (inquiry)(void (*)(void))init_clear,
+    .tp_new = instead_new,
     .tp_call = (ternaryfunc)(void (*)(void))init_call,
-    .tp_descr_get = init_bind,
-    .tp_getattro = init_get_attribute,
 };

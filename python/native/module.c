@@ -1,6 +1,8 @@
 // The module: its types, and configure(), which gives it what only Python knows.
 #include "engine.h"
+#include "instead.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <structmember.h> // PyMemberDef, before Python 3.12
 
@@ -128,6 +130,12 @@ static PyObject *shape_set_fields(PyObject *self, PyObject *arguments)
     Py_RETURN_NONE;
 }
 
+static PyMemberDef shape_members[] = {
+    {"met_others", T_BOOL, offsetof(Shape, met_others), READONLY,
+     "whether a document was met that has a field that the class has not"},
+    {NULL, 0, 0, 0, NULL},
+};
+
 static PyMethodDef shape_methods[] = {
     {"encode", (PyCFunction)(void (*)(void))shape_encode, METH_FASTCALL,
      "encode(instance, form, keep_nulls) -> Encoded, or None where Python must do it"},
@@ -141,11 +149,10 @@ static PyMethodDef shape_methods[] = {
     {"build_many", (PyCFunction)(void (*)(void))shape_build_many, METH_FASTCALL,
      "build_many(list of dicts, function) -> list of instances; the function makes the others"},
     {"read_many", (PyCFunction)(void (*)(void))shape_read_many, METH_FASTCALL,
-     "read_many(list, bytes, function[, longest]): extends the list by the batch's instances; the "
-     "function makes the others of their bytes"},
-    {"iterate", (PyCFunction)(void (*)(void))shape_iterate, METH_FASTCALL,
-     "iterate(bytes, function) -> iterator over the batch's instances, each made when it is asked "
-     "for"},
+     "read_many(list, bytes, are whole, function, longest): extends the list by the batch's "
+     "instances; the function makes the others of their bytes"},
+    {"finds_others", (PyCFunction)(void (*)(void))shape_finds_others, METH_O,
+     "finds_others(bytes): whether a document has a field that the class has not"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -159,6 +166,7 @@ PyTypeObject shape_type = {
     .tp_traverse = (traverseproc)(void (*)(void))shape_traverse,
     .tp_clear = (inquiry)(void (*)(void))shape_clear,
     .tp_methods = shape_methods,
+    .tp_members = shape_members,
 };
 
 // ---- configure ---------------------------------------------------------------------------------
@@ -257,6 +265,9 @@ static PyMethodDef methods[] = {
      "not_dereferencing(1 or -1): a context begins or ends"},
     {"from_son", (PyCFunction)(void (*)(void))engine_from_son, METH_FASTCALL | METH_KEYWORDS,
      "from_son(class, son, _auto_dereference=True, created=False): BaseDocument._from_son"},
+    {"encode_new", (PyCFunction)(void (*)(void))engine_encode_new, METH_FASTCALL,
+     "encode_new(documents, PyMongo's encoding) -> list of Encoded to be inserted, or None where "
+     "one is not new or Python must do it"},
     {"give_ids", (PyCFunction)(void (*)(void))engine_give_ids, METH_FASTCALL,
      "give_ids(documents, ids): document.pk = id of each"},
     {"encoded_ids", encoded_ids, METH_O, "encoded_ids(list of Encoded) -> list of their _id"},
@@ -280,9 +291,10 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__native(void)
 {
     if (encode_import_datetime() != OK || read_import_datetime() != OK ||
-        PyType_Ready(&shape_type) < 0 || PyType_Ready(&init_type) < 0 ||
-        PyType_Ready(&engine_type) < 0 || PyType_Ready(&engine_init_type) < 0 ||
-        PyType_Ready(&engine_slot_type) < 0 || PyType_Ready(&documents_type) < 0) {
+        PyType_Ready(&shape_type) < 0 || !instead_ready(&init_type) ||
+        PyType_Ready(&engine_type) < 0 || !instead_ready(&engine_init_type) ||
+        PyType_Ready(&engine_slot_type) < 0 || PyType_Ready(&documents_type) < 0 ||
+        PyType_Ready(&awaited_type) < 0 || !instead_ready(&next_document_type)) {
         return NULL;
     }
     encoded_type.tp_dict = Py_BuildValue("{s:i}", "_type_marker", 101); // what RawBSONDocument says
@@ -295,6 +307,8 @@ PyMODINIT_FUNC PyInit__native(void)
         PyModule_AddObjectRef(module, "Shape", (PyObject *)&shape_type) < 0 ||
         PyModule_AddObjectRef(module, "Init", (PyObject *)&init_type) < 0 ||
         PyModule_AddObjectRef(module, "Encoded", (PyObject *)&encoded_type) < 0 ||
+        PyModule_AddObjectRef(module, "Documents", (PyObject *)&documents_type) < 0 ||
+        PyModule_AddObjectRef(module, "NextDocument", (PyObject *)&next_document_type) < 0 ||
         PyModule_AddObjectRef(module, "Engine", (PyObject *)&engine_type) < 0 ||
         PyModule_AddObjectRef(module, "EngineInit", (PyObject *)&engine_init_type) < 0 ||
         PyModule_AddObjectRef(module, "EngineSlot", (PyObject *)&engine_slot_type) < 0) {

@@ -34,20 +34,29 @@ void store_int32(char *at, int32_t value);
 
 // ---- hooks: what module.configure() was given --------------------------------------------------
 
-// The kinds of elements, of those that are known here.
+// The kinds of elements.
 enum bson_type {
     BSON_DOUBLE = 0x01,
     BSON_STRING = 0x02,
     BSON_DOCUMENT = 0x03,
     BSON_ARRAY = 0x04,
     BSON_BINARY = 0x05,
+    BSON_UNDEFINED = 0x06,
     BSON_OBJECT_ID = 0x07,
     BSON_BOOL = 0x08,
     BSON_DATE = 0x09,
     BSON_NULL = 0x0A,
+    BSON_REGEX = 0x0B,
+    BSON_POINTER = 0x0C,
+    BSON_CODE = 0x0D,
+    BSON_SYMBOL = 0x0E,
+    BSON_SCOPED_CODE = 0x0F,
     BSON_INT32 = 0x10,
+    BSON_TIMESTAMP = 0x11,
     BSON_INT64 = 0x12,
     BSON_DECIMAL128 = 0x13,
+    BSON_MAXIMUM = 0x7F,
+    BSON_MINIMUM = 0xFF,
 };
 
 struct hooks {
@@ -174,6 +183,7 @@ typedef struct {
     unsigned next_given;
     bool ignores_unknown, has_second_keys;
     bool private_can_wait; // the private values need not be made with the instance
+    bool met_others;       // a stored document had a field that the class has not (read.c)
     bool is_guarded;       // the class has our __getattribute__: its instances may be lazy (lazy.c)
 } Shape;
 
@@ -250,15 +260,20 @@ PyObject *build_of_values(Shape *shape, PyObject **values);
 // Of a list of accepted items: whether it is as long as it may be; the collector need not know it
 // if its items are inert.
 bool build_finish_list(const struct node *node, PyObject *list);
+// Fills an empty instance: OK, GIVE_UP or FAILED. As keyword arguments `data` may not hold self,
+// which the ordinary __init__ has a parameter for.
+int build_fill(Shape *shape, PyObject *instance, PyObject *data, bool are_keywords);
 PyObject *shape_build(PyObject *self, PyObject *data);
 PyObject *shape_build_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
 
-// ---- read.c: instances from BSON ---------------------------------------------------------------
+// ---- read.c, batches.c: instances from BSON ----------------------------------------------------
 
 int read_import_datetime(void);
 PyObject *shape_read_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
-PyObject *shape_iterate(Shape *self, PyObject *const *arguments, Py_ssize_t count);
+PyObject *shape_finds_others(Shape *self, PyObject *batch);
 extern PyTypeObject documents_type;
+extern PyTypeObject next_document_type;
+extern PyTypeObject awaited_type;
 
 // A new reference; None where what was called meanwhile has shortened the list.
 static inline PyObject *list_item(PyObject *list, Py_ssize_t at)

@@ -2,79 +2,21 @@
 // each document, with its default options, and build.c would make an instance of it. What is not
 // known here (types that PyMongo makes classes of its own of, what it would refuse) is given up,
 // and the document goes by PyMongo's decoder.
-#include "native.h"
+#include "read.h"
 
 #include <datetime.h>
-#include <stddef.h>
 #include <string.h>
-#include <structmember.h> // PyMemberDef, before Python 3.12
-
-// What is yet to be read. Nothing behind `end` is looked at.
-struct bytes {
-    const unsigned char *at, *end;
-};
-
-struct element {
-    int type;
-    const char *name;
-    size_t name_size;
-    struct bytes value; // from its start to the end of the document
-};
 
 // The functions that give a PyObject give a new reference or NULL: with an exception, or without
 // one where it is given up.
 static PyObject *read_value(int type, struct bytes *bytes);
 static PyObject *read_by_node(struct node *node, int type, struct bytes *bytes);
 
-static uint64_t load(const unsigned char *at, int size)
-{
-    uint64_t value = 0;
-    for (int i = size - 1; i >= 0; i--)
-        value = value << 8 | at[i];
-    return value;
-}
-
-static const unsigned char *take(struct bytes *bytes, size_t size)
-{
-    if (size > (size_t)(bytes->end - bytes->at))
-        return NULL;
-    const unsigned char *at = bytes->at;
-    bytes->at += size;
-    return at;
-}
-
-// The elements of the document or array that begins here, without its length and its last NUL.
-static bool open_document(struct bytes *bytes, struct bytes *elements)
-{
-    size_t left = (size_t)(bytes->end - bytes->at);
-    if (left < 5)
-        return false;
-    int64_t size = (int32_t)(uint32_t)load(bytes->at, 4);
-    if (size < 5 || (uint64_t)size > left || bytes->at[size - 1] != 0)
-        return false;
-    *elements = (struct bytes){bytes->at + 4, bytes->at + size - 1};
-    bytes->at += size;
-    return true;
-}
-
-static bool next_element(struct bytes *elements, struct element *out)
-{
-    const unsigned char *type = take(elements, 1);
-    const unsigned char *name = elements->at;
-    const unsigned char *end =
-        type == NULL ? NULL : memchr(name, 0, (size_t)(elements->end - elements->at));
-    if (end == NULL)
-        return false;
-    elements->at = end + 1;
-    *out = (struct element){*type, (const char *)name, (size_t)(end - name), *elements};
-    return true;
-}
-
 static PyObject *read_string(struct bytes *bytes)
 {
-    const unsigned char *length = take(bytes, 4);
-    int64_t size = length == NULL ? 0 : (int32_t)(uint32_t)load(length, 4);
-    const unsigned char *text = size < 1 ? NULL : take(bytes, (size_t)size);
+    const unsigned char *length = bytes_take(bytes, 4);
+    int64_t size = length == NULL ? 0 : (int32_t)(uint32_t)bytes_load(length, 4);
+    const unsigned char *text = size < 1 ? NULL : bytes_take(bytes, (size_t)size);
     if (text == NULL || text[size - 1] != 0)
         return NULL;
     PyObject *made = PyUnicode_DecodeUTF8((const char *)text, size - 1, "strict");
@@ -85,17 +27,17 @@ static PyObject *read_string(struct bytes *bytes)
 
 static PyObject *read_binary(struct bytes *bytes)
 {
-    const unsigned char *head = take(bytes, 5);
-    int64_t size = head == NULL ? -1 : (int32_t)(uint32_t)load(head, 4);
+    const unsigned char *head = bytes_take(bytes, 5);
+    int64_t size = head == NULL ? -1 : (int32_t)(uint32_t)bytes_load(head, 4);
     if (size < 0 || head[4] != 0)
         return NULL;
-    const unsigned char *data = take(bytes, (size_t)size);
+    const unsigned char *data = bytes_take(bytes, (size_t)size);
     return data == NULL ? NULL : PyBytes_FromStringAndSize((const char *)data, size);
 }
 
 static PyObject *read_object_id(PyObject *type, struct bytes *bytes)
 {
-    const unsigned char *data = take(bytes, 12);
+    const unsigned char *data = bytes_take(bytes, 12);
     return data == NULL ? NULL : make_object_id_of((PyTypeObject *)type, (const char *)data);
 }
 
@@ -121,8 +63,8 @@ static PyObject *make_datetime(int64_t days, int64_t day_ms)
 static PyObject *read_date(struct bytes *bytes)
 {
     const int64_t first_ms = -62135596800000, last_ms = 253402300799999, day = 86400000;
-    const unsigned char *data = take(bytes, 8);
-    int64_t value_ms = data == NULL ? INT64_MIN : (int64_t)load(data, 8);
+    const unsigned char *data = bytes_take(bytes, 8);
+    int64_t value_ms = data == NULL ? INT64_MIN : (int64_t)bytes_load(data, 8);
     if (value_ms < first_ms || value_ms > last_ms)
         return NULL;
     int64_t days = (value_ms >= 0 ? value_ms : value_ms - (day - 1)) / day;
@@ -131,30 +73,37 @@ static PyObject *read_date(struct bytes *bytes)
 
 static PyObject *read_double(struct bytes *bytes)
 {
-    const unsigned char *data = take(bytes, 8);
+    const unsigned char *data = bytes_take(bytes, 8);
     if (data == NULL)
         return NULL;
-    uint64_t bits = load(data, 8);
+    uint64_t bits = bytes_load(data, 8);
     double value;
     memcpy(&value, &bits, sizeof value);
     return PyFloat_FromDouble(value);
 }
 
+static PyObject *read_name(const struct element *element)
+{
+    PyObject *made = PyUnicode_DecodeUTF8(element->name, (Py_ssize_t)element->name_size, "strict");
+    if (made == NULL)
+        give_up_on_exception();
+    return made;
+}
+
 static PyObject *read_dict(struct bytes *bytes)
 {
     struct bytes elements;
-    if (!open_document(bytes, &elements))
+    if (!bytes_open_document(bytes, &elements))
         return NULL;
     PyObject *made = PyDict_New();
     while (made != NULL && elements.at < elements.end) {
         struct element element;
         // $ref makes another class of it
-        if (!next_element(&elements, &element) || element.name[0] == '$') {
+        if (!bytes_next_element(&elements, &element) || element.name[0] == '$') {
             Py_CLEAR(made);
             break;
         }
-        PyObject *name =
-            PyUnicode_DecodeUTF8(element.name, (Py_ssize_t)element.name_size, "strict");
+        PyObject *name = read_name(&element);
         PyObject *value = name == NULL ? NULL : read_value(element.type, &elements);
         if (value == NULL || PyDict_SetItem(made, name, value) < 0)
             Py_CLEAR(made);
@@ -175,13 +124,14 @@ static PyObject *read_item(struct node *node, int type, struct bytes *bytes)
 static PyObject *read_list(struct node *node, struct bytes *bytes)
 {
     struct bytes elements;
-    if (!open_document(bytes, &elements))
+    if (!bytes_open_document(bytes, &elements))
         return NULL;
     PyObject *made = PyList_New(0);
     while (made != NULL && elements.at < elements.end) {
         struct element element;
-        PyObject *value =
-            next_element(&elements, &element) ? read_item(node, element.type, &elements) : NULL;
+        PyObject *value = bytes_next_element(&elements, &element)
+                              ? read_item(node, element.type, &elements)
+                              : NULL;
         if (value == NULL || PyList_Append(made, value) < 0)
             Py_CLEAR(made);
         Py_XDECREF(value);
@@ -202,7 +152,7 @@ static PyObject *read_container(int type, struct bytes *bytes)
 
 static PyObject *read_bool(struct bytes *bytes)
 {
-    const unsigned char *data = take(bytes, 1);
+    const unsigned char *data = bytes_take(bytes, 1);
     return data == NULL || *data > 1 ? NULL : PyBool_FromLong(*data);
 }
 
@@ -210,7 +160,7 @@ static PyObject *read_bool(struct bytes *bytes)
 static PyObject *read_decimal(struct bytes *bytes)
 {
     char document[4 + 2 + 16 + 1] = {sizeof document, 0, 0, 0, BSON_DECIMAL128};
-    const unsigned char *data = take(bytes, 16);
+    const unsigned char *data = bytes_take(bytes, 16);
     if (data == NULL)
         return NULL;
     memcpy(document + 6, data, 16);
@@ -245,13 +195,13 @@ static PyObject *read_value(int type, struct bytes *bytes)
     case BSON_NULL:
         return Py_NewRef(Py_None);
     case BSON_INT32:
-        data = take(bytes, 4);
-        return data == NULL ? NULL : PyLong_FromLong((int32_t)(uint32_t)load(data, 4));
+        data = bytes_take(bytes, 4);
+        return data == NULL ? NULL : PyLong_FromLong((int32_t)(uint32_t)bytes_load(data, 4));
     case BSON_INT64:
-        data = take(bytes, 8);
-        return data == NULL
-                   ? NULL
-                   : PyObject_CallFunction(hooks.int64, "L", (long long)(int64_t)load(data, 8));
+        data = bytes_take(bytes, 8);
+        return data == NULL ? NULL
+                            : PyObject_CallFunction(hooks.int64, "L",
+                                                    (long long)(int64_t)bytes_load(data, 8));
     default:
         return NULL;
     }
@@ -259,7 +209,7 @@ static PyObject *read_value(int type, struct bytes *bytes)
 
 // ---- by the fields of a model ------------------------------------------------------------------
 
-static PyObject *read_model(Shape *shape, struct bytes *bytes);
+static PyObject *read_model(Shape *shape, struct bytes *bytes, enum documents kind);
 
 static PyObject *read_items(struct node *node, struct bytes *bytes)
 {
@@ -282,7 +232,8 @@ static PyObject *read_straight(struct node *node, int type, struct bytes *bytes)
         give_up_on_exception();
         return NULL;
     }
-    PyObject *made = is_model ? read_model((Shape *)node->type, bytes) : read_items(node, bytes);
+    PyObject *made = is_model ? read_model((Shape *)node->type, bytes, DOCUMENTS_PROJECTED)
+                              : read_items(node, bytes);
     Py_LeaveRecursiveCall();
     return made;
 }
@@ -317,12 +268,31 @@ static Py_ssize_t find_field(const Shape *shape, const struct element *element, 
     return shape->field_count;
 }
 
-static bool read_fields(Shape *shape, struct bytes elements, PyObject **values)
+// A field that the model has not. Where the server sent it PyMongo decodes it, and may refuse it.
+static bool pass_other(Shape *shape, const struct element *element, struct bytes *elements,
+                       enum documents kind)
+{
+    if (kind == DOCUMENTS_WHOLE) {
+        shape->met_others = true;
+        return bytes_skip_value(element->type, elements);
+    }
+    if (!shape->ignores_unknown || shape->has_second_keys)
+        return false;
+    PyObject *name = read_name(element);
+    PyObject *ignored = name == NULL ? NULL : read_value(element->type, elements);
+    bool passed = ignored != NULL;
+    Py_XDECREF(name);
+    Py_XDECREF(ignored);
+    return passed;
+}
+
+static bool read_fields(Shape *shape, struct bytes elements, enum documents kind, PyObject **values)
 {
     Py_ssize_t guess = 0;
     while (elements.at < elements.end) {
         struct element element;
-        if (!next_element(&elements, &element) || element.name[0] == '$')
+        if (!bytes_next_element(&elements, &element) ||
+            (element.name[0] == '$' && kind == DOCUMENTS_PROJECTED))
             return false; // $ref makes another class of it
         Py_ssize_t at = find_field(shape, &element, guess);
         if (at < shape->field_count) {
@@ -334,24 +304,20 @@ static bool read_fields(Shape *shape, struct bytes elements, PyObject **values)
             guess = at + 1;
             continue;
         }
-        if (!shape->ignores_unknown || shape->has_second_keys)
+        if (!pass_other(shape, &element, &elements, kind))
             return false;
-        PyObject *ignored = read_value(element.type, &elements);
-        if (ignored == NULL)
-            return false;
-        Py_DECREF(ignored);
     }
     return true;
 }
 
-static PyObject *read_model(Shape *shape, struct bytes *bytes)
+static PyObject *read_model(Shape *shape, struct bytes *bytes, enum documents kind)
 {
     struct bytes elements;
     PyObject *values[FIELDS_ON_STACK] = {NULL};
     if (shape->fields == NULL || shape->field_count > FIELDS_ON_STACK ||
-        !open_document(bytes, &elements))
+        !bytes_open_document(bytes, &elements))
         return NULL;
-    bool read = read_fields(shape, elements, values);
+    bool read = read_fields(shape, elements, kind, values);
     for (Py_ssize_t i = 0; read && i < shape->field_count; i++)
         read = values[i] != NULL || shape->fields[i].initial.kind != DEFAULT_NONE;
     PyObject *made = read ? build_of_values(shape, values) : NULL;
@@ -360,148 +326,76 @@ static PyObject *read_model(Shape *shape, struct bytes *bytes)
     return made;
 }
 
-// ---- whole batches -----------------------------------------------------------------------------
+// ---- a document --------------------------------------------------------------------------------
 
-static PyObject *read_one(Shape *shape, struct bytes *bytes, PyObject *otherwise)
+// Without the fields that the model has not, as the server would have sent it.
+static PyObject *without_others(const Shape *shape, const unsigned char *start,
+                                struct bytes elements)
+{
+    struct buffer buffer;
+    buffer_init(&buffer);
+    int result = buffer_put_int32(&buffer, 0);
+    struct element element;
+    while (result == OK && elements.at < elements.end) {
+        const unsigned char *from = elements.at;
+        if (!bytes_next_element(&elements, &element) ||
+            !bytes_skip_value(element.type, &elements)) {
+            buffer_free(&buffer); // PyMongo says what is wrong with it
+            return PyBytes_FromStringAndSize((const char *)start, elements.end + 1 - start);
+        }
+        if (find_field(shape, &element, 0) < shape->field_count)
+            result = buffer_put(&buffer, from, (size_t)(elements.at - from));
+    }
+    if (result == OK)
+        result = buffer_put(&buffer, "", 1);
+    PyObject *made = NULL;
+    if (result == OK) {
+        store_int32(buffer.data, (int32_t)buffer.length);
+        made = PyBytes_FromStringAndSize(buffer.data, (Py_ssize_t)buffer.length);
+    }
+    buffer_free(&buffer);
+    return made;
+}
+
+PyObject *read_document(Shape *shape, struct bytes *bytes, enum documents kind, PyObject *otherwise)
 {
     const unsigned char *start = bytes->at;
     struct bytes elements;
-    if (!open_document(bytes, &elements)) {
+    if (!bytes_open_document(bytes, &elements)) {
         PyErr_SetString(PyExc_ValueError, "the batch does not hold whole documents");
         return NULL;
     }
     struct bytes document = {start, bytes->at};
-    PyObject *made = read_model(shape, &document);
+    PyObject *made = read_model(shape, &document, kind);
     if (made != NULL || PyErr_Occurred())
         return made;
-    PyObject *raw = PyBytes_FromStringAndSize((const char *)start, bytes->at - start);
+    PyObject *raw = kind == DOCUMENTS_WHOLE
+                        ? without_others(shape, start, elements)
+                        : PyBytes_FromStringAndSize((const char *)start, bytes->at - start);
     made = raw == NULL ? NULL : PyObject_CallOneArg(otherwise, raw);
     Py_XDECREF(raw);
     return made;
 }
 
-// The batch may be read: it is bytes, and lazy instances can be made of it.
-static bool open_batch(Shape *shape, PyObject *batch, Py_buffer *view)
+bool read_finds_others(const Shape *shape, struct bytes bytes)
 {
-    if (!shape->is_guarded) {
-        PyErr_SetString(PyExc_TypeError, "the shape's class is not guarded");
-        return false;
+    while (bytes.at < bytes.end) {
+        struct bytes elements;
+        Py_ssize_t guess = 0;
+        if (!bytes_open_document(&bytes, &elements))
+            return true;
+        while (elements.at < elements.end) {
+            struct element element;
+            if (!bytes_next_element(&elements, &element) ||
+                !bytes_skip_value(element.type, &elements))
+                return true;
+            guess = find_field(shape, &element, guess) + 1;
+            if (guess > shape->field_count)
+                return true;
+        }
     }
-    return PyObject_GetBuffer(batch, view, PyBUF_SIMPLE) == 0;
+    return false;
 }
-
-// The garbage collector rests meanwhile, as in build_many.
-PyObject *shape_read_many(Shape *self, PyObject *const *arguments, Py_ssize_t count)
-{
-    if (count < 3 || count > 4 || !PyList_CheckExact(arguments[0])) {
-        PyErr_SetString(PyExc_TypeError, "read_many(list to extend, bytes, function[, longest])");
-        return NULL;
-    }
-    Py_ssize_t longest = count == 4 ? PyLong_AsSsize_t(arguments[3]) : PY_SSIZE_T_MAX;
-    Py_buffer batch;
-    if ((longest == -1 && PyErr_Occurred()) || !open_batch(self, arguments[1], &batch))
-        return NULL;
-    struct bytes bytes = {batch.buf, (const unsigned char *)batch.buf + batch.len};
-    int collects = PyGC_Disable();
-    bool read = true;
-    while (read && bytes.at < bytes.end && PyList_GET_SIZE(arguments[0]) < longest) {
-        PyObject *made = read_one(self, &bytes, arguments[2]);
-        read = made != NULL && PyList_Append(arguments[0], made) == 0;
-        Py_XDECREF(made);
-    }
-    if (collects)
-        PyGC_Enable();
-    PyBuffer_Release(&batch);
-    return read ? Py_NewRef(Py_None) : NULL;
-}
-
-// ---- one by one --------------------------------------------------------------------------------
-
-// The instances of a batch, each made when it is asked for.
-typedef struct {
-    PyObject_HEAD PyObject *shape, *otherwise;
-    Py_buffer batch; // its buf is NULL once it is released
-    Py_ssize_t at, count;
-} Documents;
-
-// iterate(bytes, function) -> iterator
-PyObject *shape_iterate(Shape *self, PyObject *const *arguments, Py_ssize_t count)
-{
-    if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "iterate(bytes, function)");
-        return NULL;
-    }
-    Documents *made = PyObject_GC_New(Documents, &documents_type);
-    if (made == NULL)
-        return NULL;
-    made->batch.buf = NULL;
-    made->at = made->count = 0;
-    made->shape = Py_NewRef((PyObject *)self);
-    made->otherwise = Py_NewRef(arguments[1]);
-    if (!open_batch(self, arguments[0], &made->batch)) {
-        made->batch.buf = NULL;
-        Py_CLEAR(made);
-    } else {
-        PyObject_GC_Track(made);
-    }
-    return (PyObject *)made;
-}
-
-static PyObject *documents_next(Documents *self)
-{
-    const unsigned char *start = self->batch.buf;
-    if (start == NULL || self->at >= self->batch.len)
-        return NULL;
-    struct bytes bytes = {start + self->at, start + self->batch.len};
-    PyObject *made = read_one((Shape *)self->shape, &bytes, self->otherwise);
-    // as a cursor does, it goes on behind a document that led to an exception
-    self->at = bytes.at - start;
-    self->count++;
-    if (made == NULL && !PyErr_Occurred())
-        PyErr_SetString(PyExc_SystemError, "a document without an instance");
-    return made;
-}
-
-static int documents_traverse(Documents *self, visitproc visit, void *arg)
-{
-    Py_VISIT(self->shape);
-    Py_VISIT(self->otherwise);
-    return 0;
-}
-
-static int documents_clear(Documents *self)
-{
-    if (self->batch.buf != NULL)
-        PyBuffer_Release(&self->batch);
-    self->batch.buf = NULL;
-    Py_CLEAR(self->shape);
-    Py_CLEAR(self->otherwise);
-    return 0;
-}
-
-static void documents_dealloc(Documents *self)
-{
-    PyObject_GC_UnTrack(self);
-    documents_clear(self);
-    PyObject_GC_Del(self);
-}
-
-static PyMemberDef documents_members[] = {
-    {"count", T_PYSSIZET, offsetof(Documents, count), READONLY, "how many were asked for"},
-    {NULL, 0, 0, 0, NULL},
-};
-
-PyTypeObject documents_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "mongosluice._native.Documents",
-    .tp_basicsize = sizeof(Documents),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_dealloc = (destructor)(void (*)(void))documents_dealloc,
-    .tp_traverse = (traverseproc)(void (*)(void))documents_traverse,
-    .tp_clear = (inquiry)(void (*)(void))documents_clear,
-    .tp_members = documents_members,
-    .tp_iter = PyObject_SelfIter,
-    .tp_iternext = (iternextfunc)(void (*)(void))documents_next,
-};
 
 // This file's pointer to the API.
 int read_import_datetime(void)

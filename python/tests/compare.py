@@ -39,7 +39,7 @@ class Compared:
         if self.mode == "full":
             def ours():
                 made = self.cls.__new__(self.cls)
-                native.Init(self.plan.shape, plans.DOCUMENT_INIT)(made, **copy.deepcopy(given))
+                native.Init(plans.DOCUMENT_INIT, self.plan.shape)(made, **copy.deepcopy(given))
                 return made
 
             assert said(outcome(ours)) == said(alone), given
@@ -70,11 +70,19 @@ class Compared:
             if built is not None:
                 assert said(built) == said(alone), document
             self.plan.shape.guard()
-            many = []
-            ours = outcome(lambda: self.plan.shape.read_many(
-                many, raw, lambda one: BEANIE_PARSE_OBJ(self.cls, bson.decode(one))))
-            assert said(many[0] if many else ours) == said(alone), document
+            assert said(self.read_batch(raw, False)) == said(alone), document
+            if self.plan.projection is not None:
+                projected = {name: value for name, value in document.items() if name in self.plan.projection}
+                alone_projected = outcome(lambda: BEANIE_PARSE_OBJ(self.cls, projected))
+                whole = bson.encode({"another": {"": [bson.MinKey()]}, **document, "$other": bson.Code("x", {"y": 1})})
+                assert said(self.read_batch(whole, True)) == said(alone_projected), document
         return alone if isinstance(alone, Document) else None
+
+    def read_batch(self, raw, is_whole):
+        many = []
+        ours = outcome(lambda: self.plan.shape.read_many(
+            many, raw, is_whole, lambda one: BEANIE_PARSE_OBJ(self.cls, bson.decode(one)), 1))
+        return many[0] if many else ours
 
     def accepts(self, raw):
         if b"\x07_id\0" not in raw[:9]:

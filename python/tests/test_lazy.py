@@ -159,7 +159,8 @@ def test_nothing_leaks(model):
             encoded, _ = shape.encode_many([*made, None], True, lambda other: {})
             native.encoded_ids(encoded[:3])
             read = []
-            shape.read_many(read, b"".join(one.raw for one in encoded[:3]) + bson.encode({"name": 1}), bson.decode)
+            shape.read_many(read, b"".join(one.raw for one in encoded[:3]) + bson.encode({"name": 1}), False,
+                            bson.decode, 9)
             assert [one.name for one in read[:3]] == ["a"] * 3 and read[3] == {"name": 1}
             assert read[0].parts and read[1]._seen == {} and read[2].model_fields_set
 

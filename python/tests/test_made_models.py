@@ -61,7 +61,8 @@ def test_the_same(connection, loop, validator, request):
 def one(compared, raw, data):
     """A document that the model stores, and the same spoilt in a place."""
     assert compared.accepts(raw), (bson.decode(raw), compared.exported.schema)
-    compared.read(raw)
+    if compared.read(raw) is None:
+        return  # Beanie leaves nulls out that the model wants: what is stored cannot be read, spoilt or not
     document = bson.decode(raw)
     names = sorted(set(document) - {"_id", "id", "Id", "revision_id"}) or ["x"]
     for name in data.draw(st.lists(st.sampled_from(names), max_size=2, unique=True)):

@@ -1,9 +1,11 @@
-"""Queries of models that the extension reads: the same commands, documents and exceptions, at the same time."""
+"""Queries of models that the extension reads: the same commands, documents and exceptions, at the same time; but
+for the projection that names each field of a model, which is left out."""
 
 import asyncio
 import contextlib
 
 import beanie
+import pydantic
 import pytest
 from beanie import Document
 from pydantic import Field, ValidationError
@@ -142,8 +144,105 @@ def test_the_same_documents_by_the_same_commands(way, both):
 
     alone, ours = both(all_of_them)
     for name in QUERIES:
+        for command in alone[name][1] if native is not None else ():
+            assert command.pop("projection", ALL_FIELDS) == ALL_FIELDS
         assert ours[name] == alone[name], name
         assert alone[name][2] == (len(alone[name][1]) if name == "session" else 0)
+
+
+ALL_FIELDS = dict.fromkeys(["_id", "revision_id", "n", "name", "when"], 1)
+
+
+def projections(commands):
+    return [command.get("projection") for command, _ in commands.sent if "find" in command]
+
+
+@pytest.mark.skipif(native is None, reason="the extension is not built")
+@pytest.mark.parametrize("other", [3, 240], ids=["in the first batch", "in a later one"])
+@pytest.mark.parametrize("way", [by_list, by_for, by_part])
+def test_fields_that_the_model_has_not(way, other, both, direct):
+    """They are not read; once one was met the fields are named again, at once where that is still possible."""
+    direct["Queried"].update_one({"n": other}, {"$set": {"other": "x" * 1000, "$more": [{"a": None}]}})
+
+    async def read(client, commands):
+        found, sent = [], []
+        for _ in range(2):
+            commands.sent.clear()
+            found.append([one.model_dump() for one in await way(Queried.find_all())])
+            sent.append(projections(commands))
+        return found, sent
+
+    (alone, _), (ours, sent) = both(read)
+    assert ours == alone and len(ours[0]) == SIZE
+    assert sent == [[None, ALL_FIELDS] if other == 3 else [None], [ALL_FIELDS]]
+
+
+@pytest.mark.skipif(native is None, reason="the extension is not built")
+def test_what_the_extension_gives_up_has_no_other_fields(both, direct):
+    direct["Queried"].update_one({"n": 240}, {"$set": {"other": 1, "n": 3.0}})
+
+    async def read(client, commands):
+        return [one.model_dump() for one in await Queried.find_all().to_list()]
+
+    alone, ours = both(read)
+    assert ours == alone and ours[240]["n"] == 3
+
+
+def test_a_projection_of_ones_own_is_sent(both):
+    class Short(pydantic.BaseModel):
+        n: int
+
+    async def read(client, commands):
+        found = await Queried.find_all().project(Short).to_list()
+        return [one.n for one in found], projections(commands)
+
+    alone, ours = both(read)
+    assert ours == alone and ours[1] == [{"n": 1}]
+
+
+def test_what_is_not_awaited_is_not_taken(both):
+    async def read(client, commands):
+        query, seen = aiter(Queried.find_all()), []
+        seen.append((await query.__anext__()).n)
+        query.__anext__().close()
+        with pytest.raises(TimeoutError):  # not begun, in all versions
+            await wait_for(query.__anext__(), 0)
+        task = asyncio.create_task(query.__anext__())
+        seen.append((await task).n)
+        both_at_once = [query.__anext__(), query.__anext__()]
+        seen += [(await one).n for one in reversed(both_at_once)]
+        with pytest.raises(RuntimeError, match="already awaited"):
+            await both_at_once[0]
+        with pytest.raises(KeyError):
+            query.__anext__().throw(KeyError("x"))
+        with pytest.raises(StopIteration) as ended:
+            query.__anext__().send(None)
+        seen.append(ended.value.value.n)
+        seen += [(await anext(query)).n, len([one async for one in query])]
+        with pytest.raises(StopAsyncIteration):
+            await query.__anext__()
+        return seen
+
+    alone, ours = both(read)
+    assert ours == alone == [0, 1, 2, 3, 4, 5, SIZE - 6]
+
+
+async def wait_for(awaitable, seconds):
+    try:
+        return await asyncio.wait_for(awaitable, seconds)
+    except asyncio.TimeoutError as error:  # another class before Python 3.11
+        raise TimeoutError from error
+
+
+def test_awaitables_that_outlast_their_batch(both):
+    async def read(client, commands):
+        query = aiter(Queried.find_all(batch_size=2))
+        first = await query.__anext__()
+        waiting = [query.__anext__(), query.__anext__(), query.__anext__()]
+        return [first.n, *[(await one).n for one in waiting], await query.__anext__() is not None]
+
+    alone, ours = both(read)
+    assert ours == alone == [0, 1, 2, 3, True]
 
 
 @pytest.mark.skipif(native is None, reason="the extension is not built")

@@ -58,15 +58,22 @@ def read(proxy, database, loop, offloaded):
             passed_on.append(raw)
             return parse(Read, bson.decode(raw, DEFAULT_CODEC_OPTIONS))
 
-        return (outcome(lambda: shape.read_many(made, b"".join(documents), otherwise) or made),
+        return (outcome(lambda: shape.read_many(made, b"".join(documents), False, otherwise, 99) or made),
                 outcome(lambda: [parse(Read, bson.decode(one)) for one in documents]), passed_on)
 
+    def whole(raw):
+        made = []
+        shape.finds_others(raw)
+        return outcome(lambda: shape.read_many(
+            made, raw, True, lambda one: parse(Read, bson.decode(one, DEFAULT_CODEC_OPTIONS)), 99) or made)
+
+    both.whole = whole
     return both
 
 
 def outcome(read):
     try:
-        return [(one.__dict__, types_of(one.__dict__), one.model_fields_set) for one in read()]
+        return [(repr(one), types_of(one.__dict__), one.model_fields_set) for one in read()]  # NaN is not itself
     except Exception as error:
         return type(error), str(error)
 
@@ -117,6 +124,8 @@ def test_damaged_documents(read, document, data):
         assert ours == theirs
     else:
         assert not isinstance(ours, list)
+    whole = read.whole(bytes(raw))
+    assert isinstance(whole, list) or whole[0] is not SystemError
 
 
 def test_right_documents_need_no_dict(read):
@@ -124,6 +133,12 @@ def test_right_documents_need_no_dict(read):
                 "f": {"a": 1, "b": [{"a": 2}]}, "g": datetime.datetime(1969, 12, 31, 23, 59, 59, 999000), "h": b"z"}
     ours, theirs, passed_on = read(bson.encode(document))
     assert ours == theirs and not passed_on
+
+
+def test_names_that_are_no_text_are_refused(read):
+    raw = bson.encode({"_id": bson.ObjectId(), "f": {"other": 1}})
+    ours, theirs, _ = read(raw.replace(b"other", b"oth\x80r"))
+    assert ours == theirs and theirs[0] is bson.errors.InvalidBSON
 
 
 def test_truncated_batches(read):

@@ -85,7 +85,7 @@ def test_bytes_and_instances_are_the_same(keep_nulls, data, connection, loop):
         alone = made(**copy.deepcopy(given_values))
         if native is not None:
             ours = made.__new__(made)
-            init = native.Init(plan.shape, Document.__init__)
+            init = native.Init(Document.__init__, plan.shape)
             init(ours, **copy.deepcopy(given_values))
             assert state(ours) == state(alone)
         if data.draw(st.booleans()):

@@ -202,13 +202,15 @@ class Section:
 
 
 def table(kind, rows, count, through):
-    lines = ["| client | route | construct | insert | both | read | client's CPU time writing | reading | server's, inserting |",
-             "|---|---|---:|---:|---:|---:|---:|---:|---:|"]
+    lines = ["| client | route | construct | insert | both | read | client's CPU time writing | reading | server's, inserting "
+             "| reading |",
+             "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
     for key, parts in rows.items():
         if key == "extension":
             continue
         cells = []
-        for part in ("construct", "insert", "total", "read", "write CPU", "read CPU", "server CPU"):
+        for part in ("construct", "insert", "total", "read", "write CPU", "read CPU", "server CPU",
+                     "server CPU reading"):
             part = "insert" if part == "total" and "total" not in parts else part
             cells.append(f"{middle(parts, part):,.0f} ({min(parts[part]):,.0f})" if part in parts else "–")
         lines.append(f"| {key[0]} | {key[1]} | {' | '.join(cells)} |")

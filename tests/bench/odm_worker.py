@@ -49,7 +49,7 @@ def cpu_ms(process):
 def told(construct, insert, read):
     return {"construct": construct and construct.ms, "insert": insert.ms, "read": read and read.ms,
             "write CPU": insert.cpu_ms + (construct.cpu_ms if construct else 0), "read CPU": read and read.cpu_ms,
-            "server CPU": insert.server_ms}
+            "server CPU": insert.server_ms, "server CPU reading": read and read.server_ms}
 
 
 def emptied(uri, collection):
@@ -82,7 +82,7 @@ class Drivers:
         del documents
         if not reads:
             return told(None, insert, None)
-        with Clock() as read:
+        with Clock(server) as read:
             found = await collection.find().to_list(None)
         return told(None, insert, read if len(found) == count else None)
 
@@ -126,7 +126,7 @@ class Beanie:
         del made
         if not reads:
             return told(construct, insert, None)
-        with Clock() as read:
+        with Clock(server) as read:
             found = await model.find_all().to_list()
         if len(found) != count:
             return told(construct, insert, None)
@@ -170,7 +170,7 @@ class MongoEngine:
         del made
         if not reads:
             return told(construct, insert, None)
-        with Clock() as read:
+        with Clock(server) as read:
             found = list(model.objects)
         return told(construct, insert, read if len(found) == count else None)
 

@@ -138,16 +138,16 @@ async def to_list(self: Any, length: int | None = None) -> list[Any]:
     if self.lazy_parse or projection not in _readers:
         return await _originals["to_list"](self, length)
     cursor = await cursor_of(self)
-    shape = _plans[projection].shape
+    plan = _plans[projection]
     found = self._get_cache()
     if found is None and not keeps_cache(self) and (length is None or (type(length) is int and length > 0)):
-        raw = raw_batches(cursor)
-        if raw is not None:
-            return await read_batches(shape, projection, raw, cursor.collection.codec_options, length)
+        source = source_of(plan, cursor)
+        if source is not None:
+            return await read_batches(source, sys.maxsize if length is None else length)
     if found is None:
         found = await cursor.to_list(length)
         self._set_cache(found)
-    return shape.build_many(found, lambda data: _originals["parse_obj"](projection, data))
+    return plan.shape.build_many(found, lambda data: _originals["parse_obj"](projection, data))
 
 
 async def cursor_of(query: Any) -> Any:
@@ -155,13 +155,11 @@ async def cursor_of(query: Any) -> Any:
 
 
 async def anext_(self: Any) -> Any:
-    """In the place of a query's: its next document."""
+    """In the place of a query's: its next document. While a batch lasts, native.NextDocument gives them."""
     if self.cursor is None and hasattr(self, "get_cursor"):
         self.cursor = as_batches(self, await self.get_cursor())
     if type(self.cursor) is not Batches:
         return await _originals["anext"](self)
-    for document in self.cursor.documents:
-        return document
     return await self.cursor.__anext__()
 
 
@@ -179,22 +177,59 @@ def as_batches(query: Any, cursor: Any) -> Any:
     projection = query.get_projection_model()
     if query.lazy_parse or projection not in _readers or cursor is None:
         return cursor
-    raw = raw_batches(cursor)
-    if raw is None:
-        return cursor
-    return Batches(raw, _plans[projection].shape, projection, cursor.collection.codec_options)
+    source = source_of(_plans[projection], cursor)
+    return cursor if source is None else Batches(source)
 
 
-class Batches:
+class Source:
+    """The BSON of a query's documents, batch by batch.
+
+    The query names each field of its model, and only those. Where it would name all that the documents have,
+    they are asked for whole, which is less work for the server; the extension passes over a field that the
+    model has not. Once such a field was met, the fields are named again: in a query whose first batch has
+    one before anything of it is given away."""
+
+    def __init__(self, plan: Plan, cursor: Any):
+        self.plan = plan
+        self.query = cursor
+        self.options = cursor.collection.codec_options
+        self.are_whole = (plan.projection is not None and plan.projection == pymongo_cursor(cursor)._projection
+                          and not plan.shape.met_others)
+        self.cursor = raw_batches(cursor, self.are_whole)
+        self.has_begun = False
+
+    async def next(self) -> bytes:
+        """Raises StopAsyncIteration, as a cursor does."""
+        batch = await self.cursor.__anext__()
+        if not self.has_begun and self.are_whole and self.plan.shape.finds_others(batch):
+            await self.cursor.close()
+            self.are_whole = False
+            self.cursor = raw_batches(self.query, False)
+            batch = await self.cursor.__anext__()
+        self.has_begun = True
+        return batch
+
+    def instance(self, raw: bytes) -> Any:
+        """Of a document that the extension gives up."""
+        return _originals["parse_obj"](self.plan.cls, bson.decode(raw, self.options))
+
+    def count(self, documents: int) -> None:
+        """PyMongo has counted one for the batch; by the documents it says how many it still wants."""
+        if documents:
+            pymongo_cursor(self.cursor)._retrieved += documents - 1
+
+
+class Batches(native.Documents if native is not None else object):
     """A cursor whose documents are instances, each made when it is asked for. All else is the cursor's."""
 
-    def __init__(self, cursor: Any, shape: Any, model: Any, options: Any):
-        self._cursor, self._shape = cursor, shape
-        self._otherwise = by_beanie(model, options)
-        self.documents = shape.iterate(b"", self._otherwise)
+    def __new__(cls, source: Source) -> Batches:
+        return super().__new__(cls, source.plan.shape, source.instance)
+
+    def __init__(self, source: Source):
+        self._source = source
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._cursor, name)
+        return getattr(self._source.cursor, name)
 
     def __aiter__(self) -> Any:
         return self
@@ -204,22 +239,16 @@ class Batches:
 
     async def __anext__(self) -> Any:
         while True:
-            for document in self.documents:
+            for document in self:
                 return document
-            count_documents(self._cursor, self.documents.count)
-            self.documents = self._shape.iterate(await self._cursor.__anext__(), self._otherwise)
+            self._source.count(self.count)
+            batch = await self._source.next()
+            self.refill(batch, self._source.are_whole)
 
 
-def count_documents(batches: Any, count: int) -> None:
-    """PyMongo has counted one for the batch; by the documents it says how many it still wants."""
-    if count:
-        inner = batches.delegate if is_motor(batches) else batches
-        inner._retrieved += count - 1
-
-
-def by_beanie(model: Any, options: Any) -> Any:
-    """What makes an instance of a document's bytes that the extension gives up."""
-    return lambda raw: _originals["parse_obj"](model, bson.decode(raw, options))
+def pymongo_cursor(cursor: Any) -> Any:
+    """The one within, where it is Motor's."""
+    return cursor.delegate if is_motor(cursor) else cursor
 
 
 def is_motor(one: Any) -> bool:
@@ -231,35 +260,42 @@ def keeps_cache(query: Any) -> bool:
     return query.document_model.get_settings().use_cache and query.ignore_cache is False
 
 
-def raw_batches(cursor: Any) -> Any:
-    """The same query, whose batches are BSON; None where its documents are not PyMongo's ordinary dicts."""
-    inner = cursor.delegate if is_motor(cursor) else cursor
-    if type(inner) not in (AsyncCursor, Cursor):
+def source_of(plan: Plan, cursor: Any) -> Source | None:
+    """None where the query's documents are not PyMongo's ordinary dicts."""
+    if type(pymongo_cursor(cursor)) not in (AsyncCursor, Cursor):
         return None
-    collection = cursor.collection
-    options, client = collection.codec_options, collection.database.client
+    options, client = cursor.collection.codec_options, cursor.collection.database.client
     plain = (options.document_class is dict and not options.tz_aware and options.type_registry == TypeRegistry()
              and options.unicode_decode_error_handler == "strict"
              and options.datetime_conversion == DatetimeConversion.DATETIME)
-    if not plain or client.options.auto_encryption_opts is not None:
-        return None
+    return Source(plan, cursor) if plain and client.options.auto_encryption_opts is None else None
+
+
+def raw_batches(cursor: Any, are_whole: bool) -> Any:
+    """The same query, whose batches are BSON; without its projection where `are_whole`."""
+    inner, collection = pymongo_cursor(cursor), cursor.collection
     # what _clone leaves out
     kept = {"session": inner._session, "let": inner._let}
-    if not is_motor(cursor):
-        return inner._clone(deepcopy=False, base=AsyncRawBatchCursor(collection, **kept))
-    raw = inner._clone(deepcopy=False, base=RawBatchCursor(collection.delegate, **kept))
-    return type(collection.find_raw_batches())(raw, collection)
+    if is_motor(cursor):
+        raw = inner._clone(deepcopy=False, base=RawBatchCursor(collection.delegate, **kept))
+    else:
+        raw = inner._clone(deepcopy=False, base=AsyncRawBatchCursor(collection, **kept))
+    if are_whole:
+        raw._projection = None
+    return type(collection.find_raw_batches())(raw, collection) if is_motor(cursor) else raw
 
 
-async def read_batches(shape: Any, model: Any, batches: Any, options: Any, length: int | None) -> list[Any]:
+async def read_batches(source: Source, longest: int) -> list[Any]:
     made: list[Any] = []
-    longest = sys.maxsize if length is None else length
-    async for batch in batches:
+    read_many = source.plan.shape.read_many
+    while len(made) < longest:
         before = len(made)
-        shape.read_many(made, batch, by_beanie(model, options), longest)
-        count_documents(batches, len(made) - before)
-        if len(made) >= longest:
+        try:
+            batch = await source.next()
+        except StopAsyncIteration:
             break
+        read_many(made, batch, source.are_whole, source.instance, longest)
+        source.count(len(made) - before)
     return made
 
 
@@ -303,7 +339,7 @@ def activate(plan: Plan) -> None:
         _builders[cls] = plan.shape.build
         if not cls._inheritance_inited and not cls.get_settings().use_state_management:
             _readers[cls] = plan.shape.build
-        cls.__init__ = native.Init(plan.shape, DOCUMENT_INIT)
+        cls.__init__ = native.Init(DOCUMENT_INIT, plan.shape)
 
 
 def deactivate(cls: type) -> None:
@@ -424,7 +460,7 @@ def install() -> None:
     for module in (cursor_module, find_module, update_module):
         module.parse_obj = parse_obj
     cursor_module.BaseCursorQuery.to_list = to_list
-    cursor_module.BaseCursorQuery.__anext__ = anext_
+    cursor_module.BaseCursorQuery.__anext__ = anext_ if native is None else native.NextDocument(anext_)
     cursor_module.BaseCursorQuery.__aiter__ = aiter_
     if native is not None:
         encoder_module.BSON_SCALAR_TYPES = (*encoder_module.BSON_SCALAR_TYPES, native.Encoded)

@@ -11,6 +11,7 @@ import bson
 from beanie import Document
 from beanie.odm.actions import ActionDirections, ActionRegistry, EventTypes
 from beanie.odm.fields import LinkTypes
+from beanie.odm.utils.projection import get_projection
 from bson.codec_options import TypeRegistry
 from lazy_model import LazyModel
 from pydantic import BaseModel
@@ -37,6 +38,7 @@ class Plan:
     builds: bool
     sets: bool  # whether save() may send it: revisions and actions change what it sends
     reasons: list[str]
+    projection: dict[str, int] | None  # of a query for its documents, where that names its very fields
 
 
 class Unplannable(Exception):
@@ -106,19 +108,28 @@ def make_plan(cls: type[Document], exported: Exported) -> Plan:
     elements = bson.encode(prefix)[4:-1] if prefix else None
     shape = encoding.make_shape(cls, keys, elements)
     reasons = []
-    builds = native is not None
+    builds, projection = native is not None, None
     try:
         if native is None:
             raise instances.NotBuildable("the extension is not built: only the encoding is ours")
         if any(info.link_type in BACK_LINKS for info in (cls.get_link_fields() or {}).values()):
             raise instances.NotBuildable("back links are filled in by Beanie")
-        shape.set_fields(*specification(cls, DOCUMENT_INIT))
+        fields, *rest = specification(cls, DOCUMENT_INIT)
+        shape.set_fields(fields, *rest)
+        projection = whole_projection(cls, [keys[1] for keys in fields])
     except instances.NotBuildable as reason:
         builds = False
         reasons.append(str(reason))
     own = cls.get_settings()
     before_update = ActionRegistry.get_action_list(cls, EventTypes.UPDATE, ActionDirections.BEFORE)
-    return Plan(cls, shape, exported, builds, not own.use_revision and not before_update, reasons)
+    return Plan(cls, shape, exported, builds, not own.use_revision and not before_update, reasons, projection)
+
+
+def whole_projection(cls: type[Document], names: list[str]) -> dict[str, int] | None:
+    """Beanie's projection, where it asks for the fields of these names and for nothing else."""
+    whole = dict.fromkeys(names, 1)
+    plain = all(name and "." not in name and not name.startswith("$") for name in names)
+    return whole if plain and get_projection(cls) == whole else None
 
 
 def specification(cls: type[BaseModel], own_init: Any) -> tuple[Any, ...]:

@@ -275,18 +275,11 @@ def encoded_documents(queryset: Any, documents: Any) -> list[Any] | None:
     """None where MongoEngine has to convert them, or to refuse them."""
     if native is None or type(documents) is not list or not documents or is_watched("pre_bulk_insert"):
         return None
-    found: dict[type, Plan] = {}
     for cls in set(map(type, documents)):
-        plan = active_plan(cls) if isinstance(cls, type) and issubclass(cls, queryset._document) and has_collection(
-            cls) else None
+        plan = active_plan(cls) if issubclass(cls, queryset._document) and has_collection(cls) else None
         if plan is None or not plan.encodes:
             return None
-        found[cls] = plan
-    if not all(one._created for one in documents):  # refused, where it has an id
-        return None
-    raw = encoding(queryset._document)
-    encoded = [found[type(one)].engine.encode(one, True, raw) for one in documents]
-    return None if None in encoded else encoded
+    return native.encode_new(documents, encoding(queryset._document))
 
 
 # ---- in the place of MongoEngine's -------------------------------------------------------------
