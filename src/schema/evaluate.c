@@ -115,17 +115,31 @@ static HOT size_t count_characters(struct evaluation *e, place text, size_t len)
     return IF(utf8_is_ascii_string(text, len)) ? len : count_wide_characters(e, text, len);
 }
 
-static HOT place walk_string(struct evaluation *e, const struct string_rule *s, place pos,
-                             place end)
+struct measured_string {
+    size_t len;
+    size_t characters;
+};
+
+/* Returns the string's NUL; NULL if there is none, or the string is not UTF-8. */
+static HOT place measure_string(struct evaluation *e, place pos, place end,
+                                struct measured_string *out)
 {
     place nul = find_string_end(e, pos, end);
     if (nul == NULL)
         return NULL;
-    size_t len = (size_t)(nul - pos) - 4;
-    size_t characters = count_characters(e, pos + 4, len);
-    if (characters == NOT_UTF8)
+    out->len = (size_t)(nul - pos) - 4;
+    out->characters = count_characters(e, pos + 4, out->len);
+    return out->characters == NOT_UTF8 ? NULL : nul;
+}
+
+static HOT place walk_string(struct evaluation *e, const struct string_rule *s, place pos,
+                             place end)
+{
+    struct measured_string string;
+    place nul = measure_string(e, pos, end, &string);
+    if (nul == NULL)
         return NULL;
-    if (s != NULL && !text_fits(e, s, pos + 4, len, characters))
+    if (s != NULL && !text_fits(e, s, pos + 4, string.len, string.characters))
         return evaluate_refuse(e, nul + 1);
     return nul + 1;
 }
@@ -314,16 +328,13 @@ static RARE place walk_generally(struct evaluation *e, const struct quick *q, pl
 
 static HOT place quick_string(struct evaluation *e, const struct quick *q, place pos, place end)
 {
-    place nul = find_string_end(e, pos, end);
+    struct measured_string string;
+    place nul = measure_string(e, pos, end, &string);
     if (nul == NULL)
         return NULL;
-    size_t len = (size_t)(nul - pos) - 4;
-    size_t characters = count_characters(e, pos + 4, len);
-    if (characters == NOT_UTF8)
-        return NULL;
-    if (characters < q->string.min_length || characters > q->string.max_length ||
+    if (string.characters < q->string.min_length || string.characters > q->string.max_length ||
         (q->string.row != NULL &&
-         !byte_class_match(q->string.row, pos + 4, len, (size_t)(e->limit - pos) - 4)))
+         !byte_class_match(q->string.row, pos + 4, string.len, (size_t)(e->limit - pos) - 4)))
         return evaluate_refuse(e, nul + 1);
     return nul + 1;
 }
@@ -446,12 +457,15 @@ static bool name_fits(struct evaluation *e, const struct node *node, place name,
 }
 
 /* A field that its name alone does not settle: patternProperties, propertyNames, and names that are
- * additional. `node` is that of a listed name, or NODE_OTHER. */
+ * additional. `node` is that of a listed name, or NODE_OTHER. `field` is the byte of its kind,
+ * which its name follows. */
 static RARE place evaluate_other_field(struct evaluation *e, const struct object_rule *o,
-                                       uint32_t node, uint8_t kind, place name, place value,
-                                       place last, unsigned depth)
+                                       uint32_t node, place field, place value, place last,
+                                       unsigned depth)
 {
     const struct program *program = e->program;
+    const uint8_t kind = *field;
+    const place name = field + 1;
     size_t len = (size_t)(value - name) - 1;
     place after = NULL;
     if (o->names != NO_INDEX && !name_fits(e, &program->nodes[o->names], name, len))
@@ -529,13 +543,13 @@ static RARE bool narrow_object_fits(struct evaluation *e, const struct object_ru
 
 /* A field whose value is of an unlikely kind, or whose name alone does not settle it. */
 static RARE place evaluate_field(struct evaluation *e, const struct object_rule *o, uint32_t node,
-                                 uint8_t kind, place name, place value, place last, unsigned depth)
+                                 place field, place value, place last, unsigned depth)
 {
     if (value > last)
-        return fault(e, name, "a field name or a regular expression has no terminator");
+        return fault(e, field + 1, "a field name or a regular expression has no terminator");
     if (node == NODE_OTHER || o->pattern_count > 0 || o->names != NO_INDEX)
-        return evaluate_other_field(e, o, node, kind, name, value, last, depth);
-    return evaluate_node(e, &e->program->nodes[node], kind, value, last, depth);
+        return evaluate_other_field(e, o, node, field, value, last, depth);
+    return evaluate_node(e, &e->program->nodes[node], *field, value, last, depth);
 }
 
 /* Whether the name at this place is the property's, and ends before `last`. */
@@ -602,7 +616,7 @@ static HOT int64_t walk_fields(struct evaluation *e, const struct object_rule *o
         if (IF(quick != NULL && quick->kind == kind))
             pos = walk_quick(e, quick, field.value, last, depth);
         else
-            pos = evaluate_field(e, o, node, kind, pos + 1, field.value, last, depth);
+            pos = evaluate_field(e, o, node, pos, field.value, last, depth);
         if (!IF(pos != NULL))
             return -1;
     }
