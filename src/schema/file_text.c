@@ -79,7 +79,7 @@ static size_t write_pointer(char *out, size_t size, const struct text_path *path
         bool escaped = *token == '~' || *token == '/';
         if (escaped)
             out[at++] = '~';
-        out[at++] = !escaped ? *token : *token == '~' ? '0' : '1';
+        out[at++] = (char)(!escaped ? *token : *token == '~' ? '0' : '1');
     }
     out[at] = 0;
     return at;

@@ -270,19 +270,10 @@ def test_a_client_that_reads_no_refusals(simulated, simulated_guard):
     with RawClient(where, 60) as lazy, RawClient(where) as other:
         assert other.command({"ping": 1})["ok"] == 1
         before = proxy.resident_bytes()
-        lazy.socket.setblocking(False)
-        data, sent, stuck = memoryview(message * count), 0, 0
-        while stuck < 50 and sent < len(data):
-            try:
-                sent += lazy.socket.send(data[sent:])
-                stuck = 0
-            except BlockingIOError:
-                stuck += 1
-                time.sleep(0.01)
-        assert sent < len(data), "everything was taken, though no answer was read"
+        data = memoryview(message * count)
+        sent = lazy.send_until_stuck(data)
         assert proxy.resident_bytes() - before < 40 * MEGABYTE
         assert other.command({"ping": 1})["ok"] == 1
-        lazy.socket.settimeout(60)
         with ThreadPoolExecutor(1) as pool:
             rest = pool.submit(lazy.send, data[sent:])
             for _ in range(count):

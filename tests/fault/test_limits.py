@@ -269,21 +269,11 @@ def test_server_that_does_not_read(start_proxy, simulated):
         assert other.command({"ping": 1})["ok"] == 1
         simulated.call(connection.writer.transport.pause_reading)
         before = proxy.resident_bytes()
-        eager.socket.setblocking(False)
-        sent = stuck = 0
         data = memoryview(message * 4)
-        while stuck < 50:
-            try:
-                sent += eager.socket.send(data[sent:])
-                stuck = 0
-            except BlockingIOError:
-                stuck += 1
-                time.sleep(0.01)
-            assert sent < len(data), "everything was taken, though the server reads nothing"
+        sent = eager.send_until_stuck(data)
         assert proxy.resident_bytes() - before < 24 * MEGABYTE
         assert other.command({"ping": 1})["ok"] == 1
         simulated.call(connection.writer.transport.resume_reading)
-        eager.socket.settimeout(60)
         eager.send(data[sent:])
         for _ in range(4):
             assert eager.receive().body["n"] == 1

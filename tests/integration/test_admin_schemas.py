@@ -16,23 +16,6 @@ def schema_file(ns, **more):
                                  "properties": {"total": {"bsonType": "int", "minimum": 0}}}, **more}
 
 
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "schemas"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def start(start_proxy, server, folder):
-    """start({option: value}): proxy, admin endpoint."""
-    def start(options=None):
-        proxy = start_proxy(server.endpoint.uri(), {"admin": "0", "schemas": folder, **(options or {})},
-                            endpoint=server.endpoint)
-        return proxy, Admin(proxy)
-    return start
-
-
 def put(admin, ns, document):
     body = document if isinstance(document, bytes) else json.dumps(document)
     return admin.ask("PUT", f"/schemas/{ns}", body)
@@ -47,18 +30,18 @@ def refuse_one(proxy, ns, value="secret value"):
         assert refused.value.code == 121
 
 
-def test_what_is_enforced_is_listed(start, folder, collection_name):
+def test_what_is_enforced_is_listed(start_admin, folder, collection_name):
     ns = f"shop.{collection_name}"
-    (folder / "any-name.json").write_text(json.dumps(schema_file(ns, action="error", level="strict")))
-    (folder / "other.json").write_text(json.dumps(schema_file("a.other", action="warn", unproved="reject")))
-    proxy, admin = start()
+    (folder.path / "any-name.json").write_text(json.dumps(schema_file(ns, action="error", level="strict")))
+    (folder.path / "other.json").write_text(json.dumps(schema_file("a.other", action="warn", unproved="reject")))
+    proxy, admin = start_admin()
     refuse_one(proxy, ns)
     listing = admin.json("/schemas")
     assert [one["ns"] for one in listing["schemas"]] == ["a.other", ns]
     assert listing["total"] == 2 and listing["next"] is None
     one = listing["schemas"][1]
     assert (one["action"], one["level"], one["origin"], one["dialect"]) == ("error", "strict", "file", "mongodb")
-    assert one["source"] == str(folder / "any-name.json")
+    assert one["source"] == str(folder.path / "any-name.json")
     assert (one["counts"]["passed"], one["counts"]["refused"]) == (1, 1)
     assert len(one["hash"]) == 64
     page = admin.json("/schemas?limit=1")
@@ -72,10 +55,10 @@ def test_what_is_enforced_is_listed(start, folder, collection_name):
 
 
 @pytest.mark.parametrize("shown", [False, True])
-def test_values_are_shown_where_it_is_allowed(start, folder, collection_name, shown):
+def test_values_are_shown_where_it_is_allowed(start_admin, folder, collection_name, shown):
     ns = f"shop.{collection_name}"
-    (folder / "a.json").write_text(json.dumps(schema_file(ns)))
-    proxy, admin = start({"admin.show_values": str(shown).lower()})
+    (folder.path / "a.json").write_text(json.dumps(schema_file(ns)))
+    proxy, admin = start_admin({"admin.show_values": str(shown).lower()})
     refuse_one(proxy, ns, "a very secret value")
     answers = admin.get(f"/schemas/{ns}").body + admin.get("/status").body
     assert (b"a very secret value" in answers) == shown
@@ -84,12 +67,12 @@ def test_values_are_shown_where_it_is_allowed(start, folder, collection_name, sh
     assert ("info" in refusal) == shown
 
 
-def test_metrics_by_schema_are_bounded(start, folder, collection_name):
+def test_metrics_by_schema_are_bounded(start_admin, folder, collection_name):
     ns = f"a.{collection_name}"
-    (folder / "a.json").write_text(json.dumps(schema_file(ns)))
-    (folder / "b.json").write_text(json.dumps(schema_file("b.b")))
-    (folder / "c.json").write_text(json.dumps(schema_file("c.c")))
-    proxy, admin = start({"admin.metrics_schemas_max": 1})
+    (folder.path / "a.json").write_text(json.dumps(schema_file(ns)))
+    (folder.path / "b.json").write_text(json.dumps(schema_file("b.b")))
+    (folder.path / "c.json").write_text(json.dumps(schema_file("c.c")))
+    proxy, admin = start_admin({"admin.metrics_schemas_max": 1})
     refuse_one(proxy, ns)
     metrics = admin.metrics()
     assert metrics["mongosluice_schemas"] == 3
@@ -100,20 +83,20 @@ def test_metrics_by_schema_are_bounded(start, folder, collection_name):
     assert not [name for name in metrics if "b.b" in name or "c.c" in name]
 
 
-def test_writing_needs_the_option_and_a_folder(start, start_proxy, server):
-    _, admin = start()
+def test_writing_needs_the_option_and_a_folder(start_admin, start_proxy, server):
+    _, admin = start_admin()
     assert put(admin, "a.b", schema_file("a.b")).status == 403
     assert admin.ask("DELETE", "/schemas/a.b").status == 403
     without = Admin(start_proxy(server.endpoint.uri(), {"admin": "0", "admin.write": "true"}))
     assert put(without, "a.b", schema_file("a.b")).status == 409
 
 
-def test_a_schema_is_written_changed_and_deleted(start, folder, collection_name):
+def test_a_schema_is_written_changed_and_deleted(start_admin, folder, collection_name):
     ns = f"shop.{collection_name}"
-    proxy, admin = start({"admin.write": "true"})
+    proxy, admin = start_admin({"admin.write": "true"})
     answer = put(admin, ns, schema_file(ns))
     assert answer.status == 201 and answer.json()["ns"] == ns
-    path = folder / f"{ns}.json"
+    path = folder.path / f"{ns}.json"
     assert json.loads(path.read_text()) == schema_file(ns)
     refuse_one(proxy, ns)  # in force when the answer comes
     first = answer.json()["hash"]
@@ -127,20 +110,20 @@ def test_a_schema_is_written_changed_and_deleted(start, folder, collection_name)
     assert admin.json(f"/schemas/{ns}")["counts"]["warned"] == 1
     answer = admin.ask("DELETE", f"/schemas/{ns}")
     assert answer.status == 200 and answer.json() == {"deleted": ns}
-    assert os.listdir(folder) == []
+    assert os.listdir(folder.path) == []
     assert admin.ask("DELETE", f"/schemas/{ns}").status == 404
 
 
-def test_a_file_of_another_name_is_written_in_its_place(start, folder):
-    (folder / "orders.json").write_text(json.dumps(schema_file("shop.orders")))
-    _, admin = start({"admin.write": "true"})
+def test_a_file_of_another_name_is_written_in_its_place(start_admin, folder):
+    (folder.path / "orders.json").write_text(json.dumps(schema_file("shop.orders")))
+    _, admin = start_admin({"admin.write": "true"})
     assert put(admin, "shop.orders", schema_file("shop.orders", level="moderate")).status == 200
-    assert os.listdir(folder) == ["orders.json"]
+    assert os.listdir(folder.path) == ["orders.json"]
     assert admin.json("/schemas/shop.orders")["level"] == "moderate"
 
 
-def test_a_bad_schema_is_refused_with_every_place(start, folder):
-    _, admin = start({"admin.write": "true"})
+def test_a_bad_schema_is_refused_with_every_place(start_admin, folder):
+    _, admin = start_admin({"admin.write": "true"})
     bad = schema_file("a.b", level="sometimes")
     bad["schema"]["properties"]["total"]["bsonType"] = "nonsense"
     answer = put(admin, "a.b", bad)
@@ -153,40 +136,40 @@ def test_a_bad_schema_is_refused_with_every_place(start, folder):
         answer = put(admin, "a.b", body)
         assert answer.status == 422, body
         assert answer.json()["problems"][0]["pointer"] == pointer
-    assert os.listdir(folder) == []
+    assert os.listdir(folder.path) == []
     assert admin.json("/schemas")["total"] == 0
 
 
-def test_names_lead_nowhere_else(start, folder):
-    _, admin = start({"admin.write": "true"})
+def test_names_lead_nowhere_else(start_admin, folder):
+    _, admin = start_admin({"admin.write": "true"})
     ns = "a../../outside"
     assert put(admin, ns.replace("/", "%2F"), schema_file(ns)).status == 201
-    assert os.listdir(folder) == ["a..%2F..%2Foutside.json"]
+    assert os.listdir(folder.path) == ["a..%2F..%2Foutside.json"]
     assert put(admin, "x." + "y" * 400, schema_file("x." + "y" * 400)).status == 422
 
 
-def test_a_folder_that_cannot_be_written_is_said(start, folder):
-    _, admin = start({"admin.write": "true"})
-    folder.rmdir()
+def test_a_folder_that_cannot_be_written_is_said(start_admin, folder):
+    _, admin = start_admin({"admin.write": "true"})
+    folder.path.rmdir()
     answer = put(admin, "a.b", schema_file("a.b"))
-    assert answer.status == 500 and str(folder) in answer.json()["error"]
-    folder.mkdir()
+    assert answer.status == 500 and str(folder.path) in answer.json()["error"]
+    folder.path.mkdir()
 
 
-def test_a_broken_file_is_counted_and_does_not_unready(start, folder):
-    (folder / "a.json").write_text(json.dumps(schema_file("a.b")))
-    _, admin = start()
-    (folder / "b.json").write_text("{")
+def test_a_broken_file_is_counted_and_does_not_unready(start_admin, folder):
+    (folder.path / "a.json").write_text(json.dumps(schema_file("a.b")))
+    _, admin = start_admin()
+    (folder.path / "b.json").write_text("{")
     admin.wait_for_metric("mongosluice_schema_files_broken", 1)
     eventually(lambda: admin.get("/readyz").status == 200, "it is ready")
     assert admin.json("/status")["validation"]["broken_files"] == 1
     assert admin.json("/schemas")["total"] == 1
 
 
-def test_a_collections_own_validator_is_not_deleted_here(start, server, collection_name):
+def test_a_collections_own_validator_is_not_deleted_here(start_admin, server, collection_name):
     with server.endpoint.client() as direct:
         direct["shop"].create_collection(collection_name, validator={"$jsonSchema": {"required": ["total"]}})
-        _, admin = start({"admin.write": "true", "schemas_upstream": "true"})
+        _, admin = start_admin({"admin.write": "true", "schemas_upstream": "true"})
         ns = f"shop.{collection_name}"
         eventually(lambda: admin.get(f"/schemas/{ns}").status == 200, "the validator was read")
         assert admin.json(f"/schemas/{ns}")["origin"] == "collection"

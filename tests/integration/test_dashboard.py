@@ -6,7 +6,6 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from support.admin import Admin
 from support.process import eventually
 
 pytestmark = pytest.mark.proxy_only
@@ -57,27 +56,11 @@ def browser(tmp_path):
     running.driver.quit()
 
 
-@pytest.fixture
-def folder(tmp_path):
-    path = tmp_path / "schemas"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def start(start_proxy, server, folder):
-    def start(options=None, token=None):
-        proxy = start_proxy(server.endpoint.uri(), {"admin": "0", "schemas": folder, **(options or {})},
-                            endpoint=server.endpoint)
-        return proxy, Admin(proxy, token)
-    return start
-
-
-def test_numbers_move_and_a_refused_insert_appears(start, folder, browser, collection_name):
+def test_numbers_move_and_a_refused_insert_appears(start_admin, folder, browser, collection_name):
     ns = f"shop.{collection_name}"
-    (folder / "a.json").write_text(json.dumps(
+    (folder.path / "a.json").write_text(json.dumps(
         {"ns": ns, "schema": {"required": ["total"], "properties": {"total": {"bsonType": "int"}}}}))
-    proxy, admin = start()
+    proxy, admin = start_admin()
     browser.open(admin.url)
     browser.wait_for("#state", lambda text: text == "running")
     assert browser.shown("#main") and not browser.shown("#login")
@@ -105,8 +88,8 @@ def test_numbers_move_and_a_refused_insert_appears(start, folder, browser, colle
 
 @pytest.mark.parametrize("size", [PHONE, DESK])
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_fits_and_follows_the_colour_scheme(start, browser, size, dark):
-    _, admin = start()
+def test_it_fits_and_follows_the_colour_scheme(start_admin, browser, size, dark):
+    _, admin = start_admin()
     browser.open(admin.url, size, dark)
     browser.wait_for("#state", lambda text: text == "running")
     assert browser.value("document.documentElement.scrollWidth") <= size[0]
@@ -116,10 +99,10 @@ def test_it_fits_and_follows_the_colour_scheme(start, browser, size, dark):
     assert browser.complaints() == []
 
 
-def test_values_are_shown_where_it_is_allowed(start, folder, browser, collection_name):
+def test_values_are_shown_where_it_is_allowed(start_admin, folder, browser, collection_name):
     ns = f"shop.{collection_name}"
-    (folder / "a.json").write_text(json.dumps({"ns": ns, "schema": {"properties": {"total": {"bsonType": "int"}}}}))
-    proxy, admin = start({"admin.show_values": "true"})
+    (folder.path / "a.json").write_text(json.dumps({"ns": ns, "schema": {"properties": {"total": {"bsonType": "int"}}}}))
+    proxy, admin = start_admin({"admin.show_values": "true"})
     with proxy.endpoint().client() as client, pytest.raises(Exception, match="failed validation"):
         client["shop"][collection_name].insert_one({"total": "<b>not markup</b>"})
     browser.open(admin.url)
@@ -127,10 +110,10 @@ def test_values_are_shown_where_it_is_allowed(start, folder, browser, collection
     assert browser.complaints() == []
 
 
-def test_it_asks_for_the_token_and_keeps_it_in_the_tab(start, browser, tmp_path):
+def test_it_asks_for_the_token_and_keeps_it_in_the_tab(start_admin, browser, tmp_path):
     path = tmp_path / "token"
     path.write_text(TOKEN)
-    _, admin = start({"admin.token_file": path}, TOKEN)
+    _, admin = start_admin({"admin.token_file": path}, TOKEN)
     browser.open(admin.url)
     eventually(lambda: browser.shown("#login"), "it asks")
     assert not browser.shown("#main")
@@ -148,8 +131,8 @@ def test_it_asks_for_the_token_and_keeps_it_in_the_tab(start, browser, tmp_path)
     assert TOKEN not in browser.driver.current_url + browser.driver.page_source
 
 
-def test_it_says_when_the_proxy_is_gone(start, browser):
-    proxy, admin = start()
+def test_it_says_when_the_proxy_is_gone(start_admin, browser):
+    proxy, admin = start_admin()
     browser.open(admin.url)
     browser.wait_for("#state", lambda text: text == "running")
     proxy.process.stop()
@@ -157,8 +140,8 @@ def test_it_says_when_the_proxy_is_gone(start, browser):
     assert browser.shown("#notice")
 
 
-def test_nothing_comes_from_elsewhere_and_nothing_else_runs(start, browser):
-    _, admin = start()
+def test_nothing_comes_from_elsewhere_and_nothing_else_runs(start_admin, browser):
+    _, admin = start_admin()
     answer = admin.get("/")
     policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'none'" and policy["connect-src"] == "'self'"

@@ -7,14 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from support.field_types import DATABASE, Asker, every
+from support.field_types import GUARD, Asker, every, guarded_asker
 from support.proxy import ROOT
-from support.schemas import wait_in_force
 
 pytestmark = pytest.mark.proxy_only
 CONFORMANCE = Path(os.environ.get("SLUICE_CONFORMANCE_DIR", ROOT.parent / "shared/conformance"))
 MEASURED = CONFORMANCE / "field_types/mongodb-4.4.json"
-SCHEMA = {"bsonType": "object", "properties": {"total": {"bsonType": "number"}}}
 REFUSED = {"121", "writeError 121"}
 
 # Where the answer is another than MongoDB 4.4's: (case, type or None for all): (answers, why).
@@ -83,15 +81,8 @@ def test_all_cases_are_measured():
 
 @pytest.fixture
 def guard(start_proxy, server, folder):
-    for name in ("t", "x"):
-        folder.write(f"{DATABASE}.{name}", SCHEMA, unproved="reject", allow_bypass=False)
-    proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
-    with proxy.endpoint().client() as client:
-        for name in ("t", "x"):
-            wait_in_force(client, f"{DATABASE}.{name}")
-    asker = Asker(proxy.endpoint(), server.endpoint)
-    yield asker
-    asker.close()
+    with guarded_asker(start_proxy, server, folder) as asker:
+        yield asker
 
 
 def test_with_a_schema(guard):
@@ -109,7 +100,7 @@ def test_with_a_schema(guard):
 def test_without_a_schema(start_proxy, server, folder, elsewhere):
     """Byte for byte, so every answer is the one that the server gives directly."""
     if elsewhere:
-        folder.write("elsewhere.t", SCHEMA, unproved="reject")
+        folder.write("elsewhere.t", GUARD, unproved="reject")
     proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
     through, direct = Asker(proxy.endpoint(), server.endpoint), Asker(server.endpoint, server.endpoint)
     differ = []

@@ -6,12 +6,10 @@ import pytest
 from bson import Code, Decimal128
 from pymongo.errors import OperationFailure
 from support import wire
-from support.field_types import Asker, array, document, element, inside, message
+from support.field_types import DATABASE, GUARD, Asker, array, document, element, guarded_asker, inside, message
 from support.schemas import wait_in_force
 
 pytestmark = pytest.mark.proxy_only
-DATABASE = "typ"  # that of Asker
-SCHEMA = {"bsonType": "object", "properties": {"total": {"bsonType": "number"}}}
 BAD = {"_id": "new", "total": "bad"}
 SYMBOL_T = (14, b"\2\0\0\0t\0")
 ADMIN = ("$db", element("admin"))
@@ -20,15 +18,7 @@ DB = ("$db", element(DATABASE))
 
 @pytest.fixture
 def guard(start_proxy, server, folder):
-    """An Asker through a proxy that guards t and x."""
-    for name in ("t", "x"):
-        folder.write(f"{DATABASE}.{name}", SCHEMA, unproved="reject", allow_bypass=False)
-    proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
-    with proxy.endpoint().client() as client:
-        for name in ("t", "x"):
-            wait_in_force(client, f"{DATABASE}.{name}")
-    asker = Asker(proxy.endpoint(), server.endpoint)
-    with server.endpoint.client() as direct:
+    with guarded_asker(start_proxy, server, folder) as asker, server.endpoint.client() as direct:
         for database in (DATABASE, "typ_other"):
             direct[database].seed.drop()
             direct[database].seed.insert_one(BAD)
@@ -36,7 +26,6 @@ def guard(start_proxy, server, folder):
         for database in (DATABASE, "typ_other"):
             direct[database].seed.drop()
             direct[database].view.drop()
-    asker.close()
 
 
 def bulk(*ops, ns=element(f"{DATABASE}.t"), sequences=(), lists=None):
@@ -161,7 +150,7 @@ def test_harmless(guard, request_):
 
 def test_what_is_rejected_passes_where_that_is_allowed(start_proxy, server, folder, ns):
     database, _, name = ns.partition(".")
-    folder.write(ns, SCHEMA)
+    folder.write(ns, GUARD)
     proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
     with proxy.endpoint().client() as client:
         wait_in_force(client, ns)

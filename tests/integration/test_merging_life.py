@@ -154,12 +154,7 @@ def test_batches_stay_below_max_bytes(start_merging):
         sent.append(client.insert(documents=[{"_id": at, "x": "x" * 4_500}]))
         scene.read_all()
     busy.answer()
-    for expected in ([0, 1], [2]):
-        batch = scene.inserts.next()
-        assert batch.ids == expected
-        batch.answer()
-    for client, message in zip(clients, sent, strict=True):
-        client.answered(message)
+    scene.answer_batches(([0, 1], [2]), clients, sent)
 
 
 def test_the_servers_own_limits_hold(start_proxy, simulated, start_merging):
@@ -173,12 +168,7 @@ def test_the_servers_own_limits_hold(start_proxy, simulated, start_merging):
     scene.inserts.all[-1].answer()
     d.answered(large)
     busy.answer()
-    for expected in ([1, 2], [3]):
-        batch = scene.inserts.next()
-        assert batch.ids == expected
-        batch.answer()
-    for client, message in zip((a, b, c), messages, strict=True):
-        client.answered(message)
+    scene.answer_batches(([1, 2], [3]), (a, b, c), messages)
 
 
 # --- one client's end never touches another's insert
@@ -505,12 +495,7 @@ def test_namespaces_have_their_own_options(filed):
     scene.inserts.all[-1].answer()
     d.answered(alone)
     busy.answer()
-    for expected in ([1, 2], [3]):
-        batch = scene.inserts.next()
-        assert batch.ids == expected
-        batch.answer()
-    for client, message in zip((a, b, c), messages, strict=True):
-        client.answered(message)
+    scene.answer_batches(([1, 2], [3]), (a, b, c), messages)
     other = scene.open(Inserter(scene.proxy.endpoint()))
     first = other.insert("busy in other", insert="other")
     held = scene.inserts.next()

@@ -17,7 +17,6 @@ import pathlib
 import random
 import struct
 import sys
-import tempfile
 import time
 
 import bson
@@ -25,11 +24,10 @@ from bson import Code, Decimal128, Int64
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/property"), str(ROOT / "tests/integration")]
+from guarded_server import guarded_server  # noqa: E402
 from support import wire  # noqa: E402
 from support.field_types import TYPES, element  # noqa: E402
-from support.proxy import Proxy  # noqa: E402
-from support.schemas import Folder, wait_in_force  # noqa: E402
-from support.servers import Server  # noqa: E402
+from support.schemas import wait_in_force  # noqa: E402
 
 DATABASE, OTHER = "bypass", "bypass_other"
 GUARDED = ("t", "u")
@@ -469,18 +467,8 @@ def main():
     options = parser.parse_args()
     if options.cases is None and options.seconds is None:
         options.cases = 2000
-    with tempfile.TemporaryDirectory() as place:
-        (pathlib.Path(place) / "server").mkdir()
-        folder = Folder(pathlib.Path(place) / "schemas")
-        guard(folder)
-        server = Server(pathlib.Path(place) / "server/data")
-        proxy = Proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
-        try:
-            counts = run(server, proxy, options.cases, options.seconds, options.seed)
-            proxy.finish()
-        finally:
-            server.stop()
-            proxy.process.kill()
+    with guarded_server(guard) as (server, _, proxy):
+        counts = run(server, proxy, options.cases, options.seconds, options.seed)
     sys.exit(0 if counts else 1)
 
 

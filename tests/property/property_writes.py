@@ -20,7 +20,6 @@ import json
 import pathlib
 import random
 import sys
-import tempfile
 import time
 
 import bson
@@ -28,10 +27,9 @@ from pymongo.errors import OperationFailure
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/property"), str(ROOT / "tests/integration")]
+from guarded_server import guarded_server  # noqa: E402
 from property_schema import NAMES, Generator  # noqa: E402
-from support.proxy import Proxy  # noqa: E402
-from support.schemas import Folder, wait_in_force  # noqa: E402
-from support.servers import Server  # noqa: E402
+from support.schemas import wait_in_force  # noqa: E402
 
 REFUSED, DUPLICATE = 121, 11000
 NAMESPACES, COMMANDS = 12, 25  # schemas at a time, and commands for each
@@ -337,17 +335,8 @@ def main():
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", type=int)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        (pathlib.Path(place) / "server").mkdir()
-        server = Server(pathlib.Path(place) / "server/data")
-        folder = Folder(pathlib.Path(place) / "schemas")
-        proxy = Proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
-        try:
-            counts = run(server, proxy, folder, options.cases, options.seconds, options.seed)
-            proxy.finish()
-        finally:
-            server.stop()
-            proxy.process.kill()
+    with guarded_server() as (server, folder, proxy):
+        counts = run(server, proxy, folder, options.cases, options.seconds, options.seed)
     sys.exit(0 if counts else 1)
 
 

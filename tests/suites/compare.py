@@ -18,27 +18,13 @@ from pathlib import Path
 import expected
 import lane
 import suites
-from outcomes import MISSING
+from outcomes import MISSING, Difference
 
 
 @dataclass
-class Difference:
+class JobDifference(Difference):
     job: lane.Job
     test: str
-    direct: list  # outcomes, the first from the run of the whole module
-    proxy: list
-
-    @property
-    def is_unsteady(self):
-        return bool({one.word for one in self.direct} & {one.word for one in self.proxy})
-
-    def __str__(self):
-        def row(way, seen):
-            words = " ".join(one.word for one in seen)
-            gist = next((one.gist for one in seen if one.message), "")
-            return f"    {way:<6} {words}{'  ' + gist if gist else ''}"
-        return "\n".join([f"{self.job.suite.name} {self.job.topology} {self.test}",
-                          row("direct", self.direct), row("proxy", self.proxy)])
 
 
 def compare_module(job, options):
@@ -49,13 +35,14 @@ def compare_module(job, options):
     names = sorted(direct.keys() | proxy.keys())
     differing = [name for name in names
                  if direct.get(name, MISSING).word != proxy.get(name, MISSING).word]
-    found = [Difference(job, name, [direct.get(name, MISSING)], [proxy.get(name, MISSING)])
-             for name in differing]
+    found = [JobDifference(f"{job.suite.name} {job.topology} {name}", "proxy", [direct.get(name, MISSING)],
+                           [proxy.get(name, MISSING)], job, name) for name in differing]
     for attempt in range(options.again if found else 0):
         for way in lane.WAYS:
             again = lane.run(job, way, folder / f"{way}-again{attempt}", differing).tests
             for one in found:
-                getattr(one, way).append(again.get(one.test, MISSING))
+                seen = one.direct if way == "direct" else one.other
+                seen.append(again.get(one.test, MISSING))
     trouble = [f"{job} {way}: {ran[way].trouble}" for way in lane.WAYS if ran[way].trouble]
     report(job, direct, proxy, found, time.monotonic() - begin)
     messages = [f"{job.suite.name} {job.topology} {name}\n    direct {direct[name].gist}\n"

@@ -1,7 +1,6 @@
 """One module of a suite, run one way: on a fresh server, direct or through a fresh proxy."""
 
 import os
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -80,24 +79,5 @@ def _pytest(job, host_port, folder, only):
     env |= {"DB_IP": host_port[0], "DB_PORT": str(host_port[1]), "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-m", "pytest", "-q", "-ra", "-o", "addopts=", "-o", "log_cli=false",
                "-p", "no:cacheprovider", f"--timeout={TEST_SECONDS}", f"--junitxml={junit}",
-               *job.suite.arguments, *(list(_node_ids(job.module, only)) or [job.module])]
-    ran = Ran()
-    with (folder / "pytest.log").open("w") as log:
-        try:
-            code = subprocess.run(command, cwd=job.suite.folder, env=env, stdin=subprocess.DEVNULL,
-                                  stdout=log, stderr=subprocess.STDOUT, check=False,
-                                  timeout=MODULE_SECONDS).returncode
-        except subprocess.TimeoutExpired:
-            code = f"none, it took more than {MODULE_SECONDS} s"
-    ran.tests = outcomes.read(junit)
-    if not junit.exists():
-        ran.trouble = f"pytest wrote no results (exit code {code}), see {log.name}"
-    return ran
-
-
-def _node_ids(module, only):
-    """test.test_bulk.TestBulk::test_x -> test/test_bulk.py::TestBulk::test_x"""
-    prefix = module.removesuffix(".py").replace("/", ".")
-    for test in only:
-        where, _, name = test.partition("::")
-        yield "::".join([module, *filter(None, where.removeprefix(prefix).split(".")), name])
+               *job.suite.arguments, *(list(outcomes.node_ids(job.module, only)) or [job.module])]
+    return Ran(*outcomes.run_pytest(command, job.suite.folder, env, junit, folder / "pytest.log", MODULE_SECONDS))

@@ -14,7 +14,6 @@ github.com/BeanieODM/beanie at 2.x and at 1.30 (their source archives lack most 
 import argparse
 import contextlib
 import os
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -23,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import outcomes
-from outcomes import MISSING
+from outcomes import MISSING, Difference
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -118,27 +117,9 @@ def run(suite, where, module, out, only=()):
             "PYTHONPATH": os.pathsep.join(str(path) for path in paths if path)}
     command = [suite.python, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "odm_plugin",
                f"--timeout={TEST_SECONDS}", f"--junitxml={junit}", *suite.arguments,
-               *(list(node_ids(module, only)) or [module])]
-    ran = Ran()
-    with log.open("w") as output:
-        try:
-            code = subprocess.run([str(part) for part in command], cwd=suite.folder, env=env, stdin=subprocess.DEVNULL,
-                                  stdout=output, stderr=subprocess.STDOUT, check=False,
-                                  timeout=MODULE_SECONDS).returncode
-        except subprocess.TimeoutExpired:
-            code = f"none, it took more than {MODULE_SECONDS} s"
-    ran.tests = outcomes.read(junit)
-    if not junit.exists():
-        ran.trouble = [f"{suite.label} {where.way} {module}: pytest wrote no results (exit code {code}), see {log}"]
-    return ran
-
-
-def node_ids(module, only):
-    """tests.test_x.TestX::test_y -> tests/test_x.py::TestX::test_y"""
-    prefix = module.removesuffix(".py").replace("/", ".")
-    for test in only:
-        where, _, name = test.partition("::")
-        yield "::".join([module, *filter(None, where.removeprefix(prefix).split(".")), name])
+               *(list(outcomes.node_ids(module, only)) or [module])]
+    tests, trouble = outcomes.run_pytest(command, suite.folder, env, junit, log, MODULE_SECONDS)
+    return Ran(tests, [f"{suite.label} {where.way} {module}: {trouble}"] if trouble else [])
 
 
 def run_way(way, jobs, out):
@@ -151,24 +132,10 @@ def run_way(way, jobs, out):
 
 
 @dataclass
-class Difference:
+class SuiteDifference(Difference):
     suite: Suite
     module: str
     test: str
-    way: str
-    direct: list  # outcomes, the first from the run of the whole module
-    other: list
-
-    @property
-    def is_unsteady(self):
-        return bool({one.word for one in self.direct} & {one.word for one in self.other})
-
-    def __str__(self):
-        def row(way, seen):
-            gist = next((one.gist for one in seen if one.message), "")
-            return f"    {way:<7} {' '.join(one.word for one in seen)}{'  ' + gist if gist else ''}"
-        return "\n".join([f"{self.suite.label} {self.way} {self.test}", row("direct", self.direct),
-                          row(self.way, self.other)])
 
 
 def differences(results):
@@ -178,7 +145,7 @@ def differences(results):
             for test in sorted(direct.tests.keys() | other.tests.keys()):
                 here, there = direct.tests.get(test, MISSING), other.tests.get(test, MISSING)
                 if here.word != there.word:
-                    yield Difference(suite, module, test, way, [here], [there])
+                    yield SuiteDifference(f"{suite.label} {way} {test}", way, [here], [there], suite, module, test)
 
 
 def run_again(found, times, out):

@@ -1,6 +1,7 @@
 """Outcomes of single tests, read from pytest's junit file."""
 
 import re
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 
@@ -23,6 +24,46 @@ class Outcome:
 
 MISSING = Outcome("missing", "the test did not run")
 WORDS = {"failure": "failed", "error": "error", "skipped": "skipped"}
+
+
+@dataclass
+class Difference:
+    """A test whose outcome on another way differs from the direct one."""
+
+    label: str
+    way: str
+    direct: list  # outcomes, the first from the run of the whole module
+    other: list
+
+    @property
+    def is_unsteady(self):
+        return bool({one.word for one in self.direct} & {one.word for one in self.other})
+
+    def __str__(self):
+        def row(way, seen):
+            gist = next((one.gist for one in seen if one.message), "")
+            return f"    {way:<7} {' '.join(one.word for one in seen)}{'  ' + gist if gist else ''}"
+        return "\n".join([self.label, row("direct", self.direct), row(self.way, self.other)])
+
+
+def node_ids(module, only):
+    """tests.test_x.TestX::test_y -> tests/test_x.py::TestX::test_y"""
+    prefix = module.removesuffix(".py").replace("/", ".")
+    for test in only:
+        where, _, name = test.partition("::")
+        yield "::".join([module, *filter(None, where.removeprefix(prefix).split(".")), name])
+
+
+def run_pytest(command, folder, env, junit, log, seconds):
+    """({test id: Outcome}, why there are none). What pytest prints goes to the file `log`."""
+    with log.open("w") as output:
+        try:
+            code = subprocess.run([str(part) for part in command], cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                                  stdout=output, stderr=subprocess.STDOUT, check=False, timeout=seconds).returncode
+        except subprocess.TimeoutExpired:
+            code = f"none, it took more than {seconds} s"
+    trouble = "" if junit.exists() else f"pytest wrote no results (exit code {code}), see {log}"
+    return read(junit), trouble
 
 
 def read(junit):

@@ -6,10 +6,12 @@ Collection t of the database holds {_id: "base"} before each case, x is empty. A
 
 import datetime
 import struct
+from contextlib import contextmanager
 
 import bson
 from bson import Binary, Code, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 
+from .schemas import wait_in_force
 from .wire import OP_MSG, RawClient, body_section, frame
 
 DATABASE = "typ"
@@ -201,6 +203,25 @@ def every():
         yield "twice", name, None, message(body)
     for name, (body, sequences) in sections().items():
         yield "sections", name, None, message(body, sequences)
+
+
+GUARD = {"bsonType": "object", "properties": {"total": {"bsonType": "number"}}}
+
+
+@contextmanager
+def guarded_asker(start_proxy, server, folder):
+    """An Asker through a proxy that holds t and x against GUARD."""
+    for name in ("t", "x"):
+        folder.write(f"{DATABASE}.{name}", GUARD, unproved="reject", allow_bypass=False)
+    proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
+    with proxy.endpoint().client() as client:
+        for name in ("t", "x"):
+            wait_in_force(client, f"{DATABASE}.{name}")
+    asker = Asker(proxy.endpoint(), server.endpoint)
+    try:
+        yield asker
+    finally:
+        asker.close()
 
 
 class Asker:

@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from .admin import Admin
 from .certificates import Authority
 from .endpoint import Endpoint
 from .merging import Merging
@@ -16,7 +17,7 @@ from .simulated import SimulatedServer
 __all__ = ["authorities", "collection_name", "folder", "guarded", "in_front_of", "ns",
            "pytest_collection_modifyitems", "pytest_sessionstart", "scene", "secure_server",
            "secure_target", "server", "simulated", "simulated_guard", "standalone_server",
-           "standalone_target", "start_merging", "start_proxy", "start_server", "target"]
+           "standalone_target", "start_admin", "start_merging", "start_proxy", "start_server", "target"]
 
 
 def pytest_sessionstart(session):
@@ -169,6 +170,16 @@ def in_front_of(request):
 def folder(tmp_path):
     """The folder of schemas of the proxy under test."""
     return Folder(tmp_path / "schemas")
+
+
+@pytest.fixture
+def start_admin(start_proxy, server, folder):
+    """start({option: value}, token): a proxy with the folder of schemas, and its admin endpoint."""
+    def start(options=None, token=None):
+        proxy = start_proxy(server.endpoint.uri(), {"admin": "0", "schemas": folder.path, **(options or {})},
+                            endpoint=server.endpoint)
+        return proxy, Admin(proxy, token)
+    return start
 
 
 @pytest.fixture

@@ -60,6 +60,14 @@ class Merging:
             self.read_all()
         return messages
 
+    def answer_batches(self, batches, clients, messages):
+        """The next inserts arrive in these batches; then each client has its answer. The answers."""
+        for expected in batches:
+            batch = self.inserts.next()
+            assert batch.ids == expected
+            batch.answer()
+        return [client.answered(message) for client, message in zip(clients, messages, strict=True)]
+
     def on_its_way(self, count=2):
         """So many clients, whose inserts of 1, 2, … are on their way in one batch: clients, messages, the batch."""
         clients = self.clients(count)

@@ -3,6 +3,7 @@
 import itertools
 import socket
 import struct
+import time
 import zlib
 from dataclasses import dataclass, field
 
@@ -177,6 +178,22 @@ class RawClient:
 
     def send(self, data):
         self.socket.sendall(data)
+
+    def send_until_stuck(self, data):
+        """Sends while the peer takes it, and half a second longer. Returns how much was sent: not all."""
+        seconds = self.socket.gettimeout()
+        self.socket.setblocking(False)
+        sent = stuck = 0
+        while stuck < 50 and sent < len(data):
+            try:
+                sent += self.socket.send(data[sent:])
+                stuck = 0
+            except BlockingIOError:
+                stuck += 1
+                time.sleep(0.01)
+        self.socket.settimeout(seconds)
+        assert sent < len(data), "everything was taken, though the peer should have stopped reading"
+        return sent
 
     def _read(self, count):
         parts = []
