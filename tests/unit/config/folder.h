@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "../cmocka_all.h"
+#include "base/memory.h"
+#include "config/config.h"
 
 struct folder {
     char path[32];
@@ -30,6 +32,24 @@ static inline int folder_make(void **state)
     (void)snprintf(folder->file, sizeof folder->file, "%s/sluice.yaml", folder->path);
     *state = folder;
     return 0;
+}
+
+/* Loads the configuration again and again; each time a later allocation fails, until none does. */
+static inline void folder_fail_each_allocation(int argc, char **argv)
+{
+    bool ok = false;
+    for (long i = 1; !ok; i++) {
+        struct config *c = NULL;
+        enum config_command what = CONFIG_RUN;
+        struct error err = {0};
+        assert_in_range(i, 1, 1000);
+        memory_fail_after(i);
+        ok = config_load(argc, argv, &c, &what, &err);
+        memory_fail_never();
+        assert_int_equal(c != NULL, ok);
+        assert_int_equal(err.code, ok ? ERROR_NONE : ERROR_EXCEEDED_MEMORY_LIMIT);
+        config_release(c);
+    }
 }
 
 static inline int folder_end(void **state)

@@ -158,21 +158,10 @@ static void flags_win_over_the_file(void **state)
 static void any_allocation_may_fail(void **state)
 {
     const struct folder *folder = *state;
-    bool ok = false;
+    char *argv[] = {(char *)"mongosluice", (char *)"--config", (char *)folder->file,
+                    (char *)"--upstream=mongodb://g", (char *)"--threads=5"};
     folder_write(folder, "listen: f:1\nthreads: 3\n");
-    for (long i = 1; !ok; i++) {
-        struct config *c = NULL;
-        enum config_command what = CONFIG_RUN;
-        struct error err;
-        assert_in_range(i, 1, 1000);
-        memory_fail_after(i);
-        ok = load(WORDS("--config", folder->file, "--upstream=mongodb://g", "--threads=5"), &c,
-                  &what, &err);
-        memory_fail_never();
-        assert_int_equal(c != NULL, ok);
-        assert_int_equal(err.code, ok ? ERROR_NONE : ERROR_EXCEEDED_MEMORY_LIMIT);
-        config_release(c);
-    }
+    folder_fail_each_allocation(5, argv);
 }
 
 int main(void)

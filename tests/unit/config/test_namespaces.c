@@ -257,22 +257,10 @@ static void flags_win_and_all_is_read_again(void **state)
 static void any_allocation_may_fail(void **state)
 {
     const struct folder *folder = *state;
-    bool ok = false;
     char *argv[] = {(char *)"mongosluice", (char *)"--config", (char *)folder->file,
                     (char *)"--merge.namespace=d.c:max_docs=5,max_bytes=5KiB"};
     folder_write(folder, REQUIRED "merge.namespaces: {d.c: {max_docs: 9}, d.d: {max_docs: 9}}\n");
-    for (long i = 1; !ok; i++) {
-        struct config *c = NULL;
-        enum config_command what = CONFIG_RUN;
-        struct error err = {0};
-        assert_in_range(i, 1, 1000);
-        memory_fail_after(i);
-        ok = config_load(4, argv, &c, &what, &err);
-        memory_fail_never();
-        assert_int_equal(c != NULL, ok);
-        assert_int_equal(err.code, ok ? ERROR_NONE : ERROR_EXCEEDED_MEMORY_LIMIT);
-        config_release(c);
-    }
+    folder_fail_each_allocation(4, argv);
 }
 
 int main(void)

@@ -1,13 +1,7 @@
 /* Schema files. */
-#include "support.h"
+#include "file_support.h"
 
-#include "schema/file.h"
 #include "schema/file_text.h"
-
-static bool parse(const char *text, struct schema_file *file, struct error *err)
-{
-    return schema_file_parse(text, strlen(text), NULL, NULL, file, err);
-}
 
 static void test_settings(void **state)
 {

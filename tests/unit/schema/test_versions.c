@@ -1,15 +1,9 @@
 /* Several versions of a schema in one file, and a candidate. */
-#include "support.h"
+#include "file_support.h"
 
 #include "base/memory.h"
-#include "schema/file.h"
 
 #define ANY "{\"schema\":{}}"
-
-static bool parse(const char *text, struct schema_file *file, struct error *err)
-{
-    return schema_file_parse(text, strlen(text), NULL, NULL, file, err);
-}
 
 static void test_versions(void **state)
 {
