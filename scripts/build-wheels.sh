@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the source archive and the wheels that are given to others, into python/dist:
-#   scripts/build-wheels.sh [--arch ARCH]… [--python PROGRAM]…
+#   scripts/build-wheels.sh [--release] [--arch ARCH]… [--python PROGRAM]…
+# --release: this commit must be the release that its tag names (scripts/check-release.py --tagged).
 # ARCH is x86_64 or aarch64 (default: both). A wheel is made for each CPython that is named, or else
 # for each of 3.10 to 3.14 that is found on the PATH or below ~/.pyenv. Only the headers are used; those of a
 # version that is not found are looked for among the packages of Debian's development.
@@ -25,9 +26,10 @@ sources=(mongo-c-driver snappy)
 architectures=() pythons=()
 while [ $# -gt 0 ]; do
   case $1 in
+    --release) "$project/scripts/check-release.py" --tagged >&2 || exit 1; shift ;;
     --arch) architectures+=("$2"); shift 2 ;;
     --python) pythons+=("$2"); shift 2 ;;
-    *) sed -n '2,6s/^# \?//p' "$0"; die "no such option: $1" ;;
+    *) sed -n '2,7s/^# \?//p' "$0"; die "no such option: $1" ;;
   esac
 done
 [ ${#architectures[@]} -gt 0 ] || architectures=(x86_64 aarch64)
