@@ -4,6 +4,7 @@
 
 #include "admin/figures.h"
 #include "admin/pages.h"
+#include "admin/version_figures.h"
 #include "base/log.h"
 #include "metrics/exposition.h"
 
@@ -353,6 +354,100 @@ static void add_seconds(struct text *out, const char *schema,
                     (double)counts[REGISTRY_CHECK_NS] / 1e9);
 }
 
+/* --- versions of schemas --- */
+
+/* Walks the namespaces of one family, as struct schema_walk does. */
+struct version_walk {
+    const struct admin *admin;
+    struct text *out;
+    void (*add)(struct text *out, const char *schema, const uint64_t counts[TALLY_COUNTS]);
+    bool (*sum)(const struct admin *admin, const struct registry_entry *entry,
+                uint64_t counts[TALLY_COUNTS]);
+    uint64_t rest[TALLY_COUNTS];
+    uint64_t left;
+    bool has_rest;
+};
+
+static bool sum_candidate(const struct admin *admin, const struct registry_entry *entry,
+                          uint64_t counts[TALLY_COUNTS])
+{
+    const struct schema_version *candidate = &entry->file.candidate;
+    if (candidate->schema == NULL)
+        return false;
+    version_figures_sum(admin, entry, candidate, counts);
+    return true;
+}
+
+static bool sum_older(const struct admin *admin, const struct registry_entry *entry,
+                      uint64_t counts[TALLY_COUNTS])
+{
+    uint64_t one[TALLY_COUNTS];
+    memset(counts, 0, TALLY_COUNTS * sizeof *counts);
+    for (size_t i = 1; i < entry->file.version_count; i++) {
+        version_figures_sum(admin, entry, &entry->file.versions[i], one);
+        counts[TALLY_PASSED] += one[TALLY_PASSED];
+    }
+    return entry->file.version_count > 1;
+}
+
+static bool walk_version(void *arg, const struct registry_entry *entry)
+{
+    struct version_walk *walk = arg;
+    uint64_t counts[TALLY_COUNTS];
+    if (!walk->sum(walk->admin, entry, counts))
+        return true;
+    if (walk->left > 0) {
+        walk->left--;
+        walk->add(walk->out, entry->file.ns, counts);
+        return true;
+    }
+    walk->has_rest = true;
+    for (size_t i = 0; i < TALLY_COUNTS; i++)
+        walk->rest[i] += counts[i];
+    return true;
+}
+
+static void walk_versions(struct version_walk walk, const struct registry *registry)
+{
+    walk.left = (uint64_t)admin_config(walk.admin)->admin.metrics_schemas_max;
+    registry_each(registry, walk_version, &walk);
+    if (walk.has_rest)
+        walk.add(walk.out, "other", walk.rest);
+}
+
+static void add_older(struct text *out, const char *schema, const uint64_t counts[TALLY_COUNTS])
+{
+    exposition_count(out, "mongosluice_older_version_documents_total",
+                     (struct exposition_label){"schema", schema}, counts[TALLY_PASSED]);
+}
+
+static void add_tried(struct text *out, const char *schema, const uint64_t counts[TALLY_COUNTS])
+{
+    static const char *const names[TALLY_COUNTS] = {"passed", "refused", "undecided"};
+    for (size_t i = 0; i < TALLY_COUNTS; i++) {
+        struct exposition_label labels[] = {{"schema", schema}, {"outcome", names[i]}};
+        exposition_labelled(out, "mongosluice_candidate_documents_total", labels, 2,
+                            (double)counts[i]);
+    }
+}
+
+static void add_versions(const struct admin *admin, const struct registry *registry,
+                         struct text *out)
+{
+    exposition_family(out, "mongosluice_older_version_documents_total", "counter",
+                      "Documents that an older accepted version of the schema accepts, and the "
+                      "newest does not.");
+    walk_versions(
+        (struct version_walk){.admin = admin, .out = out, .add = add_older, .sum = sum_older},
+        registry);
+    exposition_family(out, "mongosluice_candidate_documents_total", "counter",
+                      "Documents (or statements of updates) that a candidate schema was tried on, "
+                      "by outcome. Nothing is refused for it.");
+    walk_versions(
+        (struct version_walk){.admin = admin, .out = out, .add = add_tried, .sum = sum_candidate},
+        registry);
+}
+
 static void add_schemas(const struct admin *admin, struct text *out)
 {
     struct registry *registry = admin_schemas(admin);
@@ -370,6 +465,7 @@ static void add_schemas(const struct admin *admin, struct text *out)
     exposition_family(out, "mongosluice_validation_seconds_total", "counter",
                       "Time spent checking documents.");
     walk_schemas(admin, registry, add_seconds, out);
+    add_versions(admin, registry, out);
     registry_release(registry);
 }
 

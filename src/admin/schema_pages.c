@@ -1,5 +1,6 @@
 /* /schemas: what is enforced, what was refused, and, where it is allowed, changing it. */
 #include "admin/schema_pages.h"
+#include "admin/version_figures.h"
 
 #include <bson/bson.h>
 #include <event2/buffer.h>
@@ -54,7 +55,8 @@ static void add_counts(const struct registry_entry *entry, struct json *json)
 }
 
 /* Counts and settings, as members of an object. */
-static void add_summary(const struct registry_entry *entry, struct json *json)
+static void add_summary(const struct admin *admin, const struct registry_entry *entry, bool whole,
+                        struct json *json)
 {
     const struct schema_file *file = &entry->file;
     json_add_string(json, "ns", file->ns);
@@ -67,6 +69,8 @@ static void add_summary(const struct registry_entry *entry, struct json *json)
     json_add_string(json, "origin", entry->origin == REGISTRY_FILE ? "file" : "collection");
     json_add_string(json, "source", entry->source);
     add_counts(entry, json);
+    version_figures_write(admin, entry, whole,
+                          admin_config(admin)->admin.show_values == CONFIG_TRUE, json);
 }
 
 /* Its errInfo only where values may be shown. `ns`: NULL to leave out. */
@@ -154,6 +158,7 @@ void schema_write_newest_refusals(const struct registry *registry, size_t limit,
  */
 
 struct page {
+    const struct admin *admin;
     struct json *json;
     const char *after;
     uint64_t left;
@@ -171,7 +176,7 @@ static bool add_to_page(void *arg, const struct registry_entry *entry)
         return false;
     json_break_line(page->json);
     json_open_object(page->json, NULL);
-    add_summary(entry, page->json);
+    add_summary(page->admin, entry, false, page->json);
     json_close_object(page->json);
     page->last = entry->file.ns;
     page->left--;
@@ -203,8 +208,10 @@ void admin_schemas_list(struct admin *admin, const struct admin_request *request
     }
     struct registry *registry = admin_schemas(admin);
     struct json json = json_over(&body);
-    struct page page = {
-        .json = &json, .after = evhttp_find_header(&request->query, "after"), .left = limit};
+    struct page page = {.admin = admin,
+                        .json = &json,
+                        .after = evhttp_find_header(&request->query, "after"),
+                        .left = limit};
     json_open_object(&json, NULL);
     json_open_array(&json, "schemas");
     registry_each(registry, add_to_page, &page);
@@ -218,13 +225,15 @@ void admin_schemas_list(struct admin *admin, const struct admin_request *request
     http_send_json(request->http, 200, &body);
 }
 
-static void write_whole(const struct registry_entry *entry, bool show_values, struct text *out)
+static void write_whole(const struct admin *admin, const struct registry_entry *entry,
+                        struct text *out)
 {
+    bool show_values = admin_config(admin)->admin.show_values == CONFIG_TRUE;
     struct registry_refusal last[REGISTRY_REFUSALS_KEPT];
     size_t count = registry_last_refusals(entry, last);
     struct json json = json_over(out);
     json_open_object(&json, NULL);
-    add_summary(entry, &json);
+    add_summary(admin, entry, true, &json);
     json_open_array(&json, "refusals");
     for (size_t i = 0; i < count; i++)
         add_refusal(&last[i], NULL, show_values, &json);
@@ -251,7 +260,7 @@ static void get_one(struct admin *admin, const struct admin_request *request, in
     } else if (entry == NULL) {
         http_send_error(request->http, 404, "this namespace has no schema in force");
     } else {
-        write_whole(entry, admin_config(admin)->admin.show_values == CONFIG_TRUE, &body);
+        write_whole(admin, entry, &body);
         http_send_json(request->http, status, &body);
     }
     registry_release(registry);

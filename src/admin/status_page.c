@@ -5,6 +5,7 @@
 #include "admin/figures.h"
 #include "admin/pages.h"
 #include "admin/schema_pages.h"
+#include "admin/version_figures.h"
 #include "base/memory.h"
 #include "net/clock.h"
 
@@ -114,6 +115,7 @@ static void add_merging(const struct admin *admin, struct json *json)
 static void add_validation(const struct admin *admin, struct json *json)
 {
     struct verdicts verdicts;
+    struct version_totals versions;
     struct registry *schemas = admin_schemas(admin);
     figures_verdicts(schemas, &verdicts);
     json_open_object(json, "validation");
@@ -123,6 +125,14 @@ static void add_validation(const struct admin *admin, struct json *json)
     json_add_uint(json, "passed", verdicts.counts[REGISTRY_PASSED]);
     json_add_uint(json, "refused", verdicts.counts[REGISTRY_REFUSED]);
     json_add_uint(json, "warned", verdicts.counts[REGISTRY_WARNED]);
+    version_figures_total(admin, schemas, &versions);
+    json_add_uint(json, "passed_older", versions.older);
+    json_add_uint(json, "candidates", versions.candidates);
+    json_open_object(json, "tried");
+    json_add_uint(json, "passed", versions.tried[TALLY_PASSED]);
+    json_add_uint(json, "refused", versions.tried[TALLY_REFUSED]);
+    json_add_uint(json, "undecided", versions.tried[TALLY_UNDECIDED]);
+    json_close_object(json);
     json_add_real(json, "seconds", (double)verdicts.counts[REGISTRY_CHECK_NS] / 1e9, 6);
     schema_write_newest_refusals(schemas, REFUSALS_SHOWN,
                                  admin_config(admin)->admin.show_values == CONFIG_TRUE, "refusals",
