@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "bson/scan.h"
 #include "cli/subcommands.h"
+#include "net/clock.h"
 #include "schema/file.h"
 
 #include <bson/bson.h>
@@ -12,6 +13,7 @@ struct check_run {
     struct schema_file schema;
     struct schema_scratch *scratch;
     const char *path; /* of the documents */
+    bool candidate;   /* check by the candidate */
     bool quiet;       /* print only refused documents */
     unsigned number;  /* the position of the document in its file, from 1 */
     unsigned valid;
@@ -19,20 +21,26 @@ struct check_run {
 };
 
 static const char usage[] =
-    "usage: mongosluice check --schema SCHEMA [--quiet] FILE...\n"
+    "usage: mongosluice check --schema SCHEMA [--quiet] [--candidate] FILE...\n"
     "Checks documents against a schema file. A FILE (- for standard input) contains consecutive\n"
     "BSON documents, as mongodump writes them, or JSON: consecutive documents or an array of "
     "them;\n"
     "extended JSON is allowed. Prints a verdict for each document, with MongoDB's errInfo for\n"
-    "refused ones. --quiet prints only refused documents.\n";
+    "refused ones. --quiet prints only refused documents. A document is valid if it satisfies one\n"
+    "version that is accepted now; --candidate checks by the candidate of the file instead.\n";
+
+/* The schema whose errInfo is shown. */
+static const struct schema *shown_schema(const struct check_run *check)
+{
+    return check->candidate ? check->schema.candidate.schema : schema_file_newest(&check->schema);
+}
 
 static void print_errinfo(struct check_run *check, struct bytes document)
 {
     struct build build;
     struct bytes info;
     struct error err = {0};
-    if (schema_explain(schema_file_newest(&check->schema), check->scratch, document, &build, &info,
-                       &err)) {
+    if (schema_explain(shown_schema(check), check->scratch, document, &build, &info, &err)) {
         bson_t bson;
         char *json = bson_init_static(&bson, info.pos, bytes_left(&info))
                          ? bson_as_relaxed_extended_json(&bson, NULL)
@@ -45,17 +53,44 @@ static void print_errinfo(struct check_run *check, struct bytes document)
     build_free(&build);
 }
 
+/* The older version that accepts it now; NULL for none. */
+static const struct schema_version *find_older(struct check_run *check, struct bytes document)
+{
+    const struct schema_file *file = &check->schema;
+    uint32_t accepted =
+        schema_versions_accepted(file->versions, file->version_count, clock_wall_ms());
+    struct error err;
+    for (size_t i = 1; i < file->version_count && !check->candidate; i++)
+        if ((accepted >> i & 1) != 0 &&
+            schema_check(file->versions[i].schema, check->scratch, document, &err) == SCHEMA_VALID)
+            return &file->versions[i];
+    return NULL;
+}
+
+static void print_valid(struct check_run *check, const struct schema_version *older)
+{
+    check->valid++;
+    if (check->quiet)
+        return;
+    (void)printf("%s:%u: valid", check->path, check->number);
+    if (older != NULL && older->name != NULL)
+        (void)printf(" (by the older version %s)", older->name);
+    else if (older != NULL)
+        (void)printf(" (by the older version %.12s)", older->hash);
+    (void)printf("\n");
+}
+
 static void check_document(struct check_run *check, struct bytes document)
 {
     static const char *const names[] = {"valid", "invalid", "malformed", "cut off"};
     struct error err = {0};
-    enum schema_verdict verdict =
-        schema_check(schema_file_newest(&check->schema), check->scratch, document, &err);
+    const struct schema_version *older = NULL;
+    enum schema_verdict verdict = schema_check(shown_schema(check), check->scratch, document, &err);
     check->number++;
-    if (verdict == SCHEMA_VALID) {
-        check->valid++;
-        if (!check->quiet)
-            (void)printf("%s:%u: valid\n", check->path, check->number);
+    if (verdict == SCHEMA_INVALID || verdict == SCHEMA_CUT_OFF)
+        older = find_older(check, document);
+    if (verdict == SCHEMA_VALID || older != NULL) {
+        print_valid(check, older);
         return;
     }
     check->refused++;
@@ -159,6 +194,11 @@ static int check_files(struct check_run *check, const char *schema, int count, c
         (void)fprintf(stderr, "mongosluice: %s: %s\n", schema, err.message);
         return check->schema.siblings ? 1 : 2;
     }
+    if (check->candidate && check->schema.candidate.schema == NULL) {
+        (void)fprintf(stderr, "mongosluice: %s: the file has no candidate\n", schema);
+        schema_file_release(&check->schema);
+        return 2;
+    }
     check->scratch = schema_scratch_new();
     if (check->scratch == NULL) {
         schema_file_release(&check->schema);
@@ -177,6 +217,7 @@ int command_check(int argc, char **argv)
 {
     static const struct option options[] = {{"schema", required_argument, NULL, 's'},
                                             {"quiet", no_argument, NULL, 'q'},
+                                            {"candidate", no_argument, NULL, 'c'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     struct check_run check = {0};
@@ -190,6 +231,9 @@ int command_check(int argc, char **argv)
             break;
         case 'q':
             check.quiet = true;
+            break;
+        case 'c':
+            check.candidate = true;
             break;
         case 'h':
             (void)fputs(usage, stdout);

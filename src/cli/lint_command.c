@@ -1,6 +1,7 @@
 #include "cli/subcommands.h"
 
 #include "base/memory.h"
+#include "net/clock.h"
 #include "schema/file.h"
 
 #include <stdio.h>
@@ -49,6 +50,26 @@ static bool note_namespace(struct linted *linted, struct lint *lint, struct sche
     return true;
 }
 
+static void print_good(const char *path, const struct schema_file *file)
+{
+    uint32_t accepted =
+        schema_versions_accepted(file->versions, file->version_count, clock_wall_ms());
+    (void)printf("%s: ok (%s, %s", path, file->ns != NULL ? file->ns : "no namespace",
+                 schema_dialect_names[file->versions[0].dialect]);
+    if (schema_file_is_extended(file))
+        (void)printf(", extended: no server takes it");
+    if (file->version_count > 1)
+        (void)printf(", %zu versions", file->version_count);
+    if (file->candidate.schema != NULL)
+        (void)printf(", a candidate");
+    (void)printf(")\n");
+    for (size_t i = 1; i < file->version_count; i++)
+        if ((accepted >> i & 1) == 0)
+            (void)printf("%s: note: /versions/%zu/accepted_until has passed: the version is not "
+                         "accepted any more; take it out\n",
+                         path, i);
+}
+
 /* The exit code for one file. */
 static int lint_file(const char *path, struct linted *linted)
 {
@@ -57,9 +78,7 @@ static int lint_file(const char *path, struct linted *linted)
     struct error err = {0};
     if (schema_file_load(path, print_problem, &lint, &file, &err)) {
         if (note_namespace(linted, &lint, &file)) {
-            (void)printf("%s: ok (%s, %s%s)\n", path, file.ns != NULL ? file.ns : "no namespace",
-                         schema_dialect_names[file.versions[0].dialect],
-                         schema_file_is_extended(&file) ? ", extended: no server takes it" : "");
+            print_good(path, &file);
             file.ns = NULL;
         }
         schema_file_release(&file);

@@ -302,6 +302,26 @@ static void put_traffic(struct view *view, struct bytes status)
     end_line(view);
 }
 
+/* A row for what older versions accept, and one for candidates; neither where there is none. */
+static void put_versions(struct view *view, struct bytes status)
+{
+    double older = number_at(status, "validation.passed_older");
+    double candidates = number_at(status, "validation.candidates");
+    if (older > 0) {
+        begin_row(view, "old shapes");
+        put_number(view, older, " documents passed by an older version");
+        end_line(view);
+    }
+    if (candidates > 0) {
+        begin_row(view, "candidates");
+        put_number(view, candidates, "   ");
+        put_number(view, number_at(status, "validation.tried.passed"), " documents pass   ");
+        put_number(view, number_at(status, "validation.tried.refused"), " do not   ");
+        put_number(view, number_at(status, "validation.tried.undecided"), " undecided");
+        end_line(view);
+    }
+}
+
 static void put_writes(struct view *view, struct bytes status)
 {
     double refused = number_at(status, "validation.refused");
@@ -311,6 +331,7 @@ static void put_writes(struct view *view, struct bytes status)
     put_number(view, refused, " refused in all");
     put_curve(view, status, "refused");
     end_line(view);
+    put_versions(view, status);
     begin_row(view, "batches");
     put_number(view, number_at(status, "now.batches"), "/s   ");
     put_number(view, number_at(status, "now.batch_documents"), " documents each");

@@ -49,7 +49,7 @@ _mongosluice() {
   case ${COMP_WORDS[1]} in
     check)
       if [ "$before" != --schema ] && [[ $word == -* ]]; then
-        _mongosluice_words "--schema --quiet --help" "$word"
+        _mongosluice_words "--schema --quiet --candidate --help" "$word"
       else
         _mongosluice_files "$word"
       fi

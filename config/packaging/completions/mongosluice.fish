@@ -8,6 +8,7 @@ complete -c mongosluice -n __fish_use_subcommand -a schema -d 'schema files'
 complete -c mongosluice -n '__fish_seen_subcommand_from check' -F
 complete -c mongosluice -n '__fish_seen_subcommand_from check' -l schema -r -F -d 'the schema file'
 complete -c mongosluice -n '__fish_seen_subcommand_from check' -l quiet -d 'print refused documents only'
+complete -c mongosluice -n '__fish_seen_subcommand_from check' -l candidate -d 'check by the candidate'
 complete -c mongosluice -n '__fish_seen_subcommand_from check' -l help -d 'print the usage'
 
 complete -c mongosluice -n '__fish_seen_subcommand_from schema; and not __fish_seen_subcommand_from lint' -a lint -d 'print every problem of schema files'

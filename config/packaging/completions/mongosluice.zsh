@@ -25,7 +25,7 @@ _mongosluice() {
     check)
       shift words; (( CURRENT-- ))
       _arguments '--schema=[the schema file]:FILE:_files' '--quiet[print refused documents only]' \
-        '--help[print the usage]' '*:documents:_files'
+        '--candidate[check by the candidate]' '--help[print the usage]' '*:documents:_files'
       return
       ;;
     schema)

@@ -3,6 +3,8 @@
 const TOKEN = 'mongosluice-token';
 const WINDOW_MS = 5 * 60 * 1000;
 const $ = (id) => document.getElementById(id);
+const TRIED_NAMESPACES = 5;
+const TRIED_ROWS = 10;
 let samples = [];
 let newest = 0;
 let turn = 0;
@@ -258,6 +260,36 @@ function showSchemas({schemas, total}) {
     {text: schema.hash.slice(0, 12), title: schema.hash, code: true}]));
 }
 
+function versionState(version, at) {
+  if (at === 0) return {text: 'newest', kind: 'good'};
+  if (!version.accepted) return {text: 'not accepted any more', kind: 'bad'};
+  if (version.accepted_until_ms === null) return 'accepted';
+  return 'accepted until ' + new Date(version.accepted_until_ms).toISOString().slice(0, 16).replace('T', ' ') + ' UTC';
+}
+
+function versionRow(ns, version, state, refused, undecided) {
+  return [{text: ns, kind: 'cut', title: ns}, version.name ?? '', state, short(version.passed), refused, undecided,
+    {text: version.hash.slice(0, 12), title: version.hash, code: true}];
+}
+
+function showVersions({schemas}) {
+  const several = schemas.filter((schema) => schema.versions.length > 1 || schema.candidate);
+  $('versions-card').hidden = several.length === 0;
+  fill('versions', several.flatMap(({ns, versions, candidate}) => [
+    ...versions.map((version, at) => versionRow(ns, version, versionState(version, at), '', '')),
+    ...(candidate ? [versionRow(ns, candidate, 'candidate',
+      {text: short(candidate.refused), kind: candidate.refused > 0 ? 'wait' : ''}, short(candidate.undecided))] : [])]));
+  return several.filter((schema) => schema.candidate && schema.candidate.refused > 0)
+    .sort((a, b) => b.candidate.refused - a.candidate.refused).slice(0, TRIED_NAMESPACES).map((schema) => schema.ns);
+}
+
+function showTried(schemas) {
+  $('tried-title').hidden = schemas.length === 0;
+  fill('tried', schemas.flatMap(({ns, candidate}) => (candidate?.rows ?? []).slice(0, TRIED_ROWS).map((row) => [
+    {text: ns, kind: 'cut', title: ns}, row.path || '(document)', row.reason ?? '(nobody looked why)',
+    row.application || '(none)', row.driver || '(none)', short(row.count)])));
+}
+
 const PHASES = {running: 'good', connecting: 'wait', paused: 'wait', closing: 'bad'};
 
 function showConnections({connections, clients}) {
@@ -302,7 +334,9 @@ async function refresh() {
   showStatus(await get('/status?since=' + newest));
   if (turn++ % 2 === 0) {
     showConnections(await get('/connections?limit=50'));
-    showSchemas(await get('/schemas?limit=200'));
+    const schemas = await get('/schemas?limit=200');
+    showSchemas(schemas);
+    showTried(await Promise.all(showVersions(schemas).map((ns) => get('/schemas/' + encodeURIComponent(ns)))));
   }
   $('login').hidden = true;
   $('main').hidden = false;

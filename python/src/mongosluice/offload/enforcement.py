@@ -35,9 +35,11 @@ def verdict(answer: dict[str, Any], ns: str, wanted_hash: str) -> str | None:
     if not found:
         return f"the proxy has no schema for {ns}"
     one = found[0]
-    if one.get("hash") != wanted_hash:
-        return (f"the proxy enforces another schema for {ns} ({str(one.get('hash'))[:12]}…, the models "
-                f"make {wanted_hash[:12]}…): run `mongosluice export` and reload the proxy")
+    accepted = one.get("hashes", [one.get("hash")])  # a proxy of before answers the one hash
+    if wanted_hash not in accepted:
+        others = ", ".join(f"{str(digest)[:12]}…" for digest in accepted)
+        return (f"the proxy accepts other versions of the schema for {ns} ({others}; the models make "
+                f"{wanted_hash[:12]}…): run `mongosluice export` and reload the proxy")
     if one.get("level") != "strict":
         return f"the proxy's level for {ns} is {one.get('level')}, not strict"
     if one.get("action") not in ENFORCING:
