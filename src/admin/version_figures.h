@@ -5,6 +5,7 @@
 
 #include "admin/context.h"
 #include "base/json.h"
+#include "enforce/tally.h"
 
 /* Of one version of the entry. */
 void version_figures_sum(const struct admin *admin, const struct registry_entry *entry,

@@ -38,8 +38,9 @@ def verdict(answer: dict[str, Any], ns: str, wanted_hash: str) -> str | None:
     accepted = one.get("hashes", [one.get("hash")])  # a proxy of before answers the one hash
     if wanted_hash not in accepted:
         others = ", ".join(f"{str(digest)[:12]}…" for digest in accepted)
-        return (f"the proxy accepts other versions of the schema for {ns} ({others}; the models make "
-                f"{wanted_hash[:12]}…): run `mongosluice export` and reload the proxy")
+        what = "accepts other versions of the schema" if len(accepted) > 1 else "enforces another schema"
+        return (f"the proxy {what} for {ns} ({others}; the models make {wanted_hash[:12]}…): "
+                f"run `mongosluice export` and reload the proxy")
     if one.get("level") != "strict":
         return f"the proxy's level for {ns} is {one.get('level')}, not strict"
     if one.get("action") not in ENFORCING:
