@@ -11,6 +11,7 @@
 
 #include "admin/figures.h"
 #include "admin/pages.h"
+#include "admin/registry_state.h"
 #include "base/log.h"
 
 enum { READS = EVHTTP_REQ_GET | EVHTTP_REQ_HEAD };
@@ -19,7 +20,9 @@ static const int CHANGES = EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE;
 /* --- short pages ---------------------------------------------------------------------------------
  */
 
-static void reply_health(const struct admin_request *request, bool good, const struct error *err)
+/* registry: the reply shows the state of the schema registry too. */
+static void reply_health(const struct admin *admin, const struct admin_request *request, bool good,
+                         bool registry, const struct error *err)
 {
     struct text body = text_growing();
     struct json json = json_over(&body);
@@ -27,6 +30,8 @@ static void reply_health(const struct admin_request *request, bool good, const s
     json_add_bool(&json, "ok", good);
     if (!good && request->is_trusted)
         json_add_string(&json, "reason", err->message);
+    if (registry && request->is_trusted)
+        registry_write(admin, "registry", &json);
     json_close_object(&json);
     http_send_json(request->http, good ? 200 : 503, &body);
 }
@@ -35,14 +40,14 @@ static void get_livez(struct admin *admin, const struct admin_request *request)
 {
     struct error err;
     bool alive = figures_alive(admin, &err);
-    reply_health(request, alive, &err);
+    reply_health(admin, request, alive, false, &err);
 }
 
 static void get_readyz(struct admin *admin, const struct admin_request *request)
 {
     struct error err;
     bool ready = figures_ready(admin, &err);
-    reply_health(request, ready, &err);
+    reply_health(admin, request, ready, true, &err);
 }
 
 static void get_config(struct admin *admin, const struct admin_request *request)

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "admin/registry_state.h"
 #include "net/clock.h"
 
 /* A worker that does not turn its loop for this time is stuck. It ticks ten times a second. */
@@ -194,7 +195,9 @@ bool figures_ready(const struct admin *admin, struct error *err)
         return error_set(err, ERROR_SHUTDOWN_IN_PROGRESS, "the proxy is draining");
     if (!check_upstream(admin, err))
         return false;
-    return catalog_is_loaded(admin->parts.catalog) ||
-           error_set(err, ERROR_INTERNAL,
-                     "the proxy has not yet read the validators of the upstream's collections");
+    return (catalog_is_loaded(admin->parts.catalog) ||
+            error_set(err, ERROR_INTERNAL,
+                      "the proxy has not yet read the validators of the upstream's "
+                      "collections")) &&
+           registry_is_loaded(admin, err);
 }

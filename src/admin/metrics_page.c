@@ -4,6 +4,7 @@
 
 #include "admin/figures.h"
 #include "admin/pages.h"
+#include "admin/registry_state.h"
 #include "admin/version_figures.h"
 #include "base/log.h"
 #include "metrics/exposition.h"
@@ -456,6 +457,7 @@ static void add_schemas(const struct admin *admin, struct text *out)
     exposition_single(out, "mongosluice_schema_files_broken", "gauge",
                       "Schema files that cannot be used; their last good state stays in force.",
                       (double)catalog_broken(admin->parts.catalog));
+    registry_write_metrics(admin, out);
     exposition_family(out, "mongosluice_documents_total", "counter",
                       "Documents (or statements of updates) that were checked, by outcome.");
     walk_schemas(admin, registry, add_outcomes, out);

@@ -4,6 +4,7 @@
 #define SLUICE_ADMIN_PARTS_H
 
 #include "catalog/catalog.h"
+#include "fleet/fleet_follow.h"
 #include "session/session.h"
 #include "upstream/topology.h"
 
@@ -19,6 +20,8 @@ struct admin_hooks {
     void (*pause)(void *context);
     void (*resume)(void *context);
     void (*drain)(void *context);
+    /* The registry of schemas; false: none is followed. */
+    bool (*fleet)(void *context, struct fleet_status *out);
 };
 
 /* The parts that the admin thread reads; they outlive it. */

@@ -4,6 +4,7 @@
 
 #include "admin/figures.h"
 #include "admin/pages.h"
+#include "admin/registry_state.h"
 #include "admin/schema_pages.h"
 #include "admin/version_figures.h"
 #include "base/memory.h"
@@ -178,6 +179,7 @@ void admin_get_status(struct admin *admin, const struct admin_request *request)
     add_counters(counters, &json);
     add_merging(admin, &json);
     add_validation(admin, &json);
+    registry_write(admin, "registry", &json);
     sample_write(samples_newest(&admin->samples), "now", &json);
     samples_write(&admin->samples, (int64_t)since_ms, "samples", &json);
     json_close_object(&json);

@@ -90,7 +90,7 @@ static int lint_file(const char *path, struct linted *linted)
     return 2;
 }
 
-int command_schema(int argc, char **argv)
+int command_schema_lint(int argc, char **argv)
 {
     static const char usage[] = "usage: mongosluice schema lint FILE...\n"
                                 "Compiles each schema file and prints every problem with its JSON "
@@ -100,13 +100,9 @@ int command_schema(int argc, char **argv)
         (void)fputs(usage, stdout);
         return 0;
     }
-    if (argc < 2 || strcmp(argv[1], "lint") != 0) {
-        (void)fprintf(stderr, "mongosluice schema: the only command is lint\n%s", usage);
-        return 2;
-    }
-    if (argc < 3 || (argv[2][0] == '-' && argv[2][1] != 0)) {
+    if (argc < 2 || (argv[1][0] == '-' && argv[1][1] != 0)) {
         (void)fprintf(stderr, "mongosluice schema lint: %s%s\n%s",
-                      argc < 3 ? "name a schema file" : "unknown flag ", argc < 3 ? "" : argv[2],
+                      argc < 2 ? "name a schema file" : "unknown flag ", argc < 2 ? "" : argv[1],
                       usage);
         return 2;
     }
@@ -115,7 +111,7 @@ int command_schema(int argc, char **argv)
         (void)fputs("mongosluice: no memory\n", stderr);
         return 2;
     }
-    for (int i = 2; i < argc; i++) {
+    for (int i = 1; i < argc; i++) {
         int code = lint_file(argv[i], &linted);
         worst = code > worst ? code : worst;
     }

@@ -7,8 +7,11 @@
 /* mongosluice check --schema SCHEMA [--quiet] FILE...: verdicts on BSON or JSON documents. */
 int command_check(int argc, char **argv);
 
-/* mongosluice schema lint FILE...: compiles schema files and prints every problem. */
+/* mongosluice schema COMMAND …: one of a table of commands (schema_command.c). */
 int command_schema(int argc, char **argv);
+
+/* mongosluice schema lint FILE...: compiles schema files and prints every problem. */
+int command_schema_lint(int argc, char **argv);
 
 /* mongosluice status …: one screen about a running proxy. 0 it is ready, 1 it is not, 2 it cannot
  * be asked. */

@@ -70,6 +70,9 @@ struct config {
     enum config_switch schemas_upstream;
     int64_t schemas_upstream_period_ms;
     int64_t schemas_memory_max;
+    const char *schemas_registry;     /* "database.collection"; "": none */
+    const char *schemas_registry_uri; /* "": upstream; holds credentials, as that does */
+    int64_t schemas_registry_period_ms;
     int64_t threads; /* as configured: 0 is the number of CPUs */
     int64_t max_client_conn;
     int64_t max_message_bytes;

@@ -163,6 +163,9 @@ static bool check_together(const struct config *config, struct error *err)
         !need(config, config->admin.tls_cert_file, "admin.tls_cert_file", "admin.tls_key_file",
               err))
         return false;
+    if (config->schemas_registry[0] != '\0' &&
+        !need(config, config->schemas, "schemas", "schemas_registry", err))
+        return false;
     if (config->memory_max < config->max_message_bytes)
         return refuse(config, options_find("memory_max"), ERROR_BAD_VALUE,
                       "is less than max_message_bytes, so that the longest message could never be "

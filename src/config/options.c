@@ -92,6 +92,30 @@ const struct option options_table[] = {
      .description =
          "Memory for all compiled schemas, in addition to memory_max. A schema file that does not "
          "fit counts as broken; only the server enforces a validator that does not fit."},
+    {.name = "schemas_registry",
+     .type = OPTION_NAMESPACE,
+     .at = FIELD(schemas_registry),
+     .fallback = "",
+     .description =
+         "Collection with the schemas of a fleet, as DATABASE.COLLECTION. The proxy follows it and "
+         "writes its schemas into the folder schemas, which this option needs (docs/fleets.md). "
+         "Empty: none."},
+    {.name = "schemas_registry_uri",
+     .type = OPTION_URI,
+     .at = FIELD(schemas_registry_uri),
+     .fallback = "",
+     .secret = true,
+     .description =
+         "The deployment that holds this collection, as a connection string. Empty: upstream."},
+    {.name = "schemas_registry_period_ms",
+     .type = OPTION_MS,
+     .at = FIELD(schemas_registry_period_ms),
+     .fallback = "1000",
+     .min = 100,
+     .max = DAY_MS,
+     .description =
+         "Time between two readings of this collection on a standalone server, which has no "
+         "change stream."},
     {.name = "threads",
      .type = OPTION_INTEGER,
      .at = FIELD(threads),
@@ -519,10 +543,13 @@ static void add_choices(const struct option *option, const char *between, struct
 void options_add_placeholder(const struct option *option, struct text *out)
 {
     static const char *const names[] = {
-        [OPTION_URI] = "URI",         [OPTION_ADDRESS] = "HOST:PORT", [OPTION_HOST] = "HOST",
-        [OPTION_LOCAL] = "HOST:PORT", [OPTION_READ] = "FILE",         [OPTION_WRITE] = "FILE",
-        [OPTION_INTEGER] = "NUMBER",  [OPTION_BYTES] = "BYTES",       [OPTION_MS] = "MILLISECONDS",
-        [OPTION_US] = "MICROSECONDS", [OPTION_FOLDER] = "FOLDER",     [OPTION_HOSTS] = "HOST,…",
+        [OPTION_URI] = "URI",         [OPTION_ADDRESS] = "HOST:PORT",
+        [OPTION_HOST] = "HOST",       [OPTION_NAMESPACE] = "DATABASE.COLLECTION",
+        [OPTION_LOCAL] = "HOST:PORT", [OPTION_READ] = "FILE",
+        [OPTION_WRITE] = "FILE",      [OPTION_INTEGER] = "NUMBER",
+        [OPTION_BYTES] = "BYTES",     [OPTION_MS] = "MILLISECONDS",
+        [OPTION_US] = "MICROSECONDS", [OPTION_FOLDER] = "FOLDER",
+        [OPTION_HOSTS] = "HOST,…",
     };
     if (option->type == OPTION_CHOICE)
         add_choices(option, "|", out);
@@ -536,6 +563,9 @@ void options_add_allowed(const struct option *option, struct text *out)
     case OPTION_URI:
         text_add(out,
                  "a MongoDB URI: mongodb://HOST[:PORT][,...][/][?options] or mongodb+srv://HOST");
+        break;
+    case OPTION_NAMESPACE:
+        text_add(out, "DATABASE.COLLECTION, or empty");
         break;
     case OPTION_ADDRESS:
         text_add(out, "HOST:PORT with a port from 0 to 65535, an IPv6 address in brackets: "

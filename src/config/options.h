@@ -10,19 +10,20 @@
 #include "config/config.h"
 
 enum option_type {
-    OPTION_URI,     /* const char * */
-    OPTION_ADDRESS, /* struct config_address */
-    OPTION_LOCAL,   /* struct config_address: a port alone means 127.0.0.1; or "" */
-    OPTION_HOST,    /* const char * */
-    OPTION_HOSTS,   /* const char *: host names, separated by commas, or "" */
-    OPTION_READ,    /* const char *: a file that must be readable, or "" */
-    OPTION_WRITE,   /* const char *: a file to write, or "" */
-    OPTION_FOLDER,  /* const char *: a folder that must be readable, or "" */
-    OPTION_INTEGER, /* int64_t */
-    OPTION_BYTES,   /* int64_t; the text may end with a unit */
-    OPTION_MS,      /* int64_t */
-    OPTION_US,      /* int64_t */
-    OPTION_CHOICE   /* an enum: the position in choices */
+    OPTION_URI,       /* const char *, or "" where that is the default */
+    OPTION_NAMESPACE, /* const char *: "database.collection", or "" */
+    OPTION_ADDRESS,   /* struct config_address */
+    OPTION_LOCAL,     /* struct config_address: a port alone means 127.0.0.1; or "" */
+    OPTION_HOST,      /* const char * */
+    OPTION_HOSTS,     /* const char *: host names, separated by commas, or "" */
+    OPTION_READ,      /* const char *: a file that must be readable, or "" */
+    OPTION_WRITE,     /* const char *: a file to write, or "" */
+    OPTION_FOLDER,    /* const char *: a folder that must be readable, or "" */
+    OPTION_INTEGER,   /* int64_t */
+    OPTION_BYTES,     /* int64_t; the text may end with a unit */
+    OPTION_MS,        /* int64_t */
+    OPTION_US,        /* int64_t */
+    OPTION_CHOICE     /* an enum: the position in choices */
 };
 
 struct option {

@@ -1,5 +1,6 @@
 #include "config/value.h"
 #include "base/host_port.h"
+#include "config/settings.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -179,7 +180,10 @@ bool value_parse(const struct option *option, char *text, struct config *config)
     switch (option->type) {
     case OPTION_URI:
         *(const char **)field = text;
-        return parse_uri(text);
+        return (option->fallback != NULL && text[0] == '\0') || parse_uri(text);
+    case OPTION_NAMESPACE:
+        *(const char **)field = text;
+        return text[0] == '\0' || settings_is_namespace(text);
     case OPTION_ADDRESS:
         return parse_address(text, field);
     case OPTION_LOCAL:
@@ -240,6 +244,7 @@ void value_add_json(const struct option *option, const struct config *config, co
         add_address_json(field, name, json);
         break;
     case OPTION_URI:
+    case OPTION_NAMESPACE:
     case OPTION_HOST:
     case OPTION_HOSTS:
     case OPTION_READ:

@@ -176,7 +176,7 @@ static int run_subcommand(int argc, char **argv)
         return EXIT_USAGE;
     }
     (void)fprintf(stderr,
-                  "mongosluice: unknown command \"%.100s\"; there are check, schema lint, status "
+                  "mongosluice: unknown command \"%.100s\"; there are check, schema, status "
                   "and top, and without a command it is the proxy: mongosluice --help\n",
                   argv[0]);
     return EXIT_USAGE;

@@ -10,6 +10,7 @@
 #include "admin/admin.h"
 #include "base/memory.h"
 #include "catalog/catalog.h"
+#include "main/registry_link.h"
 
 struct uri *prepare_uri(const struct config *config, struct error *err)
 {
@@ -132,6 +133,8 @@ bool prepare_check(struct config *config)
     check_connection(config, &good);
     check_admin(config, &good);
     check_log(config, &good);
+    if (!registry_link_check(config, &err))
+        print_problem(&good, err.message);
     if (!catalog_check(config->schemas, (size_t)config->schemas_memory_max, print_schema_problem,
                        &good, &err))
         print_problem(&good, err.message);

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "catalog/catalog.h"
 #include "main/prepare.h"
+#include "main/registry_link.h"
 #include "main/stats.h"
 #include "net/clock.h"
 #include "session/session.h"
@@ -25,10 +26,11 @@ struct proxy {
     struct session_shared shared;
     struct servers *servers;
     struct catalog *catalog;
+    struct fleet_follower *follower; /* guarded by lock; NULL: no registry is followed */
     struct topology *topology;
     struct worker *control;
     struct admin *admin;  /* NULL: off */
-    pthread_mutex_t lock; /* guards cause */
+    pthread_mutex_t lock; /* guards cause and follower */
     char cause[SESSION_CAUSE_BYTES];
     char topology_logged[900]; /* control thread: the last logged state, to log it only once */
     int64_t stats_since_ms;    /* control thread */
@@ -140,6 +142,38 @@ static void apply_shared_settings(struct proxy *proxy)
     log_sample_configure(config->log.sample_first, config->log.sample_period_ms);
 }
 
+static bool start_follower(struct proxy *proxy, struct error *err)
+{
+    struct fleet_follower *follower = NULL;
+    if (!registry_link_start(proxy->settings->config, proxy->uri, proxy->catalog, &follower, err))
+        return false;
+    pthread_mutex_lock(&proxy->lock);
+    proxy->follower = follower;
+    pthread_mutex_unlock(&proxy->lock);
+    return true;
+}
+
+static void stop_follower(struct proxy *proxy)
+{
+    pthread_mutex_lock(&proxy->lock);
+    struct fleet_follower *follower = proxy->follower;
+    proxy->follower = NULL;
+    pthread_mutex_unlock(&proxy->lock);
+    fleet_follower_stop(follower);
+}
+
+/* A registry feeds the folder that is in use. */
+static void follow_into_folder(struct proxy *proxy, bool moved)
+{
+    struct error err;
+    if (!moved || proxy->settings->config->schemas_registry[0] == 0)
+        return;
+    stop_follower(proxy);
+    if (!start_follower(proxy, &err))
+        LOG_E(LOG_SCHEMA, 3008, "schemas", "The registry of schemas is not followed any more",
+              LOG_STR("error", err.message));
+}
+
 void proxy_reload(struct proxy *proxy)
 {
     struct config *config = NULL;
@@ -174,8 +208,10 @@ void proxy_reload(struct proxy *proxy)
         session_worker_set_settings(proxy->workers[i], settings);
     if (admin != NULL)
         admin_set_settings(proxy->admin, admin);
+    bool moved = strcmp(proxy->settings->config->schemas, settings->config->schemas) != 0;
     session_settings_release(proxy->settings);
     proxy->settings = settings;
+    follow_into_folder(proxy, moved);
     apply_shared_settings(proxy);
     LOG_I(LOG_CONTROL, 1032, "control", "Reloaded");
 }
@@ -214,6 +250,17 @@ static void admin_drain(void *context)
     (void)kill(getpid(), SIGTERM);
 }
 
+static bool admin_fleet(void *context, struct fleet_status *out)
+{
+    struct proxy *proxy = context;
+    pthread_mutex_lock(&proxy->lock);
+    bool followed = proxy->follower != NULL;
+    if (followed)
+        fleet_follower_status(proxy->follower, out);
+    pthread_mutex_unlock(&proxy->lock);
+    return followed;
+}
+
 static bool start_admin(struct proxy *proxy, struct error *err)
 {
     struct config *config = proxy->settings->config;
@@ -227,7 +274,8 @@ static bool start_admin(struct proxy *proxy, struct error *err)
                                           .state = admin_state,
                                           .pause = admin_pause,
                                           .resume = admin_resume,
-                                          .drain = admin_drain},
+                                          .drain = admin_drain,
+                                          .fleet = admin_fleet},
                                 .catalog = proxy->catalog,
                                 .shared = &proxy->shared,
                                 .workers = proxy->workers,
@@ -369,7 +417,7 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
     struct registry *registry = catalog_registry(proxy->catalog);
     registry_changed(proxy, registry);
     registry_release(registry);
-    if (!follow_validators(proxy, err))
+    if (!follow_validators(proxy, err) || !start_follower(proxy, err))
         return false;
     proxy->topology = topology_start(proxy->uri, topology_changed, proxy, err);
     if (proxy->topology == NULL)
@@ -380,6 +428,7 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
 
 static void destroy(struct proxy *proxy)
 {
+    stop_follower(proxy);
     catalog_stop(proxy->catalog);
     for (unsigned i = 0; i < proxy->worker_count; i++)
         session_worker_stop(proxy->workers[i]);

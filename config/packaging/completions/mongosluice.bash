@@ -40,6 +40,21 @@ _mongosluice_files() {
   compopt -o filenames 2>/dev/null
 }
 
+# The flags of `mongosluice schema $1`.
+_mongosluice_schema_flags() {
+  local place="--registry --collection --config" author="--by --note --revision --dry-run"
+  case $1 in
+    push) echo "--candidate --name --keep --retire-others --allow-incompatible $author $place --help" ;;
+    promote) echo "--keep --retire-others $author $place --help" ;;
+    rollback) echo "$author $place --help" ;;
+    retire) echo "--others --all --in $author $place --help" ;;
+    pull) echo "--out --versions --dry-run $place --help" ;;
+    list | show | history) echo "--json $place --help" ;;
+    status) echo "--json --wait $place --help" ;;
+    *) echo "--help" ;;
+  esac
+}
+
 _mongosluice() {
   local program=$1 word=$2 before=$3
   COMPREPLY=()
@@ -57,9 +72,9 @@ _mongosluice() {
       ;;
     schema)
       if [ "$COMP_CWORD" -eq 2 ]; then
-        _mongosluice_words "lint" "$word"
+        _mongosluice_words "lint push pull list show history promote rollback retire status" "$word"
       elif [[ $word == -* ]]; then
-        _mongosluice_words "--help" "$word"
+        _mongosluice_words "$(_mongosluice_schema_flags "${COMP_WORDS[2]}")" "$word"
       else
         _mongosluice_files "$word"
       fi

@@ -30,11 +30,39 @@ _mongosluice() {
       ;;
     schema)
       if (( CURRENT == 3 )); then
-        _values command 'lint[print every problem of schema files]'
-      else
-        shift 2 words; (( CURRENT -= 2 ))
-        _arguments '--help[print the usage]' '*:schemas:_files'
+        _values command 'lint[print every problem of schema files]' 'push[schema files into a registry]' \
+          'pull[schema files out of a registry]' 'list[the namespaces of a registry]' \
+          'show[the versions of a namespace]' 'history[who changed a namespace, and when]' \
+          'promote[make a version the newest]' 'rollback[bring an earlier revision back]' \
+          'retire[end the acceptance of a version]' 'status[which proxies have it]'
+        return
       fi
+      local -a flags=('--help[print the usage]')
+      local of=$words[3]
+      if [[ $of != lint ]]; then
+        flags+=('--registry=[the deployment that holds the registry]:URI: '
+          '--collection=[its collection]:DATABASE.COLLECTION: ' '--config=[take both from this file]:FILE:_files')
+      fi
+      case $of in
+        push|promote|rollback|retire)
+          flags+=('--by=[who does it]:NAME: ' '--note=[why]:TEXT: '
+            '--revision=[only if the namespace has this revision]:NUMBER: ') ;|
+        push|promote|rollback|retire|pull) flags+=('--dry-run[change nothing]') ;|
+        push|promote)
+          flags+=('--keep=[how long the versions before stay accepted]:TIME: '
+            '--retire-others[the versions before are not accepted any more]') ;|
+        push)
+          flags+=('--candidate[a shadow beside the accepted versions]' '--name=[of the version]:NAME: '
+            '--allow-incompatible[also what is not backward compatible]') ;|
+        retire)
+          flags+=('--all[end the enforcement of the namespace]' '--others[all but the newest]'
+            '--in=[after this time]:TIME: ') ;|
+        pull) flags+=('--out=[the folder of the files]:FOLDER:_files -/' '--versions[all accepted versions]') ;|
+        list|show|history|status) flags+=('--json[print JSON]') ;|
+        status) flags+=('--wait=[until all proxies have it]:TIME: ') ;;
+      esac
+      shift 2 words; (( CURRENT -= 2 ))
+      _arguments $flags '*:schemas:_files'
       return
       ;;
     status|top)

@@ -1,0 +1,266 @@
+/* mongosluice schema push: schema files into a registry. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/memory.h"
+#include "cli/fleet_arguments.h"
+#include "cli/fleet_commands.h"
+#include "fleet/fleet_render.h"
+
+static const char usage[] =
+    "usage: mongosluice schema push [flags] FILE|FOLDER...\n"
+    "Makes the schema of each file the newest version of its namespace. The versions before stay\n"
+    "accepted until they are retired.\n"
+    "  --candidate            a shadow beside the accepted versions: counted, never enforced\n"
+    "  --name NAME            of the version (one file)\n"
+    "  --keep TIME            the versions before are accepted for so long (90s, 12h, 7d)\n"
+    "  --retire-others        the versions before are not accepted any more\n"
+    "  --allow-incompatible   also where the newest version accepts documents that this one "
+    "refuses\n" FLEET_USAGE_AUTHOR FLEET_USAGE_PLACE;
+
+enum {
+    COMMAND_FLAGS = FLEET_FLAG_DRY_RUN | FLEET_FLAG_CANDIDATE | FLEET_FLAG_ALLOW_INCOMPATIBLE |
+                    FLEET_FLAG_KEEP | FLEET_FLAG_NAME | FLEET_FLAG_REVISION | FLEET_FLAG_AUTHOR
+};
+
+/* A file, and what becomes of its namespace. */
+struct pushed {
+    char *path;
+    char *text; /* owned */
+    size_t text_len;
+    struct schema_file file;
+    struct fleet_document *document;
+    int64_t revision; /* before */
+    enum fleet_outcome outcome;
+};
+
+struct push {
+    const char *command;
+    const struct fleet_arguments *arguments;
+    struct pushed *of;
+    size_t count;
+    int exit_code;
+};
+
+static void worsen(struct push *push, int exit_code)
+{
+    if (exit_code > push->exit_code)
+        push->exit_code = exit_code;
+}
+
+/* --- the files ---------------------------------------------------------------------------------
+ */
+
+static bool add_path(struct push *push, const char *path)
+{
+    struct pushed *bigger = memory_resize(push->of, (push->count + 1) * sizeof *bigger);
+    if (bigger == NULL)
+        return false;
+    push->of = bigger;
+    bigger[push->count] = (struct pushed){.path = memory_copy_string(path)};
+    if (bigger[push->count].path == NULL)
+        return false;
+    push->count++;
+    return true;
+}
+
+static int is_schema(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".json") == 0;
+}
+
+static bool add_folder(struct push *push, const char *folder)
+{
+    char path[4096];
+    struct dirent **names = NULL;
+    int count = scandir(folder, &names, is_schema, alphasort);
+    bool ok = count >= 0;
+    for (int i = 0; i < count; i++) {
+        int len = snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
+        ok = ok && len < (int)sizeof path && add_path(push, path);
+        free(names[i]);
+    }
+    free(names);
+    return ok;
+}
+
+static bool list_files(struct push *push)
+{
+    for (int i = 0; i < push->arguments->word_count; i++) {
+        const char *word = push->arguments->words[i];
+        struct stat what;
+        bool folder = stat(word, &what) == 0 && S_ISDIR(what.st_mode);
+        if (folder ? !add_folder(push, word) : !add_path(push, word)) {
+            (void)fprintf(stderr, "%s: %s cannot be read\n", push->command, word);
+            return false;
+        }
+    }
+    if (push->count == 0)
+        (void)fprintf(stderr, "%s: there is no schema file (*.json)\n", push->command);
+    return push->count > 0;
+}
+
+static void print_problem(void *arg, const struct schema_problem *problem)
+{
+    const char *path = arg;
+    char scratch[32];
+    (void)fprintf(stderr, "%s: %s%s%s (%s, %d)\n", path, problem->pointer,
+                  problem->pointer[0] == 0 ? "" : ": ", problem->message,
+                  error_code_name(problem->code, scratch), problem->code);
+}
+
+static const char *why_not(const struct push *push, const struct pushed *pushed)
+{
+    const struct schema_file *file = &pushed->file;
+    if (file->ns == NULL)
+        return "the field 'ns' is missing: the registry needs the namespace";
+    if (!fleet_is_namespace(file->ns, strlen(file->ns)))
+        return "'ns' is no namespace of MongoDB's: DATABASE.COLLECTION";
+    if (file->version_count != 1 || file->candidate.schema != NULL)
+        return "the file holds several versions or a candidate; push one version a file, oldest "
+               "first: the registry keeps them side by side";
+    for (const struct pushed *other = push->of; other < pushed; other++)
+        if (other->file.ns != NULL && strcmp(other->file.ns, file->ns) == 0)
+            return "another of these files has the same namespace";
+    return NULL;
+}
+
+static bool read_file(struct push *push, struct pushed *pushed)
+{
+    struct error err;
+    pushed->text = schema_file_read(pushed->path, &pushed->text_len, &err);
+    if (pushed->text == NULL) {
+        worsen(push, fleet_arguments_fail(push->command, &err));
+        return false;
+    }
+    bool ok = schema_file_parse(pushed->text, pushed->text_len, print_problem, pushed->path,
+                                &pushed->file, &err);
+    const char *reason = ok ? why_not(push, pushed) : NULL;
+    if (reason != NULL)
+        (void)fprintf(stderr, "%s: %s\n", pushed->path, reason);
+    if (!ok || reason != NULL)
+        worsen(push, FLEET_EXIT_REFUSED);
+    return ok && reason == NULL;
+}
+
+/* --- the documents -----------------------------------------------------------------------------
+ */
+
+static bool change(struct push *push, struct pushed *pushed, struct error *err)
+{
+    const struct fleet_arguments *arguments = push->arguments;
+    const struct schema_version *version = &pushed->file.versions[0];
+    struct text file = text_growing();
+    struct fleet_push wanted = {.hash = version->hash,
+                                .name = arguments->name != NULL ? arguments->name : version->name,
+                                .dialect = version->dialect,
+                                .level = pushed->file.level,
+                                .action = pushed->file.action,
+                                .reject_unproved = pushed->file.reject_unproved,
+                                .allow_bypass = pushed->file.allow_bypass,
+                                .as_candidate = arguments->candidate,
+                                .retire_others = arguments->retire_others};
+    if (arguments->keep_ms != 0)
+        wanted.until_ms = arguments->author.at_ms + arguments->keep_ms;
+    if (!fleet_find_schema_text(pushed->text, pushed->text_len, &wanted.text, &wanted.text_len))
+        return error_set(err, ERROR_FAILED_TO_PARSE, "the field 'schema' is missing");
+    pushed->outcome = fleet_push(pushed->document, &wanted, &arguments->author, err);
+    /* what every proxy will make of it */
+    bool ok = pushed->outcome != FLEET_IMPOSSIBLE && fleet_render(pushed->document, &file, err);
+    text_release(&file);
+    return ok;
+}
+
+static bool prepare_one(struct push *push, struct pushed *pushed)
+{
+    struct error err;
+    int exit_code = FLEET_EXIT_DONE;
+    pushed->document =
+        fleet_arguments_get(push->arguments, push->command, pushed->file.ns, true, &exit_code);
+    if (pushed->document == NULL) {
+        worsen(push, exit_code);
+        return false;
+    }
+    pushed->revision = pushed->document->revision;
+    if (change(push, pushed, &err))
+        return true;
+    (void)fprintf(stderr, "%s: %s\n", pushed->path, err.message);
+    worsen(push, FLEET_EXIT_REFUSED);
+    return false;
+}
+
+static void say(const struct push *push, const struct pushed *pushed)
+{
+    const struct fleet_document *document = pushed->document;
+    struct text state = text_growing();
+    fleet_state_text(document, &document->state, &state);
+    const char *what = pushed->outcome == FLEET_UNCHANGED ? "unchanged"
+                       : push->arguments->dry_run         ? "would be pushed"
+                                                          : "pushed";
+    (void)printf("%s: %s, revision %lld: %s\n", document->ns, what, (long long)document->revision,
+                 state.data);
+    text_release(&state);
+}
+
+static void store_all(struct push *push)
+{
+    struct error err;
+    bool changes = false;
+    for (size_t i = 0; i < push->count; i++)
+        changes = changes || push->of[i].outcome == FLEET_CHANGED;
+    if (changes && !push->arguments->dry_run &&
+        !fleet_store_prepare(push->arguments->store, &err)) {
+        worsen(push, fleet_arguments_fail(push->command, &err));
+        return;
+    }
+    for (size_t i = 0; i < push->count; i++) {
+        struct pushed *pushed = &push->of[i];
+        int exit_code = FLEET_EXIT_DONE;
+        if (pushed->outcome == FLEET_CHANGED)
+            exit_code = fleet_arguments_store(push->arguments, push->command, pushed->document,
+                                              pushed->revision);
+        if (exit_code == FLEET_EXIT_DONE)
+            say(push, pushed);
+        worsen(push, exit_code);
+        if (exit_code == FLEET_EXIT_FAILED)
+            return;
+    }
+}
+
+static void release(struct push *push)
+{
+    for (size_t i = 0; i < push->count; i++) {
+        fleet_document_free(push->of[i].document);
+        schema_file_release(&push->of[i].file);
+        memory_free(push->of[i].text);
+        memory_free(push->of[i].path);
+    }
+    memory_free(push->of);
+}
+
+int command_schema_push(int argc, char **argv)
+{
+    struct fleet_arguments arguments;
+    int exit_code = FLEET_EXIT_DONE;
+    if (!fleet_arguments_begin(argc, argv, usage, COMMAND_FLAGS, 1, -1, &arguments, &exit_code))
+        return exit_code;
+    struct push push = {.command = argv[0], .arguments = &arguments};
+    if (!list_files(&push))
+        push.exit_code = FLEET_EXIT_FAILED;
+    /* all are looked at before any is stored */
+    for (size_t i = 0; i < push.count && push.exit_code != FLEET_EXIT_FAILED; i++)
+        (void)read_file(&push, &push.of[i]);
+    for (size_t i = 0; i < push.count && push.exit_code == FLEET_EXIT_DONE; i++)
+        (void)prepare_one(&push, &push.of[i]);
+    if (push.exit_code == FLEET_EXIT_DONE)
+        store_all(&push);
+    else
+        (void)fprintf(stderr, "%s: nothing was pushed\n", argv[0]);
+    release(&push);
+    fleet_arguments_end(&arguments);
+    return push.exit_code;
+}

@@ -1,0 +1,53 @@
+/* mongosluice schema …: the commands below it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/fleet_commands.h"
+#include "cli/subcommands.h"
+
+struct schema_part {
+    const char *name;
+    const char *full_name; /* in messages */
+    int (*run)(int argc, char **argv);
+    const char *purpose;
+};
+
+static const struct schema_part parts[] = {
+    {"lint", "mongosluice schema lint", command_schema_lint, "compiles schema files"},
+    {"push", "mongosluice schema push", command_schema_push, "schema files into a registry"},
+    {"pull", "mongosluice schema pull", command_schema_pull, "schema files out of a registry"},
+    {"list", "mongosluice schema list", command_schema_list, "the namespaces of a registry"},
+    {"show", "mongosluice schema show", command_schema_show, "a namespace's versions"},
+    {"history", "mongosluice schema history", command_schema_history, "who changed it, and when"},
+    {"promote", "mongosluice schema promote", command_schema_promote, "makes a version the newest"},
+    {"rollback", "mongosluice schema rollback", command_schema_rollback,
+     "brings an earlier revision back"},
+    {"retire", "mongosluice schema retire", command_schema_retire,
+     "a version is not accepted any more"},
+    {"status", "mongosluice schema status", command_schema_status, "which proxies have it"},
+};
+
+static void print_usage(FILE *to)
+{
+    (void)fputs("usage: mongosluice schema COMMAND … (--help after it says more)\n", to);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        (void)fprintf(to, "  %-9s %s\n", parts[i].name, parts[i].purpose);
+}
+
+int command_schema(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+        print_usage(stdout);
+        return 0;
+    }
+    for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof parts[0]; i++)
+        if (strcmp(argv[1], parts[i].name) == 0) {
+            argv[1] = (char *)parts[i].full_name;
+            return parts[i].run(argc - 1, argv + 1);
+        }
+    (void)fprintf(stderr, "mongosluice schema: %s%.100s\n",
+                  argc > 1 ? "there is no command " : "name a command", argc > 1 ? argv[1] : "");
+    print_usage(stderr);
+    return 2;
+}

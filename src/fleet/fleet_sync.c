@@ -1,0 +1,246 @@
+#include "fleet/fleet_sync.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "fleet/fleet_render.h"
+
+static void note_problem(struct known *known, const char *problem)
+{
+    if (known_set_problem(known, problem) && problem != NULL)
+        LOG_E(LOG_SCHEMA, 3020, "registry",
+              "A document of the registry cannot be used; the last good state stays in force",
+              LOG_STR("ns", known->ns), LOG_STR("reason", problem));
+}
+
+/* --- files -------------------------------------------------------------------------------------
+ */
+
+static bool write_one(struct fleet_sync *sync, const struct fleet_planned *planned,
+                      struct error *err)
+{
+    bool changed = false;
+    bool ok = planned->file.len == 0
+                  ? fleet_folder_remove(sync->folder, planned->ns, &changed, err)
+                  : fleet_folder_put(sync->folder, planned->ns, planned->file.data,
+                                     planned->file.len, &changed, err);
+    if (!ok)
+        return false;
+    struct known *known = known_find(&sync->known, planned->ns);
+    if (known != NULL) {
+        known->revision = planned->revision;
+        known->updated_ms = planned->updated_ms;
+        known->has_file = planned->file.len > 0;
+        note_problem(known, NULL);
+    }
+    if (!changed)
+        return true;
+    sync->changes++;
+    if (planned->updated_ms > sync->newest_ms)
+        sync->newest_ms = planned->updated_ms;
+    LOG_I(LOG_SCHEMA, 3021, "registry", "A schema was taken over from the registry",
+          LOG_STR("ns", planned->ns), LOG_INT("revision", planned->revision),
+          LOG_BOOL("removed", planned->file.len == 0));
+    return true;
+}
+
+/* A folder that cannot be written fails the round once; what was not written is tried again in the
+ * next. A namespace that no file can be named after is its own problem alone. */
+static void write_planned(struct fleet_sync *sync)
+{
+    struct error err;
+    for (size_t i = 0; i < sync->planned && !sync->failed; i++) {
+        struct fleet_planned *planned = &sync->plan[i];
+        struct known *known = known_find(&sync->known, planned->ns);
+        if (planned->file.len > 0 && !fleet_folder_claim(sync->folder, planned->ns, &err)) {
+            if (known != NULL)
+                note_problem(known, err.message);
+            text_release(&planned->file);
+            memory_free(planned->ns);
+            *planned = (struct fleet_planned){0};
+        }
+    }
+    sync->failed = sync->failed || !fleet_folder_save(sync->folder, &sync->failure);
+    for (size_t i = 0; i < sync->planned; i++) {
+        struct fleet_planned *planned = &sync->plan[i];
+        if (planned->ns != NULL && !sync->failed)
+            sync->failed = !write_one(sync, planned, &sync->failure);
+        text_release(&planned->file);
+        memory_free(planned->ns);
+    }
+    sync->planned = 0;
+    sync->failed = sync->failed || !fleet_folder_save(sync->folder, &sync->failure);
+}
+
+static void plan(struct fleet_sync *sync, const struct fleet_document *document, struct text *file)
+{
+    char *ns = memory_copy_string(document->ns);
+    if (ns == NULL) {
+        text_release(file);
+        sync->failed = !error_set(&sync->failure, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory") ||
+                       sync->failed;
+        return;
+    }
+    sync->plan[sync->planned++] = (struct fleet_planned){.ns = ns,
+                                                         .file = *file,
+                                                         .revision = document->revision,
+                                                         .updated_ms = document->updated_ms};
+    if (sync->planned == FLEET_PLAN_MAX)
+        write_planned(sync);
+}
+
+/* --- documents ---------------------------------------------------------------------------------
+ */
+
+/* A file that somebody removed is written again. */
+static bool is_current(const struct fleet_sync *sync, const struct known *known, int64_t revision,
+                       int64_t updated_ms)
+{
+    return known->revision == revision && known->updated_ms == updated_ms &&
+           known->problem == NULL &&
+           (!known->has_file || fleet_folder_holds(sync->folder, known->ns));
+}
+
+static void take_document(struct fleet_sync *sync, struct known *known,
+                          const struct fleet_document *document)
+{
+    struct error err;
+    struct text file = text_growing();
+    if (is_current(sync, known, document->revision, document->updated_ms))
+        return;
+    if (fleet_is_empty(document) || fleet_render(document, &file, &err)) {
+        plan(sync, document, &file);
+        return;
+    }
+    text_release(&file);
+    note_problem(known, err.message);
+}
+
+static void take(void *arg, const char *ns, struct fleet_document *document,
+                 const struct error *problem)
+{
+    struct fleet_sync *sync = arg;
+    struct known *known = known_get(&sync->known, ns);
+    sync->found++;
+    if (known != NULL) {
+        known->seen = sync->round;
+        if (document != NULL)
+            take_document(sync, known, document);
+        else
+            note_problem(known, problem->message);
+    }
+    fleet_document_free(document);
+}
+
+static void begin_round(struct fleet_sync *sync)
+{
+    sync->round++;
+    sync->found = 0;
+    sync->newest_ms = 0;
+    sync->failed = false;
+}
+
+static bool end_round(struct fleet_sync *sync, struct error *err)
+{
+    write_planned(sync);
+    return !sync->failed || error_set(err, sync->failure.code, "%s", sync->failure.message);
+}
+
+static void note_missing(struct fleet_sync *sync, struct known *known)
+{
+    if (known->revision == 0) /* nothing of it was ever in force */
+        known_remove(&sync->known, known);
+    else
+        note_problem(known, "its document is gone from the registry; its last state stays in "
+                            "force. Push it again, and end it with `schema retire --all`");
+}
+
+static void note_all_missing(struct fleet_sync *sync)
+{
+    struct known *next = NULL;
+    for (struct known *known = sync->known.of; known != NULL; known = next) {
+        next = known->hh.next;
+        if (known->seen != sync->round)
+            note_missing(sync, known);
+    }
+}
+
+static bool check_found(struct fleet_sync *sync, struct error *err)
+{
+    size_t fed = fleet_folder_count(sync->folder);
+    if (sync->found > 0)
+        return true;
+    if (fed == 0)
+        return error_set(err, ERROR_BAD_VALUE,
+                         "the registry %s is empty or missing; push a schema into it (mongosluice "
+                         "schema push)",
+                         fleet_store_name(sync->store));
+    return error_set(err, ERROR_BAD_VALUE,
+                     "the registry %s is empty or missing; the last state of the %zu schemas that "
+                     "came from it stays in force",
+                     fleet_store_name(sync->store), fed);
+}
+
+bool fleet_sync_all(struct fleet_sync *sync, struct error *err)
+{
+    begin_round(sync);
+    bool read = fleet_store_each(sync->store, NULL, false, take, sync, err);
+    bool wrote = end_round(sync, read ? err : NULL);
+    if (!read || !wrote || !check_found(sync, err))
+        return false;
+    note_all_missing(sync);
+    return true;
+}
+
+bool fleet_sync_some(struct fleet_sync *sync, const bson_t *namespaces, struct error *err)
+{
+    bson_iter_t at;
+    begin_round(sync);
+    bool read = fleet_store_each(sync->store, namespaces, false, take, sync, err);
+    bool wrote = end_round(sync, read ? err : NULL);
+    if (!read || !wrote)
+        return false;
+    (void)bson_iter_init(&at, namespaces);
+    while (bson_iter_next(&at)) {
+        struct known *known =
+            BSON_ITER_HOLDS_UTF8(&at) ? known_find(&sync->known, bson_iter_utf8(&at, NULL)) : NULL;
+        if (known != NULL && known->seen != sync->round)
+            note_missing(sync, known);
+    }
+    return true;
+}
+
+static void compare_revision(void *arg, const char *ns, int64_t revision, int64_t updated_ms)
+{
+    struct fleet_sync *sync = arg;
+    struct known *known = known_get(&sync->known, ns);
+    char index[16];
+    const char *key = NULL;
+    sync->found++;
+    if (known == NULL)
+        return;
+    known->seen = sync->round;
+    if (strcmp(ns, FLEET_NO_NAME) == 0)
+        note_problem(known, "_id is no DATABASE.COLLECTION");
+    if (is_current(sync, known, revision, updated_ms) || strcmp(ns, FLEET_NO_NAME) == 0)
+        return;
+    (void)bson_uint32_to_string(sync->wanted_count++, &key, index, sizeof index);
+    BSON_APPEND_UTF8(sync->wanted, key, ns);
+}
+
+bool fleet_sync_changed(struct fleet_sync *sync, struct error *err)
+{
+    begin_round(sync);
+    sync->wanted = bson_new();
+    sync->wanted_count = 0;
+    bool ok =
+        fleet_store_revisions(sync->store, compare_revision, sync, err) && check_found(sync, err);
+    if (ok)
+        note_all_missing(sync);
+    ok = ok && (sync->wanted_count == 0 || fleet_sync_some(sync, sync->wanted, err));
+    bson_destroy(sync->wanted);
+    sync->wanted = NULL;
+    return ok;
+}

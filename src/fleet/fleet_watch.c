@@ -1,0 +1,121 @@
+/* A change stream over the registry, by its commands: libmongoc's own hides where an answer ends,
+ * and what one answer holds is to be read at once. */
+#include "fleet/fleet_handle.h"
+#include "fleet/fleet_store.h"
+
+#include <string.h>
+
+enum { CODE_NO_STREAMS = 40573, CODE_NO_STREAMS_OLD = 40415 };
+
+static bool run(struct fleet_store *store, const bson_t *command, bson_t *reply, bson_error_t *why)
+{
+    bson_t options = BSON_INITIALIZER;
+    bool ok = mongoc_client_session_append(store->session, &options, why);
+    if (ok)
+        BSON_APPEND_INT32(&options, "serverId", (int32_t)store->server);
+    else
+        bson_init(reply);
+    ok = ok && mongoc_client_command_with_opts(store->client, store->database, command, NULL,
+                                               &options, reply, why);
+    bson_destroy(&options);
+    return ok;
+}
+
+static bool take_cursor(struct fleet_store *store, const bson_t *reply)
+{
+    bson_iter_t at;
+    bson_iter_t id;
+    if (!bson_iter_init(&at, reply) || !bson_iter_find_descendant(&at, "cursor.id", &id))
+        return false;
+    store->cursor = bson_iter_as_int64(&id);
+    return true;
+}
+
+static bool begin(struct fleet_store *store, bson_error_t *why)
+{
+    mongoc_server_description_t *server =
+        mongoc_client_select_server(store->client, true, NULL, why);
+    if (server == NULL)
+        return false;
+    store->server = mongoc_server_description_id(server);
+    mongoc_server_description_destroy(server);
+    store->session = mongoc_client_start_session(store->client, NULL, why);
+    return store->session != NULL;
+}
+
+bool fleet_store_watch(struct fleet_store *store, bool *streams, struct error *err)
+{
+    bson_error_t why;
+    bson_t reply;
+    *streams = false;
+    fleet_store_unwatch(store);
+    if (!begin(store, &why))
+        return fleet_store_fail(store, "cannot be reached", &why, err);
+    /* the names alone: the documents are read as they are by then */
+    bson_t *command = BCON_NEW(
+        "aggregate", BCON_UTF8(store->collection), "pipeline", "[", "{", "$changeStream", "{", "}",
+        "}", "{", "$project", "{", "documentKey", BCON_INT32(1), "operationType", BCON_INT32(1),
+        "}", "}", "]", "cursor", "{", "}", "readConcern", "{", "level", BCON_UTF8("majority"), "}");
+    bool ok = run(store, command, &reply, &why) && take_cursor(store, &reply);
+    bson_destroy(command);
+    bson_destroy(&reply);
+    if (ok) {
+        *streams = store->cursor != 0;
+        return true;
+    }
+    fleet_store_unwatch(store);
+    if (why.code == CODE_NO_STREAMS || why.code == CODE_NO_STREAMS_OLD)
+        return true;
+    return fleet_store_fail(store, "cannot be followed", &why, err);
+}
+
+/* Adds what an event names; anything that is no change of one document makes all unknown. */
+static void take_event(const bson_iter_t *at, bson_t *changed, uint32_t *count, bool *lost)
+{
+    bson_iter_t event;
+    bson_iter_t id;
+    char index[16];
+    const char *key = NULL;
+    if (!BSON_ITER_HOLDS_DOCUMENT(at) || !bson_iter_recurse(at, &event) ||
+        !bson_iter_find_descendant(&event, "documentKey._id", &id)) {
+        *lost = true;
+        return;
+    }
+    if (!BSON_ITER_HOLDS_UTF8(&id)) {
+        *lost = true; /* garbage: reported when all is read */
+        return;
+    }
+    (void)bson_uint32_to_string((*count)++, &key, index, sizeof index);
+    (void)bson_append_iter(changed, key, -1, &id);
+}
+
+bool fleet_store_next(struct fleet_store *store, int64_t wait_ms, bson_t *changed, bool *lost,
+                      struct error *err)
+{
+    bson_error_t why;
+    bson_t reply;
+    bson_iter_t at;
+    bson_iter_t batch;
+    uint32_t count = 0;
+    *lost = false;
+    bson_t *command =
+        BCON_NEW("getMore", BCON_INT64(store->cursor), "collection", BCON_UTF8(store->collection),
+                 "batchSize", BCON_INT32(1000), "maxTimeMS", BCON_INT64(wait_ms));
+    bool ok = run(store, command, &reply, &why);
+    bson_destroy(command);
+    if (!ok) {
+        bson_destroy(&reply);
+        return fleet_store_fail(store, "cannot be followed", &why, err);
+    }
+    bson_init(changed);
+    if (bson_iter_init(&at, &reply) && bson_iter_find_descendant(&at, "cursor.nextBatch", &batch) &&
+        BSON_ITER_HOLDS_ARRAY(&batch) && bson_iter_recurse(&batch, &at))
+        while (bson_iter_next(&at))
+            take_event(&at, changed, &count, lost);
+    else
+        *lost = true;
+    if (!take_cursor(store, &reply) || store->cursor == 0)
+        *lost = true;
+    bson_destroy(&reply);
+    return true;
+}
