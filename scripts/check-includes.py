@@ -15,6 +15,7 @@ GRAPH = {
     "bson": ("base",),
     "wire": ("base", "bson"),
     "schema": ("base", "bson"),
+    "compare": ("base", "bson", "schema"),
     "config": ("base",),
     "metrics": ("base",),
     "net": ("base",),
@@ -28,7 +29,7 @@ GRAPH = {
                 "net", "upstream"),
     "admin": ("base", "bson", "schema", "catalog", "enforce", "coalesce", "config", "metrics", "net", "upstream",
               "session", "fleet"),
-    "cli": ("base", "bson", "schema", "config", "net", "upstream", "catalog", "fleet"),
+    "cli": ("base", "bson", "schema", "compare", "config", "net", "upstream", "catalog", "fleet"),
 }
 GRAPH["main"] = tuple(GRAPH)
 
@@ -36,7 +37,7 @@ GRAPH["main"] = tuple(GRAPH)
 PARTS = {"schema_file": "schema", "registry": "catalog", "fleet_documents": "fleet"}
 
 # These libraries are pure: no sockets, no clock, no event loop.
-CORE = ("base", "bson", "wire", "schema", "schema_file", "registry", "enforce", "coalesce", "auth",
+CORE = ("base", "bson", "wire", "schema", "schema_file", "compare", "registry", "enforce", "coalesce", "auth",
         "fleet_documents")
 IMPURE = re.compile(r"(sys/(socket|epoll|time|timerfd|select|un|eventfd)|netinet/.*|arpa/.*|netdb|poll"
                     r"|time|event2/.*|event|mongoc/.*|openssl/ssl|signal)\.h")

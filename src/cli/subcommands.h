@@ -13,6 +13,10 @@ int command_schema(int argc, char **argv);
 /* mongosluice schema lint FILE...: compiles schema files and prints every problem. */
 int command_schema_lint(int argc, char **argv);
 
+/* mongosluice schema diff OLD NEW: 0 NEW accepts all that OLD accepts, 1 it does not, 2 wrong use
+ * or a file that is no schema, 3 unknown. */
+int command_schema_diff(int argc, char **argv);
+
 /* mongosluice status …: one screen about a running proxy. 0 it is ready, 1 it is not, 2 it cannot
  * be asked. */
 int command_status(int argc, char **argv);

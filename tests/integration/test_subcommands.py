@@ -80,3 +80,52 @@ def test_output_that_cannot_be_written_is_no_success(tmp_path, words):
         done = subprocess.run([BINARY, *words], env=environment(), stdout=full, stderr=subprocess.PIPE,
                               text=True, timeout=30, cwd=tmp_path)
     assert done.returncode != 0
+
+
+def diff(tmp_path, new, *flags, old=SCHEMA):
+    files = [tmp_path / "old.json", tmp_path / "new.json"]
+    for file, schema in zip(files, (old, new), strict=True):
+        file.write_text(json.dumps(schema))
+    return run("schema", "diff", *files, *flags)
+
+
+def with_bound(**bound):
+    return {**SCHEMA, "schema": {**SCHEMA["schema"], "properties": {"a": {"bsonType": "int", **bound}}}}
+
+
+def test_diff_ends_by_whether_old_documents_pass(tmp_path):
+    assert diff(tmp_path, SCHEMA).returncode == 0
+    assert diff(tmp_path, {**SCHEMA, "schema": {"bsonType": "object"}}).returncode == 0
+    done = diff(tmp_path, with_bound(minimum=5))
+    assert done.returncode == 1
+    assert "/properties/a/minimum: narrower: (not there) -> 5" in done.stdout
+    hard = {**SCHEMA, "schema": {"properties": {"a": {"bsonType": "string", "pattern": "(x)\\1"}}}}
+    harder = {**SCHEMA, "schema": {"properties": {"a": {"bsonType": "string", "pattern": "(x|y)\\1"}}}}
+    assert diff(tmp_path, harder, old=hard).returncode == 3
+
+
+def test_a_proof_of_diff_is_what_check_says(tmp_path):
+    done = diff(tmp_path, with_bound(minimum=5), "--json")
+    answer = json.loads(done.stdout)
+    assert (answer["verdict"], answer["backward"], answer["forward"]) == ("forward", "no", "yes")
+    (change,) = answer["changes"]
+    assert (change["path"], change["effect"]) == ("/properties/a/minimum", "narrower")
+    proof = tmp_path / "proof.json"
+    proof.write_text(json.dumps(change["refused_by_new"]))
+    assert run("check", "--schema", tmp_path / "old.json", proof).returncode == 0
+    assert run("check", "--schema", tmp_path / "new.json", proof).returncode == 1
+
+
+def test_diff_counts_all_accepted_versions(tmp_path):
+    old = SCHEMA["schema"]
+    new = {"required": ["b"]}
+    both = {"ns": "t.c", "versions": [{"schema": new}, {"schema": old}]}
+    assert diff(tmp_path, both).returncode == 0
+    assert diff(tmp_path, {"ns": "t.c", "schema": new}, old=both).returncode == 1
+
+
+@pytest.mark.parametrize("words", [["diff"], ["diff", "one"], ["diff", "one", "two", "three"], ["diff", "--all", "a", "b"],
+                                   ["diff", "/no/such", "/no/such"]])
+def test_wrong_use_of_diff(words):
+    done = run("schema", *words)
+    assert (done.returncode, done.stdout) == (2, "") and "mongosluice" in done.stderr

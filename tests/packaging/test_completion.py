@@ -36,12 +36,13 @@ CASES = [
     ("--config sam", {"sample.yaml"}),
     ("check --sch", {"--schema"}),
     ("check --schema sam", {"sample.yaml"}),
-    ("schema ", {"lint", "push", "pull", "list", "show", "history", "promote", "rollback", "retire", "status"}),
+    ("schema ", {"lint", "diff", "push", "pull", "list", "show", "history", "promote", "rollback", "retire", "status"}),
     ("schema push --cand", {"--candidate"}),
     ("schema pull --ou", {"--out"}),
     ("schema status --wa", {"--wait"}),
     ("schema retire --al", {"--all"}),
     ("schema lint sam", {"sample.yaml"}),
+    ("schema diff sam", {"sample.yaml"}),
 ]
 
 

@@ -50,6 +50,7 @@ _mongosluice_schema_flags() {
     retire) echo "--others --all --in $author $place --help" ;;
     pull) echo "--out --versions --dry-run $place --help" ;;
     list | show | history) echo "--json $place --help" ;;
+    diff) echo "--json --help" ;;
     status) echo "--json --wait $place --help" ;;
     *) echo "--help" ;;
   esac
@@ -72,7 +73,7 @@ _mongosluice() {
       ;;
     schema)
       if [ "$COMP_CWORD" -eq 2 ]; then
-        _mongosluice_words "lint push pull list show history promote rollback retire status" "$word"
+        _mongosluice_words "lint diff push pull list show history promote rollback retire status" "$word"
       elif [[ $word == -* ]]; then
         _mongosluice_words "$(_mongosluice_schema_flags "${COMP_WORDS[2]}")" "$word"
       else

@@ -11,8 +11,9 @@ complete -c mongosluice -n '__fish_seen_subcommand_from check' -l quiet -d 'prin
 complete -c mongosluice -n '__fish_seen_subcommand_from check' -l candidate -d 'check by the candidate'
 complete -c mongosluice -n '__fish_seen_subcommand_from check' -l help -d 'print the usage'
 
-set -l schema '__fish_seen_subcommand_from schema; and not __fish_seen_subcommand_from lint push pull list show history promote rollback retire status'
+set -l schema '__fish_seen_subcommand_from schema; and not __fish_seen_subcommand_from lint diff push pull list show history promote rollback retire status'
 complete -c mongosluice -n $schema -a lint -d 'print every problem of schema files'
+complete -c mongosluice -n $schema -a diff -d 'compare two schema files'
 complete -c mongosluice -n $schema -a push -d 'schema files into a registry'
 complete -c mongosluice -n $schema -a pull -d 'schema files out of a registry'
 complete -c mongosluice -n $schema -a list -d 'the namespaces of a registry'
@@ -45,8 +46,9 @@ complete -c mongosluice -n '__fish_seen_subcommand_from pull' -l out -r -F -d 't
 complete -c mongosluice -n '__fish_seen_subcommand_from pull' -l versions -d 'all accepted versions and the candidate'
 complete -c mongosluice -n '__fish_seen_subcommand_from list show history' -l json -d 'print JSON'
 complete -c mongosluice -n '__fish_seen_subcommand_from schema; and __fish_seen_subcommand_from status' -l wait -x -d 'until all proxies have it'
-complete -c mongosluice -n '__fish_seen_subcommand_from lint' -F
-complete -c mongosluice -n '__fish_seen_subcommand_from lint' -l help -d 'print the usage'
+complete -c mongosluice -n '__fish_seen_subcommand_from diff' -l json -d 'print JSON'
+complete -c mongosluice -n '__fish_seen_subcommand_from lint diff' -F
+complete -c mongosluice -n '__fish_seen_subcommand_from lint diff' -l help -d 'print the usage'
 
 complete -c mongosluice -n __fish_use_subcommand -a status -d 'one screen about a running proxy'
 complete -c mongosluice -n __fish_use_subcommand -a top -d 'the same, live'

@@ -30,7 +30,7 @@ _mongosluice() {
       ;;
     schema)
       if (( CURRENT == 3 )); then
-        _values command 'lint[print every problem of schema files]' 'push[schema files into a registry]' \
+        _values command 'lint[print every problem of schema files]' 'diff[compare two schema files]' 'push[schema files into a registry]' \
           'pull[schema files out of a registry]' 'list[the namespaces of a registry]' \
           'show[the versions of a namespace]' 'history[who changed a namespace, and when]' \
           'promote[make a version the newest]' 'rollback[bring an earlier revision back]' \
@@ -39,7 +39,7 @@ _mongosluice() {
       fi
       local -a flags=('--help[print the usage]')
       local of=$words[3]
-      if [[ $of != lint ]]; then
+      if [[ $of != lint && $of != diff ]]; then
         flags+=('--registry=[the deployment that holds the registry]:URI: '
           '--collection=[its collection]:DATABASE.COLLECTION: ' '--config=[take both from this file]:FILE:_files')
       fi
@@ -58,7 +58,7 @@ _mongosluice() {
           flags+=('--all[end the enforcement of the namespace]' '--others[all but the newest]'
             '--in=[after this time]:TIME: ') ;|
         pull) flags+=('--out=[the folder of the files]:FOLDER:_files -/' '--versions[all accepted versions]') ;|
-        list|show|history|status) flags+=('--json[print JSON]') ;|
+        list|show|history|status|diff) flags+=('--json[print JSON]') ;|
         status) flags+=('--wait=[until all proxies have it]:TIME: ') ;;
       esac
       shift 2 words; (( CURRENT -= 2 ))

@@ -1,0 +1,2 @@
+sluice_fuzz_target(compatibility compatibility_fuzz.c LINKS sluice_compare)
+target_sources(fuzz_compatibility PRIVATE schema_generate.c)

@@ -1,0 +1,101 @@
+/* Pairs of schemas that are near each other, from any bytes: no document contradicts a verdict.
+ * A proof of a difference is judged by the engine, and documents from the rest of the bytes are
+ * held against what is proved of all documents. */
+#include "schema_generate.h"
+
+#include "bson/validate.h"
+#include "compare/compatibility.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct schema_scratch *scratch; /* for all inputs */
+
+static void check_direction(const struct schema *from, const struct schema *to,
+                            enum compatibility_answer answer, struct bytes proof,
+                            struct bytes document)
+{
+    bool contradicted = answer == COMPATIBILITY_YES &&
+                        schema_check(from, scratch, document, NULL) == SCHEMA_VALID &&
+                        schema_check(to, scratch, document, NULL) == SCHEMA_INVALID;
+    bool no_proof =
+        answer == COMPATIBILITY_NO && (schema_check(from, scratch, proof, NULL) != SCHEMA_VALID ||
+                                       schema_check(to, scratch, proof, NULL) != SCHEMA_INVALID);
+    if (contradicted || no_proof) {
+        (void)fprintf(stderr, contradicted ? "a document contradicts the verdict\n"
+                                           : "a proof does not hold\n");
+        abort();
+    }
+}
+
+static void check_pair(const struct schema *a, const struct schema *b, struct stream *in)
+{
+    struct compatibility verdict;
+    struct compatibility_side from = {&a, 1};
+    struct compatibility_side to = {&b, 1};
+    if (!compatibility_judge(&from, &to, &verdict, NULL))
+        return;
+    for (int i = 0; i < 40; i++) {
+        struct build build;
+        struct bytes document;
+        build_begin(&build, 1 << 20);
+        generate_document(in, &build);
+        if (build_finish(&build, &document)) {
+            check_direction(a, b, verdict.backward, verdict.refused_by_new, document);
+            check_direction(b, a, verdict.forward, verdict.refused_by_old, document);
+        }
+        build_free(&build);
+        if (in->pos == in->end)
+            break;
+    }
+    compatibility_release(&verdict);
+}
+
+static struct schema *compile(const uint8_t *data, size_t size, enum schema_dialect dialect,
+                              size_t *used)
+{
+    struct stream in = {data, data + size};
+    struct build build;
+    struct bytes bson;
+    struct error err = {0};
+    struct schema *schema = NULL;
+    build_begin(&build, 1 << 20);
+    generate_schema(&in, &build, dialect);
+    if (build_finish(&build, &bson))
+        schema = schema_compile(bson, dialect, NULL, NULL, &err);
+    build_free(&build);
+    *used = (size_t)(in.pos - data);
+    return schema;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    size_t used = 0;
+    size_t used_too = 0;
+    if (scratch == NULL)
+        scratch = schema_scratch_new();
+    if (size < 16 || scratch == NULL)
+        return 0;
+    enum schema_dialect dialect = data[0] % 2 == 0 ? SCHEMA_MONGODB : SCHEMA_JSON_SCHEMA;
+    enum schema_dialect other = data[0] % 16 == 15 ? SCHEMA_MONGODB : dialect;
+    size_t place = data[1];
+    uint8_t *near_copy = malloc(size - 4);
+    if (near_copy == NULL)
+        return 0;
+    memcpy(near_copy, data + 4, size - 4);
+    struct schema *a = compile(data + 4, size - 4, dialect, &used);
+    near_copy[place % (used == 0 ? 1 : used)] = data[2];
+    if (data[3] % 4 != 0)
+        near_copy[(place * 7 + data[3]) % (used == 0 ? 1 : used)] ^= data[3];
+    struct schema *b = compile(near_copy, size - 4, other, &used_too);
+    used = used_too > used ? used_too : used;
+    struct stream rest = {data + 4 + used, data + size};
+    if (a != NULL && b != NULL)
+        check_pair(a, b, &rest);
+    schema_free(a);
+    schema_free(b);
+    free(near_copy);
+    return 0;
+}
