@@ -168,7 +168,7 @@ bool figures_alive(const struct admin *admin, struct error *err)
 static bool is_reachable(const struct topology_snapshot *topology)
 {
     for (size_t i = 0; i < topology->server_count; i++)
-        if (topology->servers[i].type[0] != 'U') /* "Unknown" */
+        if (topology->servers[i].type != TOPOLOGY_SERVER_UNKNOWN)
             return true;
     return false;
 }

@@ -55,29 +55,25 @@ static void add_state(const struct admin *admin, struct text *out)
                       figures_ready(admin, &err) ? 1 : 0);
 }
 
-/* The types of the driver specification "Server Discovery and Monitoring". */
 static void add_upstream(const struct admin *admin, struct text *out)
 {
-    static const char *const types[] = {"Standalone",   "Mongos",    "PossiblePrimary", "RSPrimary",
-                                        "RSSecondary",  "RSArbiter", "RSOther",         "RSGhost",
-                                        "LoadBalancer", "Unknown"};
-    enum { TYPES = sizeof types / sizeof types[0] };
     const struct admin_hooks *hooks = &admin->parts.hooks;
-    uint64_t counts[TYPES] = {0};
+    uint64_t counts[TOPOLOGY_SERVER_TYPES] = {0};
     struct topology_snapshot topology;
     if (!hooks->topology(hooks->context, &topology)) {
         out->cut = true;
         return;
     }
     for (size_t i = 0; i < topology.server_count; i++)
-        for (size_t t = 0; t < TYPES; t++)
-            counts[t] += strcmp(topology.servers[i].type, types[t]) == 0;
+        counts[topology.servers[i].type]++;
     topology_snapshot_free(&topology);
     exposition_family(out, "mongosluice_upstream_servers", "gauge",
                       "Upstream servers by type, as monitoring sees them.");
-    for (size_t t = 0; t < TYPES; t++)
+    for (size_t t = 0; t < TOPOLOGY_SERVER_TYPES; t++)
         exposition_count(out, "mongosluice_upstream_servers",
-                         (struct exposition_label){"type", types[t]}, counts[t]);
+                         (struct exposition_label){
+                             "type", topology_server_type_name((enum topology_server_type)t)},
+                         counts[t]);
 }
 
 static void add_connections(const struct admin *admin, const uint64_t counters[COUNTER_COUNT],

@@ -36,7 +36,7 @@ static void add_upstream(const struct admin *admin, struct json *json)
         const struct topology_server *server = &topology.servers[i];
         json_open_object(json, NULL);
         json_add_string(json, "address", server->address);
-        json_add_string(json, "type", server->type);
+        json_add_string(json, "type", topology_server_type_name(server->type));
         json_add_string(json, "error", server->last_error);
         json_close_object(json);
     }

@@ -13,7 +13,7 @@
 #include "catalog/catalog.h"
 #include "main/prepare.h"
 #include "main/registry_link.h"
-#include "main/stats.h"
+#include "metrics/statistics.h"
 #include "net/clock.h"
 #include "session/session.h"
 #include "upstream/servers.h"
@@ -321,7 +321,8 @@ static void log_stats(struct proxy *proxy, const char *message)
     const struct counters *counters[WORKERS_MAX];
     for (unsigned i = 0; i < proxy->worker_count; i++)
         counters[i] = session_worker_counters(proxy->workers[i]);
-    stats_log(message, counters, proxy->worker_count, &proxy->shared.budget);
+    statistics_log(message, counters, proxy->worker_count,
+                   atomic_load(&proxy->shared.budget.used_bytes));
 }
 
 static void control_tick(void *context)

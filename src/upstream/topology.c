@@ -47,9 +47,35 @@ static void copy_text(char *out, size_t cap, const char *text)
     append_text(out, cap, text);
 }
 
+static const char *const type_names[TOPOLOGY_SERVER_TYPES] = {
+    [TOPOLOGY_SERVER_UNKNOWN] = "Unknown",
+    [TOPOLOGY_SERVER_STANDALONE] = "Standalone",
+    [TOPOLOGY_SERVER_MONGOS] = "Mongos",
+    [TOPOLOGY_SERVER_POSSIBLE_PRIMARY] = "PossiblePrimary",
+    [TOPOLOGY_SERVER_RS_PRIMARY] = "RSPrimary",
+    [TOPOLOGY_SERVER_RS_SECONDARY] = "RSSecondary",
+    [TOPOLOGY_SERVER_RS_ARBITER] = "RSArbiter",
+    [TOPOLOGY_SERVER_RS_OTHER] = "RSOther",
+    [TOPOLOGY_SERVER_RS_GHOST] = "RSGhost",
+    [TOPOLOGY_SERVER_LOAD_BALANCER] = "LoadBalancer",
+};
+
+static enum topology_server_type type_of(const char *name)
+{
+    for (size_t i = 0; i < TOPOLOGY_SERVER_TYPES; i++)
+        if (strcmp(type_names[i], name) == 0)
+            return (enum topology_server_type)i;
+    return TOPOLOGY_SERVER_UNKNOWN;
+}
+
+const char *topology_server_type_name(enum topology_server_type type)
+{
+    return type_names[type];
+}
+
 static bool is_known(const struct topology_server *server)
 {
-    return strcmp(server->type, "Unknown") != 0;
+    return server->type != TOPOLOGY_SERVER_UNKNOWN;
 }
 
 static struct topology_server *find_server(struct topology *t, const char *address)
@@ -82,7 +108,6 @@ static struct topology_server *add_server(struct topology *t, const mongoc_host_
         (struct topology_server){.port = host->port, .is_unix_socket = host->family == AF_UNIX};
     copy_text(server->address, sizeof server->address, host->host_and_port);
     copy_text(server->host, sizeof server->host, host->host);
-    copy_text(server->type, sizeof server->type, "Unknown");
     return server;
 }
 
@@ -118,7 +143,7 @@ static void on_server_closed(const mongoc_apm_server_closed_t *event)
         (void)snprintf(t->dropped, sizeof t->dropped,
                        "%s was left out: it answered as %s, which does not match the other servers "
                        "or the replicaSet of the connection string",
-                       address, server->type);
+                       address, topology_server_type_name(server->type));
         *server = t->servers[--t->server_count];
     }
     (void)pthread_mutex_unlock(&t->lock);
@@ -130,14 +155,14 @@ static void on_server_changed(const mongoc_apm_server_changed_t *event)
     struct topology *t = mongoc_apm_server_changed_get_context(event);
     const mongoc_host_list_t *host = mongoc_apm_server_changed_get_host(event);
     const mongoc_server_description_t *now = mongoc_apm_server_changed_get_new_description(event);
-    const char *type = mongoc_server_description_type(now);
+    enum topology_server_type type = type_of(mongoc_server_description_type(now));
     const char *set_name = hello_set_name(now);
-    if (strcmp(type, "PossiblePrimary") == 0)
-        type = "Unknown";
+    if (type == TOPOLOGY_SERVER_POSSIBLE_PRIMARY)
+        type = TOPOLOGY_SERVER_UNKNOWN;
     (void)pthread_mutex_lock(&t->lock);
     struct topology_server *server = add_server(t, host);
     if (server != NULL) {
-        copy_text(server->type, sizeof server->type, type);
+        server->type = type;
         if (is_known(server))
             server->last_error[0] = '\0';
     }
@@ -145,7 +170,7 @@ static void on_server_changed(const mongoc_apm_server_changed_t *event)
         copy_text(t->set_name, sizeof t->set_name, set_name);
     (void)pthread_mutex_unlock(&t->lock);
     LOG_I(LOG_TOPOLOGY, 5004, "topology", "Server description changed",
-          LOG_STR("server", host->host_and_port), LOG_STR("type", type));
+          LOG_STR("server", host->host_and_port), LOG_STR("type", topology_server_type_name(type)));
 }
 
 static void on_heartbeat_failed(const mongoc_apm_server_heartbeat_failed_t *event)

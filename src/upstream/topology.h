@@ -23,12 +23,27 @@ enum topology_kind {
     TOPOLOGY_LOAD_BALANCED
 };
 
+/* The types of the driver specification "Server Discovery and Monitoring". */
+enum topology_server_type {
+    TOPOLOGY_SERVER_UNKNOWN,
+    TOPOLOGY_SERVER_STANDALONE,
+    TOPOLOGY_SERVER_MONGOS,
+    TOPOLOGY_SERVER_POSSIBLE_PRIMARY,
+    TOPOLOGY_SERVER_RS_PRIMARY,
+    TOPOLOGY_SERVER_RS_SECONDARY,
+    TOPOLOGY_SERVER_RS_ARBITER,
+    TOPOLOGY_SERVER_RS_OTHER,
+    TOPOLOGY_SERVER_RS_GHOST,
+    TOPOLOGY_SERVER_LOAD_BALANCER,
+    TOPOLOGY_SERVER_TYPES
+};
+
 struct topology_server {
     char address[TOPOLOGY_ADDRESS_BYTES]; /* "host:port" in lower case, "[::1]:27017"; or a path */
     char host[TOPOLOGY_NAME_BYTES];       /* without brackets; or the path of the Unix socket */
     uint16_t port;
     bool is_unix_socket;
-    char type[24];        /* "Standalone", "Mongos", "RSPrimary", "RSSecondary", "Unknown", … */
+    enum topology_server_type type; /* never POSSIBLE_PRIMARY: that counts as UNKNOWN */
     char last_error[512]; /* the reason of the last failed check; "" after a successful one */
 };
 
@@ -57,5 +72,7 @@ bool topology_read(struct topology *topology, struct topology_snapshot *snapshot
 void topology_snapshot_free(struct topology_snapshot *snapshot);
 
 const char *topology_kind_name(enum topology_kind kind);
+/* The specification's name: "RSPrimary". */
+const char *topology_server_type_name(enum topology_server_type type);
 
 #endif

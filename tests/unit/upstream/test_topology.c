@@ -83,7 +83,7 @@ static const char *type_of(const struct scene *scene, const char *address)
 {
     for (size_t i = 0; i < scene->seen.server_count; i++)
         if (strcmp(scene->seen.servers[i].address, address) == 0)
-            return scene->seen.servers[i].type;
+            return topology_server_type_name(scene->seen.servers[i].type);
     return "none";
 }
 
@@ -254,7 +254,7 @@ static void test_nobody_listens(void **state)
     expect_cause(scene, nowhere);
     assert_int_equal(scene->seen.kind, TOPOLOGY_UNKNOWN);
     assert_int_equal(scene->seen.server_count, 1);
-    assert_string_equal(scene->seen.servers[0].type, "Unknown");
+    assert_int_equal(scene->seen.servers[0].type, TOPOLOGY_SERVER_UNKNOWN);
 }
 
 /* libmongoc leaves out a member of another set, and we say so. */
