@@ -19,7 +19,7 @@ static void refuse(struct judge *judge, const struct tally_reason *reason, struc
     const struct enforce_observer *observer = judge->observer;
     int64_t at_ms =
         reason == NULL || observer->wall_ms == NULL ? 0 : observer->wall_ms(observer->arg);
-    tally_refuse(observer->tally, judge->entry, &judge->entry->file.candidate, observer->client,
+    tally_refuse(observer->tally, judge->entry, &judge->entry->file.candidate, observer->writer,
                  reason, at_ms, info);
 }
 

@@ -81,7 +81,7 @@ struct enforce_observer {
      * are accepted for good. */
     int64_t (*wall_ms)(void *arg);
     struct tally *tally; /* for older versions and candidates; NULL: candidates are not tried */
-    const struct tally_client *client; /* who writes; may be NULL */
+    const struct tally_writer *writer; /* who writes; may be NULL */
     /* Whether the check has taken long enough for now, asked about every portion_ns; NULL: never.
      */
     bool (*spent)(void *arg);

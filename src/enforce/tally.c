@@ -247,12 +247,12 @@ static void keep_sample(struct tally *tally, struct record *record, struct row *
 }
 
 void tally_refuse(struct tally *tally, const struct registry_entry *entry,
-                  const struct schema_version *version, const struct tally_client *client,
+                  const struct schema_version *version, const struct tally_writer *writer,
                   const struct tally_reason *reason, int64_t at_ms, struct bytes info)
 {
     const char *const texts[4] = {
         reason != NULL ? reason->path : "", reason != NULL ? reason->text : "",
-        client != NULL ? client->application : "", client != NULL ? client->driver : ""};
+        writer != NULL ? writer->application : "", writer != NULL ? writer->driver : ""};
     (void)pthread_mutex_lock(&tally->lock);
     struct record *record = take_record(tally, entry, version);
     struct row *row = record == NULL ? NULL : take_row(tally, record, texts);

@@ -25,7 +25,13 @@ enum tally_count {
     TALLY_COUNTS
 };
 
-/* Who writes. "" where the client does not say. */
+/* Who writes. "" where the client does not say; never NULL. Borrowed. */
+struct tally_writer {
+    const char *application;
+    const char *driver;
+};
+
+/* The same, kept. */
 struct tally_client {
     char application[TALLY_NAME_BYTES];
     char driver[TALLY_NAME_BYTES];
@@ -50,7 +56,7 @@ void tally_add(struct tally *tally, const struct registry_entry *entry,
 /* One document that the version refuses. reason NULL: nobody looked why. client may be NULL, info
  * empty. */
 void tally_refuse(struct tally *tally, const struct registry_entry *entry,
-                  const struct schema_version *version, const struct tally_client *client,
+                  const struct schema_version *version, const struct tally_writer *writer,
                   const struct tally_reason *reason, int64_t at_ms, struct bytes info);
 /* Forgets versions that the registry does not have any more. */
 void tally_trim(struct tally *tally, const struct registry *registry);

@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "base/memory.h"
+#include "base/server_limits.h"
 #include "session/life.h"
 #include "session/requests.h"
 #include "session/session.h"
@@ -24,8 +25,8 @@ static struct client *client_new(struct session_worker *worker, int fd, const ch
     memcpy(client->server, server, server_bytes);
     client->worker = worker;
     client->id = atomic_fetch_add(&worker->shared->last_id, 1) + 1;
-    client->limits = (struct client_limits){CLIENT_DOCUMENT_BYTES, CLIENT_BATCH_DOCS,
-                                            CLIENT_SERVER_MESSAGE_BYTES};
+    client->limits =
+        (struct client_limits){SERVER_DOCUMENT_BYTES, SERVER_BATCH_DOCUMENTS, SERVER_MESSAGE_BYTES};
     client->since_ms = clock_now_ms();
     client->accepted_ms = client->since_ms;
     client->peer = address_peer_of(fd);

@@ -85,7 +85,8 @@ static struct enforce_observer observer_of(struct client *client)
                                      .now_ns = now_ns,
                                      .wall_ms = wall_ms,
                                      .tally = client->worker->tally,
-                                     .client = &client->writer,
+                                     .writer = client->writer.application != NULL ? &client->writer
+                                                                                  : NULL,
                                      .spent = is_spent,
                                      .portion_ns = PORTION_NS,
                                      .take = take,

@@ -18,17 +18,11 @@ struct coalesce_place;
 struct exchange;
 struct wire_opening;
 
-/* maxBsonObjectSize of every server since 1.8. */
-enum { CLIENT_DOCUMENT_BYTES = 16 * 1024 * 1024 };
-
-/* What a server takes that does not say so, as every server since 3.6 does. */
-enum { CLIENT_BATCH_DOCS = 100000, CLIENT_SERVER_MESSAGE_BYTES = 48000000 };
-
 /* What the server takes, as its hello tells. */
 struct client_limits {
-    size_t document_bytes;
+    uint32_t document_bytes;
     uint32_t batch_docs;
-    size_t message_bytes;
+    uint32_t message_bytes;
 };
 
 enum client_state {
@@ -66,28 +60,27 @@ struct client {
 
     /* its life */
     int64_t accepted_ms;
-    int64_t since_ms;        /* accepted, or last exchange */
-    int64_t progress_ms;     /* bytes of its client came, or none were waited for */
-    int64_t hold_since_ms;   /* 0: no request was held since the proxy was paused */
-    int64_t linger_since_ms; /* CLIENT_LINGERING, CLIENT_LEAVING */
-    size_t unreported_bytes; /* at the last tick */
+    int64_t since_ms;          /* accepted, or last exchange */
+    int64_t progress_ms;       /* bytes of its client came, or none were waited for */
+    int64_t hold_since_ms;     /* 0: no request was held since the proxy was paused */
+    int64_t linger_since_ms;   /* CLIENT_LINGERING, CLIENT_LEAVING */
+    uint32_t unreported_bytes; /* at the last tick */
     enum client_state state;
     bool refused;         /* over max_client_conn */
     bool request_seen;    /* the handshake timeout is over */
     bool finished;        /* it sends nothing more, and waits for its answers */
     bool had_transaction; /* must be forgotten at the end */
     bool had_bulk_cursor; /* the same */
-    bool metadata_logged;
-    bool legacy_logged; /* that it uses a removed opcode */
+    bool legacy_logged;   /* that it uses a removed opcode */
 
     /* what it says of itself, and what it was told */
     bool accepts_overload;        /* its hello had `backpressure` */
     bool identity_told;           /* since its last insert was looked at */
     bool may_be_logged_in;        /* a command that may log in was sent for it */
     uint8_t authentication_steps; /* since the last login */
-    struct claim *claim;          /* NULL until the first authentication command */
     struct client_limits limits;
-    struct tally_client writer; /* as its hello says */
+    struct claim *claim;        /* NULL until the first authentication command */
+    struct tally_writer writer; /* as its hello says, owned; zeroed: it has said nothing */
 
     /* its next request */
     enum request_stage stage;

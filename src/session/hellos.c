@@ -1,6 +1,7 @@
 #include "session/hellos.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/host_port.h"
 #include "base/memory.h"
@@ -20,6 +21,22 @@ static void copy_string(struct bytes document, const char *name, char out[80])
         (void)snprintf(out, 80, "%.*s", (int)(len < 79 ? len : 79), text);
 }
 
+/* For the tally, which has nothing of a client when memory is out. */
+static void keep_metadata(struct client *client, const char *application, const char *driver,
+                          const char *version)
+{
+    size_t application_bytes = strlen(application) + 1;
+    size_t driver_bytes = strlen(driver) + 1 + strlen(version) + 1;
+    char *block = memory_alloc(application_bytes + driver_bytes);
+    if (block == NULL)
+        return;
+    char *kept_driver = block + application_bytes;
+    memcpy(block, application, application_bytes);
+    (void)snprintf(kept_driver, driver_bytes, "%s%s%s", driver, version[0] == 0 ? "" : " ",
+                   version);
+    client->writer = (struct tally_writer){block, kept_driver};
+}
+
 static void note_metadata(struct client *client, struct bytes metadata)
 {
     char application[80] = "";
@@ -32,10 +49,7 @@ static void note_metadata(struct client *client, struct bytes metadata)
         copy_string(part.value, "name", driver);
         copy_string(part.value, "version", version);
     }
-    (void)snprintf(client->writer.application, sizeof client->writer.application, "%s",
-                   application);
-    (void)snprintf(client->writer.driver, sizeof client->writer.driver, "%s%s%s", driver,
-                   version[0] == 0 ? "" : " ", version);
+    keep_metadata(client, application, driver, version);
     LOG_I(LOG_NETWORK, 1060, client->context, "Client metadata",
           LOG_STR("application", application), LOG_STR("driver", driver),
           LOG_STR("driverVersion", version));
@@ -53,9 +67,8 @@ void hellos_note(struct client *client, const struct request *request)
         return;
     if (scan_find(request->body, "backpressure", &element))
         client->accepts_overload = true;
-    if (!client->metadata_logged && scan_find(request->body, "client", &element) &&
+    if (client->writer.application == NULL && scan_find(request->body, "client", &element) &&
         element.kind == BSON_KIND_OBJECT) {
-        client->metadata_logged = true;
         note_metadata(client, element.value);
     }
 }
@@ -68,27 +81,19 @@ enum request_step hellos_take(struct client *client, const struct message *messa
     return STEP_PASS;
 }
 
-static void read_limit(struct bytes document, const char *name, uint64_t *limit)
+static void read_limit(struct bytes document, const char *name, uint32_t *limit)
 {
     struct scan_element element;
     int64_t value = 0;
     if (scan_find(document, name, &element) && scan_as_int64(&element, &value) && value > 0)
-        *limit = (uint64_t)value;
+        *limit = value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 }
 
-static void read_limits(struct client *client, struct bytes document)
+static void read_limits(struct client_limits *limits, struct bytes document)
 {
-    struct client_limits *limits = &client->limits;
-    uint64_t document_bytes = limits->document_bytes;
-    uint64_t batch_docs = limits->batch_docs;
-    uint64_t message_bytes = limits->message_bytes;
-    read_limit(document, "maxBsonObjectSize", &document_bytes);
-    read_limit(document, "maxWriteBatchSize", &batch_docs);
-    read_limit(document, "maxMessageSizeBytes", &message_bytes);
-    *limits = (struct client_limits){
-        .document_bytes = (size_t)document_bytes,
-        .batch_docs = (uint32_t)(batch_docs < UINT32_MAX ? batch_docs : UINT32_MAX),
-        .message_bytes = (size_t)message_bytes};
+    read_limit(document, "maxBsonObjectSize", &limits->document_bytes);
+    read_limit(document, "maxWriteBatchSize", &limits->batch_docs);
+    read_limit(document, "maxMessageSizeBytes", &limits->message_bytes);
 }
 
 /* Which compressors the server takes on the connection, as its hello reply says. One without
@@ -159,7 +164,7 @@ static bool rewrite(struct client *client, struct reply *reply)
 bool hellos_take_reply(struct client *client, struct reply *reply)
 {
     (void)logins_take_reply(client, reply);
-    read_limits(client, reply->document);
+    read_limits(&client->limits, reply->document);
     read_compressors(lease_connection(client), reply->document);
     return rewrite(client, reply);
 }

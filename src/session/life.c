@@ -59,6 +59,8 @@ void client_end(struct client *client, const char *reason)
         transactions_forget_connection(worker->shared->transactions, client->id);
     claim_free(client->claim);
     client->claim = NULL;
+    memory_free((void *)client->writer.application);
+    client->writer = (struct tally_writer){0};
     if (client->had_bulk_cursor)
         bulk_cursors_forget_connection(worker->shared->bulk_cursors, client->id, clock_now_ms());
     counters_add(&worker->counters, COUNTER_CLIENTS_NOW, (uint64_t)-1);

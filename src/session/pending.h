@@ -17,10 +17,15 @@ enum { PENDING_MAX = 4 };
 struct coalesce_place;
 
 struct pending {
+    struct coalesce_place *ticket; /* an insert that others wait for; NULL for none */
+    int64_t sent_us;
+    uint8_t lsid[LSID_BYTES];
     int32_t expected_response_to; /* its requestID; in an exhaust stream the last reply's */
     int32_t request_id;           /* the client's: what an error of the proxy's own answers */
-    bool watched;                 /* its reply is looked at, so it has to be whole */
-    bool awaitable;               /* its reply may wait for a change: nothing runs meanwhile */
+    uint32_t error_labels;
+    enum command_name command;
+    bool watched;   /* its reply is looked at, so it has to be whole */
+    bool awaitable; /* its reply may wait for a change: nothing runs meanwhile */
     bool legacy;
     bool exhaust;
     bool watches_claim;
@@ -28,13 +33,8 @@ struct pending {
     bool repeated;  /* this is not the first reply of its exhaust stream */
     bool exchanged; /* sent by the proxy itself: the reply is the exchange's, or a batch's */
     bool question;  /* sent by the proxy itself: who the connection is */
-    struct coalesce_place *ticket; /* an insert that others wait for; NULL for none */
     bool has_lsid;
     bool in_transaction;
-    enum command_name command;
-    int64_t sent_us;
-    uint32_t error_labels;
-    uint8_t lsid[LSID_BYTES];
 };
 
 struct pending_ring {

@@ -1,6 +1,7 @@
 #include "session/replies.h"
 
 #include "base/memory.h"
+#include "base/server_limits.h"
 #include "session/connect.h"
 #include "session/exchange_steps.h"
 #include "session/lease.h"
@@ -15,9 +16,6 @@
 #include "session/window.h"
 #include "wire/compressed.h"
 #include "wire/query.h"
-
-/* Servers send up to this much, whatever clients are allowed (maxMessageSizeBytes). */
-enum { SERVER_MESSAGE_BYTES = 48000000 };
 
 /* No message with an error is longer. Servers name the command that somebody who is logged in may
  * not run in full; such a one may be longer. */

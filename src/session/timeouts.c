@@ -38,7 +38,7 @@ static void note_unreported(struct client *client, int64_t now_ms)
         client->progress_ms = now_ms;
     if (bytes > client->unreported_bytes && client->request_seen)
         client->since_ms = now_ms;
-    client->unreported_bytes = bytes;
+    client->unreported_bytes = (uint32_t)bytes;
 }
 
 /* Whether its client has begun a request, and more of it is waited for. */

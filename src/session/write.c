@@ -1,5 +1,6 @@
 #include "session/write.h"
 
+#include "base/server_limits.h"
 #include "session/answer.h"
 #include "session/checking.h"
 #include "session/exchange_steps.h"
@@ -126,7 +127,7 @@ enum request_step write_take(struct client *client, const struct message *messag
         .database = request->database,
         .database_unclear = request->database_unclear,
         .in_transaction = request->in_transaction,
-        .max_document_bytes = CLIENT_DOCUMENT_BYTES,
+        .max_document_bytes = SERVER_DOCUMENT_BYTES,
         .max_statements = client->limits.batch_docs};
     bool goes_on = client->checking != NULL;
     bool checks = goes_on || enforce_concerns(client->worker->registry, &command);

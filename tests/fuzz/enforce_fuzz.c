@@ -312,13 +312,13 @@ static void require_taken(const struct enforce_result *result)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct tally_client client = {"fuzz", "none"};
+    static const struct tally_writer writer = {"fuzz", "none"};
     struct enforce_observer observer = {.refused = on_refused,
                                         .spent = is_spent,
                                         .take = take,
                                         .give_back = give_back,
                                         .wall_ms = wall_ms,
-                                        .client = &client};
+                                        .writer = &writer};
     struct enforce_result result;
     struct error err = {0};
     if (registry == NULL)

@@ -211,7 +211,7 @@ bool fixture_check(struct fixture *f, const struct support_message *message)
                                         .now_ns = now_ns,
                                         .wall_ms = wall_ms,
                                         .tally = f->tally,
-                                        .client = &f->client,
+                                        .writer = &f->writer,
                                         .spent = is_spent,
                                         .take = take,
                                         .give_back = give_back};

@@ -52,7 +52,7 @@ struct fixture {
     size_t taken;      /* of it */
     uint32_t max_statements;
     struct tally *tally;        /* the test's own; NULL: none */
-    struct tally_client client; /* that writes */
+    struct tally_writer writer;
     int64_t wall_ms;
 };
 

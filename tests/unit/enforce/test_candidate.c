@@ -26,8 +26,8 @@ static void open_tried(struct fixture *f, const char *file)
     f->tally = tally_new();
     assert_non_null(f->tally);
     f->wall_ms = 5;
-    (void)strcpy(f->client.application, "shop");
-    (void)strcpy(f->client.driver, "PyMongo");
+    f->writer.application = "shop";
+    f->writer.driver = "PyMongo";
 }
 
 static void close_both(struct fixture *f)
@@ -76,7 +76,7 @@ static void test_inserts(void **state)
     fixture_forwards(&f, &m);
     assert_string_equal(f.told, "");
     fixture_counted(&f, REGISTRY_PASSED, 5);
-    (void)strcpy(f.client.application, "jobs");
+    f.writer.application = "jobs";
     m = insert("[{\"a\":1,\"items\":[{\"price\":-2}]},{\"a\":1,\"items\":[{},{},{\"price\":-2}]}]");
     fixture_forwards(&f, &m);
 

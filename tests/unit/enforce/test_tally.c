@@ -19,9 +19,9 @@ static struct tally_reason reason_of(const char *path, const char *text)
 static void refuse(struct tally *tally, const struct registry_entry *entry, const char *text,
                    int64_t at_ms, struct bytes info)
 {
-    const struct tally_client client = {"shop", "node"};
+    const struct tally_writer writer = {"shop", "node"};
     struct tally_reason reason = reason_of("x", text);
-    tally_refuse(tally, entry, &entry->file.candidate, &client, &reason, at_ms, info);
+    tally_refuse(tally, entry, &entry->file.candidate, &writer, &reason, at_ms, info);
 }
 
 static void test_sums(void **state)
