@@ -14,7 +14,6 @@
 
 struct checking;
 struct claim;
-struct coalesce_place;
 struct exchange;
 struct wire_opening;
 
@@ -45,10 +44,10 @@ enum request_stage {
 
 /* A compressed request, while it is opened, and opened until it is decided on. */
 struct opening {
-    uint8_t *inside;           /* owned; NULL: none */
-    size_t bytes;              /* of it, taken from memory_max */
     struct wire_opening *wire; /* owned; NULL: it is opened in one go, or whole */
+    size_t bytes;              /* of `inside`, taken from memory_max */
     bool whole;
+    uint8_t inside[];
 };
 
 struct client {
@@ -87,9 +86,8 @@ struct client {
     uint32_t request_left;        /* REQUEST_FORWARDED: bytes that are still to come */
     struct turn_waiter next_turn; /* of REQUEST_LEFT */
     struct wire_walk walk;        /* of one that is gathered or forwarded */
-    struct opening opening;       /* of one that came compressed; kept until it is decided on */
-    struct checking *checking;    /* owned; a write that is checked in portions, or NULL */
-    struct coalesce_place *next_ticket; /* of the insert that is about to be forwarded */
+    struct opening *opening;   /* of one that came compressed; owned; kept until it is decided on */
+    struct checking *checking; /* owned; a write that is checked in portions, or NULL */
 
     /* those before it */
     struct pending_ring pending;

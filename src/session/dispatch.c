@@ -174,13 +174,13 @@ static void push_pending(struct client *client, const struct wire_header *header
                               .watches_claim = watches_claim,
                               .error_labels = request_error_labels(request),
                               .has_lsid = request->lsid != NULL,
-                              .ticket = client->next_ticket,
+                              .ticket = client->worker->next_ticket,
                               .in_transaction = request->in_transaction,
                               .command = request->command,
                               .sent_us = client_now_us(client)};
     if (request->lsid != NULL)
         memcpy(pending.lsid, request->lsid, LSID_BYTES);
-    client->next_ticket = NULL;
+    client->worker->next_ticket = NULL;
     statements_note_sent(client, pending_push(&client->pending, &pending));
 }
 
@@ -226,7 +226,7 @@ enum decision dispatch_checking(struct client *client, const uint8_t *data)
     const struct message *was = &checking->message;
     size_t length = (size_t)was->header.length - WIRE_HEADER_BYTES;
     struct bytes payload = bytes_of(data + WIRE_HEADER_BYTES, length);
-    if (client->opening.inside == NULL && payload.pos != was->payload.pos) {
+    if (client->opening == NULL && payload.pos != was->payload.pos) {
         size_t body_offset = (size_t)(checking->request.body.pos - was->payload.pos);
         size_t body_len = bytes_left(&checking->request.body);
         checking->message.payload = payload;

@@ -26,16 +26,16 @@ static void forget_tickets(struct client *client)
             merge_finished(client->worker, pending->ticket);
         pending->ticket = NULL;
     }
-    if (client->next_ticket != NULL)
-        merge_finished(client->worker, client->next_ticket);
-    client->next_ticket = NULL;
+    if (client->worker->next_ticket != NULL)
+        merge_finished(client->worker, client->worker->next_ticket);
+    client->worker->next_ticket = NULL;
 }
 
 /* Nothing more is sent for the client, and no reply is waited for. */
 static void give_upstream_back(struct client *client)
 {
     struct upstream_connection *connection = lease_connection(client);
-    open_release(&client->opening, &client->worker->shared->budget);
+    open_release(client);
     checking_free(client);
     exchange_end(client);
     forget_tickets(client);

@@ -84,7 +84,8 @@ static enum request_step act(struct client *client, const struct message *messag
 {
     switch (outcome) {
     case COALESCE_GO:
-        client->next_ticket = answer->ticket;
+        sluice_assert(client->worker->next_ticket == NULL);
+        client->worker->next_ticket = answer->ticket;
         return STEP_PASS;
     case COALESCE_PASS:
         return STEP_PASS;

@@ -26,8 +26,8 @@ static void submit_again(struct client *client)
         !request_read(body, flags, &request, &err)) {
         client_linger(client, err.message);
     } else if (merge_insert(client, &message, &request) == STEP_PASS) {
-        struct coalesce_place *ticket = client->next_ticket;
-        client->next_ticket = NULL;
+        struct coalesce_place *ticket = client->worker->next_ticket;
+        client->worker->next_ticket = NULL;
         (void)send_command(client, &message, message.payload, request_error_labels(&request),
                            ticket);
     }

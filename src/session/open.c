@@ -5,41 +5,48 @@
 /* What is opened in one turn of the loop, about 300 µs' worth. */
 enum { OPEN_PORTION_BYTES = 256 * 1024 };
 
-void open_release(struct opening *opening, struct budget *budget)
+void open_release(struct client *client)
 {
+    struct opening *opening = client->opening;
+    if (opening == NULL)
+        return;
+    client->opening = NULL;
     wire_opening_free(opening->wire);
-    memory_free(opening->inside);
-    budget_give_back(budget, opening->bytes);
-    *opening = (struct opening){0};
+    budget_give_back(&client->worker->shared->budget, opening->bytes);
+    memory_free(opening);
 }
 
 static bool begin(struct client *client, size_t bytes)
 {
-    struct opening *opening = &client->opening;
-    struct budget *budget = &client->worker->shared->budget;
-    if (!budget_take(budget, bytes))
+    if (!budget_take(&client->worker->shared->budget, bytes))
         return false;
-    *opening = (struct opening){.inside = memory_alloc(bytes), .bytes = bytes};
-    if (opening->inside != NULL && bytes > OPEN_PORTION_BYTES)
-        opening->wire = wire_opening_new();
-    if (opening->inside != NULL && (opening->wire != NULL || bytes <= OPEN_PORTION_BYTES))
+    struct opening *opening = memory_alloc(sizeof *opening + bytes);
+    if (opening == NULL) {
+        budget_give_back(&client->worker->shared->budget, bytes);
+        return false;
+    }
+    *opening = (struct opening){.bytes = bytes};
+    client->opening = opening;
+    if (bytes <= OPEN_PORTION_BYTES)
         return true;
-    open_release(opening, budget);
-    return false;
+    opening->wire = wire_opening_new();
+    if (opening->wire == NULL)
+        open_release(client);
+    return client->opening != NULL;
 }
 
 enum opened open_request(struct client *client, const struct wire_compressed *compressed,
                          struct error *err)
 {
-    struct opening *opening = &client->opening;
-    if (opening->whole)
+    if (client->opening != NULL && client->opening->whole)
         return OPENED_WHOLE;
-    if (opening->inside == NULL && !begin(client, compressed->uncompressed_bytes)) {
+    if (client->opening == NULL && !begin(client, compressed->uncompressed_bytes)) {
         (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
                         "no room to decompress %u bytes (option memory_max)",
                         compressed->uncompressed_bytes);
         return OPENED_NO_ROOM;
     }
+    struct opening *opening = client->opening;
     enum wire_opened opened = WIRE_OPENED_BROKEN;
     if (opening->wire != NULL)
         opened =
@@ -54,6 +61,6 @@ enum opened open_request(struct client *client, const struct wire_compressed *co
         opening->whole = true;
         return OPENED_WHOLE;
     }
-    open_release(opening, &client->worker->shared->budget);
+    open_release(client);
     return OPENED_BROKEN;
 }

@@ -13,7 +13,7 @@ enum opened {
 };
 enum opened open_request(struct client *client, const struct wire_compressed *compressed,
                          struct error *err);
-/* Idempotent. */
-void open_release(struct opening *opening, struct budget *budget);
+/* Drops client->opening, which may be NULL. */
+void open_release(struct client *client);
 
 #endif

@@ -90,7 +90,7 @@ static enum decision begin_compressed(struct client *client, const struct wire_h
     case OPENED_BROKEN:
         return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     }
-    const struct opening *opening = &client->opening;
+    const struct opening *opening = client->opening;
     struct message message = {.header = *header,
                               .payload = bytes_of(opening->inside, opening->bytes),
                               .compressor = compressed.compressor,
@@ -192,8 +192,8 @@ static bool process(struct client *client, struct window *window)
         first = false;
         uint32_t length = bytes_load_u32(window->data);
         enum decision begun = begin_request(client, window);
-        if (begun != DECISION_WAIT)
-            open_release(&client->opening, &client->worker->shared->budget);
+        if (begun != DECISION_WAIT && client->opening != NULL)
+            open_release(client);
         switch (begun) {
         case DECISION_TAKEN:
             client->stage = REQUEST_AWAITED;

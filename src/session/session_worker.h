@@ -14,6 +14,7 @@ struct attached;
 struct carriage;
 struct client;
 struct coalesce;
+struct coalesce_place;
 struct link_handler;
 struct registry;
 struct schema_scratch;
@@ -30,12 +31,13 @@ struct session_worker {
     struct tally *tally;            /* what they count by version */
     struct coalesce *coalesce;
     struct standings *standings;
-    struct event *pump_event;        /* sends what is due, at the end of the loop turn */
-    struct carriage *carriages;      /* batches on their way; utlist */
-    struct client *to_resume;        /* utlist over resume_next */
-    struct attached *spare_attached; /* for the next retry */
-    size_t merge_largest_bytes;      /* of max_bytes, anywhere; 0: merging is off */
-    size_t merge_ever_bytes;         /* the most that was, since the start */
+    struct event *pump_event;           /* sends what is due, at the end of the loop turn */
+    struct carriage *carriages;         /* batches on their way; utlist */
+    struct coalesce_place *next_ticket; /* of the insert that is forwarded in this callback */
+    struct client *to_resume;           /* utlist over resume_next */
+    struct attached *spare_attached;    /* for the next retry */
+    size_t merge_largest_bytes;         /* of max_bytes, anywhere; 0: merging is off */
+    size_t merge_ever_bytes;            /* the most that was, since the start */
     bool merge_configured;
     bool merge_changed;         /* the options may have, since the start */
     size_t held_bytes;          /* of the coalescer's, counted against memory_max */

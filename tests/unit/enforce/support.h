@@ -51,7 +51,7 @@ struct fixture {
     size_t room;       /* for what a check keeps; 0: no limit */
     size_t taken;      /* of it */
     uint32_t max_statements;
-    struct tally *tally;        /* the test's own; NULL: none */
+    struct tally *tally; /* the test's own; NULL: none */
     struct tally_writer writer;
     int64_t wall_ms;
 };
