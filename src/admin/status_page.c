@@ -209,36 +209,38 @@ static void add_row(const struct session_row *row, struct json *json)
 void admin_get_connections(struct admin *admin, const struct admin_request *request)
 {
     struct text body = text_growing();
-    struct session_row *rows = NULL;
+    struct session_rows rows;
     uint64_t after = 0;
     uint64_t limit = CONNECTIONS_PAGE;
-    size_t count = 0;
-    bool complete = false;
     if (!admin_query_number(request, "after", INT64_MAX, &after) ||
         !admin_query_number(request, "limit", SESSION_ROWS_MAX, &limit) || limit == 0) {
         http_send_error(request->http, 400,
                         "after is the id of a connection, limit a number from 1 to 500");
         return;
     }
-    if (!session_list(admin->parts.workers, admin->parts.worker_count, after, limit,
-                      CONNECTIONS_WAIT_MS, &rows, &count, &complete)) {
+    struct session_query query = {.workers = admin->parts.workers,
+                                  .worker_count = admin->parts.worker_count,
+                                  .after = after,
+                                  .limit = limit,
+                                  .timeout_ms = CONNECTIONS_WAIT_MS};
+    if (!session_list(&query, &rows)) {
         http_send_error(request->http, 503, "out of memory");
         return;
     }
     struct json json = json_over(&body);
     json_open_object(&json, NULL);
     json_open_array(&json, "connections");
-    for (size_t i = 0; i < count; i++)
-        add_row(&rows[i], &json);
+    for (size_t i = 0; i < rows.count; i++)
+        add_row(&rows.of[i], &json);
     json_break_line(&json);
     json_close_array(&json);
     json_add_uint(&json, "clients", atomic_load(&admin->parts.shared->clients_now));
-    json_add_bool(&json, "complete", complete);
-    if (count == limit)
-        json_add_uint(&json, "next", rows[count - 1].id);
+    json_add_bool(&json, "complete", rows.complete);
+    if (rows.count == limit)
+        json_add_uint(&json, "next", rows.of[rows.count - 1].id);
     else
         json_add_null(&json, "next");
     json_close_object(&json);
-    memory_free(rows);
+    memory_free(rows.of);
     http_send_json(request->http, 200, &body);
 }

@@ -245,46 +245,42 @@ static int by_id(const void *a, const void *b)
 }
 
 /* Lock held. */
-static bool merge(const struct listing *listing, struct session_row **rows, size_t *count,
-                  bool *complete)
+static bool collect(const struct listing *listing, struct session_rows *out)
 {
     size_t sum = 0;
-    *complete = true;
-    *count = 0;
+    *out = (struct session_rows){.complete = true};
     for (unsigned i = 0; i < listing->part_count; i++) {
         const struct listing_part *part = &listing->parts[i];
-        *complete = *complete && part->answered;
+        out->complete = out->complete && part->answered;
         sum += part->answered ? part->count : 0;
     }
-    *rows = memory_array(sum == 0 ? 1 : sum, sizeof **rows);
-    if (*rows == NULL)
+    out->of = memory_array(sum == 0 ? 1 : sum, sizeof *out->of);
+    if (out->of == NULL)
         return false;
     for (unsigned i = 0; i < listing->part_count; i++) {
         const struct listing_part *part = &listing->parts[i];
         if (!part->answered || part->count == 0)
             continue;
-        memcpy(*rows + *count, part->rows, part->count * sizeof **rows);
-        *count += part->count;
+        memcpy(out->of + out->count, part->rows, part->count * sizeof *out->of);
+        out->count += part->count;
     }
-    if (*count > 1)
-        qsort(*rows, *count, sizeof **rows, by_id);
-    if (*count > listing->limit)
-        *count = listing->limit;
+    if (out->count > 1)
+        qsort(out->of, out->count, sizeof *out->of, by_id);
+    if (out->count > listing->limit)
+        out->count = listing->limit;
     return true;
 }
 
-bool session_list(struct session_worker *const *workers, unsigned worker_count, uint64_t after,
-                  size_t limit, unsigned timeout_ms, struct session_row **rows, size_t *count,
-                  bool *complete)
+bool session_list(const struct session_query *query, struct session_rows *out)
 {
-    struct listing *listing =
-        listing_new(worker_count, after, limit > SESSION_ROWS_MAX ? SESSION_ROWS_MAX : limit);
+    size_t limit = query->limit > SESSION_ROWS_MAX ? SESSION_ROWS_MAX : query->limit;
+    struct listing *listing = listing_new(query->worker_count, query->after, limit);
     if (listing == NULL)
         return false;
-    ask(listing, workers);
+    ask(listing, query->workers);
     pthread_mutex_lock(&listing->lock);
-    wait_for_parts(listing, timeout_ms);
-    bool ok = merge(listing, rows, count, complete);
+    wait_for_parts(listing, query->timeout_ms);
+    bool ok = collect(listing, out);
     pthread_mutex_unlock(&listing->lock);
     listing_release(listing);
     return ok;

@@ -34,12 +34,21 @@ struct session_row {
     int64_t phase_ms;     /* since the last exchange, or since its command waits or runs */
 };
 
-/* The connections of all workers with an id over `after`, in the order of their ids, at most
- * `limit` (SESSION_ROWS_MAX). Waits for the workers, but no longer than timeout_ms: *complete says
- * whether all have answered. *rows is memory_alloc'd. False when memory is out. Any thread that
- * is not a worker's. */
-bool session_list(struct session_worker *const *workers, unsigned worker_count, uint64_t after,
-                  size_t limit, unsigned timeout_ms, struct session_row **rows, size_t *count,
-                  bool *complete);
+struct session_query {
+    struct session_worker *const *workers;
+    unsigned worker_count;
+    uint64_t after;      /* the connections with higher ids */
+    size_t limit;        /* at most SESSION_ROWS_MAX */
+    unsigned timeout_ms; /* for the answers of the workers */
+};
+
+struct session_rows {
+    struct session_row *of; /* memory_alloc'd; in the order of their ids */
+    size_t count;
+    bool complete; /* all workers have answered in time */
+};
+
+/* The connections of all workers. False when memory is out. Any thread that is not a worker's. */
+bool session_list(const struct session_query *query, struct session_rows *out);
 
 #endif

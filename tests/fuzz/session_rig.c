@@ -193,15 +193,15 @@ static void wait_ms(long ms)
 
 void rig_settle(struct rig *rig)
 {
-    struct session_row *rows = NULL;
-    size_t count = 0;
-    bool complete = false;
+    struct session_rows rows;
+    struct session_query query = {
+        .workers = &rig->worker, .worker_count = 1, .limit = RIG_CLIENTS, .timeout_ms = END_MS};
     /* answered by the worker's thread after what it had to do before; twice, since what that made
      * ready comes in its next turn */
     for (int i = 0; i < 2; i++)
-        if (session_list(&rig->worker, 1, 0, RIG_CLIENTS, END_MS, &rows, &count, &complete)) {
-            memory_free(rows);
-            require(complete, "the worker does not turn");
+        if (session_list(&query, &rows)) {
+            memory_free(rows.of);
+            require(rows.complete, "the worker does not turn");
         } else {
             wait_ms(1); /* there is no memory to ask it with */
         }
