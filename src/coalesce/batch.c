@@ -55,11 +55,12 @@ static uint8_t *put(uint8_t *at, const void *data, size_t len)
 
 static uint8_t *put_documents(uint8_t *at, const struct coalesce_waiter *waiter)
 {
-    struct bytes rest = waiter->documents;
-    struct bytes document;
-    if (!waiter->documents_in_body)
-        return put(at, rest.pos, bytes_left(&rest));
-    for (uint32_t i = 0; grouping_next_document(&rest, true, i, &document); i++)
+    struct list_walk walk;
+    struct bytes document = waiter->documents.content;
+    if (!waiter->documents.in_body)
+        return put(at, document.pos, bytes_left(&document));
+    list_walk_open(&walk, &waiter->documents);
+    while (list_walk_next(&walk, &document))
         at = put(at, document.pos, bytes_left(&document));
     return at;
 }
@@ -299,8 +300,8 @@ static void find_out_all(struct coalesce *coalesce, struct batch *batch, int64_t
             struct retry_numbers numbers = numbers_of(batch, waiter, first);
             struct retry_op *op = waiter->op;
             waiter->op = NULL;
-            waiter->resend = resend_make(coalesce, op, &numbers, batch_command(waiter),
-                                         waiter->documents, waiter->documents_in_body, now_us);
+            const struct resend_of of = {batch_command(waiter), waiter->body, waiter->documents};
+            waiter->resend = resend_make(coalesce, op, &numbers, &of, now_us);
             count_one(coalesce, COALESCE_FOUND_OUT);
         } else {
             (void)settle(coalesce, batch, waiter, first, RETRY_END_LOST, (struct bytes){0}, now_us);

@@ -40,8 +40,8 @@ struct coalesce_waiter {
     int64_t since_us;
     uint32_t docs;
     size_t docs_bytes;
-    struct bytes documents; /* into the payload */
-    bool documents_in_body;
+    struct bytes body;              /* into the payload */
+    struct document_list documents; /* likewise, but its name */
     struct batch batch;
     size_t payload_len;
     uint8_t payload[];
@@ -92,17 +92,22 @@ struct coalesce {
 struct coalesce_resend {
     struct retry_op *op;
     struct retry_numbers numbers;
-    bool again;        /* its client sent it again itself */
-    bool asks_again;   /* a reply so far tells the client to try again */
-    uint32_t at;       /* the document that is asked for */
-    struct bytes body; /* of the client's command, into the payload */
-    struct bytes rest; /* its documents from `at` on, likewise */
-    bool documents_in_body;
-    uint8_t *replies; /* to the documents before; one after another */
+    bool again;            /* its client sent it again itself */
+    bool asks_again;       /* a reply so far tells the client to try again */
+    uint32_t at;           /* the document that is asked for */
+    struct bytes body;     /* of the client's command, into the payload */
+    struct list_walk rest; /* its documents from `at` on, likewise */
+    uint8_t *replies;      /* to the documents before; one after another */
     size_t replies_bytes;
     size_t payload_bytes;
     uint8_t payload[];
 };
+
+/* Where a part of a payload is in a copy of it. */
+static inline struct bytes coalesce_moved(struct bytes part, struct bytes from, const uint8_t *to)
+{
+    return bytes_of(to + (part.pos - from.pos), bytes_left(&part));
+}
 
 static inline void count_one(struct coalesce *coalesce, enum coalesce_counter which)
 {
@@ -148,10 +153,17 @@ uint8_t *batch_frame(struct build *body, size_t documents_bytes, uint8_t **docum
 /* --- resend.c -----------------------------------------------------------------------------------
  */
 
-/* Takes over the op: it is settled when this is over. `payload` is copied, `body` and `documents`
- * lie in it. NULL when memory is out: then the op is settled as lost. */
+/* A command that is asked for again. */
+struct resend_of {
+    struct bytes payload; /* it is copied; the others lie in it */
+    struct bytes body;
+    struct document_list documents;
+};
+
+/* Takes over the op: it is settled when this is over. NULL when memory is out: then the op is
+ * settled as lost. */
 struct coalesce_resend *resend_make(struct coalesce *coalesce, struct retry_op *op,
-                                    const struct retry_numbers *numbers, struct bytes payload,
-                                    struct bytes documents, bool in_body, int64_t now_us);
+                                    const struct retry_numbers *numbers, const struct resend_of *of,
+                                    int64_t now_us);
 
 #endif

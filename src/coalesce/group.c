@@ -324,27 +324,21 @@ void coalesce_finished(struct coalesce *coalesce, struct coalesce_place *ticket,
 
 /* --- gathering --- */
 
-/* Moves a pointer into the payload over to its copy. */
-static struct bytes moved(struct bytes part, struct bytes from, const uint8_t *to)
-{
-    if (part.pos == NULL)
-        return part;
-    return bytes_of(to + (part.pos - from.pos), bytes_left(&part));
-}
-
 struct coalesce_waiter *waiter_make(struct coalesce *coalesce, const struct coalesce_insert *insert,
                                     void *arg, int64_t now_us)
 {
-    size_t len = bytes_left(&insert->payload);
+    struct bytes payload = insert->command->payload;
+    size_t len = bytes_left(&payload);
     struct coalesce_waiter *waiter = memory_alloc(sizeof *waiter + len);
     if (waiter == NULL)
         return NULL;
     *waiter = (struct coalesce_waiter){.arg = arg, .since_us = now_us, .payload_len = len};
-    memcpy(waiter->payload, insert->payload.pos, len);
+    memcpy(waiter->payload, payload.pos, len);
     waiter->docs = insert->document_count;
     waiter->docs_bytes = insert->document_bytes;
-    waiter->documents = moved(insert->documents, insert->payload, waiter->payload);
-    waiter->documents_in_body = insert->documents_in_body;
+    waiter->body = coalesce_moved(insert->command->body, payload, waiter->payload);
+    waiter->documents.in_body = insert->documents.in_body;
+    waiter->documents.content = coalesce_moved(insert->documents.content, payload, waiter->payload);
     coalesce->held_bytes += len;
     return waiter;
 }

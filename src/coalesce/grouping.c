@@ -1,44 +1,40 @@
 #include "coalesce/grouping.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "bson/scan.h"
+#include "bson/build.h"
 #include "bson/validate.h"
-#include "wire/sections.h"
 
 #define BAR(name) GROUPING_BAR_##name
 
-/* The table: which field, what it means, which bar where that is broken. */
-const struct grouping_row grouping_table[] = {
-    {"$db", GROUPING_DATABASE, BAR(FIELD_FORM)},
-    {"let", GROUPING_BARS_MERGING, BAR(LET)},
-    {"lsid", GROUPING_SESSION, BAR(FIELD_FORM)},
-    {"insert", GROUPING_COLLECTION, BAR(FIELD_FORM)},
-    {"stmtId", GROUPING_BARS_MERGING, BAR(STATEMENT_IDS)},
-    {"comment", GROUPING_EQUAL, BAR(FIELD_FORM)},
-    {"ordered", GROUPING_ORDERED, BAR(ORDERED_MANY)},
-    {"stmtIds", GROUPING_BARS_MERGING, BAR(STATEMENT_IDS)},
-    {"apiStrict", GROUPING_EQUAL, BAR(FIELD_FORM)},
-    {"documents", GROUPING_DOCUMENTS, BAR(SECTIONS)},
-    {"maxTimeMS", GROUPING_BARS_MERGING, BAR(MAX_TIME)},
-    {"txnNumber", GROUPING_NUMBER, BAR(FIELD_FORM)},
-    {"apiVersion", GROUPING_EQUAL, BAR(FIELD_FORM)},
-    {"autocommit", GROUPING_BARS_MERGING, BAR(TRANSACTION)},
-    {"readConcern", GROUPING_BARS_MERGING, BAR(READ_CONCERN)},
-    {"$clusterTime", GROUPING_CLUSTER_TIME, BAR(FIELD_FORM)},
-    {"shardVersion", GROUPING_BARS_MERGING, BAR(SHARD_VERSION)},
-    {"writeConcern", GROUPING_WRITE_CONCERN, BAR(UNACKNOWLEDGED)},
-    {"$readPreference", GROUPING_PRIMARY, BAR(READ_PREFERENCE)},
-    {"databaseVersion", GROUPING_BARS_MERGING, BAR(SHARD_VERSION)},
-    {"startTransaction", GROUPING_BARS_MERGING, BAR(TRANSACTION)},
-    {"apiDeprecationErrors", GROUPING_EQUAL, BAR(FIELD_FORM)},
-    {"encryptionInformation", GROUPING_BARS_MERGING, BAR(ENCRYPTION)},
-    {"bypassDocumentValidation", GROUPING_EQUAL, BAR(FIELD_FORM)},
+/* Which field, what it means, which bar where that is broken. */
+const struct grouping_row grouping_table[FIELD_NAME_COUNT] = {
+    [FIELD_DB] = {GROUPING_DATABASE, BAR(FIELD_FORM), 2},
+    [FIELD_LET] = {GROUPING_BARS_MERGING, BAR(LET), 0},
+    [FIELD_LSID] = {GROUPING_SESSION, BAR(FIELD_FORM), 0},
+    [FIELD_INSERT] = {GROUPING_COLLECTION, BAR(FIELD_FORM), 1},
+    [FIELD_STMT_ID] = {GROUPING_BARS_MERGING, BAR(STATEMENT_IDS), 0},
+    [FIELD_COMMENT] = {GROUPING_EQUAL, BAR(FIELD_FORM), 3},
+    [FIELD_ORDERED] = {GROUPING_ORDERED, BAR(ORDERED_MANY), 0},
+    [FIELD_STMT_IDS] = {GROUPING_BARS_MERGING, BAR(STATEMENT_IDS), 0},
+    [FIELD_API_STRICT] = {GROUPING_EQUAL, BAR(FIELD_FORM), 4},
+    [FIELD_DOCUMENTS] = {GROUPING_DOCUMENTS, BAR(SECTIONS), 0},
+    [FIELD_MAX_TIME_MS] = {GROUPING_BARS_MERGING, BAR(MAX_TIME), 0},
+    [FIELD_TXN_NUMBER] = {GROUPING_NUMBER, BAR(FIELD_FORM), 0},
+    [FIELD_API_VERSION] = {GROUPING_EQUAL, BAR(FIELD_FORM), 5},
+    [FIELD_AUTOCOMMIT] = {GROUPING_BARS_MERGING, BAR(TRANSACTION), 0},
+    [FIELD_READ_CONCERN] = {GROUPING_BARS_MERGING, BAR(READ_CONCERN), 0},
+    [FIELD_CLUSTER_TIME] = {GROUPING_CLUSTER_TIME, BAR(FIELD_FORM), 0},
+    [FIELD_SHARD_VERSION] = {GROUPING_BARS_MERGING, BAR(SHARD_VERSION), 0},
+    [FIELD_WRITE_CONCERN] = {GROUPING_WRITE_CONCERN, BAR(UNACKNOWLEDGED), 6},
+    [FIELD_READ_PREFERENCE] = {GROUPING_PRIMARY, BAR(READ_PREFERENCE), 0},
+    [FIELD_DATABASE_VERSION] = {GROUPING_BARS_MERGING, BAR(SHARD_VERSION), 0},
+    [FIELD_START_TRANSACTION] = {GROUPING_BARS_MERGING, BAR(TRANSACTION), 0},
+    [FIELD_API_DEPRECATION_ERRORS] = {GROUPING_EQUAL, BAR(FIELD_FORM), 7},
+    [FIELD_ENCRYPTION_INFORMATION] = {GROUPING_BARS_MERGING, BAR(ENCRYPTION), 0},
+    [FIELD_BYPASS_DOCUMENT_VALIDATION] = {GROUPING_EQUAL, BAR(FIELD_FORM), 8},
 };
-const size_t grouping_rows = sizeof grouping_table / sizeof grouping_table[0];
-enum { ROWS = sizeof grouping_table / sizeof grouping_table[0] };
-_Static_assert(ROWS <= 32, "a bit for each row");
+_Static_assert(FIELD_NAME_COUNT <= 64, "a bit for each row");
 
 const char *grouping_bar_name(enum grouping_bar bar)
 {
@@ -51,10 +47,11 @@ const char *grouping_bar_name(enum grouping_bar bar)
 /* While a command is read. */
 struct reading {
     struct coalesce_insert *out;
-    uint32_t seen; /* a bit for each row */
-    struct bytes equal[ROWS];
+    uint64_t seen;                          /* a bit for each row */
+    struct bytes equal[GROUPING_EQUAL_MAX]; /* by equal_place */
     bool in_transaction;
-    bool has_number; /* a good txnNumber */
+    bool has_session; /* a good lsid … */
+    bool has_number;  /* … and txnNumber */
 };
 
 /* The first bar stays. */
@@ -64,31 +61,6 @@ static void set_bar(struct coalesce_insert *out, enum grouping_bar bar)
         out->bar = bar;
 }
 
-static int compare_names(const char *name, size_t len, const char *field)
-{
-    size_t field_len = strlen(field);
-    if (len != field_len)
-        return len < field_len ? -1 : 1;
-    return memcmp(name, field, len);
-}
-
-static int find_row(const char *name, size_t len)
-{
-    int low = 0;
-    int high = ROWS - 1;
-    while (low <= high) {
-        int middle = (low + high) / 2;
-        int order = compare_names(name, len, grouping_table[middle].field);
-        if (order == 0)
-            return middle;
-        if (order < 0)
-            high = middle - 1;
-        else
-            low = middle + 1;
-    }
-    return -1;
-}
-
 static bool read_text(const struct scan_element *element, struct bytes *out)
 {
     const char *text = NULL;
@@ -96,17 +68,6 @@ static bool read_text(const struct scan_element *element, struct bytes *out)
     if (!scan_as_string(element, &text, &len) || len == 0 || memchr(text, 0, len) != NULL)
         return false;
     *out = bytes_of(text, len);
-    return true;
-}
-
-/* {id: UUID} and nothing else: a session that a driver made. */
-static bool read_lsid(const struct scan_element *element, const uint8_t **lsid)
-{
-    bool alone = false;
-    const uint8_t *id = lsid_read(element, &alone);
-    if (id == NULL || !alone)
-        return false;
-    *lsid = id;
     return true;
 }
 
@@ -141,13 +102,13 @@ static bool read_field(struct reading *reading, const struct grouping_row *row,
                        const struct scan_element *element)
 {
     struct coalesce_insert *out = reading->out;
+    const struct wire_command *command = out->command;
     switch (row->rule) {
     case GROUPING_EQUAL:
         return true;
     case GROUPING_COLLECTION:
-        return read_text(element, &out->collection);
     case GROUPING_DATABASE:
-        return read_text(element, &out->database);
+        return true; /* wire_command has it */
     case GROUPING_WRITE_CONCERN:
         return is_acknowledged(element);
     case GROUPING_ORDERED:
@@ -156,19 +117,20 @@ static bool read_field(struct reading *reading, const struct grouping_row *row,
     case GROUPING_DOCUMENTS:
         if (element->kind != BSON_KIND_ARRAY)
             return false;
-        out->documents_in_body = true;
-        out->documents = (struct bytes){element->value.pos + 4, element->value.end - 1};
+        out->documents = (struct document_list){.in_body = true, .content = element->value};
         return true;
-    case GROUPING_SESSION:
-        return read_lsid(element, &out->lsid);
+    case GROUPING_SESSION: /* {id: UUID} and nothing else: a session that a driver made */
+        reading->has_session = command->lsid != NULL && command->lsid_alone;
+        return reading->has_session;
     case GROUPING_NUMBER:
-        reading->has_number = element->kind == BSON_KIND_INT64 &&
-                              scan_as_int64(element, &out->number) && out->number >= 0;
+        reading->has_number = command->number_kind == BSON_KIND_INT64 && command->number >= 0;
         return reading->has_number;
     case GROUPING_CLUSTER_TIME:
         return is_cluster_time(element);
     case GROUPING_PRIMARY:
         return is_primary(element);
+    case GROUPING_UNKNOWN:
+        break;
     case GROUPING_BARS_MERGING:
         reading->in_transaction |= row->bar == GROUPING_BAR_TRANSACTION;
         break;
@@ -176,45 +138,37 @@ static bool read_field(struct reading *reading, const struct grouping_row *row,
     return false;
 }
 
-static bool must_be_equal(enum grouping_rule rule)
-{
-    return rule == GROUPING_EQUAL || rule == GROUPING_COLLECTION || rule == GROUPING_DATABASE ||
-           rule == GROUPING_WRITE_CONCERN;
-}
-
-static void read_element(struct reading *reading, const struct scan_element *element)
+static void read_element(struct reading *reading, enum field_name known,
+                         const struct scan_element *element)
 {
     struct coalesce_insert *out = reading->out;
-    int row = find_row(element->name, element->name_len);
-    if (row < 0) {
+    const struct grouping_row *row = &grouping_table[known];
+    if (row->rule == GROUPING_UNKNOWN) {
         set_bar(out, GROUPING_BAR_UNKNOWN_FIELD);
         return;
     }
-    uint32_t bit = (uint32_t)1 << row;
+    uint64_t bit = (uint64_t)1 << known;
     if ((reading->seen & bit) != 0)
         set_bar(out, GROUPING_BAR_REPEATED_FIELD);
     reading->seen |= bit;
-    if (!read_field(reading, &grouping_table[row], element))
-        set_bar(out, grouping_table[row].bar);
-    if (must_be_equal(grouping_table[row].rule))
-        reading->equal[row] =
+    if (!read_field(reading, row, element))
+        set_bar(out, row->bar);
+    if (row->equal_place > 0)
+        reading->equal[row->equal_place - 1] =
             (struct bytes){(const uint8_t *)element->name - 1, element->value.end};
 }
 
-/* The elements that must be equal, the command's name first: that is what makes it a command. */
+/* The elements that must be equal, each at its place. */
 static void order_equal(struct reading *reading)
 {
     struct coalesce_insert *out = reading->out;
     size_t bytes = 0;
-    for (int names = 1; names >= 0; names--) {
-        for (size_t row = 0; row < ROWS; row++) {
-            bool is_name = grouping_table[row].rule == GROUPING_COLLECTION;
-            size_t len = bytes_left(&reading->equal[row]);
-            if (len == 0 || is_name != (names == 1))
-                continue;
-            out->equal[out->equal_count++] = reading->equal[row];
-            bytes += len;
-        }
+    for (size_t i = 0; i < GROUPING_EQUAL_MAX; i++) {
+        size_t len = bytes_left(&reading->equal[i]);
+        if (len == 0)
+            continue;
+        out->equal[out->equal_count++] = reading->equal[i];
+        bytes += len;
     }
     if (bytes > GROUPING_FIELDS_MAX_BYTES)
         set_bar(out, GROUPING_BAR_FIELD_FORM);
@@ -227,85 +181,88 @@ static bool is_name(const struct bytes *text, const char *name)
 
 /* Writes there are special to servers: no oplog, no retryable writes, more than a document to it.
  */
-static bool is_reserved(const struct coalesce_insert *insert)
+static bool is_reserved(const struct wire_command *command)
 {
-    return is_name(&insert->database, "admin") || is_name(&insert->database, "config") ||
-           is_name(&insert->database, "local") ||
-           (bytes_left(&insert->collection) >= 7 &&
-            memcmp(insert->collection.pos, "system.", 7) == 0);
+    return is_name(&command->database, "admin") || is_name(&command->database, "config") ||
+           is_name(&command->database, "local") ||
+           (bytes_left(&command->collection) >= 7 &&
+            memcmp(command->collection.pos, "system.", 7) == 0);
+}
+
+static bool has_namespace(const struct wire_command *command)
+{
+    const struct bytes *collection = &command->collection;
+    return !command->database_unclear && bytes_left(collection) > 0 &&
+           memchr(collection->pos, 0, bytes_left(collection)) == NULL;
+}
+
+/* The list that the field is, when its documents are known to be BSON. */
+static bool is_validated(const struct wire_command *command, const struct scan_element *element)
+{
+    for (size_t i = 0; i < command->list_count; i++)
+        if (command->lists[i].in_body && command->lists[i].validated &&
+            command->lists[i].content.pos == element->value.pos)
+            return true;
+    return false;
+}
+
+/* What validate_document says of the body, field by field. */
+static bool is_bson(const struct wire_command *command, const struct scan_element *element)
+{
+    struct validate_fault fault = {0};
+    const uint8_t *end = element->value.end;
+    return validate_skip_name((const uint8_t *)element->name, end, &fault) == element->value.pos &&
+           (is_validated(command, element) ||
+            validate_value(element->kind, element->value.pos, end, 1, &fault) == end);
 }
 
 /* The whole body. False when it is not one well-formed document. */
 static bool read_body(struct reading *reading)
 {
     struct coalesce_insert *out = reading->out;
-    struct scan scan;
+    const struct wire_command *command = out->command;
+    struct wire_fields fields;
     struct scan_element element;
-    if (!validate_document(out->body, NULL) || !scan_open(&scan, out->body))
-        return false;
-    while (scan_next(&scan, &element))
-        read_element(reading, &element);
-    out->numbered = out->lsid != NULL && reading->has_number && !reading->in_transaction;
+    wire_fields_open(&fields, command);
+    while (wire_fields_next(&fields, &element)) {
+        if (!is_bson(command, &element))
+            return false;
+        read_element(reading, fields.known, &element);
+    }
+    out->numbered = reading->has_session && reading->has_number && !reading->in_transaction;
     order_equal(reading);
-    if (bytes_left(&out->database) == 0 || bytes_left(&out->collection) == 0 ||
-        (reading->has_number && out->lsid == NULL))
+    if (!has_namespace(command) || (reading->has_number && !reading->has_session))
         set_bar(out, GROUPING_BAR_FIELD_FORM);
-    else if (is_reserved(out))
+    else if (is_reserved(command))
         set_bar(out, GROUPING_BAR_NAMESPACE);
     return true;
 }
 
-/* What stands beside the body: at most one list of documents. The sections were walked before, so
- * every size fits. */
-static bool read_sections(struct coalesce_insert *out, uint32_t flags)
+/* What stands beside the body: at most one list of documents. */
+static bool find_documents(struct coalesce_insert *out)
 {
-    struct bytes rest = out->payload;
-    struct bytes section;
-    const char *name = NULL;
-    size_t name_len = 0;
-    bool found = false;
-    (void)bytes_skip(&rest, 4);
-    if ((flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0)
-        rest.end -= 4;
-    while (bytes_left(&rest) > 0) {
-        uint8_t kind = 0;
-        if (!bytes_read_u8(&rest, &kind) || bytes_left(&rest) < 4 ||
-            !bytes_take(&rest, bytes_load_u32(rest.pos), &section))
+    const struct wire_command *command = out->command;
+    for (size_t i = 0; i < command->list_count && !command->lists[i].in_body; i++) {
+        const struct document_list *list = &command->lists[i];
+        if (out->documents.content.pos != NULL || list->name_len != 9 ||
+            memcmp(list->name, "documents", 9) != 0)
             return false;
-        if (kind == 0)
-            continue;
-        if (found || out->documents_in_body || !bytes_skip(&section, 4) ||
-            !bytes_read_cstring(&section, &name, &name_len) || name_len != 9 ||
-            memcmp(name, "documents", 9) != 0)
-            return false;
-        out->documents = section;
-        found = true;
+        out->documents = *list;
     }
-    return found || out->documents_in_body;
+    return out->documents.content.pos != NULL && !command->lists_left_out;
 }
 
-bool grouping_next_document(struct bytes *rest, bool in_body, uint32_t index,
-                            struct bytes *document)
+/* --- documents --- */
+
+/* Whether the last item is one, under the key that an array has for it. */
+static bool is_document(const struct list_walk *walk, uint32_t index)
 {
-    struct bytes at = *rest;
-    uint8_t kind = 0;
-    const char *key = NULL;
-    size_t key_len = 0;
-    char expected[12];
-    if (bytes_left(&at) == 0)
-        return false;
-    if (in_body) {
-        int len = snprintf(expected, sizeof expected, "%u", index);
-        if (!bytes_read_u8(&at, &kind) || kind != BSON_KIND_OBJECT ||
-            !bytes_read_cstring(&at, &key, &key_len) || key_len != (size_t)len ||
-            memcmp(key, expected, key_len) != 0)
-            return false;
-    }
-    int32_t size = bytes_left(&at) < 4 ? 0 : bytes_load_i32(at.pos);
-    if (size < 5 || !bytes_take(&at, (size_t)size, document))
-        return false;
-    *rest = at;
-    return true;
+    char key[BUILD_KEY_BYTES];
+    if (!walk->in_body)
+        return true;
+    size_t len = build_key(index, key);
+    return walk->kind == BSON_KIND_OBJECT && walk->name_len == len &&
+           memcmp(walk->name, key, len) == 0;
 }
 
 /* Servers refuse these as an _id; some for the whole command. */
@@ -316,64 +273,71 @@ static bool has_plain_id(struct bytes document)
            id.kind != BSON_KIND_REGEX && id.kind != BSON_KIND_UNDEFINED;
 }
 
-static enum grouping_bar check_document(const struct coalesce_insert *insert, struct bytes document,
+static enum grouping_bar check_document(const struct document_list *list, struct bytes document,
                                         const struct grouping_limits *limits)
 {
     if (bytes_left(&document) > limits->max_document_bytes)
         return GROUPING_BAR_DOCUMENT_TOO_LARGE;
-    if (!insert->documents_in_body && !validate_document(document, NULL)) /* else the body was */
+    /* those in the body were validated with it */
+    if (!list->in_body && !list->validated && !validate_document(document, NULL))
         return GROUPING_BAR_DOCUMENT_MALFORMED;
     return has_plain_id(document) ? GROUPING_BAR_NONE : GROUPING_BAR_DOCUMENT_ID;
 }
 
 static void read_documents(struct coalesce_insert *out, const struct grouping_limits *limits)
 {
-    struct bytes rest = out->documents;
+    enum { ARRAY_BYTES = 5 }; /* its length and its end */
+    struct list_walk walk;
     struct bytes document;
-    if (bytes_left(&rest) > limits->max_bytes)
+    size_t most = limits->max_bytes + (out->documents.in_body ? ARRAY_BYTES : 0);
+    if (bytes_left(&out->documents.content) > most)
         set_bar(out, GROUPING_BAR_LARGE);
-    while (out->bar == GROUPING_BAR_NONE &&
-           grouping_next_document(&rest, out->documents_in_body, out->document_count, &document)) {
+    list_walk_open(&walk, &out->documents);
+    while (out->bar == GROUPING_BAR_NONE && list_walk_next(&walk, &document)) {
+        if (!is_document(&walk, out->document_count)) {
+            set_bar(out, GROUPING_BAR_SECTIONS);
+            return;
+        }
         out->document_count++;
         out->document_bytes += bytes_left(&document);
-        set_bar(out, check_document(out, document, limits));
+        set_bar(out, check_document(&out->documents, document, limits));
         if (out->ordered && out->document_count > 1)
             set_bar(out, GROUPING_BAR_ORDERED_MANY);
         if (out->document_count > limits->max_docs)
             set_bar(out, GROUPING_BAR_LARGE);
     }
-    if (out->bar == GROUPING_BAR_NONE && (bytes_left(&rest) > 0 || out->document_count == 0))
+    if (!list_walk_is_whole(&walk) || out->document_count == 0)
         set_bar(out, GROUPING_BAR_SECTIONS);
 }
 
 /* For retries: how many documents there are, also where merging is barred. */
 static void count_documents(struct coalesce_insert *out)
 {
-    struct bytes rest = out->documents;
+    struct list_walk walk;
     struct bytes document;
     out->document_count = 0;
     out->document_bytes = 0;
-    while (grouping_next_document(&rest, out->documents_in_body, out->document_count, &document)) {
+    list_walk_open(&walk, &out->documents);
+    while (list_walk_next(&walk, &document) && is_document(&walk, out->document_count)) {
         out->document_count++;
         out->document_bytes += bytes_left(&document);
     }
 }
 
-void grouping_classify(struct bytes payload, const struct grouping_limits *limits,
+void grouping_classify(const struct wire_command *command, const struct grouping_limits *limits,
                        struct coalesce_insert *out)
 {
     struct reading reading = {.out = out};
-    uint32_t flags = 0;
-    *out = (struct coalesce_insert){.payload = payload, .ordered = true};
-    if (!wire_sections_find_body(payload, &out->body, &flags, NULL) || !read_body(&reading)) {
+    *out = (struct coalesce_insert){.command = command, .ordered = true};
+    if (!read_body(&reading)) {
         set_bar(out, GROUPING_BAR_SECTIONS);
         return;
     }
-    if ((flags & ~(uint32_t)WIRE_FLAG_CHECKSUM_PRESENT) != 0)
+    if ((command->flags & ~(uint32_t)WIRE_FLAG_CHECKSUM_PRESENT) != 0)
         set_bar(out, GROUPING_BAR_FLAGS);
-    if ((flags & WIRE_FLAG_MORE_TO_COME) != 0)
+    if ((command->flags & WIRE_FLAG_MORE_TO_COME) != 0)
         out->numbered = false; /* nobody waits for an answer, and nobody asks again */
-    if (!read_sections(out, flags)) {
+    if (!find_documents(out)) {
         set_bar(out, GROUPING_BAR_SECTIONS);
         out->numbered = false;
         return;

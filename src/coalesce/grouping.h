@@ -7,8 +7,7 @@
 #ifndef SLUICE_COALESCE_GROUPING_H
 #define SLUICE_COALESCE_GROUPING_H
 
-#include "base/bytes.h"
-#include "wire/lsid.h"
+#include "wire/command.h"
 
 enum { GROUPING_FIELDS_MAX_BYTES = 4096, GROUPING_EQUAL_MAX = 8 };
 
@@ -50,6 +49,7 @@ const char *grouping_bar_name(enum grouping_bar bar);
 
 /* What one field of the body means for merging. */
 enum grouping_rule {
+    GROUPING_UNKNOWN,       /* it bars merging, as does every field that has no name here */
     GROUPING_EQUAL,         /* byte-equal, absent is a value of its own; goes into the batch */
     GROUPING_COLLECTION,    /* the same, a string: the collection */
     GROUPING_DATABASE,      /* the same: the database */
@@ -64,37 +64,32 @@ enum grouping_rule {
 };
 
 struct grouping_row {
-    const char *field;
     enum grouping_rule rule;
     enum grouping_bar bar; /* where the rule is broken */
+    uint8_t equal_place;   /* among the elements that must be equal, from 1; the command's name is
+                              the first, since that is what makes it a command; 0: it is none */
 };
 
-/* Sorted by length, then by bytes. */
+/* A row for each field_name. */
 extern const struct grouping_row grouping_table[];
-extern const size_t grouping_rows;
 
 struct coalesce_insert {
-    struct bytes payload; /* whole: flags, sections, perhaps a checksum */
-    struct bytes body;
-    enum grouping_bar bar; /* NONE: may be merged */
+    const struct wire_command *command; /* whole */
+    enum grouping_bar bar;              /* NONE: may be merged */
 
-    /* Set also when merging is barred: a retry of what was merged has to be known as one. False in
-     * a transaction, without lsid or txnNumber, and when the sections or the body are broken. */
+    /* It has a session's id and a number. Set also when merging is barred: a retry of what was
+     * merged has to be known as one. False in a transaction, and when the sections or the body are
+     * broken. */
     bool numbered;
-    const uint8_t *lsid; /* LSID_BYTES */
-    int64_t number;      /* txnNumber */
 
     /* Whole where bar is NONE. document_count is right wherever numbered is. */
     bool ordered;
-    struct bytes database;
-    struct bytes collection;
-    struct bytes documents; /* one after another, or the elements of an array */
-    bool documents_in_body; /* the latter */
+    struct document_list documents;
     uint32_t document_count;
     size_t document_bytes; /* as a sequence */
     size_t equal_count;
-    struct bytes equal[GROUPING_EQUAL_MAX]; /* whole elements that must be equal, in the order of
-                                               the table; the command's name is the first */
+    struct bytes equal[GROUPING_EQUAL_MAX]; /* whole elements that must be equal, each at
+                                               its place */
 };
 
 struct grouping_limits {
@@ -103,15 +98,10 @@ struct grouping_limits {
     size_t max_bytes;          /* the same, of the documents */
 };
 
-/* Reads the command. `payload` is a whole OP_MSG without its header, of an insert; anything that is
- * not as it should be is a bar, never an error: such a command goes as it came, and the server
- * answers. */
-void grouping_classify(struct bytes payload, const struct grouping_limits *limits,
+/* Reads an insert, which has come as a whole and is borrowed for as long as *out is. Anything that
+ * is not as it should be is a bar, never an error: such a command goes as it came, and the server
+ * answers. Documents that are not marked as validated are validated here. */
+void grouping_classify(const struct wire_command *command, const struct grouping_limits *limits,
                        struct coalesce_insert *out);
-
-/* The next document of a list: *rest moves on. In an array its key and kind are checked. False at
- * the end, or when broken (then *rest is not empty). */
-bool grouping_next_document(struct bytes *rest, bool in_body, uint32_t index,
-                            struct bytes *document);
 
 #endif

@@ -5,7 +5,6 @@
 #include "bson/scan.h"
 #include "coalesce/coalesce_internal.h"
 #include "coalesce/split.h"
-#include "wire/sections.h"
 
 static void hold(struct coalesce *coalesce, size_t bytes)
 {
@@ -28,23 +27,22 @@ static void settle(struct coalesce *coalesce, struct coalesce_resend *resend, en
 }
 
 struct coalesce_resend *resend_make(struct coalesce *coalesce, struct retry_op *op,
-                                    const struct retry_numbers *numbers, struct bytes payload,
-                                    struct bytes documents, bool in_body, int64_t now_us)
+                                    const struct retry_numbers *numbers, const struct resend_of *of,
+                                    int64_t now_us)
 {
-    uint32_t flags = 0;
-    size_t bytes = bytes_left(&payload);
+    struct document_list documents = of->documents;
+    size_t bytes = bytes_left(&of->payload);
     struct coalesce_resend *resend = memory_alloc(sizeof *resend + bytes);
     if (resend == NULL) {
         (void)retry_settle(coalesce->retries, op, RETRY_END_LOST, numbers, (struct bytes){0},
                            now_us);
         return NULL;
     }
-    *resend = (struct coalesce_resend){
-        .op = op, .numbers = *numbers, .documents_in_body = in_body, .payload_bytes = bytes};
-    memcpy(resend->payload, payload.pos, bytes);
-    resend->rest =
-        bytes_of(resend->payload + (documents.pos - payload.pos), bytes_left(&documents));
-    (void)wire_sections_find_body(bytes_of(resend->payload, bytes), &resend->body, &flags, NULL);
+    *resend = (struct coalesce_resend){.op = op, .numbers = *numbers, .payload_bytes = bytes};
+    memcpy(resend->payload, of->payload.pos, bytes);
+    resend->body = coalesce_moved(of->body, of->payload, resend->payload);
+    documents.content = coalesce_moved(documents.content, of->payload, resend->payload);
+    list_walk_open(&resend->rest, &documents);
     hold(coalesce, bytes);
     return resend;
 }
@@ -87,9 +85,9 @@ bool coalesce_resend_payload(const struct coalesce_resend *resend, uint8_t **pay
 {
     struct build build;
     struct bytes document;
-    struct bytes rest = resend->rest;
+    struct list_walk rest = resend->rest;
     uint8_t *at = NULL;
-    if (!grouping_next_document(&rest, resend->documents_in_body, resend->at, &document))
+    if (!list_walk_next(&rest, &document) || rest.kind != BSON_KIND_OBJECT)
         return false;
     build_begin(&build, SIZE_MAX);
     write_body(resend, &build);
@@ -145,7 +143,7 @@ static enum resend_step take_reply(struct coalesce *coalesce, struct coalesce_re
         return RESEND_CLOSE;
     if (resend->at + 1 == resend->numbers.statements)
         return RESEND_ANSWER;
-    (void)grouping_next_document(&resend->rest, resend->documents_in_body, resend->at, &document);
+    (void)list_walk_next(&resend->rest, &document);
     resend->at++;
     return RESEND_ASK;
 }

@@ -7,7 +7,7 @@
 #define NO_COMMAND ((uint64_t)0)
 
 /* What would be done with an insert that is no retry. */
-struct plan {
+struct submission {
     enum coalesce_outcome outcome; /* GO, PASS, REJECT or WAIT */
     enum grouping_bar bar;         /* why PASS */
     struct coalesce_group *group;
@@ -20,54 +20,54 @@ static bool is_full(const struct coalesce *coalesce, const struct coalesce_group
            coalesce->waiting >= group->rules.max_waiters_total;
 }
 
-static void plan_pass(struct plan *plan, enum grouping_bar bar)
+static void decide_pass(struct submission *submission, enum grouping_bar bar)
 {
-    plan->outcome = COALESCE_PASS;
-    plan->bar = bar;
+    submission->outcome = COALESCE_PASS;
+    submission->bar = bar;
 }
 
-static void make_plan(struct coalesce *coalesce, const struct coalesce_rules *rules,
-                      const struct coalesce_origin *origin, const struct coalesce_insert *insert,
-                      void *arg, int64_t now_us, struct plan *plan)
+static void decide(struct coalesce *coalesce, const struct coalesce_rules *rules,
+                   const struct coalesce_origin *origin, const struct coalesce_insert *insert,
+                   void *arg, int64_t now_us, struct submission *submission)
 {
-    *plan = (struct plan){.outcome = COALESCE_PASS, .bar = insert->bar};
+    *submission = (struct submission){.outcome = COALESCE_PASS, .bar = insert->bar};
     if (insert->bar != GROUPING_BAR_NONE)
         return;
     if (!rules->enabled) {
-        plan_pass(plan, GROUPING_BAR_OFF);
+        decide_pass(submission, GROUPING_BAR_OFF);
         return;
     }
     if (origin->trust == COALESCE_UNKNOWN) {
-        plan_pass(plan, GROUPING_BAR_IDENTITY);
+        decide_pass(submission, GROUPING_BAR_IDENTITY);
         return;
     }
     if (insert->document_count > rules->max_docs || insert->document_bytes > rules->max_bytes) {
-        plan_pass(plan, GROUPING_BAR_LARGE);
+        decide_pass(submission, GROUPING_BAR_LARGE);
         return;
     }
-    plan->group = group_find(coalesce, rules, origin, insert);
-    if (plan->group == NULL) {
-        plan_pass(plan, GROUPING_BAR_MEMORY);
-    } else if (group_in_flight(plan->group) == 0 && plan->group->waiting == 0 &&
-               group_has_place(plan->group)) {
-        plan->outcome = COALESCE_GO;
+    submission->group = group_find(coalesce, rules, origin, insert);
+    if (submission->group == NULL) {
+        decide_pass(submission, GROUPING_BAR_MEMORY);
+    } else if (group_in_flight(submission->group) == 0 && submission->group->waiting == 0 &&
+               group_has_place(submission->group)) {
+        submission->outcome = COALESCE_GO;
     } else if (origin->trust != COALESCE_CERTAIN) {
-        plan_pass(plan, GROUPING_BAR_IDENTITY);
-    } else if (is_full(coalesce, plan->group)) {
-        plan_pass(plan, GROUPING_BAR_WAITERS_FULL);
+        decide_pass(submission, GROUPING_BAR_IDENTITY);
+    } else if (is_full(coalesce, submission->group)) {
+        decide_pass(submission, GROUPING_BAR_WAITERS_FULL);
         if (rules->reject)
-            plan->outcome = COALESCE_REJECT;
+            submission->outcome = COALESCE_REJECT;
     } else {
-        plan->outcome = COALESCE_WAIT;
-        plan->waiter = waiter_make(coalesce, insert, arg, now_us);
-        if (plan->waiter == NULL)
-            plan_pass(plan, GROUPING_BAR_MEMORY);
+        submission->outcome = COALESCE_WAIT;
+        submission->waiter = waiter_make(coalesce, insert, arg, now_us);
+        if (submission->waiter == NULL)
+            decide_pass(submission, GROUPING_BAR_MEMORY);
     }
 }
 
-static enum retry_want want_of(const struct plan *plan)
+static enum retry_want want_of(const struct submission *submission)
 {
-    switch (plan->outcome) {
+    switch (submission->outcome) {
     case COALESCE_WAIT:
         return RETRY_WANT_MERGED;
     case COALESCE_REJECT:
@@ -75,7 +75,7 @@ static enum retry_want want_of(const struct plan *plan)
     case COALESCE_GO:
         return RETRY_WANT_DIRECT;
     default: /* barred by what it is, its retry will be barred as well; else not */
-        return plan->group != NULL ? RETRY_WANT_DIRECT : RETRY_WANT_KNOWN;
+        return submission->group != NULL ? RETRY_WANT_DIRECT : RETRY_WANT_KNOWN;
     }
 }
 
@@ -83,8 +83,9 @@ static enum coalesce_outcome resend(struct coalesce *coalesce, const struct coal
                                     const struct retry_answer *answer, int64_t now_us,
                                     struct coalesce_answer *out)
 {
-    out->resend = resend_make(coalesce, answer->op, &answer->numbers, insert->payload,
-                              insert->documents, insert->documents_in_body, now_us);
+    const struct resend_of of = {insert->command->payload, insert->command->body,
+                                 insert->documents};
+    out->resend = resend_make(coalesce, answer->op, &answer->numbers, &of, now_us);
     if (out->resend == NULL)
         return COALESCE_CLOSE;
     out->resend->again = true;
@@ -92,34 +93,34 @@ static enum coalesce_outcome resend(struct coalesce *coalesce, const struct coal
     return COALESCE_RESEND;
 }
 
-/* What the retry table says about a numbered insert; it may change the plan. Answers the plan's
- * outcome, or that of a retry. */
-static enum coalesce_outcome consult(struct coalesce *coalesce,
-                                     const struct coalesce_origin *origin,
-                                     const struct coalesce_insert *insert, struct plan *plan,
-                                     const struct retry_listener *listener, int64_t now_us,
-                                     struct coalesce_answer *out)
+/* What the retry table says about a numbered insert; it may change the submission. Answers the
+ * decision's outcome, or that of a retry. */
+static enum coalesce_outcome
+consult(struct coalesce *coalesce, const struct coalesce_origin *origin,
+        const struct coalesce_insert *insert, struct submission *submission,
+        const struct retry_listener *listener, int64_t now_us, struct coalesce_answer *out)
 {
     struct retry_key key;
     struct retry_answer answer;
     memcpy(key.identity, origin->identity, sizeof key.identity);
-    memcpy(key.lsid, insert->lsid, sizeof key.lsid);
-    uint64_t what = retry_what(insert->database, insert->collection, insert->document_count);
-    switch (retry_table_begin(coalesce->retries, &key, insert->number, what, want_of(plan),
+    const struct wire_command *command = insert->command;
+    memcpy(key.lsid, command->lsid, sizeof key.lsid);
+    uint64_t what = retry_what(command->database, command->collection, insert->document_count);
+    switch (retry_table_begin(coalesce->retries, &key, command->number, what, want_of(submission),
                               listener, now_us, &answer)) {
     case RETRY_FOUND_MERGE:
-        sluice_assert(plan->waiter != NULL); /* nothing else wants to be merged */
-        plan->waiter->op = answer.op;
+        sluice_assert(submission->waiter != NULL); /* nothing else wants to be merged */
+        submission->waiter->op = answer.op;
         break;
     case RETRY_FOUND_NEW:
         break;
     case RETRY_FOUND_UNKNOWN:
-        if (plan->outcome == COALESCE_WAIT)
-            plan_pass(plan, GROUPING_BAR_SESSION_UNKNOWN);
+        if (submission->outcome == COALESCE_WAIT)
+            decide_pass(submission, GROUPING_BAR_SESSION_UNKNOWN);
         break;
     case RETRY_FOUND_DIRECT:
-        if (plan->outcome != COALESCE_GO)
-            plan_pass(plan, GROUPING_BAR_RETRY_OF_DIRECT);
+        if (submission->outcome != COALESCE_GO)
+            decide_pass(submission, GROUPING_BAR_RETRY_OF_DIRECT);
         break;
     case RETRY_FOUND_PENDING:
         out->attachment = answer.attachment;
@@ -137,7 +138,7 @@ static enum coalesce_outcome consult(struct coalesce *coalesce,
     case RETRY_FOUND_NO_MEMORY:
         return COALESCE_CLOSE;
     }
-    return plan->outcome;
+    return submission->outcome;
 }
 
 enum coalesce_outcome coalesce_submit(struct coalesce *coalesce, const struct coalesce_rules *rules,
@@ -146,26 +147,26 @@ enum coalesce_outcome coalesce_submit(struct coalesce *coalesce, const struct co
                                       const struct retry_listener *listener, int64_t now_us,
                                       struct coalesce_answer *out)
 {
-    struct plan plan;
+    struct submission submission;
     *out = (struct coalesce_answer){0};
-    make_plan(coalesce, rules, origin, insert, waiter, now_us, &plan);
-    enum coalesce_outcome outcome = plan.outcome;
+    decide(coalesce, rules, origin, insert, waiter, now_us, &submission);
+    enum coalesce_outcome outcome = submission.outcome;
     if (insert->numbered)
-        outcome = consult(coalesce, origin, insert, &plan, listener, now_us, out);
-    if (outcome != COALESCE_WAIT && plan.waiter != NULL)
-        waiter_free(coalesce, plan.waiter);
+        outcome = consult(coalesce, origin, insert, &submission, listener, now_us, out);
+    if (outcome != COALESCE_WAIT && submission.waiter != NULL)
+        waiter_free(coalesce, submission.waiter);
     switch (outcome) {
     case COALESCE_GO:
-        out->ticket = group_take_place(coalesce, plan.group, now_us);
+        out->ticket = group_take_place(coalesce, submission.group, now_us);
         count_one(coalesce, COALESCE_AT_ONCE);
         break;
     case COALESCE_WAIT:
-        out->waiter = plan.waiter;
-        group_gather(coalesce, plan.group, plan.waiter, now_us);
+        out->waiter = submission.waiter;
+        group_gather(coalesce, submission.group, submission.waiter, now_us);
         break;
     case COALESCE_PASS:
         count_one(coalesce, COALESCE_PASSED);
-        coalesce_bump(&coalesce->counters.bars[plan.bar], 1);
+        coalesce_bump(&coalesce->counters.bars[submission.bar], 1);
         break;
     case COALESCE_REJECT:
         count_one(coalesce, COALESCE_REJECTED);

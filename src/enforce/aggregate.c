@@ -6,12 +6,13 @@
  */
 static size_t look_at_body(const struct concern *concern, struct pipeline *pipeline)
 {
-    struct scan scan;
+    struct wire_fields fields;
     struct scan_element field;
     size_t count = 0;
-    pipeline_begin(pipeline, concern->registry, concern->command->database, concern->guarded);
-    (void)scan_open(&scan, concern->command->body);
-    while (pipeline->says == PIPELINE_READS && scan_next(&scan, &field)) {
+    pipeline_begin(pipeline, concern->registry, concern->command->parsed->database,
+                   concern->guarded);
+    wire_fields_open(&fields, concern->command->parsed);
+    while (pipeline->says == PIPELINE_READS && wire_fields_next(&fields, &field)) {
         if (!SCAN_NAME_IS(&field, "pipeline"))
             continue;
         count++;
@@ -26,16 +27,14 @@ static size_t look_at_body(const struct concern *concern, struct pipeline *pipel
 /* The same for document sequences. */
 static void look_at_sequences(const struct concern *concern, struct pipeline *pipeline)
 {
-    struct bytes rest = concern->command->payload;
-    struct scan_element sequence;
-    bool first = true;
-    pipeline_begin(pipeline, concern->registry, concern->command->database, concern->guarded);
-    while (message_next_sequence(concern->command, &rest, &first, &sequence)) {
-        struct message_list list = {.content = sequence.value};
-        struct message_items items;
+    const struct document_list *list = NULL;
+    pipeline_begin(pipeline, concern->registry, concern->command->parsed->database,
+                   concern->guarded);
+    for (size_t i = 0; (list = wire_command_sequence(concern->command->parsed, i)) != NULL; i++) {
+        struct list_walk items;
         struct scan_element stage = {.kind = BSON_KIND_OBJECT};
-        message_items_open(&list, &items);
-        while (pipeline->says == PIPELINE_READS && message_items_next(&items, &stage.value))
+        list_walk_open(&items, list);
+        while (pipeline->says == PIPELINE_READS && list_walk_next(&items, &stage.value))
             pipeline_take(pipeline, &stage);
     }
 }
@@ -52,7 +51,7 @@ bool concerns_aggregate(const struct concern *concern)
 static bool is_free(const struct concern *concern)
 {
     struct pipeline pipeline;
-    if (concern->guarded)
+    if (concern->guarded || concern->command->parsed->lists_left_out)
         return false;
     (void)look_at_body(concern, &pipeline);
     if (pipeline.says == PIPELINE_READS)
@@ -74,7 +73,7 @@ bool check_aggregate(struct check *check)
         return true;
     if (!message_read(check->command, &grammar_aggregate, &found, &check->options, check->err))
         return false;
-    pipeline_begin(&pipeline, check->concern.registry, check->command->database,
+    pipeline_begin(&pipeline, check->concern.registry, check->command->parsed->database,
                    check->concern.guarded);
     pipeline.collectionless = found.at[MEANS_COLLECTION].kind != BSON_KIND_STRING;
     pipeline_take_array(&pipeline, found.at[MEANS_PIPELINE].value);

@@ -34,24 +34,24 @@ static bool is_bound(const struct registry *registry, struct bytes info)
     return !found || scan.broken;
 }
 
-static bool is_bound_list(const struct registry *registry, const struct message_list *list)
+static bool is_bound_list(const struct registry *registry, const struct document_list *list)
 {
-    struct message_items items;
+    struct list_walk items;
     struct bytes info;
-    message_items_open(list, &items);
-    for (int i = 0; message_items_next(&items, &info); i++)
+    list_walk_open(&items, list);
+    for (int i = 0; list_walk_next(&items, &info); i++)
         if (i == NAMESPACES_AHEAD || items.kind != BSON_KIND_OBJECT || is_bound(registry, info))
             return true;
-    return !message_items_end(&items, NULL);
+    return !list_walk_is_whole(&items);
 }
 
 static bool has_bound_list(const struct concern *concern)
 {
-    struct scan scan;
+    struct wire_fields fields;
     struct scan_element field;
-    (void)scan_open(&scan, concern->command->body);
-    while (scan_next(&scan, &field)) {
-        struct message_list list = {.in_body = true, .content = field.value};
+    wire_fields_open(&fields, concern->command->parsed);
+    while (wire_fields_next(&fields, &field)) {
+        struct document_list list = {.in_body = true, .content = field.value};
         if (scan_name_is(&field, "nsInfo") &&
             (field.kind != BSON_KIND_ARRAY || is_bound_list(concern->registry, &list)))
             return true;
@@ -67,15 +67,12 @@ bool concerns_bulk_write(const struct concern *concern)
 /* None of its lists of namespaces, wherever they stand, has one with a schema. */
 static bool is_free(const struct concern *concern)
 {
-    struct bytes rest = concern->command->payload;
-    struct scan_element sequence;
-    bool first = true;
-    while (message_next_sequence(concern->command, &rest, &first, &sequence)) {
-        struct message_list list = {.content = sequence.value};
-        if (scan_name_is(&sequence, "nsInfo") && is_bound_list(concern->registry, &list))
+    struct wire_command *parsed = concern->command->parsed;
+    const struct document_list *list = NULL;
+    for (size_t i = 0; (list = wire_command_sequence(parsed, i)) != NULL; i++)
+        if (strcmp(list->name, "nsInfo") == 0 && is_bound_list(concern->registry, list))
             return false;
-    }
-    return !has_bound_list(concern);
+    return !parsed->lists_left_out && !has_bound_list(concern);
 }
 
 static bool read_namespace(const struct check *check, struct bytes info,
@@ -133,12 +130,17 @@ static bool add_namespace(struct check *check, struct bytes info)
     return true;
 }
 
+static const struct document_list *namespace_list(const struct check *check)
+{
+    return &check->command->parsed->lists[check->namespace_list];
+}
+
 enum enforce_progress check_namespaces(struct check *check)
 {
     struct bytes info;
-    while (message_items_next(&check->items, &info)) {
+    while (list_walk_next(&check->items, &info)) {
         if (check->items.kind != BSON_KIND_OBJECT) {
-            (void)message_wrong_item(&check->namespace_list, &check->items, check->err);
+            (void)message_wrong_item(namespace_list(check), &check->items, check->err);
             return ENFORCE_FAILED;
         }
         if (!add_namespace(check, info))
@@ -146,7 +148,7 @@ enum enforce_progress check_namespaces(struct check *check)
         if (check_is_spent(check, NAMESPACE_NS))
             return ENFORCE_PART;
     }
-    return message_items_end(&check->items, check->err) ? ENFORCE_DONE : ENFORCE_FAILED;
+    return message_end_list(&check->items, check->err) ? ENFORCE_DONE : ENFORCE_FAILED;
 }
 
 /* --- operations --- */
@@ -228,17 +230,17 @@ static enum judged judge_operation(struct check *check, uint32_t index, struct b
 
 bool check_bulk_write(struct check *check)
 {
-    struct message_list operations;
     struct grammar_found found;
+    uint8_t operations = 0;
     if (is_free(&check->concern))
         return true;
     if (!message_read(check->command, &grammar_bulk_write, &found, &check->options, check->err) ||
-        !message_open_list(&found, MEANS_LIST, "ops", false, &operations, check->err) ||
-        !message_open_list(&found, MEANS_NAMESPACES, "nsInfo", false, &check->namespace_list,
+        !message_find_list(check->command, &found, MEANS_LIST, &operations, check->err) ||
+        !message_find_list(check->command, &found, MEANS_NAMESPACES, &check->namespace_list,
                            check->err))
         return false;
     check->judge.bypass = check->options.bypass;
     check->opaque = grammar_has(&found, MEANS_OPAQUE);
-    check_statements(check, &operations, SPLICE_BULK_WRITE, judge_operation);
+    check_statements(check, operations, SPLICE_BULK_WRITE, judge_operation);
     return true;
 }

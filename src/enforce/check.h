@@ -22,6 +22,8 @@ struct check_namespace {
     bool opaque;
 };
 
+enum { CHECK_NO_LIST = UINT8_MAX };
+
 /* Namespaces up to this many need no memory. */
 enum { CHECK_NAMESPACES_IN_PLACE = 16 };
 
@@ -52,13 +54,15 @@ struct check {
     /* of commands with a list of statements: */
     enum check_phase phase;
     check_statement_fn *judge_statement;
-    struct message_list list;
-    struct message_items items;      /* where the phase stands in it, or in namespace_list */
-    uint64_t count;                  /* of statements, as far as CHECK_COUNT is */
-    uint32_t index;                  /* of the statement that CHECK_JUDGE is at */
+    uint8_t list;           /* of the command's lists; see check_list */
+    uint8_t namespace_list; /* of a bulkWrite; CHECK_NO_LIST: there is none */
+    bool skips_null;        /* null in the list stands for no statement, as for the server */
+    bool all_validated;     /* all of its documents so far were checked as BSON */
+    struct list_walk items; /* where the phase stands in one of the two */
+    uint64_t count;         /* of statements, as far as CHECK_COUNT is */
+    uint32_t index;         /* of the statement that CHECK_JUDGE is at */
     struct message_rewrite *rewrite; /* owned */
     /* of bulkWrite: */
-    struct message_list namespace_list;
     struct check_namespace *namespaces; /* owned; NULL: in_place */
     uint32_t namespace_count;
     bool any_guarded;                                           /* of them has a schema */
@@ -66,13 +70,28 @@ struct check {
     struct check_namespace in_place[CHECK_NAMESPACES_IN_PLACE]; /* last: not cleared */
 };
 
+/* The statements, or documents. */
+static inline struct document_list *check_list(const struct check *check)
+{
+    return &check->command->parsed->lists[check->list];
+}
+
+/* moreToCome: nobody waits for an answer. */
+static inline bool check_wants_no_reply(const struct enforce_command *command)
+{
+    return (command->parsed->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+}
+
 /* Judges by the collection that the command names, as concerns_collection noted it. */
 void check_enter(struct check *check, const struct grammar_found *found);
 
-/* Every statement of the list is to be judged, or up to the first refusal where that ends the
- * command. Then it is decided what goes upstream and what is answered. */
-void check_statements(struct check *check, const struct message_list *list, enum splice_form form,
+/* Every statement of the list (message_find_list) is to be judged, or up to the first refusal where
+ * that ends the command. Then it is decided what goes upstream and what is answered. */
+void check_statements(struct check *check, uint8_t list, enum splice_form form,
                       check_statement_fn *judge_statement);
+
+/* Goes on with the phases, as far as there is time. */
+enum enforce_progress check_go_on(struct check *check);
 
 /* Whether it is time to let others have their turn, `work` nanoseconds later. */
 bool check_is_spent(struct check *check, size_t work);

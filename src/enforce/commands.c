@@ -281,7 +281,7 @@ bool command_is_harmless(enum command_name name)
 static bool concerns_opaque(const struct concern *concern)
 {
     return concern->guarded &&
-           registry_strictest(concern->registry, concern->command->database) != NULL;
+           registry_strictest(concern->registry, concern->command->parsed->database) != NULL;
 }
 
 static bool concerns_opaque_anywhere(const struct concern *concern)
@@ -293,7 +293,8 @@ static bool check_opaque(struct check *check)
 {
     static const struct judge_reason why = {.text = "what this command writes is not looked at"};
     const struct registry *registry = check->concern.registry;
-    struct judge_target target = {registry_strictest(registry, check->command->database), false};
+    struct judge_target target = {registry_strictest(registry, check->command->parsed->database),
+                                  false};
     if (target.entry == NULL)
         target.entry = registry_strictest(registry, (struct bytes){0});
     return check_unproved(check, target, &why);

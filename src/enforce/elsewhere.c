@@ -14,7 +14,7 @@ static struct judge_target find_own(const struct concern *concern, const struct 
     struct bytes collection;
     if (!grammar_is_name(name, true, &collection))
         return (struct judge_target){NULL, false};
-    return judge_find(concern->registry, concern->command->database, collection);
+    return judge_find(concern->registry, concern->command->parsed->database, collection);
 }
 
 /* A name in the command's own database that is a collection without a schema for certain. */
@@ -33,7 +33,7 @@ static bool is_free_out(const struct concern *concern, const struct scan_element
 {
     struct grammar_found found;
     struct error err;
-    struct bytes database = concern->command->database;
+    struct bytes database = concern->command->parsed->database;
     if (out->kind != BSON_KIND_OBJECT)
         return !concern->guarded || is_free_name(concern, out);
     if (!concern->guarded && !pipeline_names_guarded(concern->registry, out->value))
@@ -55,10 +55,10 @@ static bool has_bound(const struct concern *concern, const char *name,
                       bool (*is_free)(const struct concern *concern,
                                       const struct scan_element *field))
 {
-    struct scan scan;
+    struct wire_fields fields;
     struct scan_element field;
-    (void)scan_open(&scan, concern->command->body);
-    while (scan_next(&scan, &field))
+    wire_fields_open(&fields, concern->command->parsed);
+    while (wire_fields_next(&fields, &field))
         if (scan_name_is(&field, name) && !is_free(concern, &field))
             return true;
     return false;
@@ -73,7 +73,7 @@ static bool find_map_reduce_out(struct check *check, const struct scan_element *
                                 struct judge_target *target)
 {
     struct grammar_found found;
-    struct bytes database = check->command->database;
+    struct bytes database = check->command->parsed->database;
     struct bytes collection;
     target->entry = NULL;
     if (out->kind == BSON_KIND_STRING) {
@@ -205,46 +205,46 @@ static bool is_free_command(struct operations *all, const struct scan_element *c
 
 /* A field that says where or what may stand there once. `ui` is a collection's UUID, and counts
  * more than its name. */
-struct operation {
+struct oplog_entry {
     struct scan_element op;
     struct scan_element ns;
     struct scan_element object;
     bool unclear;
 };
 
-static void put(struct operation *operation, struct scan_element *place,
+static void put(struct oplog_entry *entry, struct scan_element *place,
                 const struct scan_element *field)
 {
-    operation->unclear = operation->unclear || place->kind != 0;
+    entry->unclear = entry->unclear || place->kind != 0;
     *place = *field;
 }
 
-static struct operation read_operation(struct bytes document)
+static struct oplog_entry read_operation(struct bytes document)
 {
-    struct operation operation = {.unclear = false};
+    struct oplog_entry entry = {.unclear = false};
     struct scan scan;
     struct scan_element field;
     (void)scan_open(&scan, document);
     while (scan_next(&scan, &field)) {
         if (scan_name_is(&field, "op"))
-            put(&operation, &operation.op, &field);
+            put(&entry, &entry.op, &field);
         else if (scan_name_is(&field, "ns"))
-            put(&operation, &operation.ns, &field);
+            put(&entry, &entry.ns, &field);
         else if (scan_name_is(&field, "o"))
-            put(&operation, &operation.object, &field);
+            put(&entry, &entry.object, &field);
         else if (scan_name_is(&field, "ui"))
-            operation.unclear = true;
+            entry.unclear = true;
     }
-    operation.unclear = operation.unclear || scan.broken;
-    return operation;
+    entry.unclear = entry.unclear || scan.broken;
+    return entry;
 }
 
 static bool is_free_operation(struct operations *all, struct bytes document, unsigned depth)
 {
-    const struct operation operation = read_operation(document);
+    const struct oplog_entry entry = read_operation(document);
     const struct concern concern = {.registry = all->registry};
     struct bytes op;
-    if (operation.unclear || !grammar_is_name(&operation.op, false, &op))
+    if (entry.unclear || !grammar_is_name(&entry.op, false, &op))
         return false;
     switch (bytes_left(&op) == 1 ? *op.pos : 0) {
     case 'n': /* nothing */
@@ -252,9 +252,9 @@ static bool is_free_operation(struct operations *all, struct bytes document, uns
         return true;
     case 'i':
     case 'u':
-        return is_free_namespace(&concern, &operation.ns);
+        return is_free_namespace(&concern, &entry.ns);
     case 'c':
-        return is_free_command(all, &operation.object, depth);
+        return is_free_command(all, &entry.object, depth);
     default:
         return false;
     }
@@ -283,14 +283,7 @@ static bool is_free_list(const struct concern *concern, const struct scan_elemen
 
 bool concerns_operations(const struct concern *concern)
 {
-    struct scan scan;
-    struct scan_element own;
-    char name[16]; /* the longer of applyOps and doTxn */
-    if (!scan_open(&scan, concern->command->body) || !scan_next(&scan, &own) ||
-        own.name_len >= sizeof name)
-        return false;
-    memcpy(name, own.name, own.name_len + 1);
-    return has_bound(concern, name, is_free_list) || concern->sequences;
+    return has_bound(concern, concern->command->parsed->name, is_free_list) || concern->sequences;
 }
 
 /* Where they write is not looked up: any namespace whose schema asks for proofs decides. */

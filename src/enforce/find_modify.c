@@ -35,7 +35,7 @@ bool check_answer_error(struct check *check)
 {
     struct enforce_result *result = check->result;
     struct build build;
-    result->aborts_transaction = check->command->in_transaction;
+    result->aborts_transaction = check->command->parsed->in_transaction;
     if (check->judge.silent) {
         result->outcome = ENFORCE_DROP;
         return true;
@@ -72,7 +72,7 @@ static bool check_form(const struct grammar_found *found, bool removes, struct e
 static bool judge_it(struct check *check, const struct grammar_found *found)
 {
     struct update_statement update;
-    if (!update_read_found(found, check->command->body, &update, check->err))
+    if (!update_read_found(found, check->command->parsed, &update, check->err))
         return false;
     switch (candidate_update(&check->judge, 0, &update)) {
     case JUDGED_FAILED:

@@ -145,6 +145,16 @@ bool grammar_take_own(const struct grammar *grammar, const struct scan_element *
     return take(grammar, &grammar->own, field, found, err);
 }
 
+static inline const struct grammar_field *find_known(const struct grammar *grammar,
+                                                     enum field_name known)
+{
+    const struct grammar_field *end = grammar->at + grammar->count;
+    for (const struct grammar_field *row = grammar->at; row < end; row++)
+        if (row->known == known)
+            return row;
+    return NULL;
+}
+
 /* Names differ most in their length and their end. */
 static inline const struct grammar_field *find_row(const struct grammar *grammar,
                                                    const struct scan_element *field)
@@ -172,10 +182,11 @@ static bool unknown(const struct grammar *grammar, const struct scan_element *fi
                      grammar->what, field->name);
 }
 
-bool grammar_take(const struct grammar *grammar, const struct scan_element *field,
-                  struct grammar_found *found, struct error *err)
+bool grammar_take(const struct grammar *grammar, enum field_name known,
+                  const struct scan_element *field, struct grammar_found *found, struct error *err)
 {
-    const struct grammar_field *row = find_row(grammar, field);
+    const struct grammar_field *row =
+        known == FIELD_OTHER ? find_row(grammar, field) : find_known(grammar, known);
     if (row == NULL)
         return unknown(grammar, field, grammar->unknown, err);
     uint64_t bit = (uint64_t)1 << (row - grammar->at);
@@ -223,7 +234,9 @@ bool grammar_read(const struct grammar *grammar, struct bytes document, struct g
     grammar_begin(found);
     (void)scan_open(&scan, document);
     while (scan_next(&scan, &field)) {
-        if (!(first ? grammar_take_own : grammar_take)(grammar, &field, found, err))
+        bool taken = first ? grammar_take_own(grammar, &field, found, err)
+                           : grammar_take(grammar, FIELD_OTHER, &field, found, err);
+        if (!taken)
             return false;
         first = false;
     }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "schema/types.h"
+#include "wire/field_names.h"
 
 /* What a field says about the write. */
 enum grammar_meaning {
@@ -56,6 +57,7 @@ enum grammar_meaning {
 struct grammar_field {
     const char *name;
     uint8_t name_len;
+    uint8_t known; /* enum field_name: names that have a number are found by it */
     uint8_t meaning;
     type_mask kinds; /* null and undefined among them stand for "not given" */
     int code;        /* where it has another type */
@@ -93,10 +95,11 @@ static inline void grammar_begin(struct grammar_found *found)
 /* Takes the first field, which names the command. */
 bool grammar_take_own(const struct grammar *grammar, const struct scan_element *field,
                       struct grammar_found *found, struct error *err);
-/* Takes a field. False where it is unknown, given twice, or of a type that it does not have. */
-bool grammar_take(const struct grammar *grammar, const struct scan_element *field,
-                  struct grammar_found *found, struct error *err);
-/* Takes the documents of a sequence for a field; its kind is 0 then. */
+/* Takes a field; `known` is the number of its name, or FIELD_OTHER where nobody has looked. False
+ * where it is unknown, given twice, or of a type that it does not have. */
+bool grammar_take(const struct grammar *grammar, enum field_name known,
+                  const struct scan_element *field, struct grammar_found *found, struct error *err);
+/* The same for the documents of a sequence; the field's kind is 0 then. */
 bool grammar_take_sequence(const struct grammar *grammar, const struct scan_element *sequence,
                            struct grammar_found *found, struct error *err);
 /* After the last one: false where one is missing. */

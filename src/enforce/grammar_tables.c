@@ -17,26 +17,36 @@
 
 #define ROW(name, meaning, kinds, code, missing)                                                   \
     {                                                                                              \
-        name, sizeof(name) - 1, MEANS_##meaning, kinds, code, missing                              \
+        name, sizeof(name) - 1, FIELD_OTHER, MEANS_##meaning, kinds, code, missing                 \
+    }
+/* Of a field that has a number (wire/field_names.h). */
+#define NUMBERED(NAME, name, meaning, kinds, code, missing)                                        \
+    {                                                                                              \
+        name, sizeof(name) - 1, FIELD_##NAME, MEANS_##meaning, kinds, code, missing                \
     }
 #define NO_ROW                                                                                     \
     {                                                                                              \
-        NULL, 0, MEANS_NOTHING, 0, 0, 0                                                            \
+        NULL, 0, FIELD_OTHER, MEANS_NOTHING, 0, 0, 0                                               \
     }
 #define ROWS(rows) rows, sizeof(rows) / sizeof(rows)[0]
 
 /* What every command takes. */
 #define COMMON_ROWS                                                                                \
-    ROW("$db", DATABASE, STRING, 13111, 0), ROW("lsid", SESSION, OBJECT | NONE, 14, 0),            \
-        ROW("txnNumber", TRANSACTION, LONG | NONE, 14, 0),                                         \
-        ROW("$clusterTime", NOTHING, ANY, 14, 0), ROW("writeConcern", CONCERN, OBJECT, 14, 0),     \
-        ROW("$readPreference", NOTHING, ANY, 14, 0), ROW("maxTimeMS", TIME, NUMBER, 2, 0),         \
-        ROW("comment", NOTHING, ANY, 14, 0), ROW("readConcern", NOTHING, ANY, 14, 0),              \
-        ROW("autocommit", NOTHING, BOOL | NONE, 14, 0),                                            \
-        ROW("startTransaction", NOTHING, BOOL | NONE, 14, 0),                                      \
-        ROW("stmtId", NUMBER, INT | LONG | DOUBLE | NONE, 14, 0),                                  \
-        ROW("apiVersion", NOTHING, ANY, 14, 0), ROW("apiStrict", NOTHING, ANY, 14, 0),             \
-        ROW("apiDeprecationErrors", NOTHING, ANY, 14, 0),                                          \
+    NUMBERED(DB, "$db", DATABASE, STRING, 13111, 0),                                               \
+        NUMBERED(LSID, "lsid", SESSION, OBJECT | NONE, 14, 0),                                     \
+        NUMBERED(TXN_NUMBER, "txnNumber", TRANSACTION, LONG | NONE, 14, 0),                        \
+        NUMBERED(CLUSTER_TIME, "$clusterTime", NOTHING, ANY, 14, 0),                               \
+        NUMBERED(WRITE_CONCERN, "writeConcern", CONCERN, OBJECT, 14, 0),                           \
+        NUMBERED(READ_PREFERENCE, "$readPreference", NOTHING, ANY, 14, 0),                         \
+        NUMBERED(MAX_TIME_MS, "maxTimeMS", TIME, NUMBER, 2, 0),                                    \
+        NUMBERED(COMMENT, "comment", NOTHING, ANY, 14, 0),                                         \
+        NUMBERED(READ_CONCERN, "readConcern", NOTHING, ANY, 14, 0),                                \
+        NUMBERED(AUTOCOMMIT, "autocommit", NOTHING, BOOL | NONE, 14, 0),                           \
+        NUMBERED(START_TRANSACTION, "startTransaction", NOTHING, BOOL | NONE, 14, 0),              \
+        NUMBERED(STMT_ID, "stmtId", NUMBER, INT | LONG | DOUBLE | NONE, 14, 0),                    \
+        NUMBERED(API_VERSION, "apiVersion", NOTHING, ANY, 14, 0),                                  \
+        NUMBERED(API_STRICT, "apiStrict", NOTHING, ANY, 14, 0),                                    \
+        NUMBERED(API_DEPRECATION_ERRORS, "apiDeprecationErrors", NOTHING, ANY, 14, 0),             \
         ROW("maxTimeMSOpOnly", NOTHING, ANY, 14, 0), ROW("$audit", NOTHING, ANY, 14, 0),           \
         ROW("$client", NOTHING, ANY, 14, 0), ROW("$configServerState", NOTHING, ANY, 14, 0),       \
         ROW("$configTime", NOTHING, ANY, 14, 0), ROW("$topologyTime", NOTHING, ANY, 14, 0),        \
@@ -44,7 +54,8 @@
         ROW("$oplogQueryData", NOTHING, ANY, 14, 0), ROW("$gleStats", NOTHING, ANY, 14, 0),        \
         ROW("$traceCtx", NOTHING, ANY, 14, 0), ROW("operationTime", NOTHING, ANY, 14, 0),          \
         ROW("clientOperationKey", NOTHING, ANY, 14, 0), ROW("coordinator", NOTHING, ANY, 14, 0),   \
-        ROW("shardVersion", NOTHING, ANY, 14, 0), ROW("databaseVersion", NOTHING, ANY, 14, 0),     \
+        NUMBERED(SHARD_VERSION, "shardVersion", NOTHING, ANY, 14, 0),                              \
+        NUMBERED(DATABASE_VERSION, "databaseVersion", NOTHING, ANY, 14, 0),                        \
         ROW("tracking_info", NOTHING, ANY, 14, 0),                                                 \
         ROW("serialization_context", NOTHING, ANY, 14, 0),                                         \
         ROW("mayBypassWriteBlocking", NOTHING, ANY, 14, 0),                                        \
@@ -53,7 +64,7 @@
 
 /* What the commands of newer servers write by. The UUID only has to be that of the collection. */
 #define NEWER_ROWS                                                                                 \
-    ROW("encryptionInformation", OPAQUE, OBJECT | NONE, 14, 0),                                    \
+    NUMBERED(ENCRYPTION_INFORMATION, "encryptionInformation", OPAQUE, OBJECT | NONE, 14, 0),       \
         ROW("rawData", OPAQUE, BOOL | NONE, 14, 0),                                                \
         ROW("isTimeseriesNamespace", OPAQUE, BOOL | NONE, 14, 0),                                  \
         ROW("collectionUUID", NOTHING, ANY, 14, 0),                                                \
@@ -62,37 +73,41 @@
 /* --- insert --- */
 
 static const struct grammar_field insert_rows[] = {
-    ROW("documents", LIST, ARRAY | OBJECT, 10065, 40414),
-    ROW("ordered", ORDERED, BOOL | NONE, 14, 0),
+    NUMBERED(DOCUMENTS, "documents", LIST, ARRAY | OBJECT, 10065, 40414),
+    NUMBERED(ORDERED, "ordered", ORDERED, BOOL | NONE, 14, 0),
     COMMON_ROWS,
-    ROW("bypassDocumentValidation", BYPASS, BOOL | NUMBER | NONE, 14, 0),
-    ROW("stmtIds", NUMBERS, ARRAY | OBJECT, 10065, 0),
+    NUMBERED(BYPASS_DOCUMENT_VALIDATION, "bypassDocumentValidation", BYPASS, BOOL | NUMBER | NONE,
+             14, 0),
+    NUMBERED(STMT_IDS, "stmtIds", NUMBERS, ARRAY | OBJECT, 10065, 0),
     NEWER_ROWS,
 };
-const struct grammar grammar_insert = {"insert", ROW("insert", COLLECTION, STRING | SYMBOL, 2, 0),
-                                       ROWS(insert_rows), 40415, true};
+const struct grammar grammar_insert = {
+    "insert", NUMBERED(INSERT, "insert", COLLECTION, STRING | SYMBOL, 2, 0), ROWS(insert_rows),
+    40415, true};
 
 /* --- update --- */
 
 static const struct grammar_field update_rows[] = {
-    ROW("updates", LIST, ARRAY | OBJECT, 10065, 40414),
-    ROW("ordered", ORDERED, BOOL | NONE, 14, 0),
+    NUMBERED(UPDATES, "updates", LIST, ARRAY | OBJECT, 10065, 40414),
+    NUMBERED(ORDERED, "ordered", ORDERED, BOOL | NONE, 14, 0),
     COMMON_ROWS,
-    ROW("bypassDocumentValidation", BYPASS, BOOL | NUMBER | NONE, 14, 0),
-    ROW("stmtIds", NUMBERS, ARRAY | OBJECT, 10065, 0),
-    ROW("let", NOTHING, OBJECT | NONE, 14, 0),
+    NUMBERED(BYPASS_DOCUMENT_VALIDATION, "bypassDocumentValidation", BYPASS, BOOL | NUMBER | NONE,
+             14, 0),
+    NUMBERED(STMT_IDS, "stmtIds", NUMBERS, ARRAY | OBJECT, 10065, 0),
+    NUMBERED(LET, "let", NOTHING, OBJECT | NONE, 14, 0),
     ROW("runtimeConstants", NOTHING, OBJECT | NONE, 14, 0),
     ROW("legacyRuntimeConstants", NOTHING, OBJECT | NONE, 14, 0),
     NEWER_ROWS,
 };
-const struct grammar grammar_update = {"update", ROW("update", COLLECTION, STRING | SYMBOL, 2, 0),
-                                       ROWS(update_rows), 40415, true};
+const struct grammar grammar_update = {
+    "update", NUMBERED(UPDATE, "update", COLLECTION, STRING | SYMBOL, 2, 0), ROWS(update_rows),
+    40415, true};
 
 static const struct grammar_field update_statement_rows[] = {
     ROW("q", QUERY, OBJECT | NONE, 14, 40414),
     ROW("u", CHANGE, OBJECT | ARRAY, 9, 40414),
     ROW("multi", NOTHING, BOOL | NONE, 14, 0),
-    ROW("upsert", UPSERT, BOOL | NONE, 14, 0),
+    NUMBERED(UPSERT, "upsert", UPSERT, BOOL | NONE, 14, 0),
     ROW("collation", NOTHING, OBJECT | NONE, 14, 0),
     ROW("arrayFilters", NOTHING, ARRAY | OBJECT, 10065, 0),
     ROW("hint", NOTHING, STRING | OBJECT, 9, 0),
@@ -108,19 +123,19 @@ const struct grammar grammar_update_statement = {"a statement of update", NO_ROW
 /* --- findAndModify --- */
 
 static const struct grammar_field find_and_modify_rows[] = {
-    ROW("query", QUERY, OBJECT, 31160, 0),
-    ROW("update", CHANGE, OBJECT | ARRAY, 9, 0),
-    ROW("upsert", UPSERT, ANY, 14, 0),
-    ROW("new", NEW, ANY, 14, 0),
-    ROW("remove", REMOVE, ANY, 14, 0),
+    NUMBERED(QUERY, "query", QUERY, OBJECT, 31160, 0),
+    NUMBERED(UPDATE, "update", CHANGE, OBJECT | ARRAY, 9, 0),
+    NUMBERED(UPSERT, "upsert", UPSERT, ANY, 14, 0),
+    NUMBERED(NEW, "new", NEW, ANY, 14, 0),
+    NUMBERED(REMOVE, "remove", REMOVE, ANY, 14, 0),
     ROW("sort", NOTHING, OBJECT, 31174, 0),
     ROW("fields", NOTHING, OBJECT, 31175, 0),
     COMMON_ROWS,
-    ROW("bypassDocumentValidation", BYPASS, ANY, 14, 0),
+    NUMBERED(BYPASS_DOCUMENT_VALIDATION, "bypassDocumentValidation", BYPASS, ANY, 14, 0),
     ROW("arrayFilters", NOTHING, ARRAY, 14, 0),
     ROW("collation", NOTHING, OBJECT | NONE, 14, 0),
     ROW("hint", NOTHING, STRING | OBJECT, 51177, 0),
-    ROW("let", NOTHING, OBJECT | NONE, 14, 0),
+    NUMBERED(LET, "let", NOTHING, OBJECT | NONE, 14, 0),
     ROW("runtimeConstants", NOTHING, OBJECT | NONE, 14, 0),
     ROW("legacyRuntimeConstants", NOTHING, OBJECT | NONE, 14, 0),
     ROW("sampleId", NOTHING, BINARY | NONE, 14, 0),
@@ -135,15 +150,16 @@ const struct grammar grammar_find_and_modify = {
  */
 
 static const struct grammar_field bulk_write_rows[] = {
-    ROW("ops", LIST, ARRAY, 14, 40414),
-    ROW("nsInfo", NAMESPACES, ARRAY, 14, 40414),
-    ROW("ordered", ORDERED, BOOL | NONE, 14, 0),
+    NUMBERED(OPS, "ops", LIST, ARRAY, 14, 40414),
+    NUMBERED(NS_INFO, "nsInfo", NAMESPACES, ARRAY, 14, 40414),
+    NUMBERED(ORDERED, "ordered", ORDERED, BOOL | NONE, 14, 0),
     ROW("errorsOnly", NOTHING, BOOL | NONE, 14, 0),
     COMMON_ROWS,
-    ROW("bypassDocumentValidation", BYPASS, BOOL | NUMBER | NONE, 14, 0),
-    ROW("let", NOTHING, OBJECT | NONE, 14, 0),
-    ROW("cursor", NOTHING, OBJECT | NONE, 14, 0),
-    ROW("stmtIds", NUMBERS, ARRAY, 14, 0),
+    NUMBERED(BYPASS_DOCUMENT_VALIDATION, "bypassDocumentValidation", BYPASS, BOOL | NUMBER | NONE,
+             14, 0),
+    NUMBERED(LET, "let", NOTHING, OBJECT | NONE, 14, 0),
+    NUMBERED(CURSOR, "cursor", NOTHING, OBJECT | NONE, 14, 0),
+    NUMBERED(STMT_IDS, "stmtIds", NUMBERS, ARRAY, 14, 0),
     ROW("bypassEmptyTsReplacement", NOTHING, BOOL | NONE, 14, 0),
     ROW("rawData", OPAQUE, BOOL | NONE, 14, 0),
 };
@@ -153,10 +169,10 @@ const struct grammar grammar_bulk_write = {"bulkWrite", ROW("bulkWrite", NOTHING
 static const struct grammar_field bulk_namespace_rows[] = {
     ROW("ns", NAMESPACE, STRING, 14, 40414),
     ROW("collectionUUID", NOTHING, ANY, 14, 0),
-    ROW("encryptionInformation", OPAQUE, OBJECT | NONE, 14, 0),
+    NUMBERED(ENCRYPTION_INFORMATION, "encryptionInformation", OPAQUE, OBJECT | NONE, 14, 0),
     ROW("isTimeseriesNamespace", OPAQUE, BOOL | NONE, 14, 0),
-    ROW("shardVersion", NOTHING, ANY, 14, 0),
-    ROW("databaseVersion", NOTHING, ANY, 14, 0),
+    NUMBERED(SHARD_VERSION, "shardVersion", NOTHING, ANY, 14, 0),
+    NUMBERED(DATABASE_VERSION, "databaseVersion", NOTHING, ANY, 14, 0),
 };
 const struct grammar grammar_bulk_namespace = {"a namespace of bulkWrite", NO_ROW,
                                                ROWS(bulk_namespace_rows), 40415, false};
@@ -164,15 +180,15 @@ const struct grammar grammar_bulk_namespace = {"a namespace of bulkWrite", NO_RO
 static const struct grammar_field bulk_insert_rows[] = {
     ROW("document", DOCUMENT, OBJECT, 14, 40414),
 };
-const struct grammar grammar_bulk_insert = {"an insert of bulkWrite",
-                                            ROW("insert", PLACE, INT | LONG | DOUBLE, 14, 0),
-                                            ROWS(bulk_insert_rows), 40415, false};
+const struct grammar grammar_bulk_insert = {
+    "an insert of bulkWrite", NUMBERED(INSERT, "insert", PLACE, INT | LONG | DOUBLE, 14, 0),
+    ROWS(bulk_insert_rows), 40415, false};
 
 static const struct grammar_field bulk_update_rows[] = {
     ROW("filter", QUERY, OBJECT, 14, 40414),
     ROW("updateMods", CHANGE, OBJECT | ARRAY, 9, 40414),
     ROW("multi", NOTHING, BOOL | NONE, 14, 0),
-    ROW("upsert", UPSERT, BOOL | NONE, 14, 0),
+    NUMBERED(UPSERT, "upsert", UPSERT, BOOL | NONE, 14, 0),
     ROW("hint", NOTHING, STRING | OBJECT, 9, 0),
     ROW("sort", NOTHING, OBJECT | NONE, 14, 0),
     ROW("collation", NOTHING, OBJECT | NONE, 14, 0),
@@ -182,9 +198,9 @@ static const struct grammar_field bulk_update_rows[] = {
     ROW("sampleId", NOTHING, BINARY | NONE, 14, 0),
     ROW("allowShardKeyUpdatesWithoutFullShardKeyInQuery", NOTHING, BOOL | NONE, 14, 0),
 };
-const struct grammar grammar_bulk_update = {"an update of bulkWrite",
-                                            ROW("update", PLACE, INT | LONG | DOUBLE, 14, 0),
-                                            ROWS(bulk_update_rows), 40415, false};
+const struct grammar grammar_bulk_update = {
+    "an update of bulkWrite", NUMBERED(UPDATE, "update", PLACE, INT | LONG | DOUBLE, 14, 0),
+    ROWS(bulk_update_rows), 40415, false};
 
 static const struct grammar_field bulk_delete_rows[] = {
     ROW("filter", QUERY, OBJECT, 14, 40414),        ROW("multi", NOTHING, BOOL | NONE, 14, 0),
@@ -198,15 +214,15 @@ const struct grammar grammar_bulk_delete = {"a delete of bulkWrite",
 /* --- aggregate --- */
 
 static const struct grammar_field aggregate_rows[] = {
-    ROW("pipeline", PIPELINE, ARRAY, 14, 14),
-    ROW("cursor", NOTHING, ANY, 14, 0),
+    NUMBERED(PIPELINE, "pipeline", PIPELINE, ARRAY, 14, 14),
+    NUMBERED(CURSOR, "cursor", NOTHING, ANY, 14, 0),
     COMMON_ROWS,
     ROW("explain", EXPLAIN, BOOL, 14, 0),
     ROW("allowDiskUse", NOTHING, ANY, 14, 0),
-    ROW("bypassDocumentValidation", BYPASS, ANY, 14, 0),
+    NUMBERED(BYPASS_DOCUMENT_VALIDATION, "bypassDocumentValidation", BYPASS, ANY, 14, 0),
     ROW("collation", NOTHING, ANY, 14, 0),
     ROW("hint", NOTHING, ANY, 14, 0),
-    ROW("let", NOTHING, ANY, 14, 0),
+    NUMBERED(LET, "let", NOTHING, ANY, 14, 0),
     ROW("fromMongos", NOTHING, ANY, 14, 0),
     ROW("fromRouter", NOTHING, ANY, 14, 0),
     ROW("needsMerge", NOTHING, ANY, 14, 0),
@@ -219,7 +235,7 @@ static const struct grammar_field aggregate_rows[] = {
     ROW("isMapReduceCommand", NOTHING, ANY, 14, 0),
     ROW("collectionUUID", NOTHING, ANY, 14, 0),
     ROW("passthroughToShard", NOTHING, ANY, 14, 0),
-    ROW("encryptionInformation", NOTHING, ANY, 14, 0),
+    NUMBERED(ENCRYPTION_INFORMATION, "encryptionInformation", NOTHING, ANY, 14, 0),
     ROW("includeQueryStatsMetrics", NOTHING, ANY, 14, 0),
     ROW("rawData", OPAQUE, ANY, 14, 0),
 };
@@ -238,7 +254,7 @@ const struct grammar grammar_out = {"$out", NO_ROW, ROWS(out_rows), 14, false};
 static const struct grammar_field merge_rows[] = {
     ROW("into", TARGET, STRING | OBJECT, 51178, 40414),
     ROW("on", NOTHING, ANY, 14, 0),
-    ROW("let", NOTHING, ANY, 14, 0),
+    NUMBERED(LET, "let", NOTHING, ANY, 14, 0),
     ROW("whenMatched", NOTHING, ANY, 14, 0),
     ROW("whenNotMatched", NOTHING, ANY, 14, 0),
     ROW("targetCollectionVersion", NOTHING, ANY, 14, 0),
@@ -261,13 +277,13 @@ static const struct grammar_field map_reduce_rows[] = {
     ROW("map", NOTHING, ANY, 14, 0),
     ROW("reduce", NOTHING, ANY, 14, 0),
     ROW("finalize", NOTHING, ANY, 14, 0),
-    ROW("query", NOTHING, ANY, 14, 0),
+    NUMBERED(QUERY, "query", NOTHING, ANY, 14, 0),
     ROW("sort", NOTHING, ANY, 14, 0),
     ROW("limit", NOTHING, ANY, 14, 0),
     ROW("scope", NOTHING, ANY, 14, 0),
     ROW("jsMode", NOTHING, ANY, 14, 0),
     ROW("verbose", NOTHING, ANY, 14, 0),
-    ROW("bypassDocumentValidation", BYPASS, ANY, 14, 0),
+    NUMBERED(BYPASS_DOCUMENT_VALIDATION, "bypassDocumentValidation", BYPASS, ANY, 14, 0),
     ROW("collation", NOTHING, ANY, 14, 0),
     ROW("shardedFirstPass", NOTHING, ANY, 14, 0),
     ROW("inputDB", NOTHING, ANY, 14, 0),

@@ -98,7 +98,8 @@ static void enter_versions(struct judge *judge)
         judge->explain_ns = 0;
     }
     if (others > judge->others) {
-        struct schema_allowance one = schema_allowance_of(bytes_left(&judge->command->payload));
+        struct schema_allowance one =
+            schema_allowance_of(bytes_left(&judge->command->parsed->payload));
         judge->other.work += (others - judge->others) * one.work;
         judge->other.steps += (others - judge->others) * one.steps;
         judge->others = others;
@@ -477,6 +478,7 @@ static enum judged judge_known(struct judge *judge, uint32_t index, struct bytes
     switch (judge_verdict(judge, document, NULL)) {
     case SCHEMA_VALID:
         judge->counts[REGISTRY_PASSED]++;
+        judge->validated = true;
         return JUDGED_PASS;
     case SCHEMA_INVALID:
         return judge_document_refused(judge, index, document, NULL);
@@ -490,11 +492,12 @@ static enum judged judge_known(struct judge *judge, uint32_t index, struct bytes
 
 enum judged judge_insert(struct judge *judge, uint32_t index, struct bytes document)
 {
-    if (judge_bypasses(judge))
-        return validate_document(document, judge->err) ? JUDGED_PASS : JUDGED_FAILED;
-    if (judge->opaque != NULL)
-        return validate_document(document, judge->err)
-                   ? judge_unknown(judge, index, judge->opaque, NULL)
-                   : JUDGED_FAILED;
-    return judge_known(judge, index, document);
+    bool bypasses = judge_bypasses(judge);
+    judge->validated = false;
+    if (!bypasses && judge->opaque == NULL)
+        return judge_known(judge, index, document);
+    judge->validated = validate_document(document, judge->err);
+    if (!judge->validated)
+        return JUDGED_FAILED;
+    return bypasses ? JUDGED_PASS : judge_unknown(judge, index, judge->opaque, NULL);
 }

@@ -4,7 +4,7 @@
 #define SLUICE_ENFORCE_JUDGE_H
 
 #include "bson/scan.h"
-#include "enforce/enforce.h"
+#include "enforce/enforce_terms.h"
 #include "enforce/refusals.h"
 
 struct judge_reason;
@@ -17,6 +17,7 @@ struct judge {
     bool bypass;                         /* bypassDocumentValidation was asked for */
     bool silent;                         /* nobody is told of refusals */
     bool update;                         /* the statement at hand is an update */
+    bool validated;                      /* the last document of judge_insert was checked as BSON */
     const struct registry_entry *entry;  /* of the statement at hand; NULL: nothing to check */
     const struct judge_reason *opaque;   /* why no document of it can be judged; or NULL */
     uint32_t accepted;                   /* versions of the entry, by their bits: the newest is 1 */

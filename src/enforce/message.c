@@ -1,7 +1,5 @@
 #include "enforce/message.h"
 
-#include "enforce/message_internal.h"
-
 enum { CODE_NO_SEQUENCES = 40472 };
 
 static bool malformed(struct error *err, const char *what)
@@ -11,35 +9,13 @@ static bool malformed(struct error *err, const char *what)
 
 /* --- reading --- */
 
-static struct scan_element as_element(const struct section *section)
-{
-    return (struct scan_element){
-        .kind = 0, .name = section->name, .name_len = section->name_len, .value = section->content};
-}
-
-bool message_next_sequence(const struct enforce_command *command, struct bytes *rest, bool *first,
-                           struct scan_element *sequence)
-{
-    struct section section;
-    if (*first && !message_open_sections(command->payload, command->flags, rest))
-        return false;
-    *first = false;
-    while (message_next_section(rest, &section)) {
-        if (section.kind != 1)
-            continue;
-        *sequence = as_element(&section);
-        return true;
-    }
-    return false;
-}
-
 static bool read_sequences(const struct enforce_command *command, const struct grammar *grammar,
                            struct grammar_found *found, struct error *err)
 {
-    struct bytes rest = command->payload;
-    struct scan_element sequence;
-    bool first = true;
-    while (message_next_sequence(command, &rest, &first, &sequence)) {
+    const struct document_list *list = NULL;
+    for (size_t i = 0; (list = wire_command_sequence(command->parsed, i)) != NULL; i++) {
+        const struct scan_element sequence = {
+            .name = list->name, .name_len = list->name_len, .value = list->content};
         if (!grammar->sequences)
             return error_set(err, CODE_NO_SEQUENCES,
                              "%s takes no document sequences (section "
@@ -48,23 +24,22 @@ static bool read_sequences(const struct enforce_command *command, const struct g
         if (!grammar_take_sequence(grammar, &sequence, found, err))
             return false;
     }
-    return bytes_left(&rest) == 0 || malformed(err, "a section does not end where it should");
+    return !command->parsed->lists_left_out || malformed(err, "it has too many sequences");
 }
 
 static bool read_body(const struct enforce_command *command, const struct grammar *grammar,
                       struct grammar_found *found, struct error *err)
 {
-    struct scan scan;
+    struct wire_fields fields;
     struct scan_element field;
-    if (!scan_open(&scan, command->body) || !scan_next(&scan, &field))
+    wire_fields_open(&fields, command->parsed);
+    if (!wire_fields_next(&fields, &field))
         return malformed(err, "it has no name");
     if (!grammar_take_own(grammar, &field, found, err))
         return false;
-    while (scan_next(&scan, &field))
-        if (!grammar_take(grammar, &field, found, err))
+    while (wire_fields_next(&fields, &field))
+        if (!grammar_take(grammar, fields.known, &field, found, err))
             return false;
-    if (scan.broken)
-        return malformed(err, "its body is not BSON");
     return grammar_end(grammar, found, err);
 }
 
@@ -127,67 +102,33 @@ bool message_read(const struct enforce_command *command, const struct grammar *g
     return read_numbers(found, command->max_statements, options, err);
 }
 
-bool message_wrong_item(const struct message_list *list, const struct message_items *items,
+bool message_wrong_item(const struct document_list *list, const struct list_walk *walk,
                         struct error *err)
 {
     return error_set(err, ERROR_TYPE_MISMATCH, "'%s.%.20s' must be a document, and has type '%s'",
-                     list->name, items->name, type_alias(items->kind));
+                     list->name, walk->name, type_alias(walk->kind));
 }
 
-bool message_empty_list(const struct message_list *list, struct error *err)
+bool message_empty_list(const struct document_list *list, struct error *err)
 {
     return error_set(err, ERROR_INVALID_LENGTH, "'%s' is empty: it must have at least one document",
                      list->name);
 }
 
-bool message_open_list(const struct grammar_found *found, enum grammar_meaning meaning,
-                       const char *name, bool skips, struct message_list *out, struct error *err)
+bool message_find_list(const struct enforce_command *command, const struct grammar_found *found,
+                       enum grammar_meaning meaning, uint8_t *list, struct error *err)
 {
+    struct wire_command *parsed = command->parsed;
     const struct scan_element *field = &found->at[meaning];
-    *out = (struct message_list){
-        .name = name, .in_body = field->kind != 0, .skips = skips, .content = field->value};
-    return out->in_body || bytes_left(&field->value) > 0 || message_empty_list(out, err);
+    const struct document_list *of = wire_command_list_of(parsed, field->value);
+    if (of == NULL)
+        return malformed(err, "it has too many lists of documents");
+    *list = (uint8_t)(of - parsed->lists);
+    return of->in_body || bytes_left(&of->content) > 0 || message_empty_list(of, err);
 }
 
-void message_items_open(const struct message_list *list, struct message_items *items)
+bool message_end_list(const struct list_walk *walk, struct error *err)
 {
-    *items = (struct message_items){
-        .in_body = list->in_body, .kind = BSON_KIND_OBJECT, .rest = list->content};
-    if (list->in_body)
-        (void)scan_open(&items->scan, list->content);
-}
-
-bool message_items_next(struct message_items *items, struct bytes *item)
-{
-    struct scan_element element;
-    if (items->in_body) {
-        if (!scan_next(&items->scan, &element))
-            return false;
-        items->kind = element.kind;
-        items->name = element.name;
-        *item = element.value;
-        return true;
-    }
-    if (bytes_left(&items->rest) < 5)
-        return false;
-    int32_t len = bytes_load_i32(items->rest.pos);
-    return len >= 5 && bytes_take(&items->rest, (size_t)len, item);
-}
-
-bool message_items_end(const struct message_items *items, struct error *err)
-{
-    if (items->in_body)
-        return !items->scan.broken || malformed(err, "an array is not BSON");
-    return bytes_left(&items->rest) == 0 || malformed(err, "a document is cut");
-}
-
-void message_list_move(struct message_list *list, ptrdiff_t moved)
-{
-    message_move(&list->content, moved);
-}
-
-void message_items_move(struct message_items *items, ptrdiff_t moved)
-{
-    message_move(&items->rest, moved);
-    message_move(&items->scan.rest, moved);
+    return list_walk_is_whole(walk) ||
+           malformed(err, walk->in_body ? "an array is not BSON" : "a document is cut");
 }

@@ -5,18 +5,9 @@
 #define SLUICE_ENFORCE_MESSAGE_H
 
 #include "base/error.h"
-#include "bson/scan.h"
-#include "enforce/enforce.h"
+#include "enforce/enforce_terms.h"
 #include "enforce/grammar.h"
 #include "enforce/refusals.h"
-
-/* A list of documents in it. */
-struct message_list {
-    const char *name; /* a static string */
-    bool in_body;
-    bool skips;           /* null among its documents is passed over, as the server does */
-    struct bytes content; /* of the sequence, or the array */
-};
 
 /* Fields of the body that matter here. */
 struct message_options {
@@ -32,44 +23,18 @@ struct message_options {
 bool message_read(const struct enforce_command *command, const struct grammar *grammar,
                   struct grammar_found *found, struct message_options *options, struct error *err);
 
-/* The list that a field was read for; what its items are is for the caller to look at. False where
- * a sequence is empty. */
-bool message_open_list(const struct grammar_found *found, enum grammar_meaning meaning,
-                       const char *name, bool skips, struct message_list *out, struct error *err);
+/* Which of the command's lists a field was read for; what its items are is for the caller to look
+ * at. False where a sequence is empty. */
+bool message_find_list(const struct enforce_command *command, const struct grammar_found *found,
+                       enum grammar_meaning meaning, uint8_t *list, struct error *err);
 
-/* The next section of a kind 1, for looks at what may not fit; false at the end, or where it is
- * broken. Begin with *rest the payload, and *first. */
-bool message_next_sequence(const struct enforce_command *command, struct bytes *rest, bool *first,
-                           struct scan_element *sequence);
+/* After the last item: false, with the error, where the list is broken. */
+bool message_end_list(const struct list_walk *walk, struct error *err);
 
-/* Walks over the items of a list. */
-struct message_items {
-    bool in_body;
-    uint8_t kind; /* of the last one: in an array of the body it may be any */
-    const char *name;
-    struct bytes rest;
-    struct scan scan;
-};
-void message_items_open(const struct message_list *list, struct message_items *items);
-bool message_items_next(struct message_items *items, struct bytes *item);
-/* After the last one: false where a sequence ends in the middle of a document, or an array is no
- * BSON. */
-bool message_items_end(const struct message_items *items, struct error *err);
-
-/* Whether the last item stands for no statement. */
-static inline bool message_item_is_skipped(const struct message_list *list,
-                                           const struct message_items *items)
-{
-    return list->skips && (items->kind == BSON_KIND_NULL || items->kind == BSON_KIND_UNDEFINED);
-}
 /* False: the errors for a last item that is no document, and for a list without any. */
-bool message_wrong_item(const struct message_list *list, const struct message_items *items,
+bool message_wrong_item(const struct document_list *list, const struct list_walk *walk,
                         struct error *err);
-bool message_empty_list(const struct message_list *list, struct error *err);
-
-/* The payload stands elsewhere now, `moved` bytes further on. */
-void message_list_move(struct message_list *list, ptrdiff_t moved);
-void message_items_move(struct message_items *items, ptrdiff_t moved);
+bool message_empty_list(const struct document_list *list, struct error *err);
 
 /* Making the message with the statements that `plan` keeps: the same sections and fields in the
  * same order, without a checksum. The statements' numbers (stmtId, stmtIds) stay those that they
@@ -79,7 +44,7 @@ enum message_progress { MESSAGE_DONE, MESSAGE_PART, MESSAGE_NO_MEMORY };
 
 struct message_parts {
     const struct enforce_command *command;
-    const struct message_list *list;
+    const struct document_list *list;
     const struct message_options *options;
     const struct plan *plan;
 };

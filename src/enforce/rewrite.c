@@ -1,10 +1,12 @@
 /* The message that goes upstream in a command's place, made in portions. */
-#include "enforce/message_internal.h"
+#include "enforce/message.h"
 
 #include "base/memory.h"
 
 /* What a step takes, about, and a byte that is copied a quarter of that. */
 enum { STEP_NS = 10, BYTES_A_NS = 4 };
+
+enum { FLAG_BYTES = 4 };
 
 enum stage {
     IN_SECTIONS, /* the next section */
@@ -21,10 +23,10 @@ struct message_rewrite {
     size_t room;
     bool failed; /* memory is out */
     enum stage stage;
-    struct bytes sections; /* those that are left */
+    uint8_t section; /* the next one of the command's */
     struct scan body;
     struct scan array;
-    struct message_items statements;
+    struct list_walk statements;
     uint32_t index;  /* of the statement that is next */
     size_t next;     /* refusals before this one were met */
     int64_t first;   /* number of the first statement */
@@ -39,7 +41,7 @@ size_t message_rewrite_bytes(const struct message_parts *parts)
     size_t more = parts->list->in_body || parts->options->numbered
                       ? (size_t)parts->plan->total * 2 * (BUILD_KEY_BYTES + 6)
                       : 0;
-    return ENFORCE_FRONT_BYTES + bytes_left(&parts->command->payload) + more + 64;
+    return ENFORCE_FRONT_BYTES + bytes_left(&parts->command->parsed->payload) + more + 64;
 }
 
 void message_rewrite_free(struct message_rewrite *rewrite)
@@ -119,11 +121,10 @@ struct message_rewrite *message_rewrite_new(const struct message_parts *parts)
         return NULL;
     }
     const struct enforce_command *command = parts->command;
-    uint8_t *front = reserve(w, ENFORCE_FRONT_BYTES + MESSAGE_FLAG_BYTES);
+    uint8_t *front = reserve(w, ENFORCE_FRONT_BYTES + FLAG_BYTES);
     memset(front, 0, ENFORCE_FRONT_BYTES);
     bytes_store_i32(front + ENFORCE_FRONT_BYTES,
-                    (int32_t)(command->flags & ~(uint32_t)WIRE_FLAG_CHECKSUM_PRESENT));
-    (void)message_open_sections(command->payload, command->flags, &w->sections);
+                    (int32_t)(command->parsed->flags & ~(uint32_t)WIRE_FLAG_CHECKSUM_PRESENT));
     return w;
 }
 
@@ -134,49 +135,51 @@ static void begin_list(struct message_rewrite *w)
     w->key = 0;
 }
 
-static void begin_body(struct message_rewrite *w, const struct section *section,
+static void put_section(struct message_rewrite *w, const struct wire_section *section,
+                        const struct message_parts *parts)
+{
+    put(w, parts->command->parsed->payload.pos + section->at, section->end - section->at);
+}
+
+static void begin_body(struct message_rewrite *w, const struct wire_section *section,
                        const struct message_parts *parts)
 {
     if (!parts->list->in_body && !parts->options->numbered) {
-        put(w, section->whole.pos, bytes_left(&section->whole));
+        put_section(w, section, parts);
         return;
     }
     put(w, "", 1);
     w->outer_at = put_length(w);
-    (void)scan_open(&w->body, section->content);
+    (void)scan_open(&w->body, parts->command->parsed->body);
     w->stage = IN_BODY;
-}
-
-/* Whether the section is the sequence of the list. */
-static bool is_list(const struct section *section, const struct message_list *list)
-{
-    return section->kind == 1 && !list->in_body && section->name_len == strlen(list->name) &&
-           memcmp(section->name, list->name, section->name_len) == 0;
 }
 
 static void next_section(struct message_rewrite *w, const struct message_parts *parts)
 {
-    struct section section;
-    if (!message_next_section(&w->sections, &section)) {
+    const struct wire_command *parsed = parts->command->parsed;
+    if (w->section == parsed->section_count) {
         w->stage = OVER;
-    } else if (section.kind == 0) {
-        begin_body(w, &section, parts);
-    } else if (is_list(&section, parts->list)) {
+        return;
+    }
+    const struct wire_section *section = &parsed->sections[w->section++];
+    if (wire_section_is_body(section)) {
+        begin_body(w, section, parts);
+    } else if (parsed->payload.pos + section->content == parts->list->content.pos) {
         put(w, "\1", 1);
         w->outer_at = put_length(w);
-        put(w, section.name, section.name_len + 1);
-        message_items_open(parts->list, &w->statements);
+        put(w, parts->list->name, parts->list->name_len + 1);
+        list_walk_open(&w->statements, parts->list);
         begin_list(w);
         w->stage = IN_SEQUENCE;
     } else {
-        put(w, section.whole.pos, bytes_left(&section.whole));
+        put_section(w, section, parts);
     }
 }
 
 static void next_statement(struct message_rewrite *w, const struct message_parts *parts)
 {
     struct bytes document;
-    if (!message_items_next(&w->statements, &document)) {
+    if (!list_walk_next(&w->statements, &document)) {
         set_length(w, w->outer_at);
         w->stage = IN_SECTIONS;
     } else if (plan_keeps(parts->plan, w->index++, &w->next)) {
@@ -206,6 +209,11 @@ static void end_array(struct message_rewrite *w)
     w->stage = IN_BODY;
 }
 
+static bool is_list(const struct scan_element *field, const struct document_list *list)
+{
+    return field->value.pos == list->content.pos;
+}
+
 static void next_field(struct message_rewrite *w, const struct message_parts *parts)
 {
     struct scan_element field;
@@ -217,7 +225,7 @@ static void next_field(struct message_rewrite *w, const struct message_parts *pa
         return;
     }
     bool array = field.kind == BSON_KIND_ARRAY || field.kind == BSON_KIND_OBJECT;
-    bool listed = parts->list->in_body && scan_name_is(&field, parts->list->name);
+    bool listed = parts->list->in_body && is_list(&field, parts->list);
     if (array && (listed || scan_name_is(&field, "stmtIds"))) {
         begin_array(w, &field, field.name, IN_ARRAY);
     } else if (scan_name_is(&field, "stmtId") && scan_as_int64(&field, &number) && number >= 0 &&
@@ -302,8 +310,7 @@ enum message_progress message_rewrite_step(struct message_rewrite *rewrite,
 
 void message_rewrite_move(struct message_rewrite *rewrite, ptrdiff_t moved)
 {
-    message_move(&rewrite->sections, moved);
-    message_move(&rewrite->body.rest, moved);
-    message_move(&rewrite->array.rest, moved);
-    message_items_move(&rewrite->statements, moved);
+    bytes_move(&rewrite->body.rest, moved);
+    bytes_move(&rewrite->array.rest, moved);
+    list_walk_move(&rewrite->statements, moved);
 }

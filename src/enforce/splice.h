@@ -2,7 +2,7 @@
 #ifndef SLUICE_ENFORCE_SPLICE_H
 #define SLUICE_ENFORCE_SPLICE_H
 
-#include "enforce/enforce.h"
+#include "enforce/enforce_terms.h"
 #include "enforce/refusals.h"
 
 /* Takes over the plan's refusals. NULL when memory is out. */

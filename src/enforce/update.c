@@ -1,8 +1,6 @@
 #include "enforce/update.h"
 
 #include "bson/validate.h"
-#include "enforce/candidate.h"
-#include "enforce/check.h"
 
 /* --- reading --- */
 
@@ -72,8 +70,9 @@ bool update_read(const struct grammar *grammar, struct bytes statement,
     grammar_begin(&found);
     (void)scan_open(&scan, statement);
     while (scan_next(&scan, &field)) {
-        if (!(first ? grammar_take_own : grammar_take)(grammar, &field, &found, err) ||
-            (!is_change(&found, &field) && !is_bson(&field, 0, err)))
+        bool taken = first ? grammar_take_own(grammar, &field, &found, err)
+                           : grammar_take(grammar, FIELD_OTHER, &field, &found, err);
+        if (!taken || (!is_change(&found, &field) && !is_bson(&field, 0, err)))
             return false;
         first = false;
     }
@@ -85,13 +84,13 @@ bool update_read(const struct grammar *grammar, struct bytes statement,
     return true;
 }
 
-bool update_read_found(const struct grammar_found *found, struct bytes body,
+bool update_read_found(const struct grammar_found *found, const struct wire_command *command,
                        struct update_statement *out, struct error *err)
 {
-    struct scan scan;
+    struct wire_fields fields;
     struct scan_element field;
-    (void)scan_open(&scan, body);
-    while (scan_next(&scan, &field))
+    wire_fields_open(&fields, command);
+    while (wire_fields_next(&fields, &field))
         if (!is_change(found, &field) && !is_bson(&field, 0, err))
             return false;
     fill(found, out);
@@ -335,27 +334,4 @@ enum judged judge_update(struct judge *judge, uint32_t index,
         return judge_refuse_form(judge, index, CODE_CONSTANTS,
                                  "Constant values may only be specified for pipeline updates");
     return judge_change(judge, index, statement);
-}
-
-/* --- the command --- */
-
-static enum judged judge_statement(struct check *check, uint32_t index, struct bytes statement)
-{
-    struct update_statement update;
-    if (!update_read(&grammar_update_statement, statement, &update, check->err))
-        return JUDGED_FAILED;
-    return check->reads_only ? JUDGED_PASS : candidate_update(&check->judge, index, &update);
-}
-
-bool check_update(struct check *check)
-{
-    struct message_list updates;
-    struct grammar_found found;
-    if (!message_read(check->command, &grammar_update, &found, &check->options, check->err) ||
-        !message_open_list(&found, MEANS_LIST, "updates", true, &updates, check->err))
-        return false;
-    check_enter(check, &found);
-    if (check->judge.entry != NULL)
-        check_statements(check, &updates, SPLICE_UPDATE, judge_statement);
-    return true;
 }

@@ -20,7 +20,7 @@ struct update_statement {
 bool update_read(const struct grammar *grammar, struct bytes statement,
                  struct update_statement *out, struct error *err);
 /* The same of a findAndModify, whose fields were read. */
-bool update_read_found(const struct grammar_found *found, struct bytes body,
+bool update_read_found(const struct grammar_found *found, const struct wire_command *command,
                        struct update_statement *out, struct error *err);
 
 enum judged judge_update(struct judge *judge, uint32_t index,

@@ -2,12 +2,11 @@
 
 #include <string.h>
 
+#include "base/namespace.h"
+#include "base/server_limits.h"
 #include "session/answer.h"
 #include "session/exchange_steps.h"
 #include "session/life.h"
-
-/* A namespace has at most 255 bytes. */
-enum { NAMESPACE_BYTES = 256 };
 
 bool bulk_results_are_kept(const struct client *client)
 {
@@ -31,32 +30,30 @@ static enum request_step answer_lost_cursor(struct client *client, const struct 
 }
 
 /* "database.collection" of a getMore; empty when it is longer than a namespace may be. */
-static struct bytes get_more_namespace(const struct request *request, uint8_t ns[NAMESPACE_BYTES])
+static struct bytes get_more_namespace(const struct wire_command *request,
+                                       uint8_t ns[SERVER_NAMESPACE_BYTES])
 {
     struct scan_element element;
     const char *name = "";
     size_t len = 0;
-    size_t database = bytes_left(&request->database);
-    if (scan_find(request->body, "collection", &element))
+    if (wire_command_find(request, "collection", &element))
         (void)scan_as_string(&element, &name, &len);
-    if (database == 0 || database + 1 > NAMESPACE_BYTES || len > NAMESPACE_BYTES - database - 1)
+    if (bytes_left(&request->database) == 0)
         return bytes_of(ns, 0);
-    memcpy(ns, request->database.pos, database);
-    ns[database] = '.';
-    memcpy(ns + database + 1, name, len);
-    return bytes_of(ns, database + 1 + len);
+    return bytes_of(
+        ns, namespace_join(request->database, bytes_of(name, len), ns, SERVER_NAMESPACE_BYTES));
 }
 
 enum request_step bulk_results_take(struct client *client, const struct message *message,
-                                    const struct request *request)
+                                    struct wire_command *request)
 {
     struct scan_element element;
     int64_t id = 0;
-    uint8_t ns[NAMESPACE_BYTES];
+    uint8_t ns[SERVER_NAMESPACE_BYTES];
     struct bulk_cursor *cursor = NULL;
     struct bulk_cursors *cursors = client->worker->shared->bulk_cursors;
     struct bulk_cursor_use use = client_cursor_use(client);
-    if (bulk_cursors_count(cursors) == 0 || !scan_find(request->body, "getMore", &element) ||
+    if (bulk_cursors_count(cursors) == 0 || !wire_command_find(request, "getMore", &element) ||
         !scan_as_int64(&element, &id))
         return STEP_PASS;
     switch (bulk_cursors_find(cursors, &use, id, get_more_namespace(request, ns), &cursor)) {

@@ -10,7 +10,7 @@ bool bulk_results_are_kept(const struct client *client);
 
 /* getMore */
 enum request_step bulk_results_take(struct client *client, const struct message *message,
-                                    const struct request *request);
+                                    struct wire_command *request);
 /* Reply to killCursors. */
 bool bulk_results_take_kill(struct client *client, struct reply *reply);
 

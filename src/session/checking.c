@@ -95,7 +95,7 @@ static struct enforce_observer observer_of(struct client *client)
 
 /* False when memory is out: the check is discarded. */
 static bool keep(struct client *client, const struct message *message,
-                 const struct request *request, struct check *check,
+                 const struct wire_command *request, struct check *check,
                  const struct enforce_observer *observer)
 {
     struct checking *checking = memory_zalloc(sizeof *checking);
@@ -112,7 +112,7 @@ static bool keep(struct client *client, const struct message *message,
 }
 
 enum enforce_progress checking_run(struct client *client, const struct message *message,
-                                   const struct request *request,
+                                   const struct wire_command *request,
                                    const struct enforce_command *command,
                                    struct enforce_result *result, struct error *err)
 {

@@ -13,13 +13,13 @@ struct checking {
     struct check *check;       /* NULL: it has been checked */
     struct registry *registry; /* a reference: it is checked to its end against these schemas */
     struct message message;
-    struct request request;
+    struct wire_command request;
 };
 
 /* Holds a command against the schemas, or goes on with client->checking. ENFORCE_PART: that is
  * there. ENFORCE_DONE: *result is to be released by checking_release_result. */
 enum enforce_progress checking_run(struct client *client, const struct message *message,
-                                   const struct request *request,
+                                   const struct wire_command *request,
                                    const struct enforce_command *command,
                                    struct enforce_result *result, struct error *err);
 /* Gives back what is left in it. */

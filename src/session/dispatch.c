@@ -47,7 +47,7 @@ enum decision dispatch_refuse(struct client *client, const struct wire_header *h
 }
 
 static enum decision refuse_over_limit(struct client *client, const struct wire_header *header,
-                                       const struct request *request)
+                                       const struct wire_command *request)
 {
     struct error err;
     if (request != NULL)
@@ -82,18 +82,18 @@ static enum decision refuse_certificate_login(struct client *client,
 }
 
 static void count_request(struct client *client, const struct wire_header *header,
-                          const struct request *request)
+                          const struct wire_command *request)
 {
-    session_metrics_note_request(&client->worker->metrics, route_counted_as(request->command));
+    session_metrics_note_request(&client->worker->metrics, route_counted_as(request->known));
     counters_add(client_counters(client), COUNTER_REQUESTS, 1);
     counters_add(client_counters(client), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
 }
 
 /* Its handler takes it. */
 static enum decision take(struct client *client, const struct message *message,
-                          const struct request *request)
+                          struct wire_command *request)
 {
-    const struct route *route = route_of(request->command);
+    const struct route *route = route_of(request->known);
     enum request_step step =
         route->request != NULL ? route->request(client, message, request) : STEP_PASS;
     switch (step) {
@@ -117,7 +117,7 @@ static enum decision take(struct client *client, const struct message *message,
 
 /* The proxy is paused: the request is looked at again when it is resumed. */
 static enum decision hold(struct client *client, const struct wire_header *header,
-                          const struct request *request)
+                          const struct wire_command *request)
 {
     struct error err;
     if (pause_hold(client))
@@ -139,7 +139,7 @@ static void note_seen(struct client *client)
 }
 
 enum decision dispatch_legacy(struct client *client, const struct message *message,
-                              const struct request *request)
+                              const struct wire_command *request)
 {
     const struct wire_header *header = &message->header;
     bool wants_reply = header->opcode == WIRE_OP_QUERY || header->opcode == WIRE_OP_GET_MORE;
@@ -161,9 +161,9 @@ enum decision dispatch_legacy(struct client *client, const struct message *messa
 }
 
 static void push_pending(struct client *client, const struct wire_header *header,
-                         const struct request *request, bool watches_claim)
+                         const struct wire_command *request, bool watches_claim)
 {
-    const struct route *route = route_of(request->command);
+    const struct route *route = route_of(request->known);
     bool watched = route->reply != NULL && (route->reply_if == NULL || route->reply_if(client));
     struct pending pending = {.expected_response_to = header->request_id,
                               .request_id = header->request_id,
@@ -176,7 +176,7 @@ static void push_pending(struct client *client, const struct wire_header *header
                               .has_lsid = request->lsid != NULL,
                               .ticket = client->worker->next_ticket,
                               .in_transaction = request->in_transaction,
-                              .command = request->command,
+                              .command = request->known,
                               .sent_us = client_now_us(client)};
     if (request->lsid != NULL)
         memcpy(pending.lsid, request->lsid, LSID_BYTES);
@@ -186,9 +186,9 @@ static void push_pending(struct client *client, const struct wire_header *header
 
 /* It goes upstream as it came. */
 static enum decision forward(struct client *client, const struct wire_header *header,
-                             const struct request *request)
+                             const struct wire_command *request)
 {
-    enum identity_effect effect = route_of(request->command)->identity;
+    enum identity_effect effect = route_of(request->known)->identity;
     if (connect_take_lease(client) == NULL)
         return DECISION_STOP;
     identify_pass(client, request, effect);
@@ -200,10 +200,10 @@ static enum decision forward(struct client *client, const struct wire_header *he
 }
 
 enum decision dispatch_request(struct client *client, const struct message *message,
-                               const struct request *request)
+                               struct wire_command *request)
 {
     const struct wire_header *header = &message->header;
-    const struct route *route = route_of(request->command);
+    const struct route *route = route_of(request->known);
     if (request->legacy && route->legacy == ROUTE_MSG_ONLY)
         return dispatch_legacy(client, message, request);
     note_seen(client);
@@ -221,21 +221,17 @@ enum decision dispatch_request(struct client *client, const struct message *mess
 
 enum decision dispatch_checking(struct client *client, const uint8_t *data)
 {
-    struct error err;
     struct checking *checking = client->checking;
     const struct message *was = &checking->message;
     size_t length = (size_t)was->header.length - WIRE_HEADER_BYTES;
     struct bytes payload = bytes_of(data + WIRE_HEADER_BYTES, length);
     if (client->opening == NULL && payload.pos != was->payload.pos) {
-        size_t body_offset = (size_t)(checking->request.body.pos - was->payload.pos);
-        size_t body_len = bytes_left(&checking->request.body);
         checking->message.payload = payload;
-        (void)request_read(bytes_of(payload.pos + body_offset, body_len), checking->request.flags,
-                           &checking->request, &err); /* it was read before */
+        wire_command_move(&checking->request, payload);
     }
     /* copies: `checking` goes with the client */
     struct message message = checking->message;
-    struct request request = checking->request;
+    struct wire_command request = checking->request;
     enum decision result = take(client, &message, &request);
     if (result == DECISION_FORWARD)
         result = forward(client, &message.header, &request);

@@ -14,13 +14,13 @@ enum decision {
 };
 
 enum decision dispatch_request(struct client *client, const struct message *message,
-                               const struct request *request);
+                               struct wire_command *request);
 /* The next portion of client->checking. Its message stands at `data`, where it stood, unless it was
  * read but a moment ago and kept since. */
 enum decision dispatch_checking(struct client *client, const uint8_t *data);
 /* A removed opcode, or a command that OP_QUERY may no longer carry (request, else NULL). */
 enum decision dispatch_legacy(struct client *client, const struct message *message,
-                              const struct request *request);
+                              const struct wire_command *request);
 
 /* The error goes to the client where its request can be answered at all: an opcode whose reply has
  * a known form. What it asked before gets its replies first: until then the request waits, and is

@@ -8,7 +8,7 @@
 #include "wire/reply.h"
 
 /* {abortTransaction: 1, lsid, txnNumber, autocommit: false, $db: "admin"}, framed. */
-static bool build_abort(const struct request *request, int32_t request_id, uint8_t **out,
+static bool build_abort(const struct wire_command *request, int32_t request_id, uint8_t **out,
                         size_t *len)
 {
     static const char *const copied[] = {"lsid",        "txnNumber", "autocommit",
@@ -20,7 +20,7 @@ static bool build_abort(const struct request *request, int32_t request_id, uint8
     build_begin(&build, SIZE_MAX);
     build_int32(&build, "abortTransaction", 1);
     for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++)
-        if (scan_find(request->body, copied[i], &element))
+        if (wire_command_find(request, copied[i], &element))
             build_value(&build, copied[i], element.kind, element.value);
     build_text(&build, "$db", "admin");
     bool ok = build_finish(&build, &document) &&
@@ -30,13 +30,13 @@ static bool build_abort(const struct request *request, int32_t request_id, uint8
 }
 
 struct exchange *exchange_new(struct client *client, const struct message *message,
-                              const struct request *request, bool aborts_transaction)
+                              const struct wire_command *request, bool aborts_transaction)
 {
     struct exchange *exchange = memory_zalloc(sizeof *exchange);
     if (exchange == NULL)
         return NULL;
     exchange->message = (struct message){
-        .header = message->header, .compressor = message->compressor, .command = request->command};
+        .header = message->header, .compressor = message->compressor, .command = request->known};
     exchange->budget = &client->worker->shared->budget;
     exchange->error_labels = request_error_labels(request);
     exchange->has_lsid = request->lsid != NULL;

@@ -35,7 +35,7 @@ struct exchange {
 
 /* NULL when memory is out. */
 struct exchange *exchange_new(struct client *client, const struct message *message,
-                              const struct request *request, bool aborts_transaction);
+                              const struct wire_command *request, bool aborts_transaction);
 /* False when memory is out. */
 bool exchange_keep_answer(struct exchange *exchange, struct bytes document);
 

@@ -60,21 +60,21 @@ static bool is_hello(enum command_name command)
     return command == COMMAND_HELLO || command == COMMAND_IS_MASTER || command == COMMAND_ISMASTER;
 }
 
-void hellos_note(struct client *client, const struct request *request)
+void hellos_note(struct client *client, const struct wire_command *request)
 {
     struct scan_element element;
-    if (!is_hello(request->command))
+    if (!is_hello(request->known))
         return;
-    if (scan_find(request->body, "backpressure", &element))
+    if (wire_command_find(request, "backpressure", &element))
         client->accepts_overload = true;
-    if (client->writer.application == NULL && scan_find(request->body, "client", &element) &&
+    if (client->writer.application == NULL && wire_command_find(request, "client", &element) &&
         element.kind == BSON_KIND_OBJECT) {
         note_metadata(client, element.value);
     }
 }
 
 enum request_step hellos_take(struct client *client, const struct message *message,
-                              const struct request *request)
+                              struct wire_command *request)
 {
     (void)message;
     hellos_note(client, request);

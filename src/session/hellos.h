@@ -7,10 +7,10 @@
 
 /* What a hello says of its client: whether it understands that a server is overloaded
  * (`backpressure`), and its metadata. Other commands say nothing of that. */
-void hellos_note(struct client *client, const struct request *request);
+void hellos_note(struct client *client, const struct wire_command *request);
 
 enum request_step hellos_take(struct client *client, const struct message *message,
-                              const struct request *request);
+                              struct wire_command *request);
 /* False when memory is out or the reply is malformed. */
 bool hellos_take_reply(struct client *client, struct reply *reply);
 

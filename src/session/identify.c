@@ -11,7 +11,7 @@
 #include "session/send.h"
 #include "wire/compressed.h"
 
-void identify_pass(struct client *client, const struct request *request,
+void identify_pass(struct client *client, const struct wire_command *request,
                    enum identity_effect effect)
 {
     struct upstream_connection *connection = lease_connection(client);
@@ -27,7 +27,7 @@ void identify_pass(struct client *client, const struct request *request,
 }
 
 bool identify_may_pass(const struct client *client, const struct message *message,
-                       const struct request *request)
+                       const struct wire_command *request)
 {
     const struct tls_context *tls = client->worker->settings->upstream_tls;
     if (tls == NULL || !tls_context_has_certificate(tls))
@@ -42,7 +42,7 @@ bool identify_may_pass(const struct client *client, const struct message *messag
 
 /* {connectionStatus: 1, $db: "admin"}, of the API version that the client's command asks for: a
  * server may insist on one. Not apiStrict: that would ask for more than the answer needs. */
-static bool build_question(const struct request *request, int32_t request_id, uint8_t **out,
+static bool build_question(const struct wire_command *request, int32_t request_id, uint8_t **out,
                            size_t *len)
 {
     struct build build;
@@ -50,7 +50,7 @@ static bool build_question(const struct request *request, int32_t request_id, ui
     struct scan_element version;
     build_begin(&build, SIZE_MAX);
     build_int32(&build, "connectionStatus", 1);
-    if (scan_find(request->body, "apiVersion", &version) && version.kind == BSON_KIND_STRING)
+    if (wire_command_find(request, "apiVersion", &version) && version.kind == BSON_KIND_STRING)
         build_value(&build, "apiVersion", version.kind, version.value);
     build_text(&build, "$db", "admin");
     bool ok = build_finish(&build, &document) &&
@@ -61,7 +61,8 @@ static bool build_question(const struct request *request, int32_t request_id, ui
 
 /* The number is one that the client cannot guess: a server that answers what wants no answer might
  * be made to answer for this question otherwise. */
-static bool ask(struct client *client, const struct message *message, const struct request *request)
+static bool ask(struct client *client, const struct message *message,
+                const struct wire_command *request)
 {
     int32_t request_id = 0;
     uint8_t *question = NULL;
@@ -88,7 +89,7 @@ bool identify_may_ask(struct client *client)
 }
 
 enum request_step identify_ask(struct client *client, const struct message *message,
-                               const struct request *request)
+                               const struct wire_command *request)
 {
     return ask(client, message, request) ? STEP_WAIT : STEP_STOP;
 }

@@ -15,15 +15,15 @@ enum identity_effect { IDENTITY_STAYS, IDENTITY_MAY_CHANGE, IDENTITY_CHANGES };
 /* Whether the request may go upstream: not where it could log the client in with the proxy's own
  * certificate. */
 bool identify_may_pass(const struct client *client, const struct message *message,
-                       const struct request *request);
+                       const struct wire_command *request);
 /* A request of that effect goes upstream, on the connection that the client holds the lease of. */
-void identify_pass(struct client *client, const struct request *request,
+void identify_pass(struct client *client, const struct wire_command *request,
                    enum identity_effect effect);
 /* Whether asking the server now could make it certain who the connection is. */
 bool identify_may_ask(struct client *client);
 /* Asks it. The request is to be held; it is looked at again when the answer is there. */
 enum request_step identify_ask(struct client *client, const struct message *message,
-                               const struct request *request);
+                               const struct wire_command *request);
 /* The whole reply to the question `pending`. */
 void identify_answer(struct client *client, const struct pending *pending, struct bytes document,
                      uint32_t flags);

@@ -17,7 +17,7 @@ static void note_refused(struct client *client, const char *what)
 }
 
 bool legacy_refuse_command(struct client *client, const struct message *message,
-                           const struct request *request)
+                           const struct wire_command *request)
 {
     struct error err;
     (void)error_set(&err, ERROR_UNSUPPORTED_OP_QUERY_COMMAND,

@@ -9,7 +9,7 @@
 /* Those that answer bool: false after the client ended. */
 /* A command that OP_QUERY may no longer carry: code 352. */
 bool legacy_refuse_command(struct client *client, const struct message *message,
-                           const struct request *request);
+                           const struct wire_command *request);
 /* OP_GET_MORE, or OP_QUERY on a collection: $err with code 5739101. */
 bool legacy_refuse_read(struct client *client, const struct wire_header *header);
 /* OP_INSERT, OP_UPDATE, OP_DELETE or OP_KILL_CURSORS, which have no reply. */

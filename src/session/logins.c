@@ -4,7 +4,7 @@
 #include "base/log_sample.h"
 #include "session/life.h"
 
-bool logins_watch(struct client *client, const struct request *request)
+bool logins_watch(struct client *client, const struct wire_command *request)
 {
     return claim_command(&client->claim, request->body,
                          request->legacy ? (const char *)request->database.pos : NULL,
@@ -27,7 +27,7 @@ static enum request_step refuse_endless(struct client *client, const struct mess
 }
 
 enum request_step logins_take(struct client *client, const struct message *message,
-                              const struct request *request)
+                              struct wire_command *request)
 {
     (void)request;
     return ++client->authentication_steps <= LOGIN_STEPS ? STEP_PASS

@@ -11,13 +11,13 @@ enum { LOGIN_STEPS = 32 };
 
 /* A command goes upstream that claims an identity, or may. Whether its reply has to be held against
  * that. */
-bool logins_watch(struct client *client, const struct request *request);
+bool logins_watch(struct client *client, const struct wire_command *request);
 /* The reply to one of those. */
 void logins_note_reply(struct client *client, struct bytes document);
 
 /* saslStart, saslContinue, authenticate and logout. */
 enum request_step logins_take(struct client *client, const struct message *message,
-                              const struct request *request);
+                              struct wire_command *request);
 bool logins_take_reply(struct client *client, struct reply *reply);
 
 #endif

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/namespace.h"
+#include "base/server_limits.h"
 #include "coalesce/coalesce_internal.h"
 #include "session/answer.h"
 #include "session/exchange.h"
@@ -15,8 +17,6 @@
 #include "wire/reply.h"
 
 /* A namespace has at most 255 bytes. */
-enum { MERGE_NS_BYTES = 256 };
-
 /* What an insert has besides its documents; a larger body goes alone. */
 enum { MERGE_BODY_BYTES = 16 * 1024 };
 
@@ -46,7 +46,7 @@ static enum request_step replay(struct client *client, const struct message *mes
 
 /* Outcomes after which the client waits for something that is not the reply to its own command. */
 static enum request_step wait_for(struct client *client, const struct message *message,
-                                  const struct request *request,
+                                  const struct wire_command *request,
                                   const struct coalesce_insert *insert,
                                   enum coalesce_outcome outcome,
                                   const struct coalesce_answer *answer)
@@ -60,7 +60,7 @@ static enum request_step wait_for(struct client *client, const struct message *m
             merge_pump_soon(client->worker);
             return STEP_TAKEN;
         case COALESCE_ATTACHED:
-            return merge_attach(client, insert->payload, answer->attachment);
+            return merge_attach(client, insert->command->payload, answer->attachment);
         default:
             client->exchange->resend = answer->resend;
             return merge_ask(client);
@@ -79,8 +79,9 @@ static enum request_step wait_for(struct client *client, const struct message *m
 }
 
 static enum request_step act(struct client *client, const struct message *message,
-                             const struct request *request, const struct coalesce_insert *insert,
-                             enum coalesce_outcome outcome, const struct coalesce_answer *answer)
+                             const struct wire_command *request,
+                             const struct coalesce_insert *insert, enum coalesce_outcome outcome,
+                             const struct coalesce_answer *answer)
 {
     switch (outcome) {
     case COALESCE_GO:
@@ -109,9 +110,9 @@ static enum request_step act(struct client *client, const struct message *messag
     return merge_close_client(client);
 }
 
-static bool is_insert(const struct request *request)
+static bool is_insert(const struct wire_command *request)
 {
-    return request->command == COMMAND_INSERT;
+    return request->known == COMMAND_INSERT;
 }
 
 /* The largest insert that any namespace lets into a batch; 0: merging is off everywhere. */
@@ -126,20 +127,18 @@ static size_t largest(const struct config *config)
     return (size_t)most;
 }
 
-void merge_note_passed(struct client *client, const struct request *request)
+void merge_note_passed(struct client *client, const struct wire_command *request)
 {
-    struct scan_element element;
-    int64_t number = 0;
     if (!is_insert(request) || request->lsid == NULL || request->in_transaction ||
-        retry_table_entries(client->worker->shared->retries) == 0 ||
-        !scan_find(request->body, "txnNumber", &element) || !scan_as_int64(&element, &number))
+        !request->number_is_whole || retry_table_entries(client->worker->shared->retries) == 0)
         return;
     struct coalesce_origin origin = identify_origin(client);
-    coalesce_note_passed(client->worker->coalesce, &origin, request->lsid, number, clock_now_us());
+    coalesce_note_passed(client->worker->coalesce, &origin, request->lsid, request->number,
+                         clock_now_us());
 }
 
 bool merge_concerns(const struct client *client, const struct message *message,
-                    const struct request *request)
+                    const struct wire_command *request)
 {
     const struct session_worker *worker = client->worker;
     size_t most = worker->merge_largest_bytes;
@@ -152,32 +151,16 @@ bool merge_concerns(const struct client *client, const struct message *message,
     return most > 0 && (size_t)message->header.length <= most + MERGE_BODY_BYTES;
 }
 
-/* "database.collection" of the command. False when it is longer than a namespace may be. */
-static bool read_namespace(const struct request *request, char ns[MERGE_NS_BYTES], size_t *len)
-{
-    struct scan_element collection;
-    const char *text = NULL;
-    size_t text_len = 0;
-    size_t database_len = bytes_left(&request->database);
-    if (!scan_find(request->body, "insert", &collection) ||
-        !scan_as_string(&collection, &text, &text_len) ||
-        database_len + text_len + 1 > MERGE_NS_BYTES)
-        return false;
-    memcpy(ns, request->database.pos, database_len);
-    ns[database_len] = '.';
-    memcpy(ns + database_len + 1, text, text_len);
-    *len = database_len + text_len + 1;
-    return true;
-}
-
-static void read_rules(const struct client *client, const struct request *request,
+static void read_rules(const struct client *client, const struct wire_command *request,
                        struct coalesce_rules *rules)
 {
-    char ns[MERGE_NS_BYTES];
+    char ns[SERVER_NAMESPACE_BYTES];
     size_t len = 0;
     const struct config *config = client_config(client);
     const struct config_merge *merge = &config->merge;
-    if (config->merge_namespace_count > 0 && read_namespace(request, ns, &len))
+    if (config->merge_namespace_count > 0)
+        len = namespace_join(request->database, request->collection, ns, sizeof ns);
+    if (len > 0)
         merge = config_merge_of(config, ns, len);
     *rules = (struct coalesce_rules){.enabled = merge->enabled == CONFIG_TRUE && !client->refused,
                                      .reject = merge->on_cap == CONFIG_REJECT,
@@ -202,8 +185,7 @@ static struct grouping_limits limits_of(const struct client *client,
 /* Only for one that may be merged, or that may repeat a merged one because the options have changed
  * since: connections that never merge are never asked. With nobody to go with it goes by itself,
  * and who it is need not be certain. */
-bool merge_must_ask(struct client *client, const struct message *message,
-                    const struct request *request)
+bool merge_must_ask(struct client *client, const struct wire_command *request)
 {
     struct session_worker *worker = client->worker;
     struct coalesce_insert insert;
@@ -213,7 +195,7 @@ bool merge_must_ask(struct client *client, const struct message *message,
         return false;
     read_rules(client, request, &rules);
     struct grouping_limits limits = limits_of(client, &rules);
-    grouping_classify(message->payload, &limits, &insert);
+    grouping_classify(request, &limits, &insert);
     if (rules.enabled && insert.bar == GROUPING_BAR_NONE)
         return true;
     return !known && insert.numbered && worker->merge_changed &&
@@ -221,7 +203,7 @@ bool merge_must_ask(struct client *client, const struct message *message,
 }
 
 enum request_step merge_insert(struct client *client, const struct message *message,
-                               const struct request *request)
+                               const struct wire_command *request)
 {
     struct session_worker *worker = client->worker;
     struct coalesce_insert insert;
@@ -237,7 +219,7 @@ enum request_step merge_insert(struct client *client, const struct message *mess
     struct coalesce_origin origin = identify_origin(client);
     read_rules(client, request, &rules);
     struct grouping_limits limits = limits_of(client, &rules);
-    grouping_classify(message->payload, &limits, &insert);
+    grouping_classify(request, &limits, &insert);
     /* what is gathered is copied: without room for it nothing is */
     struct budget *budget = &worker->shared->budget;
     size_t bytes = bytes_left(&message->payload);

@@ -14,15 +14,14 @@ void merge_drain(struct session_worker *worker);
 
 /* Whether the server has to be asked who the connection is before the insert is given to
  * merge_insert. */
-bool merge_must_ask(struct client *client, const struct message *message,
-                    const struct request *request);
+bool merge_must_ask(struct client *client, const struct wire_command *request);
 /* Whether merge_insert has to see this request. */
 bool merge_concerns(const struct client *client, const struct message *message,
-                    const struct request *request);
+                    const struct wire_command *request);
 /* A command went by that merge_insert does not see. */
-void merge_note_passed(struct client *client, const struct request *request);
+void merge_note_passed(struct client *client, const struct wire_command *request);
 /* An insert, whole, with nothing before it unanswered. */
 enum request_step merge_insert(struct client *client, const struct message *message,
-                               const struct request *request);
+                               const struct wire_command *request);
 
 #endif

@@ -12,18 +12,15 @@
 static void submit_again(struct client *client)
 {
     struct error err;
-    struct request request;
+    struct wire_command request;
     struct exchange *exchange = client->exchange;
     struct attached *attached = exchange->attached;
     struct message message = exchange->message;
-    struct bytes body;
-    uint32_t flags = 0;
     exchange->attached = NULL;
     exchange_end(client);
     message.payload = bytes_of(attached->command, attached->command_len);
     message.whole = true;
-    if (!wire_sections_find_body(message.payload, &body, &flags, &err) ||
-        !request_read(body, flags, &request, &err)) {
+    if (!wire_command_read_whole(message.payload, &request, &err)) {
         client_linger(client, err.message);
     } else if (merge_insert(client, &message, &request) == STEP_PASS) {
         struct coalesce_place *ticket = client->worker->next_ticket;

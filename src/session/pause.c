@@ -1,6 +1,6 @@
 #include "session/pause.h"
 
-bool pause_holds(const struct client *client, const struct request *request)
+bool pause_holds(const struct client *client, const struct wire_command *request)
 {
     return client->worker->paused && (!request->in_transaction || request->starts_transaction);
 }

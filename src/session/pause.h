@@ -7,7 +7,7 @@
 #include "session/client.h"
 
 /* Whether a request that waits while the proxy is paused has to wait now: pause_hold is due. */
-bool pause_holds(const struct client *client, const struct request *request);
+bool pause_holds(const struct client *client, const struct wire_command *request);
 /* False when it has waited for query_wait_timeout_ms: it has to be refused. */
 bool pause_hold(struct client *client);
 /* Of a client whose request is held: whether it has waited for query_wait_timeout_ms. It is to be

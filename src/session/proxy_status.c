@@ -85,11 +85,11 @@ static bool add_named(struct build *build, const struct registry *registry, stru
 }
 
 static bool add_schemas(struct build *build, const struct registry *registry,
-                        const struct request *request, struct error *err)
+                        const struct wire_command *request, struct error *err)
 {
     struct scan_element names = {0};
     build_open_array(build, "schemas");
-    if (!scan_find(request->body, "namespaces", &names))
+    if (!wire_command_find(request, "namespaces", &names))
         registry_each(registry, add_schema, build);
     else if (names.kind != BSON_KIND_ARRAY)
         return error_set(err, ERROR_TYPE_MISMATCH, "namespaces must be an array");
@@ -106,7 +106,7 @@ static bool add_schemas(struct build *build, const struct registry *registry,
 }
 
 static bool answer(struct client *client, const struct message *message,
-                   const struct request *request)
+                   const struct wire_command *request)
 {
     static const uint8_t one[] = {0, 0, 0, 0, 0, 0, 0xF0, 0x3F}; /* 1.0 */
     struct build build;
@@ -131,7 +131,7 @@ static bool answer(struct client *client, const struct message *message,
 }
 
 enum request_step proxy_status_take(struct client *client, const struct message *message,
-                                    const struct request *request)
+                                    struct wire_command *request)
 {
     if (!pending_is_empty(&client->pending))
         return STEP_WAIT;

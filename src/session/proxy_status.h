@@ -14,6 +14,6 @@
 #include "session/client.h"
 
 enum request_step proxy_status_take(struct client *client, const struct message *message,
-                                    const struct request *request);
+                                    struct wire_command *request);
 
 #endif

@@ -11,37 +11,28 @@
 #include "session/window.h"
 #include "wire/query.h"
 
-static enum decision dispatch_body(struct client *client, struct message *message,
-                                   struct bytes body, uint32_t flags)
-{
-    struct error err;
-    struct request request;
-    if (!request_read(body, flags, &request, &err))
-        return dispatch_refuse(client, &message->header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-    message->command = request.command;
-    return dispatch_request(client, message, &request);
-}
-
 /* Waits until the body is there; what follows it is streamed. */
 static enum decision begin_msg(struct client *client, const struct wire_header *header,
                                struct bytes payload)
 {
     struct error err;
+    struct wire_command request;
     struct wire_walk *walk = &client->walk;
+    size_t length = (size_t)header->length - WIRE_HEADER_BYTES;
     if (client->stage != REQUEST_GATHERED)
-        wire_walk_start(walk, (uint32_t)header->length - WIRE_HEADER_BYTES);
+        wire_walk_start(walk, (uint32_t)length);
     /* what came before was walked then: sections can be many */
     if (!wire_walk_feed(walk, payload.pos + walk->offset, bytes_left(&payload) - walk->offset,
                         &err))
         return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     if (!walk->body_found || walk->body_length > bytes_left(&payload) - walk->body_offset)
         return dispatch_gather(client);
-    struct message message = {.header = *header,
-                              .payload = payload,
-                              .whole = bytes_left(&payload) ==
-                                       (size_t)header->length - WIRE_HEADER_BYTES};
-    return dispatch_body(client, &message,
-                         bytes_of(payload.pos + walk->body_offset, walk->body_length), walk->flags);
+    struct message message = {
+        .header = *header, .payload = payload, .whole = bytes_left(&payload) == length};
+    if (!wire_command_read(walk, payload, length, &request, &err))
+        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    message.command = request.known;
+    return dispatch_request(client, &message, &request);
 }
 
 static enum decision begin_query(struct client *client, const struct wire_header *header,
@@ -49,17 +40,15 @@ static enum decision begin_query(struct client *client, const struct wire_header
 {
     struct error err;
     struct wire_query query;
-    struct request request;
+    struct wire_command request;
     struct message message = {.header = *header, .whole = true};
     if (!wire_query_read(payload, &query, &err))
         return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     if (query.is_find)
         return dispatch_legacy(client, &message, NULL);
-    if (!request_read(query.command, 0, &request, &err))
+    if (!wire_command_read_legacy(query.command, query.database, &request, &err))
         return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-    request.legacy = true;
-    request.database = query.database;
-    message.command = request.command;
+    message.command = request.known;
     return dispatch_request(client, &message, &request);
 }
 
@@ -69,8 +58,7 @@ static enum decision begin_compressed(struct client *client, const struct wire_h
 {
     struct error err;
     struct wire_compressed compressed;
-    struct bytes body;
-    uint32_t flags = 0;
+    struct wire_command request;
     size_t max = (size_t)client_config(client)->max_message_bytes;
     if (!wire_compressed_read(payload, max, &compressed, &err))
         return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
@@ -95,9 +83,10 @@ static enum decision begin_compressed(struct client *client, const struct wire_h
                               .payload = bytes_of(opening->inside, opening->bytes),
                               .compressor = compressed.compressor,
                               .whole = true};
-    if (!wire_sections_find_body(message.payload, &body, &flags, &err))
+    if (!wire_command_read_whole(message.payload, &request, &err))
         return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-    return dispatch_body(client, &message, body, flags);
+    message.command = request.known;
+    return dispatch_request(client, &message, &request);
 }
 
 /* A header that cannot be taken; who speaks another protocol is told so. */

@@ -21,7 +21,7 @@
 
 /* [command] = {takes the request, takes the reply, while the proxy is paused, as OP_QUERY too or as
  * OP_MSG only, the connection's identity}. The first row stands for all commands that have none. */
-static const struct route routes[COMMAND_NAME_COUNT] = {
+const struct route route_rows[COMMAND_NAME_COUNT] = {
     [COMMAND_UNKNOWN] = {write_take, STREAM, WAITS, MSG, IDENTITY_MAY_CHANGE},
     [COMMAND_ABORT_TRANSACTION] = {FORWARD, statements_take_end_reply, WAITS, MSG, STAYS},
     [COMMAND_AGGREGATE] = {write_take, STREAM, WAITS, MSG, STAYS},
@@ -79,13 +79,3 @@ static const struct route routes[COMMAND_NAME_COUNT] = {
     [COMMAND_USERS_INFO] = {FORWARD, STREAM, WAITS, MSG, STAYS},
     [COMMAND_VALIDATE] = {FORWARD, STREAM, WAITS, MSG, STAYS},
 };
-
-const struct route *route_of(enum command_name command)
-{
-    return &routes[route_counted_as(command)];
-}
-
-enum command_name route_counted_as(enum command_name command)
-{
-    return routes[command].pause == ROUTE_NO_ROW ? COMMAND_UNKNOWN : command;
-}

@@ -15,7 +15,7 @@ struct route {
     /* Takes the request. Called again where its step says so. NULL: it is forwarded byte for byte.
      */
     enum request_step (*request)(struct client *client, const struct message *message,
-                                 const struct request *request);
+                                 struct wire_command *request);
     /* Takes the reply to a forwarded request, whole; false: it is malformed, or memory is out.
      * NULL: it is streamed to the client byte for byte. */
     bool (*reply)(struct client *client, struct reply *reply);
@@ -26,10 +26,18 @@ struct route {
     bool awaitable; /* its reply may wait for a change: nothing runs meanwhile */
 };
 
-/* Never NULL. */
-const struct route *route_of(enum command_name command);
+extern const struct route route_rows[COMMAND_NAME_COUNT];
 
 /* What a command is counted as: itself, or COMMAND_UNKNOWN where it has no row. */
-enum command_name route_counted_as(enum command_name command);
+static inline enum command_name route_counted_as(enum command_name command)
+{
+    return route_rows[command].pause == ROUTE_NO_ROW ? COMMAND_UNKNOWN : command;
+}
+
+/* Never NULL. */
+static inline const struct route *route_of(enum command_name command)
+{
+    return &route_rows[route_counted_as(command)];
+}
 
 #endif

@@ -20,13 +20,13 @@ static void note_end(struct client *client, const struct scan_element *descripti
 }
 
 enum request_step session_ends_take(struct client *client, const struct message *message,
-                                    const struct request *request)
+                                    struct wire_command *request)
 {
     (void)message;
     struct scan scan;
     struct scan_element list;
     struct scan_element description;
-    if (!scan_find(request->body, request->name, &list) || list.kind != BSON_KIND_ARRAY ||
+    if (!wire_command_find(request, request->name, &list) || list.kind != BSON_KIND_ARRAY ||
         !scan_open(&scan, list.value))
         return STEP_PASS;
     while (scan_next(&scan, &description))

@@ -7,7 +7,7 @@
 
 /* endSessions, killSessions */
 enum request_step session_ends_take(struct client *client, const struct message *message,
-                                    const struct request *request);
+                                    struct wire_command *request);
 bool session_ends_take_reply(struct client *client, struct reply *reply);
 /* Reply to killAllSessions and killAllSessionsByPattern. */
 bool session_ends_take_all_reply(struct client *client, struct reply *reply);

@@ -11,7 +11,7 @@
 #include "wire/checksum.h"
 
 static enum request_step answer_at_once(struct client *client, const struct message *message,
-                                        const struct request *request,
+                                        const struct wire_command *request,
                                         struct enforce_result *result)
 {
     struct buffer reply = checking_take(result, result->reply);
@@ -31,7 +31,8 @@ static enum request_step answer_at_once(struct client *client, const struct mess
 }
 
 static enum request_step send_replaced(struct client *client, const struct message *message,
-                                       const struct request *request, struct enforce_result *result)
+                                       const struct wire_command *request,
+                                       struct enforce_result *result)
 {
     struct buffer payload = checking_take(result, result->payload);
     if (result->splice == NULL)
@@ -49,7 +50,7 @@ static enum request_step send_replaced(struct client *client, const struct messa
 }
 
 static enum request_step act(struct client *client, const struct message *message,
-                             const struct request *request, struct enforce_result *result)
+                             const struct wire_command *request, struct enforce_result *result)
 {
     switch (result->outcome) {
     case ENFORCE_FORWARD:
@@ -66,7 +67,7 @@ static enum request_step act(struct client *client, const struct message *messag
 
 /* The command is wrong in itself, or there is no room for what has to be kept of it. */
 static enum request_step refuse(struct client *client, const struct message *message,
-                                const struct request *request, const struct error *err)
+                                const struct wire_command *request, const struct error *err)
 {
     bool memory = err->code == ERROR_EXCEEDED_MEMORY_LIMIT;
     uint32_t labels = memory && client->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
@@ -79,7 +80,8 @@ static enum request_step refuse(struct client *client, const struct message *mes
 
 /* Holds the command against the schemas. */
 static enum request_step check(struct client *client, const struct message *message,
-                               const struct request *request, const struct enforce_command *command)
+                               const struct wire_command *request,
+                               const struct enforce_command *command)
 {
     struct error err;
     struct enforce_result result;
@@ -98,7 +100,7 @@ static enum request_step check(struct client *client, const struct message *mess
 
 /* Whether the command can be looked at now. */
 static enum request_step prepare(struct client *client, const struct message *message,
-                                 const struct request *request)
+                                 const struct wire_command *request)
 {
     struct error err;
     if (!pending_is_empty(&client->pending))
@@ -113,22 +115,11 @@ static enum request_step prepare(struct client *client, const struct message *me
 }
 
 enum request_step write_take(struct client *client, const struct message *message,
-                             const struct request *request)
+                             struct wire_command *request)
 {
-    struct enforce_command command = {
-        .payload = message->payload,
-        .flags = request->flags,
-        .body = request->body,
-        .name = request->name,
-        .name_len = request->name_len,
-        .known = request->command,
-        .payload_bytes = message->whole ? bytes_left(&message->payload)
-                                        : (size_t)message->header.length - WIRE_HEADER_BYTES,
-        .database = request->database,
-        .database_unclear = request->database_unclear,
-        .in_transaction = request->in_transaction,
-        .max_document_bytes = SERVER_DOCUMENT_BYTES,
-        .max_statements = client->limits.batch_docs};
+    struct enforce_command command = {.parsed = request,
+                                      .max_document_bytes = SERVER_DOCUMENT_BYTES,
+                                      .max_statements = client->limits.batch_docs};
     bool goes_on = client->checking != NULL;
     bool checks = goes_on || enforce_concerns(client->worker->registry, &command);
     bool merges = merge_concerns(client, message, request);
@@ -137,7 +128,7 @@ enum request_step write_take(struct client *client, const struct message *messag
         step = prepare(client, message, request);
     if (step != STEP_PASS)
         return step;
-    if (merges && merge_must_ask(client, message, request)) {
+    if (merges && merge_must_ask(client, request)) {
         if (!goes_on)
             return identify_ask(client, message, request);
         merges = false; /* it was known when the check began, which took long */

@@ -5,6 +5,6 @@
 #include "session/client.h"
 
 enum request_step write_take(struct client *client, const struct message *message,
-                             const struct request *request);
+                             struct wire_command *request);
 
 #endif

@@ -23,6 +23,28 @@ enum wire_walk_state {
     WIRE_WALK_BROKEN
 };
 
+/* Where a section stands, in bytes from the first one after the header. */
+struct wire_section {
+    uint32_t at;      /* its kind */
+    uint32_t content; /* the body's document, or a sequence's documents; 0: not known yet */
+    uint32_t end;
+};
+
+/* Else it is a sequence (kind 1): its length and its name stand before the documents. */
+static inline bool wire_section_is_body(const struct wire_section *section)
+{
+    return section->content == section->at + 1;
+}
+
+/* Where the name of a sequence stands, which ends with a NUL before its documents. */
+static inline uint32_t wire_section_name(const struct wire_section *section)
+{
+    return section->at + 5;
+}
+
+/* A body and the two sequences of a bulkWrite, and one that is too much. */
+enum { WIRE_SECTIONS_MAX = 4 };
+
 struct wire_walk {
     enum wire_walk_state state;
     uint8_t kind;       /* of the current section */
@@ -36,6 +58,8 @@ struct wire_walk {
     uint32_t offset;       /* walked bytes, counted from the first byte after the header */
     uint32_t body_offset;  /* of the kind-0 section's document, counted in the same way */
     uint32_t body_length;
+    uint32_t section_count; /* of those that have begun, in their order … */
+    struct wire_section sections[WIRE_SECTIONS_MAX]; /* … and the first ones */
 };
 
 /* `payload_bytes` is the length without the header (length - 16). */

@@ -94,9 +94,12 @@ static void set_number(size_t client, int64_t number)
 static enum coalesce_outcome submit(struct coalesce *coalesce, size_t client,
                                     struct coalesce_answer *answer)
 {
+    struct wire_command command;
     struct coalesce_insert insert;
     struct retry_listener none = {0};
-    grouping_classify(bytes_of(payloads[client], lengths[client]), &limits, &insert);
+    if (!wire_command_read_whole(bytes_of(payloads[client], lengths[client]), &command, NULL))
+        abort();
+    grouping_classify(&command, &limits, &insert);
     return coalesce_submit(coalesce, &rules, &origin, &insert, payloads[client], &none, 1, answer);
 }
 

@@ -64,11 +64,20 @@ static void never_told(void *arg, enum retry_result result, struct bytes reply)
     (void)reply;
 }
 
+/* What cannot be parsed never comes so far; it counts as barred. */
+static void classify(struct bytes payload, struct coalesce_insert *insert)
+{
+    static struct wire_command parsed; /* the insert points to it */
+    *insert = (struct coalesce_insert){.bar = GROUPING_BAR_SECTIONS};
+    if (wire_command_read_whole(payload, &parsed, NULL))
+        grouping_classify(&parsed, &limits, insert);
+}
+
 static enum coalesce_outcome submit(struct coalesce *coalesce, struct bytes payload, void *waiter,
                                     struct coalesce_insert *insert, struct coalesce_answer *answer)
 {
     struct retry_listener listener = {NULL, never_told};
-    grouping_classify(payload, &limits, insert);
+    classify(payload, insert);
     check(insert->bar < GROUPING_BAR_COUNT);
     return coalesce_submit(coalesce, &rules, &origin, insert, waiter, &listener, 1000, answer);
 }
@@ -76,12 +85,10 @@ static enum coalesce_outcome submit(struct coalesce *coalesce, struct bytes payl
 /* A body that the proxy made: one well-formed document, and the sections around it. */
 static void check_payload(const uint8_t *payload, size_t len, uint32_t documents)
 {
-    struct bytes body;
-    uint32_t flags = 1;
     struct coalesce_insert merged;
-    check(wire_sections_find_body(bytes_of(payload, len), &body, &flags, NULL) && flags == 0);
-    check(validate_document(body, NULL));
-    grouping_classify(bytes_of(payload, len), &limits, &merged);
+    classify(bytes_of(payload, len), &merged);
+    check(merged.command != NULL && merged.command->flags == 0);
+    check(validate_document(merged.command->body, NULL));
     if (documents > 0) /* the merged command could be merged itself */
         check(merged.bar == GROUPING_BAR_NONE && !merged.ordered &&
               merged.document_count == documents);
@@ -170,10 +177,10 @@ static void know(struct retry_table *table, struct bytes payload)
     struct coalesce_insert insert;
     struct retry_key key = {{0}, {0}};
     struct retry_answer answer;
-    grouping_classify(payload, &limits, &insert);
+    classify(payload, &insert);
     if (!insert.numbered)
         return;
-    memcpy(key.lsid, insert.lsid, sizeof key.lsid);
+    memcpy(key.lsid, insert.command->lsid, sizeof key.lsid);
     (void)retry_table_begin(table, &key, 0, 1, RETRY_WANT_DIRECT, NULL, 1000, &answer);
 }
 

@@ -245,16 +245,18 @@ static void run(struct model *model, const struct arrived *arrived, struct place
 
 static void arrive(struct model *model, struct bytes payload, struct arrived *arrived)
 {
+    struct wire_command parsed;
     struct coalesce_insert insert;
     struct scan_element ids;
     struct scan scan = {0};
     *arrived = (struct arrived){0};
-    grouping_classify(payload, &limits, &insert);
-    bool named = scan_find(insert.body, "stmtIds", &ids) && scan_open(&scan, ids.value);
+    check(wire_command_read_whole(payload, &parsed, NULL));
+    grouping_classify(&parsed, &limits, &insert);
+    bool named = scan_find(parsed.body, "stmtIds", &ids) && scan_open(&scan, ids.value);
     check(insert.bar == (named ? GROUPING_BAR_STATEMENT_IDS : GROUPING_BAR_NONE));
-    struct bytes rest = insert.documents;
-    for (uint32_t i = 0;
-         grouping_next_document(&rest, insert.documents_in_body, i, &arrived->documents[i]); i++) {
+    struct list_walk walk;
+    list_walk_open(&walk, &insert.documents);
+    for (uint32_t i = 0; list_walk_next(&walk, &arrived->documents[i]); i++) {
         struct scan_element id;
         arrived->statements[i] = i;
         if (named)
@@ -264,11 +266,11 @@ static void arrive(struct model *model, struct bytes payload, struct arrived *ar
     check(arrived->count > 0);
     if (!insert.numbered)
         return;
-    struct server_session *session = session_of(model, insert.lsid);
+    struct server_session *session = session_of(model, parsed.lsid);
     arrived->session = session;
-    check(insert.number >= session->number); /* the proxy gives no number that is too old */
-    if (insert.number > session->number) {
-        session->number = insert.number;
+    check(parsed.number >= session->number); /* the proxy gives no number that is too old */
+    if (parsed.number > session->number) {
+        session->number = parsed.number;
         session->known = 0;
     }
 }
@@ -433,12 +435,14 @@ static void go_ask(struct model *model, struct client *client, struct coalesce_r
 
 static void submit(struct model *model, struct client *client)
 {
+    struct wire_command parsed;
     struct coalesce_insert insert;
     struct coalesce_answer answer;
     struct retry_listener listener = {client, on_done};
     client->state = ATTACHED; /* on_done may be called at once by another */
     client->heard = false;
-    grouping_classify(bytes_of(client->command, client->command_bytes), &limits, &insert);
+    check(wire_command_read_whole(bytes_of(client->command, client->command_bytes), &parsed, NULL));
+    grouping_classify(&parsed, &limits, &insert);
     switch (coalesce_submit(model->coalesce, &rules, &origin, &insert, client, &listener,
                             model->now_us, &answer)) {
     case COALESCE_GO:

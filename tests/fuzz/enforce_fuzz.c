@@ -73,31 +73,13 @@ static void on_refused(void *arg, const struct registry_entry *entry, bool warne
     require(bytes_left(&info) == 0 || is_document(info));
 }
 
-static bool read_command(struct bytes payload, struct enforce_command *command)
+static bool read_command(struct bytes payload, struct wire_command *parsed)
 {
-    struct scan scan;
-    struct scan_element field;
-    const char *text = NULL;
-    size_t len = 0;
-    command->payload = payload;
-    command->payload_bytes = bytes_left(&payload);
-    command->max_document_bytes = 4096;
-    command->database = bytes_of("d", 1);
-    if (!wire_sections_find_body(payload, &command->body, &command->flags, NULL) ||
-        !scan_open(&scan, command->body) || !scan_next(&scan, &field))
+    if (!wire_command_read_whole(payload, parsed, NULL))
         return false;
-    command->name = field.name;
-    command->name_len = field.name_len;
-    command->known = command_name_find(field.name, field.name_len);
-    command->database_unclear = false;
-    for (bool seen = false; scan_next(&scan, &field);) {
-        if (!scan_name_is(&field, "$db"))
-            continue;
-        bool named = scan_as_string(&field, &text, &len) && len > 0 && memchr(text, 0, len) == NULL;
-        command->database_unclear = command->database_unclear || seen || !named;
-        if (named)
-            command->database = bytes_of(text, len);
-        seen = true;
+    if (!parsed->has_database) {
+        parsed->database = bytes_of("d", 1);
+        parsed->database_unclear = false;
     }
     return true;
 }
@@ -105,7 +87,7 @@ static bool read_command(struct bytes payload, struct enforce_command *command)
 /* --- what a careless server would store of an insert that goes on: any document, wherever it
  * stands, into any collection that is named, however it is --- */
 
-static const struct registry_entry *named(const struct enforce_command *command,
+static const struct registry_entry *named(const struct wire_command *command,
                                           const struct scan_element *name)
 {
     char ns[64];
@@ -178,12 +160,11 @@ static void require_sequences(const struct registry_entry *entry, struct bytes p
     }
 }
 
-static void require_kept(const struct enforce_command *command)
+static void require_kept(const struct wire_command *command)
 {
     struct scan scan;
     struct scan_element field;
-    bool insert = command->name_len == 6 && memcmp(command->name, "insert", 6) == 0;
-    if (!insert || !scan_open(&scan, command->body))
+    if (command->known != COMMAND_INSERT || !scan_open(&scan, command->body))
         return;
     while (scan_next(&scan, &field)) {
         const struct registry_entry *entry =
@@ -201,20 +182,41 @@ static int64_t wall_ms(void *arg)
     return 2;
 }
 
-/* Nothing in the replaced message is refused once more. */
-static void require_clean(const struct enforce_command *command, struct bytes payload)
+static struct enforce_command command_of(struct wire_command *parsed)
 {
-    struct enforce_command again = {.in_transaction = command->in_transaction};
+    return (struct enforce_command){.parsed = parsed, .max_document_bytes = 4096};
+}
+
+/* Nothing in the replaced message is refused once more. */
+static void require_clean(const struct wire_command *command, struct bytes payload)
+{
+    struct wire_command parsed;
     struct enforce_result result;
     struct error err;
-    require(read_command(payload, &again));
-    require_kept(&again);
-    require((again.flags & WIRE_FLAG_CHECKSUM_PRESENT) == 0);
+    require(read_command(payload, &parsed));
+    parsed.in_transaction = command->in_transaction;
+    struct enforce_command again = command_of(&parsed);
+    require_kept(&parsed);
+    require((parsed.flags & WIRE_FLAG_CHECKSUM_PRESENT) == 0);
     require(enforce_concerns(registry, &again));
     const struct enforce_observer observer = {.refused = on_refused, .wall_ms = wall_ms};
     require(enforce_check(registry, scratch, &again, &observer, &result, &err));
     require(result.outcome == ENFORCE_FORWARD);
     enforce_result_release(&result);
+}
+
+/* A list that is marked as validated holds nothing but BSON. */
+static void require_validated(const struct wire_command *command)
+{
+    for (size_t i = 0; i < command->list_count; i++) {
+        const struct document_list *list = &command->lists[i];
+        struct list_walk walk;
+        struct bytes document;
+        list_walk_open(&walk, list);
+        while (list->validated && list_walk_next(&walk, &document))
+            require(walk.kind != BSON_KIND_OBJECT || is_document(document));
+        require(!list->validated || list_walk_is_whole(&walk));
+    }
 }
 
 static void splice(struct enforce_splice *splice, struct bytes document)
@@ -263,18 +265,19 @@ static bool check_in_portions(const struct enforce_command *command,
 {
     struct check *check = NULL;
     uint8_t *kept = NULL;
+    struct wire_command parsed = *command->parsed;
     struct enforce_command moved = *command;
+    moved.parsed = &parsed;
     enum enforce_progress progress = ENFORCE_PART;
     for (unsigned i = 0; progress == ENFORCE_PART; i++) {
         progress = enforce_go_on(&check, registry, scratch, &moved, observer, result, err);
         if (progress != ENFORCE_PART || i > 100)
             continue;
-        size_t len = bytes_left(&command->payload);
+        size_t len = bytes_left(&parsed.payload);
         uint8_t *copy = memory_alloc(len);
-        require(copy != NULL && read_command(command->payload, &moved));
-        memcpy(copy, command->payload.pos, len);
-        require(read_command(bytes_of(copy, len), &moved));
-        moved.in_transaction = command->in_transaction;
+        require(copy != NULL);
+        memcpy(copy, parsed.payload.pos, len);
+        wire_command_move(&parsed, bytes_of(copy, len));
         memory_free(kept);
         kept = copy;
     }
@@ -332,13 +335,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     len = len > size - 5 ? size - 5 : len;
     payload.end = payload.pos + len;
     reply.pos = payload.end;
-    struct enforce_command command = {.in_transaction = (data[0] & 1) != 0,
-                                      .max_statements = (data[0] & 4) != 0 ? 3 : 0};
-    if (!read_command(payload, &command))
+    struct wire_command parsed;
+    if (!read_command(payload, &parsed))
         return 0;
+    parsed.in_transaction = (data[0] & 1) != 0;
+    struct enforce_command command = command_of(&parsed);
+    command.max_statements = (data[0] & 4) != 0 ? 3 : 0;
     bool concerns = enforce_concerns(registry, &command);
     if (!concerns) {
-        require_kept(&command);
+        require_kept(&parsed);
         return 0;
     }
     taken = 0;
@@ -351,12 +356,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     require_taken(&result);
+    require_validated(&parsed);
     if (result.outcome == ENFORCE_FORWARD)
-        require_kept(&command);
+        require_kept(&parsed);
     if (result.outcome == ENFORCE_ANSWER)
         require(is_document(result.reply));
     if (result.outcome == ENFORCE_REPLACE)
-        require_clean(&command, result.payload);
+        require_clean(&parsed, result.payload);
     if (result.splice != NULL)
         splice(result.splice, reply);
     enforce_result_release(&result);

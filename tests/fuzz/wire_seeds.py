@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the first inputs of the fuzz targets wire_frame, wire_compressed, wire_hello, request and enforce
+"""Writes the first inputs of the fuzz targets wire_frame, wire_compressed, wire_hello, wire_command and enforce
 into tests/fuzz/corpus. Needs nothing but Python; what the fuzzers found is kept beside them."""
 
 import pathlib
@@ -122,15 +122,31 @@ def hellos():
     yield "small_limit", b"\0" + document({"maxMessageSizeBytes": 48e6})
 
 
-def requests():
-    yield "ping", document(PING)
-    yield "insert", document(INSERT)
-    yield "in_transaction", document(IN_TRANSACTION)
-    yield "commit", document({"commitTransaction": 1} | IN_TRANSACTION)
-    yield "short_lsid", document({"find": "c", "lsid": {"id": b"short"}})
-    yield "wrong_types", document({"find": 1, "lsid": 1, "autocommit": "x", "$db": 3, "txnNumber": {}})
-    yield "empty", document({})
-    yield "cut", document(INSERT)[:-9]
+def commands():
+    in_body = INSERT | {"documents": [{"_id": 1}, {"_id": 2}]}
+    many = {"insert": "c"} | {f"f{i}": i for i in range(30)} | {"$db": "d", "documents": [{}]}
+    twice = document(INSERT)[:-1] + element("insert", "other") + element("$db", "e") + b"\0"
+    twice = struct.pack("<i", len(twice)) + twice[4:]
+    cut = document(INSERT)[:-9]
+    yield "ping", msg(0, body(PING))
+    yield "insert", msg(0, body(INSERT), DOCUMENTS)
+    yield "sequence_first", msg(2, DOCUMENTS, body(INSERT))
+    yield "in_body", msg(0, body(in_body))
+    yield "checksum", msg(1, body(INSERT), DOCUMENTS) + b"\1\2\3\4"
+    yield "bulk_write", msg(0, body({"bulkWrite": 1, "$db": "admin"}), sequence("ops", document({"insert": 0})),
+                            sequence("nsInfo", document({"ns": "d.c"})))
+    yield "many_sequences", msg(0, *[sequence("documents", document({}))] * 6, body(INSERT), sequence("updates"))
+    yield "many_fields", msg(0, body(many))
+    yield "long_name", msg(0, body({"insert": "c", "n" * 70000: 1, "$db": "d"}))
+    yield "twice", msg(0, b"\0" + twice)
+    yield "in_transaction", msg(0, body(IN_TRANSACTION))
+    yield "commit", msg(0, body({"commitTransaction": 1} | IN_TRANSACTION))
+    yield "short_lsid", msg(0, body({"find": "c", "lsid": {"id": b"short"}}))
+    yield "wrong_types", msg(0, body({"find": 1, "lsid": 1, "autocommit": "x", "$db": 3, "txnNumber": {}, "ops": 1}))
+    yield "no_name", msg(0, body({"": "c", "$db": ""}))
+    yield "empty", msg(0, body({}))
+    yield "cut", msg(0, b"\0" + struct.pack("<i", len(cut)) + cut[4:])
+    yield "legacy", document(PING)
 
 
 def write_commands():
@@ -194,5 +210,5 @@ def write(target, inputs, first=b""):
 write("wire_frame", frames(), first=b"\x2a")
 write("wire_compressed", compressed_messages())
 write("wire_hello", hellos())
-write("request", requests())
+write("wire_command", commands(), first=b"\x90")
 write("enforce", write_commands())

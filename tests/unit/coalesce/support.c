@@ -138,7 +138,9 @@ enum coalesce_outcome submit(struct fixture *f, const struct command *command, v
     uint8_t *exact = malloc(command->len);
     assert_non_null(exact);
     memcpy(exact, command->data, command->len);
-    grouping_classify(bytes_of(exact, command->len), &limits, &insert);
+    struct wire_command parsed;
+    assert_true(wire_command_read_whole(bytes_of(exact, command->len), &parsed, NULL));
+    grouping_classify(&parsed, &limits, &insert);
     enum coalesce_outcome outcome = coalesce_submit(f->coalesce, &f->rules, &f->origin, &insert,
                                                     waiter, &listener, f->now_us, &f->answer);
     free(exact);
@@ -238,9 +240,11 @@ size_t count_sequence(const uint8_t *payload, size_t len)
     assert_int_equal(bytes_load_u32(rest.pos + 1), bytes_left(&rest) - 1);
     assert_string_equal((const char *)rest.pos + 5, "documents");
     assert_true(bytes_skip(&rest, 15));
-    while (grouping_next_document(&rest, false, count, &document))
+    struct list_walk walk;
+    list_walk_open(&walk, &(struct document_list){.content = rest});
+    while (list_walk_next(&walk, &document))
         count++;
-    assert_int_equal(bytes_left(&rest), 0);
+    assert_true(list_walk_is_whole(&walk));
     return count;
 }
 

@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "bson/scan.h"
 #include "bson/validate.h"
-#include "wire/sections.h"
 
 bson_t *support_json(const char *json)
 {
@@ -176,36 +175,27 @@ void fixture_close(struct fixture *f)
     registry_release(f->registry);
 }
 
-struct enforce_command support_command(const struct support_message *message, struct bytes payload)
+struct enforce_command support_command(const struct support_message *message, struct bytes payload,
+                                       struct wire_command *parsed)
 {
-    struct enforce_command command = {.payload = payload,
-                                      .payload_bytes = bytes_left(&payload),
-                                      .in_transaction = message->in_transaction,
-                                      .max_document_bytes = (size_t)16 * 1024 * 1024};
-    struct scan scan;
-    struct scan_element field;
-    const char *text = NULL;
-    size_t len = 0;
-    assert_true(wire_sections_find_body(payload, &command.body, &command.flags, NULL));
-    assert_true(scan_open(&scan, command.body));
-    assert_true(scan_next(&scan, &field));
-    command.name = field.name;
-    command.name_len = field.name_len;
-    command.known = command_name_find(field.name, field.name_len);
-    if (scan_find(command.body, "$db", &field)) {
-        assert_true(scan_as_string(&field, &text, &len));
-        command.database = bytes_of(text, len);
-    } else {
-        command.database = bytes_of("d", 1);
+    struct error err = {0};
+    if (!wire_command_read_whole(payload, parsed, &err))
+        fail_msg("not parsed: %s", err.message);
+    if (!parsed->has_database) {
+        parsed->database = bytes_of("d", 1);
+        parsed->database_unclear = false;
     }
-    return command;
+    parsed->in_transaction = message->in_transaction;
+    return (struct enforce_command){.parsed = parsed,
+                                    .max_document_bytes = (size_t)16 * 1024 * 1024};
 }
 
 bool fixture_check(struct fixture *f, const struct support_message *message)
 {
     size_t len = 0;
     uint8_t *payload = support_payload(message, &len);
-    struct enforce_command command = support_command(message, bytes_of(payload, len));
+    struct wire_command parsed;
+    struct enforce_command command = support_command(message, bytes_of(payload, len), &parsed);
     struct enforce_observer observer = {.arg = f,
                                         .refused = on_refused,
                                         .now_ns = now_ns,
@@ -221,9 +211,9 @@ bool fixture_check(struct fixture *f, const struct support_message *message)
     struct check *check = NULL;
     enum enforce_progress progress = concerns ? ENFORCE_PART : ENFORCE_DONE;
     for (f->portions = 0; progress == ENFORCE_PART; f->portions++) {
-        const struct enforce_noted noted = command.noted;
-        command = support_command(message, bytes_of(payload, len));
-        command.noted = noted;
+        const char *name = parsed.name;
+        wire_command_move(&parsed, bytes_of(payload, len));
+        assert_true(f->portions == 0 || parsed.name != name);
         command.max_statements = f->max_statements;
         progress = enforce_go_on(&check, f->registry, f->scratch, &command, &observer, &f->result,
                                  &f->err);

@@ -35,8 +35,9 @@ struct support_message {
  * "?type" becomes "$type", which extended JSON has for something else. */
 uint8_t *support_payload(const struct support_message *message, size_t *len);
 
-/* The command in that payload; its database is "d" where it says no other. */
-struct enforce_command support_command(const struct support_message *message, struct bytes payload);
+/* The command in that payload, parsed into *parsed; its database is "d" where it says no other. */
+struct enforce_command support_command(const struct support_message *message, struct bytes payload,
+                                       struct wire_command *parsed);
 
 /* Where commands are checked, and what came of the last one. */
 struct fixture {

@@ -280,9 +280,12 @@ static void test_malformed(void **state)
     struct error err = {0};
     struct enforce_result result;
     uint8_t *payload = support_payload(&m, &len);
-    struct enforce_command command = support_command(&m, bytes_of(payload, len));
+    struct wire_command parsed;
+    struct enforce_command command = support_command(&m, bytes_of(payload, len), &parsed);
     uint8_t *ns_document = (uint8_t *)memmem(payload, len, "\2ns", 4) - 4;
     bytes_store_i32(ns_document, 100000);
+    struct wire_command broken;
+    assert_false(wire_command_read_whole(bytes_of(payload, len), &broken, NULL));
     assert_true(enforce_concerns(f.registry, &command));
     assert_false(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));
     assert_int_equal(err.code, ERROR_INVALID_BSON);

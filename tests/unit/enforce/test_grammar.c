@@ -41,6 +41,8 @@ static void test_tables(void **state)
         for (size_t j = 0; j < grammar->count; j++) {
             const struct grammar_field *row = &grammar->at[j];
             assert_int_equal(row->name_len, strlen(row->name));
+            if (row->known != field_name_find(row->name, row->name_len))
+                fail_msg("%s: the number of '%s' is not in its row", grammar->what, row->name);
             assert_true(row->kinds != 0 && row->code != 0);
             optional = optional || row->missing == 0;
             if (optional != (row->missing == 0))
@@ -541,7 +543,8 @@ static void expect_many(const char *first, const char *list, const char *item, i
     uint8_t *payload = malloc(body.len + 5);
     memset(payload, 0, 5);
     memcpy(payload + 5, bson_get_data(&body), body.len);
-    struct enforce_command command = support_command(&m, bytes_of(payload, body.len + 5));
+    struct wire_command parsed;
+    struct enforce_command command = support_command(&m, bytes_of(payload, body.len + 5), &parsed);
     struct enforce_result result = {.outcome = ENFORCE_FORWARD};
     struct error err = {0};
     bool ok = !enforce_concerns(f.registry, &command) ||

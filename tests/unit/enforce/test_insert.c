@@ -356,22 +356,23 @@ static void test_malformed(void **state)
         struct support_message m = insert(ORDERED, documents[i]);
         size_t len = 0;
         uint8_t *payload = support_payload(&m, &len);
-        struct enforce_command command = support_command(&m, bytes_of(payload, len));
+        struct wire_command parsed;
+        struct enforce_command command = support_command(&m, bytes_of(payload, len), &parsed);
         assert_true(enforce_concerns(f.registry, &command));
         uint8_t *x = memchr(payload + len - 8, 'x', 8);
         *x = 0xFF;
         assert_false(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));
         assert_int_equal(err.code, ERROR_INVALID_BSON);
         *x = 'x';
+        assert_false(parsed.lists[0].validated);
         assert_true(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));
+        assert_true(parsed.lists[0].validated);
         /* Cut in a document, in a section, in the flags. */
         for (size_t cut = 1; cut <= 10; cut++) {
-            command.payload = bytes_of(payload, len - cut);
-            assert_false(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));
-            assert_int_equal(err.code, ERROR_INVALID_BSON);
+            assert_false(wire_command_read_whole(bytes_of(payload, len - cut), &parsed, &err));
+            assert_int_equal(err.code, ERROR_PROTOCOL);
         }
-        command.payload = bytes_of(payload, 3);
-        assert_false(enforce_check(f.registry, f.scratch, &command, NULL, &result, &err));
+        assert_false(wire_command_read_whole(bytes_of(payload, 3), &parsed, &err));
         memory_free(payload);
     }
     fixture_counted(&f, REGISTRY_PASSED, 2);

@@ -15,14 +15,15 @@ static const char *file_a = "{\"ns\":\"d.c\",\"unproved\":\"reject\"," REQUIRES_
 
 struct prepared {
     uint8_t *payload;
+    struct wire_command parsed;
     struct enforce_command command;
 };
 
-static struct prepared prepare(const struct support_message *message)
+static void prepare(const struct support_message *message, struct prepared *out)
 {
     size_t len = 0;
-    uint8_t *payload = support_payload(message, &len);
-    return (struct prepared){payload, support_command(message, bytes_of(payload, len))};
+    out->payload = support_payload(message, &len);
+    out->command = support_command(message, bytes_of(out->payload, len), &out->parsed);
 }
 
 static void on_refused(void *arg, const struct registry_entry *entry, bool warned, bool silent,
@@ -58,7 +59,8 @@ static void fail_each(const struct support_message *message, enum enforce_outcom
 {
     struct fixture f;
     struct enforce_observer observer = {.refused = on_refused};
-    struct prepared p = prepare(message);
+    struct prepared p;
+    prepare(message, &p);
     bool ok = false;
     long failed = 0;
     fixture_open(&f, file_a);
@@ -134,7 +136,8 @@ static void needs_none(const struct support_message *message)
     struct fixture f;
     struct error err = {0};
     struct enforce_result result;
-    struct prepared p = prepare(message);
+    struct prepared p;
+    prepare(message, &p);
     fixture_open(&f, "{\"ns\":\"d.c\"," REQUIRES_A "}");
     memory_fail_after(1);
     assert_true(enforce_concerns(f.registry, &p.command));

@@ -162,7 +162,8 @@ static void test_nested_writers(void **state)
 static void test_no_schemas(void **state)
 {
     (void)state;
-    struct enforce_command command = {.name = "insert", .name_len = 6, .known = COMMAND_INSERT};
+    struct wire_command parsed = {.name = "insert", .name_len = 6, .known = COMMAND_INSERT};
+    struct enforce_command command = {.parsed = &parsed};
     assert_false(enforce_concerns(NULL, &command));
     enforce_splice_free(NULL);
 }

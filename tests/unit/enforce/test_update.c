@@ -451,7 +451,8 @@ static void test_malformed(void **state)
         struct enforce_result result;
         struct error err = {0};
         uint8_t *payload = support_payload(&m, &len);
-        struct enforce_command command = support_command(&m, bytes_of(payload, len));
+        struct wire_command parsed;
+        struct enforce_command command = support_command(&m, bytes_of(payload, len), &parsed);
         assert_true(enforce_concerns(f.registry, &command));
         uint8_t *at = memchr(payload, cases[i].wrong, len);
         assert_non_null(at);
