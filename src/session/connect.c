@@ -73,7 +73,9 @@ struct upstream_connection *connect_take_lease(struct client *client)
 
 struct upstream_connection *connect_upstream(struct client *client)
 {
-    struct upstream_connection *connection = connect_take_lease(client);
+    struct upstream_connection *connection = lease_connection(client);
+    if (connection == NULL)
+        connection = connect_take_lease(client);
     if (connection == NULL)
         return NULL;
     if (connection->link.state == LINK_NONE && connection->connector == NULL)

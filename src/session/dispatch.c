@@ -5,6 +5,7 @@
 #include "session/checking.h"
 #include "session/connect.h"
 #include "session/hellos.h"
+#include "session/lease.h"
 #include "session/legacy.h"
 #include "session/life.h"
 #include "session/logins.h"
@@ -189,9 +190,10 @@ static enum decision forward(struct client *client, const struct wire_header *he
                              const struct wire_command *request)
 {
     enum identity_effect effect = route_of(request->known)->identity;
-    if (connect_take_lease(client) == NULL)
+    if (lease_connection(client) == NULL && connect_take_lease(client) == NULL)
         return DECISION_STOP;
-    identify_pass(client, request, effect);
+    if (effect != IDENTITY_STAYS)
+        identify_pass(client, request, effect);
     bool watches_claim = effect == IDENTITY_CHANGES && logins_watch(client, request);
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
         push_pending(client, header, request, watches_claim);

@@ -4,11 +4,6 @@
 
 #include "base/assert.h"
 
-bool lease_is_blocked(const struct client *client)
-{
-    return client->leased != NULL && link_is_blocked(&client->leased->link);
-}
-
 bool lease_carries_batch(const struct client *client)
 {
     return client->leased != NULL && client->leased->carriage != NULL;

@@ -24,7 +24,11 @@ static inline struct client *lease_client(const struct upstream_connection *conn
 }
 
 /* Whether bytes of the client's wait to be written upstream. */
-bool lease_is_blocked(const struct client *client);
+static inline bool lease_is_blocked(const struct client *client)
+{
+    return client->leased != NULL && link_is_blocked(&client->leased->link);
+}
+
 /* Whether a batch of several clients' inserts waits for its reply on the leased connection. */
 bool lease_carries_batch(const struct client *client);
 /* Who the leased connection is; NULL where that is not known. */

@@ -26,6 +26,7 @@ struct route {
     bool awaitable; /* its reply may wait for a change: nothing runs meanwhile */
 };
 
+/* By command; a row of ROUTE_NO_ROW is none. */
 extern const struct route route_rows[COMMAND_NAME_COUNT];
 
 /* What a command is counted as: itself, or COMMAND_UNKNOWN where it has no row. */

@@ -6,7 +6,7 @@ import pytest
 from support.admin import Admin
 from support.process import eventually
 from support.scenes import Gate, begin_transaction, end_transaction
-from support.wire import RawClient, op_msg
+from support.wire import RawClient, compress, op_msg
 
 pytestmark = pytest.mark.proxy_only
 
@@ -48,6 +48,29 @@ def test_a_command_waits_until_the_proxy_is_resumed(start, simulated):
         reply = client.receive()
         assert (reply.response_to, reply.body["n"]) == (7, 1)
         assert client.command({"ping": 1})["ok"] == 1
+
+
+@pytest.mark.parametrize("compressor", ["snappy", "zlib", "zstd"])
+def test_a_compressed_command_that_waits_stays_open(start, simulated, compressor):
+    """It is opened once: what it held inside is kept, counted for memory_max, and dropped when it is decided on."""
+    size = 1_000_000
+    proxy, admin = start()
+    with RawClient(proxy.endpoint()) as client:
+        assert client.command({"ping": 1})["ok"] == 1
+        pause(admin)
+        plain = op_msg({"insert": "c", "$db": "d"}, {"documents": [{"x": bytes(size)}]}, request_id=7)
+        client.send(compress(plain, compressor))
+        wait_until_held(admin)
+        assert admin.metrics()["mongosluice_buffer_bytes"] >= size
+        resume(admin)
+        reply = client.receive()
+        assert (reply.response_to, reply.body["n"]) == (7, 1)
+        admin.wait_for_metric("mongosluice_buffer_bytes", 0)
+        pause(admin)
+        client.send(compress(plain, compressor))
+        wait_until_held(admin)
+        assert admin.metrics()["mongosluice_buffer_bytes"] >= size
+    admin.wait_for_metric("mongosluice_buffer_bytes", 0)
 
 
 def test_signals_do_the_same(start, simulated):
