@@ -1,5 +1,7 @@
 #include "auth/certificate.h"
 
+#include "base/text.h"
+
 #include "bson/scan.h"
 #include "wire/command_names.h"
 
@@ -34,10 +36,8 @@ static bool is_harmless(const struct scan_element *mechanism)
     size_t len = 0;
     if (mechanism->kind != BSON_KIND_STRING || !scan_as_string(mechanism, &text, &len))
         return false;
-    for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
-        if (strlen(harmless[i]) == len && memcmp(harmless[i], text, len) == 0)
-            return true;
-    return false;
+    const size_t count = sizeof harmless / sizeof harmless[0];
+    return text_index(harmless, count, text, len) < count;
 }
 
 static bool names_another_mechanism(struct bytes login)

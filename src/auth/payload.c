@@ -1,5 +1,7 @@
 #include "auth/payload.h"
 
+#include "base/text.h"
+
 static const char *const mechanism_names[] = {
     [AUTH_OTHER] = "unknown mechanism",
     [AUTH_SCRAM_SHA_1] = "SCRAM-SHA-1",
@@ -15,7 +17,7 @@ static const char *const mechanism_names[] = {
 enum auth_mechanism auth_mechanism_of(const char *text, size_t len)
 {
     for (size_t i = AUTH_OTHER + 1; i < sizeof mechanism_names / sizeof mechanism_names[0]; i++)
-        if (strlen(mechanism_names[i]) == len && memcmp(mechanism_names[i], text, len) == 0)
+        if (text_is(text, len, mechanism_names[i]))
             return (enum auth_mechanism)i;
     return AUTH_OTHER;
 }

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct text {
     char *data; /* NUL-terminated; NULL before the first piece. A growing text owns it */
@@ -41,5 +42,21 @@ void text_add_json_string(struct text *text, const char *string);
 
 /* Cuts the text back to an earlier length and clears `cut`. */
 void text_rewind(struct text *text, size_t len);
+
+/* Whether text[0..len) is the word. */
+static inline bool text_is(const char *text, size_t len, const char *word)
+{
+    return strlen(word) == len && memcmp(text, word, len) == 0;
+}
+
+/* The position of text[0..len) among `count` words; `count` if it is none of them. */
+static inline size_t text_index(const char *const *words, size_t count, const char *text,
+                                size_t len)
+{
+    size_t at = 0;
+    while (at < count && !text_is(text, len, words[at]))
+        at++;
+    return at;
+}
 
 #endif

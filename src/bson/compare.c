@@ -121,24 +121,13 @@ static bool find_nth(struct bytes object, const struct scan_element *named, size
     return false;
 }
 
-static size_t count_elements(struct bytes object)
-{
-    struct scan scan;
-    struct scan_element element;
-    size_t count = 0;
-    (void)scan_open(&scan, object);
-    while (scan_next(&scan, &element))
-        count++;
-    return count;
-}
-
 static bool objects_equal(struct bytes a, struct bytes b, uint64_t *budget)
 {
     struct scan left;
     struct scan right;
     struct scan_element x;
     struct scan_element y;
-    if (count_elements(a) != count_elements(b))
+    if (scan_count(a) != scan_count(b))
         return false;
     (void)scan_open(&left, a);
     (void)scan_open(&right, b);

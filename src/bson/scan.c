@@ -231,3 +231,14 @@ bool scan_as_string(const struct scan_element *element, const char **text, size_
     *len = bytes_left(&element->value) - 5;
     return true;
 }
+
+size_t scan_count(struct bytes container)
+{
+    struct scan scan;
+    struct scan_element element;
+    size_t count = 0;
+    (void)scan_open(&scan, container);
+    while (scan_next(&scan, &element))
+        count++;
+    return count;
+}

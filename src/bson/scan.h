@@ -82,4 +82,7 @@ bool scan_as_int64(const struct scan_element *element, int64_t *out);
 /* The characters of a string, without the terminator; they may contain NULs. */
 bool scan_as_string(const struct scan_element *element, const char **text, size_t *len);
 
+/* Elements in a valid document or array. */
+size_t scan_count(struct bytes container);
+
 #endif

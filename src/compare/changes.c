@@ -238,17 +238,6 @@ static void report_change(struct walk *walk, const char *const *names, struct by
     text_release(&path);
 }
 
-static size_t count_of(struct bytes container)
-{
-    struct scan scan;
-    struct scan_element element;
-    size_t count = 0;
-    (void)scan_open(&scan, container);
-    while (scan_next(&scan, &element))
-        count++;
-    return count;
-}
-
 static void walk_schema(struct walk *walk, struct bytes old_schema, struct bytes new_schema);
 
 /* Each schema of a list or of named ones; those that are on one side only are changes. */
@@ -284,7 +273,7 @@ static bool can_enter(enum keyword_shape shape, const struct scan_element *a,
         return false;
     if (a->kind == BSON_KIND_ARRAY)
         return (shape == SHAPE_SCHEMA_LIST || shape == SHAPE_SCHEMA) &&
-               count_of(a->value) == count_of(b->value);
+               scan_count(a->value) == scan_count(b->value);
     return a->kind == BSON_KIND_OBJECT && (shape == SHAPE_SCHEMA || shape == SHAPE_SCHEMAS_BY_NAME);
 }
 

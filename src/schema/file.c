@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/namespace.h"
+#include "base/text.h"
 #include "bson/scan.h"
 #include "schema/file_text.h"
 
@@ -21,7 +22,7 @@ static bool read_choice(struct problem_relay *relay, const struct scan_element *
     size_t len = 0;
     bool is_text = scan_as_string(field, &text, &len);
     for (size_t i = 0; choices[i] != NULL; i++) {
-        if (is_text && strlen(choices[i]) == len && memcmp(choices[i], text, len) == 0) {
+        if (is_text && text_is(text, len, choices[i])) {
             *out = (int)i;
             return true;
         }

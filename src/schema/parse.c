@@ -85,17 +85,6 @@ const struct scan_element *rule_keyword_element(const struct rule *rule, enum ke
     return NULL;
 }
 
-size_t parse_count(struct bytes container)
-{
-    struct scan scan;
-    struct scan_element element;
-    size_t count = 0;
-    (void)scan_open(&scan, container);
-    while (scan_next(&scan, &element))
-        count++;
-    return count;
-}
-
 /* Appends to text[at..room), cut to fit. */
 static size_t append_text(char *text, size_t at, size_t room, const char *more)
 {
@@ -231,7 +220,7 @@ static bool collect_keywords(struct parser *p, struct rule *rule)
     struct scan scan;
     struct scan_element element;
     struct rule_keyword *found =
-        parse_alloc(p, parse_count(rule->source.value), sizeof(struct rule_keyword));
+        parse_alloc(p, scan_count(rule->source.value), sizeof(struct rule_keyword));
     if (found == NULL)
         return false;
     bool ok = true;

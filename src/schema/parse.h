@@ -46,9 +46,6 @@ struct rule *parse_indexed_schema(struct parser *p, const struct scan_element *e
 /* The sub-schema that is the value of the keyword the path names already. */
 struct rule *parse_own_schema(struct parser *p, const struct scan_element *element);
 
-/* Elements in a document or array. */
-size_t parse_count(struct bytes container);
-
 typedef bool parse_fn(struct parser *p, struct rule *rule, const struct scan_element *element);
 
 /* parse_scalar.c */

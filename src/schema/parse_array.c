@@ -6,7 +6,7 @@ static bool read_list(struct parser *p, const struct scan_element *element, stru
     struct scan scan;
     struct scan_element child;
     size_t index = 0;
-    list->rules = parse_alloc(p, parse_count(element->value), sizeof(struct rule *));
+    list->rules = parse_alloc(p, scan_count(element->value), sizeof(struct rule *));
     if (list->rules == NULL)
         return false;
     (void)scan_open(&scan, element->value);
@@ -33,7 +33,7 @@ bool parse_items(struct parser *p, struct rule *rule, const struct scan_element 
 
 bool parse_prefix_items(struct parser *p, struct rule *rule, const struct scan_element *element)
 {
-    if (element->kind != BSON_KIND_ARRAY || parse_count(element->value) == 0)
+    if (element->kind != BSON_KIND_ARRAY || scan_count(element->value) == 0)
         return parse_problem(p, ERROR_TYPE_MISMATCH,
                              "'prefixItems' must be an array of at least one schema");
     return read_list(p, element, &rule->prefix);
@@ -71,7 +71,7 @@ bool parse_schema_list(struct parser *p, struct rule *rule, const struct scan_el
         return parse_problem(p, ERROR_TYPE_MISMATCH,
                              "$jsonSchema keyword '%s' must be an array, not %s", element->name,
                              type_alias(element->kind));
-    if (parse_count(element->value) == 0)
+    if (scan_count(element->value) == 0)
         return parse_problem(p, ERROR_BAD_VALUE,
                              "$jsonSchema keyword '%s' must be a non-empty array", element->name);
     struct rule_list *list = scan_name_is(element, "allOf")   ? &rule->all_of

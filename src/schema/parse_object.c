@@ -45,7 +45,7 @@ bool parse_check_names(struct parser *p, const struct scan_element *element, con
     struct scan_element name;
     const char *text = NULL;
     size_t len = 0;
-    size_t count = parse_count(element->value);
+    size_t count = scan_count(element->value);
     if (count == 0 && !may_be_empty)
         return parse_problem(p, ERROR_FAILED_TO_PARSE,
                              "$jsonSchema keyword '%s' cannot be an empty array", keyword);
@@ -102,7 +102,7 @@ bool parse_properties(struct parser *p, struct rule *rule, const struct scan_ele
     struct scan_element child;
     if (!must_be(p, element, BSON_KIND_OBJECT, "an object"))
         return false;
-    size_t count = parse_count(element->value);
+    size_t count = scan_count(element->value);
     if (count > SCHEMA_PROPERTIES_MAX)
         return parse_problem(p, ERROR_BAD_VALUE, "A sub-schema may have %d properties",
                              SCHEMA_PROPERTIES_MAX);
@@ -142,7 +142,7 @@ bool parse_pattern_properties(struct parser *p, struct rule *rule,
     struct scan_element child;
     if (!must_be(p, element, BSON_KIND_OBJECT, "an object"))
         return false;
-    rule->patterns = parse_alloc(p, parse_count(element->value), sizeof *rule->patterns);
+    rule->patterns = parse_alloc(p, scan_count(element->value), sizeof *rule->patterns);
     if (rule->patterns == NULL)
         return false;
     (void)scan_open(&scan, element->value);
@@ -184,7 +184,7 @@ static const struct rule_property *read_names(struct parser *p, struct bytes arr
     struct scan scan;
     struct scan_element name;
     size_t filled = 0;
-    struct rule_property *names = parse_alloc(p, parse_count(array), sizeof *names);
+    struct rule_property *names = parse_alloc(p, scan_count(array), sizeof *names);
     if (names == NULL)
         return NULL;
     (void)scan_open(&scan, array);
@@ -236,7 +236,7 @@ static bool read_dependencies(struct parser *p, struct rule *rule,
     if (!must_be(p, element, BSON_KIND_OBJECT, "an object"))
         return false;
     /* dependentRequired and dependentSchemas share one list. */
-    size_t count = rule->dependency_count + parse_count(element->value);
+    size_t count = rule->dependency_count + scan_count(element->value);
     struct rule_dependency *list = parse_alloc(p, count, sizeof *list);
     if (list == NULL)
         return false;

@@ -1,5 +1,6 @@
 /* Keywords about types, numbers, strings and fixed values. */
 #include "base/memory.h"
+#include "base/text.h"
 #include "bson/compare.h"
 #include "schema/parse.h"
 
@@ -13,17 +14,12 @@ static bool type_problem(struct parser *p, const struct scan_element *element, c
 
 /* --- type, bsonType --- */
 
-static bool is_text(const char *text, size_t len, const char *wanted)
-{
-    return strlen(wanted) == len && memcmp(text, wanted, len) == 0;
-}
-
 static type_mask json_type(const char *text, size_t len)
 {
-    if (is_text(text, len, "boolean"))
+    if (text_is(text, len, "boolean"))
         return TYPE_BIT(BSON_KIND_BOOL);
-    if (is_text(text, len, "object") || is_text(text, len, "array") ||
-        is_text(text, len, "string") || is_text(text, len, "null") || is_text(text, len, "number"))
+    if (text_is(text, len, "object") || text_is(text, len, "array") ||
+        text_is(text, len, "string") || text_is(text, len, "null") || text_is(text, len, "number"))
         return type_of_alias(text, len);
     return 0;
 }
@@ -38,7 +34,7 @@ static bool add_type(struct parser *p, struct rule *rule, const struct scan_elem
         return parse_problem(p, ERROR_TYPE_MISMATCH,
                              "$jsonSchema type names must be strings, not %s",
                              type_alias(name->kind));
-    if (is_text(text, len, "integer")) {
+    if (text_is(text, len, "integer")) {
         if (p->schema->dialect == SCHEMA_MONGODB)
             return parse_problem(p, ERROR_FAILED_TO_PARSE,
                                  "$jsonSchema type 'integer' is not currently supported.");
@@ -70,7 +66,7 @@ static bool is_plain_number(const struct scan_element *element)
 {
     const char *text = NULL;
     size_t len = 0;
-    return scan_as_string(element, &text, &len) && is_text(text, len, "number");
+    return scan_as_string(element, &text, &len) && text_is(text, len, "number");
 }
 
 static bool read_types(struct parser *p, struct rule *rule, const struct scan_element *element,
@@ -84,7 +80,7 @@ static bool read_types(struct parser *p, struct rule *rule, const struct scan_el
         return add_type(p, rule, element, bson_names, types);
     if (element->kind != BSON_KIND_ARRAY)
         return type_problem(p, element, "a string or an array of strings");
-    if (parse_count(element->value) == 0)
+    if (scan_count(element->value) == 0)
         return parse_problem(p, ERROR_FAILED_TO_PARSE,
                              "$jsonSchema keyword '%s' must name at least one type", element->name);
     (void)scan_open(&scan, element->value);
@@ -292,7 +288,7 @@ bool parse_enum(struct parser *p, struct rule *rule, const struct scan_element *
     struct scan_element value;
     if (element->kind != BSON_KIND_ARRAY)
         return type_problem(p, element, "an array");
-    size_t count = parse_count(element->value);
+    size_t count = scan_count(element->value);
     if (count == 0 && p->schema->dialect == SCHEMA_MONGODB)
         return parse_problem(p, ERROR_FAILED_TO_PARSE,
                              "$jsonSchema keyword 'enum' cannot be an empty array");
@@ -381,8 +377,8 @@ static bool check_encrypt_field(struct parser *p, struct rule *rule,
                              field->name);
     if (!scan_as_string(field, &text, &len))
         return type_problem(p, field, "a string");
-    if (is_text(text, len, "AEAD_AES_256_CBC_HMAC_SHA_512-Deterministic") ||
-        is_text(text, len, "AEAD_AES_256_CBC_HMAC_SHA_512-Random"))
+    if (text_is(text, len, "AEAD_AES_256_CBC_HMAC_SHA_512-Deterministic") ||
+        text_is(text, len, "AEAD_AES_256_CBC_HMAC_SHA_512-Random"))
         return true;
     return parse_problem(p, ERROR_BAD_VALUE, "Unknown encryption algorithm: %s", text);
 }
@@ -396,7 +392,7 @@ static bool check_encrypt(struct parser *p, struct rule *rule, const struct scan
         return type_problem(p, element, "an object");
     bool ok = true;
     p->schema->encrypts = true;
-    if (metadata && parse_count(element->value) == 0)
+    if (metadata && scan_count(element->value) == 0)
         return parse_problem(p, ERROR_FAILED_TO_PARSE,
                              "$jsonSchema keyword 'encryptMetadata' cannot be an empty object");
     if (rule_has(rule, metadata ? KEYWORD_ENCRYPT : KEYWORD_ENCRYPT_METADATA))

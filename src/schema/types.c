@@ -1,5 +1,7 @@
 #include "schema/types.h"
 
+#include "base/text.h"
+
 #define ENTRY(kind) [kind] = TYPE_BIT(kind)
 
 const type_mask type_bits[256] = {
@@ -41,10 +43,10 @@ static const struct {
 
 type_mask type_of_alias(const char *alias, size_t len)
 {
-    if (len == 6 && memcmp(alias, "number", 6) == 0)
+    if (text_is(alias, len, "number"))
         return TYPES_NUMBER;
     for (size_t i = 0; i < sizeof aliases / sizeof aliases[0]; i++)
-        if (strlen(aliases[i].alias) == len && memcmp(aliases[i].alias, alias, len) == 0)
+        if (text_is(alias, len, aliases[i].alias))
             return TYPE_BIT(aliases[i].kind);
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "wire/compressed.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <snappy-c.h>
 #include <zlib.h>
@@ -10,12 +11,9 @@ static const char *const compressor_names[] = {"noop", "snappy", "zlib", "zstd"}
 
 bool wire_compressor_find(const char *name, size_t len, uint8_t *compressor)
 {
-    for (size_t i = 0; i < sizeof compressor_names / sizeof compressor_names[0]; i++) {
-        *compressor = (uint8_t)i;
-        if (strlen(compressor_names[i]) == len && memcmp(compressor_names[i], name, len) == 0)
-            return true;
-    }
-    return false;
+    const size_t count = sizeof compressor_names / sizeof compressor_names[0];
+    *compressor = (uint8_t)text_index(compressor_names, count, name, len);
+    return *compressor < count;
 }
 
 bool wire_compressor_is_known(const char *name, size_t len)

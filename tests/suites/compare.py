@@ -18,7 +18,7 @@ from pathlib import Path
 import expected
 import lane
 import suites
-from outcomes import MISSING, Difference
+from outcomes import MISSING, Difference, print_list
 
 
 @dataclass
@@ -95,13 +95,6 @@ def arguments():
     parser.add_argument("--out", type=Path, default=suites.ROOT / "build/driver-suites",
                         help="folder for junit files and logs (%(default)s)")
     return parser.parse_args()
-
-
-def print_list(title, rows):
-    if rows:
-        print(f"\n{title}")
-        for row in rows:
-            print(f"  {row}")
 
 
 def main():

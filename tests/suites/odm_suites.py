@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import outcomes
-from outcomes import MISSING, Difference
+from outcomes import MISSING, Difference, print_list
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -187,13 +187,6 @@ def arguments():
     parser.add_argument("--out", type=Path, default=ROOT / "build/odm-suites",
                         help="folder for junit files and logs (%(default)s)")
     return parser.parse_args()
-
-
-def print_list(title, rows):
-    if rows:
-        print(f"\n{title}")
-        for row in rows:
-            print(f"  {row}")
 
 
 def words(results):

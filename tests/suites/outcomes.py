@@ -66,6 +66,13 @@ def run_pytest(command, folder, env, junit, log, seconds):
     return read(junit), trouble
 
 
+def print_list(title, rows):
+    if rows:
+        print(f"\n{title}")
+        for row in rows:
+            print(f"  {row}")
+
+
 def read(junit):
     """{test id: Outcome}; empty when pytest died before it could write the file."""
     try:
