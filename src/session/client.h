@@ -16,6 +16,7 @@ struct checking;
 struct claim;
 struct exchange;
 struct wire_opening;
+struct wire_walk;
 
 /* What the server takes, as its hello tells. */
 struct client_limits {
@@ -85,7 +86,7 @@ struct client {
     enum request_stage stage;
     uint32_t request_left;        /* REQUEST_FORWARDED: bytes that are still to come */
     struct turn_waiter next_turn; /* of REQUEST_LEFT */
-    struct wire_walk walk;        /* of one that is gathered or forwarded */
+    struct wire_walk *walk;       /* owned; over one that is gathered or forwarded, else NULL */
     struct opening *opening;   /* of one that came compressed; owned; kept until it is decided on */
     struct checking *checking; /* owned; a write that is checked in portions, or NULL */
 

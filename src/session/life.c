@@ -36,6 +36,8 @@ static void give_upstream_back(struct client *client)
 {
     struct upstream_connection *connection = lease_connection(client);
     open_release(client);
+    memory_free(client->walk);
+    client->walk = NULL;
     checking_free(client);
     exchange_end(client);
     forget_tickets(client);

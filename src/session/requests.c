@@ -2,6 +2,7 @@
 
 #include <utlist.h>
 
+#include "base/memory.h"
 #include "session/connect.h"
 #include "session/dispatch.h"
 #include "session/lease.h"
@@ -11,28 +12,62 @@
 #include "session/window.h"
 #include "wire/query.h"
 
-/* Waits until the body is there; what follows it is streamed. */
-static enum decision begin_msg(struct client *client, const struct wire_header *header,
-                               struct bytes payload)
+/* The walk goes on when more of the request is there. */
+static enum decision keep_walk(struct client *client, const struct wire_walk *walk,
+                               enum decision decision)
+{
+    if (client->walk == NULL)
+        client->walk = memory_alloc(sizeof *walk);
+    if (client->walk == NULL) {
+        client_end(client, "out of memory for a request");
+        return DECISION_STOP;
+    }
+    *client->walk = *walk;
+    return decision;
+}
+
+static void drop_walk(struct client *client)
+{
+    memory_free(client->walk);
+    client->walk = NULL;
+}
+
+/* The body is there. */
+static enum decision decide_msg(struct client *client, const struct wire_header *header,
+                                struct bytes payload, const struct wire_walk *walk)
 {
     struct error err;
     struct wire_command request;
-    struct wire_walk *walk = &client->walk;
     size_t length = (size_t)header->length - WIRE_HEADER_BYTES;
-    if (client->stage != REQUEST_GATHERED)
-        wire_walk_start(walk, (uint32_t)length);
-    /* what came before was walked then: sections can be many */
-    if (!wire_walk_feed(walk, payload.pos + walk->offset, bytes_left(&payload) - walk->offset,
-                        &err))
-        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-    if (!walk->body_found || walk->body_length > bytes_left(&payload) - walk->body_offset)
-        return dispatch_gather(client);
     struct message message = {
         .header = *header, .payload = payload, .whole = bytes_left(&payload) == length};
     if (!wire_command_read(walk, payload, length, &request, &err))
         return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     message.command = request.known;
     return dispatch_request(client, &message, &request);
+}
+
+/* Waits until the body is there; what follows it is streamed. */
+static enum decision begin_msg(struct client *client, const struct wire_header *header,
+                               struct bytes payload)
+{
+    struct error err;
+    struct wire_walk walk;
+    size_t length = (size_t)header->length - WIRE_HEADER_BYTES;
+    /* what came before was walked then: sections can be many */
+    if (client->stage == REQUEST_GATHERED)
+        walk = *client->walk;
+    else
+        wire_walk_start(&walk, (uint32_t)length);
+    if (!wire_walk_feed(&walk, payload.pos + walk.offset, bytes_left(&payload) - walk.offset, &err))
+        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    if (!walk.body_found || walk.body_length > bytes_left(&payload) - walk.body_offset)
+        return keep_walk(client, &walk, dispatch_gather(client));
+    enum decision decision = decide_msg(client, header, payload, &walk);
+    bool goes_on = decision == DECISION_FORWARD
+                       ? bytes_left(&payload) < length
+                       : decision == DECISION_WAIT && client->stage == REQUEST_GATHERED;
+    return goes_on ? keep_walk(client, &walk, decision) : decision;
 }
 
 static enum decision begin_query(struct client *client, const struct wire_header *header,
@@ -132,13 +167,15 @@ static bool forward_rest(struct client *client, struct window *window)
     struct error err;
     struct link *upstream = &lease_connection(client)->link;
     size_t len = window->len < client->request_left ? window->len : client->request_left;
-    if (!wire_walk_feed(&client->walk, window->data, len, &err)) {
+    if (!wire_walk_feed(client->walk, window->data, len, &err)) {
         client_fail_pending(client, &err, COUNTER_ERRORS_PROTOCOL_CLIENT);
         return false;
     }
     client->request_left -= (uint32_t)len;
-    if (client->request_left == 0)
+    if (client->request_left == 0) {
         client->stage = REQUEST_AWAITED;
+        drop_walk(client);
+    }
     return window_forward(client, window, upstream, len);
 }
 
@@ -148,6 +185,8 @@ static bool forward_begun(struct client *client, struct window *window)
     size_t len = window->len < length ? window->len : length;
     client->request_left = length - (uint32_t)len;
     client->stage = client->request_left > 0 ? REQUEST_FORWARDED : REQUEST_AWAITED;
+    if (client->request_left == 0 && client->walk != NULL)
+        drop_walk(client);
     struct upstream_connection *connection = connect_upstream(client);
     return connection != NULL && window_forward(client, window, &connection->link, len);
 }
@@ -186,6 +225,7 @@ static bool process(struct client *client, struct window *window)
         switch (begun) {
         case DECISION_TAKEN:
             client->stage = REQUEST_AWAITED;
+            drop_walk(client);
             window_drop(window, length);
             break;
         case DECISION_WAIT:
