@@ -1,5 +1,4 @@
-/* Blocks that live as long as the schema they belong to, and are freed together. Not thread-safe.
- */
+/* Blocks that live as long as their schema and are freed together. Not thread-safe. */
 #ifndef SLUICE_SCHEMA_ARENA_H
 #define SLUICE_SCHEMA_ARENA_H
 
@@ -7,11 +6,11 @@
 
 struct arena_block;
 struct arena {
-    struct arena_block *blocks; /* owned; zero-initialised is empty */
+    struct arena_block *blocks; /* owned; a zeroed arena is empty */
     size_t bytes;               /* of all blocks */
 };
 
-/* Zeroed memory, aligned for any object; NULL when there is none. */
+/* Zeroed memory, aligned for any object; NULL without memory. */
 void *arena_alloc(struct arena *arena, size_t count, size_t size_bytes);
 void arena_free(struct arena *arena);
 

@@ -1,4 +1,4 @@
-/* One evaluation: its state, and the parts that the files of the evaluator share. */
+/* One evaluation: its state, and the functions that the evaluator's files share. */
 #ifndef SLUICE_SCHEMA_EVALUATION_H
 #define SLUICE_SCHEMA_EVALUATION_H
 
@@ -8,17 +8,17 @@
 struct evaluation {
     const struct program *program;
     struct schema_scratch *scratch;
-    const uint8_t *limit;        /* no byte from here on is ours to read */
-    struct validate_fault fault; /* what is set while the bytes are no BSON */
-    const char *cut_off;         /* the limit that was reached; NULL: none */
-    uint64_t given;              /* what it may take: SCHEMA_WORK_MAX, or what the command has */
-    uint64_t work;               /* left of it */
+    const uint8_t *limit;        /* bytes from here on must not be read */
+    struct validate_fault fault; /* set if the bytes are not BSON */
+    const char *cut_off;         /* the reached limit; NULL: none */
+    uint64_t given;              /* its budget: SCHEMA_WORK_MAX, or the command's budget */
+    uint64_t work;               /* the rest of it */
     size_t bits_used;            /* of the scratch's bits */
-    unsigned tentative;          /* combinations around, in which a refusal may be overruled */
-    bool refused;                /* the document is invalid, unless its bytes are no BSON */
+    unsigned tentative;          /* enclosing combinations that may overrule a refusal */
+    bool refused;                /* the document is invalid, unless its bytes are not BSON */
 };
 
-/* The reason where that is used up. */
+/* The reason when it is used up. */
 extern const char evaluate_work_cut_off[];
 
 #define HOT   inline __attribute__((always_inline))
@@ -27,23 +27,23 @@ extern const char evaluate_work_cut_off[];
 
 typedef const uint8_t *place;
 
-/* Reaching a limit. Returns NULL. */
+/* Notes a reached limit. Returns NULL. */
 place evaluate_cut_off(struct evaluation *e, const char *limit);
 
-/* A refusal of a value that ends at `after`, where its bytes are BSON. Returns what the walk goes
- * on with. */
+/* Refuses a value that ends at `after` and whose bytes are BSON. Returns the position at which the
+ * walk continues. */
 place evaluate_refuse(struct evaluation *e, place after);
 
-/* The same where the value's bytes are unchecked. */
+/* Refuses a value whose bytes are unchecked. */
 place evaluate_refuse_value(struct evaluation *e, uint8_t kind, place pos, place end,
                             unsigned depth);
 
-/* The node's combinations, over a value whose other rules are kept. `after`: where the value ends
- * if some walk has told, or NULL. */
+/* Checks the node's combinations for a value that satisfies the other rules. `after` is the end of
+ * the value, if a walk has found it, or NULL. */
 place evaluate_combinations(struct evaluation *e, const struct node *node, uint8_t kind, place pos,
                             place end, unsigned depth, place after);
 
-/* After a NULL: it was no refusal, and no other alternative will help. */
+/* After a NULL: it was not a refusal, so no other alternative helps. */
 static inline bool stopped(const struct evaluation *e)
 {
     return e->fault.what != NULL || e->cut_off != NULL;

@@ -1,8 +1,8 @@
-/* The JSON text of a schema file as BSON. The text must be JSON to the letter (RFC 8259), in UTF-8
- * without a byte-order mark, one object, and no object may hold a name twice.
+/* Reads the JSON text of a schema file as BSON. The text must be strict JSON (RFC 8259), in UTF-8
+ * without a byte-order mark, and one object; no object may contain a name twice.
  *
- * Extended JSON ({"$numberLong": "5"}) counts where a value stands: in enum, minimum, default, ….
- * Where a schema or a list of names stands, an object is taken as it is written, so that a property
+ * Extended JSON ({"$numberLong": "5"}) is recognised at places for values: in enum, minimum,
+ * default, …. At places for schemas or lists of names an object is taken literally, so a property
  * can have a name such as `$date`. Source: "MongoDB Extended JSON (v2)". */
 #ifndef SLUICE_SCHEMA_FILE_TEXT_H
 #define SLUICE_SCHEMA_FILE_TEXT_H
@@ -11,8 +11,8 @@
 
 #include <bson/bson.h>
 
-/* NULL after a problem. Each problem is reported with its pointer, and with line and column in the
- * message. Released with bson_destroy. */
+/* NULL after a problem. Reports each problem with its pointer, and with line and column in the
+ * message. Release the result with bson_destroy. */
 bson_t *schema_text_read(const char *text, size_t len, schema_report_fn *report, void *arg);
 
 struct text_place {

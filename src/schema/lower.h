@@ -1,4 +1,4 @@
-/* From rules to the flat program. */
+/* Translates rules to the flat program. */
 #ifndef SLUICE_SCHEMA_LOWER_H
 #define SLUICE_SCHEMA_LOWER_H
 

@@ -1,6 +1,6 @@
-/* What the lower_*.c files share: the vectors that become the program's block, and the way from one
- * kind of rule to the others. After memory ran out (no_memory) all of it may still be called; the
- * results mean nothing. */
+/* The common parts of the lower_*.c files: the vectors that become the program's block, and the
+ * calls from one kind of rule to the others. After memory ran out (no_memory) all functions may
+ * still be called, but their results are meaningless. */
 #ifndef SLUICE_SCHEMA_LOWERING_H
 #define SLUICE_SCHEMA_LOWERING_H
 
@@ -57,7 +57,7 @@ uint32_t lower_push(struct lower *l, enum lower_vector id, const void *value);
 uint32_t lower_push_text(struct lower *l, const char *text, size_t len);
 void lower_set_link(struct lower *l, uint32_t index, uint32_t value);
 
-/* A hash table among the links: its size for `count` entries, the table, an entry of it. */
+/* A hash table among the links: its size for `count` entries, the table, and one entry. */
 uint32_t lower_slots_for(size_t count);
 uint32_t lower_push_slots(struct lower *l, uint32_t size);
 void lower_fill_slot(struct lower *l, uint32_t first, uint32_t mask, uint64_t hash, uint32_t value);
@@ -66,12 +66,12 @@ void lower_fill_slot(struct lower *l, uint32_t first, uint32_t mask, uint64_t ha
 
 uint32_t lower_rule(struct lower *l, struct rule *rule);
 uint32_t lower_list(struct lower *l, const struct rule_list *list);
-/* Whether the rule has no keywords but these and annotations. */
+/* True if the rule has no keywords except these and annotations. */
 bool lower_holds_only(const struct rule *rule, uint64_t keywords);
-/* The rule that a mere reference stands for. */
+/* The target of a rule that is only a reference. */
 struct rule *lower_follow(struct rule *rule);
 
-/* --- the rules for values of one kind; NO_INDEX where there is none --- */
+/* --- rules for values of one kind; NO_INDEX if there is none --- */
 
 /* lower_scalar.c */
 uint32_t lower_string(struct lower *l, const struct rule *rule);

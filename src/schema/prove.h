@@ -1,11 +1,10 @@
-/* What can be said about an update from its own operand, without the document that it changes:
- * whether the result breaks the schema whatever the document was, or keeps a valid document valid.
+/* Judges an update from its operand alone, without the stored document: the result breaks the
+ * schema for every document, or a valid document stays valid, or neither is certain.
  *
- * Only what every document must satisfy is looked at: the rules along the path, their references
- * and allOf. Alternatives, conditions and counts leave the answer open. A path component that is an
- * index
- * ("0") or positional ("$", "$[]", "$[x]") stands for an item where the schema says that there is
- * an array. */
+ * Only rules that every document must satisfy count: the rules along the path, their references and
+ * allOf. Alternatives, conditions and counts leave the answer open. A path component that is an
+ * index ("0") or positional ("$", "$[]", "$[x]") means an item if the schema requires an array
+ * there. */
 #ifndef SLUICE_SCHEMA_PROVE_H
 #define SLUICE_SCHEMA_PROVE_H
 
@@ -14,12 +13,12 @@
 
 enum schema_proof {
     SCHEMA_PROOF_NONE,  /* it depends on the document */
-    SCHEMA_PROOF_WRONG, /* the result is refused, or the server cannot apply the update */
-    SCHEMA_PROOF_RIGHT  /* a document that was valid stays valid */
+    SCHEMA_PROOF_WRONG, /* the server refuses the result or cannot apply the update */
+    SCHEMA_PROOF_RIGHT  /* a valid document stays valid */
 };
 
-/* $set (and $setOnInsert, $min, $max where they take effect): a valid BSON value at a dotted path.
- * For $push and $addToSet: the path with ".$[]" behind it. */
+/* $set (and $setOnInsert, $min, $max if they take effect): a valid BSON value at a dotted path. For
+ * $push and $addToSet the path ends with ".$[]". */
 enum schema_proof schema_prove_set(const struct schema *schema, struct schema_scratch *scratch,
                                    const char *path, uint8_t kind, struct bytes value);
 

@@ -4,21 +4,22 @@
 
 #include "schema/program.h"
 
-/* Of a name (it holds no NUL: the parser refuses that) and its NUL. One that matches nowhere, if
- * they are too long. */
+/* The head of a name (the parser refuses names with a NUL) and its NUL. A head that matches nowhere
+ * if they are too long. */
 struct head quick_name_head(const char *name, size_t len);
 
-/* Of a whole value, if it is a string that a head holds; else one that matches nowhere. */
+/* The head of a whole value, if it is a string that a head can hold; otherwise one that matches
+ * nowhere. */
 struct head quick_string_head(const struct compare_value *value);
 
-/* The node alone, for now or for good. */
+/* Uses the node alone, temporarily or permanently. */
 static inline struct quick quick_none(uint32_t node)
 {
     return (struct quick){.kind = QUICK_NO_KIND, .op = QUICK_NONE, .node = node};
 }
 
-/* Fills in the quick operations of a program that is otherwise complete: `properties` and `arrays`
- * are its own. */
+/* Fills in the quick operations of an otherwise complete program, which owns `properties` and
+ * `arrays`. */
 void quick_fill(struct program *program, uint32_t document_node, struct property *properties,
                 struct array_rule *arrays, size_t object_count, size_t array_count);
 

@@ -1,7 +1,6 @@
-/* A schema as it was understood: one rule for each sub-schema, with its keywords read and checked.
- * The flat program is made from it (lower.h), and so are the errors (explain.h). Everything lives
- * in the schema's arena, points into the schema's own copy of its BSON, and is immutable once
- * parsed. */
+/* A parsed schema: one rule for each sub-schema, with its keywords read and checked. The flat
+ * program (lower.h) and the errors (explain.h) come from it. All data lives in the schema's arena,
+ * points into the schema's copy of its BSON, and is immutable after parsing. */
 #ifndef SLUICE_SCHEMA_RULE_H
 #define SLUICE_SCHEMA_RULE_H
 
@@ -10,7 +9,7 @@
 #include "schema/pattern.h"
 #include "schema/types.h"
 
-/* In the order in which a sub-schema's errors are reported; the annotations last. */
+/* In the order in which errors of a sub-schema are reported; the annotations are last. */
 enum keyword {
     KEYWORD_REF,
     KEYWORD_PATTERN,
@@ -68,7 +67,7 @@ _Static_assert(KEYWORD_COUNT <= 64, "rule.present has a bit for each keyword");
 
 struct rule_keyword {
     enum keyword keyword;
-    struct scan_element element; /* as it stands in the schema */
+    struct scan_element element; /* as in the schema */
 };
 
 struct rule;
@@ -94,7 +93,7 @@ struct rule_pattern {
 struct rule_dependency {
     const char *name;
     size_t name_len;
-    struct rule *rule;           /* NULL where it is a list of names */
+    struct rule *rule;           /* NULL if it is a list of names */
     struct scan_element element; /* then an array of strings */
 };
 
@@ -113,17 +112,17 @@ struct rule {
     struct rule *next;          /* in the parser's list of all rules */
 
     type_mask types;           /* TYPES_ALL without type and bsonType */
-    type_mask encrypted_types; /* of an encrypted value; 0: `encrypt` is not there */
+    type_mask encrypted_types; /* the types of an encrypted value; 0: no `encrypt` */
     int32_t binary_subtype;    /* the only one allowed, -1: any */
-    uint32_t node;             /* its place in the program, once lowered */
+    uint32_t node;             /* its place in the program, after lowering */
     bool never;                /* the schema `false` */
-    bool integral;             /* doubles and decimals must have no fraction ("integer") */
+    bool integral;             /* doubles and decimals must not have a fraction ("integer") */
     bool binary_length;        /* lengths count the bytes of binary data */
     bool unique_items;
     bool no_rest;       /* additionalItems: false */
     bool no_additional; /* additionalProperties: false */
-    bool visiting;      /* search for references without an end: under way, … */
-    uint8_t in_place;   /* … and the depth that was found */
+    bool visiting;      /* during the search for endless references: being visited, … */
+    uint8_t in_place;   /* … and the depth found */
 
     const struct pattern *pattern; /* owned by the schema */
     struct rule_bound lower[2];    /* minimum, exclusiveMinimum */
@@ -135,7 +134,7 @@ struct rule {
     uint32_t min_contains, max_contains;
 
     struct rule_list prefix; /* items as an array, prefixItems */
-    struct rule *rest;       /* items as a schema, or what follows the prefix; NULL: anything */
+    struct rule *rest;       /* items as a schema, or the schema after the prefix; NULL: anything */
     struct rule *contains;
 
     struct rule_property *properties;
@@ -150,7 +149,7 @@ struct rule {
     size_t dependency_count;
 
     struct rule *ref;
-    struct scan_element ref_target; /* where $ref points; kind 0 without one */
+    struct scan_element ref_target; /* the target of $ref; kind 0 without one */
     struct rule_list all_of, any_of, one_of;
     struct rule *not_, *if_, *then_, *else_;
     const char *tag; /* discriminator.propertyName */
@@ -159,7 +158,7 @@ struct rule {
     size_t value_count;
 };
 
-/* A zeroed rule becomes one that allows everything. */
+/* Turns a zeroed rule into one that allows everything. */
 void rule_set_defaults(struct rule *rule);
 
 /* The keyword's element, or NULL. */

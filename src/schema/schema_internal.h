@@ -1,4 +1,4 @@
-/* What the files of this room share about a schema and a scratch. */
+/* The representation of a schema and a scratch, for the files of this room. */
 #ifndef SLUICE_SCHEMA_SCHEMA_INTERNAL_H
 #define SLUICE_SCHEMA_SCHEMA_INTERNAL_H
 
@@ -8,7 +8,7 @@
 #include "schema/rule.h"
 #include "schema/schema.h"
 
-/* Rules by where their sub-schema stands, so that $ref finds them, and itself again. */
+/* Finds rules by the position of their sub-schema, so that $ref reuses a parsed rule. */
 struct rule_index {
     struct rule **slots; /* owned; open addressing by source.value.pos */
     size_t size;         /* a power of two, or 0 */
@@ -16,27 +16,27 @@ struct rule_index {
 };
 
 struct schema {
-    enum schema_dialect dialect; /* MONGODB_EXTENDED is MONGODB here, and may_extend */
+    enum schema_dialect dialect; /* MONGODB_EXTENDED appears here as MONGODB with may_extend */
     bool may_extend;
     bool extended; /* it uses an extension */
     uint8_t *bson; /* owned copy */
     size_t bson_len;
-    bool encrypts; /* it has `encrypt` or `encryptMetadata` somewhere */
+    bool encrypts; /* it contains `encrypt` or `encryptMetadata` */
     struct arena arena;
     struct rule_index rules;
     struct pattern **patterns; /* owned, each and the array */
     size_t pattern_count;
     size_t pattern_room;
     size_t pattern_bytes;
-    struct rule *root;     /* as it is written */
-    struct rule *document; /* as documents are checked; differs in dialect json-schema */
+    struct rule *root;     /* as written */
+    struct rule *document; /* as applied to documents; differs in dialect json-schema */
     struct program program;
     uint32_t root_node;
     uint32_t document_node;
 };
 
-/* Words for the seen properties of objects with more than 64 of them: one for each level of
- * nesting, at the most properties. */
+/* Words for the seen properties of objects with more than 64 of them: one set for each level of
+ * nesting, for the maximal number of properties. */
 #define SCRATCH_BITS ((size_t)(VALIDATE_DEPTH_MAX + 1) * (SCHEMA_PROPERTIES_MAX / 64))
 
 struct schema_scratch {
@@ -47,7 +47,7 @@ struct schema_scratch {
     struct schema_allowance *allowance; /* borrowed; NULL: none */
 };
 
-/* What a document may take of the allowance, and that it took so much. */
+/* The document's share of the allowance, and the amount that it used. */
 static inline uint64_t schema_scratch_work(const struct schema_scratch *scratch)
 {
     const struct schema_allowance *allowance = scratch->allowance;

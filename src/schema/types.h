@@ -6,7 +6,7 @@
 
 typedef uint32_t type_mask;
 
-/* The bit of each kind; 0 for bytes that are no BSON type. */
+/* The bit of each kind; 0 for bytes that are not a BSON type. */
 extern const type_mask type_bits[256];
 
 #define TYPE_BIT(kind)                                                                             \
@@ -17,10 +17,10 @@ extern const type_mask type_bits[256];
      TYPE_BIT(BSON_KIND_DECIMAL128))
 #define TYPES_ALL ((type_mask)0x3FFFFE)
 
-/* The types that an alias of `bsonType` names, "number" included; 0 if it names none. */
+/* The types of an alias of `bsonType`, including "number"; 0 if it is unknown. */
 type_mask type_of_alias(const char *alias, size_t len);
 
-/* The alias of a kind, as errInfo's consideredType has it. */
+/* The alias of a kind, as in errInfo's consideredType. */
 const char *type_alias(uint8_t kind);
 
 #endif

@@ -1,5 +1,5 @@
 /* The schemas of one namespace: the versions that are accepted side by side, newest first, and a
- * candidate that is only tried. docs/schemas.md describes their form in a file. */
+ * candidate that is only checked. docs/schemas.md describes their form in a file. */
 #ifndef SLUICE_SCHEMA_VERSIONS_H
 #define SLUICE_SCHEMA_VERSIONS_H
 
@@ -16,9 +16,9 @@ enum {
 struct schema_version {
     char *name; /* owned; NULL: it has none */
     enum schema_dialect dialect;
-    struct schema *schema;       /* owned; NULL: there is no such version */
+    struct schema *schema;       /* owned; NULL: no such version */
     char hash[SCHEMA_HASH_SIZE]; /* of the schema as BSON */
-    int64_t accepted_until_ms;   /* since 1970; 0: for good */
+    int64_t accepted_until_ms;   /* since 1970; 0: no limit */
 };
 
 /* The names of the dialects, NULL-terminated, in the enum's order. */
