@@ -1,0 +1,1 @@
+sluice_fuzz_target(fleet_document fleet_document_fuzz.c LINKS sluice_fleet_documents)
