@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pymongo
 import pytest
 
 import mongosluice
 
+ROOT = Path(__file__).resolve().parents[2]
 MODELS = """
 from beanie import Document
 class Shop(Document):
@@ -29,7 +31,8 @@ def folder(tmp_path):
 
 
 def export(folder, *arguments):
-    environment = {**os.environ, "PYTHONPATH": str(Path(mongosluice.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {"MONGOSLUICE_BINARY": str(ROOT / "build/release/src/main/mongosluice"), **os.environ,
+                   "PYTHONPATH": str(Path(mongosluice.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run([sys.executable, "-m", "mongosluice", "export", "models", "--database", "d", *arguments],
                           cwd=folder, text=True, capture_output=True, timeout=60, check=False, env=environment)
 
@@ -100,3 +103,32 @@ def test_a_broken_file_is_named_and_left_alone(folder, text):
     done = export(folder, "-o", "schemas")
     assert done.returncode == 2 and "d.shops.json is no schema file" in done.stderr.splitlines()[-1]
     assert path.read_bytes() == text and not other.exists()
+
+
+def test_push(folder, server, database):
+    """Into a registry by `schema push`: what the operator set there is kept."""
+    registry = f"{database}.schemas"
+
+    def push(*arguments):
+        return export(folder, "--push", server, "--collection", registry, *arguments)
+
+    def stored():
+        with pymongo.MongoClient(server) as client:
+            return {one["_id"]: one for one in client[database]["schemas"].find()}
+    assert "would be pushed" in push("--dry-run").stdout and not stored()
+    done = push("--action", "warn")
+    assert done.returncode == 0, done.stderr
+    assert "d.shops: pushed, revision 1" in done.stdout
+    assert "d.shops: unchanged" in push().stdout
+    (folder / "models.py").write_text(MODELS.format(type="int"))
+    refused = push()
+    assert refused.returncode == 1 and "refuses documents that pass by version 1 of d.shops" in refused.stderr
+    assert push("--candidate").returncode == 0
+    assert push("--allow-incompatible").returncode == 0
+    one = stored()["d.shops"]
+    assert one["state"]["action"] == "warn"
+    assert [accepted["version"] for accepted in one["state"]["accepted"]] == [2, 1]
+    assert stored()["d.Other"]["revision"] == 1
+    assert "without --output" in push("-o", "schemas").stderr
+    nowhere = export(folder, "--push", "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100")
+    assert nowhere.returncode == 2 and "cannot be read" in nowhere.stderr

@@ -97,7 +97,8 @@ enum letter {
     WAIT,
     REVISION,
     BY,
-    NOTE
+    NOTE,
+    KEEP_SETTINGS
 };
 
 static const struct option options[] = {
@@ -121,6 +122,7 @@ static const struct option options[] = {
     {"revision", required_argument, NULL, REVISION},
     {"by", required_argument, NULL, BY},
     {"note", required_argument, NULL, NOTE},
+    {"keep-settings", no_argument, NULL, KEEP_SETTINGS},
     {NULL, 0, NULL, 0},
 };
 
@@ -142,7 +144,8 @@ static unsigned flag_of(int letter)
                                      [WAIT] = FLEET_FLAG_WAIT,
                                      [REVISION] = FLEET_FLAG_REVISION,
                                      [BY] = FLEET_FLAG_AUTHOR,
-                                     [NOTE] = FLEET_FLAG_AUTHOR};
+                                     [NOTE] = FLEET_FLAG_AUTHOR,
+                                     [KEEP_SETTINGS] = FLEET_FLAG_KEEP_SETTINGS};
     return flags[letter];
 }
 
@@ -197,7 +200,7 @@ static bool take_switch(struct fleet_arguments *arguments, int letter)
                               [ALL] = &arguments->all,
                               [OTHERS] = &arguments->others,
                               [VERSIONS] = &arguments->versions,
-                              [NOTE] = NULL};
+                              [KEEP_SETTINGS] = &arguments->keep_settings};
     if (switches[letter] == NULL)
         return false;
     *switches[letter] = true;

@@ -30,7 +30,8 @@ enum fleet_flag {
     FLEET_FLAG_VERSIONS = 1 << 10,
     FLEET_FLAG_WAIT = 1 << 11,
     FLEET_FLAG_REVISION = 1 << 12,
-    FLEET_FLAG_AUTHOR = 1 << 13 /* --by, --note */
+    FLEET_FLAG_AUTHOR = 1 << 13, /* --by, --note */
+    FLEET_FLAG_KEEP_SETTINGS = 1 << 14
 };
 
 struct fleet_arguments {
@@ -38,6 +39,7 @@ struct fleet_arguments {
     bool json;
     bool candidate;
     bool allow_incompatible;
+    bool keep_settings;
     bool retire_others;
     bool all;
     bool others;

@@ -13,6 +13,8 @@ int command_schema_list(int argc, char **argv);
 int command_schema_show(int argc, char **argv);
 int command_schema_history(int argc, char **argv);
 int command_schema_status(int argc, char **argv);
+/* Of two files (subcommands.h), or with a registry. */
+int command_schema_diff_any(int argc, char **argv);
 
 /* What all of these say of where the registry is. */
 #define FLEET_USAGE_PLACE                                                                          \

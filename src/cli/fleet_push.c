@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 
 #include "base/memory.h"
+#include "cli/diff_report.h"
 #include "cli/fleet_arguments.h"
 #include "cli/fleet_commands.h"
+#include "cli/fleet_diff.h"
 #include "fleet/fleet_render.h"
 
 static const char usage[] =
@@ -18,12 +20,14 @@ static const char usage[] =
     "  --name NAME            of the version (one file)\n"
     "  --keep TIME            the versions before are accepted for so long (90s, 12h, 7d)\n"
     "  --retire-others        the versions before are not accepted any more\n"
+    "  --keep-settings        of a namespace that is there: level, action, unproved, allow_bypass\n"
     "  --allow-incompatible   also where the newest version accepts documents that this one "
     "refuses\n" FLEET_USAGE_AUTHOR FLEET_USAGE_PLACE;
 
 enum {
     COMMAND_FLAGS = FLEET_FLAG_DRY_RUN | FLEET_FLAG_CANDIDATE | FLEET_FLAG_ALLOW_INCOMPATIBLE |
-                    FLEET_FLAG_KEEP | FLEET_FLAG_NAME | FLEET_FLAG_REVISION | FLEET_FLAG_AUTHOR
+                    FLEET_FLAG_KEEP | FLEET_FLAG_NAME | FLEET_FLAG_REVISION | FLEET_FLAG_AUTHOR |
+                    FLEET_FLAG_KEEP_SETTINGS
 };
 
 /* A file, and what becomes of its namespace. */
@@ -164,6 +168,13 @@ static bool change(struct push *push, struct pushed *pushed, struct error *err)
                                 .allow_bypass = pushed->file.allow_bypass,
                                 .as_candidate = arguments->candidate,
                                 .retire_others = arguments->retire_others};
+    if (arguments->keep_settings && pushed->document->revision > 0) {
+        const struct fleet_state *state = &pushed->document->state;
+        wanted.level = state->level;
+        wanted.action = state->action;
+        wanted.reject_unproved = state->reject_unproved;
+        wanted.allow_bypass = state->allow_bypass;
+    }
     if (arguments->keep_ms != 0)
         wanted.until_ms = arguments->author.at_ms + arguments->keep_ms;
     if (!fleet_find_schema_text(pushed->text, pushed->text_len, &wanted.text, &wanted.text_len))
@@ -172,6 +183,41 @@ static bool change(struct push *push, struct pushed *pushed, struct error *err)
     /* what every proxy will make of it */
     bool ok = pushed->outcome != FLEET_IMPOSSIBLE && fleet_render(pushed->document, &file, err);
     text_release(&file);
+    return ok;
+}
+
+/* Whether the newest version accepts nothing that this one refuses, proved; if not, the comparison
+ * is printed. */
+static bool is_compatible(const struct push *push, const struct pushed *pushed, struct error *err)
+{
+    const struct fleet_document *document = pushed->document;
+    struct schema_file old_file;
+    struct text report = text_growing();
+    char name[32];
+    enum compatibility_answer backward = COMPATIBILITY_YES;
+    if (push->arguments->candidate || push->arguments->allow_incompatible ||
+        fleet_is_empty(document))
+        return true;
+    const struct fleet_version *newest =
+        fleet_version_find(document, document->state.accepted[0].version);
+    (void)snprintf(name, sizeof name, "v%d", newest->number);
+    const struct diff_names names = {name, pushed->path};
+    if (strcmp(newest->hash, pushed->file.versions[0].hash) == 0)
+        return true;
+    if (!fleet_diff_load(document, newest, &old_file, err))
+        return false;
+    bool ok = diff_report(&old_file, &pushed->file, &names, false, &report, &backward, err);
+    schema_file_release(&old_file);
+    if (ok && backward != COMPATIBILITY_YES) {
+        (void)fputs(report.data, stderr);
+        ok = error_set(err, ERROR_BAD_VALUE,
+                       "%s version %d of %s; push it as a --candidate first, or with "
+                       "--allow-incompatible",
+                       backward == COMPATIBILITY_NO ? "refuses documents that pass by"
+                                                    : "may refuse documents that pass by",
+                       newest->number, document->ns);
+    }
+    text_release(&report);
     return ok;
 }
 
@@ -186,7 +232,7 @@ static bool prepare_one(struct push *push, struct pushed *pushed)
         return false;
     }
     pushed->revision = pushed->document->revision;
-    if (change(push, pushed, &err))
+    if (is_compatible(push, pushed, &err) && change(push, pushed, &err))
         return true;
     (void)fprintf(stderr, "%s: %s\n", pushed->path, err.message);
     worsen(push, FLEET_EXIT_REFUSED);
@@ -209,11 +255,10 @@ static void say(const struct push *push, const struct pushed *pushed)
 static void store_all(struct push *push)
 {
     struct error err;
-    bool changes = false;
+    bool is_new = false; /* where a namespace has a document, the collections are there */
     for (size_t i = 0; i < push->count; i++)
-        changes = changes || push->of[i].outcome == FLEET_CHANGED;
-    if (changes && !push->arguments->dry_run &&
-        !fleet_store_prepare(push->arguments->store, &err)) {
+        is_new = is_new || (push->of[i].outcome == FLEET_CHANGED && push->of[i].revision == 0);
+    if (is_new && !push->arguments->dry_run && !fleet_store_prepare(push->arguments->store, &err)) {
         worsen(push, fleet_arguments_fail(push->command, &err));
         return;
     }

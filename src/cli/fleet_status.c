@@ -57,14 +57,6 @@ static const char *text_at(const bson_iter_t *parent, const char *name)
                : "";
 }
 
-static int64_t number_at(const bson_iter_t *parent, const char *name)
-{
-    bson_iter_t child;
-    return bson_iter_recurse(parent, &child) && bson_iter_find(&child, name)
-               ? bson_iter_as_int64(&child)
-               : 0;
-}
-
 static const char *field_text(const bson_t *proxy, const char *name)
 {
     bson_iter_t at;
@@ -83,18 +75,31 @@ static bool open_list(const bson_t *proxy, const char *name, bson_iter_t *items)
 /* --- one proxy ---------------------------------------------------------------------------------
  */
 
+/* {namespace: revision}, BSON in one value. */
+static bool open_revisions(const bson_t *proxy, bson_t *revisions)
+{
+    bson_iter_t at;
+    bson_subtype_t subtype = BSON_SUBTYPE_BINARY;
+    uint32_t len = 0;
+    const uint8_t *data = NULL;
+    if (!bson_iter_init_find(&at, proxy, "revisions") || !BSON_ITER_HOLDS_BINARY(&at))
+        return false;
+    bson_iter_binary(&at, &subtype, &len, &data);
+    return bson_init_static(revisions, data, len) &&
+           bson_validate(revisions, BSON_VALIDATE_NONE, NULL);
+}
+
 /* Marks what the proxy has, and counts the rest. */
 static size_t count_behind(struct survey *survey, const bson_t *proxy, unsigned mark)
 {
+    bson_t revisions;
     bson_iter_t items;
     size_t has = 0;
-    if (!open_list(proxy, "revisions", &items))
+    if (!open_revisions(proxy, &revisions) || !bson_iter_init(&items, &revisions))
         return survey->wanted_count;
     while (bson_iter_next(&items)) {
-        if (!BSON_ITER_HOLDS_DOCUMENT(&items))
-            continue;
-        struct known *known = known_find(&survey->wanted, text_at(&items, "ns"));
-        if (known == NULL || known->seen == mark || number_at(&items, "revision") < known->revision)
+        struct known *known = known_find(&survey->wanted, bson_iter_key(&items));
+        if (known == NULL || known->seen == mark || bson_iter_as_int64(&items) < known->revision)
             continue;
         known->seen = mark;
         has++;

@@ -15,7 +15,7 @@ struct schema_part {
 
 static const struct schema_part parts[] = {
     {"lint", "mongosluice schema lint", command_schema_lint, "compiles schema files"},
-    {"diff", "mongosluice schema diff", command_schema_diff, "compares two schema files"},
+    {"diff", "mongosluice schema diff", command_schema_diff_any, "compares files, or versions"},
     {"push", "mongosluice schema push", command_schema_push, "schema files into a registry"},
     {"pull", "mongosluice schema pull", command_schema_pull, "schema files out of a registry"},
     {"list", "mongosluice schema list", command_schema_list, "the namespaces of a registry"},

@@ -16,7 +16,8 @@ enum {
     RETRY_MAX_MS = 15000,  /* … this */
     HEARTBEAT_MS = 10000,  /* a proxy says that it is there */
     FORGET_MS = 86400000,  /* a proxy that was not seen for a day is forgotten by the others */
-    REVISIONS_MAX = 20000, /* that a proxy lists; fleet_proxy_format_text */
+    TELL_MS = 500,         /* between two that changes ask for */
+    REVISIONS_MAX = 20000, /* that a proxy lists */
     BROKEN_MAX = 100
 };
 
@@ -30,7 +31,8 @@ struct fleet_follower {
     int64_t period_ms;
     void (*changed)(void *);
     void *arg;
-    int64_t heartbeat_ms; /* monotonic: when the last one was written; 0: one is due */
+    int64_t heartbeat_ms; /* monotonic: when the last one was written; 0: never */
+    bool has_news;        /* changes that it does not hold */
     int64_t resync_ms;    /* monotonic: when all was last compared */
     pthread_t thread;
     pthread_mutex_t lock; /* guards what follows */
@@ -114,25 +116,20 @@ static void note_contact(struct fleet_follower *follower, enum fleet_mode mode, 
 /* --- what the registry is told -----------------------------------------------------------------
  */
 
+/* {namespace: revision} as one value, since the names have dots. */
 static void add_revisions(const struct fleet_follower *follower, bson_t *out)
 {
-    bson_t list;
-    bson_t one;
-    char index[16];
-    const char *key = NULL;
-    uint32_t count = 0;
-    BSON_APPEND_ARRAY_BEGIN(out, "revisions", &list);
+    bson_t list = BSON_INITIALIZER;
+    size_t count = 0;
     for (const struct known *known = follower->sync.known.of;
          known != NULL && count < REVISIONS_MAX; known = known->hh.next) {
         if (known->revision == 0)
             continue;
-        (void)bson_uint32_to_string(count++, &key, index, sizeof index);
-        BSON_APPEND_DOCUMENT_BEGIN(&list, key, &one);
-        BSON_APPEND_UTF8(&one, "ns", known->ns);
-        BSON_APPEND_INT64(&one, "revision", known->revision);
-        bson_append_document_end(&list, &one);
+        BSON_APPEND_INT64(&list, known->ns, known->revision);
+        count++;
     }
-    bson_append_array_end(out, &list);
+    BSON_APPEND_BINARY(out, "revisions", BSON_SUBTYPE_BINARY, bson_get_data(&list), list.len);
+    bson_destroy(&list);
 }
 
 static void add_broken(const struct fleet_follower *follower, bson_t *out)
@@ -170,6 +167,7 @@ static void tell(struct fleet_follower *follower, enum fleet_mode mode)
     bool told = fleet_store_put_proxy(follower->sync.store, follower->name, fields, &err);
     bson_destroy(fields);
     follower->heartbeat_ms = clock_now_ms();
+    follower->has_news = false;
     pthread_mutex_lock(&follower->lock);
     char *trouble = follower->status.trouble;
     bool is_new = !told && trouble[0] == 0;
@@ -188,7 +186,8 @@ static void tell(struct fleet_follower *follower, enum fleet_mode mode)
 /* After a round that wrote something: in force, told, and measured. */
 static void take_over(struct fleet_follower *follower, enum fleet_mode mode, uint64_t before)
 {
-    bool is_first = follower->heartbeat_ms == 0;
+    int64_t silent_ms = clock_now_ms() - follower->heartbeat_ms;
+    follower->has_news = follower->has_news || follower->sync.changes != before;
     if (follower->sync.changes != before) {
         follower->changed(follower->arg);
         int64_t lag_ms = clock_wall_ms() - follower->sync.newest_ms;
@@ -197,8 +196,8 @@ static void take_over(struct fleet_follower *follower, enum fleet_mode mode, uin
             follower->status.lag_ms = lag_ms < 0 ? 0 : lag_ms;
         pthread_mutex_unlock(&follower->lock);
     }
-    if (follower->sync.changes != before || is_first ||
-        clock_now_ms() - follower->heartbeat_ms >= HEARTBEAT_MS)
+    if (follower->heartbeat_ms == 0 || silent_ms >= HEARTBEAT_MS ||
+        (follower->has_news && silent_ms >= TELL_MS))
         tell(follower, mode);
     note_contact(follower, mode, true);
 }

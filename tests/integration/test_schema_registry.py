@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 
+import bson
 import pytest
 from bson import Int64, json_util
 from pymongo import MongoClient
@@ -423,10 +424,10 @@ def test_who_has_it(registry, follow, ns):
     client, raw = documents(registry)
     with client:
         known = raw.database[f"{raw.name}.proxies"]
-        known.update_one({}, {"$set": {"revisions": []}})
+        known.update_one({}, {"$set": {"revisions": bson.encode({})}})
         said = registry.json("status", code=REFUSED)
         assert said["behind"] == 1 and sorted(one["behind_count"] for one in said["proxies"]) == [0, 2]
-        known.update_one({"revisions": []}, {"$set": {
+        known.update_one({"revisions": bson.encode({})}, {"$set": {
             "seen": datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=5)}})
         assert registry.json("status")["silent"] == 1
         proxies[0].finish()
@@ -483,7 +484,7 @@ def test_wrong_use(registry, ns, tmp_path):
             (["promote", ns], "no candidate", REFUSED), (["rollback", ns], "no earlier", REFUSED),
             (["rollback", ns, "77"], "does not hold revision 77", REFUSED),
             (["push", "--keep", "soon", broken], "takes a time", FAILED),
-            (["push", "--name", "7", registry.file(ns, schema_of(9))], "mistaken", REFUSED),
+            (["push", "--allow-incompatible", "--name", "7", registry.file(ns, schema_of(9))], "mistaken", REFUSED),
             (["push", "--candidate", registry.file("new.one", schema_of(9))], "accepts no version yet", REFUSED)]:
         assert part in registry.do(*words, code=code), words
     assert registry.run("list", uri="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100")[0] == FAILED
@@ -504,3 +505,35 @@ def test_a_reader_that_may_not_write(secure_server, server, start_proxy, tmp_pat
     wait_state(Admin(proxy), namespaces=1, error="")
     if not registry.json("status", code=REFUSED)["proxies"]:
         proxy.wait_for_record("it cannot be told", id=SILENT)
+
+
+def test_an_incompatible_push_is_refused(registry, ns):
+    """With a proof: a document that the newest version accepts and the new one refuses."""
+    open_schema = {"properties": {"a": {"bsonType": "int", "maximum": 9}}}
+    narrow = {"required": ["b"], **open_schema}
+    registry.push(ns, open_schema)
+    said = registry.push(ns, narrow, code=REFUSED)
+    assert "refuses documents that pass by version 1" in said and "required" in said and "nothing was pushed" in said
+    assert registry.json("show", ns)["revision"] == 1
+    registry.push(ns, narrow, "--candidate")
+    wide = {"properties": {"a": {"bsonType": "int", "maximum": 99}}}
+    registry.push(ns, wide)
+    assert accepts_now(registry, ns) == [3, 1]
+    path = registry.file(ns, narrow)
+    assert "required" in registry.do("diff", path, code=REFUSED)
+    assert registry.json("diff", path, code=REFUSED)
+    registry.do("diff", ns, "1", "3")
+    registry.do("diff", ns, "newest", "v1", code=REFUSED)
+    assert "no version" in registry.do("diff", ns, "1", "9", code=FAILED)
+    registry.push(ns, narrow, "--allow-incompatible")
+    assert accepts_now(registry, ns) == [2, 3, 1]
+
+
+def test_settings_that_the_registry_keeps(registry, ns):
+    registry.push(ns, schema_of(1), action="warn", level="moderate", allow_bypass=False)
+    registry.push(ns, schema_of(2), "--keep-settings", "--allow-incompatible")
+    state = registry.json("show", ns)["state"]
+    assert (state["action"], state["level"], state["allow_bypass"]) == ("warn", "moderate", False)
+    registry.push(ns, schema_of(2))
+    state = registry.json("show", ns)["state"]
+    assert (state["action"], state["level"], state["allow_bypass"]) == ("error", "strict", True)

@@ -44,13 +44,13 @@ _mongosluice_files() {
 _mongosluice_schema_flags() {
   local place="--registry --collection --config" author="--by --note --revision --dry-run"
   case $1 in
-    push) echo "--candidate --name --keep --retire-others --allow-incompatible $author $place --help" ;;
+    push) echo "--candidate --name --keep --retire-others --keep-settings --allow-incompatible $author $place --help" ;;
     promote) echo "--keep --retire-others $author $place --help" ;;
     rollback) echo "$author $place --help" ;;
     retire) echo "--others --all --in $author $place --help" ;;
     pull) echo "--out --versions --dry-run $place --help" ;;
     list | show | history) echo "--json $place --help" ;;
-    diff) echo "--json --help" ;;
+    diff) echo "--json $place --help" ;;
     status) echo "--json --wait $place --help" ;;
     *) echo "--help" ;;
   esac

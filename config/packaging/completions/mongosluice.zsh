@@ -30,7 +30,7 @@ _mongosluice() {
       ;;
     schema)
       if (( CURRENT == 3 )); then
-        _values command 'lint[print every problem of schema files]' 'diff[compare two schema files]' 'push[schema files into a registry]' \
+        _values command 'lint[print every problem of schema files]' 'diff[compare schema files, or versions]' 'push[schema files into a registry]' \
           'pull[schema files out of a registry]' 'list[the namespaces of a registry]' \
           'show[the versions of a namespace]' 'history[who changed a namespace, and when]' \
           'promote[make a version the newest]' 'rollback[bring an earlier revision back]' \
@@ -39,7 +39,7 @@ _mongosluice() {
       fi
       local -a flags=('--help[print the usage]')
       local of=$words[3]
-      if [[ $of != lint && $of != diff ]]; then
+      if [[ $of != lint ]]; then
         flags+=('--registry=[the deployment that holds the registry]:URI: '
           '--collection=[its collection]:DATABASE.COLLECTION: ' '--config=[take both from this file]:FILE:_files')
       fi
@@ -52,7 +52,7 @@ _mongosluice() {
           flags+=('--keep=[how long the versions before stay accepted]:TIME: '
             '--retire-others[the versions before are not accepted any more]') ;|
         push)
-          flags+=('--candidate[a shadow beside the accepted versions]' '--name=[of the version]:NAME: '
+          flags+=('--candidate[a shadow beside the accepted versions]' '--name=[of the version]:NAME: ' '--keep-settings[those of the registry stay]'
             '--allow-incompatible[also what is not backward compatible]') ;|
         retire)
           flags+=('--all[end the enforcement of the namespace]' '--others[all but the newest]'

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mongosluice import program
+from mongosluice.export import registry
 from mongosluice.export.files import ACTIONS, BrokenFileError, differences, write_files
 from mongosluice.export.schema import SETTINGS, Exported, report_json, text_of
 from mongosluice.export.targets import DEFAULT_DATABASE, ExportError, export_targets
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
                         help=f"of files that are not there yet: {', '.join(ACTIONS)}; default {SETTINGS['action']}")
     export.add_argument("--check", action="store_true",
                         help="write nothing; end with 1 if a file is missing or has another schema or dialect")
+    registry.add_options(export)
     export.add_argument("--strict", action="store_true",
                         help="end with 1 if something stays with Python; nothing is written then")
     return made
@@ -58,6 +60,8 @@ def print_exported(found: list[Exported], as_json: bool) -> None:
 def export(options: argparse.Namespace) -> int:
     if options.check and not options.output:
         raise ExportError("--check needs --output, the folder to compare with")
+    if options.push and (options.output or options.check):
+        raise ExportError("--push goes without --output and --check")
     found = export_targets(options.target, options.database)
     print_exported(found, options.json)
     if options.strict and any(one.notes for one in found):
@@ -68,6 +72,8 @@ def export(options: argparse.Namespace) -> int:
         for problem in problems:
             print(f"mongosluice: {problem}", file=sys.stderr)
         return DIFFERENT if problems else OK
+    if options.push:
+        return registry.push(found, options)
     if options.output:
         for sentence in write_files(found, Path(options.output), options.action):
             print(f"mongosluice: {sentence}", file=sys.stderr)
@@ -88,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.path.insert(0, os.getcwd())
     try:
         return export(options) if options.command == "export" else report(options)
-    except (ExportError, BrokenFileError) as error:
+    except (ExportError, BrokenFileError, program.NotThereError) as error:
         print(f"mongosluice: {error}", file=sys.stderr)
         return WRONG
     except OSError as error:  # a schema file; what a module does when it is imported is an ExportError

@@ -1,0 +1,11 @@
+/* Versions of a registry, to compare. */
+#ifndef SLUICE_CLI_FLEET_DIFF_H
+#define SLUICE_CLI_FLEET_DIFF_H
+
+#include "fleet/fleet_document.h"
+
+/* The version alone as a file; schema_file_release is due when it is true. */
+bool fleet_diff_load(const struct fleet_document *document, const struct fleet_version *version,
+                     struct schema_file *file, struct error *err);
+
+#endif
