@@ -300,7 +300,7 @@ static bool forward_reply(struct upstream_connection *connection, struct window 
     return client->state == CLIENT_ACTIVE;
 }
 
-/* Works through what was read. False after the session left CLIENT_ACTIVE. */
+/* Works through what was read. False after the client left CLIENT_ACTIVE. */
 static bool process(struct upstream_connection *connection, struct window *window)
 {
     struct client *client = lease_client(connection);

@@ -202,7 +202,7 @@ static bool is_full(const struct client *client)
            (client->stage == REQUEST_QUEUED && !pending_is_empty(&client->pending));
 }
 
-/* Works through what was read. False after the session left CLIENT_ACTIVE. */
+/* Works through what was read. False after the client left CLIENT_ACTIVE. */
 static bool process(struct client *client, struct window *window)
 {
     for (bool first = true; window->len > 0;) {

@@ -12,7 +12,7 @@ static bool over(int64_t now_ms, int64_t since_ms, int64_t limit_ms)
     return limit_ms > 0 && now_ms - since_ms >= limit_ms;
 }
 
-/* False after the session left its state, because the server did not take the connection in time.
+/* False after the client left its state, because the server did not take the connection in time.
  */
 static bool check_connecting(struct client *client, int64_t now_ms)
 {
@@ -48,7 +48,7 @@ static bool waits_for_rest(const struct client *client)
     return begun && client->request_seen && client->link.reading;
 }
 
-/* False after the session left its state, because a request did not go on. */
+/* False after the client left its state, because a request did not go on. */
 static bool check_progress(struct client *client, int64_t now_ms)
 {
     struct error err;
