@@ -2,16 +2,20 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "catalog/change_stream.h"
 #include "catalog/collections.h"
 #include "catalog/folder.h"
 #include "catalog/validators.h"
+#include "net/clock.h"
 
 struct catalog {
-    pthread_mutex_t work; /* held by the thread that makes a change; guards the next three */
+    pthread_mutex_t work; /* held by the thread that makes a change; guards the next four */
     struct current_set set;
     struct folder folder;
     struct collections collections;
+    struct suspensions suspensions;
     struct validators *validators; /* NULL: the upstream's collections are not read */
+    struct change_stream *stream;  /* NULL likewise */
     atomic_bool validators_known;  /* they have been read at least once */
 };
 
@@ -52,11 +56,21 @@ bool catalog_set_folder(struct catalog *catalog, const char *folder, struct erro
  */
 
 /* The thread that reads them, here and below. */
+static void validators_begin(void *arg)
+{
+    struct catalog *catalog = arg;
+    pthread_mutex_lock(&catalog->work);
+    suspensions_reading_begins(&catalog->suspensions, clock_now_ms());
+    pthread_mutex_unlock(&catalog->work);
+}
+
 static void validators_found(void *arg, const struct validators_found *all, size_t count)
 {
     struct catalog *catalog = arg;
     pthread_mutex_lock(&catalog->work);
-    bool taken = collections_take(&catalog->collections, &catalog->set, all, count);
+    suspensions_reading_ends(&catalog->suspensions);
+    bool taken =
+        collections_take(&catalog->collections, &catalog->set, &catalog->suspensions, all, count);
     publish(catalog);
     pthread_mutex_unlock(&catalog->work);
     if (taken)
@@ -71,27 +85,72 @@ static void validators_failed(void *arg, const char *cause)
           LOG_STR("cause", cause));
 }
 
+static uint32_t begin_change(struct catalog *catalog, const struct suspension_scope *scope)
+{
+    pthread_mutex_lock(&catalog->work);
+    uint32_t number = suspensions_begin(&catalog->suspensions, scope);
+    collections_suspend(&catalog->collections, &catalog->set, scope);
+    publish(catalog);
+    pthread_mutex_unlock(&catalog->work);
+    return number;
+}
+
+static void end_change(struct catalog *catalog, uint32_t number, bool lost)
+{
+    pthread_mutex_lock(&catalog->work);
+    (void)suspensions_end(&catalog->suspensions, number, lost, clock_now_ms());
+    pthread_mutex_unlock(&catalog->work);
+}
+
+/* Another client of the deployment changed collections; its change is over. */
+static void stream_changed(void *arg, const struct suspension_scope *scope)
+{
+    struct catalog *catalog = arg;
+    end_change(catalog, begin_change(catalog, scope), false);
+    validators_refresh(catalog->validators);
+}
+
+static void stream_begins(void *arg)
+{
+    validators_refresh(((struct catalog *)arg)->validators);
+}
+
 bool catalog_follow_upstream(struct catalog *catalog, const struct uri *uri, int64_t period_ms,
                              struct error *err)
 {
     struct validators_settings settings = {.period_ms = period_ms,
+                                           .begins = validators_begin,
                                            .found = validators_found,
                                            .failed = validators_failed,
                                            .arg = catalog};
+    struct change_stream_settings stream = {
+        .retry_ms = period_ms, .changed = stream_changed, .begins = stream_begins, .arg = catalog};
     catalog->validators = validators_start(uri, &settings, err);
-    return catalog->validators != NULL;
+    if (catalog->validators != NULL)
+        catalog->stream = change_stream_start(uri, &stream, err);
+    return catalog->stream != NULL;
 }
 
-void catalog_refresh(struct catalog *catalog)
+uint32_t catalog_change_begins(struct catalog *catalog, const struct suspension_scope *scope)
 {
-    if (catalog->validators != NULL)
-        validators_refresh(catalog->validators);
+    return catalog->validators == NULL ? 0 : begin_change(catalog, scope);
+}
+
+void catalog_change_ends(struct catalog *catalog, uint32_t number, bool lost)
+{
+    if (number == 0)
+        return;
+    end_change(catalog, number, lost);
+    validators_refresh(catalog->validators);
 }
 
 void catalog_stop(struct catalog *catalog)
 {
-    if (catalog != NULL)
-        validators_stop(catalog->validators);
+    if (catalog == NULL)
+        return;
+    change_stream_stop(catalog->stream);
+    catalog->stream = NULL;
+    validators_stop(catalog->validators);
 }
 
 /* --- reading ------------------------------------------------------------------------------------
@@ -122,6 +181,7 @@ void catalog_destroy(struct catalog *catalog)
     validators_free(catalog->validators);
     folder_release(&catalog->folder);
     collections_release(&catalog->collections);
+    suspensions_release(&catalog->suspensions);
     current_set_release(&catalog->set);
     pthread_mutex_destroy(&catalog->work);
     memory_free(catalog);

@@ -4,6 +4,7 @@
 #define SLUICE_CATALOG_CATALOG_H
 
 #include "catalog/current_set.h"
+#include "catalog/suspensions.h"
 
 struct catalog;
 struct uri;
@@ -34,11 +35,15 @@ void catalog_rescan(struct catalog *catalog);
 bool catalog_set_folder(struct catalog *catalog, const char *folder, struct error *err);
 
 /* Reads the validators of the upstream's collections from now on, every period_ms. Called once, if
- * at all, before other threads call catalog_refresh. uri: borrowed for the call. */
+ * at all, before other threads call catalog_change_begins. uri: borrowed for the call. */
 bool catalog_follow_upstream(struct catalog *catalog, const struct uri *uri, int64_t period_ms,
                              struct error *err);
-/* A collection may have changed: reads the validators again soon, if they are read at all. */
-void catalog_refresh(struct catalog *catalog);
+/* A command is about to be sent that may change the validators of collections: those that were read
+ * are out of force when this returns, until they are read anew after catalog_change_ends. Answers
+ * the number of the change; 0: validators are not read, or memory is out. */
+uint32_t catalog_change_begins(struct catalog *catalog, const struct suspension_scope *scope);
+/* The command was answered; or, `lost`, it will not be. Reads the validators soon. */
+void catalog_change_ends(struct catalog *catalog, uint32_t number, bool lost);
 /* Ends the reading of validators; waits for one under way. */
 void catalog_stop(struct catalog *catalog);
 

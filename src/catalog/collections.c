@@ -12,13 +12,19 @@ struct collection {
     char *left_out; /* NULL: the validator is to be enforced */
     enum schema_level level;
     enum schema_action action;
+    bool pending;                     /* it is not enforced since it was suspended */
+    struct registry_entry *suspended; /* a reference: what was in force; its counts go on later */
 };
+
+static const char suspended_reason[] =
+    "a command changes the collection: its validator is enforced again when it was read anew";
 
 static void collection_release(struct collection *collection)
 {
     memory_free(collection->ns);
     memory_free(collection->schema);
     memory_free(collection->left_out);
+    registry_entry_release(collection->suspended);
 }
 
 static bool is_same(const struct collection *known, const struct validators_found *validator)
@@ -67,11 +73,14 @@ static struct registry_entry *make_entry(const struct current_set *set,
     return entry;
 }
 
-static void put_validator(struct current_set *set, const struct validators_found *validator)
+static void put_validator(struct current_set *set, const struct validators_found *validator,
+                          const struct registry_entry *suspended)
 {
     struct error err;
     (void)error_no_memory(&err, "the schema");
     struct registry_entry *entry = make_entry(set, validator, &err);
+    if (entry != NULL && suspended != NULL)
+        registry_entry_adopt_stats(entry, suspended);
     struct registry *registry = entry == NULL ? NULL : current_set_draft(set);
     if (entry != NULL && registry != NULL && registry_put(registry, entry)) {
         (void)registry_leave_out(registry, validator->ns, NULL);
@@ -90,8 +99,7 @@ static void put_validator(struct current_set *set, const struct validators_found
     (void)registry_leave_out(registry, validator->ns, err.message);
 }
 
-static const struct collection *find_collection(const struct collections *collections,
-                                                const char *ns)
+static struct collection *find_collection(const struct collections *collections, const char *ns)
 {
     for (size_t i = 0; i < collections->count; i++)
         if (strcmp(collections->of[i].ns, ns) == 0)
@@ -115,22 +123,64 @@ static void drop_collections(struct collections *collections, struct current_set
     }
 }
 
+/* What is named left out for another reason stays so. */
+static void suspend(struct current_set *set, struct collection *collection)
+{
+    struct registry_entry *entry = registry_entry_of(current_set_latest(set), collection->ns,
+                                                     strlen(collection->ns), REGISTRY_COLLECTION);
+    struct registry *registry = entry == NULL ? NULL : current_set_draft(set);
+    collection->pending = true;
+    if (registry == NULL)
+        return;
+    registry_entry_release(collection->suspended);
+    collection->suspended = registry_entry_retain(entry);
+    (void)registry_remove(registry, collection->ns, strlen(collection->ns), REGISTRY_COLLECTION);
+    (void)registry_leave_out(registry, collection->ns, suspended_reason);
+    LOG_I(LOG_SCHEMA, 3030, "schemas",
+          "A collection changes; its validator is not enforced until it was read anew",
+          LOG_STR("ns", collection->ns));
+}
+
+void collections_suspend(struct collections *collections, struct current_set *set,
+                         const struct suspension_scope *scope)
+{
+    for (size_t i = 0; i < collections->count; i++)
+        if (suspension_scope_covers(scope, collections->of[i].ns))
+            suspend(set, &collections->of[i]);
+}
+
+/* The validator as it was read, in the place of `known`, which may be NULL. */
+static void take(struct current_set *set, const struct validators_found *validator,
+                 struct collection *known, struct collection *next, bool is_suspended)
+{
+    if (known != NULL) {
+        next->suspended = known->suspended;
+        known->suspended = NULL;
+    }
+    if (is_suspended) {
+        suspend(set, next);
+        return;
+    }
+    /* what did not fit may do so now */
+    if (known == NULL || known->pending || !is_same(known, validator) ||
+        registry_find_left_out(current_set_latest(set), validator->ns) != NULL)
+        put_validator(set, validator, next->suspended);
+    registry_entry_release(next->suspended);
+    next->suspended = NULL;
+}
+
 bool collections_take(struct collections *collections, struct current_set *set,
-                      const struct validators_found *all, size_t count)
+                      const struct suspensions *suspensions, const struct validators_found *all,
+                      size_t count)
 {
     size_t used = 0;
     struct collection *next = memory_array(count + 1, sizeof *next);
     if (next == NULL)
         return false;
     for (size_t i = 0; i < count; i++) {
-        const struct collection *known = find_collection(collections, all[i].ns);
-        if (!remember(&next[used], &all[i]))
-            continue;
-        used++;
-        /* what did not fit may do so now */
-        if (known == NULL || !is_same(known, &all[i]) ||
-            registry_find_left_out(set->registry, all[i].ns) != NULL)
-            put_validator(set, &all[i]);
+        struct collection *known = find_collection(collections, all[i].ns);
+        if (remember(&next[used], &all[i]))
+            take(set, &all[i], known, &next[used++], suspensions_cover(suspensions, all[i].ns));
     }
     drop_collections(collections, set, next, used);
     collections_release(collections);

@@ -275,12 +275,18 @@ size_t registry_bytes(const struct registry *registry)
     return registry == NULL ? 0 : registry->bytes;
 }
 
+struct registry_entry *registry_entry_of(const struct registry *registry, const char *ns,
+                                         size_t len, enum registry_origin origin)
+{
+    bool there = false;
+    size_t at = registry == NULL ? 0 : find_place(registry, ns, len, &there);
+    return there ? registry->places[at].entries[origin] : NULL;
+}
+
 size_t registry_bytes_of(const struct registry *registry, const char *ns,
                          enum registry_origin origin)
 {
-    bool there = false;
-    size_t at = registry == NULL ? 0 : find_place(registry, ns, strlen(ns), &there);
-    const struct registry_entry *entry = there ? registry->places[at].entries[origin] : NULL;
+    const struct registry_entry *entry = registry_entry_of(registry, ns, strlen(ns), origin);
     return entry == NULL ? 0 : schema_file_bytes(&entry->file);
 }
 

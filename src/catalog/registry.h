@@ -41,6 +41,9 @@ size_t registry_bytes(const struct registry *registry);
 size_t registry_bytes_of(const struct registry *registry, const char *ns,
                          enum registry_origin origin);
 
+/* The entry with that namespace and origin, borrowed; NULL without one. */
+struct registry_entry *registry_entry_of(const struct registry *registry, const char *ns,
+                                         size_t len, enum registry_origin origin);
 /* The entry in force, borrowed from the set; NULL where there is none. `registry` may be NULL. */
 const struct registry_entry *registry_find(const struct registry *registry, const char *ns,
                                            size_t len);

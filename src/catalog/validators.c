@@ -1,6 +1,5 @@
 #include "catalog/validators.h"
 
-#include <mongoc/mongoc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,13 +7,8 @@
 
 #include "base/memory.h"
 #include "base/namespace.h"
+#include "catalog/reading_client.h"
 #include "net/clock.h"
-#include "upstream/runtime.h"
-#include "upstream/uri.h"
-
-/* How long a reading waits for a server, and for each of its answers; also what validators_stop may
- * wait for. */
-enum { SELECTION_MS = 3000, ANSWER_MS = 5000 };
 
 /* A command that passed by may be the first of many: they are answered by one reading. */
 enum { GATHER_MS = 50 };
@@ -178,6 +172,7 @@ static void read_all(struct validators *validators)
 {
     bson_error_t error;
     struct list list = {0};
+    validators->settings.begins(validators->settings.arg);
     char **names = mongoc_client_get_database_names_with_opts(validators->client, NULL, &error);
     bool ok = names != NULL;
     for (size_t i = 0; ok && names[i] != NULL && !is_stopping(validators); i++)
@@ -262,25 +257,6 @@ void validators_stop(struct validators *validators)
     pthread_join(validators->thread, NULL);
 }
 
-static mongoc_client_t *make_client(const struct uri *uri, struct error *err)
-{
-    bson_error_t why;
-    mongoc_uri_t *parsed = mongoc_uri_new_with_error(uri_with_credentials(uri), &why);
-    mongoc_client_t *client = NULL;
-    if (parsed != NULL) {
-        (void)mongoc_uri_set_option_as_int32(parsed, MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
-                                             SELECTION_MS);
-        (void)mongoc_uri_set_option_as_int32(parsed, MONGOC_URI_SOCKETTIMEOUTMS, ANSWER_MS);
-        (void)mongoc_uri_set_appname(parsed, "mongosluice");
-        client = mongoc_client_new_from_uri_with_error(parsed, &why);
-        mongoc_uri_destroy(parsed);
-    }
-    if (client == NULL)
-        (void)error_set(err, ERROR_BAD_VALUE,
-                        "upstream: no client for reading the collections' validators");
-    return client;
-}
-
 struct validators *validators_start(const struct uri *uri,
                                     const struct validators_settings *settings, struct error *err)
 {
@@ -289,11 +265,10 @@ struct validators *validators_start(const struct uri *uri,
         (void)error_no_memory(err, "the validators");
         return NULL;
     }
-    runtime_start();
     validators->settings = *settings;
     pthread_mutex_init(&validators->lock, NULL);
     clock_init_condition(&validators->wake);
-    validators->client = make_client(uri, err);
+    validators->client = reading_client_new(uri, err);
     if (validators->client != NULL &&
         pthread_create(&validators->thread, NULL, run, validators) == 0)
         return validators;

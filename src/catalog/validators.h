@@ -19,6 +19,8 @@ struct validators_found {
 
 struct validators_settings {
     int64_t period_ms; /* between two readings, but for validators_refresh */
+    /* On that thread: a reading begins. */
+    void (*begins)(void *arg);
     /* On that thread: all that were found. Valid during the call. */
     void (*found)(void *arg, const struct validators_found *all, size_t count);
     /* On that thread: the collections could not be read; what was known stays. */

@@ -81,8 +81,9 @@ const struct option options_table[] = {
      .fallback = "60000",
      .min = 1000,
      .max = DAY_MS,
-     .description = "Time between two readings of the collections' validators. A create, collMod "
-                    "or drop through the proxy causes a reading at once."},
+     .description = "Time between two readings of the collections' validators. A change that "
+                    "passes through the proxy, or that the deployment's change stream tells of, "
+                    "causes a reading at once."},
     {.name = "schemas_memory_max",
      .type = OPTION_BYTES,
      .at = FIELD(schemas_memory_max),

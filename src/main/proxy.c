@@ -113,9 +113,15 @@ static void explain_no_server(void *context, char cause[SESSION_CAUSE_BYTES])
     pthread_mutex_unlock(&proxy->lock);
 }
 
-static void collections_changed(void *context)
+static uint32_t collections_change(void *context, const char *first, const char *second)
 {
-    catalog_refresh(((struct proxy *)context)->catalog);
+    const struct suspension_scope scope = {{first, second}};
+    return catalog_change_begins(((struct proxy *)context)->catalog, &scope);
+}
+
+static void collections_changed(void *context, uint32_t change, bool lost)
+{
+    catalog_change_ends(((struct proxy *)context)->catalog, change, lost);
 }
 
 /* Chooses the least loaded worker, and among equals the next one. */
@@ -290,8 +296,9 @@ static bool start_admin(struct proxy *proxy, struct error *err)
 static void registry_changed(void *arg, struct registry *registry)
 {
     struct proxy *proxy = arg;
+    schemas_in_force_publish(&proxy->shared.in_force, registry);
     for (unsigned i = 0; i < proxy->worker_count; i++)
-        session_worker_set_registry(proxy->workers[i], registry);
+        session_worker_refresh(proxy->workers[i]);
 }
 
 static bool start_catalog(struct proxy *proxy, struct error *err)
@@ -402,6 +409,7 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
     proxy->shared.hooks = (struct session_hooks){.context = proxy,
                                                  .port_of_member = port_of_member,
                                                  .explain_no_server = explain_no_server,
+                                                 .collections_change = collections_change,
                                                  .collections_changed = collections_changed};
     proxy->shared.started_ms = clock_now_ms();
     proxy->shared.transactions = transactions_create();
@@ -415,9 +423,6 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
     (void)snprintf(proxy->cause, sizeof proxy->cause, "no server has answered yet");
     if (!start_catalog(proxy, err) || !start_control(proxy, err) || !start_workers(proxy, err))
         return false;
-    struct registry *registry = catalog_registry(proxy->catalog);
-    registry_changed(proxy, registry);
-    registry_release(registry);
     if (!follow_validators(proxy, err) || !start_follower(proxy, err))
         return false;
     proxy->topology = topology_start(proxy->uri, topology_changed, proxy, err);
@@ -434,6 +439,7 @@ static void destroy(struct proxy *proxy)
     for (unsigned i = 0; i < proxy->worker_count; i++)
         session_worker_stop(proxy->workers[i]);
     catalog_destroy(proxy->catalog);
+    schemas_in_force_release(&proxy->shared.in_force);
     servers_destroy(proxy->servers);
     transactions_destroy(proxy->shared.transactions);
     bulk_cursors_destroy(proxy->shared.bulk_cursors);
@@ -453,6 +459,7 @@ struct proxy *proxy_start(struct config *config, struct error *err)
         return NULL;
     }
     pthread_mutex_init(&proxy->lock, NULL);
+    schemas_in_force_init(&proxy->shared.in_force);
     proxy->stats_since_ms = clock_now_ms();
     if (start_parts(proxy, config, err)) {
         LOG_I(LOG_CONTROL, 1034, "control", "mongosluice is ready",

@@ -104,7 +104,7 @@ static bool keep(struct client *client, const struct message *message,
         return false;
     }
     *checking = (struct checking){.check = check,
-                                  .registry = registry_retain(client->worker->registry),
+                                  .registry = registry_retain(client->worker->schemas.registry),
                                   .message = *message,
                                   .request = *request};
     client->checking = checking;
@@ -123,8 +123,8 @@ enum enforce_progress checking_run(struct client *client, const struct message *
     if (checking != NULL)
         return enforce_go_on(&checking->check, checking->registry, worker->scratch, command,
                              &observer, result, err);
-    enum enforce_progress progress =
-        enforce_go_on(&check, worker->registry, worker->scratch, command, &observer, result, err);
+    enum enforce_progress progress = enforce_go_on(
+        &check, worker->schemas.registry, worker->scratch, command, &observer, result, err);
     if (progress == ENFORCE_PART && !keep(client, message, request, check, &observer)) {
         (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to check a command");
         return ENFORCE_FAILED;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "session/checking.h"
+#include "session/collection_changes.h"
 #include "session/connect.h"
 #include "session/hellos.h"
 #include "session/lease.h"
@@ -162,7 +163,7 @@ enum decision dispatch_legacy(struct client *client, const struct message *messa
 }
 
 static void push_pending(struct client *client, const struct wire_header *header,
-                         const struct wire_command *request, bool watches_claim)
+                         const struct wire_command *request, bool watches_claim, uint32_t change)
 {
     const struct route *route = route_of(request->known);
     bool watched = route->reply != NULL && (route->reply_if == NULL || route->reply_if(client));
@@ -178,7 +179,8 @@ static void push_pending(struct client *client, const struct wire_header *header
                               .ticket = client->worker->next_ticket,
                               .in_transaction = request->in_transaction,
                               .command = request->known,
-                              .sent_us = client_now_us(client)};
+                              .sent_us = client_now_us(client),
+                              .change = change};
     if (request->lsid != NULL)
         memcpy(pending.lsid, request->lsid, LSID_BYTES);
     client->worker->next_ticket = NULL;
@@ -195,8 +197,11 @@ static enum decision forward(struct client *client, const struct wire_header *he
     if (effect != IDENTITY_STAYS)
         identify_pass(client, request, effect);
     bool watches_claim = effect == IDENTITY_CHANGES && logins_watch(client, request);
+    uint32_t change = collection_changes_begin(client, request);
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
-        push_pending(client, header, request, watches_claim);
+        push_pending(client, header, request, watches_claim, change);
+    else
+        collection_changes_lose(client, change);
     count_request(client, header, request);
     return DECISION_FORWARD;
 }

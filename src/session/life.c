@@ -6,6 +6,7 @@
 #include "auth/claim.h"
 #include "base/memory.h"
 #include "session/checking.h"
+#include "session/collection_changes.h"
 #include "session/exchange.h"
 #include "session/lease.h"
 #include "session/merge_ties.h"
@@ -18,13 +19,15 @@ void client_count_out(struct session_worker *worker, bool refused)
 }
 
 /* What others wait for is not coming. */
-static void forget_tickets(struct client *client)
+static void forget_pending(struct client *client)
 {
     for (unsigned i = 0; i < client->pending.count; i++) {
         struct pending *pending = pending_at(&client->pending, i);
         if (pending->ticket != NULL)
             merge_finished(client->worker, pending->ticket);
+        collection_changes_lose(client, pending->change);
         pending->ticket = NULL;
+        pending->change = 0;
     }
     if (client->worker->next_ticket != NULL)
         merge_finished(client->worker, client->worker->next_ticket);
@@ -40,7 +43,7 @@ static void give_upstream_back(struct client *client)
     client->walk = NULL;
     checking_free(client);
     exchange_end(client);
-    forget_tickets(client);
+    forget_pending(client);
     if (connection != NULL)
         merge_lost(connection);
     lease_give_back(client);

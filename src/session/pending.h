@@ -24,8 +24,9 @@ struct pending {
     int32_t request_id;           /* the client's: what an error of the proxy's own answers */
     uint32_t error_labels;
     enum command_name command;
-    bool watched;   /* its reply is looked at, so it has to be whole */
-    bool awaitable; /* its reply may wait for a change: nothing runs meanwhile */
+    uint32_t change; /* of collections (collection_changes.h); 0: none */
+    bool watched;    /* its reply is looked at, so it has to be whole */
+    bool awaitable;  /* its reply may wait for a change: nothing runs meanwhile */
     bool legacy;
     bool exhaust;
     bool watches_claim;

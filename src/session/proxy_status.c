@@ -117,7 +117,7 @@ static bool answer(struct client *client, const struct message *message,
     build_text(&build, "version", SLUICE_VERSION);
     build_int64(&build, "uptimeMillis", clock_now_ms() - client->worker->shared->started_ms);
     build_close(&build);
-    bool ok = add_schemas(&build, client->worker->registry, request, &err);
+    bool ok = add_schemas(&build, session_worker_schemas(client->worker), request, &err);
     if (ok) {
         build_value(&build, "ok", BSON_KIND_DOUBLE, bytes_of(one, sizeof one));
         ok = build_finish(&build, &document) ||

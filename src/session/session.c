@@ -73,7 +73,7 @@ static void end_all(void *context)
 static void free_worker(struct session_worker *worker)
 {
     session_settings_release(worker->settings);
-    registry_release(worker->registry);
+    registry_release(worker->schemas.registry);
     schema_scratch_free(worker->scratch);
     tally_free(worker->tally);
     memory_free(worker);
@@ -138,20 +138,22 @@ void session_worker_set_settings(struct session_worker *worker, struct session_s
     }
 }
 
-static void swap_registry(void *context, void *arg)
+struct registry *session_worker_schemas(struct session_worker *worker)
 {
-    struct session_worker *worker = context;
-    registry_release(worker->registry);
-    worker->registry = arg;
-    tally_trim(worker->tally, worker->registry);
+    if (schemas_in_force_take(&worker->shared->in_force, &worker->schemas))
+        tally_trim(worker->tally, worker->schemas.registry);
+    return worker->schemas.registry;
 }
 
-void session_worker_set_registry(struct session_worker *worker, struct registry *registry)
+static void drop_older_schemas(void *context, void *unused)
 {
-    if (!worker_post(worker->worker, swap_registry, registry_retain(registry))) {
-        registry_release(registry);
-        LOG_E(LOG_CONTROL, 1017, "control", "Out of memory: a worker keeps its old schemas");
-    }
+    (void)unused;
+    (void)session_worker_schemas(context);
+}
+
+void session_worker_refresh(struct session_worker *worker)
+{
+    (void)worker_post(worker->worker, drop_older_schemas, NULL); /* else its next write does it */
 }
 
 /* Requests that wait go on. */

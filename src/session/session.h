@@ -20,8 +20,8 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
  * socket's path, copied; "" when none is known yet. */
 void session_worker_accept(struct session_worker *worker, int client_fd, const char *server);
 void session_worker_set_settings(struct session_worker *worker, struct session_settings *settings);
-/* The schemas that are in force from now on; takes a reference. */
-void session_worker_set_registry(struct session_worker *worker, struct registry *registry);
+/* Other schemas are in force (session_shared.in_force): the worker lets go of the older ones. */
+void session_worker_refresh(struct session_worker *worker);
 /* From now on sessions end as soon as nothing of theirs is under way. */
 void session_worker_drain(struct session_worker *worker);
 /* New commands wait, those that run and open transactions go on; then, those that waited go on.

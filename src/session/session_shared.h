@@ -7,6 +7,7 @@
 #include "coalesce/retry_table.h"
 #include "net/budget.h"
 #include "session/bulk_cursors.h"
+#include "session/schemas_in_force.h"
 #include "session/transactions.h"
 
 enum { SESSION_CAUSE_BYTES = 400 };
@@ -19,8 +20,13 @@ struct session_hooks {
     uint16_t (*port_of_member)(void *context, const char *member, size_t len);
     /* Why no server is known, for the error that clients get. */
     void (*explain_no_server)(void *context, char cause[SESSION_CAUSE_BYTES]);
-    /* A command that may have changed a collection's validator succeeded. */
-    void (*collections_changed)(void *context);
+    /* A command is about to be sent that may change the validators of those namespaces
+     * ("database.collection", "database." for all of it, "" for all; `second` may be NULL). From
+     * now on they are not enforced. Answers the number of the change; 0: nobody follows validators.
+     */
+    uint32_t (*collections_change)(void *context, const char *first, const char *second);
+    /* It was answered; or, `lost`, it will not be. */
+    void (*collections_changed)(void *context, uint32_t change, bool lost);
 };
 
 /* One for the whole proxy; outlives the workers. */
@@ -33,6 +39,7 @@ struct session_shared {
     struct transactions *transactions;
     struct bulk_cursors *bulk_cursors;
     struct retry_table *retries;
+    struct schemas_in_force in_force;
     struct session_hooks hooks;
 };
 

@@ -16,7 +16,6 @@ struct client;
 struct coalesce;
 struct coalesce_place;
 struct link_handler;
-struct registry;
 struct schema_scratch;
 struct standings;
 struct tally;
@@ -26,7 +25,7 @@ struct session_worker {
     struct worker *worker;
     struct session_shared *shared;
     struct session_settings *settings;
-    struct registry *registry;      /* a reference; NULL: no schemas */
+    struct schemas_held schemas;    /* as the last session_worker_schemas found them */
     struct schema_scratch *scratch; /* for checks */
     struct tally *tally;            /* what they count by version */
     struct coalesce *coalesce;
@@ -52,5 +51,8 @@ struct session_worker {
     bool draining;
     bool paused;
 };
+
+/* The schemas in force now; NULL: none. Borrowed until the next call. */
+struct registry *session_worker_schemas(struct session_worker *worker);
 
 #endif

@@ -121,7 +121,7 @@ enum request_step write_take(struct client *client, const struct message *messag
                                       .max_document_bytes = SERVER_DOCUMENT_BYTES,
                                       .max_statements = client->limits.batch_docs};
     bool goes_on = client->checking != NULL;
-    bool checks = goes_on || enforce_concerns(client->worker->registry, &command);
+    bool checks = goes_on || enforce_concerns(session_worker_schemas(client->worker), &command);
     bool merges = merge_concerns(client, message, request);
     enum request_step step = STEP_PASS;
     if (!goes_on && (checks || merges))

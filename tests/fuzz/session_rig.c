@@ -104,9 +104,17 @@ static void explain_no_server(void *context, char cause[SESSION_CAUSE_BYTES])
     cause[0] = 0;
 }
 
-static void collections_changed(void *context)
+static uint32_t collections_change(void *context, const char *first, const char *second)
 {
     (void)context;
+    return (uint32_t)(strlen(first) + (second == NULL ? 0 : strlen(second)) + 1);
+}
+
+static void collections_changed(void *context, uint32_t change, bool lost)
+{
+    (void)context;
+    (void)lost;
+    require(change != 0, "a change that never began");
 }
 
 static void open_server(struct rig *rig)
@@ -138,17 +146,19 @@ struct rig *rig_open(void)
     atomic_store(&shared->budget.limit_bytes, (size_t)8 * 1024 * 1024);
     shared->transactions = transactions_create();
     shared->bulk_cursors = bulk_cursors_create(&shared->budget);
+    schemas_in_force_init(&shared->in_force);
     shared->retries = retry_table_create((size_t)1024 * 1024);
     shared->hooks = (struct session_hooks){.context = rig,
                                            .port_of_member = port_of_member,
                                            .explain_no_server = explain_no_server,
+                                           .collections_change = collections_change,
                                            .collections_changed = collections_changed};
     rig->merging = make_settings(true);
     rig->plain = make_settings(false);
     rig->worker = session_worker_start(0, shared, rig->merging, &err);
     require(rig->worker != NULL, err.message);
     struct registry *registry = make_registry();
-    session_worker_set_registry(rig->worker, registry);
+    schemas_in_force_publish(&shared->in_force, registry);
     registry_release(registry);
     return rig;
 }
@@ -156,6 +166,7 @@ struct rig *rig_open(void)
 void rig_close(struct rig *rig)
 {
     session_worker_stop(rig->worker);
+    schemas_in_force_release(&rig->shared.in_force);
     session_settings_release(rig->merging);
     session_settings_release(rig->plain);
     transactions_destroy(rig->shared.transactions);

@@ -1,0 +1,17 @@
+/* libmongoc's client for the threads that read of the upstream. */
+#ifndef SLUICE_CATALOG_READING_CLIENT_H
+#define SLUICE_CATALOG_READING_CLIENT_H
+
+#include <mongoc/mongoc.h>
+
+#include "base/error.h"
+
+struct uri;
+
+/* How long it waits for a server, and for each answer. */
+enum { READING_SELECTION_MS = 3000, READING_ANSWER_MS = 5000 };
+
+/* With the credentials of the connection string, for one thread. mongoc_client_destroy is due. */
+mongoc_client_t *reading_client_new(const struct uri *uri, struct error *err);
+
+#endif
