@@ -9,12 +9,12 @@
 #define COUNT_MAX UINT32_MAX
 
 struct atom {
-    uint64_t bytes[4]; /* the set of bytes, a bit each */
+    uint64_t bytes[4]; /* the set of bytes, one bit each */
     uint32_t min;
     uint32_t max;
 };
 
-/* While the pattern is read. */
+/* The state during the reading of a pattern. */
 struct row_parts {
     size_t count;
     bool to_end;   /* $ ends the pattern */
@@ -22,23 +22,23 @@ struct row_parts {
     struct atom atoms[ATOMS_MAX];
 };
 
-/* A set of bytes as few ranges, or all but those; the last range repeated for those that are not
- * needed. None where it takes more. */
+/* A set of bytes as a few ranges, or all bytes except these; the last range fills unused places. No
+ * ranges if it needs more. */
 struct ranges {
     unsigned count;
-    uint32_t flip; /* BLOCK_BITS: all but the ranges */
+    uint32_t flip; /* BLOCK_BITS: all bytes except the ranges */
     uint8_t low[BYTE_CLASS_RANGES_MAX];
     uint8_t span[BYTE_CLASS_RANGES_MAX];
 };
 
-/* One atom of the row as it is matched. A run of a class that is two ranges, or all but two, is
- * found by blocks. */
+/* One atom of the row, ready for matching. Blocks find a run of a class that is two ranges, or all
+ * except two. */
 struct step {
     uint32_t min;
     uint32_t max;
     bool by_block;
     uint32_t flip;
-    uint8_t low[2][BLOCK_BYTES]; /* all bytes of a block the same */
+    uint8_t low[2][BLOCK_BYTES]; /* all bytes of a block are equal */
     uint8_t span[2][BLOCK_BYTES];
 };
 
@@ -47,10 +47,10 @@ struct byte_class_row {
     bool to_end;
     bool end_only;
     struct step steps[ATOMS_MAX];
-    size_t fixed_len;           /* where every string that matches has this length; else 0 */
+    size_t fixed_len; /* the length of every matching string, if it is fixed; otherwise 0 */
     uint8_t atom_at[FIXED_MAX]; /* then, the atom of each place */
     struct byte_class_code code;
-    uint32_t accepts[256]; /* for each byte, a bit for each atom whose class it is in */
+    uint32_t accepts[256]; /* one bit for each atom whose class contains the byte */
 };
 
 struct class_reader {
@@ -80,7 +80,7 @@ static bool is_meta(uint8_t byte)
     return is_one_of(byte, "\\^$.[|()?*+{");
 }
 
-/* What follows a backslash: a class letter, or a punctuation character that stands for itself. */
+/* The text after a backslash: a class letter, or a punctuation character that means itself. */
 static bool read_escape(struct class_reader *in, struct atom *atom)
 {
     if (in->pos == in->end)
@@ -108,11 +108,11 @@ static bool read_set_member(struct class_reader *in, struct atom *atom)
 {
     uint8_t byte = *in->pos++;
     if (byte >= 0x80 || byte == '[')
-        return false; /* several bytes, or perhaps [:class:] */
+        return false; /* several bytes, or possibly [:class:] */
     if (byte == '\\') {
         if (!read_escape(in, atom))
             return false;
-        /* A range that begins with an escape is left to PCRE2. */
+        /* PCRE2 handles a range that starts with an escape. */
         return in->end - in->pos < 2 || in->pos[0] != '-' || in->pos[1] == ']';
     }
     if (in->end - in->pos >= 2 && in->pos[0] == '-' && in->pos[1] != ']') {
@@ -132,7 +132,7 @@ static bool read_set(struct class_reader *in, struct atom *atom)
     bool negated = in->pos < in->end && *in->pos == '^';
     in->pos += negated;
     if (in->pos < in->end && *in->pos == ']')
-        return false; /* a literal ] at the beginning: rare, left to PCRE2 */
+        return false; /* a literal ] at the start: rare, so PCRE2 handles it */
     while (in->pos < in->end && *in->pos != ']')
         if (!read_set_member(in, atom))
             return false;
@@ -155,7 +155,7 @@ static bool read_number(struct class_reader *in, uint32_t *out)
     return in->pos > first;
 }
 
-/* {n}, {n,}, {n,m}; other braces are text to PCRE2, and left to it. */
+/* {n}, {n,}, {n,m}; other braces are text for PCRE2, which handles them. */
 static bool read_braces(struct class_reader *in, struct atom *atom)
 {
     if (!read_number(in, &atom->min))
@@ -201,8 +201,8 @@ static bool read_atom(struct class_reader *in, struct atom *atom)
         add(atom, byte, byte);
     if (!ok || !read_quantifier(in, atom))
         return false;
-    /* A class over several-byte characters counts bytes, not characters: right only where the count
-     * does not matter. */
+    /* a class of characters with several bytes counts bytes and not characters: correct only if the
+     * count does not matter */
     bool wide = (atom->bytes[2] | atom->bytes[3]) != 0;
     return !wide || (atom->min <= 1 && atom->max == COUNT_MAX);
 }
@@ -215,7 +215,7 @@ static bool overlaps(const struct atom *a, const struct atom *b)
     return false;
 }
 
-/* Whether the longest run of each atom is the right one. */
+/* True if the longest run of each atom is the correct one. */
 static bool is_deterministic(const struct row_parts *row)
 {
     for (size_t i = 0; i < row->count; i++) {
@@ -291,7 +291,7 @@ static struct ranges find_ranges(const struct atom *atom)
     return ranges;
 }
 
-/* The ranges of each place, where they are few and ASCII. */
+/* The ranges of each place, if they are few and ASCII. */
 static void lay_out_code(struct byte_class_row *row, const struct row_parts *parts)
 {
     struct byte_class_code code = {.len = row->fixed_len,
@@ -300,7 +300,7 @@ static void lay_out_code(struct byte_class_row *row, const struct row_parts *par
                                                                         : BLOCK_BYTES};
     if (row->fixed_len > BYTE_CLASS_CODE_MAX)
         return;
-    memset(code.span, UINT8_MAX, sizeof code.span); /* behind the text: anything */
+    memset(code.span, UINT8_MAX, sizeof code.span); /* beyond the text: any byte */
     for (size_t i = 0; i < row->fixed_len; i++) {
         struct ranges ranges = find_ranges(&parts->atoms[row->atom_at[i]]);
         if (ranges.flip != 0 || ranges.count == 0)
@@ -367,8 +367,8 @@ const struct byte_class_code *byte_class_code(const struct byte_class_row *row)
     return row->code.len > 0 ? &row->code : NULL;
 }
 
-/* The first of [pos, end) that is not in the class of the row's i-th atom; `end` if all are. By
- * blocks an address of mail takes 160 instructions, byte by byte 260. */
+/* The first byte of [pos, end) outside the class of the row's i-th atom; `end` if there is none.
+ * With blocks an e-mail address takes 160 instructions, byte by byte 260. */
 static inline const uint8_t *find_end_of_run(const struct byte_class_row *row, size_t i,
                                              const uint8_t *pos, const uint8_t *end,
                                              const uint8_t *limit)

@@ -10,8 +10,8 @@ static struct explain_value value_of(const struct scan_element *field)
     return (struct explain_value){field->kind, false, field->value};
 }
 
-/* Dialect json-schema holds each of several fields with one name to its schema, $jsonSchema the
- * first. Finds one that breaks the rule. */
+/* Dialect json-schema checks each of several fields with one name, $jsonSchema only the first.
+ * Finds one that breaks the rule. */
 static bool find_failing(struct explain *x, const struct rule_property *property,
                          struct bytes object, struct scan_element *field)
 {
@@ -60,7 +60,7 @@ static bool explain_properties(struct explain *x, const struct rule *rule,
     return ok;
 }
 
-/* Whether `properties` or `patternProperties` speak of the field. */
+/* True if `properties` or `patternProperties` covers the field. */
 static bool is_listed(struct explain *x, const struct rule *rule, const struct scan_element *field)
 {
     for (size_t i = 0; i < rule->property_count; i++)
@@ -126,7 +126,7 @@ static bool explain_additional(struct explain *x, const struct rule *rule,
     return true;
 }
 
-/* The first field that one of patternProperties speaks of and that breaks its rule. */
+/* The first field that one of patternProperties covers and that breaks its rule. */
 static bool find_pattern_failure(struct explain *x, const struct rule_pattern *pattern,
                                  struct bytes object, struct scan_element *field)
 {
@@ -174,7 +174,7 @@ static bool explain_patterns(struct explain *x, const struct rule *rule,
     return ok;
 }
 
-/* Whether a name satisfies `propertyNames`, by way of a string value. */
+/* True if a name satisfies `propertyNames`; checks it as a string value. */
 static bool name_satisfies(struct explain *x, const struct rule *rule,
                            const struct scan_element *field)
 {
@@ -229,7 +229,7 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* missingProperties: those of the names that the object lacks, sorted if asked. */
+/* missingProperties: the names that the object lacks, sorted on request. */
 static void append_missing(struct explain *x, const char **names, size_t count, struct bytes object,
                            bool sorted)
 {
@@ -371,7 +371,7 @@ bool explain_object(struct explain *x, const struct rule *rule, const struct exp
 
 /* --- combinations --- */
 
-/* Appends the alternatives that are not satisfied. */
+/* Appends the unsatisfied alternatives. */
 static void alternatives_error(struct explain *x, const char *name, const struct rule_list *list,
                                const struct explain_value *value)
 {

@@ -58,18 +58,18 @@ int schema_name_index(const char *const *names, const char *name)
     return 0;
 }
 
-/* What a file holds, before it is compiled. */
+/* The content of a file before its compilation. */
 struct parts {
     enum schema_dialect dialect;
-    const char *choice; /* the field that would give another dialect; NULL: one is given */
+    const char *choice; /* the field that would select another dialect; NULL: the file sets one */
     struct bytes schema;
     const char *pointer;      /* to the schema; NULL: there is none */
-    struct scan_element name; /* kind 0, like the others: it is not there */
+    struct scan_element name; /* kind 0, here and below: absent */
     struct scan_element versions;
     struct scan_element candidate;
 };
 
-/* The fields that hold schemas, or say something of them. */
+/* The fields with schemas or about them. */
 static bool read_schema_field(struct problem_relay *relay, const struct scan_element *field,
                               struct parts *parts)
 {
@@ -132,7 +132,7 @@ static bool read_field(struct problem_relay *relay, const struct scan_element *f
     return ok;
 }
 
-/* A validator is a query: what it asks for beside $jsonSchema only the server can judge. */
+/* A validator is a query: only the server can check its conditions beside $jsonSchema. */
 static bool refuse_siblings(struct problem_relay *relay, struct bytes whole,
                             struct schema_file *file)
 {
@@ -162,8 +162,7 @@ static bool encrypts(const struct schema_file *file)
     return any;
 }
 
-/* As the server has it: where a document that is not encrypted may be stored, it would be in the
- * clear. */
+/* As on the server: a document that is not encrypted could be stored in clear text. */
 static bool check_encryption(struct problem_relay *relay, const struct schema_file *file)
 {
     if (!encrypts(file))
@@ -178,7 +177,7 @@ static bool check_encryption(struct problem_relay *relay, const struct schema_fi
                                "'moderate'");
 }
 
-/* The schemas within the file's BSON, and the settings around them. */
+/* Finds the schemas in the file's BSON, and the settings around them. */
 static bool find_schemas(struct problem_relay *relay, struct bytes whole, struct schema_file *file,
                          struct parts *parts)
 {
@@ -210,15 +209,16 @@ static bool find_schemas(struct problem_relay *relay, struct bytes whole, struct
         (void)read_field(relay, &field, file, parts);
     if (!has_ns)
         (void)problem_relay_field(relay, "", ERROR_FAILED_TO_PARSE, "the field 'ns' is missing");
-    /* A file with a namespace is the proxy's own; what has none may be meant for a server. */
+    /* A file with a namespace belongs to the proxy; a file without one may be meant for a server.
+     */
     if (parts->dialect == SCHEMA_MONGODB)
         parts->dialect = SCHEMA_MONGODB_EXTENDED;
-    return true; /* compiled even so: every problem is reported */
+    return true; /* compiled in spite of it, so that every problem is reported */
 }
 
 /* --- versions --- */
 
-/* The file's problem with the version at that place. */
+/* Reports a problem of the version at that place. */
 static bool version_problem(struct problem_relay *relay, size_t place, const char *field,
                             const char *message)
 {
@@ -281,7 +281,7 @@ static bool read_versions(struct problem_relay *relay, const struct parts *parts
                                                           "must hold one version at least");
 }
 
-/* The one schema of a file without versions. */
+/* Reads the single schema of a file without versions. */
 static bool read_single(struct problem_relay *relay, const struct parts *parts,
                         struct schema_file *file)
 {

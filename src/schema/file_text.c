@@ -11,9 +11,9 @@
 
 enum { NESTING_MAX = 200, REPEATS_SHOWN = 20 };
 
-/* The meaning of the objects at a place. */
+/* The meaning of objects at a place. */
 enum meaning {
-    MEANS_SCHEMA, /* keywords, or the fields of the file */
+    MEANS_SCHEMA, /* keywords, or fields of the file */
     MEANS_NAMES,  /* names, each with a schema or a list of names */
     MEANS_VALUE   /* a BSON value in extended JSON */
 };
@@ -23,14 +23,14 @@ struct json_key {
     size_t at;
 };
 
-/* The names of one object, for those that stand there twice. */
+/* The names of one object, to find repeated ones. */
 struct json_keys {
     struct json_key *of; /* owned */
     size_t count;
     size_t room;
 };
 
-/* The way from the file's top to a place. */
+/* The path from the top of the file to a place. */
 struct text_path {
     const struct text_path *up;
     const char *name; /* NULL: an item */
@@ -46,7 +46,7 @@ struct json_reader {
     void *arg;
     unsigned problems;
     unsigned depth;
-    bool stopped; /* what follows cannot be understood */
+    bool stopped; /* the rest cannot be understood */
 };
 
 /* --- problems --- */
@@ -144,7 +144,7 @@ static bool check_beginning(struct json_reader *r)
     return true;
 }
 
-/* Every byte is a character's, and no character is a NUL. */
+/* Checks that all bytes are valid characters, and none is a NUL. */
 static bool check_characters(struct json_reader *r)
 {
     for (size_t at = 0; at < r->len;) {
@@ -154,7 +154,7 @@ static bool check_characters(struct json_reader *r)
             return problem(r, ERROR_FAILED_TO_PARSE, "line %u, column %u: %s", place.line,
                            place.column,
                            bytes == 0 ? "the bytes are not UTF-8: save the file as UTF-8"
-                                      : "the file holds a NUL byte: take it out (a schema file is "
+                                      : "the file contains a NUL byte: remove it (a schema file is "
                                         "text, not BSON)");
         }
         at += bytes;
@@ -221,7 +221,7 @@ static size_t put_character(char *out, uint32_t c)
     return 4;
 }
 
-/* \u and its digits; a pair of them for a character past U+FFFF. */
+/* \u and its digits; two of them for a character above U+FFFF. */
 static bool read_unicode(struct json_reader *r, char *out, size_t *used)
 {
     size_t at = r->at;
@@ -261,13 +261,13 @@ static bool read_escape(struct json_reader *r, char *out, size_t *used)
     return true;
 }
 
-/* The string at the quote, decoded: memory_free is due. NULL: reported. */
+/* Decodes the string at the quote; call memory_free on it. NULL after reporting a problem. */
 static char *read_string(struct json_reader *r, size_t *len)
 {
     size_t end = r->at + 1;
     while (end < r->len && r->text[end] != '"')
         end += r->text[end] == '\\' && end + 1 < r->len ? 2 : 1;
-    /* No character is longer than its escape. */
+    /* a character is never longer than its escape */
     char *out = memory_alloc(end - r->at + 1);
     if (out == NULL) {
         (void)out_of_memory(r);
@@ -299,7 +299,7 @@ static char *read_string(struct json_reader *r, size_t *len)
 
 /* --- values that are no objects --- */
 
-/* The value at text[begin..at) as libbson reads it. */
+/* Appends the value at text[begin..at) as libbson reads it. */
 static bool append_extended(struct json_reader *r, bson_t *out, const char *name, size_t begin)
 {
     bson_error_t why;
@@ -327,7 +327,7 @@ static void skip_digits(struct json_reader *r)
         r->at++;
 }
 
-/* At least one digit. */
+/* Takes at least one digit. */
 static bool take_digits(struct json_reader *r)
 {
     size_t before = r->at;
@@ -398,7 +398,7 @@ static bool is_one_of(const char *name, const char *const *list, size_t count)
     return false;
 }
 
-/* The meaning of what stands behind a name. */
+/* The meaning of the value of a name. */
 static enum meaning meaning_below(enum meaning meaning, const char *name)
 {
     static const char *const of_schemas[] = {"schema",
@@ -461,7 +461,7 @@ static int compare_names(const void *a, const void *b)
     return order != 0 ? order : (x->at > y->at) - (x->at < y->at);
 }
 
-/* A reader of JSON takes one of two fields with the same name, and nobody knows which. */
+/* JSON readers take one of two fields with the same name, but differ in which. */
 static void report_repeated(struct json_reader *r, struct json_keys *names)
 {
     size_t first = 0;
@@ -486,7 +486,7 @@ static void report_repeated(struct json_reader *r, struct json_keys *names)
 
 static bool read_value(struct json_reader *r, bson_t *out, const char *name, enum meaning meaning);
 
-/* A name, its colon and its value. *extended: the name begins with '$'. */
+/* Reads a name, its colon and its value. *extended: the name starts with '$'. */
 static bool read_member(struct json_reader *r, bson_t *out, struct json_keys *names,
                         enum meaning meaning, bool *extended)
 {
@@ -514,7 +514,7 @@ static bool read_member(struct json_reader *r, bson_t *out, struct json_keys *na
     return ok || !r->stopped;
 }
 
-/* After a member or an item: whether another one follows. */
+/* After a member or an item: true if another one follows. */
 static bool another(struct json_reader *r, char end, bool *ok)
 {
     char next = peek(r);

@@ -3,8 +3,8 @@
 #include "base/memory.h"
 #include "schema/lowering.h"
 
-/* Node `to` is node `from` that also takes the types in `simple` as they are: `anyOf: [T, null]`.
- * Copied when all is lowered, because T may be under way. */
+/* Node `to` is node `from` that also accepts the types in `simple` without rules: `anyOf: [T,
+ * null]`. Copied after all lowering, because T may not be finished. */
 struct fold {
     uint32_t to;
     uint32_t from;
@@ -12,7 +12,7 @@ struct fold {
     bool done;
 };
 
-/* Takes these types as they are, and no other. */
+/* Accepts exactly these types, without rules. */
 static struct node node_of_types(type_mask types)
 {
     return (struct node){.types = types,
@@ -89,8 +89,8 @@ static void fill_node(struct lower *l, struct rule *rule, struct node *node)
     node->plain = node->types & ~ruled;
 }
 
-/* `anyOf` (or `oneOf`) of types, and at most one alternative that asks for more: no combination,
- * but that alternative with a wider mask. */
+/* `anyOf` (or `oneOf`) of types with at most one alternative that has more rules: needs no
+ * combination, only that alternative with a wider mask. */
 static bool fold_alternatives(struct lower *l, struct rule *rule)
 {
     bool any = lower_holds_only(rule, KEYWORD_BIT(KEYWORD_ANY_OF));
@@ -104,7 +104,7 @@ static bool fold_alternatives(struct lower *l, struct rule *rule)
     for (size_t i = 0; i < list->count; i++) {
         struct rule *one = lower_follow(list->rules[i]);
         if (!any && (seen & one->types) != 0)
-            return false; /* two may match at once */
+            return false; /* two alternatives may match at once */
         seen |= one->types;
         if (is_types_only(one))
             simple |= one->types;
@@ -148,7 +148,7 @@ uint32_t lower_rule(struct lower *l, struct rule *rule)
     return index;
 }
 
-/* `fold_of` has for each node the fold that makes it, or NULL. */
+/* `fold_of` contains, for each node, the fold that makes it, or NULL. */
 static void resolve_fold(struct lower *l, struct fold *const *fold_of, struct fold *fold)
 {
     if (fold->done)

@@ -1,4 +1,4 @@
-/* The vectors of the program while it is made, and the block that they become. */
+/* The growing vectors of the program, and the block that they become. */
 #include "schema/lowering.h"
 
 #include "base/memory.h"

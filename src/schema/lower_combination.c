@@ -1,13 +1,14 @@
-/* Combinations: enum, references, allOf, anyOf, oneOf, not, if; and the field that tells the
- * alternatives of anyOf and oneOf apart. */
+/* Combinations: enum, references, allOf, anyOf, oneOf, not, if; and the field that selects an
+ * alternative of anyOf or oneOf. */
 #include "schema/lowering.h"
 
 #include "base/memory.h"
 
-/* Values of a tag that are compared with each other; a field with more is no discriminator. */
+/* Values of a tag are compared with each other; a field with more values is not used as a
+ * discriminator. */
 #define TAG_VALUES_MAX 1024
 
-/* The strings that a rule's property must be one of; NULL if it is not held to strings. */
+/* The allowed strings of a rule's property; NULL if it allows other values. */
 static struct rule *tag_values(struct rule *rule, const char *name, size_t len)
 {
     rule = lower_follow(rule);
@@ -23,8 +24,8 @@ static struct rule *tag_values(struct rule *rule, const char *name, size_t len)
     return NULL;
 }
 
-/* Gathers the tag values of all alternatives, each with its alternative's node. False where they do
- * not tell the alternatives apart. */
+/* Collects the tag values of all alternatives, each with the node of its alternative. False if they
+ * do not separate the alternatives. */
 static bool gather_tags(struct lower *l, const struct rule_list *list, const char *name, size_t len,
                         struct vector *values, struct vector *nodes)
 {
@@ -75,8 +76,8 @@ static bool try_tag(struct lower *l, const struct rule_list *list, const char *n
     return found;
 }
 
-/* Looks for a field that tells the alternatives apart: the discriminator's, or any property of the
- * first one. */
+/* Looks for a field that separates the alternatives: the discriminator's field, or any property of
+ * the first alternative. */
 static void find_tag(struct lower *l, const struct rule *rule, const struct rule_list *list,
                      struct combination *combination)
 {

@@ -30,7 +30,7 @@ uint32_t lower_array(struct lower *l, const struct rule *rule)
 
 /* --- objects --- */
 
-/* The names of one object's rule while they are gathered. */
+/* The collected names of one object's rule. */
 struct names {
     struct property *list;
     uint32_t count;
@@ -93,7 +93,7 @@ static void lower_dependencies(struct lower *l, const struct rule *rule, struct 
 static void store_names(struct lower *l, const struct names *names, struct object_rule *object)
 {
     uint32_t size = lower_slots_for(names->count);
-    /* Two more, longer than any name, so that prediction may run past the last. */
+    /* Two more entries, longer than any name, so that prediction may run past the last one. */
     static const struct property never = {.head = {.need = HEAD_NEVER}, .name_len = UINT32_MAX};
     object->property_first = (uint32_t)l->vectors[LOWER_PROPERTIES].count;
     object->property_count = names->count;
@@ -142,7 +142,7 @@ static bool has_object_rules(const struct rule *rule)
            rule->max_properties < UINT32_MAX || rule->names != NULL || rule->dependency_count > 0;
 }
 
-/* No fewer than the names that the rule knows, but for the limit. */
+/* At least the number of names that the rule knows, up to the limit. */
 static uint32_t count_names(const struct rule *rule)
 {
     size_t count = rule->property_count + rule->required_count + rule->dependency_count;

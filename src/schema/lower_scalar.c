@@ -28,7 +28,7 @@ static struct number integer_at(uint64_t rank)
     return (struct number){.form = NUMBER_INTEGER, .integer = (int64_t)(rank ^ (1ULL << 63))};
 }
 
-/* Doubles in their order, from -infinity at rank 0. */
+/* Doubles in order, from -infinity at rank 0. */
 static struct number real_at(uint64_t rank)
 {
     uint64_t least = ~0xFFF0000000000000ULL; /* of -infinity, flipped as below */

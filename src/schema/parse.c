@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* EXTENDS: in dialect mongodb only where extensions are allowed. */
+/* EXTENDS: in dialect mongodb only if extensions are allowed. */
 enum { IN_MONGODB = 1, IN_JSON_SCHEMA = 2, IN_BOTH = 3, EXTENDS = 4 };
 
 static const struct keyword_entry {
@@ -136,7 +136,7 @@ bool parse_out_of_memory(struct parser *p)
     return false;
 }
 
-/* Said as soon as it is known: what comes may be much larger. */
+/* Reports this as soon as it is certain, because the rest may be much larger. */
 static bool fits(struct parser *p)
 {
     if (p->stopped || schema_bytes(p->schema) <= SCHEMA_BYTES_MAX)
@@ -295,7 +295,7 @@ static struct rule *new_rule(struct parser *p, const struct scan_element *elemen
     return rule;
 }
 
-/* The rule of the sub-schema in the element: parsed once, found again by later references. */
+/* The rule of the sub-schema in the element: parsed once, reused by later references. */
 static struct rule *parse_rule(struct parser *p, const struct scan_element *element)
 {
     struct rule_index *rules = &p->schema->rules;
@@ -393,8 +393,8 @@ const struct pattern *parse_compile_pattern(struct parser *p, const char *text, 
     return fits(p) ? pattern : NULL;
 }
 
-/* References are followed when everything is parsed, so that each problem is reported where it
- * stands. Definitions that only a reference reaches are parsed here. */
+/* Follows references after everything is parsed, so that each problem is reported at its place.
+ * Parses definitions that only references use. */
 static void resolve_references(struct parser *p)
 {
     for (struct rule *rule = p->first; rule != NULL && !p->stopped; rule = rule->next)
@@ -443,8 +443,8 @@ static bool visit_list(struct parser *p, struct rule *rule, const struct rule_li
     return true;
 }
 
-/* The longest row of sub-schemas that are applied to one and the same value, from this one on; an
- * endless one is a problem. */
+/* The longest chain of sub-schemas for one value, starting with this one; an endless chain is a
+ * problem. */
 static bool visit_in_place(struct parser *p, struct rule *rule)
 {
     if (rule->visiting || p->depth == SCHEMA_IN_PLACE_MAX)

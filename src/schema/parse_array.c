@@ -53,7 +53,7 @@ bool parse_additional_items(struct parser *p, struct rule *rule, const struct sc
                              "object, not %s",
                              type_alias(element->kind));
     struct rule *rest =
-        parse_own_schema(p, element); /* read for its problems even where it is idle */
+        parse_own_schema(p, element); /* read for its problems even without effect */
     if (applies)
         rule->rest = rest;
     return rest != NULL;
@@ -93,7 +93,7 @@ bool parse_single_schema(struct parser *p, struct rule *rule, const struct scan_
 bool parse_annotation(struct parser *p, struct rule *rule, const struct scan_element *element)
 {
     (void)rule;
-    /* Deeper, it would change what references below it mean. */
+    /* in a nested schema it would change the meaning of references below it */
     if (scan_name_is(element, "$id") && p->depth > 1)
         return parse_problem(p, ERROR_FAILED_TO_PARSE,
                              "'$id' is supported at the top of the schema only");
@@ -108,7 +108,7 @@ bool parse_defs(struct parser *p, struct rule *rule, const struct scan_element *
     p->schema->extended = p->schema->may_extend;
     if (element->kind != BSON_KIND_OBJECT)
         return parse_problem(p, ERROR_TYPE_MISMATCH, "'$defs' must be an object of schemas");
-    /* Unused definitions are checked like the others. */
+    /* checks unused definitions like the others */
     (void)scan_open(&scan, element->value);
     while (scan_next(&scan, &child) && !p->stopped)
         (void)parse_sub_schema(p, &child);
@@ -135,8 +135,8 @@ static int hex_digit(char c)
                                   : -1;
 }
 
-/* The next token of a JSON pointer in a URI fragment, decoded into token. Returns what follows it,
- * or NULL where it is malformed or too long. */
+/* Decodes the next token of a JSON pointer in a URI fragment into token. Returns the text after it,
+ * or NULL if it is malformed or too long. */
 static const char *read_token(const char *at, char *token, size_t room)
 {
     size_t len = 0;

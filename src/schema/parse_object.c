@@ -17,8 +17,9 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* In MongoDB a dot makes a name a path, which is matched through objects and arrays. Taken as a
- * name, documents that the server accepts would be refused, and the reverse. */
+/* In MongoDB a dot makes a name a path, which is matched through objects and arrays. If the proxy
+ * took it as a name, it would refuse documents that the server accepts, and accept others that the
+ * server refuses. */
 static bool check_no_path(struct parser *p, const char *name, size_t len)
 {
     return p->schema->dialect != SCHEMA_MONGODB || memchr(name, '.', len) == NULL ||
@@ -78,7 +79,7 @@ bool parse_check_names(struct parser *p, const struct scan_element *element, con
     return ok;
 }
 
-/* Two sub-schemas under one name are a mistake; MongoDB would take both. */
+/* Two sub-schemas for one name are a mistake; MongoDB would apply both. */
 static bool check_distinct(struct parser *p, const struct scan_element *element, size_t count)
 {
     struct scan scan;

@@ -195,7 +195,7 @@ bool parse_count_keyword(struct parser *p, struct rule *rule, const struct scan_
         return parse_problem(p, ERROR_FAILED_TO_PARSE,
                              "$jsonSchema keyword '%s' must be a non-negative number",
                              element->name);
-    /* No document is long enough to tell larger values apart. */
+    /* no document is long enough to tell larger values apart */
     *count_place(rule, element->name) = value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
     return true;
 }
@@ -214,7 +214,7 @@ bool parse_text(struct parser *p, struct rule *rule, const struct scan_element *
     return element->kind == BSON_KIND_STRING || type_problem(p, element, "of type string");
 }
 
-/* MongoDB takes a string only. Several lines in an array are an annotation like it. */
+/* MongoDB accepts only a string. Several lines in an array are an annotation too. */
 bool parse_description(struct parser *p, struct rule *rule, const struct scan_element *element)
 {
     bool is_strict = p->schema->dialect == SCHEMA_MONGODB && !p->schema->may_extend;
@@ -261,7 +261,7 @@ static bool equals_a_neighbour(const struct hashed_value *values, size_t at, uin
     return false;
 }
 
-/* Whether a value stands in the array twice. */
+/* True if the array contains a value twice. */
 static bool has_duplicate(struct parser *p, const struct scan_element *values, size_t count)
 {
     struct hashed_value *sorted = memory_array(count, sizeof *sorted);
@@ -311,7 +311,7 @@ bool parse_const(struct parser *p, struct rule *rule, const struct scan_element 
 {
     (void)p;
     (void)rule;
-    return element != NULL; /* any value; parse_settle takes it */
+    return element != NULL; /* any value; parse_settle handles it */
 }
 
 /* const is an enum of one value; beside an enum it must be one of its values. */
@@ -331,7 +331,7 @@ static void settle_const(struct rule *rule)
 
 /* --- encrypt --- */
 
-/* RFC 6901, and not the whole document. */
+/* RFC 6901, except the pointer to the whole document. */
 static bool is_json_pointer(const char *text, size_t len)
 {
     if (len == 0 || text[0] != '/')
@@ -346,7 +346,7 @@ static bool check_key_id(struct parser *p, const struct scan_element *element)
 {
     const char *text = NULL;
     size_t len = 0;
-    if (scan_as_string(element, &text, &len)) /* where in the document its name stands */
+    if (scan_as_string(element, &text, &len)) /* the place of its name in the document */
         return is_json_pointer(text, len) ||
                parse_problem(p, ERROR_BAD_VALUE,
                              "keyId must be an array of UUIDs or a JSON pointer, which begins with "

@@ -7,14 +7,14 @@
 #include <pcre2.h>
 #include <stdbool.h>
 
-/* pcre2_compile has an error code of its own for it. */
+/* pcre2_compile has its own error code for it. */
 #define OUT_OF_MEMORY 121
 
 #define JIT_STACK_MIN ((size_t)32 * 1024)
 #define JIT_STACK_MAX ((size_t)512 * 1024)
 
 struct pattern {
-    struct byte_class_row *row; /* owned; where it is there, code is not used */
+    struct byte_class_row *row; /* owned; if it is set, code is not used */
     pcre2_code *code;           /* owned */
     bool jit;
 };
@@ -40,7 +40,7 @@ static void pcre_release(void *block, void *unused)
     memory_free(block);
 }
 
-/* Servers before 6.1 have PCRE 8, which takes two things that PCRE2 refuses. */
+/* Servers before 6.1 have PCRE 8, which accepts two forms that PCRE2 refuses. */
 static const char *older_meaning(int code)
 {
     static const char bad_escape[] =
@@ -61,7 +61,7 @@ static pcre2_code *compile(const char *text, size_t len, enum pattern_flavour fl
     if (flavour == PATTERN_PYDANTIC)
         options |= PCRE2_UCP | PCRE2_DOLLAR_ENDONLY;
     if (flavour == PATTERN_MONGODB_NAMES)
-        options = PCRE2_NEVER_UTF | PCRE2_NEVER_UCP; /* it may not ask for them itself */
+        options = PCRE2_NEVER_UTF | PCRE2_NEVER_UCP; /* the pattern itself must not enable them */
     pcre2_general_context *memory = pcre2_general_context_create(pcre_alloc, pcre_release, NULL);
     pcre2_compile_context *context = memory == NULL ? NULL : pcre2_compile_context_create(memory);
     pcre2_code *compiled = NULL;
@@ -181,7 +181,7 @@ static int run(const struct pattern *pattern, const uint8_t *text, size_t len,
                        scratch->context);
 }
 
-/* Whether so many steps are left, which are charged then. */
+/* Charges these steps; false if not enough are left. */
 static bool charge(struct pattern_scratch *scratch, uint64_t steps)
 {
     if (scratch->document_steps < steps)

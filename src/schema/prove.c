@@ -4,16 +4,16 @@
 
 #include <stdlib.h>
 
-#define RULES_MAX     64  /* that hold for one value at once */
+#define RULES_MAX     64  /* rules for one value at the same time */
 #define COMPONENT_MAX 256 /* bytes of one name in a path */
 
-/* The rules that the value at some path must all satisfy, and what is known about it. */
+/* All rules for the value at a path, and the known facts about it. */
 struct path_rules {
     const struct rule *rules[RULES_MAX];
     size_t count;
-    bool overflow;  /* there were more: nothing can be said */
-    bool separable; /* the rest of the document does not matter, and is not mattered to */
-    bool certain;   /* in a valid document there is a value here */
+    bool overflow;  /* there were more rules: no proof is possible */
+    bool separable; /* the rest of the document does not depend on it, nor it on the rest */
+    bool certain;   /* a valid document has a value here */
     bool forbidden; /* no value is allowed here */
 };
 
@@ -23,7 +23,7 @@ struct component {
     bool positional; /* $, $[], $[x] */
 };
 
-/* The rule with its references and allOf. */
+/* Adds the rule with its references and allOf. */
 static void add_rule(struct path_rules *s, const struct rule *rule)
 {
     if (s->count == RULES_MAX) {
@@ -57,8 +57,8 @@ static type_mask types_of(const struct path_rules *s)
     return types;
 }
 
-/* Whether what a field of this object is matters to nothing but that field's own rules. `created`:
- * the object may come into being with that one field. */
+/* True if only a field's own rules depend on the field. `created`: the object may be created with
+ * only this field. */
 static bool is_separable(const struct rule *rule, const char *name, bool created)
 {
     if (rule->any_of.count > 0 || rule->one_of.count > 0 || rule->not_ != NULL ||
@@ -81,7 +81,7 @@ static bool is_required(const struct path_rules *s, const char *name)
     return false;
 }
 
-/* Adds what one rule of an object says about its field. */
+/* Adds an object's rules for its field. */
 static void enter_field(struct path_rules *to, const struct rule *rule, const char *name,
                         struct schema_scratch *scratch)
 {
@@ -127,7 +127,7 @@ static void enter_item(struct path_rules *to, const struct rule *rule, const str
         add_rule(to, rule->rest);
 }
 
-/* From the rules for a value to those for its part. False where it is open what the part is. */
+/* From the rules for a value to those for its part. False if the part is uncertain. */
 static bool enter(const struct path_rules *from, const struct component *c, bool top,
                   struct schema_scratch *scratch, struct path_rules *to)
 {
@@ -156,8 +156,8 @@ static bool enter(const struct path_rules *from, const struct component *c, bool
     return !to->overflow;
 }
 
-/* Walks the path. On true, *parent and *leaf are the last two standings (parent->count is 0 where
- * the way ended in something forbidden) and `last` is the last component. */
+/* Walks the path. On true, *parent and *leaf are the last two sets of rules (parent->count is 0 if
+ * the path ended in a forbidden place), and `last` is the last component. */
 static bool walk(const struct schema *schema, const char *path, struct schema_scratch *scratch,
                  struct path_rules *parent, struct path_rules *leaf, struct component *last)
 {
@@ -176,7 +176,7 @@ static bool walk(const struct schema *schema, const char *path, struct schema_sc
     return true;
 }
 
-/* Whether the value keeps all rules of the leaf; open where that takes too much. */
+/* Checks that the value satisfies all rules of the leaf; open if that takes too much work. */
 static enum schema_proof prove_value(struct explain *x, const struct path_rules *leaf,
                                      const struct explain_value *value)
 {
@@ -228,11 +228,11 @@ enum schema_proof schema_prove_unset(const struct schema *schema, const char *pa
     struct component last;
     if (!walk(schema, path, NULL, &parent, &leaf, &last) || last.positional)
         return SCHEMA_PROOF_NONE;
-    /* Without its parent there is nothing to unset; in an array the item becomes null. */
+    /* without its parent there is nothing to unset; in an array the item becomes null */
     bool from_object = types_of(&parent) == TYPE_BIT(BSON_KIND_OBJECT) || !last.index;
     if (is_required(&parent, last.name))
         return parent.certain && from_object ? SCHEMA_PROOF_WRONG : SCHEMA_PROOF_NONE;
-    if (leaf.forbidden) /* what may not be there is gone: other rules may still be broken */
+    if (leaf.forbidden) /* a forbidden value is gone, but other rules may still be broken */
         return SCHEMA_PROOF_NONE;
     return leaf.separable && from_object ? SCHEMA_PROOF_RIGHT : SCHEMA_PROOF_NONE;
 }

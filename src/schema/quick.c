@@ -102,7 +102,7 @@ static void fill_enum(const struct program *program, const struct node *node, st
     quick->values.count = set->value_count;
 }
 
-/* What the node asks of values of quick->kind. */
+/* The node's rules for values of quick->kind. */
 static void fill_kind(const struct program *program, const struct node *node, struct quick *quick)
 {
     type_mask bit = type_bits[(uint8_t)quick->kind];
@@ -128,7 +128,7 @@ static void fill_kind(const struct program *program, const struct node *node, st
 
 static struct quick find_quick(const struct program *program, uint32_t node)
 {
-    /* The likely kinds, the first of which that has an operation is foretold. */
+    /* The likely kinds; the first one with an operation is predicted. */
     static const uint8_t kinds[] = {
         BSON_KIND_STRING,     BSON_KIND_OBJECT,    BSON_KIND_ARRAY, BSON_KIND_DOUBLE,
         BSON_KIND_INT32,      BSON_KIND_INT64,     BSON_KIND_DATE,  BSON_KIND_OBJECT_ID,
@@ -149,7 +149,7 @@ void quick_fill(struct program *program, uint32_t document_node, struct property
     for (size_t i = 0; i < object_count; i++) {
         const struct object_rule *o = &program->objects[i];
         if (o->pattern_count > 0 || o->names != NO_INDEX)
-            continue; /* the name asks for more than its property's node */
+            continue; /* the name has rules beyond its property's node */
         for (uint32_t p = 0; p < o->property_count; p++) {
             struct quick *quick = &properties[o->property_first + p].quick;
             if (quick->node != NODE_OTHER)

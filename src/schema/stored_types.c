@@ -1,5 +1,5 @@
-/* Dialect json-schema: from the types that a JSON schema names to those that Beanie and pydantic
- * store. The table of docs/schemas.md. */
+/* Dialect json-schema: maps the types of a JSON schema to the types that Beanie and pydantic store.
+ * docs/schemas.md contains the table. */
 #include "schema/parse.h"
 
 static bool is_string(const struct scan_element *element, const char *wanted)
@@ -10,7 +10,7 @@ static bool is_string(const struct scan_element *element, const char *wanted)
            memcmp(text, wanted, len) == 0;
 }
 
-/* What a string of that format is stored as; formats that are not here are stored as strings. */
+/* The stored type of a string with this format; other formats are stored as strings. */
 static const struct {
     const char *format;
     type_mask types;
@@ -28,15 +28,15 @@ static const struct {
     {"uuid7", TYPE_BIT(BSON_KIND_BINARY), 4},
     {"uuid8", TYPE_BIT(BSON_KIND_BINARY), 4},
     {"binary", TYPE_BIT(BSON_KIND_BINARY), 0},
-    /* Base64Bytes is stored as bytes, Base64Str as a string, and their schemas are the same. */
+    /* Base64Bytes is stored as bytes and Base64Str as a string, but their schemas are equal. */
     {"base64", TYPE_BIT(BSON_KIND_BINARY) | TYPE_BIT(BSON_KIND_STRING), 0},
     {"base64url", TYPE_BIT(BSON_KIND_BINARY) | TYPE_BIT(BSON_KIND_STRING), 0},
-    /* SecretStr and SecretBytes likewise. */
+    /* The same holds for SecretStr and SecretBytes. */
     {"password", TYPE_BIT(BSON_KIND_BINARY) | TYPE_BIT(BSON_KIND_STRING), 0},
     {"regex", TYPE_BIT(BSON_KIND_REGEX), -1},
 };
 
-/* The patterns by which pydantic and Beanie write types that are no strings when stored. */
+/* The patterns with which pydantic and Beanie describe types that are not stored as strings. */
 #define OBJECT_ID_PATTERN "^[0-9a-f]{24}$"
 #define DECIMAL_PATTERN   "^(?!^[-+.]*$)[+-]?0*\\d*\\.?\\d*$"
 
@@ -53,7 +53,7 @@ static void map_string(struct rule *rule)
         return;
     }
     if (is_string(rule_keyword_element(rule, KEYWORD_CONTENT_MEDIA_TYPE), "application/json"))
-        rule->types = TYPES_ALL; /* pydantic's Json: what the text holds is stored */
+        rule->types = TYPES_ALL; /* pydantic's Json: the content of the text is stored */
     else if (is_string(pattern, OBJECT_ID_PATTERN))
         rule->types |= TYPE_BIT(BSON_KIND_OBJECT_ID);
     else if (is_string(pattern, DECIMAL_PATTERN))
@@ -97,7 +97,7 @@ struct rule *parse_stored_document(struct parser *p)
     static const char *const added[] = {"_id", "revision_id", "_class_id"};
     const size_t added_count = sizeof added / sizeof added[0];
     const struct rule *root = p->schema->root;
-    /* A recursive model is written as a reference to one of its own definitions. */
+    /* A recursive model is a reference to one of its own definitions. */
     for (int hops = 0; hops < SCHEMA_IN_PLACE_MAX && root->ref != NULL; hops++)
         if ((root->present & ~(KEYWORD_BIT(KEYWORD_REF) | KEYWORD_BIT(KEYWORD_DEFS) |
                                KEYWORD_BIT(KEYWORD_ANNOTATION) | KEYWORD_BIT(KEYWORD_TITLE) |

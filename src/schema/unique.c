@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 
-/* Items that are compared with all before them, by their hashes on the stack. */
+/* Items that are compared with all earlier ones, by their hashes on the stack. */
 #define FEW 32
 
 static struct compare_value value_of(const struct scan_element *element)
@@ -34,8 +34,8 @@ static enum unique_result check_few(struct bytes array, uint64_t *work,
     return *work > 0 ? UNIQUE_YES : UNIQUE_CUT_OFF;
 }
 
-/* A table slot: the upper half of the hash, and where the item stands in the array, which is never
- * 0. */
+/* A table slot: the upper half of the hash, and the position of the item in the array, which is
+ * never 0. */
 static uint64_t slot_value(uint64_t hash, size_t offset)
 {
     return (hash >> 32 << 32) | (uint32_t)offset;

@@ -42,7 +42,7 @@ struct sluice_schema *sluice_schema_compile(const uint8_t *bson, size_t len,
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct error err = {0};
     struct schema *schema = NULL;
-    (void)pthread_once(&once, set_hash_key); /* no hash comes before the first schema */
+    (void)pthread_once(&once, set_hash_key); /* no hash is computed before the first schema */
     if (!hash_key_is_set)
         (void)error_set(&err, ERROR_INTERNAL, "the system's random source gives no hash key");
     else
@@ -109,7 +109,7 @@ int sluice_schema_explain(const struct sluice_schema *schema, struct sluice_scra
         build_free(&build);
         return -1;
     }
-    *info = build.data; /* the caller's from here on */
+    *info = build.data; /* the caller owns it from here on */
     *info_len = bytes_left(&built);
     return 0;
 }

@@ -50,7 +50,8 @@ static enum schema_verdict malformed(const struct validate_fault *fault, const u
     return SCHEMA_MALFORMED;
 }
 
-/* `after`: where the walk ended; NULL: early. Bytes that are no BSON are worse than a refusal. */
+/* `after` is the end of the walk; NULL: it ended early. Malformed bytes take precedence over a
+ * refusal. */
 static enum schema_verdict explain_refusal(const struct evaluation *e, uint8_t kind,
                                            struct bytes value, const uint8_t *after,
                                            struct error *err)
@@ -87,7 +88,7 @@ static struct evaluation begin(const struct schema *schema, struct schema_scratc
                                .work = schema_scratch_work(scratch)};
 }
 
-/* The document took what it took. */
+/* Charges the document's work. */
 static void finish(struct evaluation *e)
 {
     schema_scratch_spend(e->scratch, e->given - e->work);

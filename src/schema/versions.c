@@ -137,15 +137,15 @@ static bool read_field(const struct scan_element *field, bool limited, struct pr
     return true;
 }
 
-/* Problems of words that one dialect has and the other has not. A wrong value says nothing of the
- * dialect: it may be a path, which JSON Schema would take for a name. */
+/* Counts problems with words that one dialect has and the other does not. A wrong value says
+ * nothing about the dialect: it may be a path, which JSON Schema would take as a name. */
 static void count_problem(void *arg, const struct schema_problem *problem)
 {
     if (problem->code != ERROR_BAD_VALUE)
         ++*(unsigned *)arg;
 }
 
-/* Whether a schema with `found` such problems has fewer of them as JSON Schema. */
+/* True if a schema with `found` such problems has fewer of them as JSON Schema. */
 static bool is_rather_json_schema(struct bytes schema, enum schema_dialect dialect, unsigned found)
 {
     unsigned problems = 0;
@@ -188,7 +188,7 @@ bool schema_version_compile(struct bytes schema, enum schema_dialect dialect, co
     version->dialect = dialect == SCHEMA_MONGODB_EXTENDED ? SCHEMA_MONGODB : dialect;
     if (compiled != NULL && write_hash(schema_source(compiled), version->hash))
         return true;
-    /* Without a problem of its own: no memory, or a limit. */
+    /* without a problem of its own: no memory, or a limit */
     if (inner.problems == 0)
         problem_relay_report(
             &inner, &(struct schema_problem){

@@ -18,7 +18,7 @@ BROKEN = {
                       "/level: line 2, column 1: 'level' is given a second time (the first is at line 1, column 15)"),
     "the schema twice": (b'{"ns": "d.c", "schema": {}, "schema": {}}', "/schema: line 1, column 29: 'schema' is given"),
     "a mark": (b"\xef\xbb\xbf" + PLAIN, "line 1, column 1: the file begins with a byte-order mark: save it as UTF-8"),
-    "NUL": (PLAIN.replace(b"int", b"in\0t"), "line 1, column 66: the file holds a NUL byte: take it out"),
+    "NUL": (PLAIN.replace(b"int", b"in\0t"), "line 1, column 66: the file contains a NUL byte: remove it"),
     "not UTF-8": (PLAIN.replace(b"$date", b"dat\xe9"), "line 1, column 45: the bytes are not UTF-8: save the file as"),
     "a validator": (b'{"ns": "d.c", "$jsonSchema": {}}', "/$jsonSchema: a schema file with 'ns' has its schema in the"),
     "wrapped": (b'{"ns": "d.c", "schema": {"$jsonSchema": {}}}', "/schema/$jsonSchema: the field 'schema' holds the"),

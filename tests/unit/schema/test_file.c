@@ -140,7 +140,7 @@ static void test_broken_text(void **state)
     BROKEN("\xef\xbb\xbf{}", "line 1, column 1: the file begins with a byte-order mark: save it as "
                              "UTF-8 without one");
     BROKEN("\xff\xfe{", "line 1, column 1: the file is UTF-16: save it as UTF-8");
-    BROKEN("{\n\"ns\0\":1}", "line 2, column 4: the file holds a NUL byte: take it out (a schema "
+    BROKEN("{\n\"ns\0\":1}", "line 2, column 4: the file contains a NUL byte: remove it (a schema "
                              "file is text, not BSON)");
     BROKEN("{\"title\":\"\xff\"}",
            "line 1, column 11: the bytes are not UTF-8: save the file as UTF-8");
