@@ -25,26 +25,27 @@ GRAPH = {
     "coalesce": ("base", "bson", "wire", "metrics"),
     "auth": ("base", "bson", "wire"),
     "fleet": ("base", "bson", "schema", "net", "upstream", "catalog", "enforce"),
+    "audit": ("base", "bson", "schema", "net", "upstream", "catalog", "enforce"),
     "session": ("base", "bson", "wire", "schema", "catalog", "enforce", "coalesce", "auth", "config", "metrics",
                 "net", "upstream"),
     "admin": ("base", "bson", "schema", "catalog", "enforce", "coalesce", "config", "metrics", "net", "upstream",
               "session", "fleet"),
-    "cli": ("base", "bson", "schema", "compare", "config", "net", "upstream", "catalog", "fleet"),
+    "cli": ("base", "bson", "schema", "compare", "config", "net", "upstream", "catalog", "enforce", "fleet", "audit"),
 }
 GRAPH["main"] = tuple(GRAPH)
 
 # Libraries that hold a part of a room, for rooms that need only that part.
-PARTS = {"schema_file": "schema", "registry": "catalog", "fleet_documents": "fleet"}
+PARTS = {"schema_file": "schema", "registry": "catalog", "fleet_documents": "fleet", "audit_counts": "audit"}
 
 # These libraries are pure: no sockets, no clock, no event loop.
 CORE = ("base", "bson", "wire", "schema", "schema_file", "compare", "registry", "enforce", "coalesce", "auth",
-        "fleet_documents")
+        "fleet_documents", "audit_counts")
 IMPURE = re.compile(r"(sys/(socket|epoll|time|timerfd|select|un|eventfd)|netinet/.*|arpa/.*|netdb|poll"
                     r"|time|event2/.*|event|mongoc/.*|openssl/ssl|signal)\.h")
 # A log line carries the time at which it was written, and a full pipe must not hold its writer up.
 EXEMPT = {"base/log.c": {"time.h", "poll.h", "signal.h"}, "base/log_sample.c": {"time.h"}}
 # A library that one room alone wraps.
-OWNERS = {"event2/": ("net", "admin", "upstream", "session", "cli", "main"), "mongoc/": ("upstream", "catalog", "fleet"),
+OWNERS = {"event2/": ("net", "admin", "upstream", "session", "cli", "main"), "mongoc/": ("upstream", "catalog", "fleet", "audit"),
           "openssl/ssl.h": ("net",), "uthash.h": ("base",), "yaml.h": ("config",), "pcre2.h": ("schema",),
           "zlib.h": ("wire",), "zstd.h": ("wire",), "snappy-c.h": ("wire",)}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -1,6 +1,7 @@
 #include "cli/diff_report.h"
 
 #include "base/json.h"
+#include "cli/extended_json.h"
 #include "compare/changes.h"
 
 #include <bson/bson.h>
@@ -20,51 +21,9 @@ static const char *answer_name(enum compatibility_answer answer)
     return names[answer];
 }
 
-/* --- values --- */
-
-/* A document as extended JSON that is read back to the same bytes: the relaxed form where it keeps
- * the types, else the canonical one. Released with bson_free; NULL without memory. */
-static char *json_of(struct bytes document)
-{
-    bson_t bson;
-    if (!bson_init_static(&bson, document.pos, bytes_left(&document)))
-        return NULL;
-    char *relaxed = bson_as_relaxed_extended_json(&bson, NULL);
-    bson_error_t ignored;
-    bson_t *again =
-        relaxed == NULL ? NULL : bson_new_from_json((const uint8_t *)relaxed, -1, &ignored);
-    bool kept = again != NULL && again->len == bson.len &&
-                memcmp(bson_get_data(again), document.pos, bson.len) == 0;
-    bson_destroy(again);
-    if (kept)
-        return relaxed;
-    bson_free(relaxed);
-    return bson_as_canonical_extended_json(&bson, NULL);
-}
-
-/* A value alone, as JSON. */
-static char *json_of_value(const struct scan_element *value)
-{
-    struct build build;
-    struct bytes document;
-    char *json = NULL;
-    build_begin(&build, (size_t)1 << 26);
-    build_value(&build, "v", value->kind, value->value);
-    if (build_finish(&build, &document))
-        json = json_of(document);
-    build_free(&build);
-    if (json == NULL)
-        return NULL;
-    /* { "v" : … } */
-    size_t len = strlen(json);
-    memmove(json, json + 8, len - 10);
-    json[len - 10] = 0;
-    return json;
-}
-
 static void add_document(struct report *report, const char *name, struct bytes document)
 {
-    char *json = bytes_left(&document) == 0 ? NULL : json_of(document);
+    char *json = bytes_left(&document) == 0 ? NULL : extended_json_of(document);
     if (report->as_json && json != NULL)
         json_add_raw(&report->json, name, json);
     else if (json != NULL)
@@ -76,7 +35,7 @@ static void add_document(struct report *report, const char *name, struct bytes d
 
 static void add_value(struct report *report, const char *name, const struct scan_element *value)
 {
-    char *json = value->kind == BSON_KIND_EOD ? NULL : json_of_value(value);
+    char *json = value->kind == BSON_KIND_EOD ? NULL : extended_json_of_value(value);
     if (report->as_json) {
         if (json != NULL)
             json_add_raw(&report->json, name, json);

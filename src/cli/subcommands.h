@@ -17,6 +17,10 @@ int command_schema_lint(int argc, char **argv);
  * or a file that is no schema, 3 unknown. */
 int command_schema_diff(int argc, char **argv);
 
+/* mongosluice audit …: stored documents against schemas. 0 none breaks its schema, 1 some do, 2 an
+ * error. */
+int command_audit(int argc, char **argv);
+
 /* mongosluice status …: one screen about a running proxy. 0 it is ready, 1 it is not, 2 it cannot
  * be asked. */
 int command_status(int argc, char **argv);

@@ -127,7 +127,7 @@ void config_write_help(struct text *out)
                   "Usage:\n"
                   "  mongosluice --config FILE [--OPTION VALUE ...]\n"
                   "  mongosluice --upstream URI --listen HOST:PORT [--OPTION VALUE ...]\n"
-                  "  mongosluice status|top|check|schema --help\n\n");
+                  "  mongosluice status|top|audit|check|schema --help\n\n");
     add_plain_flags(out);
     text_add(out, "\nOptions (or --OPTION=VALUE; in the file, a.b is key b of mapping a):\n");
     for (size_t i = 0; i < options_count; i++)

@@ -156,6 +156,7 @@ struct subcommand {
 };
 
 static const struct subcommand subcommands[] = {
+    {"audit", "mongosluice audit", command_audit},
     {"check", "mongosluice check", command_check},
     {"schema", "mongosluice schema", command_schema},
     {"status", "mongosluice status", command_status},
@@ -176,8 +177,8 @@ static int run_subcommand(int argc, char **argv)
         return EXIT_USAGE;
     }
     (void)fprintf(stderr,
-                  "mongosluice: unknown command \"%.100s\"; there are check, schema, status "
-                  "and top, and without a command it is the proxy: mongosluice --help\n",
+                  "mongosluice: unknown command \"%.100s\"; there are audit, check, schema, "
+                  "status and top, and without a command it is the proxy: mongosluice --help\n",
                   argv[0]);
     return EXIT_USAGE;
 }
