@@ -331,7 +331,8 @@ static void observe(struct audit_bounds *bounds, const struct rule *rule,
 void audit_bounds_add(struct audit_bounds *bounds, struct bytes document)
 {
     struct scan_element whole = {.kind = BSON_KIND_OBJECT, .name = "", .value = document};
-    observe(bounds, bounds->schema->document, &whole);
+    if (validate_document(document, NULL))
+        observe(bounds, bounds->schema->document, &whole);
 }
 
 /* --- proposals --- */

@@ -15,7 +15,7 @@ struct audit_bounds;
 struct audit_bounds *audit_bounds_new(const struct schema *schema);
 void audit_bounds_free(struct audit_bounds *bounds); /* NULL is allowed */
 
-/* Looks at one document, which is valid BSON. */
+/* Looks at one document; one that is no BSON is left out. */
 void audit_bounds_add(struct audit_bounds *bounds, struct bytes document);
 
 /* One keyword. The texts are lent for the call. */

@@ -52,7 +52,8 @@ void audit_report_text(const struct audit_result *result, struct text *out)
                 result->note == NULL ? "" : result->note);
     for (size_t i = 0; i < count->reason_count; i++) {
         const struct audit_reason *reason = &count->reasons[i];
-        text_format(out, "  %8" PRIu64 "  %s\n", reason->count, reason->text);
+        text_format(out, "  %8" PRIu64 "  %s%s%s\n", reason->count, reason->path,
+                    reason->path[0] == 0 ? "" : ": ", reason->text);
         add_ids(reason, out);
     }
     if (count->other > 0)
