@@ -26,7 +26,7 @@ zstyle ':completion:*' list-prompt ''
 unsetopt LIST_BEEP MENU_COMPLETE LIST_AMBIGUOUS LIST_PACKED
 """
 CASES = [
-    ("", {"check", "schema", "status", "top"}),
+    ("", {"audit", "check", "schema", "status", "top"}),
     ("sch", {"schema"}),
     ("status --js", {"--json"}),
     ("top --int", {"--interval"}),
@@ -34,6 +34,8 @@ CASES = [
     ("--log.l", {"--log.level"}),
     ("--tls.mode ", {"off", "allow", "require"}),
     ("--config sam", {"sample.yaml"}),
+    ("audit --reg", {"--registry"}),
+    ("audit --schemas sam", {"sample.yaml"}),
     ("check --sch", {"--schema"}),
     ("check --schema sam", {"sample.yaml"}),
     ("schema ", {"lint", "diff", "push", "pull", "list", "show", "history", "promote", "rollback", "retire", "status"}),
@@ -152,7 +154,7 @@ def test_every_option_is_offered(here, root, program, shell):
         assert names <= (bash if shell == "bash" else fish)(root, "--")
 
 
-@pytest.mark.parametrize("words", [["check"], ["schema", "lint"], ["status"], ["top"]])
+@pytest.mark.parametrize("words", [["audit"], ["check"], ["schema", "lint"], ["schema", "diff"], ["status"], ["top"]])
 def test_flags_of_subcommands_are_offered(here, root, program, words):
     usage = subprocess.run([program, *words, "--help"], capture_output=True, text=True, timeout=30, check=True)
     flags = set(re.findall(r"--[a-z-]+", usage.stdout)) | {"--help"}

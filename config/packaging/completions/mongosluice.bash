@@ -63,6 +63,14 @@ _mongosluice() {
   if [ "$word" = "=" ]; then word=; fi
   if [ "$before" = "=" ]; then before=${COMP_WORDS[COMP_CWORD - 2]}; fi
   case ${COMP_WORDS[1]} in
+    audit)
+      case $before in
+        --schemas | --resume) _mongosluice_files "$word" ;;
+        --upstream | --registry | --namespace | --sample | --rate) ;;
+        *) _mongosluice_words "--upstream --schemas --registry --namespace --sample --rate --resume --candidate --propose --read-alone --json --help" "$word" ;;
+      esac
+      return
+      ;;
     check)
       if [ "$before" != --schema ] && [[ $word == -* ]]; then
         _mongosluice_words "--schema --quiet --candidate --help" "$word"
@@ -101,7 +109,7 @@ _mongosluice() {
   if [[ $word == --*=* ]]; then
     _mongosluice_values "$program" "${word%%=*}" "${word#*=}"
   elif [ "$COMP_CWORD" -eq 1 ] && [[ $word != -* ]]; then
-    _mongosluice_words "check schema status top" "$word"
+    _mongosluice_words "audit check schema status top" "$word"
   else
     _mongosluice_flags "$program" "$word"
   fi

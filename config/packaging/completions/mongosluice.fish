@@ -2,8 +2,23 @@
 
 complete -c mongosluice -f
 
+complete -c mongosluice -n __fish_use_subcommand -a audit -d 'check stored documents against schemas'
 complete -c mongosluice -n __fish_use_subcommand -a check -d 'check documents against a schema file'
 complete -c mongosluice -n __fish_use_subcommand -a schema -d 'schema files and registries'
+
+set -l audit '__fish_seen_subcommand_from audit'
+complete -c mongosluice -n $audit -l upstream -x -d 'the deployment'
+complete -c mongosluice -n $audit -l schemas -r -F -d 'a folder of schema files'
+complete -c mongosluice -n $audit -l registry -x -d 'the schemas of a registry'
+complete -c mongosluice -n $audit -l namespace -x -d 'this one only'
+complete -c mongosluice -n $audit -l sample -x -d 'so many documents at random'
+complete -c mongosluice -n $audit -l rate -x -d 'documents a second at most'
+complete -c mongosluice -n $audit -l resume -r -F -d 'how far it came'
+complete -c mongosluice -n $audit -l candidate -d 'check by the candidates'
+complete -c mongosluice -n $audit -l propose -d 'the tightest bounds that hold'
+complete -c mongosluice -n $audit -l read-alone -d 'read without a check'
+complete -c mongosluice -n $audit -l json -d 'print JSON'
+complete -c mongosluice -n $audit -l help -d 'print the usage'
 
 complete -c mongosluice -n '__fish_seen_subcommand_from check' -F
 complete -c mongosluice -n '__fish_seen_subcommand_from check' -l schema -r -F -d 'the schema file'

@@ -22,6 +22,16 @@ _mongosluice_options() {
 _mongosluice() {
   local program=$words[1]
   case $words[2] in
+    audit)
+      shift words; (( CURRENT-- ))
+      _arguments '--upstream=[the deployment]:URI: ' '--schemas=[schema files]:FOLDER:_files' \
+        '--registry=[the schemas of a registry]:DATABASE.COLLECTION: ' '*--namespace=[this one only]:NAMESPACE: ' \
+        '--sample=[so many documents at random]:NUMBER: ' '--rate=[documents a second at most]:NUMBER: ' \
+        '--resume=[how far it came]:FILE:_files' '--candidate[check by the candidates]' \
+        '--propose[the tightest bounds that hold]' '--read-alone[read without a check]' '--json[print JSON]' \
+        '--help[print the usage]'
+      return
+      ;;
     check)
       shift words; (( CURRENT-- ))
       _arguments '--schema=[the schema file]:FILE:_files' '--quiet[print refused documents only]' \
@@ -77,7 +87,7 @@ _mongosluice() {
       ;;
   esac
   if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then
-    _values command 'check[check documents against a schema file]' 'schema[schema files]' \
+    _values command 'audit[check stored documents against schemas]' 'check[check documents against a schema file]' 'schema[schema files]' \
       'status[one screen about a running proxy]' 'top[the same, live]'
     return
   fi
