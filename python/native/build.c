@@ -475,17 +475,15 @@ static bool begins_empty(const struct default_value *initial)
     return default_is_empty(initial, &PyList_Type) || default_is_empty(initial, &PyDict_Type);
 }
 
-// The collector does not know it if it is an empty list.
+// The collector does not know it if it is an empty list or dict.
 static PyObject *default_make(const struct default_value *initial)
 {
     static PyObject *deepcopy;
-    if (default_is_empty(initial, &PyDict_Type))
-        return PyDict_New();
-    if (default_is_empty(initial, &PyList_Type)) {
-        PyObject *list = PyList_New(0);
-        if (list != NULL)
-            PyObject_GC_UnTrack(list);
-        return list;
+    if (begins_empty(initial)) {
+        PyObject *empty = default_is_empty(initial, &PyDict_Type) ? PyDict_New() : PyList_New(0);
+        if (empty != NULL)
+            PyObject_GC_UnTrack(empty); // since Python 3.14 dicts are known from the start
+        return empty;
     }
     switch (initial->kind) {
     case DEFAULT_VALUE:
@@ -547,6 +545,7 @@ PyObject *build_private_values(Shape *shape)
     if (count == 0)
         return Py_NewRef(Py_None);
     PyObject *values = PyDict_New();
+    bool inert = true;
     for (Py_ssize_t i = 0; values != NULL && i < count; i++) {
         PyObject *pair = PyTuple_GET_ITEM(shape->private_values, i);
         struct default_value initial = {(enum default_kind)PyLong_AsLong(PyTuple_GET_ITEM(pair, 0)),
@@ -554,12 +553,15 @@ PyObject *build_private_values(Shape *shape)
         PyObject *value = default_make(&initial);
         if (value != NULL)
             lazy_track(value);
+        inert = inert && value != NULL && !PyObject_IS_GC(value);
         if (value == NULL ||
             PyDict_SetItem(values, PyTuple_GET_ITEM(shape->private_names, i), value) < 0) {
             Py_CLEAR(values);
         }
         Py_XDECREF(value);
     }
+    if (values != NULL && inert)
+        PyObject_GC_UnTrack(values);
     return values;
 }
 

@@ -5,6 +5,7 @@ import copy
 import datetime
 import gc
 import pickle
+import time
 import uuid
 import weakref
 from typing import Any
@@ -42,6 +43,13 @@ class Kept(Document):
     _count: int = PrivateAttr(default=0)
 
 
+class Timed(Document):
+    """Its private value cannot wait."""
+
+    n: int
+    _at: Any = PrivateAttr(default_factory=time.monotonic)
+
+
 VALUES = {"name": "a", "when": datetime.datetime(2024, 1, 1), "parts": [{"n": 1, "tags": ["x"]}],
           "by_name": {"b": {"n": 2, "tags": ["y"]}}}
 WAYS = {
@@ -70,11 +78,12 @@ def model(proxy, database, loop, offloaded):
     client = async_client(proxy.uri)
 
     async def start():
-        proxy.enforce(mongosluice.export(Kept, database=database))
-        await init_beanie(database=client[database], document_models=[Kept])
+        for one in (Kept, Timed):
+            proxy.enforce(mongosluice.export(one, database=database))
+        await init_beanie(database=client[database], document_models=[Kept, Timed])
 
     loop.run_until_complete(start())
-    assert mongosluice.offload_report()[0]["mode"] == "full"
+    assert {one["mode"] for one in mongosluice.offload_report()} == {"full"}
     return Kept
 
 
@@ -104,6 +113,15 @@ def test_what_comes_into_a_cycle_is_collected(model, way, held):
     del one, other
     gc.collect()
     assert [ref() for ref in gone] == [None, None]
+
+
+def test_what_comes_into_private_values_is_collected(model):
+    one = Timed(n=1)
+    one._at = one
+    gone = weakref.ref(one)
+    del one
+    gc.collect()
+    assert gone() is None
 
 
 def test_what_is_shared_does_not_show(model):
