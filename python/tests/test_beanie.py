@@ -269,7 +269,7 @@ async def run(way, uri, database):
 
 def exports(database):
     """The schema files of all models, as they are made before init_beanie."""
-    from mongosluice.export.schema import merge
+    from mongosluice.export.definitions import merge
     from mongosluice.export.targets import export_one
 
     found = {}

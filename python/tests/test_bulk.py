@@ -10,7 +10,7 @@ from pymongo.errors import BulkWriteError
 
 import mongosluice
 from conftest import async_client
-from mongosluice.export import schema
+from mongosluice.export import definitions
 from mongosluice.offload.beanie import patches
 from mongosluice.offload.beanie.encoding import native
 
@@ -84,7 +84,7 @@ async def write(client, motor):
 
 @pytest.mark.parametrize("concern", [{}, {"w": 0}])
 def test_the_same_as_pymongos(proxy, database, direct, loop, offloaded, concern):
-    exported = schema.merge([mongosluice.export(cls, database=database) for cls in (Numbered, Other)])
+    exported = definitions.merge([mongosluice.export(cls, database=database) for cls in (Numbered, Other)])
     proxy.enforce(exported)
 
     async def run():

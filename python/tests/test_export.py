@@ -5,6 +5,7 @@ import decimal
 import enum
 import ipaddress
 import json
+import math
 import os
 import re
 import subprocess
@@ -13,10 +14,14 @@ import uuid
 from pathlib import Path
 from typing import Annotated, Any, ForwardRef, Literal, Optional, Union
 
+import bson
 import pydantic
 import pytest
 import typing_extensions
 from beanie import Document, PydanticObjectId
+from beanie.odm.custom_types import DecimalAnnotation
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field
 
 import mongosluice
@@ -82,7 +87,37 @@ def test_kinds(annotation, schema, notes):
 
 def test_decimals_are_finite():
     schema, _ = exported(decimal.Decimal)
-    assert schema["bsonType"] == "decimal" and {"minimum", "maximum"} <= set(schema)
+    assert schema["bsonType"] == ["decimal", "double", "int", "long"] and {"minimum", "maximum"} <= set(schema)
+
+
+EDGES = [0, 1, -1, 0.1, 0.3, 1e22, 2**53 + 1, 0.5, 1e-7, 123.456]
+NUMBERS = st.one_of(
+    st.integers(-(2**63), 2**63 - 1), st.integers(-3, 3), st.floats(), st.decimals(-10, 10, places=3), st.sampled_from(EDGES),
+    st.sampled_from(EDGES).map(float).flatmap(lambda one: st.sampled_from(
+        [math.nextafter(one, math.inf), math.nextafter(one, -math.inf), decimal.Decimal(repr(one)), decimal.Decimal(one)])))
+BOUNDS = st.integers(-(2**63), 2**63 - 1) | st.decimals(-10, 10, places=2) | st.sampled_from(EDGES)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(bounds=st.dictionaries(st.sampled_from(["ge", "gt", "le", "lt"]), BOUNDS, max_size=2), value=NUMBERS,
+       options=st.sampled_from([{}, {"allow_inf_nan": True}, {"strict": True}]))
+def test_decimals_are_bounded_as_they_are_read(bounds, value, options):
+    """Beanie stores an assigned int or float as it is."""
+    model = pydantic.create_model("Model", f=(DecimalAnnotation, Field(**bounds, **options)))
+    made = mongosluice.export(model, ns="d.c")
+    assert made.notes == ()
+    try:
+        stored = {"f": bson.Decimal128(value) if isinstance(value, decimal.Decimal) else value}
+        bson.encode(stored)
+    except (decimal.Inexact, OverflowError):
+        return
+    try:
+        model(**stored)
+    except pydantic.ValidationError:
+        fits = False
+    else:
+        fits = True
+    assert bool(mongosluice.check(made, {"_id": 1, **stored})) == fits, (made.schema, stored)
 
 
 def test_defaults_are_storable():

@@ -15,7 +15,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 import mongosluice
 from conftest import ROOT, async_client, switch_off
 from mongosluice.errors import lines_of_info
-from mongosluice.export import schema
+from mongosluice.export import definitions
 from mongosluice.offload import state as offload_state
 from mongosluice.offload.beanie import patches as offload_beanie
 
@@ -103,7 +103,7 @@ def test_a_second_init_beanie_counts_for_the_first(proxy, direct, loop, offloade
             name = "shared"
 
     left, right = (mongosluice.export(cls, database=direct.name) for cls in (Left, Right))
-    both = schema.merge([left, right])
+    both = definitions.merge([left, right])
 
     async def run():
         client = async_client(proxy.uri)

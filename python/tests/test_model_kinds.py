@@ -392,7 +392,8 @@ def test_a_model_that_cannot_be_exported_is_off(proxy, database, loop, offloaded
         if asyncio.iscoroutine(closing):
             await closing
 
-    loop.run_until_complete(start())
+    with pytest.warns(mongosluice.OffloadWarning, match="Odd stays with Python: Odd cannot be exported: Strange"):
+        loop.run_until_complete(start())
     modes = {one["model"]: (one["mode"], one["reasons"]) for one in mongosluice.offload_report()}
     assert modes["Odd"] == modes["Beside"] == ("off", ["Odd cannot be exported: Strange: something else"])
     assert modes["Good"] == (FULL, []) or native is None
@@ -401,6 +402,7 @@ def test_a_model_that_cannot_be_exported_is_off(proxy, database, loop, offloaded
 class Item(Document):
     price: float = Field(ge=0)
     rates: list[float] = []
+    paid: DecimalAnnotation = Field(default=decimal.Decimal(0), ge=decimal.Decimal("0.1"))
 
     class Settings:
         name = "items"
@@ -411,7 +413,14 @@ def test_numbers_where_people_assign_them(proxy, direct, loop, offloaded):
         item = await Item(price=1.5).insert()
         item.price = 7
         item.rates = [1, 2.5]
+        item.paid = 7
         await item.save()
+        for paid in (0.1, 3, decimal.Decimal("4.5")):
+            item.paid = paid
+            await item.save()
+            assert (await Item.get(item.id)).paid == decimal.Decimal(str(paid))
+        with pytest.raises(mongosluice.Refused):
+            await item.set({Item.paid: 0.05})
         await item.set({Item.price: 3})
         await item.inc({Item.price: 1})
         read = (await Item.find_all().to_list())[0]

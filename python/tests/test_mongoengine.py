@@ -136,9 +136,28 @@ def test_the_same_bytes_and_verdicts(values, spoilt, wrong, validator):
     exported = mongosluice.export(Order, database="x")
     good = Order(**values)
     notes = {note.field.split(".")[0].split("[")[0] for note in exported.notes}
-    assert not notes
+    assert notes == {"bag"}
     document = {"_id": bson.ObjectId(), **good.to_mongo()}
     assert validator(exported, bson.encode(document, codec_options=options)) or outcome(Order.validate, good)
+
+
+def test_a_failing_exporter_leaves_its_model_to_mongoengine(connected, monkeypatch):
+    class Strange(Exception):
+        pass
+
+    def failing(cls, name):
+        raise Strange("something else")
+
+    if native is None:
+        pytest.skip("the extension is not built")
+    monkeypatch.setattr(patches, "export_engine", failing)
+    mongosluice.offload(require=True)
+    with pytest.warns(mongosluice.OffloadWarning, match="Named stays with Python: it cannot be exported: Strange"):
+        Named(name="x", n=1).save()
+    Named.objects.insert([Named(name="y", n=2)])
+    assert connected["named"].count_documents({}) == 2
+    assert [(one["mode"], one["reasons"]) for one in mongosluice.offload_report() if one["model"] == "Named"] == [
+        ("off", ["it cannot be exported: Strange: something else"])]
 
 
 def test_nothing_is_asked_without_a_connection(direct):

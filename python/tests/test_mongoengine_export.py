@@ -47,6 +47,10 @@ class Nested(me.EmbeddedDocument):
     child = me.EmbeddedDocumentField("self")
 
 
+class Named(me.Document):
+    name = me.StringField(primary_key=True)
+
+
 class Abstract(me.Document):
     meta = {"abstract": True}
 
@@ -109,6 +113,8 @@ NOTES = [
     (me.EmbeddedDocumentField(Part, choices=[OtherPart]), "validator", {"name": "x"}),
     (me.GenericEmbeddedDocumentField(), "type", {"_cls": "Part"}),
     (me.PointField(), "type", {"type": "Point", "coordinates": ["x", 1]}),
+    (me.DictField(), "key", {"a": {"$b": 1}}),
+    (me.DictField(me.DynamicField()), "key", {"a": {"$b": 1}}),
     (Even(), "type", 3),
 ]
 
@@ -139,7 +145,9 @@ WITHOUT_NOTES = [
     (me.ListField(me.EnumField(Colour)), [[Colour.RED], []], [["green"]]),
     (me.ListField(me.StringField(), choices=["a", "b"]), [["a", "b"], []], [["a", "c"]]),
     (me.ListField(me.IntField(), max_length=2, required=True), [[1, 2]], [[1, 2, 3], []]),
-    (me.DictField(required=True), [{"a": 1}], [{}]),
+    (me.DictField(me.IntField(), required=True), [{"a": 1}], [{}, {"$a": 1}]),
+    (me.MapField(me.DictField(me.StringField())), [{"a": {"b": "$"}}, {}], [{"a": {"$b": "c"}}, {"$a": {}}]),
+    (me.DictField(me.ListField()), [{"a": [{"$b": 1}]}], [{"$a": []}]),
     (me.FloatField(min_value=0, max_value=2), [0, 1.5, math.nan], [-1.0, 2.1]),
     (me.IntField(min_value=-3, max_value=3), [3], [4, -4]),
     (me.LongField(), [2**40], ["x"]),
@@ -158,6 +166,7 @@ WITHOUT_NOTES = [
      [{"_cls": "Comment", "_ref": bson.DBRef("comment", ID)}]),
     (me.ReferenceField(Abstract), [Post(id=ID)], [5]),
     (me.ReferenceField(Post), [Post(id=ID)], []),
+    (me.ReferenceField(Named), [Named(name="x"), ID], []),
     (me.GeoPointField(), [[1, 2.5]], [[1], ["x", 1]]),
     (me.BinaryField(), [b"x"], ["x"]),
     (me.ComplexDateTimeField(), [datetime.datetime(2020, 1, 1)], []),

@@ -337,8 +337,7 @@ def judged(cls, values, validator):
     if accepted and not is_valid:
         back = outcome(lambda: cls._from_son(bson.decode(stored, OPTIONS)))
         still_wrong = not isinstance(back, cls) or outcome(back.validate) is not None
-        has_dollar_keys = "'$" in repr(bson.decode(stored, OPTIONS))  # that DictField refuses at any depth
-        assert exported.notes or not still_wrong or has_dollar_keys, exported.text()
+        assert exported.notes or not still_wrong, exported.text()
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
@@ -364,7 +363,7 @@ def test_the_same_without_and_with_offload(specification):
         alone = everything(made_up(about, fields), about, values)
         mongosluice.offload()
         patches.settings.recheck_seconds = 0
-        original, patches.decide = patches.decide, lambda cls, plan, database: plan.mode != "off"
+        original, patches.decide = patches.decide, lambda cls, plan, exported, database: plan.mode != "off"
         try:
             cls = made_up(about, fields)
             offloaded = everything(cls, about, values)

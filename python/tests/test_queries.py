@@ -162,7 +162,7 @@ def projections(commands):
 @pytest.mark.parametrize("way", [by_list, by_for, by_part])
 def test_fields_that_the_model_has_not(way, other, both, direct):
     """They are not read; once one was met the fields are named again, at once where that is still possible."""
-    direct["Queried"].update_one({"n": other}, {"$set": {"other": "x" * 1000, "$more": [{"a": None}]}})
+    direct["Queried"].update_one({"n": other}, {"$set": {"other": "x" * 1000, "more": [{"a": None}]}})
 
     async def read(client, commands):
         found, sent = [], []

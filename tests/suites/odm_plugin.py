@@ -44,7 +44,7 @@ class Schemas:
         self.in_force = {}  # namespace -> hash
 
     def enforce(self, cls, exported):
-        from mongosluice.export.schema import merge
+        from mongosluice.export.definitions import merge
 
         models = self.models.setdefault(exported.ns, {})
         models[cls] = exported
@@ -129,7 +129,7 @@ def export_beanie():
     from beanie import Document
     from beanie.odm.utils.init import Initializer
     from mongosluice.export.beanie import export_document
-    from mongosluice.export.schema import merge
+    from mongosluice.export.definitions import merge
 
     initialise, initialised = Initializer.__await__, {}
 

@@ -18,7 +18,7 @@ from mongosluice.export.targets import (
     is_mongoengine,
     read_target,
 )
-from mongosluice.offload.state import ENCODE_ONLY, FULL, OFF
+from mongosluice.offload.state import ENCODE_ONLY, FULL, OFF, Failed, attempted
 
 # What undoes a reason. The first that matches counts.
 CHANGES = (
@@ -129,8 +129,8 @@ def assess_beanie(classes: list[Any], database: str) -> dict[Any, Assessment]:
             continue
         notes = tuple(note for note in namespaces[ns].notes if note.model == cls.__name__)
         try:
-            plan = plans.attempted(f"{cls.__name__} cannot be planned", plans.make_plan, cls, namespaces[ns])
-        except plans.Unplannable as reason:
+            plan = attempted(f"{cls.__name__} cannot be planned", plans.make_plan, cls, namespaces[ns])
+        except Failed as reason:
             found[cls] = Assessment(name_of(cls), ns, OFF, (str(reason),), notes)
             continue
         found[cls] = Assessment(name_of(cls), ns, FULL if plan.builds else ENCODE_ONLY, tuple(plan.reasons), notes)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import decimal
+import math
 from collections.abc import Callable
 from typing import Any
 
 import annotated_types
 import bson
 
+from mongosluice.export.definitions import changed
 from mongosluice.export.schema import LARGEST, Schema, as_list
 
 LARGEST_DECIMAL = "9.999999999999999999999999999999999E+6144"
-FINITE_DECIMAL: Schema = {"bsonType": "decimal", "minimum": bson.Decimal128("-" + LARGEST_DECIMAL),
+# Of any type, for Beanie stores an assigned int or float as it is, and pydantic reads it as a Decimal.
+DECIMAL: Schema = {"bsonType": ["decimal", "double", "int", "long"]}
+FINITE_DECIMAL: Schema = {**DECIMAL, "minimum": bson.Decimal128("-" + LARGEST_DECIMAL),
                           "maximum": bson.Decimal128(LARGEST_DECIMAL)}
 INTEGERS, FLOATS = frozenset({"int", "long"}), frozenset({"double"})
 NUMBERS = INTEGERS | FLOATS | {"decimal"}
@@ -107,8 +111,13 @@ def pattern(schema: Schema, translated: str) -> tuple[Schema, bool]:
 
 
 def finite(schema: Schema) -> Schema:
-    """Floats that are neither infinite nor NaN."""
-    return constrained(schema, FLOATS, lambda part: {"minimum": -LARGEST, "maximum": LARGEST, **part})[0]
+    """Numbers that are neither infinite nor NaN."""
+    def change(part: Schema) -> Schema:
+        is_decimal = "decimal" in as_list(part["bsonType"])
+        low, high = (FINITE_DECIMAL["minimum"], FINITE_DECIMAL["maximum"]) if is_decimal else (-LARGEST, LARGEST)
+        return {"minimum": low, "maximum": high, **part}
+
+    return constrained(schema, FLOATS, change)[0]
 
 
 def infinite(schema: Schema) -> Schema:
@@ -118,3 +127,79 @@ def infinite(schema: Schema) -> Schema:
                 if key not in ("minimum", "maximum") or not isinstance(value, bson.Decimal128) or not is_outermost(value)}
 
     return constrained(schema, frozenset({"decimal"}), change)[0]
+
+
+# ---- numbers that are read as decimals -------------------------------------------------------------
+
+
+def decimals_only(schema: Schema) -> Schema:
+    """Where pydantic makes no Decimal of an int or float."""
+    return constrained(schema, frozenset({"decimal"}), lambda part: {**part, "bsonType": "decimal"})[0]
+
+
+def as_read(schema: Schema) -> Schema:
+    """The schema whose bounds of decimals hold for doubles as pydantic reads them: of 0.1 it makes
+    Decimal("0.1"), which is less than the double."""
+    out = changed(schema, as_read)
+    types = set(as_list(out.get("bsonType", ())))
+    if not types >= {"decimal", "double"}:
+        return out
+    exact = with_limits(out, lambda value, is_low, is_exclusive: (exactly(value), is_exclusive))
+    if all(double_is(limit) for limit in limits_of(exact)):
+        return exact
+    doubles = with_limits(out, lambda value, is_low, is_exclusive: nearest(exactly(value), is_low, is_exclusive))
+    return {"anyOf": [{**exact, "bsonType": sorted(types - {"double"})}, {**doubles, "bsonType": "double"}]}
+
+
+def parts_with_limits(schema: Schema) -> list[Schema]:
+    return [schema, *schema.get("allOf", ())]
+
+
+def limits_of(schema: Schema) -> list[Any]:
+    return [part[key] for part in parts_with_limits(schema) for key in ("minimum", "maximum") if key in part]
+
+
+def with_limits(schema: Schema, change: Callable[[Any, bool, bool], tuple[Any, bool]]) -> Schema:
+    """With other bounds; `change` is given a bound, whether it is the lower, and whether it is exclusive."""
+    def part_changed(part: Schema) -> Schema:
+        out = dict(part)
+        for key, flag in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+            if key in part:
+                out.pop(flag, None)
+                out[key], is_exclusive = change(part[key], key == "minimum", part.get(flag, False))
+                if is_exclusive:
+                    out[flag] = True
+        return out
+
+    out = part_changed(schema)
+    return {**out, "allOf": [part_changed(part) for part in schema["allOf"]]} if "allOf" in schema else out
+
+
+def exactly(value: Any) -> Any:
+    """A bound as pydantic reads it: a float by its digits."""
+    return bson.Decimal128(repr(value)) if isinstance(value, float) else value
+
+
+def double_is(limit: Any) -> bool:
+    """Whether a bound is on the same side of each double as of the Decimal that is read of it."""
+    if is_outermost(limit):
+        return True
+    value = decimal_of(limit)
+    return decimal.Decimal(float(value)) == value == decimal.Decimal(repr(float(value)))
+
+
+def decimal_of(limit: Any) -> decimal.Decimal:
+    return limit.to_decimal() if isinstance(limit, bson.Decimal128) else decimal.Decimal(limit)
+
+
+def nearest(limit: Any, is_low: bool, is_exclusive: bool) -> tuple[Any, bool]:
+    """The outermost double whose digits satisfy a bound, as an inclusive bound; the bound itself, where
+    no double near it does."""
+    if is_outermost(limit):
+        return limit, is_exclusive
+    near, value = float(decimal_of(limit)), decimal_of(limit)
+    inwards = math.inf if is_low else -math.inf
+    for double in (math.nextafter(near, -inwards), near, math.nextafter(near, inwards)):
+        if math.isfinite(double) and satisfies(decimal.Decimal(repr(double)), value, is_low, is_exclusive):
+            return double, False
+    return limit, is_exclusive

@@ -190,7 +190,9 @@ class EngineExporter:
     def dict(self, field: Any, where: str) -> Schema:
         inner = getattr(field, "field", None)
         item = self.field(inner, f"{where}.*") if inner is not None else {}
-        out: Schema = {"bsonType": "object"}
+        out: Schema = {"bsonType": "object", "patternProperties": {"^\\$": {"not": {}}}}
+        if inner is None or holds_open_dicts(inner):
+            self.note(where, "key", "that no name in a dict within it begins with $ is checked in Python")
         if field.required:
             out["minProperties"] = 1
         return {**out, "additionalProperties": item} if item else out
@@ -200,7 +202,8 @@ class EngineExporter:
         if field.dbref or target._meta.get("abstract"):  # which one it is of is only told by a DBRef
             return REFERENCE
         primary = target._fields[target._meta["id_field"]]
-        return self.field(primary, where)
+        # of whatever type the target's ids are, the field takes an ObjectId
+        return any_of([self.field(primary, where), {"bsonType": "objectId"}])
 
     def generic_reference(self, field: Any, where: str) -> Schema:
         kind = of_values(list(field.choices)) if field.choices else {"bsonType": "string"}
@@ -260,6 +263,11 @@ def has_own_rules(field: Any) -> bool:
     """Whether the field's class is the user's and changes what MongoEngine's would do."""
     own_classes = [cls for cls in type(field).__mro__ if not (cls.__module__ + ".").startswith(("mongoengine.", "builtins."))]
     return any(name in cls.__dict__ for cls in own_classes for name in RULES)
+
+
+def holds_open_dicts(field: Any) -> bool:
+    """Whether a value of the field may be a dict that is not itself a DictField's."""
+    return isinstance(field, me.DynamicField)
 
 
 def bounds(minimum: Any, maximum: Any) -> Schema:

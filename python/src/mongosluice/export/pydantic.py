@@ -25,7 +25,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from mongosluice.export import constraints, values
-from mongosluice.export.constraints import FINITE_DECIMAL
+from mongosluice.export.constraints import DECIMAL, FINITE_DECIMAL
 from mongosluice.export.definitions import Definitions
 from mongosluice.export.enums import enum_schema
 from mongosluice.export.patterns import to_pcre
@@ -120,8 +120,8 @@ class Exporter:
 
     def finished(self, schema: Schema) -> Schema:
         """The schema of the whole, with the definitions that it refers to."""
-        return self.definitions.attached(schema, lambda name: self.note(
-            "", "depth", f"{name} only leads to itself; any type is accepted"))
+        return constraints.as_read(self.definitions.attached(schema, lambda name: self.note(
+            "", "depth", f"{name} only leads to itself; any type is accepted")))
 
     def accepts(self, schema: Schema, value: Any, otherwise: bool = False) -> bool:
         return accepts(schema, value, self.definitions.target, otherwise)
@@ -405,7 +405,8 @@ class Exporter:
                 self.note(where, "validator", f"that it is a {cls.__name__} is checked in Python")
             return {"bsonType": "string"}
         if issubclass(cls, decimal.Decimal):
-            return {"bsonType": "decimal"} if config.get("allow_inf_nan") else dict(FINITE_DECIMAL)
+            schema = dict(DECIMAL if config.get("allow_inf_nan") else FINITE_DECIMAL)
+            return constraints.decimals_only(schema) if config.get("strict") else schema
         for base, schema in ((str, {"bsonType": "string"}), (int, INTEGER)):
             if issubclass(cls, base):
                 return dict(schema)
@@ -462,6 +463,8 @@ class Exporter:
         if isinstance(one, annotated_types.MultipleOf):
             return self.noted(constraints.multiple_of(schema, one.multiple_of), where, "bound",
                               "multiple_of of a number that is no integer is checked in Python")
+        if isinstance(one, pydantic.Strict):
+            return constraints.decimals_only(schema) if one.strict else schema
         if isinstance(one, annotated_types.Predicate):
             self.note(where, "validator", f"{one.func} runs in Python")
             return schema

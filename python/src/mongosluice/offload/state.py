@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,22 @@ class Status:
     def as_dict(self) -> dict[str, Any]:
         return {"model": self.model, "ns": self.ns, "mode": self.mode, "reasons": list(self.reasons),
                 "extension": self.extension}
+
+
+class Failed(Exception):
+    """Why a model cannot be exported or planned."""
+
+
+def attempted(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """The function's result; raises Failed. A model's own code (default values, encoders, choices, enums,
+    metaclasses) can raise any exception: then this model stays as it is, and the application starts. No other
+    place of the package catches all exceptions. The reason, which names the exception, is reported and warned of."""
+    try:
+        return function(*arguments)
+    except Failed:
+        raise
+    except Exception as error:
+        raise Failed(f"{what}: {type(error).__name__}: {error}") from error
 
 
 @dataclass

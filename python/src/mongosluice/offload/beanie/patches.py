@@ -38,13 +38,22 @@ from mongosluice.offload.beanie.plans import (
     DOCUMENT_INIT,
     Plan,
     Unplannable,
-    attempted,
     collection_of,
     exported_namespaces,
     make_plan,
     namespace_of,
 )
-from mongosluice.offload.state import ENCODE_ONLY, FULL, OFF, Status, settings, statuses, warn_once
+from mongosluice.offload.state import (
+    ENCODE_ONLY,
+    FULL,
+    OFF,
+    Failed,
+    Status,
+    attempted,
+    settings,
+    statuses,
+    warn_once,
+)
 
 # The classes that are active; the maps that the hot paths look into.
 _plans: dict[type, Plan] = {}
@@ -368,6 +377,7 @@ async def after_init(initializer: Any) -> None:
         ns = namespace_of(cls)
         if ns in failed:
             switch_off(cls, ns, failed[ns])
+            warn_once(cls.__name__, failed[ns])
         elif cls not in classes:
             # of an earlier init_beanie, whose collection has got more classes now: asked for again
             if cls in _plans:
@@ -376,8 +386,10 @@ async def after_init(initializer: Any) -> None:
         else:
             try:
                 plans[cls] = attempted("it cannot be planned", make_plan, cls, namespaces[ns])
-            except Unplannable as reason:
+            except Failed as reason:
                 switch_off(cls, ns, str(reason))
+                if not isinstance(reason, Unplannable):
+                    warn_once(cls.__name__, str(reason))
     if not plans:
         return
     answer = await enforcement.ask(initializer.database.client, {namespace_of(cls) for cls in plans})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from mongosluice.export.definitions import merge
 from mongosluice.export.schema import Exported
 from mongosluice.offload.beanie import encoding, instances
 from mongosluice.offload.beanie.encoding import ID, LINK, LINKS, SKIP, Key, native
+from mongosluice.offload.state import Failed, attempted
 
 BACK_LINKS = (LinkTypes.BACK_DIRECT, LinkTypes.BACK_LIST, LinkTypes.OPTIONAL_BACK_DIRECT,
               LinkTypes.OPTIONAL_BACK_LIST)
@@ -41,7 +41,7 @@ class Plan:
     projection: dict[str, int] | None  # of a query for its documents, where that names its very fields
 
 
-class Unplannable(Exception):
+class Unplannable(Failed):
     """Why a model stays wholly with Beanie."""
 
 
@@ -162,17 +162,6 @@ def namespace_of(cls: type[Document]) -> str:
     return f"{collection.database.name}.{collection.name}"
 
 
-def attempted(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """The function's result; raises Unplannable, whatever it is that a model's own code raised: a model that
-    cannot be looked at stays with Beanie, and the application starts."""
-    try:
-        return function(*arguments)
-    except Unplannable:
-        raise
-    except Exception as error:
-        raise Unplannable(f"{what}: {type(error).__name__}: {error}") from error
-
-
 def exported_namespaces(classes: list[type[Document]]) -> tuple[dict[str, Exported], dict[str, str]]:
     """The schemas of the initialised documents, as `mongosluice export` makes them; and of the namespaces
     that have none the reason."""
@@ -182,7 +171,7 @@ def exported_namespaces(classes: list[type[Document]]) -> tuple[dict[str, Export
         ns = namespace_of(cls)
         try:
             one = attempted(f"{cls.__name__} cannot be exported", export_document, cls, collection_of(cls).database.name)
-        except Unplannable as reason:
+        except Failed as reason:
             failed[ns] = str(reason)
             continue
         found.setdefault(ns, []).append(one)

@@ -31,10 +31,21 @@ from pymongo.errors import PyMongoError
 from mongosluice import errors
 from mongosluice.errors import refusal
 from mongosluice.export.mongoengine import export_engine
+from mongosluice.export.schema import Exported
 from mongosluice.offload import bulk_insert, enforcement
 from mongosluice.offload.mongoengine import plans
 from mongosluice.offload.mongoengine.extension import native
-from mongosluice.offload.state import ENCODE_ONLY, FULL, OFF, Status, settings, statuses, warn_once
+from mongosluice.offload.state import (
+    ENCODE_ONLY,
+    FULL,
+    OFF,
+    Failed,
+    Status,
+    attempted,
+    settings,
+    statuses,
+    warn_once,
+)
 
 _originals: dict[tuple[Any, str], Any] = {}
 # Of a field: what changes while it is used, and says nothing about its values.
@@ -92,14 +103,21 @@ def active_plan(cls: Any) -> Plan | None:
         database = cls._get_db()
     except ConnectionFailure:  # not connected: nothing can be written either
         return None
-    plan = _plans[cls] = plan_of(cls)
+    try:
+        plan = attempted("it cannot be planned", plan_of, cls)
+        exported = attempted("it cannot be exported", export_engine, cls, database.name)
+    except Failed as reason:
+        plan = _plans[cls] = Plan(cls, None, False, OFF, [str(reason)], time.monotonic())
+        statuses[cls] = Status(cls.__name__, f"{database.name}.{cls._get_collection_name()}", OFF, plan.reasons, native is not None)
+        warn_once(cls.__name__, str(reason))
+        return None
+    _plans[cls] = plan
     plan.checked_at = time.monotonic()
-    plan.active = decide(cls, plan, database)
+    plan.active = decide(cls, plan, exported, database)
     return plan if plan.active else None
 
 
-def decide(cls: Any, plan: Plan, database: Any) -> bool:
-    exported = export_engine(cls, database.name)
+def decide(cls: Any, plan: Plan, exported: Exported, database: Any) -> bool:
     try:
         answer = enforcement.ask_now(database.client, [exported.ns])
     except PyMongoError as error:
