@@ -17,8 +17,7 @@ static uint64_t now_ns(const struct judge *judge)
 static void refuse(struct judge *judge, const struct tally_reason *reason, struct bytes info)
 {
     const struct enforce_observer *observer = judge->observer;
-    int64_t at_ms =
-        reason == NULL || observer->wall_ms == NULL ? 0 : observer->wall_ms(observer->arg);
+    int64_t at_ms = observer->wall_ms == NULL ? 0 : observer->wall_ms(observer->arg);
     tally_refuse(observer->tally, judge->entry, &judge->entry->file.candidate, observer->writer,
                  reason, at_ms, info);
 }
@@ -34,7 +33,7 @@ static void refuse_explained(struct judge *judge, explain_fn *explain, const voi
     struct build second;
     struct tally_reason reason;
     if (!tally_may_explain(judge->observer->tally)) {
-        refuse(judge, NULL, (struct bytes){0});
+        judge->unexplained++;
         return;
     }
     uint64_t since_ns = now_ns(judge);

@@ -96,6 +96,7 @@ static void enter_versions(struct judge *judge)
         memset(judge->older, 0, sizeof judge->older);
         memset(judge->tried, 0, sizeof judge->tried);
         judge->explain_ns = 0;
+        judge->unexplained = 0;
     }
     if (others > judge->others) {
         struct schema_allowance one =
@@ -119,6 +120,8 @@ static void leave_versions(struct judge *judge)
     for (size_t i = 0; i < TALLY_COUNTS; i++)
         tally_add(observer->tally, judge->entry, &file->candidate, (enum tally_count)i,
                   judge->tried[i]);
+    tally_refuse_unexplained(observer->tally, judge->entry, &file->candidate, observer->writer,
+                             judge->unexplained);
     tally_earn(observer->tally, judge->counts[REGISTRY_CHECK_NS], judge->explain_ns);
 }
 

@@ -24,6 +24,7 @@ struct judge {
     bool tries;                          /* the entry has a candidate, and there is a tally */
     uint64_t counts[REGISTRY_COUNTS];    /* for the entry, not yet added to its stats */
     uint64_t older[SCHEMA_VERSIONS_MAX]; /* documents that an older version accepts, likewise */
+    uint64_t unexplained;                /* documents that the candidate refuses, likewise */
     uint64_t tried[TALLY_COUNTS];       /* by the candidate, likewise; refusals are added at once */
     struct schema_allowance *allowance; /* of the command, for newest versions … */
     struct schema_allowance other;      /* … and for all other ones together */

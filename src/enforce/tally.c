@@ -10,7 +10,7 @@ enum {
     HASH_PART = 16,    /* hex digits of a version's hash that its key has */
     KEY_BYTES = 512,
     RESERVE_NS = 200 * 1000 * 1000, /* of time for explanations that was not used yet */
-    EARN_PART = 16                  /* one of so many nanoseconds of checks */
+    EARN_PART = 64                  /* one of so many nanoseconds of checks */
 };
 
 struct row {
@@ -246,25 +246,45 @@ static void keep_sample(struct tally *tally, struct record *record, struct row *
     tally->bytes += len;
 }
 
-void tally_refuse(struct tally *tally, const struct registry_entry *entry,
-                  const struct schema_version *version, const struct tally_writer *writer,
-                  const struct tally_reason *reason, int64_t at_ms, struct bytes info)
+/* NULL where there is no row for it. The record has counted them in any case. */
+static struct row *count_refused(struct tally *tally, struct record *record,
+                                 const struct tally_writer *writer,
+                                 const struct tally_reason *reason, uint64_t n)
 {
     const char *const texts[4] = {
         reason != NULL ? reason->path : "", reason != NULL ? reason->text : "",
         writer != NULL ? writer->application : "", writer != NULL ? writer->driver : ""};
+    if (record == NULL)
+        return NULL;
+    struct row *row = take_row(tally, record, texts);
+    record->counts[TALLY_REFUSED] += n;
+    if (row != NULL)
+        row->count += n;
+    else
+        record->other += n;
+    return row;
+}
+
+void tally_refuse(struct tally *tally, const struct registry_entry *entry,
+                  const struct schema_version *version, const struct tally_writer *writer,
+                  const struct tally_reason *reason, int64_t at_ms, struct bytes info)
+{
     (void)pthread_mutex_lock(&tally->lock);
     struct record *record = take_record(tally, entry, version);
-    struct row *row = record == NULL ? NULL : take_row(tally, record, texts);
-    if (record != NULL) {
-        record->counts[TALLY_REFUSED]++;
-        record->other += row == NULL;
-    }
-    if (row != NULL) {
-        row->count++;
-        if (reason != NULL)
-            keep_sample(tally, record, row, at_ms, info);
-    }
+    struct row *row = count_refused(tally, record, writer, reason, 1);
+    if (row != NULL)
+        keep_sample(tally, record, row, at_ms, info);
+    (void)pthread_mutex_unlock(&tally->lock);
+}
+
+void tally_refuse_unexplained(struct tally *tally, const struct registry_entry *entry,
+                              const struct schema_version *version,
+                              const struct tally_writer *writer, uint64_t n)
+{
+    if (n == 0)
+        return;
+    (void)pthread_mutex_lock(&tally->lock);
+    (void)count_refused(tally, take_record(tally, entry, version), writer, NULL, n);
     (void)pthread_mutex_unlock(&tally->lock);
 }
 
@@ -300,7 +320,7 @@ static void copy_text(char *to, size_t size, const char *from)
 }
 
 static void copy_texts(const struct row *row, struct tally_reason *reason,
-                       struct tally_client *client)
+                       struct tally_writer *writer)
 {
     copy_text(reason->path, sizeof reason->path, row->texts[0]);
     copy_text(reason->text, sizeof reason->text, row->texts[1]);
