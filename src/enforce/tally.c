@@ -320,7 +320,7 @@ static void copy_text(char *to, size_t size, const char *from)
 }
 
 static void copy_texts(const struct row *row, struct tally_reason *reason,
-                       struct tally_writer *writer)
+                       struct tally_client *client)
 {
     copy_text(reason->path, sizeof reason->path, row->texts[0]);
     copy_text(reason->text, sizeof reason->text, row->texts[1]);

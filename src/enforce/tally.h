@@ -32,7 +32,7 @@ struct tally_writer {
 };
 
 /* The same, kept. */
-struct tally_writer {
+struct tally_client {
     char application[TALLY_NAME_BYTES];
     char driver[TALLY_NAME_BYTES];
 };
@@ -53,7 +53,7 @@ void tally_free(struct tally *tally);
 /* Counts for a version of the entry; where memory is out, nothing. */
 void tally_add(struct tally *tally, const struct registry_entry *entry,
                const struct schema_version *version, enum tally_count which, uint64_t n);
-/* One document that the version refuses. client may be NULL, info empty. */
+/* One document that the version refuses. writer may be NULL, info empty. */
 void tally_refuse(struct tally *tally, const struct registry_entry *entry,
                   const struct schema_version *version, const struct tally_writer *writer,
                   const struct tally_reason *reason, int64_t at_ms, struct bytes info);
@@ -76,14 +76,14 @@ void tally_pay(struct tally *tally, uint64_t explain_ns);
 /* Refusals that have all of these in common. */
 struct tally_row {
     struct tally_reason reason; /* text "": nobody looked why */
-    struct tally_writer client;
+    struct tally_client client;
     uint64_t count;
 };
 
 struct tally_sample {
     int64_t at_ms;
     struct tally_reason reason;
-    struct tally_writer client;
+    struct tally_client client;
     uint8_t *info; /* errInfo, owned by the report; NULL when it was too large */
     size_t info_len;
 };
