@@ -104,30 +104,32 @@ static bson_t *from_json(const char *json)
 }
 
 /* An insert of so many documents, as a driver sends it. */
-static struct enforce_command make_command(uint8_t *payload, int documents)
+static struct bytes write_payload(uint8_t *payload, int documents)
 {
     bson_t *body = from_json("{\"insert\":\"c\",\"ordered\":true,\"$db\":\"d\"}");
     bson_t *document = from_json(DOCUMENT);
     size_t len = 5;
     memset(payload, 0, len);
     memcpy(payload + len, bson_get_data(body), body->len);
-    struct enforce_command command = {.body = bytes_of(payload + len, body->len),
-                                      .name = (const char *)payload + len + 5,
-                                      .name_len = 6,
-                                      .database = bytes_of("d", 1),
-                                      .max_document_bytes = 16777216};
-    command.known = command_name_find(command.name, command.name_len);
     len += body->len;
     size_t start = len;
     memcpy(payload + len, "\1....documents", 15);
     for (len += 15; documents > 0; documents--, len += document->len)
         memcpy(payload + len, bson_get_data(document), document->len);
     bytes_store_i32(payload + start + 1, (int32_t)(len - start - 1));
-    command.payload = bytes_of(payload, len);
-    command.payload_bytes = len;
     bson_destroy(body);
     bson_destroy(document);
-    return command;
+    return bytes_of(payload, len);
+}
+
+static struct enforce_command read_command(struct bytes payload, struct wire_command *parsed)
+{
+    struct error err;
+    if (!wire_command_read_whole(payload, parsed, &err)) {
+        (void)fprintf(stderr, "versions_bench: %s\n", err.message);
+        exit(1);
+    }
+    return (struct enforce_command){.parsed = parsed, .max_document_bytes = 16777216};
 }
 
 /* Of its own, so that callgrind can count it alone (--toggle-collect). */
@@ -161,7 +163,8 @@ static double measure(const struct registry *registry, struct enforce_command *c
 
 static void compare(struct registry **registries, uint8_t *payload, int documents, long rounds)
 {
-    struct enforce_command command = make_command(payload, documents);
+    struct wire_command parsed;
+    struct enforce_command command = read_command(write_payload(payload, documents), &parsed);
     double *ratios = calloc((size_t)rounds * VARIANTS, sizeof *ratios);
     double *times = calloc((size_t)rounds * VARIANTS, sizeof *times);
     if (ratios == NULL || times == NULL)
@@ -202,7 +205,9 @@ int main(int argc, char **argv)
         registries[v] = make_registry(variants[v].file);
     if (argc > 3) {
         size_t v = strtoul(argv[2], NULL, 10) % VARIANTS;
-        struct enforce_command command = make_command(payload, atoi(argv[3]));
+        struct wire_command parsed;
+        struct enforce_command command =
+            read_command(write_payload(payload, atoi(argv[3])), &parsed);
         printf("%s: %.1f ns\n", variants[v].what, measure(registries[v], &command, rounds));
     } else {
         printf("| command | schemas | a document | to one version |\n|---|---|---|---|\n");
