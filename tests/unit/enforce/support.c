@@ -157,6 +157,7 @@ void fixture_forget(struct fixture *f)
 void fixture_open(struct fixture *f, const char *file)
 {
     memset(f, 0, sizeof *f);
+    f->writer = (struct tally_writer){"", ""};
     f->registry = registry_new();
     f->scratch = schema_scratch_new();
     assert_non_null(f->scratch);
