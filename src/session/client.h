@@ -1,6 +1,6 @@
-/* A client: a connection that an application opened to the proxy, and what belongs to it. What it
- * sends upstream goes over the connection that it holds the lease of (lease.h). The thread of its
- * worker only. */
+/* A client: a connection that an application opened to the proxy, and everything that belongs to
+ * it. A client sends upstream on the connection whose lease it holds (lease.h). Only the thread of
+ * its worker uses it. */
 #ifndef SLUICE_SESSION_CLIENT_H
 #define SLUICE_SESSION_CLIENT_H
 
@@ -18,7 +18,7 @@ struct exchange;
 struct wire_opening;
 struct wire_walk;
 
-/* What the server takes, as its hello tells. */
+/* The server's limits, as its hello told the client. */
 struct client_limits {
     uint32_t document_bytes;
     uint32_t batch_docs;
@@ -27,23 +27,23 @@ struct client_limits {
 
 enum client_state {
     CLIENT_ACTIVE,
-    CLIENT_LINGERING, /* the upstream is gone: the client gets what waits, then FIN */
+    CLIENT_LINGERING, /* the lease is given back: the client gets the bytes that wait, then FIN */
     CLIENT_LEAVING,   /* the client is gone: the upstream gets what waits */
     CLIENT_ENDED      /* freed after this loop turn */
 };
 
-/* Where the request stands that comes next from a client. Those before it are pending, or answered.
- * A request is decided on when the proxy knows that it goes upstream, or answers it. */
+/* The stage of a client's next request. The requests before it are pending or have their answers. A
+ * request is decided on when the proxy forwards it or answers it. */
 enum request_stage {
-    REQUEST_AWAITED,   /* nothing is known of it yet */
-    REQUEST_GATHERED,  /* to be decided on when more of it is there: its body, or all */
-    REQUEST_QUEUED,    /* when all before it are answered */
-    REQUEST_HELD,      /* when the proxy is resumed */
-    REQUEST_LEFT,      /* at the next turn of the loop, where its opening or check goes on */
-    REQUEST_FORWARDED, /* decided: it goes upstream as it comes, and is not all there */
+    REQUEST_AWAITED,   /* the proxy knows nothing of it yet */
+    REQUEST_GATHERED,  /* waits for more of its bytes: its body, or all of it */
+    REQUEST_QUEUED,    /* waits until all requests before it have their answers */
+    REQUEST_HELD,      /* waits until the proxy is resumed */
+    REQUEST_LEFT,      /* waits for the next turn of the loop, where its opening or check goes on */
+    REQUEST_FORWARDED, /* decided: the bytes that still arrive go upstream */
 };
 
-/* A compressed request, while it is opened, and opened until it is decided on. */
+/* A compressed request that is being opened, or is open until it is decided on. */
 struct opening {
     struct wire_opening *wire; /* owned; NULL: it is opened in one go, or whole */
     size_t bytes;              /* of `inside`, taken from memory_max */

@@ -1,37 +1,37 @@
-/* A request whose command is known: refused, held, given to its handler (route.h), or forwarded. */
+/* Decides on a request whose command is known: refuses it, holds it, gives it to its handler
+ * (route.h), or forwards it. */
 #ifndef SLUICE_SESSION_DISPATCH_H
 #define SLUICE_SESSION_DISPATCH_H
 
 #include "base/error.h"
 #include "session/client.h"
 
-/* What becomes of the request at the front. */
+/* The decision on the request at the front of the client's bytes. */
 enum decision {
-    DECISION_WAIT,    /* client->stage says what for */
-    DECISION_FORWARD, /* its bytes go upstream */
-    DECISION_TAKEN,   /* its bytes are to be dropped */
+    DECISION_WAIT,    /* client->stage says for which event */
+    DECISION_FORWARD, /* send its bytes upstream */
+    DECISION_TAKEN,   /* drop its bytes */
     DECISION_STOP     /* the client left CLIENT_ACTIVE */
 };
 
 enum decision dispatch_request(struct client *client, const struct message *message,
                                struct wire_command *request);
-/* The next portion of client->checking. Its message stands at `data`, where it stood, unless it was
- * read but a moment ago and kept since. */
+/* Goes on with client->checking. `data` is where its message stands: it moves when its bytes were
+ * read a moment ago and kept since. */
 enum decision dispatch_checking(struct client *client, const uint8_t *data);
 /* A removed opcode, or a command that OP_QUERY may no longer carry (request, else NULL). */
 enum decision dispatch_legacy(struct client *client, const struct message *message,
                               const struct wire_command *request);
 
-/* The error goes to the client where its request can be answered at all: an opcode whose reply has
- * a known form. What it asked before gets its replies first: until then the request waits, and is
- * looked at again. */
+/* Answers the request with the error, if its opcode has a reply of a known form. The replies to the
+ * requests before it come first: until then the request waits. */
 enum decision dispatch_refuse(struct client *client, const struct wire_header *header,
                               const struct error *error, uint32_t labels, enum counter counter);
 
-/* The request stays where it is, and is looked at again when more of it is there. */
+/* Leaves the request where it is, until more of it has arrived. */
 enum decision dispatch_gather(struct client *client);
-/* The same, at the next turn: a read may hold thousands of requests that need no reply or that the
- * proxy refuses itself, and one may take long. */
+/* Leaves it until the next turn: one read may hold thousands of requests that the proxy refuses or
+ * that need no reply, and one request may take long. */
 enum decision dispatch_next_turn(struct client *client);
 
 #endif

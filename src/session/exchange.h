@@ -1,6 +1,6 @@
-/* A request that the proxy answers in its own words: what is still to be done before the client has
- * its answer. One at a time for each client; no other request of the client is looked at meanwhile.
- * exchange_steps.h takes it from step to step. */
+/* A request that the proxy answers in its own words, and the steps that are left before the client
+ * has its answer (exchange_steps.h). A client has one at a time; its next request waits meanwhile.
+ */
 #ifndef SLUICE_SESSION_EXCHANGE_H
 #define SLUICE_SESSION_EXCHANGE_H
 
@@ -39,10 +39,10 @@ struct exchange *exchange_new(struct client *client, const struct message *messa
 /* False when memory is out. */
 bool exchange_keep_answer(struct exchange *exchange, struct bytes document);
 
-/* One that is not client->exchange yet, or not any more. What it still has with the coalescer ends,
- * and all that it holds is given back. NULL is allowed. */
+/* Frees an exchange that is not client->exchange, and ends its ties to the coalescer. NULL is
+ * allowed. */
 void exchange_free(struct client *client, struct exchange *exchange);
-/* The client's exchange ends, answered or not; it may have none. */
+/* Ends client->exchange, answered or not. The client may have none. */
 void exchange_end(struct client *client);
 
 #endif

@@ -1,6 +1,6 @@
-/* Exchanges go on from step to step: something goes upstream in the request's place, its reply
- * comes back, a transaction is aborted, the client has its answer. All that answer bool are false
- * after the client left CLIENT_ACTIVE. */
+/* The steps of an exchange: a message goes upstream in the request's place, its reply comes back,
+ * the proxy aborts a transaction, the client gets its answer. Every function that answers bool
+ * answers false after the client left CLIENT_ACTIVE. */
 #ifndef SLUICE_SESSION_EXCHANGE_STEPS_H
 #define SLUICE_SESSION_EXCHANGE_STEPS_H
 
@@ -16,8 +16,8 @@ bool exchange_begin_with(struct client *client, struct exchange *exchange, struc
 bool exchange_send(struct client *client, struct bytes payload);
 /* The whole reply to what the exchange sent. */
 bool exchange_reply(struct client *client, struct bytes document);
-/* The exchange ends with that answer; with an empty one the client's connection closes, for the
- * reason `otherwise`. */
+/* Ends the exchange with that answer. An empty document closes the client's connection instead,
+ * with the reason `otherwise`. */
 bool exchange_answer(struct client *client, struct bytes document, const char *otherwise);
 
 #endif

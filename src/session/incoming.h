@@ -1,4 +1,4 @@
-/* A request and a reply as they come, and the words for what becomes of a request. */
+/* A request and a reply as they arrive, and the steps that a request handler answers. */
 #ifndef SLUICE_SESSION_INCOMING_H
 #define SLUICE_SESSION_INCOMING_H
 
@@ -6,7 +6,7 @@
 #include "session/request.h"
 #include "wire/header.h"
 
-/* A request, or what of it has come. */
+/* A request, or the part of it that has arrived. */
 struct message {
     struct wire_header header;
     struct bytes payload; /* of OP_MSG: flags, sections, perhaps a checksum; decompressed */
@@ -15,24 +15,24 @@ struct message {
     bool whole;
 };
 
-/* What a command's request handler (route.h) has done with it. */
+/* A request handler (route.h) answers one of these. */
 enum request_step {
-    STEP_PASS,   /* nothing: it is to be forwarded byte for byte */
-    STEP_WAIT,   /* it is to be handed in again once all before it are answered */
-    STEP_GATHER, /* the same, when it is whole */
-    STEP_PART,   /* the same, at the next turn: its check goes on (checking.h) */
-    STEP_TAKEN,  /* it is dealt with: its bytes are to be dropped */
+    STEP_PASS,   /* forward the request byte for byte */
+    STEP_WAIT,   /* call again when all requests before it have their answers */
+    STEP_GATHER, /* call again when the request is whole */
+    STEP_PART,   /* call again at the next turn: its check goes on (checking.h) */
+    STEP_TAKEN,  /* the handler is done with the request: drop its bytes */
     STEP_STOP    /* the client left CLIENT_ACTIVE */
 };
 
-/* A reply that is whole. */
+/* A whole reply. */
 struct reply {
     struct wire_header header;
     uint32_t flags; /* of OP_MSG */
     struct bytes document;
     const struct pending *pending; /* the request that it answers */
-    uint8_t *instead;              /* a framed message that goes to the client in its place, set by
-                                      the handler; memory_alloc'd; NULL: it goes as it came */
+    uint8_t *instead; /* a framed message that the client gets in its place; set by the handler;
+                         memory_alloc'd; NULL: the client gets the reply as it came */
     size_t instead_len;
 };
 

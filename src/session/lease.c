@@ -16,9 +16,10 @@ const struct standing *lease_standing(const struct client *client)
                                                                           : NULL;
 }
 
-/* Nothing of one identity's is ever sent on the connection of another. Who has sent nothing that
- * may log in is nobody, and so is a connection on which nothing of the kind was sent. A login is
- * bound to the connection that carried it: in `session` mode no lease is given after one. */
+/* The proxy never sends anything of one identity on a connection of another. A client that has sent
+ * no command that may log in has no identity, and neither has a connection that has carried none. A
+ * login is bound to the connection that carried it: in `session` mode no lease is given after one.
+ */
 static bool is_of_one_identity(const struct client *client,
                                const struct upstream_connection *connection)
 {

@@ -25,8 +25,8 @@ struct pending {
     uint32_t error_labels;
     enum command_name command;
     uint32_t change; /* of collections (collection_changes.h); 0: none */
-    bool watched;    /* its reply is looked at, so it has to be whole */
-    bool awaitable;  /* its reply may wait for a change: nothing runs meanwhile */
+    bool watched;    /* a handler takes its reply, which has to be whole */
+    bool awaitable;  /* the server may hold its reply back until something changes */
     bool legacy;
     bool exhaust;
     bool watches_claim;

@@ -1,14 +1,14 @@
-/* Messages of the proxy's making go upstream, on the connection that the client holds the lease of.
- * All that answer bool are false after the client left CLIENT_ACTIVE. */
+/* Sends messages of the proxy upstream, on the connection whose lease the client holds. Every
+ * function that answers bool answers false after the client left CLIENT_ACTIVE. */
 #ifndef SLUICE_SESSION_SEND_H
 #define SLUICE_SESSION_SEND_H
 
 #include "net/buffer.h"
 #include "session/client.h"
 
-/* A framed message. */
+/* Sends a framed message. */
 bool send_bytes(struct client *client, const uint8_t *message, size_t len);
-/* The same; the buffer is taken over. */
+/* The same; takes the buffer over. */
 bool send_buffer(struct client *client, struct buffer *message);
 
 /* A message of that payload, without what the client's may have but the proxy's must not: a
