@@ -22,13 +22,13 @@ GRAPH = {
     "upstream": ("base", "config", "net"),
     "catalog": ("base", "bson", "schema", "config", "net", "upstream"),
     "enforce": ("base", "bson", "wire", "schema", "catalog"),
-    "coalesce": ("base", "bson", "wire", "metrics"),
+    "merge": ("base", "bson", "wire", "metrics"),
     "auth": ("base", "bson", "wire"),
     "fleet": ("base", "bson", "schema", "net", "upstream", "catalog", "enforce"),
     "audit": ("base", "bson", "schema", "net", "upstream", "catalog", "enforce"),
-    "session": ("base", "bson", "wire", "schema", "catalog", "enforce", "coalesce", "auth", "config", "metrics",
+    "session": ("base", "bson", "wire", "schema", "catalog", "enforce", "merge", "auth", "config", "metrics",
                 "net", "upstream"),
-    "admin": ("base", "bson", "schema", "catalog", "enforce", "coalesce", "config", "metrics", "net", "upstream",
+    "admin": ("base", "bson", "schema", "catalog", "enforce", "merge", "config", "metrics", "net", "upstream",
               "session", "fleet"),
     "cli": ("base", "bson", "schema", "compare", "config", "net", "upstream", "catalog", "enforce", "fleet", "audit"),
 }
@@ -38,12 +38,13 @@ GRAPH["main"] = tuple(GRAPH)
 PARTS = {"schema_file": "schema", "registry": "catalog", "fleet_documents": "fleet", "audit_counts": "audit"}
 
 # These libraries are pure: no sockets, no clock, no event loop.
-CORE = ("base", "bson", "wire", "schema", "schema_file", "compare", "registry", "enforce", "coalesce", "auth",
+CORE = ("base", "bson", "wire", "schema", "schema_file", "compare", "registry", "enforce", "merge", "auth",
         "fleet_documents", "audit_counts")
 IMPURE = re.compile(r"(sys/(socket|epoll|time|timerfd|select|un|eventfd)|netinet/.*|arpa/.*|netdb|poll"
                     r"|time|event2/.*|event|mongoc/.*|openssl/ssl|signal)\.h")
 # A log line carries the time at which it was written, and a full pipe must not hold its writer up.
-EXEMPT = {"base/log.c": {"time.h", "poll.h", "signal.h"}, "base/log_sample.c": {"time.h"}}
+EXEMPT = {"base/clock.h": {"time.h"}, "base/log.c": {"time.h", "poll.h", "signal.h"}}
+CLOCK = "base/clock.h"
 # A library that one room alone wraps.
 OWNERS = {"event2/": ("net", "admin", "upstream", "session", "cli", "main"), "mongoc/": ("upstream", "catalog", "fleet", "audit"),
           "openssl/ssl.h": ("net",), "uthash.h": ("base",), "yaml.h": ("config",), "pcre2.h": ("schema",),
@@ -106,6 +107,8 @@ def check_file(path, src, libraries):
                 yield f"{where}: sluice_{library} does not link sluice_{holder} ({name})"
         if quoted and "/" not in name:
             yield f'{where}: write "{room}/{name}", from the root of src/'
+        if quoted and name == CLOCK and library in CORE and library != "base":
+            yield f"{where}: {library} is a core library and may not know the clock ({name})"
         if library in CORE and IMPURE.fullmatch(name) and name not in EXEMPT.get(str(relative), ()):
             yield f"{where}: {library} is a core library and may not include <{name}>"
         for prefix, owners in OWNERS.items():

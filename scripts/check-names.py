@@ -11,9 +11,6 @@ from pathlib import Path
 
 TAG = re.compile(r"^[ \t]*(?:typedef[ \t]+)?(struct|union|enum)[ \t]+(\w+)[ \t]*\{", re.MULTILINE)
 
-# Names that still stand twice. Nothing may be added.
-NOT_YET = set()
-
 
 def main():
     src = Path(__file__).resolve().parents[1] / "src"
@@ -26,13 +23,8 @@ def main():
         for match in TAG.finditer(text):
             line = text.count("\n", 0, match.start(2)) + 1
             places.setdefault(("tag", match[2]), set()).add(f"{relative}:{line} ({match[1]})")
-    wrong = []
-    for (kind, name), where in sorted(places.items()):
-        if len(where) > 1 and name not in NOT_YET:
-            wrong.append(f"the {kind} name {name} stands {len(where)} times: {', '.join(sorted(where))}")
-    twice = {name for (_, name), where in places.items() if len(where) > 1}
-    for name in sorted(NOT_YET - twice):
-        wrong.append(f"{name} is unique: take it from NOT_YET in {Path(__file__).name}")
+    wrong = [f"the {kind} name {name} stands {len(where)} times: {', '.join(sorted(where))}"
+             for (kind, name), where in sorted(places.items()) if len(where) > 1]
     print("\n".join(wrong), file=sys.stderr, end="\n" if wrong else "")
     print(f"names: {len(files)} files, {len(places)} names, {len(wrong)} wrong")
     return 1 if wrong or not files else 0

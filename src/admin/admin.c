@@ -7,10 +7,10 @@
 #include "admin/context.h"
 #include "admin/endpoints.h"
 #include "admin/figures.h"
+#include "base/clock.h"
 #include "base/host_port.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "net/clock.h"
 
 enum { TICK_MS = 200, SAMPLE_MS = 1000 };
 

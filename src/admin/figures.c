@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "admin/registry_state.h"
-#include "net/clock.h"
+#include "base/clock.h"
 
 /* A worker that does not turn its loop for this time is stuck. It ticks ten times a second. */
 enum { STALE_TICK_MS = 10000 };
@@ -54,11 +54,11 @@ const char *figures_flush_name(size_t flush)
     return names[flush];
 }
 
-void figures_merging(const struct admin *admin, struct coalesce_sums *out)
+void figures_merging(const struct admin *admin, struct merger_sums *out)
 {
-    *out = (struct coalesce_sums){0};
+    *out = (struct merger_sums){0};
     for (unsigned i = 0; i < admin->parts.worker_count; i++)
-        coalesce_counters_sum(session_worker_merge_counters(admin->parts.workers[i]), out);
+        merger_counters_sum(session_worker_merge_counters(admin->parts.workers[i]), out);
 }
 
 void figures_census(const struct admin *admin, struct census *out)

@@ -30,9 +30,9 @@ void figures_counters(const struct admin *admin, uint64_t sums[COUNTER_COUNT]);
 void figures_commands(const struct admin *admin, uint64_t sums[COMMAND_NAME_COUNT]);
 void figures_latency(const struct admin *admin, struct histogram_totals *out);
 void figures_turns(const struct admin *admin, struct histogram_totals *out);
-void figures_merging(const struct admin *admin, struct coalesce_sums *out);
-/* The reasons for sending batches, in the order from COALESCE_FLUSH_IDLE on. */
-enum { FIGURES_FLUSHES = COALESCE_FLUSH_DRAIN - COALESCE_FLUSH_IDLE + 1 };
+void figures_merging(const struct admin *admin, struct merger_sums *out);
+/* The reasons for sending batches, in the order from MERGER_FLUSH_IDLE on. */
+enum { FIGURES_FLUSHES = MERGER_FLUSH_DRAIN - MERGER_FLUSH_IDLE + 1 };
 const char *figures_flush_name(size_t flush);
 void figures_census(const struct admin *admin, struct census *out);
 void figures_process(struct process_figures *out);

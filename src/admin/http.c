@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "net/clock.h"
 #include "net/connector.h"
 #include "net/listener.h"
 #include "net/tls.h"

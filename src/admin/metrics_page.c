@@ -191,13 +191,13 @@ static void add_turns(const struct admin *admin, struct text *out)
 }
 
 struct merging_label {
-    enum coalesce_counter counter;
+    enum merger_counter counter;
     const char *value;
 };
 
 static void add_labelled(struct text *out, const char *name, const char *label,
                          const struct merging_label *labels, size_t count,
-                         const struct coalesce_sums *totals)
+                         const struct merger_sums *totals)
 {
     for (size_t i = 0; i < count; i++)
         exposition_count(out, name, (struct exposition_label){label, labels[i].value},
@@ -206,16 +206,16 @@ static void add_labelled(struct text *out, const char *name, const char *label,
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
-static void add_inserts(const struct coalesce_sums *totals, struct text *out)
+static void add_inserts(const struct merger_sums *totals, struct text *out)
 {
-    static const struct merging_label ways[] = {{COALESCE_AT_ONCE, "at_once"},
-                                                {COALESCE_GATHERED, "gathered"},
-                                                {COALESCE_PASSED, "passed"},
-                                                {COALESCE_REJECTED, "rejected"}};
-    static const struct merging_label ends[] = {{COALESCE_BATCHES_RESENT, "resent"},
-                                                {COALESCE_BATCHES_LOST, "lost"},
-                                                {COALESCE_BATCHES_UNREADABLE, "unreadable"},
-                                                {COALESCE_BATCHES_UNCERTAIN, "uncertain"}};
+    static const struct merging_label ways[] = {{MERGER_AT_ONCE, "at_once"},
+                                                {MERGER_WAITED, "gathered"},
+                                                {MERGER_PASSED, "passed"},
+                                                {MERGER_REJECTED, "rejected"}};
+    static const struct merging_label ends[] = {{MERGER_BATCHES_RESENT, "resent"},
+                                                {MERGER_BATCHES_LOST, "lost"},
+                                                {MERGER_BATCHES_UNREADABLE, "unreadable"},
+                                                {MERGER_BATCHES_UNCERTAIN, "uncertain"}};
     exposition_family(out, "mongosluice_inserts_total", "counter",
                       "Inserts that merging looked at, by what was done with them.");
     add_labelled(out, "mongosluice_inserts_total", "way", ways, COUNT(ways), totals);
@@ -232,15 +232,15 @@ static void add_inserts(const struct coalesce_sums *totals, struct text *out)
     add_labelled(out, "mongosluice_batch_failures_total", "outcome", ends, COUNT(ends), totals);
     exposition_single(out, "mongosluice_batch_stalls_total", "counter",
                       "Inserts under way for merge.stalled_after_ms, without which others went on.",
-                      (double)totals->values[COALESCE_STALLED]);
+                      (double)totals->values[MERGER_STALLED]);
     exposition_single(out, "mongosluice_batch_held_bytes", "gauge",
                       "Bytes of gathered inserts that are not answered yet.",
-                      (double)totals->values[COALESCE_HELD_BYTES_NOW]);
+                      (double)totals->values[MERGER_HELD_BYTES_NOW]);
 }
 
 static void add_merging(const struct admin *admin, struct text *out)
 {
-    struct coalesce_sums totals;
+    struct merger_sums totals;
     figures_merging(admin, &totals);
     exposition_family(out, "mongosluice_batch_documents", "histogram",
                       "Documents of each merged insert.");
@@ -255,21 +255,21 @@ static void add_merging(const struct admin *admin, struct text *out)
     for (size_t i = 0; i < FIGURES_FLUSHES; i++)
         exposition_count(out, "mongosluice_batch_flushes_total",
                          (struct exposition_label){"reason", figures_flush_name(i)},
-                         totals.values[COALESCE_FLUSH_IDLE + i]);
+                         totals.values[MERGER_FLUSH_IDLE + i]);
     add_inserts(&totals, out);
     exposition_single(out, "mongosluice_batch_waiting", "gauge", "Writes that wait in a batch.",
-                      (double)totals.values[COALESCE_WAITING_NOW]);
+                      (double)totals.values[MERGER_WAITING_NOW]);
     exposition_single(out, "mongosluice_retry_table_entries", "gauge",
                       "Retryable writes whose outcome is kept for a retry.",
                       (double)retry_table_entries(admin->parts.shared->retries));
-    exposition_single(out, "mongosluice_retries_answered_total", "counter",
-                      "Retries that were answered from that table.",
-                      (double)(totals.values[COALESCE_RETRIES_ATTACHED] +
-                               totals.values[COALESCE_RETRIES_REPLAYED]));
+    exposition_single(
+        out, "mongosluice_retries_answered_total", "counter",
+        "Retries that were answered from that table.",
+        (double)(totals.values[MERGER_RETRIES_WAITED] + totals.values[MERGER_RETRIES_REPLAYED]));
     exposition_single(
         out, "mongosluice_inserts_asked_for_total", "counter",
         "Inserts of batches whose outcome was asked for, document by document.",
-        (double)(totals.values[COALESCE_FOUND_OUT] + totals.values[COALESCE_RETRIES_RESENT]));
+        (double)(totals.values[MERGER_FOUND_OUT] + totals.values[MERGER_RETRIES_RESENT]));
 }
 
 /* --- schemas ------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 #include "admin/registry_state.h"
 
 #include "admin/context.h"
+#include "base/clock.h"
 #include "metrics/exposition.h"
-#include "net/clock.h"
 
 static bool read_status(const struct admin *admin, struct fleet_status *out)
 {

@@ -7,8 +7,8 @@
 #include "admin/registry_state.h"
 #include "admin/schema_pages.h"
 #include "admin/version_figures.h"
+#include "base/clock.h"
 #include "base/memory.h"
-#include "net/clock.h"
 
 enum {
     CONNECTIONS_PAGE = 100,
@@ -99,16 +99,16 @@ static void add_memory(const struct admin *admin, struct json *json)
 
 static void add_merging(const struct admin *admin, struct json *json)
 {
-    struct coalesce_sums totals;
+    struct merger_sums totals;
     figures_merging(admin, &totals);
     json_open_object(json, "merging");
     json_add_uint(json, "batches", totals.docs.count);
     json_add_uint(json, "documents", totals.docs.sum);
-    json_add_uint(json, "waiting", totals.values[COALESCE_WAITING_NOW]);
+    json_add_uint(json, "waiting", totals.values[MERGER_WAITING_NOW]);
     json_add_uint(json, "retry_entries", retry_table_entries(admin->parts.shared->retries));
     json_open_object(json, "flushes");
     for (size_t i = 0; i < FIGURES_FLUSHES; i++)
-        json_add_uint(json, figures_flush_name(i), totals.values[COALESCE_FLUSH_IDLE + i]);
+        json_add_uint(json, figures_flush_name(i), totals.values[MERGER_FLUSH_IDLE + i]);
     json_close_object(json);
     json_close_object(json);
 }

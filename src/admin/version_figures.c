@@ -3,8 +3,8 @@
 #include <bson/bson.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
-#include "net/clock.h"
 
 enum { ROWS_SHOWN = 100 };
 

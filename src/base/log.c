@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 /* The maximal bytes of each part of a line, so that one long part leaves room for the others. The
@@ -212,13 +213,13 @@ static void add_attrs(struct text *line, struct text *truncated, const struct lo
 
 static void add_time(struct text *line)
 {
-    struct timespec now;
     struct tm utc;
     char seconds[32];
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)gmtime_r(&now.tv_sec, &utc);
+    int64_t now_ms = clock_wall_ms();
+    time_t now = (time_t)(now_ms / 1000);
+    (void)gmtime_r(&now, &utc);
     (void)strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &utc);
-    text_format(line, "%s.%03ld+00:00", seconds, now.tv_nsec / 1000000);
+    text_format(line, "%s.%03d+00:00", seconds, (int)(now_ms % 1000));
 }
 
 static const char *const severities[] = {"F", "E", "W", "I", "D1"};

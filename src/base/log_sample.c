@@ -3,8 +3,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/keyed_hash.h"
 
 enum { SLOTS = 256, PROBES = 8, SHARED_SLOTS = 16, KIND_BYTES = 96 };
@@ -123,19 +123,12 @@ void log_sample_flush_at(int64_t now_ms, bool all)
     pthread_mutex_unlock(&table.lock);
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 bool log_sample_take(enum log_level level, int id, const char *kind, const char *message)
 {
-    return log_sample_take_at(now_ms(), level, id, kind, message);
+    return log_sample_take_at(clock_now_ms(), level, id, kind, message);
 }
 
 void log_sample_flush(bool all)
 {
-    log_sample_flush_at(now_ms(), all);
+    log_sample_flush_at(clock_now_ms(), all);
 }

@@ -1,12 +1,12 @@
 #include "catalog/catalog.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "catalog/change_stream.h"
 #include "catalog/collections.h"
 #include "catalog/folder.h"
 #include "catalog/validators.h"
-#include "net/clock.h"
 
 struct catalog {
     pthread_mutex_t work; /* held by the thread that makes a change; guards the next four */

@@ -3,11 +3,11 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/server_limits.h"
 #include "catalog/reading_client.h"
-#include "net/clock.h"
 
 /* How long the server holds an answer back while nothing happens; a stop waits for it. */
 enum { AWAIT_MS = 500 };

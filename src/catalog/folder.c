@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "net/clock.h"
 
 /* The tick of the coarsest usual file system. */
 enum { FRESH_SECONDS = 3 };

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/namespace.h"
 #include "catalog/reading_client.h"
-#include "net/clock.h"
 
 /* A command that passed by may be the first of many: they are answered by one reading. */
 enum { GATHER_MS = 50 };

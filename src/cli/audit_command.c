@@ -9,11 +9,11 @@
 #include "audit/audit_pace.h"
 #include "audit/audit_read.h"
 #include "audit/audit_resume.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "cli/audit_report.h"
 #include "cli/audit_schemas.h"
 #include "cli/subcommands.h"
-#include "net/clock.h"
 
 enum { AUDIT_GOOD, AUDIT_BROKEN, AUDIT_FAILED };
 

@@ -1,7 +1,7 @@
+#include "base/clock.h"
 #include "base/memory.h"
 #include "bson/scan.h"
 #include "cli/subcommands.h"
-#include "net/clock.h"
 #include "schema/file.h"
 
 #include <bson/bson.h>

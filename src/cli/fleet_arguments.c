@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "net/clock.h"
+#include "base/clock.h"
 
 #define DEFAULT_REGISTRY "mongosluice.schemas"
 

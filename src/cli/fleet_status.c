@@ -3,12 +3,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "cli/fleet_arguments.h"
 #include "cli/fleet_commands.h"
 #include "fleet/fleet_known.h"
-#include "net/clock.h"
 
 static const char usage[] =
     "usage: mongosluice schema status [--json] [flags] [NAMESPACE]\n"

@@ -1,7 +1,7 @@
 #include "cli/subcommands.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
-#include "net/clock.h"
 #include "schema/file.h"
 
 #include <stdio.h>

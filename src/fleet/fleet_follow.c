@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "fleet/fleet_sync.h"
-#include "net/clock.h"
 
 enum {
     STREAM_WAIT_MS = 500,  /* an idle look at the change stream; what fleet_follower_stop waits */

@@ -9,13 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/keyed_hash.h"
 #include "base/log_sample.h"
 #include "base/memory.h"
 #include "cli/subcommands.h"
 #include "main/prepare.h"
 #include "main/proxy.h"
-#include "net/clock.h"
 
 enum { EXIT_USAGE = 2, DRAIN_POLL_MS = 50 };
 

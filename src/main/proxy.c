@@ -8,13 +8,13 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "base/clock.h"
 #include "base/log_sample.h"
 #include "base/memory.h"
 #include "catalog/catalog.h"
 #include "main/prepare.h"
 #include "main/registry_link.h"
 #include "metrics/statistics.h"
-#include "net/clock.h"
 #include "session/session.h"
 #include "upstream/servers.h"
 

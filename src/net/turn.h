@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "net/clock.h"
+#include "base/clock.h"
 
 /* A turn, or one callback in it, starts more work only within this time: two or three reads of 256
  * KiB. At 150 µs, clients with large messages paid a twentieth more CPU for waiting. If the turn is

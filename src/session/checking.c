@@ -48,10 +48,8 @@ static void on_refused(void *arg, const struct registry_entry *entry, bool warne
 /* The time is read by those who may know it. */
 static uint64_t now_ns(void *arg)
 {
-    struct timespec now;
     (void)arg;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+    return clock_now_ns();
 }
 
 static int64_t wall_ms(void *arg)

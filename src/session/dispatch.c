@@ -176,14 +176,14 @@ static void push_pending(struct client *client, const struct wire_header *header
                               .watches_claim = watches_claim,
                               .error_labels = request_error_labels(request),
                               .has_lsid = request->lsid != NULL,
-                              .ticket = client->worker->next_ticket,
+                              .permit = client->worker->next_permit,
                               .in_transaction = request->in_transaction,
                               .command = request->known,
                               .sent_us = client_now_us(client),
                               .change = change};
     if (request->lsid != NULL)
         memcpy(pending.lsid, request->lsid, LSID_BYTES);
-    client->worker->next_ticket = NULL;
+    client->worker->next_permit = NULL;
     statements_note_sent(client, pending_push(&client->pending, &pending));
 }
 

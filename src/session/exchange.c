@@ -53,14 +53,14 @@ struct exchange *exchange_new(struct client *client, const struct message *messa
     return NULL;
 }
 
-/* Everything that it has with the coalescer ends; its client is gone, or has its answer. */
+/* Everything that it has with the merger ends; its client is gone, or has its answer. */
 static void cut_ties(struct session_worker *worker, const struct exchange *exchange)
 {
     if (exchange->waiter != NULL)
         merge_leave(worker, exchange->waiter);
     if (exchange->resend != NULL)
         merge_resend_lost(worker, exchange->resend);
-    attached_free(exchange->attached);
+    waiting_retry_free(exchange->waiting_retry);
 }
 
 void exchange_free(struct client *client, struct exchange *exchange)

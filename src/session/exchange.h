@@ -7,10 +7,10 @@
 #include "net/buffer.h"
 #include "session/client.h"
 
-struct attached;
+struct waiting_retry;
 struct bulk_cursor;
-struct coalesce_resend;
-struct coalesce_waiter;
+struct merger_resend;
+struct merger_waiter;
 struct enforce_splice;
 
 struct exchange {
@@ -28,9 +28,9 @@ struct exchange {
     bool in_transaction;
     bool aborting; /* abortTransaction was sent */
     /* at most one of these: */
-    struct coalesce_waiter *waiter; /* its insert is gathered, or in a batch */
-    struct attached *attached;      /* it repeats an insert that is under way; owned */
-    struct coalesce_resend *resend; /* it repeats one of a batch that was lost */
+    struct merger_waiter *waiter;        /* its insert waits, or is in a batch */
+    struct waiting_retry *waiting_retry; /* it repeats an insert that is under way; owned */
+    struct merger_resend *resend;        /* it repeats one of a batch that was lost */
 };
 
 /* NULL when memory is out. */
@@ -39,7 +39,7 @@ struct exchange *exchange_new(struct client *client, const struct message *messa
 /* False when memory is out. */
 bool exchange_keep_answer(struct exchange *exchange, struct bytes document);
 
-/* Frees an exchange that is not client->exchange, and ends its ties to the coalescer. NULL is
+/* Frees an exchange that is not client->exchange, and ends its ties to the merger. NULL is
  * allowed. */
 void exchange_free(struct client *client, struct exchange *exchange);
 /* Ends client->exchange, answered or not. The client may have none. */

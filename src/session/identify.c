@@ -120,17 +120,17 @@ void identify_answer(struct client *client, const struct pending *pending, struc
         log_identity(client, standing);
 }
 
-struct coalesce_origin identify_origin(const struct client *client)
+struct merger_origin identify_origin(const struct client *client)
 {
     static const uint8_t unknown[RETRY_IDENTITY_BYTES] = {0xFF, 0xFF, 0xFF, 0xFF};
     const struct standing *standing = lease_standing(client);
-    struct coalesce_origin origin = {.identity = unknown, .server = client->server};
+    struct merger_origin origin = {.identity = unknown, .server = client->server};
     if (standing == NULL)
         return origin;
     origin.identity = standing_users(standing);
     origin.incarnation = standing_incarnation(standing);
     origin.trust =
-        standing_is_certain(standing, client_now_us(client)) ? COALESCE_CERTAIN : COALESCE_PROBABLE;
+        standing_is_certain(standing, client_now_us(client)) ? MERGER_CERTAIN : MERGER_PROBABLE;
     return origin;
 }
 

@@ -3,7 +3,7 @@
 #ifndef SLUICE_SESSION_IDENTIFY_H
 #define SLUICE_SESSION_IDENTIFY_H
 
-#include "coalesce/coalesce.h"
+#include "merge/merger.h"
 #include "session/client.h"
 #include "session/upstream_connection.h"
 
@@ -28,7 +28,7 @@ enum request_step identify_ask(struct client *client, const struct message *mess
 void identify_answer(struct client *client, const struct pending *pending, struct bytes document,
                      uint32_t flags);
 /* What merging goes by; points into the client and its connection. */
-struct coalesce_origin identify_origin(const struct client *client);
+struct merger_origin identify_origin(const struct client *client);
 /* Whether the connection is known to be of these users (batch_identity). */
 bool identify_is(const struct upstream_connection *connection, const uint8_t *users);
 

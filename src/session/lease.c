@@ -6,7 +6,7 @@
 
 bool lease_carries_batch(const struct client *client)
 {
-    return client->leased != NULL && client->leased->carriage != NULL;
+    return client->leased != NULL && client->leased->sent_batch != NULL;
 }
 
 const struct standing *lease_standing(const struct client *client)

@@ -65,7 +65,7 @@ static bool sends_more(const struct client *client)
     return lease_carries_batch(client) || client->checking != NULL ||
            client->stage == REQUEST_LEFT || has_whole_request(client) ||
            (exchange != NULL && (exchange->abort_message != NULL || exchange->waiter != NULL ||
-                                 exchange->attached != NULL || exchange->resend != NULL));
+                                 exchange->waiting_retry != NULL || exchange->resend != NULL));
 }
 
 static bool awaits_answers(const struct client *client)

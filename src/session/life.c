@@ -23,15 +23,15 @@ static void forget_pending(struct client *client)
 {
     for (unsigned i = 0; i < client->pending.count; i++) {
         struct pending *pending = pending_at(&client->pending, i);
-        if (pending->ticket != NULL)
-            merge_finished(client->worker, pending->ticket);
+        if (pending->permit != NULL)
+            merge_finished(client->worker, pending->permit);
         collection_changes_lose(client, pending->change);
-        pending->ticket = NULL;
+        pending->permit = NULL;
         pending->change = 0;
     }
-    if (client->worker->next_ticket != NULL)
-        merge_finished(client->worker, client->worker->next_ticket);
-    client->worker->next_ticket = NULL;
+    if (client->worker->next_permit != NULL)
+        merge_finished(client->worker, client->worker->next_permit);
+    client->worker->next_permit = NULL;
 }
 
 /* Nothing more is sent for the client, and no reply is waited for. */

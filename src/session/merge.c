@@ -6,7 +6,7 @@
 #include "base/assert.h"
 #include "base/namespace.h"
 #include "base/server_limits.h"
-#include "coalesce/coalesce_internal.h"
+#include "merge/merger_internal.h"
 #include "session/answer.h"
 #include "session/exchange.h"
 #include "session/identify.h"
@@ -47,64 +47,62 @@ static enum request_step replay(struct client *client, const struct message *mes
 /* Outcomes after which the client waits for something that is not the reply to its own command. */
 static enum request_step wait_for(struct client *client, const struct message *message,
                                   const struct wire_command *request,
-                                  const struct coalesce_insert *insert,
-                                  enum coalesce_outcome outcome,
-                                  const struct coalesce_answer *answer)
+                                  const struct merger_insert *insert, enum merger_outcome outcome,
+                                  const struct merger_answer *answer)
 {
-    struct coalesce *coalesce = client->worker->coalesce;
+    struct merger *merger = client->worker->merger;
     client->exchange = exchange_new(client, message, request, false);
     if (client->exchange != NULL) {
         switch (outcome) {
-        case COALESCE_WAIT:
+        case MERGER_WAIT:
             client->exchange->waiter = answer->waiter;
             merge_pump_soon(client->worker);
             return STEP_TAKEN;
-        case COALESCE_ATTACHED:
-            return merge_attach(client, insert->command->payload, answer->attachment);
+        case MERGER_WAIT_FOR_FIRST:
+            return merge_wait_for_first(client, insert->command->payload, answer->retry_waiter);
         default:
             client->exchange->resend = answer->resend;
             return merge_ask(client);
         }
     }
-    if (outcome == COALESCE_WAIT) {
-        coalesce_leave(coalesce, answer->waiter, clock_now_us());
-    } else if (outcome == COALESCE_ATTACHED) {
-        retry_detach(answer->attachment);
-        attached_free(client->worker->spare_attached);
-        client->worker->spare_attached = NULL;
+    if (outcome == MERGER_WAIT) {
+        merger_leave(merger, answer->waiter, clock_now_us());
+    } else if (outcome == MERGER_WAIT_FOR_FIRST) {
+        retry_stop_waiting(answer->retry_waiter);
+        waiting_retry_free(client->worker->spare_waiting_retry);
+        client->worker->spare_waiting_retry = NULL;
     } else {
-        coalesce_resend_lost(coalesce, answer->resend, clock_now_us());
+        merger_resend_lost(merger, answer->resend, clock_now_us());
     }
     return merge_close_client(client);
 }
 
 static enum request_step act(struct client *client, const struct message *message,
-                             const struct wire_command *request,
-                             const struct coalesce_insert *insert, enum coalesce_outcome outcome,
-                             const struct coalesce_answer *answer)
+                             const struct wire_command *request, const struct merger_insert *insert,
+                             enum merger_outcome outcome, const struct merger_answer *answer)
 {
     switch (outcome) {
-    case COALESCE_GO:
-        sluice_assert(client->worker->next_ticket == NULL);
-        client->worker->next_ticket = answer->ticket;
+    case MERGER_GO:
+        sluice_assert(client->worker->next_permit == NULL);
+        client->worker->next_permit = answer->permit;
         return STEP_PASS;
-    case COALESCE_PASS:
+    case MERGER_PASS:
         return STEP_PASS;
-    case COALESCE_WAIT:
-    case COALESCE_ATTACHED:
-    case COALESCE_RESEND:
+    case MERGER_WAIT:
+    case MERGER_WAIT_FOR_FIRST:
+    case MERGER_RESEND:
         return wait_for(client, message, request, insert, outcome, answer);
-    case COALESCE_REPLAY:
+    case MERGER_REPLAY:
         return replay(client, message, answer->reply);
-    case COALESCE_REJECT:
+    case MERGER_REJECT:
         return refuse(client, message, ERROR_OVERLOADED,
                       "mongosluice has too many inserts waiting for this namespace (option "
                       "merge.max_waiters)");
-    case COALESCE_TOO_OLD:
+    case MERGER_TOO_OLD:
         return refuse(
             client, message, ERROR_TRANSACTION_TOO_OLD,
             "a retryable write with a newer txnNumber was taken for this session already");
-    case COALESCE_CLOSE:
+    case MERGER_CLOSE:
         break;
     }
     return merge_close_client(client);
@@ -132,9 +130,9 @@ void merge_note_passed(struct client *client, const struct wire_command *request
     if (!is_insert(request) || request->lsid == NULL || request->in_transaction ||
         !request->number_is_whole || retry_table_entries(client->worker->shared->retries) == 0)
         return;
-    struct coalesce_origin origin = identify_origin(client);
-    coalesce_note_passed(client->worker->coalesce, &origin, request->lsid, request->number,
-                         clock_now_us());
+    struct merger_origin origin = identify_origin(client);
+    merger_note_passed(client->worker->merger, &origin, request->lsid, request->number,
+                       clock_now_us());
 }
 
 bool merge_concerns(const struct client *client, const struct message *message,
@@ -152,7 +150,7 @@ bool merge_concerns(const struct client *client, const struct message *message,
 }
 
 static void read_rules(const struct client *client, const struct wire_command *request,
-                       struct coalesce_rules *rules)
+                       struct merger_rules *rules)
 {
     char ns[SERVER_NAMESPACE_BYTES];
     size_t len = 0;
@@ -162,20 +160,20 @@ static void read_rules(const struct client *client, const struct wire_command *r
         len = namespace_join(request->database, request->collection, ns, sizeof ns);
     if (len > 0)
         merge = config_merge_of(config, ns, len);
-    *rules = (struct coalesce_rules){.enabled = merge->enabled == CONFIG_TRUE && !client->refused,
-                                     .reject = merge->on_cap == CONFIG_REJECT,
-                                     .max_docs = (uint32_t)merge->max_docs,
-                                     .max_bytes = (size_t)merge->max_bytes,
-                                     .max_in_flight = (uint32_t)merge->max_in_flight,
-                                     .stalled_after_us = merge->stalled_after_ms * 1000,
-                                     .linger_us = merge->linger_us,
-                                     .max_waiters = (uint32_t)merge->max_waiters,
-                                     .max_waiters_total = (uint32_t)config->merge.max_waiters};
-    coalesce_rules_fit(rules, client->limits.batch_docs, client->limits.message_bytes);
+    *rules = (struct merger_rules){.enabled = merge->enabled == CONFIG_TRUE && !client->refused,
+                                   .reject = merge->on_cap == CONFIG_REJECT,
+                                   .max_docs = (uint32_t)merge->max_docs,
+                                   .max_bytes = (size_t)merge->max_bytes,
+                                   .max_in_flight = (uint32_t)merge->max_in_flight,
+                                   .stalled_after_us = merge->stalled_after_ms * 1000,
+                                   .linger_us = merge->linger_us,
+                                   .max_waiters = (uint32_t)merge->max_waiters,
+                                   .max_waiters_total = (uint32_t)config->merge.max_waiters};
+    merger_rules_fit(rules, client->limits.batch_docs, client->limits.message_bytes);
 }
 
 static struct grouping_limits limits_of(const struct client *client,
-                                        const struct coalesce_rules *rules)
+                                        const struct merger_rules *rules)
 {
     return (struct grouping_limits){.max_document_bytes = client->limits.document_bytes,
                                     .max_docs = rules->max_docs,
@@ -188,10 +186,10 @@ static struct grouping_limits limits_of(const struct client *client,
 bool merge_must_ask(struct client *client, const struct wire_command *request)
 {
     struct session_worker *worker = client->worker;
-    struct coalesce_insert insert;
-    struct coalesce_rules rules;
+    struct merger_insert insert;
+    struct merger_rules rules;
     bool known = lease_standing(client) != NULL;
-    if (!identify_may_ask(client) || (known && coalesce_is_idle(worker->coalesce)))
+    if (!identify_may_ask(client) || (known && merger_is_idle(worker->merger)))
         return false;
     read_rules(client, request, &rules);
     struct grouping_limits limits = limits_of(client, &rules);
@@ -206,9 +204,9 @@ enum request_step merge_insert(struct client *client, const struct message *mess
                                const struct wire_command *request)
 {
     struct session_worker *worker = client->worker;
-    struct coalesce_insert insert;
-    struct coalesce_answer answer;
-    struct coalesce_rules rules;
+    struct merger_insert insert;
+    struct merger_answer answer;
+    struct merger_rules rules;
     if (!pending_is_empty(&client->pending))
         return STEP_WAIT;
     if (!message->whole)
@@ -216,17 +214,17 @@ enum request_step merge_insert(struct client *client, const struct message *mess
     struct retry_listener listener = merge_listener(worker);
     if (listener.arg == NULL)
         return merge_close_client(client);
-    struct coalesce_origin origin = identify_origin(client);
+    struct merger_origin origin = identify_origin(client);
     read_rules(client, request, &rules);
     struct grouping_limits limits = limits_of(client, &rules);
     grouping_classify(request, &limits, &insert);
-    /* what is gathered is copied: without room for it nothing is */
+    /* a waiting insert is copied: without room for it none waits */
     struct budget *budget = &worker->shared->budget;
     size_t bytes = bytes_left(&message->payload);
     bool room = budget_take(budget, bytes);
     rules.enabled = rules.enabled && room;
-    enum coalesce_outcome outcome = coalesce_submit(worker->coalesce, &rules, &origin, &insert,
-                                                    client, &listener, clock_now_us(), &answer);
+    enum merger_outcome outcome = merger_submit(worker->merger, &rules, &origin, &insert, client,
+                                                &listener, clock_now_us(), &answer);
     if (room)
         budget_give_back(budget, bytes);
     merge_account(worker);
@@ -245,9 +243,9 @@ void merge_configure(struct session_worker *worker)
 bool merge_start(struct session_worker *worker, struct error *err)
 {
     worker->standings = standings_create();
-    worker->coalesce = coalesce_create(worker->shared->retries, random_bytes);
+    worker->merger = merger_create(worker->shared->retries, random_bytes);
     merge_configure(worker);
-    if (worker->coalesce != NULL && worker->standings != NULL)
+    if (worker->merger != NULL && worker->standings != NULL)
         return true;
     return error_set(err, ERROR_INTERNAL, "out of memory for a worker");
 }
@@ -256,18 +254,18 @@ void merge_stop(struct session_worker *worker)
 {
     /* without sessions every batch is lost; this ends them */
     merge_send_lost(worker);
-    sluice_assert(worker->carriages == NULL);
+    sluice_assert(worker->sent_batches == NULL);
     event_free(worker->pump_event);
-    coalesce_destroy(worker->coalesce);
-    worker->coalesce = NULL;
+    merger_destroy(worker->merger);
+    worker->merger = NULL;
     standings_destroy(worker->standings);
     worker->standings = NULL;
     budget_give_back(&worker->shared->budget, worker->held_bytes);
-    attached_free(worker->spare_attached);
+    waiting_retry_free(worker->spare_waiting_retry);
 }
 
 void merge_drain(struct session_worker *worker)
 {
-    coalesce_drain(worker->coalesce, clock_now_us());
+    merger_drain(worker->merger, clock_now_us());
     merge_pump_soon(worker);
 }

@@ -1,4 +1,4 @@
-/* Group commit: inserts go to the worker's coalescer, which says what becomes of each. */
+/* Group commit: inserts go to the worker's merger, which says what becomes of each. */
 #ifndef SLUICE_SESSION_MERGE_H
 #define SLUICE_SESSION_MERGE_H
 

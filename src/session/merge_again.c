@@ -1,6 +1,6 @@
 #include "session/merge_again.h"
 
-#include "coalesce/coalesce_internal.h"
+#include "merge/merger_internal.h"
 #include "session/exchange_steps.h"
 #include "session/leaving.h"
 #include "session/life.h"
@@ -14,40 +14,41 @@ static void submit_again(struct client *client)
     struct error err;
     struct wire_command request;
     struct exchange *exchange = client->exchange;
-    struct attached *attached = exchange->attached;
+    struct waiting_retry *waiting_retry = exchange->waiting_retry;
     struct message message = exchange->message;
-    exchange->attached = NULL;
+    exchange->waiting_retry = NULL;
     exchange_end(client);
-    message.payload = bytes_of(attached->command, attached->command_len);
+    message.payload = bytes_of(waiting_retry->command, waiting_retry->command_len);
     message.whole = true;
     if (!wire_command_read_whole(message.payload, &request, &err)) {
         client_linger(client, err.message);
     } else if (merge_insert(client, &message, &request) == STEP_PASS) {
-        struct coalesce_place *ticket = client->worker->next_ticket;
-        client->worker->next_ticket = NULL;
+        struct merger_permit *permit = client->worker->next_permit;
+        client->worker->next_permit = NULL;
         (void)send_command(client, &message, message.payload, request_error_labels(&request),
-                           ticket);
+                           permit);
     }
-    attached_free(attached);
+    waiting_retry_free(waiting_retry);
 }
 
 bool merge_look_again(struct client *client)
 {
     struct exchange *exchange = client->exchange;
     if (exchange != NULL && exchange->waiter != NULL && client->finished &&
-        coalesce_is_repeated(exchange->waiter)) {
+        merger_is_repeated(exchange->waiter)) {
         client_leave(client, "the client asks again on another connection");
         return false;
     }
-    if (exchange == NULL || exchange->attached == NULL ||
-        !atomic_load_explicit(&exchange->attached->told, memory_order_acquire))
+    if (exchange == NULL || exchange->waiting_retry == NULL ||
+        !atomic_load_explicit(&exchange->waiting_retry->told, memory_order_acquire))
         return false;
-    const struct attached *attached = exchange->attached;
-    if (attached->again)
+    const struct waiting_retry *waiting_retry = exchange->waiting_retry;
+    if (waiting_retry->again)
         submit_again(client);
     else
-        (void)exchange_answer(
-            client, bytes_of(attached->reply, attached->reply != NULL ? attached->reply_len : 0),
-            "out of memory for the reply to a retried insert");
+        (void)exchange_answer(client,
+                              bytes_of(waiting_retry->reply,
+                                       waiting_retry->reply != NULL ? waiting_retry->reply_len : 0),
+                              "out of memory for the reply to a retried insert");
     return client->state == CLIENT_ACTIVE;
 }

@@ -4,7 +4,7 @@
 #include <utlist.h>
 
 #include "base/assert.h"
-#include "coalesce/coalesce_internal.h"
+#include "merge/merger_internal.h"
 #include "session/exchange_steps.h"
 #include "session/identify.h"
 #include "session/lease.h"
@@ -14,7 +14,7 @@
 #include "session/send.h"
 
 /* The client's own command as it came, after all: its reply goes to the client as it comes. */
-static bool send_own(struct client *client, struct bytes command, struct coalesce_place *ticket)
+static bool send_own(struct client *client, struct bytes command, struct merger_permit *permit)
 {
     struct exchange *exchange = client->exchange;
     struct message message = exchange->message;
@@ -22,13 +22,13 @@ static bool send_own(struct client *client, struct bytes command, struct coalesc
     exchange->waiter = NULL;
     exchange_end(client);
     LL_PREPEND2(client->worker->to_resume, client, resume_next);
-    return send_command(client, &message, command, labels, ticket);
+    return send_command(client, &message, command, labels, permit);
 }
 
 /* That of somebody who is still there; the server has said that it is of the batch's users. */
-static struct upstream_connection *choose_carrier(const struct batch *batch)
+static struct upstream_connection *choose_connection(const struct batch *batch)
 {
-    for (struct coalesce_waiter *waiter = batch_first(batch); waiter != NULL;
+    for (struct merger_waiter *waiter = batch_first(batch); waiter != NULL;
          waiter = batch_next(waiter)) {
         struct client *client = batch_waiter(waiter);
         struct upstream_connection *connection = client != NULL ? lease_connection(client) : NULL;
@@ -42,7 +42,7 @@ static struct upstream_connection *choose_carrier(const struct batch *batch)
 /* The waiters' clients see what they would have seen directly: a connection that closes. */
 static void close_waiters(struct batch *batch, const char *reason)
 {
-    for (struct coalesce_waiter *waiter = batch_first(batch); waiter != NULL;
+    for (struct merger_waiter *waiter = batch_first(batch); waiter != NULL;
          waiter = batch_next(waiter)) {
         struct client *client = batch_waiter(waiter);
         if (client == NULL)
@@ -53,33 +53,33 @@ static void close_waiters(struct batch *batch, const char *reason)
     }
 }
 
-static void free_carriage(struct session_worker *worker, struct carriage *carriage)
+static void free_sent_batch(struct session_worker *worker, struct sent_batch *sent_batch)
 {
-    LL_DELETE(worker->carriages, carriage);
-    memory_free(carriage);
+    LL_DELETE(worker->sent_batches, sent_batch);
+    memory_free(sent_batch);
 }
 
-static void give_up(struct session_worker *worker, struct carriage *carriage, bool sent)
+static void give_up(struct session_worker *worker, struct sent_batch *sent_batch, bool sent)
 {
-    batch_lost(worker->coalesce, carriage->batch, sent, clock_now_us());
-    close_waiters(carriage->batch, "the connection that carried a merged insert was lost");
-    batch_end(worker->coalesce, carriage->batch, clock_now_us());
-    free_carriage(worker, carriage);
+    batch_lost(worker->merger, sent_batch->batch, sent, clock_now_us());
+    close_waiters(sent_batch->batch, "the connection that carried a merged insert was lost");
+    batch_end(worker->merger, sent_batch->batch, clock_now_us());
+    free_sent_batch(worker, sent_batch);
 }
 
 /* False when it went nowhere. */
-static bool carry(struct session_worker *worker, struct carriage *carriage)
+static bool carry(struct session_worker *worker, struct sent_batch *sent_batch)
 {
     uint8_t *payload = NULL;
     size_t len = 0;
-    struct upstream_connection *carrier = choose_carrier(carriage->batch);
-    if (carrier == NULL || !batch_build(carriage->batch, &payload, &len))
+    struct upstream_connection *connection = choose_connection(sent_batch->batch);
+    if (connection == NULL || !batch_build(sent_batch->batch, &payload, &len))
         return false;
-    carriage->carrier = carrier;
-    carrier->carriage = carriage;
+    sent_batch->connection = connection;
+    connection->sent_batch = sent_batch;
     counters_add(&worker->counters, COUNTER_BATCHES, 1);
     /* where that fails the session has ended, and with it lost the batch */
-    (void)exchange_send(lease_client(carrier), bytes_of(payload, len));
+    (void)exchange_send(lease_client(connection), bytes_of(payload, len));
     memory_free(payload);
     return true;
 }
@@ -89,49 +89,49 @@ static void send_batch(struct session_worker *worker, struct batch *batch)
     struct bytes command;
     if (batch_inserts(batch) == 1) {
         struct client *client = batch_waiter(batch_first(batch));
-        struct coalesce_place *ticket =
-            batch_go_lone(worker->coalesce, batch, clock_now_us(), &command);
-        (void)send_own(client, command, ticket);
+        struct merger_permit *permit =
+            batch_go_lone(worker->merger, batch, clock_now_us(), &command);
+        (void)send_own(client, command, permit);
         return;
     }
-    struct carriage *carriage = memory_zalloc(sizeof *carriage);
-    if (carriage == NULL) {
-        batch_lost(worker->coalesce, batch, false, clock_now_us());
+    struct sent_batch *sent_batch = memory_zalloc(sizeof *sent_batch);
+    if (sent_batch == NULL) {
+        batch_lost(worker->merger, batch, false, clock_now_us());
         close_waiters(batch, "out of memory for a merged insert");
-        batch_end(worker->coalesce, batch, clock_now_us());
+        batch_end(worker->merger, batch, clock_now_us());
         return;
     }
-    carriage->batch = batch;
-    LL_PREPEND(worker->carriages, carriage);
-    if (!carry(worker, carriage))
-        give_up(worker, carriage, false);
+    sent_batch->batch = batch;
+    LL_PREPEND(worker->sent_batches, sent_batch);
+    if (!carry(worker, sent_batch))
+        give_up(worker, sent_batch, false);
 }
 
 void merge_send_lost(struct session_worker *worker)
 {
-    struct carriage *carriage = NULL;
-    struct carriage *next = NULL;
-    LL_FOREACH_SAFE(worker->carriages, carriage, next)
+    struct sent_batch *sent_batch = NULL;
+    struct sent_batch *next = NULL;
+    LL_FOREACH_SAFE(worker->sent_batches, sent_batch, next)
     {
-        if (carriage->carrier != NULL)
+        if (sent_batch->connection != NULL)
             continue;
-        if (!batch_may_resend(worker->coalesce, carriage->batch, clock_now_us()) ||
-            !carry(worker, carriage))
-            give_up(worker, carriage, true);
+        if (!batch_may_resend(worker->merger, sent_batch->batch, clock_now_us()) ||
+            !carry(worker, sent_batch))
+            give_up(worker, sent_batch, true);
     }
 }
 
 void merge_let_go(struct session_worker *worker)
 {
-    struct carriage *carriage = NULL;
-    LL_FOREACH(worker->carriages, carriage)
-    batch_let_go(worker->coalesce, carriage->batch, clock_now_us());
+    struct sent_batch *sent_batch = NULL;
+    LL_FOREACH(worker->sent_batches, sent_batch)
+    batch_let_go(worker->merger, sent_batch->batch, clock_now_us());
 }
 
 void merge_arm_timer(struct session_worker *worker)
 {
     merge_account(worker);
-    int64_t due_us = coalesce_next_due_us(worker->coalesce);
+    int64_t due_us = merger_next_due_us(worker->merger);
     int64_t now_us = clock_now_us();
     struct timeval wait = {0};
     if (due_us == INT64_MAX)
@@ -146,11 +146,11 @@ void merge_send_due(struct session_worker *worker)
 {
     struct batch *batch = NULL;
     merge_send_lost(worker);
-    while ((batch = coalesce_take(worker->coalesce, clock_now_us())) != NULL)
+    while ((batch = merger_take(worker->merger, clock_now_us())) != NULL)
         send_batch(worker, batch);
 }
 
-/* Called for each waiter; the coalescer must not be called, so its session reads on later. */
+/* Called for each waiter; the merger must not be called, so its session reads on later. */
 static void answer_waiter(void *arg, void *waiter, struct bytes reply)
 {
     struct session_worker *worker = arg;
@@ -175,7 +175,7 @@ static bool is_of_identity(struct bytes reply)
 static void send_all_alone(struct session_worker *worker, struct batch *batch, struct bytes reply)
 {
     bool forgets = is_of_identity(reply);
-    for (struct coalesce_waiter *waiter = batch_first(batch); waiter != NULL;
+    for (struct merger_waiter *waiter = batch_first(batch); waiter != NULL;
          waiter = batch_next(waiter)) {
         struct client *client = batch_waiter(waiter);
         if (client == NULL || client->state != CLIENT_ACTIVE)
@@ -189,8 +189,8 @@ static void send_all_alone(struct session_worker *worker, struct batch *batch, s
 /* Each asks for its own, on its own connection. */
 static void find_out_all(struct batch *batch)
 {
-    struct coalesce_waiter *waiter = NULL;
-    struct coalesce_waiter *next = NULL;
+    struct merger_waiter *waiter = NULL;
+    struct merger_waiter *next = NULL;
     for (waiter = batch_first(batch); waiter != NULL; waiter = next) {
         struct client *client = batch_waiter(waiter);
         next = batch_next(waiter);
@@ -209,13 +209,12 @@ static void find_out_all(struct batch *batch)
 void merge_reply(struct upstream_connection *connection, struct bytes document)
 {
     struct session_worker *worker = connection->worker;
-    struct carriage *carriage = connection->carriage;
-    struct batch *batch = carriage->batch;
-    connection->carriage = NULL;
+    struct sent_batch *sent_batch = connection->sent_batch;
+    struct batch *batch = sent_batch->batch;
+    connection->sent_batch = NULL;
     merge_pop_pending(lease_client(connection));
-    free_carriage(worker, carriage);
-    switch (
-        batch_answer(worker->coalesce, batch, document, answer_waiter, worker, clock_now_us())) {
+    free_sent_batch(worker, sent_batch);
+    switch (batch_answer(worker->merger, batch, document, answer_waiter, worker, clock_now_us())) {
     case BATCH_ANSWERED:
         break;
     case BATCH_SEND_ALONE:
@@ -231,6 +230,6 @@ void merge_reply(struct upstream_connection *connection, struct bytes document)
         close_waiters(batch, "the upstream's reply to a merged insert cannot be read");
         break;
     }
-    batch_end(worker->coalesce, batch, clock_now_us());
+    batch_end(worker->merger, batch, clock_now_us());
     merge_pump_soon(worker);
 }

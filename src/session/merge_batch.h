@@ -2,7 +2,7 @@
  * and each client's own answer back.
  *
  * They are sent at the end of the loop turn (worker->pump_event), so that whatever was read in one
- * turn is gathered, and nothing is sent from within another client's callbacks. Clients that need
+ * turn waits, and nothing is sent from within another client's callbacks. Clients that need
  * not wait any more stand in worker->to_resume afterwards. */
 #ifndef SLUICE_SESSION_MERGE_BATCH_H
 #define SLUICE_SESSION_MERGE_BATCH_H

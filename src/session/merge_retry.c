@@ -16,29 +16,29 @@ enum request_step merge_close_client(struct client *client)
 /* The thread of the one who carries the insert, under the table's lock. */
 static void on_done(void *arg, enum retry_result result, struct bytes reply)
 {
-    struct attached *attached = arg;
-    attached->again = result == RETRY_RESULT_AGAIN;
-    if (!attached->again) {
-        attached->reply_len = bytes_left(&reply);
-        attached->reply = memory_alloc(attached->reply_len);
-        if (attached->reply != NULL)
-            memcpy(attached->reply, reply.pos, attached->reply_len);
+    struct waiting_retry *waiting_retry = arg;
+    waiting_retry->again = result == RETRY_RESULT_AGAIN;
+    if (!waiting_retry->again) {
+        waiting_retry->reply_len = bytes_left(&reply);
+        waiting_retry->reply = memory_alloc(waiting_retry->reply_len);
+        if (waiting_retry->reply != NULL)
+            memcpy(waiting_retry->reply, reply.pos, waiting_retry->reply_len);
     }
-    atomic_store_explicit(&attached->told, true, memory_order_release);
+    atomic_store_explicit(&waiting_retry->told, true, memory_order_release);
 }
 
 struct retry_listener merge_listener(struct session_worker *worker)
 {
-    if (worker->spare_attached == NULL)
-        worker->spare_attached = memory_zalloc(sizeof *worker->spare_attached);
-    return (struct retry_listener){.arg = worker->spare_attached, .done = on_done};
+    if (worker->spare_waiting_retry == NULL)
+        worker->spare_waiting_retry = memory_zalloc(sizeof *worker->spare_waiting_retry);
+    return (struct retry_listener){.arg = worker->spare_waiting_retry, .done = on_done};
 }
 
 enum request_step merge_ask(struct client *client)
 {
     uint8_t *payload = NULL;
     size_t len = 0;
-    if (!coalesce_resend_payload(client->exchange->resend, &payload, &len))
+    if (!merger_resend_payload(client->exchange->resend, &payload, &len))
         return merge_close_client(client);
     bool sent = exchange_send(client, bytes_of(payload, len));
     memory_free(payload);
@@ -52,8 +52,8 @@ bool merge_resent(struct client *client, struct bytes document)
     struct build build;
     struct bytes answer;
     merge_pop_pending(client);
-    enum resend_step step = coalesce_resent(worker->coalesce, exchange->resend, document,
-                                            clock_now_us(), &build, &answer);
+    enum resend_step step =
+        merger_resent(worker->merger, exchange->resend, document, clock_now_us(), &build, &answer);
     merge_account(worker);
     if (step == RESEND_ASK) {
         build_free(&build);
@@ -67,18 +67,18 @@ bool merge_resent(struct client *client, struct bytes document)
     return client->state == CLIENT_ACTIVE;
 }
 
-enum request_step merge_attach(struct client *client, struct bytes command,
-                               struct retry_attachment *attachment)
+enum request_step merge_wait_for_first(struct client *client, struct bytes command,
+                                       struct retry_waiter *retry_waiter)
 {
     struct session_worker *worker = client->worker;
-    struct attached *attached = worker->spare_attached;
-    worker->spare_attached = NULL;
-    attached->attachment = attachment;
-    client->exchange->attached = attached;
-    attached->command_len = bytes_left(&command);
-    attached->command = memory_alloc(attached->command_len);
-    if (attached->command == NULL)
+    struct waiting_retry *waiting_retry = worker->spare_waiting_retry;
+    worker->spare_waiting_retry = NULL;
+    waiting_retry->retry_waiter = retry_waiter;
+    client->exchange->waiting_retry = waiting_retry;
+    waiting_retry->command_len = bytes_left(&command);
+    waiting_retry->command = memory_alloc(waiting_retry->command_len);
+    if (waiting_retry->command == NULL)
         return merge_close_client(client);
-    memcpy(attached->command, command.pos, attached->command_len);
+    memcpy(waiting_retry->command, command.pos, waiting_retry->command_len);
     return STEP_TAKEN;
 }

@@ -4,15 +4,15 @@
 #ifndef SLUICE_SESSION_MERGE_RETRY_H
 #define SLUICE_SESSION_MERGE_RETRY_H
 
-#include "coalesce/retry_table.h"
+#include "merge/retry_table.h"
 #include "session/client.h"
 
 /* For the insert that is about to be submitted; its arg is NULL when memory is out. */
 struct retry_listener merge_listener(struct session_worker *worker);
 /* The insert turned out to repeat one that is under way, with that listener; client->exchange
  * waits for it. `command`: the payload, copied. */
-enum request_step merge_attach(struct client *client, struct bytes command,
-                               struct retry_attachment *attachment);
+enum request_step merge_wait_for_first(struct client *client, struct bytes command,
+                                       struct retry_waiter *retry_waiter);
 /* What became of its insert is not known: client->exchange has the resend, which asks for the next
  * document. */
 enum request_step merge_ask(struct client *client);

@@ -2,23 +2,23 @@
 
 #include <event2/event.h>
 
-#include "coalesce/coalesce_internal.h"
+#include "merge/merger_internal.h"
 #include "session/upstream_connection.h"
 
-void attached_free(struct attached *attached)
+void waiting_retry_free(struct waiting_retry *waiting_retry)
 {
-    if (attached == NULL)
+    if (waiting_retry == NULL)
         return;
-    if (attached->attachment != NULL)
-        retry_detach(attached->attachment);
-    memory_free(attached->command);
-    memory_free(attached->reply);
-    memory_free(attached);
+    if (waiting_retry->retry_waiter != NULL)
+        retry_stop_waiting(waiting_retry->retry_waiter);
+    memory_free(waiting_retry->command);
+    memory_free(waiting_retry->reply);
+    memory_free(waiting_retry);
 }
 
 void merge_account(struct session_worker *worker)
 {
-    size_t held = coalesce_held_bytes(worker->coalesce);
+    size_t held = merger_held_bytes(worker->merger);
     struct budget *budget = &worker->shared->budget;
     if (held < worker->held_bytes) {
         budget_give_back(budget, worker->held_bytes - held);
@@ -34,37 +34,36 @@ void merge_pump_soon(struct session_worker *worker)
     event_active(worker->pump_event, EV_WRITE, 0);
 }
 
-void merge_leave(struct session_worker *worker, struct coalesce_waiter *waiter)
+void merge_leave(struct session_worker *worker, struct merger_waiter *waiter)
 {
-    coalesce_leave(worker->coalesce, waiter, clock_now_us());
+    merger_leave(worker->merger, waiter, clock_now_us());
     merge_pump_soon(worker);
 }
 
-void merge_resend_lost(struct session_worker *worker, struct coalesce_resend *resend)
+void merge_resend_lost(struct session_worker *worker, struct merger_resend *resend)
 {
-    coalesce_resend_lost(worker->coalesce, resend, clock_now_us());
+    merger_resend_lost(worker->merger, resend, clock_now_us());
 }
 
-void merge_finished(struct session_worker *worker, struct coalesce_place *ticket)
+void merge_finished(struct session_worker *worker, struct merger_permit *permit)
 {
-    coalesce_finished(worker->coalesce, ticket, clock_now_us());
-    if (coalesce_next_due_us(worker->coalesce) !=
-        INT64_MAX) /* a client alone has nobody behind it */
+    merger_finished(worker->merger, permit, clock_now_us());
+    if (merger_next_due_us(worker->merger) != INT64_MAX) /* a client alone has nobody behind it */
         merge_pump_soon(worker);
 }
 
 void merge_lost(struct upstream_connection *connection)
 {
-    if (connection->carriage == NULL)
+    if (connection->sent_batch == NULL)
         return;
-    connection->carriage->carrier = NULL;
-    connection->carriage = NULL;
+    connection->sent_batch->connection = NULL;
+    connection->sent_batch = NULL;
     merge_pump_soon(connection->worker);
 }
 
 void merge_pop_pending(struct client *client)
 {
-    struct coalesce_place *ticket = pending_pop(&client->pending).ticket;
-    if (ticket != NULL)
-        merge_finished(client->worker, ticket);
+    struct merger_permit *permit = pending_pop(&client->pending).permit;
+    if (permit != NULL)
+        merge_finished(client->worker, permit);
 }

@@ -1,23 +1,23 @@
-/* What binds clients and connections to the worker's coalescer, and how these ties are cut. */
+/* What binds clients and connections to the worker's merger, and how these ties are cut. */
 #ifndef SLUICE_SESSION_MERGE_TIES_H
 #define SLUICE_SESSION_MERGE_TIES_H
 
-#include "coalesce/coalesce.h"
+#include "merge/merger.h"
 #include "session/client.h"
 
 struct batch;
 
 /* A batch on its way, on that connection. */
-struct carriage {
-    struct carriage *next; /* of the worker's list */
+struct sent_batch {
+    struct sent_batch *next; /* of the worker's list */
     struct batch *batch;
-    struct upstream_connection *carrier; /* NULL: it is lost */
+    struct upstream_connection *connection; /* NULL: it is lost */
 };
 
 /* A retry that waits for the insert it repeats, which another session, perhaps of another worker,
  * carries. Looked at from tick to tick: it is rare, and its client has lost a connection before. */
-struct attached {
-    struct retry_attachment *attachment;
+struct waiting_retry {
+    struct retry_waiter *retry_waiter;
     uint8_t *command; /* to submit it again; a payload */
     size_t command_len;
     atomic_bool told; /* set last, by the other's thread */
@@ -25,17 +25,17 @@ struct attached {
     uint8_t *reply; /* NULL though told, and not again: no memory */
     size_t reply_len;
 };
-void attached_free(struct attached *attached); /* NULL is allowed */
+void waiting_retry_free(struct waiting_retry *waiting_retry); /* NULL is allowed */
 
-/* What the coalescer holds counts against memory_max. */
+/* What the merger holds counts against memory_max. */
 void merge_account(struct session_worker *worker);
 /* Whatever is due goes at the end of this loop turn. */
 void merge_pump_soon(struct session_worker *worker);
-/* The client of a gathered insert is gone. */
-void merge_leave(struct session_worker *worker, struct coalesce_waiter *waiter);
-void merge_resend_lost(struct session_worker *worker, struct coalesce_resend *resend);
-/* What went under a ticket was answered, or its connection is lost. */
-void merge_finished(struct session_worker *worker, struct coalesce_place *ticket);
+/* The client of a waiting insert is gone. */
+void merge_leave(struct session_worker *worker, struct merger_waiter *waiter);
+void merge_resend_lost(struct session_worker *worker, struct merger_resend *resend);
+/* What went under a permit was answered, or its connection is lost. */
+void merge_finished(struct session_worker *worker, struct merger_permit *permit);
 /* The connection is lost, and with it the batch that it carries, if any. */
 void merge_lost(struct upstream_connection *connection);
 /* The oldest request of the client is answered. */

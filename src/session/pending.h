@@ -14,10 +14,10 @@
  * one; the protocol allows more. */
 enum { PENDING_MAX = 4 };
 
-struct coalesce_place;
+struct merger_permit;
 
 struct pending {
-    struct coalesce_place *ticket; /* an insert that others wait for; NULL for none */
+    struct merger_permit *permit; /* an insert that others wait for; NULL for none */
     int64_t sent_us;
     uint8_t lsid[LSID_BYTES];
     int32_t expected_response_to; /* its requestID; in an exhaust stream the last reply's */

@@ -114,7 +114,7 @@ static enum reply_step take_exchanged(struct upstream_connection *connection, st
     struct client *client = lease_client(connection);
     session_metrics_note_reply(&client->worker->metrics, pending_oldest(&client->pending),
                                client_now_us(client));
-    bool alive = connection->carriage != NULL       ? take_batch(connection, document)
+    bool alive = connection->sent_batch != NULL     ? take_batch(connection, document)
                  : client->exchange->resend != NULL ? merge_resent(client, document)
                                                     : exchange_reply(client, document);
     if (!alive)
@@ -347,7 +347,7 @@ static void upstream_drained(void *arg)
 {
     struct upstream_connection *connection = arg;
     struct client *client = lease_client(connection);
-    if (client->state == CLIENT_LEAVING && connection->carriage == NULL)
+    if (client->state == CLIENT_LEAVING && connection->sent_batch == NULL)
         client_end(client, "the client closed");
     else if (client->state == CLIENT_ACTIVE)
         requests_resume(client);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "coalesce/coalesce_internal.h"
+#include "merge/merger_internal.h"
 #include "session/connect.h"
 #include "session/lease.h"
 #include "session/life.h"
@@ -99,7 +99,7 @@ static bool is_compressed_upstream(const struct client *client, uint8_t compress
 }
 
 bool send_command(struct client *client, const struct message *message, struct bytes payload,
-                  uint32_t error_labels, struct coalesce_place *ticket)
+                  uint32_t error_labels, struct merger_permit *permit)
 {
     size_t len = 0;
     uint8_t *packed = NULL;
@@ -107,7 +107,7 @@ bool send_command(struct client *client, const struct message *message, struct b
     struct pending pending = {.expected_response_to = message->header.request_id,
                               .request_id = message->header.request_id,
                               .error_labels = error_labels,
-                              .ticket = ticket,
+                              .permit = permit,
                               .command = message->command,
                               .sent_us = client_now_us(client)};
     (void)pending_push(&client->pending, &pending);

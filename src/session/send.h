@@ -26,8 +26,8 @@ bool send_question(struct client *client, const struct message *message, uint32_
  * of the buffer, which is taken over. */
 bool send_silently(struct client *client, int32_t request_id, struct buffer *payload);
 /* A command as it came, compressed as it came where the connection takes that; its reply goes to
- * the client as it comes. ticket may be NULL. */
+ * the client as it comes. permit may be NULL. */
 bool send_command(struct client *client, const struct message *message, struct bytes payload,
-                  uint32_t error_labels, struct coalesce_place *ticket);
+                  uint32_t error_labels, struct merger_permit *permit);
 
 #endif

@@ -5,7 +5,7 @@
 #include <utlist.h>
 
 #include "base/memory.h"
-#include "coalesce/coalesce.h"
+#include "merge/merger.h"
 #include "session/life.h"
 #include "session/merge.h"
 #include "session/merge_batch.h"
@@ -43,7 +43,7 @@ static void tick(void *context)
     session_observe_all(worker);
 }
 
-/* Sends what is due of inserts that were gathered: at the end of a loop turn, or when its time has
+/* Sends what is due of inserts that waited: at the end of a loop turn, or when its time has
  * come. */
 static void pump(evutil_socket_t fd, short what, void *arg)
 {
@@ -228,7 +228,7 @@ struct tally *session_worker_tally(const struct session_worker *worker)
     return worker->tally;
 }
 
-const struct coalesce_counters *session_worker_merge_counters(const struct session_worker *worker)
+const struct merger_counters *session_worker_merge_counters(const struct session_worker *worker)
 {
-    return coalesce_counters(worker->coalesce);
+    return merger_counters(worker->merger);
 }

@@ -3,7 +3,7 @@
 #ifndef SLUICE_SESSION_SESSION_H
 #define SLUICE_SESSION_SESSION_H
 
-#include "coalesce/merge_counters.h"
+#include "merge/merge_counters.h"
 #include "metrics/counters.h"
 #include "session/session_settings.h"
 #include "session/session_shared.h"
@@ -34,7 +34,7 @@ void session_worker_stop(struct session_worker *worker);
 /* Any thread. */
 unsigned session_worker_clients(const struct session_worker *worker);
 const struct counters *session_worker_counters(const struct session_worker *worker);
-const struct coalesce_counters *session_worker_merge_counters(const struct session_worker *worker);
+const struct merger_counters *session_worker_merge_counters(const struct session_worker *worker);
 /* To be read only: see enforce/tally.h. */
 struct tally *session_worker_tally(const struct session_worker *worker);
 

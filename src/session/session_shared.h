@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include "coalesce/retry_table.h"
+#include "merge/retry_table.h"
 #include "net/budget.h"
 #include "session/bulk_cursors.h"
 #include "session/schemas_in_force.h"

@@ -10,11 +10,11 @@
 #include "session/session_settings.h"
 #include "session/session_shared.h"
 
-struct attached;
-struct carriage;
+struct waiting_retry;
+struct sent_batch;
 struct client;
-struct coalesce;
-struct coalesce_place;
+struct merger;
+struct merger_permit;
 struct link_handler;
 struct schema_scratch;
 struct standings;
@@ -28,18 +28,18 @@ struct session_worker {
     struct schemas_held schemas;    /* as the last session_worker_schemas found them */
     struct schema_scratch *scratch; /* for checks */
     struct tally *tally;            /* what they count by version */
-    struct coalesce *coalesce;
+    struct merger *merger;
     struct standings *standings;
-    struct event *pump_event;           /* sends what is due, at the end of the loop turn */
-    struct carriage *carriages;         /* batches on their way; utlist */
-    struct coalesce_place *next_ticket; /* of the insert that is forwarded in this callback */
-    struct client *to_resume;           /* utlist over resume_next */
-    struct attached *spare_attached;    /* for the next retry */
-    size_t merge_largest_bytes;         /* of max_bytes, anywhere; 0: merging is off */
-    size_t merge_ever_bytes;            /* the most that was, since the start */
+    struct event *pump_event;          /* sends what is due, at the end of the loop turn */
+    struct sent_batch *sent_batches;   /* batches on their way; utlist */
+    struct merger_permit *next_permit; /* of the insert that is forwarded in this callback */
+    struct client *to_resume;          /* utlist over resume_next */
+    struct waiting_retry *spare_waiting_retry; /* for the next retry */
+    size_t merge_largest_bytes;                /* of max_bytes, anywhere; 0: merging is off */
+    size_t merge_ever_bytes;                   /* the most that was, since the start */
     bool merge_configured;
     bool merge_changed;         /* the options may have, since the start */
-    size_t held_bytes;          /* of the coalescer's, counted against memory_max */
+    size_t held_bytes;          /* of the merger's, counted against memory_max */
     struct client *client_list; /* utlist */
     struct client *ended;       /* freed when the loop turn is over */
     struct upstream_connection *closed_connections; /* the same; utlist */

@@ -25,7 +25,7 @@ struct upstream_connection *upstream_connection_new(struct session_worker *worke
 void upstream_connection_close(struct upstream_connection *connection)
 {
     struct session_worker *worker = connection->worker;
-    sluice_assert(connection->holder == NULL && connection->carriage == NULL);
+    sluice_assert(connection->holder == NULL && connection->sent_batch == NULL);
     if (connection->connector != NULL)
         connector_cancel(connection->connector);
     connection->connector = NULL;

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/host_port.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "net/clock.h"
 #include "net/listener.h"
 #include "upstream/address_map.h"
 

@@ -1,8 +1,8 @@
 #include "upstream/topology.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "net/clock.h"
 #include "upstream/uri.h"
 
 #include <mongoc/mongoc.h>

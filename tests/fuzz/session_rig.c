@@ -10,12 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "bson/build.h"
 #include "bson/scan.h"
 #include "catalog/registry.h"
-#include "net/clock.h"
 #include "schema/file.h"
 #include "session/observe.h"
 #include "session/session.h"
@@ -587,8 +587,8 @@ bool rig_is_open(const struct rig *rig, size_t slot)
 
 uint64_t rig_batches(const struct rig *rig)
 {
-    const struct coalesce_counters *counters = session_worker_merge_counters(rig->worker);
-    return atomic_load(&counters->values[COALESCE_BATCHES]);
+    const struct merger_counters *counters = session_worker_merge_counters(rig->worker);
+    return atomic_load(&counters->values[MERGER_BATCHES]);
 }
 
 /* Documents in the kind-1 sections. */
@@ -787,10 +787,10 @@ bool rig_end_all(struct rig *rig)
         rig_settle(rig);
         wait_ms(session_worker_clients(rig->worker) > 0);
     }
-    const struct coalesce_counters *counters = session_worker_merge_counters(rig->worker);
+    const struct merger_counters *counters = session_worker_merge_counters(rig->worker);
     for (size_t i = 0; i < RIG_UPSTREAMS; i++)
         if (rig->upstreams[i].fd >= 0)
             hang_up(&rig->upstreams[i]);
-    return atomic_load(&counters->values[COALESCE_WAITING_NOW]) == 0 &&
+    return atomic_load(&counters->values[MERGER_WAITING_NOW]) == 0 &&
            atomic_load(&rig->shared.clients_now) == 0 && atomic_load(&rig->shared.refused_now) == 0;
 }

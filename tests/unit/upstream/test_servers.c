@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "net/clock.h"
+#include "base/clock.h"
 #include "upstream/servers.h"
 
 enum { PORTS = 2 };

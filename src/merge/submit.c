@@ -1,0 +1,192 @@
+/* What becomes of an insert that just came. */
+#include "base/assert.h"
+#include "base/memory.h"
+#include "merge/merger_internal.h"
+
+/* What retry_what never answers. */
+#define NO_COMMAND ((uint64_t)0)
+
+/* What would be done with an insert that is no retry. */
+struct submission {
+    enum merger_outcome outcome; /* GO, PASS, REJECT or WAIT */
+    enum grouping_bar bar;       /* why PASS */
+    struct merger_group *group;
+    struct merger_waiter *waiter; /* WAIT: made, not yet among the waiters */
+};
+
+static bool is_full(const struct merger *merger, const struct merger_group *group)
+{
+    return group->waiting >= group->rules.max_waiters ||
+           merger->waiting >= group->rules.max_waiters_total;
+}
+
+static void decide_pass(struct submission *submission, enum grouping_bar bar)
+{
+    submission->outcome = MERGER_PASS;
+    submission->bar = bar;
+}
+
+static void decide(struct merger *merger, const struct merger_rules *rules,
+                   const struct merger_origin *origin, const struct merger_insert *insert,
+                   void *arg, int64_t now_us, struct submission *submission)
+{
+    *submission = (struct submission){.outcome = MERGER_PASS, .bar = insert->bar};
+    if (insert->bar != GROUPING_BAR_NONE)
+        return;
+    if (!rules->enabled) {
+        decide_pass(submission, GROUPING_BAR_OFF);
+        return;
+    }
+    if (origin->trust == MERGER_UNKNOWN) {
+        decide_pass(submission, GROUPING_BAR_IDENTITY);
+        return;
+    }
+    if (insert->document_count > rules->max_docs || insert->document_bytes > rules->max_bytes) {
+        decide_pass(submission, GROUPING_BAR_LARGE);
+        return;
+    }
+    submission->group = group_find(merger, rules, origin, insert);
+    if (submission->group == NULL) {
+        decide_pass(submission, GROUPING_BAR_MEMORY);
+    } else if (group_in_flight(submission->group) == 0 && submission->group->waiting == 0 &&
+               group_has_permit(submission->group)) {
+        submission->outcome = MERGER_GO;
+    } else if (origin->trust != MERGER_CERTAIN) {
+        decide_pass(submission, GROUPING_BAR_IDENTITY);
+    } else if (is_full(merger, submission->group)) {
+        decide_pass(submission, GROUPING_BAR_WAITERS_FULL);
+        if (rules->reject)
+            submission->outcome = MERGER_REJECT;
+    } else {
+        submission->outcome = MERGER_WAIT;
+        submission->waiter = waiter_make(merger, insert, arg, now_us);
+        if (submission->waiter == NULL)
+            decide_pass(submission, GROUPING_BAR_MEMORY);
+    }
+}
+
+static enum retry_want want_of(const struct submission *submission)
+{
+    switch (submission->outcome) {
+    case MERGER_WAIT:
+        return RETRY_WANT_MERGED;
+    case MERGER_REJECT:
+        return RETRY_WANT_NOTHING;
+    case MERGER_GO:
+        return RETRY_WANT_DIRECT;
+    default: /* barred by what it is, its retry will be barred as well; else not */
+        return submission->group != NULL ? RETRY_WANT_DIRECT : RETRY_WANT_KNOWN;
+    }
+}
+
+static enum merger_outcome resend(struct merger *merger, const struct merger_insert *insert,
+                                  const struct retry_answer *answer, int64_t now_us,
+                                  struct merger_answer *out)
+{
+    const struct resend_of of = {insert->command->payload, insert->command->body,
+                                 insert->documents};
+    out->resend = resend_make(merger, answer->op, &answer->numbers, &of, now_us);
+    if (out->resend == NULL)
+        return MERGER_CLOSE;
+    out->resend->again = true;
+    count_one(merger, MERGER_RETRIES_RESENT);
+    return MERGER_RESEND;
+}
+
+/* What the retry table says about a numbered insert; it may change the submission. Answers the
+ * decision's outcome, or that of a retry. */
+static enum merger_outcome consult(struct merger *merger, const struct merger_origin *origin,
+                                   const struct merger_insert *insert,
+                                   struct submission *submission,
+                                   const struct retry_listener *listener, int64_t now_us,
+                                   struct merger_answer *out)
+{
+    struct retry_key key;
+    struct retry_answer answer;
+    memcpy(key.identity, origin->identity, sizeof key.identity);
+    const struct wire_command *command = insert->command;
+    memcpy(key.lsid, command->lsid, sizeof key.lsid);
+    uint64_t what = retry_what(command->database, command->collection, insert->document_count);
+    switch (retry_table_begin(merger->retries, &key, command->number, what, want_of(submission),
+                              listener, now_us, &answer)) {
+    case RETRY_FOUND_MERGE:
+        sluice_assert(submission->waiter != NULL); /* nothing else wants to be merged */
+        submission->waiter->op = answer.op;
+        break;
+    case RETRY_FOUND_NEW:
+        break;
+    case RETRY_FOUND_UNKNOWN:
+        if (submission->outcome == MERGER_WAIT)
+            decide_pass(submission, GROUPING_BAR_SESSION_UNKNOWN);
+        break;
+    case RETRY_FOUND_DIRECT:
+        if (submission->outcome != MERGER_GO)
+            decide_pass(submission, GROUPING_BAR_RETRY_OF_DIRECT);
+        break;
+    case RETRY_FOUND_PENDING:
+        out->retry_waiter = answer.retry_waiter;
+        count_one(merger, MERGER_RETRIES_WAITED);
+        return MERGER_WAIT_FOR_FIRST;
+    case RETRY_FOUND_DONE:
+        out->reply = answer.reply;
+        count_one(merger, MERGER_RETRIES_REPLAYED);
+        return MERGER_REPLAY;
+    case RETRY_FOUND_RESEND:
+        return resend(merger, insert, &answer, now_us, out);
+    case RETRY_FOUND_TOO_OLD:
+        count_one(merger, MERGER_RETRIES_TOO_OLD);
+        return MERGER_TOO_OLD;
+    case RETRY_FOUND_NO_MEMORY:
+        return MERGER_CLOSE;
+    }
+    return submission->outcome;
+}
+
+enum merger_outcome merger_submit(struct merger *merger, const struct merger_rules *rules,
+                                  const struct merger_origin *origin,
+                                  const struct merger_insert *insert, void *waiter,
+                                  const struct retry_listener *listener, int64_t now_us,
+                                  struct merger_answer *out)
+{
+    struct submission submission;
+    *out = (struct merger_answer){0};
+    decide(merger, rules, origin, insert, waiter, now_us, &submission);
+    enum merger_outcome outcome = submission.outcome;
+    if (insert->numbered)
+        outcome = consult(merger, origin, insert, &submission, listener, now_us, out);
+    if (outcome != MERGER_WAIT && submission.waiter != NULL)
+        waiter_free(merger, submission.waiter);
+    switch (outcome) {
+    case MERGER_GO:
+        out->permit = group_take_permit(merger, submission.group, now_us);
+        count_one(merger, MERGER_AT_ONCE);
+        break;
+    case MERGER_WAIT:
+        out->waiter = submission.waiter;
+        group_add_waiter(merger, submission.group, submission.waiter, now_us);
+        break;
+    case MERGER_PASS:
+        count_one(merger, MERGER_PASSED);
+        merger_bump(&merger->counters.bars[submission.bar], 1);
+        break;
+    case MERGER_REJECT:
+        count_one(merger, MERGER_REJECTED);
+        break;
+    default:
+        break;
+    }
+    return outcome;
+}
+
+void merger_note_passed(struct merger *merger, const struct merger_origin *origin,
+                        const uint8_t *lsid, int64_t number, int64_t now_us)
+{
+    struct retry_key key;
+    struct retry_answer answer;
+    memcpy(key.identity, origin->identity, sizeof key.identity);
+    memcpy(key.lsid, lsid, sizeof key.lsid);
+    (void)retry_table_begin(merger->retries, &key, number, NO_COMMAND, RETRY_WANT_KNOWN, NULL,
+                            now_us, &answer);
+    count_one(merger, MERGER_PASSED);
+    merger_bump(&merger->counters.bars[GROUPING_BAR_LARGE], 1);
+}

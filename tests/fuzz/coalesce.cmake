@@ -1,2 +1,0 @@
-sluice_fuzz_target(coalesce coalesce_fuzz.c LINKS sluice_coalesce)
-sluice_fuzz_target(coalesce_model coalesce_model_fuzz.c LINKS sluice_coalesce)
