@@ -87,6 +87,7 @@ struct client {
     uint32_t request_left;        /* REQUEST_FORWARDED: bytes that are still to come */
     struct turn_waiter next_turn; /* of REQUEST_LEFT */
     struct wire_walk *walk;       /* owned; over one that is gathered or forwarded, else NULL */
+    struct wire_command *parsed;  /* owned; one that waits, from its body on; else NULL */
     struct opening *opening;   /* of one that came compressed; owned; kept until it is decided on */
     struct checking *checking; /* owned; a write that is checked in portions, or NULL */
 

@@ -42,6 +42,8 @@ static void give_upstream_back(struct client *client)
     memory_free(client->walk);
     client->walk = NULL;
     checking_free(client);
+    memory_free(client->parsed);
+    client->parsed = NULL;
     exchange_end(client);
     forget_pending(client);
     if (connection != NULL)

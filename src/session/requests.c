@@ -32,6 +32,30 @@ static void drop_walk(struct client *client)
     client->walk = NULL;
 }
 
+/* Without memory for it, it is parsed again. */
+static void keep_parsed(struct client *client, const struct wire_command *request)
+{
+    client->parsed = memory_alloc(sizeof *client->parsed);
+    if (client->parsed != NULL)
+        *client->parsed = *request;
+}
+
+static void drop_parsed(struct client *client)
+{
+    memory_free(client->parsed);
+    client->parsed = NULL;
+}
+
+static enum decision decide(struct client *client, struct message *message,
+                            struct wire_command *request)
+{
+    message->command = request->known;
+    enum decision decision = dispatch_request(client, message, request);
+    if (decision == DECISION_WAIT && client->parsed == NULL && client->checking == NULL)
+        keep_parsed(client, request);
+    return decision;
+}
+
 /* The body is there. */
 static enum decision decide_msg(struct client *client, const struct wire_header *header,
                                 struct bytes payload, const struct wire_walk *walk)
@@ -41,10 +65,13 @@ static enum decision decide_msg(struct client *client, const struct wire_header 
     size_t length = (size_t)header->length - WIRE_HEADER_BYTES;
     struct message message = {
         .header = *header, .payload = payload, .whole = bytes_left(&payload) == length};
-    if (!wire_command_read(walk, payload, length, &request, &err))
+    if (client->parsed != NULL) {
+        request = *client->parsed; /* a copy: `parsed` goes with the client */
+        wire_command_come(&request, walk, payload);
+    } else if (!wire_command_read(walk, payload, length, &request, &err)) {
         return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-    message.command = request.known;
-    return dispatch_request(client, &message, &request);
+    }
+    return decide(client, &message, &request);
 }
 
 /* Waits until the body is there; what follows it is streamed. */
@@ -118,10 +145,11 @@ static enum decision begin_compressed(struct client *client, const struct wire_h
                               .payload = bytes_of(opening->inside, opening->bytes),
                               .compressor = compressed.compressor,
                               .whole = true};
-    if (!wire_command_read_whole(message.payload, &request, &err))
+    if (client->parsed != NULL)
+        request = *client->parsed;
+    else if (!wire_command_read_whole(message.payload, &request, &err))
         return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
-    message.command = request.known;
-    return dispatch_request(client, &message, &request);
+    return decide(client, &message, &request);
 }
 
 /* A header that cannot be taken; who speaks another protocol is told so. */
@@ -222,6 +250,8 @@ static bool process(struct client *client, struct window *window)
         enum decision begun = begin_request(client, window);
         if (begun != DECISION_WAIT && client->opening != NULL)
             open_release(client);
+        if (begun != DECISION_WAIT && client->parsed != NULL)
+            drop_parsed(client);
         switch (begun) {
         case DECISION_TAKEN:
             client->stage = REQUEST_AWAITED;

@@ -248,6 +248,22 @@ void wire_command_move(struct wire_command *command, struct bytes payload)
     }
 }
 
+void wire_command_come(struct wire_command *command, const struct wire_walk *walk,
+                       struct bytes payload)
+{
+    struct document_list in_body[WIRE_LISTS_MAX];
+    size_t count = 0;
+    wire_command_move(command, payload);
+    for (size_t i = 0; i < command->list_count; i++)
+        if (command->lists[i].in_body)
+            in_body[count++] = command->lists[i];
+    command->list_count = 0;
+    command->section_count = 0;
+    take_sections(command, walk);
+    for (size_t i = 0; i < count && command->list_count < WIRE_LISTS_MAX; i++)
+        command->lists[command->list_count++] = in_body[i];
+}
+
 bool wire_command_has_sequences(const struct wire_command *command)
 {
     /* flags and the body's kind */

@@ -74,6 +74,10 @@ bool wire_command_read_whole(struct bytes payload, struct wire_command *out, str
 bool wire_command_read_legacy(struct bytes body, struct bytes database, struct wire_command *out,
                               struct error *err);
 
+/* More of the message has come since it was read, and it may stand elsewhere. */
+void wire_command_come(struct wire_command *command, const struct wire_walk *walk,
+                       struct bytes payload);
+
 /* The message stands elsewhere now. */
 void wire_command_move(struct wire_command *command, struct bytes payload);
 

@@ -175,19 +175,25 @@ static void come_in_parts(struct bytes payload, size_t first, const struct wire_
 {
     struct wire_walk walk;
     struct wire_command part;
+    bool read = false;
     uint8_t *come = malloc(first + 1);
     require(come != NULL);
     memcpy(come, payload.pos, first);
     wire_walk_start(&walk, (uint32_t)bytes_left(&payload));
     require(wire_walk_feed(&walk, come, first, NULL));
     if (walk.body_found && walk.body_length <= first - walk.body_offset) {
-        require(wire_command_read(&walk, bytes_of(come, first), bytes_left(&payload), &part, NULL));
+        read = wire_command_read(&walk, bytes_of(come, first), bytes_left(&payload), &part, NULL);
+        require(read);
         require_right(&part);
         require_equal(&part, whole);
         require(wire_command_has_sequences(&part) == wire_command_has_sequences(whole));
     }
     require(wire_walk_feed(&walk, payload.pos + first, bytes_left(&payload) - first, NULL));
-    require(wire_command_read(&walk, payload, bytes_left(&payload), &part, NULL));
+    if (read)
+        wire_command_come(&part, &walk, payload);
+    else
+        require(wire_command_read(&walk, payload, bytes_left(&payload), &part, NULL));
+    require(part.list_count == whole->list_count && part.section_count == whole->section_count);
     require_right(&part);
     require_equal(&part, whole);
     free(come);

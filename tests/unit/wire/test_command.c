@@ -404,7 +404,17 @@ static void a_command_is_read_as_it_comes(void **state)
         assert_same(&part, &whole);
         /* a sequence stands there once it has come to its end */
         assert_int_equal(part.list_count, have < message.len - 4 ? 1 : 2);
+        assert_true(wire_walk_feed(&walk, message.data + have, message.len - have, NULL));
+        wire_command_come(&part, &walk, message_bytes(&message));
         memory_free(come);
+        assert_true(wire_command_is_whole(&part));
+        assert_same(&part, &whole);
+        assert_int_equal(part.list_count, 2);
+        for (size_t i = 0; i < 2; i++) {
+            assert_ptr_equal(part.lists[i].content.pos, whole.lists[i].content.pos);
+            assert_ptr_equal(part.lists[i].name, whole.lists[i].name);
+        }
+        assert_int_equal(part.section_count, 2);
     }
 }
 
