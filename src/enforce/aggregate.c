@@ -1,9 +1,8 @@
-/* aggregate that writes: what it writes is not known. And views: they may not write. */
+/* aggregate with a writing stage: its documents are unknown. Also views, which must not write. */
 #include "enforce/check.h"
 #include "enforce/pipeline.h"
 
-/* Its pipelines, wherever they stand in the body: what one of them may do, and how many there are.
- */
+/* Examines all pipelines of the body: their effect and their number. */
 static size_t look_at_body(const struct concern *concern, struct pipeline *pipeline)
 {
     struct wire_fields fields;
@@ -24,7 +23,7 @@ static size_t look_at_body(const struct concern *concern, struct pipeline *pipel
     return count;
 }
 
-/* The same for document sequences. */
+/* Does the same for document sequences. */
 static void look_at_sequences(const struct concern *concern, struct pipeline *pipeline)
 {
     const struct document_list *list = NULL;
@@ -47,7 +46,8 @@ bool concerns_aggregate(const struct concern *concern)
            concern->sequences;
 }
 
-/* In a database without a schema, only what reaches another is refused for its form. */
+/* In a database without a schema, only a pipeline that reaches another database is refused for its
+ * form. */
 static bool is_free(const struct concern *concern)
 {
     struct pipeline pipeline;
@@ -66,7 +66,8 @@ static bool is_explained(const struct grammar_found *found)
 
 bool check_aggregate(struct check *check)
 {
-    struct judge_reason why = {.text = "the documents that a pipeline writes are not known"};
+    struct judge_reason why = {.text =
+                                   "the documents of the pipeline are not known before the write"};
     struct pipeline pipeline;
     struct grammar_found found;
     if (is_free(&check->concern))

@@ -1,20 +1,20 @@
-/* bulkWrite of server 8.0: operations on any number of namespaces, which stand in a list of their
- * own (nsInfo) and are named by their place in it. */
+/* bulkWrite of server 8.0: operations on any number of namespaces. The list nsInfo contains the
+ * namespaces, and operations refer to them by index. */
 #include "enforce/candidate.h"
 #include "enforce/check.h"
 
 #include "base/memory.h"
 #include "enforce/update.h"
 
-/* What it takes to look a namespace up, about. */
+/* The approximate cost of looking up a namespace. */
 enum { NAMESPACE_NS = 100 };
 
-/* A list of more of them is read as if one had a schema. */
+/* A longer list is read as if a namespace in it had a schema. */
 enum { NAMESPACES_AHEAD = 1000 };
 
 /* --- which namespaces --- */
 
-/* Whether one of its fields `ns` names a namespace with a schema, or no namespace for certain. */
+/* True if a field `ns` names a namespace with a schema, or is not certainly a namespace. */
 static bool is_bound(const struct registry *registry, struct bytes info)
 {
     struct scan scan;
@@ -64,7 +64,7 @@ bool concerns_bulk_write(const struct concern *concern)
     return has_bound_list(concern) || concern->sequences;
 }
 
-/* None of its lists of namespaces, wherever they stand, has one with a schema. */
+/* True if no list of namespaces, at any place, contains one with a schema. */
 static bool is_free(const struct concern *concern)
 {
     struct wire_command *parsed = concern->command->parsed;
@@ -96,7 +96,7 @@ static struct check_namespace *namespace_at(struct check *check, size_t place)
     return check->namespaces != NULL ? &check->namespaces[place] : &check->in_place[place];
 }
 
-/* Room for another one: at first in place, then twice as much each time. */
+/* Makes room for another one: first in place, then by doubling. */
 static bool reserve_namespace(struct check *check)
 {
     size_t count = check->namespace_count;
@@ -160,17 +160,17 @@ static const struct check_namespace *find_place(struct check *check,
     int64_t index = 0;
     if (!scan_as_int64(place, &index))
         (void)error_set(check->err, ERROR_TYPE_MISMATCH,
-                        "bulkWrite: the place of an operation's namespace must be whole");
+                        "bulkWrite: an operation's index into nsInfo must be a whole number");
     else if (index < 0 || index >= (int64_t)check->namespace_count)
         (void)error_set(check->err, ERROR_BAD_VALUE,
-                        "bulkWrite: an operation names place %lld of %u in nsInfo",
+                        "bulkWrite: an operation names index %lld of %u in nsInfo",
                         (long long)index, check->namespace_count);
     else
         return namespace_at(check, (size_t)index);
     return NULL;
 }
 
-/* An operation as it was read: an insert's document, or an update. */
+/* A parsed operation: the document of an insert, or an update. */
 struct operation {
     const struct check_namespace *namespace;
     struct bytes document;

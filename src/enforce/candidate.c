@@ -22,7 +22,7 @@ static void refuse(struct judge *judge, const struct tally_reason *reason, struc
                  reason, at_ms, info);
 }
 
-/* What writes errInfo: it begins `first` and `second`. */
+/* Writes errInfo; starts `first` and `second`. */
 typedef struct bytes explain_fn(struct judge *judge, const void *subject, struct build *first,
                                 struct build *second);
 
@@ -88,7 +88,7 @@ static void try_document(struct judge *judge, struct bytes document)
         refuse_document(judge, document, NULL);
         break;
     case SCHEMA_CUT_OFF:
-    case SCHEMA_MALFORMED: /* cannot be: the accepted versions read it */
+    case SCHEMA_MALFORMED: /* impossible: the accepted versions have read it */
         refuse_cut_off(judge);
         break;
     }
@@ -148,7 +148,7 @@ static struct bytes explain_change(struct judge *judge, const void *subject, str
     return judge_write_reason(&why, id, second, &info) ? info : (struct bytes){0};
 }
 
-/* Whether the document that an upsert may insert passes, too. */
+/* True if the document that an upsert may insert passes too. */
 static bool passes_upsert(struct judge *judge, const struct update_statement *s)
 {
     struct build build;
@@ -171,7 +171,7 @@ static void try_operators(struct judge *judge, const struct update_statement *s)
     judge_end_other(judge, bytes_left(&s->change.value));
     const struct change change = {s, &proof};
     bool lenient = judge->entry->file.level == SCHEMA_LEVEL_MODERATE;
-    proved = proved && !proof.bare; /* else the server refuses it */
+    proved = proved && !proof.bare; /* otherwise the server refuses it */
     if (proved && proof.proof == SCHEMA_PROOF_WRONG && !lenient)
         refuse_explained(judge, explain_change, &change);
     else if (proved && proof.proof == SCHEMA_PROOF_RIGHT && passes_upsert(judge, s))
@@ -185,7 +185,7 @@ enum judged candidate_update(struct judge *judge, uint32_t index,
 {
     enum judged judged = judge_update(judge, index, statement);
     if (!judge->tries || judged != JUDGED_PASS || !judge_looks(judge) ||
-        statement->change.kind != BSON_KIND_OBJECT) /* a pipeline was counted as unknown */
+        statement->change.kind != BSON_KIND_OBJECT) /* a pipeline was counted as undecided */
         return judged;
     if (update_has_operators(statement))
         try_operators(judge, statement);

@@ -1,5 +1,4 @@
-/* One command under check: its statements are counted, judged, and left out of what goes upstream.
- */
+/* A command during its check: counts its statements, judges them, and removes refused ones. */
 #include "enforce/check.h"
 
 #include <string.h>
@@ -20,7 +19,7 @@ bool concerns_collection(const struct concern *concern)
     struct judge_target target = judge_find(concern->registry, parsed->database, name);
     concern->noted->entry = target.entry;
     concern->noted->buckets = target.buckets;
-    /* the name of a collection without a schema; is it the only one? */
+    /* the name of a collection without a schema; another name may follow */
     return target.entry != NULL || parsed->repeats_name;
 }
 
@@ -62,7 +61,7 @@ bool check_unproved(struct check *check, struct judge_target target, const struc
 /* --- portions -----------------------------------------------------------------------------------
  */
 
-/* What the parts of a check take, about. */
+/* The approximate costs of the parts of a check. */
 enum { COUNT_NS = 15, REFUSE_NS = 3000 };
 
 bool check_is_spent(struct check *check, size_t work)
@@ -79,11 +78,11 @@ bool check_take(struct check *check, size_t bytes)
 {
     const struct enforce_observer *observer = check->judge.observer;
     if (observer != NULL && observer->take != NULL && !observer->take(observer->arg, bytes))
-        return error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT,
-                         "no room for %zu bytes of a command or reply without the documents that "
-                         "were refused: the proxy's message buffers are at their limit (option "
-                         "memory_max)",
-                         bytes);
+        return error_set(
+            check->err, ERROR_EXCEEDED_MEMORY_LIMIT,
+            "no room for %zu bytes of a command or reply without the refused documents: the "
+            "proxy's message buffers are at their limit (option memory_max)",
+            bytes);
     check->result->block_bytes += bytes;
     return true;
 }
@@ -93,7 +92,7 @@ bool check_take(struct check *check, size_t bytes)
 
 enum { STATEMENT_BYTES_MIN = 5 };
 
-/* Where a sequence is so short that it cannot hold too many statements, they are not counted. */
+/* Counts only if a sequence is long enough for too many statements. */
 static bool needs_count(const struct check *check)
 {
     uint32_t max = check->command->max_statements;
@@ -152,7 +151,7 @@ static bool check_count(const struct check *check)
                      (unsigned long long)check->count);
 }
 
-/* How many statements there are; it is asked before any is looked at, as by the server. */
+/* Counts the statements before any is judged, as the server does. */
 static enum enforce_progress count_statements(struct check *check)
 {
     struct bytes statement;
@@ -181,13 +180,13 @@ static enum enforce_progress look_up_namespaces(struct check *check)
     return ENFORCE_DONE;
 }
 
-/* A refusal in a transaction ends it, ordered or not. */
+/* A refusal ends a transaction, ordered or not. */
 static bool stops(const struct check *check)
 {
     return check->options.ordered || check->command->parsed->in_transaction;
 }
 
-/* Every statement was judged that has to be. */
+/* Decides after the last judgement. */
 static enum enforce_progress decide(struct check *check)
 {
     struct enforce_result *result = check->result;
@@ -220,7 +219,7 @@ static enum enforce_progress decide(struct check *check)
                : ENFORCE_FAILED;
 }
 
-/* False when the command fails. *work: what it took. */
+/* False if the command fails. *work is the cost. */
 static bool judge_next(struct check *check, struct bytes statement, size_t *work)
 {
     struct plan *plan = &check->plan;

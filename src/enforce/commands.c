@@ -1,7 +1,7 @@
 #include "enforce/commands.h"
 
-/* Commands of which nothing is looked at: where a schema is in force that asks for proofs, in their
- * database or in any, they are unproved. */
+/* Commands whose content is not examined: unproved if a schema in their database, or in any
+ * database, requires proofs. */
 static bool check_opaque(struct check *check);
 static bool concerns_opaque(const struct concern *concern);
 static bool concerns_opaque_anywhere(const struct concern *concern);
@@ -11,7 +11,7 @@ static bool concerns_opaque_anywhere(const struct concern *concern);
 #define HARMLESS(NAME)        [COMMAND_##NAME] = {NULL, NULL, true}
 
 static const struct command_row rows[COMMAND_NAME_COUNT] = {
-    /* those that can create or replace documents */
+    /* commands that can create or replace documents */
     [COMMAND_INSERT] = {check_insert, concerns_collection, false},
     [COMMAND_UPDATE] = {check_update, concerns_collection, false},
     [COMMAND_AGGREGATE] = {check_aggregate, concerns_aggregate, false},
@@ -27,13 +27,14 @@ static const struct command_row rows[COMMAND_NAME_COUNT] = {
     [COMMAND_CLONE_COLLECTION_AS_CAPPED] = {check_clone_as_capped, concerns_clone_as_capped, false},
     [COMMAND_APPLY_OPS] = {check_operations, concerns_operations, false},
     [COMMAND_DO_TXN] = {check_operations, concerns_operations, false},
-    /* of old servers: whole databases or collections from another server, JavaScript */
+    /* of old servers: they copy whole databases or collections from another server, or run
+       JavaScript */
     OPAQUE(CLONE),
     OPAQUE(CLONE_COLLECTION),
     OPAQUE_ANYWHERE(COPYDB),
     OPAQUE(EVAL),
     OPAQUE(DOLLAR_EVAL),
-    /* what servers of a cluster say to each other, and what only tests may */
+    /* commands between servers of a cluster, and commands for tests */
     OPAQUE(CLUSTER_INSERT),
     OPAQUE(CLUSTER_UPDATE),
     OPAQUE(CLUSTER_FIND_AND_MODIFY),
@@ -49,9 +50,9 @@ static const struct command_row rows[COMMAND_NAME_COUNT] = {
     OPAQUE_ANYWHERE(CLONE_CATALOG_DATA),
     OPAQUE_ANYWHERE(IMPORT_COLLECTION),
     OPAQUE_ANYWHERE(TEST_INTERNAL_TRANSACTIONS),
-    /* Each of these reads, or is about collections, indexes, users, servers or connections, or only
-     * removes documents (delete, drop), or leaves them as they are where they are (convertToCapped,
-     * moveChunk, reshardCollection). explain runs nothing that writes. */
+    /* Each of these reads; manages collections, indexes, users, servers or connections; only
+       removes documents (delete, drop); or moves documents unchanged (convertToCapped, moveChunk,
+       reshardCollection). explain runs no write. */
     HARMLESS(IS_SELF),
     HARMLESS(ABORT_RESHARD_COLLECTION),
     HARMLESS(ABORT_TRANSACTION),
@@ -291,7 +292,8 @@ static bool concerns_opaque_anywhere(const struct concern *concern)
 
 static bool check_opaque(struct check *check)
 {
-    static const struct judge_reason why = {.text = "what this command writes is not looked at"};
+    static const struct judge_reason why = {
+        .text = "the proxy does not examine the writes of this command"};
     const struct registry *registry = check->concern.registry;
     struct judge_target target = {registry_strictest(registry, check->command->parsed->database),
                                   false};

@@ -1,5 +1,5 @@
-/* Commands that write documents which the proxy does not see: mapReduce with out, renameCollection,
- * cloneCollectionAsCapped, applyOps. What they write is unproved. */
+/* Commands that write documents that the proxy does not see: mapReduce with out, renameCollection,
+ * cloneCollectionAsCapped, applyOps. Their writes are unproved. */
 #include "enforce/check.h"
 #include "enforce/pipeline.h"
 
@@ -17,7 +17,7 @@ static struct judge_target find_own(const struct concern *concern, const struct 
     return judge_find(concern->registry, concern->command->parsed->database, collection);
 }
 
-/* A name in the command's own database that is a collection without a schema for certain. */
+/* True for a name in the command's own database that is certainly a collection without a schema. */
 static bool is_free_name(const struct concern *concern, const struct scan_element *name)
 {
     struct bytes collection;
@@ -27,7 +27,7 @@ static bool is_free_name(const struct concern *concern, const struct scan_elemen
 /* --- mapReduce --- */
 
 static const struct judge_reason reduced = {
-    .text = "the documents that mapReduce writes are not known"};
+    .text = "the documents that mapReduce writes are not known before the write"};
 
 static bool is_free_out(const struct concern *concern, const struct scan_element *out)
 {
@@ -50,7 +50,7 @@ static bool is_free_out(const struct concern *concern, const struct scan_element
            judge_find(concern->registry, database, collection).entry == NULL;
 }
 
-/* Counts the fields of that name, and says whether one of them is not free. */
+/* Counts the fields with this name, and tells whether one of them is not free. */
 static bool has_bound(const struct concern *concern, const char *name,
                       bool (*is_free)(const struct concern *concern,
                                       const struct scan_element *field))
@@ -80,14 +80,14 @@ static bool find_map_reduce_out(struct check *check, const struct scan_element *
         *target = find_own(&check->concern, out);
         return grammar_is_name(out, false, &collection) ||
                error_set(check->err, ERROR_INVALID_NAMESPACE,
-                         "mapReduce: 'out' is no name of a collection");
+                         "mapReduce: 'out' is not a valid name of a collection");
     }
     if (!grammar_read(&grammar_map_reduce_out, out->value, &found, check->err))
         return false;
     const struct scan_element *name = own_of(&found, MEANS_COLLECTION);
     if (name == NULL)
         return grammar_has(&found, MEANS_INLINE) ||
-               error_set(check->err, 13522, "mapReduce: 'out' says nowhere to write");
+               error_set(check->err, 13522, "mapReduce: 'out' names no target");
     if (grammar_has(&found, MEANS_DATABASE))
         (void)grammar_is_name(&found.at[MEANS_DATABASE], false, &database);
     (void)grammar_is_name(name, false, &collection);
@@ -129,7 +129,7 @@ bool concerns_rename(const struct concern *concern)
 bool check_rename(struct check *check)
 {
     static const struct judge_reason why = {
-        .text = "the documents of the collection that gets this name are not known"};
+        .text = "the documents of the renamed collection are not known"};
     struct grammar_found found;
     return message_read(check->command, &grammar_rename_collection, &found, &check->options,
                         check->err) &&
@@ -147,7 +147,7 @@ bool concerns_clone_as_capped(const struct concern *concern)
 bool check_clone_as_capped(struct check *check)
 {
     static const struct judge_reason why = {
-        .text = "the documents that are copied to this collection are not known"};
+        .text = "the documents of the cloned collection are not known"};
     struct grammar_found found;
     return message_read(check->command, &grammar_clone_as_capped, &found, &check->options,
                         check->err) &&
@@ -156,7 +156,7 @@ bool check_clone_as_capped(struct check *check)
 
 /* --- applyOps, doTxn --- */
 
-/* Of more, or deeper ones, nothing is known. */
+/* Beyond these limits the effect is unknown. */
 enum { OPERATIONS_DEPTH_MAX = 16, OPERATIONS_MAX = 10000 };
 
 struct operations {
@@ -166,7 +166,7 @@ struct operations {
 
 static bool are_free(struct operations *all, const struct scan_element *operations, unsigned depth);
 
-/* Which one counts of two is the server's business. */
+/* If there are two, the server chooses one. */
 static bool has_one(struct bytes document, const char *name, struct scan_element *only)
 {
     struct scan scan;
@@ -179,7 +179,7 @@ static bool has_one(struct bytes document, const char *name, struct scan_element
     return count == 1 && !scan.broken;
 }
 
-/* The command of an operation c: one that defines a collection, or operations again. */
+/* The command of an operation c: a definition of a collection, or further operations. */
 static bool is_free_command(struct operations *all, const struct scan_element *command,
                             unsigned depth)
 {
@@ -203,8 +203,8 @@ static bool is_free_command(struct operations *all, const struct scan_element *c
     return false;
 }
 
-/* A field that says where or what may stand there once. `ui` is a collection's UUID, and counts
- * more than its name. */
+/* A field about where or what may occur once. `ui` is a collection's UUID, and overrides its name.
+ */
 struct oplog_entry {
     struct scan_element op;
     struct scan_element ns;
@@ -247,7 +247,7 @@ static bool is_free_operation(struct operations *all, struct bytes document, uns
     if (entry.unclear || !grammar_is_name(&entry.op, false, &op))
         return false;
     switch (bytes_left(&op) == 1 ? *op.pos : 0) {
-    case 'n': /* nothing */
+    case 'n': /* a no-op */
     case 'd': /* a delete */
         return true;
     case 'i':
@@ -260,7 +260,7 @@ static bool is_free_operation(struct operations *all, struct bytes document, uns
     }
 }
 
-/* Whether none of them may write to a namespace with a schema. */
+/* True if none of them may write to a namespace with a schema. */
 static bool are_free(struct operations *all, const struct scan_element *operations, unsigned depth)
 {
     struct scan scan;
@@ -286,11 +286,11 @@ bool concerns_operations(const struct concern *concern)
     return has_bound(concern, concern->command->parsed->name, is_free_list) || concern->sequences;
 }
 
-/* Where they write is not looked up: any namespace whose schema asks for proofs decides. */
+/* Their targets are not looked up: every namespace whose schema requires proofs decides. */
 bool check_operations(struct check *check)
 {
     static const struct judge_reason why = {
-        .text = "mongosluice does not look into operations of the oplog, or this command"};
+        .text = "mongosluice does not examine operations of the oplog, or this command"};
     struct judge_target target = {registry_strictest(check->concern.registry, (struct bytes){0}),
                                   false};
     return check_unproved(check, target, &why);

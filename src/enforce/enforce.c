@@ -8,9 +8,9 @@
 
 enum { CODE_DATABASE_TYPE = 13111, CODE_DUPLICATE = 40413, CODE_NO_DATABASE = 40571 };
 
-/* --- whether a command is looked at --- */
+/* --- selection of commands --- */
 
-/* A command that is in no table may be one of a newer server that writes. */
+/* A command outside the tables may be a writing command of a newer server. */
 static bool concerns_unknown(const struct concern *concern)
 {
     return concern->guarded &&
@@ -37,9 +37,9 @@ bool enforce_concerns(const struct registry *registry, struct enforce_command *c
     return noted->row != NULL ? noted->row->concerns(&concern) : concerns_unknown(&concern);
 }
 
-/* --- how it is understood --- */
+/* --- understanding the command --- */
 
-/* Why it is not known which database the command is for. */
+/* Sets the error for an unclear database. */
 static bool refuse_database(const struct enforce_command *command, struct error *err)
 {
     struct wire_fields fields;
@@ -56,8 +56,9 @@ static bool refuse_database(const struct enforce_command *command, struct error 
             return error_set(err, CODE_DATABASE_TYPE, "'$db' has the wrong type '%s'",
                              type_alias(field.kind));
         if (!grammar_is_name(&field, false, &name))
-            return error_set(err, ERROR_INVALID_NAMESPACE,
-                             "'$db' is no name of a database: it is empty, or has a NUL");
+            return error_set(
+                err, ERROR_INVALID_NAMESPACE,
+                "'$db' is not a valid name of a database: it is empty or contains a NUL");
         seen = true;
     }
     return error_set(err, CODE_NO_DATABASE, "'$db' is missing");
@@ -66,9 +67,8 @@ static bool refuse_database(const struct enforce_command *command, struct error 
 static bool refuse_unknown(const struct enforce_command *command, struct error *err)
 {
     return error_set(err, ERROR_COMMAND_NOT_FOUND,
-                     "no such command: '%.100s'; mongosluice does not know it, and in this "
-                     "database a schema asks for writes that can be judged (\"unproved\": "
-                     "\"reject\")",
+                     "no such command: '%.100s'; mongosluice does not know it, and a schema in "
+                     "this database requires judged writes (\"unproved\": \"reject\")",
                      command->parsed->name);
 }
 
@@ -78,10 +78,11 @@ static void give_back(const struct enforce_observer *observer, size_t bytes)
         observer->give_back(observer->arg, bytes);
 }
 
-/* --- the whole ----------------------------------------------------------------------------------
- */
+/* --- the whole check
+ * ------------------------------------------------------------------------------
+ *  */
 
-/* What the caller lends for one call. */
+/* Stores the objects that the caller lends for one call. */
 static void lend(struct check *check, const struct registry *registry,
                  struct schema_scratch *scratch, const struct enforce_command *command,
                  const struct enforce_observer *observer)
@@ -98,7 +99,7 @@ static void lend(struct check *check, const struct registry *registry,
     schema_scratch_allow(scratch, &check->allowance);
 }
 
-/* The command's bytes are somewhere else than they were. */
+/* Adjusts pointers after the command's bytes moved. */
 static void move(struct check *check, ptrdiff_t moved)
 {
     list_walk_move(&check->items, moved);
@@ -106,10 +107,10 @@ static void move(struct check *check, ptrdiff_t moved)
         message_rewrite_move(check->rewrite, moved);
 }
 
-/* All but the result. */
+/* Releases everything except the result. */
 static void release(struct check *check, const struct enforce_observer *observer)
 {
-    if (check->made.splice == NULL) /* else it goes on with what it holds */
+    if (check->made.splice == NULL) /* otherwise the splice keeps the memory */
         give_back(observer, check->judge.held_bytes);
     message_rewrite_free(check->rewrite);
     memory_free(check->namespaces);
@@ -164,7 +165,7 @@ static enum enforce_progress resume(struct check *check)
     return check_go_on(check);
 }
 
-/* To be gone on with: it moves out of the caller's frame. */
+/* Moves an unfinished check out of the caller's frame. */
 static bool keep(struct check **kept, const struct check *check)
 {
     if (*kept == check)
@@ -184,7 +185,7 @@ enum enforce_progress enforce_go_on(struct check **kept, const struct registry *
 {
     struct check fresh;
     struct check *check = *kept == NULL ? &fresh : *kept;
-    struct error inner; /* verdicts are written to it, also where the check goes well */
+    struct error inner; /* verdicts are written to it even in a successful check */
     inner.code = 0;
     inner.message[0] = 0;
     if (check == &fresh)
@@ -204,7 +205,8 @@ enum enforce_progress enforce_go_on(struct check **kept, const struct registry *
         judge_leave(&check->judge);
         *result = check->made;
         release(check, observer);
-    } else { /* answered as a whole: none of its documents was let pass or refused */
+    } else { /* the command as a whole has an answer: none of its documents was accepted or refused
+              */
         discard(check, observer);
         *result = (struct enforce_result){.outcome = ENFORCE_FORWARD};
         (void)error_set(err, inner.code, "%s", inner.message);

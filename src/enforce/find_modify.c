@@ -3,7 +3,7 @@
 #include "enforce/check.h"
 #include "enforce/update.h"
 
-/* What the answer has besides the refusal. */
+/* The bytes of the answer beside the refusal. */
 enum { ANSWER_REST_BYTES = 128 };
 
 static size_t answer_bytes(const struct refusals *refusals)
@@ -11,7 +11,7 @@ static size_t answer_bytes(const struct refusals *refusals)
     return ENFORCE_FRONT_BYTES + ANSWER_REST_BYTES + refusals->bytes_len;
 }
 
-/* From what would be an element of writeErrors. */
+/* Converts an element of writeErrors. */
 static bool write_error(const struct refusals *refusals, struct build *out, struct bytes *reply)
 {
     char scratch[32];
@@ -57,7 +57,7 @@ static bool is_true(const struct grammar_found *found, enum grammar_meaning mean
     return grammar_has(found, meaning) && grammar_is_true(&found->at[meaning]);
 }
 
-/* It removes, or it changes. */
+/* A findAndModify either removes or changes. */
 static bool check_form(const struct grammar_found *found, bool removes, struct error *err)
 {
     bool changes = grammar_has(found, MEANS_CHANGE);
@@ -65,8 +65,7 @@ static bool check_form(const struct grammar_found *found, bool removes, struct e
         return error_set(err, ERROR_FAILED_TO_PARSE,
                          "findAndModify: 'remove' excludes 'update', 'upsert' and 'new'");
     return removes || changes ||
-           error_set(err, ERROR_FAILED_TO_PARSE,
-                     "findAndModify: either 'update' or 'remove' must be given");
+           error_set(err, ERROR_FAILED_TO_PARSE, "findAndModify: give either 'update' or 'remove'");
 }
 
 static bool judge_it(struct check *check, const struct grammar_found *found)

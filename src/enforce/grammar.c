@@ -4,7 +4,7 @@
 
 _Static_assert(MEANINGS <= 32, "a bit for each meaning");
 
-/* Codes that MongoDB has no names for. */
+/* Codes for which MongoDB has no names. */
 enum {
     CODE_DUPLICATE = 40413,
     CODE_MISSING = 40414,
@@ -48,14 +48,15 @@ static bool check_collection(const struct grammar *grammar, const struct scan_el
     static const struct number one = {.form = NUMBER_INTEGER, .integer = 1};
     struct number number;
     struct bytes name;
-    if (is_number(field)) /* aggregate takes 1: no collection */
+    if (is_number(field)) /* aggregate: 1 means no collection */
         return (number_read(field->kind, field->value.pos, &number) &&
                 number_compare(&number, &one) == 0) ||
-               error_set(err, ERROR_FAILED_TO_PARSE, "%s: '%s' must be a name, or the number 1",
+               error_set(err, ERROR_FAILED_TO_PARSE, "%s: '%s' must be a name or the number 1",
                          grammar->what, field->name);
     return grammar_is_name(field, true, &name) ||
            error_set(err, ERROR_INVALID_NAMESPACE,
-                     "%s: '%s' is no name of a collection or database: it is empty, or has a NUL",
+                     "%s: '%s' is not a valid name of a collection or database: it is empty or "
+                     "contains a NUL",
                      grammar->what, field->name);
 }
 
@@ -64,11 +65,10 @@ static bool check_session(const struct grammar *grammar, const struct scan_eleme
 {
     struct scan_element id;
     return scan_find(field->value, "id", &id) ||
-           error_set(err, CODE_MISSING, "%s: 'lsid' has no field 'id', which it must have",
-                     grammar->what);
+           error_set(err, CODE_MISSING, "%s: 'lsid' lacks the required field 'id'", grammar->what);
 }
 
-/* Whole milliseconds. The server takes the decimal NaN for 0. */
+/* A whole number of milliseconds. The server takes the decimal NaN as 0. */
 static bool check_time(const struct grammar *grammar, const struct scan_element *field,
                        struct error *err)
 {
@@ -118,9 +118,9 @@ static bool take_meaning(const struct grammar *grammar, const struct grammar_fie
             keep(found, row->meaning, field);
         return true;
     }
-    /* replace and merge of mapReduce, say */
+    /* for example replace and merge of mapReduce */
     if (grammar_has(found, row->meaning))
-        return error_set(err, CODE_DUPLICATE, "%s: '%s' says the same as another field",
+        return error_set(err, CODE_DUPLICATE, "%s: '%s' has the same meaning as another field",
                          grammar->what, row->name);
     keep(found, row->meaning, field);
     return true;
@@ -155,7 +155,7 @@ static inline const struct grammar_field *find_known(const struct grammar *gramm
     return NULL;
 }
 
-/* Names differ most in their length and their end. */
+/* Names differ most in their length and their last byte. */
 static inline const struct grammar_field *find_row(const struct grammar *grammar,
                                                    const struct scan_element *field)
 {
@@ -175,11 +175,11 @@ static inline const struct grammar_field *find_row(const struct grammar *grammar
 static bool unknown(const struct grammar *grammar, const struct scan_element *field, int code,
                     struct error *err)
 {
-    return error_set(err, code,
-                     "%s: '%.100s' is a field that mongosluice does not know, or that stands there "
-                     "twice; it passes no write that it does not understand to a database with a "
-                     "schema",
-                     grammar->what, field->name);
+    return error_set(
+        err, code,
+        "%s: mongosluice does not know the field '%.100s', or it occurs twice; mongosluice "
+        "forwards only writes that it understands to a database with a schema",
+        grammar->what, field->name);
 }
 
 bool grammar_take(const struct grammar *grammar, enum field_name known,
@@ -217,7 +217,7 @@ bool grammar_take_sequence(const struct grammar *grammar, const struct scan_elem
 bool grammar_end(const struct grammar *grammar, const struct grammar_found *found,
                  struct error *err)
 {
-    /* the required ones stand first */
+    /* the required fields are first */
     for (size_t i = 0; i < grammar->count && grammar->at[i].missing != 0; i++)
         if (!grammar_has(found, grammar->at[i].meaning))
             return error_set(err, grammar->at[i].missing, "%s: '%s' is missing", grammar->what,

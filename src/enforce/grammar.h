@@ -1,9 +1,9 @@
-/* What write commands take, as tables: each field, the BSON types that it takes, what it says about
- * the write, and the code of MongoDB's error where it has another type or is missing. A command
- * that does not fit is not understood, and is answered with that code.
+/* The grammar of write commands, as tables: each field, its allowed BSON types, its meaning for the
+ * write, and the code of MongoDB's error for another type or a missing field. A command outside the
+ * grammar is not understood, and the answer is that code.
  *
- * Source: the answers of a MongoDB 4.4 server, field by field and type by type
- * (tests/conformance/field_types). Fields that newer servers know are taken too. */
+ * Source: the answers of a MongoDB 4.4 server for each field and type
+ * (tests/conformance/field_types). Fields of newer servers are included. */
 #ifndef SLUICE_ENFORCE_GRAMMAR_H
 #define SLUICE_ENFORCE_GRAMMAR_H
 
@@ -11,14 +11,14 @@
 #include "schema/types.h"
 #include "wire/field_names.h"
 
-/* What a field says about the write. */
+/* The meaning of a field for the write. */
 enum grammar_meaning {
-    MEANS_NOTHING, /* about where, what or whether it writes */
+    MEANS_NOTHING, /* does not tell where, what or whether the command writes */
 
     /* where */
     MEANS_NAMESPACE,  /* "database.collection" */
-    MEANS_NAMESPACES, /* the list of them that bulkWrite has */
-    MEANS_PLACE,      /* which of these */
+    MEANS_NAMESPACES, /* bulkWrite's list of namespaces */
+    MEANS_PLACE,      /* an index into this list */
     MEANS_TARGET,     /* of $out, $merge and mapReduce: a name, or an object with it */
 
     /* what */

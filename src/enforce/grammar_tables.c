@@ -1,5 +1,5 @@
-/* The tables. A row: field, what it says, the BSON types it takes, the code for other types, the
- * code where it is missing. The required ones stand first, then the usual ones. */
+/* The tables. A row contains the field, its meaning, its BSON types, the code for other types, and
+ * the code for a missing field. Required fields are first, then frequent ones. */
 #include "enforce/grammar.h"
 
 #define DOUBLE TYPE_BIT(BSON_KIND_DOUBLE)
@@ -19,7 +19,7 @@
     {                                                                                              \
         name, sizeof(name) - 1, FIELD_OTHER, MEANS_##meaning, kinds, code, missing                 \
     }
-/* Of a field that has a number (wire/field_names.h). */
+/* A field with a number (wire/field_names.h). */
 #define NUMBERED(NAME, name, meaning, kinds, code, missing)                                        \
     {                                                                                              \
         name, sizeof(name) - 1, FIELD_##NAME, MEANS_##meaning, kinds, code, missing                \
@@ -30,7 +30,7 @@
     }
 #define ROWS(rows) rows, sizeof(rows) / sizeof(rows)[0]
 
-/* What every command takes. */
+/* Fields of every command. */
 #define COMMON_ROWS                                                                                \
     NUMBERED(DB, "$db", DATABASE, STRING, 13111, 0),                                               \
         NUMBERED(LSID, "lsid", SESSION, OBJECT | NONE, 14, 0),                                     \
@@ -62,7 +62,7 @@
         ROW("requestGossipRoutingCache", NOTHING, ANY, 14, 0),                                     \
         ROW("allowImplicitCollectionCreation", NOTHING, ANY, 14, 0)
 
-/* What the commands of newer servers write by. The UUID only has to be that of the collection. */
+/* Fields of newer servers' commands. The UUID must only be that of the collection. */
 #define NEWER_ROWS                                                                                 \
     NUMBERED(ENCRYPTION_INFORMATION, "encryptionInformation", OPAQUE, OBJECT | NONE, 14, 0),       \
         ROW("rawData", OPAQUE, BOOL | NONE, 14, 0),                                                \
@@ -113,7 +113,7 @@ static const struct grammar_field update_statement_rows[] = {
     ROW("hint", NOTHING, STRING | OBJECT, 9, 0),
     ROW("c", CONSTANTS, OBJECT | NONE, 14, 0),
     ROW("sort", NOTHING, OBJECT | NONE, 14, 0),
-    ROW("upsertSupplied", NOTHING, BOOL | NONE, 14, 0), /* with a pipeline only */
+    ROW("upsertSupplied", NOTHING, BOOL | NONE, 14, 0), /* only with a pipeline */
     ROW("sampleId", NOTHING, BINARY | NONE, 14, 0),
     ROW("allowShardKeyUpdatesWithoutFullShardKeyInQuery", NOTHING, BOOL | NONE, 14, 0),
 };
@@ -146,8 +146,7 @@ const struct grammar grammar_find_and_modify = {
     "findAndModify", ROW("findAndModify", COLLECTION, STRING | SYMBOL, 73, 0),
     ROWS(find_and_modify_rows), 51177, false};
 
-/* --- bulkWrite: of server 8.0, not measured. Null shifts places on some servers: never taken ---
- */
+/* --- bulkWrite: of server 8.0, not measured. Null shifts indexes on some servers: refused --- */
 
 static const struct grammar_field bulk_write_rows[] = {
     NUMBERED(OPS, "ops", LIST, ARRAY, 14, 40414),
@@ -243,7 +242,7 @@ const struct grammar grammar_aggregate = {"aggregate",
                                           ROW("aggregate", COLLECTION, STRING | NUMBER, 14, 0),
                                           ROWS(aggregate_rows), 40415, false};
 
-/* $out and $merge as objects; as strings they are the collection */
+/* $out and $merge as objects; as strings they name the collection */
 static const struct grammar_field out_rows[] = {
     ROW("coll", COLLECTION, STRING, 14, 14),
     ROW("db", DATABASE, STRING, 14, 0),

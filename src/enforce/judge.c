@@ -6,11 +6,10 @@
 #include "enforce/reason.h"
 #include "wire/sections.h"
 
-#define REFUSED_MESSAGE "Document failed validation"
-#define UNPROVED_MESSAGE                                                                           \
-    "Document cannot be validated before the write, which this namespace demands"
+#define REFUSED_MESSAGE  "Document failed validation"
+#define UNPROVED_MESSAGE "Document cannot be validated before the write, as this namespace requires"
 
-/* The longest namespace that MongoDB has is 255 bytes. */
+/* MongoDB's longest namespace is 255 bytes. */
 enum { NS_BYTES = 512, ID_HEAD_BYTES = 5 };
 
 static const uint8_t some_object_id[12];
@@ -73,7 +72,7 @@ void judge_resume(struct judge *judge)
     judge->since_ns = judge->entry == NULL ? 0 : now(judge);
 }
 
-/* Versions that are accepted now. */
+/* The number of versions that are accepted now. */
 static uint32_t accepted_versions(const struct judge *judge)
 {
     const struct enforce_observer *observer = judge->observer;
@@ -151,7 +150,7 @@ void judge_enter(struct judge *judge, const struct registry_entry *entry)
 void judge_enter_target(struct judge *judge, struct judge_target target, bool opaque)
 {
     static const struct judge_reason packed = {
-        .text = "the documents of a time series are packed in its buckets, and not known"};
+        .text = "the documents of a time series are packed in buckets and not known"};
     static const struct judge_reason changed = {
         .text = "the server changes the documents of this command before it stores them"};
     judge_enter(judge, target.entry);
@@ -177,7 +176,7 @@ bool judge_looks(const struct judge *judge)
 
 /* --- refusing --- */
 
-/* What is kept for the client counts for those who give the memory. */
+/* Memory for the client's answer counts for the observer. */
 static bool hold(struct judge *judge)
 {
     const struct enforce_observer *observer = judge->observer;
@@ -186,8 +185,8 @@ static bool hold(struct judge *judge)
         return true;
     if (!observer->take(observer->arg, bytes - judge->held_bytes))
         return error_set(judge->err, ERROR_EXCEEDED_MEMORY_LIMIT,
-                         "no room to keep %zu bytes about documents that were refused: the proxy's "
-                         "message buffers are at their limit (option memory_max)",
+                         "no room to keep %zu bytes about refused documents: the proxy's message "
+                         "buffers are at their limit (option memory_max)",
                          bytes);
     judge->held_bytes = bytes;
     return true;
@@ -199,7 +198,7 @@ static enum judged add(struct judge *judge, const struct refusal_text *text)
                                                                           : JUDGED_FAILED;
 }
 
-/* Tells of a refusal, and notes it unless the namespace only warns. */
+/* Reports a refusal, and notes it unless the namespace only warns. */
 static enum judged refuse(struct judge *judge, uint32_t index, const char *message,
                           struct bytes info)
 {
@@ -257,7 +256,7 @@ enum judged judge_refuse_form(struct judge *judge, uint32_t index, int code, con
     const struct refusal_text text = {
         .index = index, .code = code, .update = judge->update, .message = message};
     if (judge->entry->file.action == SCHEMA_ACTION_WARN)
-        return JUDGED_PASS; /* the server says so itself */
+        return JUDGED_PASS; /* the server reports it itself */
     return add(judge, &text);
 }
 
@@ -321,7 +320,7 @@ static enum schema_verdict check_other(struct judge *judge, const struct schema 
     return verdict;
 }
 
-/* The verdict on a document that the newest version does not accept. */
+/* The verdict on a document that the newest version refuses. */
 static enum schema_verdict check_older(struct judge *judge, struct bytes document,
                                        enum schema_verdict newest)
 {
@@ -359,7 +358,7 @@ bool judge_lacks_id(struct bytes document)
     return !begins_with_id(document) && !scan_find(document, "_id", &id);
 }
 
-/* The document with an `_id` in front, as the server stores it; memory_free'd by the caller. */
+/* The document with an `_id` in front, as the server stores it; the caller calls memory_free. */
 static uint8_t *add_id(struct bytes document, const struct scan_element *id, struct bytes *out)
 {
     struct bytes value = id != NULL ? id->value : bytes_of(some_object_id, sizeof some_object_id);
@@ -392,7 +391,7 @@ static enum schema_verdict verdict_with_id(struct judge *judge, struct bytes doc
         return no_memory(judge);
     enum schema_verdict verdict = check_versions(judge, whole);
     memory_free(copy);
-    /* The offset in the error is to be that of the document as it came. */
+    /* the offset in the error must refer to the original document */
     if (verdict == SCHEMA_MALFORMED)
         (void)validate_document(document, judge->err);
     return verdict;
@@ -420,7 +419,7 @@ enum schema_verdict judge_verdict_other(struct judge *judge, const struct schema
     return verdict;
 }
 
-/* errInfo without the _id that was made up. */
+/* Writes errInfo without the assumed _id. */
 static bool leave_out_id(struct bytes info, struct build *out, struct bytes *rest)
 {
     struct scan scan;

@@ -43,7 +43,7 @@ static bool read_body(const struct enforce_command *command, const struct gramma
     return grammar_end(grammar, found, err);
 }
 
-/* The caller knows how many there must be. */
+/* The caller knows the expected number. */
 static bool count_numbers(struct bytes array, uint32_t max, uint32_t *count, struct error *err)
 {
     struct scan scan;
@@ -69,10 +69,11 @@ static bool read_numbers(const struct grammar_found *found, uint32_t max_stateme
         !count_numbers(found->at[MEANS_NUMBERS].value, max_statements, &options->numbers, err))
         return false;
     return !grammar_has(found, MEANS_TRANSACTION) || grammar_has(found, MEANS_SESSION) ||
-           error_set(err, ERROR_INVALID_OPTIONS, "A txnNumber needs a session: 'lsid' is missing");
+           error_set(err, ERROR_INVALID_OPTIONS,
+                     "a txnNumber needs a session, but 'lsid' is missing");
 }
 
-/* {w: 0}; with j or fsync the server waits for its own disk, and says all. */
+/* {w: 0}; with j or fsync the server waits for its disk and reports the full result. */
 static bool is_unacknowledged(struct bytes write_concern)
 {
     struct scan_element field;
@@ -88,7 +89,7 @@ bool message_read(const struct enforce_command *command, const struct grammar *g
 {
     *options = (struct message_options){.ordered = true};
     grammar_begin(found);
-    /* A sequence that is taken may stand for a field that must be there. */
+    /* an accepted sequence may replace a required field */
     if ((grammar->sequences && !read_sequences(command, grammar, found, err)) ||
         !read_body(command, grammar, found, err) ||
         (!grammar->sequences && !read_sequences(command, grammar, found, err)))
@@ -111,7 +112,7 @@ bool message_wrong_item(const struct document_list *list, const struct list_walk
 
 bool message_empty_list(const struct document_list *list, struct error *err)
 {
-    return error_set(err, ERROR_INVALID_LENGTH, "'%s' is empty: it must have at least one document",
+    return error_set(err, ERROR_INVALID_LENGTH, "'%s' is empty; it needs at least one document",
                      list->name);
 }
 

@@ -5,8 +5,8 @@
 enum {
     DEPTH_MAX = 200,     /* of documents in a stage; MongoDB takes 180 */
     STAGES_MAX = 10000,  /* MongoDB takes 1,000, some versions more */
-    FIELDS_MAX = 100000, /* that are looked at one by one; more of them count as wrong */
-    WRITER_FIELDS = 100, /* as many as a $out or $merge inside a stage counts for */
+    FIELDS_MAX = 100000, /* visited one by one; more of them count as an error */
+    WRITER_FIELDS = 100, /* the cost of a $out or $merge inside a stage */
     CODE_TOO_LONG = 7749501,
     CODE_ONE_FIELD = 40323,
     CODE_NOT_LAST = 40601,
@@ -54,18 +54,18 @@ static void write_to_own(struct pipeline *pipeline, const struct scan_element *t
         write_to(pipeline, pipeline->database, name);
     else
         wrong(pipeline, ERROR_INVALID_NAMESPACE,
-              "the target of $out or $merge is no name of a collection");
+              "the target of $out or $merge is not a valid name of a collection");
 }
 
 struct naming {
     const struct registry *registry;
-    const char *const *names; /* of the fields looked for; NULL ends them */
+    const char *const *names; /* the wanted field names; NULL ends them */
     bool (*matches)(void *arg, const struct scan_element *field);
     void *arg;
-    size_t *left; /* fields that may be looked at */
+    size_t *left; /* the remaining fields to visit */
 };
 
-/* False where there are not so many left. */
+/* False if too few are left. */
 static bool spend(size_t *left, size_t fields)
 {
     bool enough = *left >= fields;
@@ -73,7 +73,8 @@ static bool spend(size_t *left, size_t fields)
     return enough;
 }
 
-/* Whether a field of one of the names, at any depth, matches. Too deep or too many: one does. */
+/* True if a field with one of the names matches, at any depth. Too deep or too many fields count as
+ * a match. */
 static bool any_field(struct naming *naming, struct bytes document, unsigned depth)
 {
     struct scan scan;
@@ -117,8 +118,8 @@ bool pipeline_names_guarded(const struct registry *registry, struct bytes docume
     return names_guarded(registry, document, &left);
 }
 
-/* Reads an object by its table. False where it does not fit: that counts where it may mean a
- * database with a schema. */
+/* Reads an object by its table. False if it does not fit; this counts if it may name a database
+ * with a schema. */
 static bool read_object(struct pipeline *pipeline, const struct grammar *grammar,
                         struct bytes object, struct grammar_found *found)
 {
@@ -174,7 +175,7 @@ static void take_merge(struct pipeline *pipeline, const struct scan_element *sta
     }
 }
 
-/* Whether the stage writes; then it is taken as such. */
+/* True for a writing stage, which is then processed. */
 static bool take_writer(struct pipeline *pipeline, const struct scan_element *stage)
 {
     if (SCAN_NAME_IS(stage, "$out"))
@@ -201,8 +202,9 @@ static bool has_text(struct bytes document, const char *text, size_t len)
     return memmem(document.pos, bytes_left(&document), text, len) != NULL;
 }
 
-/* $out or $merge anywhere in the document: the server takes it there from nobody. Most documents
- * have no such bytes, which is faster to know than their fields. */
+/* Finds $out or $merge at every place in the document, where the server never accepts them. Most
+ * documents do not contain these bytes at all, and a search for them is faster than a walk over the
+ * fields. */
 static void look_inside(struct pipeline *pipeline, struct bytes document, int code)
 {
     static const char *const names[] = {"$out", "$merge", NULL};
@@ -212,12 +214,12 @@ static void look_inside(struct pipeline *pipeline, struct bytes document, int co
         !has_text(document, "$merge", sizeof "$merge"))
         return;
     if (any_field(&naming, document, 0))
-        wrong(pipeline, code, "$out or $merge stands where the server takes none");
+        wrong(pipeline, code, "$out or $merge is at a place where the server does not accept it");
 }
 
 enum stage_kind {
     STAGE_OTHER,
-    STAGE_LEAF,  /* without a pipeline of its own */
+    STAGE_LEAF,  /* without its own pipeline */
     STAGE_SOURCE /* the same, and it needs no collection */
 };
 
@@ -259,7 +261,7 @@ static int code_inside(const struct scan_element *stage)
 
 /* --- the stages --- */
 
-/* What is no stage: the server refuses it. */
+/* An invalid stage: the server refuses it. */
 static void take_other(struct pipeline *pipeline, const struct scan_element *stage)
 {
     if (pipeline->guarded)
@@ -268,7 +270,7 @@ static void take_other(struct pipeline *pipeline, const struct scan_element *sta
         look_inside(pipeline, stage->value, ERROR_TYPE_MISMATCH);
 }
 
-/* `field`: the stage's only one. */
+/* `field` is the only field of the stage. */
 static void take_reader(struct pipeline *pipeline, struct bytes stage,
                         const struct scan_element *field)
 {

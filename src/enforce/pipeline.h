@@ -1,5 +1,5 @@
-/* Which stages of an aggregation pipeline write, and where: $out and $merge, which MongoDB takes as
- * the last stage alone. Anywhere else in it they are looked for too. */
+/* Finds the writing stages of an aggregation pipeline and their targets: $out and $merge. MongoDB
+ * accepts them as the last stage only; this module finds them at every place. */
 #ifndef SLUICE_ENFORCE_PIPELINE_H
 #define SLUICE_ENFORCE_PIPELINE_H
 
@@ -14,24 +14,24 @@ enum pipeline_says {
 struct pipeline {
     const struct registry *registry;
     struct bytes database; /* the command's */
-    bool guarded;          /* that has a schema */
+    bool guarded;          /* it has a schema */
     bool collectionless;   /* aggregate: 1 */
-    size_t stages;         /* that were taken */
-    size_t left;           /* fields that may still be looked at one by one */
+    size_t stages;         /* processed so far */
+    size_t left;           /* fields that may still be visited one by one */
     enum pipeline_says says;
     struct judge_target target;
-    const char *operator_name; /* of the stage that writes */
+    const char *operator_name; /* of the writing stage */
     struct error err;
 };
 
 void pipeline_begin(struct pipeline *pipeline, const struct registry *registry,
                     struct bytes database, bool guarded);
-/* The next stage. What was said stays, but that no stage may follow one that writes. */
+/* Processes the next stage. Earlier findings stay; a stage after a writing stage is an error. */
 void pipeline_take(struct pipeline *pipeline, const struct scan_element *stage);
-/* All stages of an array. */
+/* Processes all stages of an array. */
 void pipeline_take_array(struct pipeline *pipeline, struct bytes array);
 
-/* Whether the document has a field 'db' at any depth that may name a database with a schema. */
+/* True if a field 'db' at any depth may name a database with a schema. */
 bool pipeline_names_guarded(const struct registry *registry, struct bytes document);
 
 #endif

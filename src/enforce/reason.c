@@ -9,8 +9,9 @@ enum { REASON_DEPTH_MAX = 16, PATH_BYTES = 128 };
 
 struct line {
     struct text text;
-    struct text path;           /* of the value that the errors at hand are about */
-    struct tally_reason *first; /* NULL, or where the first error goes, instead of all to `text` */
+    struct text path; /* of the value with the current errors */
+    struct tally_reason
+        *first; /* NULL, or the place for the first error, which then replaces `text` */
     bool done;
 };
 
@@ -31,7 +32,7 @@ static void add_component(struct line *line, const struct scan_element *name)
         text_format(&line->path, "%d", (int)index);
 }
 
-/* The errors of a part of the value: of the field or item that `name` says. */
+/* Writes the errors of a part of the value: the field or item `name`. */
 static void write_part(struct line *line, struct bytes error, const char *name, unsigned depth)
 {
     struct scan_element field;
@@ -44,7 +45,7 @@ static void write_part(struct line *line, struct bytes error, const char *name, 
     text_rewind(&line->path, len);
 }
 
-/* Names in an array, after the operator. */
+/* Writes the names of an array after the operator. */
 static void write_names(struct line *line, struct bytes names)
 {
     struct scan scan;
@@ -124,7 +125,7 @@ static void write_errors(struct line *line, struct bytes errors, unsigned depth)
             write_error(line, error.value, depth);
 }
 
-/* The reason that the details themselves give, and the part of an update that it is about. */
+/* Writes the reason in the details, and the part of an update that it concerns. */
 static void write_own(struct line *line, struct bytes details)
 {
     static const char *const fields[] = {"updateOperator", "path", "reason"};

@@ -5,10 +5,10 @@
 
 #define ERROR_TEXTS_MAX ((size_t)1024 * 1024)
 
-/* What an element takes at most besides its message and errInfo, in each form. */
+/* The maximal size of an element without its message and errInfo, in each form. */
 enum { BATCH_ELEMENT_BYTES = 64, BULK_ELEMENT_BYTES = 96 };
 
-/* What a reply has besides. */
+/* The size of the rest of a reply. */
 enum { REPLY_REST_BYTES = 4096 };
 
 static bool no_memory(struct error *err)
@@ -24,13 +24,13 @@ static size_t element_bytes(enum splice_form form)
 void refusals_limit(struct refusals *refusals, size_t statements, size_t max_document_bytes)
 {
     size_t rest = ERROR_TEXTS_MAX + REPLY_REST_BYTES + statements * element_bytes(refusals->form);
-    /* one that is alone may always have its errInfo, of three quarters of a document at most */
+    /* a single refusal may always have its errInfo, of at most three quarters of a document */
     size_t most = max_document_bytes / 4 * 3 + element_bytes(refusals->form);
     size_t left = rest > max_document_bytes ? 0 : max_document_bytes - rest;
     refusals->limit_bytes = left < most ? left : most;
 }
 
-/* Room for `more` bytes; NULL without memory. */
+/* Makes room for `more` bytes; NULL without memory. */
 static uint8_t *reserve_bytes(struct refusals *refusals, size_t more)
 {
     if (more > refusals->bytes_room - refusals->bytes_len) {
@@ -60,7 +60,7 @@ static struct refusal *reserve_item(struct refusals *refusals)
 }
 
 /* --- an element ---------------------------------------------------------------------------------
- * Each answers where what it wrote ends. */
+ * Each function returns the end of its output. */
 
 static uint8_t *put_head(uint8_t *at, uint8_t kind, const char *name)
 {
@@ -115,7 +115,7 @@ static uint8_t *put_result(uint8_t *at, const struct refusal_text *text)
     return text->update ? put_int32(at, "nModified", 0) : at;
 }
 
-/* The text as it is told: without what would make the reply larger than the server's. */
+/* Shortens the text, so that the reply does not exceed the server's limits. */
 static struct refusal_text shorten(const struct refusals *refusals, const struct refusal_text *text)
 {
     struct refusal_text told = *text;
@@ -181,7 +181,7 @@ struct bytes refusal_document(const struct refusals *refusals, size_t which)
 
 uint32_t refusals_original_index(const struct refusals *refusals, uint32_t index)
 {
-    size_t low = 0; /* refusals that stand before it */
+    size_t low = 0; /* refusals before it */
     size_t high = refusals->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -213,8 +213,9 @@ void refusals_write_double(struct build *out, const char *name, bool one)
     build_value(out, name, BSON_KIND_DOUBLE, bytes_of(values[one], 8));
 }
 
-/* --- what goes ----------------------------------------------------------------------------------
- */
+/* --- statements that go upstream
+ * ------------------------------------------------------------------
+ *  */
 
 uint32_t plan_kept(const struct plan *plan)
 {

@@ -1,9 +1,9 @@
-/* The message that goes upstream in a command's place, made in portions. */
+/* Builds the message that replaces a command, in portions. */
 #include "enforce/message.h"
 
 #include "base/memory.h"
 
-/* What a step takes, about, and a byte that is copied a quarter of that. */
+/* The approximate cost of a step; a copied byte costs a quarter of this. */
 enum { STEP_NS = 10, BYTES_A_NS = 4 };
 
 enum { FLAG_BYTES = 4 };
@@ -11,8 +11,8 @@ enum { FLAG_BYTES = 4 };
 enum stage {
     IN_SECTIONS, /* the next section */
     IN_BODY,     /* its next field */
-    IN_ARRAY,    /* the next item of an array that goes with the statements */
-    IN_NUMBERS,  /* the next number, in the place of the first one's */
+    IN_ARRAY,    /* the next item of an array that accompanies the statements */
+    IN_NUMBERS,  /* the next number, in place of the number of the first statement */
     IN_SEQUENCE, /* the next statement */
     OVER
 };
@@ -23,21 +23,21 @@ struct message_rewrite {
     size_t room;
     bool failed; /* memory is out */
     enum stage stage;
-    uint8_t section; /* the next one of the command's */
+    uint8_t section; /* of the command; the next one */
     struct scan body;
     struct scan array;
     struct list_walk statements;
-    uint32_t index;  /* of the statement that is next */
-    size_t next;     /* refusals before this one were met */
-    int64_t first;   /* number of the first statement */
-    uint32_t key;    /* of the next element of an array */
-    size_t outer_at; /* where the section's or body's length goes … */
+    uint32_t index;  /* of the next statement */
+    size_t next;     /* refusals before this one are passed */
+    int64_t first;   /* the number of the first statement */
+    uint32_t key;    /* of the next array element */
+    size_t outer_at; /* the place of the section's or body's length … */
     size_t inner_at; /* … and the array's */
 };
 
 size_t message_rewrite_bytes(const struct message_parts *parts)
 {
-    /* keys may become longer, and numbers are added */
+    /* keys may grow, and numbers are added */
     size_t more = parts->list->in_body || parts->options->numbered
                       ? (size_t)parts->plan->total * 2 * (BUILD_KEY_BYTES + 6)
                       : 0;
@@ -84,7 +84,7 @@ static size_t put_length(struct message_rewrite *w)
     return w->len - sizeof nothing;
 }
 
-/* Of what begins at `at` and ends here. */
+/* Sets the length of the part from `at` to here. */
 static void set_length(struct message_rewrite *w, size_t at)
 {
     if (!w->failed)
@@ -251,7 +251,7 @@ static void next_item(struct message_rewrite *w, const struct message_parts *par
         put_item(w, item.kind, item.value);
 }
 
-/* From the number of the first statement to a list of those that are kept. */
+/* Expands the number of the first statement to a list for the kept statements. */
 static void next_number(struct message_rewrite *w, const struct message_parts *parts)
 {
     uint8_t number[4];

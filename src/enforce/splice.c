@@ -4,10 +4,11 @@
 #include "bson/scan.h"
 
 struct enforce_splice {
-    bool stopped; /* the server would have stopped at its own first error, before ours */
+    bool stopped; /* the server would have stopped at its own first error, before the first refusal
+                   */
     struct refusals refusals;
-    size_t next;    /* refusals before this one are told already */
-    int64_t cursor; /* of a bulkWrite whose results go on, or 0 */
+    size_t next;    /* refusals before this one are already reported */
+    int64_t cursor; /* of a bulkWrite with further results, or 0 */
 };
 
 struct enforce_splice *splice_new(struct plan *plan)
@@ -39,10 +40,10 @@ int64_t enforce_splice_cursor(const struct enforce_splice *splice)
     return splice->cursor;
 }
 
-/* What a reply has besides the refusals and what the server says. */
+/* The size of a reply without the refusals and the server's text. */
 enum { ANSWER_REST_BYTES = 256 };
 
-/* What the refusals take that are not told yet. */
+/* The size of the refusals that are not reported yet. */
 static size_t untold_bytes(const struct enforce_splice *splice)
 {
     const struct refusals *refusals = &splice->refusals;
@@ -52,7 +53,7 @@ static size_t untold_bytes(const struct enforce_splice *splice)
 
 /* --- lists --- */
 
-/* Our refusals of statements that stand before `index` and are not told yet. */
+/* Writes the unreported refusals of statements before `index`. */
 static void write_ours(struct enforce_splice *splice, int64_t index, struct build *out)
 {
     const struct refusals *refusals = &splice->refusals;
@@ -63,7 +64,7 @@ static void write_ours(struct enforce_splice *splice, int64_t index, struct buil
     splice->next = end;
 }
 
-/* The index that an item's statement had in the client's command; -1 where it has none. */
+/* The index of an item's statement in the client's command; -1 without one. */
 static int64_t original_index(const struct enforce_splice *splice, const struct scan_element *item,
                               const char *index_name)
 {
@@ -91,8 +92,8 @@ static void write_item(struct bytes item, const char *index_name, int64_t index,
     build_close(out);
 }
 
-/* A list of the server's: each item under its original index and, where `ours`, our refusals among
- * them. The refusals behind the last item come only at the `end`. */
+/* A list of the server: each item with its original index and, with `ours`, the refusals among
+ * them. Refusals after the last item follow only at the `end`. */
 struct joined_list {
     const char *index_name;
     bool ours;
@@ -211,7 +212,7 @@ static void copy_reply(struct bytes document, struct build *out)
         build_value(out, field.name, field.kind, field.value);
 }
 
-/* What the server says of no statement. */
+/* Copies the server's text that is not about a statement. */
 static void write_bare_reply(struct bytes document, struct build *out)
 {
     struct scan scan;
@@ -243,7 +244,7 @@ bool enforce_splice_reply(struct enforce_splice *splice, struct bytes document, 
     build_begin_behind(out, ENFORCE_FRONT_BYTES, room, INT32_MAX);
     if (!is_bson(document))
         return error_set(err, ERROR_INVALID_BSON,
-                         "The server's reply to a write is malformed; nobody knows what it did");
+                         "The server's reply to a write is malformed; its result is unknown");
     if (!scan_find(document, "ok", &ok) || !scan_is_true(&ok)) {
         splice->cursor = 0;
         copy_reply(document, out);

@@ -1,17 +1,17 @@
-/* The server's reply joined with what was refused here, and replies where nothing was sent. */
+/* Joins the server's reply with the refusals, and makes replies when nothing was sent. */
 #ifndef SLUICE_ENFORCE_SPLICE_H
 #define SLUICE_ENFORCE_SPLICE_H
 
 #include "enforce/enforce_terms.h"
 #include "enforce/refusals.h"
 
-/* Takes over the plan's refusals. NULL when memory is out. */
+/* Takes over the plan's refusals. NULL without memory. */
 struct enforce_splice *splice_new(struct plan *plan);
 
-/* How many bytes splice_answer takes. */
+/* The number of bytes for splice_answer. */
 size_t splice_answer_bytes(const struct plan *plan);
-/* The reply to a command of which nothing goes upstream: of *block (memory_alloc'd), behind
- * ENFORCE_FRONT_BYTES. */
+/* Makes the reply to a command without any statement for the server, in *block (from memory_alloc)
+ * behind ENFORCE_FRONT_BYTES. */
 bool splice_answer(const struct plan *plan, uint8_t **block, struct bytes *reply,
                    struct error *err);
 

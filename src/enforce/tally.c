@@ -7,29 +7,29 @@
 
 enum {
     INFO_BYTES = 2048, /* a larger errInfo is not kept */
-    HASH_PART = 16,    /* hex digits of a version's hash that its key has */
+    HASH_PART = 16,    /* hex digits of a version's hash in its key */
     KEY_BYTES = 512,
-    RESERVE_NS = 200 * 1000 * 1000, /* of time for explanations that was not used yet */
-    EARN_PART = 64                  /* one of so many nanoseconds of checks */
+    RESERVE_NS = 200 * 1000 * 1000, /* saved time for explanations */
+    EARN_PART = 64                  /* explanations get this fraction of the time of checks */
 };
 
 struct row {
     struct row *next;
     uint64_t hash;
     uint64_t count;
-    const char *texts[4]; /* path, reason, application, driver: behind one another in `bytes` */
+    const char *texts[4]; /* path, reason, application, driver: consecutive in `bytes` */
     size_t len;
     char bytes[];
 };
 
 struct kept_sample {
     int64_t at_ms;
-    struct row *row; /* of the record; what is said of it */
+    struct row *row; /* of the record; the row for it */
     uint8_t *info;
     size_t info_len;
 };
 
-/* What is counted for one version of a namespace. */
+/* The counts for one version of a namespace. */
 struct record {
     UT_hash_handle hh;
     bool unhashed;
@@ -38,16 +38,16 @@ struct record {
     size_t row_count;
     uint64_t other;
     struct kept_sample samples[TALLY_SAMPLES_KEPT];
-    uint64_t sampled; /* ever */
+    uint64_t sampled; /* in total */
     size_t key_len;
     char key[]; /* see make_key */
 };
 
 struct tally {
-    pthread_mutex_t lock; /* of the records */
+    pthread_mutex_t lock; /* guards the records */
     struct record *records;
     size_t bytes;    /* of rows and samples */
-    int64_t time_ns; /* left for explanations; the worker's alone */
+    int64_t time_ns; /* left for explanations; only the worker uses it */
 };
 
 struct tally *tally_new(void)
@@ -95,7 +95,7 @@ void tally_free(struct tally *tally)
 
 /* --- records --- */
 
-/* The dialect, the beginning of the hash, the namespace. 0: it does not fit. */
+/* The dialect, the start of the hash, and the namespace. 0 if it does not fit. */
 static size_t make_key(const struct registry_entry *entry, const struct schema_version *version,
                        char key[KEY_BYTES])
 {
@@ -197,7 +197,7 @@ static bool is_row(const struct row *row, uint64_t hash, const char *const texts
     return true;
 }
 
-/* NULL: there is no room for a new one. */
+/* NULL: no room for a new one. */
 static struct row *take_row(struct tally *tally, struct record *record, const char *const texts[4])
 {
     size_t lens[4];
@@ -246,7 +246,7 @@ static void keep_sample(struct tally *tally, struct record *record, struct row *
     tally->bytes += len;
 }
 
-/* NULL where there is no row for it. The record has counted them in any case. */
+/* NULL without a row for it. The record counts the refusals in any case. */
 static struct row *count_refused(struct tally *tally, struct record *record,
                                  const struct tally_writer *writer,
                                  const struct tally_reason *reason, uint64_t n)
@@ -304,7 +304,7 @@ void tally_earn(struct tally *tally, uint64_t check_ns, uint64_t explain_ns)
 
 void tally_pay(struct tally *tally, uint64_t explain_ns)
 {
-    const int64_t most = RESERVE_NS; /* a clock that jumps does not stop explanations for long */
+    const int64_t most = RESERVE_NS; /* a jump of the clock does not stop explanations for long */
     tally->time_ns -= explain_ns < (uint64_t)most ? (int64_t)explain_ns : most;
     if (tally->time_ns < -most)
         tally->time_ns = -most;
@@ -341,7 +341,7 @@ static bool make_room(struct tally_report *report, size_t more)
     return true;
 }
 
-/* As they are: the worker may be waiting. */
+/* Copies them unsorted, because the worker may be waiting. */
 static void copy_rows(struct tally_report *report, const struct record *record)
 {
     bool room = make_room(report, record->row_count);
@@ -368,7 +368,7 @@ static struct tally_row *find_equal(struct tally_report *report, size_t count,
     return NULL;
 }
 
-/* The rows behind the first `count` ones are added to those that say the same. */
+/* Adds the rows after the first `count` to those with equal fields. */
 static void merge_rows(struct tally_report *report, size_t count)
 {
     size_t end = report->row_count;

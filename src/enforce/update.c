@@ -4,14 +4,14 @@
 
 /* --- reading --- */
 
-/* Whether the name is UTF-8. */
+/* True if the name is UTF-8. */
 static bool is_text(const struct scan_element *field, struct error *err)
 {
     return utf8_check((const uint8_t *)field->name, field->name_len) ||
            error_set(err, ERROR_INVALID_BSON, "A name in an update is not UTF-8");
 }
 
-/* `depth`: of documents around the value in the document that will be stored. */
+/* `depth` is the number of documents around the value in the stored document. */
 static bool is_bson(const struct scan_element *field, unsigned depth, struct error *err)
 {
     struct validate_fault fault = {0};
@@ -53,7 +53,7 @@ static void fill(const struct grammar_found *found, struct update_statement *out
                  update_equality(&id, &out->id);
 }
 
-/* The change is checked where it is judged. */
+/* The change is checked during its judgement. */
 static bool is_change(const struct grammar_found *found, const struct scan_element *field)
 {
     return grammar_has(found, MEANS_CHANGE) && found->at[MEANS_CHANGE].name == field->name;
@@ -135,8 +135,8 @@ static const struct scan_element *id_of(const struct update_statement *s)
     return s->by_id ? &s->id : NULL;
 }
 
-/* Of a replacement without _id whose query does not tell it either, nobody knows it. Where the
- * schema takes an ObjectId, the refusal is for something else. */
+/* For a replacement without an _id whose query does not determine one, the _id is unknown. If the
+ * schema accepts an ObjectId, the refusal has another cause. */
 bool update_may_be_the_id(const struct judge *judge, const struct schema *schema,
                           const struct update_statement *statement)
 {
@@ -146,7 +146,7 @@ bool update_may_be_the_id(const struct judge *judge, const struct schema *schema
                             bytes_of(some, sizeof some)) == SCHEMA_PROOF_WRONG;
 }
 
-/* Whether one of the accepted versions may. */
+/* True if this holds for an accepted version. */
 static bool may_be_the_id(const struct judge *judge, const struct update_statement *s)
 {
     const struct schema_file *file = &judge->entry->file;
@@ -163,16 +163,17 @@ bool update_id_is_open(const struct update_statement *statement)
            !update_upsert_id_is_clear(statement->query);
 }
 
-static const struct judge_reason moderate = {
-    .text = "at level moderate an invalid document may stay so, and the stored one is not known"};
+static const struct judge_reason moderate = {.text =
+                                                 "at level moderate an invalid document may stay "
+                                                 "invalid, and the stored document is not known"};
 
 static enum judged judge_replacement(struct judge *judge, uint32_t index,
                                      const struct update_statement *s)
 {
     static const struct judge_reason unknown_id = {
-        .text = "the _id of the document that is replaced is not known"};
+        .text = "the _id of the replaced document is not known"};
     static const struct judge_reason open_id = {
-        .text = "the _id that the query gives to the document is not known"};
+        .text = "the _id that the query gives to the new document is not known"};
     bool lenient = judge->entry->file.level == SCHEMA_LEVEL_MODERATE;
     enum schema_verdict verdict = judge_verdict(judge, s->change.value, id_of(s));
     if (verdict == SCHEMA_MALFORMED)
@@ -221,9 +222,9 @@ static bool prove_by_version(struct judge *judge, size_t version, struct bytes c
     return ok;
 }
 
-/* The stored document satisfies one of the accepted versions, and nobody knows which. So the update
- * is right where each of them says so, and then the same version holds afterwards; it is wrong
- * where each says that. */
+/* The stored document satisfies an unknown accepted version. The update is right if every version
+ * proves it right, because the same version then accepts the result. It is wrong if every version
+ * proves it wrong. */
 static bool prove(struct judge *judge, struct bytes change, struct update_proof *out, bool *differ)
 {
     const struct schema_file *file = &judge->entry->file;
@@ -281,12 +282,12 @@ static enum judged judge_operators(struct judge *judge, uint32_t index,
     if (proof.proof == SCHEMA_PROOF_WRONG)
         why.text = moderate.text;
     if (differ)
-        why.text = "the accepted versions of the schema differ about it, and which of them the "
-                   "stored document has is not known";
+        why.text = "the accepted versions of the schema differ in their judgement, and the version "
+                   "of the stored document is not known";
     if (proof.proof == SCHEMA_PROOF_RIGHT && s->upsert) {
         proof.proof = prove_upsert(judge, s);
         why.text = proof.proof == SCHEMA_PROOF_WRONG
-                       ? "where no document matches, the upsert inserts one that the schema refuses"
+                       ? "if no document matches, the upsert inserts one that the schema refuses"
                        : "the document that the upsert may insert is not known";
     }
     if (proof.proof != SCHEMA_PROOF_RIGHT)
@@ -303,7 +304,7 @@ bool update_has_operators(const struct update_statement *statement)
            first.name[0] == '$';
 }
 
-/* A statement that is in order: a replacement, operators or a pipeline. */
+/* Judges a well-formed statement: a replacement, operators or a pipeline. */
 static enum judged judge_change(struct judge *judge, uint32_t index,
                                 const struct update_statement *statement)
 {
@@ -329,7 +330,7 @@ enum judged judge_update(struct judge *judge, uint32_t index,
     enum { CODE_CONSTANTS = 51198 };
     const struct scan_element *change = &statement->change;
     judge->update = true;
-    schema_scratch_begin(judge->scratch); /* its operands share what one document may take */
+    schema_scratch_begin(judge->scratch); /* its operands share the limits of one document */
     if (change->kind == BSON_KIND_OBJECT && statement->constants)
         return judge_refuse_form(judge, index, CODE_CONSTANTS,
                                  "Constant values may only be specified for pipeline updates");

@@ -1,5 +1,5 @@
-/* A statement of update, findAndModify or bulkWrite: what can be said about its result beforehand.
- */
+/* A statement of update, findAndModify or bulkWrite, and the judgement of its result before it
+ * runs. */
 #ifndef SLUICE_ENFORCE_UPDATE_H
 #define SLUICE_ENFORCE_UPDATE_H
 
@@ -8,18 +8,18 @@
 #include "schema/prove.h"
 
 struct update_statement {
-    struct bytes query;         /* a document; empty where there is none */
-    struct scan_element change; /* replacement, operators or pipeline; kind 0 where there is none */
+    struct bytes query;         /* a document; empty without one */
+    struct scan_element change; /* replacement, operators or pipeline; kind 0 without one */
     bool upsert;
-    bool constants;         /* a pipeline may have them */
-    bool by_id;             /* the query asks for the `_id` below */
+    bool constants;         /* constants for a pipeline */
+    bool by_id;             /* the query selects the `_id` below */
     struct scan_element id; /* its kind and value */
 };
 
-/* False with err set where the statement does not fit the table, or is no BSON. */
+/* False with err set if the statement does not fit the table or is not BSON. */
 bool update_read(const struct grammar *grammar, struct bytes statement,
                  struct update_statement *out, struct error *err);
-/* The same of a findAndModify, whose fields were read. */
+/* The same for a findAndModify, whose fields were read. */
 bool update_read_found(const struct grammar_found *found, const struct wire_command *command,
                        struct update_statement *out, struct error *err);
 
@@ -28,52 +28,50 @@ enum judged judge_update(struct judge *judge, uint32_t index,
 
 /* --- for the files of this part --- */
 
-/* What operators do to a document that is there, and which of them decides it. */
+/* The effect of operators on an existing document, and the operator that decides it. */
 struct update_proof {
     enum schema_proof proof;
-    const char *operator_name; /* NULL: there is none */
+    const char *operator_name; /* NULL: none */
     bool bare;                 /* an operator has no fields: the server refuses the update */
     struct scan_element operand;
 };
 
-/* False with err set where an operand is no BSON. */
+/* False with err set if an operand is not BSON. */
 bool update_prove(const struct schema *schema, struct schema_scratch *scratch, struct bytes change,
                   struct update_proof *out, struct error *err);
 
-/* errInfo of an update that the schema refuses because of a $set of a top-level field. Begins
- * `out`. False where it is refused for something else, there is no memory for it, or the schema's
- * errors do not tell the field. */
+/* Writes errInfo for an update that the schema refuses because of a $set of a top-level field.
+ * Starts `out`. False if the refusal has another cause, if there is no memory, or if the schema's
+ * errors do not name the field. */
 bool update_explain_set(struct judge *judge, const struct schema *schema,
                         const struct update_proof *proof, const struct scan_element *id,
                         struct build *out, struct bytes *info);
 
-/* The document that an upsert would insert: equality conditions of the query, and operators. Begins
- * `out`. False where it cannot be made out. */
+/* Builds the document that an upsert would insert, from equality conditions of the query and from
+ * operators. Starts `out`. False if the document is not certain. */
 bool update_make_upsert(struct judge *judge, const struct update_statement *statement,
                         struct build *out, struct bytes *document);
 
-/* Why an update with operators is refused. */
+/* The reason for refused updates with operators. */
 extern const char update_wrong_text[];
 
-/* The change has operators, where it is no pipeline; else it is a replacement. */
+/* True for operators, false for a replacement; for changes that are not pipelines. */
 bool update_has_operators(const struct update_statement *statement);
-/* Of a replacement: whether the _id of the document that it inserts is not known. */
+/* For a replacement: true if the _id of the inserted document is unknown. */
 bool update_id_is_open(const struct update_statement *statement);
-/* Of a replacement without an _id: whether the schema may refuse it for the _id that was made up.
- */
+/* For a replacement without an _id: true if the schema may refuse it because of the assumed _id. */
 bool update_may_be_the_id(const struct judge *judge, const struct schema *schema,
                           const struct update_statement *statement);
 
-/* Whether it is known which _id the query gives to a document without one that an upsert inserts:
- * that of an equality at the top, or none, and the server makes one. $and, $or, $in and their like
- * may give one too. */
+/* True if the _id of an upserted document is certain: from an equality at the top of the query, or
+ * absent, so that the server creates it. $and, $or, $in and similar operators may set one too. */
 bool update_upsert_id_is_clear(struct bytes query);
 
-/* The value that a condition of a query asks for: the value itself, or that of $eq. */
+/* The value that a condition of a query requires: the value itself, or that of $eq. */
 bool update_equality(const struct scan_element *condition, struct scan_element *value);
 
-/* Each operator with each of its fields; every operand is checked to be BSON. `each` returns false
- * to end the walk. *bare is set where an operator has no fields. */
+/* Calls `each` for each field of each operator; every operand is checked as BSON. `each` returns
+ * false to end the walk. *bare is set if an operator has no fields. */
 typedef bool update_each_fn(void *arg, const struct scan_element *operator_element,
                             const struct scan_element *operand);
 bool update_each(struct bytes change, update_each_fn *each, void *arg, bool *bare,

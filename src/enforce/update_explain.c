@@ -1,5 +1,5 @@
-/* errInfo of a $set that is wrong whatever the document was: what the server would say about that
- * field. Nothing is known of the others, so nothing is said of them. */
+/* errInfo of a $set that is wrong for every stored document: the server's error for this field. The
+ * other fields are unknown, so it does not mention them. */
 #include "enforce/update.h"
 
 static bool write_field(const struct scan_element *field, struct build *out, struct bytes *document)
@@ -9,7 +9,7 @@ static bool write_field(const struct scan_element *field, struct build *out, str
     return build_finish(out, document);
 }
 
-/* Whether the error is about the field, and not about those that are not there. */
+/* True if the error is about the field, and not about absent fields. */
 static bool is_about_field(const struct scan_element *error)
 {
     static const char *const names[] = {"properties", "patternProperties", "additionalProperties"};
@@ -25,7 +25,7 @@ static bool is_about_field(const struct scan_element *error)
     return false;
 }
 
-/* Returns how many errors are left. */
+/* Returns the number of remaining errors. */
 static size_t write_rules(struct build *out, struct bytes rules)
 {
     struct scan scan;

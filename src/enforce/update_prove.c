@@ -1,4 +1,4 @@
-/* What each update operator does to a document that is there. */
+/* The effect of each update operator on an existing document. */
 #include "enforce/update.h"
 
 enum { PATH_BYTES = 1024 };
@@ -9,7 +9,7 @@ struct proving {
     struct update_proof *out;
 };
 
-/* An operand that is proved wrong at a path with $[] or $[x] may meet no item at all. */
+/* An operand at a path with $[] or $[x] may meet no item, even if it is wrong. */
 static bool may_do_nothing(const char *path)
 {
     return strstr(path, "$[") != NULL;
@@ -22,14 +22,14 @@ static enum schema_proof prove_set(struct proving *p, const struct scan_element 
     return proof == SCHEMA_PROOF_WRONG && may_do_nothing(operand->name) ? SCHEMA_PROOF_NONE : proof;
 }
 
-/* $min and $max change nothing where the stored value is the one wanted. */
+/* $min and $max change nothing if the stored value already satisfies them. */
 static enum schema_proof prove_bound(struct proving *p, const struct scan_element *operand)
 {
     enum schema_proof proof = prove_set(p, operand);
     return proof == SCHEMA_PROOF_WRONG ? SCHEMA_PROOF_NONE : proof;
 }
 
-/* Only an insert is changed by it. */
+/* It changes only an insert. */
 static enum schema_proof prove_on_insert(struct proving *p, const struct scan_element *operand)
 {
     (void)p;
@@ -50,7 +50,7 @@ static enum schema_proof prove_type(struct proving *p, const struct scan_element
                : schema_prove_type(p->schema, operand->name, types);
 }
 
-/* The types that a sum or product with the operand may have: never a narrower one. */
+/* The possible types of a sum or product with the operand: never a narrower one. */
 static enum schema_proof prove_number(struct proving *p, const struct scan_element *operand)
 {
     type_mask types = 0;
@@ -98,7 +98,7 @@ struct added {
     struct scan_element one;
     bool many;
     bool taken;
-    bool sliced; /* what is added may be taken out at once */
+    bool sliced; /* an added item may be removed at once */
 };
 
 static struct added open_added(const struct scan_element *operand)
@@ -141,14 +141,14 @@ static enum schema_proof prove_added(struct proving *p, const struct scan_elemen
     return schema_prove_type(p->schema, operand->name, TYPE_BIT(BSON_KIND_ARRAY));
 }
 
-/* The old name is gone afterwards; what the new one has is not known. */
+/* The old name is gone afterwards; the value of the new name is unknown. */
 static enum schema_proof prove_rename(struct proving *p, const struct scan_element *operand)
 {
     return schema_prove_unset(p->schema, operand->name) == SCHEMA_PROOF_WRONG ? SCHEMA_PROOF_WRONG
                                                                               : SCHEMA_PROOF_NONE;
 }
 
-/* Operators that are not here ($pull, $pullAll, $pop and those to come) leave it open. */
+/* Other operators ($pull, $pullAll, $pop and future ones) leave the result open. */
 static const struct {
     const char *name;
     enum schema_proof (*prove)(struct proving *p, const struct scan_element *operand);
@@ -169,14 +169,14 @@ static bool prove_operand(void *arg, const struct scan_element *op,
     for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++)
         if (scan_name_is(op, operators[i].name))
             proof = operators[i].prove(p, operand);
-    /* What is wrong decides it, then what is open; of each kind the first is told. */
+    /* A wrong operator decides, otherwise an open one; the first of each kind is reported. */
     bool decides = proof == SCHEMA_PROOF_WRONG
                        ? p->out->proof != SCHEMA_PROOF_WRONG
                        : proof == SCHEMA_PROOF_NONE && p->out->proof == SCHEMA_PROOF_RIGHT;
     if (decides)
         *p->out =
             (struct update_proof){.proof = proof, .operator_name = op->name, .operand = *operand};
-    return true; /* to the end also where it is wrong: all of it must be BSON */
+    return true; /* continues after a wrong operator, because all operands must be BSON */
 }
 
 bool update_prove(const struct schema *schema, struct schema_scratch *scratch, struct bytes change,

@@ -1,8 +1,8 @@
-/* The document that an upsert inserts where nothing matches its query, as far as it can be made
- * out: fields of the top level that the query asks for by value, then the operators. */
+/* Builds the document that an upsert inserts if nothing matches its query, as far as it is certain:
+ * top-level fields with a value in the query, then the operators. */
 #include "enforce/update.h"
 
-/* More fields leave it open: each is looked for among the others. */
+/* More fields leave the result open, because each is searched among the others. */
 enum { FIELDS_MAX = 256 };
 
 struct new_field {
@@ -13,7 +13,7 @@ struct new_field {
 struct new_document {
     struct new_field fields[FIELDS_MAX];
     size_t count;
-    bool open; /* it cannot be made out */
+    bool open; /* the document is not certain */
 };
 
 static struct new_field *find_field(struct new_document *document,
@@ -28,7 +28,7 @@ static struct new_field *find_field(struct new_document *document,
     return NULL;
 }
 
-/* False where there are too many. */
+/* False if there are too many. */
 static bool put_field(struct new_document *document, const struct scan_element *name, uint8_t kind,
                       struct bytes value)
 {
@@ -45,7 +45,7 @@ static bool put_field(struct new_document *document, const struct scan_element *
 
 /* --- the query --- */
 
-/* Conditions that put nothing into the new document. */
+/* True for conditions that add nothing to the new document. */
 static bool is_no_equality(struct bytes condition)
 {
     static const char *const names[] = {"$gt",     "$gte",  "$lt",    "$lte",     "$ne",   "$nin",
@@ -75,7 +75,7 @@ static bool take_condition(struct new_document *document, const struct scan_elem
     return put_field(document, condition, value.kind, value.value);
 }
 
-/* False where it is open what the query puts into the document. */
+/* False if the query's effect on the document is not certain. */
 static bool take_query(struct new_document *document, struct bytes query)
 {
     struct scan scan;
@@ -91,13 +91,13 @@ static bool take_query(struct new_document *document, struct bytes query)
 
 /* --- the _id of a replacement --- */
 
-/* `_id`, or a field inside it. */
+/* True for `_id` or a field inside it. */
 static bool is_id_path(const struct scan_element *field)
 {
     return strncmp(field->name, "_id", 3) == 0 && (field->name[3] == 0 || field->name[3] == '.');
 }
 
-/* At any depth; a query was checked not to be too deep. */
+/* Searches at every depth; the depth of a query was checked before. */
 static bool speaks_of_id(struct bytes query)
 {
     struct scan scan;
@@ -141,7 +141,8 @@ bool update_upsert_id_is_clear(struct bytes query)
 
 /* --- operators --- */
 
-/* Those that schema/prove.h can tell to keep a document right; others have left it open before. */
+/* Applies operators that schema/prove.h can prove right; others have already left the result open.
+ */
 static bool apply(struct new_document *document, const struct scan_element *op,
                   const struct scan_element *operand)
 {

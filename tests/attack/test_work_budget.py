@@ -54,4 +54,4 @@ def test_operands_and_statements_share_it(client):
     assert reply["n"] == 1 and len(reply["writeErrors"]) == 302
     first, *_, last = reasons(reply["writeErrors"])
     assert first == "Document failed validation"  # it was known to be wrong
-    assert last == "Document cannot be validated before the write, which this namespace demands"
+    assert last == "Document cannot be validated before the write, as this namespace requires"

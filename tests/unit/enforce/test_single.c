@@ -104,13 +104,14 @@ static void test_aggregate_rejected(void **state)
     fixture_open(&f, REJECT_A);
     struct support_message m = body("{\"aggregate\":\"x\",\"pipeline\":[{\"$merge\":\"c\"}]}");
     fixture_answers(&f, &m,
-                    "{\"ok\":0.0,\"errmsg\":\"Document cannot be validated before the write, which "
-                    "this namespace demands\",\"code\":121,\"codeName\":"
+                    "{\"ok\":0.0,\"errmsg\":\"Document cannot be validated before the write, as "
+                    "this namespace requires\",\"code\":121,\"codeName\":"
                     "\"DocumentValidationFailure\",\"errInfo\":{\"details\":{\"operatorName\":"
-                    "\"$jsonSchema\",\"updateOperator\":\"$merge\",\"reason\":\"the documents that "
-                    "a pipeline writes are not known\"}}}");
-    assert_string_equal(f.told,
-                        "d.c refused $merge: the documents that a pipeline writes are not known|");
+                    "\"$jsonSchema\",\"updateOperator\":\"$merge\",\"reason\":\"the documents of "
+                    "the pipeline are not known before the write\"}}}");
+    assert_string_equal(
+        f.told,
+        "d.c refused $merge: the documents of the pipeline are not known before the write|");
     fixture_counted(&f, REGISTRY_UNPROVED_REJECTED, 1);
     forwards(&f, "{\"aggregate\":\"x\",\"bypassDocumentValidation\":true,\"pipeline\":[{\"$out\":"
                  "\"c\"}]}");

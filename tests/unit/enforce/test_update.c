@@ -273,7 +273,7 @@ static void test_replies(void **state)
                     "{\"n\":0,\"nModified\":0,\"writeErrors\":[{\"index\":0,\"code\":121,"
                     "\"errInfo\":{\"details\":{\"operatorName\":\"$jsonSchema\",\"reason\":\"the "
                     "result of a pipeline depends on the stored document\"}},\"errmsg\":\"Document "
-                    "cannot be validated before the write, which this namespace demands\"}],\"ok\":"
+                    "cannot be validated before the write, as this namespace requires\"}],\"ok\":"
                     "1.0}");
     fixture_close(&f);
 }

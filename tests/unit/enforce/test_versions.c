@@ -158,9 +158,9 @@ static void test_reason(void **state)
     struct support_message m = update("[{\"q\":{},\"u\":{\"$set\":{\"n\":7}}}]");
     fixture_open(&f, FILE_OF("\"unproved\":\"reject\","));
     assert_true(fixture_check(&f, &m));
-    assert_string_equal(f.told, "d.c refused $set of n: the accepted versions of the schema differ "
-                                "about it, and which of them the stored document has is not "
-                                "known|");
+    assert_string_equal(f.told,
+                        "d.c refused $set of n: the accepted versions of the schema differ in "
+                        "their judgement, and the version of the stored document is not known|");
     m = update("[{\"q\":{},\"u\":{\"$set\":{\"n\":10}}}]");
     assert_true(fixture_check(&f, &m));
     assert_string_equal(f.told, "d.c refused n: maximum|"); /* by the newest, of 5 */
