@@ -342,6 +342,10 @@ static bool may_write(const struct admin *admin, const struct admin_request *req
                         "schemas are not written through this endpoint (option admin.write)");
     else if (config->schemas[0] == 0)
         http_send_error(request->http, 409, "the proxy has no folder of schemas (option schemas)");
+    else if (config->schemas_registry[0] != 0)
+        http_send_error(request->http, 409,
+                        "the schemas come from a registry (option schemas_registry): change them "
+                        "there, with mongosluice schema push or retire");
     else
         return true;
     return false;

@@ -269,18 +269,18 @@ static bool open_registry(struct fleet_arguments *arguments, struct place *place
     return arguments->store != NULL;
 }
 
-static bool check_words(const struct fleet_arguments *arguments, int words_min, int words_max,
-                        struct error *err)
+static bool check_words(const struct fleet_arguments *arguments,
+                        const struct fleet_command *command, struct error *err)
 {
-    if (arguments->word_count < words_min)
+    if (arguments->word_count < command->words_min)
         return error_set(err, ERROR_BAD_VALUE, "an argument is missing");
-    return words_max < 0 || arguments->word_count <= words_max ||
+    return command->words_max < 0 || arguments->word_count <= command->words_max ||
            error_set(err, ERROR_BAD_VALUE, "unexpected argument '%.100s'",
-                     arguments->words[words_max]);
+                     arguments->words[command->words_max]);
 }
 
-bool fleet_arguments_begin(int argc, char **argv, const char *usage, unsigned flags, int words_min,
-                           int words_max, struct fleet_arguments *arguments, int *exit_code)
+bool fleet_arguments_begin(int argc, char **argv, const struct fleet_command *command,
+                           struct fleet_arguments *arguments, int *exit_code)
 {
     struct error err;
     struct place place = {0};
@@ -288,16 +288,15 @@ bool fleet_arguments_begin(int argc, char **argv, const char *usage, unsigned fl
     *arguments = (struct fleet_arguments){.revision = -1};
     guess_author(arguments);
     arguments->author.at_ms = clock_wall_ms();
-    bool ok = read_flags(argc, argv, flags, arguments, &place, &help, &err);
+    bool ok = read_flags(argc, argv, command->flags, arguments, &place, &help, &err);
     if (ok && help) {
-        (void)fputs(usage, stdout);
+        (void)fputs(command->usage, stdout);
         *exit_code = FLEET_EXIT_DONE;
         return false;
     }
-    if (ok && check_words(arguments, words_min, words_max, &err) &&
-        open_registry(arguments, &place, &err))
+    if (ok && check_words(arguments, command, &err) && open_registry(arguments, &place, &err))
         return true;
-    (void)fprintf(stderr, "%s: %s\n%s", argv[0], err.message, usage);
+    (void)fprintf(stderr, "%s: %s\n%s", argv[0], err.message, command->usage);
     *exit_code = FLEET_EXIT_FAILED;
     fleet_arguments_end(arguments);
     return false;

@@ -34,6 +34,13 @@ enum fleet_flag {
     FLEET_FLAG_KEEP_SETTINGS = 1 << 14
 };
 
+struct fleet_command {
+    const char *usage;
+    unsigned flags; /* enum fleet_flag */
+    int words_min;
+    int words_max; /* -1: any number */
+};
+
 struct fleet_arguments {
     bool dry_run;
     bool json;
@@ -61,8 +68,8 @@ struct fleet_arguments {
 
 /* Reads the arguments and opens the registry, without asking it anything. False, with the exit
  * code: help was asked for, or they are wrong. fleet_arguments_end is due when it is true. */
-bool fleet_arguments_begin(int argc, char **argv, const char *usage, unsigned flags, int words_min,
-                           int words_max, struct fleet_arguments *arguments, int *exit_code);
+bool fleet_arguments_begin(int argc, char **argv, const struct fleet_command *command,
+                           struct fleet_arguments *arguments, int *exit_code);
 void fleet_arguments_end(struct fleet_arguments *arguments);
 
 /* Prints the error. Returns FLEET_EXIT_FAILED. */

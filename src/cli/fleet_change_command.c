@@ -40,14 +40,12 @@ static int finish(const struct fleet_arguments *arguments, const char *command,
     return exit_code;
 }
 
-static int run(int argc, char **argv, const char *usage, unsigned flags, int words_max,
-               change_fn *change)
+static int run(int argc, char **argv, const struct fleet_command *command, change_fn *change)
 {
     struct fleet_arguments arguments;
     struct error err = {0};
     int exit_code = FLEET_EXIT_DONE;
-    if (!fleet_arguments_begin(argc, argv, usage, CHANGE_FLAGS | flags, 1, words_max, &arguments,
-                               &exit_code))
+    if (!fleet_arguments_begin(argc, argv, command, &arguments, &exit_code))
         return exit_code;
     struct fleet_document *document =
         fleet_arguments_get(&arguments, argv[0], arguments.words[0], false, &exit_code);
@@ -86,7 +84,8 @@ int command_schema_promote(int argc, char **argv)
         "  --keep TIME            they are accepted for so long (90s, 12h, 7d)\n"
         "  --retire-others        they are not accepted any more\n" FLEET_USAGE_AUTHOR
             FLEET_USAGE_PLACE;
-    return run(argc, argv, usage, FLEET_FLAG_KEEP, 2, promote);
+    static const struct fleet_command command = {usage, CHANGE_FLAGS | FLEET_FLAG_KEEP, 1, 2};
+    return run(argc, argv, &command, promote);
 }
 
 /* --- rollback --- */
@@ -115,7 +114,8 @@ int command_schema_rollback(int argc, char **argv)
         "before the present one where none is named: versions, candidate and settings. It is a "
         "new\n"
         "revision.\n" FLEET_USAGE_AUTHOR FLEET_USAGE_PLACE;
-    return run(argc, argv, usage, 0, 2, rollback);
+    static const struct fleet_command command = {usage, CHANGE_FLAGS, 1, 2};
+    return run(argc, argv, &command, rollback);
 }
 
 /* --- retire --- */
@@ -151,5 +151,7 @@ int command_schema_retire(int argc, char **argv)
         "  --all                  all: nothing is enforced for the namespace any more\n"
         "  --in TIME              after that time (90s, 12h, 7d)\n" FLEET_USAGE_AUTHOR
             FLEET_USAGE_PLACE;
-    return run(argc, argv, usage, FLEET_FLAG_ALL | FLEET_FLAG_OTHERS | FLEET_FLAG_IN, 2, retire);
+    static const struct fleet_command command = {
+        usage, CHANGE_FLAGS | FLEET_FLAG_ALL | FLEET_FLAG_OTHERS | FLEET_FLAG_IN, 1, 2};
+    return run(argc, argv, &command, retire);
 }

@@ -115,9 +115,10 @@ static int diff_file(const struct fleet_arguments *arguments, const char *comman
 
 static int diff_in_registry(int argc, char **argv)
 {
+    static const struct fleet_command command = {usage, FLEET_FLAG_JSON, 1, 3};
     struct fleet_arguments arguments;
     int exit_code = FLEET_EXIT_DONE;
-    if (!fleet_arguments_begin(argc, argv, usage, FLEET_FLAG_JSON, 1, 3, &arguments, &exit_code))
+    if (!fleet_arguments_begin(argc, argv, &command, &arguments, &exit_code))
         return exit_code;
     if (arguments.word_count == 3) {
         struct fleet_document *document =

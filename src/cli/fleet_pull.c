@@ -99,12 +99,12 @@ static bool check_out(const struct fleet_arguments *arguments, struct error *err
 
 int command_schema_pull(int argc, char **argv)
 {
+    static const struct fleet_command command = {
+        usage, FLEET_FLAG_OUT | FLEET_FLAG_VERSIONS | FLEET_FLAG_DRY_RUN, 0, -1};
     struct fleet_arguments arguments;
     struct error err;
     int exit_code = FLEET_EXIT_DONE;
-    if (!fleet_arguments_begin(argc, argv, usage,
-                               FLEET_FLAG_OUT | FLEET_FLAG_VERSIONS | FLEET_FLAG_DRY_RUN, 0, -1,
-                               &arguments, &exit_code))
+    if (!fleet_arguments_begin(argc, argv, &command, &arguments, &exit_code))
         return exit_code;
     struct pull pull = {.command = argv[0], .arguments = &arguments};
     bson_t *only = bson_new();

@@ -289,9 +289,10 @@ static void release(struct push *push)
 
 int command_schema_push(int argc, char **argv)
 {
+    static const struct fleet_command command = {usage, COMMAND_FLAGS, 1, -1};
     struct fleet_arguments arguments;
     int exit_code = FLEET_EXIT_DONE;
-    if (!fleet_arguments_begin(argc, argv, usage, COMMAND_FLAGS, 1, -1, &arguments, &exit_code))
+    if (!fleet_arguments_begin(argc, argv, &command, &arguments, &exit_code))
         return exit_code;
     struct push push = {.command = argv[0], .arguments = &arguments};
     if (!list_files(&push))

@@ -94,10 +94,11 @@ int command_schema_list(int argc, char **argv)
     static const char usage[] =
         "usage: mongosluice schema list [--json] [flags]\n"
         "A line for each namespace. 1: a document cannot be used.\n" FLEET_USAGE_PLACE;
+    static const struct fleet_command command = {usage, FLEET_FLAG_JSON, 0, 0};
     struct fleet_arguments arguments;
     struct error err;
     int exit_code = FLEET_EXIT_DONE;
-    if (!fleet_arguments_begin(argc, argv, usage, FLEET_FLAG_JSON, 0, 0, &arguments, &exit_code))
+    if (!fleet_arguments_begin(argc, argv, &command, &arguments, &exit_code))
         return exit_code;
     struct registry_listing listing = {.as_json = arguments.json, .out = text_growing()};
     listing.json = json_over(&listing.out);
@@ -179,9 +180,10 @@ int command_schema_show(int argc, char **argv)
         "usage: mongosluice schema show [--json] [flags] NAMESPACE [VERSION]\n"
         "What is in force for a namespace, and its versions; or the schema of one of them: its\n"
         "number, name, the beginning of its hash, newest, candidate.\n" FLEET_USAGE_PLACE;
+    static const struct fleet_command command = {usage, FLEET_FLAG_JSON, 1, 2};
     struct fleet_arguments arguments;
     int exit_code = FLEET_EXIT_DONE;
-    if (!fleet_arguments_begin(argc, argv, usage, FLEET_FLAG_JSON, 1, 2, &arguments, &exit_code))
+    if (!fleet_arguments_begin(argc, argv, &command, &arguments, &exit_code))
         return exit_code;
     struct fleet_document *document =
         fleet_arguments_get(&arguments, argv[0], arguments.words[0], false, &exit_code);
@@ -237,9 +239,10 @@ int command_schema_history(int argc, char **argv)
     static const char usage[] =
         "usage: mongosluice schema history [--json] [flags] NAMESPACE\n"
         "What was done to it, when and by whom, newest first.\n" FLEET_USAGE_PLACE;
+    static const struct fleet_command command = {usage, FLEET_FLAG_JSON, 1, 1};
     struct fleet_arguments arguments;
     int exit_code = FLEET_EXIT_DONE;
-    if (!fleet_arguments_begin(argc, argv, usage, FLEET_FLAG_JSON, 1, 1, &arguments, &exit_code))
+    if (!fleet_arguments_begin(argc, argv, &command, &arguments, &exit_code))
         return exit_code;
     struct fleet_document *document =
         fleet_arguments_get(&arguments, argv[0], arguments.words[0], false, &exit_code);

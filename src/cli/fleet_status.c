@@ -256,11 +256,11 @@ static void print_end(struct survey *survey)
 
 int command_schema_status(int argc, char **argv)
 {
+    static const struct fleet_command command = {usage, FLEET_FLAG_JSON | FLEET_FLAG_WAIT, 0, 1};
     struct fleet_arguments arguments;
     struct error err;
     int exit_code = FLEET_EXIT_DONE;
-    if (!fleet_arguments_begin(argc, argv, usage, FLEET_FLAG_JSON | FLEET_FLAG_WAIT, 0, 1,
-                               &arguments, &exit_code))
+    if (!fleet_arguments_begin(argc, argv, &command, &arguments, &exit_code))
         return exit_code;
     struct survey survey = {.arguments = &arguments, .out = text_growing()};
     survey.json = json_over(&survey.out);

@@ -322,6 +322,30 @@ static void put_versions(struct view *view, struct bytes status)
     }
 }
 
+/* A row for the schema registry that the proxy follows, and one for what is wrong with it. */
+static void put_registry(struct view *view, struct bytes status)
+{
+    struct bytes registry = part_at(status, "registry");
+    if (bytes_left(&registry) == 0)
+        return;
+    const char *error = text_at(registry, "error");
+    const char *trouble = text_at(registry, "trouble");
+    begin_row(view, "registry");
+    put(view, text_at(registry, "name"));
+    put(view, "   ");
+    put(view, text_at(registry, "mode"));
+    put(view, "   ");
+    put_number(view, number_at(registry, "namespaces"), " namespaces   ");
+    put_number(view, number_at(registry, "problem_count"), " with problems   lag ");
+    put_ms(view, number_at(registry, "lag_ms"));
+    end_line(view);
+    if (error[0] == 0 && trouble[0] == 0)
+        return;
+    begin_row(view, "");
+    paint(view, RED, error[0] != 0 ? error : trouble);
+    end_line(view);
+}
+
 static void put_writes(struct view *view, struct bytes status)
 {
     double refused = number_at(status, "validation.refused");
@@ -332,6 +356,7 @@ static void put_writes(struct view *view, struct bytes status)
     put_curve(view, status, "refused");
     end_line(view);
     put_versions(view, status);
+    put_registry(view, status);
     begin_row(view, "batches");
     put_number(view, number_at(status, "now.batches"), "/s   ");
     put_number(view, number_at(status, "now.batch_documents"), " documents each");

@@ -54,7 +54,7 @@ struct fleet_document *fleet_document_new(const char *ns)
     struct fleet_document *document = memory_zalloc(sizeof *document);
     if (document == NULL)
         return NULL;
-    document->state.allow_bypass = true;
+    *document = (struct fleet_document){.state = {.allow_bypass = true}};
     document->ns = memory_copy_string(ns);
     if (document->ns != NULL)
         return document;

@@ -54,6 +54,8 @@ static struct claimed_file *find_claim(const struct fleet_folder *folder, const 
     return claim;
 }
 
+/* The length is that of uthash's macro. */
+// NOLINTNEXTLINE(readability-function-size)
 static bool add_claim(struct fleet_folder *folder, const char *name, struct error *err)
 {
     if (find_claim(folder, name) != NULL)
@@ -165,8 +167,6 @@ struct fleet_folder *fleet_folder_open(const char *path, struct error *err)
     return NULL;
 }
 
-/* The macros of uthash count as branches. */
-// NOLINTNEXTLINE(readability-function-cognitive-complexity)
 static void release_claim(struct fleet_folder *folder, struct claimed_file *claim)
 {
     HASH_DEL(folder->claims, claim);

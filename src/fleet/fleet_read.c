@@ -239,14 +239,13 @@ bool fleet_document_read(struct fleet_reader *reader, struct bytes bson,
     if (!fleet_is_namespace(ns, len))
         return error_set(err, ERROR_INVALID_NAMESPACE, "_id is no DATABASE.COLLECTION");
     struct fleet_document *document = fleet_document_new(ns);
-    bool ok = document != NULL;
-    if (ok) {
-        document->revision = read_number(&in, "revision");
-        document->updated_ms = read_date(&in, "updated");
-    }
-    if (!ok || !read_state(&in, &document->state) || !read_versions(&in, document) ||
-        !read_steps(&in, document))
-        ok = error_set(err, ERROR_BAD_VALUE, "holds a text with a NUL, or memory is out");
+    if (document == NULL)
+        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "is not read: out of memory");
+    document->revision = read_number(&in, "revision");
+    document->updated_ms = read_date(&in, "updated");
+    bool ok = (read_state(&in, &document->state) && read_versions(&in, document) &&
+               read_steps(&in, document)) ||
+              error_set(err, ERROR_BAD_VALUE, "holds a text with a NUL, or memory is out");
     ok = ok && check_references(document, err);
     if (ok)
         *out = document;

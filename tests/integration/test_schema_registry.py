@@ -4,6 +4,7 @@ garbage, and changed by two at once."""
 import datetime
 import json
 import os
+import re
 import signal
 import threading
 
@@ -14,7 +15,7 @@ from pymongo import MongoClient
 from pymongo.errors import WriteError
 from support.admin import Admin
 from support.process import eventually
-from support.proxy import Proxy
+from support.proxy import Proxy, run_proxy
 from support.registry import (AWAY, BACK, CONFLICT, DOCUMENT_BROKEN, FAILED, REFUSED, SILENT, Registry, schema_of,
                               wait_state)
 from support.schemas import Folder, in_force, wait_in_force, wait_not_in_force
@@ -64,7 +65,7 @@ def documents(registry):
 
 def test_a_push_is_enforced(registry, follow, ns):
     registry.push(ns, schema_of(1))
-    proxy, admin, folder = follow()
+    proxy, admin, folder = follow(**{"admin.write": "true"})
     with proxy.endpoint().client() as client:
         wait_in_force(client, ns)
         assert accepts(client, ns, 1) and not accepts(client, ns, 2)
@@ -75,6 +76,11 @@ def test_a_push_is_enforced(registry, follow, ns):
     state = wait_state(admin, namespaces=2, mode="change stream", error="", problem_count=0, lag_ms=lambda lag: lag is not None)
     assert state["lag_ms"] >= 0 and state["contact_ms_ago"] < 10000
     assert admin.json("/readyz")["registry"]["mode"] == "change stream"
+    shown = run_proxy("status", "--admin", admin.address)[1]
+    assert re.search(rf"registry +{registry.ns} +change stream +2 namespaces +0 with problems", shown), shown
+    for method in ("PUT", "DELETE"):
+        answer = admin.ask(method, f"/schemas/{ns}", body=b"{}")
+        assert answer.status == 409 and "schema push" in answer.json()["error"]
     assert admin.metrics()["mongosluice_schema_registry_up"] == 1
     assert sorted(path.name for path in folder.path.glob("*.json")) == [f"{ns}.json", f"{other}.json"]
 

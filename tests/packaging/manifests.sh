@@ -26,6 +26,7 @@ trap 'rm -rf "$work"' EXIT
 
 "$helm" lint --strict --quiet "$chart" -f "$chart/ci/replica-set-values.yaml"
 render demo "$chart" -f "$chart/ci/replica-set-values.yaml" >"$work/all.yaml"
+render demo "$chart" -f "$chart/ci/registry-values.yaml" >"$work/registry.yaml"
 render demo "$chart" --set existingSecret=own --set networkPolicy.enabled=false >"$work/own-secret.yaml"
 {
   echo "# A gateway for a replica set of three members, as the chart renders it (tests/packaging/manifests.sh"
@@ -55,6 +56,8 @@ done <<'VALUES'
 --set upstream=mongodb://mongo/ --set tls.mode=require
 --set upstream=mongodb://mongo/ --set config.listen=0.0.0.0:1
 --set upstream=mongodb://mongo/ --set port=80
+--set upstream=mongodb://mongo/ --set registry.collection=schemas
+--set upstream=mongodb://mongo/ --set config.schemas_registry=a.b
 VALUES
 
 checked=0
