@@ -74,11 +74,10 @@ static bool join_name(const struct wire_command *request, struct bytes collectio
 static bool read_scope(const struct wire_command *request, enum changed what,
                        char first[NAME_BYTES], char second[NAME_BYTES])
 {
-    struct bytes name = {0};
     if (request->database_unclear)
         return false;
     if (what == CHANGES_DATABASE)
-        return join_name(request, name, first);
+        return join_name(request, bytes_of("", 0), first);
     if (what == CHANGES_COLLECTION)
         return bytes_left(&request->collection) > 0 &&
                join_name(request, request->collection, first);
