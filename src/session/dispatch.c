@@ -191,13 +191,16 @@ static void push_pending(struct client *client, const struct wire_header *header
 static enum decision forward(struct client *client, const struct wire_header *header,
                              const struct wire_command *request)
 {
-    enum identity_effect effect = route_of(request->known)->identity;
+    const struct route *route = route_of(request->known);
+    enum identity_effect effect = route->identity;
+    uint32_t change = 0;
     if (lease_connection(client) == NULL && connect_take_lease(client) == NULL)
         return DECISION_STOP;
     if (effect != IDENTITY_STAYS)
         identify_pass(client, request, effect);
     bool watches_claim = effect == IDENTITY_CHANGES && logins_watch(client, request);
-    uint32_t change = collection_changes_begin(client, request);
+    if (route->reply == collection_changes_take_reply)
+        change = collection_changes_begin(client, request);
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
         push_pending(client, header, request, watches_claim, change);
     else
