@@ -122,12 +122,18 @@ struct merger *merger_create(struct retry_table *retries, pool_random random);
 /* Everything in flight must be finished; what still waits is dropped unsent. NULL is allowed. */
 void merger_destroy(struct merger *merger);
 
-/* `waiter` comes back when its batch does; it is opaque and not NULL. `insert` is borrowed for the
- * call. Exactly what the outcome names is set in *out. */
-enum merger_outcome merger_submit(struct merger *merger, const struct merger_rules *rules,
-                                  const struct merger_origin *origin,
-                                  const struct merger_insert *insert, void *waiter,
-                                  const struct retry_listener *listener, int64_t now_us,
+/* An insert to be submitted; all of it is borrowed for the call. */
+struct merger_request {
+    const struct merger_rules *rules;
+    const struct merger_origin *origin;
+    const struct merger_insert *insert;
+    void *waiter; /* comes back with its batch; opaque and not NULL */
+    const struct retry_listener *listener;
+    int64_t now_us;
+};
+
+/* Sets in *out exactly what the outcome names. */
+enum merger_outcome merger_submit(struct merger *merger, const struct merger_request *request,
                                   struct merger_answer *out);
 
 /* A numbered insert went by unread (too large to be merged): known from its body's lsid and

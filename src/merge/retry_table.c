@@ -196,20 +196,20 @@ static bool make_room(struct retry_table *table, struct shard *shard, size_t byt
 
 /* The length is that of uthash's macro. */
 // NOLINTNEXTLINE(readability-function-size)
-static void add_direct(struct retry_table *table, struct shard *shard, const struct retry_key *key,
-                       int64_t number, uint64_t what, int64_t now_us)
+static void add_direct(struct retry_table *table, struct shard *shard,
+                       const struct retry_request *request)
 {
-    if (!make_room(table, shard, sizeof(struct retry_entry), NULL, now_us))
+    if (!make_room(table, shard, sizeof(struct retry_entry), NULL, request->now_us))
         return;
     struct retry_entry *entry = memory_zalloc(sizeof *entry);
     if (entry == NULL)
         return;
-    entry->key = *key;
+    entry->key = request->key;
     entry->state = STATE_DIRECT;
-    entry->number = number;
-    entry->what = what;
-    entry->used_us = now_us;
-    HASH_ADD(hh, shard->table, key, sizeof *key, entry);
+    entry->number = request->number;
+    entry->what = request->what;
+    entry->used_us = request->now_us;
+    HASH_ADD(hh, shard->table, key, sizeof entry->key, entry);
     if (entry->unhashed) {
         memory_free(entry);
         return;
@@ -243,17 +243,18 @@ static struct retry_op *make_pending(struct retry_table *table, struct shard *sh
 }
 
 static enum retry_found begin_new(struct retry_table *table, struct shard *shard,
-                                  struct retry_entry *entry, int64_t number, uint64_t what,
-                                  enum retry_want want, struct retry_answer *answer)
+                                  struct retry_entry *entry, const struct retry_request *request,
+                                  struct retry_answer *answer)
 {
+    enum retry_want want = request->want;
     if (want == RETRY_WANT_NOTHING)
         return RETRY_FOUND_NEW;
     if (want == RETRY_WANT_MERGED)
         answer->op = make_pending(table, shard, entry);
     if (answer->op == NULL)
         become(table, entry, STATE_DIRECT);
-    entry->number = number;
-    entry->what = what;
+    entry->number = request->number;
+    entry->what = request->what;
     if (answer->op != NULL)
         return RETRY_FOUND_MERGE;
     return want == RETRY_WANT_MERGED ? RETRY_FOUND_DIRECT : RETRY_FOUND_NEW;
@@ -285,17 +286,16 @@ static enum retry_found replay(const struct retry_entry *entry, struct retry_ans
 }
 
 static enum retry_found begin_again(struct retry_table *table, struct shard *shard,
-                                    struct retry_entry *entry, enum retry_want want,
-                                    const struct retry_listener *listener,
+                                    struct retry_entry *entry, const struct retry_request *request,
                                     struct retry_answer *answer)
 {
     switch (entry->state) {
     case STATE_PENDING:
-        return add_waiter(shard, entry->op, listener, answer);
+        return add_waiter(shard, entry->op, request->listener, answer);
     case STATE_DONE:
         return replay(entry, answer);
     case STATE_UNSENT:
-        return begin_new(table, shard, entry, entry->number, entry->what, want, answer);
+        return begin_new(table, shard, entry, request, answer);
     case STATE_UNKNOWN:
         answer->op = make_pending(table, shard, entry);
         answer->numbers = entry->numbers;
@@ -307,36 +307,32 @@ static enum retry_found begin_again(struct retry_table *table, struct shard *sha
 }
 
 static enum retry_found begin_locked(struct retry_table *table, struct shard *shard,
-                                     const struct retry_key *key, int64_t number, uint64_t what,
-                                     enum retry_want want, const struct retry_listener *listener,
-                                     int64_t now_us, struct retry_answer *answer)
+                                     const struct retry_request *request,
+                                     struct retry_answer *answer)
 {
-    expire(table, shard, now_us);
-    struct retry_entry *entry = find(shard, key);
+    expire(table, shard, request->now_us);
+    struct retry_entry *entry = find(shard, &request->key);
     if (entry == NULL) {
-        if (want == RETRY_WANT_DIRECT || want == RETRY_WANT_MERGED)
-            add_direct(table, shard, key, number, what, now_us);
+        if (request->want == RETRY_WANT_DIRECT || request->want == RETRY_WANT_MERGED)
+            add_direct(table, shard, request);
         return RETRY_FOUND_UNKNOWN;
     }
-    if (number < entry->number)
+    if (request->number < entry->number)
         return entry->state == STATE_DIRECT ? RETRY_FOUND_DIRECT : RETRY_FOUND_TOO_OLD;
-    if (number == entry->number && what != entry->what)
+    if (request->number == entry->number && request->what != entry->what)
         return RETRY_FOUND_DIRECT; /* another command under the same number */
-    touch(shard, entry, now_us);
-    return number > entry->number ? begin_new(table, shard, entry, number, what, want, answer)
-                                  : begin_again(table, shard, entry, want, listener, answer);
+    touch(shard, entry, request->now_us);
+    return request->number > entry->number ? begin_new(table, shard, entry, request, answer)
+                                           : begin_again(table, shard, entry, request, answer);
 }
 
-enum retry_found retry_table_begin(struct retry_table *table, const struct retry_key *key,
-                                   int64_t number, uint64_t what, enum retry_want want,
-                                   const struct retry_listener *listener, int64_t now_us,
+enum retry_found retry_table_begin(struct retry_table *table, const struct retry_request *request,
                                    struct retry_answer *answer)
 {
-    struct shard *shard = shard_of(table, key);
+    struct shard *shard = shard_of(table, &request->key);
     *answer = (struct retry_answer){0};
     pthread_mutex_lock(&shard->lock);
-    enum retry_found found =
-        begin_locked(table, shard, key, number, what, want, listener, now_us, answer);
+    enum retry_found found = begin_locked(table, shard, request, answer);
     pthread_mutex_unlock(&shard->lock);
     return found;
 }

@@ -125,12 +125,19 @@ void retry_table_set_cap(struct retry_table *table, size_t cap_bytes);
 size_t retry_table_entries(const struct retry_table *table);
 size_t retry_table_bytes(const struct retry_table *table);
 
-/* A numbered insert came: looks it up and records it, in one step. `what` tells the command from
- * others (retry_what): the same number with another `what` is no retry but a client's mistake, and
- * goes as it came. Exactly what `found` names is set in *answer. */
-enum retry_found retry_table_begin(struct retry_table *table, const struct retry_key *key,
-                                   int64_t number, uint64_t what, enum retry_want want,
-                                   const struct retry_listener *listener, int64_t now_us,
+/* A numbered insert. */
+struct retry_request {
+    struct retry_key key;
+    int64_t number;
+    uint64_t what; /* tells the command from others: retry_what */
+    enum retry_want want;
+    const struct retry_listener *listener; /* borrowed for the call */
+    int64_t now_us;
+};
+
+/* Looks the insert up and records it, in one step. The same number with another `what` is no retry
+ * but a client's mistake, and goes as it came. Sets in *answer exactly what the result names. */
+enum retry_found retry_table_begin(struct retry_table *table, const struct retry_request *request,
                                    struct retry_answer *answer);
 /* Never 0. */
 uint64_t retry_what(struct bytes database, struct bytes collection, uint32_t documents);

@@ -26,10 +26,12 @@ static void decide_pass(struct submission *submission, enum grouping_bar bar)
     submission->bar = bar;
 }
 
-static void decide(struct merger *merger, const struct merger_rules *rules,
-                   const struct merger_origin *origin, const struct merger_insert *insert,
-                   void *arg, int64_t now_us, struct submission *submission)
+static void decide(struct merger *merger, const struct merger_request *request,
+                   struct submission *submission)
 {
+    const struct merger_rules *rules = request->rules;
+    const struct merger_origin *origin = request->origin;
+    const struct merger_insert *insert = request->insert;
     *submission = (struct submission){.outcome = MERGER_PASS, .bar = insert->bar};
     if (insert->bar != GROUPING_BAR_NONE)
         return;
@@ -59,7 +61,7 @@ static void decide(struct merger *merger, const struct merger_rules *rules,
             submission->outcome = MERGER_REJECT;
     } else {
         submission->outcome = MERGER_WAIT;
-        submission->waiter = waiter_make(merger, insert, arg, now_us);
+        submission->waiter = waiter_make(merger, insert, request->waiter, request->now_us);
         if (submission->waiter == NULL)
             decide_pass(submission, GROUPING_BAR_MEMORY);
     }
@@ -95,20 +97,21 @@ static enum merger_outcome resend(struct merger *merger, const struct merger_ins
 
 /* What the retry table says about a numbered insert; it may change the submission. Answers the
  * decision's outcome, or that of a retry. */
-static enum merger_outcome consult(struct merger *merger, const struct merger_origin *origin,
-                                   const struct merger_insert *insert,
-                                   struct submission *submission,
-                                   const struct retry_listener *listener, int64_t now_us,
-                                   struct merger_answer *out)
+static enum merger_outcome consult(struct merger *merger, const struct merger_request *request,
+                                   struct submission *submission, struct merger_answer *out)
 {
-    struct retry_key key;
-    struct retry_answer answer;
-    memcpy(key.identity, origin->identity, sizeof key.identity);
+    const struct merger_insert *insert = request->insert;
     const struct wire_command *command = insert->command;
-    memcpy(key.lsid, command->lsid, sizeof key.lsid);
-    uint64_t what = retry_what(command->database, command->collection, insert->document_count);
-    switch (retry_table_begin(merger->retries, &key, command->number, what, want_of(submission),
-                              listener, now_us, &answer)) {
+    struct retry_answer answer;
+    struct retry_request asked = {
+        .number = command->number,
+        .what = retry_what(command->database, command->collection, insert->document_count),
+        .want = want_of(submission),
+        .listener = request->listener,
+        .now_us = request->now_us};
+    memcpy(asked.key.identity, request->origin->identity, sizeof asked.key.identity);
+    memcpy(asked.key.lsid, command->lsid, sizeof asked.key.lsid);
+    switch (retry_table_begin(merger->retries, &asked, &answer)) {
     case RETRY_FOUND_MERGE:
         sluice_assert(submission->waiter != NULL); /* nothing else wants to be merged */
         submission->waiter->op = answer.op;
@@ -132,7 +135,7 @@ static enum merger_outcome consult(struct merger *merger, const struct merger_or
         count_one(merger, MERGER_RETRIES_REPLAYED);
         return MERGER_REPLAY;
     case RETRY_FOUND_RESEND:
-        return resend(merger, insert, &answer, now_us, out);
+        return resend(merger, insert, &answer, request->now_us, out);
     case RETRY_FOUND_TOO_OLD:
         count_one(merger, MERGER_RETRIES_TOO_OLD);
         return MERGER_TOO_OLD;
@@ -142,28 +145,25 @@ static enum merger_outcome consult(struct merger *merger, const struct merger_or
     return submission->outcome;
 }
 
-enum merger_outcome merger_submit(struct merger *merger, const struct merger_rules *rules,
-                                  const struct merger_origin *origin,
-                                  const struct merger_insert *insert, void *waiter,
-                                  const struct retry_listener *listener, int64_t now_us,
+enum merger_outcome merger_submit(struct merger *merger, const struct merger_request *request,
                                   struct merger_answer *out)
 {
     struct submission submission;
     *out = (struct merger_answer){0};
-    decide(merger, rules, origin, insert, waiter, now_us, &submission);
+    decide(merger, request, &submission);
     enum merger_outcome outcome = submission.outcome;
-    if (insert->numbered)
-        outcome = consult(merger, origin, insert, &submission, listener, now_us, out);
+    if (request->insert->numbered)
+        outcome = consult(merger, request, &submission, out);
     if (outcome != MERGER_WAIT && submission.waiter != NULL)
         waiter_free(merger, submission.waiter);
     switch (outcome) {
     case MERGER_GO:
-        out->permit = group_take_permit(merger, submission.group, now_us);
+        out->permit = group_take_permit(merger, submission.group, request->now_us);
         count_one(merger, MERGER_AT_ONCE);
         break;
     case MERGER_WAIT:
         out->waiter = submission.waiter;
-        group_add_waiter(merger, submission.group, submission.waiter, now_us);
+        group_add_waiter(merger, submission.group, submission.waiter, request->now_us);
         break;
     case MERGER_PASS:
         count_one(merger, MERGER_PASSED);
@@ -181,12 +181,12 @@ enum merger_outcome merger_submit(struct merger *merger, const struct merger_rul
 void merger_note_passed(struct merger *merger, const struct merger_origin *origin,
                         const uint8_t *lsid, int64_t number, int64_t now_us)
 {
-    struct retry_key key;
     struct retry_answer answer;
-    memcpy(key.identity, origin->identity, sizeof key.identity);
-    memcpy(key.lsid, lsid, sizeof key.lsid);
-    (void)retry_table_begin(merger->retries, &key, number, NO_COMMAND, RETRY_WANT_KNOWN, NULL,
-                            now_us, &answer);
+    struct retry_request request = {
+        .number = number, .what = NO_COMMAND, .want = RETRY_WANT_KNOWN, .now_us = now_us};
+    memcpy(request.key.identity, origin->identity, sizeof request.key.identity);
+    memcpy(request.key.lsid, lsid, sizeof request.key.lsid);
+    (void)retry_table_begin(merger->retries, &request, &answer);
     count_one(merger, MERGER_PASSED);
     merger_bump(&merger->counters.bars[GROUPING_BAR_LARGE], 1);
 }

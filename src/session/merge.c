@@ -223,8 +223,13 @@ enum request_step merge_insert(struct client *client, const struct message *mess
     size_t bytes = bytes_left(&message->payload);
     bool room = budget_take(budget, bytes);
     rules.enabled = rules.enabled && room;
-    enum merger_outcome outcome = merger_submit(worker->merger, &rules, &origin, &insert, client,
-                                                &listener, clock_now_us(), &answer);
+    struct merger_request submitted = {.rules = &rules,
+                                       .origin = &origin,
+                                       .insert = &insert,
+                                       .waiter = client,
+                                       .listener = &listener,
+                                       .now_us = clock_now_us()};
+    enum merger_outcome outcome = merger_submit(worker->merger, &submitted, &answer);
     if (room)
         budget_give_back(budget, bytes);
     merge_account(worker);

@@ -100,7 +100,13 @@ static enum merger_outcome submit(struct merger *merger, size_t client,
     if (!wire_command_read_whole(bytes_of(payloads[client], lengths[client]), &command, NULL))
         abort();
     grouping_classify(&command, &limits, &insert);
-    return merger_submit(merger, &rules, &origin, &insert, payloads[client], &none, 1, answer);
+    struct merger_request request = {.rules = &rules,
+                                     .origin = &origin,
+                                     .insert = &insert,
+                                     .waiter = payloads[client],
+                                     .listener = &none,
+                                     .now_us = 1};
+    return merger_submit(merger, &request, answer);
 }
 
 static void count(void *arg, void *waiter, struct bytes reply)

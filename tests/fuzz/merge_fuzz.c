@@ -79,7 +79,13 @@ static enum merger_outcome submit(struct merger *merger, struct bytes payload, v
     struct retry_listener listener = {NULL, never_told};
     classify(payload, insert);
     check(insert->bar < GROUPING_BAR_COUNT);
-    return merger_submit(merger, &rules, &origin, insert, waiter, &listener, 1000, answer);
+    struct merger_request request = {.rules = &rules,
+                                     .origin = &origin,
+                                     .insert = insert,
+                                     .waiter = waiter,
+                                     .listener = &listener,
+                                     .now_us = 1000};
+    return merger_submit(merger, &request, answer);
 }
 
 /* A body that the proxy made: one well-formed document, and the sections around it. */
@@ -175,13 +181,13 @@ static void retry(struct merger *merger, struct bytes payload, struct bytes repl
 static void know(struct retry_table *table, struct bytes payload)
 {
     struct merger_insert insert;
-    struct retry_key key = {{0}, {0}};
     struct retry_answer answer;
+    struct retry_request request = {.what = 1, .want = RETRY_WANT_DIRECT, .now_us = 1000};
     classify(payload, &insert);
     if (!insert.numbered)
         return;
-    memcpy(key.lsid, insert.command->lsid, sizeof key.lsid);
-    (void)retry_table_begin(table, &key, 0, 1, RETRY_WANT_DIRECT, NULL, 1000, &answer);
+    memcpy(request.key.lsid, insert.command->lsid, sizeof request.key.lsid);
+    (void)retry_table_begin(table, &request, &answer);
 }
 
 /* The first goes at once, the others wait behind it. */

@@ -443,8 +443,13 @@ static void submit(struct model *model, struct client *client)
     client->heard = false;
     check(wire_command_read_whole(bytes_of(client->command, client->command_bytes), &parsed, NULL));
     grouping_classify(&parsed, &limits, &insert);
-    switch (merger_submit(model->merger, &rules, &origin, &insert, client, &listener, model->now_us,
-                          &answer)) {
+    struct merger_request request = {.rules = &rules,
+                                     .origin = &origin,
+                                     .insert = &insert,
+                                     .waiter = client,
+                                     .listener = &listener,
+                                     .now_us = model->now_us};
+    switch (merger_submit(model->merger, &request, &answer)) {
     case MERGER_GO:
         go_direct(model, client, answer.permit);
         break;

@@ -141,8 +141,13 @@ enum merger_outcome submit(struct fixture *f, const struct command *command, voi
     struct wire_command parsed;
     assert_true(wire_command_read_whole(bytes_of(exact, command->len), &parsed, NULL));
     grouping_classify(&parsed, &limits, &insert);
-    enum merger_outcome outcome = merger_submit(f->merger, &f->rules, &f->origin, &insert, waiter,
-                                                &listener, f->now_us, &f->answer);
+    struct merger_request request = {.rules = &f->rules,
+                                     .origin = &f->origin,
+                                     .insert = &insert,
+                                     .waiter = waiter,
+                                     .listener = &listener,
+                                     .now_us = f->now_us};
+    enum merger_outcome outcome = merger_submit(f->merger, &request, &f->answer);
     free(exact);
     return outcome;
 }
@@ -155,11 +160,12 @@ enum merger_outcome submit_id(struct fixture *f, int id, int lsid, int64_t numbe
 
 void know(struct fixture *f, int lsid)
 {
-    struct retry_key key;
     struct retry_answer answer;
-    memcpy(key.identity, f->identity, sizeof key.identity);
-    lsid_of(lsid, key.lsid);
-    (void)retry_table_begin(f->retries, &key, 1, 1, RETRY_WANT_DIRECT, NULL, f->now_us, &answer);
+    struct retry_request request = {
+        .number = 1, .what = 1, .want = RETRY_WANT_DIRECT, .now_us = f->now_us};
+    memcpy(request.key.identity, f->identity, sizeof request.key.identity);
+    lsid_of(lsid, request.key.lsid);
+    (void)retry_table_begin(f->retries, &request, &answer);
 }
 
 void note(void *arg, void *waiter, struct bytes reply)

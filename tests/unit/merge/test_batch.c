@@ -453,13 +453,11 @@ static bool scene(struct fixture *f)
     struct answers answers = {0};
     bool whole = true;
     for (int i = 0; i < 4; i++) {
-        uint8_t lsid[16];
-        lsid_of(i, lsid);
-        struct retry_key key;
         struct retry_answer known;
-        memcpy(key.identity, f->identity, sizeof key.identity);
-        memcpy(key.lsid, lsid, sizeof lsid);
-        (void)retry_table_begin(f->retries, &key, 1, 1, RETRY_WANT_DIRECT, NULL, 0, &known);
+        struct retry_request request = {.number = 1, .what = 1, .want = RETRY_WANT_DIRECT};
+        memcpy(request.key.identity, f->identity, sizeof request.key.identity);
+        lsid_of(i, request.key.lsid);
+        (void)retry_table_begin(f->retries, &request, &known);
     }
     whole = submit_id(f, 0, 0, 2) == MERGER_GO;
     struct merger_permit *first = f->answer.permit;

@@ -48,9 +48,14 @@ static int64_t now_us = 1;
 static enum retry_found begin(struct retry_table *table, uint32_t session, int64_t number,
                               enum retry_want want, struct told *told, struct retry_answer *answer)
 {
-    struct retry_key key = key_of(session);
     struct retry_listener listener = {told, be_told};
-    return retry_table_begin(table, &key, number, WHAT, want, &listener, now_us, answer);
+    struct retry_request request = {.key = key_of(session),
+                                    .number = number,
+                                    .what = WHAT,
+                                    .want = want,
+                                    .listener = &listener,
+                                    .now_us = now_us};
+    return retry_table_begin(table, &request, answer);
 }
 
 /* A session whose number 1 went by directly, and whose number 2 is PENDING. */
@@ -105,12 +110,11 @@ static void identities_are_apart(void **state)
 {
     struct retry_table *table = *state;
     struct retry_answer answer;
-    struct retry_key key = key_of(1);
     struct retry_op *op = pending(table, 1);
-    key.identity[31] = 1;
-    assert_int_equal(
-        retry_table_begin(table, &key, 2, WHAT, RETRY_WANT_MERGED, NULL, now_us, &answer),
-        RETRY_FOUND_UNKNOWN);
+    struct retry_request request = {
+        .key = key_of(1), .number = 2, .what = WHAT, .want = RETRY_WANT_MERGED, .now_us = now_us};
+    request.key.identity[31] = 1;
+    assert_int_equal(retry_table_begin(table, &request, &answer), RETRY_FOUND_UNKNOWN);
     (void)settle(table, op, RETRY_END_UNSENT, "");
 }
 
@@ -136,11 +140,13 @@ static void another_command_under_the_number_is_no_retry(void **state)
 {
     struct retry_table *table = *state;
     struct retry_answer answer;
-    struct retry_key key = key_of(1);
     assert_false(settle(table, pending(table, 1), RETRY_END_DONE, "fine"));
-    assert_int_equal(
-        retry_table_begin(table, &key, 2, WHAT + 1, RETRY_WANT_MERGED, NULL, now_us, &answer),
-        RETRY_FOUND_DIRECT);
+    struct retry_request request = {.key = key_of(1),
+                                    .number = 2,
+                                    .what = WHAT + 1,
+                                    .want = RETRY_WANT_MERGED,
+                                    .now_us = now_us};
+    assert_int_equal(retry_table_begin(table, &request, &answer), RETRY_FOUND_DIRECT);
     struct bytes a = reply_of("a");
     struct bytes b = reply_of("b");
     assert_int_equal(retry_what(a, b, 3), retry_what(a, b, 3));
