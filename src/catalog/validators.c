@@ -180,7 +180,7 @@ static void read_all(struct validators *validators)
     bson_strfreev(names);
     if (list.failed) {
         ok = false;
-        (void)snprintf(error.message, sizeof error.message, "out of memory");
+        (void)snprintf(error.message, sizeof error.message, "out of memory for the validators");
     }
     if (is_stopping(validators)) { /* what was found may be a part of it */
         list_release(&list);

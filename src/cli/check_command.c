@@ -202,7 +202,7 @@ static int check_files(struct check_run *check, const char *schema, int count, c
     check->scratch = schema_scratch_new();
     if (check->scratch == NULL) {
         schema_file_release(&check->schema);
-        (void)fputs("mongosluice: no memory\n", stderr);
+        (void)fputs("mongosluice: out of memory for the schema\n", stderr);
         return 2;
     }
     for (int i = 0; i < count; i++)

@@ -108,7 +108,7 @@ int command_schema_lint(int argc, char **argv)
     }
     struct linted linted = {.of = memory_array((size_t)argc, sizeof *linted.of)};
     if (linted.of == NULL) {
-        (void)fputs("mongosluice: no memory\n", stderr);
+        (void)fputs("mongosluice: out of memory for the schema\n", stderr);
         return 2;
     }
     for (int i = 1; i < argc; i++) {

@@ -106,7 +106,7 @@ static bool reserve_namespace(struct check *check)
     struct check_namespace *all =
         memory_resize(check->namespaces, count * 2 * sizeof(struct check_namespace));
     if (all == NULL)
-        return error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to check a bulkWrite");
+        return error_no_memory(check->err, "the check of a bulkWrite");
     if (check->namespaces == NULL)
         memcpy(all, check->in_place, sizeof check->in_place);
     check->namespaces = all;

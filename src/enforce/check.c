@@ -272,7 +272,7 @@ static enum enforce_progress finish_rewrite(struct check *check, const struct me
     result->splice = splice_new(&check->plan);
     if (result->splice != NULL)
         return ENFORCE_DONE;
-    (void)error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for a command's refusals");
+    (void)error_no_memory(check->err, "the refusals of a command");
     return ENFORCE_FAILED;
 }
 
@@ -298,7 +298,7 @@ static enum enforce_progress rewrite(struct check *check)
     check->rewrite = NULL;
     if (progress == MESSAGE_DONE)
         return finish_rewrite(check, &made);
-    (void)error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the rest of a command");
+    (void)error_no_memory(check->err, "the rest of a command");
     return ENFORCE_FAILED;
 }
 

@@ -172,7 +172,7 @@ static bool keep(struct check **kept, const struct check *check)
         return true;
     *kept = memory_alloc(sizeof **kept);
     if (*kept == NULL)
-        return error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to check a command");
+        return error_no_memory(check->err, "the check of a command");
     **kept = *check;
     return true;
 }

@@ -44,8 +44,7 @@ bool check_answer_error(struct check *check)
         return false;
     if (!write_error(&check->plan.refusals, &build, &result->reply)) {
         build_free(&build);
-        return error_set(check->err, ERROR_EXCEEDED_MEMORY_LIMIT,
-                         "No memory for the reply to a refused command");
+        return error_no_memory(check->err, "the reply to a refused command");
     }
     result->outcome = ENFORCE_ANSWER;
     result->block = build.data;

@@ -378,7 +378,7 @@ static uint8_t *add_id(struct bytes document, const struct scan_element *id, str
 
 static enum schema_verdict no_memory(struct judge *judge)
 {
-    (void)error_set(judge->err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to check a document");
+    (void)error_no_memory(judge->err, "the check of a document");
     return SCHEMA_MALFORMED;
 }
 

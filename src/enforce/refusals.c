@@ -13,7 +13,7 @@ enum { REPLY_REST_BYTES = 4096 };
 
 static bool no_memory(struct error *err)
 {
-    return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to report a refused document");
+    return error_no_memory(err, "the report of a refused document");
 }
 
 static size_t element_bytes(enum splice_form form)

@@ -255,8 +255,7 @@ bool enforce_splice_reply(struct enforce_splice *splice, struct bytes document, 
     } else {
         write_batch_reply(splice, document, out);
     }
-    return build_finish(out, reply) ||
-           error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the reply to a write");
+    return build_finish(out, reply) || error_no_memory(err, "the reply to a write");
 }
 
 static void write_answer(const struct refusals *refusals, struct build *out)
@@ -302,7 +301,7 @@ bool splice_answer(const struct plan *plan, uint8_t **block, struct bytes *reply
     write_answer(&plan->refusals, &build);
     if (!build_finish(&build, reply)) {
         build_free(&build);
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory for the reply to a write");
+        return error_no_memory(err, "the reply to a write");
     }
     *block = build.data;
     return true;

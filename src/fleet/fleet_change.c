@@ -8,7 +8,7 @@
 
 static enum fleet_outcome no_memory(struct error *err)
 {
-    (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory");
+    (void)error_no_memory(err, "the change of a document");
     return FLEET_IMPOSSIBLE;
 }
 
@@ -250,7 +250,7 @@ static bool add_version(struct fleet_document *document, const struct fleet_push
     struct fleet_version *bigger =
         memory_resize(document->versions, (document->version_count + 1) * sizeof *bigger);
     if (bigger == NULL)
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory");
+        return error_no_memory(err, "the change of a document");
     document->versions = bigger;
     *number = document->version_count == 0 ? 1 : bigger[document->version_count - 1].number + 1;
     struct fleet_version *version = &bigger[document->version_count];
@@ -265,7 +265,7 @@ static bool add_version(struct fleet_document *document, const struct fleet_push
     document->version_count++;
     if (version->text == NULL || version->by == NULL ||
         (push->name != NULL && version->name == NULL))
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory");
+        return error_no_memory(err, "the change of a document");
     memcpy(version->text, push->text, push->text_len);
     version->text[push->text_len] = 0;
     return true;

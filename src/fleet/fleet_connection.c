@@ -66,7 +66,7 @@ struct fleet_store *fleet_store_open(const struct uri *uri, const char *ns, stru
     char proxies[FLEET_COLLECTION_SIZE + 16];
     struct fleet_store *store = memory_zalloc(sizeof *store);
     if (store == NULL) {
-        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for the registry");
+        (void)error_no_memory(err, "the registry");
         return NULL;
     }
     if (take_name(store, ns, err) && (store->reader = fleet_reader_new(err)) != NULL &&

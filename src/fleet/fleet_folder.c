@@ -71,7 +71,7 @@ static bool add_claim(struct fleet_folder *folder, const char *name, struct erro
     if (claim != NULL)
         memory_free(claim->name);
     memory_free(claim);
-    return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for the schema folder");
+    return error_no_memory(err, "the schema folder");
 }
 
 /* A name that fleet_folder_claim may have written; whatever else stands in the list is not heeded,
@@ -122,7 +122,7 @@ bool fleet_folder_save(struct fleet_folder *folder, struct error *err)
     for (const struct claimed_file *claim = folder->claims; claim != NULL; claim = claim->hh.next)
         text_format(&list, "%s\n", claim->name);
     bool ok = path_of(folder, LIST_NAME, path, err) &&
-              (!list.cut || error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory")) &&
+              (!list.cut || error_no_memory(err, "the schema folder")) &&
               schema_store_write(folder->path, path, list.data, list.len, err);
     text_release(&list);
     if (!ok)
@@ -154,13 +154,13 @@ struct fleet_folder *fleet_folder_open(const char *path, struct error *err)
 {
     struct fleet_folder *folder = memory_zalloc(sizeof *folder);
     if (folder == NULL) {
-        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for the schema folder");
+        (void)error_no_memory(err, "the schema folder");
         return NULL;
     }
     folder->lock = -1;
     folder->path = memory_copy_string(path);
     if (folder->path == NULL)
-        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for the schema folder");
+        (void)error_no_memory(err, "the schema folder");
     else if (take_lock(folder, err) && read_list(folder, err))
         return folder;
     fleet_folder_close(folder);

@@ -347,7 +347,7 @@ static bool take_settings(struct fleet_follower *follower,
     follower->status.lag_ms = -1;
     follower->status.loaded = fleet_folder_is_fed(settings->folder);
     if (follower->folder_path == NULL || follower->name == NULL || follower->version == NULL)
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for the registry");
+        return error_no_memory(err, "the registry");
     follower->sync.store = fleet_store_open(settings->uri, settings->registry, err);
     return follower->sync.store != NULL;
 }
@@ -356,7 +356,7 @@ struct fleet_follower *fleet_follow(const struct fleet_follow_settings *settings
 {
     struct fleet_follower *follower = memory_zalloc(sizeof *follower);
     if (follower == NULL) {
-        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for the registry");
+        (void)error_no_memory(err, "the registry");
         return NULL;
     }
     pthread_mutex_init(&follower->lock, NULL);

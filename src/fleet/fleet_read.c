@@ -27,7 +27,7 @@ struct fleet_reader *fleet_reader_new(struct error *err)
     if (reader != NULL && reader->format != NULL && reader->scratch != NULL)
         return reader;
     fleet_reader_free(reader);
-    (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for a reader of the registry");
+    (void)error_no_memory(err, "a reader of the registry");
     return NULL;
 }
 

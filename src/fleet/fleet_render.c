@@ -89,7 +89,7 @@ static bool check_file(const struct fleet_document *document, const struct text 
     struct error why = {0};
     int32_t wrong = 0;
     if (text->cut)
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for the schema file");
+        return error_no_memory(err, "the schema file");
     if (!schema_file_parse(text->data, text->len, NULL, NULL, &file, &why))
         return error_set(err, why.code, "the schema file would have errors: %.400s", why.message);
     bool same = file.ns != NULL && strcmp(file.ns, document->ns) == 0 &&

@@ -36,7 +36,7 @@ static bool prepare(struct fleet_store *store, const mongoc_collection_t *collec
     const char *name = mongoc_collection_get_name((mongoc_collection_t *)collection);
     bson_t *format = bson_new_from_json((const uint8_t *)format_text, -1, &why);
     if (format == NULL)
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for the registry");
+        return error_no_memory(err, "the registry");
     bool ok = set_validator(store, "create", name, format, &why);
     if (!ok && why.code == CODE_NAMESPACE_EXISTS)
         ok = set_validator(store, "collMod", name, format, &why);

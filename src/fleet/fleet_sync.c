@@ -79,8 +79,8 @@ static void plan(struct fleet_sync *sync, const struct fleet_document *document,
     char *ns = memory_copy_string(document->ns);
     if (ns == NULL) {
         text_release(file);
-        sync->failed = !error_set(&sync->failure, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory") ||
-                       sync->failed;
+        sync->failed =
+            !error_no_memory(&sync->failure, "the schemas of the registry") || sync->failed;
         return;
     }
     sync->plan[sync->planned++] = (struct fleet_planned){.ns = ns,

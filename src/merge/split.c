@@ -121,7 +121,7 @@ static bool read_errors(struct split *split, struct bytes array, uint32_t docume
         return malformed(err, "more writeErrors than documents");
     split->errors = memory_array(count, sizeof *split->errors);
     if (split->errors == NULL)
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "no memory to read a reply");
+        return error_no_memory(err, "a reply");
     (void)scan_open(&scan, array);
     while (scan_next(&scan, &each)) {
         if (each.kind != BSON_KIND_OBJECT || !scan_find(each.value, "index", &at) ||

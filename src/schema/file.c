@@ -43,8 +43,8 @@ static bool read_ns(struct problem_relay *relay, const struct scan_element *fiel
         return problem_relay_field(relay, "ns", ERROR_BAD_VALUE,
                                    "must be given once, as \"database.collection\"");
     file->ns = memory_copy_string(text);
-    return file->ns != NULL ||
-           problem_relay_field(relay, "ns", ERROR_EXCEEDED_MEMORY_LIMIT, "no memory");
+    return file->ns != NULL || problem_relay_field(relay, "ns", ERROR_EXCEEDED_MEMORY_LIMIT,
+                                                   "out of memory for the schema file");
 }
 
 const char *const schema_level_names[] = {"strict", "moderate", "off", NULL};
@@ -308,7 +308,8 @@ static void compile_parts(struct problem_relay *relay, const struct parts *parts
 {
     file->versions = memory_array(SCHEMA_VERSIONS_MAX, sizeof *file->versions);
     if (file->versions == NULL)
-        (void)problem_relay_field(relay, "", ERROR_EXCEEDED_MEMORY_LIMIT, "no memory");
+        (void)problem_relay_field(relay, "", ERROR_EXCEEDED_MEMORY_LIMIT,
+                                  "out of memory for the schema file");
     else if (parts->versions.kind != 0)
         (void)read_versions(relay, parts, file);
     else
@@ -416,7 +417,7 @@ bool schema_file_of_validator(const char *ns, struct bytes schema, enum schema_l
     file->versions = memory_array(1, sizeof *file->versions);
     if (file->ns == NULL || file->versions == NULL) {
         schema_file_release(file);
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "no memory");
+        return error_no_memory(err, "the schema file");
     }
     file->version_count = 1;
     if (schema_version_compile(schema, SCHEMA_MONGODB, NULL, "", &relay, &file->versions[0]))

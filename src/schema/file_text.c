@@ -123,7 +123,7 @@ static bool out_of_memory(struct json_reader *r)
     if (r->stopped)
         return false;
     r->stopped = true;
-    return problem(r, ERROR_EXCEEDED_MEMORY_LIMIT, "no memory to read the file");
+    return problem(r, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory for the schema file");
 }
 
 /* --- the text as a whole --- */

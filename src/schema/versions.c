@@ -61,8 +61,8 @@ bool schema_version_read_name(const struct scan_element *field, struct problem_r
         return problem_relay_field(relay, "name", ERROR_BAD_VALUE,
                                    "must be a string of 1 to 64 bytes without spaces");
     version->name = memory_copy_string(text);
-    return version->name != NULL ||
-           problem_relay_field(relay, "name", ERROR_EXCEEDED_MEMORY_LIMIT, "no memory");
+    return version->name != NULL || problem_relay_field(relay, "name", ERROR_EXCEEDED_MEMORY_LIMIT,
+                                                        "out of memory for the schema file");
 }
 
 static bool read_dialect(const struct scan_element *field, struct problem_relay *relay,
@@ -194,7 +194,8 @@ bool schema_version_compile(struct bytes schema, enum schema_dialect dialect, co
             &inner, &(struct schema_problem){
                         .code = compiled == NULL ? err.code : ERROR_EXCEEDED_MEMORY_LIMIT,
                         .pointer = "",
-                        .message = compiled == NULL ? err.message : "no memory for its hash"});
+                        .message = compiled == NULL ? err.message
+                                                    : "out of memory for the hash of the schema"});
     return false;
 }
 

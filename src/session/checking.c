@@ -124,7 +124,7 @@ enum enforce_progress checking_run(struct client *client, const struct message *
     enum enforce_progress progress = enforce_go_on(
         &check, worker->schemas.registry, worker->scratch, command, &observer, result, err);
     if (progress == ENFORCE_PART && !keep(client, message, request, check, &observer)) {
-        (void)error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "No memory to check a command");
+        (void)error_no_memory(err, "the check of a command");
         return ENFORCE_FAILED;
     }
     return progress;

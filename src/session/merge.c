@@ -252,7 +252,7 @@ bool merge_start(struct session_worker *worker, struct error *err)
     merge_configure(worker);
     if (worker->merger != NULL && worker->standings != NULL)
         return true;
-    return error_set(err, ERROR_INTERNAL, "out of memory for a worker");
+    return error_no_memory(err, "a worker");
 }
 
 void merge_stop(struct session_worker *worker)

@@ -1,9 +1,7 @@
 #include "session/proxy_status.h"
 
+#include "base/server_limits.h"
 #include "session/answer.h"
-
-/* A reply is no larger than a document may be. */
-enum { STATUS_LIMIT_BYTES = 16 * 1024 * 1024 };
 
 static void add_hashes(struct build *build, const struct schema_file *file)
 {
@@ -112,7 +110,7 @@ static bool answer(struct client *client, const struct message *message,
     struct build build;
     struct bytes document;
     struct error err;
-    build_begin(&build, STATUS_LIMIT_BYTES);
+    build_begin(&build, SERVER_DOCUMENT_BYTES); /* the maximal length of a reply */
     build_open_object(&build, "mongosluice");
     build_text(&build, "version", SLUICE_VERSION);
     build_int64(&build, "uptimeMillis", clock_now_ms() - client->worker->shared->started_ms);

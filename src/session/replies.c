@@ -90,7 +90,7 @@ static bool open_reply(const struct wire_header *header, struct bytes payload, s
         return false;
     *inside = memory_alloc(compressed.uncompressed_bytes);
     if (*inside == NULL)
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "out of memory to decompress a reply");
+        return error_no_memory(err, "a decompressed reply");
     return wire_compressed_open(&compressed, *inside, err) && compressed.opcode == WIRE_OP_MSG &&
            wire_sections_find_body(bytes_of(*inside, compressed.uncompressed_bytes), document,
                                    flags, err);

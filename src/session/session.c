@@ -94,7 +94,7 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
     char name[16];
     struct session_worker *worker = memory_zalloc(sizeof *worker);
     if (worker == NULL) {
-        (void)error_set(err, ERROR_INTERNAL, "out of memory for a worker");
+        (void)error_no_memory(err, "a worker");
         return NULL;
     }
     (void)snprintf(name, sizeof name, "worker%u", index);
@@ -110,10 +110,10 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
                                      .turned = turned,
                                      .stop = end_all};
     if (worker->scratch == NULL || worker->tally == NULL)
-        (void)error_set(err, ERROR_INTERNAL, "out of memory for a worker");
+        (void)error_no_memory(err, "a worker");
     else if (worker_create(&thread, &worker->worker, err)) {
         if (!add_events(worker))
-            (void)error_set(err, ERROR_INTERNAL, "out of memory for a worker");
+            (void)error_no_memory(err, "a worker");
         else if (merge_start(worker, err) && worker_run(worker->worker, err))
             return worker;
         worker_destroy(worker->worker);
