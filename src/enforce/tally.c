@@ -119,6 +119,17 @@ static struct record *find_record(const struct tally *tally, const struct regist
     return record;
 }
 
+/* Takes over the record. False when memory is out. The length is that of uthash's macro. */
+// NOLINTNEXTLINE(readability-function-size)
+static bool keep_record(struct tally *tally, struct record *record)
+{
+    HASH_ADD_KEYPTR(hh, tally->records, record->key, record->key_len, record);
+    if (!record->unhashed)
+        return true;
+    memory_free(record);
+    return false;
+}
+
 static struct record *take_record(struct tally *tally, const struct registry_entry *entry,
                                   const struct schema_version *version)
 {
@@ -132,11 +143,7 @@ static struct record *take_record(struct tally *tally, const struct registry_ent
         return NULL;
     memcpy(record->key, key, len);
     record->key_len = len;
-    HASH_ADD_KEYPTR(hh, tally->records, record->key, len, record);
-    if (!record->unhashed)
-        return record;
-    memory_free(record);
-    return NULL;
+    return keep_record(tally, record) ? record : NULL;
 }
 
 void tally_add(struct tally *tally, const struct registry_entry *entry,

@@ -86,6 +86,26 @@ def test_numbers_move_and_a_refused_insert_appears(start_admin, folder, browser,
     assert browser.complaints() == []
 
 
+def test_versions_and_a_candidate(start_admin, folder, browser, collection_name):
+    ns = f"shop.{collection_name}"
+    (folder.path / "a.json").write_text(json.dumps({
+        "ns": ns, "versions": [{"schema": {"required": ["total"]}, "name": "new"},
+                               {"schema": {"required": ["price"]}, "name": "old",
+                                "accepted_until": {"$date": "2100-01-31T12:00:00Z"}}],
+        "candidate": {"schema": {"required": ["currency"]}, "name": "next"}}))
+    proxy, admin = start_admin()
+    with proxy.endpoint().client(appname="<b>till</b>") as client:
+        client["shop"][collection_name].insert_many([{"total": 1}, {"price": 1, "note": "a secret value"}])
+    browser.open(admin.url)
+    browser.wait_for("#versions tbody", lambda text: all(
+        word in text for word in (ns, "newest", "accepted until 2100-01-31 12:00 UTC", "candidate", "next")))
+    browser.wait_for("#tried tbody", lambda text: "required currency" in text and "<b>till</b>" in text and "PyMongo" in text)
+    assert "a secret value" not in browser.driver.page_source
+    assert browser.complaints() == []
+    (folder.path / "a.json").write_text(json.dumps({"ns": ns, "schema": {"required": ["total"]}}))
+    eventually(lambda: not browser.shown("#versions-card"), "the card goes with the versions")
+
+
 @pytest.mark.parametrize("size", [PHONE, DESK])
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_fits_and_follows_the_colour_scheme(start_admin, browser, size, dark):

@@ -27,6 +27,34 @@ def test_check_tells_valid_from_refused(tmp_path):
     assert f"{bad}:1: invalid" in done.stdout and "consideredValue" in done.stdout
 
 
+VERSIONS = {"ns": "t.c", "versions": [
+    {"schema": {"required": ["a"]}}, {"schema": {"required": ["b"]}, "name": "old"},
+    {"schema": {"required": ["c"]}, "accepted_until": {"$date": "2020-01-01T00:00:00Z"}}]}
+
+
+def test_several_versions(tmp_path):
+    schema, documents = tmp_path / "schema.json", tmp_path / "documents.json"
+    schema.write_text(json.dumps(VERSIONS))
+    documents.write_text('{"a": 1}{"b": 1}{"c": 1}')
+    done = run("schema", "lint", schema)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        f"{schema}: ok (t.c, mongodb, 3 versions)",
+        f"{schema}: note: /versions/2/accepted_until has passed: the version is not accepted any more; take it out"]
+    done = run("check", "--schema", schema, documents)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[:2] == [f"{documents}:1: valid", f"{documents}:2: valid (by the older version old)"]
+    assert '"missingProperties" : [ "a" ]' in done.stdout.splitlines()[2]
+    done = run("check", "--candidate", "--schema", schema, documents)
+    assert done.returncode == 2 and "the file has no candidate" in done.stderr
+    schema.write_text(json.dumps({**VERSIONS, "candidate": {"schema": {"required": ["c"]}}}))
+    done = run("check", "--candidate", "--quiet", "--schema", schema, documents)
+    assert done.returncode == 1 and "1 valid, 2 refused" in done.stdout
+    schema.write_text(json.dumps({**VERSIONS, "candidate": {"schema": {"required": 1}}}))
+    done = run("schema", "lint", schema)
+    assert done.returncode == 1 and f"{schema}: /candidate/schema/required: " in done.stdout
+
+
 def test_lint_names_the_place(tmp_path):
     schema = tmp_path / "schema.json"
     schema.write_text(json.dumps(SCHEMA))

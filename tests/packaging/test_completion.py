@@ -37,6 +37,7 @@ CASES = [
     ("audit --reg", {"--registry"}),
     ("audit --schemas sam", {"sample.yaml"}),
     ("check --sch", {"--schema"}),
+    ("check --cand", {"--candidate"}),
     ("check --schema sam", {"sample.yaml"}),
     ("schema ", {"lint", "diff", "push", "pull", "list", "show", "history", "promote", "rollback", "retire", "status"}),
     ("schema push --cand", {"--candidate"}),
