@@ -186,12 +186,27 @@ static bool check_file(struct check_run *check, const char *path)
     return true;
 }
 
+struct schema_problems {
+    const char *path; /* of the schema */
+    unsigned count;
+};
+
+static void print_schema_problem(void *arg, const struct schema_problem *problem)
+{
+    struct schema_problems *problems = arg;
+    problems->count++;
+    (void)fprintf(stderr, "mongosluice: %s: %s%s%s\n", problems->path, problem->pointer,
+                  problem->pointer[0] == 0 ? "" : ": ", problem->message);
+}
+
 static int check_files(struct check_run *check, const char *schema, int count, char **files)
 {
     struct error err = {0};
     bool readable = true;
-    if (!schema_file_load(schema, NULL, NULL, &check->schema, &err)) {
-        (void)fprintf(stderr, "mongosluice: %s: %s\n", schema, err.message);
+    struct schema_problems problems = {.path = schema};
+    if (!schema_file_load(schema, print_schema_problem, &problems, &check->schema, &err)) {
+        if (problems.count == 0) /* the file could not be read */
+            (void)fprintf(stderr, "mongosluice: %s: %s\n", schema, err.message);
         return check->schema.siblings ? 1 : 2;
     }
     if (check->candidate && check->schema.candidate.schema == NULL) {

@@ -80,3 +80,13 @@ def test_extensions_are_marked(tmp_path):
     assert f"{documents}:1: valid" in check.stdout and f"{documents}:2: invalid" in check.stdout
     path.write_text(json.dumps({"$jsonSchema": schema}))
     assert "/$jsonSchema/$ref: $jsonSchema keyword '$ref' is not currently supported" in run("schema", "lint", path).stdout
+
+
+def test_check_names_all_that_it_does_not_check(tmp_path):
+    path, documents = tmp_path / "validator.json", tmp_path / "documents.json"
+    path.write_text('{"$jsonSchema": {}, "$expr": {"$gt": ["$a", 1]}, "b": {"$exists": true}}')
+    documents.write_text("{}")
+    check = run("check", "--schema", path, documents)
+    assert check.returncode == 1
+    for field in ("$expr", "b"):
+        assert f"{path}: /{field}: stands beside $jsonSchema and is not checked here" in check.stderr
