@@ -30,6 +30,7 @@ struct fleet_follower {
     char *version;
     int64_t period_ms;
     void (*changed)(void *);
+    bool (*in_force)(void *arg, const char *ns, const char *hash);
     void *arg;
     int64_t heartbeat_ms; /* monotonic: when the last one was written; 0: never */
     bool has_news;        /* changes that it does not hold */
@@ -123,7 +124,7 @@ static void add_revisions(const struct fleet_follower *follower, bson_t *out)
     size_t count = 0;
     for (const struct known *known = follower->sync.known.of;
          known != NULL && count < REVISIONS_MAX; known = known->hh.next) {
-        if (known->revision == 0)
+        if (known->revision == 0 || known->problem != NULL)
             continue;
         BSON_APPEND_INT64(&list, known->ns, known->revision);
         count++;
@@ -196,6 +197,7 @@ static void take_over(struct fleet_follower *follower, enum fleet_mode mode, uin
             follower->status.lag_ms = lag_ms < 0 ? 0 : lag_ms;
         pthread_mutex_unlock(&follower->lock);
     }
+    fleet_sync_confirm(&follower->sync, follower->in_force, follower->arg);
     if (follower->heartbeat_ms == 0 || silent_ms >= HEARTBEAT_MS ||
         (follower->has_news && silent_ms >= TELL_MS))
         tell(follower, mode);
@@ -339,6 +341,7 @@ static bool take_settings(struct fleet_follower *follower,
     follower->version = memory_copy_string(settings->version);
     follower->period_ms = settings->period_ms;
     follower->changed = settings->changed;
+    follower->in_force = settings->in_force;
     follower->arg = settings->arg;
     (void)snprintf(follower->status.registry, sizeof follower->status.registry, "%s",
                    settings->registry);

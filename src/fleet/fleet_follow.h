@@ -26,6 +26,9 @@ struct fleet_follow_settings {
     const char *version;     /* of the program */
     int64_t period_ms;       /* without a change stream */
     void (*changed)(void *); /* files have changed: on the follower's thread */
+    /* Whether the proxy enforces the schema with that hash for the namespace; on that thread, after
+     * `changed`. */
+    bool (*in_force)(void *arg, const char *ns, const char *hash);
     void *arg;
 };
 

@@ -6,14 +6,17 @@
 #include <stdint.h>
 
 #include "base/table.h"
+#include "schema/versions.h"
 
 struct known {
     char *ns;         /* owned */
     int64_t revision; /* of the document whose file stands in the folder; 0: none */
     int64_t updated_ms;
-    bool has_file; /* false: nothing is enforced for it */
-    char *problem; /* owned: why the newest document is not in force; NULL: it is */
-    unsigned seen; /* the round in which the registry had it last */
+    bool has_file;               /* false: nothing is enforced for it */
+    bool is_written;             /* its file was written, and is not known to be in force */
+    char hash[SCHEMA_HASH_SIZE]; /* of the newest version in that file */
+    char *problem;               /* owned: why the newest document is not in force; NULL: it is */
+    unsigned seen;               /* the round in which the registry had it last */
     UT_hash_handle hh;
     bool unhashed;
 };

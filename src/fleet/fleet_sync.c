@@ -33,7 +33,8 @@ static bool write_one(struct fleet_sync *sync, const struct fleet_planned *plann
         known->revision = planned->revision;
         known->updated_ms = planned->updated_ms;
         known->has_file = planned->file.len > 0;
-        note_problem(known, NULL);
+        known->is_written = true;
+        memcpy(known->hash, planned->hash, sizeof known->hash);
     }
     if (!changed)
         return true;
@@ -83,10 +84,15 @@ static void plan(struct fleet_sync *sync, const struct fleet_document *document,
             !error_no_memory(&sync->failure, "the schemas of the registry") || sync->failed;
         return;
     }
-    sync->plan[sync->planned++] = (struct fleet_planned){.ns = ns,
-                                                         .file = *file,
-                                                         .revision = document->revision,
-                                                         .updated_ms = document->updated_ms};
+    struct fleet_planned *planned = &sync->plan[sync->planned++];
+    *planned = (struct fleet_planned){.ns = ns,
+                                      .file = *file,
+                                      .revision = document->revision,
+                                      .updated_ms = document->updated_ms};
+    if (!fleet_is_empty(document))
+        memcpy(planned->hash,
+               fleet_version_find(document, document->state.accepted[0].version)->hash,
+               sizeof planned->hash);
     if (sync->planned == FLEET_PLAN_MAX)
         write_planned(sync);
 }
@@ -243,4 +249,18 @@ bool fleet_sync_changed(struct fleet_sync *sync, struct error *err)
     bson_destroy(sync->wanted);
     sync->wanted = NULL;
     return ok;
+}
+
+void fleet_sync_confirm(struct fleet_sync *sync, fleet_in_force_fn *in_force, void *arg)
+{
+    for (struct known *known = sync->known.of; known != NULL; known = known->hh.next) {
+        if (!known->is_written)
+            continue;
+        bool good = !known->has_file || in_force(arg, known->ns, known->hash);
+        known->is_written = !good; /* asked again */
+        note_problem(known, good ? NULL
+                                 : "its file is in the folder and not in force: the log says why "
+                                   "(3003), such as another file for the same namespace, or "
+                                   "schemas_memory_max");
+    }
 }

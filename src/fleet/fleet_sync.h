@@ -16,6 +16,7 @@ struct fleet_planned {
     struct text file; /* owned; nothing in it: the file is removed */
     int64_t revision;
     int64_t updated_ms;
+    char hash[SCHEMA_HASH_SIZE]; /* of the newest version */
 };
 
 struct fleet_sync {
@@ -41,5 +42,10 @@ bool fleet_sync_all(struct fleet_sync *sync, struct error *err);
 bool fleet_sync_some(struct fleet_sync *sync, const bson_t *namespaces, struct error *err);
 /* Those whose revision is another. */
 bool fleet_sync_changed(struct fleet_sync *sync, struct error *err);
+
+/* After the proxy has read the folder: a file that it does not enforce is a problem of its
+ * namespace. */
+typedef bool fleet_in_force_fn(void *arg, const char *ns, const char *hash);
+void fleet_sync_confirm(struct fleet_sync *sync, fleet_in_force_fn *in_force, void *arg);
 
 #endif

@@ -39,7 +39,11 @@ static bool begin(struct fleet_store *store, bson_error_t *why)
         return false;
     store->server = mongoc_server_description_id(server);
     mongoc_server_description_destroy(server);
-    store->session = mongoc_client_start_session(store->client, NULL, why);
+    /* getMore must come in the session of its cursor; a change stream is majority by itself */
+    mongoc_session_opt_t *options = mongoc_session_opts_new();
+    mongoc_session_opts_set_causal_consistency(options, false);
+    store->session = mongoc_client_start_session(store->client, options, why);
+    mongoc_session_opts_destroy(options);
     return store->session != NULL;
 }
 
@@ -52,10 +56,10 @@ bool fleet_store_watch(struct fleet_store *store, bool *streams, struct error *e
     if (!begin(store, &why))
         return fleet_store_fail(store, "cannot be reached", &why, err);
     /* the names alone: the documents are read as they are by then */
-    bson_t *command = BCON_NEW(
-        "aggregate", BCON_UTF8(store->collection), "pipeline", "[", "{", "$changeStream", "{", "}",
-        "}", "{", "$project", "{", "documentKey", BCON_INT32(1), "operationType", BCON_INT32(1),
-        "}", "}", "]", "cursor", "{", "}", "readConcern", "{", "level", BCON_UTF8("majority"), "}");
+    bson_t *command =
+        BCON_NEW("aggregate", BCON_UTF8(store->collection), "pipeline", "[", "{", "$changeStream",
+                 "{", "}", "}", "{", "$project", "{", "documentKey", BCON_INT32(1), "operationType",
+                 BCON_INT32(1), "}", "}", "]", "cursor", "{", "}");
     bool ok = run(store, command, &reply, &why) && take_cursor(store, &reply);
     bson_destroy(command);
     bson_destroy(&reply);

@@ -1,11 +1,21 @@
 #include "main/registry_link.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static void rescan(void *arg)
 {
     catalog_rescan(arg);
+}
+
+static bool is_in_force(void *arg, const char *ns, const char *hash)
+{
+    struct registry *registry = catalog_registry(arg);
+    const struct registry_entry *entry = registry_find(registry, ns, strlen(ns));
+    bool same = entry != NULL && strcmp(entry->file.versions[0].hash, hash) == 0;
+    registry_release(registry);
+    return same;
 }
 
 /* HOST:PORT, or HOST/PID where any port will do: two proxies of a machine are two. */
@@ -51,6 +61,7 @@ bool registry_link_start(const struct config *config, const struct uri *upstream
                                              .version = SLUICE_VERSION,
                                              .period_ms = config->schemas_registry_period_ms,
                                              .changed = rescan,
+                                             .in_force = is_in_force,
                                              .arg = catalog};
     *out = fleet_follow(&settings, err);
     uri_free(own);

@@ -412,6 +412,15 @@ def test_the_folder_of_a_proxy(registry, follow, ns, tmp_path):
         (moved / "own.one.json").rename(folder.path / "own.one.json")
         eventually(lambda: accepts(client, ns, 2), "version 2 is accepted")
         wait_state(admin, error="", namespaces=1)
+        folder.path.joinpath("another.json").write_text(json.dumps({"ns": f"{ns}x", "schema": schema_of(7)}))
+        wait_in_force(client, f"{ns}x")
+        registry.push(f"{ns}x", schema_of(1))
+        state = wait_state(admin, problem_count=1)
+        assert state["problems"][0]["ns"] == f"{ns}x" and "not in force" in state["problems"][0]["reason"]
+        eventually(lambda: f"behind: {ns}x" in registry.run("status")[1], "it is said to be behind")
+        folder.path.joinpath("another.json").unlink()
+        eventually(lambda: accepts(client, f"{ns}x", 1), "the registry's schema is in force")
+        wait_state(admin, problem_count=0)
     # a second proxy may not write into the same folder
     _, second, _ = follow(folder)
     wait_state(second, mode="away", error=lambda error: "folder of its own" in error)
