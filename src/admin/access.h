@@ -35,9 +35,9 @@ struct access_request {
  * token
  *   - requests that change something must come from this machine, and
  *   - every request must name a numeric address, localhost or one of allowed_hosts as its host, and
- * no other site as its origin: a web page in an operator's browser must neither command the proxy
- * nor read from it (cross-site requests, DNS rebinding). With a token, the token decides: no page
- * of another site knows it. */
+ *     no other site as its origin: a web page in an operator's browser must neither command the
+ *     proxy nor read from it (cross-site requests, DNS rebinding).
+ * With a token, the token decides: no page of another site knows it. */
 int access_check(const struct access_token *token, const struct access_request *request,
                  const char **reason);
 

@@ -1,4 +1,4 @@
-/* A batch on its way: the merged command, its reply, its end. */
+/* A batch under way: the merged command, its reply, its end. */
 #include "base/assert.h"
 #include "base/memory.h"
 #include "bson/scan.h"
@@ -28,7 +28,7 @@ void batch_write_session(struct build *body, const uint8_t *lsid, int64_t number
     build_int64(body, "txnNumber", number);
 }
 
-/* Elements as they stand one after another in the group's key. */
+/* Writes the consecutive elements of the group's key. */
 static void write_elements(struct build *body, struct bytes elements)
 {
     struct scan scan = {.rest = elements};
@@ -132,7 +132,7 @@ struct bytes batch_command(const struct merger_waiter *waiter)
 
 /* --- its end --- */
 
-/* Times stalled_after_us. Long enough that a server which is merely slow is not asked twice. */
+/* In units of stalled_after_us. Long enough that a slow server is not asked twice. */
 enum { LET_GO_AFTER = 10 };
 
 static struct retry_numbers numbers_of(const struct batch *batch,
@@ -146,7 +146,7 @@ static struct retry_numbers numbers_of(const struct batch *batch,
     return numbers;
 }
 
-/* Ends the waiter in the retry table. Returns whether its numbers are needed further. */
+/* Ends the waiter in the retry table. Returns true if its numbers are still needed. */
 static bool settle(struct merger *merger, const struct batch *batch, struct merger_waiter *waiter,
                    uint32_t first, enum retry_end end, struct bytes reply, int64_t now_us)
 {
@@ -158,7 +158,7 @@ static bool settle(struct merger *merger, const struct batch *batch, struct merg
     return retry_settle(merger->retries, op, end, &numbers, reply, now_us);
 }
 
-/* The batch's session is free again, or kept from further use. */
+/* Frees the batch's session, or retires it. */
 static void let_session_go(struct merger *merger, struct batch *batch, bool needed, int64_t now_us)
 {
     if (batch->session == NULL)
@@ -197,7 +197,7 @@ void batch_let_go(struct merger *merger, struct batch *batch, int64_t now_us)
         return;
     DL_FOREACH(batch->head, waiter)
     {
-        /* never who is there: with BATCH_SEND_ALONE its own command would go as well */
+        /* never a present client: with BATCH_SEND_ALONE its own command would go too */
         if (waiter->arg == NULL && waiter->op != NULL && retry_is_awaited(waiter->op))
             batch->needed |=
                 settle(merger, batch, waiter, first, RETRY_END_LOST, (struct bytes){0}, now_us);
@@ -241,7 +241,7 @@ void batch_end(struct merger *merger, struct batch *batch, int64_t now_us)
     struct merger_permit *permit = batch->permit;
     struct merger_waiter *waiter = batch->head;
     sluice_assert(batch->settled && batch->session == NULL);
-    while (waiter != NULL) { /* the batch itself goes with its head */
+    while (waiter != NULL) { /* the first waiter contains the batch itself */
         struct merger_waiter *next = waiter->next;
         sluice_assert(waiter->op == NULL);
         if (waiter->resend != NULL)
@@ -287,7 +287,7 @@ static void answer_all(struct merger *merger, struct batch *batch, const struct 
     batch->settled = true;
 }
 
-/* The answer leaves open what became of each: those who are there ask for themselves. */
+/* The answer leaves the results open: the remaining clients ask for theirs. */
 static void find_out_all(struct merger *merger, struct batch *batch, int64_t now_us)
 {
     struct merger_waiter *waiter = NULL;
@@ -317,7 +317,7 @@ struct merger_resend *batch_take_resend(struct merger_waiter *waiter)
     return resend;
 }
 
-/* What the reply says of the batch, and of what was sent before it. */
+/* Judges the reply to the batch and to earlier attempts. */
 static enum batch_verdict judge(const struct batch *batch, bool readable, const struct split *split)
 {
     bool asks_again = readable && split->kind == SPLIT_RETRY;

@@ -7,7 +7,7 @@
 
 #define BAR(name) GROUPING_BAR_##name
 
-/* Which field, what it means, which bar where that is broken. */
+/* Each field, its meaning, and the bar for a broken rule. */
 const struct grouping_row grouping_table[FIELD_NAME_COUNT] = {
     [FIELD_DB] = {GROUPING_DATABASE, BAR(FIELD_FORM), 2},
     [FIELD_LET] = {GROUPING_BARS_MERGING, BAR(LET), 0},
@@ -44,7 +44,7 @@ const char *grouping_bar_name(enum grouping_bar bar)
     return names[bar];
 }
 
-/* While a command is read. */
+/* The state during the reading of a command. */
 struct reading {
     struct merger_insert *out;
     uint64_t seen;                          /* a bit for each row */
@@ -54,7 +54,7 @@ struct reading {
     bool has_number;  /* … and txnNumber */
 };
 
-/* The first bar stays. */
+/* Keeps the first bar. */
 static void set_bar(struct merger_insert *out, enum grouping_bar bar)
 {
     if (out->bar == GROUPING_BAR_NONE)
@@ -97,7 +97,7 @@ static bool is_acknowledged(const struct scan_element *element)
            (!scan_find(element->value, "w", &w) || !scan_as_int64(&w, &number) || number != 0);
 }
 
-/* False when the field breaks its rule. */
+/* False if the field breaks its rule. */
 static bool read_field(struct reading *reading, const struct grouping_row *row,
                        const struct scan_element *element)
 {
@@ -119,7 +119,7 @@ static bool read_field(struct reading *reading, const struct grouping_row *row,
             return false;
         out->documents = (struct document_list){.in_body = true, .content = element->value};
         return true;
-    case GROUPING_SESSION: /* {id: UUID} and nothing else: a session that a driver made */
+    case GROUPING_SESSION: /* {id: UUID} and nothing else: a driver's session */
         reading->has_session = command->lsid != NULL && command->lsid_alone;
         return reading->has_session;
     case GROUPING_NUMBER:
@@ -158,7 +158,7 @@ static void read_element(struct reading *reading, enum field_name known,
             (struct bytes){(const uint8_t *)element->name - 1, element->value.end};
 }
 
-/* The elements that must be equal, each at its place. */
+/* Puts the elements that must be equal at their places. */
 static void order_equal(struct reading *reading)
 {
     struct merger_insert *out = reading->out;
@@ -179,8 +179,7 @@ static bool is_name(const struct bytes *text, const char *name)
     return bytes_left(text) == strlen(name) && memcmp(text->pos, name, strlen(name)) == 0;
 }
 
-/* Writes there are special to servers: no oplog, no retryable writes, more than a document to it.
- */
+/* Servers treat writes there specially: no oplog, no retryable writes, other limits. */
 static bool is_reserved(const struct wire_command *command)
 {
     return is_name(&command->database, "admin") || is_name(&command->database, "config") ||
@@ -196,7 +195,7 @@ static bool has_namespace(const struct wire_command *command)
            memchr(collection->pos, 0, bytes_left(collection)) == NULL;
 }
 
-/* The list that the field is, when its documents are known to be BSON. */
+/* The list of this field, if its documents are known to be BSON. */
 static bool is_validated(const struct wire_command *command, const struct scan_element *element)
 {
     for (size_t i = 0; i < command->list_count; i++)
@@ -206,7 +205,7 @@ static bool is_validated(const struct wire_command *command, const struct scan_e
     return false;
 }
 
-/* What validate_document says of the body, field by field. */
+/* Makes the checks of validate_document for the body, field by field. */
 static bool is_bson(const struct wire_command *command, const struct scan_element *element)
 {
     struct validate_fault fault = {0};
@@ -216,7 +215,7 @@ static bool is_bson(const struct wire_command *command, const struct scan_elemen
             validate_value(element->kind, element->value.pos, end, 1, &fault) == end);
 }
 
-/* The whole body. False when it is not one well-formed document. */
+/* Reads the whole body. False if it is not one well-formed document. */
 static bool read_body(struct reading *reading)
 {
     struct merger_insert *out = reading->out;
@@ -238,7 +237,7 @@ static bool read_body(struct reading *reading)
     return true;
 }
 
-/* What stands beside the body: at most one list of documents. */
+/* Finds the lists beside the body: at most one list of documents. */
 static bool find_documents(struct merger_insert *out)
 {
     const struct wire_command *command = out->command;
@@ -254,7 +253,7 @@ static bool find_documents(struct merger_insert *out)
 
 /* --- documents --- */
 
-/* Whether the last item is one, under the key that an array has for it. */
+/* True if the last item is a document with the key of its array index. */
 static bool is_document(const struct list_walk *walk, uint32_t index)
 {
     char key[BUILD_KEY_BYTES];
@@ -265,7 +264,7 @@ static bool is_document(const struct list_walk *walk, uint32_t index)
            memcmp(walk->name, key, len) == 0;
 }
 
-/* Servers refuse these as an _id; some for the whole command. */
+/* Servers refuse other values as an _id; some refuse the whole command. */
 static bool has_plain_id(struct bytes document)
 {
     struct scan_element id;
@@ -278,7 +277,7 @@ static enum grouping_bar check_document(const struct document_list *list, struct
 {
     if (bytes_left(&document) > limits->max_document_bytes)
         return GROUPING_BAR_DOCUMENT_TOO_LARGE;
-    /* those in the body were validated with it */
+    /* documents in the body were validated with it */
     if (!list->in_body && !list->validated && !validate_document(document, NULL))
         return GROUPING_BAR_DOCUMENT_MALFORMED;
     return has_plain_id(document) ? GROUPING_BAR_NONE : GROUPING_BAR_DOCUMENT_ID;
@@ -286,7 +285,7 @@ static enum grouping_bar check_document(const struct document_list *list, struct
 
 static void read_documents(struct merger_insert *out, const struct grouping_limits *limits)
 {
-    enum { ARRAY_BYTES = 5 }; /* its length and its end */
+    enum { ARRAY_BYTES = 5 }; /* the length and the terminator */
     struct list_walk walk;
     struct bytes document;
     size_t most = limits->max_bytes + (out->documents.in_body ? ARRAY_BYTES : 0);
@@ -310,7 +309,7 @@ static void read_documents(struct merger_insert *out, const struct grouping_limi
         set_bar(out, GROUPING_BAR_SECTIONS);
 }
 
-/* For retries: how many documents there are, also where merging is barred. */
+/* For retries: counts the documents even if merging is forbidden. */
 static void count_documents(struct merger_insert *out)
 {
     struct list_walk walk;
@@ -336,7 +335,7 @@ void grouping_classify(const struct wire_command *command, const struct grouping
     if ((command->flags & ~(uint32_t)WIRE_FLAG_CHECKSUM_PRESENT) != 0)
         set_bar(out, GROUPING_BAR_FLAGS);
     if ((command->flags & WIRE_FLAG_MORE_TO_COME) != 0)
-        out->numbered = false; /* nobody waits for an answer, and nobody asks again */
+        out->numbered = false; /* the client waits for no answer and does not retry */
     if (!find_documents(out)) {
         set_bar(out, GROUPING_BAR_SECTIONS);
         out->numbered = false;

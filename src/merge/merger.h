@@ -1,36 +1,35 @@
-/* Group commit of inserts: what one worker merges, and when it goes. Pure: no connection, no
- * clock, no randomness of its own. One `struct merger` for each worker thread, used by that
- * thread alone (counters may be read by any); the retry table is shared by all.
+/* Group commit of inserts: merges the inserts of one worker and decides when they go. Pure: no
+ * connection, no clock, no randomness of its own. Each worker thread has one `struct merger` and is
+ * its only user (every thread may read the counters). All share the retry table.
  *
- * How a session uses it
+ * Use by a session
  *
- *   1. An insert is whole in memory, and validated: grouping_classify, then merger_submit, also
- *      for those that may not be merged (a retry of what was merged has to be known as one). The
- *      outcome says what to do with it.
- *   2. After every call that may make something due (submit, finished, leave, batch_end, drain, the
- *      timer) merger_take until it answers NULL, and send each batch:
+ *   1. An insert is complete in memory and validated: call grouping_classify, then merger_submit.
+ *      Do this even for inserts that may not be merged, because a retry of a merged insert must be
+ *      recognised. The outcome tells what to do.
+ *   2. After every call that may make a batch due (submit, finished, leave, batch_end, drain, the
+ *      timer), call merger_take until it returns NULL, and send each batch:
  *        of one insert:  batch_go_lone, on the connection of its own client;
- *        of several:     batch_build, on the upstream connection of any waiter that is still there.
- *      merger_next_due_us says when the timer has to call next.
- *      The connection that carries a batch stays open until the reply, also if its own client
- * leaves.
- *   3. The batch's reply: batch_answer, which hands each waiter's own reply out, or says what else
- *      is to be done. Its connection lost: batch_build again and another waiter's connection, if
- *      batch_may_resend; else batch_lost. In the end batch_end, always.
+ *        of several:     batch_build, on the upstream connection of any remaining waiter.
+ *      merger_next_due_us returns the time for the next timer call. The connection that carries a
+ *      batch stays open until the reply, even if its own client leaves.
+ *   3. On the reply to a batch: batch_answer, which passes each waiter its own reply or returns a
+ *      further step. On a lost connection: batch_build again and another waiter's connection, if
+ *      batch_may_resend allows it; otherwise batch_lost. At the end, always batch_end.
  *
  *      insert ─submit─▶ GO ──────────────────────────────▶ merger_finished
  *                 ├───▶ WAIT ─take─▶ batch of one ─go_lone─▶ merger_finished
  *                 │             └──▶ batch ─build─▶ answer / lost ─▶ batch_end
  *                 └───▶ RESEND ◀──────────────────────┘ find out
  *
- * Adaptive: with nothing of its key in flight an insert goes at once (GO); a client alone never
- * waits. While something is, inserts of the key wait; when that ends they go together. With
- * linger_us they go linger_us after the first of them came, as soon as a permit is free; with
- * max_in_flight over 1 a full batch does not wait for the one before it. What has been in flight
- * for stalled_after_us (its connection may be dead without anybody having said so) is waited for no
- * longer: the others go on without it. It is neither given up nor sent again for that.
+ * The merger adapts: if no insert of its key is in flight, an insert goes at once (GO), so a single
+ * client never waits. Otherwise inserts of the key wait, and they go together when the earlier
+ * command ends. With linger_us they go linger_us after the arrival of the first one, as soon as a
+ * permit is free. With max_in_flight above 1, a full batch does not wait for the one before it. A
+ * command that is in flight for stalled_after_us no longer holds others back, because its
+ * connection may be dead without notice. It is neither given up nor sent again for this reason.
  *
- * A waiter is answered exactly once; sluice_assert holds that also in release builds. */
+ * Each waiter is answered exactly once; sluice_assert checks this in release builds too. */
 #ifndef SLUICE_MERGE_MERGER_H
 #define SLUICE_MERGE_MERGER_H
 
@@ -40,10 +39,10 @@
 #include "merge/retry_table.h"
 #include "merge/session_pool.h"
 
-/* The options of a namespace (group `merge`), as they are now. */
+/* The current options of a namespace (group `merge`). */
 struct merger_rules {
     bool enabled;
-    bool reject;              /* at max_waiters: refuse; else pass through */
+    bool reject;              /* at max_waiters: refuse; otherwise pass through */
     uint32_t max_docs;        /* of a batch */
     size_t max_bytes;         /* of a batch's documents */
     uint32_t max_in_flight;   /* commands of one key, from 1 to MERGER_IN_FLIGHT_MAX */
@@ -53,54 +52,54 @@ struct merger_rules {
     uint32_t max_waiters_total; /* waiting inserts of the worker */
 };
 
-/* Commands of one key in flight, those that are stalled included. */
+/* Commands of one key in flight, including stalled ones. */
 enum { MERGER_IN_FLIGHT_MAX = 64 };
 
-/* Of a batch's message, beside the documents. */
+/* Bytes of a batch's message beside the documents. */
 enum { MERGER_OVERHEAD_BYTES = 8192 };
 
-/* Lowers the rules to what a server takes: maxWriteBatchSize and maxMessageSizeBytes of its hello.
- * grouping_classify and merger_submit must be given what comes out. */
+/* Lowers the rules to the server's limits: maxWriteBatchSize and maxMessageSizeBytes of its hello.
+ * grouping_classify and merger_submit need the result. */
 void merger_rules_fit(struct merger_rules *rules, uint32_t max_batch_docs,
                       size_t max_message_bytes);
 
-/* How well it is known whom an insert comes from. */
+/* The certainty about the user of an insert. */
 enum merger_trust {
-    MERGER_UNKNOWN,  /* it goes as it came, and nothing is recorded */
-    MERGER_PROBABLE, /* it is no other's retry, but goes by itself */
+    MERGER_UNKNOWN,  /* it goes unchanged, and nothing is recorded */
+    MERGER_PROBABLE, /* it is not another user's retry, but goes alone */
     MERGER_CERTAIN
 };
 
-/* Whom the insert comes from, and what it goes to. */
+/* The user of an insert and its destination. */
 struct merger_origin {
     const uint8_t
-        *identity;        /* RETRY_IDENTITY_BYTES: standing_users; unknown: any that nobody has */
+        *identity; /* RETRY_IDENTITY_BYTES: standing_users; if unknown, a value that no user has */
     const char *server;   /* "host:port", of the upstream connection */
-    uint64_t incarnation; /* standing_incarnation: only equal ones are merged */
+    uint64_t incarnation; /* standing_incarnation: only inserts with equal ones are merged */
     enum merger_trust trust;
 };
 
 enum merger_outcome {
-    /* Send it as it came, and call merger_finished(permit) when its reply ended or its
-     * connection broke. */
+    /* Send it unchanged, and call merger_finished(permit) after its reply, or when its connection
+       breaks. */
     MERGER_GO,
-    /* Send it as it came; nothing else is due. */
+    /* Send it unchanged; no further call is needed. */
     MERGER_PASS,
-    /* Nothing is sent: the answer is an error (overloaded), to be made by the caller. */
+    /* Send nothing: the caller answers with an error (overloaded). */
     MERGER_REJECT,
-    /* It waits. The payload was copied. *waiter is the handle: valid until the waiter was answered,
-     * lost or sent alone, and its batch ended. */
+    /* It waits; the payload was copied. *waiter is the handle. It is valid until the waiter is
+       answered, lost or sent alone and its batch ends. */
     MERGER_WAIT,
-    /* A retry of an insert that is under way: nothing is sent, listener->done brings the result.
-     * retry_stop_waiting(retry_waiter) is due when it came or the client left. */
+    /* A retry of an insert that is under way: send nothing; listener->done delivers the result.
+       Call retry_stop_waiting(retry_waiter) after that, or when the client leaves. */
     MERGER_WAIT_FOR_FIRST,
-    /* A retry of one that was answered: `reply` is the answer, to be freed with memory_free. */
+    /* A retry of an answered insert: `reply` is the answer; free it with memory_free. */
     MERGER_REPLAY,
-    /* A retry of one whose outcome is not known: `resend` asks for it, as below. */
+    /* A retry of an insert with an unknown result: `resend` asks for it, see below. */
     MERGER_RESEND,
-    /* Answer TransactionTooOld (code 225): a newer number of this session was taken already. */
+    /* Answer TransactionTooOld (code 225): the session has used a newer number. */
     MERGER_TOO_OLD,
-    /* A retry, and no memory to treat it as one: close the client's connection, as a lost one. */
+    /* A retry, but no memory to handle it: close the client's connection, as if it were lost. */
     MERGER_CLOSE
 };
 
@@ -111,57 +110,58 @@ struct merger_resend;
 
 struct merger_answer {
     struct merger_permit *permit;      /* GO; borrowed until merger_finished */
-    struct merger_waiter *waiter;      /* WAIT; the merger's */
-    struct retry_waiter *retry_waiter; /* WAIT_FOR_FIRST; the caller's */
-    struct bytes reply;                /* REPLAY; the caller's */
-    struct merger_resend *resend;      /* RESEND; the caller's, until it is over */
+    struct merger_waiter *waiter;      /* WAIT; the merger owns it */
+    struct retry_waiter *retry_waiter; /* WAIT_FOR_FIRST; the caller owns it */
+    struct bytes reply;                /* REPLAY; the caller owns it */
+    struct merger_resend *resend;      /* RESEND; the caller owns it until its end */
 };
 
-/* `retries` is borrowed and outlives it. NULL when memory is out. */
+/* `retries` is borrowed and outlives it. NULL without memory. */
 struct merger *merger_create(struct retry_table *retries, pool_random random);
-/* Everything in flight must be finished; what still waits is dropped unsent. NULL is allowed. */
+/* Nothing may be in flight; waiting inserts are dropped unsent. NULL is allowed. */
 void merger_destroy(struct merger *merger);
 
-/* An insert to be submitted; all of it is borrowed for the call. */
+/* An insert to submit; all of it is borrowed during the call. */
 struct merger_request {
     const struct merger_rules *rules;
     const struct merger_origin *origin;
     const struct merger_insert *insert;
-    void *waiter; /* comes back with its batch; opaque and not NULL */
+    void *waiter; /* the batch returns it; opaque and not NULL */
     const struct retry_listener *listener;
     int64_t now_us;
 };
 
-/* Sets in *out exactly what the outcome names. */
+/* Sets exactly the fields of *out that belong to the outcome. */
 enum merger_outcome merger_submit(struct merger *merger, const struct merger_request *request,
                                   struct merger_answer *out);
 
-/* A numbered insert went by unread (too large to be merged): known from its body's lsid and
- * txnNumber alone. Only such that could never have been merged. */
+/* Notes a numbered insert that was forwarded unread (too large to be merged), by the lsid and
+ * txnNumber of its body. Only for inserts that could never have been merged. */
 void merger_note_passed(struct merger *merger, const struct merger_origin *origin,
                         const uint8_t *lsid, int64_t number, int64_t now_us);
 
-/* What went under the permit has been answered, or its connection is gone. */
+/* The command with the permit was answered, or its connection is gone. */
 void merger_finished(struct merger *merger, struct merger_permit *permit, int64_t now_us);
 
-/* The client of a WAIT is gone. While it waits its insert is dropped unsent; when its batch is on
- * its way, the documents go on and nobody is answered. The handle is dead afterwards. */
+/* The client of a WAIT is gone. A waiting insert is dropped unsent. If its batch is under way, the
+ * documents continue, and nobody is answered. The handle is then invalid. */
 void merger_leave(struct merger *merger, struct merger_waiter *waiter, int64_t now_us);
 
-/* Whether its client's driver has sent it again, and waits for the same answer. */
+/* True if the client's driver has sent the insert again and waits for the same answer. */
 bool merger_is_repeated(const struct merger_waiter *waiter);
 
-/* Everything that waits goes without lingering, from now on. */
+/* Sends all waiting inserts without lingering from now on. */
 void merger_drain(struct merger *merger, int64_t now_us);
 
-/* When merger_take must be called even if nothing happens; INT64_MAX: never. */
+/* The time of the next required call of merger_take; INT64_MAX: none. */
 int64_t merger_next_due_us(const struct merger *merger);
 
-/* Nothing waits or is in flight: the next insert goes at once. */
+/* True if no insert waits or is in flight: the next insert goes at once. */
 bool merger_is_idle(const struct merger *merger);
 
 const struct merger_counters *merger_counters(const struct merger *merger);
-/* The bytes of commands held now (HELD_BYTES_NOW): compare before and after a call to account. */
+/* The bytes of held commands (HELD_BYTES_NOW): compare them before and after a call for accounting.
+ */
 size_t merger_held_bytes(const struct merger *merger);
 
 /* --- batches ------------------------------------------------------------------------------------
@@ -169,95 +169,99 @@ size_t merger_held_bytes(const struct merger *merger);
 
 struct batch;
 
-/* The next batch that is due, NULL when none is. It counts as in flight until batch_end. Never
- * fails for want of memory: without a session for it, it is a batch of one. */
+/* The next due batch; NULL if there is none. It is in flight until batch_end. Never fails without
+ * memory: a batch without a session has one insert. */
 struct batch *merger_take(struct merger *merger, int64_t now_us);
 
-/* Whose inserts it holds, RETRY_IDENTITY_BYTES: only a connection of the same may carry it. */
+/* The identity of its inserts, RETRY_IDENTITY_BYTES: only a connection with the same identity may
+ * carry it. */
 const uint8_t *batch_identity(const struct batch *batch);
-/* Inserts in it, those whose client left included. */
+/* The number of its inserts, including those of clients that left. */
 size_t batch_inserts(const struct batch *batch);
 /* The waiters in order: batch_first, then batch_next until NULL. */
 struct merger_waiter *batch_first(const struct batch *batch);
 struct merger_waiter *batch_next(const struct merger_waiter *waiter);
-/* What merger_submit was given; NULL: its client left. */
+/* The argument of merger_submit; NULL: the client left. */
 void *batch_waiter(const struct merger_waiter *waiter);
-/* The command as it came (payload of an OP_MSG), for the batch of one and for BATCH_SEND_ALONE. */
+/* The original command (payload of an OP_MSG), for a batch of one and for BATCH_SEND_ALONE. */
 struct bytes batch_command(const struct merger_waiter *waiter);
 
-/* A batch of one: *command is to be sent as it came, under its client's own requestID, on its
- * client's own connection; its reply goes to the client as it comes, and merger_finished is due
- * for the permit that is returned. The bytes are valid until the next batch_go_lone; batch and
- * waiter's handle are dead. */
+/* For a batch of one: send *command unchanged, under its client's requestID, on its client's
+ * connection. Its reply goes to the client unchanged, and the caller calls merger_finished with the
+ * returned permit. The bytes are valid until the next batch_go_lone; the batch and the waiter's
+ * handle are invalid. */
 struct merger_permit *batch_go_lone(struct merger *merger, struct batch *batch, int64_t now_us,
                                     struct bytes *command);
 
-/* The merged command: a whole OP_MSG payload, memory_alloc'd for the caller. May be called again to
- * send it again. False when memory is out. */
+/* The merged command: a whole OP_MSG payload, allocated for the caller with memory_alloc. May be
+ * called again to resend it. False without memory. */
 bool batch_build(const struct batch *batch, uint8_t **payload, size_t *len);
 
-/* Whether the batch may be sent once more on another connection of the same identity and server,
- * and still be run once: it has a number, and this is its first loss. Counts as done when true. */
+/* True if the batch may be sent once more on another connection with the same identity and server
+ * and still run only once: it has a number, and this is its first loss. On true the resend counts
+ * as done. */
 bool batch_may_resend(struct merger *merger, struct batch *batch, int64_t now_us);
 
 enum batch_verdict {
-    /* Every waiter got its reply. */
+    /* Every waiter has its reply. */
     BATCH_ANSWERED,
-    /* The server refused the command as such (parse, authorization, …) and ran nothing of it: send
-     * each waiter's own command (batch_command) on its own connection, as MERGER_PASS. */
+    /* The server refused the command as a whole (parse, authorization, …) and ran no part of it:
+       send each waiter's own command (batch_command) on its own connection, as for MERGER_PASS. */
     BATCH_SEND_ALONE,
-    /* The reply leaves open what became of each: the batch was sent again and not all of it is
-     * stored, or the server failed it, perhaps in the middle. batch_take_resend for each waiter
-     * that is still there. */
+    /* The reply leaves the results open: the batch was sent again and is not fully stored, or the
+       server failed it, possibly in the middle. Call batch_take_resend for each remaining waiter.
+     */
     BATCH_FIND_OUT,
-    /* The server failed it, perhaps in the middle, and it has no number to find out by: nobody was
-     * answered. Close the waiters' connections, as after a loss. */
+    /* The server failed it, possibly in the middle, and it has no number for questions: nobody was
+       answered. Close the waiters' connections, as after a loss. */
     BATCH_UNCERTAIN,
-    /* No sense can be made of the reply: nobody was answered. Close the waiters' connections, as
-     * after a loss. */
+    /* The reply has no valid meaning: nobody was answered. Close the waiters' connections, as after
+       a loss. */
     BATCH_UNREADABLE
 };
 
-/* Hands a waiter (batch_waiter, never NULL) its own reply document, valid during the call. Empty
- * when there was no memory for it: close that client's connection. Must not call the merger. */
+/* Passes a waiter (batch_waiter, never NULL) its own reply document, valid during the call. An
+ * empty reply means that there was no memory: close that client's connection. Must not call the
+ * merger. */
 typedef void (*batch_reply)(void *arg, void *waiter, struct bytes reply);
 
-/* The server's reply document to the batch. Settles every insert in the retry table. */
+/* Handles the server's reply to the batch. Settles every insert in the retry table. */
 enum batch_verdict batch_answer(struct merger *merger, struct batch *batch, struct bytes reply,
                                 batch_reply each, void *arg, int64_t now_us);
 
-/* After BATCH_FIND_OUT, before batch_end: the waiter's, NULL when there was no memory for it: close
- * its client's connection. The waiter's handle is dead. */
+/* After BATCH_FIND_OUT, before batch_end: the question for this waiter. NULL without memory: close
+ * its client's connection. The waiter's handle is then invalid. */
 struct merger_resend *batch_take_resend(struct merger_waiter *waiter);
 
-/* From time to time while it is under way. Once it has been stalled for long, retries of clients
- * that left need not wait for its answer: they go alone under its number, as MERGER_RESEND, and
- * the server knows what of it was done. */
+/* Call it from time to time for a batch under way. After a long stall, retries of clients that left
+ * need not wait for its answer: they go alone under its number, as MERGER_RESEND, and the server
+ * knows its result. */
 void batch_let_go(struct merger *merger, struct batch *batch, int64_t now_us);
 
-/* The batch gets no reply: close the connections of its waiters (batch_first …) after this. `sent`:
- * whether a byte of it may have reached a server. */
+/* The batch gets no reply: close the connections of its waiters (batch_first …) after this call.
+ * `sent`: a byte of it may have reached a server. */
 void batch_lost(struct merger *merger, struct batch *batch, bool sent, int64_t now_us);
 
-/* Frees it with all its waiters; their handles are dead. It must have been answered or lost. */
+/* Frees the batch with all its waiters; their handles are invalid. It must be answered or lost. */
 void batch_end(struct merger *merger, struct batch *batch, int64_t now_us);
 
-/* --- inserts of a batch that are asked for ------------------------------------------------------
- * Document by document, each under the batch's number with its own statement id, since servers in
- * use answer nothing else exactly when it is repeated: MongoDB 4.4 says of [new, duplicate, new],
- * sent again, that two were stored and nothing of an error. */
+/* --- questions about inserts of a batch ----------------------------------------------------------
+ * Each document is sent separately, under the batch's number and with its own statement id, because
+ * servers answer nothing else exactly on a repeat: for a repeated [new, duplicate, new],
+ * MongoDB 4.4 reports two stored documents and no error. */
 
-/* The command that asks for the next document (payload of an OP_MSG, memory_alloc'd for the
- * caller), for the client's own connection. False when memory is out: then merger_resend_lost. */
+/* The command with the next document (payload of an OP_MSG, allocated for the caller with
+ * memory_alloc), for the client's own connection. False without memory: then call
+ * merger_resend_lost. */
 bool merger_resend_payload(const struct merger_resend *resend, uint8_t **payload, size_t *len);
 
 enum resend_step {
-    RESEND_ASK,    /* merger_resend_payload again: there are more documents */
-    RESEND_ANSWER, /* *answer is the client's reply, owned by `out`; `resend` is gone */
-    RESEND_CLOSE   /* close the client's connection; `resend` is gone */
+    RESEND_ASK,    /* call merger_resend_payload again: there are more documents */
+    RESEND_ANSWER, /* *answer is the client's reply, owned by `out`; `resend` is freed */
+    RESEND_CLOSE   /* close the client's connection; `resend` is freed */
 };
 
-/* The reply document to it. `out` is begun here; build_free is due in any case. */
+/* Handles the reply document. Starts `out`; the caller must call build_free in every case. */
 enum resend_step merger_resent(struct merger *merger, struct merger_resend *resend,
                                struct bytes reply, int64_t now_us, struct build *out,
                                struct bytes *answer);

@@ -1,4 +1,4 @@
-/* Shared by the files of this room only. */
+/* For the files of this room only. */
 #ifndef SLUICE_MERGE_MERGER_INTERNAL_H
 #define SLUICE_MERGE_MERGER_INTERNAL_H
 
@@ -7,41 +7,41 @@
 
 #include <utlist.h>
 
-/* Room for one command of a group in flight. */
+/* The permission for one command of a group in flight. */
 struct merger_permit {
     struct merger_group *group;
     int64_t since_us;
 };
 
-/* A batch lives in the waiter at its head: taking one needs no memory. */
+/* A batch is stored in its first waiter, so taking one needs no memory. */
 struct batch {
     struct merger_group *group;
     struct merger_permit *permit;
     struct merger_waiter *head;
-    struct pool_session *session; /* P, with N; NULL in a batch without numbers */
+    struct pool_session *session; /* P, with N; NULL for a batch without numbers */
     uint32_t inserts;
     uint32_t docs;
     size_t bytes;    /* of the documents */
-    int64_t sent_us; /* first, or again */
+    int64_t sent_us; /* the first or the second time */
     bool resent;
     bool settled; /* answered, lost or sent alone */
-    bool needed;  /* its number, by one who was let go */
+    bool needed;  /* its number is needed by a client that was released */
 };
 
 struct merger_waiter {
     struct merger_waiter *prev, *next;         /* of its group's or batch's list */
-    struct merger_waiter *all_prev, *all_next; /* of all that wait, oldest first */
+    struct merger_waiter *all_prev, *all_next; /* of all waiting ones, oldest first */
     struct merger_group *group;
     struct batch *in; /* NULL while it waits */
     void *arg;        /* NULL: its client left */
     bool answered;
-    struct retry_op *op;          /* NULL without a number, once settled, and with a resend */
-    struct merger_resend *resend; /* BATCH_FIND_OUT, until it is taken */
+    struct retry_op *op;          /* NULL without a number, after settling, and with a resend */
+    struct merger_resend *resend; /* BATCH_FIND_OUT, until the session takes it */
     int64_t since_us;
     uint32_t docs;
     size_t docs_bytes;
-    struct bytes body;              /* into the payload */
-    struct document_list documents; /* likewise, but its name */
+    struct bytes body;              /* points into the payload */
+    struct document_list documents; /* points into the payload, except its name */
     struct batch batch;
     size_t payload_len;
     uint8_t payload[];
@@ -49,22 +49,22 @@ struct merger_waiter {
 
 struct merger_group {
     UT_hash_handle hh;
-    struct merger_group *prev, *next;                 /* of the ready ones, or of the idle ones */
-    struct merger_group *waiting_prev, *waiting_next; /* of those with waiters */
+    struct merger_group *prev, *next;                 /* of the ready or the idle groups */
+    struct merger_group *waiting_prev, *waiting_next; /* of groups with waiters */
     struct merger_waiter *waiters;
-    struct merger_rules rules; /* the last that were given */
+    struct merger_rules rules; /* the most recent ones */
     uint32_t waiting;
-    uint64_t docs; /* of the waiting */
+    uint64_t docs; /* of the waiting inserts */
     uint64_t bytes;
-    uint64_t taken;    /* the permits in use, a bit for each */
-    uint64_t stalled;  /* of those, the ones that the rest waits for no longer */
-    bool permit_freed; /* since the last batch was taken */
+    uint64_t taken;    /* permits in use, one bit each */
+    uint64_t stalled;  /* those of them that no longer hold others back */
+    bool permit_freed; /* since the last batch */
     bool ready;
     bool idle;
     bool numbered;
-    bool unhashed;      /* there was no memory to enter it */
+    bool unhashed;      /* there was no memory to insert it */
     size_t owner_len;   /* identity and server: the first part of the key */
-    size_t elements_at; /* in the key: the elements that all have */
+    size_t elements_at; /* the position of the equal elements in the key */
     size_t key_len;
     struct merger_permit permits[MERGER_IN_FLIGHT_MAX];
     uint8_t key[];
@@ -78,10 +78,10 @@ struct merger {
     struct merger_group *idle; /* kept for the next insert; least recently used first */
     uint32_t idle_count;
     struct merger_group *waiting_groups;
-    struct merger_waiter *waiters; /* all that wait, oldest first */
-    struct merger_waiter *spent;   /* what batch_go_lone handed out last */
+    struct merger_waiter *waiters; /* all waiting ones, oldest first */
+    struct merger_waiter *spent;   /* the last result of batch_go_lone */
     uint32_t waiting;
-    int64_t timer_us; /* when the first group with waiters has to be looked at; INT64_MAX: none */
+    int64_t timer_us; /* the time to look at the first group with waiters; INT64_MAX: none */
     size_t held_bytes;
     uint8_t *key; /* scratch, as long as key_room */
     size_t key_room;
@@ -92,18 +92,18 @@ struct merger {
 struct merger_resend {
     struct retry_op *op;
     struct retry_numbers numbers;
-    bool again;            /* its client sent it again itself */
-    bool asks_again;       /* a reply so far tells the client to try again */
-    uint32_t at;           /* the document that is asked for */
-    struct bytes body;     /* of the client's command, into the payload */
-    struct list_walk rest; /* its documents from `at` on, likewise */
-    uint8_t *replies;      /* to the documents before; one after another */
+    bool again;            /* the client itself sent it again */
+    bool asks_again;       /* an earlier reply tells the client to retry */
+    uint32_t at;           /* the document in question */
+    struct bytes body;     /* of the client's command, inside the payload */
+    struct list_walk rest; /* its documents from `at` on, inside the payload */
+    uint8_t *replies;      /* to the earlier documents; consecutive */
     size_t replies_bytes;
     size_t payload_bytes;
     uint8_t payload[];
 };
 
-/* Where a part of a payload is in a copy of it. */
+/* The position of a part of a payload in a copy of the payload. */
 static inline struct bytes merger_moved(struct bytes part, struct bytes from, const uint8_t *to)
 {
     return bytes_of(to + (part.pos - from.pos), bytes_left(&part));
@@ -117,28 +117,28 @@ static inline void count_one(struct merger *merger, enum merger_counter which)
 /* --- group.c ------------------------------------------------------------------------------------
  */
 
-/* The group of the insert, made where there is none; the rules are its from now on. Not in flight
- * and without waiters it may be gone after the next call. NULL when memory is out. */
+/* Finds or makes the group of the insert, and sets its rules. A group without waiters and commands
+ * in flight may be freed by the next call. NULL without memory. */
 struct merger_group *group_find(struct merger *merger, const struct merger_rules *rules,
                                 const struct merger_origin *origin,
                                 const struct merger_insert *insert);
-/* Commands in flight that the group waits for. */
+/* The commands in flight that hold the group back. */
 uint32_t group_in_flight(const struct merger_group *group);
-/* Whether one more may go at all. */
+/* True if one more command may go. */
 bool group_has_permit(const struct merger_group *group);
 struct merger_permit *group_take_permit(struct merger *merger, struct merger_group *group,
                                         int64_t now_us);
-/* The permit is free. Its group may be gone afterwards. */
+/* Frees the permit. Its group may be freed too. */
 void group_release_permit(struct merger *merger, struct merger_permit *permit, int64_t now_us);
 void group_add_waiter(struct merger *merger, struct merger_group *group,
                       struct merger_waiter *waiter, int64_t now_us);
 
-/* With a copy of the payload; in no list yet. NULL when memory is out. */
+/* Makes a waiter with a copy of the payload, in no list. NULL without memory. */
 struct merger_waiter *waiter_make(struct merger *merger, const struct merger_insert *insert,
                                   void *arg, int64_t now_us);
-/* Frees one that is in no list (any more). */
+/* Frees a waiter that is in no list. */
 void waiter_free(struct merger *merger, struct merger_waiter *waiter);
-/* The held bytes changed. */
+/* Updates the counter of held bytes. */
 void group_show_held(struct merger *merger);
 
 /* --- batch.c ------------------------------------------------------------------------------------
@@ -146,22 +146,22 @@ void group_show_held(struct merger *merger);
 
 /* lsid and txnNumber. */
 void batch_write_session(struct build *body, const uint8_t *lsid, int64_t number);
-/* An OP_MSG payload of the body and a list of documents, whose bytes are to be put at *documents.
- * NULL when memory is out. */
+/* Makes an OP_MSG payload with the body and a list of documents, whose bytes the caller writes to
+ * *documents. NULL without memory. */
 uint8_t *batch_frame(struct build *body, size_t documents_bytes, uint8_t **documents, size_t *len);
 
 /* --- resend.c -----------------------------------------------------------------------------------
  */
 
-/* A command that is asked for again. */
+/* A command that is sent again. */
 struct resend_of {
-    struct bytes payload; /* it is copied; the others lie in it */
+    struct bytes payload; /* is copied; the others point into it */
     struct bytes body;
     struct document_list documents;
 };
 
-/* Takes over the op: it is settled when this is over. NULL when memory is out: then the op is
- * settled as lost. */
+/* Takes over the op and settles it at the end. NULL without memory: the op is then settled as lost.
+ */
 struct merger_resend *resend_make(struct merger *merger, struct retry_op *op,
                                   const struct retry_numbers *numbers, const struct resend_of *of,
                                   int64_t now_us);

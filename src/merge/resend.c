@@ -1,6 +1,6 @@
-/* What became of an insert of a batch: its documents are asked for one by one, under the numbers of
- * the batch, each with its own statement id. A server answers a single statement exactly: it knows
- * it, or runs it now. */
+/* Finds out the result of an insert in a batch: sends its documents one by one, under the numbers
+ * of the batch and each with its own statement id. A server answers a single statement exactly: it
+ * knows it, or runs it now. */
 #include "base/memory.h"
 #include "bson/scan.h"
 #include "merge/merger_internal.h"
@@ -54,7 +54,7 @@ void merger_resend_lost(struct merger *merger, struct merger_resend *resend, int
 
 /* --- the command --- */
 
-/* apiStrict goes, since stmtIds is not in the stable API. */
+/* Drops apiStrict, because stmtIds is not in the stable API. */
 static bool is_replaced(const struct scan_element *field)
 {
     static const char *const replaced[] = {"lsid",    "txnNumber", "stmtId",
@@ -65,7 +65,7 @@ static bool is_replaced(const struct scan_element *field)
     return false;
 }
 
-/* Everything else that the command says for itself stays. */
+/* Keeps all other fields of the command. */
 static void write_body(const struct merger_resend *resend, struct build *body)
 {
     struct scan scan;
@@ -113,8 +113,8 @@ static bool keep(struct merger *merger, struct merger_resend *resend, struct byt
     return true;
 }
 
-/* ok: 0 to a document. What it says of the command as a whole is for a client that knows that it
- * asks again, or says "perhaps" to any. */
+/* For ok: 0 to a document. An error about the whole command is safe only for a client that knows
+ * that it retries, or if it leaves the result open. */
 static bool may_be_told(const struct merger_resend *resend, const struct split *split)
 {
     return resend->again || split->kind != SPLIT_NOT_RUN;
@@ -128,7 +128,7 @@ static bool write_answer(const struct merger_resend *resend, const struct split 
     return split_join(bytes_of(resend->replies, resend->replies_bytes), out, answer);
 }
 
-/* Takes one reply in; RESEND_ASK while there are more documents. */
+/* Handles one reply; RESEND_ASK while there are more documents. */
 static enum resend_step take_reply(struct merger *merger, struct merger_resend *resend,
                                    const struct split *split)
 {
@@ -162,7 +162,7 @@ enum resend_step merger_resent(struct merger *merger, struct merger_resend *rese
     if (step == RESEND_CLOSE) {
         merger_resend_lost(merger, resend, now_us);
     } else if (step == RESEND_ANSWER) {
-        /* that it was not run this time says nothing about the batch */
+        /* a refusal of this attempt proves nothing about the batch */
         bool final = split.ok && !resend->asks_again;
         settle(merger, resend, final ? RETRY_END_DONE : RETRY_END_REFUSED, *answer, now_us);
         resend_free(merger, resend);

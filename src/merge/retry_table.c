@@ -10,8 +10,8 @@
 
 enum {
     SHARDS = 32,
-    EXPIRE_STEPS = 2, /* idle entries that one call removes: the table shrinks as it is used */
-    EVICT_STEPS = 16  /* entries looked at for one that may go */
+    EXPIRE_STEPS = 2, /* idle entries that one call removes: the table shrinks with use */
+    EVICT_STEPS = 16  /* entries that one call examines for eviction */
 };
 
 enum retry_state { STATE_DIRECT, STATE_PENDING, STATE_UNSENT, STATE_DONE, STATE_UNKNOWN };
@@ -21,7 +21,7 @@ struct retry_entry {
     struct retry_entry *prev, *next; /* least recently used first */
     struct retry_key key;
     enum retry_state state;
-    bool unhashed; /* there was no memory to enter it */
+    bool unhashed; /* there was no memory to insert it */
     int64_t number;
     uint64_t what;
     int64_t used_us;
@@ -39,7 +39,7 @@ struct shard {
 
 struct retry_op {
     struct shard *shard;
-    struct retry_entry *entry; /* NULL: a higher number took its place, or it was forgotten */
+    struct retry_entry *entry; /* NULL: a higher number replaced it, or it was dropped */
     struct retry_waiter *waiters;
 };
 
@@ -109,12 +109,12 @@ static void drop_reply(struct retry_table *table, struct retry_entry *entry)
     entry->reply_bytes = 0;
 }
 
-/* The length is that of uthash's macro. */
+/* uthash's macro makes it long. */
 // NOLINTNEXTLINE(readability-function-size)
 static void drop(struct retry_table *table, struct shard *shard, struct retry_entry *entry)
 {
     if (entry->op != NULL)
-        entry->op->entry = NULL; /* it ends without an entry */
+        entry->op->entry = NULL; /* the op ends without an entry */
     drop_reply(table, entry);
     HASH_DEL(shard->table, entry);
     DL_DELETE(shard->used, entry);
@@ -143,7 +143,7 @@ static struct shard *shard_of(struct retry_table *table, const struct retry_key 
     return &table->shards[keyed_hash(key->lsid, sizeof key->lsid) / (UINT64_MAX / SHARDS + 1)];
 }
 
-/* The length is that of uthash's macro. */
+/* uthash's macro makes it long. */
 // NOLINTNEXTLINE(readability-function-size)
 static struct retry_entry *find(struct shard *shard, const struct retry_key *key)
 {
@@ -156,7 +156,7 @@ static void touch(struct shard *shard, struct retry_entry *entry, int64_t now_us
 {
     entry->used_us = now_us;
     if (entry->next == NULL)
-        return; /* it is the last already */
+        return; /* it is already the last one */
     DL_DELETE(shard->used, entry);
     DL_APPEND(shard->used, entry);
 }
@@ -173,7 +173,7 @@ static void expire(struct retry_table *table, struct shard *shard, int64_t now_u
     }
 }
 
-/* Rule 5. Makes room for that many bytes, apart from `keep`. */
+/* Rule 5. Makes room for this many bytes, without removing `keep`. */
 static bool make_room(struct retry_table *table, struct shard *shard, size_t bytes,
                       const struct retry_entry *keep, int64_t now_us)
 {
@@ -194,7 +194,7 @@ static bool make_room(struct retry_table *table, struct shard *shard, size_t byt
     return used <= cap && bytes <= cap - used;
 }
 
-/* The length is that of uthash's macro. */
+/* uthash's macro makes it long. */
 // NOLINTNEXTLINE(readability-function-size)
 static void add_direct(struct retry_table *table, struct shard *shard,
                        const struct retry_request *request)
@@ -219,7 +219,7 @@ static void add_direct(struct retry_table *table, struct shard *shard,
     atomic_fetch_add_explicit(&table->entries, 1, memory_order_relaxed);
 }
 
-/* The entry stands for another insert, or for another way of the same, from now on. */
+/* Makes the entry represent another insert, or another way of the same insert. */
 static void become(struct retry_table *table, struct retry_entry *entry, enum retry_state state)
 {
     if (entry->op != NULL)
@@ -337,7 +337,7 @@ enum retry_found retry_table_begin(struct retry_table *table, const struct retry
     return found;
 }
 
-/* Keeps a copy of the final reply; false when there is no room for it. */
+/* Keeps a copy of the final reply; false without room. */
 static bool keep_reply(struct retry_table *table, struct retry_op *op, struct bytes reply,
                        int64_t now_us)
 {
@@ -355,7 +355,7 @@ static bool keep_reply(struct retry_table *table, struct retry_op *op, struct by
     return true;
 }
 
-/* Returns whether the numbers are needed further. */
+/* Returns true if the numbers are still needed. */
 static bool settle_entry(struct retry_table *table, struct retry_op *op, enum retry_end end,
                          const struct retry_numbers *numbers, struct bytes reply, int64_t now_us)
 {
@@ -387,7 +387,7 @@ bool retry_settle(struct retry_table *table, struct retry_op *op, enum retry_end
     for (struct retry_waiter *each = op->waiters; each != NULL; each = next) {
         next = each->next;
         sluice_assert(each->op == op);
-        each->op = NULL; /* done: never again */
+        each->op = NULL; /* done: never called again */
         each->listener.done(each->listener.arg, answered ? RETRY_RESULT_REPLY : RETRY_RESULT_AGAIN,
                             answered ? reply : (struct bytes){0});
     }

@@ -8,9 +8,9 @@
 
 struct pool_owner {
     UT_hash_handle hh;
-    struct pool_session *idle; /* the last used is the first */
+    struct pool_session *idle; /* the most recently used is first */
     size_t lent;
-    bool unhashed; /* there was no memory to enter it */
+    bool unhashed; /* there was no memory to insert it */
     size_t key_len;
     uint8_t key[];
 };
@@ -19,7 +19,7 @@ struct session_pool {
     pool_random random;
     struct pool_owner *owners;
     size_t idle;
-    size_t sweep_at; /* that many owners: look for those that nobody needs any more */
+    size_t sweep_at; /* at this number of owners: look for unneeded ones */
 };
 
 enum { SWEEP_LEAST = 64 };
@@ -42,7 +42,7 @@ static void drop_idle(struct session_pool *pool, struct pool_owner *owner)
     pool->idle--;
 }
 
-/* The length is that of uthash's macro. */
+/* uthash's macro makes it long. */
 // NOLINTNEXTLINE(readability-function-size)
 static void drop_owner_if_empty(struct session_pool *pool, struct pool_owner *owner)
 {
@@ -68,7 +68,7 @@ void session_pool_destroy(struct session_pool *pool)
     memory_free(pool);
 }
 
-/* Those at the end of an owner's list were used longest ago. */
+/* The sessions at the end of an owner's list are the oldest. */
 static void expire(struct session_pool *pool, struct pool_owner *owner, int64_t now_us)
 {
     struct pool_session *session = NULL;
@@ -95,7 +95,7 @@ static void sweep(struct session_pool *pool, int64_t now_us)
     pool->sweep_at = 2 * HASH_COUNT(pool->owners) + SWEEP_LEAST;
 }
 
-/* The length is that of uthash's macro. */
+/* uthash's macro makes it long. */
 // NOLINTNEXTLINE(readability-function-size)
 static struct pool_owner *find_owner(struct session_pool *pool, struct bytes key)
 {
@@ -104,7 +104,7 @@ static struct pool_owner *find_owner(struct session_pool *pool, struct bytes key
     return owner;
 }
 
-/* The length is that of uthash's macro. */
+/* uthash's macro makes it long. */
 // NOLINTNEXTLINE(readability-function-size)
 static struct pool_owner *add_owner(struct session_pool *pool, struct bytes key)
 {

@@ -6,15 +6,15 @@
 #include "bson/scan.h"
 #include "bson/validate.h"
 
-/* Retryable codes as drivers know them ("Retryable Writes" specification); servers before 4.4 send
- * no label. */
+/* Retryable codes of the drivers ("Retryable Writes" specification); servers before 4.4 send no
+ * label. */
 static const int64_t retryable_codes[] = {6,    7,     89,    91,    189,   262,
                                           9001, 10107, 11600, 11602, 13435, 13436};
 
-/* Errors of the whole command that servers raise before they write anything: while they read it,
- * ask who sends it, or look at its session and its times. A code that is not here may have been
- * raised in the middle of it, by a deadline, an operator, or a shard behind a router: that is no
- * loss, since inserts with numbers find out. Source: MongoDB's error codes. */
+/* Errors of the whole command that servers raise before any write: during parsing, authorization,
+ * or the check of its session and times. Other codes may come from the middle of a command: from a
+ * deadline, an operator, or a shard behind a router. This costs nothing, because the proxy asks for
+ * the results of numbered inserts. Source: MongoDB's error codes. */
 static const int64_t not_run_codes[] = {
     2,     /* BadValue */
     9,     /* FailedToParse */
@@ -72,8 +72,8 @@ static bool has_retry_label(const struct scan_element *labels)
     return false;
 }
 
-/* Whether a document that has `code` and perhaps `errorLabels` asks for a retry: the reply itself,
- * or its writeConcernError. */
+/* True if a document with `code` and possibly `errorLabels` asks for a retry: the reply itself or
+ * its writeConcernError. */
 static bool asks_for_retry(struct bytes document)
 {
     struct scan_element element;
@@ -86,7 +86,7 @@ static bool asks_for_retry(struct bytes document)
 
 static bool malformed(struct error *err, const char *what)
 {
-    return error_set(err, ERROR_PROTOCOL, "the server's reply to an insert makes no sense: %s",
+    return error_set(err, ERROR_PROTOCOL, "the server's reply to an insert is inconsistent: %s",
                      what);
 }
 
@@ -157,14 +157,14 @@ static bool read_success(struct split *split, uint32_t documents, struct error *
     int64_t count = 0;
     if (scan_find(split->reply, "writeErrors", &element)) {
         if (element.kind != BSON_KIND_ARRAY)
-            return malformed(err, "writeErrors is no array");
+            return malformed(err, "writeErrors is not an array");
         if (!read_errors(split, element.value, documents, err))
             return false;
     }
     if (!scan_find(split->reply, "n", &n) || !scan_as_int64(&n, &count))
         return malformed(err, "ok:1 without n");
     if (count < 0 || (uint64_t)count + split->error_count != documents)
-        return malformed(err, "n and writeErrors do not make up the documents");
+        return malformed(err, "n and writeErrors do not add up to the documents");
     bool retry = scan_find(split->reply, "errorLabels", &element) && has_retry_label(&element);
     if (scan_find(split->reply, "writeConcernError", &element) && element.kind == BSON_KIND_OBJECT)
         retry = retry || asks_for_retry(element.value);
@@ -190,7 +190,7 @@ void split_release(struct split *split)
     split->errors = NULL;
 }
 
-/* Where the errors of the documents from `first` on begin. */
+/* The start of the errors of the documents from `first` on. */
 static size_t find_errors(const struct split *split, uint32_t first)
 {
     size_t low = 0;
@@ -205,7 +205,7 @@ static size_t find_errors(const struct split *split, uint32_t first)
     return low;
 }
 
-/* A number in the type that the server used. */
+/* Writes a number in the server's type. */
 static void write_number(struct build *out, const char *name, uint8_t kind, uint32_t value)
 {
     double real = value;
@@ -314,7 +314,7 @@ static bool next_reply(struct bytes *rest, struct bytes *reply)
     return bytes_left(rest) > 0 && bytes_take(rest, bytes_load_u32(rest->pos), reply);
 }
 
-/* Whether the field is an array that holds something; then *first is its first element. */
+/* True if the field is a non-empty array; *first is then its first element. */
 static bool find_first(struct bytes reply, const char *name, struct scan_element *first)
 {
     struct scan scan;
@@ -357,7 +357,7 @@ static void write_joined_statements(struct bytes replies, struct build *out)
         build_close(out);
 }
 
-/* What is written once for all, and not at its place in the last reply. */
+/* True for fields that are written once, and not at their place in the last reply. */
 static bool is_joined(const struct scan_element *field)
 {
     return scan_name_is(field, "n") || scan_name_is(field, "writeErrors") ||

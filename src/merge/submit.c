@@ -1,17 +1,17 @@
-/* What becomes of an insert that just came. */
+/* Decides on a new insert. */
 #include "base/assert.h"
 #include "base/memory.h"
 #include "merge/merger_internal.h"
 
-/* What retry_what never answers. */
+/* A value that retry_what never returns. */
 #define NO_COMMAND ((uint64_t)0)
 
-/* What would be done with an insert that is no retry. */
+/* The intention for an insert that is not a retry. */
 struct submission {
     enum merger_outcome outcome; /* GO, PASS, REJECT or WAIT */
-    enum grouping_bar bar;       /* why PASS */
+    enum grouping_bar bar;       /* the reason for PASS */
     struct merger_group *group;
-    struct merger_waiter *waiter; /* WAIT: made, not yet among the waiters */
+    struct merger_waiter *waiter; /* WAIT: made, but not yet in the list */
 };
 
 static bool is_full(const struct merger *merger, const struct merger_group *group)
@@ -76,7 +76,7 @@ static enum retry_want want_of(const struct submission *submission)
         return RETRY_WANT_NOTHING;
     case MERGER_GO:
         return RETRY_WANT_DIRECT;
-    default: /* barred by what it is, its retry will be barred as well; else not */
+    default: /* an insert is barred by its content, and so is its retry; otherwise not */
         return submission->group != NULL ? RETRY_WANT_DIRECT : RETRY_WANT_KNOWN;
     }
 }
@@ -95,8 +95,8 @@ static enum merger_outcome resend(struct merger *merger, const struct merger_ins
     return MERGER_RESEND;
 }
 
-/* What the retry table says about a numbered insert; it may change the submission. Answers the
- * decision's outcome, or that of a retry. */
+/* Asks the retry table about a numbered insert; this may change the submission. Returns the outcome
+ * of the decision, or of a retry. */
 static enum merger_outcome consult(struct merger *merger, const struct merger_request *request,
                                    struct submission *submission, struct merger_answer *out)
 {
@@ -113,7 +113,7 @@ static enum merger_outcome consult(struct merger *merger, const struct merger_re
     memcpy(asked.key.lsid, command->lsid, sizeof asked.key.lsid);
     switch (retry_table_begin(merger->retries, &asked, &answer)) {
     case RETRY_FOUND_MERGE:
-        sluice_assert(submission->waiter != NULL); /* nothing else wants to be merged */
+        sluice_assert(submission->waiter != NULL); /* only waiters can be merged */
         submission->waiter->op = answer.op;
         break;
     case RETRY_FOUND_NEW:
