@@ -1,20 +1,14 @@
 /* Replies to connectionStatus: who is read out of them, and that what is not clear is nobody's. */
 #include "auth/identity.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
-/* cmocka wants the three above first. */
-#include <bson/bson.h>
-#include <cmocka.h>
+
+#include "../json_document.h"
 
 static bool read_json(const char *json, struct identity *out)
 {
-    bson_error_t err;
-    bson_t *document = bson_new_from_json((const uint8_t *)json, -1, &err);
-    if (document == NULL)
-        fail_msg("%s: %s", json, err.message);
-    bool ok = identity_read(bytes_of(bson_get_data(document), document->len), out);
+    bson_t *document = support_json(json);
+    bool ok = identity_read(support_bytes(document), out);
     bson_destroy(document);
     return ok;
 }

@@ -1,7 +1,6 @@
 /* Screens of `mongosluice status` and `top`. */
-#include "../cmocka_all.h"
+#include "../json_document.h"
 
-#include <bson/bson.h>
 #include <string.h>
 
 #include "cli/view.h"
@@ -24,27 +23,14 @@ static const char sample[] =
     "\"batch_documents\":0,\"errors\":0},"
     "\"samples\":{\"columns\":[\"at_ms\",\"requests\"],\"rows\":[[1,0],[2,5],[3,10]]}}";
 
-static bson_t *parse(const char *json)
-{
-    bson_error_t why;
-    bson_t *bson = bson_new_from_json((const uint8_t *)json, -1, &why);
-    if (bson == NULL)
-        fail_msg("%s", why.message);
-    return bson;
-}
-
-static struct bytes bytes_in(const bson_t *bson)
-{
-    return bytes_of(bson_get_data(bson), bson->len);
-}
-
 static struct text show(const char *json, const char *connections,
                         const struct view_options *options)
 {
     struct text out = text_growing();
-    bson_t *status = parse(json);
-    bson_t *list = connections == NULL ? NULL : parse(connections);
-    view_write(bytes_in(status), list == NULL ? (struct bytes){0} : bytes_in(list), options, &out);
+    bson_t *status = support_json(json);
+    bson_t *list = connections == NULL ? NULL : support_json(connections);
+    view_write(support_bytes(status), list == NULL ? (struct bytes){0} : support_bytes(list),
+               options, &out);
     bson_destroy(status);
     if (list != NULL)
         bson_destroy(list);
@@ -123,8 +109,8 @@ static void what_is_wrong_is_said(void **state)
 {
     (void)state;
     struct view_options plain = {0};
-    bson_t *bson = parse("{\"state\":\"running\",\"ready\":false,\"reason\":\"no server\"}");
-    assert_false(view_is_ready(bytes_in(bson)));
+    bson_t *bson = support_json("{\"state\":\"running\",\"ready\":false,\"reason\":\"no server\"}");
+    assert_false(view_is_ready(support_bytes(bson)));
     bson_destroy(bson);
     struct text out =
         show("{\"state\":\"running\",\"ready\":false,\"reason\":\"no server\"}", NULL, &plain);

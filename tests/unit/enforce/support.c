@@ -6,20 +6,6 @@
 #include "bson/scan.h"
 #include "bson/validate.h"
 
-bson_t *support_json(const char *json)
-{
-    bson_error_t err;
-    bson_t *bson = bson_new_from_json((const uint8_t *)json, -1, &err);
-    if (bson == NULL)
-        fail_msg("not JSON: %s: %s", json, err.message);
-    return bson;
-}
-
-struct bytes support_bytes(const bson_t *bson)
-{
-    return bytes_of(bson_get_data(bson), bson->len);
-}
-
 struct registry_entry *support_entry(const char *text, enum registry_origin origin)
 {
     struct schema_file file;

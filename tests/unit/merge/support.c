@@ -2,20 +2,6 @@
 
 #include <stdlib.h>
 
-bson_t *document_of(const char *json)
-{
-    bson_error_t why;
-    bson_t *document = bson_new_from_json((const uint8_t *)json, -1, &why);
-    if (document == NULL)
-        fail_msg("%s: %s", json, why.message);
-    return document;
-}
-
-struct bytes bytes_of_document(const bson_t *document)
-{
-    return bytes_of(bson_get_data(document), document->len);
-}
-
 static void add(struct command *command, const void *data, size_t len)
 {
     assert_true(len <= sizeof command->data - command->len);
@@ -29,14 +15,14 @@ struct command command_of(uint32_t flags, const char *body, const char *document
     uint8_t head[5] = {0};
     bytes_store_i32(head, (int32_t)flags);
     add(&command, head, sizeof head);
-    bson_t *document = document_of(body);
+    bson_t *document = support_json(body);
     add(&command, bson_get_data(document), document->len);
     bson_destroy(document);
     if (documents_array == NULL)
         return command;
     size_t at = command.len + 1;
     add(&command, "\1\0\0\0\0documents", 15);
-    bson_t *array = document_of(documents_array);
+    bson_t *array = support_json(documents_array);
     bson_iter_t each;
     assert_true(bson_iter_init(&each, array));
     while (bson_iter_next(&each)) {
@@ -181,10 +167,10 @@ void note(void *arg, void *waiter, struct bytes reply)
 enum batch_verdict answer(struct fixture *f, struct batch *batch, const char *json,
                           struct answers *answers)
 {
-    bson_t *reply = document_of(json);
+    bson_t *reply = support_json(json);
     memset(answers, 0, sizeof *answers);
     enum batch_verdict verdict =
-        batch_answer(f->merger, batch, bytes_of_document(reply), note, answers, f->now_us);
+        batch_answer(f->merger, batch, support_bytes(reply), note, answers, f->now_us);
     bson_destroy(reply);
     return verdict;
 }
@@ -194,8 +180,8 @@ struct asked ask(struct fixture *f, struct merger_resend *resend, const char *js
     struct asked asked = {0};
     struct build out;
     struct bytes own;
-    bson_t *reply = document_of(json);
-    asked.step = merger_resent(f->merger, resend, bytes_of_document(reply), f->now_us, &out, &own);
+    bson_t *reply = support_json(json);
+    asked.step = merger_resent(f->merger, resend, support_bytes(reply), f->now_us, &out, &own);
     (void)snprintf(asked.json, sizeof asked.json, "%s",
                    asked.step == RESEND_ANSWER ? document_json(own) : "");
     build_free(&out);

@@ -2,9 +2,8 @@
 #ifndef SLUICE_TESTS_MERGE_SUPPORT_H
 #define SLUICE_TESTS_MERGE_SUPPORT_H
 
-#include "../cmocka_all.h"
+#include "../json_document.h"
 
-#include <bson/bson.h>
 #include <stdio.h>
 
 #include "base/memory.h"
@@ -83,8 +82,6 @@ const char *document_json(struct bytes document);
 size_t count_sequence(const uint8_t *payload, size_t len);
 
 /* A document out of extended JSON; bson_destroy is due. */
-bson_t *document_of(const char *json);
-struct bytes bytes_of_document(const bson_t *document);
 
 uint64_t counted(const struct fixture *f, enum merger_counter which);
 uint64_t barred(const struct fixture *f, enum grouping_bar bar);

@@ -327,10 +327,10 @@ static void any_allocation_may_fail(void **state)
         struct answers answers;
         struct batch *batch = batch_of(f, 2, 2);
         assert_true(batch_may_resend(f->merger, batch, f->now_us));
-        bson_t *left = document_of("{\"n\":1,\"ok\":1}");
+        bson_t *left = support_json("{\"n\":1,\"ok\":1}");
         memory_fail_after(i);
         assert_int_equal(
-            batch_answer(f->merger, batch, bytes_of_document(left), note, &answers, f->now_us),
+            batch_answer(f->merger, batch, support_bytes(left), note, &answers, f->now_us),
             BATCH_FIND_OUT);
         whole = true;
         struct merger_waiter *waiter = batch_first(batch);
@@ -344,8 +344,8 @@ static void any_allocation_may_fail(void **state)
             if (resend == NULL)
                 continue;
             if (merger_resend_payload(resend, &payload, &len)) {
-                enum resend_step step = merger_resent(f->merger, resend, bytes_of_document(left),
-                                                      f->now_us, &build, &own);
+                enum resend_step step =
+                    merger_resent(f->merger, resend, support_bytes(left), f->now_us, &build, &own);
                 assert_true(step == RESEND_ANSWER || step == RESEND_CLOSE);
                 whole = whole && step == RESEND_ANSWER;
             } else {

@@ -1,19 +1,5 @@
 #include "support.h"
 
-bson_t *support_json(const char *json)
-{
-    bson_error_t err;
-    bson_t *bson = bson_new_from_json((const uint8_t *)json, -1, &err);
-    if (bson == NULL)
-        fail_msg("not JSON: %s: %s", json, err.message);
-    return bson;
-}
-
-struct bytes support_bytes(const bson_t *bson)
-{
-    return bytes_of(bson_get_data(bson), bson->len);
-}
-
 enum schema_verdict support_check(enum schema_dialect dialect, const char *schema,
                                   const char *document, struct error *err)
 {

@@ -2,19 +2,9 @@
 #ifndef SLUICE_TESTS_SCHEMA_SUPPORT_H
 #define SLUICE_TESTS_SCHEMA_SUPPORT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <bson/bson.h>
-#include <cmocka.h>
+#include "../json_document.h"
 
 #include "schema/schema.h"
-
-/* Released with bson_destroy. */
-bson_t *support_json(const char *json);
-struct bytes support_bytes(const bson_t *bson);
 
 /* The verdict on a document. */
 enum schema_verdict support_check(enum schema_dialect dialect, const char *schema,

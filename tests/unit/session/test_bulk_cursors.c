@@ -1,7 +1,6 @@
 /* Cursors of bulkWrite: kept while somebody may fetch from them, lost rather than told wrongly. */
-#include "../cmocka_all.h"
+#include "../json_document.h"
 
-#include <bson/bson.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -42,20 +41,6 @@ static struct bulk_cursor_use use_of(const char *server, uint64_t connection, in
     return (struct bulk_cursor_use){server, connection, now_ms};
 }
 
-static bson_t *document(const char *json)
-{
-    bson_error_t why;
-    bson_t *bson = bson_new_from_json((const uint8_t *)json, -1, &why);
-    if (bson == NULL)
-        fail_msg("%s: %s", json, why.message);
-    return bson;
-}
-
-static struct bytes bytes_of_bson(const bson_t *bson)
-{
-    return bytes_of(bson_get_data(bson), bson->len);
-}
-
 static struct enforce_splice *splice_of(struct fixture *fixture, size_t bytes)
 {
     struct plan plan = {.total = 2,
@@ -77,7 +62,7 @@ static void put_of(struct fixture *fixture, struct bulk_cursor_use use, int64_t 
 {
     bson_t *opened = BCON_NEW("cursor", "{", "id", BCON_INT64(id), "ns",
                               BCON_UTF8("admin.$cmd.bulkWrite"), "}", "ok", BCON_DOUBLE(1));
-    bulk_cursors_put(fixture->cursors, &use, bytes_of_bson(opened), lsid,
+    bulk_cursors_put(fixture->cursors, &use, support_bytes(opened), lsid,
                      splice_of(fixture, bytes));
     bson_destroy(opened);
 }
@@ -113,8 +98,8 @@ static void answer(struct bulk_cursor *cursor, struct bulk_cursor_use use, const
     struct build build;
     struct bytes reply;
     struct error err;
-    bson_t *bson = document(json);
-    assert_true(bulk_cursor_reply(cursor, &use, bytes_of_bson(bson), &build, &reply, &err));
+    bson_t *bson = support_json(json);
+    assert_true(bulk_cursor_reply(cursor, &use, support_bytes(bson), &build, &reply, &err));
     build_free(&build);
     bson_destroy(bson);
 }
@@ -227,12 +212,12 @@ static void one_that_is_lost_in_use_is_freed_after_that(void **state)
 static void killed_ones_are_forgotten(void **state)
 {
     struct fixture *fixture = *state;
-    bson_t *killed = document("{\"cursorsKilled\": [{\"$numberLong\": \"5\"}, \"x\"], "
-                              "\"cursorsNotFound\": [{\"$numberLong\": \"6\"}], \"ok\": 1}");
+    bson_t *killed = support_json("{\"cursorsKilled\": [{\"$numberLong\": \"5\"}, \"x\"], "
+                                  "\"cursorsNotFound\": [{\"$numberLong\": \"6\"}], \"ok\": 1}");
     put(fixture, "a:1", 5, 10);
     put(fixture, "a:1", 6, 10);
     put(fixture, "b:1", 5, 10);
-    bulk_cursors_killed(fixture->cursors, "a:1", bytes_of_bson(killed));
+    bulk_cursors_killed(fixture->cursors, "a:1", support_bytes(killed));
     assert_int_equal(look(fixture, "a:1", 5), BULK_CURSOR_UNKNOWN);
     assert_int_equal(look(fixture, "a:1", 6), BULK_CURSOR_KEPT);
     assert_int_equal(look(fixture, "b:1", 5), BULK_CURSOR_KEPT);
@@ -304,10 +289,10 @@ static void without_memory_it_is_unknown_or_has_no_session(void **state)
     for (long i = 1; !kept; i++) {
         assert_true(i < 10);
         struct enforce_splice *splice = splice_of(fixture, 10);
-        bson_t *opened = document(GOES_ON);
+        bson_t *opened = support_json(GOES_ON);
         struct bulk_cursor_use use = use_of("a:1", 1, 0);
         memory_fail_after(i);
-        bulk_cursors_put(fixture->cursors, &use, bytes_of_bson(opened), lsid_1, splice);
+        bulk_cursors_put(fixture->cursors, &use, support_bytes(opened), lsid_1, splice);
         memory_fail_never();
         kept = look(fixture, "a:1", 5) == BULK_CURSOR_KEPT;
         bson_destroy(opened);
