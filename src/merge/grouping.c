@@ -105,10 +105,9 @@ static bool read_field(struct reading *reading, const struct grouping_row *row,
     const struct wire_command *command = out->command;
     switch (row->rule) {
     case GROUPING_EQUAL:
-        return true;
-    case GROUPING_COLLECTION:
+    case GROUPING_COLLECTION: /* these two: wire_command has them */
     case GROUPING_DATABASE:
-        return true; /* wire_command has it */
+        return true;
     case GROUPING_WRITE_CONCERN:
         return is_acknowledged(element);
     case GROUPING_ORDERED:
