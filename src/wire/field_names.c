@@ -16,7 +16,7 @@ static const struct field_spelling spellings[FIELD_NAME_COUNT] = {{"", 0},
 /* Each name has a place of its own. The compiler refuses two in one place: then choose another sum.
  */
 enum { PLACES = 128 };
-#define PLACE(len, first, last) (((len) + 2 * (first) + 15 * (last)) % PLACES)
+#define PLACE(len, first, last) (((len) + (size_t)2 * (first) + (size_t)15 * (last)) % PLACES)
 
 #define FIELD_NAME_PLACE(identifier, name, first, last)                                            \
     [PLACE(sizeof(name) - 1, first, last)] = FIELD_##identifier,
