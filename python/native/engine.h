@@ -53,16 +53,14 @@ struct engine_node {
     enum engine_kind kind;
     int does;
     bool required; // of a list or dict: that it is not empty
-    bool has_minimum, has_maximum;
-    long long minimum_int, maximum_int;
-    double minimum, maximum;
-    Py_ssize_t minimum_length, maximum_length; // -1: none
-    PyObject *field;                           // MongoEngine's
-    PyObject *convert, *store;                 // its to_python and to_mongo
-    PyObject *type;                            // ENGINE_ENUM
-    PyObject *choices;                         // a frozenset, or NULL
-    PyObject *engine;                          // ENGINE_EMBEDDED: NULL until asked for
-    struct engine_node *item;                  // of a list or dict, or NULL
+    struct bounds bounds;
+    struct lengths lengths;
+    PyObject *field;           // MongoEngine's
+    PyObject *convert, *store; // its to_python and to_mongo
+    PyObject *type;            // ENGINE_ENUM
+    PyObject *choices;         // a frozenset, or NULL
+    PyObject *engine;          // ENGINE_EMBEDDED: NULL until asked for
+    struct engine_node *item;  // of a list or dict, or NULL
 };
 
 struct engine_field {
@@ -118,7 +116,6 @@ extern PyTypeObject engine_type;
 extern PyTypeObject engine_init_type;
 extern PyTypeObject engine_slot_type;
 
-bool engine_add_constants(PyObject *module);
 // The Engine of a class, a new reference; NULL with an exception.
 Engine *engine_of(PyTypeObject *cls);
 // The Engine that an embedded document's field names, borrowed from the node; NULL with an

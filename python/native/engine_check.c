@@ -4,22 +4,9 @@
 
 static bool is_right(struct engine_node *node, PyObject *value);
 
-static bool fits_length(const struct engine_node *node, Py_ssize_t length)
-{
-    return (node->minimum_length < 0 || length >= node->minimum_length) &&
-           (node->maximum_length < 0 || length <= node->maximum_length);
-}
-
 static bool is_right_int(const struct engine_node *node, PyObject *value)
 {
-    if (!PyLong_CheckExact(value))
-        return false;
-    if (!node->has_minimum && !node->has_maximum)
-        return true;
-    int overflow;
-    long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-    return overflow == 0 && (!node->has_minimum || number >= node->minimum_int) &&
-           (!node->has_maximum || number <= node->maximum_int);
+    return PyLong_CheckExact(value) && bounds_hold_int(&node->bounds, value);
 }
 
 // Written as MongoEngine asks: NaN is neither too small nor too large.
@@ -28,13 +15,13 @@ static bool is_right_float(const struct engine_node *node, PyObject *value)
     if (!PyFloat_CheckExact(value))
         return false;
     double number = PyFloat_AS_DOUBLE(value);
-    return !(node->has_minimum && number < node->minimum) &&
-           !(node->has_maximum && number > node->maximum);
+    return !(node->bounds.has_minimum && number < node->bounds.minimum) &&
+           !(node->bounds.has_maximum && number > node->bounds.maximum);
 }
 
 static bool is_right_list(const struct engine_node *node, PyObject *value)
 {
-    if (!engine_is_list(value) || !fits_length(node, PyList_GET_SIZE(value)))
+    if (!engine_is_list(value) || !lengths_fit(&node->lengths, PyList_GET_SIZE(value)))
         return false;
     if (node->required && PyList_GET_SIZE(value) == 0)
         return false;
@@ -118,8 +105,8 @@ static bool is_right_by_kind(struct engine_node *node, PyObject *value)
 {
     switch (node->kind) {
     case ENGINE_STR:
-        return PyUnicode_CheckExact(value) && fits_length(node, PyUnicode_GET_LENGTH(value)) &&
-               is_chosen(node, value);
+        return PyUnicode_CheckExact(value) &&
+               lengths_fit(&node->lengths, PyUnicode_GET_LENGTH(value)) && is_chosen(node, value);
     case ENGINE_INT:
     case ENGINE_LONG:
         return is_right_int(node, value) && is_chosen(node, value);
@@ -134,7 +121,7 @@ static bool is_right_by_kind(struct engine_node *node, PyObject *value)
     case ENGINE_OBJECT_ID:
         return (PyObject *)Py_TYPE(value) == hooks.object_id;
     case ENGINE_BYTES:
-        return PyBytes_CheckExact(value) && fits_length(node, PyBytes_GET_SIZE(value));
+        return PyBytes_CheckExact(value) && lengths_fit(&node->lengths, PyBytes_GET_SIZE(value));
     case ENGINE_EMBEDDED:
         return is_right_embedded(node, value);
     case ENGINE_LIST:

@@ -22,22 +22,6 @@ static void node_free(struct engine_node *node)
     PyMem_Free(node);
 }
 
-static bool read_bounds(struct engine_node *node, PyObject *minimum, PyObject *maximum)
-{
-    bool is_int = node->kind == ENGINE_INT || node->kind == ENGINE_LONG;
-    node->has_minimum = minimum != Py_None;
-    node->has_maximum = maximum != Py_None;
-    if (node->has_minimum && is_int)
-        node->minimum_int = PyLong_AsLongLong(minimum);
-    if (node->has_minimum && !is_int)
-        node->minimum = PyFloat_AsDouble(minimum);
-    if (node->has_maximum && is_int)
-        node->maximum_int = PyLong_AsLongLong(maximum);
-    if (node->has_maximum && !is_int)
-        node->maximum = PyFloat_AsDouble(maximum);
-    return !PyErr_Occurred();
-}
-
 static PyObject *kept(PyObject *value)
 {
     return value == Py_None ? NULL : Py_NewRef(value);
@@ -51,8 +35,8 @@ static bool node_fill(struct engine_node *node, PyObject *specification)
     int kind, required;
     PyObject *field, *type, *choices, *minimum, *maximum, *item;
     if (!PyArg_ParseTuple(specification, "iiOOO(OO)nnpO", &kind, &node->does, &field, &type,
-                          &choices, &minimum, &maximum, &node->minimum_length,
-                          &node->maximum_length, &required, &item)) {
+                          &choices, &minimum, &maximum, &node->lengths.minimum,
+                          &node->lengths.maximum, &required, &item)) {
         return false;
     }
     if (kind < 0 || kind > ENGINE_LAST) {
@@ -74,26 +58,24 @@ static bool node_fill(struct engine_node *node, PyObject *specification)
     }
     bool whole =
         node->convert != NULL && node->store != NULL && (item == Py_None || node->item != NULL);
-    return whole && read_bounds(node, minimum, maximum);
+    bool is_int = node->kind == ENGINE_INT || node->kind == ENGINE_LONG;
+    return whole && bounds_read(&node->bounds, is_int, minimum, maximum);
+}
+
+static bool node_fill_any(void *node, PyObject *specification)
+{
+    return node_fill(node, specification);
+}
+
+static void node_free_any(void *node)
+{
+    node_free(node);
 }
 
 static struct engine_node *node_read(PyObject *specification)
 {
-    if (!PyTuple_Check(specification)) {
-        PyErr_SetString(PyExc_TypeError, "a node is a tuple");
-        return NULL;
-    }
-    if (Py_EnterRecursiveCall(" while reading a plan"))
-        return NULL;
-    struct engine_node *node = PyMem_Calloc(1, sizeof *node);
-    if (node == NULL) {
-        PyErr_NoMemory();
-    } else if (!node_fill(node, specification)) {
-        node_free(node);
-        node = NULL;
-    }
-    Py_LeaveRecursiveCall();
-    return node;
+    return specification_read(specification, sizeof(struct engine_node), node_fill_any,
+                              node_free_any);
 }
 
 // (name, stored name, node, required, keeps null, default)
@@ -333,47 +315,3 @@ PyTypeObject engine_type = {
     .tp_clear = (inquiry)(void (*)(void))engine_clear,
     .tp_methods = engine_methods,
 };
-
-// The kinds and bits, for Python: ENGINE_STR and so on.
-bool engine_add_constants(PyObject *module)
-{
-    static const struct {
-        const char *name;
-        int value;
-    } constants[] = {
-        {"ENGINE_OTHER", ENGINE_OTHER},
-        {"ENGINE_STR", ENGINE_STR},
-        {"ENGINE_INT", ENGINE_INT},
-        {"ENGINE_LONG", ENGINE_LONG},
-        {"ENGINE_FLOAT", ENGINE_FLOAT},
-        {"ENGINE_BOOL", ENGINE_BOOL},
-        {"ENGINE_DATE", ENGINE_DATE},
-        {"ENGINE_OBJECT_ID", ENGINE_OBJECT_ID},
-        {"ENGINE_BYTES", ENGINE_BYTES},
-        {"ENGINE_ENUM", ENGINE_ENUM},
-        {"ENGINE_UUID", ENGINE_UUID},
-        {"ENGINE_EMBEDDED", ENGINE_EMBEDDED},
-        {"ENGINE_LIST", ENGINE_LIST},
-        {"ENGINE_DICT", ENGINE_DICT},
-        {"ENGINE_DYNAMIC", ENGINE_DYNAMIC},
-        {"ENGINE_CONVERTS", ENGINE_CONVERTS},
-        {"ENGINE_SETS", ENGINE_SETS},
-        {"ENGINE_GETS", ENGINE_GETS},
-        {"ENGINE_CHECKS", ENGINE_CHECKS},
-        {"ENGINE_STORES", ENGINE_STORES},
-        {"ENGINE_KEEPS", ENGINE_KEEPS},
-        {"ENGINE_MAKES", ENGINE_MAKES},
-        {"ENGINE_DIRECT", ENGINE_DIRECT},
-        {"ENGINE_VALIDATES", ENGINE_VALIDATES},
-        {"ENGINE_ENCODES", ENGINE_ENCODES},
-        {"ENGINE_READS", ENGINE_READS},
-        {"ENGINE_EMBEDDED_DOCUMENT", ENGINE_EMBEDDED_DOCUMENT},
-        {"ENGINE_INHERITS", ENGINE_INHERITS},
-        {"ENGINE_SHOWS", ENGINE_SHOWS},
-        {"ENGINE_TAKES_IDS", ENGINE_TAKES_IDS},
-    };
-    bool added = true;
-    for (size_t i = 0; added && i < sizeof constants / sizeof constants[0]; i++)
-        added = PyModule_AddIntConstant(module, constants[i].name, constants[i].value) == 0;
-    return added;
-}

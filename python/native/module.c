@@ -303,7 +303,6 @@ PyMODINIT_FUNC PyInit__native(void)
     PyObject *module = PyModule_Create(&definition);
     hooks.kinds = PyDict_New();
     if (module == NULL || hooks.kinds == NULL || !add_constants(module) ||
-        !engine_add_constants(module) ||
         PyModule_AddObjectRef(module, "Shape", (PyObject *)&shape_type) < 0 ||
         PyModule_AddObjectRef(module, "Init", (PyObject *)&init_type) < 0 ||
         PyModule_AddObjectRef(module, "Encoded", (PyObject *)&encoded_type) < 0 ||

@@ -108,8 +108,43 @@ struct key {
     int flags;
 };
 
-// ---- build.c: what a field takes as it is
-// --------------------------------------------------------
+// ---- bounds and lengths ------------------------------------------------------------------------
+
+struct bounds {
+    bool has_minimum, has_maximum;
+    long long minimum_int, maximum_int; // of an int
+    double minimum, maximum;            // of a float
+};
+
+struct lengths {
+    Py_ssize_t minimum, maximum; // -1: none
+};
+
+static inline bool lengths_fit(const struct lengths *lengths, Py_ssize_t length)
+{
+    return (lengths->minimum < 0 || length >= lengths->minimum) &&
+           (lengths->maximum < 0 || length <= lengths->maximum);
+}
+
+static inline bool bounds_hold_int(const struct bounds *bounds, PyObject *number)
+{
+    if (!bounds->has_minimum && !bounds->has_maximum)
+        return true;
+    int overflow;
+    long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    return overflow == 0 && (!bounds->has_minimum || value >= bounds->minimum_int) &&
+           (!bounds->has_maximum || value <= bounds->maximum_int);
+}
+
+// specification.c: of None or numbers; false with an exception.
+bool bounds_read(struct bounds *bounds, bool is_int, PyObject *minimum, PyObject *maximum);
+// A node of `size` bytes, zero at first, that `fill` reads from a tuple; it may read others within.
+// NULL with an exception.
+void *specification_read(PyObject *specification, size_t size,
+                         bool (*fill)(void *node, PyObject *specification),
+                         void (*release)(void *node));
+
+// ---- build.c: the values that a field takes as they are ----------------------------------------
 
 enum node_kind {
     NODE_GENERIC,
@@ -130,12 +165,10 @@ enum node_kind {
 struct node {
     enum node_kind kind;
     bool nullable;
-    bool finite;                   // float
-    bool has_minimum, has_maximum; // int, float
+    bool finite;          // float
+    struct bounds bounds; // int, float
     bool minimum_is_excluded, maximum_is_excluded;
-    long long minimum_int, maximum_int;
-    double minimum, maximum;
-    Py_ssize_t minimum_length, maximum_length; // -1: none
+    struct lengths lengths;
     // exact type, ObjectId class or Shape; of a literal a dict of the strings to themselves; of a
     // string its pattern's atoms, or NULL
     PyObject *type;
@@ -247,6 +280,7 @@ bool pattern_matches(PyObject *pattern, PyObject *text);
 
 // ---- build.c: an instance from a dict ----------------------------------------------------------
 
+// specification.c
 int build_set_fields(Shape *shape, PyObject *specifications);
 void build_free_fields(Shape *shape);
 int build_visit_fields(Shape *shape, visitproc visit, void *arg);
