@@ -124,7 +124,7 @@ static enum audit_kind kind_of(const bson_t *description)
 bool audit_reader_look(struct audit_reader *reader, const char *ns, enum audit_kind *kind,
                        uint64_t *documents, struct error *err)
 {
-    struct collection_place place;
+    struct collection_place place = {.collection = ""};
     const bson_t *found = NULL;
     bson_error_t why = {0};
     *kind = AUDIT_MISSING;
@@ -211,7 +211,7 @@ static mongoc_cursor_t *open_cursor(mongoc_collection_t *collection, const struc
 bool audit_reader_scan(struct audit_reader *reader, const struct audit_scan *scan,
                        audit_document_fn *take, void *arg, bool *lost, struct error *err)
 {
-    struct collection_place place;
+    struct collection_place place = {.collection = ""};
     const bson_t *document = NULL;
     bson_error_t why = {0};
     *lost = false;

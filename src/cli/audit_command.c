@@ -512,7 +512,11 @@ int command_audit(int argc, char **argv)
     int code = AUDIT_FAILED;
     optind = 1;
     run.namespaces = memory_array((size_t)argc, sizeof *run.namespaces);
-    bool ok = run.namespaces != NULL || error_no_memory(&err, "the arguments");
+    bool ok = true;
+    if (run.namespaces == NULL) {
+        (void)fputs("mongosluice audit: out of memory\n", stderr);
+        return AUDIT_FAILED;
+    }
     while (ok && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == '?' || option == HELP) {
             (void)fputs(usage, option == HELP ? stdout : stderr);
