@@ -100,10 +100,14 @@ static void clear_line(const struct audit_run *run)
         (void)fputs("\r\033[K", stderr);
 }
 
+static struct bytes last_id(const struct audit_job *job)
+{
+    return job->last == NULL ? (struct bytes){0} : bytes_of(job->last, job->last_len);
+}
+
 static bool save(struct audit_job *job, bool done)
 {
-    struct audit_progress progress = {&job->count, job->last_kind,
-                                      bytes_of(job->last, job->last_len), done};
+    struct audit_progress progress = {&job->count, job->last_kind, last_id(job), done};
     return job->run->resume == NULL || job->last_kind == 0 ||
            audit_resume_save(job->run->resume, job->ns, job->fingerprint, &progress, &job->err);
 }
@@ -173,7 +177,7 @@ static bool read_all(struct audit_job *job)
         struct audit_scan scan = {.ns = job->ns,
                                   .by_id = run->resume != NULL,
                                   .after_kind = job->last_kind,
-                                  .after = bytes_of(job->last, job->last_len),
+                                  .after = last_id(job),
                                   .sample = run->sample,
                                   .batch = audit_pace_batch(run->rate)};
         bool lost = false;

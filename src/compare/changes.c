@@ -224,10 +224,10 @@ static void report_change(struct walk *walk, const char *const *names, struct by
     add_pointer(&path, named);
     edit.source = new_holder;
     change.keeps_old = judge(walk->old_side->accepted[0], walk->new_side, &edit, &proofs[0], &len);
-    change.refused_by_new = bytes_of(proofs[0], len);
+    change.refused_by_new = compatibility_proof(proofs[0], len);
     edit.source = old_holder;
     change.keeps_new = judge(walk->new_side->accepted[0], walk->old_side, &edit, &proofs[1], &len);
-    change.refused_by_old = bytes_of(proofs[1], len);
+    change.refused_by_old = compatibility_proof(proofs[1], len);
     change.path = path.data;
     if (path.data == NULL)
         walk->failed = true;

@@ -143,9 +143,9 @@ bool compatibility_judge(const struct compatibility_side *old_side,
         return error_no_memory(err, "the comparison of the schemas");
     schema_scratch_free(scratch);
     out->backward = compatibility_contains(old_side, new_side, NULL, &out->documents[0], &len);
-    out->refused_by_new = bytes_of(out->documents[0], len);
+    out->refused_by_new = compatibility_proof(out->documents[0], len);
     out->forward = compatibility_contains(new_side, old_side, NULL, &out->documents[1], &len);
-    out->refused_by_old = bytes_of(out->documents[1], len);
+    out->refused_by_old = compatibility_proof(out->documents[1], len);
     return true;
 }
 

@@ -36,6 +36,12 @@ void compatibility_release(struct compatibility *compatibility);
  * neither; "unknown". A static string. */
 const char *compatibility_verdict(const struct compatibility *compatibility);
 
+/* The bytes of a proof; empty without one. */
+static inline struct bytes compatibility_proof(const uint8_t *proof, size_t len)
+{
+    return proof == NULL ? (struct bytes){0} : bytes_of(proof, len);
+}
+
 /* One direction alone: whether `to` accepts all that `from` accepts. Where it does not, *proof is a
  * document (released with memory_free), which `also` refuses too (NULL: does not matter). */
 enum compatibility_answer compatibility_contains(const struct compatibility_side *from,
