@@ -4,6 +4,9 @@
 #include "base/text.h"
 #include "schema/schema_internal.h"
 
+/* A search without an answer takes about a second. After so many no others are begun. */
+enum { UNKNOWN_MAX = 20 };
+
 enum { STEPS_MAX = 2 * SCHEMA_DEPTH_MAX, GROUP_MAX = 8, EDIT_MAX = 48 * 1024 * 1024 };
 
 /* What stands below a keyword. */
@@ -68,6 +71,7 @@ struct walk {
     const char *steps[STEPS_MAX]; /* from the schema to where the walk stands */
     size_t step_count;
     struct error *err;
+    unsigned unknown; /* answers that the search had no time for */
     bool failed;
 };
 
@@ -167,11 +171,11 @@ static struct schema *edited_schema(const struct schema *schema, const struct ed
 }
 
 /* Whether `to` accepts, with this change alone or by itself, all that `from` accepts. */
-static enum compatibility_answer judge(const struct schema *from,
+static enum compatibility_answer judge(struct walk *walk, const struct schema *from,
                                        const struct compatibility_side *to, const struct edit *edit,
                                        uint8_t **proof, size_t *proof_len)
 {
-    struct schema *edited = edited_schema(from, edit);
+    struct schema *edited = walk->unknown < UNKNOWN_MAX ? edited_schema(from, edit) : NULL;
     enum compatibility_answer answer = COMPATIBILITY_UNKNOWN;
     *proof = NULL;
     *proof_len = 0;
@@ -182,6 +186,7 @@ static enum compatibility_answer judge(const struct schema *from,
         answer = compatibility_contains(&one, &other, to, proof, proof_len);
     }
     schema_free(edited);
+    walk->unknown += answer == COMPATIBILITY_UNKNOWN;
     return answer;
 }
 
@@ -223,10 +228,12 @@ static void report_change(struct walk *walk, const char *const *names, struct by
         add_pointer(&path, walk->steps[i]);
     add_pointer(&path, named);
     edit.source = new_holder;
-    change.keeps_old = judge(walk->old_side->accepted[0], walk->new_side, &edit, &proofs[0], &len);
+    change.keeps_old =
+        judge(walk, walk->old_side->accepted[0], walk->new_side, &edit, &proofs[0], &len);
     change.refused_by_new = compatibility_proof(proofs[0], len);
     edit.source = old_holder;
-    change.keeps_new = judge(walk->new_side->accepted[0], walk->old_side, &edit, &proofs[1], &len);
+    change.keeps_new =
+        judge(walk, walk->new_side->accepted[0], walk->old_side, &edit, &proofs[1], &len);
     change.refused_by_old = compatibility_proof(proofs[1], len);
     change.path = path.data;
     if (path.data == NULL)

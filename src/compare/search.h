@@ -49,6 +49,10 @@ struct search {
     struct known_goal *under_way;
     struct pattern_automaton *automata;
     unsigned depth;
+    /* The last value that was made for this goal and does not meet it: it tells which of the
+     * choices still open matters. */
+    const struct goal *watched;
+    struct made_value rejected;
     unsigned frames;  /* of the stack */
     unsigned assumed; /* the outermost goal under way that an answer rests on */
 };

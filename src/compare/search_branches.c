@@ -573,6 +573,46 @@ static enum answer search_types(struct search *s, const struct branch *branch,
     return unknown ? ANSWER_UNKNOWN : ANSWER_IMPOSSIBLE;
 }
 
+/* Whether the choice would not leave the value as it is. */
+static bool matters(struct search *s, const struct task *choice, const struct made_value *value)
+{
+    enum answer holds = search_judge(s, choice->of, value);
+    return choice->kind == TASK_BREAK ? holds != ANSWER_IMPOSSIBLE : holds != ANSWER_FOUND;
+}
+
+/* Puts the choice in front of the others. False without memory. */
+static bool put_first(struct search *s, struct expansion *e, const struct task *choice)
+{
+    const struct task *list = NULL;
+    for (const struct task *one = e->choices; one != NULL; one = one->next)
+        if (one != choice && !add_task(s, &list, *one))
+            return false;
+    if (!add_task(s, &list, *choice))
+        return false;
+    e->choices = list;
+    return true;
+}
+
+/* A value that meets what is certain so far may meet all; where there is none, no choice helps.
+ * Else the next choice is one that the value fails by. */
+static enum answer look_ahead(struct search *s, struct expansion *e, struct made_value *out)
+{
+    const struct goal *watched = s->watched;
+    struct made_value rejected = s->rejected;
+    const struct task *choice = e->choices;
+    s->watched = e->branch.goal;
+    s->rejected = (struct made_value){0};
+    enum answer answer = search_types(s, &e->branch, out);
+    while (answer == ANSWER_UNKNOWN && s->rejected.kind != BSON_KIND_EOD && choice != NULL &&
+           !matters(s, choice, &s->rejected))
+        choice = choice->next;
+    s->watched = watched;
+    s->rejected = rejected;
+    if (answer == ANSWER_UNKNOWN && choice != NULL && choice != e->choices)
+        (void)put_first(s, e, choice);
+    return answer;
+}
+
 static enum answer expand(struct search *s, struct expansion e, struct made_value *out)
 {
     enum answer answer = settle(s, &e);
@@ -586,6 +626,11 @@ static enum answer expand(struct search *s, struct expansion e, struct made_valu
             return search_values(s, &e.branch, fact->of.rule, out);
     if (s->frames >= SEARCH_FRAMES_MAX)
         return ANSWER_UNKNOWN;
+    if (e.choices != NULL && e.choices->next != NULL) {
+        answer = look_ahead(s, &e, out);
+        if (answer != ANSWER_UNKNOWN)
+            return answer;
+    }
     s->frames++;
     answer = e.choices != NULL ? choose(s, e, out) : search_types(s, &e.branch, out);
     s->frames--;

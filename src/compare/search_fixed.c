@@ -184,6 +184,8 @@ enum answer search_accept(struct search *s, const struct branch *branch, struct 
     }
     if (answer == ANSWER_FOUND)
         *out = value;
+    else if (s->watched == goal)
+        s->rejected = value;
     return answer;
 }
 

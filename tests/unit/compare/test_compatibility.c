@@ -5,6 +5,7 @@
 #include "bson/scan.h"
 #include "compare/changes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct schema *compile(enum schema_dialect dialect, const char *json)
@@ -185,6 +186,23 @@ static void test_json_schema(void **state)
                        json_schema_cases[i].new_json, json_schema_cases[i].verdict);
 }
 
+/* Alternatives that overlap: a search through all ways to break each of them would not end. */
+static void test_many_alternatives(void **state)
+{
+    char old_json[4096] = "{\"anyOf\":[";
+    char new_json[4096] = "";
+    (void)state;
+    for (int i = 0; i < 12; i++)
+        (void)snprintf(old_json + strlen(old_json), sizeof old_json - strlen(old_json),
+                       "%s{\"required\":[\"k%d\"],\"properties\":{\"k%d\":{" INT
+                       "},\"k%d\":{\"minimum\":%d}}}",
+                       i == 0 ? "" : ",", i % 6, (i * 5 + 1) % 6, (i * 3 + 2) % 6, i);
+    (void)snprintf(new_json, sizeof new_json, "%s,{\"required\":[\"k7\"]}]}", old_json);
+    (void)snprintf(old_json + strlen(old_json), sizeof old_json - strlen(old_json), "]}");
+    assert_verdict(SCHEMA_MONGODB, old_json, new_json, "backward");
+    assert_verdict(SCHEMA_MONGODB, new_json, old_json, "forward");
+}
+
 /* --- changes --- */
 
 struct expected_change {
@@ -303,9 +321,13 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mongodb),  cmocka_unit_test(test_json_schema),
-        cmocka_unit_test(test_changes),  cmocka_unit_test(test_changes_that_make_up_for_each_other),
-        cmocka_unit_test(test_versions), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_mongodb),
+        cmocka_unit_test(test_json_schema),
+        cmocka_unit_test(test_many_alternatives),
+        cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_changes_that_make_up_for_each_other),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
