@@ -218,7 +218,7 @@ def test_member_gone_and_others_added_again_and_again(scene, members):
             reply = client.command({"find": "c", "$db": "d"})
             assert reply["cursor"]["firstBatch"][0]["server"] == added.address
         members.remove(added)
-        eventually(lambda gone=added: scene.proxy.wait_for_text("gone", gone.address),
+        eventually(lambda gone=added: scene.proxy.wait_for_text("Server left", gone.address),
                    "the log says that the member is gone")
 
 
