@@ -47,15 +47,7 @@ bool check_unproved(struct check *check, struct judge_target target, const struc
     check->judge.bypass = check->options.bypass;
     if (judge_bypasses(&check->judge))
         return true;
-    switch (judge_unknown(&check->judge, 0, why, NULL)) {
-    case JUDGED_FAILED:
-        return false;
-    case JUDGED_REFUSED:
-        return check_answer_error(check);
-    case JUDGED_PASS:
-        break;
-    }
-    return true;
+    return check_answer_judged(check, judge_unknown(&check->judge, 0, why, NULL));
 }
 
 /* --- portions -----------------------------------------------------------------------------------

@@ -105,9 +105,9 @@ bool check_take(struct check *check, size_t bytes);
 /* CHECK_NAMESPACES, as far as there is time. */
 enum enforce_progress check_namespaces(struct check *check);
 
-/* For commands with one statement, whose refusal is the error of the command: answers with the
- * refusal in the plan. */
-bool check_answer_error(struct check *check);
+/* For commands with one statement, whose refusal is the command's error: answers a refused one with
+ * the refusal that is in the plan. False with err set if it failed. */
+bool check_answer_judged(struct check *check, enum judged judged);
 
 /* False if the command has document sequences, which the server does not accept for it. */
 bool check_no_sequences(struct check *check);

@@ -31,7 +31,7 @@ static bool write_error(const struct refusals *refusals, struct build *out, stru
     return build_finish(out, reply);
 }
 
-bool check_answer_error(struct check *check)
+static bool answer_error(struct check *check)
 {
     struct enforce_result *result = check->result;
     struct build build;
@@ -49,6 +49,13 @@ bool check_answer_error(struct check *check)
     result->outcome = ENFORCE_ANSWER;
     result->block = build.data;
     return true;
+}
+
+bool check_answer_judged(struct check *check, enum judged judged)
+{
+    if (judged == JUDGED_REFUSED)
+        return answer_error(check);
+    return judged != JUDGED_FAILED;
 }
 
 static bool is_true(const struct grammar_found *found, enum grammar_meaning meaning)
@@ -72,15 +79,7 @@ static bool judge_it(struct check *check, const struct grammar_found *found)
     struct update_statement update;
     if (!update_read_found(found, check->command->parsed, &update, check->err))
         return false;
-    switch (candidate_update(&check->judge, 0, &update)) {
-    case JUDGED_FAILED:
-        return false;
-    case JUDGED_REFUSED:
-        return check_answer_error(check);
-    case JUDGED_PASS:
-        break;
-    }
-    return true;
+    return check_answer_judged(check, candidate_update(&check->judge, 0, &update));
 }
 
 bool check_find_and_modify(struct check *check)

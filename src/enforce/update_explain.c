@@ -1,5 +1,6 @@
 /* errInfo of a $set that is wrong for every stored document: the server's error for this field. The
  * other fields are unknown, so it does not mention them. */
+#include "base/text.h"
 #include "enforce/update.h"
 
 static bool write_field(const struct scan_element *field, struct build *out, struct bytes *document)
@@ -19,10 +20,8 @@ static bool is_about_field(const struct scan_element *error)
     if (error->kind != BSON_KIND_OBJECT || !scan_find(error->value, "operatorName", &field) ||
         !scan_as_string(&field, &text, &len))
         return false;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strlen(names[i]) == len && memcmp(names[i], text, len) == 0)
-            return true;
-    return false;
+    const size_t count = sizeof names / sizeof names[0];
+    return text_index(names, count, text, len) < count;
 }
 
 /* Returns the number of remaining errors. */
