@@ -228,12 +228,12 @@ def ratio(rows, part, above, below, upper_part=None):
     return statistics.median(a / b for a, b in zip(first, second))
 
 
-def share(rows, row):
-    """How much of constructing and inserting is waiting: for the server, the proxy, or a CPU."""
+def share(rows, row, cpu="write CPU", total="total"):
+    """How much of constructing and inserting, or of reading, is waiting: for the server, the proxy, or a CPU."""
     parts = rows.get(row)
-    if not parts:
+    if not parts or cpu not in parts:
         return None
-    return statistics.median(1 - cpu / total for cpu, total in zip(parts["write CPU"], parts["total"]))
+    return statistics.median(1 - own / whole for own, whole in zip(parts[cpu], parts[total]))
 
 
 # How near to PyMongo sending ready BSON constructing and inserting comes.
@@ -275,6 +275,8 @@ def judge(kind, rows, stores):
         ("Beanie 2 with offload ÷ Motor direct, the client's CPU time", ratio(rows, "write CPU", offload, motor), None),
         ("share of waiting (server, proxy) in Beanie 2 direct", share(rows, beanie), None),
         ("the same with offload", share(rows, offload), None),
+        ("the same in reading, Beanie 2 with offload", share(rows, offload, "read CPU", "read"), None),
+        ("the same in MongoEngine with offload, constructing and inserting", share(rows, engine_offload), None),
         ("the most that any client could gain: Beanie 2 direct ÷ raw BSON (server and driver alone)",
          ratio(rows, "insert", beanie, raw, "total") if stores else None, None),
     ]
