@@ -190,7 +190,7 @@ static void test_json_schema(void **state)
 static void test_many_alternatives(void **state)
 {
     char old_json[4096] = "{\"anyOf\":[";
-    char new_json[4096] = "";
+    char new_json[4096 + 64] = "";
     (void)state;
     for (int i = 0; i < 12; i++)
         (void)snprintf(old_json + strlen(old_json), sizeof old_json - strlen(old_json),
