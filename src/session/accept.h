@@ -1,8 +1,9 @@
-/* Clients are accepted: counted, and refused over max_client_conn (session.h has the function). */
+/* Accepts clients: counts them, and refuses them above max_client_conn (session.h declares the
+ * function). */
 #ifndef SLUICE_SESSION_ACCEPT_H
 #define SLUICE_SESSION_ACCEPT_H
 
-/* Over max_client_conn, this many more are let in, only to be told so. */
+/* Above max_client_conn, this many more are accepted only to get an error. */
 enum { ACCEPT_REFUSALS_MAX = 64 };
 
 #endif

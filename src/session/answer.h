@@ -1,4 +1,4 @@
-/* Answers of the proxy's own to a client. All are false after the client ended. */
+/* The proxy's own answers to a client. All functions return false after the client ended. */
 #ifndef SLUICE_SESSION_ANSWER_H
 #define SLUICE_SESSION_ANSWER_H
 
@@ -6,13 +6,13 @@
 #include "net/buffer.h"
 #include "session/client.h"
 
-/* Sends a framed message, compressed as its request was. */
+/* Sends a framed message, compressed like its request. */
 bool answer_send(struct client *client, uint8_t compressor, const uint8_t *message, size_t len);
-/* To a request that nothing was sent upstream for. */
+/* Answers a request that the proxy did not send upstream. */
 bool answer_document(struct client *client, const struct message *message, struct bytes document);
 bool answer_error(struct client *client, const struct message *message, const struct error *error,
                   uint32_t labels);
-/* A document that stands behind ENFORCE_FRONT_BYTES of a buffer, which is taken over. */
+/* Answers with a document behind ENFORCE_FRONT_BYTES of a buffer; takes the buffer over. */
 bool answer_buffer(struct client *client, const struct message *message, struct buffer *document);
 
 #endif

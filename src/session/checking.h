@@ -1,5 +1,5 @@
-/* Writes are held against the schemas, those that take long in portions: others have their turns
- * between. */
+/* Checks writes against the schemas. A long check runs in portions, so that other clients get their
+ * turns. */
 #ifndef SLUICE_SESSION_CHECKING_H
 #define SLUICE_SESSION_CHECKING_H
 
@@ -7,26 +7,27 @@
 #include "net/buffer.h"
 #include "session/client.h"
 
-/* A write that is checked in portions, between which others have their turns. Its message stays
- * where it came, and nothing more of its client's is looked at meanwhile. */
+/* A write that is being checked in portions. Its message stays in place, and the client's next
+ * request waits. */
 struct checking {
-    struct check *check;       /* NULL: it has been checked */
-    struct registry *registry; /* a reference: it is checked to its end against these schemas */
+    struct check *check;       /* NULL: the check is finished */
+    struct registry *registry; /* a reference: the check uses these schemas to its end */
     struct message message;
     struct wire_command request;
 };
 
-/* Holds a command against the schemas, or goes on with client->checking. ENFORCE_PART: that is
- * there. ENFORCE_DONE: *result is to be released by checking_release_result. */
+/* Checks a command against the schemas, or continues client->checking. ENFORCE_PART:
+ * client->checking is set. ENFORCE_DONE: the caller must call checking_release_result. */
 enum enforce_progress checking_run(struct client *client, const struct message *message,
                                    const struct wire_command *request,
                                    const struct enforce_command *command,
                                    struct enforce_result *result, struct error *err);
-/* Gives back what is left in it. */
+/* Releases the rest of the result. */
 void checking_release_result(struct client *client, struct enforce_result *result);
-/* What was written takes the memory over: its `room` bytes count for memory_max already. */
+/* Gives the written bytes to the caller as a buffer; its `room` bytes already count for memory_max.
+ */
 struct buffer checking_take(struct enforce_result *result, struct bytes content);
-/* Nobody wants it any more. Idempotent. */
+/* Drops the check. Idempotent. */
 void checking_free(struct client *client);
 
 #endif

@@ -56,49 +56,51 @@ struct client {
     struct session_worker *worker;
     uint64_t id;
     struct link link;
-    struct upstream_connection *leased; /* read and written by lease.c; else lease_connection */
+    struct upstream_connection
+        *leased; /* lease.c reads and writes it; others use lease_connection */
 
-    /* its life */
+    /* life */
     int64_t accepted_ms;
-    int64_t since_ms;          /* accepted, or last exchange */
-    int64_t progress_ms;       /* bytes of its client came, or none were waited for */
-    int64_t hold_since_ms;     /* 0: no request was held since the proxy was paused */
-    int64_t linger_since_ms;   /* CLIENT_LINGERING, CLIENT_LEAVING */
+    int64_t since_ms;        /* the time of the accept or the last exchange */
+    int64_t progress_ms;     /* the client's last bytes, or the last time that none were expected */
+    int64_t hold_since_ms;   /* 0: no request was held since the pause */
+    int64_t linger_since_ms; /* CLIENT_LINGERING, CLIENT_LEAVING */
     uint32_t unreported_bytes; /* at the last tick */
     enum client_state state;
     bool refused;         /* over max_client_conn */
     bool request_seen;    /* the handshake timeout is over */
-    bool finished;        /* it sends nothing more, and waits for its answers */
-    bool had_transaction; /* must be forgotten at the end */
-    bool had_bulk_cursor; /* the same */
-    bool legacy_logged;   /* that it uses a removed opcode */
+    bool finished;        /* it sends nothing more and waits for its answers */
+    bool had_transaction; /* the end must forget it */
+    bool had_bulk_cursor; /* the end must forget it */
+    bool legacy_logged;   /* the log names its use of a removed opcode */
 
-    /* what it says of itself, and what it was told */
+    /* the client's properties */
     bool accepts_overload;        /* its hello had `backpressure` */
-    bool identity_told;           /* since its last insert was looked at */
-    bool may_be_logged_in;        /* a command that may log in was sent for it */
+    bool identity_told;           /* since the check of its last insert */
+    bool may_be_logged_in;        /* it sent a command that may log in */
     uint8_t authentication_steps; /* since the last login */
     struct client_limits limits;
     struct claim *claim;        /* NULL until the first authentication command */
-    struct tally_writer writer; /* as its hello says, owned; zeroed: it has said nothing */
+    struct tally_writer writer; /* from its hello, owned; zeroed before that */
 
-    /* its next request */
+    /* the next request */
     enum request_stage stage;
-    uint32_t request_left;        /* REQUEST_FORWARDED: bytes that are still to come */
+    uint32_t request_left;        /* REQUEST_FORWARDED: bytes still to come */
     struct turn_waiter next_turn; /* of REQUEST_LEFT */
-    struct wire_walk *walk;       /* owned; over one that is gathered or forwarded, else NULL */
-    struct wire_command *parsed;  /* owned; one that waits, from its body on; else NULL */
-    struct opening *opening;   /* of one that came compressed; owned; kept until it is decided on */
-    struct checking *checking; /* owned; a write that is checked in portions, or NULL */
+    struct wire_walk *walk;       /* owned; for a gathered or forwarded request, otherwise NULL */
+    struct wire_command
+        *parsed;               /* owned; for a waiting request, from its body on; otherwise NULL */
+    struct opening *opening;   /* owned; for a compressed request, until it is decided on */
+    struct checking *checking; /* owned; a write that is being checked in portions, or NULL */
 
-    /* those before it */
+    /* earlier requests */
     struct pending_ring pending;
     struct exchange *exchange;  /* owned; NULL for none */
     struct client *resume_next; /* of worker->to_resume */
 
     struct address_peer peer;
     char context[28]; /* "conn17" */
-    char server[];    /* of its listener, "host:port" or a socket's path; "" when none is known */
+    char server[];    /* of its listener, "host:port" or a socket's path; "" if unknown */
 };
 
 static inline struct counters *client_counters(struct client *client)
@@ -106,7 +108,7 @@ static inline struct counters *client_counters(struct client *client)
     return &client->worker->counters;
 }
 
-/* When the bytes that are being worked through were read. */
+/* The time at which the current bytes were read. */
 static inline int64_t client_now_us(const struct client *client)
 {
     return worker_turn(client->worker->worker)->now_us;

@@ -5,15 +5,15 @@
 #include "session/client.h"
 #include "session/upstream_connection.h"
 
-/* The connection whose lease the client holds, or takes now. NULL after the client ended because
- * memory is out. */
+/* The connection whose lease the client holds or now takes. NULL without memory; the client has
+ * then ended. */
 struct upstream_connection *connect_take_lease(struct client *client);
-/* The same, and begins to connect it. NULL after the client left CLIENT_ACTIVE. */
+/* Does the same and starts the connection. NULL after the client left CLIENT_ACTIVE. */
 struct upstream_connection *connect_upstream(struct client *client);
 
-/* The link of the connection is open. */
+/* Handles the opening of the connection's link. */
 void connect_note_opened(struct upstream_connection *connection);
-/* The connection cannot be made: the client gets an error. */
+/* Handles a failed connection: the client gets an error. */
 void connect_failed(struct upstream_connection *connection, const char *cause);
 
 #endif

@@ -10,7 +10,7 @@
 #include "session/send.h"
 #include "session/statements.h"
 
-/* A whole message goes upstream; its reply comes back to the exchange. */
+/* Adds a pending request whose reply belongs to the exchange. */
 static void push_exchanged(struct client *client, int32_t request_id)
 {
     struct exchange *exchange = client->exchange;
@@ -46,7 +46,7 @@ bool exchange_answer(struct client *client, struct bytes document, const char *o
 {
     struct exchange *exchange = client->exchange;
     bool sent = false;
-    client->exchange = NULL; /* answering may end the client */
+    client->exchange = NULL; /* the answer may end the client */
     if (bytes_left(&document) == 0)
         client_linger(client, otherwise);
     else
@@ -55,7 +55,7 @@ bool exchange_answer(struct client *client, struct bytes document, const char *o
     return sent;
 }
 
-/* What is still to be done before the client has its answer, in this order. */
+/* Performs the remaining steps before the answer, in this order. */
 static bool proceed(struct client *client)
 {
     struct exchange *exchange = client->exchange;
@@ -96,7 +96,7 @@ bool exchange_send(struct client *client, struct bytes payload)
     return sent;
 }
 
-/* The reply to what went in the request's place becomes the answer. */
+/* Makes the answer from the reply to the replacement. */
 static bool take_reply(struct client *client, struct bytes document, struct error *err)
 {
     struct build build;
@@ -113,8 +113,8 @@ static bool take_reply(struct client *client, struct bytes document, struct erro
         build_free(&build);
         return !ok ? false
                    : error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
-                               "no room for the reply to a write, which was carried out: the "
-                               "proxy's message buffers are at their limit (option memory_max)");
+                               "no room for the reply to a write that ran: the proxy's message "
+                               "buffers are at their limit (option memory_max)");
     }
     buffer_release(&exchange->answer, exchange->budget);
     exchange->answer = (struct buffer){.data = build.data,
@@ -124,7 +124,7 @@ static bool take_reply(struct client *client, struct bytes document, struct erro
     return true;
 }
 
-/* The cursor of a bulkWrite whose results go on. */
+/* Keeps the cursor of a bulkWrite with further results. */
 static void keep_cursor(struct client *client, struct exchange *exchange, struct bytes document)
 {
     struct bulk_cursor_use use = client_cursor_use(client);

@@ -21,7 +21,7 @@ static void copy_string(struct bytes document, const char *name, char out[80])
         (void)snprintf(out, 80, "%.*s", (int)(len < 79 ? len : 79), text);
 }
 
-/* For the tally, which has nothing of a client when memory is out. */
+/* For the tally, which has no metadata without memory. */
 static void keep_metadata(struct client *client, const char *application, const char *driver,
                           const char *version)
 {
@@ -96,8 +96,8 @@ static void read_limits(struct client_limits *limits, struct bytes document)
     read_limit(document, "maxMessageSizeBytes", &limits->message_bytes);
 }
 
-/* Which compressors the server takes on the connection, as its hello reply says. One without
- * `compression` changes nothing. */
+/* Reads the compressors of the connection from its hello reply. A reply without `compression`
+ * changes nothing. */
 static void read_compressors(struct upstream_connection *connection, struct bytes document)
 {
     struct scan scan;
@@ -114,7 +114,7 @@ static void read_compressors(struct upstream_connection *connection, struct byte
             connection->compressors |= (uint8_t)(1U << compressor);
 }
 
-/* The proxy's address of a member, as this client reaches it. */
+/* Writes the proxy's address of a member, as this client reaches it. */
 static bool map_address(void *context, const char *member, size_t len, char out[WIRE_ADDRESS_BYTES])
 {
     struct client *client = context;
@@ -136,7 +136,7 @@ static bool map_address(void *context, const char *member, size_t len, char out[
     return true;
 }
 
-/* False when memory is out or the reply is malformed. */
+/* False without memory or for a malformed reply. */
 static bool rewrite(struct client *client, struct reply *reply)
 {
     bool changed = false;

@@ -21,7 +21,7 @@ void identify_pass(struct client *client, const struct wire_command *request,
     connection->may_be_logged_in = true;
     standing_forget(client->worker->standings, &connection->standing);
     client->identity_told = false;
-    /* without a reply nobody knows when the server has come to the end of it */
+    /* without a reply, the end of the command is unknown */
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0 && effect == IDENTITY_CHANGES)
         connection->standing.in_doubt = true;
 }
@@ -40,8 +40,8 @@ bool identify_may_pass(const struct client *client, const struct message *messag
     return !certificate_may_log_in(request->name, request->name_len, request->body, alone);
 }
 
-/* {connectionStatus: 1, $db: "admin"}, of the API version that the client's command asks for: a
- * server may insist on one. Not apiStrict: that would ask for more than the answer needs. */
+/* Builds {connectionStatus: 1, $db: "admin"} with the API version of the client's command, because
+ * a server may require one. Without apiStrict: the answer does not need it. */
 static bool build_question(const struct wire_command *request, int32_t request_id, uint8_t **out,
                            size_t *len)
 {
@@ -59,8 +59,8 @@ static bool build_question(const struct wire_command *request, int32_t request_i
     return ok;
 }
 
-/* The number is one that the client cannot guess: a server that answers what wants no answer might
- * be made to answer for this question otherwise. */
+/* Uses a requestID that the client cannot guess. Otherwise a server that answers a message without
+ * a reply could be made to answer for this question. */
 static bool ask(struct client *client, const struct message *message,
                 const struct wire_command *request)
 {
@@ -82,7 +82,7 @@ bool identify_may_ask(struct client *client)
 {
     bool told = client->identity_told;
     client->identity_told = false;
-    /* once for each insert: the answer may be out of date when it comes */
+    /* asks once for each insert: the answer may be out of date when it arrives */
     const struct upstream_connection *connection = lease_connection(client);
     return !told &&
            (connection == NULL || standing_may_ask(&connection->standing, client_now_us(client)));
@@ -97,7 +97,8 @@ enum request_step identify_ask(struct client *client, const struct message *mess
 static void log_identity(const struct client *client, const struct standing *standing)
 {
     LOG_SAMPLED(LOG_INFO, LOG_ACCESS, 2003, client->context, client->context,
-                "The server says who is logged in", LOG_STR("users", standing_text(standing)));
+                "The server names the connection's users",
+                LOG_STR("users", standing_text(standing)));
 }
 
 void identify_answer(struct client *client, const struct pending *pending, struct bytes document,
@@ -112,10 +113,9 @@ void identify_answer(struct client *client, const struct pending *pending, struc
                          client->server, pending->sent_us);
     client->identity_told = true;
     if (!standing_is_known(standing))
-        LOG_SAMPLED(
-            LOG_DEBUG, LOG_ACCESS, 2004, client->context, client->context,
-            "The server does not say who is logged in: inserts of this connection are not merged",
-            LOG_STR("server", client->server));
+        LOG_SAMPLED(LOG_DEBUG, LOG_ACCESS, 2004, client->context, client->context,
+                    "The server does not name the connection's users: its inserts are not merged",
+                    LOG_STR("server", client->server));
     else if (!was_known && !identity.nobody)
         log_identity(client, standing);
 }

@@ -1,5 +1,5 @@
-/* Who the upstream connection of a client is: asked of the server, on that connection, before an
- * insert of the client's is merged; and logins that the proxy must not pass on. */
+/* Asks the server for the identity of a client's upstream connection, on that connection, before it
+ * merges an insert of the client. Also stops logins that the proxy must not forward. */
 #ifndef SLUICE_SESSION_IDENTIFY_H
 #define SLUICE_SESSION_IDENTIFY_H
 
@@ -7,29 +7,29 @@
 #include "session/client.h"
 #include "session/upstream_connection.h"
 
-/* What a command does to the identity of the connection that it goes upstream on. Which fields and
- * which names a server takes for a login is its business: every hello counts as one, and every
- * command that the proxy does not know may be one. */
+/* The effect of a command on the identity of its upstream connection. The server decides which
+ * fields and names log in: so every hello counts as a login, and every unknown command may be one.
+ */
 enum identity_effect { IDENTITY_STAYS, IDENTITY_MAY_CHANGE, IDENTITY_CHANGES };
 
-/* Whether the request may go upstream: not where it could log the client in with the proxy's own
+/* True if the request may go upstream: it cannot log the client in with the proxy's own
  * certificate. */
 bool identify_may_pass(const struct client *client, const struct message *message,
                        const struct wire_command *request);
-/* A request of that effect goes upstream, on the connection that the client holds the lease of. */
+/* Notes that a request with this effect goes upstream on the leased connection. */
 void identify_pass(struct client *client, const struct wire_command *request,
                    enum identity_effect effect);
-/* Whether asking the server now could make it certain who the connection is. */
+/* True if a question to the server now could make the identity certain. */
 bool identify_may_ask(struct client *client);
-/* Asks it. The request is to be held; it is looked at again when the answer is there. */
+/* Asks the server. The request waits and is handled again after the answer. */
 enum request_step identify_ask(struct client *client, const struct message *message,
                                const struct wire_command *request);
-/* The whole reply to the question `pending`. */
+/* Handles the complete reply to the question `pending`. */
 void identify_answer(struct client *client, const struct pending *pending, struct bytes document,
                      uint32_t flags);
-/* What merging goes by; points into the client and its connection. */
+/* The origin for merging; points into the client and its connection. */
 struct merger_origin identify_origin(const struct client *client);
-/* Whether the connection is known to be of these users (batch_identity). */
+/* True if the connection certainly has these users (batch_identity). */
 bool identify_is(const struct upstream_connection *connection, const uint8_t *users);
 
 #endif

@@ -16,17 +16,16 @@ const struct standing *lease_standing(const struct client *client)
                                                                           : NULL;
 }
 
-/* The proxy never sends anything of one identity on a connection of another. A client that has sent
- * no command that may log in has no identity, and neither has a connection that has carried none. A
- * login is bound to the connection that carried it: in `session` mode no lease is given after one.
- */
+/* The proxy never sends data of one identity on a connection of another. A client that has sent no
+ * command that may log in has no identity, and neither has a connection that has carried none. A
+ * login is bound to its connection: in `session` mode no lease is given after one. */
 static bool is_of_one_identity(const struct client *client,
                                const struct upstream_connection *connection)
 {
     return !client->may_be_logged_in && !connection->may_be_logged_in;
 }
 
-/* The one place where a lease is given. */
+/* The only place that gives a lease. */
 static void give(struct client *client, struct upstream_connection *connection)
 {
     sluice_assert(client->leased == NULL && connection->holder == NULL);

@@ -1,8 +1,8 @@
 /* The lease of an upstream connection. The client that holds it sends on that connection and gets
- * the replies that come on it. Code reaches one of the two from the other through the lease alone.
+ * its replies. Code reaches one of the two from the other only through the lease.
  *
  * In `session` mode a client takes its lease with its first message that goes upstream, and gives
- * it back when it ends. Only lease.c may assume that a lease lasts so long. */
+ * it back when it ends. Only lease.c may rely on this duration. */
 #ifndef SLUICE_SESSION_LEASE_H
 #define SLUICE_SESSION_LEASE_H
 
@@ -17,25 +17,25 @@ static inline struct upstream_connection *lease_connection(const struct client *
     return client->leased;
 }
 
-/* The client that holds the connection's lease; NULL: nobody does. */
+/* The client that holds the connection's lease; NULL: there is none. */
 static inline struct client *lease_client(const struct upstream_connection *connection)
 {
     return connection->holder;
 }
 
-/* Whether bytes of the client wait to be written upstream. */
+/* True if bytes of the client wait to be written upstream. */
 static inline bool lease_is_blocked(const struct client *client)
 {
     return client->leased != NULL && link_is_blocked(&client->leased->link);
 }
 
-/* Whether a batch of several clients' inserts waits for its reply on the leased connection. */
+/* True if a batch of several clients' inserts waits for its reply on the leased connection. */
 bool lease_carries_batch(const struct client *client);
-/* The identity of the leased connection; NULL where it is not known. */
+/* The identity of the leased connection; NULL if it is unknown. */
 const struct standing *lease_standing(const struct client *client);
 
-/* The connection whose lease the client holds, or takes now. It may not be connected yet. NULL when
- * memory is out. */
+/* The connection whose lease the client holds or now takes. It may not be connected yet. NULL
+ * without memory. */
 struct upstream_connection *lease_take(struct client *client);
 
 /* Idempotent. In `session` mode the connection is closed. */

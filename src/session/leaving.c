@@ -15,7 +15,7 @@ bool client_is_idle(const struct client *client)
                                        address_peer_key(&client->peer));
 }
 
-/* Its upstream connection carries the inserts of others too: they get their answers first. */
+/* Its upstream connection carries inserts of others too: they get their answers first. */
 static void leave_behind(struct client *client)
 {
     counters_add(client_counters(client), COUNTER_CLIENTS_VANISHED, 1);
@@ -35,13 +35,13 @@ void client_leave(struct client *client, const char *reason)
     if (client->state == CLIENT_ACTIVE && client_runs_command(client)) {
         counters_add(client_counters(client), COUNTER_CLIENTS_VANISHED, 1);
         (void)snprintf(in_command, sizeof in_command,
-                       "the client went away while a command was running: %.300s", reason);
+                       "the client left while a command was running: %.300s", reason);
         reason = in_command;
     }
     client_end(client, reason);
 }
 
-/* The client is closed, and the server gets what waits. */
+/* Closes the client and sends its waiting bytes to the server. */
 static void leave_writing(struct client *client)
 {
     client->state = CLIENT_LEAVING;
@@ -49,7 +49,7 @@ static void leave_writing(struct client *client)
     link_close(&client->link);
 }
 
-/* What is still to be looked at. A request that a pause holds was not sent, and is not any more. */
+/* True if a complete request is left. A request that a pause holds was not sent, and is dropped. */
 static bool has_whole_request(const struct client *client)
 {
     const struct buffer *in = &client->link.in;
@@ -58,7 +58,7 @@ static bool has_whole_request(const struct client *client)
            len >= bytes_load_u32(buffer_begin(in));
 }
 
-/* Whether more is to be sent for it, or for others on its connection. */
+/* True if more must be sent for it, or for others on its connection. */
 static bool sends_more(const struct client *client)
 {
     const struct exchange *exchange = client->exchange;

@@ -5,7 +5,7 @@
 #include "session/life.h"
 #include "wire/compressed.h"
 
-/* Once for each connection: a probing driver is worth a line, a flood is not. */
+/* Logs once for each connection: a probing driver is worth a line, a flood is not. */
 static void note_refused(struct client *client, const char *what)
 {
     counters_add(client_counters(client), COUNTER_REQUESTS_REFUSED, 1);
@@ -21,8 +21,8 @@ bool legacy_refuse_command(struct client *client, const struct message *message,
 {
     struct error err;
     (void)error_set(&err, ERROR_UNSUPPORTED_OP_QUERY_COMMAND,
-                    "Unsupported OP_QUERY command: %.100s. MongoDB 5.1 removed it and mongosluice "
-                    "does not take it: use a driver that speaks OP_MSG",
+                    "Unsupported OP_QUERY command: %.100s. MongoDB 5.1 removed it, and mongosluice "
+                    "refuses it: use a driver that speaks OP_MSG",
                     request->name);
     note_refused(client, request->name);
     return answer_error(client, message, &err, 0);
@@ -35,8 +35,8 @@ bool legacy_refuse_read(struct client *client, const struct wire_header *header)
     uint8_t *reply = NULL;
     size_t len = 0;
     (void)error_set(&err, ERROR_LEGACY_OPCODE_REMOVED,
-                    "%s is no longer supported: MongoDB 5.1 removed it and mongosluice does not "
-                    "take it; use a driver that speaks OP_MSG",
+                    "%s is no longer supported: MongoDB 5.1 removed it, and mongosluice refuses "
+                    "it; use a driver that speaks OP_MSG",
                     name);
     note_refused(client, name);
     if (!wire_reply_query_failure(header->request_id, &err, &reply, &len)) {

@@ -18,7 +18,7 @@ void client_count_out(struct session_worker *worker, bool refused)
     atomic_fetch_sub(refused ? &shared->refused_now : &shared->clients_now, 1);
 }
 
-/* What others wait for is not coming. */
+/* Drops the pending requests of which others wait for the result. */
 static void forget_pending(struct client *client)
 {
     for (unsigned i = 0; i < client->pending.count; i++) {
@@ -34,7 +34,7 @@ static void forget_pending(struct client *client)
     client->worker->next_permit = NULL;
 }
 
-/* Nothing more is sent for the client, and no reply is waited for. */
+/* Ends sending and waiting for replies. */
 static void give_upstream_back(struct client *client)
 {
     struct upstream_connection *connection = lease_connection(client);
@@ -82,8 +82,8 @@ void client_end(struct client *client, const char *reason)
           LOG_STR("reason", reason));
 }
 
-/* FIN to the client; what it still sends is read and thrown away, since closing with unread bytes
- * would reset the connection and take the reply with it. */
+/* Sends a FIN to the client and discards its further bytes: closing with unread bytes would reset
+ * the connection, and the reply would be lost. */
 static void finish_client(struct client *client)
 {
     link_finish_sending(&client->link);

@@ -19,7 +19,7 @@ static enum request_step refuse_endless(struct client *client, const struct mess
     if (!pending_is_empty(&client->pending))
         return STEP_WAIT;
     (void)error_set(&err, ERROR_AUTHENTICATION_FAILED,
-                    "%d authentication commands, and nobody is logged in: mongosluice ends this "
+                    "%d authentication commands without a login: mongosluice closes this "
                     "connection",
                     LOGIN_STEPS);
     client_fail(client, &to, &err, 0, COUNTER_REQUESTS_REFUSED);
@@ -34,7 +34,7 @@ enum request_step logins_take(struct client *client, const struct message *messa
                                                          : refuse_endless(client, message);
 }
 
-/* That a login succeeded, the server says; of whom, the client. */
+/* The server confirms the login; the client claims the user. */
 static void log_authenticated(struct client *client)
 {
     const char *user = NULL;

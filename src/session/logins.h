@@ -1,21 +1,21 @@
-/* Logins pass by: what clients claim, and what the server says to that. */
+/* Logins: the clients' claims, and the server's answers to them. */
 #ifndef SLUICE_SESSION_LOGINS_H
 #define SLUICE_SESSION_LOGINS_H
 
 #include "session/client.h"
 
-/* Authentication commands without a login in the end, until the connection is closed. SCRAM takes
- * three, and a shell may try some passwords; servers have no limit for a conversation that does not
- * end, and each step costs them and the proxy more than a ping. */
+/* The maximal number of authentication commands without a login; then the connection is closed.
+ * SCRAM needs three, and a shell may try some passwords. Servers have no limit for an endless
+ * conversation, and each step costs them and the proxy more than a ping. */
 enum { LOGIN_STEPS = 32 };
 
-/* A command goes upstream that claims an identity, or may. Whether its reply has to be held against
- * that. */
+/* Notes a command that claims an identity or may do so. True if its reply must be compared with the
+ * claim. */
 bool logins_watch(struct client *client, const struct wire_command *request);
-/* The reply to one of those. */
+/* Handles the reply to such a command. */
 void logins_note_reply(struct client *client, struct bytes document);
 
-/* saslStart, saslContinue, authenticate and logout. */
+/* Handler for saslStart, saslContinue, authenticate and logout. */
 enum request_step logins_take(struct client *client, const struct message *message,
                               struct wire_command *request);
 bool logins_take_reply(struct client *client, struct reply *reply);

@@ -17,7 +17,7 @@
 #include "wire/reply.h"
 
 /* A namespace has at most 255 bytes. */
-/* What an insert has besides its documents; a larger body goes alone. */
+/* The maximal bytes of an insert beside its documents; an insert with a larger body goes alone. */
 enum { MERGE_BODY_BYTES = 16 * 1024 };
 
 static bool random_bytes(void *out, size_t len)
@@ -44,7 +44,8 @@ static enum request_step replay(struct client *client, const struct message *mes
     return sent ? STEP_TAKEN : STEP_STOP;
 }
 
-/* Outcomes after which the client waits for something that is not the reply to its own command. */
+/* For outcomes after which the client waits for something other than the reply to its own command.
+ */
 static enum request_step wait_for(struct client *client, const struct message *message,
                                   const struct wire_command *request,
                                   const struct merger_insert *insert, enum merger_outcome outcome,
@@ -96,12 +97,11 @@ static enum request_step act(struct client *client, const struct message *messag
         return replay(client, message, answer->reply);
     case MERGER_REJECT:
         return refuse(client, message, ERROR_OVERLOADED,
-                      "mongosluice has too many inserts waiting for this namespace (option "
+                      "mongosluice has too many waiting inserts for this namespace (option "
                       "merge.max_waiters)");
     case MERGER_TOO_OLD:
-        return refuse(
-            client, message, ERROR_TRANSACTION_TOO_OLD,
-            "a retryable write with a newer txnNumber was taken for this session already");
+        return refuse(client, message, ERROR_TRANSACTION_TOO_OLD,
+                      "this session has already used a newer txnNumber for a retryable write");
     case MERGER_CLOSE:
         break;
     }
@@ -113,7 +113,7 @@ static bool is_insert(const struct wire_command *request)
     return request->known == COMMAND_INSERT;
 }
 
-/* The largest insert that any namespace lets into a batch; 0: merging is off everywhere. */
+/* The largest insert that any namespace allows in a batch; 0: merging is off everywhere. */
 static size_t largest(const struct config *config)
 {
     int64_t most = config->merge.enabled == CONFIG_TRUE ? config->merge.max_bytes : 0;
@@ -143,7 +143,7 @@ bool merge_concerns(const struct client *client, const struct message *message,
     if (!is_insert(request) || (request->flags & WIRE_FLAG_MORE_TO_COME) != 0 ||
         request->in_transaction)
         return false;
-    /* what was merged under other options may still be retried */
+    /* an insert that was merged under other options may still be retried */
     if (most < worker->merge_ever_bytes && retry_table_entries(worker->shared->retries) > 0)
         most = worker->merge_ever_bytes;
     return most > 0 && (size_t)message->header.length <= most + MERGE_BODY_BYTES;
@@ -180,9 +180,9 @@ static struct grouping_limits limits_of(const struct client *client,
                                     .max_bytes = rules->max_bytes};
 }
 
-/* Only for one that may be merged, or that may repeat a merged one because the options have changed
- * since: connections that never merge are never asked. With nobody to go with it goes by itself,
- * and who it is need not be certain. */
+/* Only for an insert that may be merged, or that may repeat a merged one because the options
+ * changed: a connection that never merges is never asked for. An insert without company goes alone,
+ * and its identity need not be certain. */
 bool merge_must_ask(struct client *client, const struct wire_command *request)
 {
     struct session_worker *worker = client->worker;
@@ -218,7 +218,7 @@ enum request_step merge_insert(struct client *client, const struct message *mess
     read_rules(client, request, &rules);
     struct grouping_limits limits = limits_of(client, &rules);
     grouping_classify(request, &limits, &insert);
-    /* a waiting insert is copied: without room for it none waits */
+    /* a waiting insert is copied: without room for the copy it does not wait */
     struct budget *budget = &worker->shared->budget;
     size_t bytes = bytes_left(&message->payload);
     bool room = budget_take(budget, bytes);
@@ -257,7 +257,7 @@ bool merge_start(struct session_worker *worker, struct error *err)
 
 void merge_stop(struct session_worker *worker)
 {
-    /* without sessions every batch is lost; this ends them */
+    /* without sessions every batch is lost; this call ends them */
     merge_send_lost(worker);
     sluice_assert(worker->sent_batches == NULL);
     event_free(worker->pump_event);

@@ -8,7 +8,7 @@
 #include "session/merge_ties.h"
 #include "session/send.h"
 
-/* The insert that it repeats did not go, or went under its own number: the retry begins anew. */
+/* The repeated insert did not go, or went under its own number: the retry starts anew. */
 static void submit_again(struct client *client)
 {
     struct error err;
@@ -36,7 +36,7 @@ bool merge_look_again(struct client *client)
     struct exchange *exchange = client->exchange;
     if (exchange != NULL && exchange->waiter != NULL && client->finished &&
         merger_is_repeated(exchange->waiter)) {
-        client_leave(client, "the client asks again on another connection");
+        client_leave(client, "the client retries on another connection");
         return false;
     }
     if (exchange == NULL || exchange->waiting_retry == NULL ||

@@ -1,11 +1,11 @@
-/* From tick to tick: inserts whose clients ask for them again. */
+/* Inserts whose clients retry; checked at each tick. */
 #ifndef SLUICE_SESSION_MERGE_AGAIN_H
 #define SLUICE_SESSION_MERGE_AGAIN_H
 
 #include "session/client.h"
 
-/* Looks whether the insert that a retry waits for has its answer, and whether one whose client
- * ended its side is asked for elsewhere. Whether the client reads on. */
+/* Checks for the answer to the insert that a retry waits for, and for a retry of an insert whose
+ * client closed its sending side. True if the client continues reading. */
 bool merge_look_again(struct client *client);
 
 #endif

@@ -13,7 +13,7 @@
 #include "session/merge_ties.h"
 #include "session/send.h"
 
-/* The client's own command as it came, after all: its reply goes to the client as it comes. */
+/* Sends the client's own command unchanged; its reply goes to the client unchanged. */
 static bool send_own(struct client *client, struct bytes command, struct merger_permit *permit)
 {
     struct exchange *exchange = client->exchange;
@@ -25,7 +25,7 @@ static bool send_own(struct client *client, struct bytes command, struct merger_
     return send_command(client, &message, command, labels, permit);
 }
 
-/* That of somebody who is still there; the server has said that it is of the batch's users. */
+/* Chooses the connection of a present client that, by the server's word, has the batch's users. */
 static struct upstream_connection *choose_connection(const struct batch *batch)
 {
     for (struct merger_waiter *waiter = batch_first(batch); waiter != NULL;
@@ -39,7 +39,7 @@ static struct upstream_connection *choose_connection(const struct batch *batch)
     return NULL;
 }
 
-/* The waiters' clients see what they would have seen directly: a connection that closes. */
+/* The waiters' clients see a closed connection, as on a direct connection. */
 static void close_waiters(struct batch *batch, const char *reason)
 {
     for (struct merger_waiter *waiter = batch_first(batch); waiter != NULL;
@@ -67,7 +67,7 @@ static void give_up(struct session_worker *worker, struct sent_batch *sent_batch
     free_sent_batch(worker, sent_batch);
 }
 
-/* False when it went nowhere. */
+/* False if nothing was sent. */
 static bool carry(struct session_worker *worker, struct sent_batch *sent_batch)
 {
     uint8_t *payload = NULL;
@@ -78,7 +78,7 @@ static bool carry(struct session_worker *worker, struct sent_batch *sent_batch)
     sent_batch->connection = connection;
     connection->sent_batch = sent_batch;
     counters_add(&worker->counters, COUNTER_BATCHES, 1);
-    /* where that fails the session has ended, and with it lost the batch */
+    /* on failure the session has ended, and the batch is lost with it */
     (void)exchange_send(lease_client(connection), bytes_of(payload, len));
     memory_free(payload);
     return true;
@@ -150,7 +150,8 @@ void merge_send_due(struct session_worker *worker)
         send_batch(worker, batch);
 }
 
-/* Called for each waiter; the merger must not be called, so its session reads on later. */
+/* Called for each waiter. The merger must not be called here, so the client continues reading
+ * later. */
 static void answer_waiter(void *arg, void *waiter, struct bytes reply)
 {
     struct session_worker *worker = arg;
@@ -162,7 +163,7 @@ static void answer_waiter(void *arg, void *waiter, struct bytes reply)
     LL_PREPEND2(worker->to_resume, client, resume_next);
 }
 
-/* The server has refused the batch because of who sent it. */
+/* True if the server refused the batch because of its users. */
 static bool is_of_identity(struct bytes reply)
 {
     enum { UNAUTHORIZED = 13, REAUTHENTICATION_REQUIRED = 391 };
@@ -186,7 +187,7 @@ static void send_all_alone(struct session_worker *worker, struct batch *batch, s
     }
 }
 
-/* Each asks for its own, on its own connection. */
+/* Each client asks for its own insert, on its own connection. */
 static void find_out_all(struct batch *batch)
 {
     struct merger_waiter *waiter = NULL;
@@ -224,10 +225,11 @@ void merge_reply(struct upstream_connection *connection, struct bytes document)
         find_out_all(batch);
         break;
     case BATCH_UNCERTAIN:
-        close_waiters(batch, "the upstream failed a merged insert, perhaps in the middle of it");
+        close_waiters(batch,
+                      "the upstream failed a merged insert, possibly after a part of it ran");
         break;
     case BATCH_UNREADABLE:
-        close_waiters(batch, "the upstream's reply to a merged insert cannot be read");
+        close_waiters(batch, "the upstream's reply to a merged insert is malformed");
         break;
     }
     batch_end(worker->merger, batch, clock_now_us());

@@ -1,24 +1,24 @@
-/* Batches of inserts on their way: out on the upstream connection of one of the waiting clients,
- * and each client's own answer back.
+/* Batches of inserts under way: sends them on the upstream connection of a waiting client, and
+ * passes each client its own answer.
  *
- * They are sent at the end of the loop turn (worker->pump_event), so that whatever was read in one
- * turn waits, and nothing is sent from within another client's callbacks. Clients that need
- * not wait any more stand in worker->to_resume afterwards. */
+ * Batches are sent at the end of the loop turn (worker->pump_event), so that all inserts of one
+ * turn are collected, and nothing is sent from another client's callbacks. Clients that need not
+ * wait any more are then in worker->to_resume. */
 #ifndef SLUICE_SESSION_MERGE_BATCH_H
 #define SLUICE_SESSION_MERGE_BATCH_H
 
 #include "session/client.h"
 #include "session/upstream_connection.h"
 
-/* What is due goes. */
+/* Sends all due batches. */
 void merge_send_due(struct session_worker *worker);
-/* After that: when the next is due. */
+/* Sets the timer for the next due batch; call it after that. */
 void merge_arm_timer(struct session_worker *worker);
-/* Batches whose connection was lost go once more, or their waiters see the loss. */
+/* Sends batches of lost connections once more, or closes their waiters. */
 void merge_send_lost(struct session_worker *worker);
-/* The reply to the batch that the connection carries. */
+/* Handles the reply to the batch on this connection. */
 void merge_reply(struct upstream_connection *connection, struct bytes document);
-/* From tick to tick: who left a batch that has been stalled for long is let go. */
+/* At each tick: releases clients that left a batch with a long stall. */
 void merge_let_go(struct session_worker *worker);
 
 #endif

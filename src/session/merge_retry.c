@@ -13,7 +13,7 @@ enum request_step merge_close_client(struct client *client)
     return STEP_STOP;
 }
 
-/* The thread of the one who carries the insert, under the table's lock. */
+/* Runs on the thread that carries the insert, under the table's lock. */
 static void on_done(void *arg, enum retry_result result, struct bytes reply)
 {
     struct waiting_retry *waiting_retry = arg;
@@ -62,7 +62,7 @@ bool merge_resent(struct client *client, struct bytes document)
     exchange->resend = NULL;
     if (step != RESEND_ANSWER)
         answer = (struct bytes){0};
-    (void)exchange_answer(client, answer, "what became of an insert cannot be found out");
+    (void)exchange_answer(client, answer, "the result of an insert cannot be found out");
     build_free(&build);
     return client->state == CLIENT_ACTIVE;
 }

@@ -30,7 +30,7 @@ void merge_account(struct session_worker *worker)
 
 void merge_pump_soon(struct session_worker *worker)
 {
-    /* not as a time-out: arming the timer would take that back */
+    /* not as a timeout, because arming the timer would cancel it */
     event_active(worker->pump_event, EV_WRITE, 0);
 }
 
@@ -48,7 +48,8 @@ void merge_resend_lost(struct session_worker *worker, struct merger_resend *rese
 void merge_finished(struct session_worker *worker, struct merger_permit *permit)
 {
     merger_finished(worker->merger, permit, clock_now_us());
-    if (merger_next_due_us(worker->merger) != INT64_MAX) /* a client alone has nobody behind it */
+    if (merger_next_due_us(worker->merger) !=
+        INT64_MAX) /* a client that is alone has nobody behind it */
         merge_pump_soon(worker);
 }
 

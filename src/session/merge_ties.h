@@ -1,4 +1,4 @@
-/* What binds clients and connections to the worker's merger, and how these ties are cut. */
+/* The ties of clients and connections to the worker's merger, and their release. */
 #ifndef SLUICE_SESSION_MERGE_TIES_H
 #define SLUICE_SESSION_MERGE_TIES_H
 
@@ -7,36 +7,37 @@
 
 struct batch;
 
-/* A batch on its way, on that connection. */
+/* A batch that was sent on this connection. */
 struct sent_batch {
     struct sent_batch *next; /* of the worker's list */
     struct batch *batch;
     struct upstream_connection *connection; /* NULL: it is lost */
 };
 
-/* A retry that waits for the insert it repeats, which another session, perhaps of another worker,
- * carries. Looked at from tick to tick: it is rare, and its client has lost a connection before. */
+/* A retry that waits for the insert that it repeats. Another session, perhaps of another worker,
+ * carries that insert. It is checked at each tick: it is rare, and its client has already lost a
+ * connection. */
 struct waiting_retry {
     struct retry_waiter *retry_waiter;
     uint8_t *command; /* to submit it again; a payload */
     size_t command_len;
-    atomic_bool told; /* set last, by the other's thread */
+    atomic_bool told; /* set last, by the other thread */
     bool again;
-    uint8_t *reply; /* NULL though told, and not again: no memory */
+    uint8_t *reply; /* NULL although told, and not again: no memory */
     size_t reply_len;
 };
 void waiting_retry_free(struct waiting_retry *waiting_retry); /* NULL is allowed */
 
-/* What the merger holds counts against memory_max. */
+/* Counts the merger's memory for memory_max. */
 void merge_account(struct session_worker *worker);
-/* Whatever is due goes at the end of this loop turn. */
+/* Sends all due batches at the end of this loop turn. */
 void merge_pump_soon(struct session_worker *worker);
 /* The client of a waiting insert is gone. */
 void merge_leave(struct session_worker *worker, struct merger_waiter *waiter);
 void merge_resend_lost(struct session_worker *worker, struct merger_resend *resend);
-/* What went under a permit was answered, or its connection is lost. */
+/* The command with a permit was answered, or its connection is lost. */
 void merge_finished(struct session_worker *worker, struct merger_permit *permit);
-/* The connection is lost, and with it the batch that it carries, if any. */
+/* The connection is lost, together with a batch that it carries. */
 void merge_lost(struct upstream_connection *connection);
 /* The oldest request of the client is answered. */
 void merge_pop_pending(struct client *client);

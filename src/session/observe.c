@@ -31,7 +31,7 @@ const char *session_command_label(enum command_name command)
     return command == COMMAND_UNKNOWN ? "other" : command_name_text(command);
 }
 
-/* The oldest request that is not a hello, NULL for none. */
+/* The oldest request except hellos; NULL without one. */
 static const struct pending *oldest_command(const struct client *client)
 {
     for (unsigned i = 0; i < client->pending.count; i++) {
@@ -42,7 +42,7 @@ static const struct pending *oldest_command(const struct client *client)
     return NULL;
 }
 
-/* Since when its connection is being made; 0: it is not. */
+/* The start of its connection attempt; 0: none is under way. */
 static int64_t connecting_since_ms(const struct client *client)
 {
     const struct upstream_connection *connection = lease_connection(client);
@@ -62,7 +62,7 @@ static enum session_phase phase_of(const struct client *client)
     return client_runs_command(client) ? SESSION_PHASE_RUNNING : SESSION_PHASE_IDLE;
 }
 
-/* How long it has been in its phase. */
+/* The time since the start of its phase. */
 static int64_t phase_ms_of(const struct client *client, enum session_phase phase, int64_t now_us)
 {
     int64_t now_ms = now_us / 1000;
@@ -115,8 +115,8 @@ struct listing_part {
     bool answered;
 };
 
-/* Shared by the one who asks and the workers: the last one frees it, since the one who asks may
- * have given up before a worker comes to it. */
+/* Shared by the asking thread and the workers. The last one frees it, because the asking thread may
+ * have given up before a worker answers. */
 struct listing {
     pthread_mutex_t lock;
     pthread_cond_t answer;
@@ -187,7 +187,7 @@ static void fill_row(const struct client *client, int64_t now_us, struct session
     row->phase_ms = phase_ms_of(client, row->phase, now_us);
 }
 
-/* The sessions stand in the order of their ids. */
+/* The sessions are sorted by id. */
 static void fill_part(void *context, void *arg)
 {
     struct session_worker *worker = context;
@@ -196,7 +196,8 @@ static void fill_part(void *context, void *arg)
     const struct client *client = NULL;
     int64_t now_us = clock_now_us();
     pthread_mutex_lock(&listing->lock);
-    bool wanted = listing->references > listing->parts_left; /* somebody still waits for it */
+    bool wanted =
+        listing->references > listing->parts_left; /* the asking thread still waits for it */
     pthread_mutex_unlock(&listing->lock);
     DL_FOREACH(worker->client_list, client)
     {
@@ -244,7 +245,7 @@ static int by_id(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* Lock held. */
+/* With the lock held. */
 static bool collect(const struct listing *listing, struct session_rows *out)
 {
     size_t sum = 0;

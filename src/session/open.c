@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 
-/* What is opened in one turn of the loop, about 300 µs' worth. */
+/* The work of one turn of the loop, about 300 µs. */
 enum { OPEN_PORTION_BYTES = 256 * 1024 };
 
 void open_release(struct client *client)

@@ -1,4 +1,5 @@
-/* Compressed requests are opened, a large one in portions: others are served between. */
+/* Opens compressed requests. A large one is opened in portions, so that other clients get their
+ * turns. */
 #ifndef SLUICE_SESSION_OPEN_H
 #define SLUICE_SESSION_OPEN_H
 
@@ -7,13 +8,13 @@
 
 enum opened {
     OPENED_WHOLE,   /* client->opening is the message */
-    OPENED_PART,    /* to be called again with the same message, next turn */
-    OPENED_NO_ROOM, /* both: *err says so, and nothing is kept */
+    OPENED_PART,    /* call again with the same message in the next turn */
+    OPENED_NO_ROOM, /* for both: *err has the reason, and nothing is kept */
     OPENED_BROKEN
 };
 enum opened open_request(struct client *client, const struct wire_compressed *compressed,
                          struct error *err);
-/* Drops client->opening, which may be NULL. */
+/* Drops client->opening; it may be NULL. */
 void open_release(struct client *client);
 
 #endif

@@ -1,20 +1,18 @@
-/* Pausing: commands that run finish, transactions that are open go on to their end, and every other
- * new command waits until the proxy is resumed. Hellos and logins pass, so that drivers do not take
- * the server for lost. */
+/* Pause: running commands finish, open transactions continue to their end, and other new commands
+ * wait for the resume. Hellos and logins pass, so that drivers keep the server. */
 #ifndef SLUICE_SESSION_PAUSE_H
 #define SLUICE_SESSION_PAUSE_H
 
 #include "session/client.h"
 
-/* Whether a request that waits while the proxy is paused has to wait now: pause_hold is due. */
+/* True if this request must wait now: the caller must call pause_hold. */
 bool pause_holds(const struct client *client, const struct wire_command *request);
-/* False when it has waited for query_wait_timeout_ms: it has to be refused. */
+/* False after query_wait_timeout_ms: the request must be refused. */
 bool pause_hold(struct client *client);
-/* Of a client whose request is held: whether it has waited for query_wait_timeout_ms. It is to be
- * looked at again then. */
+/* For a client with a held request: true after query_wait_timeout_ms. The request is then handled
+ * again. */
 bool pause_is_over(struct client *client, int64_t now_ms);
-/* The proxy is resumed. Whether a request of the client's was held, and is to be looked at again.
- */
+/* The proxy resumes. True if a request of the client was held; it is then handled again. */
 bool pause_let_go(struct client *client);
 
 #endif

@@ -120,7 +120,7 @@ static bool answer(struct client *client, const struct message *message,
         build_value(&build, "ok", BSON_KIND_DOUBLE, bytes_of(one, sizeof one));
         ok = build_finish(&build, &document) ||
              error_set(&err, ERROR_EXCEEDED_MEMORY_LIMIT,
-                       "the answer is over 16 MiB, or memory is out: name the namespaces");
+                       "the answer is longer than 16 MiB, or memory is out: name the namespaces");
     }
     bool alive =
         ok ? answer_document(client, message, document) : answer_error(client, message, &err, 0);

@@ -17,8 +17,8 @@
 #include "wire/compressed.h"
 #include "wire/query.h"
 
-/* No message with an error is longer. Servers name the command that somebody who is logged in may
- * not run in full; such a one may be longer. */
+/* The maximal length of a message with an error. Servers quote the complete command that a
+ * logged-in user may not run; such a message may be longer. */
 enum { REPLY_ERROR_BYTES = 16 * 1024 };
 
 enum reply_step { REPLY_WAIT, REPLY_FORWARD, REPLY_DONE, REPLY_STOP };
@@ -29,7 +29,7 @@ static enum reply_step reply_is_broken(struct client *client, const struct error
     return REPLY_STOP;
 }
 
-/* Before its last byte goes to the client, who may look at the figures then. */
+/* Called before the last byte goes to the client, who may then read the figures. */
 static void count_reply(struct client *client)
 {
     session_metrics_note_reply(&client->worker->metrics, pending_oldest(&client->pending),
@@ -37,7 +37,7 @@ static void count_reply(struct client *client)
     counters_add(client_counters(client), COUNTER_REPLIES, 1);
 }
 
-/* The reply's last byte went to the client. */
+/* The last byte of the reply went to the client. */
 static void finish_reply(struct upstream_connection *connection)
 {
     struct client *client = lease_client(connection);
@@ -57,7 +57,7 @@ static void finish_reply(struct upstream_connection *connection)
         client_end_if_drained(client);
 }
 
-/* The message of a reply handler's goes to the client in place of the one in the window. */
+/* Sends the message of a reply handler in place of the reply in the window. */
 static enum reply_step replace_reply(struct upstream_connection *connection, struct window *window,
                                      const struct reply *reply)
 {
@@ -75,8 +75,8 @@ static enum reply_step replace_reply(struct upstream_connection *connection, str
     return client->state == CLIENT_ACTIVE ? REPLY_DONE : REPLY_STOP;
 }
 
-/* The document and flags of a whole reply. A compressed one of at most max_bytes is opened into
- * *inside (memory_alloc'd). */
+/* The document and flags of a complete reply. A compressed reply of at most max_bytes is opened
+ * into *inside (from memory_alloc). */
 static bool open_reply(const struct wire_header *header, struct bytes payload, size_t max_bytes,
                        uint8_t **inside, struct bytes *document, uint32_t *flags, struct error *err)
 {
@@ -96,7 +96,7 @@ static bool open_reply(const struct wire_header *header, struct bytes payload, s
                                    flags, err);
 }
 
-/* The reply to a batch: every client that waited for it is answered. */
+/* Handles the reply to a batch: answers every waiting client. */
 static bool take_batch(struct upstream_connection *connection, struct bytes document)
 {
     struct client *client = lease_client(connection);
@@ -107,7 +107,7 @@ static bool take_batch(struct upstream_connection *connection, struct bytes docu
     return client->state == CLIENT_ACTIVE;
 }
 
-/* The reply to a message of the proxy's own. */
+/* Handles the reply to a message of the proxy. */
 static enum reply_step take_exchanged(struct upstream_connection *connection, struct window *window,
                                       uint32_t length, struct bytes document)
 {
@@ -128,7 +128,7 @@ static enum reply_step take_exchanged(struct upstream_connection *connection, st
     return client->state == CLIENT_ACTIVE ? REPLY_DONE : REPLY_STOP;
 }
 
-/* The answer to a question of the proxy's own: the request that waits for it goes on. */
+/* Handles the answer to the proxy's question: the waiting request continues. */
 static enum reply_step take_answer(struct client *client, struct window *window, uint32_t length,
                                    struct bytes document, uint32_t flags)
 {
@@ -139,7 +139,7 @@ static enum reply_step take_answer(struct client *client, struct window *window,
     return client->state == CLIENT_ACTIVE ? REPLY_DONE : REPLY_STOP;
 }
 
-/* The handler of its command takes the reply. */
+/* Passes the reply to the handler of its command. */
 static enum reply_step take_handled(struct upstream_connection *connection, struct window *window,
                                     struct reply *reply)
 {
@@ -169,7 +169,7 @@ static enum reply_step take_opened(struct upstream_connection *connection, struc
     return take_handled(connection, window, reply);
 }
 
-/* A reply that has to be whole to be understood. */
+/* Handles a reply that must be complete. */
 static enum reply_step take_whole(struct upstream_connection *connection, struct window *window,
                                   const struct wire_header *header)
 {
@@ -187,7 +187,7 @@ static enum reply_step take_whole(struct upstream_connection *connection, struct
     return step;
 }
 
-/* The server speaks another protocol, or breaks this one. At least 4 bytes are there. */
+/* The server uses another protocol, or violates this one. At least 4 bytes are there. */
 static bool refuse_reply(const struct upstream_connection *connection, const uint8_t *at,
                          struct error *err)
 {
@@ -211,11 +211,11 @@ static bool check_reply(struct upstream_connection *connection, const uint8_t *a
         return refuse_reply(connection, at, err);
     if (pending_is_empty(&client->pending))
         return error_set(err, ERROR_PROTOCOL,
-                         "the upstream server %s sent a reply that nobody asked for (responseTo "
+                         "the upstream server %s sent an unexpected reply (responseTo "
                          "%d)",
                          connection->server, header->response_to);
-    /* in a stream, MongoDB answers its own last reply, and others the request again: drivers take
-     * both */
+    /* in a stream, MongoDB answers its own last reply, and other servers the request: drivers
+     * accept both */
     if (!pending_oldest(&client->pending)->repeated &&
         header->response_to != pending_oldest(&client->pending)->expected_response_to)
         return error_set(err, ERROR_PROTOCOL,
@@ -225,8 +225,8 @@ static bool check_reply(struct upstream_connection *connection, const uint8_t *a
     return true;
 }
 
-/* A forwarded reply to a statement of a transaction: was it carried out? False: more of it has to
- * be there to tell. */
+/* Finds out whether a forwarded reply confirms a statement of a transaction. False: more bytes are
+ * needed. */
 static bool watch_answered(struct client *client, const struct window *window,
                            const struct wire_header *header)
 {
@@ -247,7 +247,7 @@ static bool watch_answered(struct client *client, const struct window *window,
     return true;
 }
 
-/* A short line of another protocol may be all that ever comes. False after the client ended. */
+/* A short line of another protocol may be complete. False after the client ended. */
 static bool may_become_reply(struct upstream_connection *connection, const struct window *window)
 {
     struct client *client = lease_client(connection);
@@ -300,7 +300,7 @@ static bool forward_reply(struct upstream_connection *connection, struct window 
     return client->state == CLIENT_ACTIVE;
 }
 
-/* Works through what was read. False after the client left CLIENT_ACTIVE. */
+/* Handles the bytes that were read. False after the client left CLIENT_ACTIVE. */
 static bool process(struct upstream_connection *connection, struct window *window)
 {
     struct client *client = lease_client(connection);
@@ -355,8 +355,8 @@ static void upstream_drained(void *arg)
         client_end_if_drained(client);
 }
 
-/* EOF: the client sees what it would have seen directly, a closed connection. A few bytes before it
- * are another protocol's, such as a TLS alert. */
+/* EOF: the client sees a closed connection, as on a direct connection. A few bytes before it belong
+ * to another protocol, such as a TLS alert. */
 static void upstream_ended(void *arg)
 {
     struct upstream_connection *connection = arg;

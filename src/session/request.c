@@ -9,7 +9,7 @@ bool request_ends_transaction(enum command_name command)
 
 uint32_t request_error_labels(const struct wire_command *request)
 {
-    /* a commit may have been applied: the label that has a transaction run anew would have it done
+    /* The server may have applied a commit; a label that restarts the transaction would apply it
      * twice. Commit and abort are retryable writes instead. */
     if (request->in_transaction && !request_ends_transaction(request->known))
         return WIRE_LABEL_TRANSIENT_TRANSACTION;

@@ -1,14 +1,14 @@
-/* What a command is to its client: whether it ends a transaction, and what an error may say. Pure.
+/* Facts about a client's command: whether it ends a transaction, and the labels of an error. Pure.
  */
 #ifndef SLUICE_SESSION_REQUEST_H
 #define SLUICE_SESSION_REQUEST_H
 
 #include "wire/command.h"
 
-/* Whether it commits or aborts a transaction. */
+/* True if it commits or aborts a transaction. */
 bool request_ends_transaction(enum command_name command);
 
-/* The labels (enum wire_label) that an error of the proxy's own may carry in answer to it. */
+/* The labels (enum wire_label) that the proxy's error for it may carry. */
 uint32_t request_error_labels(const struct wire_command *request);
 
 #endif

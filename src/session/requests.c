@@ -12,7 +12,7 @@
 #include "session/window.h"
 #include "wire/query.h"
 
-/* The walk goes on when more of the request is there. */
+/* The walk continues when more of the request has arrived. */
 static enum decision keep_walk(struct client *client, const struct wire_walk *walk,
                                enum decision decision)
 {
@@ -32,7 +32,7 @@ static void drop_walk(struct client *client)
     client->walk = NULL;
 }
 
-/* Without memory for it, it is parsed again. */
+/* Without memory for it, the request is parsed again. */
 static void keep_parsed(struct client *client, const struct wire_command *request)
 {
     client->parsed = memory_alloc(sizeof *client->parsed);
@@ -56,7 +56,7 @@ static enum decision decide(struct client *client, struct message *message,
     return decision;
 }
 
-/* The body is there. */
+/* Decides on an OP_MSG whose body has arrived. */
 static enum decision decide_msg(struct client *client, const struct wire_header *header,
                                 struct bytes payload, const struct wire_walk *walk)
 {
@@ -66,7 +66,7 @@ static enum decision decide_msg(struct client *client, const struct wire_header 
     struct message message = {
         .header = *header, .payload = payload, .whole = bytes_left(&payload) == length};
     if (client->parsed != NULL) {
-        request = *client->parsed; /* a copy: `parsed` goes with the client */
+        request = *client->parsed; /* a copy: `parsed` ends with the client */
         wire_command_come(&request, walk, payload);
     } else if (!wire_command_read(walk, payload, length, &request, &err)) {
         return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);

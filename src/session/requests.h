@@ -1,4 +1,4 @@
-/* The client's side: requests are framed, looked at, and forwarded. */
+/* The client's side: frames requests, has them decided on, and forwards them. */
 #ifndef SLUICE_SESSION_REQUESTS_H
 #define SLUICE_SESSION_REQUESTS_H
 
@@ -6,12 +6,12 @@
 
 extern const struct link_handler requests_handler;
 
-/* The upstream can take more, or what a request waited for is there: works on what is kept and
- * reads on. */
+/* The upstream can accept more, or the awaited event of a request came: handles the kept bytes and
+ * continues reading. */
 void requests_resume(struct client *client);
-/* The same for all of worker->to_resume. */
+/* Does the same for all clients in worker->to_resume. */
 void requests_resume_answered(struct session_worker *worker);
-/* turn_waiter.run of a client: the turn has come that a request was left for. */
+/* turn_waiter.run of a client: the turn of a postponed request. */
 void requests_go_on(void *client);
 
 #endif

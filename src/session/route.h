@@ -1,6 +1,6 @@
-/* The route of each command: the handler of its request, the handler of its reply, whether it waits
- * while the proxy is paused, whether OP_QUERY may carry it, and its effect on the identity of the
- * connection. A command without a row is held against the schemas and forwarded byte for byte. */
+/* The route of each command: the handler of its request, the handler of its reply, its behaviour
+ * during a pause, whether OP_QUERY may carry it, and its effect on the connection's identity. A
+ * command without a row is checked against the schemas and forwarded byte for byte. */
 #ifndef SLUICE_SESSION_ROUTE_H
 #define SLUICE_SESSION_ROUTE_H
 
@@ -18,17 +18,18 @@ struct route {
     /* Takes the whole reply to a forwarded request. False: the reply is malformed, or memory is
      * out. NULL: the proxy streams the reply to the client byte for byte. */
     bool (*reply)(struct client *client, struct reply *reply);
-    enum route_pause pause;                        /* while the proxy is paused */
-    enum route_legacy legacy;                      /* whether it may come as OP_QUERY */
-    enum identity_effect identity;                 /* of the connection that it goes upstream on */
-    bool (*reply_if)(const struct client *client); /* whether `reply` is called; NULL: always */
-    bool awaitable; /* the server may hold its reply back until something changes */
+    enum route_pause pause;        /* during a pause */
+    enum route_legacy legacy;      /* OP_QUERY may carry it */
+    enum identity_effect identity; /* on its upstream connection */
+    bool (*reply_if)(
+        const struct client *client); /* a condition for calling `reply`; NULL: always */
+    bool awaitable;                   /* the server may hold its reply back until a change */
 };
 
-/* By command; a row of ROUTE_NO_ROW is none. */
+/* By command; ROUTE_NO_ROW marks a missing row. */
 extern const struct route route_rows[COMMAND_NAME_COUNT];
 
-/* What a command is counted as: itself, or COMMAND_UNKNOWN where it has no row. */
+/* The command for counters: itself, or COMMAND_UNKNOWN without a row. */
 static inline enum command_name route_counted_as(enum command_name command)
 {
     return route_rows[command].pause == ROUTE_NO_ROW ? COMMAND_UNKNOWN : command;

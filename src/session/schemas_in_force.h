@@ -1,5 +1,5 @@
-/* The set of schemas in force, for all workers. A new set counts from the moment of its
- * publication, whatever a worker does then: each looks for a newer one before it uses its own. */
+/* The current set of schemas, for all workers. A new set takes effect at its publication: each
+ * worker looks for a newer set before it uses its own. */
 #ifndef SLUICE_SESSION_SCHEMAS_IN_FORCE_H
 #define SLUICE_SESSION_SCHEMAS_IN_FORCE_H
 
@@ -14,7 +14,7 @@ struct schemas_in_force {
     _Atomic uint64_t version;  /* of the set */
 };
 
-/* A thread's own reference. Zero-initialised is none. */
+/* A thread's own reference. All zeros: none. */
 struct schemas_held {
     struct registry *registry;
     uint64_t version;
@@ -23,7 +23,7 @@ struct schemas_held {
 void schemas_in_force_init(struct schemas_in_force *in_force);
 void schemas_in_force_release(struct schemas_in_force *in_force);
 
-/* Any thread; takes a reference. */
+/* Any thread; takes over a reference. */
 void schemas_in_force_publish(struct schemas_in_force *in_force, struct registry *registry);
 
 /* Takes over a newer set. False when there is none. */
