@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Attacks on the proxy, larger than in the tests.
 #   scripts/abuse.sh [PART] [OPTION…]       PART, and its options (--help shows them):
-#     load       hostile clients by the thousand: the proxy's memory, its descriptors, and the p99 of the
-#                others (tests/stress/abuse.py); the part when none is named
-#     identity   logins in every disorder beside inserts that are merged: no insert may run as another than
-#                its client (tests/attack/identity_play.py --seconds N --seed S)
-#     writes     random write commands, well and ill formed, into a collection with a schema: no stored
-#                document may break it (tests/property/property_bypass.py --seconds N --seed S)
+#     load       thousands of hostile clients: measures the proxy's memory, descriptors, and the p99 of the
+#                other clients (tests/stress/abuse.py); this is the default part
+#     identity   logins in any order during merged inserts: each insert must run as the identity of
+#                its own client (tests/attack/identity_play.py --seconds N --seed S)
+#     writes     random write commands, well-formed and malformed, into a collection with a schema: no stored
+#                document may violate it (tests/property/property_bypass.py --seconds N --seed S)
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# What takes longer than a test run: other tools over the same code.
-#   scripts/analyse.sh [STEP…]   steps: tidy scan-build cppcheck valgrind tsan; all of them when none is named
+# Runs analysis tools that take longer than a test run.
+#   scripts/analyse.sh [STEP…]   steps: tidy scan-build cppcheck valgrind tsan; default: all
 #   tidy        clang-tidy over all of src
 #   scan-build  clang's static analyzer over a whole build
 #   cppcheck    warnings, performance and portability
 #   valgrind    the unit tests of the release build under memcheck
 #   tsan        the proxy with ThreadSanitizer under tests/integration, tests/fault and tests/attack
-# Each step goes on to the end also where another failed; the exit status is 1 when any did.
-# Needs besides what setup.sh installs: clang-tools, cppcheck, valgrind (Debian packages).
+# All steps run even if one fails. The exit status is 1 if any step failed. Besides the packages that setup.sh
+# installs, this needs clang-tools, cppcheck, valgrind (Debian packages).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$project"
@@ -30,8 +30,8 @@ step_scan-build() {
     ninja -C "$build"
 }
 
-# cppcheck 2.10 neither knows __VA_OPT__ nor that a failed assertion in a conditional expression does not
-# return, and takes macros that it has not seen for errors: it reads a copy in which it can.
+# cppcheck 2.10 does not know __VA_OPT__, does not see that a failed assertion in a conditional expression never
+# returns, and reports unknown macros as errors. So it reads a copy of the sources without these constructs.
 step_cppcheck() {
   need cppcheck cppcheck
   local copy=$cache/cppcheck
@@ -54,8 +54,8 @@ step_valgrind() {
     log=$logs/valgrind-${test##*/}.log
     timeout 900 valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect \
       "$test" >"$log" 2>&1 </dev/null && continue
-    # PCRE2's compiled patterns read whole vectors at once, also past a subject's end: errors whose frames
-    # all lie in code without a name are theirs
+    # PCRE2's compiled patterns read whole vectors, also past the end of a subject. These errors are PCRE2's: all
+    # their frames lie in code without a symbol.
     if grep -q 'FAILED' "$log" || grep -E '^==[0-9]+== +(at|by) 0x' "$log" | grep -qv ': ???' ||
       ! grep -qE '^==[0-9]+== +at 0x' "$log"; then
       tail -n 40 "$log" >&2
@@ -65,8 +65,8 @@ step_valgrind() {
   return $failed
 }
 
-# libmongoc and libbson are not built with the sanitizer, so what its monitoring threads do among themselves
-# is not looked at; locks that are taken there count. libfaketime and the sanitizer do not go together.
+# libmongoc and libbson are built without the sanitizer, so accesses between their monitoring threads are ignored.
+# Their locks still count. libfaketime does not work together with the sanitizer.
 step_tsan() {
   build_preset thread-sanitized mongosluice
   MONGOSLUICE_BINARY=$project/build/thread-sanitized/src/main/mongosluice SLUICE_TEST_PATIENCE=60 \

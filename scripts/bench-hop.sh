@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# What a hop through mongosluice costs, beside a direct connection and HAProxy in TCP mode, on an
-# upstream that does nothing. See docs/benchmarks.md; all options are those of tests/bench/hop.py
-# (--help shows them).
+# Measures the cost of a hop through mongosluice, beside a direct connection and HAProxy in TCP mode, with an upstream
+# that does no work. See docs/benchmarks.md. The options are those of tests/bench/hop.py (--help lists them).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

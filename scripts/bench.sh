@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# All benchmarks in one place: what a hop costs, what merging wins, what validation costs, how cost grows, where
-# the time goes, what an ODM costs.
+# Runs all benchmarks: the cost of a hop, the gain from merging, the cost of validation, the growth of cost, a
+# profile, and the cost of an ODM.
 #   scripts/bench.sh [--quick] [--out FOLDER] [PART…]
-# Parts: hop hop-secantus merging validation growth profile odm; all of them when none is named. Each writes PART.md and
-# PART.json into the folder (docs/benchmarks), and scripts/plot-benchmarks.py draws the pages' plots.
-# --quick: fewer cases and rounds, about four minutes; else about two hours. Routes and servers that are not
-# installed (haproxy, nginx-light with libnginx-mod-stream, linux-perf, secantusd-rs by SECANTUSD_RS or
-# PATH) are left out, and said so. Ends with 1 when a target is missed, 2 when something cannot run.
+# Parts: hop hop-secantus merging validation growth profile odm; default: all. Each writes PART.md and PART.json into
+# the folder (docs/benchmarks), and scripts/plot-benchmarks.py draws the plots of these pages.
+# --quick: fewer cases and rounds, about four minutes instead of two hours. The script names and skips routes and
+# servers that are not installed (haproxy, nginx-light with libnginx-mod-stream, linux-perf, secantusd-rs by
+# SECANTUSD_RS or PATH). Exit status: 1 if a target is missed, 2 if a part cannot run.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$project"
@@ -24,7 +24,7 @@ done
 [ ${#parts[@]} -gt 0 ] || parts=(hop hop-secantus merging validation growth profile odm)
 routes=direct,HAProxy,nginx,mongosluice,validating,merging,TLS,compressed
 
-# cases "COMMAND…" "CONNECTIONS…": command:connections, each command with all of them
+# cases "COMMAND…" "CONNECTIONS…": prints command:connections for each pair
 cases() {
   local command connections list=()
   for command in $1; do
@@ -50,8 +50,9 @@ part_hop() {
 part_hop-secantus() {
   local how=(--rounds 3 --seconds 1) at="1 16 64 256" some="1 16 64" few="1 16" cases
   if [ $quick -eq 1 ]; then at="16" some="16" few="1" how=(--rounds 3 --seconds 0.5); fi
-  # SecantusDB takes no compressed commands, and not 1,000 connections. It takes some 100 to 1,000 inserts a second, and
-  # 15 to 30 of a thousand documents: with more connections than these only its own queue is measured
+  # SecantusDB takes no compressed commands, and not 1,000 connections. It executes 100 to 1,000 inserts of one
+  # document a second, and 15 to 30 of a thousand documents. With more connections the benchmark would measure only
+  # its queue.
   cases="$(cases "ping find*1" "$at"),$(cases "insert*1 insert*10" "$some"),$(cases "find*1000 insert*1000" "$few")"
   bench hop-secantus hop --title "What a hop costs, in front of a database" --upstream py --idle 0 \
     --routes "${routes%,compressed}" \

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Builds the source archive and the wheels that are given to others, into python/dist:
+# Builds the source archive and the wheels for release, into python/dist:
 #   scripts/build-wheels.sh [--release] [--arch ARCH]… [--python PROGRAM]…
 # --release: this commit must be the release that its tag names (scripts/check-release.py --tagged).
-# ARCH is x86_64 or aarch64 (default: both). A wheel is made for each CPython that is named, or else
-# for each of 3.10 to 3.14 that is found on the PATH or below ~/.pyenv. Only the headers are used; those of a
-# version that is not found are looked for among the packages of Debian's development.
+# ARCH is x86_64 or aarch64 (default: both). The script builds a wheel for each named CPython, or else for each of
+# 3.10 to 3.14 that is found on the PATH or below ~/.pyenv. Only the headers are used; those of a version that is not
+# found are looked for among the packages of Debian's development.
 #
-# The wheels are manylinux_2_28: zig's compiler knows that C library. What the proxy is linked to comes
-# from Debian, as static libraries of its -dev packages and, for libmongoc and snappy, as sources; they
-# are unpacked below .cache/wheels and not installed. libmongoc is built without SASL (no GSSAPI) and
-# without ICU (no passwords beyond ASCII with SCRAM-SHA-256), the proxy's own login excepted.
+# The wheels are manylinux_2_28: zig's compiler knows that C library. What the proxy is linked to comes from Debian,
+# as static libraries of its -dev packages and, for libmongoc and snappy, as sources; they are unpacked below
+# .cache/wheels and not installed. libmongoc is built without SASL (no GSSAPI) and without ICU (no passwords beyond
+# ASCII with SCRAM-SHA-256), the proxy's own login excepted.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$project"
@@ -46,7 +46,7 @@ has_headers() {
   "$1" -c 'import os, sysconfig; raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' 2>/dev/null
 }
 
-# The newest patch release of each minor version, the PATH before pyenv.
+# The newest patch release of each minor version. An interpreter on the PATH comes before those of pyenv.
 find_pythons() {
   local minor python found
   for minor in 10 11 12 13 14; do
@@ -68,7 +68,7 @@ make_tools() {
   printf '%s' "$wanted" >"$tools/.installed"
 }
 
-# apt with lists of its own, for any architecture: apt ARCH COMMAND…; SUITE is bookworm unless it is set.
+# apt ARCH COMMAND…: runs apt with separate package lists, for any architecture. SUITE is bookworm unless set.
 apt() {
   local suite=${SUITE:-bookworm} root architecture=$1 site="signed-by=/usr/share/keyrings/debian-archive-keyring.gpg" kind
   shift
@@ -93,14 +93,14 @@ fetch_sources() {
   apt amd64 update
   (cd "$work/sources" && apt amd64 source --download-only "${sources[@]}")
   for name in "${sources[@]}"; do
-    # of snappy without Debian's changes, which are for a shared library
+    # Snappy's own sources, without Debian's changes, which are for a shared library.
     (cd "$work/sources" && run_logged "unpack-$name" dpkg-source --no-check \
       $([ "$name" != snappy ] || echo --skip-patches) -x "$name"_*.dsc "$name")
   done
   touch "$work/sources/.unpacked"
 }
 
-# The toolchain of an architecture: zig under the names of compilers, and CMake's file.
+# Makes the toolchain of an architecture: zig under the names of compilers, and a toolchain file for CMake.
 make_toolchain() {
   local arch=$1 folder=$work/$1/toolchain sysroot=$work/$1/sysroot zig part
   zig=$("$tools/bin/python" -c 'import pathlib, ziglang; print(pathlib.Path(ziglang.__file__).with_name("zig"))')
@@ -132,7 +132,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 END
 }
 
-# configure NAME ARCH OPTION…: CMake for the other C library.
+# configure NAME ARCH OPTION…: configures a CMake project for the target's C library.
 configure() {
   local name=$1 arch=$2
   shift 2
@@ -141,7 +141,7 @@ configure() {
     -DCMAKE_TOOLCHAIN_FILE="$work/$arch/toolchain/toolchain.cmake" -DCMAKE_BUILD_TYPE=Release "$@"
 }
 
-# The libraries of an architecture, in its sysroot.
+# Builds the libraries of an architecture into its sysroot.
 make_sysroot() {
   local arch=$1 sysroot=$work/$1/sysroot lib=$work/$1/sysroot/usr/lib/$1-linux-gnu package stamp
   stamp=$({ declare -f make_toolchain configure make_sysroot; cat scripts/wheels/older-glibc.c; echo "${packages[@]}"; } | sha256sum)
@@ -196,7 +196,7 @@ make_proxy() {
   run_logged "wheels-proxy-$arch" ninja -C "$work/$arch/proxy" mongosluice sluice_validator
 }
 
-# What is linked in asks that its licence goes along.
+# A linked library's licence must accompany the binary.
 write_licences() {
   local file
   for file in "$work"/x86_64/sysroot/usr/share/doc/*/copyright "$work"/aarch64/sysroot/usr/share/doc/*/copyright \
@@ -205,7 +205,7 @@ write_licences() {
   done
 }
 
-# fetch_headers ARCH MINOR: of a CPython that this machine has not; fails where Debian has not, either.
+# fetch_headers ARCH MINOR: gets the headers of a CPython that is not installed. Fails if Debian does not have them.
 fetch_headers() {
   local arch=$1 minor=$2 folder=$work/$1/python3.$2
   [ ! -e "$folder/usr/include/python3.$minor/Python.h" ] || return 0
@@ -215,7 +215,7 @@ fetch_headers() {
     dpkg-deb -x "libpython3.$minor-dev_"*.deb .)
 }
 
-# make_wheel ARCH PYTHON BASE: the files of the base wheel, with the programs of that architecture and the
+# make_wheel ARCH PYTHON BASE: takes the files of the base wheel, and adds the programs for that architecture and the
 # extension for that CPython.
 make_wheel() {
   local arch=$1 python=$2 base=$3 include tag folder
@@ -248,11 +248,11 @@ for arch in "${architectures[@]}"; do
   make_proxy "$arch"
 done
 [ ${#pythons[@]} -gt 0 ] || mapfile -t pythons < <(find_pythons)
-[ ${#pythons[@]} -gt 0 ] || die "no CPython with headers was found"
+[ ${#pythons[@]} -gt 0 ] || die "no CPython headers found"
 
 rm -rf "$dist" "$work/packed"
 mkdir -p "$dist" "$work/packed"
-# The archive, and of it the wheel that the others are made of: the very files that a user gets.
+# Builds the archive, and from it the base wheel of all others, so that the wheels hold the files that users get.
 run_logged wheels-sdist env -C python "$tools/bin/python" setup.py -q egg_info --egg-base "$work/packed" sdist -d "$dist"
 tar -xzf "$dist/mongosluice-$version.tar.gz" -C "$work/packed"
 write_licences >"$work/packed/mongosluice-$version/LICENSE.third-party"
@@ -264,13 +264,13 @@ for arch in "${architectures[@]}"; do
   done
 done
 
-# The oldest policy that auditwheel finds a wheel to keep may be older than the one promised.
+# auditwheel reports the oldest policy that a wheel complies with. It may be older than the promised policy.
 for wheel in "$dist"/*.whl; do
   run_logged auditwheel "$tools/bin/auditwheel" show --json "$wheel"
   kept=$("$tools/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["overall_tag"])' <"$logs/auditwheel.log")
   minor=${kept#manylinux_2_}
   [[ "$kept.whl" = manylinux_2_*_"${wheel##*_28_}" && ${minor%%_*} -le ${policy##*_} ]] ||
-    die "$wheel keeps $kept, not $policy"
+    die "$wheel complies with $kept, not $policy"
 done
 run_logged twine "$tools/bin/twine" check --strict "$dist"/*
 ls -l "$dist" >&2

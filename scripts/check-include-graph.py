@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Draws the include graph of each room of src/ and of the rooms themselves, and fails where it has a
-circle. A module is a .c file with the header of its name, or a header alone. The level of a module is
-the length of its longest way down, so without circles every include goes from a higher module to a
-lower one.
+"""Draws the include graph of each room of src/ and of the rooms themselves, and fails on a circle. A module is a .c
+file with the header of its name, or a header alone. The level of a module is the length of its longest include
+chain, so without circles every include goes from a higher module to a lower one.
 
     check-include-graph.py [--draw text|dot] [ROOM...]
 """
@@ -17,7 +16,7 @@ ROOMS = "rooms"
 
 
 class Graph:
-    """Modules, the modules that each includes, and the lines that say so."""
+    """Modules, the modules that each includes, and the lines of these includes."""
 
     def __init__(self):
         self.edges = {}

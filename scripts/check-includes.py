@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Holds the rooms of src/ against each other: which room may know which, what each CMakeLists.txt
-links, and what each file includes. The core rooms know no sockets, no clock and no event loop.
+"""Checks the rooms of src/: the rooms that each may use, the libraries that each CMakeLists.txt links, and the
+headers that each file includes. The core rooms use no sockets, no clock and no event loop.
 
     check-includes.py [ROOT]
 """
@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-# room: the rooms it may know (docs/architecture.md draws this).
+# room: the rooms that it may use (docs/architecture.md draws this).
 GRAPH = {
     "base": (),
     "bson": ("base",),
@@ -34,7 +34,7 @@ GRAPH = {
 }
 GRAPH["main"] = tuple(GRAPH)
 
-# Libraries that hold a part of a room, for rooms that need only that part.
+# Libraries with a part of a room, for rooms that need only that part.
 PARTS = {"schema_file": "schema", "registry": "catalog", "fleet_documents": "fleet", "audit_counts": "audit"}
 
 # These libraries are pure: no sockets, no clock, no event loop.
@@ -42,10 +42,10 @@ CORE = ("base", "bson", "wire", "schema", "schema_file", "compare", "registry", 
         "fleet_documents", "audit_counts")
 IMPURE = re.compile(r"(sys/(socket|epoll|time|timerfd|select|un|eventfd)|netinet/.*|arpa/.*|netdb|poll"
                     r"|time|event2/.*|event|mongoc/.*|openssl/ssl|signal)\.h")
-# A log line carries the time at which it was written, and a full pipe must not hold its writer up.
+# A log line carries the time of its writing, and a full pipe must not block the writer.
 EXEMPT = {"base/clock.h": {"time.h"}, "base/log.c": {"time.h", "poll.h", "signal.h"}}
 CLOCK = "base/clock.h"
-# A library that one room alone wraps.
+# External libraries that only one room may use.
 OWNERS = {"event2/": ("net", "admin", "upstream", "session", "cli", "main"), "mongoc/": ("upstream", "catalog", "fleet", "audit"),
           "openssl/ssl.h": ("net",), "uthash.h": ("base",), "yaml.h": ("config",), "pcre2.h": ("schema",),
           "zlib.h": ("wire",), "zstd.h": ("wire",), "snappy-c.h": ("wire",)}
@@ -69,7 +69,7 @@ def read_libraries(src):
 
 
 def reach(libraries, name):
-    """The library and those that come with it."""
+    """The library and the libraries that it links."""
     return {name}.union(*(reach(libraries, one) for one in libraries[name].links if one in libraries))
 
 
@@ -82,7 +82,7 @@ def library_of(libraries, path):
 def check_links(libraries):
     for name, library in sorted(libraries.items()):
         if library.room not in GRAPH:
-            yield f"src/{library.room}: a room that scripts/check-includes.py does not know"
+            yield f"src/{library.room}: a room that scripts/check-includes.py does not list"
             continue
         rooms = {libraries[one].room if one in libraries else one for one in library.links}
         for other in sorted(rooms - {library.room} - set(GRAPH[library.room])):
@@ -100,7 +100,7 @@ def check_file(path, src, libraries):
         target = name.split("/")[0]
         if quoted and target in GRAPH and target != room and target not in GRAPH.get(room, ()):
             yield f"{where}: {room} may not know {target} ({name})"
-        # main is an executable and links all that it wires together.
+        # main is an executable that links all rooms.
         elif quoted and target in GRAPH and library in libraries:
             holder = library_of(libraries, name)
             if holder not in reach(libraries, library):

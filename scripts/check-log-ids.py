@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""An id of a log line stands at one place in the source, so that who reads it in a log finds that
-place; and the ids that the documentation names exist.
+"""Checks that each log id stands at one place in the source, so that a reader of a log finds that place, and that the
+ids named in the documentation exist.
 
     check-log-ids.py [ROOT]
+
 """
 
 import re
@@ -10,7 +11,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-# A literal id is looked for, and a name in its place is a mistake: it could not be searched for.
+# An id must be a literal number: a search for a number does not find a named constant.
 CALL = re.compile(r"\bLOG_(?:[FEWID]\s*\(|(?:AT|SAMPLED)\s*\(\s*[^,]+,)\s*LOG_\w+\s*,\s*([^,]+?)\s*,")
 NAMED = re.compile(r"\blog id `?(\d{4,})")
 

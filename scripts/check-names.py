@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""File names and the tags of structs, unions and enums are unique in src/, so that a name leads to one
-place. The .c file and the header of one module share their name.
+"""File names and the tags of structs, unions and enums are unique in src/, so that each name has one definition.
+The .c file and the header of one module share their name.
 
     check-names.py
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The version stands in several files: they must agree, and CHANGELOG.md must have a section for it.
-With --tagged also that this commit is the release: nothing is changed in the working tree, nothing is
-under [Unreleased], and the annotated tag vVERSION names this commit.
+"""Checks that all files name the same version, and that CHANGELOG.md has a section for it. With --tagged it checks
+also that this commit is the release: the working tree has no changes, [Unreleased] is empty, and the annotated tag
+vVERSION names this commit.
 
     check-release.py [--tagged]
 """
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# file: what stands before the version.
+# file: the text before the version.
 PLACES = {
     "CMakeLists.txt": r"project\(mongosluice VERSION ",
     "python/pyproject.toml": r'^version = "',
@@ -63,7 +63,7 @@ def check_tag(version):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--tagged", action="store_true", help="this commit must be the release")
+    parser.add_argument("--tagged", action="store_true", help="check that this commit is the release")
     options = parser.parse_args()
     version = re.search(PLACES["CMakeLists.txt"] + VERSION, (ROOT / "CMakeLists.txt").read_text())[1]
     wrong = [*check_places(version), *check_changelog(version)]

@@ -1,4 +1,4 @@
-"""What scripts/demo.sh runs when all is installed and built; see there."""
+"""The program that scripts/demo.sh runs after it has installed and built all parts; see there."""
 
 import json
 import os
@@ -22,14 +22,15 @@ from support.process import Process, eventually  # noqa: E402
 from support.proxy import BINARY, LISTENING, Proxy  # noqa: E402
 from support.servers import Server  # noqa: E402
 
-# Of a user's URI the client keeps all but what concerns the way from the proxy to the server.
+# Options of the user's URI that concern the connection from the proxy to the server. The client's URI has none of
+# them.
 UPSTREAM_ONLY = ("tls", "ssl", "directconnection", "srvservicename", "srvmaxhosts")
-CONNECTION_ACCEPTED = 1001  # id of the log line
+CONNECTION_ACCEPTED = 1001  # log id
 FAILED = (AssertionError, OSError, PyMongoError, subprocess.CalledProcessError)
 
 
 def start_mongod(stack, folder):
-    """A replica set of one member: transactions and change streams want one."""
+    """A replica set of one member, because transactions and change streams need one."""
     port = free_port()
     process = Process(["mongod", "--dbpath", folder, "--port", port, "--bind_ip", "127.0.0.1",
                        "--replSet", "demo"])
@@ -44,7 +45,7 @@ def start_mongod(stack, folder):
 
 
 def start_server(stack, folder):
-    """What runs as the server, and its URI."""
+    """Returns the name of the running server, and its URI."""
     if os.environ.get("MONGODB_URI"):
         return "the server of MONGODB_URI", os.environ["MONGODB_URI"]
     wanted = os.environ.get("DEMO_SERVER") or ("mongod" if shutil.which("mongod") else "secantus")
@@ -69,7 +70,7 @@ def client_uri(upstream, address, database):
 
 
 def export_schemas(database, folder):
-    """The schema files of the Beanie program, made from its models by the companion package."""
+    """Makes the schema files of the Beanie program from its models, with the companion package."""
     path = os.pathsep.join([str(ROOT / "python/src"), str(APPS)])
     subprocess.run([sys.executable, "-m", "mongosluice", "export", "beanie_app", "-o", folder,
                     "--database", database], check=True, stdout=subprocess.DEVNULL,
@@ -77,7 +78,7 @@ def export_schemas(database, folder):
 
 
 def tell_of_merging(program, address):
-    """How many inserts travelled together, as the admin endpoint has it."""
+    """Prints the number of merged inserts, from the admin endpoint."""
     text = subprocess.run([program, "status", "--admin", address, "--json"], check=True,
                           capture_output=True, text=True).stdout
     merging = json.loads(text)["merging"]

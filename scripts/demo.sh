@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# An unchanged Motor and an unchanged Beanie program, run through the proxy, which holds their writes
-# against schemas made from the Beanie program's models and merges concurrent inserts; then raw
-# documents that break a schema. Installs and builds what is missing, starts a server and the proxy on
-# free ports, prints what the programs did, and ends everything it started.
-# The server: the one MONGODB_URI names; or mongod, where it is on the PATH; or SecantusDB, which
-# is installed with the Python packages. DEMO_SERVER=secantus|mongod chooses between the last two.
+# Runs an unchanged Motor and an unchanged Beanie program through the proxy. The proxy checks their writes against
+# schemas made from the Beanie program's models, and merges concurrent inserts. Then the demo sends raw documents that
+# violate a schema. It installs and builds missing parts, starts a server and the proxy on free ports, prints the
+# results of the programs, and ends everything that it started. The server is the one in MONGODB_URI; or mongod, if it
+# is on the PATH; or SecantusDB, which comes with the Python packages. DEMO_SERVER=secantus|mongod chooses between the
+# last two.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

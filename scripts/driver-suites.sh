@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Runs the test suites of PyMongo 4.20.0 and Motor 3.7.1 direct and through the proxy, and prints the
-# tests whose outcome differs. Everything: about an hour; --fast: the part that CI runs; --help: all
-# options.
+# Runs the test suites of PyMongo 4.20.0 and Motor 3.7.1 directly and through the proxy, and prints the tests whose
+# outcome differs. A full run takes about an hour; --fast runs the part that CI runs; --help lists all options.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# Fuzzes each target for a time, and says what came of it.
-#   scripts/fuzz.sh [--seconds N] [TARGET…]    N of each, 60 unless said; all targets when none is named
-# As many at a time as there are CPUs.
-# What it learns is kept in .cache/fuzz/NAME, which the next run begins with. Findings are written to
-# .cache/fuzz/NAME-…; each that is mended goes to tests/fuzz/corpus/NAME, which every test run replays.
-# Ends with 1 when there is a finding.
+# Fuzzes each target for a time, and prints a table of the results.
+#   scripts/fuzz.sh [--seconds N] [TARGET…]    N for each target (default: 60); default: all targets
+# Runs one target for each CPU at a time. The corpus grows in .cache/fuzz/NAME, and the next run starts with it.
+# Findings are written to .cache/fuzz/NAME-…; after a fix, add the file to tests/fuzz/corpus/NAME, which every test
+# run replays. Exit status 1 if there is a finding.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -18,7 +17,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-# fuzz_one TARGET: its row of the table goes to a file; fails when there is a finding
+# fuzz_one TARGET: writes the target's row of the table to a file; fails if there is a finding.
 fuzz_one() {
   local target=$1 name=${1##*/fuzz_} finding=none log
   log=$logs/fuzz_$name.log
@@ -33,7 +32,7 @@ fuzz_one() {
   [ "$finding" = none ]
 }
 
-# reap: one of those that run has ended
+# reap: waits for one of the running targets.
 reap() {
   wait -n || failed=1
   running=$((running - 1))

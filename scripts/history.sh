@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Holds what drivers were told about their inserts against what is stored, while servers, connections,
+# Compares the replies that drivers received for their inserts with the stored documents, while servers, connections,
 # clients and the proxy fail by a seeded schedule.
 #   scripts/history.sh [--seconds N] [--seed S] [--topology replica-set|standalone] [--server PROGRAM]
 #                      [--statements exact|mongodb-4.4]
-# The last line: operations N, faults N, violations N; exit status 1 when there were violations.
+# The last line reads: operations N, faults N, violations N. Exit status 1 if there were violations.
 # MONGOSLUICE_BINARY names the proxy (default: the release build).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -1,4 +1,4 @@
-# What the scripts of this folder share; sourced, never run. Expects `set -euo pipefail`.
+# Shared functions of the scripts in this folder. Source this file; do not run it. Expects `set -euo pipefail`.
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=$project/.cache
@@ -17,7 +17,7 @@ die() {
   exit 1
 }
 
-# run_logged NAME COMMAND…: quiet while all goes well; the end of what it printed when it fails.
+# run_logged NAME COMMAND…: prints nothing if the command succeeds, and the end of its output if it fails.
 run_logged() {
   local name=$1 status=0
   shift
@@ -25,11 +25,11 @@ run_logged() {
   [ "$status" -eq 0 ] && return 0
   tail -n 40 "$logs/$name.log" >&2
   say "error: $name failed with status $status: $*"
-  say "  all that it printed: $logs/$name.log"
+  say "  full output: $logs/$name.log"
   return "$status"
 }
 
-# build_preset PRESET [TARGET…]: configures once, then brings the targets (all of them) up to date.
+# build_preset PRESET [TARGET…]: configures once, then builds the targets (default: all).
 build_preset() {
   local preset=$1 arguments=()
   shift

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs the test suites of the ODMs direct, through the proxy, with schemas and with offload, and prints
-# the tests whose outcome differs. The suites are fetched by whoever runs this: --beanie,
-# --beanie1, --mongoengine FOLDER;
-# --help: all options.
+# Runs the test suites of the ODMs directly, through the proxy, with schemas and with offload, and prints the tests
+# whose outcome differs. The user fetches the suites and names their folders: --beanie, --beanie1, --mongoengine
+# FOLDER;
+# --help lists all options.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -12,7 +12,7 @@ packages=$cache/odm-suites
 mkdir -p "$packages"
 run_logged odm-package "$venv/bin/python" -m pip install --no-deps --no-build-isolation --upgrade \
   --target "$packages/package" "$project/python"
-# What the suites need and nothing else here does.
+# Packages that only the suites need.
 needed=(blinker==1.9.0 pydantic-settings==2.16.3 python-dotenv==1.2.4 pydantic-extra-types==2.11.1 asgi-lifespan==2.1.0
   sniffio==1.3.1 httpx==0.28.1 httpcore==1.0.9 h11==0.16.0 anyio==4.16.0 certifi==2026.10.19.post1 idna==3.20
   fastapi==0.129.2 starlette==1.10.0 email-validator==2.4.0 annotated-doc==0.0.7 time-machine==3.6.0)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Draws the tables of the benchmark pages that a comment asks for, as SVG files beside each page.
+"""Draws tables of the benchmark pages as SVG files beside each page. A comment marks each table to draw.
 
 usage: plot-benchmarks.py [--check]
 
-A comment stands before the table (a line between them may be empty):
+The comment stands before the table (an empty line may stand between them):
   <!-- plot: file=plots/hop.svg; group=COLUMN; series=COLUMN; value=COLUMN; title=WORDS -->
-For each value of `group` there is a bar for each value of `series`. So the plots say what the tables
-say, which come from the benchmark scripts. --check writes nothing: status 1 if a plot is not current.
+For each value of `group` there is a bar for each value of `series`. The benchmark scripts write the tables, so the
+plots show measured values.
+--check writes nothing and returns status 1 if a plot is not current.
 """
 import argparse
 import pathlib
@@ -40,7 +41,7 @@ def read_table(text: str) -> list[dict[str, str]]:
 def number(text: str) -> float:
     found = re.match(r"-?[\d,]+(?:\.\d+)?", text)
     if not found:
-        sys.exit(f"a plot needs a number and has {text!r}")
+        sys.exit(f"a plot needs a number, not {text!r}")
     return float(found[0].replace(",", ""))
 
 
@@ -74,7 +75,7 @@ def draw(options: dict[str, str], rows: list[dict[str, str]]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing, tell whether all are current")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a plot is not current")
     arguments = parser.parse_args()
     stale = 0
     for page in PAGES:
@@ -85,7 +86,7 @@ def main() -> int:
             if file.is_file() and file.read_text(encoding="utf-8") == plot:
                 continue
             if arguments.check:
-                print(f"{file.relative_to(DOCS.parent)} is not what its table says; run scripts/plot-benchmarks.py")
+                print(f"{file.relative_to(DOCS.parent)} does not match its table; run scripts/plot-benchmarks.py")
                 stale = 1
             else:
                 file.parent.mkdir(exist_ok=True)

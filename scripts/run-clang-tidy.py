@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""clang-tidy over the C files of a build, on all cores, one file a call: clang-tidy 14 carries state
-from one file to the next. A file that was clean is not looked at again
-while it, the headers it includes, its flags and .clang-tidy are as they were.
+"""Runs clang-tidy over the C files of a build, on all cores, with one file a call, because clang-tidy 14 carries state
+from one file to the next. It skips a file that was clean before if the file, its headers, its flags and .clang-tidy
+have not changed.
 
     run-clang-tidy.py BUILD_DIR [FOLDER…]     only the files below these folders
 """
@@ -21,7 +21,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
 def with_headers(path, seen):
-    """The file and every header of the project that it brings in."""
+    """Returns the file and every header of the project that it includes."""
     if path in seen or not path.is_file():
         return
     seen[path] = path.read_bytes()
@@ -40,7 +40,7 @@ def key(entry, version):
 
 
 def look_at(entry, build, version):
-    """What clang-tidy has to say, None when it was clean before."""
+    """Returns clang-tidy's output, or None if the file was clean before."""
     mark = CACHE / key(entry, version)
     if mark.exists():
         return None

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Installs what the build, the demo and the tests need, and only what is missing.
-#   scripts/setup.sh [PART…]      parts: build, python (these two when none is named),
+# Installs the packages that the build, the demo and the tests need, if they are missing.
+#   scripts/setup.sh [PART…]      parts: build, python (default: these two),
 #                                 checks   clang and its tools, debuggers' symbols for reports
 #                                 beanie1  a second Python environment, with Beanie 1.30
 #                                 suites   the sources of PyMongo and Motor, for their test suites
-#                                 packaging  what makes and checks the Debian package, and promtool
+#                                 packaging  the tools for the Debian package, and promtool
 #                                 browser  Chromium, for the tests of the dashboard
-# Debian packages come by apt (as root, or with sudo); Python packages go to .venv, the rest to
-# .cache. Nothing is asked of the network when all is there. Written for Debian 12.
+# apt installs the Debian packages (as root, or with sudo). Python packages go to .venv, all else to .cache. The
+# script does not use the network if nothing is missing. It is written for Debian 12.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# The system's interpreter, not one that a version manager has put in front of it: the environment
-# must go on working when the version manager moves on.
+# Uses the system's interpreter, not one of a version manager: the environment must keep working when the version
+# manager changes versions.
 python=${PYTHON:-/usr/bin/python3}
 
 packages_build=(build-essential cmake ninja-build pkg-config libevent-dev libmongoc-dev libbson-dev
@@ -27,14 +27,14 @@ is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-# Runs a command that changes the system.
+# Runs a command that changes the system, as root.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
   elif command -v sudo >/dev/null; then
     sudo --preserve-env=http_proxy,https_proxy,no_proxy "$@"
   else
-    die "neither root nor sudo: as root run: $*"
+    die "neither root nor sudo is available: as root run: $*"
   fi
 }
 
@@ -45,7 +45,7 @@ apt_get() {
 install_packages() {
   local missing=() package
   command -v dpkg-query >/dev/null ||
-    die "this system has no dpkg; install by hand what Debian calls: $*"
+    die "this system has no dpkg; install the equivalents of these Debian packages: $*"
   for package; do
     is_installed "$package" || missing+=("$package")
   done
@@ -57,7 +57,8 @@ install_packages() {
     die "apt could not install: ${missing[*]}"
 }
 
-# make_venv FOLDER REQUIREMENTS: anew when the requirements, the interpreter or the place changed.
+# make_venv FOLDER REQUIREMENTS: makes the environment anew if the requirements, the interpreter or the folder
+# changed.
 make_venv() {
   local folder=$1 requirements=$2 stamp
   stamp=$({ cat "$requirements"; "$python" --version; echo "$folder"; } | sha256sum)
@@ -71,7 +72,7 @@ make_venv() {
   printf '%s' "$stamp" >"$folder/.installed"
 }
 
-# The suites run against the installed driver: of each sdist everything stays but the driver itself.
+# The suites run against the installed driver, so the driver itself is removed from each sdist.
 fetch_suites() {
   local sums=$project/tests/suites/sdists.sha256 stamp
   stamp=$(sha256sum <"$sums")
@@ -95,7 +96,7 @@ fetch_suites() {
   printf '%s' "$stamp" >"$suites/.unpacked"
 }
 
-# One program out of a package that would start a server.
+# Extracts one program, because the installed package would start a server.
 fetch_promtool() {
   [ ! -x "$cache/bin/promtool" ] || return 0
   say "fetching promtool"
@@ -122,7 +123,7 @@ for part; do
   esac
 done
 
-exec 9>"$cache/setup.lock"  # two scripts that are started at once do not install twice
+exec 9>"$cache/setup.lock"  # Two scripts that start at the same time must not install twice.
 command -v flock >/dev/null && flock 9
 install_packages "${packages[@]}"
 for part; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Mixed load and faults for as long as it is told: tests/stress/soak.py says which.
-#   scripts/soak.sh [--seconds N] [--seed S]     an hour, seed 1; or the proxy that MONGOSLUICE_BINARY names
-# The last line reads `operations N, faults N, violations N`; ends with 1 when there was a violation.
+# Runs mixed load and faults for a given time; tests/stress/soak.py lists them.
+#   scripts/soak.sh [--seconds N] [--seed S]     default: an hour, seed 1. MONGOSLUICE_BINARY names the proxy
+# The last line reads `operations N, faults N, violations N`. Exit status 1 if there was a violation.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

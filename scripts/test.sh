@@ -1,27 +1,27 @@
 #!/usr/bin/env bash
 # Builds everything and runs all tests. Installs what is missing first (see setup.sh).
-#   scripts/test.sh [STEP…]   all steps when none is named:
-# Each step goes on to the end also where another failed; the exit status is 1 when any did.
+#   scripts/test.sh [STEP…]   default: all steps
+# All steps run even if one fails. The exit status is 1 if any step failed.
 #   lint         format, the rules between rooms, log ids, the configuration document, clang-tidy, types of
 #                the companion package, ruff over all Python
 #   unit         gcc, clang and sanitized builds; every ctest test of the gcc and the sanitized one
 #   fuzz         each libFuzzer target for FUZZ_SECONDS (40) over its corpus
 #   integration  pytest over tests/integration, tests/fault, tests/attack and (a minute of it) tests/history, with the
 #                sanitized proxy
-#   python       the companion package: compiled by gcc and clang without a warning, sdist and wheel built into
+#   python       the companion package: compiled without warnings by gcc and clang, sdist and wheel built into
 #                python/dist, then its tests with what the wheel installs in both environments (Beanie 2 with
 #                MongoEngine, Beanie 1.30), and without the extension
-#   bench        each benchmark program in small: that it runs (figures are for scripts/bench.sh)
-#   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy (what is about
-#                inserts through one that merges)
-#   docs         every block of README.md and docs/*.md is run, or says why not
+#   bench        a short run of each benchmark program (scripts/bench.sh takes the figures)
+#   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy (the
+#                insert tests through one that merges)
+#   docs         runs every block of README.md and docs/*.md, or prints why it does not
 #   packaging    the Debian package, completions, manifests, dashboard and alert rules
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$project"
 
-# With real servers and drivers on a busy machine a time-out somewhere is no defect yet: a test that
-# fails is run once more, and is told of ("R", "rerun") also when it passes then.
+# With real servers and drivers on a busy machine a time-out is not necessarily a defect. A failed test runs once
+# more, and the report names it ("R", "rerun") even if it then passes.
 again=(--reruns 1)
 
 step_lint() {
@@ -42,7 +42,7 @@ step_lint() {
   return $failed
 }
 
-# The extension's compile_commands.json, for clang-tidy; Python's own headers are not ours to judge.
+# Writes the extension's compile_commands.json for clang-tidy. Python's own headers are excluded from its judgement.
 extension_commands() {
   "$venv/bin/python" - <<'END'
 import json, pathlib, sysconfig
@@ -70,7 +70,7 @@ step_integration() {
     "$venv/bin/python" -m pytest tests -q -p no:cacheprovider "${again[@]}"
 }
 
-# The extension as warnings see it.
+# Compiles the extension with warnings as errors.
 compile_extension() {
   local compiler include
   include=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
@@ -80,7 +80,8 @@ compile_extension() {
   done
 }
 
-# The source archive, and of that the wheel: what a user gets, the proxy compiled anew. Prints the wheel's path.
+# Builds the source archive, and from it the wheel that users get, with a fresh build of the proxy. Prints the wheel's
+# path.
 build_wheel() {
   rm -rf python/dist "$cache/egg"
   mkdir -p "$cache/egg"
@@ -90,7 +91,7 @@ build_wheel() {
   echo "$project"/python/dist/mongosluice-*.whl
 }
 
-# Without the extension everything goes the pure way, so it is tested as well: the same tests.
+# Runs the same tests without the extension, which makes the package use its pure Python code.
 step_python() {
   local failed=0 python wheel
   build_preset release mongosluice sluice_validator || return 1
@@ -139,12 +140,12 @@ passed=0 failed=() summary=()
 for step; do
   say "--- $step"
   started=$SECONDS
-  # in a shell of its own, so that a failing step does not end the others
+  # A shell of its own, so that a failing step does not end the others.
   verdict=passed
   if ("step_$step"); then passed=$((passed + 1)); else failed+=("$step") verdict=failed; fi
   summary+=("$step $verdict after $((SECONDS - started)) s")
   say "--- ${summary[-1]}"
 done
-say "--- all of it: $SECONDS s" "${summary[@]/#/; }"
+say "--- total: $SECONDS s" "${summary[@]/#/; }"
 say "steps: $passed passed, ${#failed[@]} failed${failed[*]:+: ${failed[*]}}"
 [ ${#failed[@]} -eq 0 ]

@@ -1,5 +1,5 @@
-"""Orders over HTTP, with FastAPI and Beanie. What the proxy refuses, the client is told in the form of
-FastAPI's own checks, with status 422."""
+"""Orders over HTTP, with FastAPI and Beanie. The client receives a refusal of the proxy as status 422, in the form of
+FastAPI's own validation errors."""
 
 import os
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ app = FastAPI(lifespan=connected)
 
 @app.exception_handler(mongosluice.Refused)
 async def refused(_request: Request, error: mongosluice.Refused) -> JSONResponse:
-    # without `input`, which may be of a type that JSON does not have
+    # Leaves out `input`, whose type may have no JSON form.
     detail = [{key: line[key] for key in ("type", "loc", "msg")} for line in error.errors()]
     return JSONResponse({"detail": detail}, status_code=422)
 
@@ -51,5 +51,5 @@ async def change(identity: PydanticObjectId, total: float) -> Order:
     order = await Order.get(identity)
     if order is None:
         raise HTTPException(404)
-    order.total = total  # neither Beanie nor pydantic looks at what is assigned: the proxy does
+    order.total = total  # Neither Beanie nor pydantic validates this assignment. The proxy validates the document.
     return await order.replace()

@@ -1,5 +1,4 @@
-/* Functions of newer C libraries than manylinux_2_28 has, which Debian's static libraries ask for.
- */
+/* Functions of newer C libraries that manylinux_2_28 lacks and Debian's static libraries need. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,7 +17,7 @@ void arc4random_buf(void *buffer, size_t len)
             next += got;
             len -= (size_t)got;
         } else if (errno != EINTR) {
-            abort(); /* as the C library does: without random numbers nothing is safe */
+            abort(); /* Aborts as the C library does: without random numbers nothing is safe. */
         }
     }
 }
