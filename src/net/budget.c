@@ -36,3 +36,9 @@ void budget_give_back(struct budget *budget, size_t bytes)
 {
     atomic_fetch_sub_explicit(&budget->used_bytes, bytes, memory_order_relaxed);
 }
+
+bool budget_is_short(const struct budget *budget)
+{
+    return atomic_load_explicit(&budget->used_bytes, memory_order_relaxed) >
+           atomic_load_explicit(&budget->limit_bytes, memory_order_relaxed) / 2;
+}

@@ -22,4 +22,7 @@ struct budget {
 bool budget_take(struct budget *budget, size_t bytes);
 void budget_give_back(struct budget *budget, size_t bytes);
 
+/* True if more than half of the limit is used: callers then release what they can make again. */
+bool budget_is_short(const struct budget *budget);
+
 #endif

@@ -230,6 +230,15 @@ static bool is_full(const struct client *client)
            (client->stage == REQUEST_QUEUED && !pending_is_empty(&client->pending));
 }
 
+/* A compressed request stays open until it is decided on. While memory is short, the opened message
+ * of a waiting one is released, because it takes far more memory than the client had to send. */
+static bool stays_open(const struct client *client, enum decision begun)
+{
+    bool waits = client->stage == REQUEST_QUEUED || client->stage == REQUEST_HELD;
+    return begun == DECISION_WAIT &&
+           !(waits && client->opening != NULL && budget_is_short(&client->worker->shared->budget));
+}
+
 /* Works through what was read. False after the client left CLIENT_ACTIVE. */
 static bool process(struct client *client, struct window *window)
 {
@@ -248,10 +257,10 @@ static bool process(struct client *client, struct window *window)
         first = false;
         uint32_t length = bytes_load_u32(window->data);
         enum decision begun = begin_request(client, window);
-        if (begun != DECISION_WAIT && client->opening != NULL)
+        if ((client->opening != NULL || client->parsed != NULL) && !stays_open(client, begun)) {
             open_release(client);
-        if (begun != DECISION_WAIT && client->parsed != NULL)
             drop_parsed(client);
+        }
         switch (begun) {
         case DECISION_TAKEN:
             client->stage = REQUEST_AWAITED;

@@ -1,5 +1,6 @@
 """Pausing: commands that run and transactions that are open go on, new commands wait."""
 
+import contextlib
 import signal
 
 import pytest
@@ -70,6 +71,27 @@ def test_a_compressed_command_that_waits_stays_open(start, simulated, compressor
         client.send(compress(plain, compressor))
         wait_until_held(admin)
         assert admin.metrics()["mongosluice_buffer_bytes"] >= size
+    admin.wait_for_metric("mongosluice_buffer_bytes", 0)
+
+
+def test_compressed_commands_that_wait_leave_room_for_others(start, simulated):
+    """Opened, all of them would take three times memory_max."""
+    megabyte, count = 1 << 20, 64
+    proxy, admin = start({"memory_max": 4 * megabyte, "max_message_bytes": megabyte})
+    plain = op_msg({"insert": "c", "$db": "d"}, {"documents": [{"x": bytes(200_000)}]}, request_id=7)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(proxy.endpoint())) for _ in range(count)]
+        for client in clients:
+            assert client.command({"ping": 1})["ok"] == 1
+        pause(admin)
+        for client in clients:
+            client.send(compress(plain, "zstd"))
+        wait_until_held(admin, count)
+        assert admin.metrics()["mongosluice_buffer_bytes"] < 3 * megabyte
+        resume(admin)
+        for client in clients:
+            reply = client.receive()
+            assert (reply.response_to, reply.body.get("n")) == (7, 1), reply.body
     admin.wait_for_metric("mongosluice_buffer_bytes", 0)
 
 
