@@ -9,13 +9,13 @@
 #include "catalog/validators.h"
 
 struct catalog {
-    pthread_mutex_t work; /* held by the thread that makes a change; guards the next four */
+    pthread_mutex_t work; /* held by the thread that makes a change; guards the next four fields */
     struct current_set set;
     struct folder folder;
     struct collections collections;
     struct suspensions suspensions;
     struct validators *validators; /* NULL: the upstream's collections are not read */
-    struct change_stream *stream;  /* NULL likewise */
+    struct change_stream *stream;  /* NULL in the same case */
     atomic_bool validators_known;  /* they have been read at least once */
 };
 
@@ -55,7 +55,7 @@ bool catalog_set_folder(struct catalog *catalog, const char *folder, struct erro
 /* --- the upstream's collections -----------------------------------------------------------------
  */
 
-/* The thread that reads them, here and below. */
+/* On the reading thread, here and below. */
 static void validators_begin(void *arg)
 {
     struct catalog *catalog = arg;
@@ -81,7 +81,7 @@ static void validators_failed(void *arg, const char *cause)
 {
     (void)arg;
     LOG_W(LOG_SCHEMA, 3006, "schemas",
-          "The validators of the upstream's collections cannot be read; what was known stays",
+          "Cannot read the validators of the upstream's collections; the known ones stay",
           LOG_STR("cause", cause));
 }
 
@@ -102,7 +102,7 @@ static void end_change(struct catalog *catalog, uint32_t number, bool lost)
     pthread_mutex_unlock(&catalog->work);
 }
 
-/* Another client of the deployment changed collections; its change is over. */
+/* Another client changed collections; its command has ended. */
 static void stream_changed(void *arg, const struct suspension_scope *scope)
 {
     struct catalog *catalog = arg;
@@ -187,7 +187,7 @@ void catalog_destroy(struct catalog *catalog)
     memory_free(catalog);
 }
 
-/* Nothing of the folder has been read yet. */
+/* Makes a catalog without reading the folder. */
 static struct catalog *create_empty(const char *folder, size_t memory_max, struct error *err)
 {
     struct catalog *catalog = memory_zalloc(sizeof *catalog);

@@ -9,20 +9,21 @@
 #include "base/server_limits.h"
 #include "catalog/reading_client.h"
 
-/* How long the server holds an answer back while nothing happens; a stop waits for it. */
+/* The time that the server holds an answer back without an event; a stop waits for it. */
 enum { AWAIT_MS = 500 };
 
-/* Servers before 6.0 know no expanded events: these tell of drop, rename and dropDatabase alone. */
+/* Servers before 6.0 have no expanded events: their streams report only drop, rename and
+ * dropDatabase. */
 enum { UNKNOWN_FIELD = 40415, FAILED_TO_PARSE = 9 };
 
 struct change_stream {
     struct change_stream_settings settings;
-    mongoc_client_t *client; /* the thread's */
+    mongoc_client_t *client; /* owned by the thread */
     bool plain;              /* without expanded events */
     bool lost;               /* there was a stream, and it broke */
-    bool told;               /* that there is no stream */
+    bool told;               /* the log says that there is no stream */
     pthread_t thread;
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock; /* guards the rest */
     pthread_cond_t wake;
     bool stopping;
 };
@@ -38,7 +39,7 @@ static bool is_stopping(struct change_stream *stream)
 /* --- one event ----------------------------------------------------------------------------------
  */
 
-/* "database.collection", or "database." where the event names no collection. */
+/* Writes "database.collection", or "database." if the event names no collection. */
 static bool read_namespace(const bson_t *event, const char *field, char *out, size_t size)
 {
     bson_iter_t at;
@@ -90,7 +91,7 @@ static void append_command(const struct change_stream *stream, bson_t *command)
     bson_destroy(&options);
 }
 
-/* libmongoc's own change streams are without expanded events before its version 1.24. */
+/* libmongoc's own change streams have no expanded events before its version 1.24. */
 static mongoc_cursor_t *open_stream(struct change_stream *stream, bson_error_t *error)
 {
     mongoc_server_description_t *server =
@@ -118,7 +119,7 @@ static mongoc_cursor_t *open_stream(struct change_stream *stream, bson_error_t *
     return cursor;
 }
 
-/* A gap is behind the stream: what has changed in it is not known. */
+/* Before the stream there is a gap: changes in it are unknown. */
 static void note_open(struct change_stream *stream)
 {
     static const struct suspension_scope all = {{"", NULL}};
@@ -134,7 +135,8 @@ static void note_none(struct change_stream *stream, const char *cause)
 {
     if (!stream->told && !is_stopping(stream))
         LOG_I(LOG_SCHEMA, 3031, "schemas",
-              "No change stream tells of changes to collections; they are read from time to time",
+              "No change stream reports changes of collections; the proxy reads them from time to "
+              "time",
               LOG_STR("cause", cause));
     stream->told = true;
 }
@@ -149,7 +151,7 @@ static void follow_open(struct change_stream *stream, mongoc_cursor_t *cursor, b
             take_event(stream, event);
 }
 
-/* Follows until the stream breaks. Whether to try again at once. */
+/* Follows the stream until it breaks. True: try again at once. */
 static bool follow(struct change_stream *stream)
 {
     bson_error_t error = {.message = "the server closed the stream"};
@@ -210,7 +212,8 @@ struct change_stream *change_stream_start(const struct uri *uri,
     if (stream->client != NULL && pthread_create(&stream->thread, NULL, run, stream) == 0)
         return stream;
     if (stream->client != NULL)
-        (void)error_set(err, ERROR_INTERNAL, "no thread for the change stream of the collections");
+        (void)error_set(err, ERROR_INTERNAL,
+                        "cannot start a thread for the change stream of the collections");
     release(stream);
     return NULL;
 }

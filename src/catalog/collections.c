@@ -9,15 +9,16 @@ struct collection {
     char *ns;
     uint8_t *schema;
     size_t schema_len;
-    char *left_out; /* NULL: the validator is to be enforced */
+    char *left_out; /* NULL: the validator is enforced */
     enum schema_level level;
     enum schema_action action;
-    bool pending;                     /* it is not enforced since it was suspended */
-    struct registry_entry *suspended; /* a reference: what was in force; its counts go on later */
+    bool pending; /* it is suspended */
+    struct registry_entry
+        *suspended; /* a reference to the suspended entry; its counters continue later */
 };
 
-static const char suspended_reason[] =
-    "a command changes the collection: its validator is enforced again when it was read anew";
+static const char suspended_reason[] = "a command changes the collection: the proxy enforces its "
+                                       "validator again after reading it anew";
 
 static void collection_release(struct collection *collection)
 {
@@ -90,8 +91,7 @@ static void put_validator(struct current_set *set, const struct validators_found
     if (before != NULL && strcmp(before->reason, err.message) == 0)
         return;
     registry = current_set_draft(set);
-    LOG_W(LOG_SCHEMA, 3005, "schemas",
-          "The validator of a collection is not enforced here, but by the server alone",
+    LOG_W(LOG_SCHEMA, 3005, "schemas", "Only the server enforces the validator of a collection",
           LOG_STR("ns", validator->ns), LOG_STR("reason", err.message));
     if (registry == NULL)
         return;
@@ -107,7 +107,7 @@ static struct collection *find_collection(const struct collections *collections,
     return NULL;
 }
 
-/* Drops the collections that `next` does not have. */
+/* Drops the collections that are not in `next`. */
 static void drop_collections(struct collections *collections, struct current_set *set,
                              const struct collection *next, size_t count)
 {
@@ -123,7 +123,7 @@ static void drop_collections(struct collections *collections, struct current_set
     }
 }
 
-/* What is named left out for another reason stays so. */
+/* A collection that is left out for another reason stays so. */
 static void suspend(struct current_set *set, struct collection *collection)
 {
     struct registry_entry *entry = registry_entry_of(current_set_latest(set), collection->ns,
@@ -137,7 +137,7 @@ static void suspend(struct current_set *set, struct collection *collection)
     (void)registry_remove(registry, collection->ns, strlen(collection->ns), REGISTRY_COLLECTION);
     (void)registry_leave_out(registry, collection->ns, suspended_reason);
     LOG_I(LOG_SCHEMA, 3030, "schemas",
-          "A collection changes; its validator is not enforced until it was read anew",
+          "A collection changes; the proxy enforces its validator again after reading it anew",
           LOG_STR("ns", collection->ns));
 }
 
@@ -149,7 +149,7 @@ void collections_suspend(struct collections *collections, struct current_set *se
             suspend(set, &collections->of[i]);
 }
 
-/* The validator as it was read, in the place of `known`, which may be NULL. */
+/* Replaces `known`, which may be NULL, by the validator that was read. */
 static void take(struct current_set *set, const struct validators_found *validator,
                  struct collection *known, struct collection *next, bool is_suspended)
 {
@@ -161,7 +161,7 @@ static void take(struct current_set *set, const struct validators_found *validat
         suspend(set, next);
         return;
     }
-    /* what did not fit may do so now */
+    /* a schema that did not fit may fit now */
     if (known == NULL || known->pending || !is_same(known, validator) ||
         registry_find_left_out(current_set_latest(set), validator->ns) != NULL)
         put_validator(set, validator, next->suspended);

@@ -1,4 +1,4 @@
-/* The upstream's collections that have validators: takes those that changed into the set. */
+/* The upstream's collections with validators: puts changed ones into the set. */
 #ifndef SLUICE_CATALOG_COLLECTIONS_H
 #define SLUICE_CATALOG_COLLECTIONS_H
 
@@ -6,19 +6,19 @@
 #include "catalog/suspensions.h"
 #include "catalog/validators.h"
 
-struct collection; /* the validator that was found last */
+struct collection; /* the last known validator */
 
 struct collections {
     struct collection *of;
     size_t count;
 };
 
-/* `all` replaces the validators of before: the set loses those that are not among them, and does
- * not get those that `suspensions` cover. False when memory is out; the set stays as it is then. */
+/* `all` replaces the earlier validators: the set loses validators that are not in it, and does not
+ * get those that `suspensions` covers. False without memory; the set then stays unchanged. */
 bool collections_take(struct collections *collections, struct current_set *set,
                       const struct suspensions *suspensions, const struct validators_found *all,
                       size_t count);
-/* Takes the validators of those namespaces out of the set, until they are read anew. */
+/* Removes the validators of these namespaces from the set, until they are read anew. */
 void collections_suspend(struct collections *collections, struct current_set *set,
                          const struct suspension_scope *scope);
 void collections_release(struct collections *collections);

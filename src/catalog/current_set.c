@@ -37,8 +37,8 @@ bool current_set_fits(const struct current_set *set, const struct schema_file *f
     if (others <= set->memory_max && bytes <= set->memory_max - others)
         return true;
     return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
-                     "compiled, the schema takes %zu bytes of memory and the others %zu, of the "
-                     "%zu that all may take (option schemas_memory_max)",
+                     "compiled, the schema needs %zu bytes of memory and the others %zu, of %zu "
+                     "for all (option schemas_memory_max)",
                      bytes, others, set->memory_max);
 }
 
@@ -59,7 +59,7 @@ void current_set_publish(struct current_set *set, size_t broken)
     registry_release(old);
     if (set->publish != NULL)
         set->publish(set->arg, set->registry);
-    LOG_I(LOG_SCHEMA, 3000, "schemas", "Schemas in force",
+    LOG_I(LOG_SCHEMA, 3000, "schemas", "Enforced schemas",
           LOG_INT("namespaces", (int64_t)registry_size(set->registry)),
           LOG_INT("brokenFiles", (int64_t)broken));
 }

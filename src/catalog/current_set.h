@@ -1,41 +1,41 @@
-/* The set of schemas that the proxy enforces, and the next one while a change is made. */
+/* The set of enforced schemas, and the next set during a change. */
 #ifndef SLUICE_CATALOG_CURRENT_SET_H
 #define SLUICE_CATALOG_CURRENT_SET_H
 
 #include "catalog/registry.h"
 
-/* Gets each new set, borrowed for the call. */
+/* Gets each new set, borrowed during the call. */
 typedef void catalog_publish_fn(void *arg, struct registry *registry);
 
 /* One thread at a time makes changes; every thread may read. */
 struct current_set {
     size_t memory_max;         /* for all compiled schemas */
-    struct registry *registry; /* in force; guarded by lock where other threads read it */
-    struct registry *draft;    /* NULL while no change is made */
+    struct registry *registry; /* enforced; `lock` guards it when other threads read it */
+    struct registry *draft;    /* NULL outside a change */
     size_t broken;             /* guarded by lock */
     pthread_mutex_t lock;
     catalog_publish_fn *publish; /* NULL is allowed */
     void *arg;
 };
 
-/* False when memory is out. current_set_release is due in both cases. */
+/* False without memory. The caller must call current_set_release in both cases. */
 bool current_set_init(struct current_set *set, size_t memory_max);
 void current_set_release(struct current_set *set);
 
-/* The set that is being changed; NULL when memory is out. */
+/* The set for the current change; NULL without memory. */
 struct registry *current_set_draft(struct current_set *set);
-/* The draft where there is one, else the set in force. Borrowed. */
+/* The draft if there is one, otherwise the enforced set. Borrowed. */
 const struct registry *current_set_latest(const struct current_set *set);
-/* Whether memory_max leaves room for the compiled schema in the place of the one with its namespace
- * and origin. */
+/* True if memory_max leaves room for the compiled schema in place of the one with its namespace and
+ * origin. */
 bool current_set_fits(const struct current_set *set, const struct schema_file *file,
                       enum registry_origin origin, struct error *err);
-/* Puts the draft in force where there is one. broken: schema files with errors. */
+/* Enforces the draft, if there is one. `broken` is the number of schema files with errors. */
 void current_set_publish(struct current_set *set, size_t broken);
 
-/* Any thread. A reference to the set in force. */
+/* Any thread. A reference to the enforced set. */
 struct registry *current_set_registry(struct current_set *set);
-/* Any thread. The schema files that had errors when the set was published last. */
+/* Any thread. The number of schema files with errors at the last publication. */
 size_t current_set_broken(struct current_set *set);
 
 #endif

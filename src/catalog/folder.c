@@ -11,17 +11,17 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-/* The tick of the coarsest usual file system. */
+/* The time resolution of the coarsest usual file system. */
 enum { FRESH_SECONDS = 3 };
 
 struct folder_file {
     char *path;
-    char *ns;      /* of its entry in the registry; NULL when it has none */
-    char *problem; /* why it is broken; NULL when it is not */
+    char *ns;      /* of its entry in the registry; NULL without one */
+    char *problem; /* the reason why it is broken; NULL if it is not */
     struct timespec changed;
     off_t size;
     ino_t inode;
-    bool fresh; /* it was written just before it was looked at: see has_changed */
+    bool fresh; /* written just before it was read: see has_changed */
 };
 
 /* --- one file -----------------------------------------------------------------------------------
@@ -43,7 +43,7 @@ static void forget_entry(struct current_set *set, struct folder_file *source)
     source->ns = NULL;
 }
 
-/* *changed: what is in force is not the same as before. */
+/* *changed: the enforced set differs. */
 static bool take_entry(struct current_set *set, struct folder_file *source,
                        struct schema_file *file, bool *changed, struct error *err)
 {
@@ -81,7 +81,7 @@ static bool take_entry(struct current_set *set, struct folder_file *source,
     return registry_put(registry, entry) || error_no_memory(err, "the schema");
 }
 
-/* Said once for each thing that is wrong with a file. */
+/* Logs each problem of a file once. */
 static void note_problem(struct folder_file *source, const char *problem)
 {
     if (source->problem != NULL && strcmp(source->problem, problem) == 0)
@@ -89,8 +89,8 @@ static void note_problem(struct folder_file *source, const char *problem)
     memory_free(source->problem);
     source->problem = memory_copy_string(problem);
     LOG_E(LOG_SCHEMA, 3003, "schemas",
-          source->ns != NULL ? "Schema file is broken; its last good schema stays in force"
-                             : "Schema file is broken; nothing of it is in force",
+          source->ns != NULL ? "Schema file has errors; the proxy keeps the last good schema"
+                             : "Schema file has errors; the proxy does not enforce it",
           LOG_STR("file", source->path), LOG_STR("error", problem));
 }
 
@@ -124,7 +124,7 @@ static int is_schema_file(const struct dirent *entry)
     return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".json") == 0;
 }
 
-/* Sorted names, which are scandir's own. */
+/* Lists the sorted names, allocated by scandir. */
 static bool list_names(const struct folder *folder, struct dirent ***names, size_t *count,
                        struct error *err)
 {
@@ -147,8 +147,8 @@ static void free_names(struct dirent **names, size_t count)
     free(names);
 }
 
-/* The known sources and the names are both sorted: what is known of each name goes into `next`, and
- * files that are gone are forgotten. The first problem of a path is memory. */
+/* The known files and the names are both sorted: moves the known facts about each name into `next`
+ * and drops removed files. The first use of a path allocates. */
 static size_t match_files(struct folder *folder, struct current_set *set, struct dirent **names,
                           size_t count, struct folder_file *next)
 {
@@ -163,7 +163,8 @@ static size_t match_files(struct folder *folder, struct current_set *set, struct
                (i == count || (order = strcmp(folder->files[known].path, path)) < 0)) {
             struct folder_file *gone = &folder->files[known++];
             forget_entry(set, gone);
-            LOG_I(LOG_SCHEMA, 3001, "schemas", "Schema file is gone", LOG_STR("file", gone->path));
+            LOG_I(LOG_SCHEMA, 3001, "schemas", "Schema file was removed",
+                  LOG_STR("file", gone->path));
             file_release(gone);
         }
         if (i == count)
@@ -176,14 +177,13 @@ static size_t match_files(struct folder *folder, struct current_set *set, struct
     return used;
 }
 
-/* Whether it differs from what was last looked at, which is then kept. A second write in the same
- * tick of the file system's clock leaves time and size as they are: so a file that was written just
- * before is looked at once more, when that tick is over on every file system. */
+/* True if the file differs from the last known state, which is then updated. A second write within
+ * the time resolution of the file system changes neither time nor size. So a file that was written
+ * just before is read once more after this time. */
 static bool has_changed(struct folder_file *source)
 {
     struct stat now;
-    /* What was in force is on its way out, and found gone at the next look; a link that never led
-     * to anything is reported. */
+    /* an enforced file is about to be found missing; a link to nothing is reported */
     if (stat(source->path, &now) != 0)
         return source->ns == NULL && source->problem == NULL && lstat(source->path, &now) == 0;
     if (!S_ISREG(now.st_mode))
@@ -200,8 +200,8 @@ static bool has_changed(struct folder_file *source)
     return !same || again;
 }
 
-/* False with the first problem in err; what is good is taken over all the same. A broken file is
- * tried again when anything else changed: another file may have had its namespace. */
+/* False with the first problem in err; good files are applied anyway. A broken file is tried again
+ * after any other change, because another file may have had its namespace. */
 static bool load_changed(struct folder *folder, struct current_set *set, bool retry,
                          struct error *err)
 {
@@ -248,7 +248,7 @@ void folder_rescan(struct folder *folder, struct current_set *set, bool retry)
         (void)load_changed(folder, set, retry, NULL);
     else if (!was_unreadable)
         LOG_E(LOG_SCHEMA, 3004, "schemas",
-              "The schema folder cannot be read; what was read before stays in force",
+              "Cannot read the schema folder; the proxy keeps the known schemas",
               LOG_STR("error", err.message));
 }
 

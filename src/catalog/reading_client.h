@@ -1,4 +1,4 @@
-/* libmongoc's client for the threads that read of the upstream. */
+/* libmongoc's client for the threads that read from the upstream. */
 #ifndef SLUICE_CATALOG_READING_CLIENT_H
 #define SLUICE_CATALOG_READING_CLIENT_H
 
@@ -8,10 +8,11 @@
 
 struct uri;
 
-/* How long it waits for a server, and for each answer. */
+/* The time limits for the selection of a server and for each answer. */
 enum { READING_SELECTION_MS = 3000, READING_ANSWER_MS = 5000 };
 
-/* With the credentials of the connection string, for one thread. mongoc_client_destroy is due. */
+/* Uses the credentials of the connection string; for one thread. The caller must call
+ * mongoc_client_destroy. */
 mongoc_client_t *reading_client_new(const struct uri *uri, struct error *err);
 
 #endif

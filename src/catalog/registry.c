@@ -1,5 +1,5 @@
-/* The set: namespaces sorted by name, for listings and edits, and a hash table over them, since
- * every write looks its namespace up. */
+/* The set: namespaces sorted by name, for listings and edits, and a hash table, because every write
+ * looks its namespace up. */
 #include "catalog/registry.h"
 
 #include "base/keyed_hash.h"
@@ -7,12 +7,13 @@
 
 #define ORIGINS 2
 
-/* A namespace and its entries by origin; at least one is there. */
+/* A namespace and its entries by origin, at least one. */
 struct registry_place {
     struct registry_entry *entries[ORIGINS]; /* a reference each, or NULL */
 };
 
-/* The entry in force, borrowed from its place. Open addressing; empty where entry is NULL. */
+/* The enforced entry, borrowed from its place. Open addressing; a slot without an entry is empty.
+ */
 struct registry_slot {
     uint64_t hash;
     const struct registry_entry *entry;
@@ -24,7 +25,7 @@ struct registry {
     size_t count;
     size_t room;
     struct registry_slot *slots; /* owned; at most half of them in use */
-    size_t mask;                 /* their number less one, a power of two; or 0 without slots */
+    size_t mask;                 /* their number (a power of two) minus one; 0 without slots */
     size_t bytes;                /* of all compiled schemas */
     struct left_out_list left_out;
 };
@@ -42,7 +43,7 @@ static bool is_named(const struct registry_entry *entry, const char *ns, size_t 
     return entry->ns_len == len && memcmp(entry->file.ns, ns, len) == 0;
 }
 
-/* The slot of the namespace, or the empty one where it would stand. The table has slots. */
+/* The slot of the namespace, or the empty slot for it. The table has slots. */
 static struct registry_slot *find_slot(const struct registry *registry, const char *ns, size_t len,
                                        uint64_t hash)
 {
@@ -60,7 +61,7 @@ static void fill_slot(struct registry *registry, const struct registry_entry *en
     *slot = (struct registry_slot){hash, entry};
 }
 
-/* Takes the slot out and moves those back that stand behind their own place because of it. */
+/* Empties the slot and moves later slots back that were displaced by it. */
 static void clear_slot(struct registry *registry, struct registry_slot *slot)
 {
     size_t hole = (size_t)(slot - registry->slots);
@@ -75,7 +76,7 @@ static void clear_slot(struct registry *registry, struct registry_slot *slot)
     registry->slots[hole].entry = NULL;
 }
 
-/* Room for that many namespaces in the table. On failure nothing changes. */
+/* Makes room for this many namespaces in the table. On failure nothing changes. */
 static bool make_slots(struct registry *registry, size_t count)
 {
     size_t size = registry->mask == 0 ? 16 : registry->mask + 1;
@@ -103,7 +104,7 @@ static int compare_name(const char *name, const char *ns, size_t len)
     return order != 0 ? order : (name_len > len) - (name_len < len);
 }
 
-/* Where the namespace stands, or would stand. */
+/* The position of the namespace, or the position for it. */
 static size_t find_place(const struct registry *registry, const char *ns, size_t len, bool *there)
 {
     size_t low = 0;
@@ -220,7 +221,7 @@ bool registry_put(struct registry *registry, struct registry_entry *entry)
     registry->bytes += schema_file_bytes(&entry->file);
     if (older != NULL)
         registry->bytes -= schema_file_bytes(&older->file);
-    fill_slot(registry, in_force(place)); /* compares with the older one's name */
+    fill_slot(registry, in_force(place)); /* the table still compares with the older entry's name */
     registry_entry_release(older);
     return true;
 }
@@ -298,7 +299,7 @@ const struct registry_entry *registry_find(const struct registry *registry, cons
     return find_slot(registry, ns, len, keyed_hash(ns, len))->entry;
 }
 
-/* How the entry's namespace stands to those of the database: 0 for one of them. */
+/* Compares the entry's namespace with those of the database: 0 for one of them. */
 static int compare_database(const struct registry_entry *entry, struct bytes database)
 {
     size_t len = bytes_left(&database);
@@ -308,7 +309,7 @@ static int compare_database(const struct registry_entry *entry, struct bytes dat
     return entry->ns_len <= len ? -1 : (uint8_t)entry->file.ns[len] - '.';
 }
 
-/* The first place of the database's, or where it would stand. */
+/* The first position of the database, or the position for it. */
 static size_t find_database(const struct registry *registry, struct bytes database)
 {
     size_t low = 0;

@@ -1,4 +1,4 @@
-/* Entries of the registry: their hash, what was counted for them, and their last refusals. */
+/* Entries of the registry: their hash, their counters, and their last refusals. */
 #include "catalog/registry_entry.h"
 
 #include "base/memory.h"

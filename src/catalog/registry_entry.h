@@ -1,5 +1,4 @@
-/* One schema in force or ready to be: its program, where it comes from, what was counted for it and
- * its last refusals. Pure.
+/* A schema of a namespace: its program, its source, its counters and its last refusals. Pure.
  *
  * Everything here is thread-safe once other threads know the entry. */
 #ifndef SLUICE_CATALOG_REGISTRY_ENTRY_H
@@ -11,43 +10,43 @@
 #include "schema/file.h"
 
 enum {
-    REGISTRY_REFUSALS_KEPT = 8,  /* the last ones, of each namespace */
+    REGISTRY_REFUSALS_KEPT = 8,  /* the last ones of each namespace */
     REGISTRY_REASON_BYTES = 256, /* of a refusal's reason */
     REGISTRY_INFO_BYTES = 4096   /* a larger errInfo is not kept */
 };
 
-/* Where an entry comes from. A file's wins over a collection's validator. */
+/* The source of an entry. A file overrides a collection's validator. */
 enum registry_origin { REGISTRY_FILE, REGISTRY_COLLECTION };
 
-/* What was counted for a namespace. It goes over to the entry that replaces an older one, so that
- * a reload does not set it back. Documents, or statements of updates. */
+/* The counters of a namespace, for documents or statements of updates. They continue in the entry
+ * that replaces an older one, so a reload does not reset them. */
 enum registry_count {
     REGISTRY_PASSED,
-    REGISTRY_REFUSED,          /* answered with an error, w:0 drops included */
-    REGISTRY_DROPPED,          /* of those, the ones of w:0 writes: nobody was told */
-    REGISTRY_WARNED,           /* refused by the schema, let pass by action warn */
+    REGISTRY_REFUSED,          /* answered with an error, including dropped w:0 writes */
+    REGISTRY_DROPPED,          /* of these, the w:0 writes: no client was told */
+    REGISTRY_WARNED,           /* refused by the schema, allowed by action warn */
     REGISTRY_BYPASSED,         /* bypassDocumentValidation */
-    REGISTRY_UNPROVED_ALLOWED, /* the result could not be known */
+    REGISTRY_UNPROVED_ALLOWED, /* the result was not certain */
     REGISTRY_UNPROVED_REJECTED,
-    REGISTRY_CHECK_NS, /* time spent; added by the caller, the core knows no clock */
+    REGISTRY_CHECK_NS, /* spent time; the caller adds it, because the core knows no clock */
     REGISTRY_COUNTS
 };
 
-/* A document that was refused (or warned of). */
+/* A refused or warned document. */
 struct registry_refusal {
-    int64_t at_ms;   /* since 1970; given by the caller */
-    uint64_t number; /* 1 for the first of its namespace; 0: the place is empty */
+    int64_t at_ms;   /* since 1970; from the caller */
+    uint64_t number; /* 1 for the first of its namespace; 0: unused */
     bool warned;
     char reason[REGISTRY_REASON_BYTES]; /* operators and field names, never a value of the document
                                          */
-    uint8_t *info;                      /* errInfo, owned by the ring; NULL when it was too large */
+    uint8_t *info;                      /* errInfo, owned by the ring; NULL if it was too large */
     size_t info_len;
 };
 
 struct registry_stats {
     atomic_uint references;
     _Atomic uint64_t counts[REGISTRY_COUNTS];
-    pthread_mutex_t lock; /* of what follows; taken only when a document is refused, or shown */
+    pthread_mutex_t lock; /* guards the rest; taken only when a document is refused or displayed */
     uint64_t refusals;
     struct registry_refusal last[REGISTRY_REFUSALS_KEPT];
 };
@@ -61,16 +60,16 @@ struct registry_entry {
     struct registry_stats *stats; /* a reference */
 };
 
-/* An entry of its own; takes over what `file` holds (it is empty afterwards), also on failure.
- * NULL when memory is out. */
+/* Makes an entry and takes over the contents of `file` (empty afterwards), also on failure. NULL
+ * without memory. */
 struct registry_entry *registry_entry_new(struct schema_file *file, enum registry_origin origin,
                                           const char *source);
 struct registry_entry *registry_entry_retain(struct registry_entry *entry);
 void registry_entry_release(struct registry_entry *entry);
-/* Whether both enforce the same in the same way, wherever they come from. */
+/* True if both enforce the same rules in the same way, whatever their source. */
 bool registry_entry_is_same(const struct registry_entry *a, const struct registry_entry *b);
 
-/* The new entry, which no other thread knows yet, continues the counts of the older one. */
+/* Continues the counters of the older entry in the new one, which no other thread knows yet. */
 void registry_entry_adopt_stats(struct registry_entry *entry, const struct registry_entry *older);
 
 static inline void registry_count_add(const struct registry_entry *entry, enum registry_count which,
@@ -80,11 +79,11 @@ static inline void registry_count_add(const struct registry_entry *entry, enum r
         atomic_fetch_add_explicit(&entry->stats->counts[which], n, memory_order_relaxed);
 }
 
-/* Keeps a refusal among the last ones. info may be empty. */
+/* Keeps a refusal among the last ones. `info` may be empty. */
 void registry_note_refusal(const struct registry_entry *entry, int64_t at_ms, bool warned,
                            const char *reason, struct bytes info);
-/* Copies the last refusals, newest first, into out; each info is memory_alloc'd for the caller.
- * Returns how many. */
+/* Copies the last refusals, newest first, into out; each info is allocated for the caller with
+ * memory_alloc. Returns their number. */
 size_t registry_last_refusals(const struct registry_entry *entry,
                               struct registry_refusal out[REGISTRY_REFUSALS_KEPT]);
 

@@ -11,7 +11,7 @@
 
 #include "base/text.h"
 
-/* Room is left for the temporary name. */
+/* Leaves room for the temporary name. */
 enum { NAME_ROOM = NAME_MAX - 16 };
 
 static bool is_plain(char c)
@@ -71,7 +71,7 @@ static bool sync_directory(const char *directory, struct error *err)
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool ok = fd >= 0 && fsync(fd) == 0;
     if (!ok)
-        (void)failed("cannot make sure of the directory", directory, err);
+        (void)failed("cannot sync the directory", directory, err);
     if (fd >= 0)
         (void)close(fd);
     return ok;
@@ -83,7 +83,7 @@ bool schema_store_write(const char *directory, const char *path, const void *tex
     char temporary[PATH_MAX];
     const char *slash = strrchr(path, '/');
     const char *name = slash == NULL ? path : slash + 1;
-    /* begins with a dot: readers of the directory leave it out */
+    /* starts with a dot, so readers of the directory ignore it */
     int written = snprintf(temporary, sizeof temporary, "%s/.%s.new", directory, name);
     if (written < 0 || (size_t)written >= sizeof temporary)
         return error_set(err, ERROR_BAD_VALUE, "the path of %.300s is too long", name);

@@ -9,8 +9,8 @@ enum { SCOPE_NAMES = 2 };
 struct suspension {
     char *names[SCOPE_NAMES]; /* owned, or NULL */
     uint32_t number;
-    uint64_t ended;     /* the event; 0: the command is running */
-    int64_t settled_ms; /* a reading that begins earlier may be too early */
+    uint64_t ended;     /* the event; 0: the command is still running */
+    int64_t settled_ms; /* a reading that starts before this time may be too early */
 };
 
 static void suspension_release(struct suspension *one)

@@ -10,14 +10,14 @@
 #include "base/namespace.h"
 #include "catalog/reading_client.h"
 
-/* A command that passed by may be the first of many: they are answered by one reading. */
+/* A command may be the first of many: one reading follows them all. */
 enum { GATHER_MS = 50 };
 
 struct validators {
     struct validators_settings settings;
-    mongoc_client_t *client; /* the thread's */
+    mongoc_client_t *client; /* owned by the thread */
     pthread_t thread;
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock; /* guards the rest */
     pthread_cond_t wake;
     bool refresh;
     bool stopping;
@@ -26,7 +26,7 @@ struct validators {
 struct list {
     struct validators_found *of;
     size_t count;
-    bool failed; /* memory */
+    bool failed; /* no memory */
 };
 
 /* --- one reading --------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ static const char *find_text(const bson_t *options, const char *name)
                : "";
 }
 
-/* schema: NULL where the validator is more than that; left_out says so then. */
+/* schema: NULL if the validator contains more; left_out then names it. */
 static void add(struct list *list, const char *database, const char *collection,
                 const bson_t *options, const bson_t *schema, const char *left_out)
 {
@@ -86,7 +86,7 @@ static void add(struct list *list, const char *database, const char *collection,
                                       schema_action_names, find_text(options, "validationAction"))};
 }
 
-/* The first thing in a validator that is not $jsonSchema; NULL: there is none. */
+/* The first part of a validator that is not $jsonSchema; NULL if there is none. */
 static const char *find_more(const bson_t *validator)
 {
     bson_iter_t at;
@@ -98,7 +98,7 @@ static const char *find_more(const bson_t *validator)
     return NULL;
 }
 
-/* A validator is a query. What else it asks for only the server can judge, and tell. */
+/* A validator is a query. Only the server can check its other conditions and report them. */
 static void take_validator(struct list *list, const char *database, const char *name,
                            const bson_t *options, const bson_t *validator)
 {
@@ -116,7 +116,7 @@ static void take_validator(struct list *list, const char *database, const char *
         return;
     }
     (void)snprintf(reason, sizeof reason,
-                   "the validator is more than one $jsonSchema: it holds %.150s",
+                   "the validator is more than one $jsonSchema: it contains %.150s",
                    more == NULL ? "$jsonSchema several times" : more);
     add(list, database, name, options, NULL, reason);
 }
@@ -182,7 +182,7 @@ static void read_all(struct validators *validators)
         ok = false;
         (void)snprintf(error.message, sizeof error.message, "out of memory for the validators");
     }
-    if (is_stopping(validators)) { /* what was found may be a part of it */
+    if (is_stopping(validators)) { /* the result may be incomplete */
         list_release(&list);
         return;
     }
@@ -273,7 +273,8 @@ struct validators *validators_start(const struct uri *uri,
         pthread_create(&validators->thread, NULL, run, validators) == 0)
         return validators;
     if (validators->client != NULL)
-        (void)error_set(err, ERROR_INTERNAL, "no thread for reading the collections' validators");
+        (void)error_set(err, ERROR_INTERNAL,
+                        "cannot start a thread for reading the collections' validators");
     validators_free(validators);
     return NULL;
 }
