@@ -1,3 +1,3 @@
-"""What attackers' tests share: the fixtures of all."""
+"""Fixtures shared by the attack tests: those of all tests."""
 
 from support.fixtures import *  # noqa: F403

@@ -1,6 +1,7 @@
-"""Plays of authentication commands on one connection: begun, crossed, doubled, of odd types, without replies, with
-inserts between them. Each runs twice, through a proxy that merges and directly at the server, while alice's
-connections keep the proxy busy with inserts that hers may join. What became of the inserts must be the same.
+"""Plays sequences of authentication commands on one connection: unfinished, interleaved, doubled, with wrong types,
+without replies, with inserts between them. Each play runs twice, through a proxy that merges and directly on the
+server, while alice's connections keep the proxy busy with inserts that the play's inserts may join. The inserts
+must have the same outcome both times.
 
     python tests/attack/identity_play.py --seconds 600 --seed 7
 """
@@ -36,7 +37,7 @@ BUSY = 5
 
 
 class Scene:
-    """alice may write into d, bob may not; nobody may do anything."""
+    """alice may write to d, bob may not. Without a login no command is allowed."""
 
     def __init__(self, folder):
         self.server = start_secure_server(folder / "data", None)
@@ -92,7 +93,7 @@ class Side:
         self.outcomes = []
         self.sent = 0
 
-    # what is sent
+    # sent bytes
 
     def first(self, user, mechanism):
         nonce = base64.b64encode(secrets.token_bytes(18))
@@ -101,7 +102,7 @@ class Side:
         return b"n,," + bare
 
     def proof(self, password_of):
-        """The client-final-message for the last challenge, whoever's conversation that is."""
+        """Returns the client-final-message for the last challenge, of whichever conversation."""
         payload = bytes(self.challenge["payload"])
         for nonce, (mechanism, user, bare) in self.starts.items():
             if b"r=" + nonce in payload:
@@ -116,7 +117,7 @@ class Side:
             self.client.send(wire.op_msg(raw(pairs), flags=flags))
 
     def note(self, body):
-        """A challenge may come in a reply, or in a hello's."""
+        """A challenge comes in a reply, or in the reply to a hello."""
         inner = body.get("speculativeAuthenticate", body)
         if isinstance(inner, dict) and not inner.get("done") and inner.get("payload") and "conversationId" in inner:
             self.challenge = inner
@@ -149,7 +150,7 @@ class Side:
             self.client.socket.close()
 
     def command(self, pairs, *, flags=0, in_query=False, insert_behind=False):
-        """Sends it; insert_behind: with an insert in the same breath."""
+        """Sends it; insert_behind: with an insert in the same send."""
         self.send(pairs, flags, in_query)
         if insert_behind:
             self.client.send(self.insert_message(False))
@@ -163,7 +164,7 @@ class Side:
             self.insert(numbered)
 
     def start(self, users, *, mechanism=MECHANISMS[0], value=1, form="binary", shuffle=0, database="admin", **more):
-        """saslStart. Several users: the payload stands there several times."""
+        """saslStart. With several users the payload field stands there several times."""
         pairs = [("mechanism", mechanism)]
         pairs += [("payload", payload_form(self.first(user, mechanism), form)) for user in users]
         pairs += [("options", {"skipEmptyExchange": True})]
@@ -180,7 +181,7 @@ class Side:
             return user
         inner = [("saslStart", 1), ("mechanism", MECHANISMS[0]),
                  ("payload", Binary(self.first(user, MECHANISMS[0]))), ("db", "admin")]
-        if kind == "disguised":  # the server starts SCRAM only, and the first field says otherwise
+        if kind == "disguised":  # The server supports SCRAM only, and the first field names another mechanism.
             inner = [("authenticate", 1), ("user", user), *inner]
         elif kind == "authenticate":
             inner = [("authenticate", 1), ("mechanism", "MONGODB-X509"), ("user", user), ("db", "$external")]
@@ -209,7 +210,7 @@ class Side:
 
 
 class Symbol:
-    """A string of the type that drivers do not make any more."""
+    """A string of the deprecated type symbol, which drivers no longer send."""
 
     def __init__(self, text):
         self.text = text
@@ -245,7 +246,7 @@ def outcome(body):
     return "stored" if body.get("ok") and body.get("n") == 1 else f"code {body.get('code')}"
 
 
-# --- plays that a person thought of
+# --- plays written by hand
 
 def step(name, **arguments):
     return name, arguments
@@ -315,13 +316,13 @@ PLAYS = {
     "alice out, then bob": [
         step("log_in", user=ALICE), INSERTS, step("log_out"), step("log_in", user=BOB), INSERTS],
     "bob, then alice": [step("log_in", user=BOB), INSERTS, step("log_in", user=ALICE), INSERTS],
-    # as it should be
+    # the usual login
     "alice herself": [step("log_in", user=ALICE), INSERTS, NUMBERED],
     "nobody": [INSERTS, NUMBERED],
 }
 
 
-# --- plays that nobody thought of
+# --- random plays
 
 def random_play(dice):
     steps = []
@@ -362,7 +363,7 @@ def random_step(dice, more):
 # --- the comparison
 
 def compare(scene, steps):
-    """What differs between the proxy and a direct connection; empty when nothing does."""
+    """Returns the differences between the proxy and a direct connection; empty if there are none."""
     mark = uuid.uuid4().hex[:8]
     sides = []
     for endpoint, way in ((scene.through, "through"), (scene.direct, "direct")):
@@ -380,7 +381,7 @@ def compare(scene, steps):
 
 
 def batches(scene):
-    """How many the proxy has sent so far."""
+    """Returns the number of merged commands that the proxy has sent so far."""
     return scene.proxy.counter("mergedBatches")
 
 

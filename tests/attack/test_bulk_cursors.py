@@ -1,5 +1,5 @@
-"""Results of bulkWrite that are fetched by nobody, or by somebody else than their owner. The simulated
-server gives three results at a time, and checks namespaces and users as MongoDB does."""
+"""Results of bulkWrite that no client fetches, or that another client than their owner tries to fetch. The simulated
+server returns three results at a time, and checks namespaces and users as MongoDB does."""
 
 import uuid
 
@@ -14,7 +14,7 @@ GOOD = {"name": "Ada", "age": 36}
 
 
 class Results:
-    """Of each cursor the results that are left, and what was asked for."""
+    """The remaining results of each cursor, and the received requests."""
 
     def __init__(self, simulated):
         self.of, self.strangers = {}, set()
@@ -63,7 +63,7 @@ def results(simulated):
 
 
 def begin(client, *, good=10, bad_bytes=10, **more):
-    """An unordered bulkWrite whose third operation is refused; its cursor."""
+    """Sends an unordered bulkWrite whose third operation is refused, and returns its cursor."""
     ops = [{"insert": 0, "document": {"_id": i, **GOOD}} for i in range(good)]
     ops.insert(2, {"insert": 0, "document": {"name": "n", "age": "x" * bad_bytes}})
     reply = client.ask(op_msg({"bulkWrite": 1, "ordered": False, "$db": "admin", **more},
@@ -81,7 +81,7 @@ def numbers(cursor):
 
 
 def rest_of(client, cursor):
-    """All indexes from the cursor's second batch on."""
+    """Returns all indexes from the cursor's second batch on."""
     found = []
     while cursor["id"]:
         cursor = client.command(get_more(cursor))["cursor"]

@@ -1,7 +1,7 @@
-"""Values and names that were chosen to share a hash, and tables that are filled without a login.
+"""Values and names chosen to collide in a hash table, and tables that clients fill without a login.
 
-A hash with a key of this process has no such values; without one, each of these documents takes more
-comparisons than are allowed for one, and is refused as one that needs too much work."""
+A hash with a random key per process has no known collisions. Without a key, each of these documents would take more
+comparisons than the work budget allows, and the proxy would refuse it."""
 
 import signal
 import struct
@@ -25,7 +25,7 @@ def fold(a, b):
 
 
 def colliding_binaries(count):
-    """Binary values of 19 bytes that one multiplying hash, without a key, cannot tell apart."""
+    """Binary values of 19 bytes that collide in a multiplying hash without a key."""
     begin = fold(24, 0x4B33A62ED433D4A3)
     begin = fold(begin ^ int.from_bytes(struct.pack("<iB", 19, 0) + b"abc", "little"), 0x9FB21C651E98DF25)
     for i in range(count):
@@ -61,8 +61,8 @@ def statement(name, **more):
 
 
 def test_without_a_login_no_transaction_is_recorded(start_proxy, secure_server):
-    """Draining waits for the open transactions of a client's machine. One that the server refused is
-    none, so the proxy ends although 300 were begun."""
+    """Draining waits for the open transactions of a client's machine. A transaction that the server refused is not
+    open, so the proxy ends although the client began 300."""
     proxy = start_proxy(secure_server.endpoint.uri(), {"drain_timeout_ms": 600000}, endpoint=secure_server.endpoint)
     with RawClient(proxy.endpoint()) as client, RawClient(proxy.endpoint()) as idle:
         assert idle.hello()["ok"] == 1
@@ -73,7 +73,7 @@ def test_without_a_login_no_transaction_is_recorded(start_proxy, secure_server):
 
 
 def test_who_is_refused_does_not_end_the_transaction_of_another(start_proxy, simulated):
-    """The server carries out one statement under an lsid, and refuses another under the same."""
+    """The server runs one statement under an lsid, and refuses another under the same lsid."""
     proxy = start_proxy(f"mongodb://{simulated.address}/", {"drain_timeout_ms": 600000})
     simulated.handlers["find"] = lambda *_: {"ok": 0.0, "code": 13, "codeName": "Unauthorized",
                                              "errmsg": "command find requires authentication"}
@@ -91,7 +91,7 @@ def test_who_is_refused_does_not_end_the_transaction_of_another(start_proxy, sim
 
 @pytest.mark.parametrize("size", [10, 1000, 40_000, 400_000])
 def test_replies_of_every_size_tell(start_proxy, simulated, size):
-    """A statement's reply may be long, come in parts, or be an error that is nearly none."""
+    """The reply to a statement may be long, come in parts, or hold only a minimal error."""
     proxy = start_proxy(f"mongodb://{simulated.address}/", {"drain_timeout_ms": 600000})
     simulated.handlers["find"] = lambda *_: {
         "cursor": {"firstBatch": [{"x": "x" * size}], "id": Int64(0), "ns": "d.c"}, "ok": 1.0}

@@ -1,5 +1,5 @@
-"""No insert runs as another than its client, whatever was said of logins before it (identity_play.py). The seed of
-SLUICE_ATTACK_SEED or a new one is printed; scripts/abuse.sh identity plays for as long as it is told."""
+"""No insert runs as another user than its client's, whatever logins came before it (identity_play.py). The test prints
+its seed, which is new or comes from SLUICE_ATTACK_SEED. `scripts/abuse.sh identity` plays for a given time."""
 
 import contextlib
 import os
@@ -35,5 +35,5 @@ def test_plays_that_nobody_thought_of(scene, capsys):
 
 
 def test_inserts_are_merged_meanwhile(scene):
-    """Else the others show nothing."""
+    """Checks the precondition of the other tests."""
     assert identity_play.batches(scene) > 50

@@ -1,4 +1,5 @@
-"""A proxy that shows the server a certificate of its own: no client becomes the certificate's user by it."""
+"""A proxy that shows the server a client certificate of its own: no client gains the identity of that certificate.
+"""
 
 import ssl
 
@@ -45,7 +46,7 @@ ATTEMPTS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, authorities):
-    """It has a user for the proxy's certificate, and one with a password."""
+    """A server with a user for the proxy's certificate, and a user with a password."""
     folder = tmp_path_factory.mktemp("certificate") / "data"
     first = Server(folder)
     with first.endpoint.client() as client:
@@ -76,7 +77,7 @@ def may_write(client, name):
 
 
 def test_the_server_takes_the_certificate(server, own):
-    """Else the others show nothing."""
+    """Checks the precondition of the other tests."""
     context = ssl.create_default_context(cafile=server.endpoint.ca_file)
     context.load_cert_chain(own.pem_file)
     for name in ("saslStart", "authenticate", "another first", "a hello with saslStart", "a hello of two"):
@@ -121,7 +122,7 @@ def test_other_logins_pass(proxy):
 
 @pytest.mark.parametrize("form", ["plain", "zlib", "checksum"])
 def test_a_start_of_another_mechanism_passes_in_each_form(own, authorities, start_proxy, form):
-    """At a simulated server, since SecantusDB does not take what is compressed."""
+    """Uses a simulated server, because SecantusDB does not support compression."""
     certificate = authorities.server.issue("x509-simulated")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.cert_file, certificate.key_file)

@@ -1,4 +1,4 @@
-"""What a command may cost: one budget for all its documents, operands and operations."""
+"""The work budget of a command: all its documents, operands and operations share it."""
 
 import itertools
 
@@ -27,7 +27,8 @@ def reasons(errors):
 
 
 def test_documents_share_it(client):
-    """2,000 of 41 bytes had 2,000 budgets. What is beyond is refused, and what needs none of it passes."""
+    """2,000 documents of 41 bytes share one budget. The proxy refuses documents beyond the budget, and passes
+    those that need none of it."""
     documents = [{"a": BAD}] * 2000 + [{"a": "sound"}]
     assert len(bson.encode(documents[0])) <= 45
     reply = client.ask(op_msg({"insert": "c", "ordered": False, "$db": "d"}, {"documents": documents})).body
@@ -45,7 +46,7 @@ def test_the_next_command_has_its_own(client):
 
 
 def test_operands_and_statements_share_it(client):
-    """Ten operands had ten budgets, and each statement again."""
+    """The ten operands of a statement, and all statements, share one budget."""
     update = {"q": {"_id": 1}, "u": {"$set": dict.fromkeys("abcdefghij", BAD)}}
     dear = {"q": {"_id": 1}, "u": {"$set": {"a": "aaaaaaaaaa!"}}}
     sound = {"q": {"_id": 1}, "u": {"$set": dict.fromkeys("abcdefghij", "sound words")}}
@@ -53,5 +54,5 @@ def test_operands_and_statements_share_it(client):
                               {"updates": [dear] + [update] * 300 + [sound, dear]})).body
     assert reply["n"] == 1 and len(reply["writeErrors"]) == 302
     first, *_, last = reasons(reply["writeErrors"])
-    assert first == "Document failed validation"  # it was known to be wrong
+    assert first == "Document failed validation"  # the document is known to be invalid
     assert last == "Document cannot be validated before the write, as this namespace requires"

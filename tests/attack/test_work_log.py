@@ -1,4 +1,4 @@
-"""One client's input does not fill the log: the first lines of a kind are written, the rest are counted."""
+"""One client's input cannot fill the log: the proxy logs the first lines of a kind and counts the rest."""
 
 
 import pytest
@@ -49,7 +49,7 @@ def test_refused_documents(action, flags, outcome, simulated_guard, simulated):
 
 
 def test_what_is_left_out_is_said_at_the_end(simulated_guard):
-    """Also of a period that is not over."""
+    """The count includes a period that is not over."""
     proxy = simulated_guard({"required": ["a"]}, {**OPTIONS, "log.sample_period_ms": 3_600_000}, action="errorAndLog")
     with RawClient(proxy.endpoint()) as client:
         client.ask(op_msg({"insert": "c", "ordered": False, "$db": "d"}, {"documents": [{}] * 50}))
@@ -67,7 +67,7 @@ def test_all_where_that_is_wanted(simulated_guard):
 
 
 def test_logouts_in_a_loop(simulated_guard, simulated):
-    """A line a message would be a log as large as the client likes."""
+    """With a line for each message a client could make the log as large as it likes."""
     simulated.handlers.update(saslStart=lambda *_: {"ok": 1.0, "conversationId": 1, "done": True, "payload": b""},
                               logout=lambda *_: {"ok": 1})
     proxy = simulated_guard({"required": ["a"]}, OPTIONS)

@@ -1,4 +1,5 @@
-"""A write of which much is refused: how much of it is looked at, what others wait for it, what it may keep."""
+"""A write with many refusals: the share that the proxy checks at a time, the wait of other clients, and the memory for
+details."""
 
 import select
 import threading
@@ -105,7 +106,7 @@ def test_no_more_statements_than_a_server_takes_are_looked_at(name, start, simul
 
 @pytest.mark.parametrize("command", ["ping", "insert"])
 def test_nor_more_fields_than_any_command_has(command, start):
-    """A body of five million took a worker a tenth of a second, whatever the command."""
+    """Five million fields would occupy a worker for a tenth of a second, whatever the command."""
     nulls = b"\x0a\0" * 1_000_000
     with RawClient(start().endpoint()) as client:
         assert client.command({"ping": 1})["ok"] == 1
@@ -132,7 +133,7 @@ def test_the_limit_is_the_servers(start, simulated):
 
 
 def asked_between(light, heavy):
-    """How often another client was answered before the heavy one, by the proxy itself."""
+    """Returns how often the proxy itself answered another client before the heavy one."""
     asked = 0
     while not select.select([heavy.socket], [], [], 0)[0]:
         assert light.command({"mongosluice": 1})["ok"] == 1
@@ -142,7 +143,8 @@ def asked_between(light, heavy):
 
 @pytest.mark.parametrize("name", FORMS)
 def test_others_have_their_turns_while_it_is_checked(name, start):
-    """It takes some hundred turns: a client that asks again and again is answered in them."""
+    """The check takes some hundred turns of the loop. The proxy answers a client that asks repeatedly between them.
+    """
     count = 20_000
     form = FORMS[name]
     where = start(form).endpoint()
@@ -158,7 +160,7 @@ def test_others_have_their_turns_while_it_is_checked(name, start):
 
 
 def test_others_have_their_turns_while_nobody_waits(start):
-    """w:0, and what the client asks next comes after it."""
+    """A w:0 write; the client's next request comes after it."""
     where = start().endpoint()
     with RawClient(where) as heavy, RawClient(where) as light:
         assert light.command({"ping": 1})["ok"] == 1
@@ -168,7 +170,8 @@ def test_others_have_their_turns_while_nobody_waits(start):
 
 
 def test_what_is_right_goes_on_after_it_was_checked_in_portions(start, simulated):
-    """All are right: byte for byte. All but some: without these. The server's own errors have their places."""
+    """With valid documents only, the message passes byte for byte. With some invalid ones, it passes without these.
+    The server's own errors keep their indexes."""
     simulated.handlers["insert"] = lambda *_: {
         "ok": 1, "n": 1, "writeErrors": [{"index": 0, "code": 11000, "errmsg": "dup"}]}
     count = 30_000
@@ -184,7 +187,8 @@ def test_what_is_right_goes_on_after_it_was_checked_in_portions(start, simulated
 
 
 def test_the_answer_is_no_larger_than_a_servers(start):
-    """Texts end after 1 MiB of them, details where the reply would be larger than a document may be."""
+    """Error texts end after 1 MiB of them; details end at the size where the reply would exceed the document limit.
+    """
     with RawClient(start().endpoint(), seconds=60) as client:
         client.send(FORMS["unordered"].message(MAX_BATCH))
         reply = client.receive()
@@ -198,7 +202,7 @@ def test_the_answer_is_no_larger_than_a_servers(start):
 
 
 def test_what_is_refused_counts_for_memory_max(start):
-    """The second of them finds no room for what has to be told of it; nothing of the first's is left."""
+    """The details of the second write exceed the memory limit. Nothing of the first write's details is left."""
     proxy = start(memory_max=16 * MEGABYTE, max_message_bytes=8 * MEGABYTE)
     admin = Admin(proxy)
     with RawClient(proxy.endpoint(), seconds=60) as client:
@@ -209,7 +213,7 @@ def test_what_is_refused_counts_for_memory_max(start):
 
 
 def test_a_client_may_leave_meanwhile(start, simulated):
-    """Nobody wants the answer any more. What wanted none is done all the same."""
+    """The client leaves during the check. A write that wanted no reply is executed all the same."""
     simulated.handlers["insert"] = lambda *_: None
     proxy = start()
     admin = Admin(proxy)
@@ -226,7 +230,7 @@ def test_a_client_may_leave_meanwhile(start, simulated):
 
 
 def test_schemas_may_change_meanwhile(start, folder):
-    """A command is checked to its end against the schemas that were in force when it began."""
+    """The proxy checks a command to its end against the schemas that were in force when it began."""
     proxy = start()
     with RawClient(proxy.endpoint(), seconds=60) as heavy, RawClient(proxy.endpoint()) as light:
         heavy.send(FORMS["unordered"].message(50_000))

@@ -1,4 +1,4 @@
-"""A request that was begun and does not go on: its client is waited for, but not for ever."""
+"""An unfinished request: the proxy waits for the rest, but with a time limit."""
 
 import itertools
 import threading
@@ -44,7 +44,7 @@ BEGINNINGS = {
 
 @pytest.mark.parametrize("name", BEGINNINGS)
 def test_one_that_does_not_go_on_is_let_go(name, start):
-    """With what it held. Where its header was there, the error names the option."""
+    """The proxy frees the memory of the request. If it has received the header, the error names the option."""
     proxy = start()
     with RawClient(proxy.endpoint()) as client, RawClient(proxy.endpoint()) as other:
         assert client.command({"ping": 1})["ok"] == 1
@@ -60,7 +60,7 @@ def test_one_that_does_not_go_on_is_let_go(name, start):
 
 
 def test_one_that_is_forwarded_as_it_comes_is_let_go(start, simulated):
-    """Nothing of it is kept, but the server waits for its rest."""
+    """The proxy keeps nothing of it, but the server waits for the rest."""
     proxy = start()
     message = op_msg({"find": "c", "$db": "d", "fill": b"x" * MEGABYTE})
     streamed = wire.op_msg_of(wire.body_section({"aggregate": "c", "pipeline": [], "cursor": {}, "$db": "free"})
@@ -74,7 +74,7 @@ def test_one_that_is_forwarded_as_it_comes_is_let_go(start, simulated):
 
 
 def test_bytes_put_it_off(start, simulated):
-    """A client that is slow is no client that has stopped: a byte now and then is enough."""
+    """A slow client is not a stalled client: an occasional byte is enough."""
     simulated.handlers["insert"] = lambda *_: {"ok": 1, "n": 1}
     proxy = start()
     data = op_msg({"insert": "c", "documents": [{"a": 1}], "$db": "d"})
@@ -89,7 +89,7 @@ def test_bytes_put_it_off(start, simulated):
 
 
 def test_nobody_is_asked_to_send_who_waits_for_an_answer(start, simulated):
-    """The next request is there in part while the one before it runs, for longer than the time."""
+    """Part of the next request has arrived while the previous one runs for longer than the time limit."""
     release = threading.Event()
 
     async def slow(*_):
@@ -111,7 +111,7 @@ def test_nobody_is_asked_to_send_who_waits_for_an_answer(start, simulated):
 
 
 def test_those_who_hold_much_make_room(start):
-    """Twelve with half a message each fill memory_max; later their room is there for others."""
+    """Twelve clients with half a message each fill memory_max. Later their memory is free for others."""
     proxy = start(memory_max=64 * MEGABYTE, max_message_bytes=16 * MEGABYTE)
     half = insert(12)[:6 * MEGABYTE]
     clients = [RawClient(proxy.endpoint()) for _ in range(12)]

@@ -1,5 +1,5 @@
-"""Each program that scripts/bench.sh and scripts/abuse.sh run, in small: that it still runs through and writes
-its page. What it measures here says nothing."""
+"""Runs each program of scripts/bench.sh and scripts/abuse.sh briefly, to check that it completes and writes its page.
+The measured values mean nothing here."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / "build/release"
-# Ends with 1 where a target is missed, as it may be here; with 2 where something could not run.
+# Exit status 1 means a missed target, which may happen here; 2 means that a part could not run.
 RAN = (0, 1)
 
 

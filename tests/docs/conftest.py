@@ -1,4 +1,4 @@
-"""Counts of the blocks, printed at the end."""
+"""Counts the blocks, and prints the counts at the end."""
 
 from collections import Counter
 

@@ -1,14 +1,14 @@
-"""What a page shows as code, and what its hidden comments say about it.
+"""Reads the code blocks of a page, and the hidden comments that describe them.
 
-A comment before a fence tells the runner something:
+A comment before a fence instructs the runner:
 
   <!-- skip: reason -->               the block cannot run here
-  <!-- run: key, key=value, … -->     status=N   the exit status that is expected (0)
+  <!-- run: key, key=value, … -->     status=N   the expected exit status (0)
                                       file=NAME  the block is the content of this file
                                       checkout   runs in the project's folder, not in the sandbox
                                       seconds=N  instead of 60
-                                      as=yaml    a YAML file that is no configuration of the proxy
-  <!-- output -->                     what the block before it prints; … stands for anything
+                                      as=yaml    a YAML file that is not a configuration of the proxy
+  <!-- output -->                     the output of the block before it; … stands for any text
 """
 
 import re
@@ -75,7 +75,7 @@ def _check(block: Block, comment: re.Match[str] | None) -> None:
 
 
 def read_page(page: Path) -> list[Block]:
-    """All blocks in their order. A page that hides code from the runner is an error."""
+    """Returns all blocks in their order. A page that hides code from the runner is an error."""
     blocks: list[Block] = []
     lines = page.read_text(encoding="utf-8").splitlines()
     comment: re.Match[str] | None = None
@@ -107,7 +107,7 @@ def read_page(page: Path) -> list[Block]:
 
 
 def links(page: Path) -> list[tuple[int, str]]:
-    """Line and target of each link within the project."""
+    """Returns line and target of each link within the project."""
     found = []
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         for target in re.findall(r"\]\(([^)\s]+)\)", line):
@@ -117,7 +117,7 @@ def links(page: Path) -> list[tuple[int, str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What GitHub makes of the headings."""
+    """Returns the anchors that GitHub makes of the headings."""
     found = set()
     for line in page.read_text(encoding="utf-8").splitlines():
         heading = re.match(r"#{1,6}\s+(.*?)\s*$", line)

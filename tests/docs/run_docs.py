@@ -1,8 +1,7 @@
-"""Runs what the documentation shows: python -m pytest tests/docs/run_docs.py
+"""Runs the code blocks of the documentation: python -m pytest tests/docs/run_docs.py
 
-Every fenced block of README.md and docs/*.md is run, checked, or skipped with a reason that the page
-holds in a hidden comment (see markdown.py). The blocks of a page run in their order in one sandbox
-(see sandbox.py).
+Every fenced block of README.md and docs/*.md is run, checked, or skipped with a reason in a hidden comment of the
+page (see markdown.py). The blocks of a page run in order in one sandbox (see sandbox.py).
 """
 
 from collections import Counter
@@ -30,7 +29,7 @@ def test_blocks(page: Path, tmp_path: Path, docs_counts: Counter[str], docs_skip
 
 
 def run_page(page: Path, folder: Path) -> tuple[str, Counter[str], list[str]]:
-    """What is wrong with the page (empty: nothing), what was done with its blocks, and what was skipped."""
+    """Returns the faults of the page (empty: none), the outcome of each block, and the skipped blocks."""
     counts: Counter[str] = Counter()
     skipped: list[str] = []
     try:

@@ -1,6 +1,6 @@
-"""Where the blocks of a page run: a folder of their own, with a real server, and this build of the
-proxy on the PATH. Addresses of the page become free ports of the loopback, and paths of the system
-become paths below the folder."""
+"""The sandbox for the blocks of a page: a folder of its own, with a real server, and this build of the proxy on the
+PATH. Addresses of the page become free ports of the loopback, and paths of the system become paths below the
+folder."""
 
 import json
 import os
@@ -30,7 +30,7 @@ HOSTS = {
     "db.example": "127.0.0.1",
     "replicaSet=rs0": "replicaSet=secantus",
 }
-# Folders of the system that pages name, and what is in them.
+# Folders of the system that pages name, and their files.
 FOLDERS = ("/etc/mongosluice", "/var/lib/mongosluice", "/var/log/mongosluice")
 SCHEMA_KEYS = {"ns", "schema", "$jsonSchema", "$schema", "bsonType", "properties"}
 
@@ -40,7 +40,7 @@ class Failed(AssertionError):
 
 
 def matches(expected: str, actual: str) -> bool:
-    """Whether the output is what the page shows; … stands for anything."""
+    """Returns whether the output matches the page; … stands for any text."""
     parts = [re.escape(part) for part in expected.strip().split("…")]
     lines = "\n".join(line.rstrip() for line in actual.strip().splitlines())
     return re.fullmatch(".*?".join(parts), lines, re.DOTALL) is not None
@@ -56,7 +56,7 @@ class Sandbox:
         self.folder = folder / "sandbox"
         self.folder.mkdir()
         self.server_folder = folder / "server"
-        self.outputs = folder / "outputs"  # a file for each command: those in the background go on writing
+        self.outputs = folder / "outputs"  # one for each command: those in the background keep writing
         self.outputs.mkdir()
         self.server: Server | None = None
         self.groups: list[subprocess.Popen[bytes]] = []  # each leads a process group
@@ -69,7 +69,7 @@ class Sandbox:
         (etc / "schemas").mkdir()
         programs = self.folder / "bin"
         programs.mkdir()
-        # As the package's command does: its own commands here, all others by the proxy's program.
+        # The packaged command runs its own subcommands here, and passes all others to the proxy's program.
         program = programs / "mongosluice"
         program.write_text('#!/bin/sh\ncase "${1:-}" in export | report) exec python -m mongosluice "$@" ;; esac\n'
                            f'exec {shlex.quote(str(BINARY))} "$@"\n')
@@ -106,7 +106,7 @@ class Sandbox:
     # --- running
 
     def run(self, block: Block) -> str:
-        """What was done with the block, in a word. Failed says why it is not as the page says."""
+        """Returns the outcome of the block in a word. Failed names the difference from the page."""
         text = self.here(block.text)
         if block.is_output:
             if not matches(text, self.printed):
@@ -128,7 +128,7 @@ class Sandbox:
         return "commands"
 
     def _run_console(self, block: Block, text: str) -> str:
-        """Each `$ command`, and below it what it prints."""
+        """Runs each `$ command`, and compares its output with the lines below it."""
         parts = re.split(r"^\$ ", text, flags=re.MULTILINE)
         if parts[0].strip():
             raise Failed("a console block begins with a command: `$ …`")
@@ -155,7 +155,7 @@ class Sandbox:
             return "yaml"
         path = self.folder / "block.yaml"
         path.write_text(text, encoding="utf-8")
-        # A fragment may leave out what is required.
+        # A fragment may leave out required options.
         self._shell(block, "mongosluice --check-config --config block.yaml "
                            "--upstream mongodb://127.0.0.1:1/ --listen 127.0.0.1:0 >/dev/null")
         return "configurations"
@@ -172,8 +172,8 @@ class Sandbox:
         return "text"
 
     def _shell(self, block: Block, script: str) -> None:
-        """Runs it to its end. What it left in the background lives on until the page ends, and is
-        waited for until it listens."""
+        """Runs it to its end. Its background processes live until the page ends, and are waited for until it
+        listens."""
         out = self.outputs / str(len(self.groups))
         cwd = ROOT if "checkout" in block.options else self.folder
         with out.open("wb") as sink:

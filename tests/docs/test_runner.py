@@ -1,4 +1,4 @@
-"""The runner itself: no block gets past it, and what is wrong fails."""
+"""Tests the runner itself: it runs every block, and reports every fault."""
 
 from pathlib import Path
 

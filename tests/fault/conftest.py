@@ -1,4 +1,4 @@
-"""What the fault tests share beside the fixtures of all."""
+"""Fixtures shared by the fault tests, besides those of all tests."""
 
 import pytest
 from support.fixtures import *  # noqa: F403
@@ -9,7 +9,7 @@ from support.wire import RawClient
 
 @pytest.fixture(scope="module")
 def scene():
-    """A simulated server, the proxy in front of it, and a client with nothing to do with it all."""
+    """A simulated server, the proxy in front of it, and a client that is not part of the fault."""
     with SimulatedServer() as server:
         proxy = Proxy(f"mongodb://{server.address}/", {"stats_period_ms": 100})
         with RawClient(proxy.endpoint()) as bystander:

@@ -1,5 +1,5 @@
-"""Each abuse of tests/stress/abuses.py in small: the others are served, memory stays under its cap, and
-nothing is left behind. How much it slows the others is for scripts/abuse.sh to say, not for a test."""
+"""Runs each abuse of tests/stress/abuses.py briefly: the proxy serves the other clients, memory stays under its
+cap, and no connection or buffer remains. scripts/abuse.sh measures how much an abuse slows the others."""
 
 import itertools
 import time

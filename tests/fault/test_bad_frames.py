@@ -1,5 +1,6 @@
-"""Clients that send what no driver sends. Each gets an error where the protocol allows one, and is
-closed; the reason is logged and counted; nothing of it reaches the server; nobody else notices."""
+"""Clients that send malformed messages. The proxy answers with an error if the protocol allows one, closes the
+connection, and logs and counts the reason. The message never reaches the server, and other clients are not
+affected."""
 
 import struct
 import zlib
@@ -18,7 +19,7 @@ MESSAGE = op_msg({"ping": 1, "$db": "admin"})
 
 
 def refused(scene, data, *, reply=True):
-    """Sends it on a connection of its own. `reply`: whether an error must come before the end."""
+    """Sends it on a new connection. `reply`: whether an error must come before the end of the stream."""
     server, proxy, bystander = scene
     server.malformed.clear()
     counted = proxy.counter("clientProtocolErrors")
@@ -44,7 +45,7 @@ def refused(scene, data, *, reply=True):
 
 @pytest.mark.parametrize("length", [0, 1, 15, -1, -2**31, LIMIT + 1, 2**31 - 1])
 def test_length_out_of_bounds(scene, length):
-    """Under 16 the message has no header, so there may be nothing to answer to."""
+    """A message under 16 bytes has no complete header, so there may be no request to reply to."""
     refused(scene, frame(wire.OP_MSG, b"\0\0\0\0" + PING, length=length), reply=length >= 16)
 
 
@@ -134,7 +135,7 @@ def test_broken_sections_inside_a_compressed_message(scene, what, compressor):
 
 @pytest.mark.parametrize("after", [1000, 100_000, 1_000_000])
 def test_sections_broken_far_behind_the_body(scene, after):
-    """The beginning may be on its way to the server already: the server's connection ends too."""
+    """The server may have received the beginning already, so the proxy closes the server's connection too."""
     documents = [{"_id": i, "text": "x" * 200} for i in range(after // 200)]
     refused(scene, op_msg_of(INSERT + sequence_section("documents", documents) + b"\7garbage"),
             reply=False)
@@ -142,7 +143,7 @@ def test_sections_broken_far_behind_the_body(scene, after):
 
 @pytest.mark.parametrize("bits", [1 << 2, 1 << 7, 1 << 15, 0xFFFC])
 def test_unknown_required_flags(scene, bits):
-    """The lower sixteen bits are required ones: "must error if unknown"."""
+    """The lower sixteen bits are required flags: a receiver "must error if unknown"."""
     refused(scene, op_msg_of(PING, flags=bits))
 
 

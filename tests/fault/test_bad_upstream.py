@@ -1,4 +1,4 @@
-"""Servers that answer what no server answers: the client's connection ends, the proxy goes on."""
+"""Servers that send malformed replies: the proxy closes the client's connection and keeps running."""
 
 import socket
 import struct
@@ -15,7 +15,8 @@ OK = wire.body_section({"ok": 1.0})
 
 
 def cut_off(scene, command, answer):
-    """The server answers the command with these bytes: at most one error comes, then the end."""
+    """The server answers the command with these bytes: the client receives at most one error, then the end of the
+    stream."""
     server, proxy, bystander = scene
     counted = proxy.counter("upstreamProtocolErrors")
     usual = server.handlers.get(command, server.handlers["ping"])
@@ -51,7 +52,7 @@ def test_opcode_that_is_no_reply(scene, opcode):
 
 @pytest.fixture
 def foreign(start_proxy):
-    """foreign(banner): a proxy in front of a server that says this to everybody, and no more."""
+    """foreign(banner): a proxy in front of a server that sends only this banner."""
     def accept(listener, banner):
         while True:
             try:
@@ -85,7 +86,7 @@ def foreign(start_proxy):
     (b"what is this?\r\n\r\n", "no MongoDB reply"),
 ], ids=["HTTP", "SSH", "SMTP", "a short line", "a TLS alert", "something else"])
 def test_upstream_speaks_something_else(foreign, banner, name):
-    """The error names the server, and that its reply is no MongoDB reply."""
+    """The error names the server, and says that it sent no MongoDB reply."""
     address, proxy = foreign(banner)
     with RawClient(proxy.endpoint()) as client:
         error = client.command({"hello": 1})
@@ -124,7 +125,7 @@ def test_broken_hello(scene, answer):
     {"compression": "zlib"}, {"maxMessageSizeBytes": "many"}, {"maxMessageSizeBytes": -1},
 ], ids=lambda odd: next(iter(odd)))
 def test_hello_with_odd_addresses_harms_nobody(scene, odd):
-    """Well-formed, so it may be passed on; but never with an address that is not the proxy's."""
+    """The reply is well-formed, so the proxy may pass it on, but never with an address other than the proxy's."""
     server, proxy, bystander = scene
     saved = server.handlers["hello"]
     server.handlers["hello"] = lambda *_: {**server.hello(), "setName": "odd", **odd}

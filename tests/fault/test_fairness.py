@@ -1,4 +1,4 @@
-"""One worker serves all: what one client has it do does not keep it from the others."""
+"""One worker serves all clients: the work for one client does not block the others."""
 
 import select
 import threading
@@ -54,7 +54,7 @@ def test_each_login_begins_the_count_anew(start_proxy, simulated):
 
 
 def test_thousands_of_requests_at_once_are_answered_in_order(start_proxy, simulated, folder):
-    """More than one turn of the loop takes: some answered by the proxy, some by the server."""
+    """It takes more than one turn of the loop; the proxy answers some requests, the server the others."""
     folder.write("shop.c", {"bsonType": "object", "required": ["name"]})
     proxy = proxy_for(start_proxy, simulated, schemas=folder.path)
     requests = [op_msg({"ping": 1, "$db": "admin"} if number % 100 == 99 else
@@ -72,7 +72,7 @@ def test_thousands_of_requests_at_once_are_answered_in_order(start_proxy, simula
 
 
 def test_a_large_compressed_request_lets_others_between(start_proxy, simulated):
-    """It takes some hundred turns to open: a client that asks again and again is answered in them."""
+    """Opening it takes some hundred turns. The proxy answers a client that asks repeatedly between them."""
     where = proxy_for(start_proxy, simulated).endpoint()
     large = wire.compress(op_msg({"ping": 1, "$db": "admin", "fill": bytes(45 * MEGABYTE)}), "zlib")
     with RawClient(where) as heavy, RawClient(where) as light:
@@ -88,7 +88,7 @@ def test_a_large_compressed_request_lets_others_between(start_proxy, simulated):
 
 @pytest.mark.parametrize("leaves", ["client", "size"])
 def test_a_compressed_request_that_is_not_opened_to_its_end(start_proxy, simulated, leaves):
-    """Its client goes away, or the end of it shows that its size lies: nothing of it is left."""
+    """Its client leaves, or its end shows that its size is wrong: the proxy frees all of it."""
     proxy = proxy_for(start_proxy, simulated)
     message = op_msg({"ping": 1, "$db": "admin", "fill": bytes(45 * MEGABYTE)})
     lie = {"size": len(message) - 16 + 1} if leaves == "size" else {}

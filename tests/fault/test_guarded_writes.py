@@ -1,5 +1,5 @@
-"""Peers that vanish, draining and small memory while a write is checked, replaced or answered: nobody is
-told what is not so, and nothing is left behind."""
+"""Peers that vanish, draining and small memory while the proxy checks, replaces or answers a write: no client
+receives a wrong answer, and no memory or connection remains."""
 
 import asyncio
 import select
@@ -88,7 +88,7 @@ def test_client_leaves_in_the_middle_of_a_guarded_write(simulated, simulated_gua
 
 @pytest.mark.parametrize("leave", [close, shut_writing])
 def test_last_words_without_acknowledgement_are_still_sent(simulated, simulated_guard, leave):
-    """What is good of a w:0 write, from a client that closes at once."""
+    """The valid part of a w:0 write is stored, from a client that closes at once."""
     endpoint = simulated_guard().endpoint()
     for number in range(10):
         with RawClient(endpoint) as client:
@@ -114,7 +114,7 @@ def _hang_up(server, connection, request):
 
 
 def test_server_dies_under_a_replaced_write(simulated, simulated_guard):
-    """The client sees a closed connection, and no verdict: nobody knows what was written."""
+    """The client sees a closed connection and no result, because the outcome is unknown."""
     simulated.handlers["insert"] = _hang_up
     with RawClient(simulated_guard().endpoint()) as client:
         client.command({"ping": 1})
@@ -149,7 +149,7 @@ def test_server_is_not_there_for_a_replaced_write(start_proxy, folder):
             assert client.hello()["ok"] == 1
         server.stop()
     with RawClient(proxy.endpoint()) as client:
-        # what needs no server is answered without one
+        # the proxy answers without a server if it needs none
         assert client.ask(insert([bad(1)])).body["writeErrors"][0]["code"] == 121
         client.send(insert([good(0), bad(1)], body={"lsid": {"id": 1}, "txnNumber": Int64(1)}))
         (reply,) = client.last_words()
@@ -175,7 +175,7 @@ def test_server_sends_one_reply_more(simulated, simulated_guard):
 
 
 def test_a_transaction_whose_abort_fails(simulated, simulated_guard):
-    """The client is told of its document: the transaction is gone in any case."""
+    """The client receives the error of its document: the transaction is aborted in any case."""
     simulated.handlers["abortTransaction"] = lambda *_: {
         "ok": 0.0, "code": 251, "codeName": "NoSuchTransaction", "errmsg": "gone"}
     with RawClient(simulated_guard().endpoint()) as client:
@@ -315,7 +315,7 @@ def test_details_of_refusals_count_as_memory(simulated, simulated_guard):
 
 
 def test_a_cut_checksum_of_a_guarded_write(simulated, simulated_guard):
-    """A message whose checksum is wrong is not taken apart and sent on as if it were right."""
+    """The proxy does not rewrite a message whose checksum is wrong."""
     message = bytearray(insert([good(0), bad(1)], flags=wire.CHECKSUM))
     at = bytes(message).index(b"Ada")
     message[at:at + 3] = b"Eve"

@@ -1,4 +1,4 @@
-"""Clients that take more than their share: what they do costs them, and nobody else."""
+"""Clients that take more than their share: they pay for it, and other clients do not."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ def reset(client):
 
 
 def test_reset_while_not_being_read(start_proxy, simulated):
-    """With many commands under way the proxy reads no further; it still sees the client go."""
+    """With many commands under way the proxy stops reading, but still notices that the client closes."""
     proxy = start_proxy(f"mongodb://{simulated.address}/", FAST)
     client = RawClient(proxy.endpoint())
     client.send(op_msg(HOLD) * 12)
@@ -41,7 +41,7 @@ def test_reset_while_not_being_read(start_proxy, simulated):
 
 
 def test_reset_while_the_server_does_not_read(start_proxy, simulated):
-    """Paused for the server's sake, and then reset: the client is seen to be gone."""
+    """The proxy stopped reading because of the server, then the client resets: the proxy notices it."""
     proxy = start_proxy(f"mongodb://{simulated.address}/", FAST)
     with RawClient(proxy.endpoint()) as client:
         client.command({"ping": 1})
@@ -62,7 +62,7 @@ def test_reset_while_the_server_does_not_read(start_proxy, simulated):
 
 
 def test_first_message_byte_by_byte(start_proxy, simulated):
-    """A byte now and then does not keep the handshake's timeout away."""
+    """An occasional byte does not postpone the handshake timeout."""
     proxy = start_proxy(f"mongodb://{simulated.address}/", {**FAST, "handshake_timeout_ms": 500})
     message = op_msg({"ping": 1, "$db": "admin", "x": "y" * 1000})
     with RawClient(proxy.endpoint()) as slow:
@@ -77,7 +77,7 @@ def test_first_message_byte_by_byte(start_proxy, simulated):
 
 
 def test_thousands_of_sections_before_the_body(start_proxy, simulated):
-    """They are walked once, however many pieces the message comes in."""
+    """The proxy walks the sections once, however many pieces the message comes in."""
     proxy = start_proxy(f"mongodb://{simulated.address}/", FAST)
     section = wire.sequence_section("", [])
     count = 47_000_000 // len(section)
@@ -110,7 +110,7 @@ def test_refused_clients_take_no_place(start_proxy, simulated):
 
 
 def test_refused_driver_is_told_to_come_back_later(start_proxy, simulated):
-    """The labels go to those who said that they know them."""
+    """Only a client that declared support receives the error labels."""
     proxy = start_proxy(f"mongodb://{simulated.address}/", {**FAST, "max_client_conn": 1})
     where = proxy.endpoint()
     with RawClient(where) as client:
@@ -123,7 +123,7 @@ def test_refused_driver_is_told_to_come_back_later(start_proxy, simulated):
 
 
 def test_upstream_with_an_ipv6_address(start_proxy):
-    """Also where the host has no IPv6 address but the loopback's."""
+    """This works also on a host whose only IPv6 address is the loopback's."""
     with SimulatedServer(host="::1", name="[::1]") as server:
         proxy = start_proxy(f"mongodb://{server.address}/", FAST)
         with RawClient(proxy.endpoint()) as client:
@@ -132,7 +132,7 @@ def test_upstream_with_an_ipv6_address(start_proxy):
 
 
 def test_first_byte_alone_that_could_begin_tls(start_proxy, simulated, authorities):
-    """A plain message of 790 bytes begins as a TLS handshake does; the third byte tells."""
+    """A plain message of 790 bytes begins like a TLS handshake; the third byte distinguishes them."""
     certificate = authorities.proxy.issue("peek")
     proxy = start_proxy(f"mongodb://{simulated.address}/",
                         {**FAST, "tls.mode": "allow", "tls.cert_file": certificate.cert_file,
@@ -149,7 +149,7 @@ def test_first_byte_alone_that_could_begin_tls(start_proxy, simulated, authoriti
 
 
 def test_goodbye_over_tls_is_said(start_proxy, simulated, authorities):
-    """After an error the client sees the end of the stream, and not one that was cut off."""
+    """After an error the client sees a clean end of the stream, not a reset."""
     certificate = authorities.proxy.issue("goodbye")
     proxy = start_proxy(f"mongodb://{simulated.address}/",
                         {**FAST, "tls.mode": "require", "tls.cert_file": certificate.cert_file,

@@ -1,4 +1,4 @@
-"""Each limit holds, says so, and lets everybody else go on."""
+"""Each limit holds, is reported, and does not affect other clients."""
 
 import contextlib
 import ssl
@@ -45,7 +45,7 @@ def test_max_client_conn(start_proxy, simulated):
 
 
 def test_refused_clients_that_say_nothing_are_ended(start_proxy, simulated):
-    """Nobody gets round the limit by being silent."""
+    """A silent client counts against the limit as well."""
     proxy = proxy_for(start_proxy, simulated, max_client_conn=2, handshake_timeout_ms=300)
     where = proxy.endpoint()
     with RawClient(where) as one, RawClient(where) as two:
@@ -73,8 +73,8 @@ def test_max_message_bytes_from_clients(start_proxy, simulated, over):
 
 
 def test_a_longer_reply_passes(start_proxy, simulated):
-    """max_message_bytes is for what clients send: replies are streamed, and a server's own limit
-    holds for them (test_bad_upstream.py)."""
+    """max_message_bytes limits requests: the proxy streams replies, and a server's own limit holds for them
+    (test_bad_upstream.py)."""
     simulated.handlers["big"] = lambda *_: {"ok": 1.0, "data": bytes(200_000)}
     proxy = proxy_for(start_proxy, simulated, max_message_bytes=100_000)
     with RawClient(proxy.endpoint()) as client:
@@ -82,7 +82,7 @@ def test_a_longer_reply_passes(start_proxy, simulated):
 
 
 def held_insert(document_bytes):
-    """Its body comes last, so the proxy must keep what stands before it."""
+    """The body comes last, so the proxy must keep the sections before it."""
     return op_msg_of(wire.sequence_section("documents", [{"_id": 1, "x": bytes(document_bytes)}])
                      + wire.body_section({"insert": "c", "$db": "d"}))
 
@@ -120,7 +120,7 @@ def test_memory_max(start_proxy, simulated):
 
 
 def test_new_clients_are_served_while_large_messages_fill_memory_max(start_proxy, simulated):
-    """Their first command has to be kept until the connection to the server is there."""
+    """The proxy must keep their first command until the connection to the server is established."""
     proxy = proxy_for(start_proxy, simulated, memory_max="16MiB", max_message_bytes="8MiB")
     with unfinished(proxy.endpoint(), 20, held_insert(7_900_000)):
         proxy.wait_for_counter("bufferBytesNow", 8_000_000)
@@ -184,7 +184,7 @@ def test_handshake_timeout_covers_tls(start_proxy, simulated, authorities):
 
 
 def test_bytes_of_a_request_are_no_idling(start_proxy, simulated):
-    """Few bytes more of a large request are not reported by the kernel, and count all the same."""
+    """The kernel does not report the last few bytes of a large request, and they count all the same."""
     proxy = proxy_for(start_proxy, simulated, client_idle_timeout_ms=600)
     message = op_msg({"ping": 1, "a": "x" * 3000, "$db": "admin"})
     with RawClient(proxy.endpoint()) as client:
@@ -235,7 +235,7 @@ def test_a_client_that_is_slow_but_not_idle_stays(start_proxy, simulated):
 # --- slow peers
 
 def test_client_that_does_not_read(start_proxy, simulated):
-    """300 MB of replies are asked for and not read: the proxy stops reading from the server."""
+    """The client requests 300 MB of replies and does not read: the proxy stops reading from the server."""
     reply = {"_id": 1, "data": bytes(15_000_000)}
     simulated.handlers["find"] = lambda server, connection, request: cursor(request, [reply])
     proxy = proxy_for(start_proxy, simulated)
@@ -259,7 +259,7 @@ def test_client_that_does_not_read(start_proxy, simulated):
 
 
 def test_server_that_does_not_read(start_proxy, simulated):
-    """The client's sending stops, and goes on when the server reads again."""
+    """The client's sending stops, and continues when the server reads again."""
     proxy = proxy_for(start_proxy, simulated)
     where = proxy.endpoint()
     message = op_msg({"insert": "c", "$db": "d"}, {"documents": [{"x": bytes(15_000_000)}]})

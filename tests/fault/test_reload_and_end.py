@@ -1,5 +1,5 @@
-"""Reloading and ending while things happen: nothing is used after it was given back, nothing that a
-client may count on is lost."""
+"""Reload and shutdown during other events: the proxy uses no freed object, and loses no write that a client may
+rely on."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def show(members, shown):
 
 
 def test_member_added_after_a_reload(tmp_path, start_proxy):
-    """The listeners' settings outlive the configuration that they came from."""
+    """The settings of the listeners outlive their configuration."""
     with SimulatedServer() as first, SimulatedServer() as second:
         show([first, second], [first])
         proxy = start_proxy(f"mongodb://{first.address}/?replicaSet=rs",
@@ -48,7 +48,7 @@ def test_member_added_after_a_reload(tmp_path, start_proxy):
 
 @pytest.mark.parametrize("number", range(12))
 def test_end_at_any_time(start_proxy, number):
-    """Monitoring still reports while everything is taken apart."""
+    """Monitoring still reports during shutdown."""
     servers = [SimulatedServer() for _ in range(3)]
     try:
         show(servers, servers)
@@ -67,7 +67,7 @@ def test_end_at_any_time(start_proxy, number):
 
 
 def test_draining_sends_on_what_wants_no_reply(start_proxy, simulated):
-    """Writes with w: 0 that the server has not taken yet are not thrown away."""
+    """The proxy does not discard w:0 writes that the server has not received yet."""
     proxy = start_proxy(f"mongodb://{simulated.address}/", {"drain_timeout_ms": 15000})
     with RawClient(proxy.endpoint()) as client:
         client.command({"ping": 1})
@@ -100,7 +100,7 @@ def test_draining_sends_on_what_wants_no_reply(start_proxy, simulated):
 
 
 def test_draining_waits_for_a_request_on_its_way(start_proxy, simulated):
-    """A command of which a part has come is under way."""
+    """A partly received command counts as under way."""
     proxy = start_proxy(f"mongodb://{simulated.address}/", {"drain_timeout_ms": 15000})
     message = op_msg({"ping": 1, "$db": "admin", "x": "y" * 300_000})
     with RawClient(proxy.endpoint()) as client:
@@ -116,7 +116,7 @@ def test_draining_waits_for_a_request_on_its_way(start_proxy, simulated):
 
 
 def test_member_replaced_when_no_port_is_spare(start_proxy):
-    """The port of the one that is gone goes to the new one."""
+    """A new member takes over the port of the removed one."""
     servers = [SimulatedServer() for _ in range(3)]
     first, second, third = servers
     try:
@@ -139,7 +139,7 @@ def test_member_replaced_when_no_port_is_spare(start_proxy):
 
 
 def test_log_file_that_nobody_reads(tmp_path):
-    """A FIFO without a reader is said to be one, and does not hold the start."""
+    """The error names a FIFO without a reader, and the start does not block on it."""
     fifo = tmp_path / "log"
     os.mkfifo(fifo)
     code, _, stderr = run_proxy("--listen=127.0.0.1:0", "--upstream=mongodb://127.0.0.1:1/",
@@ -148,7 +148,7 @@ def test_log_file_that_nobody_reads(tmp_path):
 
 
 def test_no_port_is_left(start_proxy):
-    """It is said, but not at each hello that names the member; the others are served."""
+    """The proxy logs it once, not at each hello that names the member, and serves the other members."""
     with SimulatedServer() as first, SimulatedServer() as second:
         show([first, second], [first, second])
         proxy = start_proxy(f"mongodb://{first.address}/?replicaSet=rs", {"listen_port_count": 1})

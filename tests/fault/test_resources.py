@@ -1,4 +1,4 @@
-"""What the machine runs out of: descriptors, disk; and a clock that is set while all runs."""
+"""Exhausted resources: descriptors and disk; and clock changes during operation."""
 
 import contextlib
 import re
@@ -32,12 +32,12 @@ def test_descriptors_run_out(start_proxy, simulated):
         room = proxy.descriptors() + 11
         resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (room, room))
         crowd, refusals = [], []
-        for _ in range(40):  # those that are not accepted wait in the kernel
+        for _ in range(40):  # the others wait in the kernel's accept queue
             crowd.append(RawClient(where, 1))
         for client in crowd:
             with contextlib.suppress(OSError):  # not accepted yet
                 refusals.append(client.command({"ping": 1}))
-        # those that were let in took what their upstream connections would have needed
+        # the accepted clients used the descriptors that their upstream connections need
         assert any("open files" in answer.get("errmsg", "") for answer in refusals), refusals
         assert good.command({"ping": 1})["ok"] == 1
         used = cpu_seconds(proxy.process.pid)
@@ -57,7 +57,7 @@ def test_descriptors_run_out(start_proxy, simulated):
 
 
 def test_disk_is_full(start_proxy, simulated):
-    """Every line of the log is lost, and nothing else."""
+    """The proxy loses its log lines, and nothing else."""
     port = free_ports(2)
     admin = port + 1
     start_proxy(f"mongodb://{simulated.address}/",
@@ -76,7 +76,7 @@ def test_disk_is_full(start_proxy, simulated):
 
 
 def test_clock_is_set(simulated, tmp_path, monkeypatch):
-    """A day forward and two back: no timeout strikes, and the log follows the clock."""
+    """The clock moves a day forward and two back: no timeout fires, and the log follows the clock."""
     if not FAKETIME.is_file():
         pytest.skip("libfaketime is not installed (scripts/setup.sh checks)")
     clock = tmp_path / "clock"

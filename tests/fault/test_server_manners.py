@@ -1,4 +1,4 @@
-"""What servers other than MongoDB do, and drivers take, passes."""
+"""The proxy accepts server behaviour that differs from MongoDB's and that drivers accept."""
 
 import pytest
 from support import wire
@@ -8,7 +8,7 @@ pytestmark = pytest.mark.proxy_only
 
 
 def test_stream_whose_replies_all_answer_the_request(start_proxy, simulated):
-    """MongoDB answers the previous reply; drivers do not look."""
+    """MongoDB answers the previous reply's id; drivers do not check it."""
     async def stream(server, connection, request):
         for number in range(3):
             await server.reply(connection, request, {"number": number, "ok": 1.0},
@@ -24,7 +24,7 @@ def test_stream_whose_replies_all_answer_the_request(start_proxy, simulated):
 
 @pytest.mark.parametrize("compressor", ["snappy", "zlib", "zstd"])
 def test_compressed_hello_is_rewritten_too(start_proxy, simulated, compressor):
-    """No driver compresses it; whoever does must not learn the way round the proxy."""
+    """Drivers never compress hello. A client that does so must not learn an address that bypasses the proxy."""
     simulated.topology = {"setName": "rs", "hosts": [simulated.address], "me": simulated.address,
                           "primary": simulated.address}
     proxy = start_proxy(f"mongodb://{simulated.address}/?replicaSet=rs")

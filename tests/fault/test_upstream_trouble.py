@@ -1,4 +1,4 @@
-"""Servers that stop, answer in the wrong order, say nothing, or hold an election while clients write."""
+"""Servers that stop, answer in the wrong order, stay silent, or hold an election while clients write."""
 
 import asyncio
 import signal
@@ -19,7 +19,7 @@ FAST = {"stats_period_ms": 100}
 
 
 def test_replies_in_the_wrong_order(start_proxy, simulated):
-    """The second of two requests is answered first: neither client may get what it did not ask for."""
+    """The server answers the second of two requests first: no client may receive the other's reply."""
     late = {}
 
     async def answer_second(server, connection, request):
@@ -92,7 +92,8 @@ def test_server_is_stopped_for_a_while(start_proxy, tmp_path, merging):
 
 @pytest.mark.parametrize("merging", ["true", "false"])
 def test_elections_while_clients_write(start_proxy, merging):
-    """What was acknowledged came to a server that was the primary then; drivers find the new one by themselves."""
+    """Each acknowledged insert reached a server that was primary then. Drivers find the new primary by themselves.
+    """
     stored, lock = set(), threading.Lock()
 
     def insert(server, connection, request):

@@ -1,5 +1,5 @@
-"""A client that vanishes ends its connection to the server; a server that vanishes ends the client's.
-A server that is not there yet is waited for."""
+"""If a client vanishes, the proxy closes its connection to the server; if a server vanishes, the proxy closes the
+client's. The proxy waits for a server that has not started yet."""
 
 import socket
 import struct
@@ -102,7 +102,7 @@ def _hang_up(server, connection, request):
 
 
 def test_server_hangs_up_instead_of_answering(simulated, in_front_of):
-    """As the failpoint closeConnection does: the client sees a closed connection, and no error."""
+    """Like the failpoint closeConnection: the client sees a closed connection and no error."""
     simulated.handlers["hangup"] = _hang_up
     with RawClient(in_front_of(simulated)) as client:
         client.command({"ping": 1})
@@ -125,7 +125,7 @@ def test_server_vanishes_while_the_client_is_idle(simulated, in_front_of):
 
 
 def test_server_vanishes_in_the_middle_of_a_reply(simulated, in_front_of):
-    """What came is passed on; the rest is never made up."""
+    """The proxy passes the received part on, and never invents the rest."""
     def half(server, connection, request):
         whole = op_msg({"ok": 1.0, "text": "x" * 100_000}, response_to=request.request_id)
         connection.writer.write(whole[:50_000])
@@ -231,7 +231,7 @@ def test_name_that_does_not_resolve(start_proxy):
 
 
 class BlackHole:
-    """A port that takes connections and never says anything."""
+    """A port that accepts connections and never sends a byte."""
 
     def __init__(self):
         self.socket = socket.socket()
@@ -257,7 +257,7 @@ def test_connect_timeout_covers_the_tls_handshake(start_proxy, authorities):
 
 
 def test_connect_timeout_of_a_full_backlog(start_proxy):
-    """The kernel drops what does not fit into the backlog, so connecting takes for ever."""
+    """The kernel drops connections beyond the backlog, so connecting never ends."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -282,7 +282,7 @@ def test_connect_timeout_of_a_full_backlog(start_proxy):
 # --- a client that only ends its side
 
 def ask_and_end(client, *messages):
-    """Every answer until the end."""
+    """Returns every reply until the end of the stream."""
     client.send(b"".join(messages))
     client.socket.shutdown(socket.SHUT_WR)
     return client.last_words()
@@ -340,7 +340,7 @@ def test_a_big_answer_comes_after_the_end_of_its_side(simulated, in_front_of):
 
 
 def test_half_a_message_and_the_end_of_its_side(simulated, in_front_of):
-    """What was whole is answered, and the rest goes nowhere."""
+    """The proxy answers the complete request, and discards the incomplete one."""
     simulated.answers_after_end = True
     long = op_msg({"insert": "c", "$db": "d"}, {"documents": [{"x": "y" * 1_000_000}]})
     for half in (INSERT[:-1], INSERT[:10], long[:500_000]):

@@ -1,2 +1,2 @@
-"""What drivers were told about their inserts, held against what is stored, while servers, connections,
+"""Compares the replies that drivers received for their inserts with the stored documents, while servers, connections,
 clients and the proxy fail. `python -m history` runs it; see run.py."""

@@ -1,12 +1,12 @@
-"""Holds what was told against what is stored. Pure.
+"""Compares the replies with the stored documents. Pure.
 
-An operation whose answer never came may have been done or not. Everything else is certain, but for one
-thing: servers that forget what was retried answer E11000 about a document of the operation's own: the document is
-there, and the driver was told otherwise (never where nothing is retried). SecantusDB forgets when it ends, also without a proxy, and recognises
-nothing but the exact repeat of the session's last command. Such answers are counted when a fault that may have
-caused them (`forgets`) fell into the operation's time. A driver's own repeat of an unordered insert of many documents,
-which MongoDB 4.4 answers at places of its own, is known by the server that answered it (`inexact`). Nothing else is
-let pass."""
+An operation without an answer may have been executed or not. Every other outcome is certain, with one exception: a
+server that forgets retried statements answers E11000 about the operation's own document. The document is then stored
+although the driver received an error (never if there was no retry). SecantusDB forgets on shutdown, also without a
+proxy, and recognises only the exact repeat of the session's last command. The checker counts such answers if a fault
+that may have caused them (`forgets`) fell into the operation's time. MongoDB 4.4 answers a driver's own repeat of an
+unordered insert of many documents at wrong places; the server that answered it reports these (`inexact`). The checker
+tolerates nothing else."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Verdict:
     operations: int = 0
     faults: int = 0
     violations: list = field(default_factory=list)
-    ambiguous: Counter = field(default_factory=Counter)  # present, and E11000 was told: after which faults
+    ambiguous: Counter = field(default_factory=Counter)  # stored, but answered with E11000: after these faults
     batches: int = 0  # merged commands
     outcomes: Counter = field(default_factory=Counter)
 
@@ -37,7 +37,7 @@ class Verdict:
 
 
 def expected_errors(operation):
-    """What a server without any fault answers."""
+    """Returns the errors that a server without any fault reports."""
     errors = []
     for index, (_, what) in enumerate(operation.documents):
         if what != NEW:
@@ -107,7 +107,7 @@ class Check:
         self.expect(operation, wanted)
 
     def certain_absence(self, operation):
-        """A command that was refused as a whole was not run; by an earlier try it may have been."""
+        """A command that was refused as a whole was not executed, but an earlier attempt may have been."""
         return EITHER if operation.attempts > 1 or self.faults_during(operation) else ABSENT
 
     def transaction(self, operation):
@@ -142,7 +142,7 @@ class Check:
 
 
 def check(operations, stored, faults, *, forgets, inexact=frozenset()):
-    """The Verdict about operations ([Operation])."""
+    """Returns the Verdict about the operations ([Operation])."""
     judge = Check(stored, faults, forgets, inexact)
     known = set()
     for operation in operations:

@@ -17,26 +17,26 @@ from pymongo.errors import (AutoReconnect, BulkWriteError, ConnectionFailure, Op
 from . import record
 from .record import BAD, DUPLICATE, NEW, Operation
 
-COLLECTIONS = {"plain": 5, "guarded": 3, "lingering": 1, "pairs": 1}  # how often
+COLLECTIONS = {"plain": 5, "guarded": 3, "lingering": 1, "pairs": 1}  # relative frequency
 CONCERNS = (*[None] * 9, {"w": 1}, {"w": "majority"}, {"w": 1, "j": True})
 SOCKET_SECONDS = 20
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the process is to do; its argument as JSON."""
+    """The task of the process; its argument as JSON."""
     uri: str
     name: str
     log: str
     seed: int
     threads: int = 6
-    replica_set: bool = True  # so it has transactions, and retries writes
+    replica_set: bool = True  # with transactions and retryable writes
     database: str = "history"
     duplicates: int = 10  # of a hundred documents
 
 
 class Watcher(monitoring.CommandListener):
-    """Looks at each reply to an insert: is it possible at all as the answer to that command?"""
+    """Checks each reply to an insert: is it a possible answer to that command?"""
 
     def __init__(self):
         self._here = threading.local()
@@ -77,7 +77,7 @@ class Thread(threading.Thread):
         self.plan, self.clients, self.log, self.watcher, self.stop = plan, clients, log, watcher, stop
         self.random = random.Random(f"{plan.seed} {self.name}")
         self.count = 0
-        self.stored = {name: [] for name in COLLECTIONS}  # _ids that are there for sure
+        self.stored = {name: [] for name in COLLECTIONS}  # _ids that are certainly stored
 
     def run(self):
         kinds = [(self.one, 60), (self.many, 20), (self.in_session, 8), (self.unacknowledged, 2),
@@ -98,7 +98,7 @@ class Thread(threading.Thread):
         return {"_id": identifier, "n": "bad" if what == BAD else self.count, "by": self.name, **more}
 
     def some(self, name, count):
-        """[(_id, what must become of it)]; only the guarded collection refuses documents."""
+        """Returns [(_id, expected outcome)]; only the guarded collection refuses documents."""
         documents = []
         for _ in range(count):
             what = self.random.choices((NEW, DUPLICATE, BAD),
@@ -155,7 +155,7 @@ class Thread(threading.Thread):
         self.learn(operation)
 
     def learn(self, operation):
-        """With an answer and no error, its new documents are there."""
+        """After an answer without an error, its new documents are stored."""
         if operation.outcome == record.COMMITTED or (operation.outcome == record.DONE and not operation.errors):
             self.stored[operation.collection] += [one for one, what in operation.documents if what == NEW]
 
@@ -235,7 +235,7 @@ def main():
     threads = [Thread(plan, number, clients, log, watcher, stop) for number in range(plan.threads)]
     for thread in threads:
         thread.start()
-    while not stop.is_set():  # so that the signal is seen
+    while not stop.is_set():  # so that the signal handler runs
         stop.wait(0.2)
     for thread in threads:
         thread.join()

@@ -1,10 +1,10 @@
-"""What a driver did, as it is written down: a line when an operation begins, and one when it ended."""
+"""The record of a driver's operations: a line at the beginning of an operation, and one at its end."""
 
 import json
 import os
 from dataclasses import asdict, dataclass, field
 
-NEW, DUPLICATE, BAD = "new", "duplicate", "bad"  # what the server or the schema must make of a document
+NEW, DUPLICATE, BAD = "new", "duplicate", "bad"  # the expected outcome of a document, by the server or the schema
 DUPLICATE_CODE, BAD_CODE = 11000, 121
 DONE, REFUSED, UNKNOWN, COMMITTED, ABORTED = "done", "refused", "unknown", "committed", "aborted"
 
@@ -16,18 +16,18 @@ class Operation:
     documents: list  # [(_id, NEW | DUPLICATE | BAD)]
     ordered: bool = True
     transaction: bool = False
-    retryable: bool = False  # it has a number: a driver tries it twice, a server recognises it
+    retryable: bool = False  # it has a txnNumber: the driver retries it, and the server recognises the retry
     begin: float = 0.0
     end: float | None = None  # None: its process was killed
     attempts: int = 0
     outcome: str = UNKNOWN
     errors: list = field(default_factory=list)  # [(index, code)], of DONE
     cause: str = ""  # of REFUSED and UNKNOWN
-    wrong: list = field(default_factory=list)  # replies that cannot be this command's
+    wrong: list = field(default_factory=list)  # replies that cannot belong to this command
 
 
 class Writer:
-    """Lines survive the end of the process, however it ends."""
+    """The lines survive any end of the process."""
 
     def __init__(self, path):
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -37,7 +37,7 @@ class Writer:
 
 
 def read(path):
-    """{id: Operation}; the later line of each counts. Half a line is what a killed process left."""
+    """Returns {id: Operation}; the later line of each counts. A killed process may leave half a line."""
     operations = {}
     for line in path.read_text().splitlines(keepends=True):
         if line.endswith("\n"):

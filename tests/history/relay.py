@@ -1,5 +1,5 @@
-"""A TCP relay between the proxy and its upstream server that cuts connections where it is told to, or lets
-them go silent before they end."""
+"""A TCP relay between the proxy and its upstream server. It cuts connections at given points, or lets them go silent
+before they end."""
 
 import re
 import socket
@@ -38,7 +38,7 @@ def _is_insert(message):
 
 
 def _is_merged(message):
-    """Whether it has documents of several driver threads."""
+    """Returns whether it holds documents of several driver threads."""
     return len(set(re.findall(rb"\x02by\x00....([^\x00]+)\x00", message, re.DOTALL))) > 1
 
 
@@ -52,7 +52,7 @@ class _Pair:
         self._cuts = {}  # requestID: the point in its reply
         self._inserts = set()  # requestIDs
         self._sending = threading.Lock()
-        self._aside = None  # the connection for what relay.statements runs
+        self._aside = None  # the connection for the commands that relay.statements executes
         for way in (self._requests, self._replies):
             threading.Thread(target=self._run, args=(way,), daemon=True).start()
 
@@ -161,7 +161,7 @@ class Relay:
             self._armed.clear()
 
     def take(self, message):
-        """The point for this message, None: it passes."""
+        """Returns the point for this message; None: it passes."""
         if not self._armed or not _is_insert(message):
             return None
         with self._lock:

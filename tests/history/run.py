@@ -1,9 +1,9 @@
-"""Runs drivers against a proxy that merges, does them harm by a seeded schedule, and holds what they were told
-against what is stored.
+"""Runs drivers against a proxy that merges, injects faults by a seeded schedule, and compares the replies with the
+stored documents.
 
   python -m history --seconds 60 --seed 1 [--topology standalone] [--server PROGRAM] [--statements mongodb-4.4]
 
-Prints what it did; the last line: operations N, faults N, violations N. Exit status 1 when there were
+Prints its progress; the last line: operations N, faults N, violations N. Exit status 1 when there were
 violations."""
 
 import argparse
@@ -25,7 +25,7 @@ TOPOLOGIES = ("replica-set", "standalone")
 
 def kinds_of_faults(scene, kill_server):
     """[(fault, weight)]."""
-    # where answers to what is sent again are looked at, most is sent again
+    # if the test is about answers to resent commands, most faults cause a resend
     points, cuts = ((*POINTS, *[BEFORE_REPLY, IN_REPLY] * 4), 60) if scene.statements else (POINTS, 10)
     kinds = [(lambda chance: scene.cut(chance, points), cuts), (scene.kill_client, 2), (scene.drain_proxy, 1)]
     if kill_server:
@@ -36,7 +36,7 @@ def kinds_of_faults(scene, kill_server):
 
 
 def run_phase(scene, chance, seconds, kinds):
-    """One Verdict: drivers work while faults happen, then all is quiet and what is stored is read."""
+    """Returns one Verdict: drivers work while faults happen; then all stop, and the stored documents are read."""
     end = time.monotonic() + seconds
     scene.faults.clear()
     before, batches = scene.fault_count, scene.batches()
@@ -58,7 +58,7 @@ def run_phase(scene, chance, seconds, kinds):
 
 def run(seconds, seed, *, topology="replica-set", program=None, merging=True, kill_server=True, statements=None,
         say=lambda _: None):
-    """The Verdict of all phases. Importable: what soak tests are made of."""
+    """Returns the Verdict of all phases. Soak tests import it."""
     total = Verdict()
     chance = random.Random(seed)
     end = time.monotonic() + seconds

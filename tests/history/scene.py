@@ -1,4 +1,4 @@
-"""A server, a relay in front of it, the proxy, driver processes; and what is done to them."""
+"""A server, a relay in front of it, the proxy and driver processes, and the faults that hit them."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from .drivers import COLLECTIONS, SOCKET_SECONDS, Plan
 from .relay import Relay
 from .statements import Statements
 
-# Also what stands behind the relay says its own address: everything connects directly.
+# The server behind the relay names its own address, so each client must connect directly.
 DIRECT = "directConnection=true"
 TESTS = Path(__file__).resolve().parents[1]
 SCHEMA = {"bsonType": "object", "required": ["by"], "properties": {"n": {"bsonType": "int"}}}
@@ -41,8 +41,8 @@ SERVER_KILLED, PROXY_DRAINED = "server killed", "proxy drained"
 FAILURES = [{"closeConnection": True},
             {"errorCode": 91, "errorLabels": ["RetryableWriteError"]},
             {"errorCode": 11600, "errorLabels": ["RetryableWriteError"]},
-            {"errorCode": 8},  # UnknownError: nobody retries
-            {"errorCode": 13},  # Unauthorized: each is sent alone
+            {"errorCode": 8},  # UnknownError: no driver retries it
+            {"errorCode": 13},  # Unauthorized: the proxy then sends each insert alone
             {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}},
             {"writeConcernError": {"code": 91, "errmsg": "shutting down"}, "errorLabels": ["RetryableWriteError"]}]
 
@@ -71,7 +71,7 @@ class Scene:
         self.proxy = self._start_proxy()
         self.drivers = []
         with self.client() as client:
-            if not standalone:  # transactions make no collections on every server
+            if not standalone:  # some servers do not create collections in transactions
                 for name in COLLECTIONS:
                     client.history.create_collection(name)
 
@@ -93,7 +93,7 @@ class Scene:
         return self.server.endpoint.client(directConnection="true")
 
     def batches(self):
-        """Merged commands so far."""
+        """Returns the number of merged commands so far."""
         return self._batches + self.proxy.counter("mergedBatches")
 
     # --- drivers
@@ -113,7 +113,7 @@ class Scene:
             self.start_driver(random.randrange(1 << 30))
 
     def collect(self):
-        """Stops the drivers. Their operations, and what went wrong with them themselves."""
+        """Stops the drivers. Returns their operations, and the faults of the driver processes themselves."""
         operations, trouble = [], []
         for process, _ in self.drivers:
             if process.exit_code() is None:
@@ -125,7 +125,7 @@ class Scene:
                 trouble.append(f"a driver does not end: {error}")
                 process.kill()
                 continue
-            never_began = code == -signal.SIGTERM and not log.exists()  # it was told to stop while Python started
+            never_began = code == -signal.SIGTERM and not log.exists()  # it received the signal while Python started
             if (code not in (0, -signal.SIGKILL) and not never_began) or process.stderr:
                 trouble.append(f"a driver failed: {process.output()}")
             if log.exists():
@@ -134,7 +134,7 @@ class Scene:
         return operations, trouble
 
     def stored(self):
-        """{collection: {_id: by}}, at the server itself; and then they are gone."""
+        """Returns {collection: {_id: by}}, read from the server itself, and drops the collections."""
         with self.client() as client:
             found = {}
             for name in COLLECTIONS:
@@ -201,7 +201,7 @@ class Scene:
         return SERVER_KILLED in faults or (PROXY_DRAINED in faults and len(faults) > 1)
 
     def inexact(self):
-        """_ids of drivers' own repeats that the server did not answer exactly."""
+        """_ids of drivers' own repeats that the server answered inexactly."""
         return self.statements.inexact if self.statements else set()
 
     def knows_failpoints(self):
@@ -215,7 +215,7 @@ class Scene:
     # --- end
 
     def stop(self):
-        """Also after anything failed."""
+        """Runs also after a failure."""
         for process, _ in self.drivers:
             process.kill()
         try:
@@ -227,7 +227,7 @@ class Scene:
 
 
 def wait_until_serving(scene):
-    """Through the proxy, so that drivers find everything as it was."""
+    """Works through the proxy, so that drivers find the initial state again."""
     from pymongo import MongoClient
 
     def up():

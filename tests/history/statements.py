@@ -1,6 +1,6 @@
-"""SecantusDB knows a retried write only by the exact repeat of a session's last command. This stands in front of it
-and knows each statement by session, number and statement id, as MongoDB does; what it then answers at which place
-is one of support.statements.KINDS."""
+"""SecantusDB recognises a retried write only as the exact repeat of a session's last command. This server stands in
+front of it and recognises each statement by session, number and statement id, as MongoDB does.
+support.statements.KINDS selects the places of its answers."""
 
 import threading
 
@@ -15,14 +15,14 @@ NOT_FORWARDED = ("txnNumber", "stmtIds", "documents")
 
 class Session:
     def __init__(self):
-        self.lock = threading.Lock()  # a server takes one command of a session at a time
+        self.lock = threading.Lock()  # a server executes one command of a session at a time
         self.number, self.known = -1, set()
 
 
 class Statements:
     def __init__(self, port, kind):
         self.kind, self.plan = kind, KINDS[kind]
-        self.inexact = set()  # _ids of a client's own repeats that were not answered exactly
+        self.inexact = set()  # _ids of a client's own repeats that got an inexact answer
         self._endpoint = Endpoint(f"127.0.0.1:{port}", None)
         self._sessions = {}
         self._lock = threading.Lock()
@@ -31,7 +31,7 @@ class Statements:
         return wire.RawClient(self._endpoint)
 
     def concern(self, raw):
-        """The message, when it is an insert with a number; else None."""
+        """Returns the message if it is an insert with a number, else None."""
         if b"insert\0" not in raw[:200] and int.from_bytes(raw[12:16], "little") != wire.OP_COMPRESSED:
             return None
         message = wire.parse(raw)
@@ -80,7 +80,7 @@ class Statements:
         return reply
 
     def _note(self, body, documents, is_inexact):
-        """A driver's own repeat comes to every server so, with or without a proxy."""
+        """Every server receives a driver's own repeat in this form, with or without a proxy."""
         if is_inexact and "stmtIds" not in body and not body.get("ordered", True) and len(
                 {one["by"] for one in documents}) == 1:
             self.inexact |= {one["_id"] for one in documents}

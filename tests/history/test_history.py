@@ -1,4 +1,4 @@
-"""A minute of what scripts/history.sh runs as long as it is told."""
+"""A minute of scripts/history.sh."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Some seconds of what scripts/soak.sh runs for an hour: mixed load, every fault of its own, memory."""
+"""Some seconds of scripts/soak.sh: mixed load, every kind of fault, memory."""
 
 import pytest
 import soak

@@ -1,6 +1,6 @@
 """An ordinary Beanie program: python beanie_app.py mongodb://HOST:PORT/DATABASE
 
-Keeps the books of a library and who has borrowed them. It knows MongoDB and nothing else."""
+Records the books of a library and their borrowers. It uses MongoDB and does not know the proxy."""
 
 import asyncio
 import sys

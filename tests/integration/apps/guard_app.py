@@ -1,6 +1,6 @@
-"""What the proxy does besides passing on: python guard_app.py mongodb://HOST:PORT/DATABASE
+"""Shows the effects of the proxy's checks: python guard_app.py mongodb://HOST:PORT/DATABASE
 
-Raw documents, past every model, into the collection that the Beanie program has a model for."""
+Writes raw documents, without a model, into the collection of the Beanie program's model."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor

@@ -1,6 +1,6 @@
 """An ordinary Motor program: python motor_app.py mongodb://HOST:PORT/DATABASE
 
-Keeps readings of weather stations. It knows MongoDB and nothing else."""
+Keeps readings of weather stations. It uses MongoDB and does not know the proxy."""
 
 import asyncio
 import random

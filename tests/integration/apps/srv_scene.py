@@ -1,6 +1,5 @@
-"""Runs in namespaces of its own (network, mounts): names are looked up at a DNS server here, and
-nothing outside is reached. A replica set behind mongodb+srv://, the proxy in front of it, and a
-client; what the client saw is printed as JSON."""
+"""Runs in network and mount namespaces of its own, with a local DNS server and no access to other networks: a
+replica set behind mongodb+srv://, the proxy in front of it, and a client. Prints the client's results as JSON."""
 
 import ctypes
 import fcntl
@@ -34,7 +33,7 @@ def loopback_up():
 
 
 def look_names_up_here(folder):
-    """This mount namespace's resolver asks 127.0.0.1, and its file of hosts is empty."""
+    """Makes this mount namespace's resolver ask 127.0.0.1, with an empty hosts file."""
     libc = ctypes.CDLL(None, use_errno=True)
     for target, text in (("/etc/resolv.conf", "nameserver 127.0.0.1\n"), ("/etc/hosts", "")):
         source = folder / Path(target).name
@@ -55,7 +54,7 @@ def answers(members):
 
 
 def serve_names(records):
-    """Over UDP, on a thread that ends with the process."""
+    """A DNS server over UDP, on a thread that ends with the process."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 53))
 

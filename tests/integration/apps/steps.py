@@ -1,4 +1,4 @@
-"""A table of what a program does, written line by line."""
+"""A table of a program's steps, printed line by line."""
 
 import time
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ def heading(title):
 
 @contextmanager
 def step(operation):
-    """One line of the table; what runs inside sets `documents` and `result`, and is timed."""
+    """One line of the table; the body of the context sets `documents` and `result`, and is timed."""
     line = Step()
     begin = time.perf_counter()
     yield line

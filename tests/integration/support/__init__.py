@@ -1,1 +1,1 @@
-"""What the integration and fault tests share: servers, the proxy, a raw client, simulated peers."""
+"""Support shared by the integration and fault tests: servers, the proxy, a raw client, simulated peers."""

@@ -1,4 +1,4 @@
-"""The admin endpoint of a proxy, asked over HTTP."""
+"""The admin endpoint of a proxy, over HTTP."""
 
 import http.client
 import json
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .process import eventually
 
-LISTENING = 1073  # id of the log line
+LISTENING = 1073  # log id
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """A Beanie model with every kind of field, for Beanie 2 and Beanie 1 alike, run as a program:
 
-    beanie_models.py schemas               prints {collection: schema}, as pydantic emits it
-    beanie_models.py store URI DATABASE    stores good documents and bad ones, and prints what it saw
+    beanie_models.py schemas               prints {collection: schema}, as pydantic generates it
+    beanie_models.py store URI DATABASE    stores valid and invalid documents, and prints the results
 
-The bad ones get past pydantic: each is a good document one field of which was assigned another value."""
+The invalid ones bypass pydantic: each is a valid document after an assignment to one field."""
 
 import asyncio
 import json
@@ -105,7 +105,7 @@ class Kinds(Document):
 
 
 class Animal(Document):
-    """Stored with _class_id and revision_id, and closed to what the model does not know."""
+    """Stored with _class_id and revision_id; the schema allows only the model's fields."""
     model_config = ConfigDict(extra="forbid")
     name: str
 
@@ -119,7 +119,7 @@ class Dog(Animal):
 
 
 class NoLink:
-    """In the place of a link: stored as a string."""
+    """In place of a link: stored as a string."""
 
     def to_ref(self):
         return "no link"
@@ -143,7 +143,7 @@ def good(maker=None, **more):
         "regex": re.compile("^a+$"), "anything": [1, {"deep": None}], **more})
 
 
-# Good documents at the edges of what is allowed.
+# Valid documents at the bounds of the schema.
 EDGES = [
     {}, {"text": "ab"}, {"text": "äöüßé"}, {"number": 0}, {"number": 100}, {"between": 1},
     {"between": 9}, {"step": 0}, {"step": -5}, {"ratio": 0.0}, {"ratio": 0.999}, {"maybe": 5},
@@ -153,7 +153,7 @@ EDGES = [
     {"moment": datetime(1970, 1, 1)}, {"key": UUID(int=0)},
 ]
 
-# (field, what it is assigned, the rule that it breaks)
+# (field, assigned value, the rule that it breaks)
 BROKEN = [
     ("text", "a", "minLength"), ("text", "abcdef", "maxLength"), ("text", 5, "type"),
     ("text", None, "type"), ("code", "a12", "pattern"), ("code", "A12\n", "pattern"),
@@ -185,7 +185,7 @@ BROKEN = [
 
 
 def operators(info, field):
-    """The rules that the errInfo says the field broke."""
+    """Returns the rules that the field broke by the errInfo."""
     (rule,) = info["details"]["schemaRulesNotSatisfied"]
     assert rule["operatorName"] == "properties", rule
     (broken,) = rule["propertiesNotSatisfied"]
@@ -281,7 +281,7 @@ async def store(uri, database):
 
 
 def schemas():
-    """Of a family of models the collection holds all: what the widest one says."""
+    """The collection holds documents of a whole family of models: uses the schema of the widest one."""
     return {"Maker": Maker.model_json_schema(), "Kinds": Kinds.model_json_schema(),
             "Animal": Dog.model_json_schema()}
 

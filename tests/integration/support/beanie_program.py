@@ -1,6 +1,6 @@
-"""What a Beanie application does, for Beanie 2 (AsyncMongoClient) and Beanie 1 (Motor) alike. Run as
-a program of its own, since the two need different environments: URI and database are its arguments,
-and it prints one JSON object with what it saw."""
+"""The operations of a typical Beanie application, for Beanie 2 (AsyncMongoClient) and Beanie 1 (Motor). It is a
+program of its own because the two need different environments. Its arguments are URI and database; it prints one
+JSON object with the results."""
 
 import asyncio
 import json

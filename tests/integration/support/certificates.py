@@ -1,4 +1,4 @@
-"""Certificates made with the openssl program when they are needed."""
+"""Makes certificates with the openssl program on demand."""
 
 import subprocess
 

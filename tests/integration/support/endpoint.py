@@ -1,4 +1,4 @@
-"""Where a client connects: a server, or the proxy in front of it."""
+"""The address that a client connects to: a server, or the proxy in front of it."""
 
 from dataclasses import dataclass
 from pathlib import Path

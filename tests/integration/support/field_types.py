@@ -1,8 +1,8 @@
-"""Each field of the write commands given as each BSON type, given twice, or put into a document sequence:
-the cases of field_types in the conformance data, as bytes, and what a server makes of each.
+"""Each field of the write commands given as each BSON type, given twice, or put into a document sequence: the cases
+of field_types in the conformance data, as bytes, and the recorded outcome of a server for each.
 
 Collection t of the database holds {_id: "base"} before each case, x is empty. An answer is "ok", a code, or
-"writeError CODE", and then what is stored beside it, a star for a document that holds total: "bad"."""
+"writeError CODE", followed by the other stored documents. A star marks a document that holds total: "bad"."""
 
 import datetime
 import struct
@@ -87,7 +87,7 @@ def map_reduce(out):
 
 
 def cases():
-    """name: a function of a value that gives the command."""
+    """name: a function that makes the command from a value."""
     made = {
         "insert: insert": lambda v: document(("insert", v), DOCUMENTS, DB),
         "insert: $db": lambda v: document(("insert", element("t")), DOCUMENTS, ("$db", v)),
@@ -132,7 +132,7 @@ def cases():
 
 
 def twice():
-    """name: a command with a field that stands there twice."""
+    """name: a command with one field twice."""
     harmless = element({"$set": {"n": 2}})
     merge = element({"$merge": "x"})
     false, true = element(False), element(True)
@@ -210,7 +210,7 @@ GUARD = {"bsonType": "object", "properties": {"total": {"bsonType": "number"}}}
 
 @contextmanager
 def guarded_asker(start_proxy, server, folder):
-    """An Asker through a proxy that holds t and x against GUARD."""
+    """Returns an Asker through a proxy that enforces GUARD on t and x."""
     for name in ("t", "x"):
         folder.write(f"{DATABASE}.{name}", GUARD, unproved="reject", allow_bypass=False)
     proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
@@ -225,7 +225,7 @@ def guarded_asker(start_proxy, server, folder):
 
 
 class Asker:
-    """Sends cases to one endpoint, and looks at what is stored by another."""
+    """Sends cases to one endpoint, and reads the stored documents from another."""
 
     def __init__(self, endpoint, direct):
         self.endpoint, self.direct = endpoint, direct
@@ -241,7 +241,7 @@ class Asker:
         self.observer.command({"insert": "t", "documents": [{"_id": "base", "n": 1}], "$db": DATABASE})
 
     def stored(self):
-        """What is in t and x but the unchanged base."""
+        """Returns the documents of t and x except the unchanged base."""
         out = []
         for name in ("t", "x"):
             reply = self.observer.command({"find": name, "$db": DATABASE})
@@ -251,7 +251,7 @@ class Asker:
         return [one for one in out if one != "t:base"]
 
     def ask(self, request):
-        """(what was answered, what is stored)."""
+        """Returns (the answer, the stored documents)."""
         self.reset()
         try:
             reply = self.client.ask(request).body

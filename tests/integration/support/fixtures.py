@@ -1,5 +1,5 @@
-"""Fixtures of all tests. Servers live for the run of a worker; a proxy lives for its test, but for
-the ones whose names begin with `target`."""
+"""Fixtures of all tests. A server lives as long as its pytest worker; a proxy lives as long as its test, except the
+proxies whose fixture names begin with `target`."""
 
 import uuid
 
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items):
 
 
 class Authorities:
-    """One signs what the server shows, the other what the proxy shows: a mix-up is refused."""
+    """One CA signs the server's certificate, the other the proxy's, so that a mix-up fails."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -66,7 +66,7 @@ def standalone_server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def secure_server(tmp_path_factory, authorities):
-    """A replica-set member that asks for authentication and speaks TLS only."""
+    """A replica-set member that requires authentication and TLS."""
     running = start_secure_server(tmp_path_factory.mktemp("secure") / "data",
                                   authorities.server.issue("server"))
     yield running
@@ -75,7 +75,7 @@ def secure_server(tmp_path_factory, authorities):
 
 @pytest.fixture
 def start_server(tmp_path):
-    """Starts a server for this test alone."""
+    """Starts a server for this test only."""
     running = []
 
     def start(*flags, **options):
@@ -90,7 +90,7 @@ def start_server(tmp_path):
 
 @pytest.fixture
 def start_proxy():
-    """Starts a proxy for this test alone: start_proxy(upstream URI, {option: value}, …)."""
+    """Starts a proxy for this test only: start_proxy(upstream URI, {option: value}, …)."""
     running = []
 
     def start(upstream, options=None, **more):
@@ -115,7 +115,7 @@ def _target_of(server):
 
 @pytest.fixture(scope="session")
 def target(server):
-    """What drivers connect to: the proxy in front of `server`."""
+    """The endpoint for drivers: the proxy in front of `server`."""
     yield from _target_of(server)
 
 
@@ -126,7 +126,7 @@ def standalone_target(standalone_server):
 
 @pytest.fixture(scope="session")
 def secure_target(secure_server, authorities):
-    """TLS on both sides, each with its own authority; clients authenticate."""
+    """TLS on both sides, each with its own CA; clients authenticate."""
     if DIRECT:
         yield secure_server.endpoint
         return
@@ -154,7 +154,7 @@ def simulated():
 
 @pytest.fixture
 def in_front_of(request):
-    """in_front_of(simulated server, {option: value}): where clients connect."""
+    """in_front_of(simulated server, {option: value}) returns the endpoint for clients."""
     def endpoint(simulated, options=None):
         if DIRECT:
             return simulated.endpoint

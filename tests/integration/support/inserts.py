@@ -1,7 +1,7 @@
-"""Inserts at a simulated server that answers only when it is told to, and a client that sends them.
+"""Inserts at a simulated server that answers only on the test's request, and a client that sends them.
 
-The server stores documents by _id, and knows retried statements by (session, number, statement id), as
-servers do; what it then answers at which place is one of statements.KINDS."""
+The server stores documents by _id, and recognises retried statements by (session, number, statement id), as servers
+do. statements.KINDS selects the places of its answers."""
 
 import asyncio
 import threading
@@ -32,7 +32,7 @@ def duplicate(index, value):
 
 
 class Arrived:
-    """An insert that the server got."""
+    """An insert that the server received."""
 
     def __init__(self, inserts, connection, request, future):
         self.inserts, self.connection, self.request, self._future = inserts, connection, request, future
@@ -51,7 +51,7 @@ class Arrived:
 
     @property
     def number(self):
-        """(session, txnNumber) as they came."""
+        """(session, txnNumber) as received."""
         return bytes(self.body["lsid"]["id"]), self.body["txnNumber"]
 
     def _settle(self, result):
@@ -59,23 +59,23 @@ class Arrived:
             self._future.set_result(result)
 
     def answer(self, reply=None, **more):
-        """What running it gives, and `more` beside it; or `reply`, and it is not run."""
+        """Executes it and answers with the result and `more`; or answers with `reply` and does not execute it."""
         self.inserts.server.call(self._settle, reply or {**self.inserts.run(self), **more})
 
     def cut(self, *, run):
-        """The connection ends without an answer; run: after it was done."""
+        """Closes the connection without an answer; run: after executing it."""
         if run:
             self.inserts.run(self)
         self.inserts.server.call(self._settle, Hangup)
 
 
 class Inserts:
-    """Takes the place of the server's own handling of inserts."""
+    """Replaces the server's own handler for inserts."""
 
     def __init__(self, server, kind="exact"):
         self.server = server
         self.plan = statements.KINDS[kind]
-        self.stored = {}  # _id: how often it was stored
+        self.stored = {}  # _id: number of times it was stored
         self._statements = set()
         self._waiting = deque()
         self._news = threading.Condition()
@@ -96,7 +96,7 @@ class Inserts:
         return result
 
     def next(self):
-        """The next that arrives, in the order of arrival."""
+        """The next insert in the order of arrival."""
         with self._news:
             if not self._news.wait_for(lambda: self._waiting, PATIENCE):
                 raise NotInTime("no insert arrived")
@@ -107,7 +107,7 @@ class Inserts:
             return not self._waiting
 
     def run(self, arrived):
-        """Stores what is not there; the reply."""
+        """Stores the documents that are not stored yet, and returns the reply."""
         errors, body, documents = [], arrived.body, arrived.documents
         ids = body.get("stmtIds", range(len(documents)))
         keys = [(*arrived.number, one) if "txnNumber" in body else None for one in ids]
@@ -139,7 +139,7 @@ class Inserter(wire.RawClient):
             self.hello(compression=["snappy", "zstd", "zlib"])
 
     def message(self, *ids, flags=0, again=False, in_body=False, compressor=None, documents=None, **fields):
-        """An insert of documents with these _ids. again: with the last number."""
+        """Makes an insert of documents with these _ids. again: with the last number."""
         documents = [{"_id": one} for one in ids] if documents is None else documents
         body = {"insert": "c", "$db": "d"}
         if self.retryable and "lsid" not in fields:
@@ -154,13 +154,13 @@ class Inserter(wire.RawClient):
         return wire.compress(message, compressor) if compressor else message
 
     def insert(self, *ids, **more):
-        """Sends it. What was sent."""
+        """Sends it, and returns the sent message."""
         message = self.message(*ids, **more)
         self.send(message)
         return message
 
     def answered(self, message):
-        """The reply, which belongs to that message."""
+        """Returns the reply, which must belong to that message."""
         reply = self.receive()
         assert reply.response_to == int.from_bytes(message[4:8], "little")
         assert reply.opcode == wire.OP_MSG

@@ -1,5 +1,5 @@
-"""A proxy that merges, in front of a simulated server that answers inserts when it is told to. One worker
-thread, so that every client meets every other."""
+"""A proxy that merges, in front of a simulated server that answers inserts on the test's request. It has one worker
+thread, so that the inserts of any two clients can be merged."""
 
 from .inserts import Inserter, Inserts
 from .wire import RawClient
@@ -8,11 +8,11 @@ from .wire import RawClient
 class Merging:
     def __init__(self, start_proxy, server, options=None, *, statements="exact", **more):
         self.server = server
-        server.compressors = ["snappy", "zstd", "zlib"]  # its clients negotiate them
+        server.compressors = ["snappy", "zstd", "zlib"]  # clients negotiate these compressors
         self.inserts = Inserts(server, statements)
         self.proxy = start_proxy(f"mongodb://{server.address}/",
                                  {"threads": 1, "merge.enabled": "true", "stats_period_ms": 100,
-                                  "merge.stalled_after_ms": 0,  # a test's steps may take long
+                                  "merge.stalled_after_ms": 0,  # a test may take long between two steps
                                   **(options or {})}, endpoint=server.endpoint, **more)
         self._clients = []
         self._other = self.open(RawClient(self.proxy.endpoint()))
@@ -26,7 +26,7 @@ class Merging:
             client.socket.close()
 
     def client(self, *, known=True, **more):
-        """known: its session was seen by the proxy, so that its inserts may be merged."""
+        """known: the proxy has seen its session, so that it may merge the inserts."""
         client = self.open(Inserter(self.proxy.endpoint(), **more))
         if known and client.retryable:
             self.first_insert(client)
@@ -41,19 +41,20 @@ class Merging:
         return [self.client(**more) for _ in range(count)]
 
     def read_all(self):
-        """What was sent so far was read by the proxy."""
+        """Waits until the proxy has read all sent messages."""
         for _ in range(2):
             assert self._other.command({"ping": 1})["ok"] == 1
 
     def busy(self, client=None):
-        """An insert that is on its way: others of its kind gather behind it. answer() lets them go."""
+        """Sends an insert that stays under way, so that further inserts of its kind wait for a batch. answer()
+        releases them."""
         client = client or self.client()
         message = client.insert(f"busy {client.session} {client.number}")
         arrived = self.inserts.next()
         return Busy(client, message, arrived)
 
     def gather(self, *calls):
-        """Each (client, *ids) sends; they are read one after another. The messages."""
+        """Each (client, *ids) sends an insert; the proxy reads them in this order. Returns the messages."""
         messages = []
         for client, *ids in calls:
             messages.append(client.insert(*ids))
@@ -61,7 +62,8 @@ class Merging:
         return messages
 
     def answer_batches(self, batches, clients, messages):
-        """The next inserts arrive in these batches; then each client has its answer. The answers."""
+        """Answers the next inserts, which arrive in these batches; then each client receives its answer. Returns the
+        answers."""
         for expected in batches:
             batch = self.inserts.next()
             assert batch.ids == expected
@@ -69,7 +71,8 @@ class Merging:
         return [client.answered(message) for client, message in zip(clients, messages, strict=True)]
 
     def on_its_way(self, count=2):
-        """So many clients, whose inserts of 1, 2, … are on their way in one batch: clients, messages, the batch."""
+        """Puts inserts of 1, 2, … documents of so many clients under way in one batch: returns clients, messages, the
+        batch."""
         clients = self.clients(count)
         busy = self.busy()
         messages = self.gather(*((client, at) for at, client in enumerate(clients, 1)))

@@ -1,4 +1,4 @@
-"""Ports of the loopback that nobody listens on now."""
+"""Ports of the loopback that have no listener."""
 
 import contextlib
 import random
@@ -13,7 +13,7 @@ def free_port(host="127.0.0.1"):
 
 @contextlib.contextmanager
 def refusing_port(host="127.0.0.1"):
-    """A port that refuses connections, and that nobody else gets meanwhile: bound, not listening."""
+    """A port that refuses connections and that no other process can take: bound, not listening."""
     with socket.socket() as holder:
         holder.bind((host, 0))
         yield holder.getsockname()[1]

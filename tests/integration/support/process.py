@@ -1,4 +1,4 @@
-"""A child process whose output is read while it runs. Ended by its id, every wait has an end."""
+"""A child process whose output is read while it runs. It is ended by its id, and every wait has a time limit."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ class NotInTime(AssertionError):
 
 
 def eventually(condition, what, seconds=PATIENCE):
-    """The first true value of `condition`, looked at again and again for at most `seconds`."""
+    """Returns the first true value of `condition`, polled for at most `seconds`."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -55,7 +55,7 @@ class Process:
             self._news.notify_all()
 
     def wait_for_line(self, find, what, seconds=PATIENCE):
-        """The first true value of find(line) over all lines of standard output, old and new."""
+        """Returns the first true value of find(line) over all lines of standard output, past and future."""
         end = time.monotonic() + seconds
         seen = 0
         with self._news:
@@ -95,7 +95,7 @@ class Process:
         return code
 
     def _stacks(self):
-        """Where each thread stands, if there is a debugger to ask."""
+        """Returns the stack of each thread, if a debugger is installed."""
         if shutil.which("gdb") is None:
             return "(gdb is not installed)"
         asked = subprocess.run(["gdb", "-p", str(self.pid), "-batch", "-ex",
@@ -110,7 +110,7 @@ class Process:
             self.wait()
 
     def stop(self, seconds=PATIENCE):
-        """TERM, and KILL if that does not end it in time. The exit code."""
+        """Sends TERM, and KILL if the process does not end in time. Returns the exit code."""
         if self.exit_code() is None:
             self.send(signal.SIGTERM)
             try:

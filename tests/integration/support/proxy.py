@@ -1,4 +1,4 @@
-"""The proxy under test: started with flags or a file, its log read as it comes."""
+"""The proxy under test: started with flags or a file, its log read continuously."""
 
 import json
 import os
@@ -13,7 +13,7 @@ BINARY = Path(os.environ.get("MONGOSLUICE_BINARY", ROOT / "build/release/src/mai
 DIRECT = os.environ.get("SLUICE_DIRECT") == "1"
 # more options for every proxy: "merge.enabled=true merge.max_docs=100"
 MORE_OPTIONS = dict(word.split("=", 1) for word in os.environ.get("SLUICE_PROXY_OPTIONS", "").split())
-# ids of log lines
+# log ids
 LISTENING, ACCEPTED, ENDED, CLOSED_BY_ERROR, COUNTERS, AUTHENTICATED = (1000, 1001, 1003, 1005,
                                                                         1040, 2000)
 
@@ -32,7 +32,7 @@ def environment():
 
 
 def run_proxy(*words):
-    """The proxy with these arguments and nothing added: exit code, standard output and error."""
+    """Runs the proxy with exactly these arguments: returns exit code, standard output and error."""
     process = Process([BINARY, *words], env=environment())
     try:
         code = process.wait()
@@ -43,7 +43,7 @@ def run_proxy(*words):
 
 class Proxy:
     def __init__(self, upstream, options=None, *, config_file=None, endpoint=None):
-        """`endpoint`: what clients need besides the address (replica set, CA, user)."""
+        """`endpoint`: the client settings besides the address (replica set, CA, user)."""
         self.options = {"listen": "127.0.0.1:0", **MORE_OPTIONS, **(options or {})}
         if upstream is not None:
             self.options["upstream"] = upstream
@@ -61,7 +61,7 @@ class Proxy:
         return [json.loads(line) for line in list(self.process.stdout)]
 
     def wait_for_record(self, what, seconds=PATIENCE, **wanted):
-        """The first record with this id, level `s` and these attributes (a value, or a function)."""
+        """Returns the first record with this id, level `s` and these attributes (a value, or a predicate)."""
         def find(line):
             record = json.loads(line)
             attr = record.get("attr", {})
@@ -73,7 +73,7 @@ class Proxy:
         return self.process.wait_for_line(find, f"log line for {what}", seconds)
 
     def wait_for_text(self, *parts, level="FEWID", seconds=PATIENCE):
-        """The first record of one of the levels in `level` that contains all parts, in any case."""
+        """Returns the first record of one of the levels in `level` that contains all parts, ignoring case."""
         def find(line):
             record = json.loads(line)
             low = line.lower()
@@ -82,7 +82,7 @@ class Proxy:
         return self.process.wait_for_line(find, f"log line with {parts}", seconds)
 
     def counter(self, name):
-        """Its last value in the log; needs the option stats_period_ms."""
+        """Returns its last value in the log; needs the option stats_period_ms."""
         for record in reversed(self.records()):
             if record["id"] == COUNTERS:
                 return record["attr"][name]
@@ -91,10 +91,10 @@ class Proxy:
     def wait_for_counter(self, name, least):
         eventually(lambda: self.counter(name) >= least, f"{name} is at least {least}")
 
-    # --- where clients connect
+    # --- addresses for clients
 
     def address(self, server=None):
-        """host:port of the listener of this upstream server (of the first one)."""
+        """Returns host:port of the listener for this upstream server (default: the first one)."""
         def wanted(has):
             return server is None or has == server
         record = self.wait_for_record(f"listener of {server or 'an upstream server'}",
@@ -106,7 +106,7 @@ class Proxy:
         return Endpoint(self.address(server), like.replica_set, like.ca_file, like.user,
                         like.password)
 
-    # --- what it uses
+    # --- its resources
 
     def resident_bytes(self):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -119,7 +119,7 @@ class Proxy:
     # --- its end
 
     def finish(self):
-        """Ends it as an operator would and looks at what it leaves behind."""
+        """Ends it as an operator would, and checks that it ended cleanly."""
         try:
             if self.process.exit_code() is None:
                 self.process.send(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A fleet's registry of schemas, changed by `mongosluice schema …` and followed by proxies."""
+"""A fleet's registry of schemas: the tests change it by `mongosluice schema …`, and proxies follow it."""
 
 import json
 import subprocess
@@ -15,12 +15,12 @@ DOCUMENT_BROKEN, TAKEN_OVER, AWAY, BACK, SILENT = 3020, 3021, 3022, 3023, 3024
 
 
 def schema_of(number, **more):
-    """A schema under which only documents whose `v` is `number` are good."""
+    """A schema that accepts only documents whose `v` is `number`."""
     return {"required": ["v"], "properties": {"v": {"enum": [number]}}, **more}
 
 
 class Registry:
-    """In `collection` of a server; its commands run as another program would run them."""
+    """A registry in `collection` of a server; its commands run as processes of their own."""
 
     def __init__(self, endpoint, ns, folder):
         self.endpoint, self.ns, self.folder = endpoint, ns, folder
@@ -28,7 +28,7 @@ class Registry:
         self.files = 0
 
     def options(self, schemas, **more):
-        """Of a proxy that follows it."""
+        """The status of a proxy that follows it."""
         return {"schemas": schemas, "schemas_registry": self.ns,
                 "schemas_registry_uri": self.endpoint.uri(), "schemas_registry_period_ms": 100,
                 "admin.listen": "127.0.0.1:0", **more}
@@ -61,7 +61,7 @@ class Registry:
 
 
 def wait_state(admin, what="the registry", **wanted):
-    """Until /status says so of the registry."""
+    """Waits until /status reports this of the registry."""
     state = {}
 
     def look():
@@ -75,7 +75,7 @@ def wait_state(admin, what="the registry", **wanted):
 
 
 def wait_hashes(client, ns, count):
-    """Until the proxy accepts so many versions of the namespace."""
+    """Waits until the proxy accepts so many versions of the namespace."""
     def look():
         entry = in_force(client, ns)
         return entry if entry and len(entry["hashes"]) == count else None

@@ -3,9 +3,9 @@
     rolling_program.py schema old|new
     rolling_program.py write old|new URI DATABASE COUNT
 
-`old` has the model of before, `new` the one of after: `price` is called `total`, `currency` is new and
-required, and a quantity is at most 10. `write` prints "ready", waits for a line on standard input, and
-writes COUNT times in each of the ways that an application writes. It prints what was refused as JSON."""
+`old` uses the model before the deployment, `new` the model after it: `price` is renamed to `total`, `currency` is
+new and required, and a quantity is at most 10. `write` prints "ready", waits for a line on standard input, and
+writes COUNT times in each of the ways that an application writes. It prints the refusals as JSON."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Situations that several tests need."""
+"""Scenes that several tests need."""
 
 import asyncio
 import uuid
@@ -7,12 +7,12 @@ from bson import Binary, Int64
 
 
 async def value(maybe):
-    """What one driver returns at once another returns as a coroutine or a future."""
+    """Awaits the value if it is a coroutine or a future: drivers differ in this."""
     return await maybe if asyncio.iscoroutine(maybe) or asyncio.isfuture(maybe) else maybe
 
 
 class Gate:
-    """The simulated server answers the command `gated` once open() was called."""
+    """The simulated server answers the command `gated` after a call of open()."""
 
     def __init__(self, server):
         self._server = server

@@ -18,7 +18,7 @@ PERSON = {
 
 
 class Folder:
-    """The folder that `--schemas` names."""
+    """The folder for the option `--schemas`."""
 
     def __init__(self, path):
         self.path = path
@@ -28,7 +28,7 @@ class Folder:
         return self.path / f"{ns}.json"
 
     def write(self, ns, schema=None, **fields):
-        """Canonical extended JSON: every number keeps its type."""
+        """Canonical extended JSON, which keeps the type of every number."""
         file = {"ns": ns, "schema": PERSON if schema is None else schema, **fields}
         self.file_of(ns).write_text(json_util.dumps(file,
                                                     json_options=json_util.CANONICAL_JSON_OPTIONS))
@@ -38,13 +38,14 @@ class Folder:
 
 
 def in_force(client, ns):
-    """What the proxy says of the namespace; None when it has no schema for it."""
+    """Returns the proxy's report on the namespace; None if it has no schema for it."""
     reply = client.admin.command("mongosluice", namespaces=[ns])
     return reply["schemas"][0] if reply["schemas"] else None
 
 
 def wait_in_force(client, ns, **wanted):
-    """Until the schema of the namespace is as wanted (hash=…, action=…; nothing: until it is)."""
+    """Waits until the schema of the namespace has these properties (hash=…, action=…; none: until there is a schema).
+    """
     def look():
         entry = in_force(client, ns)
         return entry if entry and all(entry[k] == v for k, v in wanted.items()) else None

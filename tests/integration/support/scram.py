@@ -1,4 +1,4 @@
-"""SCRAM spoken by hand, so that each payload is known to the test."""
+"""SCRAM implemented step by step, so that the test knows each payload."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256"}
 
 def _secret(mechanism, user, password):
     if mechanism == "SCRAM-SHA-256":
-        return password.encode()  # tests use passwords that SASLprep leaves as they are
+        return password.encode()  # the tests' passwords are unchanged by SASLprep
     return hashlib.md5(f"{user}:mongo:{password}".encode()).hexdigest().encode()
 
 
@@ -29,7 +29,7 @@ def _final(mechanism, secret, first_bare, challenge):
 
 
 def authenticate(client, mechanism, user, password, *, speculative, database="admin"):
-    """The server's last reply, and everything secret that was on the wire."""
+    """The server's last reply, and all secrets that were on the wire."""
     name = user.replace("=", "=3D").replace(",", "=2C").encode()
     first_bare = b"n=" + name + b",r=" + base64.b64encode(secrets.token_bytes(24))
     start = {"saslStart": 1, "mechanism": mechanism, "payload": Binary(b"n,," + first_bare),

@@ -1,4 +1,4 @@
-"""Real servers: SecantusDB of this Python environment, or the one that MONGODB_URI names."""
+"""Real servers: SecantusDB of this Python environment, or the server in MONGODB_URI."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ class Server:
 
     def __init__(self, folder, *flags, port=None, replica_set="secantus", certificate=None,
                  user=None, password=None, program=None):
-        """program: another than SecantusDB of this Python environment; it must take the same flags."""
+        """program: another server program; it must take the same flags as SecantusDB."""
         program = program or Path(sys.executable).with_name("secantusd-py")
         self.port = port or free_port()
         self.folder = folder
@@ -31,7 +31,7 @@ class Server:
                       "--tls-key-file", certificate.key_file]
         if user is not None:
             flags.append("--auth")
-        empty = folder.parent / "secantusd.toml"  # so that no configuration of the user is found
+        empty = folder.parent / "secantusd.toml"  # so that it reads no configuration of the user
         empty.touch()
         self.process = Process([program, "--config", empty, *flags], cwd=folder.parent)
         self.endpoint = Endpoint(f"127.0.0.1:{self.port}", replica_set,
@@ -45,12 +45,12 @@ class Server:
                 assert self.process.exit_code() is None, self.process.output()
                 try:
                     return client.admin.command("ping")
-                except Exception:  # whatever it is, the next look decides
+                except Exception:  # after any error the next attempt decides
                     return None
             eventually(up, "the server answers a ping")
 
     def stop(self):
-        self.process.kill()  # its data is of no use to anybody
+        self.process.kill()  # its data is no longer needed
 
 
 class GivenServer:
@@ -63,7 +63,7 @@ class GivenServer:
         self.endpoint = Endpoint(nodes, parsed["options"].get("replicaSet"))
 
     def stop(self):
-        """It goes on: it is not ours."""
+        """Leaves it running: the tests did not start it."""
 
 
 def main_server(folder):

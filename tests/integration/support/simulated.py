@@ -1,5 +1,5 @@
-"""A server that does what real ones cannot be made to do. It runs in a thread with an event loop of
-its own; tests look at what it saw and change how it answers."""
+"""A server for behaviour that real ones cannot be made to show. It runs in a thread with an event loop of its own;
+tests read its records and change its answers."""
 
 import asyncio
 import inspect
@@ -16,7 +16,7 @@ from .process import PATIENCE, NotInTime
 
 
 class Hangup(Exception):
-    """Raised by a handler: the connection is closed without an answer."""
+    """A handler raises it to close the connection without an answer."""
 
 
 class Connection:
@@ -27,15 +27,15 @@ class Connection:
         self.writer = writer
         self.requests = []  # wire.Message
         self.closed = False
-        self.ended = False  # the other side sends nothing more
-        self.users = []  # who is logged in, as connectionStatus names them
+        self.ended = False  # the peer sends nothing more
+        self.users = []  # the logged-in users, as connectionStatus lists them
         self.tls = writer.get_extra_info("ssl_object")
 
     def named(self, name):
         return [request for request in self.requests if request.command == name]
 
     def abort(self):
-        """Ends it with a reset."""
+        """Closes it with a reset."""
         self.server.call(self.writer.transport.abort)
 
 
@@ -49,10 +49,11 @@ class SimulatedServer:
         self.handlers.update(handlers or {})
         self.compressors = list(compressors)
         self.connections = []
-        self.malformed = []  # (what is wrong, the bytes)
-        self.topology = {}  # what its hello says besides the usual
+        self.malformed = []  # (the fault, the bytes)
+        self.topology = {}  # additional fields of its hello
         self.counter = 0  # of the topologyVersion
-        # what came is answered also after the other side ended; else that ends the connection at once
+        # True: answers received requests also after the peer ends its side; False: that end closes the connection at
+        # once
         self.answers_after_end = False
         self._host, self._port, self._tls, self._name = host, port, tls, name
         self._process_id = ObjectId()
@@ -75,7 +76,7 @@ class SimulatedServer:
 
     async def _serve(self, ready):
         self._loop = asyncio.get_running_loop()
-        # a connection that is accepted while all ends is nothing to report
+        # a connection accepted during shutdown is not an error
         self._loop.set_exception_handler(lambda *_: None)
         self._changed = asyncio.Event()
         self._end = asyncio.Event()
@@ -92,7 +93,7 @@ class SimulatedServer:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def stop(self):
-        """Resets all connections and refuses new ones. start() brings it back on the same port."""
+        """Resets all connections and refuses new ones. start() reopens it on the same port."""
         if self._thread.is_alive():
             self.call(self._end.set)
             self._thread.join(PATIENCE)
@@ -114,7 +115,7 @@ class SimulatedServer:
     def call(self, function, *arguments):
         self._loop.call_soon_threadsafe(function, *arguments)
 
-    # --- what tests look at
+    # --- records for tests
 
     def wait_for(self, condition, what, seconds=PATIENCE):
         end = time.monotonic() + seconds
@@ -128,7 +129,7 @@ class SimulatedServer:
                 self._news.wait(0.1)
 
     def wait_for_request(self, name, seconds=PATIENCE):
-        """(connection, request) of the last request with this name."""
+        """Returns (connection, request) of the last request with this name."""
         def find():
             for connection in reversed(list(self.connections)):
                 found = connection.named(name)
@@ -142,7 +143,7 @@ class SimulatedServer:
                 for request in connection.named(name)]
 
     def open_connections(self, name=None):
-        """Those still open, and (with a name) on which that command came."""
+        """Returns the open connections; with a name, those that sent this command."""
         return [connection for connection in list(self.connections) if not connection.closed
                 and (name is None or connection.named(name))]
 
@@ -153,7 +154,7 @@ class SimulatedServer:
     # --- the topology
 
     def change(self, topology):
-        """A new topology: streamed hellos are answered with it at once."""
+        """Sets a new topology, and answers streamed hellos with it at once."""
         self.topology = dict(topology)
         self.counter += 1
 
@@ -195,7 +196,7 @@ class SimulatedServer:
                 rest = await reader.readexactly(struct.unpack("<i", head[:4])[0] - 16)
                 try:
                     connection.requests.append(wire.parse(head + rest))
-                except Exception as error:  # whatever it is, nobody may send it to a server
+                except Exception as error:  # the proxy must not send a malformed request
                     self.malformed.append((error, head + rest))
                     return
                 self._tell()
@@ -243,7 +244,7 @@ class SimulatedServer:
         await self.reply(connection, request, reply)
 
     async def reply(self, connection, request, reply, *, flags=0, response_to=None):
-        """Its request id, for streams."""
+        """Returns its request id, for streams."""
         number = next(self._ids)
         if isinstance(reply, dict):
             header = {"request_id": number,
@@ -267,7 +268,7 @@ def _unknown(server, connection, request):
 
 
 async def _hello(server, connection, request):
-    """One reply, or with exhaustAllowed and a topologyVersion a stream of them."""
+    """Sends one reply, or with exhaustAllowed and a topologyVersion a stream of replies."""
     known = request.body.get("topologyVersion")
     if known is None:
         return server.hello(request)
@@ -299,7 +300,7 @@ def _insert(server, connection, request):
 
 
 def _find(server, connection, request):
-    """One document that says which server answered."""
+    """Returns one document that names the server."""
     return cursor(request, [{"_id": 1, "server": server.address}])
 
 

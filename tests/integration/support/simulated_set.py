@@ -1,4 +1,4 @@
-"""A simulated replica set or sharded cluster: several simulated servers whose hello says so."""
+"""A simulated replica set or sharded cluster: several simulated servers with matching hellos."""
 
 from bson import ObjectId
 
@@ -12,7 +12,7 @@ class SimulatedSet:
     """members[i] is a server; `primary` and the lists can be changed with reconfigure()."""
 
     def __init__(self, count=3, hosts=None):
-        """hosts: the names by which the members know each other."""
+        """hosts: the names that the members have in the set's configuration."""
         self.members = []
         self.version = 0
         self._term = 0
@@ -39,7 +39,7 @@ class SimulatedSet:
         return [one for one in self.members if one is not self.primary]
 
     def uri(self, *members, **options):
-        """Its members as seeds, or only those given."""
+        """Returns the URI with its members as seeds, or only the given ones."""
         seeds = ",".join(one.address for one in members or self.members)
         return Endpoint(seeds, NAME).uri(**options)
 
@@ -56,7 +56,7 @@ class SimulatedSet:
         member.stop()
 
     def reconfigure(self, *, primary, passives=(), arbiters=()):
-        """Tells every member; primary None: an election goes on."""
+        """Reports it from every member; primary None: during an election."""
         if primary is not getattr(self, "primary", None):
             self._term += 1
         self.primary = primary
@@ -80,7 +80,7 @@ class SimulatedSet:
 
 
 class SimulatedCluster:
-    """Sharded: servers that say isdbgrid, and know nothing of each other."""
+    """A sharded cluster: independent servers that answer isdbgrid."""
 
     def __init__(self, count=2):
         self.members = [SimulatedServer() for _ in range(count)]

@@ -1,8 +1,8 @@
-"""What a server makes of the statements of an insert that has a number (lsid and txnNumber), some of which it
-may have run before.
+"""The behaviour of servers for an insert with a number (lsid and txnNumber), some of whose statements they have
+executed before.
 
-A plan names, place by place in the server's answer, the document that it tries there; None is a statement that it
-knows: answered as stored, and not tried."""
+A plan lists, for each place in the server's answer, the document that the server tries there. None stands for a
+statement that it recognises: it answers it as stored, and does not try it."""
 
 
 def exact(count, knows):
@@ -11,8 +11,8 @@ def exact(count, knows):
 
 
 def mongodb_44(count, knows):
-    """What MongoDB 4.4 was measured to do: statements that it knows are answered at once, and others are put off.
-    These are reported at later places, and never tried when a known statement comes last."""
+    """What MongoDB 4.4 was measured to do: it answers recognised statements at once, and defers the others. These
+    are reported at later places, and never tried when a known statement comes last."""
     plan, put_off = [], []
     for at in range(count):
         if knows(at):

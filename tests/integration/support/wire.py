@@ -1,4 +1,4 @@
-"""Messages of the wire protocol, byte for byte, and a client that sends whatever it is told."""
+"""Messages of the wire protocol, byte for byte, and a client that sends arbitrary bytes."""
 
 import itertools
 import socket
@@ -58,7 +58,7 @@ class Message:
     sequences: dict = field(default_factory=dict)  # name: [documents]
     compressor: int | None = None
     checksum: bool = False
-    raw: bytes = b""  # as it came
+    raw: bytes = b""  # as received
 
     @property
     def command(self):
@@ -108,7 +108,7 @@ def op_reply(body, **header):
 
 
 def compress(message, compressor, *, size=None, packed=None):
-    """The message inside an OP_COMPRESSED; `size` and `packed` stand for the true ones."""
+    """Returns the message inside an OP_COMPRESSED; `size` and `packed` replace the true values."""
     identifier = COMPRESSORS.get(compressor, compressor)
     _, request_id, response_to, opcode = struct.unpack("<iiii", message[:16])
     payload = message[16:]
@@ -155,13 +155,13 @@ def _parse_msg(message, payload):
             message.body = bson.decode(part)
         else:
             end = part.index(b"\0", 4)
-            # raw, so that a big batch is not taken apart
+            # raw, so that a large batch is not decoded
             message.sequences[part[4:end].decode()] = bson.decode_all(
                 part[end + 1:], bson.CodecOptions(document_class=RawBSONDocument))
 
 
 class RawClient:
-    """A socket to host:port. Nothing is sent that was not asked for."""
+    """A socket to host:port. It sends only what the test sends."""
 
     def __init__(self, endpoint, seconds=PATIENCE, context=None, source=None):
         self.socket = socket.create_connection(endpoint.host_port, seconds,
@@ -180,7 +180,8 @@ class RawClient:
         self.socket.sendall(data)
 
     def send_until_stuck(self, data):
-        """Sends while the peer takes it, and half a second longer. Returns how much was sent: not all."""
+        """Sends while the peer reads, and half a second longer. Returns the number of sent bytes, which is less than
+        all."""
         seconds = self.socket.gettimeout()
         self.socket.setblocking(False)
         sent = stuck = 0
@@ -214,7 +215,7 @@ class RawClient:
         return self.receive()
 
     def command(self, body, **more):
-        """The body of the reply to an OP_MSG; the reply must belong to it."""
+        """Returns the body of the reply to an OP_MSG; the reply must belong to it."""
         request = op_msg({**body, "$db": body.get("$db", "admin")}, **more)
         reply = self.ask(request)
         assert reply.response_to == struct.unpack("<i", request[4:8])[0]
@@ -225,7 +226,7 @@ class RawClient:
         return self.command({"hello": 1, **more})
 
     def assert_closed(self):
-        """The peer ends the connection, and sends nothing more."""
+        """Expects the peer to end the connection, and to send nothing more."""
         try:
             rest = self.socket.recv(1)
         except ConnectionResetError:
@@ -233,7 +234,7 @@ class RawClient:
         assert rest == b"", "bytes where the end of the connection was expected"
 
     def last_words(self):
-        """All messages until the peer closes the connection."""
+        """Returns all messages until the peer closes the connection."""
         words = []
         while True:
             try:
