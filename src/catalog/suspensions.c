@@ -58,17 +58,68 @@ uint32_t suspensions_begin(struct suspensions *list, const struct suspension_sco
     return one.number;
 }
 
+static bool waits(const struct suspension *one)
+{
+    return one->ended != 0 && one->names[0] != NULL;
+}
+
+static size_t count_waiting(const struct suspensions *list)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < list->count; i++)
+        count += waits(&list->of[i]);
+    return count;
+}
+
+static void cover_all(struct suspension *one)
+{
+    one->names[0][0] = 0;
+    for (size_t i = 1; i < SCOPE_NAMES; i++) {
+        memory_free(one->names[i]);
+        one->names[i] = NULL;
+    }
+}
+
+/* Replaces all that wait for a reading with one that covers everything. */
+static void join_waiting(struct suspensions *list)
+{
+    struct suspension *all = NULL;
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        struct suspension one = list->of[i];
+        if (!waits(&one) || all == NULL) {
+            list->of[kept++] = one;
+            if (waits(&one)) {
+                all = &list->of[kept - 1];
+                cover_all(all);
+            }
+            continue;
+        }
+        all->ended = one.ended > all->ended ? one.ended : all->ended;
+        all->settled_ms = one.settled_ms > all->settled_ms ? one.settled_ms : all->settled_ms;
+        suspension_release(&one);
+    }
+    list->count = kept;
+}
+
+static struct suspension *find_running(const struct suspensions *list, uint32_t number)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->of[i].number == number && list->of[i].ended == 0)
+            return &list->of[i];
+    return NULL;
+}
+
 bool suspensions_end(struct suspensions *list, uint32_t number, bool lost, int64_t now_ms)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        struct suspension *one = &list->of[i];
-        if (one->number != number || one->ended != 0)
-            continue;
-        one->ended = ++list->events;
-        one->settled_ms = lost ? now_ms + SUSPENSION_LOST_MS : now_ms;
-        return true;
-    }
-    return false;
+    struct suspension *one = find_running(list, number);
+    if (one == NULL)
+        return false;
+    one->ended = ++list->events;
+    one->settled_ms = lost ? now_ms + SUSPENSION_LOST_MS : now_ms;
+    if (count_waiting(list) > SUSPENSIONS_WAITING_MAX)
+        join_waiting(list);
+    return true;
 }
 
 void suspensions_reading_begins(struct suspensions *list, int64_t now_ms)

@@ -27,6 +27,10 @@ struct suspensions {
 /* A command with a lost answer may still run for this time. */
 enum { SUSPENSION_LOST_MS = 10000 };
 
+/* If readings fail, suspensions wait for one that succeeds. More than this number become one
+ * suspension of the whole deployment. */
+enum { SUSPENSIONS_WAITING_MAX = 1024 };
+
 /* The namespaces that a command may change: "database.collection"; "database." for the whole
  * database; "" for the whole deployment. NULL ends the list. Borrowed during the call. */
 struct suspension_scope {

@@ -104,12 +104,38 @@ static void test_many(void **state)
     suspensions_release(&list);
 }
 
+/* Without a reading, the list does not grow for ever, and nothing is enforced too early. */
+static void test_no_reading(void **state)
+{
+    (void)state;
+    struct suspensions list = {0};
+    char ns[16];
+    uint32_t running = begin(&list, "x.y", NULL);
+    for (int i = 0; i < 20000; i++) {
+        (void)snprintf(ns, sizeof ns, "a.%d", i);
+        uint32_t number = begin(&list, ns, i % 2 == 0 ? "b.c" : NULL);
+        assert_true(suspensions_end(&list, number, i == 7, i));
+        assert_true(suspensions_cover(&list, ns));
+        assert_true(list.count <= SUSPENSIONS_WAITING_MAX + 2);
+    }
+    assert_true(suspensions_cover(&list, "a.0"));
+    suspensions_reading_begins(&list, 20000);
+    assert_true(suspensions_end(&list, running, false, 20000));
+    suspensions_reading_ends(&list);
+    assert_true(suspensions_cover(&list, "x.y"));
+    assert_false(suspensions_cover(&list, "a.19999"));
+    suspensions_reading_begins(&list, 20001);
+    suspensions_reading_ends(&list);
+    assert_int_equal(list.count, 0);
+    suspensions_release(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scopes),      cmocka_unit_test(test_readings),
         cmocka_unit_test(test_overlapping), cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_many),        cmocka_unit_test(test_no_reading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
