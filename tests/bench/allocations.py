@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Allocations of the proxy for each message, on each of its paths, once its connections stand.
+"""Counts the proxy's allocations for each message, on each of its paths, after its connections are established.
 
-Two loads of different length on as many connections: what connecting costs falls out of the difference.
+Two loads of different length on as many connections: the difference excludes the cost of connecting.
 """
 
 import argparse

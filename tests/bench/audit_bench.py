@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""`mongosluice audit` beside the same reading without a check (`--read-alone`), in alternating rounds.
+"""Measures `mongosluice audit` and the same reading without a check (`--read-alone`), in alternating rounds.
 
     audit_bench.py [--binary PATH] [--server PATH | --uri URI] [--documents N] [--rounds N]
 
-Prints the documents a second of both, and for the median of the rounds' ratios the speed of an audit as a part
-of that of reading. --server: a SecantusDB to start; without it the one of this Python environment.
+Prints the documents a second of both, and the median ratio of the speed of the audit to that of reading. --server:
+a SecantusDB to start; without it the one of this Python environment.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-/* Bytes that grow and are used again. Start zeroed, end with bench_buffer_free. */
+/* A growing, reusable byte buffer. Start zeroed, end with bench_buffer_free. */
 #ifndef SLUICE_BENCH_BUFFER_H
 #define SLUICE_BENCH_BUFFER_H
 
@@ -12,10 +12,10 @@ struct bench_buffer {
     size_t room;
 };
 
-/* Makes room for `more` bytes behind `len`. False when memory is out. */
+/* Makes room for `more` bytes behind `len`. Returns false without memory. */
 bool bench_buffer_reserve(struct bench_buffer *buffer, size_t more);
 bool bench_buffer_append(struct bench_buffer *buffer, const uint8_t *data, size_t len);
-/* Takes the first `len` bytes out. */
+/* Removes the first `len` bytes. */
 void bench_buffer_drop(struct bench_buffer *buffer, size_t len);
 void bench_buffer_free(struct bench_buffer *buffer);
 

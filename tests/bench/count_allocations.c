@@ -1,5 +1,5 @@
-/* Counts the allocations of a process, by LD_PRELOAD; the count stands in the file that
- * ALLOCATION_COUNT_FILE names, as one uint64_t that can be read at any time. */
+/* Counts the allocations of a process, by LD_PRELOAD. The count stands as one uint64_t in the file
+ * that ALLOCATION_COUNT_FILE names; another process can read it at any time. */
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The names that glibc has its own functions under. */
+/* The names of glibc's own functions. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);

@@ -6,17 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where the 12 bytes of the _id stand in every document made here: length, type byte, "_id\0". */
+/* Offset of the 12 bytes of the _id in every document made here: length, type byte, "_id\0". */
 #define DOCUMENT_ID_OFFSET 9
 #define DOCUMENT_ID_BYTES  12
 
-/* A new document of *len bytes, released with memory_free; NULL when memory is out. Where `bytes`
- * is more than the six fields take, a string `padding` fills it up to that size. Its _id is that
- * of number 0. */
+/* Makes a new document of *len bytes, released with memory_free; NULL without memory. If `bytes` is
+ * more than the size of the six fields, a string `padding` fills the document up to that size. Its
+ * _id is that of number 0. */
 uint8_t *document_make(size_t bytes, size_t *len);
 
-/* Makes the document's _id the one of `number`: distinct for distinct numbers below 2^40 of one
- * process, and between processes by time and a random part. */
+/* Sets the document's _id to that of `number`. The _ids of distinct numbers below 2^40 are distinct
+ * in a process; between processes time and a random part distinguish them. */
 void document_set_id(uint8_t *document, uint64_t number);
 
 #endif

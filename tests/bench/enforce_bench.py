@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What validation costs through the proxy: Motor's insert_many of 50,000 documents of six fields.
+"""Measures the cost of validation through the proxy: Motor's insert_many of 50,000 documents of six fields.
 
-Two proxies before one server, one of them with a schema for the collection. Each round measures the server
-directly and both proxies, in an order that changes from round to round; the ratio of the two proxies is taken
-within a round, and then its median. On the null server, which acknowledges and stores nothing, the proxy's
-part of the time is largest.
+Two proxies before one server, one of them with a schema for the collection. Each round measures the server directly
+and both proxies, in an order that changes from round to round; the ratio of the two proxies is taken within a
+round, and then its median. On the null server, which acknowledges and stores nothing, the proxy's part of the time
+is largest.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def start_routes(rig, kind):
 
 
 async def insert_once(client, prepared):
-    """Seconds for one insert_many. The collection is emptied before, outside of the time."""
+    """Returns the seconds for one insert_many. The collection is emptied before, outside of the measured time."""
     collection = client[DATABASE][COLLECTION]
     await collection.drop()
     fresh = [dict(one) for one in prepared]
@@ -53,7 +53,7 @@ async def insert_once(client, prepared):
 
 
 async def measure(options, routes):
-    """{route: [seconds]}, {route: seconds of CPU of the process in all}"""
+    """Returns {route: [seconds]}, {route: total CPU seconds of the process}."""
     clients = {name: AsyncIOMotorClient(f"mongodb://127.0.0.1:{route.port}/?directConnection=true")
                for name, route in routes.items()}
     prepared = documents(options.documents)
@@ -73,7 +73,7 @@ async def measure(options, routes):
 
 
 def show(options, kind, seconds, cpu):
-    """The table, and [(what, met)] of the target."""
+    """Returns the table, and [(what, met)] of the target."""
     table = bench.Table("route", "median ms", "fastest ms", "proxy CPU ns a document",
                         title=f"{bench.SERVERS[kind]}: {options.documents:,} documents, {options.rounds} rounds")
     for name, times in seconds.items():

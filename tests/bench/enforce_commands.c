@@ -1,4 +1,4 @@
-/* What it costs to hold a command against the schemas: whole commands, as drivers send them,
+/* Measures the cost of a command's check against the schemas: whole commands, as drivers send them,
  * through enforce_concerns and enforce_check, without sockets.
  *
  *   enforce_commands [ROUNDS [KIND]]     prints nanoseconds for each kind of command, or one (0, 1,
@@ -101,7 +101,7 @@ static struct bytes make(uint8_t *payload, size_t kind)
     return bytes_of(payload, len);
 }
 
-/* Of its own, so that callgrind can count it alone (--toggle-collect). */
+/* A function of its own, so that callgrind can count it alone (--toggle-collect). */
 __attribute__((noinline)) static bool check(const struct registry *registry,
                                             struct schema_scratch *scratch,
                                             struct enforce_command *command)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""How the proxy's cost grows: with connections, document size, schema size, namespaces, threads.
+"""Measures how the proxy's cost grows with connections, document size, schema size, namespaces, threads.
 
-Everything is measured on the null upstream, in alternating rounds where two things are compared; the
-proxy's CPU time a command is the figure to go by, since it hardly depends on what else the machine does.
+Everything is measured on the null upstream, in alternating rounds where two things are compared; the proxy's CPU
+time per command is the main figure, since other load on the machine hardly affects it.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import rig as bench
 from rig import BenchError, Table, latency, median_of, megabytes, plot, throughput
 
 def cpu_load(rig, route, *arguments):
-    """A load, with the route's CPU time a command where it is a proxy."""
+    """A load, with the CPU time per command if the route is a proxy."""
     before = route.cpu_seconds()
     result = rig.load(route.port, *arguments)
     result["cpu_us"] = (route.cpu_seconds() - before) * 1e6 / max(result["sent"], 1)
@@ -104,7 +104,7 @@ def depth_schema(depth):
 
 
 def union_schema(width):
-    """The last of the alternatives is the one that fits."""
+    """The last of the alternatives matches."""
     branches = [{"bsonType": "object", "required": ["kind"],
                  "properties": {"kind": {"enum": [f"kind{i}"]}, "value": {"bsonType": "int"}}}
                 for i in range(width)]
@@ -124,7 +124,7 @@ def check_ns(rig, schema, document):
 
 
 def by_schema(rig, options):
-    """The check of one document, by what its schema holds."""
+    """The check of one document, by the content of its schema."""
     table = Table("schema", "document bytes", "ns a document", "ns a byte",
                   title="Schema size: the check of one document, alone")
     report = {}

@@ -1,7 +1,7 @@
 /* Latencies as a log-linear histogram: every power of two is cut into HISTOGRAM_STEPS equal steps,
- * so a value is known to better than 1 % whatever its size, in a fixed amount of memory and without
- * keeping the values. Units are the caller's (nanoseconds here). Not thread-safe: one histogram for
- * each thread, merged at the end. */
+ * so the error of a value is below 1 % at any size, in a fixed amount of memory. Units are the
+ * caller's (nanoseconds here). Not thread-safe: one histogram for each thread, merged at the end.
+ */
 #ifndef SLUICE_BENCH_HISTOGRAM_H
 #define SLUICE_BENCH_HISTOGRAM_H
 
@@ -25,8 +25,8 @@ void histogram_reset(struct histogram *histogram);
 void histogram_record(struct histogram *histogram, uint64_t value);
 void histogram_merge(struct histogram *into, const struct histogram *from);
 
-/* The smallest recorded value, to the histogram's precision and rounded up, that at least
- * `percent` of all values do not exceed; never above the maximum. 0 while empty. */
+/* Returns the smallest recorded value that at least `percent` of all values do not exceed, rounded
+ * up to the histogram's precision; never above the maximum. 0 while empty. */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);
 double histogram_mean(const struct histogram *histogram);
 

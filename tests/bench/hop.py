@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""What a hop costs: direct, through HAProxy and nginx as TCP proxies, and through mongosluice, in one run.
+"""Measures the cost of a hop: direct, through HAProxy and nginx as TCP proxies, and through mongosluice.
 
-All lead to one upstream (nullserver, unless --upstream says otherwise) and are loaded by one load
-generator (loadgen). Each round measures every route, in an order that changes from round to round, and
-the ratios are taken within a round and then their median: what else the machine does meets all routes
-alike.
+All lead to one upstream (nullserver, unless --upstream says otherwise) and are loaded by one load generator
+(loadgen). Each round measures every route, in an order that changes from round to round, and the result is the
+median of the ratios within each round: other load on the machine affects all routes alike.
 """
 
 import argparse
@@ -30,7 +29,7 @@ TRACE_EVENTS = "/sys/kernel/tracing/events/syscalls"
 SYSTEM_CALLS = ("read readv recvfrom recvmsg write writev sendto sendmsg epoll_wait epoll_pwait epoll_ctl poll "
                 "clock_gettime gettimeofday accept4 socket connect close setsockopt getsockopt getpeername fcntl "
                 "ioctl mmap munmap mprotect madvise brk futex").split()
-# What perf calls the proxy's own code and the libraries that its data path goes through.
+# Names by which perf lists the proxy's own code and the libraries on its data path.
 USER_OBJECTS = "mongosluice,libc.so.6,libevent_core-2.1.so.7.0.1,libcrypto.so.3,libssl.so.3,[vdso]"
 
 # The six fields of every document that loadgen sends.
@@ -49,7 +48,7 @@ SCHEMA = {
 }
 
 
-# What finds look into: it does not grow with what the inserts store.
+# The collection for finds: it does not grow with the inserts.
 FOUND, FOUND_DOCUMENTS = "found", 1000
 
 
@@ -217,7 +216,7 @@ def measure_load(hop, tables):
 
 
 def measure_idle(hop, name, count):
-    """Resident memory of a fresh proxy without and with `count` idle client connections."""
+    """Resident memory of a fresh proxy, without and with `count` idle client connections."""
     proxy = hop.start_route(name)
     hop.load(proxy.port, "--operations", 100, "--connections", 4)
     before = proxy.memory_kb()
@@ -257,7 +256,7 @@ def report_idle(hop, tables):
 
 
 def count_calls(hop, name, route, case, operations):
-    """{system call: how often for one command}, counted by the kernel while the load runs."""
+    """Returns {system call: calls per command}, counted by the kernel while the load runs."""
     counts = hop.folder / "calls.csv"
     pids = ",".join(map(str, route.processes()))
     events = ",".join(["raw_syscalls:sys_enter", *(f"syscalls:sys_enter_{call}" for call in SYSTEM_CALLS
@@ -317,7 +316,7 @@ def perf_rows(data, *more):
 
 
 def profile(hop, tables):
-    """Where mongosluice spends its time under load, by perf: route@case, or a case alone."""
+    """Profiles mongosluice under load with perf: route@case, or a case alone."""
     report = {}
     for text in hop.options.profile.split(","):
         name, _, case_text = text.rpartition("@")

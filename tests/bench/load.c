@@ -22,7 +22,7 @@
 #define READ_BYTES       ((size_t)256 * 1024)
 #define EVENTS_A_TURN    512
 #define MAX_REPLY_BYTES  48000000
-#define OPENING_AT_ONCE  256 /* well under any listener's backlog */
+#define OPENING_AT_ONCE  256 /* well below any listener's backlog */
 #define CONNECT_LIMIT_NS (30 * CLOCK_NS_A_SECOND)
 #define LAST_REPLIES_NS  (60 * CLOCK_NS_A_SECOND)
 
@@ -40,12 +40,12 @@ struct client {
     enum client_state state;
     int32_t request_id; /* of the last request */
     int64_t txn_number;
-    uint64_t sent_ns;   /* with a pace: when it was due */
-    uint64_t due_ns;    /* with a pace: the next one */
-    uint64_t waited_ns; /* of the commands that count, all together */
-    uint64_t answered;  /* of the commands that count */
+    uint64_t sent_ns;   /* with a pace: its scheduled time */
+    uint64_t due_ns;    /* with a pace: the time of the next one */
+    uint64_t waited_ns; /* of the counted commands, together */
+    uint64_t answered;  /* of the counted commands */
     size_t out_sent;
-    struct bench_buffer in;  /* the start of a reply that is not here as a whole */
+    struct bench_buffer in;  /* the start of a reply that is not complete yet */
     struct bench_buffer out; /* the rest of a request, from out_sent on */
     uint8_t lsid[REQUEST_LSID_BYTES];
 };
@@ -58,14 +58,14 @@ struct load {
     struct client *clients;
     SSL_CTX *tls; /* NULL: plain */
     int epoll_fd;
-    size_t opened; /* clients that were tried so far */
+    size_t opened; /* clients tried so far */
     size_t opening;
     size_t ready;
     size_t busy;
     bool running;
     uint64_t count_from_ns;
     uint64_t end_ns;
-    uint64_t due_next; /* with a pace: the requests whose time has come so far */
+    uint64_t due_next; /* with a pace: the requests whose time has come */
     uint64_t started;  /* operations */
     uint64_t documents;
     struct epoll_event events[EVENTS_A_TURN];
@@ -108,7 +108,7 @@ static void client_watch(struct load *load, struct client *client, int operation
     epoll_ctl(load->epoll_fd, operation, client->stream.fd, &event);
 }
 
-/* Sends what it can; the rest waits in client->out. */
+/* Sends as much as the socket takes; the rest waits in client->out. */
 static void client_write(struct load *load, struct client *client, const uint8_t *data, size_t len)
 {
     ssize_t sent = stream_send(&client->stream, data, len);
@@ -165,7 +165,7 @@ static void client_send_rest(struct load *load, struct client *client)
     }
 }
 
-/* Sends the client's next request, unless the load is over. */
+/* Sends the client's next request, unless the load has ended. */
 static void client_start(struct load *load, struct client *client)
 {
     const struct load_options *options = &load->options;
@@ -246,7 +246,7 @@ static void client_on_connected(struct load *load, struct client *client)
     }
 }
 
-/* As reply_check, of a reply that may be compressed. */
+/* As reply_check, for a reply that may be compressed. */
 static enum reply_verdict check(struct bytes message, int32_t request_id, int32_t documents,
                                 char *reason, size_t reason_bytes)
 {
@@ -298,7 +298,7 @@ static void client_on_reply(struct load *load, struct client *client, struct byt
     client_start(load, client);
 }
 
-/* *whole: the reply that `data` begins with is all there. False when it cannot be one. */
+/* *whole: `data` begins with a complete reply. Returns false if it cannot be a reply. */
 static bool reply_is_whole(struct bytes data, struct bytes *message, bool *whole)
 {
     *whole = false;
@@ -308,7 +308,7 @@ static bool reply_is_whole(struct bytes data, struct bytes *message, bool *whole
     if (!wire_header_check(&header, MAX_REPLY_BYTES, NULL))
         return false;
     *whole = bytes_take(&data, (size_t)header.length, message);
-    /* A client has one request at a time, so nothing may follow its reply. */
+    /* A client has one request at a time, so no byte may follow its reply. */
     return !*whole || bytes_left(&data) == 0;
 }
 
@@ -435,8 +435,8 @@ size_t load_connect(struct load *load)
     return load->ready;
 }
 
-/* The median of all commands says little of the median client where a server serves a few clients
- * quickly and lets the others wait: those few make most of the commands. */
+/* The median of all commands says little about the median client if a server serves a few clients
+ * quickly and lets the others wait: those few send most of the commands. */
 static void note_waits(struct load *load)
 {
     for (size_t i = 0; i < load->options.connections; i++) {
@@ -448,8 +448,8 @@ static void note_waits(struct load *load)
     }
 }
 
-/* The clients' times are spread evenly over a pace, in their order. Returns when the next one is.
- */
+/* Spreads the clients' times evenly over a pace, in their order. Returns the time of the next one.
+ * A busy client continues after its reply. */
 static uint64_t load_start_due(struct load *load, uint64_t start_ns)
 {
     const struct load_options *options = &load->options;

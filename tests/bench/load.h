@@ -1,7 +1,7 @@
 /* One thread of the load generator: its connections, each of which sends a request, waits for the
  * whole reply and sends the next (a closed loop, as a driver's connection does). With a pace each
- * connection's requests are due at fixed times, and latencies count from those: who had to wait
- * before it could even be sent is not left out. */
+ * connection's requests are due at fixed times, and latencies count from those: so the latency
+ * includes the wait before the request could be sent. */
 #ifndef SLUICE_BENCH_LOAD_H
 #define SLUICE_BENCH_LOAD_H
 
@@ -24,7 +24,7 @@ struct load_options {
     uint64_t operations;   /* 0: until the time is over */
     uint64_t warmup_ns;    /* operations begun in it are not counted */
     uint64_t run_ns;
-    uint64_t pace_ns; /* between the requests of one connection; 0: as fast as they are answered */
+    uint64_t pace_ns;   /* between the requests of one connection; 0: as fast as the replies come */
     uint8_t compressor; /* of requests; WIRE_COMPRESSOR_NOOP: none */
     bool tls;
 };
@@ -32,25 +32,25 @@ struct load_options {
 struct load_result {
     struct histogram latencies; /* nanoseconds, of operations without an error */
     struct histogram waits;     /* nanoseconds: one connection's mean latency, for each of them */
-    uint64_t sent;              /* commands, those of the warm-up included */
+    uint64_t sent;              /* commands, including those of the warm-up */
     uint64_t errors;
     uint64_t lost_connections;      /* that broke after their hello */
-    uint64_t elapsed_ns;            /* of what is counted */
+    uint64_t elapsed_ns;            /* of the counted ones */
     char reason[LOAD_REASON_BYTES]; /* of the first error or failure; "" if none */
 };
 
 struct load;
 
-/* NULL when memory is out, or the request cannot be made. */
+/* NULL without memory, or if the request cannot be made. */
 struct load *load_make(const struct load_options *options, struct load_result *result);
 /* Closes the connections. */
 void load_free(struct load *load);
 
-/* Opens the connections and has each say hello. Returns how many are ready; the reason why one is
- * not stands in the result. */
+/* Opens the connections and sends hello on each. Returns the number of ready connections; the
+ * result holds the reason if one is not ready. */
 size_t load_connect(struct load *load);
 
-/* Runs the load over the connections that are ready, and fills the result. */
+/* Runs the load over the ready connections, and fills the result. */
 void load_run(struct load *load);
 
 /* Leaves the connections idle for that time. Returns how many are still open after it. */

@@ -1,6 +1,6 @@
-/* The load generator: many raw connections that speak MongoDB's wire protocol, and how long each
- * command took. It is C so that the client is not what is measured (a Python client takes about
- * 350 µs for an insert, a proxy's hop about 20). */
+/* The load generator: many raw connections that speak MongoDB's wire protocol, and the time of each
+ * command. It is C so that the client does not dominate the measurement (a Python client takes
+ * about 350 µs for an insert, a proxy's hop about 20). */
 #include <errno.h>
 #include <getopt.h>
 #include <netdb.h>
@@ -36,7 +36,7 @@ struct arguments {
     double seconds;
     double warmup_seconds;
     uint64_t operations;
-    double rate; /* commands a second in all; 0: as fast as they are answered */
+    double rate; /* total commands a second; 0: as fast as the replies come */
     struct request_options request;
 };
 
@@ -311,7 +311,7 @@ static bool find_address(const struct arguments *arguments, struct load_options 
     return true;
 }
 
-/* What the i-th of n gets of `all`. */
+/* The share of the i-th of n in `all`. */
 static uint64_t share(uint64_t all, size_t i, size_t n)
 {
     return all / n + (i < all % n);
@@ -459,7 +459,7 @@ static bool run_threads(const struct arguments *arguments, struct thread *thread
         int error = pthread_create(&threads[i].id, NULL, thread_main, &threads[i]);
         if (error != 0) {
             fprintf(stderr, "loadgen: cannot start a thread: %s\n", strerror(error));
-            exit(1); /* the threads that did start wait at the barrier */
+            exit(1); /* the started threads wait at the barrier */
         }
     }
     pthread_barrier_wait(&all_connected);

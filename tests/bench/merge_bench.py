@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What merging wins: inserts of one document, direct, through the proxy without and with merging.
+"""Measures the gain from merging: inserts of one document, direct, through the proxy without and with merging.
 
-Each connection sends what a driver sends (`lsid` and an increasing `txnNumber` unless plain, kind-1
-documents with a unique `_id`) and waits for the answer. All routes are measured in each round, in an
-order that changes; ratios are taken within a round. `apart`: the server has CPU 0 and everything else
-CPU 1, as if on two machines; `shared`: the scheduler places them, differently from one second to the next.
+Each connection sends inserts as a driver does (`lsid` and an increasing `txnNumber` unless plain, kind-1 documents
+with a unique `_id`) and waits for the answer. All routes are measured in each round, in an order that changes;
+ratios are taken within a round. `apart`: the server has CPU 0 and everything else CPU 1, as if on two machines;
+`shared`: the scheduler places them, differently from one second to the next.
 
-Who asks as fast as it is answered asks a slow route less. So there are also loads of a given number of
-inserts a second, in which each connection's are due at fixed times, and latencies count from those.
+A client that waits for each answer sends fewer requests over a slow route. So there are also loads of a given
+number of inserts a second, in which each connection's are due at fixed times, and latencies count from those.
 """
 
 import argparse
@@ -30,11 +30,11 @@ DIRECT, UNMERGED, MERGED, SOCKET = "direct", "proxy", "merging", "merging, Unix 
 SERVER_CPU, OTHERS_CPU = "0", "1"
 PACED_CONNECTIONS = 256
 TARGET_SERVER, TARGET_CONNECTIONS, TARGET_RATIO = "rs", 256, 5.0
-TARGET_RATE = 15000  # about what the server takes directly
+TARGET_RATE = 15000  # about the rate that the server takes directly
 
 
 def batches(before, after):
-    """From the proxy's own figures: inserts that travelled with others, commands that carried them."""
+    """Returns the proxy's own figures: merged inserts, and commands that carried them."""
 
     def grown(name):
         return after.get(name, 0) - before.get(name, 0)
@@ -43,7 +43,7 @@ def batches(before, after):
 
 
 class Routes:
-    """A server, and proxies without and with merging before it."""
+    """A server, with proxies without and with merging in front of it."""
 
     def __init__(self, rig, kind, placement):
         options = rig.options
@@ -120,7 +120,7 @@ def judge_latencies(what, merged, direct):
 
 
 def judge(what, connections, results):
-    """[(what, met)] of the targets that this case is about."""
+    """Returns [(what, met)] of the targets of this case."""
     targets = []
     what = f"{what}, {connections} connection{'s' if connections > 1 else ''}"
     if connections == TARGET_CONNECTIONS:
@@ -139,7 +139,7 @@ def judge(what, connections, results):
 
 
 def measure_connections(routes, kind, variant, about, name, tables):
-    """As fast as they are answered: what is reported, and its targets."""
+    """Runs inserts as fast as the replies come, and returns the report and its targets."""
     options = routes.rig.options
     table = bench.Table("connections", "route", "inserts/s", "÷ direct (range)", "÷ proxy (range)",
                         "p50 µs", "p99 µs", "median client µs", "CPU µs of the proxy an insert",

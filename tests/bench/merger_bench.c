@@ -1,10 +1,10 @@
-/* Nanoseconds an insert of merging on one core, without sockets: reading the command, gathering,
- * the merged command, and each client's reply.
+/* Nanoseconds an insert of merging on one core, without sockets: reading the command, waiting for a
+ * batch, building the merged command, and splitting the replies.
  *
  *   merger_bench [ROUNDS]
  *
  * Prints one line of JSON for each batch size, with the fastest and the median round; "at once" is
- * what an insert costs that meets no other. The inserts are as a driver sends them to a replica
+ * the cost of an insert that is not merged. The inserts are as a driver sends them to a replica
  * set, their document of about 200 bytes. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,7 +133,7 @@ static void answer_batch(struct merger *merger, struct batch *batch)
     batch_end(merger, batch, 1);
 }
 
-/* One insert goes at once, `size` others gather and go. */
+/* One insert goes at once, `size` others wait for the batch and go. */
 static void run_batch(struct merger *merger, size_t size, int64_t number)
 {
     struct merger_answer answer;

@@ -116,7 +116,7 @@ static bool make_hello(struct blob *blob, const struct null_options *options, co
     return blob_take(blob, &hello, made);
 }
 
-/* Encodes the batch's elements, each `03 "<index>\0" document`, and what follows firstBatch. */
+/* Encodes the batch's elements, each `03 "<index>\0" document`, and the bytes after firstBatch. */
 static bool make_batch(struct null_replies *replies, const struct null_options *options)
 {
     size_t document_len = 0;
@@ -175,8 +175,8 @@ void null_replies_free(struct null_replies *replies)
     memory_free(replies);
 }
 
-/* Appends the reply's frame for a document of `document_len` bytes; the caller writes that at the
- * place returned. NULL when memory is out. */
+/* Appends the reply's frame for a document of `document_len` bytes. The caller writes the document
+ * at the returned place. NULL without memory. */
 static uint8_t *append_frame(struct bench_buffer *out, const struct request *request,
                              size_t document_len)
 {

@@ -1,5 +1,6 @@
-/* What the null upstream says: a whole request goes in, the reply's bytes come out. Knows no
- * sockets. Replies are encoded once, at the start; answering copies them and counts documents. */
+/* The replies of the null upstream: a whole request goes in, the reply's bytes come out. It knows
+ * no sockets. It encodes the replies once, at the start; answering copies them and counts
+ * documents. */
 #ifndef SLUICE_BENCH_NULLREPLY_H
 #define SLUICE_BENCH_NULLREPLY_H
 
@@ -28,17 +29,17 @@ struct null_counters {
 
 struct null_replies; /* immutable once made */
 
-/* NULL when memory is out or the options give a reply of more than NULL_MAX_MESSAGE_BYTES. */
+/* NULL without memory, or if the options give a reply of more than NULL_MAX_MESSAGE_BYTES. */
 struct null_replies *null_replies_make(const struct null_options *options);
 void null_replies_free(struct null_replies *replies);
 
 enum null_verdict {
     NULL_ANSWERED, /* the reply stands at the end of `out` */
     NULL_SILENT,   /* the request asked for no reply (moreToCome) */
-    NULL_BROKEN    /* not a message that a driver sends: close the connection */
+    NULL_BROKEN    /* no valid driver message: close the connection */
 };
 
-/* `message` is one whole message, its header included. *handshake tells whether it was a hello. */
+/* `message` is one whole message with its header. *handshake tells whether it is a hello. */
 enum null_verdict null_answer(const struct null_replies *replies, struct bytes message,
                               struct null_counters *counters, struct bench_buffer *out,
                               bool *handshake);

@@ -1,6 +1,7 @@
 /* The null upstream: a MongoDB server that answers hello, ping, insert, find and so on, and stores
- * nothing. It stands behind a proxy whose own cost is to be seen, so it does as little as can be:
- * one thread, one recv and one send for what a socket holds, no allocation for a message. */
+ * nothing. Benchmarks put it behind a proxy to measure the proxy's own cost, so it does as little
+ * as possible: one thread, one recv and one send for the content of a socket, no allocation per
+ * message. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -38,8 +39,8 @@ struct connection {
     int fd;
     uint32_t watched; /* epoll events */
     enum connection_state state;
-    struct bench_buffer in;  /* the start of a message that is not here as a whole */
-    struct bench_buffer out; /* from out_sent on: not sent yet */
+    struct bench_buffer in;  /* the start of a message that is not complete yet */
+    struct bench_buffer out; /* from out_sent on: unsent bytes */
     size_t out_sent;
     uint64_t due_ns;
     struct connection *next_due;
@@ -91,7 +92,8 @@ static void connection_close(struct connection *connection)
         connection_free(connection);
 }
 
-/* Sends what it can; what is left goes into connection->out. False when the connection broke. */
+/* Sends as much as the socket takes; the rest goes into connection->out. False if the connection
+ * broke. */
 static bool send_or_keep(struct server *server, struct connection *connection, const uint8_t *data,
                          size_t len)
 {
@@ -132,8 +134,8 @@ static bool flush(struct server *server, struct connection *connection)
     return alive;
 }
 
-/* Answers the whole messages in `data`, as long as the connection may go on; *used is how far it
- * came. False when the connection is to be closed. */
+/* Answers the whole messages in `data`, as long as the connection may continue; *used counts the
+ * consumed bytes. False: the connection must close. */
 static bool answer_messages(struct server *server, struct connection *connection, struct bytes data,
                             size_t *used)
 {
@@ -163,7 +165,7 @@ static bool answer_messages(struct server *server, struct connection *connection
     return flush(server, connection);
 }
 
-/* What came in a message's middle waits in connection->in. */
+/* An incomplete message waits in connection->in. */
 static bool process(struct server *server, struct connection *connection, size_t received)
 {
     size_t used = 0;
@@ -179,7 +181,7 @@ static bool process(struct server *server, struct connection *connection, size_t
     return true;
 }
 
-/* Where the next bytes go: behind the part of a message that is here already, or to the scratch. */
+/* The place for the next bytes: behind the received part of a message, or the scratch buffer. */
 static ssize_t receive(struct server *server, struct connection *connection)
 {
     struct bench_buffer *in = &connection->in;
@@ -212,7 +214,7 @@ static void on_readable(struct server *server, struct connection *connection)
         connection_close(connection);
 }
 
-/* Everything of `out` was sent, or its delay is over: go on with what came meanwhile. */
+/* All of `out` was sent, or its delay is over: continues with the bytes received since then. */
 static bool resume(struct server *server, struct connection *connection)
 {
     connection->out.len = 0;

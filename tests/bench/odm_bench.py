@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""What an ODM costs, and what is left of it with offload: Motor, AsyncMongoClient, Beanie 2 and 1.30,
-MongoEngine; direct, through mongosluice with validation, and with offload. One run, alternating rounds.
+"""Measures the cost of an ODM, and the remaining cost with offload.
+
+Motor, AsyncMongoClient, Beanie 2 and 1.30, MongoEngine; direct, through mongosluice with validation, and with offload. One run, alternating rounds.
 
     scripts/setup.sh build python beanie1 && .venv/bin/python tests/bench/odm_bench.py
 
-The package must be installed in both environments, or built in place (python/setup.py build_ext). All is
-measured on a server that stores (--upstream, else secantusd-rs, which SECANTUSD_RS names or the PATH
-has, else SecantusDB), and again on the null server of tests/bench, which acknowledges and stores nothing,
-and gives six-field documents of its own when it is read: what is left there is the client's own cost."""
+The package must be installed in both environments, or built in place (python/setup.py build_ext). All is measured
+on a server that stores (--upstream, else secantusd-rs, which SECANTUSD_RS names or the PATH has, else SecantusDB),
+and again on the null server of tests/bench, which acknowledges and stores nothing, and gives six-field documents of
+its own when it is read: the remaining time there is the client's own cost."""
 
 import argparse
 import contextlib
@@ -48,7 +49,7 @@ ROWS = [
 
 
 class BenchError(Exception):
-    """What stopped the benchmark, as a sentence for the user."""
+    """The reason why the benchmark stopped, as a sentence for the user."""
 
 
 def free_port():
@@ -86,7 +87,7 @@ def answers(port):
 
 
 class Route:
-    """A server and the proxy before it."""
+    """A server with the proxy in front of it."""
 
     def __init__(self, direct, proxy, name, stores, process):
         self.direct, self.proxy, self.name, self.stores, self.process = direct, proxy, name, stores, process
@@ -94,7 +95,7 @@ class Route:
 
 @contextlib.contextmanager
 def upstream(options, folder, kind):
-    """(URI, its name, its process ID where it is ours)"""
+    """Returns (URI, its name, its process ID if this program started it)."""
     if kind == "real" and options.upstream:
         yield options.upstream, options.upstream, None
         return
@@ -143,7 +144,7 @@ class Worker:
 
 
 def write_schemas(folder):
-    """As a project would, by the command line."""
+    """Generates it by the command line, as a project would."""
     folder.mkdir()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(ROOT / "python/src")])}
     subprocess.run([PYTHON2, "-m", "mongosluice", "export", "odm_beanie", "odm_mongoengine", "--database", "odmbench",
@@ -192,7 +193,7 @@ def middle(parts, part):
 
 
 class Section:
-    """A part of the page: a heading, and what stands below it."""
+    """A part of the page: a heading, and the text below it."""
 
     def __init__(self, heading, *lines):
         self.heading, self.lines = heading, lines
@@ -221,7 +222,7 @@ def table(kind, rows, count, through):
 
 
 def ratio(rows, part, above, below, upper_part=None):
-    """The median over rounds of above ÷ below, within each round."""
+    """The median over rounds of the ratio above ÷ below within each round."""
     first, second = rows.get(above, {}).get(upper_part or part), rows.get(below, {}).get(part)
     if not first or not second:
         return None
@@ -236,12 +237,12 @@ def share(rows, row, cpu="write CPU", total="total"):
     return statistics.median(1 - own / whole for own, whole in zip(parts[cpu], parts[total]))
 
 
-# How near to PyMongo sending ready BSON constructing and inserting comes.
+# Compares constructing and inserting with PyMongo sending ready BSON.
 NEAR_RAW = {"user": 1.1, "order": 1.25}
 
 
 def judge(kind, rows, stores):
-    """[(what, value, met or None where it is only told)]"""
+    """Returns [(what, value, met, or None for a value without a target)]."""
     beanie, offload = ("Beanie 2", "direct"), ("Beanie 2", "offload")
     old, old_offload = ("Beanie 1.30", "direct"), ("Beanie 1.30", "offload")
     motor, raw = ("Motor", "direct"), ("raw BSON by PyMongo", "direct")
@@ -324,7 +325,7 @@ def main():
 
 
 def verdicts(kind, rows, stores):
-    """(lines, how many targets are missed)"""
+    """Returns (lines, number of missed targets)."""
     judged = judge(kind, rows, stores)
     words = {None: "", True: "met: ", False: "**missed**: "}
     return [f"- {words[met]}{what}: {value:.2f}" for what, value, met in judged], sum(met is False for _, _, met in judged)

@@ -1,4 +1,4 @@
-"""The documents of odm_bench.py: of six fields, and an order of 361 bytes."""
+"""The documents of odm_bench.py: one of six fields, and an order of 361 bytes."""
 
 import datetime
 

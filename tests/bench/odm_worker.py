@@ -22,7 +22,7 @@ MAKERS = {"user": make_user, "order": make_order}
 
 
 class Clock:
-    """What one part took; `with` or `async with` it."""
+    """The cost of one part; use it by `with` or `async with`."""
 
     def __init__(self, server=None):
         self.server = server
@@ -39,7 +39,7 @@ class Clock:
 
 
 def cpu_ms(process):
-    """Of all threads of a process, those that have ended included."""
+    """Of all threads of a process, including ended ones."""
     if not process:
         return 0
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -58,7 +58,7 @@ def emptied(uri, collection):
 
 
 class Drivers:
-    """Motor, AsyncMongoClient, and raw BSON by PyMongo: what is left when Python does nothing."""
+    """Motor, AsyncMongoClient, and raw BSON by PyMongo: the cost without work in Python."""
 
     def __init__(self, offload):
         self.clients = {}
@@ -203,7 +203,7 @@ async def serve(what):
         case, uri, kind, count, reads, server = json.loads(line)
         try:
             answer = extension(kind) if case == "extension" else await what.run(case, uri, kind, count, reads, server)
-        except Exception as error:  # told to the one who asked
+        except Exception as error:  # reported to the caller
             answer = {"error": f"{type(error).__name__}: {error}"[:500]}
         gc.collect()
         print(json.dumps(answer), flush=True)

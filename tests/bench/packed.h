@@ -1,4 +1,4 @@
-/* OP_COMPRESSED messages as a whole, for both ends of a benchmark. */
+/* Whole OP_COMPRESSED messages, for both ends of a benchmark. */
 #ifndef SLUICE_BENCH_PACKED_H
 #define SLUICE_BENCH_PACKED_H
 
@@ -8,10 +8,10 @@
 
 #include "base/bytes.h"
 
-/* Whether the message (its header is there) is compressed. */
+/* Returns whether the message (its header is complete) is compressed. */
 bool packed_is(struct bytes message);
 
-/* The message inside, memory_alloc'd, and how it was compressed. False when it is broken. */
+/* Returns the message inside, memory_alloc'd, and its compressor. False if it is broken. */
 bool packed_open(struct bytes message, size_t max_bytes, uint8_t **plain, size_t *len,
                  uint8_t *compressor);
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What a command costs the proxy: one build of it against another, in pairs.
+"""Measures the proxy's cost of a command: one build against another, in pairs.
 
     paired.py --before OLD/mongosluice --after NEW/mongosluice [--rounds 15] [--seconds 2]
     paired.py --before OLD/mongosluice --after NEW/mongosluice --instructions 2000
 
-Both stand in front of the null server and get the same load, one after the other, in an order that
-changes from round to round; the ratio of their CPU time is taken within a round, and then its median:
-whatever else the machine does meets both alike. With --instructions each runs below callgrind instead,
-and what is counted is the instructions of so many commands: they hardly depend on the machine.
+Both stand in front of the null server and get the same load, one after the other, in an order that changes from
+round to round; the result is the median of the ratios of their CPU time within each round: other load on the
+machine affects both alike. With --instructions each runs below callgrind instead, and the instructions of so many
+commands are counted: they hardly depend on the machine.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from hop import SCHEMA
 from rig import BenchError, Table, ratio_of, ratio_text
 
 BEFORE, AFTER = "before", "after"
-# name: what loadgen sends, on how many connections
+# name: the requests of loadgen, and the number of connections
 LOADS = {
     "ping": (["--command", "ping"], 1),
     "find": (["--command", "find"], 1),
@@ -45,7 +45,7 @@ def options_of(load, schemas):
 
 
 class Pair(bench.Rig):
-    """The null server, and either proxy before it."""
+    """The null server, with each proxy in front of it."""
 
     def __init__(self, options, folder):
         super().__init__(options, folder)
@@ -111,7 +111,7 @@ def collected(pair, which, load, operations):
 
 
 def compare_instructions(pair, load, table):
-    """What comes once, such as the start, falls out: a long run less a short one."""
+    """Subtracts a short run from a long one, which removes one-time costs such as the start."""
     operations = pair.options.instructions
     each = {which: (collected(pair, which, load, 2 * operations) - collected(pair, which, load, operations)) / operations
             for which in (BEFORE, AFTER)}

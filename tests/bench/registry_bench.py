@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""From a push into a registry until every proxy enforces it.
+"""Measures the time from a push into a registry until every proxy enforces it.
 
     registry_bench.py [--namespaces 1000] [--proxies 10] [--rounds 10] [--standalone]
 
 A registry with so many namespaces, and so many proxies that follow it, each into a folder of its own. A round
 pushes a new version of one namespace with `mongosluice schema push`; each proxy is asked again and again
-({mongosluice: 1}) until it has the new hash. Times begin when the command is started, and beside it stands what
-the proxies measure themselves. At the end all namespaces are pushed at once. Ends with 1 when a single push is not
-in force everywhere within a second.
+({mongosluice: 1}) until it has the new hash. Times begin when the command is started, and beside it stands what the
+proxies measure themselves. At the end all namespaces are pushed at once. Ends with 1 when a single push is not in
+force everywhere within a second.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def wait_changed(client, ns, old, since, out):
 
 
 def push_one(registry, clients, folder, ns, number):
-    """Seconds until each proxy has it, and what the command took."""
+    """Returns the seconds until each proxy has it, and the time of the command."""
     path = folder / "one.json"
     path.write_text(json.dumps({"ns": ns, "schema": schema(number)}))
     old, seconds = hash_at(clients[0], ns), []

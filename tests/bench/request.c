@@ -57,7 +57,7 @@ static bool append_command(bson_t *body, const struct request_options *options)
     return false;
 }
 
-/* Where the values stand that every use sets anew. */
+/* The places of the values that each use sets. */
 static void find_session(struct request *request, size_t body_len)
 {
     struct bytes body = bytes_of(request->bytes + BODY_AT, body_len);
@@ -141,7 +141,7 @@ void request_set(struct request *request, const struct request_stamp *stamp)
     bytes_store_i32(request->bytes + request->txn_number_at + 4, (int32_t)(uint32_t)(number >> 32));
 }
 
-/* "<code> <errmsg>" of an error document, or of what stands for it. */
+/* "<code> <errmsg>" of an error document, or of its equivalent. */
 static void write_reason(struct bytes document, const char *what, char *reason, size_t reason_bytes)
 {
     struct scan_element element;

@@ -1,5 +1,5 @@
-/* The load generator's requests and what comes back: messages as a driver makes them, valid for any
- * MongoDB server, encoded once and stamped for every use. Knows no sockets. */
+/* The load generator's requests, and the check of replies: messages as a driver makes them, valid
+ * for any MongoDB server, encoded once and stamped for every use. It knows no sockets. */
 #ifndef SLUICE_BENCH_REQUEST_H
 #define SLUICE_BENCH_REQUEST_H
 
@@ -21,7 +21,7 @@ struct request_options {
     int32_t documents; /* in one insert; a find's limit */
     bool retryable;    /* an insert with lsid and txnNumber, as drivers send to a replica set */
     bool unordered;
-    const char *compression; /* of a hello: the compressor that is offered; NULL: none */
+    const char *compression; /* of a hello: the offered compressor; NULL: none */
 };
 
 struct request {
@@ -34,7 +34,7 @@ struct request {
     size_t txn_number_at;
 };
 
-/* What makes one use of a request differ from the others. */
+/* The values that differ between the uses of a request. */
 struct request_stamp {
     int32_t request_id;
     uint64_t first_document; /* the number of its first document's _id */
@@ -42,8 +42,8 @@ struct request_stamp {
     int64_t txn_number;
 };
 
-/* False when memory is out or the message would be over 48,000,000 bytes. Released with
- * request_free in either case. */
+/* False without memory, or if the message would exceed 48,000,000 bytes. Released with request_free
+ * in either case. */
 bool request_make(const struct request_options *options, struct request *request);
 void request_free(struct request *request);
 void request_set(struct request *request, const struct request_stamp *stamp);
@@ -54,8 +54,8 @@ enum reply_verdict {
     REPLY_BROKEN /* not a reply to that request */
 };
 
-/* Judges one whole message; `documents` is what an insert's n must be, 0 for other commands. Unless
- * the reply is fine, the reason is written to `reason`, cut to fit. */
+/* Judges one whole message; `documents` is the expected n of an insert, 0 for other commands.
+ * Unless the reply is fine, writes the reason to `reason`, cut to fit. */
 enum reply_verdict reply_check(struct bytes message, int32_t request_id, int32_t documents,
                                char *reason, size_t reason_bytes);
 

@@ -1,5 +1,5 @@
-"""What the benchmarks share: processes that are started, waited for and ended by their own id, the
-load generator, routes, alternating rounds, and tables."""
+"""Support shared by the benchmarks: processes that are started, awaited and ended by their own id, the load generator,
+routes, alternating rounds, and tables."""
 
 import contextlib
 import importlib.metadata
@@ -18,7 +18,7 @@ import urllib.request
 from pathlib import Path
 
 START_SECONDS = 15
-LOAD_SECONDS = 600  # no measurement takes as long
+LOAD_SECONDS = 600  # no measurement takes so long
 # A server whose backlog is short resets some of a thousand connections that come at once.
 LOAD_ATTEMPTS = 3
 
@@ -54,7 +54,7 @@ stream {{
 
 
 class BenchError(Exception):
-    """What stopped the benchmark, as a sentence for the user."""
+    """The reason why the benchmark stopped, as a sentence for the user."""
 
 
 def free_port() -> int:
@@ -72,7 +72,7 @@ def cpu_seconds_of(pid):
 
 
 class Server:
-    """A process that listens: started, waited for, and ended by its own id."""
+    """A process that listens. It is started, awaited, and ended by its own id."""
 
     def __init__(self, name, command, folder, port=None, pin=None, environment=None):
         self.name = name
@@ -153,7 +153,7 @@ class Server:
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.processes())
 
     def cpu_seconds(self):
-        """Time on a CPU so far, of all threads, to the nanosecond."""
+        """CPU time so far, of all threads, in nanoseconds."""
         return sum(map(cpu_seconds_of, self.processes()))
 
     def stop(self):
@@ -188,7 +188,7 @@ class Mongosluice(Server):
 
 
 class Rig:
-    """Where the tools are, and all processes that run."""
+    """The tools, and all running processes."""
 
     def __init__(self, options, folder):
         self.options = options
@@ -226,7 +226,7 @@ class Rig:
         program = secantus_program(kind)
         port = free_port()
         data = self.folder / f"data-{kind}-{port}"
-        empty = self.folder / "secantusd.toml"  # so that no configuration of the user is found
+        empty = self.folder / "secantusd.toml"  # so that it reads no configuration of the user
         empty.touch()
         return self.start(f"secantus-{kind}", [program, "--config", empty, "--port", port,
                                                "--storage-path", data, "--cache-size", "1G",
@@ -274,7 +274,7 @@ class Rig:
 
 
 SERVERS = {"rs": "secantusd-rs", "py": "SecantusDB", "null": "null server"}
-MOST_CONNECTIONS = {"py": 960}  # it takes no 1,000, whatever it is told
+MOST_CONNECTIONS = {"py": 960}  # it does not accept 1,000, whatever the options are
 
 
 def secantus_program(kind):
@@ -330,7 +330,7 @@ def megabytes(kb):
 
 
 class Table:
-    """A Markdown table that is printed as it grows; plot: the comment of scripts/plot-benchmarks.py."""
+    """A Markdown table that is printed row by row; plot: the comment of scripts/plot-benchmarks.py."""
 
     WORDS = ("route", "proxy", "of which", "library", "function", "system call")
 
@@ -355,7 +355,7 @@ def plot(name, group, series, value, title):
 
 
 def environment(options):
-    """What the figures depend on."""
+    """The conditions that the figures depend on."""
 
     def first_line(*command):
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
@@ -384,7 +384,7 @@ def environment_text(found):
 
 
 def add_options(parser):
-    """The options that all benchmarks have."""
+    """The options of all benchmarks."""
     add = parser.add_argument
     add("--build", default="build/release", help="the build folder with nullserver and loadgen")
     add("--mongosluice", help="the proxy; default: that of the build folder")

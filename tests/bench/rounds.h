@@ -1,4 +1,4 @@
-/* What the benchmarks without sockets measure their rounds with. */
+/* Measures the rounds of the benchmarks without sockets. */
 #ifndef SLUICE_BENCH_ROUNDS_H
 #define SLUICE_BENCH_ROUNDS_H
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The schema evaluator beside Python's fastest validators, on the same documents, in one run.
+"""Measures the schema evaluator and Python's fastest validators, on the same documents, in one run.
 
     .venv/bin/python tests/bench/schema_bench.py --binary build/release/tests/bench/schema_bench
 
-Needs pymongo, jsonschema-rs, fastjsonschema and pydantic (scripts/setup.sh makes such an environment) and
-prints a table: nanoseconds a document, the smallest of several rounds. The Python validators get documents that
-are decoded already, and only their own call is timed; mongosluice reads BSON and checks it as well.
+Needs pymongo, jsonschema-rs, fastjsonschema and pydantic (scripts/setup.sh makes such an environment) and prints a
+table: nanoseconds a document, the smallest of several rounds. The Python validators get documents that are decoded
+already, and only their own call is timed; mongosluice reads BSON and checks it as well.
 """
 
 import argparse
@@ -121,7 +121,7 @@ def as_json(value):
 
 
 def as_draft7(schema):
-    """The same schema in the words of draft 7."""
+    """The same schema as a JSON Schema of draft 7."""
     if isinstance(schema, list):
         return [as_draft7(s) for s in schema]
     if not isinstance(schema, dict):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The null upstream and the load generator, together and through every option that scripts use.
+"""Tests the null upstream and the load generator together, with every option that the scripts use.
 
     smoke.py NULLSERVER LOADGEN
 """

@@ -1,4 +1,4 @@
-/* A connection of the load generator: plain, or TLS without checking who answers. */
+/* A connection of the load generator: plain, or TLS without a check of the server's certificate. */
 #ifndef SLUICE_BENCH_STREAM_H
 #define SLUICE_BENCH_STREAM_H
 
@@ -14,10 +14,10 @@ struct stream {
     SSL *tls; /* owned; NULL: plain */
 };
 
-/* For all streams of a load. NULL when memory is out. */
+/* Shared by all streams of a load. NULL without memory. */
 SSL_CTX *stream_make_context(void);
 
-/* TLS from here on, as a client. */
+/* Starts TLS as a client. */
 bool stream_begin_tls(struct stream *stream, SSL_CTX *context);
 /* 1: done; 0: to be called again when the descriptor is *readable or writable; -1: failed. */
 int stream_shake(struct stream *stream, bool *wants_write);
@@ -25,7 +25,7 @@ int stream_shake(struct stream *stream, bool *wants_write);
 /* As send and recv: -1 with errno EAGAIN where the descriptor is not ready. */
 ssize_t stream_send(struct stream *stream, const uint8_t *data, size_t len);
 ssize_t stream_recv(struct stream *stream, uint8_t *data, size_t len);
-/* Whether more can be received that the descriptor does not tell of. */
+/* Returns whether more bytes can be received that the descriptor does not report. */
 bool stream_has_more(const struct stream *stream);
 
 void stream_close(struct stream *stream);

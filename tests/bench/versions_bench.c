@@ -1,4 +1,4 @@
-/* What older versions and a candidate add to the check of an insert, without sockets.
+/* Measures how much older versions and a candidate add to the check of an insert, without sockets.
  *
  *   versions_bench [ROUNDS [VARIANT DOCUMENTS]]
  *
@@ -132,7 +132,7 @@ static struct enforce_command read_command(struct bytes payload, struct wire_com
     return (struct enforce_command){.parsed = parsed, .max_document_bytes = 16777216};
 }
 
-/* Of its own, so that callgrind can count it alone (--toggle-collect). */
+/* A function of its own, so that callgrind can count it alone (--toggle-collect). */
 __attribute__((noinline)) static void check(const struct registry *registry,
                                             struct enforce_command *command)
 {
@@ -169,7 +169,7 @@ static void compare(struct registry **registries, uint8_t *payload, int document
     double *times = calloc((size_t)rounds * VARIANTS, sizeof *times);
     if (ratios == NULL || times == NULL)
         exit(1);
-    tally_pay(tally, UINT64_MAX); /* as it is when a candidate has refused much for a while */
+    tally_pay(tally, UINT64_MAX); /* the state after a candidate has refused many documents */
     tally_earn(tally, UINT64_MAX / 1000000, 0);
     tally_pay(tally, 200000000);
     long repeats = (long)(ROUND_NS / measure(registries[0], &command, 100)) + 1;

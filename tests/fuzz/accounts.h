@@ -1,6 +1,6 @@
-/* A server with two users that knows who is logged in on each of its connections, for the fuzz
- * target `crossing`. It answers what it is asked, and holds each document that it is to store
- * against the connection that its client would have had without a proxy. */
+/* A server with two users that knows the logged-in user of each connection, for the fuzz target
+ * `crossing`. It answers requests, and compares each document to store with the connection that its
+ * client would have had without a proxy. */
 #ifndef SLUICE_FUZZ_ACCOUNTS_H
 #define SLUICE_FUZZ_ACCOUNTS_H
 
@@ -8,7 +8,7 @@
 
 enum { ACCOUNTS_USERS = 2, ACCOUNTS_LIVES_MAX = 64 };
 
-/* How it reads what MongoDB's documentation leaves open; flags. */
+/* Readings of points that MongoDB's documentation leaves open; flags. */
 enum accounts_manner {
     ACCOUNTS_LAST_FIELD = 1,   /* of a field that stands there twice; else the first */
     ACCOUNTS_EMPTY_STEP = 2,   /* a proof is answered done: false, and the next step done: true */
@@ -22,7 +22,7 @@ struct accounts;
 typedef uint32_t accounts_life;
 
 struct accounts *accounts_open(struct rig *rig);
-/* Forgets all that was; the manner of a new play. */
+/* Forgets all earlier state; the manner of a new play. */
 void accounts_reset(struct accounts *accounts, unsigned manner);
 
 /* The client has sent its first message: waits for the connection that the proxy makes for it. */
@@ -40,7 +40,7 @@ enum accounts_answer {
 void accounts_serve(struct accounts *accounts, enum accounts_answer how);
 void accounts_serve_one(struct accounts *accounts, accounts_life life, enum accounts_answer how);
 
-/* The user is dropped and made anew: nobody is logged in as it any more. */
+/* Drops the user and makes it anew: no connection is logged in as it any more. */
 void accounts_renew(struct accounts *accounts, unsigned user);
 
 #endif

@@ -1,6 +1,6 @@
-/* Pairs of schemas that are near each other, from any bytes: no document contradicts a verdict.
- * A proof of a difference is judged by the engine, and documents from the rest of the bytes are
- * held against what is proved of all documents. */
+/* Pairs of similar schemas, from any bytes: no document contradicts a verdict. The engine judges
+ * each proof of a difference, and documents from the rest of the bytes are compared with each
+ * statement about all documents. */
 #include "schema_generate.h"
 
 #include "bson/validate.h"

@@ -1,5 +1,5 @@
-/* The YAML loader and all that it leads to: any bytes give a configuration or an error that says
- * something, and nothing that was redacted comes back in the listing. */
+/* The YAML loader and the code behind it: any bytes give a configuration or an error with a text,
+ * and no redacted value appears in the listing. */
 #include <stdlib.h>
 #include <string.h>
 

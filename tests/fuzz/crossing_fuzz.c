@@ -1,9 +1,9 @@
 /* Stateful: authenticated sessions of two users and of nobody, through a whole session room that
- * merges, in front of a server that knows who is who (accounts.h). Logins are begun, crossed,
- * doubled, ended, sent without replies and with any byte changed; users are dropped and made anew;
- * connections break. A document that runs on a connection of somebody else is the finding. Input: a
- * byte for the server's manner, then moves of a byte that says which, followed by what the move
- * needs. */
+ * merges, in front of a server that knows the user of each connection (accounts.h). Logins are
+ * begun, crossed, doubled, ended, sent without replies and with any byte changed; users are dropped
+ * and made anew; connections break. A document that runs on another user's connection is the
+ * finding. Input: a byte for the server's manner, then moves of a byte that says which, followed by
+ * what the move needs. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,7 +214,7 @@ static size_t make_insert(struct play *play, accounts_life life, bool numbered, 
 /* --- moves --------------------------------------------------------------------------------------
  */
 
-/* A client that is not there yet begins, with a message whose connection upstream is told. */
+/* Starts a new client, with a message that reveals its upstream connection. */
 static void be_there(struct play *play, size_t client)
 {
     uint8_t message[RIG_MESSAGE_BYTES];
@@ -227,7 +227,7 @@ static void be_there(struct play *play, size_t client)
     play->there[client] = true;
 }
 
-/* A client that was thrown out stays out until its next move. */
+/* A client that the proxy closed stays closed until its next move. */
 static void send_message(struct play *play, size_t client, const uint8_t *message, size_t len)
 {
     if (rig_is_there(play->rig, client))
@@ -255,7 +255,7 @@ static void send_insert(struct play *play, size_t client, bool numbered)
     send_message(play, client, message, len);
 }
 
-/* As a driver logs in, all answered. */
+/* Logs in as a driver does, with all replies. */
 static void log_in(struct play *play, size_t client)
 {
     uint8_t message[RIG_MESSAGE_BYTES];

@@ -56,7 +56,7 @@ static void open_registry(void)
     }
 }
 
-/* Details hold values of the documents, which may be as deep as a document may be. */
+/* Details hold values of the documents, which may be as deep as the depth limit of a document. */
 static bool is_document(struct bytes document)
 {
     struct error err = {0};
@@ -108,7 +108,7 @@ static const struct registry_entry *named(const struct wire_command *command,
     return lenient ? NULL : entry;
 }
 
-/* Without an _id the server gives one: those are left out. */
+/* The server adds an _id to documents without one: those are left out. */
 static void require_document(const struct registry_entry *entry, struct bytes document)
 {
     struct scan_element id;
@@ -187,7 +187,7 @@ static struct enforce_command command_of(struct wire_command *parsed)
     return (struct enforce_command){.parsed = parsed, .max_document_bytes = 4096};
 }
 
-/* Nothing in the replaced message is refused once more. */
+/* The check refuses no statement of the replaced message once more. */
 static void require_clean(const struct wire_command *command, struct bytes payload)
 {
     struct wire_command parsed;
@@ -205,7 +205,7 @@ static void require_clean(const struct wire_command *command, struct bytes paylo
     enforce_result_release(&result);
 }
 
-/* A list that is marked as validated holds nothing but BSON. */
+/* A list that is marked as validated holds only BSON. */
 static void require_validated(const struct wire_command *command)
 {
     for (size_t i = 0; i < command->list_count; i++) {
@@ -258,7 +258,7 @@ static void give_back(void *arg, size_t bytes)
     taken -= bytes;
 }
 
-/* In as many portions as there can be, between which the payload moves. */
+/* Checks in as many portions as possible, and moves the payload between them. */
 static bool check_in_portions(const struct enforce_command *command,
                               const struct enforce_observer *observer,
                               struct enforce_result *result, struct error *err)
@@ -286,7 +286,7 @@ static bool check_in_portions(const struct enforce_command *command,
     return progress == ENFORCE_DONE;
 }
 
-/* What was counted for the candidate adds up. Then it is forgotten. */
+/* The counts of the candidate add up. Then it is forgotten. */
 static void require_tally(void)
 {
     struct tally_report report = {0};
@@ -304,7 +304,7 @@ static void require_tally(void)
     tally_trim(tally, NULL);
 }
 
-/* What is held when a check is over is what the result holds. */
+/* After a check only the result holds memory. */
 static void require_taken(const struct enforce_result *result)
 {
     size_t held = result->block_bytes;

@@ -1,4 +1,4 @@
-/* Merging, with what clients and servers may send: the input is cut into three insert payloads and
+/* Merging, with any input from clients and servers: the input is cut into three insert payloads and
  * a reply. The last two wait behind the first, are taken and built, and the reply is split; then
  * the last one is retried. Whatever the bytes are, the merged command holds exactly the documents
  * of both, and each waiter gets one well-formed reply, or none and the batch's end. */
@@ -35,7 +35,7 @@ static const struct merger_rules rules = {.enabled = true,
 static uint8_t identity[RETRY_IDENTITY_BYTES];
 static const struct merger_origin origin = {identity, "h:1", 1, MERGER_CERTAIN};
 
-/* A piece of the input in memory of its own: its length stands before it. */
+/* A piece of the input in memory of its own, preceded by its length. */
 static struct bytes cut(struct bytes *input)
 {
     struct bytes piece = {0};
@@ -64,7 +64,7 @@ static void never_told(void *arg, enum retry_result result, struct bytes reply)
     (void)reply;
 }
 
-/* What cannot be parsed never comes so far; it counts as barred. */
+/* A command that cannot be parsed never comes so far; it counts as barred. */
 static void classify(struct bytes payload, struct merger_insert *insert)
 {
     static struct wire_command parsed; /* the insert points to it */
@@ -100,7 +100,7 @@ static void check_payload(const uint8_t *payload, size_t len, uint32_t documents
               merged.document_count == documents);
 }
 
-/* Its documents are asked for, and each is answered with that reply. */
+/* Requests each of its documents, and answers each with that reply. */
 static void find_out(struct merger *merger, struct merger_resend *resend, struct bytes reply)
 {
     enum resend_step step = RESEND_ASK;
@@ -153,7 +153,7 @@ static void run_batch(struct merger *merger, struct batch *batch, uint32_t docum
     batch_end(merger, batch, 1000);
 }
 
-/* The same insert once more, with whatever the table now says. */
+/* The same insert once more, with any state of the table. */
 static void retry(struct merger *merger, struct bytes payload, struct bytes reply)
 {
     struct merger_insert insert;

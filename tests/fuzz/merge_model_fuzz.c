@@ -1,7 +1,7 @@
 /* Merging in front of a server that is modelled. The input decides who inserts what, which answers
  * are lost or failed, before or after the command was run, who leaves and who tries again. Each
- * document says whose it is, so the model knows the truth: whoever is told of a document is told
- * that, whatever the server makes of what it is sent again.
+ * document says whose it is, so the model knows the truth: each client must receive the true
+ * outcome of its document, whatever the server answers to a resend.
  *
  * Numbered statements are known by session, number and statement id. Three kinds of servers: exact
  * ones; MongoDB 4.4, which answers known statements at once and tries the others at the end, unless
@@ -98,7 +98,7 @@ struct model {
     size_t flight_count;
     int inserts;
     int next_id;                 /* not used yet */
-    bool refused[STEPS_MAX + 1]; /* of an insert it was told that nothing of it was run */
+    bool refused[STEPS_MAX + 1]; /* it knows that no part of its insert was executed */
     bool full;
 };
 
@@ -160,7 +160,7 @@ static struct server_session *session_of(struct model *model, const uint8_t *lsi
     return session;
 }
 
-/* A command as it came to the server. */
+/* A command as the server received it. */
 struct arrived {
     uint32_t count;
     struct bytes documents[STATEMENTS_MAX];
@@ -209,7 +209,7 @@ struct places {
     uint32_t count;
     bool failed[STATEMENTS_MAX];
     uint32_t tried;
-    uint32_t stop_at; /* so many statements are tried, then it breaks off */
+    uint32_t stop_at; /* this many statements are tried, then it breaks off */
 };
 
 static void try_one(struct model *model, const struct arrived *arrived, uint32_t at,
@@ -308,7 +308,7 @@ static void write_places(struct build *build, const struct places *places)
 
 enum fate { FATE_ANSWERED, FATE_LOST_BEFORE, FATE_LOST_AFTER, FATE_FAILED, FATES };
 
-/* What the server makes of it. False: there is no answer. */
+/* Executes the command as the server does. False: there is no answer. */
 static bool serve(struct model *model, struct bytes payload, enum fate fate, struct build *build,
                   struct bytes *reply)
 {
@@ -336,7 +336,7 @@ static bool serve(struct model *model, struct bytes payload, enum fate fate, str
     return true;
 }
 
-/* --- what clients are told --- */
+/* --- the clients' answers --- */
 
 static bool is_owner(const struct client *client, uint32_t at)
 {
@@ -674,7 +674,7 @@ static void end_flight(struct model *model, size_t at, enum fate fate)
     }
 }
 
-/* --- all of it --- */
+/* --- the whole play --- */
 
 static void hear(struct model *model)
 {

@@ -1,5 +1,5 @@
-/* Feeds files to a fuzz target without libFuzzer: each argument is a file, or a folder whose files
- * are fed in turn. Fails when nothing was fed, so that a lost corpus is noticed. */
+/* Feeds files to a fuzz target without libFuzzer: each argument is a file, or a folder of files.
+ * Fails if it fed no file, so that a lost corpus is noticed. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* Schemas and documents from a stream of bytes: few names and values, so that they often meet. */
+/* Schemas and documents from a stream of bytes, with few names and values, so that these often
+ * match. */
 #ifndef SLUICE_FUZZ_SCHEMA_GENERATE_H
 #define SLUICE_FUZZ_SCHEMA_GENERATE_H
 

@@ -1,4 +1,4 @@
-/* A whole proxy but its listeners and its topology, in this process: a worker with its thread,
+/* A whole proxy except its listeners and its topology, in this process: a worker with its thread,
  * schemas in force, merging on, and a server whose answers the caller makes. Clients are socket
  * pairs; the server is a Unix socket. For the stateful fuzzer and for the test that lets each
  * allocation fail. */
@@ -13,20 +13,20 @@ enum { RIG_CLIENTS = 4, RIG_UPSTREAMS = 16, RIG_MESSAGE_BYTES = 4096 };
 
 struct rig;
 
-/* One for the process; ends it when something is missing. */
+/* One for the process. Ends the process if a part is missing. */
 struct rig *rig_open(void);
 void rig_close(struct rig *rig);
 
-/* How many kinds of message there are, and the i-th as a whole; `number` makes its requestID, its
+/* The number of kinds of messages, and the i-th as a whole; `number` makes its requestID, its
  * document's _id and its txnNumber. Returns the length. */
 size_t rig_messages(void);
 size_t rig_message(size_t kind, uint32_t number, uint8_t out[RIG_MESSAGE_BYTES]);
 
-/* What a client does. One that is not connected is, first. Bytes that do not fit into its socket
- * are dropped, and what it was sent is read and thrown away. */
+/* A client's move. It connects first if it is not connected. Bytes that do not fit into its socket
+ * are dropped, and received bytes are read and discarded. */
 void rig_send(struct rig *rig, size_t client, const uint8_t *data, size_t len);
 void rig_leave(struct rig *rig, size_t client, bool reset);
-/* Whether its connection stands, as far as is known here. */
+/* Returns whether its connection is open, as far as this end knows. */
 bool rig_is_there(struct rig *rig, size_t client);
 /* Bytes that clients have received so far, and whole well-formed replies among them. */
 uint64_t rig_received(const struct rig *rig);
@@ -42,18 +42,18 @@ enum rig_answer {
     RIG_ANSWER_HANGUP,
     RIG_ANSWERS
 };
-/* The server reads what is there and answers what it has read, on all its connections. `where` says
- * which byte is another one. Returns how many requests it saw. */
+/* The server reads all available bytes and answers the complete requests, on all its connections.
+ * `where` selects the changed byte. Returns the number of requests. */
 size_t rig_serve(struct rig *rig, enum rig_answer how, uint32_t where);
 /* Bytes of the server's own on its newest connection. */
 void rig_serve_raw(struct rig *rig, const uint8_t *data, size_t len);
 
-/* For a server of the caller's own instead. Takes over connections that the proxy has made; the
- * slot of the last one, -1 for none. */
+/* For a server of the caller's own. Takes over the proxy's new connections; returns the slot of the
+ * last one, -1 for none. */
 int rig_accept(struct rig *rig);
-/* Reads what is there; the next whole message on the connection in that slot, copied to `out`, and
- * its length; 0 when there is none. A connection that is closed, or whose next message is longer
- * than that, is hung up. */
+/* Reads the available bytes. Copies the next whole message on the connection in that slot to `out`,
+ * and returns its length; 0 if there is none. Closes a connection that ended or whose next message
+ * is longer than `out`. */
 size_t rig_take(struct rig *rig, size_t slot, uint8_t out[RIG_MESSAGE_BYTES]);
 void rig_reply(struct rig *rig, size_t slot, const uint8_t *data, size_t len);
 void rig_hang_up(struct rig *rig, size_t slot);
@@ -64,10 +64,11 @@ uint64_t rig_batches(const struct rig *rig);
 enum rig_event { RIG_PAUSE, RIG_RESUME, RIG_MERGE_ON, RIG_MERGE_OFF, RIG_EVENTS };
 void rig_control(struct rig *rig, enum rig_event event);
 
-/* Until the worker has looked at what was sent to it. */
+/* Waits until the worker has handled all sent bytes. */
 void rig_settle(struct rig *rig);
 
-/* Everybody leaves; false when the worker still has one of them, or buffers, ten seconds later. */
+/* Disconnects all clients. Returns false if the worker still has one of them, or buffers, ten
+ * seconds later. */
 bool rig_end_all(struct rig *rig);
 
 #endif

@@ -1,6 +1,6 @@
-/* Any message as a command, parsed as a whole, as far as it has come, and after its bytes have
- * moved: all that is found lies inside it and is what plain scans of it find.
- * Input: a byte that says how much of the message has come, then the payload of an OP_MSG. */
+/* Any message as a command, parsed as a whole, partly received, and after its bytes have moved:
+ * every found part lies inside it, and plain scans find the same. Input: a byte that gives the
+ * received part, then the payload of an OP_MSG. */
 #include <stdlib.h>
 
 #include "wire/command.h"
@@ -170,7 +170,7 @@ static void move(const struct wire_command *command)
     free(copy);
 }
 
-/* What has come, in a block of its own; the rest follows in another. */
+/* The received bytes, in a block of their own; the rest follows in another. */
 static void come_in_parts(struct bytes payload, size_t first, const struct wire_command *whole)
 {
     struct wire_walk walk;

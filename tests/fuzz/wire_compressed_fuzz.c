@@ -1,5 +1,5 @@
-/* Any payload of an OP_COMPRESSED: what comes out fills exactly what was announced, and can be
- * walked. */
+/* Any payload of an OP_COMPRESSED: the output fills exactly the announced size, and can be walked.
+ */
 #include <stdlib.h>
 
 #include "wire/compressed.h"

@@ -1,5 +1,5 @@
-/* Any document as a hello reply: what is written instead is well-formed wherever what was there is,
- * names no address that was not mapped, and is not changed by a second rewriting.
+/* Any document as a hello reply: the rewritten reply is well-formed where the original is, names
+ * only mapped addresses, and does not change in a second rewriting.
  * Input: a byte that chooses the limits, then the document. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static void require(bool holds)
         abort();
 }
 
-/* Members whose first byte is odd are known; already mapped ones are, too. */
+/* Members whose first byte is odd are known, and so are already mapped ones. */
 static bool map_address(void *context, const char *member, size_t len, char out[WIRE_ADDRESS_BYTES])
 {
     (void)context;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes the first inputs of the fuzz targets wire_frame, wire_compressed, wire_hello, wire_command and enforce
-into tests/fuzz/corpus. Needs nothing but Python; what the fuzzers found is kept beside them."""
+into tests/fuzz/corpus. Needs only Python. The findings of the fuzzers are kept beside them."""
 
 import pathlib
 import struct

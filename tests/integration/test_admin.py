@@ -1,4 +1,4 @@
-"""The admin endpoint: what each path says, and to whom."""
+"""The admin endpoint: the answer of each path, and access to it."""
 
 import json
 import re

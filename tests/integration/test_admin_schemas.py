@@ -1,4 +1,4 @@
-"""Schemas through the admin endpoint: listed, with what was refused, written and deleted."""
+"""Schemas through the admin endpoint: listing, with refusals, writing and deleting."""
 
 import json
 import os

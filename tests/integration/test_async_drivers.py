@@ -1,5 +1,5 @@
-"""PyMongo's AsyncMongoClient and Motor, with authentication and TLS on both sides. The two differ in
-a few calls only: what is awaited to get a session or a change stream."""
+"""PyMongo's AsyncMongoClient and Motor, with authentication and TLS on both sides. The two differ only in the calls
+that are awaited to get a session or a change stream."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""`mongosluice audit`: stored documents held against schemas."""
+"""`mongosluice audit`: checks stored documents against schemas."""
 
 import json
 import os

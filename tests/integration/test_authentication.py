@@ -1,4 +1,5 @@
-"""Who a connection is: the mechanisms pass as they are, and the proxy learns the name."""
+"""The identity of a connection: the authentication mechanisms pass unchanged, and the proxy learns the user's name.
+"""
 
 import base64
 

@@ -1,6 +1,5 @@
-"""Beanie models through the proxy, held against the schema that pydantic emits for them: good documents
-are stored, and each constraint that is broken is told by name. And MongoEngine under a schema written by
-hand."""
+"""Beanie models through the proxy, checked against the schema that pydantic generates for them: valid documents are
+stored, and each violated constraint is named. And MongoEngine under a schema written by hand."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Arguments and files: what is accepted, what is refused and how, and what is written about it."""
+"""Arguments and files: accepted ones, refused ones with their errors, and the log lines about them."""
 
 import json
 

@@ -1,5 +1,5 @@
-"""bulkWrite of server 8.0 whose results go on over getMore, from a simulated server that gives them in
-small batches: PyMongo's client.bulk_write, and messages byte for byte."""
+"""bulkWrite of server 8.0 with results over several getMores, from a simulated server that returns them in small
+batches: PyMongo's client.bulk_write, and messages byte for byte."""
 
 import pytest
 from bson import Int64

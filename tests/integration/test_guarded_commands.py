@@ -1,5 +1,5 @@
-"""Every command that writes, in every form, through real drivers to a real server: what a schema in the
-proxy lets pass, what it refuses, and how the driver sees it."""
+"""Every command that writes, in every form, through real drivers to a real server: which commands a schema in the
+proxy passes, which it refuses, and how the driver sees it."""
 
 import asyncio
 

@@ -1,5 +1,5 @@
-"""Forms of commands that got past a schema once, or would: each is refused with the code that MongoDB has for
-it, and nothing of it is stored. What is harmless passes, and does no harm on a real server."""
+"""Forms of commands that could bypass a schema: the proxy refuses each with MongoDB's error code, and no part of it
+is stored. Harmless forms pass, and do no harm on a real server."""
 
 import gridfs
 import pytest

@@ -1,5 +1,5 @@
-"""Writes to a namespace with a schema, message by message: every form that the protocol allows, what is
-malformed, and what a simulated server saw of it."""
+"""Writes to a namespace with a schema, message by message: every form that the protocol allows, malformed messages,
+and the messages that a simulated server received."""
 
 import struct
 

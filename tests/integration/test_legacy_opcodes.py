@@ -1,5 +1,5 @@
-"""What MongoDB 5.1 removed from the protocol is answered as MongoDB 6 answers it, and the connection
-stays: drivers probe the protocol this way. Nothing of it reaches the server."""
+"""The proxy answers the opcodes that MongoDB 5.1 removed as MongoDB 6 does, and keeps the connection open, because
+drivers probe the protocol this way. None of these messages reaches the server."""
 
 import struct
 

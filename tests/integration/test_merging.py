@@ -1,4 +1,4 @@
-"""Merging of inserts, message by message: who goes with whom, and what each client is answered."""
+"""Merging of inserts, message by message: which inserts are merged, and the reply to each client."""
 
 import struct
 

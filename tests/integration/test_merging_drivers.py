@@ -1,4 +1,4 @@
-"""Merging through PyMongo: many threads, real servers, what failpoints do."""
+"""Merging through PyMongo: many threads, real servers, failpoints."""
 
 import threading
 import uuid

@@ -1,5 +1,5 @@
-"""Merging goes by what the server says of a connection: when it is asked, what is done with the answer, and what makes it
-worth nothing."""
+"""Merging uses the identity that the server reports for a connection: when the proxy asks for it, how it uses the
+answer, and which events invalidate it."""
 
 import asyncio
 import itertools

@@ -1,5 +1,5 @@
-"""Merging: what was sent again is believed only where the answer says that everything is stored. Else each client
-asks for its own documents, one by one; and one client's input never reaches another's answer."""
+"""Merging: the proxy believes the answer to a resent batch only if it says that all documents are stored. Otherwise
+each client's documents are requested one by one. One client's input never reaches another's answer."""
 
 import pytest
 from bson import Timestamp

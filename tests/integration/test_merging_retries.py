@@ -1,4 +1,4 @@
-"""Merging and retryable writes: each insert is run once, whatever is lost on the way."""
+"""Merging and retryable writes: each insert is executed once, whatever is lost on the way."""
 
 import pytest
 from support import wire

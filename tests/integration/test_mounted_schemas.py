@@ -1,4 +1,4 @@
-"""Schemas of a mounted ConfigMap: the kubelet changes them by turning a link, all at once."""
+"""Schemas of a mounted ConfigMap: the kubelet changes all of them at once, by replacing a symbolic link."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-"""Random write commands through the proxy (tests/property), well-formed ones against the same sent directly, and
-ill-formed ones: the part that fits into every run. The script runs for as long as it is told."""
+"""Random write commands through the proxy (tests/property): well-formed ones compared with the same commands sent
+directly, and malformed ones. This is a short run; the scripts run for a given time."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""HUP: a good change takes effect, a bad one changes nothing and says where it is wrong."""
+"""HUP: a valid change takes effect; an invalid one changes nothing, and the log names the fault and its place."""
 
 import signal
 import ssl

@@ -1,5 +1,5 @@
-"""A simulated replica set of several members: a port for each, hello rewritten, and what happens to
-members followed while all runs."""
+"""A simulated replica set of several members: a port for each, hello rewritten, and changes of the members during
+operation."""
 
 import pytest
 from pymongo import MongoClient, ReadPreference

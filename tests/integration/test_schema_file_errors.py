@@ -1,5 +1,4 @@
-"""Files that are no schema files: `schema lint`, `check`, the start and a reload name the file, the place and
-the remedy."""
+"""Invalid schema files: `schema lint`, `check`, the start and a reload name the file, the place and the remedy."""
 
 import json
 import subprocess

@@ -1,5 +1,5 @@
-"""A registry of schemas in MongoDB: changed by the command line, followed by proxies, away, full of
-garbage, and changed by two at once."""
+"""A registry of schemas in MongoDB: changes by the command line, proxies that follow it, outages, garbage in it,
+and concurrent changes."""
 
 import datetime
 import json

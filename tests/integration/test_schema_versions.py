@@ -1,5 +1,5 @@
-"""Versions of a schema side by side, and a candidate that is only tried: a rolling deployment, the end of a
-version at its time, and what the endpoint says of it all."""
+"""Versions of a schema side by side, and a candidate that refuses no document: a rolling deployment, the scheduled
+end of a version, and the endpoint's report."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Schemas in the proxy: every write that they concern, as a driver sees it."""
+"""Schemas in the proxy: every write that they affect, as a driver sees it."""
 
 import hashlib
 import json

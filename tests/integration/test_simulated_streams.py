@@ -1,4 +1,4 @@
-"""Streams of replies and hello, from a simulated server that does as MongoDB does, and records."""
+"""Streams of replies and hello, from a simulated server that behaves as MongoDB does, and records requests."""
 
 import pytest
 from bson import Int64

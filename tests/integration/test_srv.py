@@ -1,4 +1,4 @@
-"""mongodb+srv://, with a DNS server in namespaces of the test's own."""
+"""mongodb+srv://, with a DNS server in the test's own namespaces."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""TLS on both sides: who shows which certificate, who is believed, which versions."""
+"""TLS on both sides: certificates, their verification, and protocol versions."""
 
 import contextlib
 import socket

@@ -1,5 +1,5 @@
-"""Validators of the upstream's collections while they change: a proxy never refuses by one that is gone, and
-other proxies follow by the change stream."""
+"""Changing validators of the upstream's collections: a proxy never refuses a write because of a dropped validator,
+and other proxies follow by the change stream."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The Debian package of this tree: built by `cmake --preset package && cmake --build --preset package`."""
+"""The Debian package of this tree, built by `cmake --preset package && cmake --build --preset package`."""
 
 import subprocess
 from pathlib import Path

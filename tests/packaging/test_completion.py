@@ -1,4 +1,5 @@
-"""Completion in bash, zsh and fish: each shell is asked what it offers, with the packaged program."""
+"""Completion in bash, zsh and fish, with the packaged program: the tests read the completions that each shell offers.
+"""
 
 import os
 import pty

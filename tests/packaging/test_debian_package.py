@@ -1,5 +1,5 @@
-"""What the Debian package holds, and that it works where it is unpacked. Installing it in a clean
-Debian is clean_root.sh, by hand."""
+"""Checks the content of the Debian package, and that it works from the folder where it is unpacked. clean_root.sh
+tests its installation in a clean Debian; run it by hand."""
 
 import json
 import re

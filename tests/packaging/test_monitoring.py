@@ -1,5 +1,4 @@
-"""Alert rules and the dashboard: what promtool says of them, and whether every name in them is one
-that the proxy prints."""
+"""Checks the alert rules and the dashboard with promtool, and that the proxy exports every name in them."""
 
 import json
 import re

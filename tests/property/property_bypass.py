@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
-"""Random write commands, in order and out of order, to namespaces with a schema: nothing gets past it.
+"""Random write commands, in order and out of order, to namespaces with a schema: no document bypasses it.
 
     property_bypass.py [--cases N | --seconds T] [--seed S]
 
-A command is made as a driver would send it, and then changed: fields of other types (the same text as a symbol
-or code, the same number as a decimal), given twice, moved, renamed, left out; lists in the body, as document
-sequences, as both; stages inside $facet, $lookup, $unionWith and explain; oplog operations inside each other.
-It goes through the proxy, which holds two collections against a schema with "unproved": "reject", to a
-server that has none. After each command both collections are read directly: no document in them may break the
-schema, as a few lines of Python have it. A seed is printed, and repeats the run. Ends with 1 at the first
-document that got past."""
+A command is made as a driver would send it, and then changed: fields of other types (the same text as a symbol or
+code, the same number as a decimal), given twice, moved, renamed, left out; lists in the body, as document
+sequences, as both; stages inside $facet, $lookup, $unionWith and explain; oplog operations inside each other. It
+goes through the proxy, which holds two collections against a schema with "unproved": "reject", to a server that has
+none. After each command both collections are read directly: no document in them may break the schema, as a few
+lines of Python have it. A seed is printed, and repeats the run. Ends with 1 at the first document that got past."""
 
 import argparse
 import copy

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Random write commands through the proxy, against the same commands sent to the same server directly,
+"""Compares random write commands through the proxy with the same commands sent to the same server directly,
 where a twin of the collection has the schema as its validator.
 
     property_writes.py [--cases N | --seconds T] [--seed S]

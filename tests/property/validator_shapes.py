@@ -1,5 +1,5 @@
-"""Schemas in the shapes of validators that people publish: which keywords stand together, how deep, and how
-often. The names and values are this project's own."""
+"""Schemas in the shapes of published validators: their combinations of keywords, depths and frequencies. The names
+and values are this project's own."""
 
 OBJECT, STRING, INT, DATE, BOOL, ID = ({"bsonType": name} for name in
                                        ("object", "string", "int", "date", "bool", "objectId"))

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Hostile clients by the thousand: what they do to the proxy's memory, descriptors and other clients.
+"""Measures the effect of thousands of hostile clients on the proxy's memory, descriptors and other clients.
 
 Good clients ping on 16 connections, as fast as they are answered. Abusers have machines of their own; here the
 proxies have one CPU, and the good clients, the server and the abuser the other. So it is measured in two ways.
-`apart`: the abuser takes only what CPU time nobody else wants; the good clients' p99 is to stay under twice
-what it is without abuse. `crowded`: it takes what the scheduler gives it; beside that stands what the good
-clients find while a neighbour, another proxy before the same server, is abused instead: what they lose then,
-the abuser and the work for it have taken from the machine, and no proxy could give back. That they lose twice
-as much is the proxy's doing. Both are judged here only, never in a test.
+`apart`: the abuser takes only what CPU time nobody else wants; the good clients' p99 is to stay under twice what it
+is without abuse. `crowded`: it takes what the scheduler gives it; beside that stands what the good clients find
+while a neighbour, another proxy before the same server, is abused instead: what they lose then, the abuser and the
+work for it have taken from the machine, and no proxy could give back. That they lose twice as much is the proxy's
+doing. Both are judged here only, never in a test.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""What hostile or broken clients do to a proxy. Each abuse is a function of (port, count, stop): it goes
-on until `stop` is set, and swallows whatever the proxy does to its connections. Those that come again and
-again pause between: the abuser is not to win by taking the CPU that it shares with the proxy."""
+"""Abuses by hostile or broken clients. Each is a function of (port, count, stop): it runs until `stop` is set, and
+ignores errors on its connections. Those that come again and again pause between: the abuser is not to win by taking
+the CPU that it shares with the proxy."""
 
 import contextlib
 import os

@@ -1,7 +1,7 @@
-"""Mixed load and faults from a seeded schedule, for as long as it is told: what the history checker does
-(tests/history: drivers, cuts, kills, failpoints, and what was told held against what is stored), and besides a
-server that stops for a while, reloads that switch merging, pauses, and hostile clients; readers that check what
-they read; and what the proxy's memory does meanwhile.
+"""Runs mixed load and faults from a seeded schedule for a given time: those of the history checker (tests/history:
+drivers, cuts, kills, failpoints, and replies compared with stored documents), and besides a server that stops for a
+while, reloads that switch merging, pauses, and hostile clients; readers that check their results; and a check of
+the proxy's memory.
 
   python soak.py --seconds 3600 --seed 1
 

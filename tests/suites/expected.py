@@ -1,4 +1,4 @@
-"""The differences that are known, each with its reason: expected_differences.txt."""
+"""The known differences, each with its reason: expected_differences.txt."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def load():
 
 
 def reason(known, difference):
-    """Why this test may differ; None when it may not."""
+    """Returns the reason why this test may differ; None if it may not."""
     job = difference.job
     for topology in (job.topology, "*"):
         found = known.get((job.suite.name, topology, difference.test))

@@ -5,7 +5,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 
-# What may differ from run to run in a message and means nothing.
+# Parts of a message that change from run to run and mean nothing.
 PASSING_DETAILS = re.compile(
     r"0x[0-9a-f]+|\b[0-9a-f]{24}\b|127\.0\.0\.1:\d+|localhost:\d+|\b\d{4,}\b|\b\d+\.\d+\b"
     r"|UUID\('[^']*'\)|b'[^']*'")
@@ -18,7 +18,7 @@ class Outcome:
 
     @property
     def gist(self):
-        """The first line of the message without what changes from run to run."""
+        """Returns the first line of the message without the parts that change from run to run."""
         return PASSING_DETAILS.sub("#", self.message.split("\n")[0])[:200]
 
 

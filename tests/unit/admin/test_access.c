@@ -1,4 +1,4 @@
-/* Who may ask what. */
+/* Access rights of the paths of the admin endpoint. */
 #include "../cmocka_all.h"
 
 #include <stdio.h>
@@ -75,7 +75,7 @@ static void without_one_changes_come_from_this_machine(void **state)
     assert_int_equal(check(&none, &request), 403);
 }
 
-/* DNS rebinding: a name of somebody else's that leads here. */
+/* DNS rebinding: another party's host name that resolves to this address. */
 static void without_one_the_host_is_this_machine(void **state)
 {
     (void)state;

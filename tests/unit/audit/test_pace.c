@@ -1,4 +1,4 @@
-/* No more documents than the rate, whatever the clock does. */
+/* The log never holds more documents than the rate allows, even if the clock jumps. */
 #include "../cmocka_all.h"
 
 #include "audit/audit_pace.h"

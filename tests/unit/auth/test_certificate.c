@@ -108,7 +108,7 @@ static void test_forms(void **state)
                     true));
     /* a server may not know it by that name, and take another for granted */
     assert_true(may(BCON_NEW("saslStart", BCON_INT32(1), "Mechanism", BCON_UTF8("PLAIN")), true));
-    /* a section beside the body could hold the field that counts */
+    /* a section beside the body could hold the counted field */
     assert_true(may(with_mechanism("saslStart", "PLAIN"), false));
     assert_true(may(BCON_NEW("hello", BCON_INT32(1)), false));
 }

@@ -365,7 +365,7 @@ static void test_failed_login_keeps_the_earlier_user(void **state)
     claim_free(id);
 }
 
-/* The server starts SCRAM only, whatever else the hello says. */
+/* The server starts SCRAM only, whatever other fields the hello has. */
 static void test_speculation_that_only_begins(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Replies to connectionStatus: who is read out of them, and that what is not clear is nobody's. */
+/* Reads users from replies to connectionStatus. An unclear reply names no user. */
 #include "auth/identity.h"
 
 #include <stdlib.h>

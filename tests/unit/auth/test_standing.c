@@ -153,7 +153,7 @@ static void test_a_user_that_was_made_anew(void **state)
     standings_destroy(all);
 }
 
-/* The answer comes after that of one who was asked later. */
+/* Its answer comes after the answer to a later request. */
 static void test_answers_that_overtake(void **state)
 {
     (void)state;
@@ -197,7 +197,8 @@ static void test_random_lives(void **state)
     enum { CONNECTIONS = 6, STEPS = 200000 };
     struct standings *all = standings_create();
     struct standing standing[CONNECTIONS] = {{0}};
-    uint64_t of[CONNECTIONS] = {0}; /* who it is: the user's incarnation at the server, 0: nobody */
+    uint64_t of[CONNECTIONS] = {
+        0}; /* the identity: the user's incarnation at the server; 0: no user */
     uint64_t live = 1;
     uint64_t met = 0;
     srand(7);

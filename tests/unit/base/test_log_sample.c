@@ -1,4 +1,4 @@
-/* Which lines are written, and what is said of the others. */
+/* The log writes these lines, and counts the others. */
 #include "../cmocka_all.h"
 
 #include <fcntl.h>
@@ -77,7 +77,7 @@ static void the_next_period_begins_with_its_next_line(void **state)
     assert_non_null(strstr(read_said(), "\"leftOut\":1"));
 }
 
-/* However many kinds somebody thinks of, lines are bounded, and every one is counted. */
+/* The lines stay bounded for any number of kinds, and the log counts every one. */
 static void kinds_without_a_place_share_one(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* What the load generator sends, what the null upstream answers, and how the answer is judged. */
+/* Tests the requests of the load generator, the replies of the null upstream, and the judging of
+ * replies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

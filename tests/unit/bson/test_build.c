@@ -45,7 +45,7 @@ static void test_build(void **state)
     build_free(&b);
 }
 
-/* A document behind bytes for whoever frames it, with elements of another one. */
+/* Builds a document behind reserved bytes for a frame, with elements of another document. */
 static void test_behind(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* The whole-document check: what is refused, and where; UTF-8. */
+/* The check of whole documents: refusals and their places; UTF-8. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

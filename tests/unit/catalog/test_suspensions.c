@@ -1,4 +1,4 @@
-/* Which readings end a suspension, and what one covers. */
+/* The readings that end a suspension, and the collections that a suspension covers. */
 #include "../cmocka_all.h"
 
 #include <stdio.h>
@@ -31,7 +31,7 @@ static void test_scopes(void **state)
     assert_false(suspensions_cover(&list, "a.b"));
 }
 
-/* Only a reading that began after the command was answered says what is there now. */
+/* Only a reading that began after the answer to the command shows the new state. */
 static void test_readings(void **state)
 {
     (void)state;

@@ -42,7 +42,7 @@ static void test_table(void **state)
         const char *yes, *no;
         uint32_t min, max;
         enum answer answer;
-        const char *text; /* NULL: whatever it is */
+        const char *text; /* NULL: any value */
     } cases[] = {
         {PATTERN_MONGODB, "^[a-z]{3}$", NULL, 0, 100, ANSWER_FOUND, "aaa"},
         {PATTERN_MONGODB, "^a|b$", "^a", 0, 100, ANSWER_FOUND, "b"},

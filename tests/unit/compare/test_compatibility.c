@@ -110,7 +110,7 @@ static const struct verdict_case mongodb_cases[] = {
      "{\"properties\":{\"a\":{" INT "},\"b\":{}},\"additionalProperties\":false}", "backward"},
     {A("{" INT "}"), "{\"properties\":{\"a\":{" INT "}},\"additionalProperties\":false}",
      "forward"},
-    /* Of fields with the same name $jsonSchema looks at the first. */
+    /* If several fields have the same name, $jsonSchema checks the first. */
     {"{\"properties\":{\"a\":{" INT "}},\"additionalProperties\":false}",
      "{\"additionalProperties\":{" INT "}}", "incompatible"},
     {"{\"patternProperties\":{\"^a\":{" INT "}}}", A("{" INT "}"), "backward"},

@@ -13,7 +13,7 @@ static void nothing_secret_is_left(void **state)
         {"mongodb://h:1,i:2/db?replicaSet=r", "mongodb://h:1,i:2/db?replicaSet=r"},
         {"mongodb://u:p@h/", "mongodb://<redacted>@h/"},
         {"mongodb+srv://u@h", "mongodb+srv://<redacted>@h"},
-        /* not percent-encoded as it should have been */
+        /* a character without the required percent-encoding */
         {"mongodb://u:p@ss/w?rd@h/", "mongodb://<redacted>@h/"},
         {"mongodb://u:p?a=b@h/?x=1", "mongodb://<redacted>@h/?x=1"},
         {"mongodb://h/?tlsCertificateKeyFilePassword=x", "mongodb://h/"

@@ -58,7 +58,7 @@ static void fixed_options_keep_their_values(void **state)
     assert_string_equal(new->listen.host, "::1");
     assert_int_equal(new->threads, 2);
     assert_int_equal(new->max_client_conn, 30);
-    /* and again: what was kept is compared next time */
+    /* and again: the next comparison uses the stored values */
     old = new;
     assert_true(config_reload(old, &new, &ignored, &err));
     assert_int_equal(ignored.count, 3);

@@ -1,4 +1,4 @@
-/* The table against itself and against the files that repeat what it says. */
+/* Compares the option table with itself and with the files that repeat its content. */
 #include <stdio.h>
 #include <string.h>
 
@@ -53,7 +53,7 @@ static void suggestions_are_near(void **state)
     assert_null(options_suggest(longest));
 }
 
-/* The last part of a dotted name, as it stands in the nested file. */
+/* The last part of a dotted name, as the nested file writes it. */
 static const char *key_of(const struct option *option)
 {
     const char *dot = strrchr(option->name, '.');

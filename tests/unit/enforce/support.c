@@ -101,7 +101,7 @@ static int64_t wall_ms(void *arg)
     return f->wall_ms;
 }
 
-/* Every portion is as short as it can be, the first ones at least. */
+/* Every portion is as short as possible, at least at the start. */
 static bool is_spent(void *arg)
 {
     const struct fixture *f = arg;

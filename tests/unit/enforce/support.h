@@ -29,17 +29,17 @@ uint8_t *support_payload(const struct support_message *message, size_t *len);
 struct enforce_command support_command(const struct support_message *message, struct bytes payload,
                                        struct wire_command *parsed);
 
-/* Where commands are checked, and what came of the last one. */
+/* The room in which commands are checked, and the result of the last check. */
 struct fixture {
     struct registry *registry;
     struct schema_scratch *scratch;
     struct enforce_result result;
     struct error err;
     char told[2048]; /* by the observer: "ns refused|warned reason;…" */
-    size_t info_len; /* of the last errInfo that it was told */
+    size_t info_len; /* of the last errInfo */
     uint64_t now;
     unsigned portions; /* that the last command was checked in: as many as can be */
-    size_t room;       /* for what a check keeps; 0: no limit */
+    size_t room;       /* for the memory of a check; 0: no limit */
     size_t taken;      /* of it */
     uint32_t max_statements;
     struct tally *tally; /* the test's own; NULL: none */
@@ -55,14 +55,14 @@ void fixture_close(struct fixture *f);
 void fixture_forget(struct fixture *f);
 /* Also the result of the last command is forgotten. */
 bool fixture_check(struct fixture *f, const struct support_message *message);
-/* The command goes through as it is, is answered with `reply`, or replaced by `message`. */
+/* The command passes unchanged, is answered with `reply`, or is replaced by `message`. */
 void fixture_forwards(struct fixture *f, const struct support_message *message);
 void fixture_answers(struct fixture *f, const struct support_message *message, const char *reply);
 void fixture_replaces(struct fixture *f, const struct support_message *message,
                       const struct support_message *by);
 void fixture_drops(struct fixture *f, const struct support_message *message);
 void fixture_fails(struct fixture *f, const struct support_message *message, int code);
-/* The server's reply to what fixture_replaces sent, as the client gets it. */
+/* The server's reply to the message of fixture_replaces, as the client receives it. */
 void fixture_splices(struct fixture *f, const char *server, const char *client);
 /* Of "d.c". */
 void fixture_counted(struct fixture *f, enum registry_count which, uint64_t n);

@@ -1,4 +1,5 @@
-/* A candidate beside the accepted versions: counted, nothing refused. */
+/* A candidate beside the accepted versions: its verdicts are counted, and it refuses no document.
+ */
 #include "support.h"
 
 #include "base/memory.h"
@@ -96,7 +97,7 @@ static void test_inserts(void **state)
     close_both(&f);
 }
 
-/* Documents that do not go upstream, and those that nobody looks at. */
+/* Documents that do not go upstream, and documents that are not checked. */
 static void test_left_out(void **state)
 {
     (void)state;
@@ -199,7 +200,7 @@ static void test_other_commands(void **state)
     close_both(&f);
 }
 
-/* Without time for it, nobody looks why: what is refused is counted all the same. */
+/* Without time left the check gives no reasons, but counts every refusal. */
 static void test_no_time(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* The tables of commands, and what becomes of commands that do not fit them. */
+/* The tables of commands, and the treatment of commands that do not match them. */
 #include "support.h"
 
 #include "enforce/commands.h"
@@ -558,7 +558,7 @@ static void expect_many(const char *first, const char *list, const char *item, i
     bson_destroy(&body);
 }
 
-/* What would take long to look at counts as not understood. */
+/* A command whose reading would take too long counts as not understood. */
 static void test_many(void **state)
 {
     (void)state;

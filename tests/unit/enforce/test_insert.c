@@ -1,4 +1,4 @@
-/* insert: what goes on, what is taken out, what the client is told. */
+/* insert: the forwarded documents, the removed documents, and the reply to the client. */
 #include "support.h"
 
 #include <stdio.h>
@@ -34,7 +34,7 @@ static void test_valid(void **state)
                                                            "],\"$db\":\"d\"}"});
     fixture_counted(&f, REGISTRY_PASSED, 7);
     fixture_counted(&f, REGISTRY_REFUSED, 0);
-    /* the time of each portion, and not what is between them */
+    /* the time of each portion, without the time between them */
     fixture_counted(&f, REGISTRY_CHECK_NS, 4 * 3 * 7);
     assert_string_equal(f.told, "");
     fixture_close(&f);
@@ -457,7 +457,7 @@ static void test_large_replies(void **state)
     fixture_close(&f);
 }
 
-/* As the server says it, and before any document is looked at: 'Write batch sizes …'. */
+/* In the server's words, and before any document is checked: 'Write batch sizes …'. */
 static void refuses_as_too_many(struct fixture *f, const struct support_message *m, size_t count)
 {
     char text[128];

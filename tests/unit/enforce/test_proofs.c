@@ -1,4 +1,4 @@
-/* Random schemas, documents and updates: what is said beforehand holds when the update is done.
+/* Random schemas, documents and updates: each prediction about an update holds after the update.
  * Passed: a valid document stays valid, and an upsert inserts a valid one. Refused: the result is
  * refused too, unless the update changes nothing or cannot be applied. */
 #include "support.h"
@@ -210,7 +210,7 @@ static struct tree *text_tree(struct world *w, const char *format, const char *f
     return new_tree(w, text);
 }
 
-/* $inc and $push of what is there (NULL: nothing). NULL: the server refuses it. */
+/* Applies $inc or $push to a value (NULL: no value). NULL: the server refuses it. */
 static struct tree *combined(struct world *w, const struct operation *op, const struct tree *old)
 {
     char value[48] = "";

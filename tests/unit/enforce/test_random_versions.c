@@ -1,6 +1,6 @@
-/* Random versions, documents and updates: several versions say what the single ones say together,
- * and what is said of an update beforehand holds of what it makes. SLUICE_CASES: how many;
- * SLUICE_SEED: from what. */
+/* Random versions, documents and updates: several versions together give the verdict of the single
+ * versions combined, and each prediction about an update holds for its result. SLUICE_CASES: number
+ * of cases; SLUICE_SEED: the seed. */
 #include "support.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@ static unsigned random_below(unsigned n)
     return (unsigned)(random_state >> 33) % n;
 }
 
-/* --- what is made up --- */
+/* --- random input --- */
 
 /* A value of a field, or of the one that an update sets: as JSON. */
 static const char *random_value(void)
@@ -118,7 +118,7 @@ static void add_flat(char *text, const struct flat *flat)
     add(text, "}");
 }
 
-/* --- what single schemas say --- */
+/* --- verdicts of single schemas --- */
 
 static bool satisfies(const struct fixture *f, const struct schema_version *version,
                       const struct flat *flat)
@@ -234,8 +234,8 @@ static void random_update(char *text, struct flat *flat)
 
 static unsigned told[3]; /* passed, wrong, unproved */
 
-/* A stored document of any accepted version: what passed keeps it accepted, and what was refused as
- * wrong would have been refused whatever it was. */
+/* A stored document of any accepted version: a passed update keeps it accepted, and an update that
+ * was refused as wrong would be refused for any document. */
 static void try_update(void)
 {
     struct fixture f;

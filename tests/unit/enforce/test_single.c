@@ -135,7 +135,8 @@ static void append_stage(bson_string_t *text)
         bson_string_append(text, "}");
 }
 
-/* $merge in $merge: what is inside is looked at once for each of them, but not without end. */
+/* $merge in $merge: the check reads the inner stages once for each outer one, but within a limit.
+ */
 static void test_nested_writers(void **state)
 {
     (void)state;
@@ -159,7 +160,7 @@ static void test_nested_writers(void **state)
     fixture_close(&f);
 }
 
-/* Without a registry nothing is looked at. */
+/* Without a registry nothing is checked. */
 static void test_no_schemas(void **state)
 {
     (void)state;

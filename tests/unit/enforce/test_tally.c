@@ -53,7 +53,7 @@ static void test_sums(void **state)
     assert_memory_equal(report.samples[1].info, "info", 4);
     assert_int_equal(report.samples[2].at_ms, 10);
     tally_report_release(&report);
-    /* the accepted version has a record of its own */
+    /* the accepted version has its own record */
     uint64_t counts[TALLY_COUNTS] = {0};
     tally_sum(tallies[0], entry, &entry->file.versions[0], counts);
     assert_int_equal(counts[TALLY_PASSED], 0);
@@ -90,7 +90,7 @@ static void test_bounds(void **state)
     registry_entry_release(entry);
 }
 
-/* Many namespaces share what one tally may keep; what each counts is whole. */
+/* Many namespaces share the memory of one tally; the counts of each stay complete. */
 static void test_bytes(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Several accepted versions of a schema: what satisfies one of them passes. */
+/* Several accepted versions of a schema: a document passes if it satisfies one of them. */
 #include "support.h"
 
 #include <stdio.h>

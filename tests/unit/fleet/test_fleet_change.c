@@ -11,7 +11,8 @@
 
 static const struct fleet_author author = {.by = "ada", .note = "why", .at_ms = 1000};
 
-/* A schema that names its number; its hash is that of what the file's reader makes of it. */
+/* A schema that names its number. Its hash is the hash of the schema that the file's reader makes.
+ */
 static void make_schema(int number, char text[128], char hash[SCHEMA_HASH_SIZE])
 {
     char file_text[256];
@@ -202,7 +203,7 @@ static void what_is_kept_has_limits(void **state)
     fleet_document_free(document);
 }
 
-/* Text and back: nothing of a document is lost, and its file says what the document says. */
+/* To text and back: a document loses nothing, and its file has the same content. */
 static void a_document_is_read_as_it_was_written(void **state)
 {
     struct error err;

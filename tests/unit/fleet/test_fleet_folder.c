@@ -95,7 +95,8 @@ static void files_come_and_go(void **state)
                              "a.%2Fetc%2Fx.json\n");
 }
 
-/* What was not the registry's is kept beside; what it does not name is left alone. */
+/* A file that did not come from the registry is kept beside. A file without an entry stays
+ * untouched. */
 static void others_files_stay(void **state)
 {
     struct error err;
@@ -112,7 +113,7 @@ static void others_files_stay(void **state)
     assert_text("c.d.json", "mine too");
 }
 
-/* A list that somebody wrote leads nowhere. */
+/* A list with foreign content cannot lead outside the folder. */
 static void a_list_names_files_of_the_folder(void **state)
 {
     struct error err;

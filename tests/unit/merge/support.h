@@ -1,4 +1,4 @@
-/* Insert commands as they stand on the wire, and a merger with what it needs. */
+/* Insert commands as they are on the wire, and a merger with its surroundings. */
 #ifndef SLUICE_TESTS_MERGE_SUPPORT_H
 #define SLUICE_TESTS_MERGE_SUPPORT_H
 
@@ -34,7 +34,7 @@ struct fixture {
     uint8_t identity[32];
     int64_t now_us;
     struct merger_answer answer; /* of the last submit */
-    /* what waiting retries were told */
+    /* the answers that waiting retries received */
     int told;
     enum retry_result result;
     char reply[512]; /* as JSON */

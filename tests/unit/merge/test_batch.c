@@ -221,7 +221,7 @@ static void an_error_of_all_is_everybodys(void **state)
     batch_end(f->merger, batch, f->now_us);
     for (int i = 1; i <= 2; i++)
         assert_non_null(strstr(answers.json[i], "\"errorLabels\" : [ \"RetryableWriteError\" ]"));
-    /* the client does as it is told: its retry goes under the batch's number */
+    /* the client obeys: its retry goes under the batch's number */
     assert_int_equal(submit_id(f, 2, 2, 2), MERGER_RESEND);
     merger_resend_lost(f->merger, f->answer.resend, f->now_us);
     assert_int_equal(counted(f, MERGER_SESSIONS_RETIRED), 1);
@@ -240,7 +240,7 @@ static void a_lost_batch_may_go_once_more(void **state)
     /* refused now, but run before perhaps: it cannot go alone */
     assert_int_equal(answer(f, batch, "{\"ok\":0.0,\"code\":13}", &answers), BATCH_FIND_OUT);
     assert_int_equal(answers.count[1], 0);
-    batch_end(f->merger, batch, f->now_us); /* nobody asked: a retry does */
+    batch_end(f->merger, batch, f->now_us); /* no client has asked; a retry asks */
     assert_int_equal(submit_id(f, 1, 1, 2), MERGER_RESEND);
     merger_resend_lost(f->merger, f->answer.resend, f->now_us);
     batch = batch_of(f, 2, 0); /* without numbers never */
@@ -263,7 +263,7 @@ static void retries_of_a_lost_batch_go_under_its_number(void **state)
         insert_of(3, 3, 2, "\"apiVersion\":\"1\",\"apiStrict\":true,\"maxTimeMS\":5");
     assert_int_equal(submit(f, &own, f), MERGER_RESEND);
     struct merger_resend *resend = f->answer.resend;
-    /* the same again meanwhile: it waits */
+    /* the same insert again while it is under way: it waits */
     assert_int_equal(submit(f, &own, f), MERGER_WAIT_FOR_FIRST);
     struct retry_waiter *retry_waiter = f->answer.retry_waiter;
     uint8_t *payload = NULL;
@@ -384,7 +384,7 @@ static void a_session_that_is_not_known_goes_as_it_came(void **state)
     assert_int_equal(barred(f, GROUPING_BAR_RETRY_OF_DIRECT), 1);
     assert_int_equal(submit_id(f, 5, 5, 8), MERGER_WAIT);
     merger_leave(f->merger, f->answer.waiter, f->now_us);
-    /* what passes for another reason is known as direct too, where the session is */
+    /* an insert that passes for another reason counts as direct too, if its session is known */
     struct command barred_one = insert_of(5, 5, 9, "\"maxTimeMS\":77");
     assert_int_equal(submit(f, &barred_one, f), MERGER_PASS);
     assert_int_equal(submit_id(f, 5, 5, 9), MERGER_PASS);
@@ -446,8 +446,8 @@ static void write_concern_errors_ask_for_retries_or_not(void **state)
     }
 }
 
-/* Everything above in a row, with the i-th allocation failing for every i: whatever fails, each
- * waiter is answered once or told to close, and all ends. */
+/* Runs all of the above in a row, with the i-th allocation failing for every i: whatever fails,
+ * each waiter receives one answer or the order to close, and all ends. */
 static bool scene(struct fixture *f)
 {
     struct answers answers = {0};

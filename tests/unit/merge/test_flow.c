@@ -3,7 +3,7 @@
 
 #define ID(n) ((void *)(intptr_t)(n))
 
-/* Takes what is due and checks whose inserts are in it, in order; NULL where nothing is due. */
+/* Takes the batch that is due and checks the owners of its inserts, in order; NULL: none is due. */
 static struct batch *take(struct fixture *f, const int *ids, size_t count)
 {
     struct batch *batch = merger_take(f->merger, f->now_us);
@@ -232,7 +232,7 @@ static void without_a_limit_it_waits_as_long_as_it_takes(void **state)
     assert_int_equal(counted(f, MERGER_STALLED), 0);
 }
 
-/* An insert that comes when nobody has waited for what is stuck. */
+/* An insert that comes when no client has waited for the stuck one. */
 static void who_comes_late_goes_in_the_same_turn(void **state)
 {
     struct fixture *f = *state;
@@ -331,7 +331,7 @@ static void switched_off_it_passes(void **state)
     f->rules.enabled = false;
     assert_int_equal(submit_id(f, 3, 0, 0), MERGER_PASS);
     assert_int_equal(barred(f, GROUPING_BAR_OFF), 1);
-    merger_finished(f->merger, first, f->now_us); /* who waits already still goes */
+    merger_finished(f->merger, first, f->now_us); /* an earlier waiter still goes */
     merger_finished(f->merger, go_lone(f, TAKE(f, 2)), f->now_us);
 }
 

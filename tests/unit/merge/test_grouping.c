@@ -13,7 +13,7 @@ enum verdict {
 };
 
 static const struct {
-    const char *a; /* what the first has beside insert, $db, ordered and its document */
+    const char *a; /* the fields of the first besides insert, $db, ordered and its document */
     const char *b; /* the second */
     enum verdict verdict;
     enum grouping_bar bar;

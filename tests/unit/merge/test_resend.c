@@ -1,4 +1,5 @@
-/* What a batch's answer leaves open: who believes it, and how each document is asked for. */
+/* The open questions after a batch's answer: which clients believe it, and how the merger asks for
+ * each document. */
 #include "support.h"
 
 static void take_and_lose(struct fixture *f, struct merger_waiter *waiter)
@@ -11,7 +12,7 @@ static void take_and_lose(struct fixture *f, struct merger_waiter *waiter)
 static const struct {
     const char *reply;
     enum batch_verdict first, again;
-    enum merger_outcome retry; /* of what was sent once, afterwards */
+    enum merger_outcome retry; /* of a retry after the answer to the first sending */
 } replies[] = {
     /* everything is stored */
     {"{\"n\":4,\"ok\":1}", BATCH_ANSWERED, BATCH_ANSWERED, MERGER_REPLAY},
@@ -47,7 +48,7 @@ static const struct {
     {"{\"ok\":0,\"code\":202}", BATCH_FIND_OUT, BATCH_FIND_OUT, MERGER_RESEND},
     {"{\"ok\":0,\"code\":11601}", BATCH_FIND_OUT, BATCH_FIND_OUT, MERGER_RESEND},
     {"{\"ok\":0,\"code\":123456}", BATCH_FIND_OUT, BATCH_FIND_OUT, MERGER_RESEND},
-    /* the client is told to find out itself */
+    /* the client must find out itself */
     {"{\"ok\":0,\"code\":10107}", BATCH_ANSWERED, BATCH_ANSWERED, MERGER_RESEND},
     {"{\"ok\":0,\"code\":8,\"errorLabels\":[\"RetryableWriteError\"]}", BATCH_ANSWERED,
      BATCH_ANSWERED, MERGER_RESEND},
@@ -72,7 +73,7 @@ static void only_that_all_is_stored_is_believed_the_second_time(void **state)
             take_and_lose(f, batch_first(batch));
         batch_end(f->merger, batch, f->now_us);
         enum merger_outcome outcome = submit_id(f, 1, 1, 2 + (int64_t)i);
-        if (outcome == MERGER_GO) /* as it came */
+        if (outcome == MERGER_GO) /* unchanged */
             merger_finished(f->merger, f->answer.permit, f->now_us);
         else if (outcome == MERGER_REPLAY)
             memory_free((void *)(uintptr_t)f->answer.reply.pos);
@@ -181,7 +182,7 @@ static void who_left_is_not_asked_for(void **state)
     merger_resend_lost(f->merger, f->answer.resend, f->now_us);
 }
 
-/* ok:0 is told where it claims no more than is known. */
+/* ok:0 is passed on if it claims no more than is known. */
 static void what_failed_is_told_as_it_is(void **state)
 {
     struct fixture *f = *state;
@@ -292,8 +293,8 @@ static void what_fails_among_many_ends_the_asking(void **state)
     assert_non_null(strstr(asked.json, "\"code\" : 91"));
 }
 
-/* A server that is slow, not dead: it meets a statement that it knows by now, as of what was sent
- * again. */
+/* A slow server, not a dead one: it receives a statement that it recognises by now, as from a
+ * resend. */
 static void a_batch_of_which_one_was_let_go_is_not_believed(void **state)
 {
     struct fixture *f = *state;

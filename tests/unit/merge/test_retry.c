@@ -225,7 +225,8 @@ static void a_higher_number_leaves_the_pending_one_to_its_waiters(void **state)
     assert_int_equal(begin(table, 1, 2, RETRY_WANT_MERGED, &told, &waiting), RETRY_FOUND_PENDING);
     assert_int_equal(begin(table, 1, 3, RETRY_WANT_MERGED, NULL, &answer), RETRY_FOUND_MERGE);
     assert_int_equal(begin(table, 1, 2, RETRY_WANT_MERGED, NULL, &late), RETRY_FOUND_TOO_OLD);
-    assert_false(settle(table, op, RETRY_END_LOST, "")); /* nobody can ask: no need to retire */
+    assert_false(
+        settle(table, op, RETRY_END_LOST, "")); /* no client can ask: no need to retire it */
     assert_int_equal(told.count, 1);
     retry_stop_waiting(waiting.retry_waiter);
     assert_false(settle(table, answer.op, RETRY_END_DONE, "fine"));
@@ -316,7 +317,7 @@ static void at_the_cap_what_is_direct_goes_first(void **state)
     assert_int_equal(begin(table, of_one_shard(3), 2, RETRY_WANT_MERGED, NULL, &answer),
                      RETRY_FOUND_MERGE);
     struct retry_op *op = answer.op;
-    /* young results and what is pending stay: a new session is not recorded, hence not merged */
+    /* recent results and pending inserts stay: a new session is not recorded, and so not merged */
     assert_int_equal(begin(table, of_one_shard(4), 1, RETRY_WANT_DIRECT, NULL, &answer),
                      RETRY_FOUND_UNKNOWN);
     assert_int_equal(begin(table, of_one_shard(4), 2, RETRY_WANT_MERGED, NULL, &answer),
@@ -342,7 +343,7 @@ static void without_memory_it_goes_as_it_came(void **state)
     struct retry_table *table = *state;
     struct retry_answer answer;
     struct told told = {0};
-    for (long i = 1; i < 8; i++) { /* the entry, and what uthash wants */
+    for (long i = 1; i < 8; i++) { /* the entry, and the memory that uthash needs */
         retry_table_forget_all(table);
         memory_fail_after(i);
         assert_int_equal(begin(table, 1, 1, RETRY_WANT_DIRECT, NULL, &answer), RETRY_FOUND_UNKNOWN);
@@ -429,7 +430,7 @@ static void threads_wait_while_it_ends(void **state)
         enum retry_found found = begin(race.table, 1, number, RETRY_WANT_MERGED, NULL, &answer);
         assert_int_equal(found, RETRY_FOUND_MERGE);
         atomic_store(&race.number, number);
-        if (number % 16 == 0) /* give them time, whatever the machine is */
+        if (number % 16 == 0) /* give them time, however slow the machine is */
             for (long i = 0; i < 10000000 && atomic_load(&race.waiting) < number / 64; i++)
                 (void)sched_yield();
         (void)settle(race.table, answer.op, number % 5 == 0 ? RETRY_END_LOST : RETRY_END_DONE,

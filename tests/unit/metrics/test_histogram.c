@@ -73,7 +73,7 @@ static void quantiles_are_right_to_an_eighth(void **state)
     }
 }
 
-/* What is over the last bound is told as that bound, not made up. */
+/* A value over the last bound is reported as that bound. */
 static void a_value_over_all_bounds_is_the_last_bound(void **state)
 {
     (void)state;

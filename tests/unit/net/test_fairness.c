@@ -125,7 +125,7 @@ static void start(struct side *side, int fds[2], const struct transport_ops *ops
     link_start(&side->link, base);
 }
 
-/* Its descriptor stays readable: nobody takes the byte. */
+/* Its descriptor stays readable, because no thread reads the byte. */
 static void start_endless(struct side *side)
 {
     int fds[2];

@@ -1,4 +1,4 @@
-/* Sockets that are listened on; the file of a Unix socket, and what may be in its place. */
+/* Listening sockets; the file of a Unix socket, and other files in its place. */
 #include "../cmocka_all.h"
 
 #include <fcntl.h>
@@ -125,7 +125,7 @@ static void only_its_own_file_is_removed(void **state)
     close(other);
 }
 
-/* Two would listen by one name if they looked at a leftover at the same time. */
+/* Two processes would listen under one name if both examined a stale socket at the same time. */
 static void of_many_that_come_together_one_listens(void **state)
 {
     enum { MANY = 8, ROUNDS = 20 };
@@ -153,7 +153,7 @@ static void of_many_that_come_together_one_listens(void **state)
             assert_int_equal(waitpid(children[i], &status, 0), children[i]);
             listening += WEXITSTATUS(status);
         }
-        assert_int_equal(listening, 1); /* the next round finds what it left */
+        assert_int_equal(listening, 1); /* the next round finds the rest */
     }
 }
 

@@ -221,7 +221,7 @@ static void test_tls_transfers(void **state)
     }
 }
 
-/* A reader that stops early is told that bytes wait where the event loop cannot see them. */
+/* If a reader stops early, the transport reports bytes that the event loop cannot see. */
 static void test_tls_pending(void **state)
 {
     (void)state;
@@ -633,7 +633,7 @@ static void test_client_settings_that_are_wrong(void **state)
     }
 }
 
-/* A context lives as long as somebody holds it, and a connection longer than its context. */
+/* A context lives as long as it has an owner, and a connection may outlive its context. */
 static void test_references(void **state)
 {
     (void)state;

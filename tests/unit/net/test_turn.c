@@ -1,4 +1,5 @@
-/* Who waits for the end of a loop's turn is served in order, and nobody takes another's place. */
+/* Clients that wait for the end of a loop's turn are served in order, and none overtakes another.
+ */
 #include "../cmocka_all.h"
 
 #include "net/turn.h"
@@ -48,7 +49,7 @@ static void portions_are_shorter_in_a_turn_that_is_spent(void **state)
 {
     (void)state;
     struct turn turn = {0};
-    turn.now_us = clock_now_us() + 1000000; /* whatever the test itself takes */
+    turn.now_us = clock_now_us() + 1000000; /* later than the test can take */
     turn.began_us = turn.now_us;
     assert_true(turn_may_go_on(&turn));
     turn.now_us = clock_now_us() - TURN_HEAVY_US;

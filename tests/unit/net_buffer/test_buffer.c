@@ -1,5 +1,5 @@
-/* Buffers: what goes in comes out, the budget knows of every byte, and what fails changes nothing.
- */
+/* Buffers: they return the bytes that they received, the budget counts every byte, and a failure
+ * changes nothing. */
 #include "../cmocka_all.h"
 
 #include <string.h>

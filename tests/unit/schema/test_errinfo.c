@@ -91,7 +91,8 @@ static void test_frame(void **state)
                 "\"reason\":\"expression always evaluates to false\"}}");
 }
 
-/* A reference is shown as its target; a description in lines is left out, as it is no string. */
+/* A reference is shown as its target. A description in lines is left out, because it is not a
+ * string. */
 static void test_references(void **state)
 {
     (void)state;

@@ -181,7 +181,7 @@ static void fail_problem(void *arg, const struct schema_problem *problem)
     fail_msg("%s: %s", problem->pointer, problem->message);
 }
 
-/* Values are what libbson reads. */
+/* Values are those that libbson reads. */
 static void test_values(void **state)
 {
     (void)state;
@@ -233,7 +233,7 @@ static void test_names(void **state)
     schema_file_release(&file);
 }
 
-/* JSON Schema without a dialect is told apart from a schema of MongoDB's with a mistake. */
+/* A JSON Schema without a dialect is distinguished from a MongoDB schema with a mistake. */
 static void test_dialect_hint(void **state)
 {
     (void)state;
@@ -254,7 +254,8 @@ static void test_dialect_hint(void **state)
                    "/schema/default: $jsonSchema keyword 'default' is not currently supported");
 }
 
-/* A schema file may hold what no server takes; what may be meant for a server may not. */
+/* A schema file may hold keywords that no server accepts. A schema that may be meant for a server
+ * may not. */
 static void test_extensions(void **state)
 {
     (void)state;

@@ -59,7 +59,8 @@ static bson_t *read_json(const char *text)
     return support_json(json);
 }
 
-/* The bytes are copied to memory of exactly their size, so that the sanitizers see what is read. */
+/* Copies the bytes to memory of exactly their size, so that the sanitizers find a read past the
+ * end. */
 static void check(const struct schema *schema, struct schema_scratch *scratch, const uint8_t *bytes,
                   size_t len)
 {

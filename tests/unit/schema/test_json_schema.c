@@ -1,4 +1,4 @@
-/* Dialect json-schema: what pydantic writes, over what Beanie stores. */
+/* Dialect json-schema: schemas as pydantic writes them, over documents as Beanie stores them. */
 #include "support.h"
 
 #define V(schema, document) support_valid(SCHEMA_JSON_SCHEMA, schema, document)

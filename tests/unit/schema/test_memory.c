@@ -1,5 +1,5 @@
-/* Every allocation fails once: the i-th, for all i. Nothing leaks (the sanitizers look), the error
- * says so, and what does not need the memory works. */
+/* Every allocation fails once: the i-th, for all i. Nothing leaks (the sanitizers check), the error
+ * reports it, and work that does not need the memory succeeds. */
 #include "support.h"
 
 #include "base/memory.h"

@@ -493,7 +493,7 @@ static void test_malformed(void **state)
     struct schema *schema =
         schema_compile(support_bytes(schema_bson), SCHEMA_MONGODB, NULL, NULL, &err);
     struct schema_scratch *scratch = schema_scratch_new();
-    /* Field a is refused, and what follows it is no BSON: that is the answer. */
+    /* Field a is refused, and the bytes after it are not BSON: the malformed BSON is the answer. */
     static const uint8_t broken[] = "\x12\0\0\0\x10"
                                     "a\0\1\0\0\0\x77"
                                     "b\0\0\0\0";

@@ -163,7 +163,7 @@ static void test_byte_classes(void **state)
             fail_msg("a byte class: %s", none[i]);
 }
 
-/* Which patterns are codes, matched without a look at the bytes' UTF-8. */
+/* Patterns that are matched byte by byte, without decoding UTF-8. */
 static void test_codes(void **state)
 {
     static const struct {

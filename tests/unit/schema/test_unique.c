@@ -1,4 +1,4 @@
-/* uniqueItems over items that somebody chose to be slow. */
+/* uniqueItems over items that were chosen to be slow. */
 #include "../cmocka_all.h"
 
 #include <bson/bson.h>

@@ -1,4 +1,5 @@
-/* Cursors of bulkWrite: kept while somebody may fetch from them, lost rather than told wrongly. */
+/* Cursors of bulkWrite: kept while a client may fetch from them; lost rather than answered wrongly.
+ */
 #include "../json_document.h"
 
 #include <string.h>
@@ -186,7 +187,7 @@ static void memory_pressure_frees_the_oldest_and_what_nobody_uses_first(void **s
     assert_true(budget_take(&fixture->budget, (size_t)2 * MEBIBYTE));
     assert_int_equal(look(fixture, "a:1", 1), BULK_CURSOR_LOST);
     assert_int_equal(look(fixture, "a:1", 3), BULK_CURSOR_KEPT);
-    /* what would not fit anyway costs nobody anything */
+    /* an entry that would not fit anyway evicts none */
     assert_false(budget_take(&fixture->budget, (size_t)20 * MEBIBYTE));
     assert_int_equal(look(fixture, "a:1", 3), BULK_CURSOR_KEPT);
     budget_give_back(&fixture->budget, (size_t)7 * MEBIBYTE);
@@ -231,7 +232,8 @@ static void the_end_of_its_session_frees_it(void **state)
         put_of(fixture, use_of("a:1", 1, 0), id, 10, id <= 2 ? lsid_1 : lsid_2);
     put(fixture, "a:1", 5, 10);
     bulk_cursors_end_session(fixture->cursors, 7, lsid_1);
-    assert_int_equal(look(fixture, "a:1", 1), BULK_CURSOR_KEPT); /* who asked may be nobody */
+    assert_int_equal(look(fixture, "a:1", 1),
+                     BULK_CURSOR_KEPT); /* the asking connection may have no user */
     bulk_cursors_session_ended(fixture->cursors, 8);
     assert_int_equal(look(fixture, "a:1", 1), BULK_CURSOR_KEPT);
     bulk_cursors_session_ended(fixture->cursors, 7);

@@ -1,4 +1,4 @@
-/* The play of tests/fuzz/crossing_fuzz.c merges: else it would find nothing, whatever is wrong. */
+/* The play of tests/fuzz/crossing_fuzz.c merges inserts. Otherwise it could find no fault. */
 #include "../cmocka_all.h"
 
 #include <stdint.h>
@@ -12,8 +12,8 @@ uint64_t crossing_batches(void);
 static void test_three_of_alice_go_together(void **state)
 {
     (void)state;
-    /* corpus/crossing/three_of_alice: three log in, and insert together again
-     * and again: whoever is read first, the two behind it are known at last */
+    /* corpus/crossing/three_of_alice: three clients log in, and insert together again and again.
+     * Whichever the proxy reads first, the two behind it are known at last. */
     static const uint8_t play[] = {0, 4, 0, 12, 0,  28, 0, 0, 5, 0, 5, 0, 8,  5,  0, 5, 0, 24, 5,
                                    0, 5, 0, 24, 8,  0,  5, 0, 5, 0, 5, 0, 24, 8,  0, 5, 0, 5,  0,
                                    5, 0, 0, 8,  24, 5,  0, 5, 0, 5, 0, 0, 8,  24, 5, 0, 5, 0,  5,
@@ -24,7 +24,7 @@ static void test_three_of_alice_go_together(void **state)
     assert_true(crossing_batches() > before);
 }
 
-/* As before, but the second is bob, and the third is nobody. */
+/* As before, but the second is bob, and the third has no user. */
 static void test_alice_bob_and_nobody_do_not(void **state)
 {
     (void)state;

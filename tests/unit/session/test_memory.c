@@ -1,5 +1,5 @@
-/* Each allocation of a whole session room fails, and all after it for a while: no crash, nobody
- * left behind, and whoever comes when there is memory again is served. */
+/* Each allocation of a whole session room fails, and all after it for a while: no crash, no client
+ * is left over, and each client that comes after memory is available again is served. */
 #include "../cmocka_all.h"
 
 #include "base/memory.h"

@@ -1,4 +1,5 @@
-/* The route table: each row says what becomes of its command, and there is no other. */
+/* The route table: each row gives the treatment of its command, and no command is treated
+ * otherwise. */
 #include "../cmocka_all.h"
 
 #include <string.h>

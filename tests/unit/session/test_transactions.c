@@ -55,7 +55,7 @@ static void the_last_statements_connection_carries_it(void **state)
     assert_false(transactions_open_for_peer(transactions, 7));
 }
 
-/* Anybody may send a statement, also who is not logged in. */
+/* Any client may send a statement, even without a login. */
 static void what_was_never_carried_out_leaves_nothing(void **state)
 {
     struct transactions *transactions = *state;

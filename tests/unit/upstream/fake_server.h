@@ -1,5 +1,5 @@
-/* A server that answers hello as it is told, on a free port of the loopback. Its thread is the only
- * one that touches its sockets. */
+/* A server that answers hello with a given reply, on a free port of the loopback. Only its thread
+ * touches its sockets. */
 #ifndef TESTS_UNIT_UPSTREAM_FAKE_SERVER_H
 #define TESTS_UNIT_UPSTREAM_FAKE_SERVER_H
 

@@ -1,4 +1,4 @@
-/* Monitoring of simulated servers: what libmongoc finds is what topology_read says. */
+/* Monitoring of simulated servers: topology_read reports the servers that libmongoc finds. */
 #include "upstream/topology.h"
 
 #include "base/log.h"
@@ -63,8 +63,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* hosts: as in a connection string; options: what follows, or "". 500 ms is the shortest interval
- * that libmongoc takes. */
+/* hosts: as in a connection string; options: the rest of the URI, or "". 500 ms is the shortest
+ * interval that libmongoc accepts. */
 static void start(struct scene *scene, const char *hosts, const char *options)
 {
     char text[512];
@@ -166,7 +166,7 @@ static void test_standalone(void **state)
     assert_false(scene->seen.servers[0].is_unix_socket);
 }
 
-/* One seed leads to all members, and what happens to them is followed. */
+/* One seed leads to all members, and the topology follows their changes. */
 static void test_replica_set(void **state)
 {
     struct scene *scene = *state;

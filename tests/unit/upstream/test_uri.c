@@ -1,4 +1,4 @@
-/* Connection strings: what they mean, and that nothing secret comes out of them. */
+/* Connection strings: their meaning, and that no output reveals a secret. */
 #include "upstream/uri.h"
 
 #include "base/memory.h"
@@ -99,8 +99,8 @@ static void test_warning(void **state)
     uri_free(uri);
 }
 
-/* Strings that are refused, what the error must say (where libmongoc chooses the words: something
- * that all its versions say), and what it must not. */
+/* Strings that are refused, with words that the error must contain (if libmongoc chooses the words:
+ * some that all its versions contain), and words that it must not contain. */
 static void test_refusals(void **state)
 {
     (void)state;

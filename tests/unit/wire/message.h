@@ -1,4 +1,4 @@
-/* A message put together piece by piece, as it stands on the wire. */
+/* A message built piece by piece, in wire format. */
 #ifndef SLUICE_TESTS_UNIT_WIRE_MESSAGE_H
 #define SLUICE_TESTS_UNIT_WIRE_MESSAGE_H
 

@@ -1,5 +1,5 @@
-/* A command as it is parsed: what is read of its body, its lists, and that all of it stays right
- * when the message comes in parts or moves. */
+/* A parsed command: the fields of its body, its lists, and that all of it stays valid when the
+ * message comes in parts or moves. */
 #include "message.h"
 
 #include "base/memory.h"
@@ -125,7 +125,7 @@ static void wrong_types_are_not_read(void **state)
     assert_false(command.in_transaction);
 }
 
-/* The first field names the command, whatever its name is else. */
+/* The first field names the command, even if it has the name of an option. */
 static void the_first_field_is_no_option(void **state)
 {
     (void)state;
@@ -394,7 +394,7 @@ static void a_command_is_read_as_it_comes(void **state)
         assert_true(wire_walk_feed(&walk, message.data, have, NULL));
         if (!walk.body_found || walk.body_length > have - walk.body_offset)
             continue;
-        /* exactly what has come: a sanitizer sees a read past it */
+        /* exactly the received bytes: a sanitizer finds a read past the end */
         uint8_t *come = memory_alloc(have);
         assert_non_null(come);
         memcpy(come, message.data, have);

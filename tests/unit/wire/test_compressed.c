@@ -86,7 +86,7 @@ static bool open_in_portions(const struct wire_compressed *in, const uint8_t *ex
 }
 
 /* Reads and opens the payload, from and into blocks of exactly the announced sizes: a sanitizer
- * sees what runs over. */
+ * finds an overrun. */
 static bool open_payload(const struct message *payload, uint8_t **out, size_t *len,
                          struct error *err)
 {
@@ -315,7 +315,7 @@ static void compressors_are_known_by_name(void **state)
     assert_false(wire_compressor_is_known("", 0));
 }
 
-/* The ids stay outside, in front of what is compressed. */
+/* The ids stay outside, in front of the compressed bytes. */
 static void what_is_written_can_be_read(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Rewriting hello replies: what must change does, what need not stays byte for byte. */
+/* Rewriting of hello replies: the necessary fields change, and all others stay byte for byte. */
 #include "message.h"
 
 #include "base/memory.h"
@@ -239,7 +239,8 @@ static void a_whole_reply(void **state)
                      whole_reply("proxy:1001", "proxy:1002", MAX_MESSAGE_BYTES, NULL));
 }
 
-/* Every cut and every changed byte: refused, or rewritten to what can be read; never a crash. */
+/* Every cut and every changed byte: the reply is refused, or rewritten into a readable one; never a
+ * crash. */
 static void broken_replies_are_refused_or_readable(void **state)
 {
     (void)state;

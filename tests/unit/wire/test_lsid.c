@@ -1,4 +1,4 @@
-/* The id of a logical session: only what a driver sends is one. */
+/* The id of a logical session: only the form that drivers send is one. */
 #include "../cmocka_all.h"
 
 #include <bson/bson.h>

@@ -113,8 +113,8 @@ static void an_error_has_mongodbs_fields(void **state)
     assert_error_reply(to_msg, &err, 0, error_document("", 123456, "Location123456"));
 }
 
-/* Messages quote what a peer sent, and are cut to fit: neither may hide the rest of the message,
- * and a driver must be able to read it. */
+/* Messages quote bytes of a peer, and are cut to fit: neither may hide the rest of the message, and
+ * a driver must be able to read it. */
 static void what_is_no_utf8_is_replaced_alone(void **state)
 {
     (void)state;
