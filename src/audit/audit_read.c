@@ -97,7 +97,7 @@ static bool fail(const struct audit_reader *reader, const char *ns, const bson_e
     return error_set(err, (int)why->code, "%.150s cannot be read: %.250s", ns, why->message);
 }
 
-/* --- what there is --- */
+/* --- listing --- */
 
 static bool split(const char *ns, struct collection_place *place, struct error *err)
 {

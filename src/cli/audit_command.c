@@ -1,4 +1,4 @@
-/* mongosluice audit: stored documents against schemas. */
+/* mongosluice audit: checks stored documents against schemas. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,23 +27,22 @@ enum {
 
 static const char usage[] =
     "usage: mongosluice audit --upstream URI (--schemas FOLDER | --registry DATABASE.COLLECTION)\n"
-    "Reads stored collections, checks each document and prints how many break their schema, by\n"
-    "namespace and reason, with the _ids of the first few. Reads from a secondary where there is "
+    "Reads stored collections, checks each document and prints how many documents break their\n"
+    "schema, by namespace and reason, with the first _ids. Reads from a secondary if there is "
     "one.\n"
-    "  --upstream URI         the deployment; or the environment variable MONGOSLUICE_UPSTREAM\n"
-    "  --schemas FOLDER       schema files, as the proxy has them; or one file\n"
+    "  --upstream URI         the deployment; default: environment variable MONGOSLUICE_UPSTREAM\n"
+    "  --schemas FOLDER       the schema files, as for the proxy; or one file\n"
     "  --registry NS          the schemas of a registry in the same deployment\n"
-    "  --namespace NS         this one only; may be given several times\n"
-    "  --sample N             N documents of each collection, at random\n"
+    "  --namespace NS         only this namespace; may be given several times\n"
+    "  --sample N             N random documents of each collection\n"
     "  --rate N               at most N documents a second\n"
-    "  --resume FILE          keeps in FILE how far it came, and goes on from there\n"
-    "  --candidate            checks by the candidates, and leaves out files without one\n"
-    "  --propose              prints the tightest bounds that all stored documents meet\n"
-    "  --read-alone           reads without a check, to compare speeds\n"
+    "  --resume FILE          records its position in FILE, and continues from there\n"
+    "  --candidate            checks against the candidates; skips files without one\n"
+    "  --propose              prints the tightest bounds that all documents satisfy\n"
+    "  --read-alone           reads without checking, to compare the speed\n"
     "  --json                 prints one JSON object at the end\n"
-    "Exit codes: 0 no document breaks its schema, 1 some do, 2 wrong use or a collection that "
-    "cannot\n"
-    "be read.\n";
+    "Exit codes: 0 no document breaks its schema, 1 some do, 2 wrong usage or a collection that\n"
+    "cannot be read.\n";
 
 struct audit_run {
     const char *upstream, *schemas, *registry, *resume_file;
@@ -119,7 +118,7 @@ static bool remember_id(struct audit_job *job, struct bytes document)
     struct scan_element id;
     if (!scan_find(document, "_id", &id))
         return error_set(&job->err, ERROR_BAD_VALUE,
-                         "a document has no _id, so that --resume cannot go on from it");
+                         "a document has no _id, so --resume cannot continue from it");
     size_t len = bytes_left(&id.value);
     if (len > job->last_room) {
         uint8_t *bigger = memory_resize(job->last, len + 64);
@@ -168,7 +167,7 @@ static bool take_document(void *arg, struct bytes document)
     return true;
 }
 
-/* Where a connection is lost, a reading by _id goes on behind the last document. */
+/* If the connection is lost, a scan in the order of _id continues after the last document. */
 static bool read_all(struct audit_job *job)
 {
     struct audit_run *run = job->run;
@@ -192,14 +191,14 @@ static bool read_all(struct audit_job *job)
             return false;
         }
         clear_line(run);
-        (void)fprintf(stderr, "mongosluice audit: %s; trying again\n", err.message);
+        (void)fprintf(stderr, "mongosluice audit: %s; reconnecting\n", err.message);
         wait_us(RETRY_US);
     }
 }
 
 /* --- one namespace --- */
 
-/* What is accepted now, or the candidate. False: there is no candidate. */
+/* Selects the accepted versions, or the candidate. False if there is no candidate. */
 static bool choose_schemas(struct audit_job *job, const struct schema_file *file)
 {
     uint32_t accepted =
@@ -244,7 +243,8 @@ static bool find_progress(struct audit_job *job, bool *done)
     return true;
 }
 
-/* Whether there is something to read. *note: why not, where that is no error. */
+/* True if there is a collection to read. *note: the reason, if there is none and that is no error.
+ */
 static bool can_read(struct audit_job *job, const char **note)
 {
     enum audit_kind kind = AUDIT_COLLECTION;
@@ -257,7 +257,7 @@ static bool can_read(struct audit_job *job, const char **note)
             "one");
     if (kind == AUDIT_TIME_SERIES && job->run->resume != NULL)
         return error_set(&job->err, ERROR_BAD_VALUE,
-                         "it is a time series, which cannot be read by _id: leave out --resume");
+                         "it is a time series, which has no order of _id: leave out --resume");
     if (kind == AUDIT_MISSING)
         *note = "the collection does not exist";
     if (job->run->sample > 0 && job->total > (uint64_t)job->run->sample)
@@ -334,7 +334,7 @@ static bool is_wanted(const struct audit_run *run, const char *ns)
     return run->namespace_count == 0;
 }
 
-/* Each --namespace has a schema, and one of them a candidate where that is asked for. */
+/* Each --namespace needs a schema; with --candidate, one schema needs a candidate. */
 static bool check_namespaces(const struct audit_run *run, struct error *err)
 {
     bool candidates = false;
@@ -344,15 +344,14 @@ static bool check_namespaces(const struct audit_run *run, struct error *err)
             known = strcmp(run->list.of[j].file.ns, run->namespaces[i]) == 0;
         if (!known)
             return error_set(err, ERROR_INVALID_NAMESPACE,
-                             "no schema is of the namespace %.150s; the first of %zu is %.150s",
+                             "no schema has the namespace %.150s; the first of %zu has %.150s",
                              run->namespaces[i], run->list.count, run->list.of[0].file.ns);
     }
     for (size_t j = 0; j < run->list.count; j++)
         candidates = candidates || (is_wanted(run, run->list.of[j].file.ns) &&
                                     run->list.of[j].file.candidate.schema != NULL);
     return candidates || !run->candidate ||
-           error_set(err, ERROR_BAD_VALUE,
-                     "none of the schemas has a candidate: leave out --candidate");
+           error_set(err, ERROR_BAD_VALUE, "no schema has a candidate: leave out --candidate");
 }
 
 static bool begin(struct audit_run *run, struct error *err)
@@ -377,7 +376,7 @@ static void print_end(struct audit_run *run)
     if (!run->as_json) {
         (void)printf("%llu documents, %llu break their schema%s\n",
                      (unsigned long long)run->documents, (unsigned long long)run->broken,
-                     run->errors > 0 ? "; not all could be read" : "");
+                     run->errors > 0 ? "; some collections could not be read" : "");
         return;
     }
     json_close_array(&run->json);
@@ -504,7 +503,7 @@ static bool check_arguments(const struct audit_run *run, struct error *err)
     else if (run->resume_file != NULL && (run->sample > 0 || run->propose))
         why = "--resume counts whole collections: leave out --sample and --propose";
     else if (run->read_alone && (run->propose || run->resume_file != NULL))
-        why = "--read-alone checks nothing: leave out --propose and --resume";
+        why = "--read-alone checks no documents: leave out --propose and --resume";
     return why == NULL || error_set(err, ERROR_BAD_VALUE, "%s", why);
 }
 
@@ -530,7 +529,7 @@ int command_audit(int argc, char **argv)
         ok = read_option(&run, option, &err);
     }
     if (ok && optind < argc)
-        ok = error_set(&err, ERROR_BAD_VALUE, "'%.100s' is no flag", argv[optind]);
+        ok = error_set(&err, ERROR_BAD_VALUE, "unknown flag '%.100s'", argv[optind]);
     if (ok && check_arguments(&run, &err))
         code = audit(&run);
     else

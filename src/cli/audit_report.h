@@ -1,4 +1,4 @@
-/* What an audit found, as text and as JSON. */
+/* The result of an audit, as text and as JSON. */
 #ifndef SLUICE_CLI_AUDIT_REPORT_H
 #define SLUICE_CLI_AUDIT_REPORT_H
 
@@ -11,14 +11,14 @@ struct audit_result {
     struct audit_count *count;
     struct audit_bounds *bounds; /* NULL: no proposals */
     double seconds;
-    const char *note;  /* NULL: none. Why there was nothing to read */
+    const char *note;  /* why there was no collection to read; NULL: there was */
     const char *error; /* NULL: none */
 };
 
 void audit_report_text(const struct audit_result *result, struct text *out);
 void audit_report_json(const struct audit_result *result, struct json *out);
 
-/* The line about a reading under way. `total`: 0 where it is not known. */
+/* The line about the progress of a scan. `total`: 0 if it is not known. */
 void audit_report_progress(const char *ns, uint64_t documents, uint64_t total, double seconds,
                            uint64_t before, struct text *out);
 

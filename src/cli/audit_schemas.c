@@ -22,7 +22,7 @@ void audit_schemas_release(struct audit_schema_list *list)
     *list = (struct audit_schema_list){0};
 }
 
-/* Takes over the file, whatever comes. */
+/* Takes over the file, also on failure. */
 static bool add(struct audit_schema_list *list, struct schema_file *file, const char *source,
                 struct error *err)
 {
@@ -30,7 +30,7 @@ static bool add(struct audit_schema_list *list, struct schema_file *file, const 
         if (strcmp(list->of[i].file.ns, file->ns) != 0)
             continue;
         (void)error_set(err, ERROR_BAD_VALUE,
-                        "%.200s: the namespace %.150s has its schema in %.150s already: keep one",
+                        "%.200s: the namespace %.150s already has a schema in %.150s: keep one",
                         source, file->ns, list->of[i].source);
         schema_file_release(file);
         return false;
@@ -100,7 +100,7 @@ bool audit_schemas_of_folder(const char *path, struct audit_schema_list *list, s
         return add_file(list, path, err);
     DIR *folder = opendir(path);
     if (folder == NULL)
-        return error_set(err, ERROR_BAD_VALUE, "the schema folder %.300s cannot be read: %s", path,
+        return error_set(err, ERROR_BAD_VALUE, "cannot read the schema folder %.300s: %s", path,
                          strerror(errno));
     bool ok = add_entries(list, path, folder, err);
     (void)closedir(folder);

@@ -1,4 +1,4 @@
-/* The schemas of an audit: those of a folder, or of a registry. */
+/* The schemas of an audit, from a folder or a registry. */
 #ifndef SLUICE_CLI_AUDIT_SCHEMAS_H
 #define SLUICE_CLI_AUDIT_SCHEMAS_H
 
@@ -15,12 +15,12 @@ struct audit_schema_list {
     size_t count;
 };
 
-/* Zero-initialised is empty. */
+/* Zero-initialised means empty. */
 void audit_schemas_release(struct audit_schema_list *list);
 
-/* All *.json files of a folder, or one file. False with what is wrong, and where. */
+/* Reads all *.json files of a folder, or one file. False with the error and its place. */
 bool audit_schemas_of_folder(const char *path, struct audit_schema_list *list, struct error *err);
-/* All namespaces of a registry that accept something. */
+/* Reads all namespaces of a registry with an accepted version. */
 bool audit_schemas_of_registry(const struct uri *uri, const char *ns,
                                struct audit_schema_list *list, struct error *err);
 

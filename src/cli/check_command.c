@@ -12,7 +12,7 @@
 struct check_run {
     struct schema_file schema;
     struct schema_scratch *scratch;
-    const char *path; /* of the documents */
+    const char *path; /* of a file of documents */
     bool candidate;   /* check by the candidate */
     bool quiet;       /* print only refused documents */
     unsigned number;  /* the position of the document in its file, from 1 */

@@ -9,13 +9,11 @@ enum { DIFF_BACKWARD, DIFF_REFUSES, DIFF_TROUBLE, DIFF_UNKNOWN };
 static const char usage[] =
     "usage: mongosluice schema diff OLD NEW [--json]\n"
     "Compares two schema files (- for standard input). Prints the effect of each change, with a\n"
-    "document as proof: narrower (OLD accepts it, NEW refuses it), wider (the other way round), "
-    "both,\n"
-    "none, or unknown. The verdict over all of them is full, backward (NEW accepts all that OLD\n"
-    "accepts), forward, incompatible or unknown.\n"
-    "Exit codes: 0 backward or full, 1 NEW refuses a document that OLD accepts, 2 wrong use or a "
-    "file\n"
-    "that is no schema, 3 unknown.\n";
+    "document as proof: narrower (OLD accepts it, NEW refuses it), wider (NEW accepts it, OLD\n"
+    "refuses it), both, none, or unknown. The verdict is full, backward (NEW accepts all that OLD\n"
+    "accepts), forward (OLD accepts all that NEW accepts), incompatible or unknown.\n"
+    "Exit codes: 0 backward or full, 1 NEW refuses a document that OLD accepts, 2 wrong usage or\n"
+    "a file with errors, 3 unknown.\n";
 
 static bool load(const char *path, struct schema_file *file)
 {

@@ -10,9 +10,9 @@ struct diff_names {
     const char *old_name, *new_name; /* of the files, or of versions */
 };
 
-/* Appends the report to `out`, as one JSON object and a line feed with `json`. The accepted
- * versions of each file count together; the changes listed are those between the newest. False with
- * err set: no memory. */
+/* Appends the report to `out`, with `json` as one JSON object and a line feed. The verdict covers
+ * all accepted versions of each file; the listed changes are those between the newest ones. False
+ * with err set without memory. */
 bool diff_report(const struct schema_file *old_file, const struct schema_file *new_file,
                  const struct diff_names *names, bool json, struct text *out,
                  enum compatibility_answer *backward, struct error *err);

@@ -1,5 +1,5 @@
-/* BSON as extended JSON that is read back to the same bytes: the relaxed form where it keeps the
- * types, else the canonical one. Released with bson_free; NULL without memory. */
+/* BSON as extended JSON from which the same bytes can be read: the relaxed form if it keeps the
+ * types, otherwise the canonical one. Release it with bson_free; NULL without memory. */
 #ifndef SLUICE_CLI_EXTENDED_JSON_H
 #define SLUICE_CLI_EXTENDED_JSON_H
 

@@ -54,7 +54,7 @@ static bool read_word(const char *flag, const char *text, const char **out, stru
     return true;
 }
 
-/* USER@HOST, where nothing else was said. */
+/* USER@HOST, the default author. */
 static void guess_author(struct fleet_arguments *arguments)
 {
     char host[128] = "?";
@@ -126,7 +126,7 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* The bit of a flag that not all commands take; 0: all do. */
+/* The bit of a flag that only some commands take; 0: every command takes it. */
 static unsigned flag_of(int letter)
 {
     static const unsigned flags[] = {[DRY_RUN] = FLEET_FLAG_DRY_RUN,
@@ -149,7 +149,7 @@ static unsigned flag_of(int letter)
     return flags[letter];
 }
 
-/* Where the registry is said to be. */
+/* The place of the registry, from the flags. */
 struct place {
     const char *uri;
     const char *collection;
@@ -189,7 +189,7 @@ static bool take_value(struct fleet_arguments *arguments, struct place *place, i
     }
 }
 
-/* False: it is none of the flags without a value. */
+/* False: the flag is unknown or takes a value. */
 static bool take_switch(struct fleet_arguments *arguments, int letter)
 {
     bool *const switches[] = {[DRY_RUN] = &arguments->dry_run,
@@ -220,7 +220,7 @@ static bool read_flags(int argc, char **argv, unsigned flags, struct fleet_argum
             return true;
         }
         if ((flag_of(letter) & ~flags) != 0)
-            return error_set(err, ERROR_BAD_VALUE, "--%s is no flag of this command",
+            return error_set(err, ERROR_BAD_VALUE, "this command has no flag --%s",
                              options[letter - 1].name);
         if (!take_switch(arguments, letter) && !take_value(arguments, place, letter, err))
             return false;
@@ -233,8 +233,8 @@ static bool read_flags(int argc, char **argv, unsigned flags, struct fleet_argum
 /* --- the registry ------------------------------------------------------------------------------
  */
 
-/* Flags first, then the environment (which shows no password to whoever lists processes), then the
- * proxy's own file. */
+/* Uses the flags first, then the environment, which hides a password from the list of processes,
+ * then the proxy's configuration. */
 static bool find_place(struct fleet_arguments *arguments, struct place *place, struct error *err)
 {
     char *argv[] = {(char *)"mongosluice", (char *)"--config", (char *)place->config, NULL};
@@ -252,10 +252,9 @@ static bool find_place(struct fleet_arguments *arguments, struct place *place, s
         place->collection = arguments->config->schemas_registry;
     if (place->collection == NULL)
         place->collection = DEFAULT_REGISTRY;
-    return place->uri != NULL ||
-           error_set(err, ERROR_BAD_VALUE,
-                     "say where the registry is: --registry URI, the environment variable "
-                     "MONGOSLUICE_REGISTRY, or --config FILE");
+    return place->uri != NULL || error_set(err, ERROR_BAD_VALUE,
+                                           "name the registry: --registry URI, the environment "
+                                           "variable MONGOSLUICE_REGISTRY, or --config FILE");
 }
 
 static bool open_registry(struct fleet_arguments *arguments, struct place *place, struct error *err)
@@ -324,7 +323,7 @@ struct fleet_document *fleet_arguments_get(const struct fleet_arguments *argumen
     *exit_code = FLEET_EXIT_FAILED;
     if (!fleet_is_namespace(ns, strlen(ns)))
         (void)error_set(&err, ERROR_INVALID_NAMESPACE,
-                        "'%.300s' is no namespace: DATABASE.COLLECTION", ns);
+                        "'%.300s' is not a namespace: use DATABASE.COLLECTION", ns);
     else if (fleet_store_get(arguments->store, ns, &document, &err) && document == NULL) {
         *exit_code = FLEET_EXIT_REFUSED;
         if (may_be_new)
@@ -357,7 +356,7 @@ int fleet_arguments_store(const struct fleet_arguments *arguments, const char *c
         return FLEET_EXIT_DONE;
     case FLEET_CONFLICT:
         (void)fprintf(stderr,
-                      "%s: %s was changed by somebody else at this moment; look at it (schema "
+                      "%s: another command changed %s at the same time; look at the change (schema "
                       "history %s) and try again\n",
                       command, document->ns, document->ns);
         return FLEET_EXIT_CONFLICT;

@@ -1,4 +1,4 @@
-/* mongosluice schema promote, rollback, retire: what is in force of what a registry holds. */
+/* mongosluice schema promote, rollback, retire: change the accepted versions in a registry. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 enum { CHANGE_FLAGS = FLEET_FLAG_DRY_RUN | FLEET_FLAG_REVISION | FLEET_FLAG_AUTHOR };
 
-/* Changes one namespace: changes the document, or says why that cannot be. */
+/* Changes the document of one namespace, or sets the reason why it cannot. */
 typedef enum fleet_outcome change_fn(const struct fleet_arguments *arguments,
                                      struct fleet_document *document, struct error *err);
 
@@ -78,12 +78,12 @@ int command_schema_promote(int argc, char **argv)
 {
     static const char usage[] =
         "usage: mongosluice schema promote [flags] NAMESPACE [VERSION]\n"
-        "Makes a version the newest: its number, name, or the beginning of its hash; the "
-        "candidate\n"
-        "where none is named. The versions before stay accepted until they are retired.\n"
-        "  --keep TIME            they are accepted for so long (90s, 12h, 7d)\n"
-        "  --retire-others        they are not accepted any more\n" FLEET_USAGE_AUTHOR
-            FLEET_USAGE_PLACE;
+        "Makes a version the newest one. VERSION is its number, its name, or the beginning of its\n"
+        "hash; the default is the candidate. The previous versions stay accepted until they are\n"
+        "retired.\n"
+        "  --keep TIME            accepts the previous versions for this time (90s, 12h, 7d)\n"
+        "  --retire-others        ends the acceptance of the previous versions "
+        "now\n" FLEET_USAGE_AUTHOR FLEET_USAGE_PLACE;
     static const struct fleet_command command = {usage, CHANGE_FLAGS | FLEET_FLAG_KEEP, 1, 2};
     return run(argc, argv, &command, promote);
 }
@@ -98,7 +98,7 @@ static enum fleet_outcome rollback(const struct fleet_arguments *arguments,
     if (arguments->word_count > 1) {
         revision = strtoll(arguments->words[1], &end, 10);
         if (*end != 0 || revision < 1) {
-            (void)error_set(err, ERROR_BAD_VALUE, "'%.50s' is no revision: a number from 1",
+            (void)error_set(err, ERROR_BAD_VALUE, "'%.50s' is not a revision: use a number from 1",
                             arguments->words[1]);
             return FLEET_IMPOSSIBLE;
         }
@@ -108,12 +108,11 @@ static enum fleet_outcome rollback(const struct fleet_arguments *arguments,
 
 int command_schema_rollback(int argc, char **argv)
 {
-    static const char usage[] =
-        "usage: mongosluice schema rollback [flags] NAMESPACE [REVISION]\n"
-        "Brings back what was in force at an earlier revision (schema history lists them), that\n"
-        "before the present one where none is named: versions, candidate and settings. It is a "
-        "new\n"
-        "revision.\n" FLEET_USAGE_AUTHOR FLEET_USAGE_PLACE;
+    static const char usage[] = "usage: mongosluice schema rollback [flags] NAMESPACE [REVISION]\n"
+                                "Restores the versions, the candidate and the settings of an "
+                                "earlier revision (schema history\n"
+                                "lists them); the default is the previous one. The result is a new "
+                                "revision.\n" FLEET_USAGE_AUTHOR FLEET_USAGE_PLACE;
     static const struct fleet_command command = {usage, CHANGE_FLAGS, 1, 2};
     return run(argc, argv, &command, rollback);
 }
@@ -125,12 +124,11 @@ static enum fleet_outcome retire(const struct fleet_arguments *arguments,
 {
     bool named = arguments->word_count > 1;
     if (named + arguments->all + arguments->others != 1) {
-        (void)error_set(err, ERROR_BAD_VALUE,
-                        "name one version, or give one of --others and --all");
+        (void)error_set(err, ERROR_BAD_VALUE, "name one version, or use --others or --all");
         return FLEET_IMPOSSIBLE;
     }
     if (!named && arguments->in_ms != 0) {
-        (void)error_set(err, ERROR_BAD_VALUE, "--in needs the name of a version");
+        (void)error_set(err, ERROR_BAD_VALUE, "--in needs a version");
         return FLEET_IMPOSSIBLE;
     }
     if (arguments->all)
@@ -145,11 +143,12 @@ int command_schema_retire(int argc, char **argv)
 {
     static const char usage[] =
         "usage: mongosluice schema retire [flags] NAMESPACE VERSION|--others|--all\n"
-        "Documents that satisfy that version alone are refused from then on. The candidate is\n"
-        "dropped by the same command.\n"
-        "  --others               all but the newest\n"
-        "  --all                  all: nothing is enforced for the namespace any more\n"
-        "  --in TIME              after that time (90s, 12h, 7d)\n" FLEET_USAGE_AUTHOR
+        "Ends the acceptance of a version: the proxies then refuse documents that satisfy only "
+        "this\n"
+        "version. Also drops the candidate.\n"
+        "  --others               retires all versions but the newest\n"
+        "  --all                  retires all versions: nothing is enforced for the namespace\n"
+        "  --in TIME              ends it after this time (90s, 12h, 7d)\n" FLEET_USAGE_AUTHOR
             FLEET_USAGE_PLACE;
     static const struct fleet_command command = {
         usage, CHANGE_FLAGS | FLEET_FLAG_ALL | FLEET_FLAG_OTHERS | FLEET_FLAG_IN, 1, 2};

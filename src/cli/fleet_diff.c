@@ -1,6 +1,5 @@
-/* mongosluice schema diff with a registry: a file against the newest version there, or two
- * versions.
- */
+/* mongosluice schema diff with a registry: compares a file with the newest version, or two
+ * versions. */
 #include "cli/fleet_diff.h"
 
 #include <stdio.h>
@@ -12,14 +11,13 @@
 #include "cli/subcommands.h"
 #include "fleet/fleet_render.h"
 
-static const char usage[] = "usage: mongosluice schema diff [--json] [flags] FILE\n"
-                            "       mongosluice schema diff [--json] [flags] NAMESPACE OLD NEW\n"
-                            "       mongosluice schema diff [--json] OLD_FILE NEW_FILE\n"
-                            "Compares the newest version of a registry with a file, two versions, "
-                            "or two files. Exit codes:\n"
-                            "0 backward or full, 1 the newer one refuses a document that the older "
-                            "one accepts, 2 wrong use\n"
-                            "or no answer, 3 unknown.\n" FLEET_USAGE_PLACE;
+static const char usage[] =
+    "usage: mongosluice schema diff [--json] [flags] FILE\n"
+    "       mongosluice schema diff [--json] [flags] NAMESPACE OLD NEW\n"
+    "       mongosluice schema diff [--json] OLD_FILE NEW_FILE\n"
+    "Compares the newest version of a registry with a file, two versions, or two files. Exit\n"
+    "codes: 0 backward or full, 1 the newer one refuses a document that the older one accepts,\n"
+    "2 wrong usage or no reply, 3 unknown.\n" FLEET_USAGE_PLACE;
 
 bool fleet_diff_load(const struct fleet_document *document, const struct fleet_version *version,
                      struct schema_file *file, struct error *err)
@@ -137,7 +135,7 @@ static int diff_in_registry(int argc, char **argv)
     return exit_code;
 }
 
-/* Two words and no flag of a registry: two files. */
+/* Two words without a flag of a registry name two files. */
 int command_schema_diff_any(int argc, char **argv)
 {
     int words = 0;

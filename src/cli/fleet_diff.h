@@ -4,7 +4,7 @@
 
 #include "fleet/fleet_document.h"
 
-/* The version alone as a file; schema_file_release is due when it is true. */
+/* Loads one version as a file. On true the caller must call schema_file_release. */
 bool fleet_diff_load(const struct fleet_document *document, const struct fleet_version *version,
                      struct schema_file *file, struct error *err);
 

@@ -1,4 +1,4 @@
-/* mongosluice schema pull: what a registry holds, as schema files. */
+/* mongosluice schema pull: writes a registry's schemas as schema files. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,11 +12,12 @@
 
 static const char usage[] =
     "usage: mongosluice schema pull [flags] --out FOLDER [NAMESPACE...]\n"
-    "Writes the newest version of each namespace (of all, where none is named) as a schema file.\n"
-    "Files of the folder that it does not write stay as they are.\n"
-    "  --out FOLDER           is made where it is not there\n"
-    "  --versions             all accepted versions and the candidate, as the proxies have them\n"
-    "  --dry-run              prints which files would change; 1: some would\n" FLEET_USAGE_PLACE;
+    "Writes the newest version of each namespace (default: all namespaces) as a schema file.\n"
+    "Other files in the folder stay unchanged.\n"
+    "  --out FOLDER           the folder; created if it does not exist\n"
+    "  --versions             all accepted versions and the candidate, as in the proxies' files\n"
+    "  --dry-run              prints which files would change; exit code 1 if one "
+    "would\n" FLEET_USAGE_PLACE;
 
 struct pull {
     const char *command;
@@ -53,7 +54,7 @@ static bool write_file(struct pull *pull, const struct fleet_document *document,
     const char *folder = pull->arguments->out;
     if (!schema_store_name(document->ns, name, sizeof name) ||
         snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
-        return error_set(err, ERROR_BAD_VALUE, "the namespace is too long for the name of a file");
+        return error_set(err, ERROR_BAD_VALUE, "the namespace is too long for a file name");
     if (is_same(path, file))
         return true;
     pull->changed++;
@@ -90,11 +91,11 @@ static bool check_out(const struct fleet_arguments *arguments, struct error *err
 {
     struct stat what;
     if (arguments->out == NULL)
-        return error_set(err, ERROR_BAD_VALUE, "say where the files go: --out FOLDER");
+        return error_set(err, ERROR_BAD_VALUE, "name the folder for the files: --out FOLDER");
     if (!arguments->dry_run)
         (void)mkdir(arguments->out, 0755);
     return arguments->dry_run || (stat(arguments->out, &what) == 0 && S_ISDIR(what.st_mode)) ||
-           error_set(err, ERROR_BAD_VALUE, "the folder %.300s cannot be made", arguments->out);
+           error_set(err, ERROR_BAD_VALUE, "cannot create the folder %.300s", arguments->out);
 }
 
 int command_schema_pull(int argc, char **argv)
@@ -119,7 +120,8 @@ int command_schema_pull(int argc, char **argv)
                           &pull, &err))
         pull.exit_code = fleet_arguments_fail(argv[0], &err);
     else if (pull.found < (size_t)arguments.word_count)
-        fail(&pull, fleet_store_name(arguments.store), "does not hold all of these namespaces");
+        fail(&pull, fleet_store_name(arguments.store),
+             "has no schema for some of these namespaces");
     else if (arguments.dry_run && pull.changed > 0 && pull.exit_code == FLEET_EXIT_DONE)
         pull.exit_code = FLEET_EXIT_REFUSED;
     bson_destroy(only);

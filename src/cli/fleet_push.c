@@ -1,4 +1,4 @@
-/* mongosluice schema push: schema files into a registry. */
+/* mongosluice schema push: stores schema files in a registry. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,15 +14,15 @@
 
 static const char usage[] =
     "usage: mongosluice schema push [flags] FILE|FOLDER...\n"
-    "Makes the schema of each file the newest version of its namespace. The versions before stay\n"
-    "accepted until they are retired.\n"
-    "  --candidate            a shadow beside the accepted versions: counted, never enforced\n"
-    "  --name NAME            of the version (one file)\n"
-    "  --keep TIME            the versions before are accepted for so long (90s, 12h, 7d)\n"
-    "  --retire-others        the versions before are not accepted any more\n"
-    "  --keep-settings        of a namespace that is there: level, action, unproved, allow_bypass\n"
-    "  --allow-incompatible   also where the newest version accepts documents that this one "
-    "refuses\n" FLEET_USAGE_AUTHOR FLEET_USAGE_PLACE;
+    "Makes the schema of each file the newest version of its namespace. The previous versions\n"
+    "stay accepted until they are retired.\n"
+    "  --candidate            stores it as the candidate: proxies count it and enforce nothing\n"
+    "  --name NAME            the name of the version (one file only)\n"
+    "  --keep TIME            accepts the previous versions for this time (90s, 12h, 7d)\n"
+    "  --retire-others        ends the acceptance of the previous versions now\n"
+    "  --keep-settings        keeps level, action, unproved, allow_bypass of a namespace\n"
+    "  --allow-incompatible   stores it even if it may refuse documents that the newest version\n"
+    "                         accepts\n" FLEET_USAGE_AUTHOR FLEET_USAGE_PLACE;
 
 enum {
     COMMAND_FLAGS = FLEET_FLAG_DRY_RUN | FLEET_FLAG_CANDIDATE | FLEET_FLAG_ALLOW_INCOMPATIBLE |
@@ -30,7 +30,7 @@ enum {
                     FLEET_FLAG_KEEP_SETTINGS
 };
 
-/* A file, and what becomes of its namespace. */
+/* A file, and the outcome for its namespace. */
 struct pushed {
     char *path;
     char *text; /* owned */
@@ -99,12 +99,12 @@ static bool list_files(struct push *push)
         struct stat what;
         bool folder = stat(word, &what) == 0 && S_ISDIR(what.st_mode);
         if (folder ? !add_folder(push, word) : !add_path(push, word)) {
-            (void)fprintf(stderr, "%s: %s cannot be read\n", push->command, word);
+            (void)fprintf(stderr, "%s: cannot read %s\n", push->command, word);
             return false;
         }
     }
     if (push->count == 0)
-        (void)fprintf(stderr, "%s: there is no schema file (*.json)\n", push->command);
+        (void)fprintf(stderr, "%s: no schema file there (*.json)\n", push->command);
     return push->count > 0;
 }
 
@@ -123,10 +123,10 @@ static const char *why_not(const struct push *push, const struct pushed *pushed)
     if (file->ns == NULL)
         return "the field 'ns' is missing: the registry needs the namespace";
     if (!fleet_is_namespace(file->ns, strlen(file->ns)))
-        return "'ns' is no namespace of MongoDB's: DATABASE.COLLECTION";
+        return "'ns' is not a namespace of MongoDB: use DATABASE.COLLECTION";
     if (file->version_count != 1 || file->candidate.schema != NULL)
-        return "the file holds several versions or a candidate; push one version a file, oldest "
-               "first: the registry keeps them side by side";
+        return "the file holds several versions or a candidate; push one file for each version, "
+               "oldest first: the registry keeps them side by side";
     for (const struct pushed *other = push->of; other < pushed; other++)
         if (other->file.ns != NULL && strcmp(other->file.ns, file->ns) == 0)
             return "another of these files has the same namespace";
@@ -180,14 +180,14 @@ static bool change(struct push *push, struct pushed *pushed, struct error *err)
     if (!fleet_find_schema_text(pushed->text, pushed->text_len, &wanted.text, &wanted.text_len))
         return error_set(err, ERROR_FAILED_TO_PARSE, "the field 'schema' is missing");
     pushed->outcome = fleet_push(pushed->document, &wanted, &arguments->author, err);
-    /* what every proxy will make of it */
+    /* as every proxy will render it */
     bool ok = pushed->outcome != FLEET_IMPOSSIBLE && fleet_render(pushed->document, &file, err);
     text_release(&file);
     return ok;
 }
 
-/* Whether the newest version accepts nothing that this one refuses, proved; if not, the comparison
- * is printed. */
+/* True if there is a proof that this version accepts all that the newest one accepts. Otherwise it
+ * prints the comparison. */
 static bool is_compatible(const struct push *push, const struct pushed *pushed, struct error *err)
 {
     const struct fleet_document *document = pushed->document;
@@ -255,7 +255,7 @@ static void say(const struct push *push, const struct pushed *pushed)
 static void store_all(struct push *push)
 {
     struct error err;
-    bool is_new = false; /* where a namespace has a document, the collections are there */
+    bool is_new = false; /* if one namespace has a document, the collections exist */
     for (size_t i = 0; i < push->count; i++)
         is_new = is_new || (push->of[i].outcome == FLEET_CHANGED && push->of[i].revision == 0);
     if (is_new && !push->arguments->dry_run && !fleet_store_prepare(push->arguments->store, &err)) {
@@ -297,7 +297,7 @@ int command_schema_push(int argc, char **argv)
     struct push push = {.command = argv[0], .arguments = &arguments};
     if (!list_files(&push))
         push.exit_code = FLEET_EXIT_FAILED;
-    /* all are looked at before any is stored */
+    /* checks all files before it stores the first */
     for (size_t i = 0; i < push.count && push.exit_code != FLEET_EXIT_FAILED; i++)
         (void)read_file(&push, &push.of[i]);
     for (size_t i = 0; i < push.count && push.exit_code == FLEET_EXIT_DONE; i++)

@@ -1,4 +1,4 @@
-/* mongosluice schema list, show, history: what a registry holds. */
+/* mongosluice schema list, show, history: print the contents of a registry. */
 #include <stdio.h>
 #include <string.h>
 
@@ -93,7 +93,7 @@ int command_schema_list(int argc, char **argv)
 {
     static const char usage[] =
         "usage: mongosluice schema list [--json] [flags]\n"
-        "A line for each namespace. 1: a document cannot be used.\n" FLEET_USAGE_PLACE;
+        "Prints a line for each namespace. Exit code 1: a document is invalid.\n" FLEET_USAGE_PLACE;
     static const struct fleet_command command = {usage, FLEET_FLAG_JSON, 0, 0};
     struct fleet_arguments arguments;
     struct error err;
@@ -178,8 +178,10 @@ int command_schema_show(int argc, char **argv)
 {
     static const char usage[] =
         "usage: mongosluice schema show [--json] [flags] NAMESPACE [VERSION]\n"
-        "What is in force for a namespace, and its versions; or the schema of one of them: its\n"
-        "number, name, the beginning of its hash, newest, candidate.\n" FLEET_USAGE_PLACE;
+        "Prints the settings and versions of a namespace, or the schema of one version. VERSION "
+        "is\n"
+        "its number, its name, the beginning of its hash, newest, or "
+        "candidate.\n" FLEET_USAGE_PLACE;
     static const struct fleet_command command = {usage, FLEET_FLAG_JSON, 1, 2};
     struct fleet_arguments arguments;
     int exit_code = FLEET_EXIT_DONE;
@@ -238,7 +240,7 @@ int command_schema_history(int argc, char **argv)
 {
     static const char usage[] =
         "usage: mongosluice schema history [--json] [flags] NAMESPACE\n"
-        "What was done to it, when and by whom, newest first.\n" FLEET_USAGE_PLACE;
+        "Prints the changes of a namespace with time and author, newest first.\n" FLEET_USAGE_PLACE;
     static const struct fleet_command command = {usage, FLEET_FLAG_JSON, 1, 1};
     struct fleet_arguments arguments;
     int exit_code = FLEET_EXIT_DONE;

@@ -1,4 +1,4 @@
-/* mongosluice schema status: which proxies have what a registry holds. */
+/* mongosluice schema status: shows which proxies have the registry's newest state. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -12,10 +12,11 @@
 
 static const char usage[] =
     "usage: mongosluice schema status [--json] [flags] [NAMESPACE]\n"
-    "A line for each proxy that follows the registry: whether it has the newest state of all\n"
-    "namespaces, or of one. 1: a proxy has not, or there is none. A proxy that was not seen for a\n"
-    "minute is shown as silent and does not count.\n"
-    "  --wait TIME            until all have it, for so long at most (90s)\n" FLEET_USAGE_PLACE;
+    "Prints a line for each proxy that follows the registry: whether it has the newest state of\n"
+    "all namespaces, or of one. Exit code 1: a proxy is behind, or there is none. A proxy without\n"
+    "a report for a minute is silent and does not count.\n"
+    "  --wait TIME            waits until no proxy is behind, at most this time "
+    "(90s)\n" FLEET_USAGE_PLACE;
 
 enum { SILENT_MS = 60000, LISTED_MAX = 5, POLL_MS = 200 };
 
@@ -26,10 +27,10 @@ struct survey {
     struct text out;
     struct json json;
     int64_t now_ms;
-    bool quiet;     /* nothing is printed: it is looked at again */
-    size_t proxies; /* all that the registry knows of */
+    bool quiet;     /* prints nothing, because another look follows */
+    size_t proxies; /* all proxies with a report */
     size_t silent;
-    size_t behind; /* of the others, those that have not all of it */
+    size_t behind; /* proxies that are not silent and lack a revision */
 };
 
 /* --- what there is -----------------------------------------------------------------------------
@@ -75,7 +76,7 @@ static bool open_list(const bson_t *proxy, const char *name, bson_iter_t *items)
 /* --- one proxy ---------------------------------------------------------------------------------
  */
 
-/* {namespace: revision}, BSON in one value. */
+/* {namespace: revision} in one binary value. */
 static bool open_revisions(const bson_t *proxy, bson_t *revisions)
 {
     bson_iter_t at;
@@ -89,7 +90,7 @@ static bool open_revisions(const bson_t *proxy, bson_t *revisions)
            bson_validate(revisions, BSON_VALIDATE_NONE, NULL);
 }
 
-/* Marks what the proxy has, and counts the rest. */
+/* Marks the revisions that the proxy has, and counts the others. */
 static size_t count_behind(struct survey *survey, const bson_t *proxy, unsigned mark)
 {
     bson_t revisions;

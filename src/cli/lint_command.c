@@ -31,7 +31,7 @@ static void print_problem(void *arg, const struct schema_problem *problem)
                  error_code_name(problem->code, scratch), problem->code);
 }
 
-/* Whether no other file has the namespace, which the list takes over then. */
+/* True if no other file has the namespace; adds it to the list. */
 static bool note_namespace(struct linted *linted, struct lint *lint, struct schema_file *file)
 {
     char message[512];
@@ -65,8 +65,8 @@ static void print_good(const char *path, const struct schema_file *file)
     (void)printf(")\n");
     for (size_t i = 1; i < file->version_count; i++)
         if ((accepted >> i & 1) == 0)
-            (void)printf("%s: note: /versions/%zu/accepted_until has passed: the version is not "
-                         "accepted any more; take it out\n",
+            (void)printf("%s: note: /versions/%zu/accepted_until has passed: the proxy no longer "
+                         "accepts the version; remove it\n",
                          path, i);
 }
 
@@ -86,7 +86,7 @@ static int lint_file(const char *path, struct linted *linted)
     }
     if (lint.problems > 0)
         return 1;
-    (void)fprintf(stderr, "mongosluice: %s\n", err.message); /* it could not be read */
+    (void)fprintf(stderr, "mongosluice: %s\n", err.message); /* the file could not be read */
     return 2;
 }
 

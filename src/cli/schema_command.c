@@ -1,4 +1,4 @@
-/* mongosluice schema …: the commands below it. */
+/* mongosluice schema …: the table of its commands. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,23 +15,27 @@ struct schema_part {
 
 static const struct schema_part parts[] = {
     {"lint", "mongosluice schema lint", command_schema_lint, "compiles schema files"},
-    {"diff", "mongosluice schema diff", command_schema_diff_any, "compares files, or versions"},
-    {"push", "mongosluice schema push", command_schema_push, "schema files into a registry"},
-    {"pull", "mongosluice schema pull", command_schema_pull, "schema files out of a registry"},
-    {"list", "mongosluice schema list", command_schema_list, "the namespaces of a registry"},
-    {"show", "mongosluice schema show", command_schema_show, "a namespace's versions"},
-    {"history", "mongosluice schema history", command_schema_history, "who changed it, and when"},
-    {"promote", "mongosluice schema promote", command_schema_promote, "makes a version the newest"},
+    {"diff", "mongosluice schema diff", command_schema_diff_any, "compares files or versions"},
+    {"push", "mongosluice schema push", command_schema_push, "stores schema files in a registry"},
+    {"pull", "mongosluice schema pull", command_schema_pull,
+     "writes a registry's schemas as files"},
+    {"list", "mongosluice schema list", command_schema_list, "prints the namespaces of a registry"},
+    {"show", "mongosluice schema show", command_schema_show, "prints the versions of a namespace"},
+    {"history", "mongosluice schema history", command_schema_history,
+     "prints the changes of a namespace"},
+    {"promote", "mongosluice schema promote", command_schema_promote,
+     "makes a version the newest one"},
     {"rollback", "mongosluice schema rollback", command_schema_rollback,
-     "brings an earlier revision back"},
+     "restores an earlier revision"},
     {"retire", "mongosluice schema retire", command_schema_retire,
-     "a version is not accepted any more"},
-    {"status", "mongosluice schema status", command_schema_status, "which proxies have it"},
+     "ends the acceptance of a version"},
+    {"status", "mongosluice schema status", command_schema_status,
+     "shows which proxies have the newest state"},
 };
 
 static void print_usage(FILE *to)
 {
-    (void)fputs("usage: mongosluice schema COMMAND … (--help after it says more)\n", to);
+    (void)fputs("usage: mongosluice schema COMMAND … (COMMAND --help prints its usage)\n", to);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         (void)fprintf(to, "  %-9s %s\n", parts[i].name, parts[i].purpose);
 }
@@ -48,7 +52,7 @@ int command_schema(int argc, char **argv)
             return parts[i].run(argc - 1, argv + 1);
         }
     (void)fprintf(stderr, "mongosluice schema: %s%.100s\n",
-                  argc > 1 ? "there is no command " : "name a command", argc > 1 ? argv[1] : "");
+                  argc > 1 ? "unknown command " : "name a command", argc > 1 ? argv[1] : "");
     print_usage(stderr);
     return 2;
 }

@@ -302,7 +302,7 @@ static void put_traffic(struct view *view, struct bytes status)
     end_line(view);
 }
 
-/* A row for what older versions accept, and one for candidates; neither where there is none. */
+/* A row for documents of older versions, and a row for candidates; each only if there are any. */
 static void put_versions(struct view *view, struct bytes status)
 {
     double older = number_at(status, "validation.passed_older");
@@ -322,7 +322,7 @@ static void put_versions(struct view *view, struct bytes status)
     }
 }
 
-/* A row for the schema registry that the proxy follows, and one for what is wrong with it. */
+/* A row for the schema registry that the proxy follows, and a row for its problem. */
 static void put_registry(struct view *view, struct bytes status)
 {
     struct bytes registry = part_at(status, "registry");

@@ -60,8 +60,7 @@ static void wait_ms(struct fleet_follower *follower, int64_t ms)
     pthread_mutex_unlock(&follower->lock);
 }
 
-/* --- what it says of itself --------------------------------------------------------------------
- */
+/* --- status --- */
 
 static void list_problems(const struct fleet_follower *follower, struct fleet_status *status)
 {
@@ -114,8 +113,7 @@ static void note_contact(struct fleet_follower *follower, enum fleet_mode mode, 
     pthread_mutex_unlock(&follower->lock);
 }
 
-/* --- what the registry is told -----------------------------------------------------------------
- */
+/* --- reports --- */
 
 /* {namespace: revision} as one value, since the names have dots. */
 static void add_revisions(const struct fleet_follower *follower, bson_t *out)

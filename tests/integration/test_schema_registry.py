@@ -465,7 +465,7 @@ def test_pull(registry, ns, tmp_path):
     pulled = json.loads((out / f"{ns}.json").read_text())
     assert [version["name"] for version in pulled["versions"]] == ["two", "v1"]
     assert "several versions" in registry.do("push", out / f"{ns}.json", code=REFUSED)
-    assert "does not hold" in registry.do("pull", "--out", out, "no.where", code=REFUSED)
+    assert "has no schema for" in registry.do("pull", "--out", out, "no.where", code=REFUSED)
     assert [one["ns"] for one in registry.json("list")] == [ns, ns + "2"]
 
 
@@ -492,14 +492,14 @@ def test_wrong_use(registry, ns, tmp_path):
     bare = tmp_path / "bare.json"
     bare.write_text('{"$jsonSchema": {}}')
     for words, part, code in [
-            (["push", bare], "'ns' is missing", REFUSED), (["push", tmp_path / "none.json"], "cannot be read", FAILED),
-            (["push"], "argument is missing", FAILED), (["push", "--all", broken], "no flag of this", FAILED),
-            (["show", "no.where"], "has no schema for", REFUSED), (["show", "nowhere"], "is no namespace", FAILED),
+            (["push", bare], "'ns' is missing", REFUSED), (["push", tmp_path / "none.json"], "cannot read", FAILED),
+            (["push"], "argument is missing", FAILED), (["push", "--all", broken], "this command has no flag", FAILED),
+            (["show", "no.where"], "has no schema for", REFUSED), (["show", "nowhere"], "is not a namespace", FAILED),
             (["retire", ns, "1"], "is the newest", REFUSED), (["retire", ns], "name one version", REFUSED),
             (["promote", ns], "no candidate", REFUSED), (["rollback", ns], "no earlier", REFUSED),
             (["rollback", ns, "77"], "does not hold revision 77", REFUSED),
             (["push", "--keep", "soon", broken], "takes a time", FAILED),
-            (["push", "--allow-incompatible", "--name", "7", registry.file(ns, schema_of(9))], "mistaken", REFUSED),
+            (["push", "--allow-incompatible", "--name", "7", registry.file(ns, schema_of(9))], "looks like", REFUSED),
             (["push", "--candidate", registry.file("new.one", schema_of(9))], "accepts no version yet", REFUSED)]:
         assert part in registry.do(*words, code=code), words
     assert registry.run("list", uri="mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100")[0] == FAILED

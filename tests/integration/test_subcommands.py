@@ -40,7 +40,7 @@ def test_several_versions(tmp_path):
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         f"{schema}: ok (t.c, mongodb, 3 versions)",
-        f"{schema}: note: /versions/2/accepted_until has passed: the version is not accepted any more; take it out"]
+        f"{schema}: note: /versions/2/accepted_until has passed: the proxy no longer accepts the version; remove it"]
     done = run("check", "--schema", schema, documents)
     assert done.returncode == 1
     assert done.stdout.splitlines()[:2] == [f"{documents}:1: valid", f"{documents}:2: valid (by the older version old)"]
