@@ -10,7 +10,7 @@
 
 enum { SLOTS = 4096, PLACES_MAX = 20000, OTHERS_MAX = 20, VALUE_BYTES_MAX = 1 << 16 };
 
-/* Of lengths, items and fields. */
+/* A range of lengths, items or fields. */
 struct extent {
     bool seen;
     uint64_t least, most;
@@ -29,7 +29,7 @@ struct other_value {
     size_t len;
 };
 
-/* A sub-schema, and what the documents had there. */
+/* A subschema, and the range of the documents' values for it. */
 struct bound_place {
     const struct rule *rule;
     char *path;
@@ -38,10 +38,10 @@ struct bound_place {
     type_mask types;
     struct seen_number lowest, highest;
     struct extent length, items, fields;
-    bool *values;  /* of the enum: those that were seen */
+    bool *values;  /* of the enum: its values that were seen */
     bool *missing; /* of `required` */
-    bool valued;   /* a value was held against the enum */
-    bool too_many; /* values that the enum does not have */
+    bool valued;   /* a value was compared with the enum */
+    bool too_many; /* of the values outside the enum */
     struct other_value *others;
     size_t other_count;
 };
@@ -111,7 +111,7 @@ static bool add_place(struct audit_bounds *bounds, const struct rule *rule, cons
 
 static void visit(struct audit_bounds *bounds, const struct rule *rule, struct text *path);
 
-/* The path goes on by a keyword and, in a list or by a name, what stands below it. */
+/* Extends the path by a keyword, and by an index or a name below it. */
 static void visit_below(struct audit_bounds *bounds, const struct rule *rule, struct text *path,
                         const char *keyword, const char *name)
 {
@@ -220,7 +220,7 @@ static void take_number(struct seen_number *seen, const struct number *number,
     memcpy(seen->bytes, value->value.pos, bytes_left(&value->value));
 }
 
-/* A value that the enum does not have. */
+/* Keeps a value that is not in the enum. */
 static void keep_other(struct bound_place *place, const struct compare_value *value)
 {
     uint64_t budget = 100000;
@@ -276,7 +276,7 @@ static void observe_fields(struct audit_bounds *bounds, struct bound_place *plac
             if (listed)
                 observe(bounds, rule->properties[i].rule, &field);
         }
-        /* The patterns of names are left to the schema: their fields are not looked into. */
+        /* patternProperties stays unchanged: its fields are not visited */
         if (!listed && rule->additional != NULL && rule->pattern_count == 0)
             observe(bounds, rule->additional, &field);
     }
@@ -346,7 +346,7 @@ struct proposal {
     bool failed;
 };
 
-/* {file: …}, still open for `stored`. */
+/* Writes {file: …}, and leaves the document open for `stored`. */
 static void begin(struct proposal *p, enum keyword keyword)
 {
     p->element = rule_keyword_element(p->place->rule, keyword);
@@ -384,7 +384,7 @@ static void propose_bound(struct proposal *p, enum keyword keyword, const struct
     end(p, order < 0 || (order == 0 && bound->exclusive));
 }
 
-/* Of a keyword that counts: the least, or the most. */
+/* A keyword that counts: the least number, or the greatest. */
 static void propose_count(struct proposal *p, enum keyword keyword, const struct extent *extent,
                           uint32_t bound, bool low)
 {

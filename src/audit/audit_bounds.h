@@ -1,8 +1,8 @@
-/* The tightest bounds that all documents meet, of the keywords that a schema has already: what
- * `mongosluice audit --propose` prints. Pure.
+/* The tightest bounds that all documents satisfy, for the keywords that a schema has already: the
+ * output of `mongosluice audit --propose`. Pure.
  *
- * Only keywords that hold for every document are looked at: along properties, items, allOf and
- * references. Those inside anyOf, oneOf, not, if and dependencies are left out. */
+ * It covers only keywords that hold for every document: those in properties, items, allOf and
+ * references. It skips those inside anyOf, oneOf, not, if and dependencies. */
 #ifndef SLUICE_AUDIT_AUDIT_BOUNDS_H
 #define SLUICE_AUDIT_AUDIT_BOUNDS_H
 
@@ -15,20 +15,20 @@ struct audit_bounds;
 struct audit_bounds *audit_bounds_new(const struct schema *schema);
 void audit_bounds_free(struct audit_bounds *bounds); /* NULL is allowed */
 
-/* Looks at one document; one that is no BSON is left out. */
+/* Adds one document; skips malformed BSON. */
 void audit_bounds_add(struct audit_bounds *bounds, struct bytes document);
 
-/* One keyword. The texts are lent for the call. */
+/* One keyword. The texts are valid during the call. */
 struct audit_bound {
     const char *path; /* JSON pointer to the keyword in the schema */
     const char *keyword;
-    struct bytes value; /* a document {file, stored}: what the schema says, and what would hold */
-    bool looser;        /* documents break what the schema says */
+    struct bytes value; /* a document {file, stored}: the schema's value, and the tightest bound */
+    bool looser;        /* documents break the schema's value */
 };
 typedef void audit_bound_fn(void *arg, const struct audit_bound *bound);
 
-/* Each keyword whose value would be another. False without memory, or where there were more places
- * than are kept. */
+/* Reports each keyword with a different bound. False without memory, or with more places than are
+ * kept. */
 bool audit_bounds_each(const struct audit_bounds *bounds, audit_bound_fn *report, void *arg);
 
 #endif

@@ -61,7 +61,7 @@ static bool keep_ids(struct audit_reason *reason, struct bytes ids)
     return true;
 }
 
-/* The ids that are kept already, and the document's. */
+/* Adds the document's _id to those that are kept. */
 static bool add_id(struct audit_reason *reason, struct bytes document)
 {
     struct build build;
@@ -118,7 +118,7 @@ bool audit_count_restore(struct audit_count *count, const char *path, const char
 
 /* --- documents --- */
 
-/* Why the newest refuses it. */
+/* Finds the reason of the refusal by the newest schema. */
 static bool find_reason_of(const struct schema *schema, struct schema_scratch *scratch,
                            struct bytes document, enum schema_verdict verdict,
                            const struct error *why, struct tally_reason *reason, struct error *err)

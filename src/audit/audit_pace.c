@@ -11,7 +11,7 @@ int64_t audit_pace_next(struct audit_pace *pace, int64_t now_us)
     pace->documents++;
     int64_t due_us =
         pace->since_us + (int64_t)(pace->documents * US_A_SECOND / (uint64_t)pace->rate);
-    if (due_us <= now_us) { /* late: the limit counts from here */
+    if (due_us <= now_us) { /* late: the limit counts from now */
         pace->since_us = now_us;
         pace->documents = 1;
         return US_A_SECOND / pace->rate;

@@ -1,4 +1,4 @@
-/* How fast documents may be read. Pure: the time is a parameter. */
+/* Limits the rate of reading. Pure: the time is a parameter. */
 #ifndef SLUICE_AUDIT_AUDIT_PACE_H
 #define SLUICE_AUDIT_AUDIT_PACE_H
 
@@ -10,12 +10,12 @@ struct audit_pace {
     uint64_t documents;
 };
 
-/* One document has arrived. Answers how long to wait before the next, in microseconds: never more
- * than `rate` documents a second since the first, and a pause makes up for nothing. */
+/* Counts one document. Returns the time to wait before the next one, in microseconds. The rate
+ * since the first document never exceeds `rate`, and time lost in a pause is not made up. */
 int64_t audit_pace_next(struct audit_pace *pace, int64_t now_us);
 
-/* Documents for one reply, so that the server is asked for no more than the limit needs: a tenth of
- * a second's. 0: as many as fit a reply. */
+/* The number of documents for one reply: a tenth of a second's, so that the server reads no more
+ * than the limit allows. 0: as many as fit. */
 int32_t audit_pace_batch(int64_t rate);
 
 #endif

@@ -82,18 +82,18 @@ static bool fail(const struct audit_reader *reader, const char *ns, const bson_e
 {
     if (why->domain == MONGOC_ERROR_SERVER_SELECTION)
         return error_set(err, ERROR_HOST_UNREACHABLE,
-                         "no server of %.150s can be read: %.200s; check the address, TLS and the "
-                         "read preference",
+                         "cannot read from a server of %.150s: %.200s; check the address, TLS and "
+                         "the read preference",
                          reader->redacted, why->message);
     if (why->domain == MONGOC_ERROR_CLIENT && why->code == MONGOC_ERROR_CLIENT_AUTHENTICATE)
         return error_set(err, ERROR_AUTHENTICATION_FAILED,
                          "%.150s refuses the login: %.150s; check user, password and authSource",
                          reader->redacted, why->message);
     if (why->code == CODE_UNAUTHORIZED)
-        return error_set(err, CODE_UNAUTHORIZED,
-                         "%.150s: the user may not read it: %.150s; give it the role 'read' on the "
-                         "database",
-                         ns, why->message);
+        return error_set(
+            err, CODE_UNAUTHORIZED,
+            "%.150s: the user has no access: %.150s; give it the role 'read' on the database", ns,
+            why->message);
     return error_set(err, (int)why->code, "%.150s cannot be read: %.250s", ns, why->message);
 }
 
@@ -104,7 +104,7 @@ static bool split(const char *ns, struct collection_place *place, struct error *
     const char *dot = strchr(ns, '.');
     if (dot == NULL || dot == ns || dot[1] == 0 || strlen(ns) > SERVER_NAMESPACE_BYTES)
         return error_set(err, ERROR_INVALID_NAMESPACE,
-                         "'%.150s' is no namespace: write DATABASE.COLLECTION", ns);
+                         "'%.150s' is not a namespace: use DATABASE.COLLECTION", ns);
     (void)snprintf(place->database, sizeof place->database, "%.*s", (int)(dot - ns), ns);
     place->collection = dot + 1;
     return true;
@@ -154,7 +154,7 @@ bool audit_reader_look(struct audit_reader *reader, const char *ns, enum audit_k
 
 /* --- documents --- */
 
-/* Behind an _id, across types: $gt alone would stay within the type. */
+/* Selects documents after an _id, across types: $gt alone compares only values of one type. */
 static bool make_filter(const struct audit_scan *scan, bson_t *filter)
 {
     struct build build;

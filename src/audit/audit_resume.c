@@ -21,11 +21,10 @@ struct audit_resume {
 
 static bool bad_file(const struct audit_resume *resume, const char *what, struct error *err)
 {
-    return error_set(
-        err, ERROR_FAILED_TO_PARSE,
-        "%.200s is no file of an audit that can go on (%.150s): name another, or remove "
-        "it to begin anew",
-        resume->path, what);
+    return error_set(err, ERROR_FAILED_TO_PARSE,
+                     "%.200s is not a resume file of an audit (%.150s): name another file, or "
+                     "remove it to start again",
+                     resume->path, what);
 }
 
 static bool find_document(const bson_t *in, const char *name, bson_t *out)
@@ -77,7 +76,7 @@ static bool load(struct audit_resume *resume, struct error *err)
     if (ok)
         resume->namespaces = bson_copy(&namespaces);
     else
-        (void)bad_file(resume, bson == NULL ? "it is no JSON" : "it has another form", err);
+        (void)bad_file(resume, bson == NULL ? "it is not JSON" : "it has another form", err);
     bson_destroy(bson);
     return ok;
 }
@@ -138,13 +137,13 @@ bool audit_resume_find(const struct audit_resume *resume, const char *ns, const 
     if (!find_document(resume->namespaces, ns, &entry))
         return true;
     if (strcmp(find_string(&entry, "schemas"), schemas) != 0)
-        return error_set(err, ERROR_BAD_VALUE,
-                         "%.200s counts %.150s by other schemas: remove the file to begin anew",
-                         resume->path, ns);
+        return error_set(
+            err, ERROR_BAD_VALUE,
+            "%.200s has counts for %.150s from other schemas: remove the file to start again",
+            resume->path, ns);
     if (!scan_find(bytes_of(bson_get_data(&entry), entry.len), "last_id", &id) ||
         find_number(&entry, "documents") <= 0 || !read_reasons(&entry, progress->count))
-        return bad_file(resume, "last_id, documents or reasons are not as an audit writes them",
-                        err);
+        return bad_file(resume, "last_id, documents or reasons have another form", err);
     progress->count->documents = (uint64_t)find_number(&entry, "documents");
     progress->count->broken = (uint64_t)find_number(&entry, "broken");
     progress->count->other = (uint64_t)find_number(&entry, "other");
@@ -219,7 +218,7 @@ static bool write_file(const struct audit_resume *resume, const char *text, stru
     bool ok = file >= 0 && write_whole(file, text, strlen(text));
     ok = (file < 0 || close(file) == 0) && ok && rename(beside, resume->path) == 0;
     return ok || error_set(err, ERROR_BAD_VALUE,
-                           "%.200s cannot be written: %s; the audit cannot go on from it",
+                           "cannot write %.200s: %s; the audit cannot continue from it",
                            resume->path, strerror(errno));
 }
 

@@ -7,7 +7,7 @@
 
 enum { NODES_MAX = 20000, SLOTS = 65536, VARIANTS_MAX = 40, TEXT_MAX = 65536, CLASSES_MAX = 132 };
 
-/* A class of characters that no automaton tells apart. */
+/* A class of characters that all automata treat alike. */
 struct class
 {
     struct char_set sample; /* one character of the class */
@@ -16,7 +16,7 @@ struct class
 };
 
 struct text_node {
-    uint64_t *sets;  /* of all automata, one behind the other */
+    uint64_t *sets;  /* of all automata, one after the other */
     uint32_t before; /* node, or UINT32_MAX */
     uint32_t length; /* of the string, in code points */
     unsigned char class;
@@ -39,7 +39,7 @@ struct find {
     automaton_try_fn *try;
     void *arg;
     uint64_t *steps;
-    bool cut_off; /* a limit was reached, or a candidate was not taken */
+    bool cut_off; /* a limit was reached, or `try` did not take a string */
 };
 
 /* --- classes of characters --- */
@@ -79,7 +79,7 @@ static void add_class(struct find *f, const struct char_set *sample, const char 
     f->classes[f->class_count++] = (struct class){*sample, *sample, text};
 }
 
-/* Letters and digits first: they make strings that people can read. */
+/* Letters and digits come first, because they make readable strings. */
 static void find_classes(struct find *f)
 {
     static char ascii[128][2];
@@ -135,7 +135,7 @@ static bool accepts(const struct automaton *m, const uint64_t *set)
     return false;
 }
 
-/* Once it was matched, all that follows is taken. */
+/* Once a pattern has matched, it accepts any rest of the string. */
 static void simplify(const struct automaton *m, uint64_t *set, size_t words)
 {
     uint32_t bit = (m->count - 1) * TAIL_COUNT + TAIL_ANY;
@@ -163,7 +163,7 @@ static void step(const struct automaton *m, const uint64_t *from, uint64_t *to, 
                 add_state(m, to, s->out, next, false);
         }
     }
-    add_state(m, to, m->start, TAIL_ANY, false); /* a match may begin anywhere */
+    add_state(m, to, m->start, TAIL_ANY, false); /* a match may begin at any character */
     simplify(m, to, words);
 }
 
@@ -177,14 +177,14 @@ static uint64_t hash_of(const struct find *f, const uint64_t *sets, uint32_t len
     return hash;
 }
 
-/* Longer than the shortest that is allowed, a string's length is of no account: what can follow the
- * shorter of two can follow the longer. */
+/* Above the least allowed length, the length does not matter: each continuation of the longer of
+ * two strings is also one of the shorter. */
 static uint32_t length_that_counts(const struct find *f, uint32_t length)
 {
     return length < f->min ? length : f->min;
 }
 
-/* Adds the node unless there is one like it. False at the limit. */
+/* Adds the node unless an equal one exists. False at the limit. */
 static bool add_node(struct find *f, uint64_t *sets, uint32_t before, uint32_t length,
                      unsigned char class)
 {
@@ -217,7 +217,7 @@ static bool is_wanted(const struct find *f, const struct text_node *node)
 
 /* --- strings --- */
 
-/* The n-th character of a class, from 0, turning around at its end. */
+/* The n-th character of a class, from 0; starts again after the last. */
 static const char *member(const struct class *class, unsigned n, char out[2])
 {
     unsigned count = (unsigned)(__builtin_popcountll(class->all.ascii[0]) +
@@ -236,7 +236,8 @@ static const char *member(const struct class *class, unsigned n, char out[2])
     return class->text;
 }
 
-/* The string of a node. `variant`: other characters of the same classes. False: it is too long. */
+/* The string of a node. `variant` selects other characters of the same classes. False if it is too
+ * long. */
 static bool text_of(const struct find *f, uint32_t node, unsigned variant, char *text, size_t *len)
 {
     size_t at = TEXT_MAX;
@@ -296,7 +297,7 @@ static bool begin(struct find *f)
     return add_node(f, sets, UINT32_MAX, 0, 0);
 }
 
-/* All strings that are one character longer than the node's. False at a limit. */
+/* Adds all strings that are one character longer than the node's. False at a limit. */
 static bool extend(struct find *f, uint32_t at, uint64_t *sets)
 {
     for (size_t c = 0; c < f->class_count; c++) {

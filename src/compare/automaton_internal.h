@@ -1,11 +1,11 @@
-/* The automaton as its reader makes it and its search runs it. */
+/* The automaton, as the reader makes it and the search runs it. */
 #ifndef SLUICE_COMPARE_AUTOMATON_INTERNAL_H
 #define SLUICE_COMPARE_AUTOMATON_INTERNAL_H
 
 #include "compare/automaton.h"
 
-/* Characters beyond ASCII in four groups. No pattern that is understood tells two characters of one
- * group apart. */
+/* Characters beyond ASCII form four groups. No pattern that the reader understands distinguishes
+ * two characters of one group. */
 enum {
     OTHER_DIGIT = 1,
     OTHER_WORD = 2, /* letters and marks */
@@ -22,13 +22,13 @@ struct char_set {
 enum state_kind {
     STATE_PASS,  /* to `out`, without a character */
     STATE_SPLIT, /* to `out` and `out2` */
-    STATE_BEGIN, /* to `out`, at the start of the string only */
-    STATE_END,   /* to `out`; `tail` says what may follow */
+    STATE_BEGIN, /* to `out`, only at the start of the string */
+    STATE_END,   /* to `out`; `tail` tells what may follow */
     STATE_CHAR,
     STATE_ACCEPT
 };
 
-/* What may still follow in the string. */
+/* The bytes that may still follow in the string. */
 enum { TAIL_ANY, TAIL_NEWLINE /* one line feed, or nothing */, TAIL_NOTHING, TAIL_COUNT };
 
 struct automaton_state {

@@ -1,4 +1,4 @@
-/* From a pattern to its automaton. */
+/* Makes the automaton of a pattern. */
 #include "compare/automaton_internal.h"
 
 #include <string.h>
@@ -64,8 +64,8 @@ static void set_join(struct char_set *set, const struct char_set *more)
     set->other |= more->other;
 }
 
-/* Adds the other case of its letters. Beyond ASCII, a letter is another case of k and of s: all
- * letters are taken. */
+/* Adds the other case of the letters. Beyond ASCII, some letter is another case of k and of s: all
+ * letters are added. */
 static void set_fold(struct reader *r, struct char_set *set)
 {
     uint64_t letters = set->ascii[1] & 0x07FFFFFE07FFFFFEU;
@@ -116,7 +116,7 @@ static bool escape_set(const struct reader *r, char c, struct char_set *set)
     return true;
 }
 
-/* The character after a backslash, where it stands for one character; -1 where it does not. */
+/* The character after a backslash, if it is one character; otherwise -1. */
 static int escape_char(struct reader *r)
 {
     static const char names[] = "ntrfea";
@@ -134,7 +134,7 @@ static int escape_char(struct reader *r)
     return (unsigned char)c;
 }
 
-/* One character inside brackets, or a set; false where it is not understood. */
+/* One character inside brackets, or a set. False if it is not understood. */
 static bool class_item(struct reader *r, int *one, struct char_set *set)
 {
     *one = -1;
@@ -155,7 +155,7 @@ static bool class_item(struct reader *r, int *one, struct char_set *set)
     return *one >= 0;
 }
 
-/* Behind the opening bracket. */
+/* Called after the opening bracket. */
 static bool read_class(struct reader *r, struct char_set *out)
 {
     bool inverted = take(r, "^");
@@ -185,7 +185,7 @@ static bool read_class(struct reader *r, struct char_set *out)
     if (inverted)
         set_invert(out);
     if (inverted && !r->a->exact && r->caseless)
-        out->other = OTHER_ALL; /* more rather than less */
+        out->other = OTHER_ALL; /* rather too many than too few */
     return take(r, "]");
 }
 
@@ -224,7 +224,7 @@ static struct piece end_piece(struct reader *r, unsigned tail)
 
 static struct piece read_alternatives(struct reader *r);
 
-/* An assertion: read for its end, then left out. */
+/* Reads an assertion to its end and leaves it out. */
 static struct piece left_out(struct reader *r)
 {
     uint32_t count = r->a->count;
@@ -236,7 +236,7 @@ static struct piece left_out(struct reader *r)
     return piece_of(r, STATE_PASS);
 }
 
-/* Behind the opening parenthesis. */
+/* Called after the opening parenthesis. */
 static struct piece read_group(struct reader *r)
 {
     if (++r->depth > GROUPS_MAX)
@@ -262,7 +262,7 @@ static struct piece read_group(struct reader *r)
     return take(r, ")") ? piece : no_piece(r);
 }
 
-/* Behind a backslash. */
+/* Called after a backslash. */
 static struct piece read_escape(struct reader *r)
 {
     struct char_set set = {0};
@@ -291,7 +291,7 @@ static struct piece read_escape(struct reader *r)
     return char_piece(r, &set);
 }
 
-/* Behind an opening brace. */
+/* Called after an opening brace. */
 static bool is_like_count(const struct reader *r)
 {
     size_t at = r->pos;
@@ -326,7 +326,7 @@ static struct piece read_atom(struct reader *r)
     case '+':
     case '?':
         return no_piece(r);
-    case '{': /* literal text; versions of PCRE2 differ in some of its forms */
+    case '{': /* literal text; versions of PCRE2 differ for some forms */
         if (is_like_count(r))
             return no_piece(r);
         set_add(&set, '{', '{');
@@ -391,7 +391,7 @@ static void join(struct reader *r, struct piece *to, struct piece more)
     to->end = more.end;
 }
 
-/* The piece, or nothing. */
+/* The piece, or the empty string. */
 static struct piece optional(struct reader *r, struct piece piece, bool again)
 {
     uint32_t split = add_state(r, STATE_SPLIT);
@@ -404,7 +404,7 @@ static struct piece optional(struct reader *r, struct piece piece, bool again)
     return (struct piece){split, end};
 }
 
-/* An atom with its count: the atom's text is read again for each further copy. */
+/* An atom with its count. Each further copy reads the atom's text again. */
 static struct piece read_counted(struct reader *r)
 {
     size_t begin = r->pos;

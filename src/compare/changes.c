@@ -4,12 +4,12 @@
 #include "base/text.h"
 #include "schema/schema_internal.h"
 
-/* A search without an answer takes about a second. After so many no others are begun. */
+/* A search without an answer takes about a second. After this many, no search begins. */
 enum { UNKNOWN_MAX = 20 };
 
 enum { STEPS_MAX = 2 * SCHEMA_DEPTH_MAX, GROUP_MAX = 8, EDIT_MAX = 48 * 1024 * 1024 };
 
-/* What stands below a keyword. */
+/* The schemas below a keyword. */
 enum keyword_shape {
     SHAPE_VALUE,
     SHAPE_SCHEMA,
@@ -56,7 +56,7 @@ static const struct {
     {"$comment", SHAPE_NOTHING},
 };
 
-/* Keywords that mean something together only: they change together. */
+/* Keywords that have a meaning only together. They change together. */
 static const char *const groups[][GROUP_MAX] = {
     {"minimum", "exclusiveMinimum"},
     {"maximum", "exclusiveMaximum"},
@@ -68,10 +68,10 @@ struct walk {
     const struct compatibility_side *old_side, *new_side;
     compatibility_change_fn *report;
     void *arg;
-    const char *steps[STEPS_MAX]; /* from the schema to where the walk stands */
+    const char *steps[STEPS_MAX]; /* the path from the schema to the walk's position */
     size_t step_count;
     struct error *err;
-    unsigned unknown; /* answers that the search had no time for */
+    unsigned unknown; /* searches without an answer */
     bool failed;
 };
 
@@ -94,14 +94,14 @@ const char *compatibility_effect(const struct compatibility_change *change)
                : "unknown";
 }
 
-/* The element of that name; kind BSON_KIND_EOD without one. */
+/* The element of that name; kind BSON_KIND_EOD if there is none. */
 static struct scan_element element_of(struct bytes document, const char *name)
 {
     struct scan_element element;
     return scan_find(document, name, &element) ? element : (struct scan_element){0};
 }
 
-/* Two elements that are not there are the same. */
+/* Two missing elements are the same. */
 static bool same_element(const struct scan_element *a, const struct scan_element *b)
 {
     return a->kind == b->kind && bytes_left(&a->value) == bytes_left(&b->value) &&
@@ -111,7 +111,7 @@ static bool same_element(const struct scan_element *a, const struct scan_element
 
 /* --- a schema with one change --- */
 
-/* The names that change, and where their new values stand. */
+/* The names that change, and the document of their new values. */
 struct edit {
     const char *const *steps;
     size_t step_count;
@@ -154,7 +154,7 @@ static void build_edited(struct build *build, struct bytes document, const struc
             build_value(build, element.name, element.kind, element.value);
 }
 
-/* NULL where the change does not make a schema by itself. */
+/* NULL if the change alone does not make a valid schema. */
 static struct schema *edited_schema(const struct schema *schema, const struct edit *edit)
 {
     struct build build;
@@ -170,7 +170,8 @@ static struct schema *edited_schema(const struct schema *schema, const struct ed
     return edited;
 }
 
-/* Whether `to` accepts, with this change alone or by itself, all that `from` accepts. */
+/* Tells whether `from` with this change alone still accepts all its documents. A proof of NO is a
+ * document that `to` refuses too. */
 static enum compatibility_answer judge(struct walk *walk, const struct schema *from,
                                        const struct compatibility_side *to, const struct edit *edit,
                                        uint8_t **proof, size_t *proof_len)
@@ -247,7 +248,7 @@ static void report_change(struct walk *walk, const char *const *names, struct by
 
 static void walk_schema(struct walk *walk, struct bytes old_schema, struct bytes new_schema);
 
-/* Each schema of a list or of named ones; those that are on one side only are changes. */
+/* Visits each schema of a list or of named ones. A schema on one side only is a change. */
 static void walk_entries(struct walk *walk, struct bytes old_holder, struct bytes new_holder)
 {
     struct bytes holders[] = {old_holder, new_holder};
@@ -272,7 +273,7 @@ static void walk_entries(struct walk *walk, struct bytes old_holder, struct byte
     }
 }
 
-/* Whether both values have parts that can be compared one by one. */
+/* True if both values have parts that can be compared one by one. */
 static bool can_enter(enum keyword_shape shape, const struct scan_element *a,
                       const struct scan_element *b)
 {
@@ -293,7 +294,7 @@ static const char *const *group_of(const char *name)
     return NULL;
 }
 
-/* Whether a keyword of the group that differs stands before this one: then it was reported. */
+/* True if an earlier keyword of the same group differs: the group was then reported. */
 static bool is_reported(const char *const *group, const char *name, struct bytes old_schema,
                         struct bytes new_schema)
 {
@@ -345,7 +346,7 @@ static void walk_schema(struct walk *walk, struct bytes old_schema, struct bytes
             walk_keyword(walk, element.name, old_schema, new_schema);
 }
 
-/* Schemas of two dialects have no keywords in common. */
+/* Schemas of two dialects are compared only as a whole. */
 static void report_dialects(struct walk *walk)
 {
     struct compatibility_change change = {.path = ""};

@@ -25,7 +25,7 @@ static bool is_refused(const struct compatibility_side *side, struct schema_scra
     return true;
 }
 
-/* What must refuse a proof. */
+/* The schemas that must refuse a proof. */
 struct question {
     const struct compatibility_side *from, *to, *also;
     struct schema_scratch *scratch;
@@ -37,7 +37,7 @@ static bool is_proof(const struct question *q, struct bytes document)
            (q->also == NULL || is_refused(q->also, q->scratch, document));
 }
 
-/* Stored documents have an _id, and it stands in front. */
+/* A stored document begins with an _id. */
 static bool copy_with_id(const struct question *q, struct bytes document, struct build *build,
                          struct bytes *out)
 {
@@ -83,8 +83,8 @@ static size_t add_side(const struct compatibility_side *side, struct same_rule *
     return count;
 }
 
-/* Whether a document exists that one schema accepts and the others refuse. Without `all`, those of
- * q->also are left to the check of the proof: that gives simpler documents. */
+/* Searches a document that one schema accepts and the others refuse. Without `all`, only the check
+ * of the proof uses the schemas of q->also, which gives simpler documents. */
 static enum answer search_one(const struct question *q, const struct schema *from, bool all,
                               uint8_t **proof, size_t *len)
 {

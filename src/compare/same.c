@@ -254,8 +254,8 @@ static struct same_pair *find_pair(struct same *same, const struct rule *a, cons
     return pair;
 }
 
-/* A pair that is asked about again while it is compared counts as the same: a difference would be
- * found elsewhere. What rests on that is forgotten where the outermost pair differs. */
+/* A pair that comes up again during its own comparison counts as the same: a difference shows
+ * elsewhere. If the outermost pair differs, results that depend on this are dropped. */
 static void settle(struct same *same, bool outermost_same)
 {
     for (struct same_pair *pair = same->added; pair != NULL; pair = pair->older)

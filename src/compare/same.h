@@ -1,12 +1,12 @@
-/* Whether two rules are certain to mean the same: their keywords are compared, references are
- * followed. */
+/* Tells whether two rules certainly mean the same. Compares their keywords and follows references.
+ */
 #ifndef SLUICE_COMPARE_SAME_H
 #define SLUICE_COMPARE_SAME_H
 
 #include "schema/arena.h"
 #include "schema/schema_internal.h"
 
-/* A rule and the schema that it belongs to. */
+/* A rule and its schema. */
 struct same_rule {
     const struct schema *schema;
     const struct rule *rule;

@@ -1,15 +1,16 @@
-/* Whether a BSON value exists that some rules hold for and others do not, and one such value.
+/* Searches a BSON value that satisfies some rules and breaks others.
  *
- * "OLD is contained in NEW" is the question whether no value satisfies OLD and breaks NEW. The
- * search takes the rules apart (combinations, then one keyword that a broken rule fails by) until
- * only keywords about one type are left, and solves these (search_number.c, search_text.c,
- * search_array.c, search_object.c). It is sound both ways:
+ * OLD is contained in NEW if no value satisfies OLD and breaks NEW. The search splits the rules
+ * (combinations first, then one keyword by which a broken rule fails) until only keywords for one
+ * type are left, and solves these (search_number.c, search_text.c, search_array.c,
+ * search_object.c). It is sound in both directions:
  *
- *   - ANSWER_IMPOSSIBLE comes from constraints that are certain only. What the search cannot handle
- *     it leaves out, so it looks at more values than the rules allow, never at fewer.
- *   - ANSWER_FOUND is given for a value that the evaluator of rules (schema/explain.h) has judged.
+ *   - ANSWER_IMPOSSIBLE follows only from certain constraints. The search leaves out constraints
+ *     that it cannot handle, so it considers more values than the rules allow, never fewer.
+ *   - ANSWER_FOUND comes with a value that the evaluator of rules (schema/explain.h) has judged.
  *
- * All else is ANSWER_UNKNOWN. Work and memory are bounded. Everything lives in the arena. */
+ * Otherwise the answer is ANSWER_UNKNOWN. Work and memory are bounded. Everything lives in the
+ * arena. */
 #ifndef SLUICE_COMPARE_SEARCH_H
 #define SLUICE_COMPARE_SEARCH_H
 
@@ -27,13 +28,13 @@ struct made_value {
     struct bytes bytes;
 };
 
-/* What a value must be. */
+/* The conditions for a value. */
 struct goal {
     const struct same_rule *holds;
     size_t hold_count;
     const struct same_rule *breaks;
     size_t break_count;
-    const struct made_value *others; /* and equal to none of these */
+    const struct made_value *others; /* the value equals none of these */
     size_t other_count;
 };
 
@@ -49,15 +50,15 @@ struct search {
     struct known_goal *under_way;
     struct pattern_automaton *automata;
     unsigned depth;
-    /* The last value that was made for this goal and does not meet it: it tells which of the
-     * choices still open matters. */
+    /* The last value that was made for this goal and did not meet it. It tells which of the open
+     * choices matters. */
     const struct goal *watched;
     struct made_value rejected;
     unsigned frames;  /* of the stack */
-    unsigned assumed; /* the outermost goal under way that an answer rests on */
+    unsigned assumed; /* the outermost unfinished goal on which an answer depends */
 };
 
-/* *out lives in the arena. `types`: what may be returned at all. */
+/* *out lives in the arena. `types`: the allowed types of the result. */
 enum answer search_value(struct search *s, const struct goal *goal, type_mask types,
                          struct made_value *out);
 

@@ -1,9 +1,9 @@
-/* The search among arrays: how many items, and what each of them must be. */
+/* The search among arrays: the number of items, and the conditions for each. */
 #include "compare/search_internal.h"
 
 enum { ITEMS_MAX = 300, GOAL_RULES_MAX = 64, WANTED_MAX = 8 };
 
-/* An item that something is wanted of. */
+/* An item with conditions. */
 struct wanted_item {
     size_t index;
     struct same_rule breaks;
@@ -11,11 +11,11 @@ struct wanted_item {
 
 struct array_plan {
     uint64_t min, max;
-    size_t prefix; /* behind so many items all have the same rules */
+    size_t prefix; /* items from this index on all have the same rules */
     size_t rests;  /* facts of FACT_REST_BREAKS */
     bool distinct;
     bool repeated;
-    bool contains; /* something is said about contains */
+    bool contains; /* there is a condition on contains */
     struct wanted_item wanted[WANTED_MAX];
     size_t wanted_count;
 };
@@ -97,11 +97,11 @@ struct item_goal {
 
 static void add_rule(struct same_rule *list, size_t *count, struct same_rule of)
 {
-    if (of.rule != NULL && *count < GOAL_RULES_MAX) /* more are left out */
+    if (of.rule != NULL && *count < GOAL_RULES_MAX) /* further rules are left out */
         list[(*count)++] = of;
 }
 
-/* How `contains` is dealt with. */
+/* The treatment of `contains`. */
 enum contains_way { CONTAINS_LEFT_OUT, CONTAINS_WANTED, CONTAINS_AVOIDED };
 
 static void add_contains(struct item_goal *item, const struct fact *fact, enum contains_way way)
@@ -154,7 +154,7 @@ static struct made_value make_array(struct search *s, const struct made_value *i
     return value;
 }
 
-/* All items; `wanted_from`: the items from there on are what `contains` wants. */
+/* Makes all items; those from `wanted_from` on meet the wish of `contains`. */
 static enum answer fill(struct search *s, const struct branch *branch,
                         const struct array_plan *plan, enum contains_way before, size_t wanted_from,
                         struct made_value *items, size_t count)
@@ -186,7 +186,7 @@ static enum answer accept(struct search *s, const struct branch *branch,
     return search_accept(s, &one, array, out) == ANSWER_FOUND ? ANSWER_FOUND : ANSWER_UNKNOWN;
 }
 
-/* Two items made the same, in turn. */
+/* Tries pairs of equal items, one after the other. */
 static enum answer accept_repeated(struct search *s, const struct branch *branch,
                                    struct made_value *items, size_t count, struct made_value *out)
 {
@@ -202,7 +202,7 @@ static enum answer accept_repeated(struct search *s, const struct branch *branch
     return ANSWER_UNKNOWN;
 }
 
-/* Likely ways to satisfy what is said about `contains`. */
+/* Tries likely ways to meet the conditions on `contains`. */
 static enum answer with_contains(struct search *s, const struct branch *branch,
                                  const struct array_plan *plan, struct made_value *items,
                                  struct made_value *out)

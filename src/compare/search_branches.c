@@ -1,4 +1,4 @@
-/* Takes rules apart into branches, and each branch to the search for values of one type. */
+/* Splits rules into branches, and passes each branch to the search for values of one type. */
 #include "compare/search_internal.h"
 
 enum task_kind {
@@ -11,7 +11,7 @@ enum task_kind {
     TASK_NONE_OF
 };
 
-/* Something still to be taken apart. TASK_HOLD and TASK_BREAK have one outcome, or few. */
+/* A rule to split. TASK_HOLD and TASK_BREAK have one outcome, or few. */
 struct task {
     enum task_kind kind;
     struct same_rule of;
@@ -23,7 +23,7 @@ struct expansion {
     struct branch branch;
     const struct task *tasks;   /* with one outcome */
     const struct task *choices; /* with several */
-    const struct task *broken;  /* rules that do not hold, for comparison */
+    const struct task *broken;  /* rules that do not hold, for a comparison */
 };
 
 /* One outcome of a choice. */
@@ -127,7 +127,7 @@ static enum answer break_rule(struct search *s, struct expansion *e, struct same
                : ANSWER_UNKNOWN;
 }
 
-/* Takes all tasks with one outcome. ANSWER_FOUND: the branch may go on. */
+/* Settles all tasks with one outcome. ANSWER_FOUND: the branch can continue. */
 static enum answer settle(struct search *s, struct expansion *e)
 {
     while (e->tasks != NULL) {
@@ -157,7 +157,7 @@ static void add_outcome_task(struct outcome *outcome, enum task_kind kind, struc
     outcome->tasks[outcome->task_count++] = (struct task){kind, of, 0, NULL};
 }
 
-/* The n-th outcome; false behind the last. */
+/* The n-th outcome; false after the last. */
 static bool any_outcome(const struct task *task, size_t n, struct outcome *out)
 {
     if (n >= task->of.rule->any_of.count)
@@ -166,7 +166,7 @@ static bool any_outcome(const struct task *task, size_t n, struct outcome *out)
     return true;
 }
 
-/* One holds; the others break. */
+/* One rule holds; the others break. */
 static bool one_outcome(struct search *s, const struct task *task, size_t n, struct outcome *out)
 {
     const struct rule_list *list = &task->of.rule->one_of;
@@ -176,7 +176,7 @@ static bool one_outcome(struct search *s, const struct task *task, size_t n, str
     struct rule_list *others = arena_alloc(s->arena, 1, sizeof *others);
     struct rule **rules = arena_alloc(s->arena, list->count, sizeof *rules);
     if (others == NULL || rules == NULL)
-        return true; /* the others are left out */
+        return true; /* leaves the others out */
     others->rules = rules;
     for (size_t i = 0; i < list->count; i++)
         if (i != n)
@@ -230,7 +230,7 @@ static bool is_enum(const struct rule *rule)
     return rule_has(rule, KEYWORD_ENUM) || rule_has(rule, KEYWORD_CONST);
 }
 
-/* The keywords of which a rule has one at the most. Answers how many ways there are. */
+/* Lists the keywords that a rule has at most once. Returns the number of ways. */
 static size_t list_ways(const struct rule *rule, struct way out[24])
 {
     type_mask lengths = OF_TYPE(STRING) | (rule->binary_length ? OF_TYPE(BINARY) : (type_mask)0);
@@ -270,7 +270,7 @@ static bool fact_outcome(struct outcome *out, type_mask types, struct fact fact)
     return true;
 }
 
-/* Bounds, and what there may be many of: prefix items, properties, patterns, required names. */
+/* Bounds, and keywords with several parts: prefix items, properties, patterns, required names. */
 static bool list_outcome(const struct task *task, size_t n, struct outcome *out, size_t *passed)
 {
     struct same_rule of = task->of;
@@ -305,7 +305,7 @@ static bool list_outcome(const struct task *task, size_t n, struct outcome *out,
     return false;
 }
 
-/* The n-th name of those that a dependency asks for; NULL behind the last. */
+/* The n-th name that a dependency requires; NULL after the last. */
 static const char *asked_name(const struct rule_dependency *dependency, size_t n)
 {
     struct scan scan;
@@ -348,7 +348,7 @@ static bool dependency_broken(struct search *s, const struct task *task, size_t 
     return false;
 }
 
-/* Two of oneOf hold. */
+/* Two alternatives of oneOf hold. */
 static bool pair_outcome(const struct task *task, size_t n, struct outcome *out, size_t *passed)
 {
     const struct rule_list *list = &task->of.rule->one_of;
@@ -428,7 +428,7 @@ static bool break_outcome(struct search *s, const struct task *task, size_t n, s
     return combination_broken(task, n, out);
 }
 
-/* --- outcomes that cannot be, told without a search --- */
+/* --- impossible outcomes, found without a search --- */
 
 static const struct rule *property_rule(const struct rule *rule, const char *name)
 {
@@ -546,7 +546,7 @@ static enum answer choose(struct search *s, struct expansion e, struct made_valu
     return unknown ? ANSWER_UNKNOWN : ANSWER_IMPOSSIBLE;
 }
 
-/* Each group of types by itself, those first that make values people can read. */
+/* Searches each group of types separately; types with readable values come first. */
 static enum answer search_types(struct search *s, const struct branch *branch,
                                 struct made_value *out)
 {
@@ -573,14 +573,14 @@ static enum answer search_types(struct search *s, const struct branch *branch,
     return unknown ? ANSWER_UNKNOWN : ANSWER_IMPOSSIBLE;
 }
 
-/* Whether the choice would not leave the value as it is. */
+/* True unless the value is certain to meet the choice. */
 static bool matters(struct search *s, const struct task *choice, const struct made_value *value)
 {
     enum answer holds = search_judge(s, choice->of, value);
     return choice->kind == TASK_BREAK ? holds != ANSWER_IMPOSSIBLE : holds != ANSWER_FOUND;
 }
 
-/* Puts the choice in front of the others. False without memory. */
+/* Moves the choice to the front. False without memory. */
 static bool put_first(struct search *s, struct expansion *e, const struct task *choice)
 {
     const struct task *list = NULL;
@@ -593,8 +593,8 @@ static bool put_first(struct search *s, struct expansion *e, const struct task *
     return true;
 }
 
-/* A value that meets what is certain so far may meet all; where there is none, no choice helps.
- * Else the next choice is one that the value fails by. */
+/* A value that meets the certain conditions may meet all. If there is none, no choice helps.
+ * Otherwise the next choice is one that the value breaks. */
 static enum answer look_ahead(struct search *s, struct expansion *e, struct made_value *out)
 {
     const struct goal *watched = s->watched;
@@ -637,15 +637,15 @@ static enum answer expand(struct search *s, struct expansion e, struct made_valu
     return answer;
 }
 
-/* --- goals that were met before --- */
+/* --- known goals --- */
 
 struct known_goal {
-    const struct rule **rules; /* that hold, then those that break; sorted each */
+    const struct rule **rules; /* those that hold, then those that break; each part sorted */
     size_t hold_count, break_count;
     type_mask types;
     enum answer answer;
     struct made_value value;
-    unsigned depth; /* while it is under way */
+    unsigned depth; /* while the search is under way */
     struct known_goal *next;
 };
 
@@ -701,8 +701,8 @@ static enum answer start(struct search *s, const struct goal *goal, type_mask ty
     return ok ? expand(s, e, out) : ANSWER_UNKNOWN;
 }
 
-/* A goal that comes up within itself cannot be met there: of the values that meet it, the smallest
- * holds no other one. Answers that rest on that are true within the outer goal only. */
+/* A goal that comes up within itself cannot be met there: the smallest value that meets it contains
+ * no other one. Answers that depend on this are true only within the outer goal. */
 static enum answer search_new(struct search *s, const struct goal *goal, struct known_goal *key,
                               struct made_value *out)
 {

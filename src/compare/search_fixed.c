@@ -1,5 +1,5 @@
-/* Made values, their judgement, and the search among values that are listed: those of an enum, and
- * the types that no keyword but the type tells apart. */
+/* Made values, their judgement, and the search among listed values: those of an enum, and the types
+ * that only the keyword type distinguishes. */
 #include "compare/search_internal.h"
 
 #include "bson/compare.h"
@@ -208,7 +208,7 @@ static bool try_one(struct tries *t, struct made_value value)
     return answer == ANSWER_FOUND;
 }
 
-/* A value that is equal to a number may be of another type. */
+/* A value of another type may equal a number. */
 static bool try_number(struct tries *t, const struct scan_element *value)
 {
     static const uint8_t kinds[] = {BSON_KIND_INT32, BSON_KIND_DOUBLE, BSON_KIND_INT64,
@@ -243,7 +243,7 @@ enum answer search_values(struct search *s, const struct branch *branch, const s
         }
         if (try_one(&t, one))
             return ANSWER_FOUND;
-        /* Strings and symbols are one to an enum. In an object or array there may be numbers. */
+        /* For an enum, strings and symbols are equal. An object or array may hold numbers. */
         one.kind = one.kind == BSON_KIND_STRING   ? BSON_KIND_SYMBOL
                    : one.kind == BSON_KIND_SYMBOL ? BSON_KIND_STRING
                                                   : one.kind;
@@ -258,7 +258,7 @@ enum answer search_values(struct search *s, const struct branch *branch, const s
 
 /* --- types without keywords of their own --- */
 
-/* The n-th of many different values; false where the type has no more. */
+/* The n-th of many different values; false if the type has no more. */
 static bool plain_value(struct search *s, uint8_t kind, unsigned n, struct made_value *out)
 {
     uint8_t id[17] = "mongosluice00";
@@ -323,11 +323,11 @@ static enum answer search_plain(struct search *s, const struct branch *branch, u
 enum { LENGTHS_MAX = 24, BINARY_MAX = 1 << 20 };
 
 struct shapes {
-    size_t lengths[LENGTHS_MAX]; /* each interval between two bounds has one */
+    size_t lengths[LENGTHS_MAX]; /* one for each interval between two bounds */
     size_t length_count;
     unsigned subtypes[LENGTHS_MAX];
     size_t subtype_count;
-    bool left_out; /* there are shapes that are not tried */
+    bool left_out; /* some shapes are not tried */
 };
 
 static void add_length(struct shapes *shapes, uint64_t length)
@@ -352,7 +352,8 @@ static void add_subtype(struct shapes *shapes, unsigned subtype)
         shapes->subtypes[shapes->subtype_count++] = subtype;
 }
 
-/* Between two neighbouring lengths nothing changes, and between two subtypes that are not named. */
+/* Only bounds of the length and named subtypes make a difference, so one length between two bounds
+ * and one other subtype are enough. */
 static void list_shapes(const struct branch *branch, struct shapes *shapes)
 {
     static const unsigned subtypes[] = {0, 4, 6, 5};

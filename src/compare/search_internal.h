@@ -1,10 +1,10 @@
-/* What the files of the search share: a branch is one way in which a goal may be met. */
+/* The common parts of the search. A branch is one way to meet a goal. */
 #ifndef SLUICE_COMPARE_SEARCH_INTERNAL_H
 #define SLUICE_COMPARE_SEARCH_INTERNAL_H
 
 #include "compare/search.h"
 
-/* One thing that is certain of the value in a branch. */
+/* A fact that is certain for the value in a branch. */
 enum fact_kind {
     FACT_HOLDS, /* the rule's own keywords hold */
     /* The rule's own keyword does not hold: */
@@ -23,12 +23,12 @@ enum fact_kind {
     FACT_MANY_ITEMS,
     FACT_REPEATED_ITEM,
     FACT_ITEM_BREAKS, /* the item at `index` breaks `rule` */
-    FACT_REST_BREAKS, /* an item behind the prefix breaks rule->rest, or is there at all */
+    FACT_REST_BREAKS, /* an item after the prefix breaks rule->rest, or must not exist */
     FACT_FEW_MATCHES, /* contains */
     FACT_MANY_MATCHES,
     FACT_FIELD_BREAKS,  /* the field `name` breaks `rule` */
-    FACT_OTHER_FIELD,   /* a field that is not listed breaks rule->additional, or is there at all */
-    FACT_PATTERN_FIELD, /* a field that patterns[index] speaks of breaks its rule */
+    FACT_OTHER_FIELD,   /* an unlisted field breaks rule->additional, or must not exist */
+    FACT_PATTERN_FIELD, /* a field that matches patterns[index] breaks its rule */
     FACT_BAD_NAME,
     FACT_FEW_FIELDS,
     FACT_MANY_FIELDS,
@@ -50,7 +50,7 @@ struct branch {
     const struct fact *facts;
 };
 
-/* The rules that hold in a branch, one after the other. */
+/* Visits the rules that hold in a branch. */
 static inline const struct fact *fact_held_from(const struct fact *fact)
 {
     while (fact != NULL && fact->kind != FACT_HOLDS)
@@ -66,27 +66,27 @@ static inline const struct fact *fact_next_held(const struct fact *fact)
     return fact_held_from(fact->next);
 }
 
-/* Takes one step; false where all are used up. */
+/* Takes one step. False if no step is left. */
 bool search_spend(struct search *s);
 
-/* Whether the value meets the goal, by the evaluator of rules; where it does, it becomes *out.
+/* Asks the evaluator of rules whether the value meets the goal. On yes the value becomes *out.
  * ANSWER_UNKNOWN: the evaluator reached a limit. */
 enum answer search_accept(struct search *s, const struct branch *branch, struct made_value value,
                           struct made_value *out);
 /* The same for one rule. */
 enum answer search_judge(struct search *s, struct same_rule of, const struct made_value *value);
 
-/* Values in the arena. Kind BSON_KIND_EOD without memory, which nothing accepts. */
+/* Makes values in the arena. Without memory the kind is BSON_KIND_EOD, which nothing accepts. */
 struct made_value made_bytes(struct search *s, uint8_t kind, const void *bytes, size_t len);
 struct made_value made_string(struct search *s, const char *text, size_t len);
 struct made_value made_integer(struct search *s, uint8_t kind, int64_t value);
 struct made_value made_double(struct search *s, double value);
 struct made_value made_decimal(struct search *s, number_u128 coefficient, int32_t exponent,
                                bool negative);
-/* The number in another type; kind BSON_KIND_EOD where that is not exact. */
+/* Makes the number in another type; kind BSON_KIND_EOD if that is not exact. */
 struct made_value made_number(struct search *s, uint8_t kind, const struct number *number);
 
-/* The values of one kind or of one group of kinds. Each answers for branch->types. */
+/* Searches the values of one kind or of one group of kinds, within branch->types. */
 enum answer search_fixed(struct search *s, const struct branch *branch, struct made_value *out);
 enum answer search_values(struct search *s, const struct branch *branch, const struct rule *rule,
                           struct made_value *out);
@@ -96,11 +96,11 @@ enum answer search_text(struct search *s, const struct branch *branch, struct ma
 enum answer search_array(struct search *s, const struct branch *branch, struct made_value *out);
 enum answer search_object(struct search *s, const struct branch *branch, struct made_value *out);
 
-/* The automaton of a pattern; NULL where it is not understood. */
+/* The automaton of a pattern; NULL if it is not understood. */
 const struct automaton *search_automaton(struct search *s, const char *text, size_t len,
                                          enum pattern_flavour flavour);
 
-/* Of two answers about things that must both be. */
+/* Combines two answers about conditions that must both hold. */
 static inline enum answer answer_both(enum answer a, enum answer b)
 {
     if (a == ANSWER_IMPOSSIBLE || b == ANSWER_IMPOSSIBLE)

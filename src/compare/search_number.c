@@ -1,4 +1,4 @@
-/* The search among numbers of one type: between the bounds, and with or without multiples. */
+/* The search among numbers of one type: between bounds, with or without multiples. */
 #include "compare/search_internal.h"
 
 #include <math.h>
@@ -18,10 +18,10 @@ struct range {
     size_t lower_count, upper_count;
     const struct number *multiples[LIMITS_MAX];
     size_t multiple_count;
-    const struct number *avoided[LIMITS_MAX]; /* no multiples of these */
+    const struct number *avoided[LIMITS_MAX]; /* the number is no multiple of these */
     size_t avoided_count;
     bool integral;
-    bool fraction;           /* there must be one */
+    bool fraction;           /* the number needs a fraction */
     bool no_order;           /* a bound is NaN: no other number satisfies it */
     int64_t lowest, highest; /* among the integers */
 };
@@ -36,7 +36,7 @@ struct number_tries {
 static void add_limit(struct limit *limits, size_t *count, const struct number *value,
                       bool exclusive)
 {
-    if (*count < LIMITS_MAX) /* more are left out */
+    if (*count < LIMITS_MAX) /* further limits are left out */
         limits[(*count)++] = (struct limit){value, exclusive};
 }
 
@@ -101,14 +101,14 @@ static bool is_under(const struct range *range, const struct number *value)
     return true;
 }
 
-/* --- integers and doubles, both by a place in their order --- */
+/* --- integers and doubles, each by its rank --- */
 
 static struct number integer_at(int64_t place)
 {
     return (struct number){.form = NUMBER_INTEGER, .integer = place};
 }
 
-/* The doubles in order: -infinity stands at -PLACE_INFINITY. */
+/* The rank of doubles: -infinity has rank -PLACE_INFINITY. */
 #define PLACE_INFINITY 0x7FF0000000000000
 
 static struct number double_at(int64_t place)
@@ -121,8 +121,7 @@ static struct number double_at(int64_t place)
 
 typedef struct number place_fn(int64_t place);
 
-/* The first place from low on whose number is over all lower limits; high + 1 where there is none.
- */
+/* The first rank from low on whose number exceeds all lower limits; high + 1 if there is none. */
 static int64_t first_over(const struct range *range, place_fn *at, int64_t low, int64_t high)
 {
     while (low <= high) {
@@ -159,7 +158,7 @@ static int64_t last_under(const struct range *range, place_fn *at, int64_t low, 
     return high;
 }
 
-/* --- what cannot be --- */
+/* --- impossible conditions --- */
 
 static bool multiples_contradict(const struct range *range, bool integers)
 {
@@ -187,7 +186,7 @@ static bool limits_cross(const struct range *range)
     return false;
 }
 
-/* The smallest multiple of an integer in the range is over its end. */
+/* True if the smallest multiple of an integer in the range exceeds its end. */
 static bool holds_no_multiple(const struct range *range)
 {
     for (size_t i = 0; i < range->multiple_count; i++) {
@@ -251,7 +250,7 @@ static enum answer answer_of(const struct number_tries *t, bool all_tried)
     return t->unknown || !all_tried ? ANSWER_UNKNOWN : ANSWER_IMPOSSIBLE;
 }
 
-/* All integers of a short range, or likely ones. */
+/* Tries all integers of a short range, or likely ones. */
 static enum answer search_integers(struct number_tries *t, const struct range *range, uint8_t kind)
 {
     if (range->lowest > range->highest || holds_no_multiple(range))
@@ -315,7 +314,7 @@ static enum answer search_double(struct number_tries *t, const struct range *ran
                : ANSWER_UNKNOWN;
 }
 
-/* The number that the limits leave alone; NULL without such. */
+/* The only number within the limits; NULL if there are more or none. */
 static const struct number *only_number(const struct range *range)
 {
     for (size_t i = 0; i < range->lower_count; i++)
@@ -352,14 +351,14 @@ static bool try_decimals(struct number_tries *t, const struct range *range)
     return false;
 }
 
-/* Whether try_decimals has tried the only number there is. */
+/* True if try_decimals has tried the only possible number. */
 static bool was_all(struct number_tries *t, const struct range *range)
 {
     const struct number *only = only_number(range);
     return only != NULL && made_number(t->s, BSON_KIND_DECIMAL128, only).kind != BSON_KIND_EOD;
 }
 
-/* NaN is in no order with the others: it is one candidate of its own. */
+/* NaN has no order among numbers, so it is a separate candidate. */
 static bool try_nan(struct number_tries *t, uint8_t kind)
 {
     static const uint8_t decimal[16] = {[15] = 0x7C};
@@ -386,7 +385,7 @@ enum answer search_number(struct search *s, const struct branch *branch, uint8_t
     range.highest = last_under(&range, integer_at, INT64_MIN, INT64_MAX);
     if (range.no_order || limits_cross(&range) ||
         multiples_contradict(&range, integers || range.integral)) {
-        /* no number in order can be */
+        /* no ordered number is possible */
     } else if (integers || (range.integral && range.lowest > -EXACT_INTEGER_MAX &&
                             range.highest < EXACT_INTEGER_MAX)) {
         if (kind == BSON_KIND_INT32) {

@@ -1,4 +1,4 @@
-/* The search among objects: which fields there are, and what each of them must be. */
+/* The search among objects: the fields, and the conditions for each. */
 #include "compare/search_text.h"
 
 #include <stdio.h>
@@ -19,18 +19,18 @@ struct broken_rule {
     const struct broken_rule *next;
 };
 
-/* A name that a schema knows. */
+/* A name that occurs in a schema. */
 struct field {
     const char *name;
     enum presence presence;
-    const struct broken_rule *breaks; /* what its value must break */
+    const struct broken_rule *breaks; /* rules that its value must break */
 };
 
-/* A field with a name that no schema knows, or another field of a known name. */
+/* A field whose name occurs in no schema, or a repeated field of a known name. */
 struct extra {
-    const char *name;  /* of the known one; NULL: unknown */
-    unsigned patterns; /* a bit for each that speaks of an unknown name */
-    bool any_patterns; /* the patterns are not told apart */
+    const char *name;  /* the known name; NULL: unknown */
+    unsigned patterns; /* a bit for each pattern that matches an unknown name */
+    bool any_patterns; /* all sets of patterns are possible */
     struct same_rule breaks;
 };
 
@@ -39,10 +39,10 @@ struct object_plan {
     size_t field_count, field_room;
     struct extra extras[EXTRA_MAX];
     size_t extra_count;
-    struct text_pattern patterns[PATTERNS_MAX]; /* all that speak of names */
+    struct text_pattern patterns[PATTERNS_MAX]; /* all patterns of names */
     size_t pattern_count;
     bool too_many_patterns;
-    bool names; /* propertyNames is there */
+    bool names; /* there is a propertyNames */
     uint64_t min, max;
 };
 
@@ -79,7 +79,7 @@ static bool add_dependency_names(struct object_plan *plan, const struct rule_dep
     return ok;
 }
 
-/* Names in an enum of propertyNames. */
+/* Adds the names in an enum of propertyNames. */
 static bool add_listed_names(struct object_plan *plan, const struct rule *rule)
 {
     for (size_t i = 0; i < rule->value_count; i++) {
@@ -187,8 +187,8 @@ static void want(struct field_goal *field, struct same_rule of)
         field->holds[field->goal.hold_count++] = of;
 }
 
-/* What one rule that holds asks of a field with a known name. `later`: another field of the name is
- * before it. */
+/* Adds the conditions of a rule that holds for a field with a known name. `later`: an earlier field
+ * has the same name. */
 static void add_known(struct search *s, struct same_rule of, const char *name, bool later,
                       struct field_goal *field)
 {
@@ -225,7 +225,7 @@ static unsigned pattern_bit(const struct object_plan *plan, const struct schema 
     return 0;
 }
 
-/* The same for a field with an unknown name, which the patterns in `patterns` speak of. */
+/* The same for a field with an unknown name that matches the patterns in `patterns`. */
 static void add_unknown(const struct object_plan *plan, struct same_rule of,
                         const struct extra *extra, struct field_goal *field)
 {
@@ -270,7 +270,7 @@ struct name_try {
     struct search *s;
     const struct branch *branch;
     const struct object_plan *plan;
-    const struct made_value *taken; /* names that are used already */
+    const struct made_value *taken; /* used names */
     size_t taken_count;
     char *name; /* NAME_MAX_BYTES */
 };
@@ -298,7 +298,7 @@ static bool try_name(void *arg, const char *text, size_t len)
     return true;
 }
 
-/* A name that no schema knows and of which the wanted patterns speak, and no others. */
+/* Finds a name that occurs in no schema and matches exactly the wanted patterns. */
 static enum answer find_name(struct search *s, const struct branch *branch,
                              const struct object_plan *plan, const struct extra *extra,
                              const struct made_value *taken, size_t taken_count, const char **name)
@@ -418,7 +418,7 @@ static enum answer make_extras(struct search *s, const struct branch *branch,
     return all;
 }
 
-/* Fields that nothing asks for, up to the number that is asked for. */
+/* Adds fields without conditions, up to the required number. */
 static void make_more(struct search *s, const struct branch *branch, const struct object_plan *plan,
                       struct made_fields *made)
 {
@@ -443,7 +443,7 @@ static void make_more(struct search *s, const struct branch *branch, const struc
     }
 }
 
-/* Dependencies on names: what is there brings others. */
+/* Applies dependencies on names: a field requires others. */
 static bool settle_dependencies(const struct branch *branch, struct object_plan *plan)
 {
     bool again = true;
@@ -495,12 +495,12 @@ static enum answer solve(struct search *s, const struct branch *branch, struct o
     return accept(s, branch, &made, out);
 }
 
-/* --- fields that a broken rule asks for, but does not name --- */
+/* --- fields that a broken rule requires without a name --- */
 
 static enum answer place(struct search *s, const struct branch *branch, const struct fact *fact,
                          const struct object_plan *plan, struct made_value *out);
 
-/* What the field must break; rule NULL: it is enough that it is there. */
+/* The rule that the field must break; rule NULL: the field must only exist. */
 static struct same_rule to_break(const struct fact *fact)
 {
     const struct rule *rule = fact->of.rule;
@@ -514,7 +514,7 @@ static struct same_rule to_break(const struct fact *fact)
     return breaks;
 }
 
-/* Whether the fact may be about a field of that name. */
+/* Whether the fact can be about a field of that name. */
 static enum answer_of_name concerns(struct search *s, const struct fact *fact, const char *name)
 {
     const struct rule *rule = fact->of.rule;
@@ -535,7 +535,7 @@ static enum answer_of_name concerns(struct search *s, const struct fact *fact, c
     return NAME_YES;
 }
 
-/* With fields of its own. */
+/* Copies the plan with its own fields. */
 static bool copy_plan(struct search *s, const struct object_plan *plan, struct object_plan *copy)
 {
     *copy = *plan;
@@ -587,7 +587,7 @@ static enum answer place_extra(struct search *s, const struct branch *branch,
     return place(s, branch, fact->next, &with, out);
 }
 
-/* Another field of a known name: $jsonSchema looks at the first of a name only. */
+/* Adds a repeated field: $jsonSchema checks only the first field of a name. */
 static enum answer place_later(struct search *s, const struct branch *branch,
                                const struct fact *fact, const struct object_plan *plan, size_t at,
                                struct made_value *out)
@@ -600,7 +600,7 @@ static enum answer place_later(struct search *s, const struct branch *branch,
     return place_extra(s, branch, fact, &with, (struct extra){.name = with.fields[at].name}, out);
 }
 
-/* Of an unknown name: each set of patterns that may speak of it. */
+/* Adds a field with an unknown name, for each possible set of patterns. */
 static enum answer place_unknown(struct search *s, const struct branch *branch,
                                  const struct fact *fact, const struct object_plan *plan,
                                  struct made_value *out)
@@ -698,7 +698,7 @@ static bool settle_facts(struct object_plan *plan, const struct fact *fact)
     return true;
 }
 
-/* At least as many names as the facts have. */
+/* At least as large as the number of names in the facts. */
 static size_t count_names(const struct fact *fact)
 {
     size_t count = 0;

@@ -1,4 +1,4 @@
-/* The search among strings, and for names of fields. */
+/* The search among strings, and among names of fields. */
 #include "compare/search_text.h"
 
 enum { PLAIN_MAX = 4096, VARIANTS = 30 };
@@ -50,7 +50,7 @@ static bool contradicts_itself(const struct text_goal *goal)
     return false;
 }
 
-/* Strings that patterns often want, for those that are not understood. */
+/* Tries strings that often match, for patterns that are not understood. */
 static bool try_usual(automaton_try_fn *try, void *arg)
 {
     static const char *const usual[] = {"a",
@@ -97,7 +97,7 @@ static bool try_usual(automaton_try_fn *try, void *arg)
     return false;
 }
 
-/* Without patterns: letters of a length that is allowed. */
+/* Without patterns: letters, in an allowed length. */
 static bool try_letters(struct search *s, const struct text_goal *goal, automaton_try_fn *try,
                         void *arg)
 {
@@ -117,7 +117,7 @@ static bool try_letters(struct search *s, const struct text_goal *goal, automato
     return false;
 }
 
-/* The automata of the patterns that are understood; *complete: all are, exactly. */
+/* The automata of the understood patterns. *complete: all patterns are understood exactly. */
 static size_t list_wishes(struct search *s, const struct text_goal *goal,
                           struct automaton_wish wishes[AUTOMATON_WISHES_MAX], bool *complete)
 {
@@ -147,7 +147,7 @@ enum answer search_text_goal(struct search *s, const struct text_goal *goal, aut
     size_t count = list_wishes(s, goal, wishes, &complete);
     if (count == 0)
         return try_usual(try, arg) ? ANSWER_FOUND : ANSWER_UNKNOWN;
-    /* One more character each time: strings of one length may all be refused for other reasons. */
+    /* Adds one more character each time: other rules may refuse all strings of one length. */
     for (uint32_t more = 0; more < 3 && goal->max - goal->min >= more; more++) {
         enum answer answer =
             automaton_find(wishes, count, goal->min + more, goal->max, try, arg, &s->steps);

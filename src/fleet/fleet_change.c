@@ -78,7 +78,7 @@ static void remove_accepted(struct fleet_state *state, int32_t version)
     state->accepted_count = kept;
 }
 
-/* Those whose time is over are not carried on. */
+/* Removes accepted versions whose end has passed. */
 static void remove_ended(struct fleet_state *state, int64_t now_ms)
 {
     size_t kept = 0;
@@ -88,7 +88,7 @@ static void remove_ended(struct fleet_state *state, int64_t now_ms)
     state->accepted_count = kept;
 }
 
-/* The version becomes the newest. An end that was set before stays where it comes first. */
+/* Makes the version the newest. An earlier end that was set before stays. */
 static bool put_newest(const struct fleet_document *document, struct fleet_state *state,
                        int32_t version, int64_t until_ms, bool retire_others, struct error *err)
 {
@@ -151,7 +151,8 @@ enum fleet_outcome fleet_rollback(struct fleet_document *document, int64_t revis
         known = known && fleet_version_find(document, state.accepted[i].version) != NULL;
     if (!known) {
         (void)error_set(err, ERROR_BAD_VALUE,
-                        "%s: revision %" PRId64 " has versions whose schemas are not kept any more",
+                        "%s: revision %" PRId64
+                        " has versions whose schemas the registry no longer keeps",
                         document->ns, found->revision);
         return FLEET_IMPOSSIBLE;
     }
@@ -203,7 +204,7 @@ enum fleet_outcome fleet_retire_all(struct fleet_document *document,
 /* --- a new version -----------------------------------------------------------------------------
  */
 
-/* Makes room for one: of the versions that no proxy has, the oldest goes. */
+/* Makes room for one version: drops the oldest one that no proxy uses. */
 static bool drop_unused(struct fleet_document *document, const struct fleet_state *state)
 {
     size_t at = 0;
@@ -236,8 +237,8 @@ static bool make_room(struct fleet_document *document, size_t text_len, struct e
            bytes_of_versions(document) + text_len + 1024 > FLEET_BYTES_MAX)
         if (!drop_unused(document, &document->state))
             return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
-                             "%s: its accepted versions take all the room of its document (%zu "
-                             "MiB, %d versions); retire one first",
+                             "%s: its accepted versions fill its document (%zu MiB, %d versions); "
+                             "retire one first",
                              document->ns, FLEET_BYTES_MAX >> 20, FLEET_VERSIONS_MAX);
     return true;
 }
@@ -284,8 +285,7 @@ static bool check_name(const struct fleet_document *document, const struct fleet
         (push->name[0] == 'v' && push->name[1 + strspn(push->name + 1, "0123456789")] == 0) ||
         strcmp(push->name, "candidate") == 0 || strcmp(push->name, "newest") == 0)
         return error_set(err, ERROR_BAD_VALUE,
-                         "the name '%s' could be mistaken for a version's number or place",
-                         push->name);
+                         "the name '%s' looks like a version's number or position", push->name);
     for (size_t i = 0; i < document->version_count; i++)
         if (document->versions[i].name != NULL &&
             strcmp(document->versions[i].name, push->name) == 0)
@@ -294,7 +294,7 @@ static bool check_name(const struct fleet_document *document, const struct fleet
     return true;
 }
 
-/* The known version with that schema; 0: there is none. */
+/* The stored version with this schema; 0 if there is none. */
 static int32_t find_same(const struct fleet_document *document, const struct fleet_push *push)
 {
     for (size_t i = 0; i < document->version_count; i++)
@@ -315,10 +315,11 @@ enum fleet_outcome fleet_push(struct fleet_document *document, const struct flee
         return FLEET_IMPOSSIBLE;
     remove_ended(&state, author->at_ms);
     if (push->as_candidate && state.accepted_count == 0) {
-        (void)error_set(err, ERROR_BAD_VALUE,
-                        "%s accepts no version yet: a candidate stands beside one. Push it without "
-                        "--candidate, with \"action\": \"warn\" in its file to refuse nothing",
-                        document->ns);
+        (void)error_set(
+            err, ERROR_BAD_VALUE,
+            "%s accepts no version yet, and a candidate needs an accepted version. Push it without "
+            "--candidate; with \"action\": \"warn\" in its file, the proxies refuse nothing",
+            document->ns);
         return FLEET_IMPOSSIBLE;
     }
     if (push->as_candidate) {

@@ -32,14 +32,14 @@ static mongoc_client_t *make_client(const struct uri *uri, struct error *err)
         client = mongoc_client_new_from_uri_with_error(parsed, &why);
     }
     if (client != NULL) {
-        /* what could be rolled back must not be enforced */
+        /* a document that may be rolled back must not be enforced */
         (void)mongoc_read_concern_set_level(read, MONGOC_READ_CONCERN_LEVEL_MAJORITY);
         mongoc_write_concern_set_wmajority(write, FLEET_ANSWER_MS);
         mongoc_client_set_read_concern(client, read);
         mongoc_client_set_write_concern(client, write);
         (void)mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
     } else {
-        (void)error_set(err, ERROR_BAD_VALUE, "no client for the registry can be made of its URI");
+        (void)error_set(err, ERROR_BAD_VALUE, "libmongoc makes no client of the registry's URI");
     }
     mongoc_read_concern_destroy(read);
     mongoc_write_concern_destroy(write);
@@ -54,7 +54,7 @@ static bool take_name(struct fleet_store *store, const char *ns, struct error *e
     /* room for ".proxies" */
     if (!fleet_is_namespace(ns, len) || len + 16 > FLEET_NS_BYTES_MAX)
         return error_set(err, ERROR_BAD_VALUE,
-                         "'%.200s' is no namespace for a registry: DATABASE.COLLECTION", ns);
+                         "'%.200s' is not a namespace for a registry: use DATABASE.COLLECTION", ns);
     (void)snprintf(store->ns, sizeof store->ns, "%s", ns);
     (void)snprintf(store->database, sizeof store->database, "%.*s", (int)database, ns);
     (void)snprintf(store->collection, sizeof store->collection, "%s", ns + database + 1);

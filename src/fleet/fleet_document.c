@@ -8,8 +8,8 @@
 const char *const fleet_action_names[] = {"push",   "push candidate", "promote", "rollback",
                                           "retire", "settings",       NULL};
 
-/* MongoDB's rules: no / \ . " $ * < > : | ? and no space in a database's name, and no NUL at all.
- */
+/* MongoDB's rules: a database name has none of / \\ . " $ * < > : | ? and no space, and a namespace
+ * has no NUL. */
 bool fleet_is_namespace(const char *ns, size_t len)
 {
     size_t database = strcspn(ns, ".");
@@ -62,7 +62,7 @@ struct fleet_document *fleet_document_new(const char *ns)
     return NULL;
 }
 
-/* NULL stays NULL. */
+/* Copies NULL as NULL. */
 static bool copy_text(const char *from, char **to)
 {
     *to = from == NULL ? NULL : memory_copy_string(from);
@@ -145,7 +145,7 @@ const struct fleet_version *fleet_version_named(const struct fleet_document *doc
         if (!is_called(&document->versions[i], name))
             continue;
         if (found != NULL && found != &document->versions[i]) {
-            (void)error_set(err, ERROR_BAD_VALUE, "%s: '%.80s' is more than one version",
+            (void)error_set(err, ERROR_BAD_VALUE, "%s: '%.80s' matches more than one version",
                             document->ns, name);
             return NULL;
         }

@@ -1,16 +1,15 @@
-/* A document of the fleet registry: all that is known of one namespace's schemas. MongoDB stores it
- * as
+/* A document of the fleet registry: the schemas of one namespace. Its form in MongoDB:
  *   _id       "database.collection"
  *   format    1
- *   revision  rises by one with each change: what a change is compared with (compare-and-set)
- *   updated   when it was changed last
- *   state     what the proxies enforce: {level, action, unproved, allow_bypass,
+ *   revision  rises by one with each change; each change compares it (compare-and-set)
+ *   updated   time of the last change
+ *   state     enforced by the proxies: {level, action, unproved, allow_bypass,
  *             accepted: [{version, until?}], newest first, empty: nothing; candidate?: version}
- *   versions  [{version, dialect, hash, name?, schema, at, by}], oldest first; `schema` is extended
- *             JSON as text, since names with dots and dollars cannot be stored everywhere, and
- *             `hash` that of the schema as BSON
+ *   versions  [{version, dialect, hash, name?, schema, at, by}], oldest first; `schema` is
+ *             extended JSON as text, because some servers cannot store names with dots and
+ *             dollars; `hash` is that of the schema as BSON
  *   history   [{revision, at, by, action, note?, state}], oldest first
- * and holds it to the $jsonSchema of fleet_format_text. Pure. */
+ * The document must satisfy the $jsonSchema of fleet_format_text. Pure. */
 #ifndef SLUICE_FLEET_DOCUMENT_H
 #define SLUICE_FLEET_DOCUMENT_H
 
@@ -21,13 +20,13 @@
 enum {
     FLEET_FORMAT = 1,
     FLEET_ACCEPTED_MAX = SCHEMA_VERSIONS_MAX,
-    FLEET_VERSIONS_MAX = 64,  /* kept; of those that are not in use the oldest go first */
-    FLEET_HISTORY_MAX = 200,  /* kept */
-    FLEET_NS_BYTES_MAX = 255, /* as MongoDB's namespaces */
+    FLEET_VERSIONS_MAX = 64,  /* kept versions; the oldest unused ones go first */
+    FLEET_HISTORY_MAX = 200,  /* kept steps */
+    FLEET_NS_BYTES_MAX = 255, /* MongoDB's limit for a namespace */
     FLEET_WORD_BYTES_MAX = 256,
     FLEET_NAME_BYTES_MAX = SCHEMA_VERSION_NAME_MAX
 };
-/* MongoDB's limit is 16 MiB; the rest is for what stands around the document. */
+/* MongoDB's limit is 16 MiB; the rest is for the command around the document. */
 #define FLEET_BYTES_MAX ((size_t)15 * 1024 * 1024)
 
 struct fleet_accepted {
@@ -82,44 +81,44 @@ struct fleet_document {
     size_t version_count;
     struct fleet_version *versions; /* owned; rising numbers */
     size_t step_count;
-    struct fleet_step *steps; /* owned; rising revisions. None where they were not asked for */
+    struct fleet_step *steps; /* owned; rising revisions. None if the reader did not ask for them */
 };
 
-/* The $jsonSchema of these documents, and of the documents that proxies write about themselves
- * (fleet_store.h), as JSON. */
+/* The $jsonSchema, as JSON, of these documents, and of the documents that proxies write about
+ * themselves (fleet_store.h). */
 extern const char fleet_format_text[];
 extern const char fleet_proxy_format_text[];
 
 struct fleet_reader;
-/* Readers may not be shared by threads. */
+/* A reader belongs to one thread. */
 struct fleet_reader *fleet_reader_new(struct error *err);
 void fleet_reader_free(struct fleet_reader *reader); /* NULL is allowed */
 
-/* Any bytes. False with what is wrong, in one line without values of the document; on true,
- * fleet_document_free is due. A document may come without its history (a projection). */
+/* Reads any bytes. False with the error in one line, without values of the document. On true the
+ * caller must call fleet_document_free. A document may come without its history (a projection). */
 bool fleet_document_read(struct fleet_reader *reader, struct bytes bson,
                          struct fleet_document **out, struct error *err);
 void fleet_document_free(struct fleet_document *document); /* NULL is allowed */
 
-/* A document without versions: revision 0, nothing accepted, settings as a file's defaults. NULL
- * when memory is out. */
+/* A document without versions: revision 0, nothing accepted, a file's default settings. NULL
+ * without memory. */
 struct fleet_document *fleet_document_new(const char *ns);
 struct fleet_document *fleet_document_copy(const struct fleet_document *from);
 
-/* False when it would become too large. bson_destroy(out) is due whatever happens. */
+/* False if the document would be too large. The caller must call bson_destroy(out) in any case. */
 bool fleet_document_write(const struct fleet_document *document, bson_t *out, struct error *err);
 
-/* NULL: there is no such version. */
+/* NULL if there is no such version. */
 const struct fleet_version *fleet_version_find(const struct fleet_document *document,
                                                int32_t number);
-/* By number ("3"), name, or the beginning of its hash (at least four characters); "candidate" and
- * "newest" stand for those of the state. NULL with err set where none or several are meant. */
+/* Finds a version by number ("3"), name, or the beginning of its hash (at least four characters).
+ * "candidate" and "newest" name those of the state. NULL with err set if none or several match. */
 const struct fleet_version *fleet_version_named(const struct fleet_document *document,
                                                 const char *name, struct error *err);
-/* Whether proxies have it: accepted or a candidate. */
+/* True if the version is accepted or a candidate, so that proxies have it. */
 bool fleet_version_is_used(const struct fleet_state *state, int32_t number);
 
-/* Whether it may be the namespace of a schema: DATABASE.COLLECTION, as MongoDB allows them. */
+/* True if MongoDB allows this namespace: DATABASE.COLLECTION. */
 bool fleet_is_namespace(const char *ns, size_t len);
 
 #endif

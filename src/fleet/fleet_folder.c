@@ -17,7 +17,7 @@
 #define LIST_NAME ".registry"
 #define LOCK_NAME ".registry.lock"
 
-/* A file that is the registry's. */
+/* A file of the registry. */
 struct claimed_file {
     char *name; /* owned: the file's */
     UT_hash_handle hh;
@@ -28,7 +28,7 @@ struct fleet_folder {
     char *path;
     struct claimed_file *claims;
     int lock;   /* descriptor */
-    bool dirty; /* the list in the folder is another */
+    bool dirty; /* the list in the folder is out of date */
 };
 
 static bool failed(const char *what, const char *path, struct error *err)
@@ -54,7 +54,7 @@ static struct claimed_file *find_claim(const struct fleet_folder *folder, const 
     return claim;
 }
 
-/* The length is that of uthash's macro. */
+/* The function is long because of uthash's macro. */
 // NOLINTNEXTLINE(readability-function-size)
 static bool add_claim(struct fleet_folder *folder, const char *name, struct error *err)
 {
@@ -74,8 +74,8 @@ static bool add_claim(struct fleet_folder *folder, const char *name, struct erro
     return error_no_memory(err, "the schema folder");
 }
 
-/* A name that fleet_folder_claim may have written; whatever else stands in the list is not heeded,
- * so that no list leads out of the folder. */
+/* True for a name that fleet_folder_claim can write. Other names in the list are ignored, so that
+ * no list leads out of the folder. */
 static bool is_file_name(const char *name)
 {
     size_t len = strlen(name);
@@ -118,7 +118,7 @@ bool fleet_folder_save(struct fleet_folder *folder, struct error *err)
     if (!folder->dirty)
         return true;
     HASH_SORT(folder->claims, by_name);
-    text_add(&list, "# The files of this folder that mongosluice writes by its registry.\n");
+    text_add(&list, "# The files in this folder that mongosluice writes from its registry.\n");
     for (const struct claimed_file *claim = folder->claims; claim != NULL; claim = claim->hh.next)
         text_format(&list, "%s\n", claim->name);
     bool ok = path_of(folder, LIST_NAME, path, err) &&
@@ -141,12 +141,12 @@ static bool take_lock(struct fleet_folder *folder, struct error *err)
         return false;
     folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (folder->lock < 0)
-        return failed("the schema folder cannot be written:", path, err);
+        return failed("the schema folder is not writable:", path, err);
     if (flock(folder->lock, LOCK_EX | LOCK_NB) == 0)
         return true;
     return error_set(err, ERROR_BAD_VALUE,
-                     "another proxy follows a registry into the folder %.300s; give each proxy a "
-                     "folder of its own (option schemas)",
+                     "another proxy follows a registry into the folder %.300s; give each proxy its "
+                     "own folder (option schemas)",
                      folder->path);
 }
 
@@ -204,10 +204,10 @@ bool fleet_folder_is_fed(const char *path)
 static bool name_of(const char *ns, char out[NAME_MAX + 1], struct error *err)
 {
     return schema_store_name(ns, out, NAME_MAX + 1) ||
-           error_set(err, ERROR_BAD_VALUE, "the namespace is too long for the name of a file");
+           error_set(err, ERROR_BAD_VALUE, "the namespace is too long for a file name");
 }
 
-/* Whether the file holds that text now. */
+/* True if the file holds this text now. */
 static bool holds(const char *path, const char *text, size_t len)
 {
     struct stat now;
@@ -220,7 +220,7 @@ static bool holds(const char *path, const char *text, size_t len)
     return same;
 }
 
-/* A second name for what stands there: the namespace is never without a file. */
+/* Gives the file a second name, so that the namespace always has a file. */
 static bool keep_aside(const char *path, struct error *err)
 {
     char aside[PATH_MAX];

@@ -10,14 +10,14 @@
 #include "fleet/fleet_sync.h"
 
 enum {
-    STREAM_WAIT_MS = 500,  /* an idle look at the change stream; what fleet_follower_stop waits */
-    RESYNC_MS = 60000,     /* all revisions are compared, whatever the stream said */
-    RETRY_MS = 1000,       /* after an error, doubled up to … */
+    STREAM_WAIT_MS = 500,  /* one wait for the change stream; fleet_follower_stop waits for it */
+    RESYNC_MS = 60000,     /* between two comparisons of all revisions */
+    RETRY_MS = 1000,       /* after an error; doubled up to … */
     RETRY_MAX_MS = 15000,  /* … this */
-    HEARTBEAT_MS = 10000,  /* a proxy says that it is there */
-    FORGET_MS = 86400000,  /* a proxy that was not seen for a day is forgotten by the others */
-    TELL_MS = 500,         /* between two that changes ask for */
-    REVISIONS_MAX = 20000, /* that a proxy lists */
+    HEARTBEAT_MS = 10000,  /* between two reports of the proxy about itself */
+    FORGET_MS = 86400000,  /* the age at which other proxies remove a proxy's report */
+    TELL_MS = 500,         /* the least time between two reports */
+    REVISIONS_MAX = 20000, /* in a proxy's report */
     BROKEN_MAX = 100
 };
 
@@ -32,9 +32,9 @@ struct fleet_follower {
     void (*changed)(void *);
     bool (*in_force)(void *arg, const char *ns, const char *hash);
     void *arg;
-    int64_t heartbeat_ms; /* monotonic: when the last one was written; 0: never */
-    bool has_news;        /* changes that it does not hold */
-    int64_t resync_ms;    /* monotonic: when all was last compared */
+    int64_t heartbeat_ms; /* monotonic: time of the last report; 0: none */
+    bool has_news;        /* changes that the last report does not hold */
+    int64_t resync_ms;    /* monotonic: time of the last comparison of all revisions */
     pthread_t thread;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t wake;
@@ -79,7 +79,7 @@ static void list_problems(const struct fleet_follower *follower, struct fleet_st
     }
 }
 
-/* Logged where it is another than before. */
+/* Logs an error that differs from the last one. */
 static void note_error(struct fleet_follower *follower, enum fleet_mode mode, const char *error,
                        bool counts)
 {
@@ -93,10 +93,10 @@ static void note_error(struct fleet_follower *follower, enum fleet_mode mode, co
     pthread_mutex_unlock(&follower->lock);
     if (is_new)
         LOG_W(LOG_SCHEMA, 3022, "registry",
-              "The registry of schemas cannot be followed; the last state stays in force",
+              "The registry of schemas cannot be followed; the proxy enforces its last state",
               LOG_STR("cause", error));
     if (is_over)
-        LOG_I(LOG_SCHEMA, 3023, "registry", "The registry of schemas is followed again");
+        LOG_I(LOG_SCHEMA, 3023, "registry", "The proxy follows the registry of schemas again");
 }
 
 static void note_contact(struct fleet_follower *follower, enum fleet_mode mode, bool loaded)
@@ -115,7 +115,7 @@ static void note_contact(struct fleet_follower *follower, enum fleet_mode mode, 
 
 /* --- reports --- */
 
-/* {namespace: revision} as one value, since the names have dots. */
+/* {namespace: revision} in one binary value, because the names have dots. */
 static void add_revisions(const struct fleet_follower *follower, bson_t *out)
 {
     bson_t list = BSON_INITIALIZER;
@@ -152,7 +152,7 @@ static void add_broken(const struct fleet_follower *follower, bson_t *out)
     bson_append_array_end(out, &list);
 }
 
-/* A user that may only read the registry is no reason not to follow it. */
+/* The proxy follows the registry even if its user may only read it. */
 static void tell(struct fleet_follower *follower, enum fleet_mode mode)
 {
     struct error err;
@@ -173,16 +173,16 @@ static void tell(struct fleet_follower *follower, enum fleet_mode mode)
     (void)snprintf(trouble, sizeof follower->status.trouble, "%s", told ? "" : err.message);
     pthread_mutex_unlock(&follower->lock);
     if (is_new)
-        LOG_W(
-            LOG_SCHEMA, 3024, "registry",
-            "The registry of schemas cannot be told about this proxy; it is followed all the same",
-            LOG_STR("cause", err.message));
+        LOG_W(LOG_SCHEMA, 3024, "registry",
+              "The proxy cannot report its state to the registry of schemas; it follows the "
+              "registry all the same",
+              LOG_STR("cause", err.message));
 }
 
 /* --- following ---------------------------------------------------------------------------------
  */
 
-/* After a round that wrote something: in force, told, and measured. */
+/* After a round that wrote files: enforces them, reports them, and measures the lag. */
 static void take_over(struct fleet_follower *follower, enum fleet_mode mode, uint64_t before)
 {
     int64_t silent_ms = clock_now_ms() - follower->heartbeat_ms;
@@ -202,7 +202,7 @@ static void take_over(struct fleet_follower *follower, enum fleet_mode mode, uin
     note_contact(follower, mode, true);
 }
 
-/* False: the registry or the folder failed. */
+/* False if the registry or the folder failed. */
 static bool sync_once(struct fleet_follower *follower, enum fleet_mode mode, const bson_t *some,
                       struct error *err)
 {
@@ -220,11 +220,11 @@ static bool sync_once(struct fleet_follower *follower, enum fleet_mode mode, con
     if (ok)
         take_over(follower, mode, before);
     else if (follower->sync.changes != before)
-        follower->changed(follower->arg); /* a part was written */
+        follower->changed(follower->arg); /* some files were written */
     return ok;
 }
 
-/* Until the stream ends or fails, or the follower does. */
+/* Runs until the stream ends or fails, or the follower stops. */
 static bool follow_stream(struct fleet_follower *follower, struct error *err)
 {
     bool lost = false;
@@ -279,7 +279,7 @@ static bool follow(struct fleet_follower *follower, struct error *err)
     return streams ? follow_stream(follower, err) : poll(follower, err);
 }
 
-/* The folder may have been replaced: it is opened again, and every file looked at. */
+/* Opens the folder again, because it may have been replaced, and compares every file. */
 static void begin_anew(struct fleet_follower *follower)
 {
     fleet_folder_close(follower->sync.folder);
@@ -365,7 +365,7 @@ struct fleet_follower *fleet_follow(const struct fleet_follow_settings *settings
     if (take_settings(follower, settings, err)) {
         if (pthread_create(&follower->thread, NULL, run, follower) == 0)
             return follower;
-        (void)error_set(err, ERROR_INTERNAL, "no thread for following the registry");
+        (void)error_set(err, ERROR_INTERNAL, "cannot start a thread to follow the registry");
     }
     destroy(follower);
     return NULL;

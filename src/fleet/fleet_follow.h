@@ -1,11 +1,10 @@
-/* Follows a registry on a thread of its own: what is new goes into the schema folder, which is what
- * the proxy enforces. Without the registry nothing changes: the folder's last state stays in force,
- * also over a restart. Where the registry has a change stream it is followed by it, else it is read
- * every period_ms.
+/* Follows a registry on its own thread, and writes changes into the schema folder, which the proxy
+ * enforces. If the registry is not reachable, the folder keeps its last state, also over a restart.
+ * The follower uses a change stream if the deployment has them; otherwise it reads every period_ms.
  *
- * A document that cannot be used is reported, and the namespace's last good state stays. So does
- * that of a document that is gone: only one that accepts no version any more (schema retire --all)
- * ends the enforcement. */
+ * If a document is invalid or missing, the follower reports it, and the namespace keeps its last
+ * good state. Only a document that accepts no version (schema retire --all) ends the enforcement.
+ */
 #ifndef SLUICE_FLEET_FOLLOW_H
 #define SLUICE_FLEET_FOLLOW_H
 
@@ -21,13 +20,13 @@ struct fleet_follower;
 struct fleet_follow_settings {
     const struct uri *uri;   /* borrowed for the call */
     const char *registry;    /* "DATABASE.COLLECTION"; the strings are borrowed for the call */
-    const char *folder;      /* must be there */
-    const char *name;        /* of this proxy, in the registry */
+    const char *folder;      /* must exist */
+    const char *name;        /* of this proxy, for its report */
     const char *version;     /* of the program */
     int64_t period_ms;       /* without a change stream */
-    void (*changed)(void *); /* files have changed: on the follower's thread */
-    /* Whether the proxy enforces the schema with that hash for the namespace; on that thread, after
-     * `changed`. */
+    void (*changed)(void *); /* files have changed; on the follower's thread */
+    /* True if the proxy enforces the schema with that hash for the namespace. On the follower's
+     * thread, after `changed`. */
     bool (*in_force)(void *arg, const char *ns, const char *hash);
     void *arg;
 };
@@ -42,19 +41,19 @@ struct fleet_problem {
     char reason[256];
 };
 
-/* What the follower says of itself. Times are since 1970. */
+/* The state of the follower. Times are since 1970. */
 struct fleet_status {
     char registry[320];
     enum fleet_mode mode;
-    bool loaded;          /* all was read once, or the folder holds what was known before */
-    char error[512];      /* why it is away; "": it is not */
-    char trouble[512];    /* why the registry cannot be told about this proxy; "": it can */
-    int64_t contact_ms;   /* when the registry answered last; 0: not yet */
-    int64_t lag_ms;       /* of the last change: from its push until it was in force; -1: none */
+    bool loaded;          /* the registry was read once, or the folder holds an earlier state */
+    char error[512];      /* why the registry is not reachable; "": it is */
+    char trouble[512];    /* why the proxy cannot report to the registry; "": it can */
+    int64_t contact_ms;   /* time of the registry's last reply; 0: none yet */
+    int64_t lag_ms;       /* from the last push to its enforcement; -1: none */
     uint64_t changes;     /* files written or removed */
-    uint64_t errors;      /* times that the registry or the folder failed */
-    size_t namespaces;    /* that the registry feeds */
-    size_t problem_count; /* namespaces whose document cannot be used, or is gone */
+    uint64_t errors;      /* failures of the registry or the folder */
+    size_t namespaces;    /* from the registry */
+    size_t problem_count; /* namespaces with an invalid or missing document */
     size_t shown;
     struct fleet_problem problems[FLEET_PROBLEMS_SHOWN];
 };
@@ -63,8 +62,8 @@ struct fleet_follower *fleet_follow(const struct fleet_follow_settings *settings
                                     struct error *err);
 /* Any thread. */
 void fleet_follower_status(struct fleet_follower *follower, struct fleet_status *out);
-/* Ends it; waits for what is under way: half a second as a rule, FLEET_ANSWER_MS at most. NULL is
- * allowed. No `changed` comes after it. */
+/* Ends the follower. Waits for the work under way: usually half a second, FLEET_ANSWER_MS at most.
+ * NULL is allowed. The follower calls no `changed` afterwards. */
 void fleet_follower_stop(struct fleet_follower *follower);
 
 #endif

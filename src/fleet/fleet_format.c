@@ -1,5 +1,5 @@
-/* What the registry's collections are created with. The same schemas judge what is read from them,
- * since a collection may have been made without. */
+/* The $jsonSchema of the registry's collections. The follower checks the documents against the same
+ * schemas, because somebody may have created a collection without them. */
 #include "fleet/fleet_document.h"
 
 #define STATE                                                                                      \

@@ -1,4 +1,4 @@
-/* What a connection to a registry holds, for the files that use libmongoc. */
+/* The state of a connection to a registry, for the files that use libmongoc. */
 #ifndef SLUICE_FLEET_HANDLE_H
 #define SLUICE_FLEET_HANDLE_H
 
@@ -16,7 +16,7 @@ struct fleet_store {
     char ns[FLEET_DATABASE_SIZE + FLEET_COLLECTION_SIZE];
     char database[FLEET_DATABASE_SIZE];
     char collection[FLEET_COLLECTION_SIZE];
-    /* of a change stream: NULL and 0 without one */
+    /* the change stream's; NULL and 0 without one */
     mongoc_client_session_t *session;
     int64_t cursor;
     uint32_t server;

@@ -9,7 +9,7 @@ struct known *known_find(const struct known_table *table, const char *ns)
     return known;
 }
 
-/* The length is that of uthash's macro. */
+/* The function is long because of uthash's macro. */
 // NOLINTNEXTLINE(readability-function-size)
 struct known *known_get(struct known_table *table, const char *ns)
 {

@@ -1,15 +1,15 @@
-/* The documents in which proxies say what they have. */
+/* The documents in which proxies report their state. */
 #include "fleet/fleet_handle.h"
 #include "fleet/fleet_store.h"
 
 static bool update_failed(const struct fleet_store *store, const bson_error_t *why,
                           struct error *err)
 {
-    return fleet_store_fail(store, "cannot be told about this proxy (COLLECTION.proxies)", why,
-                            err);
+    return fleet_store_fail(store, "does not take the report of this proxy (COLLECTION.proxies)",
+                            why, err);
 }
 
-/* Acknowledged by one server: it is written again soon. */
+/* One server's acknowledgement is enough, because the proxy soon writes the document again. */
 static bson_t *loose_options(bool upsert)
 {
     bson_t *options = BCON_NEW("writeConcern", "{", "w", BCON_INT32(1), "}");

@@ -43,7 +43,7 @@ void fleet_reader_free(struct fleet_reader *reader)
 /* --- reading -----------------------------------------------------------------------------------
  */
 
-/* The format is checked: a field that is there has its type, and the first of a name counts. */
+/* The format is checked: a field has its type, and the first field of a name counts. */
 static bool find(const bson_t *in, const char *name, bson_iter_t *at)
 {
     return bson_iter_init_find(at, in, name);
@@ -61,7 +61,7 @@ static int64_t read_date(const bson_t *in, const char *name)
     return find(in, name, &at) ? bson_iter_date_time(&at) : 0;
 }
 
-/* The text and *ok: false where it holds a NUL or memory is out. NULL: there is none. */
+/* The text. *ok is false if it holds a NUL, or without memory. NULL: there is none. */
 static char *read_text(const bson_t *in, const char *name, bool *ok)
 {
     bson_iter_t at;
@@ -171,7 +171,7 @@ static bool read_steps(const bson_t *in, struct fleet_document *document)
     bson_t one;
     bson_iter_t at;
     if (!open_field(in, "history", &list) || !bson_iter_init(&at, &list))
-        return true; /* it was not asked for */
+        return true; /* the reader did not ask for it */
     document->steps = memory_array(bson_count_keys(&list) + 1, sizeof *document->steps);
     bool ok = document->steps != NULL;
     while (ok && bson_iter_next(&at) && open_child(&at, &one))
@@ -179,13 +179,13 @@ static bool read_steps(const bson_t *in, struct fleet_document *document)
     return ok;
 }
 
-/* The $jsonSchema cannot say these. */
+/* Checks rules that the $jsonSchema cannot express. */
 static bool check_references(const struct fleet_document *document, struct error *err)
 {
     const struct fleet_state *state = &document->state;
     for (size_t i = 1; i < document->version_count; i++)
         if (document->versions[i - 1].number >= document->versions[i].number)
-            return error_set(err, ERROR_BAD_VALUE, "the numbers of versions do not rise");
+            return error_set(err, ERROR_BAD_VALUE, "the version numbers do not rise");
     for (size_t i = 0; i < state->accepted_count; i++) {
         int32_t number = state->accepted[i].version;
         if (fleet_version_find(document, number) == NULL)
@@ -216,7 +216,7 @@ static bool check_format(struct fleet_reader *reader, struct bytes bson, struct 
     if (verdict == SCHEMA_VALID)
         return true;
     if (verdict != SCHEMA_INVALID)
-        return error_set(err, ERROR_INVALID_BSON, "is no document: %.200s", why.message);
+        return error_set(err, ERROR_INVALID_BSON, "is not a document: %.200s", why.message);
     if (schema_explain(reader->format, reader->scratch, bson, &build, &info, &why))
         reason_write(info, reason);
     build_free(&build);
@@ -234,13 +234,13 @@ bool fleet_document_read(struct fleet_reader *reader, struct bytes bson,
     if (!check_format(reader, bson, err))
         return false;
     if (!bson_init_static(&in, bson.pos, bytes_left(&bson)) || !find(&in, "_id", &at))
-        return error_set(err, ERROR_INVALID_BSON, "is no document");
+        return error_set(err, ERROR_INVALID_BSON, "is not a document");
     const char *ns = bson_iter_utf8(&at, &len);
     if (!fleet_is_namespace(ns, len))
-        return error_set(err, ERROR_INVALID_NAMESPACE, "_id is no DATABASE.COLLECTION");
+        return error_set(err, ERROR_INVALID_NAMESPACE, "_id is not DATABASE.COLLECTION");
     struct fleet_document *document = fleet_document_new(ns);
     if (document == NULL)
-        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "is not read: out of memory");
+        return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT, "cannot be read: out of memory");
     document->revision = read_number(&in, "revision");
     document->updated_ms = read_date(&in, "updated");
     bool ok = (read_state(&in, &document->state) && read_versions(&in, document) &&
@@ -324,8 +324,8 @@ bool fleet_document_write(const struct fleet_document *document, bson_t *out, st
     bson_init(out);
     if (text_bytes(document) > FLEET_BYTES_MAX)
         return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
-                         "%s: its versions take more than %zu MiB together; retire some",
-                         document->ns, FLEET_BYTES_MAX >> 20);
+                         "%s: its versions together exceed %zu MiB; retire some", document->ns,
+                         FLEET_BYTES_MAX >> 20);
     BSON_APPEND_UTF8(out, "_id", document->ns);
     BSON_APPEND_INT32(out, "format", FLEET_FORMAT);
     BSON_APPEND_INT64(out, "revision", document->revision);

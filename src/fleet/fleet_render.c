@@ -79,8 +79,8 @@ static bool is_version(const struct schema_version *read, const struct fleet_ver
     return read->dialect == version->dialect && strcmp(read->hash, version->hash) == 0;
 }
 
-/* What was written around the schemas is what is read again: no schema's text reaches out of its
- * place. */
+/* Reads the rendered file again and compares it with the document, so that no schema's text can
+ * reach out of its place. */
 static bool check_file(const struct fleet_document *document, const struct text *text,
                        const struct fleet_accepted *accepted, size_t count, int32_t candidate,
                        struct error *err)
@@ -105,9 +105,8 @@ static bool check_file(const struct fleet_document *document, const struct text 
     if (!same)
         return error_set(err, ERROR_BAD_VALUE,
                          "the text of a schema holds more than one JSON object");
-    return wrong == 0 ||
-           error_set(err, ERROR_BAD_VALUE,
-                     "the schema of version %d is not the one that its hash names", wrong);
+    return wrong == 0 || error_set(err, ERROR_BAD_VALUE,
+                                   "the schema of version %d does not match its hash", wrong);
 }
 
 bool fleet_render(const struct fleet_document *document, struct text *out, struct error *err)
@@ -140,7 +139,7 @@ static size_t skip_space(const char *text, size_t len, size_t at)
     return at;
 }
 
-/* Behind the string that begins at `at`. */
+/* The position after the string that begins at `at`. */
 static size_t skip_string(const char *text, size_t len, size_t at)
 {
     for (at++; at < len && text[at] != '"'; at++)
@@ -149,7 +148,8 @@ static size_t skip_string(const char *text, size_t len, size_t at)
     return at < len ? at + 1 : len;
 }
 
-/* Behind the value that begins at `at`: whatever nests is counted, the text is known to be JSON. */
+/* The position after the value that begins at `at`. Counts brackets only: the text is valid JSON.
+ */
 static size_t skip_value(const char *text, size_t len, size_t at)
 {
     size_t depth = 0;

@@ -11,7 +11,8 @@ enum { CODE_NAMESPACE_EXISTS = 48, CODE_DUPLICATE_KEY = 11000 };
 /* --- the collections ---------------------------------------------------------------------------
  */
 
-/* create, or collMod where it is there: {command: collection, validator: {$jsonSchema: …}}. */
+/* create, or collMod if the collection exists: {command: collection, validator: {$jsonSchema: …}}.
+ */
 static bool set_validator(struct fleet_store *store, const char *command, const char *collection,
                           const bson_t *format, bson_error_t *why)
 {
@@ -41,10 +42,10 @@ static bool prepare(struct fleet_store *store, const mongoc_collection_t *collec
     if (!ok && why.code == CODE_NAMESPACE_EXISTS)
         ok = set_validator(store, "collMod", name, format, &why);
     bson_destroy(format);
-    return ok || fleet_store_fail(store, "cannot be prepared", &why, err);
+    return ok || fleet_store_fail(store, "cannot be created or changed", &why, err);
 }
 
-/* The options of a collection, as listCollections has them, hold a validator. */
+/* True if the collection's options, as in the reply to listCollections, hold a validator. */
 static bool has_validator(struct fleet_store *store, const char *name, bool *has, struct error *err)
 {
     bson_error_t why;
@@ -62,7 +63,7 @@ static bool has_validator(struct fleet_store *store, const char *name, bool *has
     mongoc_cursor_destroy(cursor);
     mongoc_database_destroy(database);
     bson_destroy(options);
-    return ok || fleet_store_fail(store, "cannot be looked at", &why, err);
+    return ok || fleet_store_fail(store, "cannot list its collections", &why, err);
 }
 
 bool fleet_store_prepare(struct fleet_store *store, struct error *err)
@@ -81,7 +82,7 @@ bool fleet_store_prepare(struct fleet_store *store, struct error *err)
 /* --- reading -----------------------------------------------------------------------------------
  */
 
-/* What a document's _id says, for messages. */
+/* Describes a document's _id for messages. */
 static void describe_id(const bson_t *document, char *out, size_t size)
 {
     bson_iter_t at;

@@ -11,7 +11,8 @@ static void note_problem(struct known *known, const char *problem)
 {
     if (known_set_problem(known, problem) && problem != NULL)
         LOG_E(LOG_SCHEMA, 3020, "registry",
-              "A document of the registry cannot be used; the last good state stays in force",
+              "A document of the registry is invalid; the proxy enforces the namespace's last good "
+              "state",
               LOG_STR("ns", known->ns), LOG_STR("reason", problem));
 }
 
@@ -41,14 +42,14 @@ static bool write_one(struct fleet_sync *sync, const struct fleet_planned *plann
     sync->changes++;
     if (planned->updated_ms > sync->newest_ms)
         sync->newest_ms = planned->updated_ms;
-    LOG_I(LOG_SCHEMA, 3021, "registry", "A schema was taken over from the registry",
+    LOG_I(LOG_SCHEMA, 3021, "registry", "Schema file written from the registry",
           LOG_STR("ns", planned->ns), LOG_INT("revision", planned->revision),
           LOG_BOOL("removed", planned->file.len == 0));
     return true;
 }
 
-/* A folder that cannot be written fails the round once; what was not written is tried again in the
- * next. A namespace that no file can be named after is its own problem alone. */
+/* If the folder is not writable, the round fails once, and the next round tries the files again. A
+ * namespace that gives no file name is a problem of that namespace only. */
 static void write_planned(struct fleet_sync *sync)
 {
     struct error err;
@@ -100,7 +101,7 @@ static void plan(struct fleet_sync *sync, const struct fleet_document *document,
 /* --- documents ---------------------------------------------------------------------------------
  */
 
-/* A file that somebody removed is written again. */
+/* Writes a removed file again. */
 static bool is_current(const struct fleet_sync *sync, const struct known *known, int64_t revision,
                        int64_t updated_ms)
 {
@@ -156,11 +157,11 @@ static bool end_round(struct fleet_sync *sync, struct error *err)
 
 static void note_missing(struct fleet_sync *sync, struct known *known)
 {
-    if (known->revision == 0) /* nothing of it was ever in force */
+    if (known->revision == 0) /* the proxy never enforced any of it */
         known_remove(&sync->known, known);
     else
-        note_problem(known, "its document is gone from the registry; its last state stays in "
-                            "force. Push it again, and end it with `schema retire --all`");
+        note_problem(known, "the registry has lost its document; the proxy enforces its last "
+                            "state. Push it again, and end it with `schema retire --all`");
 }
 
 static void note_all_missing(struct fleet_sync *sync)
@@ -184,8 +185,8 @@ static bool check_found(struct fleet_sync *sync, struct error *err)
                          "schema push)",
                          fleet_store_name(sync->store));
     return error_set(err, ERROR_BAD_VALUE,
-                     "the registry %s is empty or missing; the last state of the %zu schemas that "
-                     "came from it stays in force",
+                     "the registry %s is empty or missing; the proxy enforces the last state of "
+                     "the %zu schemas that came from it",
                      fleet_store_name(sync->store), fed);
 }
 
@@ -229,7 +230,7 @@ static void compare_revision(void *arg, const char *ns, int64_t revision, int64_
         return;
     known->seen = sync->round;
     if (strcmp(ns, FLEET_NO_NAME) == 0)
-        note_problem(known, "_id is no DATABASE.COLLECTION");
+        note_problem(known, "_id is not DATABASE.COLLECTION");
     if (is_current(sync, known, revision, updated_ms) || strcmp(ns, FLEET_NO_NAME) == 0)
         return;
     (void)bson_uint32_to_string(sync->wanted_count++, &key, index, sizeof index);
@@ -257,9 +258,9 @@ void fleet_sync_confirm(struct fleet_sync *sync, fleet_in_force_fn *in_force, vo
         if (!known->is_written)
             continue;
         bool good = !known->has_file || in_force(arg, known->ns, known->hash);
-        known->is_written = !good; /* asked again */
+        known->is_written = !good; /* checked again */
         note_problem(known, good ? NULL
-                                 : "its file is in the folder and not in force: the log says why "
+                                 : "the proxy does not enforce the file: the log gives the reason "
                                    "(3003), such as another file for the same namespace, or "
                                    "schemas_memory_max");
     }

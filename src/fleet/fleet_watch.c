@@ -1,5 +1,5 @@
-/* A change stream over the registry, by its commands: libmongoc's own hides where an answer ends,
- * and what one answer holds is to be read at once. */
+/* A change stream over the registry, by its commands. libmongoc's own API hides the end of a reply,
+ * and the follower reads all changes of a reply at once. */
 #include "fleet/fleet_handle.h"
 #include "fleet/fleet_store.h"
 
@@ -39,7 +39,7 @@ static bool begin(struct fleet_store *store, bson_error_t *why)
         return false;
     store->server = mongoc_server_description_id(server);
     mongoc_server_description_destroy(server);
-    /* getMore must come in the session of its cursor; a change stream is majority by itself */
+    /* getMore must use the session of its cursor; a change stream reads with majority */
     mongoc_session_opt_t *options = mongoc_session_opts_new();
     mongoc_session_opts_set_causal_consistency(options, false);
     store->session = mongoc_client_start_session(store->client, options, why);
@@ -55,7 +55,7 @@ bool fleet_store_watch(struct fleet_store *store, bool *streams, struct error *e
     fleet_store_unwatch(store);
     if (!begin(store, &why))
         return fleet_store_fail(store, "cannot be reached", &why, err);
-    /* the names alone: the documents are read as they are by then */
+    /* only the names: the follower then reads the current documents */
     bson_t *command =
         BCON_NEW("aggregate", BCON_UTF8(store->collection), "pipeline", "[", "{", "$changeStream",
                  "{", "}", "}", "{", "$project", "{", "documentKey", BCON_INT32(1), "operationType",
@@ -73,7 +73,7 @@ bool fleet_store_watch(struct fleet_store *store, bool *streams, struct error *e
     return fleet_store_fail(store, "cannot be followed", &why, err);
 }
 
-/* Adds what an event names; anything that is no change of one document makes all unknown. */
+/* Adds the namespace of an event. Any event that is not a change of one document sets *lost. */
 static void take_event(const bson_iter_t *at, bson_t *changed, uint32_t *count, bool *lost)
 {
     bson_iter_t event;
@@ -86,7 +86,7 @@ static void take_event(const bson_iter_t *at, bson_t *changed, uint32_t *count, 
         return;
     }
     if (!BSON_ITER_HOLDS_UTF8(&id)) {
-        *lost = true; /* garbage: reported when all is read */
+        *lost = true; /* invalid events are reported when all documents are read */
         return;
     }
     (void)bson_uint32_to_string((*count)++, &key, index, sizeof index);

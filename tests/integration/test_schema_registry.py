@@ -205,7 +205,7 @@ def test_a_registry_that_is_emptied(registry, follow, ns):
         wait_in_force(clients, ns)
         raw.delete_one({"_id": ns})
         state = wait_state(admin, problem_count=1)
-        assert state["problems"][0]["ns"] == ns and "is gone" in state["problems"][0]["reason"]
+        assert state["problems"][0]["ns"] == ns and "has lost its document" in state["problems"][0]["reason"]
         raw.drop()
         wait_state(admin, error=lambda error: "empty or missing" in error)
         assert not accepts(clients, ns, 2) and not accepts(clients, ns + "2", 2)
@@ -416,14 +416,14 @@ def test_the_folder_of_a_proxy(registry, follow, ns, tmp_path):
         wait_in_force(client, f"{ns}x")
         registry.push(f"{ns}x", schema_of(1))
         state = wait_state(admin, problem_count=1)
-        assert state["problems"][0]["ns"] == f"{ns}x" and "not in force" in state["problems"][0]["reason"]
+        assert state["problems"][0]["ns"] == f"{ns}x" and "does not enforce" in state["problems"][0]["reason"]
         eventually(lambda: f"behind: {ns}x" in registry.run("status")[1], "it is said to be behind")
         folder.path.joinpath("another.json").unlink()
         eventually(lambda: accepts(client, f"{ns}x", 1), "the registry's schema is in force")
         wait_state(admin, problem_count=0)
     # a second proxy may not write into the same folder
     _, second, _ = follow(folder)
-    wait_state(second, mode="away", error=lambda error: "folder of its own" in error)
+    wait_state(second, mode="away", error=lambda error: "its own folder" in error)
 
 
 def test_who_has_it(registry, follow, ns):
@@ -492,7 +492,7 @@ def test_wrong_use(registry, ns, tmp_path):
     bare = tmp_path / "bare.json"
     bare.write_text('{"$jsonSchema": {}}')
     for words, part, code in [
-            (["push", bare], "'ns' is missing", REFUSED), (["push", tmp_path / "none.json"], "cannot read", FAILED),
+            (["push", bare], "'ns' is missing", REFUSED), (["push", tmp_path / "none.json"], "cannot be read", FAILED),
             (["push"], "argument is missing", FAILED), (["push", "--all", broken], "this command has no flag", FAILED),
             (["show", "no.where"], "has no schema for", REFUSED), (["show", "nowhere"], "is not a namespace", FAILED),
             (["retire", ns, "1"], "is the newest", REFUSED), (["retire", ns], "name one version", REFUSED),
