@@ -199,7 +199,7 @@ static void what_is_kept_has_limits(void **state)
     assert_int_equal(document->steps[0].revision, document->revision - FLEET_HISTORY_MAX + 1);
     assert_int_equal(fleet_rollback(document, document->steps[0].revision, &author, &err),
                      FLEET_IMPOSSIBLE);
-    assert_non_null(strstr(err.message, "not kept any more"));
+    assert_non_null(strstr(err.message, "no longer keeps"));
     fleet_document_free(document);
 }
 

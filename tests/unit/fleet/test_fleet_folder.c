@@ -81,7 +81,7 @@ static void files_come_and_go(void **state)
     assert_true(fleet_folder_is_fed(place));
     /* one folder has one owner */
     assert_null(fleet_folder_open(place, &err));
-    assert_non_null(strstr(err.message, "folder of its own"));
+    assert_non_null(strstr(err.message, "its own folder"));
     fleet_folder_close(folder);
     folder = fleet_folder_open(place, &err);
     assert_int_equal(fleet_folder_count(folder), 2);
@@ -91,8 +91,9 @@ static void files_come_and_go(void **state)
     assert_false(fleet_folder_holds(folder, "a.b"));
     assert_true(fleet_folder_holds(folder, "a./etc/x"));
     fleet_folder_close(folder);
-    assert_text(".registry", "# The files of this folder that mongosluice writes by its registry.\n"
-                             "a.%2Fetc%2Fx.json\n");
+    assert_text(".registry",
+                "# The files in this folder that mongosluice writes from its registry.\n"
+                "a.%2Fetc%2Fx.json\n");
 }
 
 /* A file that did not come from the registry is kept beside. A file without an entry stays
