@@ -1,12 +1,13 @@
-/* The validator of mongosluice as a library: a schema is compiled once, raw BSON documents are
- * checked against it in one pass, and a refusal is explained as MongoDB's errInfo.
+/* The validator of mongosluice as a library: compiles a schema once, checks raw BSON documents in
+ * one pass, and explains a refusal as MongoDB's errInfo.
  *
  *   struct sluice_error error;
- *   struct sluice_schema *schema = sluice_schema_compile(bson, len, SLUICE_DIALECT_MONGODB,
- * &error); struct sluice_scratch *scratch = sluice_scratch_new(); if (sluice_schema_check(schema,
- * scratch, document, document_len, &error) != SLUICE_VALID) …
+ *   struct sluice_schema *schema =
+ *       sluice_schema_compile(bson, len, SLUICE_DIALECT_MONGODB, &error);
+ *   struct sluice_scratch *scratch = sluice_scratch_new();
+ *   if (sluice_schema_check(schema, scratch, document, document_len, &error) != SLUICE_VALID) …
  *
- * A schema is immutable: any number of threads may use it, each with a scratch of its own. */
+ * A schema is immutable: any number of threads may use it, each with its own scratch. */
 #ifndef MONGOSLUICE_VALIDATOR_H
 #define MONGOSLUICE_VALIDATOR_H
 
@@ -49,35 +50,36 @@ struct sluice_scratch;
 /* "0.1.0" */
 SLUICE_API const char *sluice_version(void);
 
-/* Compiles a schema given as one BSON document, which is copied. NULL with *error set ("<JSON
- * pointer>: <what is wrong>") if it is refused. error may be NULL, here and below. */
+/* Compiles a schema, given as one BSON document, and copies it. NULL with *error set ("<JSON
+ * pointer>: <problem>") if the schema has an error. `error` may be NULL, here and below. */
 SLUICE_API struct sluice_schema *sluice_schema_compile(const uint8_t *bson, size_t len,
                                                        enum sluice_dialect dialect,
                                                        struct sluice_error *error);
-/* 1 where the schema uses an extension ($defs, $ref), so that no server takes it as a validator. */
+/* Returns 1 if the schema uses an extension ($defs, $ref), so that no server accepts it as a
+ * validator. */
 SLUICE_API int sluice_schema_is_extended(const struct sluice_schema *schema);
 SLUICE_API void sluice_schema_free(struct sluice_schema *schema);
 
-/* What one thread needs for its checks. NULL without memory. */
+/* The working memory of one thread. NULL without memory. */
 SLUICE_API struct sluice_scratch *sluice_scratch_new(void);
 SLUICE_API void sluice_scratch_free(struct sluice_scratch *scratch);
 
-/* Checks one document, and that it is BSON. *error is set unless the verdict is SLUICE_VALID. */
+/* Checks one document, and that it is BSON. Sets *error unless the verdict is SLUICE_VALID. */
 SLUICE_API enum sluice_verdict sluice_schema_check(const struct sluice_schema *schema,
                                                    struct sluice_scratch *scratch,
                                                    const uint8_t *document, size_t len,
                                                    struct sluice_error *error);
 
-/* Checks the value of a document's field `name` against the schema as it is written.
- * SLUICE_MALFORMED also where the document has no such field. */
+/* Checks the value of a document's field `name` against the schema as written. SLUICE_MALFORMED
+ * also if the document has no such field. */
 SLUICE_API enum sluice_verdict sluice_schema_check_field(const struct sluice_schema *schema,
                                                          struct sluice_scratch *scratch,
                                                          const uint8_t *document, size_t len,
                                                          const char *name,
                                                          struct sluice_error *error);
 
-/* The errInfo of a document that was refused (SLUICE_INVALID), as BSON in *info, to be released
- * with sluice_bytes_free. 0, or -1 with *error set. */
+/* Writes the errInfo of a refused document (SLUICE_INVALID) as BSON to *info; release it with
+ * sluice_bytes_free. Returns 0, or -1 with *error set. */
 SLUICE_API int sluice_schema_explain(const struct sluice_schema *schema,
                                      struct sluice_scratch *scratch, const uint8_t *document,
                                      size_t len, uint8_t **info, size_t *info_len,

@@ -1,5 +1,5 @@
-/* /metrics: every figure as Prometheus reads it. docs/operations.md lists them all. No label has
- * more values than the program or an option says. */
+/* /metrics: all figures in Prometheus' format. docs/operations.md lists them. The program or an
+ * option bounds the number of values of each label. */
 #include <string.h>
 
 #include "admin/figures.h"
@@ -15,28 +15,29 @@ static void add_process(const struct admin *admin, struct text *out)
 {
     struct process_figures process;
     figures_process(&process);
-    exposition_family(out, "mongosluice_info", "gauge", "The version that runs; always 1.");
+    exposition_family(out, "mongosluice_info", "gauge", "Version of the program; always 1.");
     exposition_count(out, "mongosluice_info", (struct exposition_label){"version", SLUICE_VERSION},
                      1);
     exposition_single(out, "process_start_time_seconds", "gauge",
-                      "When the process started, since 1970.", (double)admin->started_ms / 1000);
+                      "Start time of the process, since 1970.", (double)admin->started_ms / 1000);
     exposition_single(out, "process_cpu_seconds_total", "counter", "CPU time used.",
                       process.cpu_seconds);
     exposition_single(out, "process_resident_memory_bytes", "gauge", "Resident memory.",
                       (double)process.resident_bytes);
     exposition_single(out, "process_open_fds", "gauge", "Open descriptors.",
                       (double)process.descriptors);
-    exposition_single(out, "process_max_fds", "gauge", "Descriptors that may be open.",
+    exposition_single(out, "process_max_fds", "gauge", "Maximal number of open descriptors.",
                       (double)process.descriptors_max);
     exposition_single(out, "mongosluice_worker_threads", "gauge", "Worker threads.",
                       admin->parts.worker_count);
     exposition_single(out, "mongosluice_buffer_bytes", "gauge", "Message buffers in use.",
                       (double)atomic_load(&admin->parts.shared->budget.used_bytes));
     exposition_single(out, "mongosluice_buffer_limit_bytes", "gauge",
-                      "Cap on message buffers (option memory_max).",
+                      "Limit on message buffers (option memory_max).",
                       (double)atomic_load(&admin->parts.shared->budget.limit_bytes));
     exposition_single(out, "mongosluice_log_lines_dropped_total", "counter",
-                      "Log lines that their reader did not take.", (double)log_dropped_count());
+                      "Log lines that were dropped because their reader did not accept them.",
+                      (double)log_dropped_count());
     exposition_single(out, "mongosluice_admin_connections", "gauge",
                       "Connections to the admin endpoint.", http_server_connections(admin->http));
 }
@@ -46,12 +47,12 @@ static void add_state(const struct admin *admin, struct text *out)
     static const enum admin_state states[] = {ADMIN_RUNNING, ADMIN_PAUSED, ADMIN_DRAINING};
     enum admin_state now = admin_state_now(admin);
     struct error err;
-    exposition_family(out, "mongosluice_state", "gauge", "1 for the state that the proxy is in.");
+    exposition_family(out, "mongosluice_state", "gauge", "1 for the present state of the proxy.");
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
         exposition_count(out, "mongosluice_state",
                          (struct exposition_label){"state", admin_state_name(states[i])},
                          states[i] == now);
-    exposition_single(out, "mongosluice_ready", "gauge", "What /readyz answers: 1 is ready.",
+    exposition_single(out, "mongosluice_ready", "gauge", "Result of /readyz: 1 means ready.",
                       figures_ready(admin, &err) ? 1 : 0);
 }
 
@@ -68,7 +69,7 @@ static void add_upstream(const struct admin *admin, struct text *out)
         counts[topology.servers[i].type]++;
     topology_snapshot_free(&topology);
     exposition_family(out, "mongosluice_upstream_servers", "gauge",
-                      "Upstream servers by type, as monitoring sees them.");
+                      "Upstream servers by type, from monitoring.");
     for (size_t t = 0; t < TOPOLOGY_SERVER_TYPES; t++)
         exposition_count(out, "mongosluice_upstream_servers",
                          (struct exposition_label){
@@ -82,22 +83,22 @@ static void add_connections(const struct admin *admin, const uint64_t counters[C
     struct census census;
     figures_census(admin, &census);
     exposition_family(out, "mongosluice_client_connections", "gauge",
-                      "Client connections by what they do now.");
+                      "Client connections by present activity.");
     for (int i = 0; i < SESSION_PHASES; i++)
         exposition_count(
             out, "mongosluice_client_connections",
             (struct exposition_label){"state", session_phase_name((enum session_phase)i)},
             census.phases[i]);
     exposition_single(out, "mongosluice_client_connections_max", "gauge",
-                      "Cap on client connections (option max_client_conn).",
+                      "Maximal number of client connections (option max_client_conn).",
                       (double)admin_config(admin)->max_client_conn);
     exposition_single(out, "mongosluice_upstream_connections", "gauge",
                       "Connections to upstream servers.", (double)counters[COUNTER_UPSTREAM_NOW]);
     exposition_single(out, "mongosluice_oldest_wait_seconds", "gauge",
-                      "How long the command has waited that waits longest to be sent.",
+                      "Age of the command that has waited longest to be sent.",
                       (double)census.oldest_wait_ms / 1000);
     exposition_single(out, "mongosluice_oldest_command_seconds", "gauge",
-                      "How long the command has run that runs longest.",
+                      "Age of the command that has run longest.",
                       (double)census.oldest_command_ms / 1000);
 }
 
@@ -109,20 +110,20 @@ static void add_traffic(const uint64_t counters[COUNTER_COUNT], struct text *out
         const char *help;
     } totals[] = {
         {COUNTER_CLIENTS_ACCEPTED, "mongosluice_client_connections_accepted_total",
-         "Client connections that were let in."},
+         "Accepted client connections."},
         {COUNTER_CLIENTS_REFUSED, "mongosluice_client_connections_refused_total",
-         "Client connections over max_client_conn."},
+         "Client connections refused because of max_client_conn."},
         {COUNTER_UPSTREAM_CONNECTS, "mongosluice_upstream_connects_total",
-         "Connections made to upstream servers."},
-        {COUNTER_REQUESTS, "mongosluice_requests_total", "Requests forwarded."},
-        {COUNTER_REPLIES, "mongosluice_replies_total", "Replies forwarded."},
-        {COUNTER_REQUEST_BYTES, "mongosluice_request_bytes_total", "Bytes of those requests."},
-        {COUNTER_REPLY_BYTES, "mongosluice_reply_bytes_total", "Bytes of those replies."},
+         "Connections opened to upstream servers."},
+        {COUNTER_REQUESTS, "mongosluice_requests_total", "Forwarded requests."},
+        {COUNTER_REPLIES, "mongosluice_replies_total", "Forwarded replies."},
+        {COUNTER_REQUEST_BYTES, "mongosluice_request_bytes_total", "Bytes of forwarded requests."},
+        {COUNTER_REPLY_BYTES, "mongosluice_reply_bytes_total", "Bytes of forwarded replies."},
         {COUNTER_HELLOS_REWRITTEN, "mongosluice_hellos_rewritten_total",
-         "Hello replies whose addresses were rewritten."},
+         "Hello replies with rewritten addresses."},
         {COUNTER_AUTHENTICATIONS, "mongosluice_authentications_total", "Successful logins."},
         {COUNTER_IDENTITY_QUESTIONS, "mongosluice_identity_questions_total",
-         "connectionStatus commands that merging sent, to know the users of a connection."},
+         "connectionStatus commands for merging, to learn the users of a connection."},
     };
     for (size_t i = 0; i < sizeof totals / sizeof totals[0]; i++) {
         exposition_family(out, totals[i].name, "counter", totals[i].help);
@@ -153,7 +154,7 @@ static void add_errors(const uint64_t counters[COUNTER_COUNT], struct text *out)
         {COUNTER_CLIENTS_VANISHED, "client_vanished"},
     };
     exposition_family(out, "mongosluice_errors_total", "counter",
-                      "What went wrong, by cause: refusals, ended connections, timeouts.");
+                      "Errors by cause: refusals, ended connections, timeouts.");
     for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++)
         exposition_count(out, "mongosluice_errors_total",
                          (struct exposition_label){"cause", causes[i].cause},
@@ -166,7 +167,7 @@ static void add_commands(const struct admin *admin, struct text *out)
     struct histogram_totals latency;
     figures_commands(admin, sums);
     exposition_family(out, "mongosluice_commands_total", "counter",
-                      "Requests by command; names that the proxy does not know are other.");
+                      "Requests by command; unknown commands are other.");
     for (size_t i = 0; i < COMMAND_NAME_COUNT; i++) {
         const char *label = session_command_label((enum command_name)i);
         if (label != NULL)
@@ -175,8 +176,8 @@ static void add_commands(const struct admin *admin, struct text *out)
     }
     figures_latency(admin, &latency);
     exposition_family(out, "mongosluice_upstream_latency_seconds", "histogram",
-                      "From a request forwarded to its reply forwarded, without hellos; the first "
-                      "of a connection includes connecting.");
+                      "Time from a forwarded request to its forwarded reply, without hellos; the "
+                      "first request of a connection includes connecting.");
     exposition_histogram(out, "mongosluice_upstream_latency_seconds", &latency, 6, 26, 1e-6);
 }
 
@@ -184,9 +185,9 @@ static void add_turns(const struct admin *admin, struct text *out)
 {
     struct histogram_totals turns;
     figures_turns(admin, &turns);
-    exposition_family(out, "mongosluice_loop_turn_seconds", "histogram",
-                      "What workers did between two looks at who has something for them: so long "
-                      "others may have waited.");
+    exposition_family(
+        out, "mongosluice_loop_turn_seconds", "histogram",
+        "Length of the workers' loop turns: the time that other clients may have waited.");
     exposition_histogram(out, "mongosluice_loop_turn_seconds", &turns, 4, 20, 1e-6);
 }
 
@@ -217,10 +218,10 @@ static void add_inserts(const struct merger_sums *totals, struct text *out)
                                                 {MERGER_BATCHES_UNREADABLE, "unreadable"},
                                                 {MERGER_BATCHES_UNCERTAIN, "uncertain"}};
     exposition_family(out, "mongosluice_inserts_total", "counter",
-                      "Inserts that merging looked at, by what was done with them.");
+                      "Inserts seen by merging, by their way.");
     add_labelled(out, "mongosluice_inserts_total", "way", ways, COUNT(ways), totals);
     exposition_family(out, "mongosluice_inserts_passed_total", "counter",
-                      "Those that were passed, by why they may not be merged.");
+                      "Inserts that were forwarded without merging, by reason.");
     for (int i = 0; i < GROUPING_BAR_COUNT; i++)
         if (i != GROUPING_BAR_NONE)
             exposition_count(
@@ -228,13 +229,14 @@ static void add_inserts(const struct merger_sums *totals, struct text *out)
                 (struct exposition_label){"reason", grouping_bar_name((enum grouping_bar)i)},
                 totals->bars[i]);
     exposition_family(out, "mongosluice_batch_failures_total", "counter",
-                      "Batches whose connection was lost, or whose reply left them open.");
+                      "Batches with a lost connection or an unclear reply.");
     add_labelled(out, "mongosluice_batch_failures_total", "outcome", ends, COUNT(ends), totals);
-    exposition_single(out, "mongosluice_batch_stalls_total", "counter",
-                      "Inserts under way for merge.stalled_after_ms, without which others went on.",
-                      (double)totals->values[MERGER_STALLED]);
+    exposition_single(
+        out, "mongosluice_batch_stalls_total", "counter",
+        "Commands without an answer for merge.stalled_after_ms, which no longer hold others back.",
+        (double)totals->values[MERGER_STALLED]);
     exposition_single(out, "mongosluice_batch_held_bytes", "gauge",
-                      "Bytes of gathered inserts that are not answered yet.",
+                      "Bytes of waiting inserts that have no answer yet.",
                       (double)totals->values[MERGER_HELD_BYTES_NOW]);
 }
 
@@ -248,10 +250,10 @@ static void add_merging(const struct admin *admin, struct text *out)
     exposition_family(out, "mongosluice_batch_bytes", "histogram", "Bytes of each merged insert.");
     exposition_histogram(out, "mongosluice_batch_bytes", &totals.bytes, 7, 26, 1);
     exposition_family(out, "mongosluice_batch_linger_seconds", "histogram",
-                      "How long documents waited in a batch before it went.");
+                      "Time that documents waited in a batch.");
     exposition_histogram(out, "mongosluice_batch_linger_seconds", &totals.waited_us, 4, 24, 1e-6);
     exposition_family(out, "mongosluice_batch_flushes_total", "counter",
-                      "Why batches went to the server.");
+                      "Batches sent to the server, by reason.");
     for (size_t i = 0; i < FIGURES_FLUSHES; i++)
         exposition_count(out, "mongosluice_batch_flushes_total",
                          (struct exposition_label){"reason", figures_flush_name(i)},
@@ -260,15 +262,15 @@ static void add_merging(const struct admin *admin, struct text *out)
     exposition_single(out, "mongosluice_batch_waiting", "gauge", "Writes that wait in a batch.",
                       (double)totals.values[MERGER_WAITING_NOW]);
     exposition_single(out, "mongosluice_retry_table_entries", "gauge",
-                      "Retryable writes whose outcome is kept for a retry.",
+                      "Retryable writes whose result is kept for a retry.",
                       (double)retry_table_entries(admin->parts.shared->retries));
     exposition_single(
         out, "mongosluice_retries_answered_total", "counter",
-        "Retries that were answered from that table.",
+        "Retries answered with a kept result.",
         (double)(totals.values[MERGER_RETRIES_WAITED] + totals.values[MERGER_RETRIES_REPLAYED]));
     exposition_single(
         out, "mongosluice_inserts_asked_for_total", "counter",
-        "Inserts of batches whose outcome was asked for, document by document.",
+        "Inserts of batches for which the proxy asked the server, document by document.",
         (double)(totals.values[MERGER_FOUND_OUT] + totals.values[MERGER_RETRIES_RESENT]));
 }
 
@@ -287,13 +289,12 @@ static const struct {
     {REGISTRY_UNPROVED_REJECTED, "unproved_rejected"},
 };
 
-/* Walks the schemas for one family: those that have samples of their own, and the sum of the rest.
- */
+/* Visits the schemas for one family: schemas with their own samples, and the sum of the rest. */
 struct schema_walk {
     struct text *out;
     void (*add)(struct text *out, const char *schema, const uint64_t counts[REGISTRY_COUNTS]);
     uint64_t rest[REGISTRY_COUNTS];
-    uint64_t left; /* how many may still have their own */
+    uint64_t left; /* the number of further own samples */
     bool has_rest;
 };
 
@@ -353,7 +354,7 @@ static void add_seconds(struct text *out, const char *schema,
 
 /* --- versions of schemas --- */
 
-/* Walks the namespaces of one family, as struct schema_walk does. */
+/* Visits the namespaces of one family, like struct schema_walk. */
 struct version_walk {
     const struct admin *admin;
     struct text *out;
@@ -432,14 +433,13 @@ static void add_versions(const struct admin *admin, const struct registry *regis
                          struct text *out)
 {
     exposition_family(out, "mongosluice_older_version_documents_total", "counter",
-                      "Documents that an older accepted version of the schema accepts, and the "
-                      "newest does not.");
+                      "Documents that only an older accepted version of the schema accepts.");
     walk_versions(
         (struct version_walk){.admin = admin, .out = out, .add = add_older, .sum = sum_older},
         registry);
     exposition_family(out, "mongosluice_candidate_documents_total", "counter",
-                      "Documents (or statements of updates) that a candidate schema was tried on, "
-                      "by outcome. Nothing is refused for it.");
+                      "Documents (or statements of updates) checked against a candidate schema, by "
+                      "outcome. A candidate refuses nothing.");
     walk_versions(
         (struct version_walk){.admin = admin, .out = out, .add = add_tried, .sum = sum_candidate},
         registry);
@@ -448,20 +448,20 @@ static void add_versions(const struct admin *admin, const struct registry *regis
 static void add_schemas(const struct admin *admin, struct text *out)
 {
     struct registry *registry = admin_schemas(admin);
-    exposition_single(out, "mongosluice_schemas", "gauge", "Namespaces with a schema in force.",
+    exposition_single(out, "mongosluice_schemas", "gauge", "Namespaces with an enforced schema.",
                       (double)registry_size(registry));
     exposition_single(out, "mongosluice_schema_files_broken", "gauge",
-                      "Schema files that cannot be used; their last good state stays in force.",
+                      "Schema files with errors; the proxy keeps their last good state.",
                       (double)catalog_broken(admin->parts.catalog));
     registry_write_metrics(admin, out);
     exposition_family(out, "mongosluice_documents_total", "counter",
-                      "Documents (or statements of updates) that were checked, by outcome.");
+                      "Checked documents (or statements of updates), by outcome.");
     walk_schemas(admin, registry, add_outcomes, out);
     exposition_family(out, "mongosluice_documents_dropped_total", "counter",
-                      "Of the refused ones, those of w:0 writes: nobody was told.");
+                      "Refused documents of w:0 writes: no client was told.");
     walk_schemas(admin, registry, add_dropped, out);
     exposition_family(out, "mongosluice_validation_seconds_total", "counter",
-                      "Time spent checking documents.");
+                      "Time spent on checking documents.");
     walk_schemas(admin, registry, add_seconds, out);
     add_versions(admin, registry, out);
     registry_release(registry);

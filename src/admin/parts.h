@@ -20,7 +20,7 @@ struct admin_hooks {
     void (*pause)(void *context);
     void (*resume)(void *context);
     void (*drain)(void *context);
-    /* The registry of schemas; false: none is followed. */
+    /* The registry of schemas; false if the proxy follows none. */
     bool (*fleet)(void *context, struct fleet_status *out);
 };
 

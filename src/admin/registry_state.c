@@ -15,7 +15,7 @@ bool registry_is_loaded(const struct admin *admin, struct error *err)
     struct fleet_status status;
     return !read_status(admin, &status) || status.loaded ||
            error_set(err, ERROR_INTERNAL,
-                     "the registry of schemas has never been read, and nothing of it is known: "
+                     "the proxy has not yet read the registry of schemas: "
                      "%.300s",
                      status.error);
 }
@@ -60,7 +60,7 @@ void registry_write(const struct admin *admin, const char *name, struct json *js
     json_close_object(json);
 }
 
-/* A proxy that follows no registry names the families without a sample. */
+/* Without a registry, the families are named without a sample. */
 static void add_gauge(struct text *out, const char *name, const char *help, bool known,
                       double value)
 {
@@ -84,15 +84,15 @@ void registry_write_metrics(const struct admin *admin, struct text *out)
     add_gauge(out, "mongosluice_schema_registry_up", "1 while the schema registry answers.",
               followed, status.mode != FLEET_AWAY);
     add_gauge(out, "mongosluice_schema_registry_age_seconds",
-              "Time since the last answer of the schema registry.",
-              followed && status.contact_ms != 0, (double)age_ms(&status) / 1000);
+              "Age of the last answer of the schema registry.", followed && status.contact_ms != 0,
+              (double)age_ms(&status) / 1000);
     add_gauge(out, "mongosluice_schema_registry_lag_seconds",
-              "Time from the push of the last change until it was in force.",
+              "Time from the push of the last change to its enforcement.",
               followed && status.lag_ms >= 0, (double)status.lag_ms / 1000);
     add_gauge(out, "mongosluice_schema_registry_namespaces",
               "Namespaces with a schema from the registry.", followed, (double)status.namespaces);
     add_gauge(out, "mongosluice_schema_registry_problems",
-              "Namespaces whose document in the registry is gone or cannot be used.", followed,
+              "Namespaces whose document in the registry is missing or has errors.", followed,
               (double)status.problem_count);
     add_total(out, "mongosluice_schema_registry_changes_total",
               "Schema files that the registry wrote or removed.", followed, status.changes);

@@ -1,4 +1,4 @@
-/* What the follower of the schema registry says of itself: in /readyz, /status and the metrics. */
+/* The state of the schema registry's follower, in /readyz, /status and the metrics. */
 #ifndef SLUICE_ADMIN_REGISTRY_STATE_H
 #define SLUICE_ADMIN_REGISTRY_STATE_H
 
@@ -7,9 +7,10 @@
 
 struct admin;
 
-/* False while a registry is to be followed of which nothing is known yet, err says why. */
+/* False while the proxy should follow a registry and knows nothing of it yet; err has the reason.
+ */
 bool registry_is_loaded(const struct admin *admin, struct error *err);
-/* An object; nothing where no registry is followed. */
+/* Writes an object; nothing without a registry. */
 void registry_write(const struct admin *admin, const char *name, struct json *json);
 void registry_write_metrics(const struct admin *admin, struct text *out);
 

@@ -1,4 +1,4 @@
-/* /schemas: what is enforced, what was refused, and, where it is allowed, changing it. */
+/* /schemas: the enforced schemas, the refusals, and, if allowed, changes of schemas. */
 #include "admin/schema_pages.h"
 #include "admin/version_figures.h"
 
@@ -20,7 +20,7 @@ enum {
     PAGE_MAX = 1000,
     PROBLEMS_SHOWN = 50,
     NEWEST_MAX = 16,
-    NEWEST_SCHEMAS_MAX = 200 /* looked at for the newest refusals, of those that have any */
+    NEWEST_SCHEMAS_MAX = 200 /* schemas with refusals that are searched for the newest ones */
 };
 
 /* --- writing JSON -------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ static void add_summary(const struct admin *admin, const struct registry_entry *
                           admin_config(admin)->admin.show_values == CONFIG_TRUE, json);
 }
 
-/* Its errInfo only where values may be shown. `ns`: NULL to leave out. */
+/* Writes errInfo only if values may be shown. `ns` may be NULL to omit it. */
 static void add_refusal(const struct registry_refusal *refusal, const char *ns, bool show_values,
                         struct json *json)
 {
@@ -254,11 +254,11 @@ static void get_one(struct admin *admin, const struct admin_request *request, in
     if (entry == NULL && left_out != NULL) {
         char message[512];
         (void)snprintf(message, sizeof message,
-                       "the validator of this collection is left to the server: %.400s",
+                       "only the server enforces the validator of this collection: %.400s",
                        left_out->reason);
         http_send_error(request->http, 404, message);
     } else if (entry == NULL) {
-        http_send_error(request->http, 404, "this namespace has no schema in force");
+        http_send_error(request->http, 404, "this namespace has no enforced schema");
     } else {
         write_whole(admin, entry, &body);
         http_send_json(request->http, status, &body);
@@ -269,10 +269,10 @@ static void get_one(struct admin *admin, const struct admin_request *request, in
 /* --- writing ------------------------------------------------------------------------------------
  */
 
-/* The problems of a schema that was refused, as they come. */
+/* Collects the problems of a refused schema. */
 struct problems {
     struct text out;
-    struct json json; /* over out: an array that is not closed yet */
+    struct json json; /* in out: an array that is not closed yet */
     unsigned count;
 };
 
@@ -303,7 +303,7 @@ static void send_problems(const struct admin_request *request, struct problems *
     http_send_json(request->http, 422, &body);
 }
 
-/* Whether the text is a schema file for the namespace; if not, that was answered. */
+/* True if the text is a schema file for the namespace; otherwise the request was answered. */
 static bool check_file(const struct admin_request *request, const char *text, size_t len)
 {
     struct problems problems = {.out = text_growing()};
@@ -317,10 +317,10 @@ static bool check_file(const struct admin_request *request, const char *text, si
                                                         .pointer = "",
                                                         .message = "the field 'ns' is missing"});
     else if (good && strcmp(file.ns, request->rest) != 0)
-        add_problem(&problems, &(struct schema_problem){
-                                   .code = ERROR_BAD_VALUE,
-                                   .pointer = "/ns",
-                                   .message = "names another namespace than the address does"});
+        add_problem(&problems,
+                    &(struct schema_problem){.code = ERROR_BAD_VALUE,
+                                             .pointer = "/ns",
+                                             .message = "names another namespace than the path"});
     if (good)
         schema_file_release(&file);
     else if (problems.count == 0)
@@ -333,13 +333,14 @@ static bool check_file(const struct admin_request *request, const char *text, si
     return good;
 }
 
-/* Whether schemas may be written, and there is a folder for them. False: answered. */
+/* True if schemas may be written and there is a folder for them. False: the request was answered.
+ */
 static bool may_write(const struct admin *admin, const struct admin_request *request)
 {
     const struct config *config = admin_config(admin);
     if (config->admin.write != CONFIG_TRUE)
         http_send_error(request->http, 403,
-                        "schemas are not written through this endpoint (option admin.write)");
+                        "this endpoint does not write schemas (option admin.write)");
     else if (config->schemas[0] == 0)
         http_send_error(request->http, 409, "the proxy has no folder of schemas (option schemas)");
     else if (config->schemas_registry[0] != 0)
@@ -351,7 +352,7 @@ static bool may_write(const struct admin *admin, const struct admin_request *req
     return false;
 }
 
-/* The file that the namespace's schema comes from, or is to come from. False: answered. */
+/* The file of the namespace's schema, existing or new. False: the request was answered. */
 static bool find_path(struct admin *admin, const struct admin_request *request,
                       const char *directory, char path[PATH_MAX], bool *is_new)
 {
@@ -368,7 +369,7 @@ static bool find_path(struct admin *admin, const struct admin_request *request,
     registry_release(registry);
     if (len > 0 && len < PATH_MAX)
         return true;
-    http_send_error(request->http, 422, "the namespace is too long for the name of a file");
+    http_send_error(request->http, 422, "the namespace is too long for a file name");
     return false;
 }
 
@@ -427,13 +428,12 @@ static void delete_one(struct admin *admin, const struct admin_request *request)
     const struct registry_entry *entry =
         registry_find(registry, request->rest, strlen(request->rest));
     if (entry == NULL)
-        http_send_error(request->http, 404, "this namespace has no schema in force");
+        http_send_error(request->http, 404, "this namespace has no enforced schema");
     else if (entry->origin != REGISTRY_FILE)
         http_send_error(request->http, 409,
                         "this schema is the collection's own validator: change it there (collMod)");
     else if (!schema_store_holds(directory, entry->source))
-        http_send_error(request->http, 409,
-                        "the file of this schema does not stand in the schema directory");
+        http_send_error(request->http, 409, "the file of this schema is outside the schema folder");
     else
         remove_file(admin, request, directory, entry->source);
     registry_release(registry);

@@ -1,4 +1,4 @@
-/* What goes on, as JSON: /status and /connections. */
+/* The state of the proxy as JSON: /status and /connections. */
 #include <event2/http.h>
 #include <unistd.h>
 
@@ -12,7 +12,7 @@
 
 enum {
     CONNECTIONS_PAGE = 100,
-    CONNECTIONS_WAIT_MS = 1000, /* for the workers, which answer within one turn of their loops */
+    CONNECTIONS_WAIT_MS = 1000, /* for the workers; they answer within one turn of their loops */
     REFUSALS_SHOWN = 8,
     LEFT_OUT_SHOWN = 16
 };
@@ -162,7 +162,7 @@ void admin_get_status(struct admin *admin, const struct admin_request *request)
     struct text body = text_growing();
     uint64_t counters[COUNTER_COUNT];
     struct census census;
-    uint64_t since_ms = INT64_MAX; /* without it: no samples but the newest */
+    uint64_t since_ms = INT64_MAX; /* without it: only the newest sample */
     if (!admin_query_number(request, "since", INT64_MAX, &since_ms)) {
         http_send_error(request->http, 400, "since is a time in milliseconds since 1970");
         return;

@@ -124,11 +124,11 @@ static void write_client(const struct tally_client *client, struct json *json)
     json_add_string(json, "driver", client->driver);
 }
 
-/* What rows have in common in one list. */
+/* The common fields of the rows in one list. */
 struct grouping {
     const char *name;
     size_t offset; /* of the texts that must be equal, in struct tally_row … */
-    size_t bytes;  /* … and how many there are */
+    size_t bytes;  /* … and their length */
     void (*write)(const struct tally_row *row, struct json *json);
 };
 
@@ -166,7 +166,7 @@ static int compare_groups(const void *a, const void *b)
     return (one->count < other->count) - (one->count > other->count);
 }
 
-/* As many as rows at most. */
+/* Returns at most as many groups as rows. */
 static size_t group_rows(const struct tally_report *report, const struct grouping *by,
                          struct group *groups)
 {

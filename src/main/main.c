@@ -177,8 +177,8 @@ static int run_subcommand(int argc, char **argv)
         return EXIT_USAGE;
     }
     (void)fprintf(stderr,
-                  "mongosluice: unknown command \"%.100s\"; there are audit, check, schema, "
-                  "status and top, and without a command it is the proxy: mongosluice --help\n",
+                  "mongosluice: unknown command \"%.100s\"; the commands are audit, check, schema, "
+                  "status and top; without a command the proxy starts: mongosluice --help\n",
                   argv[0]);
     return EXIT_USAGE;
 }
@@ -206,7 +206,7 @@ int main(int argc, char **argv)
     enum config_command what = CONFIG_RUN;
     struct error err;
     if (!set_hash_key()) {
-        (void)fprintf(stderr, "mongosluice: the system's random source gives no hash key: %s\n",
+        (void)fprintf(stderr, "mongosluice: the system's random source provides no hash key: %s\n",
                       strerror(errno));
         return EXIT_FAILURE;
     }

@@ -84,8 +84,7 @@ static void check_connection(struct config *config, bool *good)
         return;
     }
     if (uri_warning(uri) != NULL)
-        (void)fprintf(stderr, "mongosluice: upstream: options that are not used: %s\n",
-                      uri_warning(uri));
+        (void)fprintf(stderr, "mongosluice: upstream: unused options: %s\n", uri_warning(uri));
     struct session_settings *settings = prepare_settings(config_retain(config), uri, &err);
     if (settings == NULL)
         print_problem(good, err.message);

@@ -26,7 +26,7 @@ struct proxy {
     struct session_shared shared;
     struct servers *servers;
     struct catalog *catalog;
-    struct fleet_follower *follower; /* guarded by lock; NULL: no registry is followed */
+    struct fleet_follower *follower; /* guarded by lock; NULL: no registry */
     struct topology *topology;
     struct worker *control;
     struct admin *admin;  /* NULL: off */
@@ -168,7 +168,7 @@ static void stop_follower(struct proxy *proxy)
     fleet_follower_stop(follower);
 }
 
-/* A registry feeds the folder that is in use. */
+/* The registry writes into the current folder. */
 static void follow_into_folder(struct proxy *proxy, bool moved)
 {
     struct error err;
@@ -176,7 +176,7 @@ static void follow_into_folder(struct proxy *proxy, bool moved)
         return;
     stop_follower(proxy);
     if (!start_follower(proxy, &err))
-        LOG_E(LOG_SCHEMA, 3008, "schemas", "The registry of schemas is not followed any more",
+        LOG_E(LOG_SCHEMA, 3008, "schemas", "The proxy no longer follows the registry of schemas",
               LOG_STR("error", err.message));
 }
 
@@ -401,7 +401,7 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
         return false;
     }
     if (uri_warning(proxy->uri) != NULL)
-        LOG_W(LOG_CONTROL, 1033, "control", "The upstream URI has options that are not used",
+        LOG_W(LOG_CONTROL, 1033, "control", "The upstream URI has unused options",
               LOG_STR("warning", uri_warning(proxy->uri)));
     proxy->settings = prepare_settings(config, proxy->uri, err);
     if (proxy->settings == NULL)

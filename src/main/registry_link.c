@@ -18,7 +18,7 @@ static bool is_in_force(void *arg, const char *ns, const char *hash)
     return same;
 }
 
-/* HOST:PORT, or HOST/PID where any port will do: two proxies of a machine are two. */
+/* HOST:PORT, or HOST/PID for any free port: two proxies on a machine have two names. */
 static void write_name(const struct config *config, char *out, size_t size)
 {
     char host[200] = "?";

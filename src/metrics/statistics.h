@@ -4,7 +4,7 @@
 
 #include "metrics/counters.h"
 
-/* buffer_bytes: what all buffers take now. */
+/* buffer_bytes: the present size of all buffers. */
 void statistics_log(const char *message, const struct counters *const *workers, size_t count,
                     size_t buffer_bytes);
 
