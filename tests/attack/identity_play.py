@@ -1,6 +1,7 @@
 """Plays sequences of authentication commands and inserts through the proxy and directly, and compares the outcome.
 
-Logins on one connection are unfinished, interleaved, doubled, with wrong types, without replies. Each play runs twice, through a proxy that merges and directly on the
+Logins on one connection are unfinished, interleaved, doubled, with wrong types, without replies. Each play runs
+twice, through a proxy that merges and directly on the
 server, while alice's connections keep the proxy busy with inserts that the play's inserts may join. The inserts
 must have the same outcome both times.
 

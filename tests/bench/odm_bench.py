@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures the cost of an ODM, and the remaining cost with offload.
 
-Motor, AsyncMongoClient, Beanie 2 and 1.30, MongoEngine; direct, through mongosluice with validation, and with offload. One run, alternating rounds.
+Motor, AsyncMongoClient, Beanie 2 and 1.30, MongoEngine; direct, through mongosluice with validation, and with
+offload. One run, alternating rounds.
 
     scripts/setup.sh build python beanie1 && .venv/bin/python tests/bench/odm_bench.py
 

@@ -106,7 +106,7 @@ def collected(pair, which, load, operations):
     pair.end(proxy)
     found = re.findall(r"Collected : (\d+)", proxy.log.read_text(errors="replace"))
     if not found:
-        raise BenchError(f"callgrind told nothing of {pair.binaries[which]}: {proxy.log.read_text()[-500:]}")
+        raise BenchError(f"callgrind wrote no counts of {pair.binaries[which]}: {proxy.log.read_text()[-500:]}")
     return int(found[-1])
 
 

@@ -285,7 +285,7 @@ def test_tls(start_admin, authorities, token_file):
         connection.request("GET", "/status", headers={"Authorization": f"Bearer {TOKEN}"})
         assert json.loads(connection.getresponse().read())["state"] == "running"
     connection.close()
-    for _ in range(100):  # a descriptor that is freed late would be another's by then
+    for _ in range(100):  # a descriptor that is freed late could be another connection's by then
         assert admin.get("/livez").status == 200
     with socket.create_connection((admin.host, admin.port)) as plain:
         plain.settimeout(20)
@@ -352,8 +352,8 @@ def test_what_is_no_request_gets_nothing(start_admin, data):
 
 
 def test_slow_clients_hold_up_nobody(start_admin):
-    """As many as there may be, each with half a request: the data path goes on, and when they are
-    gone the endpoint does too."""
+    """The highest number of admin connections, each with half a request: the data path keeps working, and when they
+    are gone the endpoint does too."""
     proxy, admin = start_admin()
     held = []
     try:
@@ -382,7 +382,7 @@ def test_a_silent_client_is_cut_off(start_admin):
 
 
 def test_a_trickling_client_is_cut_off(start_admin):
-    """A byte now and then is not silence; the whole request has its time, too."""
+    """An occasional byte does not count as activity, and the whole request has a time limit."""
     _, admin = start_admin()
     with socket.create_connection((admin.host, admin.port)) as one:
         one.sendall(b"GET /livez HTTP/1.1\r\nX: ")
@@ -441,7 +441,7 @@ def test_drain(start_admin, simulated):
 # --- merging
 
 def test_metrics_of_merging(start_admin, simulated):
-    """While the first insert is under way two others gather, and go together."""
+    """While the first insert is under way, two others wait and are merged."""
     import asyncio
     gate = asyncio.Event()
 

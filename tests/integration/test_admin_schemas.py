@@ -98,13 +98,13 @@ def test_a_schema_is_written_changed_and_deleted(start_admin, folder, collection
     assert answer.status == 201 and answer.json()["ns"] == ns
     path = folder.path / f"{ns}.json"
     assert json.loads(path.read_text()) == schema_file(ns)
-    refuse_one(proxy, ns)  # in force when the answer comes
+    refuse_one(proxy, ns)  # in force before the reply
     first = answer.json()["hash"]
     changed = schema_file(ns, action="warn")
     changed["schema"]["required"] = ["total", "currency"]
     answer = put(admin, ns, changed)
     assert answer.status == 200 and answer.json()["action"] == "warn" and answer.json()["hash"] != first
-    assert answer.json()["counts"]["refused"] == 1  # a change does not set the counts back
+    assert answer.json()["counts"]["refused"] == 1  # a change does not reset the counts
     with proxy.endpoint().client() as client:
         client["shop"][collection_name].insert_one({"total": "now let pass"})
     assert admin.json(f"/schemas/{ns}")["counts"]["warned"] == 1

@@ -116,7 +116,7 @@ def test_a_sample_has_as_many_as_it_asks_for(audit):
 
 
 def mixed_ids(count):
-    """_ids of several types: the order of _id goes across them."""
+    """_ids of several types: audit reads in the order of _id, across types."""
     kinds = [lambda i: i, lambda i: f"s{i:05}", lambda i: ObjectId(f"{i:024x}"), lambda i: {"n": i},
              lambda i: Int64(i + 100000)]
     return [{"_id": kinds[i % len(kinds)](i), "name": "x" if i % 10 else 5} for i in range(count)]
@@ -150,7 +150,7 @@ def test_a_resume_file_is_of_one_audit(audit, tmp_path):
     audit["people"].insert_many(people(10))
     audit.client[audit.database].create_collection("view", viewOn="people")
     file = tmp_path / "progress.json"
-    assert audit.run("--resume", file).returncode == 2  # the view; the file stays
+    assert audit.run("--resume", file).returncode == 2  # 2 because of the view; the file stays
     _, found = audit.json("--resume", file, code=2)
     assert found["people"]["note"] == "counted by an earlier run" and found["people"]["documents"] == 10
     audit.write("people", {})

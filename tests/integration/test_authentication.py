@@ -18,7 +18,7 @@ SCRAM = ["SCRAM-SHA-1", "SCRAM-SHA-256"]
 
 @pytest.fixture(scope="module")
 def plain_server(tmp_path_factory):
-    """Authentication without TLS, so that raw messages are easy."""
+    """Authentication without TLS, which keeps raw messages simple."""
     running = start_secure_server(tmp_path_factory.mktemp("users") / "data", None)
     with running.endpoint.client() as client:
         client["shop"].command("createUser", "clerk", pwd="clerk's password", roles=["readWrite"],
@@ -92,7 +92,7 @@ def test_a_refused_password_is_no_identity(proxy, speculative):
         reply, _ = scram(client, "SCRAM-SHA-256", USER, "wrong password", speculative=speculative)
         assert (reply["ok"], reply["code"]) == (0, 18)
         assert client.command({"listDatabases": 1})["code"] == 13
-        # the connection goes on, and the right password is accepted on it
+        # the connection stays open, and accepts the right password
         assert scram(client, "SCRAM-SHA-256", USER, PASSWORD, speculative=False)[0]["ok"] == 1
     proxy.wait_for_record("authentication", id=AUTHENTICATED, claimedUser=USER)
     said = [one for one in proxy.records() if one["id"] == AUTHENTICATED]

@@ -98,7 +98,7 @@ def test_check_config_lists_what_holds(tmp_path):
 
 
 def test_check_config_reads_what_a_start_would_read(tmp_path):
-    """Every problem at once, each with its place; nothing is written."""
+    """Every problem in one run, each with its place; the program writes nothing."""
     schemas, log = tmp_path / "schemas", tmp_path / "sluice.log"
     schemas.mkdir()
     (schemas / "a.json").write_text('{"ns": "t.a", "schema": {"bsonType": "nonsense"}}')
@@ -155,7 +155,7 @@ def test_errors_never_repeat_a_password(words):
 
 
 def test_port_that_is_taken(simulated):
-    """An error that names the address, and an exit code that is no success."""
+    """An error that names the address, and a nonzero exit code."""
     import socket
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -185,7 +185,7 @@ def test_level_bounds_what_is_written(start_proxy, simulated, level):
 
 
 def test_log_file_is_opened_again_on_hup(start_proxy, simulated, tmp_path):
-    """As log rotation wants it: the file is moved away, HUP makes a new one."""
+    """Log rotation: the file is moved away, and HUP makes a new one."""
     import signal
     from support.process import eventually
     file = tmp_path / "sluice.log"
@@ -210,7 +210,7 @@ def test_text_format(start_proxy, simulated, tmp_path):
 
 
 def test_hostile_names_do_not_break_the_log(start_proxy, simulated):
-    """A client's own words are in the log: quotes, newlines, control characters, bad UTF-8."""
+    """A client's own text is in the log: quotes, newlines, control characters, bad UTF-8."""
     proxy = start_proxy(f"mongodb://{simulated.address}/", {"log.level": "debug"})
     for name in ('"},"s":"F"', "line\nbreak", "nul\\u0000", "\x01\x1f\x7f", "\u2028 ü 😀", "x" * 5000):
         with RawClient(proxy.endpoint()) as client:

@@ -80,7 +80,7 @@ def test_each_message_may_be_compressed_or_not(compressing, in_front_of, compres
 @pytest.mark.parametrize("compressor", ALL)
 def test_a_compressed_hello_is_answered_with_the_addresses_of_the_proxy(compressing, in_front_of,
                                                                          compressor):
-    """No driver compresses hello, but a server answers one."""
+    """No driver compresses hello, but a server answers a compressed one."""
     me = compressing.address
     compressing.change({"setName": "rs", "hosts": [me], "me": me, "primary": me})
     where = in_front_of(compressing)

@@ -29,7 +29,7 @@ def test_exhaust_cursor(client, collection, batch):
 
 
 def test_exhaust_cursor_that_is_left_early(client, collection):
-    """The driver gives up the connection; the stream must not fill up anything."""
+    """The driver closes the connection; the stream must not fill up any buffer."""
     for _ in range(5):
         cursor = collection.find(cursor_type=CursorType.EXHAUST, batch_size=10)
         assert next(cursor)

@@ -1,4 +1,4 @@
-"""The dashboard in a browser: Debian's chromium, without a window."""
+"""The dashboard in a browser: Debian's chromium, headless."""
 
 import json
 

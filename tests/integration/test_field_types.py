@@ -15,7 +15,7 @@ CONFORMANCE = Path(os.environ.get("SLUICE_CONFORMANCE_DIR", ROOT.parent / "share
 MEASURED = CONFORMANCE / "field_types/mongodb-4.4.json"
 REFUSED = {"121", "writeError 121"}
 
-# Where the answer is another than MongoDB 4.4's: (case, type or None for all): (answers, why).
+# Cases with another answer than MongoDB 4.4's: (case, type or None for all): (answers, reason).
 ALLOWED_BY_SERVER = "the proxy takes it and SecantusDB, which is asked then, answers otherwise"
 DEVIATIONS = {
     ("insert: documents[0], a good one after it", "object"):
@@ -40,12 +40,12 @@ DEVIATIONS = {
     ("mapReduce: out", "string"): (REFUSED, "the server finds the collection empty first"),
 }
 
-# Where the command does not say for certain that it is for another database than the one with a schema.
+# Commands that may be for another database than the one with a schema.
 UNCLEAR = {"insert: $db", "insert: $db twice, typ then typ2", "renameCollection: to"}
 
 
 def measured():
-    """(group, name, type): (answer, what is stored)."""
+    """Returns {(group, name, type): (answer, stored documents)}."""
     table = json.loads(MEASURED.read_text())
     out = {}
 
@@ -64,14 +64,14 @@ def measured():
 
 
 def wanted(key, said, stored):
-    """The answers that fit."""
+    """Returns the accepted answers."""
     _, name, kind = key
     for which in (kind, None):
         if (name, which) in DEVIATIONS and (kind is not None or which is None):
             return DEVIATIONS[name, which][0]
     if any(one.endswith("*") for one in stored):
         return REFUSED
-    # a wrong operator is refused whether or not it meets a document
+    # a wrong operator is refused even if it matches no document
     return {said, *REFUSED} if said == "ok" else {said}
 
 
@@ -98,7 +98,7 @@ def test_with_a_schema(guard):
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["no schema", "a schema elsewhere"])
 def test_without_a_schema(start_proxy, server, folder, elsewhere):
-    """Byte for byte, so every answer is the one that the server gives directly."""
+    """The message passes byte for byte, so every answer is the server's own."""
     if elsewhere:
         folder.write("elsewhere.t", GUARD, unproved="reject")
     proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)

@@ -15,7 +15,7 @@ NS = "d.c"
 
 
 def results_of(request):
-    """What a server says of the operations that it got; those with duplicate: True fail."""
+    """Returns the server's results for the received operations; those with duplicate: True fail."""
     results, counts = [], {"nErrors": 0, "nInserted": 0, "nMatched": 0, "nModified": 0,
                            "nUpserted": 0, "nDeleted": 0}
     for idx, raw in enumerate(request.sequences["ops"]):
@@ -69,7 +69,7 @@ def operations(*kinds):
 
 
 def told(kinds, ordered):
-    """The index and code of each error, and the indexes of what was carried out."""
+    """Returns index and code of each error, and the indexes of the executed operations."""
     errors, done = [], []
     for index, kind in enumerate(kinds):
         if kind in "bwd":

@@ -84,7 +84,7 @@ def test_replacements(people):
     assert info["failingDocumentId"] == 1
     assert info["details"]["schemaRulesNotSatisfied"][0]["operatorName"] == "properties"
     assert people.replace_one({"_id": 1}, {"name": "Eve", "age": 1}).modified_count == 1
-    # its _id is that of a document that is not known, but it is wrong whatever that is
+    # its document is unknown, but the operator is wrong for any document
     with pytest.raises(WriteError):
         people.replace_one({"name": "Eve"}, BAD)
 
@@ -100,7 +100,7 @@ def test_upserts(people):
 
 
 def test_an_upsert_that_would_insert_a_bad_document(guarded, folder, ns, people):
-    """Whether it inserts is not known: it follows `unproved`."""
+    """The proxy does not know whether it inserts: the outcome follows `unproved`."""
     _, client, _ = guarded
     folder.write(ns, unproved="reject")
     wait_in_force(client, ns, unproved="reject")
@@ -290,7 +290,7 @@ def test_client_bulk_write_all_good(bulk_client, ns, people):
 
 @pytest.fixture(params=["sync", "async", "motor"])
 def run(request, guarded, ns):
-    """run(scenario): with a client of that kind and two collections, both of them guarded."""
+    """run(scenario): with a client of that kind and two guarded collections."""
     proxy, sync, people = guarded
     folder = request.getfixturevalue("folder")
     folder.write(f"{ns}_2")
@@ -384,7 +384,7 @@ def test_find_and_modify_is_refused_in_a_transaction(run):
 
 
 def test_a_transaction_that_is_tried_again(run):
-    """What frameworks do: the callback runs once, and its error comes out."""
+    """The use of frameworks: the callback runs once, and its error is raised."""
     calls = []
 
     async def scenario(client, people, _):
@@ -478,7 +478,8 @@ def test_level_off(guarded, folder, ns):
 
 
 def test_level_moderate(guarded, folder, ns, people):
-    """Inserts are held to the schema; an update of what may be invalid already is not known."""
+    """The proxy checks inserts against the schema. The result of an update of a possibly invalid document is unknown.
+    """
     _, client, _ = guarded
     folder.write(ns, level="moderate")
     wait_in_force(client, ns, level="moderate")
@@ -536,7 +537,7 @@ def test_a_hundred_thousand_documents(guarded):
 
 
 def test_a_pattern_that_never_ends_is_cut_off(guarded, folder, ns):
-    """Catastrophic backtracking is told as such, and others do not wait."""
+    """Catastrophic backtracking is reported as such, and other clients do not wait."""
     _, client, people = guarded
     folder.write(ns, {"properties": {"text": {"bsonType": "string", "pattern": "^(a|a)*$"}}},
                  action="errorAndLog")
@@ -553,7 +554,7 @@ def test_a_pattern_that_never_ends_is_cut_off(guarded, folder, ns):
 
 
 def test_details_too_large_for_a_reply(guarded):
-    """Twenty documents of a megabyte each, all of which would be quoted."""
+    """Twenty documents of a megabyte each, which the details would all quote."""
     _, _, people = guarded
     with pytest.raises(BulkWriteError) as caught:
         people.insert_many([{"_id": i, "name": "n", "age": "x" * 1_000_000} for i in range(20)],

@@ -143,7 +143,7 @@ HARMLESS = {
 
 @pytest.mark.parametrize("request_", HARMLESS.values(), ids=HARMLESS)
 def test_harmless(guard, request_):
-    """The answer is the server's, whatever it is: no refusal of the proxy's, and nothing is stored."""
+    """The answer is the server's own, and nothing is stored; the proxy refuses nothing."""
     said, stored = guard.ask(request_)
     assert (said, stored) == (Asker(guard.direct, guard.direct).ask(request_)[0], [])
 
@@ -164,7 +164,7 @@ def test_what_is_rejected_passes_where_that_is_allowed(start_proxy, server, fold
 
 
 def test_gridfs(start_proxy, server, folder, ns):
-    """Its collections are collections like others."""
+    """Its collections are treated like others."""
     database = ns.partition(".")[0] + "_files"
     schema = {"required": ["metadata"], "properties": {"metadata": {"required": ["owner"]}}}
     folder.write(f"{database}.fs.files", schema, unproved="reject")
@@ -218,7 +218,7 @@ def test_commands_that_are_refused_before_any_server(simulated, simulated_guard)
 
 
 def test_a_malformed_command_has_its_own_code_in_any_place(simulated, simulated_guard):
-    """Behind refused statements, ordered or not, and with w:0 nothing of it goes on."""
+    """Behind refused statements, ordered or not, and with w:0, no part of it reaches the server."""
     wrong = {"q": {}, "u": {"$set": {"name": "x"}}, "upsert": 1}
     broken = {"q": {}, "u": {"$unset": {"name": 1}}}
     with wire.RawClient(simulated_guard().endpoint()) as client:

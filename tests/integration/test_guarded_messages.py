@@ -29,7 +29,7 @@ def insert(documents, ordered=True, **more):
 
 
 def arrived(simulated):
-    """The _ids of each insert that the server got."""
+    """Returns the _ids of each insert that the server received."""
     return [[one["_id"] for one in request.sequences.get("documents",
                                                           request.body.get("documents", []))]
             for request in simulated.requests("insert")]
@@ -200,7 +200,7 @@ def test_documents_that_are_none_get_the_servers_code(simulated, simulated_guard
 
 
 def test_null_among_documents_stays_and_the_others_are_checked(simulated, simulated_guard):
-    """A MongoDB 4.4 server skips it, and counts no index for it."""
+    """A MongoDB 4.4 server skips it, and does not count it in the indexes."""
     with RawClient(simulated_guard().endpoint()) as client:
         body = {"insert": "c", "ordered": False, "$db": "d", "stmtIds": [7, 8, 9],
                 "documents": [None, good(0), None, bad(1), good(2)]}
@@ -227,7 +227,7 @@ def test_documents_as_an_object_are_checked(simulated, simulated_guard):
 # --- many requests at once
 
 def test_requests_around_a_refused_write(simulated, simulated_guard):
-    """All sent at once: answered in their order, each with its own answer."""
+    """All are sent at once; the replies come in order, each for its own request."""
     messages = [op_msg({"ping": 1, "$db": "admin"}, request_id=1), insert([good(1)], request_id=2),
                 insert([bad(2)], request_id=3), op_msg({"ping": 1, "$db": "admin"}, request_id=4),
                 insert([good(3), bad(4), good(5)], False, request_id=5),
@@ -315,7 +315,7 @@ def test_w0_with_a_reply_is_told_nothing_but_ok(simulated, simulated_guard, comm
 # --- what the server answers
 
 def test_the_rest_of_a_reply_stays(simulated, simulated_guard):
-    """Everything but n and the list of errors, in its order."""
+    """Compares everything except n and the list of errors, in order."""
     reply = {"n": 1, "electionId": bson.ObjectId(), "opTime": {"ts": bson.Timestamp(5, 1), "t": 2},
              "writeErrors": [{"index": 1, "code": 11000, "errmsg": "duplicate",
                               "keyPattern": {"_id": 1}, "keyValue": {"_id": 3}}],
@@ -339,7 +339,7 @@ def test_the_rest_of_a_reply_stays(simulated, simulated_guard):
     {"ok": 0.0, "code": 10107, "codeName": "NotWritablePrimary", "errmsg": "not primary",
      "errorLabels": ["RetryableWriteError"], "topologyVersion": {"counter": Int64(5)}}])
 def test_an_error_of_the_server_is_the_answer(simulated, simulated_guard, reply):
-    """Of the command as a whole: nothing of ours is added, since nothing was written."""
+    """An error of the whole command: the proxy adds nothing, because nothing was written."""
     simulated.handlers["insert"] = lambda *_: reply
     with RawClient(simulated_guard().endpoint()) as client:
         assert client.ask(insert([good(0), bad(1)], False)).body == reply

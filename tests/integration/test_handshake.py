@@ -101,7 +101,7 @@ def test_a_driver_streams_its_heartbeats(target):
 
 
 def test_load_balanced_is_passed_on_and_refused_by_the_server(target):
-    """No serviceId comes from this server, so the driver must refuse it, as it does directly."""
+    """This server returns no serviceId, so the driver must refuse it, as on a direct connection."""
     from pymongo import MongoClient
     from pymongo.errors import PyMongoError
     host, port = target.host_port

@@ -65,7 +65,7 @@ def test_legacy_write(client, message):
 
 
 def test_answers_keep_their_order(client):
-    """The answer of the proxy's own waits for the server's answers before it."""
+    """The proxy's own answer waits for the earlier answers of the server."""
     first = op_msg({"ping": 1, "$db": "admin"})
     client.send(first + op_query({"_id": 1}, namespace="d.c") + frame(wire.OP_INSERT, b"")
                 + op_query({"count": "c"}, namespace="d.$cmd"))
@@ -81,7 +81,7 @@ def test_hello_still_comes_as_query(client):
 
 
 def test_first_message(simulated, in_front_of):
-    """Before anything else, as a driver that probes does."""
+    """Before any other message, as a probing driver does."""
     with RawClient(in_front_of(simulated)) as client:
         assert client.ask(op_query({"whatsmyuri": 1})).body["code"] == 352
         assert client.hello()["ok"] == 1

@@ -10,7 +10,7 @@ from support.inserts import codes, duplicate, lsid
 pytestmark = pytest.mark.proxy_only
 
 
-# --- a client alone
+# --- a single client
 
 @pytest.mark.parametrize("more", [{}, {"in_body": True}, {"flags": wire.CHECKSUM}, {"compressor": "zlib"}])
 def test_alone_an_insert_goes_at_once_as_it_came(scene, more):
@@ -25,7 +25,7 @@ def test_alone_an_insert_goes_at_once_as_it_came(scene, more):
         assert (reply.compressor, reply.checksum) == (arrived.request.compressor, arrived.request.checksum)
 
 
-# --- together
+# --- merged inserts
 
 def test_they_go_when_the_one_before_is_answered(scene):
     a, b, c = scene.clients(3)
@@ -178,7 +178,7 @@ def test_alone_after_all_it_is_compressed_as_it_came(scene, compressor):
     a.answered(message)
 
 
-# --- what is not merged
+# --- inserts that are not merged
 
 EQUAL = [("comment", "one", "two"), ("comment", None, "two"), ("writeConcern", {"w": 1}, {"w": "majority"}),
          ("writeConcern", None, {"w": 1}), ("bypassDocumentValidation", True, None),
@@ -298,7 +298,7 @@ def test_malformed_documents_are_not_merged(scene):
     b.send(wire.op_msg_of(wire.body_section(body) + b"\1" + struct.pack("<i", len(inner) + 4) + inner))
     scene.read_all()
     busy.answer()
-    assert scene.server.malformed  # it went on as it came, alone
+    assert scene.server.malformed  # it passed unchanged and alone
     arrived = scene.inserts.next()
     assert arrived.request.raw == good
     arrived.answer()

@@ -14,7 +14,7 @@ THREADS, EACH = 12, 8
 
 @pytest.fixture(params=["member", "standalone"])
 def merged(request, start_proxy):
-    """(proxy, client, collection, the server's own client)."""
+    """Returns (proxy, client, collection, a client of the server itself)."""
     server = request.getfixturevalue("server" if request.param == "member" else "standalone_server")
     proxy = start_proxy(server.endpoint.uri(), {"merge.enabled": "true", "threads": 1, "stats_period_ms": 100},
                         endpoint=server.endpoint)
@@ -25,7 +25,7 @@ def merged(request, start_proxy):
 
 
 def at_once(work):
-    """work(thread, i) in many threads; what they answered or raised, {(thread, i): …}."""
+    """Runs work(thread, i) in many threads; returns their results or exceptions, {(thread, i): …}."""
     results, begin = {}, threading.Barrier(THREADS)
 
     def run(thread):
@@ -96,7 +96,7 @@ def test_write_concerns_are_each_ones_own(merged):
 
 @pytest.fixture
 def failing(merged):
-    """fail(times, **data): the server fails that many inserts."""
+    """fail(times, **data): the server fails this number of inserts."""
     admin = merged[3].admin
 
     def fail(times, **data):
@@ -107,7 +107,7 @@ def failing(merged):
 
 
 def check_all(results, collection, allowed):
-    """What was acknowledged is there; the rest failed as allowed."""
+    """Every acknowledged insert is stored; the others failed with an allowed error."""
     there = {one["_id"] for one in collection.find({}, {"_id": 1})}
     for (thread, i), result in results.items():
         if isinstance(result, Exception):

@@ -48,7 +48,7 @@ class Users:
         self.server.handlers |= {"saslStart": _login, "logout": _logout}
 
     def client(self, *users, known=True):
-        """Logged in as the last of them; known: the server was asked about it."""
+        """Logged in as the last of them; known: the proxy has asked the server about it."""
         client = self.scene.client(known=False)
         for user in users:
             assert client.command(start(user))["done"]
@@ -57,7 +57,7 @@ class Users:
         return client
 
     def drop(self):
-        """Nobody is logged in any more, and nobody was told."""
+        """No connection is logged in any more, and the proxy received no message about it."""
         for connection in self.server.connections:
             connection.users = []
 
@@ -68,7 +68,7 @@ class Users:
         return [one["user"] for one in arrived.connection.users]
 
     def together(self, first, second, busy):
-        """Whether an insert of each of the two clients, sent while `busy` is on its way, travel together."""
+        """Returns whether the inserts of the two clients, sent while `busy` is under way, are merged."""
         messages = self.scene.gather((first, next(self.ids)), (second, next(self.ids)))
         busy.answer()
         arrived = [self.scene.inserts.next()]
@@ -85,7 +85,7 @@ def users(scene):
     return Users(scene)
 
 
-# --- when it is asked
+# --- when the proxy asks
 
 def test_once_for_each_connection(users):
     clients = users.scene.clients(3)
@@ -176,7 +176,7 @@ def test_an_answer_about_a_user_ages_while_others_are_busy(users):
     nobody = users.scene.client()
     asked = len(users.questions())
     time.sleep(5.2)
-    users.scene.first_insert(ada)  # alone: it goes by itself
+    users.scene.first_insert(ada)  # alone: the insert is sent by itself
     assert len(users.questions()) == asked
     busy = users.scene.busy(nobody)
     message = ada.insert("late")
@@ -187,12 +187,12 @@ def test_an_answer_about_a_user_ages_while_others_are_busy(users):
     busy.answer()
     users.scene.first_insert(bob)
     busy = users.scene.busy(bob)
-    users.scene.first_insert(nobody)  # nobody does not age
+    users.scene.first_insert(nobody)  # the identity of no user does not expire
     assert len(users.questions()) == asked + 1
     busy.answer()
 
 
-# --- what is done with it
+# --- use of the answer
 
 def test_the_log_names_whom_the_server_names(users):
     users.client("ada")
@@ -299,10 +299,10 @@ def test_after_a_refusal_it_is_asked_again(users):
     assert len(users.questions()) == asked + 2
 
 
-# --- what makes it worth nothing
+# --- events that invalidate it
 
 def test_a_claim_is_nothing(users):
-    """A hello whose first step only begins, with a field in front that says otherwise."""
+    """A hello that only starts a conversation, with a field in front that says otherwise."""
     ada, other = users.client("ada"), users.client("ada")
     reply = {"conversationId": 1, "done": False, "payload": b"r=x", "ok": 1.0}
     users.server.handlers["hello"] = lambda server, connection, request: {
@@ -357,7 +357,7 @@ def test_without_a_reply_it_is_never_merged_again(users, command):
 
 
 def test_a_user_who_was_made_anew(users):
-    """The server has forgotten the old connections; they must not run as the new user of that name."""
+    """The server has forgotten the old connections; their inserts must not run as the new user of that name."""
     scene = users.scene
     old = [users.client("ada") for _ in range(3)]
     busy = scene.busy(old[0])
@@ -376,7 +376,7 @@ def test_a_user_who_was_made_anew(users):
 
 
 def test_who_was_there_already_is_of_the_same_user(users):
-    """A new connection of a user who was not made anew goes with the old ones."""
+    """A new connection of a user who was not made anew is merged with the old ones."""
     a, b, new = (users.client("ada") for _ in range(3))
     assert users.together(b, new, users.scene.busy(a))
     assert users.together(new, a, users.scene.busy(b))
@@ -400,12 +400,12 @@ def test_a_batch_sent_again_goes_over_a_connection_of_its_users(users):
         try:
             answered += client.answered(message).body["n"]
         except ConnectionError:
-            pass  # the one whose connection broke
+            pass  # the client whose connection broke
     assert answered >= 2
 
 
 def test_a_retry_as_the_first_command_of_a_connection(users):
-    """The server is asked before, or the retry would not be known as one."""
+    """The proxy asks the server before it; otherwise it would not recognise the retry."""
     scene = users.scene
     a, b, c = (users.client("ada") for _ in range(3))
     busy = scene.busy(c)
@@ -424,7 +424,7 @@ def test_a_retry_as_the_first_command_of_a_connection(users):
 
 
 def test_a_client_that_ends_its_side_over_the_question(users):
-    """It gets the answer to its insert, as it would have directly."""
+    """It receives the answer to its insert, as on a direct connection."""
     asked = threading.Event()
     users.server.answers_after_end = True
 

@@ -1,4 +1,4 @@
-"""Merging while clients come and go, options change, the proxy drains and pauses; users and servers."""
+"""Merging while clients come and go, options change, the proxy drains and pauses, and users and servers change."""
 
 import signal
 import socket
@@ -93,7 +93,7 @@ def test_who_logged_out_is_nobody(users):
     logout(b)
     busy = scene.busy(client("ada"))
     message = b.insert(2)
-    arrived = scene.inserts.next()  # nothing of nobody's is on its way
+    arrived = scene.inserts.next()  # no insert without a user is under way
     assert arrived.request.raw == message
     (own,) = scene.gather((a, 1))
     arrived.answer()
@@ -171,7 +171,7 @@ def test_the_servers_own_limits_hold(start_proxy, simulated, start_merging):
     scene.answer_batches(([1, 2], [3]), (a, b, c), messages)
 
 
-# --- one client's end never touches another's insert
+# --- the end of one client never affects another's insert
 
 def reset(client):
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -213,7 +213,7 @@ def test_who_ends_its_side_while_waiting_gets_its_answer(scene):
 
 
 def test_who_ends_its_side_and_asks_elsewhere_is_gone(scene):
-    """Its first try was not sent yet: the second goes instead."""
+    """Its first attempt was not sent yet: the second one goes instead."""
     a, b = scene.clients(2)
     busy = scene.busy()
     messages = scene.gather((a, 1), (b, 2))
@@ -252,7 +252,7 @@ def test_who_leaves_on_the_way_has_inserted(scene, how, who):
         if at != gone:
             assert client.answered(message).body == {"n": 1, "ok": 1.0}
     assert set(scene.inserts.stored) >= {0, 1, 2}
-    # what the carrier left behind is gone, too
+    # the remaining buffers of the carrying connection are freed, too
     eventually(lambda: connections[gone].closed, "the upstream connection of the client that left is closed")
 
 
@@ -271,7 +271,7 @@ def test_all_leave(scene):
     busy.answer()
 
 
-# --- a connection that is dead without having said so
+# --- a dead connection that was not closed
 
 def test_what_has_no_answer_does_not_keep_the_others_waiting(start_merging):
     scene = start_merging({"merge.stalled_after_ms": 300})
@@ -279,7 +279,7 @@ def test_what_has_no_answer_does_not_keep_the_others_waiting(start_merging):
     busy = scene.busy()
     messages = scene.gather((a, 1), (b, 2))
     stuck = [scene.inserts.next()]
-    if len(stuck[0].ids) == 1:  # the two came too far apart to go together
+    if len(stuck[0].ids) == 1:  # the two came too far apart to be merged
         stuck.append(scene.inserts.next())
     (later,) = scene.gather((c, 3))
     batch = scene.inserts.next()
@@ -287,7 +287,7 @@ def test_what_has_no_answer_does_not_keep_the_others_waiting(start_merging):
     assert batch.connection not in {busy.arrived.connection, *(one.connection for one in stuck)}
     batch.answer()
     assert c.answered(later).body["n"] == 1
-    # it was waited for no longer, and neither sent again nor given up
+    # the proxy stopped waiting for it, and neither resent it nor gave it up
     assert scene.inserts.none_waits()
     for one in (busy, *stuck):
         one.answer()
@@ -315,7 +315,7 @@ def test_requests_behind_one_that_waits_are_answered_after_it(scene):
 
 
 def test_who_does_not_read_keeps_nobody_waiting(scene):
-    """Its replies fill every buffer; its insert comes when there is room again."""
+    """Its replies fill every buffer; its insert comes after buffers are free again."""
     scene.server.handlers["big"] = lambda *_: {"ok": 1.0, "x": "x" * 8_000_000}
     a, b = scene.clients(2)
     busy = scene.busy()
@@ -344,13 +344,13 @@ def test_who_waits_is_not_idle(start_merging):
     idle = RawClient(scene.proxy.endpoint())
     assert idle.hello()["ok"] == 1
     scene.proxy.wait_for_text("client_idle_timeout_ms")
-    scene.open(idle).assert_closed()  # others are: so the time was long enough
+    scene.open(idle).assert_closed()  # the proxy closed it: so the time was long enough
     busy.answer()
     scene.inserts.next().answer()
     assert a.answered(messages[0]).body["n"] == b.answered(messages[1]).body["n"] == 1
 
 
-# --- when they go
+# --- when a batch is sent
 
 def test_a_full_batch_does_not_wait(start_merging):
     scene = start_merging({"merge.max_docs": 3, "merge.max_in_flight": 2, "merge.linger_us": 1_000_000})
@@ -373,7 +373,7 @@ def test_lingering_ends(start_merging):
     busy = scene.busy()
     messages = scene.gather((a, 1), (b, 2))
     busy.answer()
-    assert scene.inserts.none_waits()  # it waits for more
+    assert scene.inserts.none_waits()  # it waits for more inserts
     messages += scene.gather((c, 3))
     batch = scene.inserts.next()
     assert batch.ids[:2] == [1, 2]
@@ -385,7 +385,7 @@ def test_lingering_ends(start_merging):
 
 
 def test_lingering_with_requests_that_wait_behind(start_merging):
-    """What is due when others are answered goes, while others linger."""
+    """A batch that is due when others are answered goes, while others linger."""
     scene = start_merging({"merge.linger_us": 100_000, "merge.max_docs": 2})
     clients = scene.clients(4)
     busy = scene.busy()
@@ -428,7 +428,7 @@ def test_over_max_waiters(start_merging, on_cap):
     assert batch.ids == [1, 2]
     batch.answer()
     assert a.answered(messages[0]).body["n"] == b.answered(messages[1]).body["n"] == 1
-    # there is room again: the same number may be tried again
+    # there is memory again: the same number may be retried
     again = c.insert(3, again=True)
     if on_cap == "reject":
         scene.inserts.next().answer()
@@ -461,7 +461,7 @@ def test_without_room_in_memory_it_is_not_gathered(start_merging):
 
 @pytest.fixture
 def filed(start_merging, simulated, tmp_path):
-    """(scene, write): its options stand in a file."""
+    """Returns (scene, write): its options are in a file."""
     file = tmp_path / "sluice.yaml"
 
     def write(*lines):
@@ -529,7 +529,7 @@ def test_switched_off_and_on_while_inserts_wait(filed):
     assert batch.ids == [1, 2]
     batch.answer()
     assert a.answered(messages[0]).body["n"] == b.answered(messages[1]).body["n"] == 1
-    # what was merged is still known
+    # the proxy still knows the merged inserts
     assert a.answered(a.insert(1, again=True)).body == {"n": 1, "ok": 1.0}
     reload(scene, "merge: {enabled: true}")
     busy = scene.busy()
@@ -627,7 +627,7 @@ def test_pausing_lets_what_waits_finish(scene):
     c.answered(held)
 
 
-# --- with other parts of the proxy
+# --- together with other parts of the proxy
 
 def test_with_a_schema_in_force(start_merging, simulated, folder):
     folder.write("d.c", {"bsonType": "object", "properties": {"n": {"bsonType": "int"}}})

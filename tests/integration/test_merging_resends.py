@@ -13,12 +13,12 @@ UNKNOWN_ERROR = {"ok": 0.0, "code": 8, "codeName": "UnknownError", "errmsg": "so
 
 @pytest.fixture(params=KINDS)
 def repeating(start_merging, request):
-    """Servers of both kinds: answers to what is sent again are exact, or those of MongoDB 4.4."""
+    """Both kinds of servers: exact answers to resent commands, and those of MongoDB 4.4."""
     return start_merging(statements=request.param)
 
 
 def send_batch(scene, *inserts):
-    """Each client's ids, merged; the batch is on its way."""
+    """The ids of each client, merged; the batch is under way."""
     clients = scene.clients(len(inserts))
     busy = scene.busy()
     messages = scene.gather(*((client, *ids) for client, ids in zip(clients, inserts, strict=True)))
@@ -29,7 +29,7 @@ def send_batch(scene, *inserts):
 
 
 def answer_alone(scene, batch, statements):
-    """That many documents are asked for, each by itself under the batch's number."""
+    """This number of documents is requested, each by itself under the batch's number."""
     seen = []
     while len(seen) < statements:
         arrived = scene.inserts.next()
@@ -43,7 +43,7 @@ def answer_alone(scene, batch, statements):
 
 @pytest.mark.parametrize("run", [False, True], ids=["before it was run", "after it was run"])
 def test_each_gets_its_own_truth_when_an_answer_is_lost(repeating, run):
-    """new, duplicate, new, duplicate of four clients: MongoDB 4.4 then reports the errors of others' places."""
+    """new, duplicate, new, duplicate of four clients: MongoDB 4.4 then reports errors at others' places."""
     scene = repeating
     scene.inserts.stored |= {"dup 1": 1, "dup 3": 1}
     clients, messages, batch = send_batch(scene, ["new 0"], ["dup 1"], ["new 2"], ["dup 3"])
@@ -64,7 +64,7 @@ def test_each_gets_its_own_truth_when_an_answer_is_lost(repeating, run):
         reply = client.answered(message)
         assert (reply.body["n"], codes(reply)) == (count, errors)
     assert scene.inserts.none_waits()
-    # and that stays so
+    # and the answer stays the same
     for client, message, (count, errors) in zip(clients, messages, expected, strict=True):
         client.send(message)
         reply = client.answered(message)
@@ -145,7 +145,7 @@ def test_what_may_have_been_run_is_found_out_by_its_number(repeating, code, run)
 
 
 def test_who_fails_alone_fails_alone(repeating):
-    """One of them is the cause: the others' are stored."""
+    """One of them is the cause: the documents of the others are stored."""
     scene = repeating
     (a, b, c), messages, batch = send_batch(scene, ["1"], ["2"], ["3"])
     batch.answer(UNKNOWN_ERROR)
@@ -154,14 +154,14 @@ def test_who_fails_alone_fails_alone(repeating):
         arrived.answer(UNKNOWN_ERROR if arrived.ids == ["2"] else None)
     assert a.answered(messages[0]).body == c.answered(messages[2]).body == {"n": 1, "ok": 1.0}
     assert b.answered(messages[1]).body == UNKNOWN_ERROR
-    # it is not final: the client may ask again
+    # it is not final: the client may retry
     b.send(messages[1])
     answer_alone(scene, batch, 1)
     assert b.answered(messages[1]).body == {"n": 1, "ok": 1.0}
 
 
 def test_that_nothing_was_run_is_not_told_of_what_may_have_been(repeating):
-    """The first sending may have stored it; a refusal of the second does not undo that."""
+    """The first sending may have stored it; a refusal of the second does not change that."""
     scene = repeating
     clients, messages, batch = send_batch(scene, ["1"], ["2"])
     scene.inserts.run(batch)
@@ -211,7 +211,7 @@ FORGED = {"clusterTime": Timestamp(4102444800, 1), "signature": {"hash": b"\x01"
 
 
 def test_a_clients_cluster_time_is_on_no_batch(scene):
-    """A server knows what it told; what it did not tell it may refuse, and then for all."""
+    """A server accepts times that it has sent. It may refuse any other time, and then refuses the whole command."""
     told = {"clusterTime": Timestamp(7, 1), "signature": {"hash": b"\0" * 20, "keyId": 0}}
     a, b, c = scene.clients(3)
     busy = scene.busy()

@@ -31,9 +31,9 @@ def test_a_batch_is_sent_once_more_under_the_same_number(scene, run):
         except ConnectionResetError:
             closed += 1
             again = scene.open(Inserter(scene.proxy.endpoint(), session=client.session))
-            again.send(message)  # what a driver does; it gets the same answer, and nothing is sent
+            again.send(message)  # a driver's retry; it receives the same answer, and the proxy sends nothing
             assert again.answered(message).body == {"n": 1, "ok": 1.0}
-    assert closed == 1  # the one whose connection it was
+    assert closed == 1  # the client whose connection it was
     assert scene.inserts.none_waits()
     assert all(scene.inserts.stored[at] == 1 for at in range(3))
 
@@ -63,7 +63,7 @@ def test_a_batch_that_is_lost_twice_is_retried_by_each_under_its_number(scene, r
             arrived.answer()
         assert again.answered(message).body == {"n": len(statements), "ok": 1.0}
     assert {1, 2, 3, 4} <= set(scene.inserts.stored)
-    # that number is never used for another batch
+    # the proxy never uses that number for another batch
     busy = scene.busy()
     again = scene.clients(2)
     messages = scene.gather((again[0], 5), (again[1], 6))
@@ -76,7 +76,7 @@ def test_a_batch_that_is_lost_twice_is_retried_by_each_under_its_number(scene, r
 
 
 def test_a_retry_of_what_is_stalled_for_long_goes_by_itself(start_merging):
-    """Its connection is dead and nobody said so: the retry need not wait until it is found dead."""
+    """Its connection is dead but not closed: the retry need not wait until the proxy detects it."""
     scene = start_merging({"merge.stalled_after_ms": 100})
     a, b, c = scene.clients(3)
     busy = scene.busy()
@@ -91,7 +91,7 @@ def test_a_retry_of_what_is_stalled_for_long_goes_by_itself(start_merging):
     assert alone.connection is not stuck.connection
     alone.answer()
     assert again.answered(messages[0]).body == {"n": 1, "ok": 1.0}
-    stuck.answer()  # it was not dead after all
+    stuck.answer()  # the connection was alive after all
     for client, message in ((b, messages[1]), (c, messages[2])):
         assert client.answered(message).body == {"n": 1, "ok": 1.0}
     assert all(scene.inserts.stored[at] == 1 for at in (1, 2, 3))
@@ -110,7 +110,7 @@ def test_without_a_number_nothing_is_sent_twice(scene):
 
 
 def test_when_the_server_is_away_all_see_it(scene):
-    """Connections that were never made carry nothing; nobody waits for ever."""
+    """Connections that are never established carry nothing, and no client waits for ever."""
     fresh = [scene.client(retryable=False, hello=False) for _ in range(3)]
     busy = scene.busy(scene.client(retryable=False))
     scene.gather(*((one, at) for at, one in enumerate(fresh)))
@@ -319,7 +319,7 @@ def test_retries_on_any_worker(start_merging):
     scene = start_merging({"threads": 2})
     clients = scene.clients(6)
     messages = scene.gather(*((one, at) for at, one in enumerate(clients)))
-    at_once = [scene.inserts.next() for _ in range(2)]  # one of each worker; the others gather behind them
+    at_once = [scene.inserts.next() for _ in range(2)]  # one of each worker; the others wait for a batch behind them
     assert scene.inserts.none_waits()
     for arrived in at_once:
         arrived.answer()

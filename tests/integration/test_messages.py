@@ -49,7 +49,7 @@ def test_unacknowledged_write_gets_no_reply(target, namespace):
     with RawClient(target) as client:
         client.send(wire.op_msg({"insert": collection, **database, "writeConcern": {"w": 0}},
                                 {"documents": [{"_id": 1}]}, flags=wire.MORE_TO_COME))
-        assert client.command({"ping": 1})["ok"] == 1  # the first reply is this one's
+        assert client.command({"ping": 1})["ok"] == 1  # the first reply belongs to this request
         eventually(lambda: count(client, database, collection) == 1, "the write is stored")
 
 
@@ -83,7 +83,7 @@ def test_byte_by_byte(target, namespace):
 
 
 def test_two_messages_cut_at_every_byte(target):
-    """Whatever falls into one read: the end of one message and the start of the next."""
+    """A read may contain anything: the end of one message and the start of the next."""
     two = (wire.op_msg({"ping": 1, "$db": "admin"}, request_id=1)
            + wire.op_msg({"hello": 1, "$db": "admin"}, request_id=2))
     with RawClient(target) as client:
@@ -131,7 +131,7 @@ def test_a_driver_moves_large_documents_unchanged(target, collection_name):
 
 
 def test_bytes_of_a_document_are_not_touched(target, collection_name):
-    """Field order and types, a NaN with a sign: what was sent is what is read."""
+    """Field order and types, a NaN with a sign: the client reads the bytes that it sent."""
     elements = bytes.fromhex("107a0001000000" "1261000200000000000000" "016d00000000000000f8ff"
                              "08620001")
     raw = struct.pack("<i", len(elements) + 5) + elements + b"\0"

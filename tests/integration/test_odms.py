@@ -26,7 +26,7 @@ def test_beanie(secure_target, python, version):
     assert done.returncode == 0, done.stderr
     saw = json.loads(done.stdout)
     assert saw.pop("beanie").startswith(version)
-    # what save() sends differs: the whole document, or what changed
+    # save() differs in its request: the whole document, or the changes
     assert saw.pop("changes") in (["insert", "update", "delete"], ["insert", "replace", "delete"])
     assert saw == {
         "found": [9.5, "Babbage", "red"],

@@ -98,13 +98,13 @@ def test_wrong_use_is_said(tmp_path):
 
 
 def test_status_of_something_else(simulated):
-    """A server that is no HTTP server."""
+    """A server that does not speak HTTP."""
     done = run("status", "--admin", simulated.address)
     assert done.returncode == 2 and done.stderr
 
 
 class Terminal:
-    """A pseudo terminal with `top` on it; keeps what was written since the last clear."""
+    """A pseudo terminal that runs `top`; keeps the output since the last clear."""
 
     def __init__(self, *words, columns=100, rows=30):
         self.pid, self.fd = pty.fork()

@@ -53,7 +53,7 @@ def test_a_command_waits_until_the_proxy_is_resumed(start, simulated):
 
 @pytest.mark.parametrize("compressor", ["snappy", "zlib", "zstd"])
 def test_a_compressed_command_that_waits_stays_open(start, simulated, compressor):
-    """It is opened once: what it held inside is kept, counted for memory_max, and dropped when it is decided on."""
+    """The proxy opens it once, counts its inner message for memory_max, and frees it when it is decided on."""
     size = 1_000_000
     proxy, admin = start()
     with RawClient(proxy.endpoint()) as client:

@@ -143,7 +143,7 @@ def test_unacknowledged_writes_arrive(client, collection):
     fire = collection.with_options(write_concern=WriteConcern(0))
     for i in range(50):
         assert not fire.insert_one({"_id": i}).acknowledged
-    # the same connection answers in order: nothing of the unanswered writes is in the way
+    # the same connection answers in order: the unanswered writes do not disturb it
     with client.start_session():
         assert client.admin.command("ping")["ok"] == 1
     from support.process import eventually
@@ -164,5 +164,5 @@ def test_the_server_sees_the_clients_own_name(secure_target):
         assert client.admin.command("ping")["ok"] == 1
         seen = list(client.admin.aggregate([{"$currentOp": {"allUsers": True,
                                                             "idleConnections": True}}]))
-    if any("appName" in one for one in seen):  # a server without it cannot tell
+    if any("appName" in one for one in seen):  # a server without it cannot report it
         assert "name-of-the-client" in {one.get("appName") for one in seen}

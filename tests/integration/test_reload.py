@@ -13,7 +13,7 @@ BIG = op_msg({"ping": 1, "$db": "admin", "x": bytes(150_000)})
 
 @pytest.fixture
 def scene(start_proxy, simulated, tmp_path):
-    """(proxy, write): write(lines) puts them into its configuration file."""
+    """(proxy, write): write(lines) writes them to its configuration file."""
     file = tmp_path / "sluice.yaml"
 
     def write(*lines):
@@ -28,7 +28,7 @@ def scene(start_proxy, simulated, tmp_path):
 
 
 def reload(proxy, *, good):
-    """Sends HUP and waits until the log says that it was seen. The new record."""
+    """Sends HUP, and waits for its log record. Returns the new record."""
     seen = len(proxy.records())
     proxy.process.send(signal.SIGHUP)
 
@@ -54,7 +54,7 @@ def test_a_good_change(scene):
         write("max_message_bytes: 200000", "log:", "  level: debug")
         reload(proxy, good=True)
         assert takes(proxy, BIG)
-        # and nobody's connection ended
+        # and no client's connection was closed
         assert before.command({"ping": 1})["ok"] == 1
     proxy.wait_for_text('"s":"D', level="D")
 
@@ -79,7 +79,7 @@ def test_a_bad_change_changes_nothing(scene, line, key):
         assert key is None or key in text, text
         assert not takes(proxy, BIG)
         assert before.command({"ping": 1})["ok"] == 1
-    # and a good file after it is taken
+    # and the proxy accepts a valid file after it
     write("max_message_bytes: 200000")
     reload(proxy, good=True)
     assert takes(proxy, BIG)
@@ -155,6 +155,6 @@ def test_certificates(start_proxy, simulated, authorities, tmp_path):
         assert serial(where, cas) == second
         key.write_bytes(old.key_file.read_bytes())
         cert.write_bytes(new.cert_file.read_bytes())
-        reload(proxy, good=False)  # a key of another certificate
+        reload(proxy, good=False)  # the key of another certificate
         assert serial(where, cas) == second
         assert before.command({"ping": 1})["ok"] == 1

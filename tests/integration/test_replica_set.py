@@ -10,7 +10,7 @@ from support.proxy import DIRECT
 from support.simulated_set import NAME, SimulatedSet
 from support.wire import RawClient
 
-# all members are as near as each other, however busy the machine is
+# all members are equally near, however busy the machine is
 FAST = {"heartbeatFrequencyMS": 500, "serverSelectionTimeoutMS": 20000, "localThresholdMS": 20000}
 
 
@@ -21,7 +21,7 @@ def members():
 
 
 class Scene:
-    """The set as clients see it: through the proxy, or direct."""
+    """The set as clients see it: through the proxy, or directly."""
 
     def __init__(self, members, proxy):
         self.members = members
@@ -66,7 +66,7 @@ def test_each_member_has_its_port(scene, members):
 @pytest.mark.proxy_only
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_ports_follow_the_list_whatever_is_up(start_proxy, place):
-    """So several proxies with the same list may stand behind one address."""
+    """So that several proxies with the same list can share one address."""
     first = free_ports(8)
     with SimulatedSet(1) as simulated, refusing_port() as one, refusing_port() as two:
         names = [f"127.0.0.1:{port}" for port in (one, two)]
@@ -98,7 +98,7 @@ def test_passives_and_arbiters(scene, members):
 
 
 def test_one_seed_is_enough(members, request):
-    """For the proxy: the others are found."""
+    """Seeds for the proxy: it discovers the other members."""
     if DIRECT:
         scene = Scene(members, None)
     else:
@@ -132,7 +132,7 @@ def test_read_preference_reaches_the_right_member(scene, members):
 
 
 def test_failover(scene, members):
-    """A streamed hello tells the driver; it goes on with the new primary."""
+    """A streamed hello tells the driver, which continues with the new primary."""
     first, second, _ = members.members
     with scene.client() as client:
         client["d"]["c"].insert_one({"_id": 1})
@@ -150,7 +150,7 @@ def test_write_to_the_old_primary_is_refused_by_it_and_retried(scene, members):
     with scene.client() as client:
         client["d"]["c"].insert_one({"_id": 1})
         members.reconfigure(primary=second)
-        # whether the driver knows already or not: a retryable write arrives
+        # whether the driver knows it already or not: a retryable write arrives
         client["d"]["c"].insert_one({"_id": 2})
     with RawClient(scene.endpoint(first)) as client:
         assert client.command({"insert": "c", "documents": [{}], "$db": "d"})["code"] == 10107
@@ -209,7 +209,7 @@ def test_member_gone(scene, members):
 
 @pytest.mark.proxy_only
 def test_member_gone_and_others_added_again_and_again(scene, members):
-    """Ports are used again or not, but never for two members at a time."""
+    """The proxy may reuse ports, but never for two members at a time."""
     for _ in range(5):
         added = members.add()
         scene.address(added)
@@ -263,7 +263,7 @@ def test_ports_of_a_range(start_proxy, members):
 
 @pytest.mark.proxy_only
 def test_advertise(start_proxy, members):
-    """The host that clients are told; the ports stay."""
+    """The host that clients receive; the ports stay."""
     proxy = start_proxy(members.uri(), {"advertise": "db.example.com"})
     ports = [proxy.address(one.address).split(":")[1] for one in members.members]
     with RawClient(proxy.endpoint(members.members[0].address)) as client:

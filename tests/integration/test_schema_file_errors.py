@@ -48,7 +48,7 @@ def test_named_without_a_proxy(tmp_path, text, problem):
 def test_named_in_a_reload(simulated, simulated_guard, folder):
     proxy = simulated_guard({})
     proxy.wait_for_record("the first set is in force", id=SCHEMAS_IN_FORCE)
-    proxy.endpoint()  # it listens: what is broken now is a reload
+    proxy.endpoint()  # the proxy listens: from here on a broken file is found in a reload
     for number, (text, problem) in enumerate(BROKEN.values()):
         (folder.path / f"broken{number}.json").write_bytes(text)
     records = eventually(lambda: (found := {one["attr"]["file"]: one["attr"]["error"] for one in proxy.records()

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.proxy_only
 
 
 def only(name):
-    """A schema under which only documents with kind `name` are good."""
+    """A schema that accepts only documents with kind `name`."""
     return {"required": ["kind"], "properties": {"kind": {"enum": [name, "both"]}}}
 
 
@@ -36,7 +36,7 @@ MIXED = [{"kind": kind} for kind in ("a", "b", "both", "none")] * 25
 
 
 def test_rewritten_under_load(simulated, simulated_guard, folder):
-    """Every command is judged by one version or the other, as a whole; and by the last one at the end."""
+    """Each command is judged by one version as a whole, and at the end by the last one."""
     proxy = simulated_guard(only("a"), {"threads": 2})
     where = proxy.endpoint()
     by_version = {name: [i for i, one in enumerate(MIXED) if one["kind"] not in (name, "both")]
@@ -53,7 +53,7 @@ def test_rewritten_under_load(simulated, simulated_guard, folder):
         for number in range(60):
             path = folder.file_of("d.c")
             text = json.dumps({"ns": "d.c", "schema": only("ab"[number % 2])})
-            if number % 3:  # in place, as editors of the careless kind do; else as the careful kind
+            if number % 3:  # in place, as some editors do; else by a new file that replaces the old one
                 path.write_text(text)
             else:
                 (folder.path / ".new").write_text(text)
@@ -69,7 +69,7 @@ def test_rewritten_under_load(simulated, simulated_guard, folder):
 
 
 def test_written_twice_in_one_tick_of_the_clock(simulated, simulated_guard, folder):
-    """Same length, same time, same file: the second is found all the same."""
+    """Same length, same time, same file: the proxy notices the second one all the same."""
     proxy = simulated_guard(only("a"))
     path = folder.file_of("d.c")
     with RawClient(proxy.endpoint()) as client:
@@ -112,14 +112,14 @@ def test_two_thousand_files(start_proxy, simulated, folder):
             folder.remove(f"d.c{number}")
         eventually(lambda: len(client.command({"mongosluice": 1})["schemas"]) == 1000, "half go")
         assert judged(client, 776) == [] and judged(client, 1999) == ["number 1999"]
-        # while they are looked at, new clients get in
+        # while the proxy reads them, it accepts new clients
         for _ in range(20):
             with RawClient(proxy.endpoint()) as other:
                 assert other.hello()["ok"] == 1
 
 
 def mount(folder, version, files):
-    """As a ConfigMap is mounted: files are links through ..data, which is swapped as a whole."""
+    """Mounted like a ConfigMap: files are links through ..data, which is swapped as a whole."""
     inner = folder / f"..{version}"
     inner.mkdir()
     for ns, schema in files.items():
@@ -153,7 +153,7 @@ def test_swapped_as_a_config_map(start_proxy, simulated, tmp_path):
 
 
 def test_the_folder_goes_and_comes_back(guarded, folder, ns):
-    """What was read stays in force meanwhile: a lost mount is no permission."""
+    """The loaded schemas stay in force meanwhile: a lost mount does not permit anything."""
     proxy, client, people = guarded
     aside = folder.path.with_name("aside")
     folder.path.rename(aside)
@@ -241,7 +241,7 @@ async def _never(server, connection, request):
 
 @pytest.mark.parametrize("silent", ["listDatabases", "listCollections"])
 def test_a_server_that_does_not_tell_its_validators(start_proxy, silent):
-    """Clients do not wait for it, and neither does the end."""
+    """Clients do not wait for it, and neither does the shutdown."""
     handlers = {"listDatabases": lambda *_: {"databases": [{"name": f"db{i}"} for i in range(50)],
                                              "ok": 1.0}, silent: _never}
     with SimulatedServer(handlers) as server:
@@ -255,7 +255,7 @@ def test_a_server_that_does_not_tell_its_validators(start_proxy, silent):
 
 
 def test_a_validator_and_a_file_for_one_namespace(start_proxy, server, folder, ns):
-    """The file is what the operator said; without it the collection's own comes into force."""
+    """The file has precedence; without it the collection's own validator comes into force."""
     database, _, name = ns.partition(".")
     with server.endpoint.client() as direct:
         direct[database].create_collection(name, validator={"$jsonSchema": only("a")},

@@ -30,7 +30,7 @@ def registry(server, collection_name, tmp_path):
 
 @pytest.fixture
 def follow(start_proxy, server, registry, tmp_path):
-    """follow(…): (proxy, admin) of a proxy that follows the registry into a folder of its own."""
+    """follow(…) returns (proxy, admin) of a proxy that follows the registry into a folder of its own."""
     count = 0
 
     def start(folder=None, **options):
@@ -86,7 +86,7 @@ def test_a_push_is_enforced(registry, follow, ns):
 
 
 def test_versions_side_by_side(registry, follow, ns):
-    """push, promote, retire and rollback, as a deployment uses them; who and when is written down."""
+    """push, promote, retire and rollback, as a deployment uses them; the history records author and time."""
     registry.push(ns, schema_of(1), "--by", "ada", "--note", "the first")
     proxy, _, _ = follow()
     with proxy.endpoint().client() as client:
@@ -128,7 +128,7 @@ def test_a_version_for_a_time(registry, follow, ns):
         eventually(lambda: accepts(client, ns, 2), "version 2 is accepted")
         eventually(lambda: not accepts(client, ns, 1), "version 1 has ended")
     assert accepts_now(registry, ns) == [2, 1]
-    registry.push(ns, schema_of(3), "--allow-incompatible")  # what has ended is not carried on
+    registry.push(ns, schema_of(3), "--allow-incompatible")  # an ended version is not carried on
     assert accepts_now(registry, ns) == [3, 2]
 
 
@@ -155,7 +155,7 @@ def test_polling_a_standalone(standalone_server, start_proxy, collection_name, t
 
 
 def test_away_at_the_start_and_in_the_middle(start_server, start_proxy, server, tmp_path, ns):
-    """What was known last is enforced, also by a proxy that starts while the registry is away."""
+    """The last known schemas are enforced, also by a proxy that starts during an outage of the registry."""
     (tmp_path / "registry").mkdir()
     holder = start_server(folder="registry")
     registry = Registry(holder.endpoint, "fleet.schemas", tmp_path / "pushed")
@@ -185,7 +185,7 @@ def test_away_at_the_start_and_in_the_middle(start_server, start_proxy, server, 
 
 
 def test_nothing_is_known_yet(registry, follow, ns):
-    """An empty registry, or one by a name that nobody uses: not ready before it holds something."""
+    """An empty registry, or an unused name: the proxy is not ready before the registry has a schema."""
     _, admin, _ = follow()
     wait_state(admin, loaded=False, error=lambda error: "empty or missing" in error)
     answer = admin.get("/readyz")
@@ -196,7 +196,7 @@ def test_nothing_is_known_yet(registry, follow, ns):
 
 
 def test_a_registry_that_is_emptied(registry, follow, ns):
-    """Documents that are gone end nothing: only `retire --all` does."""
+    """A removed document ends no schema: only `retire --all` does."""
     registry.push(ns, schema_of(1))
     registry.push(ns + "2", schema_of(1))
     proxy, admin, _ = follow()
@@ -229,7 +229,7 @@ def test_wrong_credentials(secure_server, server, start_proxy, tmp_path, ns):
     assert "not-the-password" not in Admin(proxy).get("/config").body.decode()
     code, out, err = registry.run("list", uri=uri)
     assert code == FAILED and "uthentication" in err and "not-the-password" not in out + err
-    registry.push(ns, schema_of(1))  # with the right ones, over TLS
+    registry.push(ns, schema_of(1))  # with the right credentials, over TLS
     assert registry.json("list")[0]["ns"] == ns
 
 
@@ -305,10 +305,10 @@ def test_names_that_lead_out_of_the_folder(registry, follow, ns, tmp_path):
         raw.insert_many([{**good, "_id": name} for name in names])
         state = wait_state(admin, problem_count=len(names))
         assert all(problem["reason"] for problem in state["problems"])
-        # MongoDB allows these as the names of collections
+        # MongoDB allows these as names of collections
         odd = ["db.a/../../evil", "db.a/b", "db.a b", "db.ä%2F", "db.a\nb", 'db."q"', "db." + "ü" * 80]
         raw.insert_many([{**good, "_id": name} for name in odd])
-        wait_state(admin, namespaces=len(odd))  # the last one is too long for a file's name
+        wait_state(admin, namespaces=len(odd))  # the last one is too long for a file name
     files = sorted(os.listdir(folder.path))
     assert not [name for name in files if name.startswith(".") and not name.startswith(".registry")]
     assert sorted(path.name for path in tmp_path.rglob("*evil*")) == sorted(
@@ -319,13 +319,13 @@ def test_names_that_lead_out_of_the_folder(registry, follow, ns, tmp_path):
 
 
 def test_the_collection_holds_its_documents(registry, ns):
-    """The $jsonSchema of the registry itself is in the server, in both collections."""
+    """The registry's own $jsonSchema is in the server, for both collections."""
     registry.push(ns, schema_of(1))
     client, raw = documents(registry)
     with client:
         for change in GARBAGE.values():
             if "_id" in change or "state" in change:
-                continue  # what a $jsonSchema cannot say; the proxies say it
+                continue  # rules that a $jsonSchema cannot express; the proxies report violations
             with pytest.raises(WriteError) as refused:
                 raw.replace_one({"_id": ns}, {**raw.find_one({"_id": ns}), **change, "_id": ns})
             assert refused.value.code == 121
@@ -334,7 +334,7 @@ def test_the_collection_holds_its_documents(registry, ns):
 
 
 def test_pushes_at_once(registry, ns):
-    """Of changes that are made at once each is stored whole, or its author is told that it is not."""
+    """Of concurrent changes each is stored whole, or its author receives an error."""
     registry.push(ns, schema_of(0))
     files = [registry.file(ns, schema_of(number)) for number in range(1, 9)]
     codes = {}
@@ -355,13 +355,13 @@ def test_pushes_at_once(registry, ns):
     assert len(texts) == 1 + len(stored)
     for path in stored:
         assert json.loads(path.read_text())["schema"]["properties"] is not None
-    # and one that was prepared for a revision that is no more
+    # and a change that was prepared for an outdated revision
     assert "is at revision" in registry.do("push", "--revision", "1", files[0], code=CONFLICT)
     assert "is at revision" in registry.do("retire", "--revision", "1", ns, "--others", code=CONFLICT)
 
 
 def test_killed_while_it_writes(registry, follow, ns, tmp_path, server):
-    """Whenever it is killed, each file is whole; and what it missed is there after a start."""
+    """Each file is whole, whenever the proxy is killed, and missed changes are there after a start."""
     names = [f"{ns}{number}" for number in range(40)]
     folder = Folder(tmp_path / "killed")
     pushed = tmp_path / "many"
@@ -506,7 +506,7 @@ def test_wrong_use(registry, ns, tmp_path):
 
 
 def test_a_reader_that_may_not_write(secure_server, server, start_proxy, tmp_path, ns):
-    """A proxy with the role `read` follows; only `schema status` does not know of it."""
+    """A proxy with the role `read` follows the registry; only `schema status` does not list it."""
     endpoint = secure_server.endpoint
     registry = Registry(endpoint, "fleetread.schemas", tmp_path / "pushed")
     registry.push(ns, schema_of(1))

@@ -50,7 +50,7 @@ def start(start_proxy, server, folder):
 # --- a rolling deployment
 
 class Application:
-    """Processes of one Beanie version that write at the same time."""
+    """Processes of one Beanie version that write concurrently."""
 
     def __init__(self, python, uri, database):
         self.python, self.uri, self.database = python, uri, database
@@ -61,7 +61,7 @@ class Application:
         return json.loads(done.stdout)
 
     def write(self, *roles, count=25):
-        """What was written and refused, by role; all of them begin together."""
+        """Returns the written and refused documents by role; all processes begin together."""
         running = [(role, subprocess.Popen([self.python, PROGRAM, "write", role, self.uri, self.database, str(count)],
                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
                    for role in roles]
@@ -96,13 +96,13 @@ def test_a_rolling_deployment(start, server, python, version):
     proxy, admin = start(file_of(ns, [old], **common))
     app.uri = proxy.endpoint().uri()
 
-    # before it, the new processes would be refused
+    # before it, the proxy would refuse the new processes
     saw = app.write("old", "new", count=5)
     assert saw["old"] == {"written": 5 * WAYS, "refused": {}}
-    # an update alone says nothing of a document that may be of the old shape: it is unproved, and passes
+    # an update alone does not prove anything about a document that may have the old shape: it is unproved, and passes
     assert saw["new"]["refused"] == {"insert: 121": 5, "insert_many: 121": 5}
 
-    # promoted: both at once, and nothing is refused that its own model accepts
+    # promoted: both versions are accepted, and no document that its own model accepts is refused
     put(admin, file_of(ns, [new, old], **common))
     saw = app.write("old", "new", "old", "new")
     assert saw == dict.fromkeys(("old", "new"), {"written": 25 * WAYS, "refused": {}})
@@ -118,7 +118,7 @@ def test_a_rolling_deployment(start, server, python, version):
                 orders.insert_one(dict(wrong))
             assert refused.value.code == 121
 
-    # retired: the old shape is refused, the new one is not
+    # retired: the proxy refuses the old shape, and not the new one
     put(admin, file_of(ns, [new], **common))
     saw = app.write("old", "new", count=5)
     assert saw["new"] == {"written": 5 * WAYS, "refused": {}}

@@ -241,7 +241,7 @@ MORE_THAN_A_SCHEMA = [
 
 @pytest.mark.parametrize("validator, more", MORE_THAN_A_SCHEMA, ids=lambda one: str(one)[:30])
 def test_a_validator_that_is_more_is_left_to_the_server(start_proxy, server, ns, validator, more):
-    """Its own error is the client's, not one of ours that speaks of the $jsonSchema alone."""
+    """The client receives the server's own error, not one of the proxy that covers only the $jsonSchema."""
     database, _, name = ns.partition(".")
     with server.endpoint.client() as direct:
         direct[database].create_collection(name, validator=validator)
@@ -279,7 +279,7 @@ PATHS = [
 
 @pytest.mark.parametrize("schema, right, wrong", PATHS, ids=lambda one: str(one)[:30])
 def test_a_validator_with_paths_is_left_to_the_server(start_proxy, ns, folder, schema, right, wrong):
-    """The simulated server has the verdicts of MongoDB; ours would be others."""
+    """The simulated server gives the verdicts of MongoDB; the proxy's would differ."""
     database, _, name = ns.partition(".")
     told = {"index": 0, "code": 121, "errmsg": "Document failed validation"}
 

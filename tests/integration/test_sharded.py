@@ -29,7 +29,7 @@ def test_a_port_for_each_mongos(start_proxy, cluster):
 def test_a_driver_sees_a_sharded_cluster(start_proxy, cluster):
     proxy = start_proxy(cluster.uri())
     seeds = ",".join(proxy.address(one.address) for one in cluster.members)
-    # both are as near as each other, however busy the machine is
+    # both are equally near, however busy the machine is
     with MongoClient(f"mongodb://{seeds}/", heartbeatFrequencyMS=500,
                      localThresholdMS=20000) as client:
         client["d"]["c"].insert_one({"_id": 1})
@@ -74,7 +74,7 @@ def test_the_first_port_works_though_the_seed_is_no_member(start_proxy):
 
 
 def test_direct_connection_of_the_proxy_to_one_member(start_proxy):
-    """directConnection in the URI: this one member is all there is."""
+    """directConnection in the URI: the proxy serves only this member."""
     with SimulatedSet(3) as members:
         one = members.members[1]
         proxy = start_proxy(f"mongodb://{one.address}/?directConnection=true")

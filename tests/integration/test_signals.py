@@ -14,7 +14,7 @@ pytestmark = pytest.mark.proxy_only
 
 @pytest.fixture
 def gate(simulated):
-    """simulated answers the command `gated` when gate.open() was called."""
+    """simulated answers the command `gated` after gate.open()."""
     return Gate(simulated)
 
 
@@ -79,7 +79,7 @@ def test_term_lets_a_message_that_is_half_sent_finish(start_proxy, simulated):
 
 
 def test_term_ends_streams_of_hellos(start_proxy, simulated):
-    """A monitoring connection never ends by itself, and is nothing to wait for."""
+    """A monitoring connection never ends by itself, so draining does not wait for it."""
     from pymongo import MongoClient
     proxy = start(start_proxy, simulated, drain_timeout_ms=600000)
     # a short selection: closing the client looks for a server once more
@@ -93,7 +93,7 @@ def test_term_ends_streams_of_hellos(start_proxy, simulated):
 def test_term_lets_an_open_transaction_finish(start_proxy, simulated):
     proxy = start(start_proxy, simulated, drain_timeout_ms=600000)
     where = proxy.endpoint()
-    # from another address: a driver may go on with its transaction on any connection of its pool
+    # from another address: a driver may continue its transaction on any connection of its pool
     with RawClient(where) as client, RawClient(where, source="127.0.0.2") as other:
         lsid = begin_transaction(client)
         assert other.command({"ping": 1})["ok"] == 1
@@ -117,7 +117,7 @@ def test_drain_timeout_cuts_an_open_transaction(start_proxy, simulated):
 
 
 def test_a_driver_commits_its_transaction_during_the_drain(start_proxy, server, collection_name):
-    """Against the real server: what was committed is stored."""
+    """Against the real server: committed documents are stored."""
     proxy = start_proxy(server.endpoint.uri(), {"drain_timeout_ms": 600000},
                         endpoint=server.endpoint)
     where = proxy.endpoint()

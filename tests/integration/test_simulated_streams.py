@@ -61,7 +61,7 @@ def test_a_change_is_streamed_at_once(simulated, in_front_of):
 
 
 def test_every_byte_of_an_ordinary_message_arrives(simulated, in_front_of):
-    """Request and reply are forwarded as they are; the header's ids are the proxy's business."""
+    """The proxy forwards request and reply unchanged; only the ids in the header are its own."""
     simulated.handlers["odd"] = lambda server, connection, request: {"ok": 1.0, "back": "x" * 100}
     request = wire.op_msg({"odd": 1, "$db": "admin", "list": [1, {"a": None}]},
                           {"things": [{"_id": 1}, {"_id": 2}]}, sequences_first=True)
@@ -73,7 +73,7 @@ def test_every_byte_of_an_ordinary_message_arrives(simulated, in_front_of):
 
 
 def test_checksums_arrive_and_come_back(simulated, in_front_of):
-    """What is passed on as it is keeps its checksum, and it stays right (the client checks)."""
+    """A message that passes unchanged keeps its checksum, which stays valid (the client checks it)."""
     with RawClient(in_front_of(simulated)) as client:
         reply = client.ask(wire.op_msg({"ping": 1, "$db": "admin"}, flags=wire.CHECKSUM))
         assert reply.body["ok"] == 1
@@ -82,7 +82,7 @@ def test_checksums_arrive_and_come_back(simulated, in_front_of):
 
 
 def test_unknown_flags_and_fields_are_passed_on(simulated, in_front_of):
-    """The upper sixteen flag bits are optional ones: a receiver ignores what it does not know."""
+    """The upper sixteen flag bits are optional: a receiver ignores unknown ones."""
     with RawClient(in_front_of(simulated)) as client:
         assert client.command({"ping": 1, "someday": 1}, flags=1 << 20)["ok"] == 1
 

@@ -36,13 +36,13 @@ def trusting(certificate, own=None):
 
 
 def talk(where, context=None):
-    """Whether a hello is answered."""
+    """Returns whether the proxy answers a hello."""
     with RawClient(where, context=context) as client:
         return client.hello()["ok"] == 1
 
 
 def refused(where, context=None):
-    """TLS 1.3 tells a client of a refusal only when it reads."""
+    """With TLS 1.3 a client learns of a refusal only when it reads."""
     try:
         with RawClient(where, context=context) as client:
             client.hello()
@@ -265,7 +265,7 @@ def test_big_messages_over_tls_on_both_sides(start_proxy, authorities, front):
 
 
 class HalfOpen:
-    """TLS over a socket of its own, so that it can say goodbye and still read."""
+    """TLS over a separate socket, so that it can send close_notify and still read."""
 
     def __init__(self, endpoint, context):
         self.client = RawClient(endpoint)

@@ -23,7 +23,8 @@ GOOD = ("--upstream", "mongodb://127.0.0.1:1/", "--listen", "127.0.0.1:0")
 
 @pytest.fixture
 def folder():
-    """Short, since the path of a socket may have 107 bytes; without capitals, as PyMongo has addresses."""
+    """Short, because the path of a socket is limited to 107 bytes; without capitals, because PyMongo lower-cases
+    addresses."""
     path = Path(tempfile.gettempdir()) / f"sluice-{uuid.uuid4().hex[:8]}"
     path.mkdir()
     yield path
@@ -36,7 +37,7 @@ def uri(path, **options):
 
 
 def socket_of(proxy, server=None):
-    """The path that the proxy says it listens on."""
+    """Returns the path of the proxy's listener from its log."""
     record = proxy.wait_for_record("Unix socket", id=LISTENING,
                                    address=lambda has: has.startswith("/"),
                                    server=lambda has: server in (None, has))
@@ -108,7 +109,7 @@ def test_tls_over_the_socket(start_proxy, server, folder, authorities):
 
 
 def test_a_reload_does_not_need_the_folder(start_proxy, server, folder):
-    """What holds until the end is not looked at again."""
+    """Options that hold until the end are not checked again."""
     proxy = start(start_proxy, server.endpoint.uri(), folder)
     path = socket_of(proxy)
     path.unlink()

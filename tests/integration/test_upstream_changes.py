@@ -19,7 +19,7 @@ LONG = 3_600_000  # a period that no test waits for
 
 @pytest.fixture
 def proxies(start_proxy, server):
-    """start(number): clients of proxies that enforce the validators of the upstream."""
+    """start(number) returns clients of proxies that enforce the validators of the upstream."""
     clients = []
 
     def start(number=1, period_ms=LONG):
@@ -104,7 +104,7 @@ def test_no_refusal_by_a_validator_that_is_gone(proxies, collection, loosen):
 
 
 def test_a_change_by_another_connection_counts_at_once(proxies, collection):
-    """The connection of another worker sees the change as soon as its command was answered."""
+    """The connection of another worker sees the change as soon as its command is answered."""
     direct, name = collection
     (client,) = proxies()
     others = [type(client)(*client.address, directConnection=True) for _ in range(4)]
@@ -166,7 +166,7 @@ def test_inserts_while_validators_change(proxies, collection):
 
 
 def test_other_proxies_follow_by_the_change_stream(proxies, collection):
-    """The period is an hour: what the other proxy knows it has from the stream."""
+    """The period is an hour: the other proxy can know the change only from the stream."""
     direct, name = collection
     first, second = proxies(2)
     ns = f"changes.{name}"
@@ -182,7 +182,7 @@ def test_other_proxies_follow_by_the_change_stream(proxies, collection):
         eventually(lambda: not refused(second.changes[name]), "the other proxy follows")
         lags.append(round(1000 * (time.monotonic() - began)))
         wait_not_in_force(second, ns)
-        strict(direct.changes, name)  # through neither of them
+        strict(direct.changes, name)  # through neither of the proxies
         for client in (first, second):
             wait_in_force(client, ns)
             assert refused(client.changes[name])
@@ -196,7 +196,7 @@ def test_a_suspended_namespace_is_named_and_comes_back(proxies, collection):
     strict(direct.changes, name)
     one = wait_in_force(client, ns)
     assert refused(client.changes[name])
-    with pytest.raises(OperationFailure):  # it changes nothing, and that has to be read first
+    with pytest.raises(OperationFailure):  # it changes nothing, and the proxy must read that first
         client.changes.command("collMod", name, validator={"$jsonSchema": {"nonsense": 1}})
     assert wait_in_force(client, ns)["hash"] == one["hash"]
     assert refused(client.changes[name])

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian package in a Debian that has nothing else, runs it there as its own user with an
-# application in front and a server behind, installs it again over an edited configuration, and purges
-# it. Then lintian.
+# Installs the Debian package in a minimal Debian, runs it there as its own user between an application and a server,
+# installs it again over an edited configuration, and purges it. Then lintian.
 #   tests/packaging/clean_root.sh
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds docker/Dockerfile with buildah and runs what is in the image: as its user, with a read-only
-# root, the health check included, an application in front and a server behind.
+# Builds docker/Dockerfile with buildah and runs what is in the image: as its user, with a read-only root, the health
+# check included, an application in front and a server behind.
 #   tests/packaging/image.sh
-# No registry is asked: what the file takes as debian:bookworm-slim is made by debootstrap. Containers
-# are chroots with mount and process namespaces of their own, and the network of the host.
+# It uses no image registry: debootstrap makes the image debian:bookworm-slim. Containers are chroots with mount and
+# process namespaces of their own, and the network of the host.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need buildah unshare setpriv

@@ -1,5 +1,5 @@
-# What the scripts of this folder share; sourced. They run as root, by hand: they need the network (apt
-# only), minutes, and a few hundred megabytes in .cache.
+# Shared functions of the scripts in this folder; source this file. The scripts run as root, by hand: they need the
+# network (apt only), minutes, and a few hundred megabytes in .cache.
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 [ "$(id -u)" -eq 0 ] || die "as root: this makes a root file system"
 umask 022
@@ -10,7 +10,7 @@ need() {
   [ ${#missing[@]} -eq 0 ] || die "not installed: ${missing[*]} (Debian: apt-get install --no-install-recommends debootstrap buildah lintian)"
 }
 
-# clean_root FOLDER: Debian 12 with nothing but what every system has; made once, kept as an archive.
+# clean_root FOLDER: unpacks a minimal Debian 12, which is made once and kept as an archive.
 clean_root() {
   local archive=$cache/debian-bookworm.tar
   if [ ! -f "$archive" ]; then

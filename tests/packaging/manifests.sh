@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Checks the chart with Helm, holds every manifest against the schemas of Kubernetes, and writes
+# Checks the chart with Helm, checks every manifest against the schemas of Kubernetes, and writes
 # docker/kubernetes/gateway.yaml anew from the chart.
-#   tests/packaging/manifests.sh           fails when gateway.yaml is not what the chart renders
+#   tests/packaging/manifests.sh           fails if gateway.yaml differs from the rendered chart
 #   tests/packaging/manifests.sh --write   writes it
-# Run by hand: Helm is built from its Go module (some minutes, once), and the schemas come as a Python
-# package of 22 MB.
+# Run by hand: Helm is built from its Go module (some minutes, once), and the schemas come as a Python package of 22
+# MB.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 cd "$project"
@@ -65,7 +65,7 @@ for file in "$work"/*.yaml docker/kubernetes/*.yaml; do
   for version in 1.29 1.37; do
     "$cache/venv-kubernetes/bin/kubernetes-validate" -k "$version" --strict --quiet "$file" >"$work/out" 2>&1 ||
       die "$(cat "$work/out")"
-    # what has no schema there is not Kubernetes' own
+    # a kind without a schema there is not Kubernetes' own
     if grep -v ServiceMonitor "$work/out" | grep .; then die "see above"; fi
   done
   checked=$((checked + $(grep -c '^kind: ' "$file")))

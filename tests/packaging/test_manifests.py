@@ -37,7 +37,7 @@ def proxy_of(file: Path) -> Manifest:
 
 
 def lay_out(file: Path, container: Manifest, folder: Path) -> None:
-    """The files that the container would find where its volumes are mounted."""
+    """The files that the container finds where its volumes are mounted."""
     volumes = {one["name"]: one for one in deployment(file)["spec"]["template"]["spec"]["volumes"]}
     for mount in container["volumeMounts"]:
         volume = volumes[mount["name"]]
@@ -53,7 +53,7 @@ def lay_out(file: Path, container: Manifest, folder: Path) -> None:
 
 
 def check(program: Path, arguments: list[str], folder: Path) -> dict[str, Any]:
-    """What the proxy makes of the arguments, paths taken below `folder`."""
+    """Runs the proxy's check of the arguments, with paths below `folder`."""
     here = [re.sub(r"(?<==)/(?=etc/)", f"{folder}/", one) for one in arguments]
     done = subprocess.run([program, "--check-config", *here], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -90,7 +90,7 @@ def test_ports_and_probes_lead_to_what_listens(file, program, tmp_path):
     assert len(probes) >= 2
     for probe in probes:
         assert probe["httpGet"]["port"] == "admin" and probe["httpGet"]["path"] in ("/livez", "/readyz")
-    # the kubelet asks from outside the pod
+    # the kubelet connects from outside the pod
     assert not values["admin.listen"].startswith("127.")
     for service in named(file, "Service").values():
         for port in service["spec"]["ports"]:
@@ -190,7 +190,7 @@ def test_image_probes_where_its_command_listens(program, tmp_path):
 
 
 def test_build_packages_are_those_of_the_setup():
-    """What the image installs to build is what scripts/setup.sh installs, without the tests' own."""
+    """The image installs the same build packages as scripts/setup.sh, without those of the tests."""
     listed = re.search(r"packages_build=\(([^)]*)\)", (ROOT / "scripts/setup.sh").read_text())[1].split()
     dockerfile = (DOCKER / "Dockerfile").read_text()
     installed = re.search(r"--no-install-recommends \\\n(.*?)&& rm", dockerfile, re.DOTALL)[1]

@@ -28,14 +28,14 @@ def promtool(*words: object, text: str | None = None) -> str:
 
 
 def expressions() -> list[str]:
-    """Of all panels, with Grafana's variables in place."""
+    """The queries of all panels, with values for Grafana's variables."""
     found = [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
     return [re.sub(r"\$__rate_interval", "5m", one).replace("$job", ".*").replace("$instance", ".*") for one in found]
 
 
 @pytest.fixture(scope="module")
 def metrics() -> str:
-    """What a proxy prints that has served a client."""
+    """Returns the metrics of a proxy that has served a client."""
     with SimulatedServer() as server:
         port = free_port()
         proxy = Proxy(f"mongodb://{server.address}/", {"admin.listen": f"127.0.0.1:{port}"})
