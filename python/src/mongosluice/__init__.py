@@ -1,11 +1,11 @@
-"""Schemas for the mongosluice proxy from Python's models, and their cost out of Python.
+"""Makes the proxy's schemas from Python models, and moves checking and encoding out of Python.
 
-    mongosluice export app.models -o schemas/      the schema files that the proxy enforces
-    mongosluice.offload()                          unchanged Beanie and MongoEngine code gets faster
-    mongosluice.offload_report()                   what was done with each model, and why
-    mongosluice.check(Model, document)             what the proxy would say of a document
+    mongosluice export app.models -o schemas/      writes the schema files that the proxy enforces
+    mongosluice.offload()                          makes unchanged Beanie and MongoEngine code faster
+    mongosluice.offload_report()                   lists each model's mode, with the reasons
+    mongosluice.check(Model, document)             tells whether the proxy would accept a document
 
-The functions `export` and `offload` stand here in the place of the packages of the same names."""
+The functions `export` and `offload` replace the packages of the same names here."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The start-up hook. mongosluice-offload.pth imports this module when MONGOSLUICE_OFFLOAD is set;
-it waits for an ODM to be imported and imports nothing itself until then."""
+"""The start-up hook. mongosluice-offload.pth imports this module if MONGOSLUICE_OFFLOAD is set. The
+module waits for the import of an ODM, and imports nothing itself until then."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ODMS = ("beanie", "mongoengine")
 
 
 class _Loader(importlib.abc.Loader):
-    """Another loader, and a call when its module has been executed."""
+    """Wraps a loader, and calls a function after its module has run."""
 
     def __init__(self, loader: Any, done: Callable[[], None]):
         self.loader = loader
@@ -48,14 +48,14 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def watch(done: Callable[[str], None]) -> None:
-    """Calls `done` with the name of each ODM that will be imported."""
+    """Calls `done` with the name of each ODM on its import."""
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
     sys.meta_path.insert(0, _Finder(done))
 
 
 def start() -> None:
-    """By the .pth file."""
+    """Called by the .pth file."""
     def begin(name: str) -> None:
         import mongosluice
         from mongosluice.offload import install_for

@@ -1,4 +1,4 @@
-"""The verdict on a document by the proxy's own validator, in this process and without a server."""
+"""The proxy's own validator, run in this process without a server."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from mongosluice.export.schema import Exported, text_of
 from mongosluice.export.targets import export_model, is_beanie, is_mongoengine, is_pydantic
 
 DIALECTS = {"mongodb": 0, "json-schema": 1}
-PLAIN, EXTENDED = 0, 2  # `mongodb` as a server takes it; as a schema file may hold it, with `$defs` and `$ref`
+PLAIN, EXTENDED = 0, 2  # `mongodb` as a server accepts it, and as a schema file may extend it with `$defs` and `$ref`
 VALID, INVALID = 0, 1
-# As the ODMs store a uuid.UUID.
+# The ODMs store a uuid.UUID in this way.
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(uuid_representation=bson.UuidRepresentation.STANDARD)
 
 
 class SchemaError(ValueError):
-    """The validator takes no such schema; `code` is MongoDB's."""
+    """The validator refuses the schema; `code` is MongoDB's error code."""
 
     def __init__(self, message: str, code: int):
         super().__init__(message)
@@ -38,17 +38,17 @@ class SchemaError(ValueError):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the proxy would say of a document; true where it would let it pass."""
+    """The proxy's verdict on a document; true if the proxy would accept it."""
 
-    code: int = 0  # 121: the schema refuses it; 22: it is no BSON; 15: it is nested too deep
+    code: int = 0  # 121: the schema refuses it; 22: it is not BSON; 15: it is nested too deep
     message: str = ""
-    err_info: dict[str, Any] | None = None  # as the server's error has it
+    err_info: dict[str, Any] | None = None  # in the form of the server's error
 
     def __bool__(self) -> bool:
         return self.code == 0
 
     def errors(self) -> list[dict[str, Any]]:
-        """The same as `Refused.errors()`: `loc`, `type`, `msg`, `input` of everything that is wrong."""
+        """The same as `Refused.errors()`: `loc`, `type`, `msg`, `input` of every error."""
         return [] if self else lines_of_info(self.err_info)
 
 
@@ -62,7 +62,7 @@ class _Error(ctypes.Structure):
 
 @functools.cache
 def _library() -> ctypes.CDLL:
-    """include/mongosluice/validator.h says what its functions do."""
+    """The functions of include/mongosluice/validator.h, which describes them."""
     library = ctypes.CDLL(str(program.validator()))
     pointer, size, error = ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(_Error)
     for name, answer, arguments in (
@@ -81,7 +81,7 @@ def _library() -> ctypes.CDLL:
 
 
 class _Scratch:
-    """What one thread needs for its checks."""
+    """The state of one thread for its checks."""
 
     def __init__(self) -> None:
         self.library = _library()
@@ -131,7 +131,7 @@ _compiled = functools.lru_cache(maxsize=256)(_Compiled)
 
 
 def _read(file: dict[str, Any]) -> tuple[bytes, int]:
-    """Of a schema file, or a bare schema: the schema as BSON, and its dialect."""
+    """The schema as BSON and its dialect, from a schema file or a bare schema."""
     if "ns" in file and isinstance(file.get("schema"), Mapping):
         schema, named = file["schema"], file.get("dialect", "mongodb")
         if named not in DIALECTS:
@@ -145,7 +145,7 @@ def _read(file: dict[str, Any]) -> tuple[bytes, int]:
 
 
 def _names_bson_types(value: Any) -> bool:
-    """Whether a schema is of dialect `mongodb`: JSON Schema has no `bsonType`."""
+    """Whether a schema has dialect `mongodb`: JSON Schema has no `bsonType`."""
     if isinstance(value, list):
         return any(map(_names_bson_types, value))
     return isinstance(value, dict) and (isinstance(value.get("bsonType"), (str, list)) or any(map(_names_bson_types, value.values())))
@@ -156,7 +156,7 @@ def _schema_of(source: Any) -> tuple[bytes, int]:
         ns = "of.models" if is_pydantic(source) and not is_beanie(source) else None
         source = export_model(source, ns, None)
     if isinstance(source, Exported):
-        source = json_util.loads(source.text())  # as the proxy reads it
+        source = json_util.loads(source.text())  # in the way of the proxy
     elif isinstance(source, (str, os.PathLike)):
         source = json_util.loads(Path(source).read_bytes().decode())
     elif isinstance(source, Mapping):
@@ -167,7 +167,7 @@ def _schema_of(source: Any) -> tuple[bytes, int]:
 
 
 def _stored(document: Any) -> bytes:
-    """The document as it would be sent."""
+    """The document as the driver would send it."""
     if isinstance(document, (bytes, bytearray, memoryview)):
         return bytes(document)
     if isinstance(document, RawBSONDocument):
@@ -185,7 +185,7 @@ def _stored(document: Any) -> bytes:
 
 
 def check(schema: Any, document: Any) -> Verdict:
-    """Whether a schema accepts a document, by the code that the proxy runs. The schema is a model, what
-    `export` makes of it, the path of a schema file, or a schema as a dict; the document is a dict as it
-    is stored, its BSON, or an instance of a document of Beanie or MongoEngine."""
+    """Checks a document against a schema with the proxy's code. The schema is a model, a result of `export`,
+        the path of a schema file, or a dict. The document is a dict of stored values, BSON, or an instance of a
+        Beanie or MongoEngine document."""
     return _compiled(*_schema_of(schema)).check(_stored(document))

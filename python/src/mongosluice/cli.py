@@ -1,4 +1,4 @@
-"""The command line: `export` and `report` here, everything else by the proxy's program."""
+"""The command line: runs `export` and `report` here, and every other command with the proxy's program."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ExportError, BrokenFileError, program.NotThereError) as error:
         print(f"mongosluice: {error}", file=sys.stderr)
         return WRONG
-    except OSError as error:  # a schema file; what a module does when it is imported is an ExportError
+    except OSError as error:  # a schema file; errors of the module's import are ExportErrors
         print(f"mongosluice: {error.filename}: {error.strerror}", file=sys.stderr)
         return WRONG
 
 
 def console() -> int:
-    """The console script: what is not the package's own command is the proxy's."""
+    """The console script: passes all commands but the package's own to the proxy."""
     arguments = sys.argv[1:]
     if arguments[:1] and arguments[0] in COMMANDS:
         return main(arguments)

@@ -1,4 +1,4 @@
-"""A refusal by the proxy: PyMongo's exception that also speaks as pydantic's ValidationError does."""
+"""The proxy's refusals as PyMongo exceptions with the interface of pydantic's ValidationError."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def line(kind: str, location: Location, message: str, value: Any) -> dict[str, A
 
 
 def lines_of(rules: list[Any], location: Location) -> Iterator[dict[str, Any]]:
-    """errInfo's rules as pydantic's lines; deepest places first named."""
+    """The rules in errInfo as pydantic's error lines. Nested errors come first."""
     for rule in rules:
         yield from lines_of_rule(rule, location)
 
@@ -71,7 +71,7 @@ def lines_of_rule(rule: Any, location: Location) -> Iterator[dict[str, Any]]:
             yield from lines_of(part["details"], location)
     elif name in ("anyOf", "oneOf"):
         parts = [list(lines_of(part["details"], location)) for part in rule.get("schemasNotSatisfied", [])]
-        # the alternative that was nearest to right says most
+        # the alternative with the fewest errors explains most
         yield from max(parts, key=depth, default=[line("union", location, WORDS[name][1], value)])
     else:
         kind, words = WORDS.get(name, (str(name), rule.get("reason", "Document failed validation")))
@@ -92,7 +92,7 @@ def depth(lines: list[dict[str, Any]]) -> tuple[int, int]:
 def lines_of_info(info: Any, location: Location = ()) -> list[dict[str, Any]]:
     details = (info or {}).get("details") or {}
     found = list(lines_of(details.get("schemaRulesNotSatisfied", []), location))
-    if not found and "path" in details:  # of an update's operator only the place is known
+    if not found and "path" in details:  # for an update operator, only its place is known
         path = tuple(int(part) if part.isdigit() else part for part in details["path"].split("."))
         message = f"{details.get('updateOperator')}: {details.get('reason')}"
         return [line("update", (*location, *path), message, None)]
@@ -100,10 +100,10 @@ def lines_of_info(info: Any, location: Location = ()) -> list[dict[str, Any]]:
 
 
 class Refused(OperationFailure):
-    """The proxy refused a write. It is raised as one of the two classes below."""
+    """The proxy refused a write. The exception has one of the two classes below."""
 
     def errors(self) -> list[dict[str, Any]]:
-        """`loc`, `type`, `msg`, `input` of everything that was wrong, as pydantic's ValidationError."""
+        """`loc`, `type`, `msg`, `input` of every error, in the form of pydantic's ValidationError."""
         return lines_of_info((self.details or {}).get("errInfo"))
 
     def error_count(self) -> int:
@@ -111,11 +111,11 @@ class Refused(OperationFailure):
 
 
 class DocumentRefused(Refused, WriteError):
-    """One document was refused."""
+    """The proxy refused the only document."""
 
 
 class DocumentsRefused(Refused, BulkWriteError):
-    """Of several documents some were refused; `loc` begins with the position of the operation."""
+    """The proxy refused some of several documents. `loc` begins with the index of the operation."""
 
     def errors(self) -> list[dict[str, Any]]:
         return [one for error in self.details.get("writeErrors", [])
@@ -124,7 +124,7 @@ class DocumentsRefused(Refused, BulkWriteError):
 
 
 def refusal(error: BaseException) -> DocumentRefused | DocumentsRefused | None:
-    """The exception to raise instead, or None where it is no refusal."""
+    """The exception to raise instead; None if the error is not a refusal."""
     if isinstance(error, Refused):
         return None
     if isinstance(error, BulkWriteError):
@@ -136,7 +136,7 @@ def refusal(error: BaseException) -> DocumentRefused | DocumentsRefused | None:
 
 
 def translated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, whose refusals are ours."""
+    """Wraps a function: its refusals become the classes of this module."""
     if inspect.iscoroutinefunction(function):
         @functools.wraps(function)
         async def asynchronous(*args: Any, **kwargs: Any) -> Any:

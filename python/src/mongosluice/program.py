@@ -1,4 +1,4 @@
-"""The proxy's program and its validator, as they came with the package."""
+"""The proxy's program and its validator, as installed with the package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "_proxy"
-# Where the OpenSSL that is linked in looks by itself (Debian's), and where other systems keep the same.
+# The certificate paths of the linked OpenSSL (Debian's), and those of other systems.
 OWN_CERTIFICATES = "/usr/lib/ssl/certs"
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
                 "/etc/ssl/cert.pem")
@@ -19,8 +19,8 @@ class NotThereError(RuntimeError):
 
 
 def program() -> Path:
-    """The proxy: what MONGOSLUICE_BINARY names, the package's own, or the first on the PATH that is
-    not this package's command."""
+    """The proxy: the path in MONGOSLUICE_BINARY, the package's own program, or the first one on the PATH that is
+        not this package's command."""
     scripts = {os.path.realpath(sys.argv[0]), os.path.realpath(Path(sys.executable).with_name("mongosluice"))}
     given = os.environ.get("MONGOSLUICE_BINARY")
     if given and os.path.realpath(given) not in scripts:
@@ -49,7 +49,7 @@ def validator() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """This process's, in which the proxy finds the system's certificates."""
+    """This process's environment, with the paths of the system's certificates for the proxy."""
     made = dict(os.environ)
     if not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & set(made) and not os.path.exists(OWN_CERTIFICATES):
         found = next((path for path in CERTIFICATES if os.path.exists(path)), None)

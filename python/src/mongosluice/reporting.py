@@ -1,5 +1,5 @@
-"""`mongosluice report`: how offload treats each model, and what would have to change for `full`. No server is
-asked, so it says what holds once the proxy enforces the schemas."""
+"""`mongosluice report`: each model's mode under offload, and the changes that `full` requires. It asks no server,
+so it assumes that the proxy enforces the schemas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mongosluice.export.targets import (
 )
 from mongosluice.offload.state import ENCODE_ONLY, FULL, OFF, Failed, attempted
 
-# What undoes a reason. The first that matches counts.
+# The remedy for each reason. The first match counts.
 CHANGES = (
     (r"the extension is not built", "install a wheel, or install again where there is a C compiler"),
     (r" is validated by ", "say it in the field's type (Field(ge=…), max_length, pattern, Literal, an Enum), or check it "
@@ -56,7 +56,7 @@ CHANGES = (
 
 @dataclass(frozen=True)
 class Assessment:
-    """How offload treats a model."""
+    """The mode of one model under offload."""
 
     model: str
     ns: str
@@ -66,7 +66,7 @@ class Assessment:
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """What would have to change for `full`."""
+        """The change that `full` requires."""
         if self.mode == FULL:
             return ()
         return tuple(dict.fromkeys(change_for(reason) for reason in self.reasons))
@@ -90,7 +90,7 @@ def name_of(cls: type) -> str:
 
 
 def assess(targets: Iterable[str], database: str | None) -> list[Assessment]:
-    """In the order of the targets, as `mongosluice export` has them."""
+    """In the order of the targets of `mongosluice export`."""
     found = list(dict.fromkeys(one for target in targets for one in read_target(target)))
     beanies = assess_beanie([cls for cls, _ in found if is_beanie(cls)], database or DEFAULT_DATABASE)
     out = []
@@ -117,7 +117,7 @@ def assess_beanie(classes: list[Any], database: str) -> dict[Any, Assessment]:
         return {}
     from mongosluice.offload.beanie import patches, plans
 
-    patches.uninstall()  # nobody is asked what is enforced
+    patches.uninstall()  # asks no server about enforcement
     with Importing(", ".join(map(name_of, classes)), "initialised"):
         asyncio.run(initialise(classes, database))
     namespaces, failed = plans.exported_namespaces(classes)
@@ -138,7 +138,7 @@ def assess_beanie(classes: list[Any], database: str) -> dict[Any, Assessment]:
 
 
 async def initialise(classes: list[Any], database: str) -> None:
-    """What init_beanie does, without a server: nothing is sent."""
+    """Does the work of init_beanie without a server; sends nothing."""
     from beanie import init_beanie
     from pymongo import AsyncMongoClient
     from pymongo.asynchronous.database import AsyncDatabase

@@ -1,4 +1,4 @@
-"""From models to the schema files that the proxy enforces: one module for each kind of model."""
+"""Makes the proxy's schema files from models. Each kind of model has one module."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from mongosluice.export.schema import Exported
 
 
 def export(model: type, ns: str | None = None, database: str | None = None) -> Exported:
-    """The schema of the namespace that a model is stored in. `ns` ("database.collection") is needed
-    for a plain pydantic model, `database` for a document that is not initialised."""
+    """The schema of a model's namespace. A plain pydantic model needs `ns` ("database.collection"). A document
+        that is not initialised needs `database`."""
     from mongosluice.export.targets import export_model
 
     return export_model(model, ns, database)

@@ -1,4 +1,4 @@
-"""What Beanie's documents say of themselves, initialised or not, in 2.x and in 1.30."""
+"""Reads Beanie documents, initialised or not, of Beanie 2.x and 1.30."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from typing_extensions import TypeGuard
 from mongosluice.export.pydantic import NOT_STORED, Exporter, complete
 from mongosluice.export.schema import Exported, Schema, any_of, is_class, with_null
 
-# Whether Beanie leaves out fields that say `exclude`: 2.x does, 1.30 does not.
+# Whether Beanie leaves out fields with `exclude`: 2.x does, 1.30 does not.
 EXCLUDE_IS_HEEDED = "include" in Encoder.__dataclass_fields__
 
 
 def settings_of(cls: type[Document]) -> DocumentSettings:
-    """Beanie's own after init_beanie; before that, made as Beanie would."""
+    """Beanie's own settings after init_beanie; before, settings made in Beanie's way."""
     own = cls.__dict__.get("_document_settings")
     if own is not None:
         return own
@@ -35,7 +35,7 @@ def settings_of(cls: type[Document]) -> DocumentSettings:
 
 
 def root_of(cls: type[Document]) -> type[Document] | None:
-    """The class whose collection this one shares by inheritance."""
+    """The class whose collection this class shares by inheritance."""
     for base in reversed(cls.__mro__):
         if issubclass_of_document(base) and getattr(getattr(base, "Settings", None), "is_root", False):
             return base
@@ -58,7 +58,7 @@ def collection_of(cls: type[Document]) -> str:
 
 
 def class_id_of(cls: type[Document]) -> str | None:
-    """What is stored under Settings.class_id, if anything."""
+    """The value that Settings.class_id stores, if there is one."""
     if cls.__dict__.get("_class_id"):
         return cls._class_id
     root = root_of(cls)
@@ -71,25 +71,25 @@ def class_id_of(cls: type[Document]) -> str | None:
         return value
     settings = settings_of(cls)
     if settings.union_doc is not None:
-        # init_beanie puts its own alias in the place of the user's, and the union's name in that of the class
+        # init_beanie replaces the user's alias by its own, and the class's name by the union's
         initialised = "_document_settings" in cls.__dict__ and cls._document_settings is not None
         return settings.union_doc_alias if initialised else settings.name or cls.__name__
     return None
 
 
 class DocumentLinks:
-    """What Beanie stores in the place of other documents.
+    """The values that Beanie stores for other documents.
 
-    Of a field of a document that is a Link, or a list of links, it stores references. Anywhere else a
-    reference is one that has not been fetched; the document itself is stored where there is one."""
+        For a field that is a Link or a list of links, Beanie stores references. Anywhere else, it stores a
+        reference for a document that was not fetched, and the whole document for one that was."""
 
     def __init__(self) -> None:
-        self.whole: list[type] = []  # the documents that are being spelled out within others
+        self.whole: list[type] = []  # the documents that are being expanded within others
 
     def field(self, exporter: Exporter, cls: type[BaseModel], stored: str, field: FieldInfo) -> Schema | None:
         if not issubclass(cls, Document) or stored not in cls.model_fields:
             return None
-        found = link_in(cls.model_fields[stored].annotation)  # Beanie as well looks it up by the stored name
+        found = link_in(cls.model_fields[stored].annotation)  # Beanie too looks it up by the stored name
         if found is None:
             return None
         if found.origin is BackLink:
@@ -122,7 +122,7 @@ class DocumentLinks:
                 "properties": {"$ref": {"bsonType": "string"}, **({"$id": identity} if identity else {})}}
 
     def document(self, exporter: Exporter, cls: type[Document], where: str) -> Schema:
-        """A document within another: of the class, or of one that inherits from it."""
+        """A document within another: of this class, or of a subclass."""
         if self.whole:
             exporter.note(where, "depth", f"a whole {cls.__name__} within a document is only an object")
             return {"bsonType": "object"}
@@ -140,7 +140,7 @@ class DocumentLinks:
 
 @dataclass(frozen=True)
 class LinkField:
-    """As Beanie's detect_link sees a field's annotation."""
+    """Reads a field's annotation in the way of Beanie's detect_link."""
 
     origin: Any  # Link or BackLink
     argument: Any
@@ -166,7 +166,7 @@ SEES_UNION_TYPES = "UnionType" in Initializer.detect_link.__code__.co_names
 
 
 def inheriting(cls: type[Document]) -> Iterator[type[Document]]:
-    """The classes of the same collection that are stored under a class id of their own."""
+    """The classes of the same collection that have their own class id."""
     if root_of(cls) is None:
         return
     for sub in cls.__subclasses__():
@@ -175,7 +175,7 @@ def inheriting(cls: type[Document]) -> Iterator[type[Document]]:
 
 
 def linked_class(argument: Any) -> type[Document] | None:
-    """What a link is to; a class that is only named is looked for among all documents, as init_beanie will."""
+    """The target of a link. A class that is only named is looked up among all documents, as init_beanie does."""
     if is_class(argument):
         return argument if issubclass(argument, Document) else None
     name = getattr(argument, "__forward_arg__", argument)
@@ -201,11 +201,11 @@ def without_null(schema: Schema) -> Schema:
 
 
 def document_schema(exporter: Exporter, cls: type[Document], settings: DocumentSettings, where: str = "") -> Schema:
-    """Of a document, in a collection or within another document."""
+    """The schema of a document, in a collection or within another document."""
     complete(cls)
     schema = exporter.model_body(cls, where)
     own = schema.pop("properties", {})
-    identity = own.pop("_id", {})  # made by PyMongo where no field is stored under this name
+    identity = own.pop("_id", {})  # PyMongo makes it if no field is stored under this name
     properties = {"_id": identity if where else without_null(identity)}
     class_id = class_id_of(cls)
     required = list(schema.pop("required", ()))

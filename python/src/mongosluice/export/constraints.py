@@ -1,4 +1,4 @@
-"""Bounds, lengths and patterns: which members of a schema they hold for."""
+"""Bounds, lengths and patterns, and the members of a schema to which they apply."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mongosluice.export.definitions import changed
 from mongosluice.export.schema import LARGEST, Schema, as_list
 
 LARGEST_DECIMAL = "9.999999999999999999999999999999999E+6144"
-# Of any type, for Beanie stores an assigned int or float as it is, and pydantic reads it as a Decimal.
+# All types of numbers: Beanie stores an assigned int or float unchanged, and pydantic reads it as a Decimal.
 DECIMAL: Schema = {"bsonType": ["decimal", "double", "int", "long"]}
 FINITE_DECIMAL: Schema = {**DECIMAL, "minimum": bson.Decimal128("-" + LARGEST_DECIMAL),
                           "maximum": bson.Decimal128(LARGEST_DECIMAL)}
@@ -26,8 +26,8 @@ INT64 = range(-(2**63), 2**63)
 
 
 def constrained(schema: Schema, types: frozenset[str], change: Callable[[Schema], Schema]) -> tuple[Schema, set[str]]:
-    """The members of those types changed; and the types of the others, that the constraint cannot be put to.
-    null is no member: pydantic does not ask it. A schema of any type is one of the type ""."""
+    """The schema with changed members of those types, and the types of the members without the constraint.
+        null does not count: pydantic does not check it. A schema of any type has the one type ""."""
     if "anyOf" in schema:
         found = [constrained(one, types, change) for one in schema["anyOf"]]
         return {**schema, "anyOf": [one for one, _ in found]}, set().union(*(left for _, left in found))
@@ -36,7 +36,7 @@ def constrained(schema: Schema, types: frozenset[str], change: Callable[[Schema]
 
 
 def bound(schema: Schema, one: Any) -> tuple[Schema, bool]:
-    """With a bound of annotated_types; and whether something of it stays with Python."""
+    """The schema with a bound of annotated_types, and whether a part of the bound stays in Python."""
     value = next(getattr(one, key) for key in ("ge", "gt", "le", "lt") if hasattr(one, key))
     if not isinstance(value, (int, float, decimal.Decimal)):
         return schema, True
@@ -51,7 +51,7 @@ def bound(schema: Schema, one: Any) -> tuple[Schema, bool]:
 
 
 def as_limit(value: Any) -> Any:
-    """As BSON, exactly; None where there is none."""
+    """The exact value in BSON; None if there is none."""
     if isinstance(value, bool) or (isinstance(value, int) and value in INT64):
         return int(value)
     if isinstance(value, float):
@@ -73,12 +73,12 @@ def bounded(schema: Schema, limit: Any, is_low: bool, is_exclusive: bool) -> Sch
     key, flag = ("minimum", "exclusiveMinimum") if is_low else ("maximum", "exclusiveMaximum")
     own = {key: limit, **({flag: True} if is_exclusive else {})}
     if key not in schema or is_outermost(schema[key]) or schema.get(flag, False) == is_exclusive:
-        return {**schema, **own}  # pydantic as well keeps the last of a kind
+        return {**schema, **own}  # pydantic too keeps the last one of a kind
     return {**schema, "allOf": [*schema.get("allOf", ()), own]}
 
 
 def is_outermost(value: Any) -> bool:
-    """Whether a bound only says that the number is finite."""
+    """Whether a bound only excludes infinite numbers."""
     if isinstance(value, bson.Decimal128):
         return str(value).endswith(LARGEST_DECIMAL)
     return abs(value) == LARGEST
@@ -97,7 +97,7 @@ def length(schema: Schema, one: Any) -> tuple[Schema, bool]:
 
 
 def multiple_of(schema: Schema, value: Any) -> tuple[Schema, bool]:
-    """Of integers only: what a float is a multiple of is for Python's arithmetic to say."""
+    """For integers only: whether a float is a multiple depends on Python's arithmetic."""
     if not isinstance(value, int) or value not in INT64 or value <= 0:
         return schema, True
     changed, left = constrained(schema, INTEGERS, lambda part: part if set(as_list(part["bsonType"])) & (
@@ -111,7 +111,7 @@ def pattern(schema: Schema, translated: str) -> tuple[Schema, bool]:
 
 
 def finite(schema: Schema) -> Schema:
-    """Numbers that are neither infinite nor NaN."""
+    """Numbers except infinities and NaN."""
     def change(part: Schema) -> Schema:
         is_decimal = "decimal" in as_list(part["bsonType"])
         low, high = (FINITE_DECIMAL["minimum"], FINITE_DECIMAL["maximum"]) if is_decimal else (-LARGEST, LARGEST)
@@ -129,17 +129,17 @@ def infinite(schema: Schema) -> Schema:
     return constrained(schema, frozenset({"decimal"}), change)[0]
 
 
-# ---- numbers that are read as decimals -------------------------------------------------------------
+# ---- numbers that pydantic reads as decimals --------------------------------------------------------
 
 
 def decimals_only(schema: Schema) -> Schema:
-    """Where pydantic makes no Decimal of an int or float."""
+    """For validators that do not make a Decimal of an int or float."""
     return constrained(schema, frozenset({"decimal"}), lambda part: {**part, "bsonType": "decimal"})[0]
 
 
 def as_read(schema: Schema) -> Schema:
-    """The schema whose bounds of decimals hold for doubles as pydantic reads them: of 0.1 it makes
-    Decimal("0.1"), which is less than the double."""
+    """A schema whose decimal bounds also hold for doubles as pydantic reads them: it reads 0.1 as
+        Decimal("0.1"), which is less than the double."""
     out = changed(schema, as_read)
     types = set(as_list(out.get("bsonType", ())))
     if not types >= {"decimal", "double"}:
@@ -160,7 +160,7 @@ def limits_of(schema: Schema) -> list[Any]:
 
 
 def with_limits(schema: Schema, change: Callable[[Any, bool, bool], tuple[Any, bool]]) -> Schema:
-    """With other bounds; `change` is given a bound, whether it is the lower, and whether it is exclusive."""
+    """The schema with other bounds. `change` gets a bound, whether it is the lower one, and whether it is exclusive."""
     def part_changed(part: Schema) -> Schema:
         out = dict(part)
         for key, flag in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
@@ -181,7 +181,7 @@ def exactly(value: Any) -> Any:
 
 
 def double_is(limit: Any) -> bool:
-    """Whether a bound is on the same side of each double as of the Decimal that is read of it."""
+    """Whether a bound lies on the same side of each double as of the Decimal read from the double."""
     if is_outermost(limit):
         return True
     value = decimal_of(limit)
@@ -193,8 +193,8 @@ def decimal_of(limit: Any) -> decimal.Decimal:
 
 
 def nearest(limit: Any, is_low: bool, is_exclusive: bool) -> tuple[Any, bool]:
-    """The outermost double whose digits satisfy a bound, as an inclusive bound; the bound itself, where
-    no double near it does."""
+    """The outermost double whose digits satisfy a bound, as an inclusive bound. If no double near it does, the
+        bound itself."""
     if is_outermost(limit):
         return limit, is_exclusive
     near, value = float(decimal_of(limit)), decimal_of(limit)

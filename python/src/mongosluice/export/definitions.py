@@ -1,4 +1,4 @@
-"""Classes within themselves: `$defs` and `$ref`, which schema files have beside MongoDB's words."""
+"""Recursive classes: `$defs` and `$ref`, which schema files have in addition to MongoDB's keywords."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from mongosluice.export.schema import Exported, Schema, any_of
 
 POINTER = "#/$defs/"
-# Keywords whose schemas hold for the same value.
+# Keywords whose schemas apply to the same value.
 IN_PLACE = ("anyOf", "allOf", "oneOf")
 
 
 class Definitions:
-    """The classes that are being spelled out, and the schemas of those that were met within themselves."""
+    """The classes that are being expanded, and the schemas of the recursive ones."""
 
     def __init__(self) -> None:
         self.open: list[Hashable] = []
@@ -21,8 +21,8 @@ class Definitions:
         self.schemas: dict[str, Schema] = {}
 
     def of(self, key: Hashable, name: str, marks: Schema, make: Callable[[], Schema], whole: bool = False) -> Schema:
-        """What `make` gives, or within itself a reference to it. `marks` stands beside a reference: what is
-        true of every such value. `whole`: the caller wants the schema itself, not a reference to it."""
+        """The result of `make`, or, within the class itself, a reference to it. `marks` stands beside a reference and
+                holds facts about every such value. `whole`: the caller needs the schema itself, not a reference."""
         if key in self.open:
             return {**marks, "$ref": POINTER + self.names.setdefault(key, self.unused(name))}
         self.open.append(key)
@@ -36,7 +36,7 @@ class Definitions:
         return schema if whole else {**marks, "$ref": POINTER + self.names[key]}
 
     def is_named(self, key: Hashable) -> bool:
-        """Whether it was met within itself."""
+        """Whether the class occurred within itself."""
         return key in self.names
 
     def unused(self, name: str) -> str:
@@ -46,12 +46,12 @@ class Definitions:
         return next(one for one in [plain, *(f"{plain}_{i}" for i in range(2, len(taken) + 3))] if one not in taken)
 
     def target(self, schema: Schema) -> Schema | None:
-        """What a reference stands for, where that is known by now; a schema that is none is itself."""
+        """The target of a reference, if it is known yet. A schema that is not a reference is its own target."""
         return self.schemas.get(name_of(schema)) if "$ref" in schema else schema
 
     def attached(self, schema: Schema, note: Callable[[str], None]) -> Schema:
-        """The schema with the definitions that it uses. One that only leads to itself accepts everything;
-        `note` is told its name."""
+        """The schema with the definitions that it uses. A definition that only leads to itself accepts everything;
+                `note` gets its name."""
         for name in self.schemas:
             if name in followed(self.schemas, in_place(self.schemas[name])):
                 note(name)
@@ -62,7 +62,7 @@ class Definitions:
 
 
 def without_marks(schema: Schema) -> Schema:
-    """Without the type beside a reference, which the definition says as well."""
+    """Removes the type beside a reference, because the definition has it too."""
     out = changed(schema, without_marks)
     if "$ref" in out:
         out.pop("bsonType", None)
@@ -74,7 +74,7 @@ def name_of(schema: Schema) -> str:
 
 
 def changed(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
-    """The schema with each of its sub-schemas changed."""
+    """The schema with a change of each subschema."""
     out = dict(schema)
     for keyword in ("properties", "patternProperties", "$defs"):
         if keyword in schema:
@@ -89,7 +89,7 @@ def changed(schema: Schema, change: Callable[[Schema], Schema]) -> Schema:
 
 
 def references(schema: Schema) -> Iterator[str]:
-    """The names that a schema refers to, wherever in it."""
+    """All names that a schema refers to."""
     found: list[str] = []
 
     def look(one: Schema) -> Schema:
@@ -110,7 +110,7 @@ def in_place(schema: Schema) -> Iterator[str]:
 
 
 def followed(schemas: dict[str, Schema], names: Iterable[str], deep: bool = False) -> set[str]:
-    """Those names, and the names that their schemas refer to."""
+    """These names, and the names that their schemas refer to."""
     found: set[str] = set()
     pending = list(names)
     while pending:
@@ -131,8 +131,8 @@ def renamed(schema: Schema, names: dict[str, str]) -> Schema:
 
 
 def alternatives(schemas: list[Schema]) -> Schema:
-    """Any of the schemas, which have definitions of their own: those of one get other names where another
-    has one of its names for something else."""
+    """An alternative of schemas with their own definitions. If two use one name for different definitions, one
+        definition gets another name."""
     definitions: dict[str, Schema] = {}
     bodies = []
     for schema in schemas:
@@ -149,7 +149,7 @@ def alternatives(schemas: list[Schema]) -> Schema:
 
 
 def merge(namespaces: list[Exported]) -> Exported:
-    """Several classes in one collection: a document is one of them."""
+    """Several classes in one collection: a document belongs to one of them."""
     if len(namespaces) == 1:
         return namespaces[0]
     ordered = sorted(namespaces, key=lambda one: one.models)

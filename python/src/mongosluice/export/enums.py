@@ -1,4 +1,4 @@
-"""Flags: enumerations whose members may be combined."""
+"""Flags: enumerations whose members can be combined."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from mongosluice.export.schema import Schema, of_values
 
-MOST_FLAGS = 6  # whose combinations are told one by one, where not every number below the highest is one
+MOST_FLAGS = 6  # the limit up to which combinations are listed, if some numbers below the highest are no combination
 
 
 def enum_schema(cls: Any) -> Schema | None:
-    """Of a flag's values; None for other enumerations.
+    """The schema of a flag's values; None for other enumerations.
 
-    A flag's value is each combination of its members, none included; an IntFlag takes any number."""
+        A flag's value is any combination of its members, or none of them. An IntFlag accepts any number."""
     if not issubclass(cls, enum.Flag):
         return None
     numbers: Schema = {"bsonType": ["int", "long"]}

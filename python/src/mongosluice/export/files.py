@@ -1,4 +1,4 @@
-"""Schema files in a folder: of each the schema and its dialect are the models', all else is the operator's."""
+"""Schema files in a folder. The models own the schema and its dialect; the operator owns all other fields."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from bson.errors import BSONError
 from mongosluice.export.schema import SETTINGS, Exported, text_of
 
 ACTIONS = ("error", "warn", "errorAndLog")
-# Of a file that does not say it; the proxy has the same.
+# The defaults of a file; the proxy has the same.
 DEFAULTS = {"dialect": "mongodb", "action": "error"}
 
 
 class BrokenFileError(Exception):
-    """A file that is there is no schema file."""
+    """An existing file is not a schema file."""
 
 
 def read_file(path: Path) -> dict[str, Any] | None:
-    """The file as it is; None where there is none."""
+    """The contents of the file; None if there is none."""
     try:
         found = json_util.loads(path.read_bytes().decode())
     except FileNotFoundError:
@@ -35,7 +35,7 @@ def read_file(path: Path) -> dict[str, Any] | None:
 
 
 def is_current(one: Exported, file: dict[str, Any]) -> bool:
-    """Whether the proxy reads out of the file the schema that the models make."""
+    """Whether the proxy reads the models' schema from the file."""
     made = json_util.loads(one.text())
     given = {**DEFAULTS, **file}
     return all(bson.encode({"": made[key]}) == bson.encode({"": given.get(key)}) for key in ("ns", "dialect", "schema"))
@@ -50,7 +50,7 @@ def updated(one: Exported, file: dict[str, Any]) -> dict[str, Any]:
 
 
 def differences(found: list[Exported], folder: Path) -> list[str]:
-    """A sentence for each file that is missing, broken or of other models."""
+    """A sentence for each file that is missing, broken or different from the models."""
     problems = []
     for one in found:
         path = folder / one.file_name
@@ -67,7 +67,7 @@ def differences(found: list[Exported], folder: Path) -> list[str]:
 
 
 def write_file(path: Path, file: dict[str, Any]) -> None:
-    """In one move, so that a proxy that looks never sees half of it."""
+    """Writes a file and renames it, so that the proxy never sees half of it."""
     target = path.resolve()
     half = target.with_name(f".{target.name}.new")
     half.write_text(text_of(file), encoding="utf-8")
@@ -77,8 +77,8 @@ def write_file(path: Path, file: dict[str, Any]) -> None:
 
 
 def write_files(found: list[Exported], folder: Path, action: str | None) -> list[str]:
-    """Writes what differs, after all has been read. Answers a sentence for each file whose action is
-    another than the one asked for."""
+    """Writes the files that differ, after reading all of them. Returns a sentence for each file whose action
+        differs from the requested one."""
     folder.mkdir(parents=True, exist_ok=True)
     before = {one.ns: read_file(folder / one.file_name) for one in found}
     kept = []

@@ -1,4 +1,4 @@
-"""The schema of what MongoEngine stores for its documents, read from their fields."""
+"""Reads the fields of MongoEngine documents and makes the schema of their stored form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mongosluice.export.schema import Exported, Note, Schema, any_of, is_class, 
 
 GEOMETRY: Schema = {"bsonType": "object", "required": ["type", "coordinates"]}
 POINT: Schema = {"bsonType": "array", "minItems": 2, "maxItems": 2,
-                 "items": {"bsonType": ["int", "long", "double", "bool"]}}  # a bool is an int for Python
+                 "items": {"bsonType": ["int", "long", "double", "bool"]}}  # in Python, a bool is an int
 REFERENCE: Schema = {"bsonType": "object", "required": ["$ref", "$id"]}
 
 
@@ -28,12 +28,12 @@ def is_document(cls: Any) -> bool:
 
 
 def own(function_name: str, cls: type) -> bool:
-    """Whether the class overrides what MongoEngine does."""
+    """Whether the class overrides MongoEngine's method."""
     return getattr(cls, function_name) is not getattr(BaseDocument, function_name)
 
 
 class EngineExporter:
-    """Walks one document class."""
+    """Reads one document class."""
 
     def __init__(self, model: str):
         self.model = model
@@ -60,7 +60,7 @@ class EngineExporter:
             field = cls._fields[name]
             place = f"{where}.{field.db_field}" if where else field.db_field
             schema = self.field(field, place)
-            # validate() lets None in where nothing is required, and update(set__name=None) stores it
+            # validate() accepts None if the field is not required, and update(set__name=None) stores it
             properties[field.db_field] = with_null(schema) if not field.required and field.db_field != "_id" else schema
             if field.required and not field.primary_key and not getattr(field, "_auto_gen", False):
                 required.append(field.db_field)
@@ -103,11 +103,11 @@ class EngineExporter:
         self.note(where, "type", f"{type(field).__name__} is not known; any type is accepted")
         return {}
 
-    # ---- the kinds -----------------------------------------------------------------------------
+    # ---- kinds of fields -----------------------------------------------------------------------
 
     def string(self, field: Any, where: str) -> Schema:
         out: Schema = {"bsonType": "string"}
-        if isinstance(field, me.URLField):  # whose validate() does not look at the lengths
+        if isinstance(field, me.URLField):  # its validate() ignores the lengths
             self.note(where, "validator", "that it is what URLField wants is checked in Python")
             return out
         if field.min_length is not None:
@@ -131,7 +131,7 @@ class EngineExporter:
         found = bounds(field.min_value, field.max_value)
         if not found:
             return {"bsonType": "double"}
-        # NaN is neither too small nor too large for MongoEngine; a schema's bounds refuse it
+        # MongoEngine accepts NaN under any bound; a schema's bounds refuse it
         return {"anyOf": [{"bsonType": "double", **found}, {"bsonType": "double", "enum": [math.nan]}]}
 
     def decimal(self, field: Any, where: str) -> Schema:
@@ -199,10 +199,10 @@ class EngineExporter:
 
     def reference(self, field: Any, where: str) -> Schema:
         target = field.document_type
-        if field.dbref or target._meta.get("abstract"):  # which one it is of is only told by a DBRef
+        if field.dbref or target._meta.get("abstract"):  # only a DBRef tells the target's class
             return REFERENCE
         primary = target._fields[target._meta["id_field"]]
-        # of whatever type the target's ids are, the field takes an ObjectId
+        # the field accepts an ObjectId, whatever type the target's ids have
         return any_of([self.field(primary, where), {"bsonType": "objectId"}])
 
     def generic_reference(self, field: Any, where: str) -> Schema:
@@ -253,20 +253,20 @@ SIMPLE_FIELDS: list[tuple[Any, Any]] = [
     (me.base.fields.GeoJsonBaseField, EngineExporter.geometry),
     (me.DynamicField, lambda self, field, where: {}),
 ]
-# Their choices are classes.
+# The choices of these fields are classes.
 CHOOSES_CLASSES = (me.GenericReferenceField, me.GenericEmbeddedDocumentField)
-# What decides which values a field takes and how it stores them.
+# These methods decide which values a field accepts and how it stores them.
 RULES = ("validate", "_validate", "_validate_choices", "to_mongo", "to_python", "__set__", "__get__")
 
 
 def has_own_rules(field: Any) -> bool:
-    """Whether the field's class is the user's and changes what MongoEngine's would do."""
+    """Whether the field's class is the user's and changes MongoEngine's behaviour."""
     own_classes = [cls for cls in type(field).__mro__ if not (cls.__module__ + ".").startswith(("mongoengine.", "builtins."))]
     return any(name in cls.__dict__ for cls in own_classes for name in RULES)
 
 
 def holds_open_dicts(field: Any) -> bool:
-    """Whether a value of the field may be a dict that is not itself a DictField's."""
+    """Whether a value of the field can be a dict that belongs to no DictField of its own."""
     return isinstance(field, me.DynamicField)
 
 
@@ -275,7 +275,7 @@ def bounds(minimum: Any, maximum: Any) -> Schema:
 
 
 def stored_choices(field: Any) -> list[Any] | None:
-    """What may be stored of a field with choices, of a list: of its items; None where it cannot be told."""
+    """The stored values of a field with choices (for a list, of its items); None if they are not known."""
     stores = field.field if isinstance(field, me.ListField) else field
     values = [one[0] if isinstance(one, (list, tuple)) else one for one in field.choices]
     try:
@@ -287,7 +287,7 @@ def stored_choices(field: Any) -> list[Any] | None:
 
 
 def export_engine(cls: Any, database: str) -> Exported:
-    """Of the whole collection: with the classes that share it by inheritance."""
+    """The schema of the whole collection, with the classes that share it by inheritance."""
     name = f"{cls.__module__}.{cls.__qualname__}"
     ns = f"{database}.{cls._get_collection_name()}"
     if not cls._meta.get("allow_inheritance"):

@@ -1,16 +1,16 @@
-"""Patterns of pydantic (Rust's regex crate) in PCRE's words, for `$jsonSchema`."""
+"""Translates pydantic's patterns (Rust's regex crate) to PCRE, for `$jsonSchema`."""
 
 from __future__ import annotations
 
-# What a pattern was before it was translated.
+# Maps a translated pattern to the original.
 _made_of: dict[str, str] = {}
-UNICODE = "(*UCP)"  # PCRE's verb for \\d and \\s to know Unicode; it stands at the very beginning
+UNICODE = "(*UCP)"  # PCRE's verb that makes \\d and \\s match Unicode; it must be at the very beginning
 
 
 def to_pcre(pattern: str) -> str | None:
-    """The pattern with the same meaning under PCRE in UTF mode, or None where none is known.
+    """The pattern with the same meaning in PCRE's UTF mode; None if there is none.
 
-    Rust's `$` is the very end, its \\d \\w \\s \\b know Unicode; PCRE's are not, unless told."""
+        Rust's `$` is the very end, and its \\d \\w \\s \\b match Unicode. PCRE's do so only with options."""
     out: list[str] = []
     position, in_class, unicode = 0, False, False
     while position < len(pattern):
@@ -18,7 +18,7 @@ def to_pcre(pattern: str) -> str | None:
         if char == "\\" and position + 1 < len(pattern):
             escaped = pattern[position + 1]
             if escaped in "wWbB<":
-                return None  # \\w holds marks and joiners in Rust; PCRE's does not
+                return None  # \\w includes marks and joiners in Rust, but not in PCRE
             if escaped in "dDsS":
                 unicode = True
             elif escaped.isalnum() and escaped not in "ntrfvAzxpP":
@@ -42,7 +42,7 @@ def to_pcre(pattern: str) -> str | None:
             continue
         elif char == "(" and pattern[position + 1:position + 2] == "?":
             if not pattern.startswith(("(?:", "(?P<"), position):
-                return None  # flags, which mean other things there
+                return None  # flags, which have other meanings in PCRE
         elif char in "*+?}" and pattern[position + 1:position + 2] == "+":
             return None  # possessive in PCRE, repeated in Rust
         out.append(char)
@@ -53,12 +53,12 @@ def to_pcre(pattern: str) -> str | None:
 
 
 def matches(translated: str, value: str) -> bool:
-    """Whether a string satisfies a pattern that `to_pcre` gave, as pydantic says it."""
+    """Whether a string satisfies a pattern from `to_pcre`, by pydantic's meaning."""
     if translated not in _made_of:
         return False
-    from pydantic_core import SchemaError, SchemaValidator, core_schema  # not there where all models are MongoEngine's
+    from pydantic_core import SchemaError, SchemaValidator, core_schema  # missing if all models are MongoEngine's
 
     try:
         return SchemaValidator(core_schema.str_schema(pattern=_made_of[translated])).isinstance_python(value)
-    except SchemaError:  # pydantic does not take it: there is no model that has it
+    except SchemaError:  # pydantic refuses it, so no model has it
         return False

@@ -1,4 +1,4 @@
-"""The schema of what Beanie stores for a pydantic model, read from the model's fields."""
+"""Reads the fields of a pydantic model and makes the schema of the form that Beanie stores."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from mongosluice.export.schema import (
 )
 
 INTEGER: Schema = {"bsonType": ["int", "long"]}
-# Assigning an int to a float is what people do; Beanie stores it so, and pydantic reads it as a float.
+# People assign an int to a float field. Beanie stores the int, and pydantic reads it as a float.
 FLOAT: Schema = {"bsonType": ["double", "int", "long"]}
 SIMPLE: dict[Any, Schema] = {
     bool: {"bsonType": "bool"},
@@ -66,7 +66,7 @@ SIMPLE: dict[Any, Schema] = {
     Any: {},
     object: {},
 }
-# What `$jsonSchema` has no words for.
+# Checks without a `$jsonSchema` keyword.
 CHECKED_IN_PYTHON = {
     datetime.date: "that there is no time of day is checked in Python",
     uuid.UUID: "that the binary is a UUID is checked in Python",
@@ -76,24 +76,24 @@ STORED_AS_TEXT = (
     ipaddress.IPv4Network, ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network,
     pydantic.AnyUrl, pydantic.EmailStr,
 )
-# Whose equal items are equal in BSON as well, so that a set of them is an array without repeats.
+# For these types, equality in Python and in BSON agree, so that a set is an array without equal items.
 EXACT_ITEMS = (str, uuid.UUID, bson.ObjectId, enum.Enum, bytes)
 
 
 class Links(Protocol):
-    """What an ODM stores in the place of other documents; a schema that says None is not its."""
+    """The schemas of the values that an ODM stores for other documents; None: the ODM has no such value here."""
 
     def field(self, exporter: Exporter, cls: type[BaseModel], stored: str, field: FieldInfo) -> Schema | None: ...
 
     def value(self, exporter: Exporter, annotation: Any, where: str) -> Schema | None: ...
 
 
-NOT_STORED: Schema = {"not": {}}  # said of a field by Links
+NOT_STORED: Schema = {"not": {}}  # Links reports it for a field
 
 
 class Exporter:
-    """Walks one model. `stored` says what a default is in the database, or raises NotStorable; with `dumps`
-    the documents are what model_dump() gives."""
+    """Reads one model. `stored` gives the stored form of a default, or raises NotStorable. With `dumps`, the
+        documents are the results of model_dump()."""
 
     def __init__(self, model: str, keep_nulls: bool = True, encoders: Mapping[Any, Any] | None = None,
                  links: Links | None = None, heeds_exclude: bool = True, dumps: bool = False):
@@ -112,14 +112,14 @@ class Exporter:
             self.notes.append(note)
 
     def defined(self, what: Any, name: str, marks: Schema, make: Callable[[], Schema], whole: bool = False) -> Schema:
-        """What `make` gives, or a reference where that is within itself."""
+        """The result of `make`, or a reference if it occurs within itself."""
         return self.definitions.of(self.key_of(what), name, marks, make, whole)
 
     def key_of(self, what: Any) -> Any:
         return what, id(self.encoders), self.keep_nulls
 
     def finished(self, schema: Schema) -> Schema:
-        """The schema of the whole, with the definitions that it refers to."""
+        """The whole schema, with the definitions that it refers to."""
         return constraints.as_read(self.definitions.attached(schema, lambda name: self.note(
             "", "depth", f"{name} only leads to itself; any type is accepted")))
 
@@ -213,7 +213,7 @@ class Exporter:
         return schema
 
     def with_default(self, cls: type[BaseModel], field: FieldInfo, schema: Schema, where: str) -> Schema:
-        """pydantic does not look at defaults, so what is one must be storable."""
+        """pydantic does not check defaults, so a default value must be storable."""
         if not schema:
             return schema
         default = field.default
@@ -227,7 +227,7 @@ class Exporter:
         try:
             stored = values.as_bson(self.stored(default))
         except values.NotStorable:
-            return schema  # then no document holds it
+            return schema  # in this case, no document holds it
         if self.accepts(schema, stored):
             return schema
         if field.validate_default or (field.validate_default is None and cls.model_config.get("validate_default")):
@@ -244,7 +244,7 @@ class Exporter:
     # ---- types ---------------------------------------------------------------------------------
 
     def of(self, annotation: Any, metadata: list[Any], where: str, config: Mapping[str, Any]) -> Schema:
-        """The schema of a type, and of what stands beside it."""
+        """The schema of a type, and of the metadata beside it."""
         passed: list[Any] = []
         more = beside_alias(annotation, metadata)
         annotation, metadata = unwrap(annotation, metadata, passed)
@@ -255,7 +255,7 @@ class Exporter:
             return self.of_known(annotation, metadata, where, config)
         alias, own = passed[0], not more
         schema = self.defined(alias, str(alias), {}, lambda: self.of_known(annotation, metadata, where, config), not own)
-        if not own and self.definitions.is_named(self.key_of(alias)):  # within itself it has nothing of what stands beside it here
+        if not own and self.definitions.is_named(self.key_of(alias)):  # within itself, it has no metadata from here
             self.defined(alias, str(alias), {}, lambda: self.of(alias_value(alias), [], where, config))
         return schema
 
@@ -270,7 +270,7 @@ class Exporter:
         return self.with_constraints(annotation, schema, metadata, where, config)
 
     def encoded_by_user(self, annotation: Any, where: str) -> Schema | None:
-        """What Settings.bson_encoders makes of it, if anything."""
+        """The result of Settings.bson_encoders for the type, if there is one."""
         if get_origin(annotation) in (Literal, typing_extensions.Literal):
             kinds = {type(one) for one in get_args(annotation)}
         else:
@@ -291,7 +291,7 @@ class Exporter:
         return {}
 
     def note_constraints(self, schema: Schema, metadata: list[Any], where: str) -> Schema:
-        """Of a value that is stored as another: what holds for the one says nothing of the other."""
+        """For a value that is stored as another value: constraints on the one do not hold for the other."""
         for one in metadata:
             if not isinstance(one, (FieldInfo, pydantic.Discriminator)) and getattr(one, "__dict__", one) != {}:
                 self.note(where, "bound", f"{one} is checked in Python")
@@ -313,7 +313,7 @@ class Exporter:
         return {}
 
     def tagged(self, annotation: Any, where: str, config: Mapping[str, Any], tag: str) -> Schema:
-        """One of a discriminated union: pydantic reads none without its tag, also where that has a default."""
+        """A member of a discriminated union. pydantic requires its tag, even if the tag has a default."""
         inner, metadata = unwrap(annotation, [])
         if get_origin(inner) in (Union, types.UnionType):
             own = tag_in(list(flatten(metadata))) or tag
@@ -322,7 +322,7 @@ class Exporter:
         field = inner.model_fields.get(tag) if is_class(inner) and issubclass(inner, BaseModel) else None
         stored = (field.alias if field is not None else None) or tag
         target = self.definitions.target(schema)
-        if target is None:  # it is being spelled out
+        if target is None:  # the model is being expanded
             known, needed = field is not None and not (self.heeds_exclude and field.exclude is True), False
         else:
             known, needed = stored in target.get("properties", {}), stored in target.get("required", ())
@@ -493,7 +493,7 @@ class Exporter:
 
     def after(self, mode: str, function: Any, annotation: Any, schema: Schema, where: str,
               config: Mapping[str, Any]) -> Schema:
-        """The schema of what a validator of this mode makes of what satisfies the schema."""
+        """The schema of a validator's result, for values that satisfy the schema."""
         if mode == "before":
             return schema
         result = result_of(function, annotation)
@@ -523,7 +523,7 @@ class Exporter:
         changed = (schema, True) if translated is None else constraints.pattern(schema, translated)
         return self.noted(changed, where, "pattern", f"{value!r} is checked in Python")
 
-    # ---- serializers: of models that their users dump ------------------------------------------
+    # ---- serializers, for models that their users dump -----------------------------------------
 
     def serialized(self, cls: type[BaseModel], name: str, schema: Schema, where: str) -> Schema:
         for one in cls.__pydantic_decorators__.field_serializers.values():
@@ -542,7 +542,7 @@ class Exporter:
         return with_null(made) if when_used == "unless-none" and self.accepts(schema, None, otherwise=True) else made
 
     def dumped(self, cls: type[BaseModel], schema: Schema, path: str) -> Schema:
-        """With what model_dump() puts beside the fields."""
+        """The schema with the fields that model_dump() adds."""
         decorators = cls.__pydantic_decorators__
         for name, computed in decorators.computed_fields.items():
             where = f"{path}.{name}" if path else name
@@ -561,7 +561,7 @@ def complete(cls: type[BaseModel]) -> None:
 
 
 def encoder_of(cls: type, encoders: Mapping[Any, Any]) -> Any:
-    """As Beanie looks for it: the exact class before its bases."""
+    """Looks the type up in Beanie's way: the exact class before its bases."""
     exact = encoders.get(cls)
     if exact is not None:
         return exact
@@ -569,7 +569,7 @@ def encoder_of(cls: type, encoders: Mapping[Any, Any]) -> Any:
 
 
 def tag_in(metadata: Iterable[Any]) -> str | None:
-    """The name of the field that tells a union's members apart."""
+    """The name of the field that distinguishes the members of a union."""
     for one in metadata:
         if isinstance(one, pydantic.Discriminator) and isinstance(one.discriminator, str):
             return one.discriminator
@@ -577,7 +577,7 @@ def tag_in(metadata: Iterable[Any]) -> str | None:
 
 
 def unwrap(annotation: Any, metadata: list[Any], passed: list[Any] | None = None) -> tuple[Any, list[Any]]:
-    """Through Annotated, NewType, type aliases and bounds of type variables; `passed` gets the aliases."""
+    """The type behind Annotated, NewType, type aliases and bounds of type variables. `passed` gets the aliases."""
     while True:
         if get_origin(annotation) is Annotated:
             annotation, *more = get_args(annotation)
@@ -595,7 +595,7 @@ def unwrap(annotation: Any, metadata: list[Any], passed: list[Any] | None = None
 
 
 def beside_alias(annotation: Any, metadata: list[Any]) -> list[Any]:
-    """What stands beside a type alias where it is used; empty where there is none."""
+    """The metadata of a type alias at its use; empty if there is none."""
     while get_origin(annotation) is Annotated:
         annotation, *more = get_args(annotation)
         metadata = [*more, *metadata]
@@ -603,7 +603,7 @@ def beside_alias(annotation: Any, metadata: list[Any]) -> list[Any]:
 
 
 def alias_value(alias: Any) -> Any:
-    """With the names in it looked up where the alias stands; as it is where they are not there."""
+    """Resolves the names in a type alias in its own module. Names that are not found stay unchanged."""
     arguments = get_args(alias)
     value = alias.__value__[arguments] if arguments else alias.__value__
     names = vars(sys.modules.get(alias.__module__, typing))
@@ -614,7 +614,7 @@ def alias_value(alias: Any) -> Any:
 
 
 def flatten(metadata: Iterable[Any]) -> Iterator[Any]:
-    """Grouped constraints (Interval, Len) as single ones; a FieldInfo's own metadata."""
+    """Splits grouped constraints (Interval, Len) into single ones, and returns a FieldInfo's own metadata."""
     for one in metadata:
         if isinstance(one, FieldInfo):
             yield from flatten(one.metadata)

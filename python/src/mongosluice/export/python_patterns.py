@@ -1,4 +1,4 @@
-"""Patterns of Python's `re` in PCRE's words, for `$jsonSchema`: from what `re` itself reads in them."""
+"""Translates patterns of Python's `re` to PCRE, for `$jsonSchema`, from the parse tree of `re` itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ else:
     import sre_parse as parser
 
 SPACE = r"\t-\r\x1c- \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
-# Python's classes, for inside of brackets.
+# Python's classes, for use inside brackets.
 CATEGORIES = {"DIGIT": r"\p{Nd}", "WORD": r"\p{L}\p{N}_", "SPACE": SPACE}
 PLACES = {"AT_BEGINNING": r"\A", "AT_BEGINNING_STRING": r"\A", "AT_END": r"(?=\n?\z)", "AT_END_STRING": r"\z"}
 MOST_REPEATS = 65535
@@ -20,13 +20,13 @@ REPEATS = {"MAX_REPEAT": "", "MIN_REPEAT": "?", "POSSESSIVE_REPEAT": "+"}
 
 
 class NotTranslated(Exception):
-    """PCRE has no words for it that mean the same."""
+    """PCRE has no equivalent."""
 
 
 def matched_at_start(compiled: re.Pattern[str]) -> str | None:
-    """The pattern of what `compiled.match` accepts, or None where none is known."""
+    """The pattern of the strings that `compiled.match` accepts; None if there is none."""
     if compiled.flags != re.UNICODE:
-        return None  # case and lines are other things there
+        return None  # case and lines have other meanings in PCRE
     try:
         return rf"\A(?:{sequence(parser.parse(compiled.pattern))})"
     except NotTranslated:

@@ -1,4 +1,4 @@
-"""Schemas of models into a registry of schemas in MongoDB, by the proxy's `schema push`."""
+"""Pushes the schemas of models into a registry in MongoDB, with the proxy's `schema push`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def push(found: list[Exported], options: argparse.Namespace) -> int:
-    """The exit code of `schema push`. Settings of namespaces that the registry has stay as they are,
-    unless --action names one. The URI goes by the environment, where other users do not see it."""
+    """Returns the exit code of `schema push`. Namespaces in the registry keep their settings, unless --action
+        names another action. The environment carries the URI, so that other users cannot see it."""
     flags = ["--collection", options.collection] if options.collection else []
     flags += [] if options.action else ["--keep-settings"]
     flags += [f"--{name.replace('_', '-')}" for name in ("candidate", "allow_incompatible", "dry_run")

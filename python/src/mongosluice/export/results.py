@@ -1,8 +1,8 @@
-"""What a validator gives back, as far as it can be known without running it.
+"""The result of a validator, as far as it can be known without running it.
 
-A validator after the field's own may make another type of the value, so the field's type says nothing of
-what is stored. It is known where the function says what it returns, or where its code shows that it returns
-what it was given."""
+A validator that runs after the field's own may change the type of the value. The field's type then does not
+describe the stored value. The result is known if the function declares its return type, or if its code shows
+that it returns its argument."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
-UNKNOWN = object()  # whatever the function likes
-SAME = object()     # the value that it was given
-# Methods of str that give a str.
+UNKNOWN = object()  # any value
+SAME = object()     # the value that the function got
+# Methods of str that return a str.
 STR_METHODS = {
     "capitalize", "casefold", "center", "expandtabs", "format", "join", "ljust", "lower", "lstrip", "removeprefix",
     "removesuffix", "replace", "rjust", "rstrip", "strip", "swapcase", "title", "translate", "upper", "zfill",
@@ -23,7 +23,7 @@ STR_METHODS = {
 
 
 def result_of(function: Any, field_type: Any) -> Any:
-    """SAME, UNKNOWN or the type that the function gives for a value of the field's type."""
+    """SAME, UNKNOWN or the type of the function's result for a value of the field's type."""
     if isinstance(function, type):
         return function
     is_bound = hasattr(function, "__func__")
@@ -50,8 +50,7 @@ def annotated_return(function: Any) -> Any:
 
 
 def by_code(function: Callable[..., Any], position: int, field_type: Any) -> Any:
-    """Of a function of Python's whose argument at `position` is the value: whether each of its returns gives
-    the value back, or a string made of it."""
+    """Whether each return of a Python function gives back the argument at `position`, or a string made of it."""
     code = getattr(function, "__code__", None)
     if code is None or code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE) or code.co_argcount <= position:
         return UNKNOWN
@@ -77,8 +76,8 @@ SILENT = ("PRECALL", "PUSH_NULL", "CACHE", "NOP", "RESUME", "NOT_TAKEN")
 
 
 def returns_of(code: Any) -> Iterator[list[tuple[str, Any]]]:
-    """For each return how its value is made: a variable that is loaded, and methods without arguments that
-    are called on it; something else is told as ("other", None)."""
+    """The origin of the value of each return: a variable, and the methods without arguments that are called on
+        it. Any other origin is ("other", None)."""
     made: list[tuple[str, Any]] = []
     pending = None
     stored = set()
@@ -86,7 +85,7 @@ def returns_of(code: Any) -> Iterator[list[tuple[str, Any]]]:
     for step in dis.get_instructions(code):
         name = step.opname
         if step.is_jump_target:
-            made, pending = [], None  # another way leads here, with a value that is not known
+            made, pending = [], None  # a jump leads here, with an unknown value
         if name in SILENT:
             continue
         if name in LOADS:

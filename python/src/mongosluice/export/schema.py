@@ -1,4 +1,4 @@
-"""Schemas of dialect `mongodb`: the words that an export uses, and what it could not say."""
+"""Schemas of dialect `mongodb`: the keywords that an export uses, and the notes on checks that stay in Python."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from mongosluice.export.patterns import matches
 Schema = dict[str, Any]
 
 SETTINGS = {"dialect": "mongodb", "level": "strict", "action": "error"}
-# A float that is finite lies between these, and NaN satisfies no bound.
+# Every finite float lies between these bounds, and NaN satisfies no bound.
 LARGEST = 1.7976931348623157e308
 
 
 @dataclass(frozen=True)
 class Note:
-    """Something that a model asks for and that stays with Python."""
+    """A check of a model that stays in Python."""
 
     model: str
-    field: str  # dotted; empty for the model as a whole
+    field: str  # with dots; empty for the whole model
     kind: str  # validator, transform, bound, type, default, pattern, key, depth, serializer
     text: str
 
@@ -38,7 +38,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Exported:
-    """The schema of a namespace, and what it does not hold."""
+    """The schema of a namespace, and the checks that it does not hold."""
 
     ns: str
     schema: Schema
@@ -55,7 +55,7 @@ class Exported:
 
     @property
     def file_name(self) -> str:
-        """As the proxy's admin endpoint names it: what may not stand in a path is percent-encoded."""
+        """The name that the proxy's admin endpoint uses: special characters of a path are percent-encoded."""
         name = "".join(chr(byte) if chr(byte).isalnum() and byte < 128 or chr(byte) in "._-" else f"%{byte:02X}"
                        for byte in self.ns.encode())
         return f"{name}.json"
@@ -69,22 +69,22 @@ class Exported:
 
 
 def is_class(value: Any) -> TypeGuard[type]:
-    """Whether issubclass() may be asked; Python 3.10 says of list[int] too that it is a type."""
+    """Whether issubclass() accepts it; Python 3.10 says that list[int] is a type too."""
     return isinstance(value, type) and not isinstance(value, types.GenericAlias)
 
 
 def text_of(file: dict[str, Any]) -> str:
-    """A file's contents in extended JSON."""
+    """The contents of a file in extended JSON."""
     return json_util.dumps(file, json_options=json_util.RELAXED_JSON_OPTIONS, indent=2) + "\n"
 
 
 def content_hash(schema: Schema) -> str:
-    """What the proxy answers as `hash`: of the schema as BSON, its keys in the file's order."""
+    """The hash that the proxy reports: of the schema as BSON, with its keys in the file's order."""
     return hashlib.sha256(bson.encode(schema)).hexdigest()
 
 
 def with_null(schema: Schema) -> Schema:
-    """The same schema, null allowed."""
+    """The same schema, and null."""
     if not schema:
         return schema
     if "anyOf" in schema:
@@ -121,7 +121,7 @@ def any_of(schemas: list[Schema]) -> Schema:
 
 
 def of_values(values: list[Any]) -> Schema:
-    """One of these values, and of their types: 1 is not true, nor 1.0."""
+    """One of these values with its type: 1 is neither true nor 1.0."""
     types = list(dict.fromkeys(name for value in values for name in types_of(value)))
     return {"bsonType": simplest(types), "enum": distinct(values)}
 
@@ -142,7 +142,7 @@ def simplest(types: list[str]) -> str | list[str]:
 
 
 def types_of(value: Any) -> list[str]:
-    """The BSON types that such a value of Python may be stored as."""
+    """The BSON types of the stored form of such a Python value."""
     if isinstance(value, bool):
         return ["bool"]
     if isinstance(value, int):
@@ -166,9 +166,8 @@ def element_type(value: Any) -> str:
 
 def accepts(schema: Schema, value: Any, target: Callable[[Schema], Schema | None] = lambda schema: None,
             otherwise: bool = False) -> bool:
-    """Whether a default that is BSON already satisfies a schema as these exports write them. `target` gives
-    what a reference stands for; where it does not know, what stands beside the reference decides, and else
-    the answer is `otherwise`."""
+    """Whether a default in BSON satisfies a schema of an export. `target` gives the target of a reference. If it
+        is not known, the keywords beside the reference decide, and if there are none, the result is `otherwise`."""
     if "$ref" in schema:
         found = target(schema)
         if found is None and "bsonType" not in schema:
@@ -201,7 +200,7 @@ NUMBERS = ("int", "long", "double", "decimal")
 
 
 def same(one: Any, other: Any) -> bool:
-    """As `enum` compares: numbers by their value, whatever their type."""
+    """Compares in the way of `enum`: numbers by value, whatever their type."""
     kinds = element_type(one), element_type(other)
     if kinds[0] in NUMBERS and kinds[1] in NUMBERS:
         return bool(number(one) == number(other))
@@ -209,7 +208,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def number(value: Any) -> Any:
-    """Of any of BSON's types, to be compared; a float's exact value."""
+    """A value of any BSON type for comparison; a float's exact value."""
     if isinstance(value, bson.Decimal128):
         return value.to_decimal()
     return decimal.Decimal(value)

@@ -1,4 +1,4 @@
-"""From a model, or a module of models, to schema files."""
+"""Finds the models of a module and makes their schema files."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 from mongosluice.export.definitions import merge
 from mongosluice.export.schema import Exported, is_class
 
-DEFAULT_DATABASE = "test"  # where drivers go when the address names no database
+DEFAULT_DATABASE = "test"  # the database that drivers use if the address names none
 
 
 class ExportError(Exception):
-    """What the user has to change, as a sentence."""
+    """A sentence that tells the user what to change."""
 
 
 def in_one_line(error: BaseException) -> str:
-    """What went wrong, and in which line of the user's."""
+    """The error, and its line in the user's code."""
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     frames = [frame for frame in traceback.extract_tb(error.__traceback__)
@@ -53,7 +53,7 @@ def is_pydantic(cls: Any) -> bool:
 
 
 def unfinished() -> tuple[type[Exception], ...]:
-    """What a model raises that cannot be completed: it names classes that are not there."""
+    """The error of a model that cannot be completed: it names missing classes."""
     found: list[type[Exception]] = []
     if "pydantic" in sys.modules:
         from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
@@ -67,7 +67,7 @@ def unfinished() -> tuple[type[Exception], ...]:
 
 
 def export_one(cls: type, ns: str | None, database: str | None) -> Exported:
-    """Of this class alone, whatever else is in its collection."""
+    """The schema of this class only, without other classes of its collection."""
     try:
         return export_class(cls, ns, database)
     except unfinished() as error:
@@ -115,7 +115,7 @@ def export_plain(cls: Any, ns: str) -> Exported:
 
 
 def export_model(cls: type, ns: str | None, database: str | None) -> Exported:
-    """The whole namespace of a class: with the documents that share its collection."""
+    """The whole namespace of a class, with the documents that share its collection."""
     one = export_one(cls, ns, database)
     if is_beanie(cls):
         from beanie import Document
@@ -142,13 +142,13 @@ def family_of(cls: Any, top: type) -> list[type]:
 
 
 def models_in(module: ModuleType) -> list[type]:
-    """The documents that a module defines or imports into itself."""
+    """The documents that a module defines or imports."""
     return [value for value in vars(module).values()
             if is_class(value) and (is_beanie(value) or is_mongoengine(value))]
 
 
 class Importing:
-    """Whatever the user's module raises, also SystemExit, is for the user to mend: an ExportError."""
+    """Turns any exception of the user's module, even SystemExit, into an ExportError."""
 
     def __init__(self, name: str, what: str = "imported"):
         self.name = name
@@ -192,7 +192,7 @@ def read_target(target: str) -> list[tuple[type, str | None]]:
 
 
 def export_targets(targets: Iterable[str], database: str | None) -> list[Exported]:
-    """One for each namespace, in the order of their names."""
+    """One schema for each namespace, in the order of their names."""
     found: dict[str, list[Exported]] = {}
     seen: set[tuple[type, str | None]] = set()
     for target in targets:

@@ -1,7 +1,7 @@
-"""What a value of Python is stored as, by the rules of Beanie's Encoder, without Beanie.
+"""The stored form of a Python value, by the rules of Beanie's Encoder, without Beanie.
 
-A default of a model is looked at as what it would be in the database; that needs no ODM to be there.
-python/tests compares these rules with Beanie's own."""
+The export compares a model's default in its stored form, and must not need an ODM for that. python/tests
+compares these rules with Beanie's own."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ CONVERTERS: dict[type, Callable[[Any], Any]] = {
 
 
 class NotStorable(Exception):
-    """The value cannot be in a document."""
+    """A document cannot hold the value."""
 
 
 def encode(value: Any, keep_nulls: bool = True, of_item: Callable[[Any], Any] | None = None) -> Any:
-    """As Beanie's Encoder has it; `of_item` is asked of what the value holds."""
+    """Encodes in the way of Beanie's Encoder. `of_item` encodes the values within the value."""
     if isinstance(value, SCALARS):
         return value
     convert = CONVERTERS.get(type(value)) or next(
@@ -69,7 +69,7 @@ def model_items(model: pydantic.BaseModel, keep_nulls: bool) -> Iterable[tuple[s
 
 
 def as_bson(encoded: Any) -> Any:
-    """What PyMongo gives back for it; raises NotStorable."""
+    """The value that PyMongo reads back; raises NotStorable."""
     try:
         return bson.decode(bson.encode({"": encoded}))[""]
     except (BSONError, ArithmeticError, TypeError, ValueError) as error:

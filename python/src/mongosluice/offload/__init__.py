@@ -1,4 +1,4 @@
-"""Checking and encoding out of Python: a package for each ODM, and what they share."""
+"""Moves checking and encoding out of Python. Each ODM has one package; the rest is common."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _ODMS = {"beanie": "mongosluice.offload.beanie.patches", "mongoengine": "mongosl
 
 
 def offload(require: bool = False, recheck_seconds: float = RECHECK_SECONDS) -> None:
-    """Takes checking and encoding out of Python, for the ODMs that are imported and those that will
-    be. Call it before init_beanie, or before MongoEngine's first write. Models whose schema the proxy
-    does not enforce stay as they are, with a warning; with `require` that is an error, NotEnforced."""
+    """Moves checking and encoding out of Python, for ODMs that are imported already or later. Call it before
+        init_beanie, or before MongoEngine's first write. A model whose schema the proxy does not enforce stays
+        unchanged, with a warning; with `require`, that raises NotEnforced."""
     settings.active = True
     settings.require = require
     settings.recheck_seconds = recheck_seconds
@@ -27,10 +27,10 @@ def offload(require: bool = False, recheck_seconds: float = RECHECK_SECONDS) -> 
 
 
 def install_for(odm: str) -> None:
-    """Called by the import hook when an ODM was imported."""
+    """The import hook calls it after the import of an ODM."""
     importlib.import_module(_ODMS[odm]).install()
 
 
 def offload_report() -> list[dict[str, Any]]:
-    """For each model that was looked at: `model`, `ns`, `mode` (full, encode-only, off), `reasons`."""
+    """Returns `model`, `ns`, `mode` (full, encode-only, off) and `reasons` for each model that was checked."""
     return [status.as_dict() for status in statuses.values()]

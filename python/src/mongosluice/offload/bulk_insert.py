@@ -1,8 +1,8 @@
-"""insert_many of documents that are BSON already: PyMongo's own bulk write, given its one run whole.
+"""insert_many of documents that are BSON already, as one run of PyMongo's own bulk write.
 
-PyMongo looks at each document (is it a mapping? has it an _id?) and copies the list three times before it
-sends anything, which costs several times what encoding costs. All else is PyMongo's: batches, sessions,
-retries, events, errors. Where it is not the PyMongo that is known here, its insert_many is called."""
+PyMongo inspects each document (is it a mapping? has it an _id?) and copies the list three times before it sends
+anything. That costs several times as much as the encoding. All other parts are PyMongo's: batches, sessions, retries,
+events, errors. With an unknown version of PyMongo, this module calls its insert_many."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pymongo.synchronous.collection import Collection
 
 try:
     from mongosluice import _native as native
-except ImportError:  # not built: nothing is encoded that could come here
+except ImportError:  # not built: no encoded document can come here
     native = None  # type: ignore[assignment]
 
 try:
@@ -38,21 +38,21 @@ def own_methods(cls: Any) -> tuple[Any, ...]:
     return tuple(getattr(cls, name, None) for name in OWN_METHODS)
 
 
-# The methods of the classes that are known here, as they were before anybody put something in their place.
+# The methods of the known classes, before any replacement.
 _known = {cls: own_methods(cls) for cls in (AsyncCollection, Collection)
           if _AsyncBulk is not None and hasattr(cls, "_write_concern_for")
           and tuple(inspect.signature(cls.insert_many).parameters) == PARAMETERS}
 
 
 def is_known(collection: Any) -> bool:
-    """Whether the collection's insert_many is the one that is shortened here."""
+    """Whether the collection's insert_many is the known one."""
     cls = type(collection)
     return cls in _known and _known[cls] == own_methods(cls)
 
 
 if _AsyncBulk is not None:
     class _WholeRun:
-        """Bulk writes that are one run of inserts."""
+        """Bulk writes that consist of one run of inserts."""
 
         ops: list[Any]
 
@@ -81,7 +81,7 @@ def whole_run(kind: Any, collection: Any, documents: list[Any], ordered: bool = 
 @_csot.apply
 async def insert_many(collection: AsyncCollection[Any], documents: list[Any], session: Any = None,
                       **options: Any) -> InsertManyResult:
-    """The documents are Encoded, one at least; `is_known(collection)`; options: those of OPTIONS."""
+    """Inserts at least one Encoded document; requires `is_known(collection)`; options: those of OPTIONS."""
     ids = native.encoded_ids(documents)
     write_concern = collection._write_concern_for(session)
     await whole_run(_AsyncInserts, collection, documents, **options).execute(write_concern, session, _Op.INSERT)

@@ -1,4 +1,4 @@
-"""Whether a connection reaches a mongosluice that enforces what the models ask for."""
+"""Whether a connection reaches a mongosluice that enforces the models' schemas."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def unanswered(error: OperationFailure) -> str:
 
 
 def verdict(answer: dict[str, Any], ns: str, wanted_hash: str) -> str | None:
-    """Why the model is not offloaded, or None where the proxy enforces it."""
+    """The reason why the model is not offloaded; None if the proxy enforces its schema."""
     if not isinstance(answer.get("mongosluice"), dict):
         return "the connection reaches no mongosluice"
     found = [one for one in answer.get("schemas", []) if one.get("ns") == ns]
     if not found:
         return f"the proxy has no schema for {ns}"
     one = found[0]
-    accepted = one.get("hashes", [one.get("hash")])  # a proxy of before answers the one hash
+    accepted = one.get("hashes", [one.get("hash")])  # an older proxy reports only one hash
     if wanted_hash not in accepted:
         others = ", ".join(f"{str(digest)[:12]}…" for digest in accepted)
         what = "accepts other versions of the schema" if len(accepted) > 1 else "enforces another schema"
@@ -55,7 +55,7 @@ def verdicts(answer: dict[str, Any] | OperationFailure, wanted: dict[str, str]) 
 
 
 async def ask(client: Any, namespaces: Iterable[str]) -> dict[str, Any] | OperationFailure:
-    """By AsyncMongoClient or Motor."""
+    """For AsyncMongoClient and Motor."""
     try:
         return await client.admin.command(question(namespaces))
     except OperationFailure as error:

@@ -6,14 +6,14 @@ from typing import Any
 
 try:
     from mongosluice import _native
-except ImportError:  # not built: the pure path
+except ImportError:  # not built: use Python
     native: Any = None
 else:
     native = _native
 
 
 def shared(prefix: str, *names: str) -> tuple[int, ...]:
-    """The values of native.h's enums; without the extension numbers that no other has, each a bit."""
+    """The values of native.h's enums. Without the extension, distinct numbers of one bit each."""
     if native is None:
         return tuple(1 << position for position in range(len(names)))
     return tuple(getattr(native, prefix + name) for name in names)

@@ -1,4 +1,4 @@
-"""What the offload of every ODM shares: the settings, the report, the warnings."""
+"""The common state of all ODMs' offload: settings, report, warnings."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 FULL, ENCODE_ONLY, OFF = "full", "encode-only", "off"
-# How long an answer of the proxy is believed while documents are written.
+# How long an answer of the proxy stays valid while documents are written.
 RECHECK_SECONDS = 30.0
 
 
 class OffloadWarning(UserWarning):
-    """A model stays as it is, and why."""
+    """A model stays unchanged, with a reason."""
 
 
 @dataclass
 class Status:
-    """How one model is handled."""
+    """The mode of one model."""
 
     model: str
     ns: str
@@ -34,13 +34,14 @@ class Status:
 
 
 class Failed(Exception):
-    """Why a model cannot be exported or planned."""
+    """The reason why a model cannot be exported or planned."""
 
 
 def attempted(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """The function's result; raises Failed. A model's own code (default values, encoders, choices, enums,
-    metaclasses) can raise any exception: then this model stays as it is, and the application starts. No other
-    place of the package catches all exceptions. The reason, which names the exception, is reported and warned of."""
+    """Returns the function's result; raises Failed. A model's own code (default values, encoders, choices, enums,
+        metaclasses) can raise any exception. In that case the model stays unchanged, and the application starts. No
+        other place of the package catches all exceptions. The report and a warning give the reason, which names the
+        exception."""
     try:
         return function(*arguments)
     except Failed:

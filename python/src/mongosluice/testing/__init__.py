@@ -1,4 +1,4 @@
-"""For the tests of applications: a proxy of one's own, and a plugin for pytest."""
+"""A proxy for the tests of applications, and a pytest plugin."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ PATIENCE_SECONDS = 30.0
 
 
 class ProxyError(RuntimeError):
-    """The proxy did not start, or did not take a schema; with the end of its log."""
+    """The proxy did not start, or did not accept a schema; with the end of its log."""
 
 
 class Proxy:
-    """A running proxy. `uri` is where clients connect; `schemas` is the folder of its schema files."""
+    """A running proxy. Clients connect to `uri`; `schemas` is the folder of its schema files."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path, schemas: Path):
         self.process = process
@@ -41,7 +41,7 @@ class Proxy:
 
     def enforce(self, *models: type | Exported, database: str | None = None, ns: str | None = None,
                 action: str = "error") -> None:
-        """Writes the schema files of models and waits until the proxy has them in force."""
+        """Writes the schema files of models and waits until the proxy enforces them."""
         wanted = {}
         for model in models:
             one = model if isinstance(model, Exported) else export_model(model, ns, database)
@@ -80,7 +80,7 @@ class Proxy:
 
 
 def client_uri(upstream: str, port: int) -> str:
-    """The upstream's address with the proxy in the place of its hosts; TLS ends at the proxy."""
+    """The upstream's address with the proxy in place of its hosts; the proxy ends TLS."""
     found = re.fullmatch(r"mongodb(?:\+srv)?://((?:[^@/]*@)?)([^/?]*)(/[^?]*)?(?:\?(.*))?", upstream)
     if found is None:
         raise ProxyError(f"{upstream} is no connection string: it begins with mongodb:// or mongodb+srv://")
@@ -92,8 +92,8 @@ def client_uri(upstream: str, port: int) -> str:
 @contextlib.contextmanager
 def proxy(upstream: str = DEFAULT_UPSTREAM, *models: type | Exported, database: str | None = None,
           ns: str | None = None, arguments: Sequence[str] = ()) -> Iterator[Proxy]:
-    """A proxy in front of a server, on a free port, that enforces the schemas of models; it ends with the
-    block. `arguments` are more of its options, as on its command line."""
+    """Starts a proxy in front of a server, on a free port, with the schemas of models. The proxy ends with the block.
+        `arguments` are further command-line options."""
     with tempfile.TemporaryDirectory(prefix="mongosluice-") as name:
         folder = Path(name)
         schemas, log = folder / "schemas", folder / "log"

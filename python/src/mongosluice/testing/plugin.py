@@ -1,4 +1,4 @@
-"""The plugin that pytest loads by itself: the fixtures `mongosluice_check` and `mongosluice_proxy`."""
+"""The plugin that pytest loads: the fixtures `mongosluice_check` and `mongosluice_proxy`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def mongosluice_check() -> Callable[[Any, Any], None]:
 
 @pytest.fixture(scope="session")
 def mongosluice_proxy(pytestconfig: pytest.Config) -> Iterator[Proxy]:
-    """A proxy for the whole session, with the schemas of `mongosluice_models` in force."""
+    """A proxy for the whole test session that enforces the schemas of `mongosluice_models`."""
     from mongosluice.export.targets import export_targets
     from mongosluice.testing import proxy
 

@@ -1,7 +1,7 @@
-"""What a value becomes in BSON, by its type: the rules of Beanie's Encoder, asked once a type.
+"""The BSON form of a value by its type: the rules of Beanie's Encoder, applied once for each type.
 
-The C extension asks `classify`; `plain` is the same in Python, for where the extension is not built.
-Whatever these rules do not know for certain is given up, so that Beanie's own code does it."""
+The C extension calls `classify`. `plain` does the same in Python, if the extension is not built. If these rules
+do not certainly know a value, they leave it to Beanie's own code."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from mongosluice.offload.extension import native, shared
 GIVE_UP, STR, INT, INT64, FLOAT, OBJECT_ID, ENUM, UUID, DATETIME, DICT, SEQUENCE, ITERABLE, ROOT = shared(
     "KIND_", "GIVE_UP", "STR", "INT", "INT64", "FLOAT", "OBJECT_ID", "ENUM", "UUID", "DATETIME", "DICT", "SEQUENCE",
     "ITERABLE", "ROOT")
-# The flags of a key.
+# Flags of a key.
 SKIP, LINK, LINKS, ID = shared("FIELD_", "SKIP", "LINK", "LINKS", "ID")
-# The forms of a document.
+# Forms of a document.
 INSERT, REPLACE, SET = shared("FORM_", "INSERT", "REPLACE", "SET")
 
-# Types that Beanie's Encoder leaves as they are, taken before it is told of ours.
+# Types that Beanie's Encoder leaves unchanged. Read before Beanie gets our types.
 _SCALARS = beanie_encoder.BSON_SCALAR_TYPES
 
 
 class GivenUp(Exception):
-    """The value is of a type that these rules do not know."""
+    """These rules do not know the value's type."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A field as it is stored."""
+    """A stored field."""
 
     name: str
     stored: str
@@ -51,7 +51,7 @@ class Key:
 
 
 def _own_class(cls: type) -> bool:
-    """False where instances claim to be of another class than they are (mocks, proxies)."""
+    """False if instances claim another class than their own (mocks, proxies)."""
     return not any("__class__" in base.__dict__ for base in cls.__mro__ if base is not object)
 
 
@@ -61,7 +61,7 @@ def _scalar_kind(cls: type) -> Any:
     if issubclass(cls, Int64):
         return INT64
     if hasattr(cls, "_type_marker"):
-        return None  # BSON's own: PyMongo writes it
+        return None  # BSON's own type: PyMongo writes it
     for base, kind in ((str, STR), (int, INT), (float, FLOAT), (datetime.datetime, DATETIME)):
         if issubclass(cls, base):
             return kind
@@ -100,8 +100,8 @@ def _own_names(cls: type[BaseModel]) -> set[str]:
 
 
 def classify(cls: type) -> Any:
-    """The kind of an instance of `cls`; a Shape for a model; a callable that makes BSON's own type
-    of it; None where PyMongo can write it as it is."""
+    """The kind of an instance of `cls`: a Shape for a model; a callable that makes a BSON type; None if PyMongo can
+        write the value unchanged."""
     if not _own_class(cls):
         return GIVE_UP
     if issubclass(cls, _SCALARS):
@@ -118,11 +118,11 @@ def classify(cls: type) -> Any:
         return DICT if plain else GIVE_UP
     if issubclass(cls, (list, tuple, set, frozenset, deque)):
         return ITERABLE
-    return GIVE_UP  # what can be iterated only once must not be looked at
+    return GIVE_UP  # an object that allows only one iteration must not be inspected
 
 
 def model_keys(cls: type[BaseModel]) -> list[Key]:
-    """The fields of a model that is no document, as Beanie names them."""
+    """The fields of a model that is not a document, with Beanie's names."""
     return [
         Key(name, field.alias or name, SKIP if excluded(field) else 0)
         for name, field in cls.model_fields.items()
@@ -130,7 +130,7 @@ def model_keys(cls: type[BaseModel]) -> list[Key]:
 
 
 def excluded(field: Any) -> bool:
-    """Whether Beanie leaves the field out: 2.x heeds `exclude`, 1.30 does not."""
+    """Whether Beanie leaves the field out: 2.x honours `exclude`, 1.30 does not."""
     return EXCLUDE_IS_HEEDED and field.exclude is True
 
 
@@ -149,7 +149,7 @@ def write_raw(value: Any) -> bytes:
 
 
 class PlainShape:
-    """What native.Shape is, as far as encoding goes; its documents are dicts."""
+    """The part of native.Shape that encodes; its documents are dicts."""
 
     def __init__(self, cls: type, keys: Iterable[Key], prefix: bytes | None, has_extra: bool):
         self.cls = cls
@@ -212,7 +212,7 @@ _kinds: dict[type, Any] = {
 
 
 def plain(value: Any, keep_nulls: bool) -> Any:
-    """The value as PyMongo can write it."""
+    """The value in a form that PyMongo can write."""
     cls = type(value)
     if cls not in _kinds:
         _kinds[cls] = classify(cls)
@@ -239,7 +239,7 @@ def plain(value: Any, keep_nulls: bool) -> Any:
 
 
 def configure() -> None:
-    """Gives the extension what it calls; once, at import."""
+    """Gives the extension its callbacks; once, at import."""
     if native is None:
         return
     import os

@@ -1,9 +1,8 @@
-"""How the instances of a pydantic model are made without pydantic, for the C extension.
+"""Plans how the C extension makes the instances of a pydantic model without pydantic.
 
-Read from the very schema that pydantic-core runs, so that nothing is guessed from annotations. Of
-each field the extension gets what it may take as it is (the exact type, bounds, lengths) and, for
-everything else, the field's own validator of pydantic-core. What cannot be cut up by fields is a
-reason to leave the making of instances to pydantic."""
+The plan comes from the schema that pydantic-core runs, not from annotations. For each field, the extension gets
+the values that it may accept unchanged (the exact type, bounds, lengths). For all other values it gets the
+field's own pydantic-core validator. A model that cannot be split into fields is left to pydantic."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ NO_DEFAULT, VALUE, FACTORY, COPY = shared("DEFAULT_", "NONE", "VALUE", "FACTORY"
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 NO_BOUNDS = (None, None, False, False, False)
 NO_NODE = (GENERIC, None, None, NO_BOUNDS, -1, -1)
-# Settings of a model that do not change what becomes of values that are right already.
+# Settings of a model that do not affect valid values.
 HARMLESS_CONFIG = {
     "title", "extra", "populate_by_name", "validate_by_name", "validate_by_alias", "alias_generator",
     "json_schema_extra", "json_encoders", "arbitrary_types_allowed", "frozen", "use_attribute_docstrings",
@@ -40,7 +39,7 @@ HARMLESS_CONFIG = {
     "coerce_numbers_to_str", "cache_strings", "model_title_generator", "field_title_generator",
     "schema_generator", "ignored_types", "str_min_length", "str_max_length", "validation_error_cause",
 }
-# Whose functions in a schema are part of the library and free of side effects.
+# Libraries whose functions in a schema have no side effects.
 LIBRARIES = ("beanie.", "pydantic.", "pydantic_core.", "bson.", "pydantic_extra_types.")
 FUNCTIONS = {"function-before", "function-after", "function-wrap", "function-plain"}
 IMMUTABLE = (
@@ -50,11 +49,11 @@ IMMUTABLE = (
 
 
 class NotBuildable(Exception):
-    """Why instances must be made by pydantic; the argument is a sentence for the report."""
+    """Pydantic must make the instances; the argument is a sentence for the report."""
 
 
 def functions_in(schema: Any) -> Iterator[tuple[str, Any]]:
-    """Every function that validates, with the name of the field it is met in."""
+    """Every validating function, with the name of its field."""
     stack: list[tuple[str, Any]] = [("", schema)]
     while stack:
         where, part = stack.pop()
@@ -88,7 +87,7 @@ def core_schema(cls: type[BaseModel]) -> dict[str, Any]:
 
 
 class Builder:
-    """Reads one model class; `shapes` gives the Shape of a nested model, or None."""
+    """Reads one model class. `shapes` gives the Shape of a nested model, or None."""
 
     def __init__(self, cls: type[BaseModel], shape_of: Any):
         self.cls = cls
@@ -99,7 +98,7 @@ class Builder:
         self.fields: dict[str, Any] = self._find_fields(core_schema(cls))
 
     def _define(self, schema: dict[str, Any], passed: list[str] | None = None) -> dict[str, Any]:
-        """The schema behind `definitions` and references, which `passed` gets."""
+        """The schema behind `definitions` and references; `passed` gets these."""
         while schema["type"] in ("definitions", "definition-ref"):
             if schema["type"] == "definitions":
                 self.definitions.update({part["ref"]: part for part in schema["definitions"]})
@@ -176,11 +175,11 @@ class Builder:
             return FACTORY, schema["default_factory"]
         try:
             hash(schema["default"])
-        except TypeError:  # so pydantic-core decides it
+        except TypeError:  # so pydantic-core decides
             return COPY, schema["default"]
         return VALUE, schema["default"]
 
-    # ---- what the extension may take as it is --------------------------------------------------
+    # ---- values that the extension accepts unchanged --------------------------------------------
 
     def node(self, schema: dict[str, Any]) -> tuple[Any, ...]:
         whole, nullable = schema, False
@@ -196,7 +195,7 @@ class Builder:
         return (kind, nullable, self.validator(whole), type_, item, bounds, shortest, longest)
 
     def native(self, schema: dict[str, Any]) -> tuple[Any, ...]:
-        """(kind, type, item, bounds, shortest, longest); GENERIC where there is no such way."""
+        """(kind, type, item, bounds, shortest, longest); GENERIC if pydantic-core must decide."""
         read = getattr(self, "_" + schema["type"].replace("-", "_"), None)
         found = read(schema) if read is not None else None
         if found is None:
@@ -228,7 +227,7 @@ class Builder:
         return None if atoms is None else (STR, {"type": atoms, **self._lengths(schema)})
 
     def _literal(self, schema: dict[str, Any]) -> Any:
-        """Of strings only: 1 == True == 1.0."""
+        """Only for strings, because 1 == True == 1.0."""
         if not self._only(schema, "expected") or not all(type(one) is str for one in schema["expected"]):
             return None
         return LITERAL, {"type": {one: one for one in schema["expected"]}}
@@ -301,7 +300,7 @@ class Builder:
             return None
         keys = self._define(schema.get("keys_schema") or {"type": "any"})
         if keys["type"] not in ("any", "str") or not self._only(keys):
-            return None  # keys of other types are made of the strings that are stored
+            return None  # pydantic makes keys of other types from the stored strings
         if keys["type"] == "str" and self._str(keys) is None:
             return None
         item = self.node(schema.get("values_schema") or {"type": "any"})
@@ -320,7 +319,7 @@ class Builder:
 
 
 def default_of(default: Any, factory: Any) -> tuple[int, Any]:
-    """(kind, value) of a private attribute's default: shared where that is safe, else copied."""
+    """(kind, value) of a private attribute's default: shared if that is safe, otherwise copied."""
     if factory is not None:
         return FACTORY, factory
     if default is PydanticUndefined:
@@ -333,8 +332,7 @@ def default_of(default: Any, factory: Any) -> tuple[int, Any]:
 
 
 def check_class(cls: type[BaseModel], own_init: Any) -> None:
-    """Raises NotBuildable for what a class can do to the making of its instances. `own_init` is the
-    __init__ that it must have."""
+    """Raises NotBuildable if the class changes how its instances are made. `own_init` is the required __init__."""
     if cls.__init__ is not own_init:
         raise NotBuildable("__init__ is its own")
     if cls.__new__ is not object.__new__:

@@ -1,9 +1,9 @@
 """Offload for Beanie 2.x and 1.30.
 
-Beanie makes what it sends in one place, `get_dict`, and what it reads in one, `parse_model`; both are
-looked at here, for the models that are active. A model becomes active at the end of init_beanie, if
-the proxy says that it enforces the model's schema. What the extension gives up goes the old way, so
-each of Beanie's rules stands where it stood."""
+Beanie makes all sent documents in `get_dict`, and all instances from read documents in `parse_model`. This module
+replaces both for the active models. A model becomes active at the end of init_beanie, if the proxy says that it
+enforces the model's schema. Beanie's own code handles whatever the extension leaves to it, so Beanie's rules stay
+in force."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ from mongosluice.offload.state import (
     warn_once,
 )
 
-# The classes that are active; the maps that the hot paths look into.
+# The active classes: the maps that the hot paths use.
 _plans: dict[type, Plan] = {}
 _builders: dict[type, Any] = {}
 _readers: dict[type, Any] = {}
@@ -67,7 +67,8 @@ _checking: asyncio.Task[None] | None = None
 # ---- the two places ----------------------------------------------------------------------------
 
 
-# Which functions of Beanie ask for a document to send it as a whole, and in which form. They call get_dict
+# Functions of Beanie that get a document to send it as a whole, and its form. They call get_dict under
+# another name. All other callers need Beanie's dict.
 # by a name of their own; all other callers want Beanie's dict.
 SENDERS = {
     INSERT: (Document.insert, Document.insert_one, Document.insert_many),
@@ -84,7 +85,7 @@ def undecorated(function: Any) -> types.FunctionType:
 
 
 def renamed(code: types.CodeType, name: str, instead: str) -> types.CodeType:
-    """The code, and that of the comprehensions in it, with another name for a global."""
+    """The code with another name for a global, also in its comprehensions."""
     return code.replace(
         co_names=tuple(instead if one == name else one for one in code.co_names),
         co_consts=tuple(renamed(one, name, instead) if isinstance(one, types.CodeType) else one for one in code.co_consts))
@@ -105,13 +106,13 @@ def tell_senders() -> None:
 def forget_senders() -> None:
     for function, code in _codes.items():
         function.__code__ = code
-        for form in SENDERS:  # what is under way still has the name
+        for form in SENDERS:  # running code still uses the name
             function.__globals__[f"{GET_DICT}_{form}_of_mongosluice"] = _originals[GET_DICT]
     _codes.clear()
 
 
 def get_dict(form: int, document: Any, to_db: bool = False, exclude: Any = None, keep_nulls: bool = True) -> Any:
-    """In the place of Beanie's: the document as BSON where it goes to the server as a whole."""
+    """Replaces Beanie's function: returns the document as BSON if it goes to the server as a whole."""
     plan = _plans.get(type(document))
     if plan is not None and to_db and (form != SET or plan.sets):
         recheck_when_due()
@@ -122,7 +123,7 @@ def get_dict(form: int, document: Any, to_db: bool = False, exclude: Any = None,
 
 
 def parse_model(model: Any, data: Any) -> Any:
-    """In the place of Beanie's: an instance without pydantic where every value is right already."""
+    """Replaces Beanie's function: makes an instance without pydantic if every value is valid already."""
     build = _builders.get(model)
     if build is not None and type(data) is dict:
         instance = build(data)
@@ -132,7 +133,7 @@ def parse_model(model: Any, data: Any) -> Any:
 
 
 def parse_obj(model: Any, data: Any, lazy_parse: bool = False) -> Any:
-    """The same for whole queries, of the models whose documents are of one class and keep no state."""
+    """The same for whole queries, for models whose documents have one class and keep no state."""
     build = _readers.get(model)
     if build is not None and not lazy_parse and type(data) is dict:
         instance = build(data)
@@ -142,7 +143,7 @@ def parse_obj(model: Any, data: Any, lazy_parse: bool = False) -> Any:
 
 
 async def to_list(self: Any, length: int | None = None) -> list[Any]:
-    """In the place of a query's: all of its documents in one go."""
+    """Replaces a query's method: reads all of its documents at once."""
     projection = self.get_projection_model()
     if self.lazy_parse or projection not in _readers:
         return await _originals["to_list"](self, length)
@@ -164,7 +165,7 @@ async def cursor_of(query: Any) -> Any:
 
 
 async def anext_(self: Any) -> Any:
-    """In the place of a query's: its next document. While a batch lasts, native.NextDocument gives them."""
+    """Replaces a query's method: its next document. During a batch, native.NextDocument gives the documents."""
     if self.cursor is None and hasattr(self, "get_cursor"):
         self.cursor = as_batches(self, await self.get_cursor())
     if type(self.cursor) is not Batches:
@@ -173,7 +174,7 @@ async def anext_(self: Any) -> Any:
 
 
 def aiter_(self: Any) -> Any:
-    """In the place of a query's: 1.30 makes the cursor here."""
+    """Replaces a query's method: Beanie 1.30 makes the cursor here."""
     has_begun = self.cursor is not None
     _originals["aiter"](self)
     if not has_begun and self.cursor is not None:
@@ -182,7 +183,7 @@ def aiter_(self: Any) -> Any:
 
 
 def as_batches(query: Any, cursor: Any) -> Any:
-    """The query's new cursor as one of raw batches, where the extension makes the instances."""
+    """The query's new cursor as a cursor of raw batches, if the extension makes the instances."""
     projection = query.get_projection_model()
     if query.lazy_parse or projection not in _readers or cursor is None:
         return cursor
@@ -193,10 +194,10 @@ def as_batches(query: Any, cursor: Any) -> Any:
 class Source:
     """The BSON of a query's documents, batch by batch.
 
-    The query names each field of its model, and only those. Where it would name all that the documents have,
-    they are asked for whole, which is less work for the server; the extension passes over a field that the
-    model has not. Once such a field was met, the fields are named again: in a query whose first batch has
-    one before anything of it is given away."""
+        Beanie's query names each field of its model and no others. If the documents have no other fields, this class
+        asks for whole documents, which is less work for the server, and the extension skips a field that the model
+        does not have. After the first such field, queries name the fields again. A query whose first batch has such a
+        field starts again before it returns a document."""
 
     def __init__(self, plan: Plan, cursor: Any):
         self.plan = plan
@@ -219,17 +220,17 @@ class Source:
         return batch
 
     def instance(self, raw: bytes) -> Any:
-        """Of a document that the extension gives up."""
+        """Makes an instance of a document that the extension leaves to Python."""
         return _originals["parse_obj"](self.plan.cls, bson.decode(raw, self.options))
 
     def count(self, documents: int) -> None:
-        """PyMongo has counted one for the batch; by the documents it says how many it still wants."""
+        """PyMongo counted one document for the batch. The number of documents tells how many it still wants."""
         if documents:
             pymongo_cursor(self.cursor)._retrieved += documents - 1
 
 
 class Batches(native.Documents if native is not None else object):
-    """A cursor whose documents are instances, each made when it is asked for. All else is the cursor's."""
+    """A cursor whose documents are instances, made on demand. The rest is the original cursor."""
 
     def __new__(cls, source: Source) -> Batches:
         return super().__new__(cls, source.plan.shape, source.instance)
@@ -256,12 +257,12 @@ class Batches(native.Documents if native is not None else object):
 
 
 def pymongo_cursor(cursor: Any) -> Any:
-    """The one within, where it is Motor's."""
+    """The PyMongo object inside a Motor object."""
     return cursor.delegate if is_motor(cursor) else cursor
 
 
 def is_motor(one: Any) -> bool:
-    """Whether the cursor or collection is Motor's, around one of PyMongo's."""
+    """Whether a cursor or collection is Motor's wrapper of PyMongo's."""
     return hasattr(type(one), "get_io_loop")
 
 
@@ -270,7 +271,7 @@ def keeps_cache(query: Any) -> bool:
 
 
 def source_of(plan: Plan, cursor: Any) -> Source | None:
-    """None where the query's documents are not PyMongo's ordinary dicts."""
+    """None if the query's documents are not PyMongo's ordinary dicts."""
     if type(pymongo_cursor(cursor)) not in (AsyncCursor, Cursor):
         return None
     options, client = cursor.collection.codec_options, cursor.collection.database.client
@@ -281,9 +282,9 @@ def source_of(plan: Plan, cursor: Any) -> Source | None:
 
 
 def raw_batches(cursor: Any, are_whole: bool) -> Any:
-    """The same query, whose batches are BSON; without its projection where `are_whole`."""
+    """The same query with batches of BSON; without its projection if `are_whole`."""
     inner, collection = pymongo_cursor(cursor), cursor.collection
-    # what _clone leaves out
+    # _clone leaves these out
     kept = {"session": inner._session, "let": inner._let}
     if is_motor(cursor):
         raw = inner._clone(deepcopy=False, base=RawBatchCursor(collection.delegate, **kept))
@@ -309,13 +310,13 @@ async def read_batches(source: Source, longest: int) -> list[Any]:
 
 
 def insertable(document: Any) -> Any:
-    """As Beanie's insert_many asks for it."""
+    """The call as Beanie's insert_many makes it."""
     return get_dict(INSERT, document, to_db=True, keep_nulls=document.get_settings().keep_nulls)
 
 
 async def insert_many(cls: type[Document], documents: Any, session: Any = None,
                       link_rule: WriteRules = WriteRules.DO_NOTHING, **options: Any) -> Any:
-    """In the place of Beanie's: all documents encoded in one go, and handed to PyMongo as one run."""
+    """Replaces Beanie's method: encodes all documents at once, and gives them to PyMongo as one run."""
     instances = list(documents)
     plan = _plans.get(type(instances[0])) if instances else None
     if plan is None or native is None or link_rule == WriteRules.WRITE:
@@ -355,7 +356,7 @@ def deactivate(cls: type) -> None:
     _plans.pop(cls, None)
     _builders.pop(cls, None)
     _readers.pop(cls, None)
-    # __getattribute__ stays: it does what Beanie's does, and the instances that are there need it
+    # __getattribute__ stays: it works like Beanie's, and existing instances need it
     if native is not None and isinstance(cls.__dict__.get("__init__"), native.Init):
         del cls.__init__
 
@@ -379,7 +380,7 @@ async def after_init(initializer: Any) -> None:
             switch_off(cls, ns, failed[ns])
             warn_once(cls.__name__, failed[ns])
         elif cls not in classes:
-            # of an earlier init_beanie, whose collection has got more classes now: asked for again
+            # from an earlier init_beanie; the collection has more classes now, so ask again
             if cls in _plans:
                 plans[cls] = _plans[cls]
                 plans[cls].exported = namespaces[ns]
@@ -426,8 +427,8 @@ def decide(plans: dict[type[Document], Plan], answer: Any) -> None:
 
 
 def recheck_when_due() -> None:
-    """Asks the proxy again, beside what is going on. Documents that are written meanwhile were
-    checked: the extension takes only what pydantic would take."""
+    """Asks the proxy again in the background. Documents that are written meanwhile were checked: the extension
+        accepts only values that pydantic would accept."""
     global _checking, _checked_at
     is_due = time.monotonic() - _checked_at > settings.recheck_seconds
     if not is_due or (_checking is not None and not _checking.done()):
@@ -448,16 +449,16 @@ async def recheck() -> None:
     for client, plans in by_client.values():
         try:
             answer = await enforcement.ask(client, {namespace_of(cls) for cls in plans})
-        except PyMongoError:  # unreachable: then nothing is written either; the next time decides
+        except PyMongoError:  # not reachable, so no write succeeds either; the next check decides
             continue
         current = {cls: plan for cls, plan in plans.items() if _plans.get(cls) is plan}
-        # the models are off then and warned of; nobody waits here for the error
+        # the models are then off, with a warning; no caller waits for the error here
         with contextlib.suppress(enforcement.NotEnforced):
             decide(current, answer)
 
 
 def install() -> None:
-    """Puts the two functions into Beanie's modules; models become active by init_beanie."""
+    """Puts the two functions into Beanie's modules. init_beanie then activates models."""
     if _originals:
         return
     _originals.update(
@@ -493,7 +494,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Everything as it was."""
+    """Restores Beanie's functions."""
     if not _originals:
         return
     for cls in list(_plans):
@@ -514,7 +515,7 @@ def uninstall() -> None:
     _initialised.clear()
 
 
-# The methods whose refusals are worded as pydantic's.
+# Methods whose refusals get pydantic's form.
 TRANSLATED = (
     (Document, "insert"), (Document, "insert_many"), (find_module.FindOne, "replace_one"),
     (update_module.UpdateOne, "_update"), (update_module.UpdateMany, "_update"), (BulkWriter, "commit"),

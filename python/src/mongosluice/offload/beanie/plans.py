@@ -1,4 +1,4 @@
-"""How the documents of a class are written, and how instances are made of them."""
+"""The plan of a class: how its documents are written and its instances are made."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ SINGLE_LINKS = (LinkTypes.DIRECT, LinkTypes.OPTIONAL_DIRECT)
 
 @dataclass
 class Plan:
-    """How the documents of one class are written, and made where `builds`."""
+    """How the documents of one class are written, and, if `builds`, made."""
 
     cls: type[Document]
     shape: Any
     exported: Exported
     builds: bool
-    sets: bool  # whether save() may send it: revisions and actions change what it sends
+    sets: bool  # whether save() may send it: revisions and actions change the sent document
     reasons: list[str]
-    projection: dict[str, int] | None  # of a query for its documents, where that names its very fields
+    projection: dict[str, int] | None  # for a query of its documents that names exactly its fields
 
 
 class Unplannable(Failed):
-    """Why a model stays wholly with Beanie."""
+    """The model stays with Beanie in all respects; the argument is the reason."""
 
 
 def document_keys(cls: type[Document]) -> list[Key]:
@@ -126,7 +126,7 @@ def make_plan(cls: type[Document], exported: Exported) -> Plan:
 
 
 def whole_projection(cls: type[Document], names: list[str]) -> dict[str, int] | None:
-    """Beanie's projection, where it asks for the fields of these names and for nothing else."""
+    """Beanie's projection, if it names exactly these fields."""
     whole = dict.fromkeys(names, 1)
     plain = all(name and "." not in name and not name.startswith("$") for name in names)
     return whole if plain and get_projection(cls) == whole else None
@@ -141,7 +141,7 @@ _nested: dict[type, Any] = {}
 
 
 def nested_shape(cls: type[BaseModel]) -> Any:
-    """The Shape of a model inside a model, that can be made natively; None where it cannot."""
+    """The Shape of a nested model that the extension can make; None if it cannot."""
     if issubclass(cls, Document):
         return None
     if cls in _nested:
@@ -149,7 +149,7 @@ def nested_shape(cls: type[BaseModel]) -> Any:
     kind = encoding.classify(cls)
     if not isinstance(kind, native.Shape):
         return None
-    _nested[cls] = kind  # before its fields are read: it may hold itself
+    _nested[cls] = kind  # registered before its fields are read, because it may contain itself
     try:
         kind.set_fields(*specification(cls, BaseModel.__init__))
     except instances.NotBuildable:
@@ -163,8 +163,8 @@ def namespace_of(cls: type[Document]) -> str:
 
 
 def exported_namespaces(classes: list[type[Document]]) -> tuple[dict[str, Exported], dict[str, str]]:
-    """The schemas of the initialised documents, as `mongosluice export` makes them; and of the namespaces
-    that have none the reason."""
+    """The schemas of the initialised documents, as `mongosluice export` makes them, and the reasons for
+        namespaces without one."""
     found: dict[str, list[Exported]] = {}
     failed: dict[str, str] = {}
     for cls in classes:

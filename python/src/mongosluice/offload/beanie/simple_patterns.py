@@ -1,7 +1,7 @@
-"""Patterns that the extension matches itself: a row of classes of characters, each with a count.
+"""Patterns that the extension matches itself: a sequence of character classes, each with a count.
 
-Only of ASCII text, where Rust's engine and Python's agree on what is said here. What is not such a row, and
-text that does not match, is pydantic's to judge."""
+They cover only ASCII text, for which Rust's engine and Python's agree. Pydantic judges all other patterns, and text
+that does not match."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SPECIAL = frozenset("^$()|[]{}*+?.\\")
 
 
 class NotSimple(Exception):
-    """The pattern is more than a row."""
+    """The pattern is not such a sequence."""
 
 
 def compile_pattern(pattern: str) -> bytes | None:
-    """The atoms as native/pattern.c reads them; None where the pattern is more."""
+    """The atoms for native/pattern.c; None if the pattern is not such a sequence."""
     if not (pattern.startswith("^") and pattern.endswith("$")) or not pattern.isascii():
         return None
     try:
@@ -82,7 +82,7 @@ class _Reader:
         self.at += is_negated
         found: set[int] = set()
         if self.peek() in ("]", "-"):
-            raise NotSimple  # where the engines may differ
+            raise NotSimple  # the engines may differ here
         while self.peek() != "]":
             first = self.member()
             if self.peek() == "-" and self.text[self.at + 1:self.at + 2] not in ("]", ""):

@@ -1,4 +1,4 @@
-"""The extension for MongoEngine, which may be there without Beanie and pydantic."""
+"""The extension for MongoEngine, which may be installed without Beanie and pydantic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mongosluice.offload.extension import native
 
 
 def configure() -> None:
-    """What mongosluice.offload.beanie.encoding does where there is a Beanie."""
+    """The counterpart of mongosluice.offload.beanie.encoding, if there is no Beanie."""
     if native is None or "mongosluice.offload.beanie.encoding" in sys.modules:
         return
     from collections.abc import MutableMapping
@@ -21,7 +21,7 @@ def configure() -> None:
     native.configure(
         object_id=bson.ObjectId, object_id_member=member, classify=lambda cls: native.KIND_GIVE_UP,
         raw=lambda value: bson.encode({"": value}), decode=bson.decode, int64=bson.Int64, utc=datetime.timezone.utc,
-        fields_set=member, extra=member, private=member,  # of pydantic's models, that are not met here
+        fields_set=member, extra=member, private=member,  # for pydantic models, which do not occur here
     )
     MutableMapping.register(native.Encoded)
     native.reset_ids(os.urandom(5), int.from_bytes(os.urandom(3), "big"))

@@ -1,9 +1,8 @@
-"""Offload for MongoEngine: making instances, validating, and the conversion to BSON of what is inserted
-and saved.
+"""Offload for MongoEngine: making instances, validation, and the BSON of inserted and saved documents.
 
-Instances are made by the extension as soon as offload is on: it leaves nothing out that MongoEngine would do.
-For the rest, a class is looked at when it is first validated or saved; then the proxy is asked, and again
-when the answer is older than `recheck_seconds`."""
+While offload is on, the extension makes all instances, in the same way as MongoEngine. For validation and encoding,
+the first validation or save of a class makes its plan and asks the proxy. The proxy is asked again if the answer is
+older than `recheck_seconds`."""
 
 from __future__ import annotations
 
@@ -48,19 +47,19 @@ from mongosluice.offload.state import (
 )
 
 _originals: dict[tuple[Any, str], Any] = {}
-# Of a field: what changes while it is used, and says nothing about its values.
+# Attributes of a field that change during use and do not affect its values.
 PASSING = {plans.FLAG, "_owner_document", "document_type_obj", "owner_document"}
 
 
 class DocumentRefused(errors.DocumentRefused, OperationError):
-    """MongoEngine's error for a refused document, which is PyMongo's as well."""
+    """MongoEngine's error for a refused document, which is also PyMongo's."""
 
 
 class DocumentsRefused(errors.DocumentsRefused, me.errors.BulkWriteError):
-    """The same for several at once."""
+    """The same for several documents."""
 
 
-# ---- what is known of a document class, and of the proxy ---------------------------------------
+# ---- the state of a document class, and of the proxy -------------------------------------------
 
 
 @dataclass
@@ -101,7 +100,7 @@ def active_plan(cls: Any) -> Plan | None:
         return plan if plan.active else None
     try:
         database = cls._get_db()
-    except ConnectionFailure:  # not connected: nothing can be written either
+    except ConnectionFailure:  # not connected: no write can succeed either
         return None
     try:
         plan = attempted("it cannot be planned", plan_of, cls)
@@ -142,7 +141,7 @@ def has_collection(cls: Any) -> bool:
 
 
 def validate(self: Any, clean: bool = True) -> None:
-    """BaseDocument.validate, whose fields are only gone through where the extension does not find them right."""
+    """BaseDocument.validate. It goes through the fields only if the extension does not find them valid."""
     cls = type(self)
     if has_collection(cls):
         plan = active_plan(cls)
@@ -190,7 +189,7 @@ def validate_field(self: Any, one: Any, clean: bool, found: dict[str, Any]) -> N
 
 
 class Sending(threading.local):
-    """The document that save() is about to convert: what it then asks of to_mongo() is sent."""
+    """The document that save() is about to convert; its next to_mongo() is sent."""
 
     document: Any = None
 
@@ -220,7 +219,7 @@ def to_mongo(self: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def is_watched(*names: str) -> bool:
-    """Whether somebody listens to one of these signals, who could look at the document."""
+    """Whether one of these signals has a receiver, which could see the document."""
     return any(getattr(getattr(signals, name), "receivers", None) for name in names)
 
 
@@ -236,7 +235,7 @@ def save(self: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def worded(function: Any) -> Any:
-    """The same method, whose refusals speak as pydantic's do."""
+    """Wraps a method: its refusals get pydantic's form."""
     @functools.wraps(function)
     def method(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -258,7 +257,7 @@ def worded(function: Any) -> Any:
 
 def insert(self: Any, doc_or_docs: Any, load_bulk: bool = True, write_concern: Any = None,
            signal_kwargs: Any = None) -> Any:
-    """BaseQuerySet.insert; of a list of new documents that are all encoded, PyMongo is given the bytes."""
+    """BaseQuerySet.insert. If all documents of the list are new and encoded, PyMongo gets their bytes."""
     encoded = encoded_documents(self, doc_or_docs)
     if encoded is None:
         return _originals[BaseQuerySet, "insert"](self, doc_or_docs, load_bulk, write_concern, signal_kwargs)
@@ -276,7 +275,7 @@ def insert(self: Any, doc_or_docs: Any, load_bulk: bool = True, write_concern: A
 
 
 def sent(collection: Any, encoded: list[Any]) -> list[Any]:
-    """The ids; errors are MongoEngine's."""
+    """Returns the ids; errors are MongoEngine's."""
     try:
         if bulk_insert.is_known(collection):
             return bulk_insert.insert_many_now(collection, encoded).inserted_ids
@@ -290,7 +289,7 @@ def sent(collection: Any, encoded: list[Any]) -> list[Any]:
 
 
 def encoded_documents(queryset: Any, documents: Any) -> list[Any] | None:
-    """None where MongoEngine has to convert them, or to refuse them."""
+    """None if MongoEngine must convert or refuse them."""
     if native is None or type(documents) is not list or not documents or is_watched("pre_bulk_insert"):
         return None
     for cls in set(map(type, documents)):
@@ -300,7 +299,7 @@ def encoded_documents(queryset: Any, documents: Any) -> list[Any] | None:
     return native.encode_new(documents, encoding(queryset._document))
 
 
-# ---- in the place of MongoEngine's -------------------------------------------------------------
+# ---- replacements of MongoEngine's methods ------------------------------------------------------
 
 
 def set_field_attribute(self: Any, name: str, value: Any) -> None:
@@ -310,7 +309,7 @@ def set_field_attribute(self: Any, name: str, value: Any) -> None:
 
 
 def forget_plans() -> None:
-    """A field has changed: what is known of the classes is read again."""
+    """A field has changed: the plans of the classes are made again."""
     plans.engines.clear()
     plans.planned.clear()
     _plans.clear()
@@ -352,7 +351,7 @@ def configure() -> None:
 
 
 def let_slots_wait() -> None:
-    """They stay so when offload is switched off: instances may have been made that rely on it."""
+    """They stay after offload is switched off, because existing instances may rely on them."""
     for name, make in (("_dynamic_fields", bson.SON), ("_changed_fields", list)):
         if not isinstance(BaseDocument.__dict__[name], native.EngineSlot):
             setattr(BaseDocument, name, native.EngineSlot(BaseDocument.__dict__[name], make))

@@ -1,7 +1,7 @@
-"""What the extension may do with a class of MongoEngine: read from the class and its fields, once.
+"""The plan of a MongoEngine class for the extension, read once from the class and its fields.
 
-Each part of MongoEngine's code (of a field: to_python, __set__, validate, to_mongo; of a class: __init__,
-validate, to_mongo) is the extension's only where it is MongoEngine's own."""
+The extension replaces a part of MongoEngine's code (of a field: to_python, __set__, validate, to_mongo; of a class:
+__init__, validate, to_mongo) only if that part is MongoEngine's own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mongosluice.offload.mongoengine.extension import native
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 EXACT_INT = 2**53  # as a double
 FLAG = "_BaseField__auto_dereference"
-# What __init__ takes as its own.
+# The keywords of __init__ itself.
 RESERVED = {"self", "__auto_convert", "_created"}
 SLOTS = ("_data", "_initialised", "_created", "_dynamic_fields", "_changed_fields")
 
@@ -45,7 +45,7 @@ def kinds() -> dict[type, int]:
 
 
 KINDS = kinds() if native is not None else {}
-# Whose __get__ gives None where there is nothing.
+# Fields whose __get__ returns None if there is no value.
 GIVES_NONE = {cls.__get__ for cls in (
     BaseField, ComplexBaseField, me.ListField, me.ReferenceField, me.CachedReferenceField, me.GenericReferenceField,
     me.LazyReferenceField, me.GenericLazyReferenceField, me.ComplexDateTimeField)}
@@ -98,7 +98,7 @@ def sets_as_base_field(field: Any) -> bool:
 
 
 def lengths(field: Any, kind: int) -> tuple[int, int]:
-    """The shortest and longest that is valid, -1 for any."""
+    """The least and greatest valid length; -1 for any."""
     shortest, longest = None, None
     if kind == native.ENGINE_STR:
         shortest, longest = field.min_length, field.max_length
@@ -111,7 +111,7 @@ def lengths(field: Any, kind: int) -> tuple[int, int]:
 
 
 def chosen(field: Any) -> frozenset[Any] | None:
-    """The choices, where nobody can change them and each is text or a number."""
+    """The choices, if they are immutable and each is text or a number."""
     if not isinstance(field.choices, tuple):
         return None
     values = [one[0] if isinstance(one, (list, tuple)) and len(one) == 2 else one for one in field.choices]
@@ -122,7 +122,7 @@ def chosen(field: Any) -> frozenset[Any] | None:
 
 
 def checks_natively(field: Any, kind: int) -> bool:
-    """Whether engine_check.c knows what the field's _validate does."""
+    """Whether engine_check.c implements the field's _validate."""
     if field.validation is not None or type(field) in (me.EmailField, me.URLField):
         return False
     if kind == native.ENGINE_ENUM:
@@ -149,13 +149,13 @@ def checks_natively(field: Any, kind: int) -> bool:
 
 
 def is_own(cls: type, name: str, *known: type) -> bool:
-    """Whether an attribute of the class is another than those classes have."""
+    """Whether the class replaces an attribute of those classes."""
     found = inspect.getattr_static(cls, name)
     return not any(found is one.__dict__.get(name) for one in known)
 
 
 def why_not_made(cls: Any) -> str | None:
-    """Why the extension does not make the class's instances."""
+    """The reason why the extension does not make the class's instances."""
     if cls._dynamic:
         return "dynamic fields"
     if cls.STRICT:
@@ -177,7 +177,7 @@ def why_not_made(cls: Any) -> str | None:
 
 
 def made_by_init(cls: Any) -> bool:
-    """Whether making an instance is nothing but MongoEngine's __init__."""
+    """Whether only MongoEngine's __init__ makes the instances."""
     return (not is_own(cls, "__init__", BaseDocument, me.EmbeddedDocument) and cls.__new__ is object.__new__
             and type(cls).__call__ is type.__call__)
 
@@ -221,7 +221,7 @@ def does_of(cls: Any) -> int:
 
 
 def plan(cls: Any) -> Any:
-    """The class's Engine, which it puts into `engines`."""
+    """The class's Engine; also puts it into `engines`."""
     fields = []
     for name in dict.fromkeys(cls._fields_ordered):
         field = cls._fields.get(name)
@@ -252,7 +252,7 @@ def align(cls: Any) -> None:
 
 
 def agrees(field: Any) -> bool:
-    """Whether what is within a field dereferences as it does, and embedded documents do."""
+    """Whether values within the field dereference like the field, and embedded documents do too."""
     if isinstance(field, me.EmbeddedDocumentField):
         return bool(field.__dict__[FLAG])
     inner = getattr(field, "field", None)
@@ -265,7 +265,7 @@ def all_agree(cls: Any) -> bool:
     return all(agrees(field) for field in cls._fields.values())
 
 
-# ---- whether somebody else's code runs while a document is validated ---------------------------
+# ---- whether other code runs while a document is validated ---------------------------------------
 
 
 def is_quiet(cls: Any, seen: set[Any] | None = None) -> bool:
