@@ -2,11 +2,12 @@
  *
  *   conformance mongodb|json-schema FOLDER EXCLUSIONS
  *
- * FOLDER holds the suite's files of one draft. For dialect mongodb each piece of data is wrapped in
- * a document, {v: data}, and each schema in {properties: {v: schema}}; for json-schema the schema
- * is applied to the value itself. EXCLUSIONS has lines `dialect | file | group or * | reason`; an
- * exclusion that excludes nothing is an error, and so is a test with another outcome than the suite
- * says. Prints what was run, passed and excluded. Exit code 77, "skipped", without the folder. */
+ * FOLDER holds the suite's files of one draft. For dialect mongodb the runner wraps each piece of
+ * data in a document, {v: data}, and each schema in {properties: {v: schema}}; for json-schema the
+ * schema is applied to the value itself. EXCLUSIONS has lines `dialect | file | group or * |
+ * reason`; an exclusion that excludes nothing is an error, and so is a test whose outcome differs
+ * from the suite's. Prints the numbers of run, passed and excluded tests. Exit code 77, "skipped",
+ * without the folder. */
 #include "bson/scan.h"
 #include "schema/schema.h"
 

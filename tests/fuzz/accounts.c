@@ -102,7 +102,7 @@ static bool find(const struct accounts *accounts, struct bytes document, const c
     return found;
 }
 
-/* The user whose name stands behind `word` in that field; -1: none. */
+/* The user whose name follows `word` in that field; -1: none. */
 static int find_user(const struct accounts *accounts, struct bytes document, const char *field,
                      const char *word)
 {
@@ -267,7 +267,7 @@ size_t accounts_document(accounts_life life, uint32_t number, uint8_t *out)
     return len;
 }
 
-/* A document of whoever runs as somebody else: the finding. */
+/* A document that runs as another user than its client's: the finding. */
 static void check_document(const struct accounts *accounts, const struct life *carrier,
                            struct bytes document)
 {

@@ -12,7 +12,7 @@ enum { ACCOUNTS_USERS = 2, ACCOUNTS_LIVES_MAX = 64 };
 enum accounts_manner {
     ACCOUNTS_LAST_FIELD = 1,   /* of a field that stands there twice; else the first */
     ACCOUNTS_EMPTY_STEP = 2,   /* a proof is answered done: false, and the next step done: true */
-    ACCOUNTS_ADDS_LOGINS = 4,  /* a second user is logged in beside the first */
+    ACCOUNTS_ADDS_LOGINS = 4,  /* a second user is logged in besides the first */
     ACCOUNTS_DOES_NOT_SAY = 8, /* connectionStatus is an error on some connections */
 };
 

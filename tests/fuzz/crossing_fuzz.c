@@ -1,9 +1,9 @@
-/* Stateful: authenticated sessions of two users and of nobody, through a whole session room that
+/* Stateful: authenticated sessions of two users and of none, through a whole session room that
  * merges, in front of a server that knows the user of each connection (accounts.h). Logins are
  * begun, crossed, doubled, ended, sent without replies and with any byte changed; users are dropped
  * and made anew; connections break. A document that runs on another user's connection is the
- * finding. Input: a byte for the server's manner, then moves of a byte that says which, followed by
- * what the move needs. */
+ * finding. Input: a byte for the server's manner, then moves: a byte that selects the move,
+ * followed by its parameters. */
 #include <stdlib.h>
 #include <string.h>
 

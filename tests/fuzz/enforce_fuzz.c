@@ -1,7 +1,6 @@
-/* Any payload as a write command, any document as the server's reply to what goes in its place.
- * What goes is a message whose statements would all be let pass, and of an insert no document that
- * a careless server could find in it breaks the schema; answers and joined replies are BSON where
- * what they are made of is.
+/* Any payload as a write command, any document as the server's reply to the message that replaces
+ * it. All statements of the replacing message would pass a check. A careless server could find no
+ * invalid document in a replacing insert. Answers and joined replies are BSON if their parts are.
  * Input: a byte of settings (1: in a transaction, 2: in portions, 4: a limit of statements), four
  * of the payload's length, the payload, the reply. */
 #include <stdlib.h>
@@ -84,8 +83,8 @@ static bool read_command(struct bytes payload, struct wire_command *parsed)
     return true;
 }
 
-/* --- what a careless server would store of an insert that goes on: any document, wherever it
- * stands, into any collection that is named, however it is --- */
+/* --- documents that a careless server would store of a passed insert: any document, at any place,
+ * into any named collection, in any form --- */
 
 static const struct registry_entry *named(const struct wire_command *command,
                                           const struct scan_element *name)

@@ -1,6 +1,6 @@
-/* Any bytes as a document of the registry: it is read or refused with an error; what is read is
- * written and read again as the same, makes a schema file or an error, and takes every change. A
- * file that is made is for the document's own namespace. */
+/* Any bytes as a document of the registry: it is read, or refused with an error. A read document
+ * stays the same when it is written and read again, makes a schema file or an error, and accepts
+ * every change. A made file is for the document's own namespace. */
 #include "fleet/fleet_change.h"
 #include "fleet/fleet_render.h"
 

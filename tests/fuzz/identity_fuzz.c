@@ -1,7 +1,6 @@
-/* Commands and replies in any order and shape: claims stay bounded, what a reply to
- * connectionStatus says is read or not, and a login is only harmless where it names a mechanism.
- * Input: records of a kind byte (even: command, odd: reply), a length (2 bytes, little-endian) and
- * a body. */
+/* Commands and replies in any order and shape: claims stay bounded, a reply to connectionStatus is
+ * read or rejected, and a login is harmless only if it names a mechanism. Input: records of a kind
+ * byte (even: command, odd: reply), a length (2 bytes, little-endian) and a body. */
 #include "auth/certificate.h"
 #include "auth/claim.h"
 #include "auth/identity.h"

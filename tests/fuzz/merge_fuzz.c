@@ -177,7 +177,7 @@ static void retry(struct merger *merger, struct bytes payload, struct bytes repl
     }
 }
 
-/* Known sessions, so that numbered inserts may be merged: number 0 went by. */
+/* Known sessions, so that numbered inserts may be merged: number 0 passed before. */
 static void know(struct retry_table *table, struct bytes payload)
 {
     struct merger_insert insert;

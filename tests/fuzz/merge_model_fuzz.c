@@ -1,11 +1,11 @@
-/* Merging in front of a server that is modelled. The input decides who inserts what, which answers
- * are lost or failed, before or after the command was run, who leaves and who tries again. Each
- * document says whose it is, so the model knows the truth: each client must receive the true
- * outcome of its document, whatever the server answers to a resend.
+/* Merging in front of a modelled server. The input decides the inserts of each client, which
+ * answers are lost or fail, before or after the command was executed, which clients leave and which
+ * retry. Each document names its client, so the model knows the truth: each client must receive the
+ * true outcome of its document, whatever the server answers to a resend.
  *
  * Numbered statements are known by session, number and statement id. Three kinds of servers: exact
  * ones; MongoDB 4.4, which answers known statements at once and tries the others at the end, unless
- * a known one comes last; and the same that also tries them once a few were put off. */
+ * a known one comes last; and the same, but it also tries them after it has deferred a few. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +53,7 @@ struct client {
     uint32_t docs;
     int ids[DOCS_MAX];
     bool again;  /* it knows that the insert may have been run before */
-    bool direct; /* it went as it came at least once */
+    bool direct; /* it passed unchanged at least once */
     struct merger_waiter *waiter;
     struct retry_waiter *retry_waiter;
     bool heard;
@@ -375,7 +375,7 @@ static void be_told(struct client *client, struct bytes reply)
         return;
     }
     client->state = IDLE;
-    /* its driver's own repeat comes to the server as it would without a proxy */
+    /* its driver's own retry reaches the server as it would without a proxy */
     if (client->direct && client->again && client->docs > 1 && client->model->kind != SERVER_EXACT)
         return;
     if (scan_find(reply, "writeErrors", &errors) && scan_open(&scan, errors.value))
@@ -515,7 +515,7 @@ static void insert_something(struct model *model, struct client *client)
     client->again = false;
     client->direct = false;
     for (uint32_t i = 0; i < client->docs; i++) {
-        /* a new one, or one of the last that were used, perhaps by another who is under way */
+        /* a new one, or one of the last used ones, perhaps of an insert that is under way */
         uint8_t back = decide(model, 16);
         client->ids[i] =
             back < 8 && back < model->next_id ? model->next_id - 1 - back : model->next_id++;

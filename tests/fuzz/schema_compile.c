@@ -1,5 +1,5 @@
 /* Any bytes as a schema, in the dialect that the first byte chooses: it compiles or is refused with
- * an error, and what compiles can be run. */
+ * an error, and a compiled schema can be run. */
 #include "schema/schema.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* Any bytes as a schema file: a refusal has a reason, and what is read as JSON is BSON. A file that
- * is read is refused with text before or behind it. */
+/* Any bytes as a schema file: a refusal has a reason, and JSON that is read becomes BSON. A
+ * readable file is refused with text before or behind it. */
 #include "schema/file.h"
 #include "schema/file_text.h"
 

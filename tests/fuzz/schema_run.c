@@ -1,7 +1,7 @@
 /* The flat program against the slow reference, the evaluator of rules that also writes errInfo: the
- * same schema and document, generated from any bytes, get the same verdict. errInfo is BSON. What
- * is proved of setting or removing a field holds when it is done.
- * Broken BSON is found whatever the schema says of what stands before it. */
+ * same schema and document, generated from any bytes, get the same verdict. errInfo is BSON. A
+ * proof about setting or removing a field holds after the change. Broken BSON is found whatever the
+ * schema says of the fields before it. */
 #include "schema_generate.h"
 
 #include "bson/scan.h"

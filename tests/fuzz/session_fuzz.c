@@ -1,7 +1,7 @@
 /* Stateful: a whole session room with its worker thread, up to four clients and a server. The input
- * is a play: who sends what, whole or cut or mutated, what the server answers, who leaves, and what
- * the operator does meanwhile. In the end everybody leaves, and nothing of them may be left. Input:
- * moves of a byte that says which, followed by what the move needs. */
+ * is a play: the clients' messages, whole or cut or mutated, the server's answers, the clients that
+ * leave, and the operator's actions. In the end all clients leave, and none of their resources may
+ * be left. Input: moves: a byte that selects the move, followed by its parameters. */
 #include <stdlib.h>
 
 #include "session_rig.h"

@@ -207,8 +207,8 @@ void rig_settle(struct rig *rig)
     struct session_rows rows;
     struct session_query query = {
         .workers = &rig->worker, .worker_count = 1, .limit = RIG_CLIENTS, .timeout_ms = END_MS};
-    /* answered by the worker's thread after what it had to do before; twice, since what that made
-     * ready comes in its next turn */
+    /* the worker's thread answers after its earlier work; twice, since that work makes more ready
+     * for the next turn */
     for (int i = 0; i < 2; i++)
         if (session_list(&query, &rows)) {
             memory_free(rows.of);
@@ -489,7 +489,7 @@ void rig_leave(struct rig *rig, size_t client, bool reset)
 {
     if (rig->clients[client] < 0)
         return;
-    if (!reset) /* else what it did not read makes a reset of it */
+    if (!reset) /* otherwise unread bytes turn the close into a reset */
         drink(rig, client);
     close(rig->clients[client]);
     rig->clients[client] = -1;
@@ -627,7 +627,7 @@ static uint8_t *put_text(uint8_t *at, const char *name, const char *text)
     return put(at + 4, text, strlen(text) + 1);
 }
 
-/* Where the document's length stands, for close_document. */
+/* The place of the document's length, for close_document. */
 static uint8_t *open_document(uint8_t *at, uint8_t kind, const char *name, uint8_t **start)
 {
     if (name != NULL) {

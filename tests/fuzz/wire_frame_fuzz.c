@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wire_header_write(again, &header);
     require(memcmp(again, data + 1, sizeof again) == 0);
     (void)wire_opcode_check_request(header.opcode, &err);
-    /* what is there stands for the message: its length would be wrong in nearly every input */
+    /* the available bytes are the message: its length would be wrong in nearly every input */
     header.length = (int32_t)(size - 1);
     if (!wire_header_check(&header, MAX_BYTES, &err))
         return 0;

@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 
-/* Fails the test if the text is not JSON. bson_destroy is due. */
+/* Fails the test if the text is not JSON. The caller must call bson_destroy. */
 static inline bson_t *support_json(const char *json)
 {
     bson_error_t why;

@@ -41,7 +41,7 @@ static void rates_are_by_second(void **state)
     assert_int_equal(sample->at_ms, 7000);
 }
 
-/* A schema that is removed takes its counts along. */
+/* A removed schema removes its counts. */
 static void a_sum_that_went_down_is_no_rate(void **state)
 {
     (void)state;

@@ -311,7 +311,7 @@ static void test_long_names(void **state)
     }
 }
 
-/* Which of two equal fields a server takes is not ours to guess. */
+/* The proxy cannot know which of two equal fields a server uses. */
 static void test_repeated_fields(void **state)
 {
     (void)state;
@@ -435,7 +435,7 @@ static void test_failing_allocations(void **state)
     }
 }
 
-/* A name that only the reply says and that cannot be kept is not clear. */
+/* A name that only the reply contains and that cannot be kept is not clear. */
 static void test_failing_allocation_in_a_reply(void **state)
 {
     (void)state;

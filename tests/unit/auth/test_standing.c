@@ -70,7 +70,7 @@ static void test_a_server_that_does_not_say_is_not_asked_all_the_time(void **sta
     assert_false(standing_is_known(&one));
     assert_false(standing_may_ask(&one, 11));
     assert_true(standing_may_ask(&one, 10 + STANDING_AGE_US));
-    standing_forget(all, &one); /* a login went by */
+    standing_forget(all, &one); /* a login passed */
     assert_true(standing_may_ask(&one, 12));
     one.in_doubt = true;
     assert_false(standing_may_ask(&one, 12));

@@ -256,7 +256,7 @@ static void test_changes(void **state)
     schema_free((struct schema *)b);
 }
 
-/* A keyword that moved takes nothing away. */
+/* Moving a keyword refuses no further document. */
 static void test_changes_that_make_up_for_each_other(void **state)
 {
     static const struct expected_change expected[] = {
@@ -273,7 +273,7 @@ static void test_changes_that_make_up_for_each_other(void **state)
     schema_free((struct schema *)b);
 }
 
-/* A document passes if one of the accepted schemas takes it. */
+/* A document passes if one of the accepted schemas accepts it. */
 static void test_versions(void **state)
 {
     (void)state;

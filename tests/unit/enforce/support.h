@@ -25,7 +25,7 @@ struct support_message {
  * "?type" becomes "$type", which extended JSON has for something else. */
 uint8_t *support_payload(const struct support_message *message, size_t *len);
 
-/* The command in that payload, parsed into *parsed; its database is "d" where it says no other. */
+/* Parses the command in that payload into *parsed; its database is "d" unless it names another. */
 struct enforce_command support_command(const struct support_message *message, struct bytes payload,
                                        struct wire_command *parsed);
 

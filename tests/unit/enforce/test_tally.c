@@ -157,7 +157,7 @@ static void test_time(void **state)
     assert_true(tally_may_explain(tally));
     tally_pay(tally, 200000000);
     assert_false(tally_may_explain(tally));
-    tally_earn(tally, 6400, 6400); /* all of it went into explanations */
+    tally_earn(tally, 6400, 6400); /* all of it was spent on explanations */
     assert_false(tally_may_explain(tally));
     tally_earn(tally, 6400, 0);
     assert_true(tally_may_explain(tally));

@@ -160,7 +160,7 @@ static void test_upsert(void **state)
     expect_upsert("{}", "{\"$set\":{\"n\":1},\"$setOnInsert\":{\"name\":\"a\"}}", PASSED);
     expect_upsert("{}", "{\"$setOnInsert\":{\"name\":\"a\",\"_id\":1}}", PASSED);
     expect_upsert("{\"name\":\"a\",\"$comment\":\"x\"}", "{\"$min\":{\"n\":1}}", PASSED);
-    /* The document that is there stays right, the one that is inserted would be wrong. */
+    /* The stored document stays valid; the inserted one would be invalid. */
     expect_upsert("{}", "{\"$set\":{\"n\":1}}", UNPROVED);
     expect_upsert("{}", "{\"$setOnInsert\":{\"name\":1}}", UNPROVED);
     expect_upsert("{\"other\":1}", "{\"$set\":{\"name\":\"a\"}}", UNPROVED);
@@ -180,7 +180,7 @@ static void test_upsert(void **state)
     expect_upsert("{}", "{\"$set\":{\"name\":1}}", WRONG);
 }
 
-/* Operators whose result on a new document is known, under a schema that leaves all else open. */
+/* Operators whose result on a new document is known, under a schema that allows everything else. */
 static void test_upsert_operators(void **state)
 {
     (void)state;

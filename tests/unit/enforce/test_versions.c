@@ -68,7 +68,7 @@ static void test_inserts(void **state)
     fixture_close(&f);
 }
 
-/* Nobody tells the proxy that the time has come. */
+/* No event tells the proxy that the time has come. */
 static void test_until(void **state)
 {
     (void)state;

@@ -181,7 +181,7 @@ static void versions_have_names(void **state)
     fleet_document_free(document);
 }
 
-/* 16 accepted; of the others the last 64 are kept, and of the steps the last 200. */
+/* 16 accepted; of the others it keeps the last 64, and of the steps the last 200. */
 static void what_is_kept_has_limits(void **state)
 {
     struct error err;

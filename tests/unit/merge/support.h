@@ -47,7 +47,7 @@ int fixture_end(void **state);
 enum merger_outcome submit(struct fixture *f, const struct command *command, void *waiter);
 /* The same with an insert_of. */
 enum merger_outcome submit_id(struct fixture *f, int id, int lsid, int64_t number);
-/* Makes the session known to the table: its number 1 went by directly. */
+/* Makes the session known to the table: its number 1 passed directly. */
 void know(struct fixture *f, int lsid);
 
 enum { WAITERS_MAX = 8 };
@@ -63,8 +63,8 @@ void note(void *arg, void *waiter, struct bytes reply);
 enum batch_verdict answer(struct fixture *f, struct batch *batch, const char *json,
                           struct answers *answers);
 
-/* Waiters 1 … count wait behind one that went at once, each with the number `number` in the
- * session of its id (0: no numbers), and are taken. */
+/* Waiters 1 … count wait behind an insert that was sent at once, each with the number `number` in
+ * the session of its id (0: no numbers), and are taken. */
 struct batch *batch_of(struct fixture *f, int count, int64_t number);
 
 /* A resend is answered so. */
@@ -81,7 +81,7 @@ const char *document_json(struct bytes document);
 /* The number of documents in the sequence behind the body. */
 size_t count_sequence(const uint8_t *payload, size_t len);
 
-/* A document out of extended JSON; bson_destroy is due. */
+/* A document from extended JSON; the caller must call bson_destroy. */
 
 uint64_t counted(const struct fixture *f, enum merger_counter which);
 uint64_t barred(const struct fixture *f, enum grouping_bar bar);

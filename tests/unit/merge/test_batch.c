@@ -67,7 +67,7 @@ static void numbered_ones_get_a_number_of_their_own(void **state)
     batch = batch_of(f, 2, 4); /* that one is retired: another session */
     assert_non_null(strstr(built(batch, 2), "\"txnNumber\" : 1 }"));
     assert_memory_not_equal(built(batch, 2), before, strstr(before, "txnNumber") - before);
-    batch_lost(f->merger, batch, false, f->now_us); /* never went: no need to retire it */
+    batch_lost(f->merger, batch, false, f->now_us); /* never sent: no need to retire it */
     batch_end(f->merger, batch, f->now_us);
     assert_int_equal(counted(f, MERGER_SESSIONS_MADE), 2);
     assert_int_equal(counted(f, MERGER_SESSIONS_RETIRED), 1);
@@ -200,7 +200,7 @@ static void what_was_not_run_goes_alone(void **state)
     batch_end(f->merger, batch, f->now_us);
     assert_int_equal(counted(f, MERGER_SENT_ALONE), 3);
     assert_int_equal(counted(f, MERGER_SESSIONS_RETIRED), 0);
-    /* it went under its client's own number: so does a retry */
+    /* it was sent under its client's own number: so is a retry */
     assert_int_equal(submit_id(f, 0, 0, 3), MERGER_GO);
     struct merger_permit *first = f->answer.permit;
     assert_int_equal(submit_id(f, 1, 1, 2), MERGER_PASS);
@@ -313,7 +313,7 @@ static void who_leaves_what_is_stalled_for_long_is_let_go(void **state)
     retry_stop_waiting(retry_waiter);
     assert_int_equal(submit_id(f, 1, 1, 2), MERGER_RESEND);
     struct merger_resend *resend = f->answer.resend;
-    /* whose clients are there wait for its answer */
+    /* whose connected clients wait for its answer */
     assert_int_equal(submit_id(f, 2, 2, 2), MERGER_WAIT_FOR_FIRST);
     retry_waiter = f->answer.retry_waiter;
     assert_int_equal(answer(f, batch, "{\"n\":3,\"ok\":1.0}", &answers), BATCH_ANSWERED);
@@ -508,7 +508,7 @@ static bool scene(struct fixture *f)
     enum merger_outcome replay = whole ? submit_id(f, 1, 1, 2) : MERGER_PASS;
     if (replay == MERGER_REPLAY)
         memory_free((void *)(uintptr_t)f->answer.reply.pos);
-    if (replay == MERGER_RESEND) /* its reply could not be kept */
+    if (replay == MERGER_RESEND) /* the table could not keep its reply */
         merger_resend_lost(f->merger, f->answer.resend, f->now_us);
     return whole && replay == MERGER_REPLAY;
 }

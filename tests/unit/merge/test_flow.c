@@ -287,7 +287,7 @@ static void who_leaves_while_waiting_is_not_sent(void **state)
     merger_leave(f->merger, second, f->now_us);
     merger_finished(f->merger, first, f->now_us);
     struct batch *batch = TAKE(f, 3, 4);
-    merger_leave(f->merger, fourth, f->now_us); /* its document goes on */
+    merger_leave(f->merger, fourth, f->now_us); /* its document passes */
     assert_null(batch_waiter(batch_next(batch_first(batch))));
     uint8_t *payload = NULL;
     size_t len = 0;
@@ -295,7 +295,7 @@ static void who_leaves_while_waiting_is_not_sent(void **state)
     assert_int_equal(count_sequence(payload, len), 2);
     memory_free(payload);
     end_lost(f, batch);
-    /* the last one that waits leaves: nothing is due */
+    /* the last waiter leaves: nothing is due */
     first = go_first(f, 5);
     merger_leave(f->merger, wait_next(f, 6), f->now_us);
     merger_finished(f->merger, first, f->now_us);

@@ -58,7 +58,7 @@ static enum retry_found begin(struct retry_table *table, uint32_t session, int64
     return retry_table_begin(table, &request, answer);
 }
 
-/* A session whose number 1 went by directly, and whose number 2 is PENDING. */
+/* A session whose number 1 passed directly, and whose number 2 is PENDING. */
 static struct retry_op *pending(struct retry_table *table, uint32_t session)
 {
     struct retry_answer answer;

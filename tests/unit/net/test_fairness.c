@@ -1,4 +1,4 @@
-/* One loop serves many: none of its callbacks goes on for as long as its peer has something. */
+/* One loop serves many connections: no callback runs as long as its peer has data. */
 #include "../cmocka_all.h"
 
 #include <arpa/inet.h>
@@ -67,7 +67,7 @@ static enum transport_status no_handshake(struct transport *t, struct error *err
     return TRANSPORT_OK;
 }
 
-/* A peer that sends without end, and takes all that it is sent. */
+/* A peer that sends without end, and reads everything. */
 static enum transport_status endless_read(struct transport *t, void *buf, size_t cap, size_t *got,
                                           struct error *err)
 {
@@ -169,7 +169,7 @@ static void endless_input_keeps_nobody_from_being_served(void **state)
         one_turn();
         assert_int_equal(light.got, i);
     }
-    /* nor is heavy work kept from it: each turn does some, first come first served */
+    /* heavy work is not blocked either: each turn does some, first come first served */
     int sum = heavy[0].served + heavy[1].served + heavy[2].served;
     assert_true(sum >= ROUNDS && sum <= 2 * ROUNDS);
     for (int i = 0; i < 3; i++) {

@@ -471,7 +471,7 @@ static void test_client_certificates(void **state)
     }
 }
 
-/* The version that the client offers at most, against the least that the server takes. */
+/* The highest version that the client offers, against the lowest that the server accepts. */
 static void test_versions(void **state)
 {
     (void)state;

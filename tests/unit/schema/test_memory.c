@@ -99,7 +99,7 @@ static void test_verdict_allocates_nothing(void **state)
     bson_destroy(invalid);
 }
 
-/* uniqueItems over many items is the one thing that takes memory for a verdict. */
+/* A verdict needs memory only for uniqueItems over many items. */
 static void test_unique_without_memory(void **state)
 {
     (void)state;
@@ -118,7 +118,7 @@ static void test_unique_without_memory(void **state)
     assert_int_equal(schema_check(schema, scratch, support_bytes(&document), &err), SCHEMA_CUT_OFF);
     memory_fail_never();
     assert_int_equal(schema_check(schema, scratch, support_bytes(&document), &err), SCHEMA_VALID);
-    memory_fail_after(1); /* the table is there now */
+    memory_fail_after(1); /* the table exists now */
     assert_int_equal(schema_check(schema, scratch, support_bytes(&document), &err), SCHEMA_VALID);
     memory_fail_never();
     schema_scratch_free(scratch);

@@ -68,7 +68,7 @@ static void put_of(struct fixture *fixture, struct bulk_cursor_use use, int64_t 
     bson_destroy(opened);
 }
 
-/* A cursor whose splice holds about that many bytes. */
+/* A cursor whose splice holds about so many bytes. */
 static void put(struct fixture *fixture, const char *server, int64_t id, size_t bytes)
 {
     put_of(fixture, use_of(server, 1, 0), id, bytes, NULL);
@@ -249,7 +249,7 @@ static void the_end_of_its_client_frees_it(void **state)
     put_of(fixture, use_of("a:1", 2, 0), 2, 10, NULL);
     put_of(fixture, use_of("a:1", 2, 0), 5, 10, NULL);
     bulk_cursors_forget_connection(fixture->cursors, 2, 1000);
-    /* another connection of that client's goes on */
+    /* another connection of that client continues */
     assert_int_equal(find_of(fixture, "a:1", 5, "admin.$cmd.bulkWrite", &cursor), BULK_CURSOR_KEPT);
     answer(cursor, use_of("a:1", 3, 2000), GOES_ON);
     bulk_cursor_release(cursor);

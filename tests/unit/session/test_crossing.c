@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-/* Whether inserts meet in the proxy depends on how the threads of a play take turns. */
+/* Whether inserts meet in the proxy depends on the scheduling of a play's threads. */
 enum { PLAYS_MAX = 500 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -207,7 +207,7 @@ static bson_t *with_fields(int count)
     return body;
 }
 
-/* Also those behind the ones that are kept. */
+/* Also the fields behind the kept ones. */
 static void all_fields_are_walked_over(void **state)
 {
     (void)state;

@@ -30,7 +30,7 @@ static bool feed(struct wire_walk *walk, const uint8_t *data, size_t len, struct
     return ok;
 }
 
-/* Feeds the message cut at `first` and at `second`; stops where it breaks. */
+/* Feeds the message cut at `first` and at `second`; stops at a break. */
 static bool feed_cut(struct wire_walk *walk, const struct message *message, size_t first,
                      size_t second, struct error *err)
 {
