@@ -375,7 +375,7 @@ def compare(scene, steps):
     through, direct = sides
     differences = []
     if through.outcomes != direct.outcomes:
-        differences.append(f"told {through.outcomes}, directly {direct.outcomes}")
+        differences.append(f"outcomes through the proxy {through.outcomes}, directly {direct.outcomes}")
     numbers = [sorted(int(one.rpartition(" ")[2]) for one in scene.stored(side.prefix)) for side in sides]
     if numbers[0] != numbers[1]:
         differences.append(f"stored {numbers[0]} of {through.sent}, directly {numbers[1]} of {direct.sent}")

@@ -50,7 +50,7 @@ static const char usage[] =
     "  --operations N         stop after N commands instead\n"
     "  --rate N               commands a second of all connections, each at fixed times, from "
     "which\n"
-    "                         its latency counts; else each sends when it has its answer\n"
+    "                         its latency counts; else each sends after its answer\n"
     "  --warmup-seconds S     0; commands begun in it are not counted\n"
     "  --documents N          1; in one insert, or the limit of a find\n"
     "  --document-bytes N     pad the six-field document up to that size\n"

@@ -358,7 +358,7 @@ static const char usage[] =
     "nullserver [--host 127.0.0.1] [--port 0] [--replica-set NAME] [--delay-us N]\n"
     "           [--find-documents N] [--document-bytes N]\n"
     "Acknowledges every command and stores nothing. Port 0 takes a free port; the first line of\n"
-    "the output names the address. On TERM it prints what it counted, as JSON.\n";
+    "the output names the address. On TERM it prints its counters, as JSON.\n";
 
 static bool read_number(const char *text, long max, long *out)
 {

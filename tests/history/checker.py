@@ -80,9 +80,9 @@ class Check:
         """E11000 about an own document at this index. Whether it may be."""
         identifier, _ = operation.documents[index]
         if not self.is_there(operation, identifier):
-            self.wrong(operation, f"E11000 told, and not there: {identifier}")
+            self.wrong(operation, f"E11000 answered, but the document is not stored: {identifier}")
         elif not operation.retryable or not self.forgets(self.faults_during(operation)):
-            self.wrong(operation, f"E11000 told about its own document: {identifier}")
+            self.wrong(operation, f"E11000 answered about its own document: {identifier}")
         else:
             self.verdict.ambiguous[tuple(sorted({what.split(" ", 2)[0] for what in
                                                  self.faults_during(operation)}))] += 1
@@ -96,14 +96,14 @@ class Check:
                 self.ambiguity(operation, index)
                 doubtful = True
             elif not stopped and code != {NEW: None, BAD: BAD_CODE, DUPLICATE: DUPLICATE_CODE}[what]:
-                self.wrong(operation, f"{code} told about {identifier}, which is {what}")
+                self.wrong(operation, f"{code} answered about {identifier}, which is {what}")
             elif what == NEW:
                 wanted[identifier] = PRESENT if not stopped else EITHER if doubtful else ABSENT
             elif what == BAD:
                 wanted[identifier] = ABSENT
             stopped = stopped or (operation.ordered and code is not None)
         if told:
-            self.wrong(operation, f"errors of documents that it has not: {told}")
+            self.wrong(operation, f"errors at indexes beyond its documents: {told}")
         self.expect(operation, wanted)
 
     def certain_absence(self, operation):
@@ -151,5 +151,5 @@ def check(operations, stored, faults, *, forgets, inexact=frozenset()):
     for collection, documents in stored.items():
         for identifier in documents:
             if (collection, identifier) not in known:
-                judge.verdict.violations.append(f"{identifier} in {collection} was inserted by nobody")
+                judge.verdict.violations.append(f"{identifier} in {collection} belongs to no operation")
     return judge.verdict

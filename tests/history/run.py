@@ -75,7 +75,7 @@ def run(seconds, seed, *, topology="replica-set", program=None, merging=True, ki
                 verdict = run_phase(scene, chance, max(1.0, min(PHASE_SECONDS, left)), kinds)
                 total.add(verdict)
                 say(f"{topology}: {verdict.operations} operations, {verdict.batches} batches, {verdict.faults} faults, "
-                    f"{len(verdict.violations)} violations, {verdict.ambiguous.total()} told E11000 about what is there; "
+                    f"{len(verdict.violations)} violations, {verdict.ambiguous.total()} E11000 for stored documents; "
                     + ", ".join(f"{count} {name}" for name, count in sorted(verdict.outcomes.items())))
         finally:
             scene.stop()
@@ -95,8 +95,8 @@ def main():
                         help="one or more; both, half of the time each, when none is named")
     parser.add_argument("--server", type=Path, help="a server program that honours stmtIds; then no answer may "
                         "be ambiguous but after its end (default: SecantusDB of this Python environment)")
-    parser.add_argument("--statements", choices=KINDS, help="what stands in front of the server knows each statement of "
-                        "a retried insert, and answers so; then as with --server")
+    parser.add_argument("--statements", choices=KINDS, help="a relay in front of the server recognises each statement "
+                        "of a retried insert; then as with --server")
     parser.add_argument("--keep-server", action="store_true", help="the server is not killed: servers forget then")
     parser.add_argument("--without-merging", action="store_true", help="the same against the proxy that only passes on")
     options = parser.parse_args()
@@ -109,7 +109,7 @@ def main():
     for violation in total.violations[:50]:
         print(f"violation: {violation}")
     after = ", ".join(f"{count} after {' and '.join(faults)}" for faults, count in total.ambiguous.items())
-    print(f"seed {options.seed}; {total.ambiguous.total()} documents are there although E11000 was told"
+    print(f"seed {options.seed}; {total.ambiguous.total()} stored documents got E11000"
           + (f" ({after})" if after else ""))
     print(summary(total))
     return 1 if total.violations else 0

@@ -33,7 +33,7 @@ in_root mongosluice --version
 in_root setpriv --reuid mongosluice --regid mongosluice --clear-groups \
   mongosluice --check-config --config /etc/mongosluice/mongosluice.yaml >/dev/null
 
-say "running it as its user, with the configuration that systemd would use"
+say "running it as its user, with the configuration of the systemd unit"
 mkdir "$root-upstream"
 start_upstream "$root-upstream"
 port=$(free_port)

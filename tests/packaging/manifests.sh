@@ -37,14 +37,14 @@ if [ "${1:-}" = --write ]; then
   cp "$work/gateway.yaml" docker/kubernetes/gateway.yaml
 fi
 diff -u docker/kubernetes/gateway.yaml "$work/gateway.yaml" ||
-  die "docker/kubernetes/gateway.yaml is not what the chart renders; run $0 --write"
+  die "docker/kubernetes/gateway.yaml differs from the rendered chart; run $0 --write"
 
 # values that must be refused
 refused=0
 while IFS= read -r values; do
   # shellcheck disable=SC2086  # several words
   if render demo "$chart" $values >/dev/null 2>"$work/refusal"; then
-    die "the chart takes: $values"
+    die "the chart accepts invalid values: $values"
   fi
   grep -q "values don't meet the specifications" "$work/refusal" || die "$(cat "$work/refusal")"
   refused=$((refused + 1))

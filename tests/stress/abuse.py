@@ -173,7 +173,7 @@ def parse_options():
     parser.add_argument("--abuses", default=",".join(abuses.ABUSES))
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of connections")
     parser.add_argument("--add", action="store_true",
-                        help="keep what the JSON file has of other abuses: a long run can be made in parts")
+                        help="keep the results of other abuses in the JSON file, to split a long run")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
     options = parser.parse_args()

@@ -86,8 +86,8 @@ def arguments():
     parser.add_argument("--module", action="append", metavar="PART",
                         help="only modules whose path contains this")
     parser.add_argument("--merge", choices=("some", "all", "none"), default="some",
-                        help="through a proxy that merges inserts: of the fast part what is about them, on the "
-                        "replica set (some, the default), everything, or nothing")
+                        help="run through a proxy that merges inserts: the insert tests of the fast part, on the "
+                        "replica set (some, the default), all tests, or none")
     parser.add_argument("--again", type=int, default=3, metavar="N",
                         help="how often a differing test runs again each way (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N",
@@ -107,7 +107,7 @@ def main():
     different = [one for one in found if not one.is_unsteady]
     unexpected = [one for one in different if not expected.reason(reasons, one)]
     trouble = [line for result in results for line in result[3]]
-    print_list("Failing both ways, with another message (told, not judged):",
+    print_list("Failing both ways, with another message (for information):",
                [line for result in results for line in result[4]])
     print_list("Unsteady: both ways show the same outcome at least once:", unsteady)
     print_list("Different, as expected:", [f"{one}\n    because {expected.reason(reasons, one)}"
