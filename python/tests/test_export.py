@@ -280,7 +280,7 @@ def test_command_line(tmp_path):
     assert command(tmp_path, *check).returncode == 0
     (tmp_path / "app/models.py").write_text(MODELS.replace("name: str", "name: int"))
     different = command(tmp_path, *check)
-    assert different.returncode == 1 and "shop.shops.json is not what the models make" in different.stderr
+    assert different.returncode == 1 and "shop.shops.json differs from the schema of the models" in different.stderr
     (tmp_path / "schemas/shop.shops.json").unlink()
     assert "is missing" in command(tmp_path, *check).stderr
 
@@ -300,8 +300,8 @@ def test_command_line(tmp_path):
     ("raise SystemExit(0)", "wrong", ["SystemExit", "wrong.py:1"]),
     ("class Plain: pass", "wrong", ["wrong has no documents", "wrong:CLASS=DATABASE.COLLECTION"]),
     ("class Plain: pass", "wrong:Other", ["wrong has no Other"]),
-    ("class Plain: pass", "./wrong.py", ["./wrong.py is no target", "app.models"]),
-    ("class Plain: pass", "wrong:Plain=", ["wrong:Plain= is no target"]),
+    ("class Plain: pass", "./wrong.py", ["./wrong.py is not a target", "app.models"]),
+    ("class Plain: pass", "wrong:Plain=", ["wrong:Plain= is not a target"]),
     ("import beanie\nclass Kept(beanie.Document):\n    other: 'Gone'", "wrong",
      ["wrong.Kept is not complete", "'Gone' is not defined"]),
     ("import mongoengine\nclass Kept(mongoengine.Document):\n    other = mongoengine.ReferenceField('Gone')", "wrong",

@@ -50,7 +50,7 @@ def test_what_the_operator_set_is_kept(folder):
 
     path.chmod(0o640)
     (folder / "models.py").write_text(MODELS.format(type="int"))
-    assert "d.shops.json is not what the models make" in export(folder, "-o", "schemas", "--check").stderr
+    assert "d.shops.json differs from the schema of the models" in export(folder, "-o", "schemas", "--check").stderr
     assert export(folder, "-o", "schemas").returncode == 0
     changed = json.loads(path.read_text())
     assert changed["schema"]["properties"]["name"] == {"bsonType": ["int", "long"]}
@@ -99,9 +99,9 @@ def test_a_broken_file_is_named_and_left_alone(folder, text):
     path.write_bytes(text)
     other.unlink()
     check = export(folder, "-o", "schemas", "--check")
-    assert check.returncode == 1 and "d.shops.json is no schema file" in check.stderr
+    assert check.returncode == 1 and "d.shops.json is not a schema file" in check.stderr
     done = export(folder, "-o", "schemas")
-    assert done.returncode == 2 and "d.shops.json is no schema file" in done.stderr.splitlines()[-1]
+    assert done.returncode == 2 and "d.shops.json is not a schema file" in done.stderr.splitlines()[-1]
     assert path.read_bytes() == text and not other.exists()
 
 
@@ -129,6 +129,6 @@ def test_push(folder, server, database):
     assert one["state"]["action"] == "warn"
     assert [accepted["version"] for accepted in one["state"]["accepted"]] == [2, 1]
     assert stored()["d.Other"]["revision"] == 1
-    assert "without --output" in push("-o", "schemas").stderr
+    assert "combined with --output" in push("-o", "schemas").stderr
     nowhere = export(folder, "--push", "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100")
     assert nowhere.returncode == 2 and "cannot be read" in nowhere.stderr

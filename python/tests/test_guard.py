@@ -54,7 +54,7 @@ def mode():
 
 
 CASES = {
-    "no proxy": "no mongosluice but the server itself",
+    "no proxy": "reaches the server directly, without mongosluice",
     "no schema": "no schema for",
     "another schema": "another schema",
     "warns only": "action for .* is warn",

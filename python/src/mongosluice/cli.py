@@ -24,26 +24,26 @@ TARGET = "MODULE, MODULE:CLASS, or MODULE:CLASS=DATABASE.COLLECTION"
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="mongosluice", description="The commands of the Python package; all others are the proxy's.")
+    made = argparse.ArgumentParser(prog="mongosluice", description="The commands of the Python package; the proxy's program runs all others.")
     commands = made.add_subparsers(dest="command", required=True)
     export = commands.add_parser("export", help="write the schema files of models",
                                  description="Writes a schema file for each namespace that the models use.")
-    report = commands.add_parser("report", help="say how offload treats models",
-                                 description="Says for each model how offload treats it, why, and what would have to "
-                                             "change for `full`. No server is asked.")
+    report = commands.add_parser("report", help="print the mode of models under offload",
+                                 description="Prints for each model its mode under offload, the reasons, and the changes "
+                                             "that `full` requires. Asks no server.")
     for one in (export, report):
         one.add_argument("target", nargs="+", help=TARGET)
         one.add_argument("--database", metavar="NAME", default=os.environ.get("MONGOSLUICE_DATABASE"),
                          help=f"the database of the documents (or MONGOSLUICE_DATABASE; default {DEFAULT_DATABASE})")
-        one.add_argument("--json", action="store_true", help="the report as JSON on standard output")
-    export.add_argument("-o", "--output", metavar="FOLDER", help="where the files go; without it they are printed")
+        one.add_argument("--json", action="store_true", help="print the report as JSON on standard output")
+    export.add_argument("-o", "--output", metavar="FOLDER", help="the folder for the files; without it, print them")
     export.add_argument("--action", choices=ACTIONS, metavar="ACTION",
-                        help=f"of files that are not there yet: {', '.join(ACTIONS)}; default {SETTINGS['action']}")
+                        help=f"the action in new files: {', '.join(ACTIONS)}; default {SETTINGS['action']}")
     export.add_argument("--check", action="store_true",
-                        help="write nothing; end with 1 if a file is missing or has another schema or dialect")
+                        help="write nothing; exit with 1 if a file is missing or has another schema or dialect")
     registry.add_options(export)
     export.add_argument("--strict", action="store_true",
-                        help="end with 1 if something stays with Python; nothing is written then")
+                        help="if a rule stays with Python, write nothing and exit with 1")
     return made
 
 
@@ -61,11 +61,11 @@ def export(options: argparse.Namespace) -> int:
     if options.check and not options.output:
         raise ExportError("--check needs --output, the folder to compare with")
     if options.push and (options.output or options.check):
-        raise ExportError("--push goes without --output and --check")
+        raise ExportError("--push cannot be combined with --output or --check")
     found = export_targets(options.target, options.database)
     print_exported(found, options.json)
     if options.strict and any(one.notes for one in found):
-        print("mongosluice: --strict: the models ask for what a schema cannot hold", file=sys.stderr)
+        print("mongosluice: --strict: the models have rules that a schema cannot hold", file=sys.stderr)
         return DIFFERENT
     if options.check:
         problems = differences(found, Path(options.output))
@@ -114,7 +114,7 @@ def console() -> int:
         return WRONG
     if arguments in (["-h"], ["--help"]):
         done = subprocess.run([path, *arguments], env=program.environment(), check=False)
-        print("\nOf the Python package:\n" + "".join(f"  mongosluice {name} --help\n" for name in COMMANDS), end="")
+        print("\nCommands of the Python package:\n" + "".join(f"  mongosluice {name} --help\n" for name in COMMANDS), end="")
         return done.returncode
     try:
         os.execve(path, ["mongosluice", *arguments], program.environment())

@@ -33,7 +33,7 @@ def program() -> Path:
         if found and os.path.realpath(found) not in scripts:
             return Path(found)
     raise NotThereError("this installation has no proxy (MONGOSLUICE_PROXY=none when it was built), and there is none on "
-                        "the PATH; MONGOSLUICE_BINARY may name one")
+                        "the PATH; set MONGOSLUICE_BINARY to its path")
 
 
 def validator() -> Path:
@@ -45,7 +45,7 @@ def validator() -> Path:
     if own.exists():
         return own
     raise NotThereError("this installation has no validator (MONGOSLUICE_PROXY=none when it was built); "
-                        "MONGOSLUICE_VALIDATOR may name a libmongosluice-validator.so")
+                        "set MONGOSLUICE_VALIDATOR to the path of a libmongosluice-validator.so")
 
 
 def environment() -> dict[str, str]:

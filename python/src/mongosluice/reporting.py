@@ -22,35 +22,35 @@ from mongosluice.offload.state import ENCODE_ONLY, FULL, OFF, Failed, attempted
 
 # The remedy for each reason. The first match counts.
 CHANGES = (
-    (r"the extension is not built", "install a wheel, or install again where there is a C compiler"),
-    (r" is validated by ", "say it in the field's type (Field(ge=…), max_length, pattern, Literal, an Enum), or check it "
-                           "where the value comes in: a validator of your own runs in Python"),
+    (r"the extension is not built", "install a wheel, or install again with a C compiler"),
+    (r" is validated by ", "express it in the field's type (Field(ge=…), max_length, pattern, Literal, an Enum), or check it "
+                           "before you set the field: your own validator runs in Python"),
     (r"^__init__ is its own|^__new__ is its own|its metaclass makes", "make instances by a class method or a function, and leave "
-                                                                     "the class's own making alone"),
-    (r"an __init__ beside MongoEngine's|a way of its own to its attributes|slots of its own", "take the method, or the slots, "
-                                                                                            "out of the class"),
+                                                                     "the class's own __init__, __new__ and metaclass alone"),
+    (r"an __init__ beside MongoEngine's|a way of its own to its attributes|slots of its own", "remove the method, or the slots, "
+                                                                                            "from the class"),
     (r"model_post_init is its own", "use default_factory for the fields and private attributes that it sets"),
-    (r"back links are filled in", "take the BackLink out of the model and query the other side"),
-    (r"its default is validated", "take validate_default off, and give a default that is right"),
-    (r"made from the other fields|made from the fields", "give the field a default that needs no other field"),
-    (r"errors in it are not raised", "take on_error off the field's schema"),
+    (r"back links are filled in", "remove the BackLink from the model and query the other side"),
+    (r"its default is validated", "remove validate_default, and give a valid default"),
+    (r"made from the other fields|made from the fields", "give the field a default that does not use other fields"),
+    (r"errors in it are not raised", "remove on_error from the field's schema"),
     (r"more than one alias", "give the field one alias"),
     (r"the name of the first parameter of __init__", "rename the field, and keep its stored name as alias"),
-    (r"extra fields have a type", "take the annotation off __pydantic_extra__"),
+    (r"extra fields have a type", "remove the annotation of __pydantic_extra__"),
     (r"a root model|its schema begins with|its schema is of another class", "store the value as a field of an ordinary model"),
-    (r"its configuration sets ", "take the setting out of model_config, or do in the field's type what it does"),
-    (r"bson_encoders", "give the fields types that are stored as they should be, without Settings.bson_encoders"),
-    (r"two fields are stored under one name", "give each field a name of its own in the collection"),
-    (r"null byte", "take the null byte out of the alias"),
-    (r"is stored as _id", "let exactly one field be stored as _id"),
+    (r"its configuration sets ", "remove the setting from model_config, or express it in the field's type"),
+    (r"bson_encoders", "give the fields types with the right stored form, without Settings.bson_encoders"),
+    (r"two fields are stored under one name", "give each field its own name in the collection"),
+    (r"null byte", "remove the null byte from the alias"),
+    (r"is stored as _id", "store exactly one field as _id"),
     (r"type_registry", "use the client's ordinary codec options for the collection"),
-    (r"^_fields_ordered|^STRICT|is not its field's", "leave the attributes that MongoEngine makes as it makes them"),
-    (r"dynamic fields", "use Document instead of DynamicDocument, with a DictField for what is open"),
+    (r"^_fields_ordered|^STRICT|is not its field's", "do not change the attributes that MongoEngine makes"),
+    (r"dynamic fields", "use Document instead of DynamicDocument, with a DictField for open fields"),
     (r"a field makes its own values", "use ObjectIdField, or give the number when the document is made"),
-    (r"clean\(\) runs in Python", "nothing has to: clean() is your own code and is run"),
-    (r" is its own", "take the method out of the class"),
-    (r"cannot be", "mend what the error names"),
-    (r"a plain model", "nothing has to: the application writes it by itself, and the proxy checks it"),
+    (r"clean\(\) runs in Python", "nothing: clean() is your own code and must run"),
+    (r" is its own", "remove the method from the class"),
+    (r"cannot be", "correct the fault that the error names"),
+    (r"a plain model", "nothing: the application writes it separately, and the proxy checks it"),
 )
 
 
@@ -82,7 +82,7 @@ class Assessment:
 
 
 def change_for(reason: str) -> str:
-    return next((change for pattern, change in CHANGES if re.search(pattern, reason)), "change what the reason names")
+    return next((change for pattern, change in CHANGES if re.search(pattern, reason)), "change the part that the reason names")
 
 
 def name_of(cls: type) -> str:

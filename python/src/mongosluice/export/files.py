@@ -28,9 +28,9 @@ def read_file(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, BSONError) as error:
-        raise BrokenFileError(f"{path} is no schema file: {error}") from error
+        raise BrokenFileError(f"{path} is not a schema file: {error}") from error
     if not isinstance(found, dict):
-        raise BrokenFileError(f"{path} is no schema file: it holds no JSON object")
+        raise BrokenFileError(f"{path} is not a schema file: it holds no JSON object")
     return found
 
 
@@ -62,7 +62,7 @@ def differences(found: list[Exported], folder: Path) -> list[str]:
         if file is None:
             problems.append(f"{path} is missing")
         elif not is_current(one, file):
-            problems.append(f"{path} is not what the models make")
+            problems.append(f"{path} differs from the schema of the models")
     return problems
 
 

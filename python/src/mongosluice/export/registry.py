@@ -15,11 +15,11 @@ from mongosluice.export.schema import Exported
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--push", metavar="URI",
                         help="push the schemas into the registry of this deployment (mongosluice schema push)")
-    parser.add_argument("--collection", metavar="DATABASE.COLLECTION", help="of the registry; with --push")
-    parser.add_argument("--candidate", action="store_true", help="as shadows beside the accepted versions; with --push")
+    parser.add_argument("--collection", metavar="DATABASE.COLLECTION", help="the collection of the registry; with --push")
+    parser.add_argument("--candidate", action="store_true", help="push the schemas as candidates; with --push")
     parser.add_argument("--allow-incompatible", action="store_true",
-                        help="also schemas that refuse documents of the newest version; with --push")
-    parser.add_argument("--dry-run", action="store_true", help="say what --push would do")
+                        help="push schemas even if they may refuse documents that the newest version accepts; with --push")
+    parser.add_argument("--dry-run", action="store_true", help="print the changes of --push and store nothing")
 
 
 def push(found: list[Exported], options: argparse.Namespace) -> int:

@@ -86,11 +86,11 @@ def export_class(cls: type, ns: str | None, database: str | None) -> Exported:
         one = export_engine(cls, database or DEFAULT_DATABASE)
     elif is_pydantic(cls):
         if ns is None:
-            raise ExportError(f"{cls.__name__} is a plain model: say where it is stored, as MODULE:"
+            raise ExportError(f"{cls.__name__} is a plain model: name its collection, as MODULE:"
                               f"{cls.__name__}=DATABASE.COLLECTION")
         one = export_plain(cls, ns)
     else:
-        raise ExportError(f"{cls!r} is no model of Beanie, pydantic or MongoEngine")
+        raise ExportError(f"{cls!r} is not a model of Beanie, pydantic or MongoEngine")
     return one if ns is None else Exported(ns, one.schema, one.models, one.notes)
 
 
@@ -172,7 +172,7 @@ def read_target(target: str) -> list[tuple[type, str | None]]:
     name, colon, rest = target.partition(":")
     path, equals, ns = rest.partition("=")
     if not all(part.isidentifier() for part in name.split(".")) or (colon and not path) or (equals and not ns):
-        raise ExportError(f"{target} is no target: it is written MODULE, MODULE:CLASS or "
+        raise ExportError(f"{target} is not a target: use MODULE, MODULE:CLASS or "
                           "MODULE:CLASS=DATABASE.COLLECTION, and a module as it is imported (app.models)")
     module = import_module(name)
     if not path:
@@ -187,7 +187,7 @@ def read_target(target: str) -> list[tuple[type, str | None]]:
             raise ExportError(f"{name} has no {path}")
         value = getattr(value, part)
     if ns and "." not in ns:
-        raise ExportError(f"{ns} is no namespace: it is written DATABASE.COLLECTION")
+        raise ExportError(f"{ns} is not a namespace: use DATABASE.COLLECTION")
     return [(value, ns or None)]
 
 

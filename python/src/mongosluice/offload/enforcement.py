@@ -23,8 +23,8 @@ def question(namespaces: Iterable[str]) -> dict[str, Any]:
 
 def unanswered(error: OperationFailure) -> str:
     if error.code == COMMAND_NOT_FOUND:
-        return "the connection reaches no mongosluice but the server itself"
-    return f"the proxy cannot be asked: {error}"
+        return "the connection reaches the server directly, without mongosluice"
+    return f"the proxy does not answer: {error}"
 
 
 def verdict(answer: dict[str, Any], ns: str, wanted_hash: str) -> str | None:

@@ -83,7 +83,7 @@ def client_uri(upstream: str, port: int) -> str:
     """The upstream's address with the proxy in place of its hosts; the proxy ends TLS."""
     found = re.fullmatch(r"mongodb(?:\+srv)?://((?:[^@/]*@)?)([^/?]*)(/[^?]*)?(?:\?(.*))?", upstream)
     if found is None:
-        raise ProxyError(f"{upstream} is no connection string: it begins with mongodb:// or mongodb+srv://")
+        raise ProxyError(f"{upstream} is not a connection string: it must begin with mongodb:// or mongodb+srv://")
     user, _, path, options = found.groups()
     kept = [one for one in (options or "").split("&") if one and not one.lower().startswith(("tls", "ssl", "srv"))]
     return f"mongodb://{user}127.0.0.1:{port}{path or '/'}{'?' if kept else ''}{'&'.join(kept)}"

@@ -15,10 +15,10 @@ UPSTREAM, DATABASE, MODELS = "mongosluice_upstream", "mongosluice_database", "mo
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addini(UPSTREAM, "the server behind the fixture mongosluice_proxy; MONGOSLUICE_UPSTREAM wins",
+    parser.addini(UPSTREAM, "the server behind the fixture mongosluice_proxy; MONGOSLUICE_UPSTREAM overrides it",
                   default="mongodb://127.0.0.1:27017/")
     parser.addini(DATABASE, "the database of the models", default=None)
-    parser.addini(MODELS, "whose schemas the proxy enforces, as `mongosluice export` has them: app.models", type="args")
+    parser.addini(MODELS, "the targets of `mongosluice export` whose schemas the proxy enforces: app.models", type="args")
 
 
 @pytest.fixture(scope="session")
