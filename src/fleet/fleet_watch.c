@@ -21,12 +21,15 @@ static bool run(struct fleet_store *store, const bson_t *command, bson_t *reply,
     return ok;
 }
 
-static bool take_cursor(struct fleet_store *store, const bson_t *reply)
+static bool take_cursor(struct fleet_store *store, const bson_t *reply, bson_error_t *why)
 {
     bson_iter_t at;
     bson_iter_t id;
-    if (!bson_iter_init(&at, reply) || !bson_iter_find_descendant(&at, "cursor.id", &id))
+    if (!bson_iter_init(&at, reply) || !bson_iter_find_descendant(&at, "cursor.id", &id)) {
+        bson_set_error(why, MONGOC_ERROR_CURSOR, MONGOC_ERROR_CURSOR_INVALID_CURSOR,
+                       "the server's reply has no cursor");
         return false;
+    }
     store->cursor = bson_iter_as_int64(&id);
     return true;
 }
@@ -60,7 +63,7 @@ bool fleet_store_watch(struct fleet_store *store, bool *streams, struct error *e
         BCON_NEW("aggregate", BCON_UTF8(store->collection), "pipeline", "[", "{", "$changeStream",
                  "{", "}", "}", "{", "$project", "{", "documentKey", BCON_INT32(1), "operationType",
                  BCON_INT32(1), "}", "}", "]", "cursor", "{", "}");
-    bool ok = run(store, command, &reply, &why) && take_cursor(store, &reply);
+    bool ok = run(store, command, &reply, &why) && take_cursor(store, &reply, &why);
     bson_destroy(command);
     bson_destroy(&reply);
     if (ok) {
@@ -118,7 +121,7 @@ bool fleet_store_next(struct fleet_store *store, int64_t wait_ms, bson_t *change
             take_event(&at, changed, &count, lost);
     else
         *lost = true;
-    if (!take_cursor(store, &reply) || store->cursor == 0)
+    if (!take_cursor(store, &reply, &why) || store->cursor == 0)
         *lost = true;
     bson_destroy(&reply);
     return true;

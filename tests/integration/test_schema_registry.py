@@ -552,3 +552,11 @@ def test_settings_that_the_registry_keeps(registry, ns):
     registry.push(ns, schema_of(2))
     state = registry.json("show", ns)["state"]
     assert (state["action"], state["level"], state["allow_bypass"]) == ("error", "strict", True)
+
+
+def test_a_change_stream_without_a_cursor_is_reported(server, start_proxy, simulated, registry, folder):
+    simulated.handlers["aggregate"] = lambda *_: {"ok": 1.0}
+    proxy = start_proxy(server.endpoint.uri(), registry.options(
+        folder.path, schemas_registry_uri=f"mongodb://{simulated.address}/"))
+    record = proxy.wait_for_record("the registry is not followed", id=AWAY)
+    assert "cannot be followed: the server's reply has no cursor" in record["attr"]["cause"]
