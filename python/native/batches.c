@@ -177,8 +177,8 @@ PyTypeObject documents_type = {
 
 // ---- Awaited: a query's next document ----------------------------------------------------------
 
-// Does what the coroutine of Python's __anext__ would do, and no sooner: where the query's cursor
-// has another document in its batch, without that coroutine.
+// Acts like the coroutine of Python's __anext__, at the same time. If the query's cursor has
+// another document in its batch, it does not need that coroutine.
 typedef struct {
     PyObject_HEAD PyObject *query, *otherwise; // NULL once it has ended
     PyObject *coroutine;                       // what `otherwise` gave; NULL until it is needed

@@ -1,6 +1,6 @@
-// An instance from a dict, as pydantic would make it, where every value has the very type that its
-// field wants already. Anything else is asked of pydantic: first of the field's own validator,
-// then, by giving up, of the whole model's, which also words the errors.
+// Makes an instance from a dict, with the same result as pydantic, if every value already has
+// exactly its field's type. For other values it calls the field's own validator. If that fails, it
+// gives up, and pydantic validates the whole model and reports the errors.
 #include "native.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-// A model instance as BSON, as Beanie's Encoder and PyMongo would write it. What a value becomes is
-// decided by its type and not by the field's annotation: that is how Beanie does it, so values that
-// were assigned without validation come out the same.
+// Writes a model instance as BSON, with the same result as Beanie's Encoder and PyMongo. Like
+// Beanie, it goes by the type of a value and not by the field's annotation, so values that were
+// assigned without validation get the same BSON.
 #include "write.h"
 
 #include <datetime.h>

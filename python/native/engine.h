@@ -1,6 +1,6 @@
-// MongoEngine's classes as the extension knows them: how their instances are made, checked and
-// written. A part of MongoEngine's code is only left out where it is known what it would do; all
-// else is asked of the field, the class, or the function that stood in its place.
+// The extension's plan of a MongoEngine class: how its instances are made, checked and written. The
+// extension skips a part of MongoEngine's code only if it knows the effect of that part. Otherwise
+// it calls the field, the class, or the replaced function.
 #ifndef MONGOSLUICE_NATIVE_ENGINE_H
 #define MONGOSLUICE_NATIVE_ENGINE_H
 

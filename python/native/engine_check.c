@@ -1,5 +1,5 @@
-// Whether a document of MongoEngine is valid, as far as that can be told without its Python code:
-// what is not simply right is left to it, field by field.
+// Validates a MongoEngine document without MongoEngine's Python code. Fields that are not certainly
+// valid are left to that code, one by one.
 #include "engine.h"
 
 static bool is_right(struct engine_node *node, PyObject *value);

@@ -1,5 +1,5 @@
-// MongoEngine's documents as BSON. Its fields convert what they store: a value of the very type
-// that comes out of that is written at once, any other goes through the field's to_mongo.
+// Writes MongoEngine documents as BSON. A field converts its value before it stores it. A value
+// that has exactly the type of that result is written directly; any other goes through to_mongo.
 #include "engine.h"
 #include "write.h"
 

@@ -1,5 +1,4 @@
-// What stands in the place of BaseDocument.__init__ and EmbeddedDocument.__init__, whoever calls
-// it.
+// Replaces BaseDocument.__init__ and EmbeddedDocument.__init__ for all callers.
 #include "engine_make.h"
 #include "instead.h"
 

@@ -1,5 +1,5 @@
-// Instances of MongoEngine's documents: what BaseDocument.__init__ does, in the same order, with
-// the same calls of the user's code.
+// Makes instances of MongoEngine documents. Does the steps of BaseDocument.__init__ in the same
+// order, with the same calls of the user's code.
 #include "engine_make.h"
 
 bool engine_given_begin(struct values_given *given, const Engine *engine)

@@ -1,5 +1,5 @@
-// What engine_make.c, engine_son.c and engine_init.c share: making an instance of what is given for
-// its fields.
+// Shared by engine_make.c, engine_son.c and engine_init.c: makes an instance from the values of its
+// fields.
 #ifndef MONGOSLUICE_NATIVE_ENGINE_MAKE_H
 #define MONGOSLUICE_NATIVE_ENGINE_MAKE_H
 

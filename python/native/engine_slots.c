@@ -1,11 +1,11 @@
-// Slots of MongoEngine's documents whose contents wait until they are asked for, and what is done
-// to many documents at a time.
+// Slots of MongoEngine documents that make their contents on first access, and functions for many
+// documents at a time.
 #include "engine.h"
 
 #include <structmember.h> // PyMemberDef, before Python 3.12
 
-// A slot that makes what is in it when it is asked for: most documents are never asked for their
-// dynamic fields or for what has changed in them.
+// A slot that makes its contents on first access. Most programs never read the dynamic fields or
+// the changed fields of most documents.
 typedef struct {
     PyObject_HEAD PyObject *member; // the slot's own descriptor
     PyObject *make;

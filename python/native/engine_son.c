@@ -1,5 +1,5 @@
-// BaseDocument._from_son: an instance of a dict as PyMongo decodes it. Where it would raise, or
-// where it is not known what it would do, it is called itself, before anything is made.
+// BaseDocument._from_son: makes an instance from a dict of PyMongo's decoder. If _from_son would
+// raise, or its effect is not known, the extension calls _from_son itself before it makes anything.
 #include "engine_make.h"
 
 // As _from_son does first: its fields dereference.

@@ -1,11 +1,11 @@
-// Instances that share what nobody has asked for yet.
+// Instances that share unused parts.
 //
-// Of a model instance pydantic makes four objects: itself, its dict, the set of the fields that
-// were given, the dict of its private values. The last two are as large as all the rest, alike in
-// most instances, and seldom asked for. So the instances of a class that has the __getattribute__
-// of this file begin with a frozenset that all share and with their Shape in the place of the
-// private values
-// ("lazy"), and get their own when anything is asked for that could show it.
+// For a model instance, pydantic makes four objects: the instance, its dict, the set of the given
+// fields, and the dict of its private values. The last two take as much memory as the others, are
+// equal in most instances, and are seldom used. A class with the __getattribute__ of this file
+// therefore starts its instances "lazy": with a shared frozenset, and with the Shape in place of
+// the private values. An instance gets its own objects on the first access that could show the
+// difference.
 //
 // An instance whose values are all inert (they hold nothing that could hold the instance) is in no
 // cycle, so the garbage collector does not have to know it, just as Python does not track dicts of

@@ -1,7 +1,7 @@
-// What the files of the extension share. All run under the GIL; every function that returns int
-// returns OK, GIVE_UP (no exception: the caller lets Python's own code do it) or FAILED (exception
-// set). Nothing here decides what is right: whatever is not known to be the same as what Beanie or
-// pydantic does is given up, so that they do it.
+// The common declarations of the extension. All functions need the GIL. A function that returns int
+// returns OK, GIVE_UP (no exception: the caller runs the Python code instead) or FAILED (exception
+// set). The extension handles only cases in which it certainly does the same as Beanie or pydantic.
+// It gives up all other cases, so that they handle these.
 #ifndef MONGOSLUICE_NATIVE_H
 #define MONGOSLUICE_NATIVE_H
 
@@ -251,15 +251,15 @@ static inline PyObject **model_slot(PyObject *instance, Py_ssize_t offset)
     return (PyObject **)(void *)((char *)instance + offset);
 }
 
-// ---- lazy.c: instances that share what nobody has asked for yet --------------------------------
+// ---- lazy.c: instances that share unused parts -------------------------------------------------
 
 // The class gets a __getattribute__ that does what LazyModel's does, and completes lazy instances.
 PyObject *shape_guard(PyObject *self, PyObject *unused);
-// Whether the collector may leave the value alone as long as its holder is untouched: `ours` says
-// that nobody else holds it.
+// True if the collector may ignore the value as long as its holder is untouched. `ours`: nothing
+// else holds the value.
 bool lazy_is_inert(PyObject *value, bool ours);
-// Makes it known to the collector, with all in it that was not: what holds it is not inert, or not
-// ours alone any more.
+// Shows the value and all its contents to the collector, because its holder is not inert, or no
+// longer ours alone.
 void lazy_track(PyObject *value);
 // In an instance of a guarded class, whose private values can wait.
 void lazy_begin(PyObject *instance, PyObject *given, Shape *shape);

@@ -1,7 +1,7 @@
-// Instances from the BSON of a query's batches, without a dict between: as PyMongo would decode
-// each document, with its default options, and build.c would make an instance of it. What is not
-// known here (types that PyMongo makes classes of its own of, what it would refuse) is given up,
-// and the document goes by PyMongo's decoder.
+// Makes instances directly from the BSON of a query's batches. The result is the same as with
+// PyMongo's decoder (default options) and build.c. A document with an unknown value (types that
+// PyMongo decodes to its own classes, values that it refuses) is given up and goes through
+// PyMongo's decoder.
 #include "read.h"
 
 #include <datetime.h>

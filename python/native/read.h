@@ -13,8 +13,7 @@ enum documents { DOCUMENTS_PROJECTED, DOCUMENTS_WHOLE };
 // where that is given up here. NULL with an exception.
 PyObject *read_document(Shape *shape, struct bytes *bytes, enum documents kind,
                         PyObject *otherwise);
-// Whether one of the documents has a field that the model has not; what cannot be gone through has
-// one.
+// True if one of the documents has a field that the model does not have, or cannot be read.
 bool read_finds_others(const Shape *shape, struct bytes bytes);
 
 #endif

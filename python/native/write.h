@@ -27,8 +27,8 @@ Py_ssize_t index_key(char *out, Py_ssize_t index);
 
 // ---- encoded.c ---------------------------------------------------------------------------------
 
-// Of the buffer's bytes; `id` is what was given for _id, None where it was made, NULL where there
-// is none.
+// Makes an Encoded of the buffer's bytes. `id`: the given _id; None if the extension made it; NULL
+// if there is none.
 PyObject *encoded_new(struct buffer *buffer, PyObject *id);
 
 #endif
