@@ -181,7 +181,7 @@ PyTypeObject documents_type = {
 // another document in its batch, it does not need that coroutine.
 typedef struct {
     PyObject_HEAD PyObject *query, *otherwise; // NULL once it has ended
-    PyObject *coroutine;                       // what `otherwise` gave; NULL until it is needed
+    PyObject *coroutine;                       // the result of `otherwise`; NULL until needed
 } Awaited;
 
 static Awaited *spare_awaited; // of the last loop: it is used again when nobody else has it
@@ -286,7 +286,7 @@ static PyObject *awaited_throw(Awaited *self, PyObject *arguments)
     PyObject *type, *value = NULL, *traceback = NULL;
     if (!PyArg_ParseTuple(arguments, "O|OO:throw", &type, &value, &traceback))
         return NULL;
-    if (self->query != NULL && self->coroutine == NULL) // it is thrown into what has not begun
+    if (self->query != NULL && self->coroutine == NULL) // throw() before the start
         self->coroutine = PyObject_CallOneArg(self->otherwise, self->query);
     if (self->coroutine == NULL) {
         if (!PyErr_Occurred())

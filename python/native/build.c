@@ -11,7 +11,7 @@ static PyObject *build_instance(Shape *shape, PyObject *data);
 // build_accept and accept_… give a new reference, or NULL: with an exception, or without one where
 // the value is not simply right.
 
-// Of what accept() gave for the node.
+// The kind of accept()'s result for the node.
 static bool is_inert(const struct node *node, PyObject *value)
 {
     bool made_here = node->kind >= NODE_OBJECT_ID &&
@@ -70,7 +70,7 @@ static PyObject *accept_float(const struct node *node, PyObject *value)
     return above && below ? Py_NewRef(value) : NULL;
 }
 
-// pydantic makes a new one of the field's class, from whatever ObjectId it gets.
+// pydantic makes a new instance of the field's class from every ObjectId.
 static PyObject *accept_object_id(const struct node *node, PyObject *value)
 {
     PyTypeObject *type = (PyTypeObject *)node->type;
@@ -256,7 +256,7 @@ static PyObject *default_make(const struct default_value *initial)
     }
 }
 
-// The value given for a field, borrowed; NULL where there is none. *used counts what was given.
+// The given value of a field, borrowed; NULL without one. *used counts the given values.
 static PyObject *given_value(const struct field *field, PyObject *data, Py_ssize_t *used)
 {
     PyObject *value = PyDict_GetItemWithError(data, field->first_key);
@@ -349,7 +349,7 @@ static PyObject *shared_given(Shape *shape, PyObject *const *values)
     return frozen;
 }
 
-// Takes over what it is given.
+// Takes over the reference.
 static void set_slot(PyObject *instance, Py_ssize_t offset, PyObject *value)
 {
     PyObject **slot = model_slot(instance, offset);
@@ -455,7 +455,7 @@ int build_fill(Shape *shape, PyObject *instance, PyObject *data, bool are_keywor
     if (values != on_stack)
         PyMem_Free(values);
     if (result != OK && PyErr_Occurred()) {
-        // a default factory's exception is the user's; what a value led to is pydantic's to say
+        // a default factory's exception is the user's; pydantic reports errors of values
         return result == FAILED ? FAILED : give_up_on_exception();
     }
     return result;

@@ -229,7 +229,7 @@ static int write_by_pymongo(struct writer *writer, const char *key, Py_ssize_t k
     return result;
 }
 
-// A value that is not encoded again, only written: an enum's, what a converter gave.
+// Writes a value without encoding it again: the value of an enum, or a converter's result.
 int write_raw(struct writer *writer, const char *key, Py_ssize_t key_size, PyObject *value)
 {
     if (PyUnicode_CheckExact(value))

@@ -31,7 +31,7 @@ enum {
     ENGINE_CONVERTS = 1, // to_python
     ENGINE_SETS = 2,     // __set__ is BaseField's
     ENGINE_GETS = 4,     // __get__ gives None where there is nothing
-    ENGINE_CHECKS = 8,   // _validate, with what the node says of bounds and choices
+    ENGINE_CHECKS = 8,   // _validate, with the node's bounds and choices
     ENGINE_STORES = 16,  // to_mongo
     ENGINE_KEEPS = 32,   // the constructor does not convert: FileField
 };
@@ -84,7 +84,7 @@ typedef struct {
     PyObject *stored_positions; // dict: stored name -> position
     bool has_renamed;           // a field that is stored under another name
     int does;
-    Py_ssize_t id_position; // of what is stored as _id, or -1
+    Py_ssize_t id_position; // of the field that is stored as _id, or -1
     // when its fields were last aligned, and last asked whether they agree
     unsigned long long aligned, asked;
     bool agrees;
@@ -104,7 +104,7 @@ struct engine_hooks {
     PyObject *from_son;  // BaseDocument._from_son, as a function
     PyObject *show;      // BaseDocument.__set_field_display
     PyObject *pre_init_receivers, *post_init_receivers; // dicts of signals, or None
-    PyObject *waiting; // in a slot: what is made when it is asked for
+    PyObject *waiting;                                  // in a slot: values that are made on demand
     // offsets of BaseDocument's slots
     Py_ssize_t data, initialised, created, dynamic_fields, changed_fields, instance;
     unsigned long long epoch; // counts changes of any field's dereferencing

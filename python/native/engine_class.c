@@ -29,7 +29,7 @@ static PyObject *kept(PyObject *value)
 
 static struct engine_node *node_read(PyObject *specification);
 
-// (kind, what it does, field, type, choices, (minimum, maximum), shortest, longest, required, item)
+// (kind, flags, field, type, choices, (minimum, maximum), shortest, longest, required, item)
 static bool node_fill(struct engine_node *node, PyObject *specification)
 {
     int kind, required;
@@ -159,7 +159,7 @@ static bool read_order(Engine *self, PyObject *order)
     return whole;
 }
 
-// Engine(class, class name, what it does, fields, names in the order of _fields)
+// Engine(class, class name, flags, fields, names in the order of _fields)
 static PyObject *engine_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     PyObject *cls, *class_name, *fields, *order;

@@ -1,7 +1,7 @@
 // What MongoEngine's fields make of the values that they are given: their to_python.
 #include "engine_make.h"
 
-// ---- a value: what to_python gives -------------------------------------------------------------
+// ---- a value: the result of to_python -----------------------------------------------------------
 
 bool engine_is_plain(PyObject *value)
 {
@@ -11,7 +11,7 @@ bool engine_is_plain(PyObject *value)
            (PyObject *)type == hooks.object_id;
 }
 
-// Of a list or dict that is not said what it holds. NULL without an exception: not known.
+// For a list or dict without a declared item type. NULL without an exception: unknown.
 static PyObject *convert_untyped(PyObject *value)
 {
     if (engine_is_plain(value))

@@ -61,7 +61,7 @@ static int write_embedded(struct writer *writer, const char *key, Py_ssize_t siz
     return result;
 }
 
-// Of a list or dict that is not said what it holds.
+// For a list or dict without a declared item type.
 static int write_untyped(struct writer *writer, const char *key, Py_ssize_t size, PyObject *value)
 {
     if (engine_is_plain(value))
@@ -161,7 +161,7 @@ static int write_by_kind(struct writer *writer, const char *key, Py_ssize_t size
     return right ? write_value(writer, key, size, value) : GIVE_UP;
 }
 
-// Without to_mongo; GIVE_UP where that has to be asked. No node: a list or dict of whatever.
+// Without to_mongo; GIVE_UP if to_mongo must be called. No node: a list or dict of any values.
 static int write_node(struct writer *writer, const char *key, Py_ssize_t size,
                       struct engine_node *node, PyObject *value)
 {

@@ -40,7 +40,7 @@ bool engine_is_text(PyObject *value, const char *text)
     return PyUnicode_CompareWithASCIIString(value, text) == 0;
 }
 
-// ---- setting: what BaseField.__set__ does while the instance is not initialised ----------------
+// ---- setting: as BaseField.__set__ does before the instance is initialised ---------------------
 
 static int is_embedded(PyObject *value)
 {
@@ -131,7 +131,7 @@ static int set_field(PyObject *self, const struct engine_field *field, PyObject 
     return PyObject_SetAttr(self, field->name, value) < 0 ? FAILED : OK;
 }
 
-// A field that nothing was given for: what is there is set.
+// A field without a given value: sets its default.
 static int set_default(PyObject *self, const struct engine_field *field)
 {
     if (field->node->does & ENGINE_GETS)
@@ -187,7 +187,7 @@ static int fill_class_name(Engine *engine, PyObject *self, const struct values_g
     return set_field(self, &engine->fields[position], engine->class_name);
 }
 
-// BaseDocument.__init__, and for embedded documents what EmbeddedDocument.__init__ adds.
+// BaseDocument.__init__, and for embedded documents the additions of EmbeddedDocument.__init__.
 int engine_fill(Engine *engine, PyObject *self, struct values_given *given, bool converts,
                 PyObject *created)
 {

@@ -21,10 +21,10 @@ struct values_given {
 bool engine_given_begin(struct values_given *given, const Engine *engine);
 void engine_given_end(struct values_given *given, const Engine *engine);
 
-// engine_convert.c: what the field's to_python gives, a new reference; NULL with an exception.
+// engine_convert.c: the result of the field's to_python, a new reference; NULL with an exception.
 PyObject *engine_convert(Engine *engine, struct engine_node *node, PyObject *value);
 
-// engine_make.c: BaseDocument.__init__ of what is given, converted first if `converts`. OK or
+// engine_make.c: BaseDocument.__init__ with the given values, converted if `converts`. OK or
 // FAILED.
 int engine_fill(Engine *engine, PyObject *self, struct values_given *given, bool converts,
                 PyObject *created);

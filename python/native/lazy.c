@@ -54,7 +54,7 @@ void lazy_track(PyObject *value)
     track(value, NULL);
 }
 
-// Gives a lazy instance what is its own. False with an exception.
+// Gives a lazy instance its own data. False with an exception.
 static bool complete(PyObject *instance)
 {
     PyObject **given = model_slot(instance, model_slots.fields_set);

@@ -1,4 +1,4 @@
-// The module: its types, and configure(), which gives it what only Python knows.
+// The module: its types, and configure(), which passes the objects that only Python knows.
 #include "engine.h"
 #include "instead.h"
 
@@ -271,7 +271,7 @@ static PyMethodDef methods[] = {
     {"give_ids", (PyCFunction)(void (*)(void))engine_give_ids, METH_FASTCALL,
      "give_ids(documents, ids): document.pk = id of each"},
     {"encoded_ids", encoded_ids, METH_O, "encoded_ids(list of Encoded) -> list of their _id"},
-    {"forget_kinds", forget_kinds, METH_NOARGS, "Forgets what classify said of the types."},
+    {"forget_kinds", forget_kinds, METH_NOARGS, "Drops the remembered results of classify."},
     {"reset_ids", reset_ids, METH_VARARGS, "reset_ids(five random bytes, first count)"},
     {NULL, NULL, 0, NULL},
 };
@@ -297,7 +297,7 @@ PyMODINIT_FUNC PyInit__native(void)
         PyType_Ready(&awaited_type) < 0 || !instead_ready(&next_document_type)) {
         return NULL;
     }
-    encoded_type.tp_dict = Py_BuildValue("{s:i}", "_type_marker", 101); // what RawBSONDocument says
+    encoded_type.tp_dict = Py_BuildValue("{s:i}", "_type_marker", 101); // as in RawBSONDocument
     if (encoded_type.tp_dict == NULL || PyType_Ready(&encoded_type) < 0)
         return NULL;
     PyObject *module = PyModule_Create(&definition);

@@ -32,7 +32,7 @@ int buffer_put_int32(struct buffer *buffer, int32_t value);
 int buffer_put_int64(struct buffer *buffer, int64_t value);
 void store_int32(char *at, int32_t value);
 
-// ---- hooks: what module.configure() was given --------------------------------------------------
+// ---- hooks: the arguments of module.configure() ------------------------------------------------
 
 // The kinds of elements.
 enum bson_type {
@@ -69,7 +69,7 @@ struct hooks {
     PyObject *lazy_getattribute; // LazyModel.__getattribute__, or None
     PyObject *int64;             // bson.Int64
     PyObject *utc;               // datetime.timezone.utc
-    PyObject *kinds;             // dict: type -> what classify said
+    PyObject *kinds;             // dict: type -> result of classify
 };
 extern struct hooks hooks;
 
@@ -235,7 +235,7 @@ enum form {
 
 // The document as an Encoded, or None where it was given up.
 PyObject *shape_encode(Shape *self, PyObject *const *arguments, Py_ssize_t count);
-// A list of those, to be inserted; a function of Python's makes what is given up.
+// A list of those, for an insert; a Python function makes the others.
 PyObject *shape_encode_many(Shape *self, PyObject *const *arguments, Py_ssize_t count);
 int encode_reset_ids(const char random[5], uint32_t counter);
 int encode_import_datetime(void);
@@ -253,7 +253,7 @@ static inline PyObject **model_slot(PyObject *instance, Py_ssize_t offset)
 
 // ---- lazy.c: instances that share unused parts -------------------------------------------------
 
-// The class gets a __getattribute__ that does what LazyModel's does, and completes lazy instances.
+// Gives the class a __getattribute__ like LazyModel's, which also completes lazy instances.
 PyObject *shape_guard(PyObject *self, PyObject *unused);
 // True if the collector may ignore the value as long as its holder is untouched. `ours`: nothing
 // else holds the value.
@@ -309,7 +309,7 @@ extern PyTypeObject documents_type;
 extern PyTypeObject next_document_type;
 extern PyTypeObject awaited_type;
 
-// A new reference; None where what was called meanwhile has shortened the list.
+// A new reference; None if called code has shortened the list.
 static inline PyObject *list_item(PyObject *list, Py_ssize_t at)
 {
     return Py_NewRef(at < PyList_GET_SIZE(list) ? PyList_GET_ITEM(list, at) : Py_None);

@@ -219,7 +219,7 @@ static PyObject *read_items(struct node *node, struct bytes *bytes)
     return made;
 }
 
-// Straight into what the node wants; NULL where the value does not have that very type.
+// Reads directly into the node's type; NULL if the value has another type.
 static PyObject *read_straight(struct node *node, int type, struct bytes *bytes)
 {
     if (node->kind == NODE_OBJECT_ID && type == BSON_OBJECT_ID)
@@ -340,7 +340,7 @@ static PyObject *without_others(const Shape *shape, const unsigned char *start,
         const unsigned char *from = elements.at;
         if (!bytes_next_element(&elements, &element) ||
             !bytes_skip_value(element.type, &elements)) {
-            buffer_free(&buffer); // PyMongo says what is wrong with it
+            buffer_free(&buffer); // PyMongo reports the error
             return PyBytes_FromStringAndSize((const char *)start, elements.end + 1 - start);
         }
         if (find_field(shape, &element, 0) < shape->field_count)
