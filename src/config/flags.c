@@ -20,7 +20,7 @@ static const struct {
 };
 
 struct argument {
-    char name[NAME_SIZE]; /* without the dashes before it, dashes in it as underscores */
+    char name[NAME_SIZE]; /* without the leading dashes; inner dashes are underscores */
     const char *value;    /* borrowed; NULL: none yet */
 };
 
@@ -33,7 +33,7 @@ static bool split(const char *word, struct argument *out)
     size_t len = strcspn(word, "=");
     out->value = word[len] == '=' ? word + len + 1 : NULL;
     if (len >= NAME_SIZE)
-        len = NAME_SIZE - 1; /* longer than any option: it stays unknown */
+        len = NAME_SIZE - 1; /* longer than every option, so it stays unknown */
     memcpy(out->name, word, len);
     out->name[len] = '\0';
     for (char *dash = strchr(out->name, '-'); dash != NULL; dash = strchr(dash, '-'))
@@ -55,7 +55,7 @@ static bool unknown_word(const char *word, const char *name, struct error *err)
     return error_set(err, ERROR_BAD_VALUE, "%s", buffer);
 }
 
-/* The value of argv[*at], which may be the next word; leaves *at on the last word used. */
+/* The value of argv[*at], possibly the next word; leaves *at on the last used word. */
 static bool take_value(int argc, char **argv, int *at, struct argument *argument, struct error *err)
 {
     if (argument->value != NULL)
@@ -86,7 +86,7 @@ static bool bad_namespace(const char *value, const char *why, struct error *err)
                      buffer, why, known);
 }
 
-/* NAME=VALUE, which is written over. */
+/* NAME=VALUE; the text is overwritten. */
 static bool read_pair(char *pair, const char *ns, const char *whole, struct settings *out,
                       struct error *err)
 {
@@ -103,8 +103,8 @@ static bool read_pair(char *pair, const char *ns, const char *whole, struct sett
     return settings_put_override(out, ns, option, equals + 1, SETTING_FLAG, 0, err);
 }
 
-/* DATABASE.COLLECTION:NAME=VALUE,... A collection's name may hold anything, options do not hold a
- * colon: the last one divides. */
+/* DATABASE.COLLECTION:NAME=VALUE,... A collection's name may contain a colon, options do not: the
+ * last colon divides. */
 static bool read_namespace(const char *value, struct settings *out, struct error *err)
 {
     char text[NAMESPACE_VALUE_SIZE];

@@ -15,8 +15,7 @@
 #include "config/origin.h"
 #include "config/value.h"
 
-/* A configuration is a page or two; what is longer is the wrong file, and is not read into memory.
- */
+/* A configuration is a page or two; a longer file is the wrong one, and is not read into memory. */
 enum { FILE_MAX_BYTES = 1024 * 1024 };
 
 static bool out_of_memory(struct error *err)
@@ -93,8 +92,8 @@ static bool add_defaults(struct settings *effective, struct error *err)
     return true;
 }
 
-/* Gives every field its value out of the effective settings. What is missing is reported only when
- * all that is there is good. */
+/* Sets every field from the effective settings. Reports a missing option only if all given ones are
+ * valid. */
 static bool parse_all(struct config *config, struct error *err)
 {
     struct settings *effective = &config->origin->effective;
@@ -146,7 +145,7 @@ static bool check_unix_socket(const struct config *config, struct error *err)
     return true;
 }
 
-/* What one row of the table cannot say. */
+/* Checks rules across rows of the table. */
 static bool check_together(const struct config *config, struct error *err)
 {
     if (config->tls.mode != CONFIG_TLS_OFF &&
@@ -168,8 +167,8 @@ static bool check_together(const struct config *config, struct error *err)
         return false;
     if (config->memory_max < config->max_message_bytes)
         return refuse(config, options_find("memory_max"), ERROR_BAD_VALUE,
-                      "is less than max_message_bytes, so that the longest message could never be "
-                      "held; raise the one or lower the other",
+                      "is less than max_message_bytes, so the proxy could never hold the longest "
+                      "message; raise one or lower the other",
                       err);
     if (config->listen.port != 0 &&
         config->listen.port + config->listen_port_count - 1 > UINT16_MAX)
@@ -180,7 +179,7 @@ static bool check_together(const struct config *config, struct error *err)
     return check_unix_socket(config, err);
 }
 
-/* reload: what cannot be changed by it is not read again. */
+/* reload: files of options that a reload cannot change are not checked. */
 static bool check_readable(const struct config *config, bool reload, struct error *err)
 {
     for (size_t i = 0; i < options_count; i++) {
@@ -205,7 +204,7 @@ static bool check_readable(const struct config *config, bool reload, struct erro
     return true;
 }
 
-/* Reads at most FILE_MAX_BYTES; *bytes is the caller's. */
+/* Reads at most FILE_MAX_BYTES; the caller owns *bytes. */
 static bool read_file(int fd, const char *file, char **bytes, size_t *len, struct error *err)
 {
     char *data = memory_alloc(FILE_MAX_BYTES + 1);
@@ -246,7 +245,8 @@ static bool read_settings(const char *file, struct settings *out, struct error *
     return ok;
 }
 
-/* File, then flags over it, then the types; the snapshot keeps copies of all. NULL on error. */
+/* Reads the file, applies the flags, then the types; the snapshot keeps copies of everything. NULL
+ * on error. */
 static struct config *build(const char *file, const struct settings *flags, struct error *err)
 {
     struct config *config = create(file);
@@ -262,7 +262,7 @@ static struct config *build(const char *file, const struct settings *flags, stru
     return NULL;
 }
 
-/* The last step of a load: *out is the snapshot, or NULL and it is released. */
+/* The last step of a load: *out is the snapshot, or NULL after releasing it. */
 static bool check_and_give(struct config *config, bool reload, struct config **out,
                            struct error *err)
 {
@@ -289,7 +289,7 @@ bool config_load(int argc, char **argv, struct config **out, enum config_command
     return ok;
 }
 
-/* Puts back what a running process cannot change. */
+/* Restores options that a running process cannot change. */
 static bool keep_fixed(const struct config *current, struct config *config,
                        struct config_changes *ignored, struct error *err)
 {
@@ -302,7 +302,7 @@ static bool keep_fixed(const struct config *current, struct config *config,
         ignored->names[ignored->count++] = option->name;
         if (!settings_put(effective, option, old->text, old->origin, old->line, err))
             return false;
-        (void)value_parse(option, effective->of[i].text, config); /* it was allowed before */
+        (void)value_parse(option, effective->of[i].text, config); /* it was valid before */
     }
     return true;
 }

@@ -28,24 +28,24 @@ enum grammar_meaning {
     MEANS_CHANGE, /* a replacement, operators or a pipeline */
     MEANS_CONSTANTS,
     MEANS_PIPELINE,
-    MEANS_OPAQUE, /* the server changes the documents by it */
+    MEANS_OPAQUE, /* the server changes the documents because of it */
 
     /* whether, and how many */
     MEANS_UPSERT,
     MEANS_REMOVE,
     MEANS_NEW,
     MEANS_EXPLAIN,
-    MEANS_INLINE, /* the result is answered, not stored */
+    MEANS_INLINE, /* the result is returned, not stored */
     MEANS_ORDERED,
     MEANS_BYPASS,
-    MEANS_CONCERN, /* the write concern: whether anybody is told */
+    MEANS_CONCERN, /* the write concern: whether the client gets the result */
 
-    /* names of statements for retries */
+    /* numbers of statements, for retries */
     MEANS_NUMBER,
     MEANS_NUMBERS,
     MEANS_TRANSACTION,
 
-    /* those whose value has a form, beside its type */
+    /* fields whose value has a form, beside its type */
     MEANS_WITH_FORM,
     MEANS_COLLECTION = MEANS_WITH_FORM, /* in the command's database */
     MEANS_DATABASE,
@@ -57,11 +57,11 @@ enum grammar_meaning {
 struct grammar_field {
     const char *name;
     uint8_t name_len;
-    uint8_t known; /* enum field_name: names that have a number are found by it */
+    uint8_t known; /* enum field_name: numbered names are found by it */
     uint8_t meaning;
-    type_mask kinds; /* null and undefined among them stand for "not given" */
-    int code;        /* where it has another type */
-    int missing;     /* where it is not given; 0: that is allowed */
+    type_mask kinds; /* null and undefined in it mean "not given" */
+    int code;        /* for another type */
+    int missing;     /* if it is missing; 0: allowed */
 };
 
 struct grammar {
@@ -69,14 +69,14 @@ struct grammar {
     struct grammar_field own;       /* the first field, which names the command; or none */
     const struct grammar_field *at; /* the others */
     size_t count;                   /* at most 64 */
-    int unknown;                    /* code for a field that is not in the table */
+    int unknown;                    /* the code for a field outside the table */
     bool sequences;                 /* its lists may be document sequences */
 };
 
-/* What was given, by meaning. */
+/* The given fields, by meaning. */
 struct grammar_found {
-    uint64_t seen;  /* a bit for each field of the table */
-    uint32_t given; /* a bit for each meaning */
+    uint64_t seen;  /* one bit for each field of the table */
+    uint32_t given; /* one bit for each meaning */
     struct scan_element at[MEANINGS];
 };
 
@@ -85,7 +85,7 @@ static inline bool grammar_has(const struct grammar_found *found, enum grammar_m
     return (found->given >> meaning & 1) != 0;
 }
 
-/* Reading begins with no field. */
+/* Starts without a field. */
 static inline void grammar_begin(struct grammar_found *found)
 {
     found->seen = 0;
@@ -95,24 +95,24 @@ static inline void grammar_begin(struct grammar_found *found)
 /* Takes the first field, which names the command. */
 bool grammar_take_own(const struct grammar *grammar, const struct scan_element *field,
                       struct grammar_found *found, struct error *err);
-/* Takes a field; `known` is the number of its name, or FIELD_OTHER where nobody has looked. False
- * where it is unknown, given twice, or of a type that it does not have. */
+/* Takes a field; `known` is the number of its name, or FIELD_OTHER without one. False for an
+ * unknown field, a repeated field, or a wrong type. */
 bool grammar_take(const struct grammar *grammar, enum field_name known,
                   const struct scan_element *field, struct grammar_found *found, struct error *err);
-/* The same for the documents of a sequence; the field's kind is 0 then. */
+/* Does the same for the documents of a sequence; the field's kind is then 0. */
 bool grammar_take_sequence(const struct grammar *grammar, const struct scan_element *sequence,
                            struct grammar_found *found, struct error *err);
-/* After the last one: false where one is missing. */
+/* Call it after the last field: false if a field is missing. */
 bool grammar_end(const struct grammar *grammar, const struct grammar_found *found,
                  struct error *err);
-/* All of it: a document, its first field the command's own where the table has one. */
+/* Reads a whole document; its first field is the command's own if the table has one. */
 bool grammar_read(const struct grammar *grammar, struct bytes document, struct grammar_found *found,
                   struct error *err);
 
-/* Whether the value counts as true: every value but 0, false, null and undefined. */
+/* True for every value except 0, false, null and undefined. */
 bool grammar_is_true(const struct scan_element *element);
-/* A name of a collection or database: a string that is not empty and has no NUL. A symbol counts
- * where `symbols`. */
+/* A name of a collection or database: a non-empty string without a NUL. With `symbols`, a symbol
+ * counts too. */
 bool grammar_is_name(const struct scan_element *element, bool symbols, struct bytes *name);
 
 /* --- the tables (grammar_tables.c) --- */

@@ -86,7 +86,7 @@ static RARE place wrong_string(struct evaluation *e, place pos, place end)
     return NULL;
 }
 
-/* Finds where the string's characters end, on its NUL. */
+/* Finds the end of the string's characters, at its NUL. */
 static HOT place find_string_end(struct evaluation *e, place pos, place end)
 {
     ptrdiff_t left = end - pos;
@@ -120,7 +120,7 @@ struct measured_string {
     size_t characters;
 };
 
-/* Returns the string's NUL; NULL if there is none, or the string is not UTF-8. */
+/* Returns the string's NUL; NULL if there is none, or if the string is not UTF-8. */
 static HOT place measure_string(struct evaluation *e, place pos, place end,
                                 struct measured_string *out)
 {
@@ -159,7 +159,7 @@ static bool bound_admits(const struct number_bound *bound, const struct number *
     return bound->upper ? order < (bound->exclusive ? 0 : 1) : order > (bound->exclusive ? 0 : -1);
 }
 
-/* The comparison with the bounds as they are written, for what has no faster way. */
+/* Compares with the bounds as written, for values without a faster way. */
 static RARE bool bounds_admit(const struct evaluation *e, const struct number_rule *n,
                               const struct number *value)
 {
@@ -210,7 +210,7 @@ static RARE bool binary_fits(const struct evaluation *e, const struct node *node
         return false;
     if (node->encrypted == TYPES_ALL)
         return true;
-    /* An encrypted blob: its kind (1 deterministic, 2 random), a key's UUID, the type it had. */
+    /* An encrypted blob: its kind (1 deterministic, 2 random), a key's UUID, its original type. */
     return len >= 18 && (data[0] == 1 || data[0] == 2) &&
            (type_bits[data[17]] & node->encrypted) != 0;
 }
@@ -227,7 +227,7 @@ static RARE place walk_rare(struct evaluation *e, const struct node *node, uint8
     return after;
 }
 
-/* The value's bytes and the node's own rules for its kind. A plain value has only bytes. */
+/* Checks the value's bytes and the node's own rules for its kind. A plain value has only bytes. */
 static HOT place walk_value(struct evaluation *e, const struct node *node, uint8_t kind, bool plain,
                             place pos, place end, unsigned depth)
 {
@@ -281,8 +281,8 @@ static RARE place evaluate_own(struct evaluation *e, const struct node *node, ui
     return walk_value(e, node, kind, false, pos, end, depth);
 }
 
-/* Whether the node's own rules walk a value of that kind as a whole. Where they do not, and one
- * alternative is all that can match, that alternative's walk will do. */
+/* True if the node's own rules walk a value of this kind as a whole. Otherwise, if only one
+ * alternative can match, the walk of that alternative suffices. */
 static bool walks_itself(const struct node *node, uint8_t kind)
 {
     if (kind == BSON_KIND_OBJECT)
@@ -315,11 +315,10 @@ const uint8_t *evaluate_value(struct evaluation *e, uint32_t node, uint8_t kind,
 
 /* --- values of the likely kind ---
  *
- * A name that was foretold may end on the document's own NUL, so that the value's place is one past
- * `end`: whatever looks at a value here compares end - pos as a signed number. */
+ * A predicted name may end at the document's own NUL, so the value's position may be one past
+ * `end`. All code here therefore compares end - pos as a signed number. */
 
-/* What the quick operations leave to the general ones: they find what is wrong, or the rare case.
- */
+/* Handles values that the quick operations leave to the general ones: errors and rare cases. */
 static RARE place walk_generally(struct evaluation *e, const struct quick *q, place pos, place end,
                                  unsigned depth)
 {
@@ -364,7 +363,7 @@ static HOT place quick_enum(struct evaluation *e, const struct quick *q, place p
         const struct enum_value *values = &e->program->values[q->values.first];
         block16 here = block_load(pos);
         for (uint32_t i = 0; i < q->values.count; i++) {
-            /* The value is a whole string, so that only its place needs to be checked. */
+            /* the value is a whole string, so only its place must be checked */
             if (head_is(&values[i].head, here) && end - pos >= (ptrdiff_t)load_u32(pos) + 4)
                 return pos + 4 + load_u32(pos);
         }
@@ -432,7 +431,7 @@ static const struct property *find_property(const struct evaluation *e, const st
     return NULL;
 }
 
-/* Whether a name is allowed by `propertyNames`. */
+/* True if `propertyNames` allows the name. */
 static bool name_fits(struct evaluation *e, const struct node *node, place name, size_t len)
 {
     const struct program *program = e->program;
@@ -456,9 +455,9 @@ static bool name_fits(struct evaluation *e, const struct node *node, place name,
     return true;
 }
 
-/* A field that its name alone does not settle: patternProperties, propertyNames, and names that are
- * additional. `node` is that of a listed name, or NODE_OTHER. `field` is the byte of its kind,
- * which its name follows. */
+/* Checks a field that its name does not settle: patternProperties, propertyNames, and additional
+ * names. `node` is that of a listed name, or NODE_OTHER. `field` is the byte of its kind; its name
+ * follows. */
 static RARE place evaluate_other_field(struct evaluation *e, const struct object_rule *o,
                                        uint32_t node, place field, place value, place last,
                                        unsigned depth)
@@ -511,7 +510,7 @@ static RARE bool dependencies_fit(struct evaluation *e, const struct object_rule
                 return false;
         if (d->node == NO_INDEX)
             continue;
-        e->tentative++; /* the object itself answers for the refusal */
+        e->tentative++; /* the object itself reports the refusal */
         place after = evaluate_value(e, d->node, BSON_KIND_OBJECT, start, end, depth);
         e->tentative--;
         if (after == NULL)
@@ -520,7 +519,7 @@ static RARE bool dependencies_fit(struct evaluation *e, const struct object_rule
     return true;
 }
 
-/* What is asked of the object as a whole, when all of its fields were seen. */
+/* Checks the object as a whole after all its fields. */
 static bool object_fits(struct evaluation *e, const struct object_rule *o, const uint64_t *seen,
                         uint32_t count, place start, place end, unsigned depth)
 {
@@ -533,7 +532,7 @@ static bool object_fits(struct evaluation *e, const struct object_rule *o, const
     return o->dependency_count == 0 || dependencies_fit(e, o, seen, start, end, depth);
 }
 
-/* The same for one word of names: by value, so that the word can stay in a register until here. */
+/* Does the same for one word of names, passed by value so that it can stay in a register. */
 static RARE bool narrow_object_fits(struct evaluation *e, const struct object_rule *o,
                                     uint64_t seen, uint32_t count, place start, place end,
                                     unsigned depth)
@@ -541,7 +540,7 @@ static RARE bool narrow_object_fits(struct evaluation *e, const struct object_ru
     return object_fits(e, o, &seen, count, start, end, depth);
 }
 
-/* A field whose value is of an unlikely kind, or whose name alone does not settle it. */
+/* Checks a field with a value of an unlikely kind, or with a name that does not settle it. */
 static RARE place evaluate_field(struct evaluation *e, const struct object_rule *o, uint32_t node,
                                  place field, place value, place last, unsigned depth)
 {
@@ -552,7 +551,7 @@ static RARE place evaluate_field(struct evaluation *e, const struct object_rule 
     return evaluate_node(e, &e->program->nodes[node], *field, value, last, depth);
 }
 
-/* Whether the name at this place is the property's, and ends before `last`. */
+/* True if the property's name is at this place and ends before `last`. */
 static bool name_matches(const struct program *program, const struct property *property, place name,
                          place last)
 {
@@ -565,8 +564,8 @@ struct found_field {
     place value;                     /* NULL: the name is broken */
 };
 
-/* The property of a field whose name was not foretold: the next one by the schema's order after
- * all, the one behind that, or any. */
+/* Finds the property of a field whose name was not predicted: the next one in the schema's order,
+ * the one after it, or any other. */
 static RARE struct found_field find_field(struct evaluation *e, const struct object_rule *o,
                                           const struct property *next, place name, place last)
 {
@@ -579,16 +578,16 @@ static RARE struct found_field find_field(struct evaluation *e, const struct obj
     return (struct found_field){find_property(e, o, name, (size_t)(value - name) - 1), value};
 }
 
-/* Walks the fields. Returns how many there are, or a negative number. `seen` gets a bit for each
- * known name: o->words zeroed words, or, not `wide`, one word that is written at the end. */
+/* Walks the fields. Returns their number, or a negative number. `seen` gets a bit for each known
+ * name: o->words zeroed words, or, without `wide`, one word that is written at the end. */
 static HOT int64_t walk_fields(struct evaluation *e, const struct object_rule *o, place pos,
                                place last, bool wide, uint64_t *seen, unsigned depth)
 {
-    /* Held here, because e is out of the compiler's sight with every call. */
+    /* kept in locals, because every call hides e from the compiler */
     const struct program *program = e->program;
     const place limit = e->limit;
     const struct property *properties = program->properties + o->property_first;
-    const struct property *next = properties; /* by the schema's order, the next field is this */
+    const struct property *next = properties; /* by the schema's order, this is the next field */
     uint64_t narrow = 0;
     int64_t count = 0;
     for (; pos < last; count++) {
@@ -675,7 +674,7 @@ static bool is_contained(struct evaluation *e, uint32_t node, uint8_t kind, plac
     return after != NULL;
 }
 
-/* What is asked of the array as a whole. */
+/* Checks the array as a whole. */
 static bool array_fits(struct evaluation *e, const struct array_rule *a, struct bytes array,
                        uint32_t count, uint32_t contained)
 {
@@ -699,7 +698,7 @@ static bool array_fits(struct evaluation *e, const struct array_rule *a, struct 
     }
 }
 
-/* An item of the prefix, or of an unlikely kind. */
+/* Checks an item of the prefix, or of an unlikely kind. */
 static RARE place evaluate_item(struct evaluation *e, const struct array_rule *a, uint32_t index,
                                 uint8_t kind, place value, place last, unsigned depth)
 {
@@ -712,8 +711,8 @@ static RARE place evaluate_item(struct evaluation *e, const struct array_rule *a
     return evaluate_node(e, &e->program->nodes[node], kind, value, last, depth);
 }
 
-/* How long the keys of an array are, their NUL included: that of an item is as long as that of the
- * one before. */
+/* The length of an array's keys with their NUL: the key of an item is as long as the key before it.
+ */
 struct foretold_key {
     uint64_t high; /* the high bit of each byte of the key, … */
     uint64_t nul;  /* … and that of its NUL alone */
@@ -724,7 +723,7 @@ static HOT bool key_matches(const struct foretold_key *foretold, place key, plac
 {
     if (limit - key < 8)
         return false;
-    /* Only of a NUL, or behind one, the high bit comes with the subtraction. */
+    /* the subtraction sets the high bit only for a NUL or a byte after one */
     uint64_t word = utf8_load_word(key);
     uint64_t nuls = (word - 0x0101010101010101U) & foretold->high;
     return (nuls ^ foretold->nul) == 0 && (word & foretold->high) == 0;

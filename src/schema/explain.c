@@ -46,7 +46,7 @@ void explain_specified(struct explain *x, const struct rule *rule, enum keyword 
     if (x->schema->dialect == SCHEMA_MONGODB && keyword == KEYWORD_MINIMUM &&
         rule->lower[0].exclusive)
         append_keyword(x, rule, KEYWORD_EXCLUSIVE_MINIMUM);
-    if (keyword == KEYWORD_TYPE) /* it decides what a string is stored as */
+    if (keyword == KEYWORD_TYPE) /* it decides the stored type of a string */
         append_keyword(x, rule, KEYWORD_FORMAT);
     build_close(x->out);
 }
@@ -172,7 +172,7 @@ static bool explain_number(struct explain *x, const struct rule *rule,
     return ok;
 }
 
-/* Without the value, which nobody but its owner is to see, and which was to be encrypted. */
+/* Without the value: only its owner may see it, and it should have been encrypted. */
 static bool encrypt_error(struct explain *x, const char *reason)
 {
     if (x->out == NULL)
@@ -239,7 +239,7 @@ static bool explain_unique(struct explain *x, const struct rule *rule,
     return false;
 }
 
-/* The errors of items held to one schema each: all that fail. */
+/* Writes the errors of items with one schema each: all that fail. */
 static bool explain_prefix(struct explain *x, const struct rule *rule,
                            const struct explain_value *value)
 {
@@ -288,7 +288,7 @@ static bool rest_error(struct explain *x, const struct rule *rule, const struct 
     return false;
 }
 
-/* additionalItems: false, with all the items that are too many; `scan` stands after `first`. */
+/* additionalItems: false, with all surplus items; `scan` is after `first`. */
 static bool no_rest_error(struct explain *x, const struct rule *rule, struct scan *scan,
                           const struct scan_element *first)
 {
@@ -309,7 +309,7 @@ static bool no_rest_error(struct explain *x, const struct rule *rule, struct sca
     return false;
 }
 
-/* The items behind the prefix: the first that fails. */
+/* Checks the items after the prefix: the first that fails. */
 static bool explain_rest(struct explain *x, const struct rule *rule,
                          const struct explain_value *value)
 {
@@ -456,7 +456,7 @@ static bool explain_own(struct explain *x, const struct rule *rule,
 bool explain_rule(struct explain *x, const struct rule *rule, const struct explain_value *value)
 {
     if (x->work == 0)
-        return true; /* and means nothing: schema_explain looks at the work itself */
+        return true; /* the answer is meaningless: schema_explain checks the budget */
     x->work--;
     bool ok = rule->ref == NULL || explain_rule(x, rule->ref, value);
     ok = explain_own(x, rule, value) && ok;
@@ -493,7 +493,7 @@ static void append_schema_error(struct explain *x, const struct explain_value *d
 
 enum explain_form { EXPLAIN_FULL, EXPLAIN_TRUNCATED, EXPLAIN_NOTE };
 
-/* False if it does not fit, or there is no memory (out->too_big tells). */
+/* False if it does not fit, or without memory (out->too_big tells which). */
 static bool write_errinfo(struct explain *x, const struct explain_value *document,
                           enum explain_form form, struct bytes *info)
 {

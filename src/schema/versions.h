@@ -24,33 +24,33 @@ struct schema_version {
 /* The names of the dialects, NULL-terminated, in the enum's order. */
 extern const char *const schema_dialect_names[];
 
-/* Compiles a schema that stands at `pointer` in what the relay speaks of. Problems go to the relay;
- * then the answer is false. schema_version_release is due in any case.
- * `choice`: the field that would give another dialect, where none is given; NULL: one is. A schema
- * that is JSON Schema rather than MongoDB's then has a problem there first. */
+/* Compiles a schema at `pointer` in the relay's file. On a problem it reports to the relay and
+ * returns false. The caller must call schema_version_release in every case. `choice` is the field
+ * that would select another dialect if the file sets none; NULL if it sets one. For a schema that
+ * is JSON Schema rather than MongoDB's, the first problem is then about this field. */
 bool schema_version_compile(struct bytes schema, enum schema_dialect dialect, const char *choice,
                             const char *pointer, struct problem_relay *relay,
                             struct schema_version *version);
 void schema_version_release(struct schema_version *version);
 
-/* Reads and compiles {schema, dialect, name, accepted_until}; `dialect`: where it names none. The
- * dialect mongodb has the extensions of schema files.
- * `limited`: it may have accepted_until. Problems go to the relay; then the answer is false. */
+/* Reads and compiles {schema, dialect, name, accepted_until}; `dialect` is the default. The dialect
+ * mongodb has the extensions of schema files. `limited`: accepted_until is allowed. On a problem it
+ * reports to the relay and returns false. */
 bool schema_version_read(struct bytes document, enum schema_dialect dialect, bool limited,
                          struct problem_relay *relay, struct schema_version *version);
 
-/* Whether the field `schema`, an object, holds no validator ({$jsonSchema: …}). */
+/* Checks that the field `schema`, an object, does not contain a validator ({$jsonSchema: …}). */
 bool schema_version_check_plain(const struct scan_element *field, struct problem_relay *relay);
 
-/* The name alone, an element of any kind. */
+/* Reads only the name, an element of any kind. */
 bool schema_version_read_name(const struct scan_element *field, struct problem_relay *relay,
                               struct schema_version *version);
 
-/* Whether both have the same schema and dialect. */
+/* True if both have the same schema and dialect. */
 bool schema_version_is_same(const struct schema_version *a, const struct schema_version *b);
 
-/* A bit for each version, 1 for the newest: those that are accepted at that time. The newest
- * always is. */
+/* One bit for each version that is accepted at this time, 1 for the newest. The newest is always
+ * accepted. */
 uint32_t schema_versions_accepted(const struct schema_version *versions, size_t count,
                                   int64_t now_ms);
 

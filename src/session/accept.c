@@ -64,8 +64,8 @@ static void start_client(struct client *client, int fd)
     link_start(&client->link, base);
 }
 
-/* Counts one more client, or one more that is refused: these take no client's place. False when it
- * is not even told so. */
+/* Counts one more client or one more refused client, which takes no client's place. False if there
+ * is no room even for the error. */
 static bool enter(struct session_worker *worker, bool *refused)
 {
     struct session_shared *shared = worker->shared;

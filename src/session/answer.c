@@ -4,11 +4,11 @@
 #include "session/life.h"
 #include "wire/compressed.h"
 
-/* Larger answers go as they are, also where the request was compressed: zlib takes milliseconds for
- * a megabyte, and every client reads both. */
+/* Larger answers are sent uncompressed even if the request was compressed: zlib takes milliseconds
+ * for a megabyte, and every client can read both. */
 enum { PACKED_ANSWER_BYTES = 64 * 1024 };
 
-/* Before it is sent to the client, who may look at the figures then. */
+/* Called before the answer is sent, because the client may then read the figures. */
 static void count(struct client *client, size_t len)
 {
     counters_add(client_counters(client), COUNTER_REPLIES, 1);

@@ -10,7 +10,7 @@
 #include "bson/scan.h"
 #include "enforce/enforce.h"
 
-/* What all of them may hold, and how many are remembered, most of them with nothing left to hold.
+/* The memory limit of all cursors, and the number of remembered ones; most of them hold no memory.
  */
 enum { BULK_CURSORS_MAX = 4096, BULK_CURSORS_BYTES = 64 * 1024 * 1024 };
 
@@ -21,27 +21,27 @@ struct cursor_key {
     int64_t id;
 };
 
-/* A logical session that has some. */
+/* A logical session with such cursors. */
 struct cursor_session {
     UT_hash_handle hh;
-    bool unhashed; /* there was no memory to enter it */
+    bool unhashed; /* there was no memory to insert it */
     struct bulk_cursor *cursors;
     uint8_t lsid[LSID_BYTES];
 };
 
 struct bulk_cursor {
     UT_hash_handle hh;
-    struct bulk_cursor *prev, *next;                 /* those that were used longest ago first */
+    struct bulk_cursor *prev, *next;                 /* least recently used first */
     struct bulk_cursor *session_prev, *session_next; /* of its session */
     struct cursor_session *session;                  /* NULL: none */
     struct bulk_cursors *of;
     struct cursor_key key;
-    bool unhashed;          /* there was no memory to enter it */
-    bool lost;              /* nobody else may use it */
-    unsigned references;    /* the table's own, and one for each getMore under way */
-    uint64_t connection;    /* that used it last; 0: that one is gone */
-    uint64_t ending;        /* on this connection its session is being ended; 0: on none */
-    int64_t until_ms;       /* so long it is kept unused */
+    bool unhashed;          /* there was no memory to insert it */
+    bool lost;              /* no further use is possible */
+    unsigned references;    /* the table's, and one for each getMore under way */
+    uint64_t connection;    /* that used it last; 0: it is gone */
+    uint64_t ending;        /* the connection with a command that ends its session; 0: none */
+    int64_t until_ms;       /* kept unused until this time */
     size_t bytes;           /* of the splice */
     pthread_mutex_t in_use; /* of the splice */
     struct enforce_splice *splice;
@@ -51,16 +51,16 @@ struct bulk_cursor {
 
 struct bulk_cursors {
     struct budget *budget;
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t lock; /* guards the rest */
     struct bulk_cursor *table;
     struct bulk_cursor *used;
     struct cursor_session *sessions;
-    atomic_size_t count; /* read without the lock, too */
+    atomic_size_t count; /* also read without the lock */
     size_t bytes;
 };
 
-/* --- what they hold (lock held) -----------------------------------------------------------------
- */
+/* --- their memory (with the lock held) -----------------------------------------------------------
+ *  */
 
 static void free_splice(struct bulk_cursor *cursor)
 {
@@ -95,7 +95,7 @@ static struct cursor_session *find_session(const struct bulk_cursors *cursors, c
     return session;
 }
 
-/* NULL when memory is out. */
+/* NULL without memory. */
 // NOLINTNEXTLINE(readability-function-size)
 static struct cursor_session *add_session(struct bulk_cursors *cursors, const uint8_t *lsid)
 {
@@ -116,7 +116,7 @@ static void join_session(struct bulk_cursor *cursor, const uint8_t *lsid)
     if (session == NULL)
         session = add_session(cursor->of, lsid);
     if (session == NULL)
-        return; /* then the end of its session does not end it */
+        return; /* the end of its session then does not end it */
     cursor->session = session;
     DL_APPEND2(session->cursors, cursor, session_prev, session_next);
 }
@@ -139,7 +139,8 @@ static void leave_session(struct bulk_cursor *cursor)
 /* --- those that are lost (lock held) ------------------------------------------------------------
  */
 
-/* Who uses it goes on with this batch. It is remembered for as long as the server may have it. */
+/* A current user finishes this batch. The cursor is remembered as long as the server may have it.
+ */
 static void lose(struct bulk_cursor *cursor)
 {
     cursor->lost = true;
@@ -168,12 +169,12 @@ static void note_use(struct bulk_cursor *cursor, const struct bulk_cursor_use *u
     cursor->ending = 0;
     cursor->until_ms = use->now_ms + BULK_CURSOR_IDLE_MS;
     if (cursor->next == NULL)
-        return; /* it is the last already */
+        return; /* it is already the last one */
     DL_DELETE(cursors->used, cursor);
     DL_APPEND(cursors->used, cursor);
 }
 
-/* Its client seems to be gone: others of its connections may show that it is not. */
+/* Its client seems to be gone: another of its connections may prove the opposite. */
 static void orphan(struct bulk_cursor *cursor, int64_t now_ms)
 {
     cursor->connection = 0;
@@ -181,8 +182,8 @@ static void orphan(struct bulk_cursor *cursor, int64_t now_ms)
         cursor->until_ms = now_ms + BULK_CURSOR_ORPHAN_MS;
 }
 
-/* Frees at least that many bytes, if there are so many: what belongs to nobody first, then what was
- * used longest ago. Returns how many it freed. */
+/* Frees at least this many bytes, if there are enough: cursors without a client first, then the
+ * least recently used. Returns the number of freed bytes. */
 static size_t make_room(struct bulk_cursors *cursors, size_t bytes)
 {
     size_t before = cursors->bytes;
@@ -253,7 +254,7 @@ static struct bulk_cursor *find(const struct bulk_cursors *cursors, const char *
     return cursor;
 }
 
-/* NULL when memory is out. */
+/* NULL without memory. */
 static struct bulk_cursor *make(struct bulk_cursors *cursors, const struct bulk_cursor_use *use,
                                 struct bytes document)
 {
@@ -287,7 +288,7 @@ static bool enter(struct bulk_cursors *cursors, struct bulk_cursor *cursor,
 {
     struct bulk_cursor *same = find(cursors, use->server, cursor->key.id);
     if (same != NULL)
-        forget(same); /* the server gave its number to another */
+        forget(same); /* the server reused its number */
     if (HASH_COUNT(cursors->table) >= BULK_CURSORS_MAX)
         forget(cursors->used);
     HASH_ADD(hh, cursors->table, key, sizeof cursor->key, cursor);

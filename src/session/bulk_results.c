@@ -22,14 +22,14 @@ static enum request_step answer_lost_cursor(struct client *client, const struct 
     if (!message->whole)
         return STEP_GATHER;
     (void)error_set(&err, ERROR_CURSOR_NOT_FOUND,
-                    "the results of bulkWrite cursor %lld cannot be told: mongosluice kept them "
-                    "until their session or connection ended, nobody fetched them for long, or "
-                    "the room was needed (option memory_max); its operations were carried out",
+                    "mongosluice cannot return the results of bulkWrite cursor %lld: their session "
+                    "or connection ended, no client fetched them for a long time, or memory was "
+                    "needed (option memory_max); its operations ran",
                     (long long)id);
     return answer_error(client, message, &err, 0) ? STEP_TAKEN : STEP_STOP;
 }
 
-/* "database.collection" of a getMore; empty when it is longer than a namespace may be. */
+/* The "database.collection" of a getMore; empty if it is longer than a namespace may be. */
 static struct bytes get_more_namespace(const struct wire_command *request,
                                        uint8_t ns[SERVER_NAMESPACE_BYTES])
 {

@@ -7,21 +7,21 @@
 #include "base/memory.h"
 #include "enforce/check.h"
 
-/* How often the clock is read while a command is checked. */
+/* The interval for reading the clock during a check. */
 enum { PORTION_NS = 20000 };
 
 static const char *log_message(const struct registry_entry *entry, bool warned, bool silent)
 {
     if (warned)
-        return "A document breaks its schema; passed on";
+        return "A document breaks its schema; the write passes";
     if (silent)
-        return "A write of which nobody is told breaks its schema; dropped";
+        return "A write without a reply breaks its schema; the proxy drops it";
     return entry->file.action == SCHEMA_ACTION_ERROR_AND_LOG
                ? "A document was refused by its schema"
                : NULL;
 }
 
-/* bson_free is due. NULL, which is written as null, where there is none. */
+/* Call bson_free on it. NULL, which is written as null, without errInfo. */
 static char *as_json(struct bytes info)
 {
     bson_t document;
@@ -45,7 +45,7 @@ static void on_refused(void *arg, const struct registry_entry *entry, bool warne
     bson_free(json);
 }
 
-/* The time is read by those who may know it. */
+/* The observer's clock: the core has none. */
 static uint64_t now_ns(void *arg)
 {
     (void)arg;
@@ -91,7 +91,7 @@ static struct enforce_observer observer_of(struct client *client)
                                      .give_back = give_back};
 }
 
-/* False when memory is out: the check is discarded. */
+/* False without memory: the check is dropped. */
 static bool keep(struct client *client, const struct message *message,
                  const struct wire_command *request, struct check *check,
                  const struct enforce_observer *observer)

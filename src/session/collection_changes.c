@@ -5,7 +5,7 @@
 
 enum { NAME_BYTES = SERVER_NAMESPACE_BYTES + 1 };
 
-/* What a command's value names. */
+/* The meaning of a command's value. */
 enum changed {
     CHANGES_NOTHING,
     CHANGES_COLLECTION,
@@ -23,7 +23,7 @@ static enum changed changed_by(enum command_name command)
     case COMMAND_CONVERT_TO_CAPPED:
         return CHANGES_COLLECTION;
     case COMMAND_DROP_DATABASE:
-    case COMMAND_CLONE_COLLECTION_AS_CAPPED: /* its target is a collection of the database's */
+    case COMMAND_CLONE_COLLECTION_AS_CAPPED: /* its target is a collection of the database */
         return CHANGES_DATABASE;
     case COMMAND_RENAME_COLLECTION:
         return CHANGES_RENAMED;
@@ -51,7 +51,7 @@ static bool find_name(const struct wire_command *request, const char *field, str
     return true;
 }
 
-/* The namespace of a field that names it whole. */
+/* The namespace of a field that contains it completely. */
 static bool copy_name(const struct wire_command *request, const char *field, char out[NAME_BYTES])
 {
     struct bytes name;
@@ -70,7 +70,7 @@ static bool join_name(const struct wire_command *request, struct bytes collectio
     return len > 0;
 }
 
-/* False where what it names is not clear: it may be anything. */
+/* False if its names are unclear: it may be any namespace. */
 static bool read_scope(const struct wire_command *request, enum changed what,
                        char first[NAME_BYTES], char second[NAME_BYTES])
 {

@@ -14,7 +14,7 @@ void connect_failed(struct upstream_connection *connection, const char *cause)
     client_fail_pending(lease_client(connection), &err, COUNTER_UPSTREAM_CONNECT_FAILURES);
 }
 
-/* The host name alone, for SNI and the certificate's check. */
+/* Uses the host name alone, for SNI and the check of the certificate. */
 static bool start_tls(struct upstream_connection *connection, int fd, struct error *err)
 {
     char host[256];

@@ -14,7 +14,7 @@
 #include "session/route.h"
 #include "session/statements.h"
 
-/* The request stays where it is, and is looked at again once all before it is answered. */
+/* The request stays in place and is handled again after all earlier replies. */
 static enum decision queue(struct client *client)
 {
     client->stage = REQUEST_QUEUED;
@@ -67,7 +67,7 @@ static enum decision refuse_transaction_in_drain(struct client *client,
 {
     struct error err;
     (void)error_set(&err, ERROR_SHUTDOWN_IN_PROGRESS,
-                    "mongosluice is draining and takes no new transactions");
+                    "mongosluice is draining and accepts no new transactions");
     return dispatch_refuse(client, header, &err, WIRE_LABEL_TRANSIENT_TRANSACTION,
                            COUNTER_REQUESTS_REFUSED);
 }
@@ -91,7 +91,7 @@ static void count_request(struct client *client, const struct wire_header *heade
     counters_add(client_counters(client), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
 }
 
-/* Its handler takes it. */
+/* Calls the handler of its command. */
 static enum decision take(struct client *client, const struct message *message,
                           struct wire_command *request)
 {
@@ -117,7 +117,7 @@ static enum decision take(struct client *client, const struct message *message,
     return DECISION_STOP;
 }
 
-/* The proxy is paused: the request is looked at again when it is resumed. */
+/* The proxy is paused: the request is handled again at the resume. */
 static enum decision hold(struct client *client, const struct wire_header *header,
                           const struct wire_command *request)
 {
@@ -132,7 +132,7 @@ static enum decision hold(struct client *client, const struct wire_header *heade
                            COUNTER_TIMEOUTS_PAUSED);
 }
 
-/* The handshake timeout is over. */
+/* Ends the handshake timeout. */
 static void note_seen(struct client *client)
 {
     if (!client->request_seen)
@@ -187,7 +187,7 @@ static void push_pending(struct client *client, const struct wire_header *header
     statements_note_sent(client, pending_push(&client->pending, &pending));
 }
 
-/* It goes upstream as it came. */
+/* Forwards it unchanged. */
 static enum decision forward(struct client *client, const struct wire_header *header,
                              const struct wire_command *request)
 {
@@ -239,7 +239,7 @@ enum decision dispatch_checking(struct client *client, const uint8_t *data)
         checking->message.payload = payload;
         wire_command_move(&checking->request, payload);
     }
-    /* copies: `checking` goes with the client */
+    /* copies: `checking` ends with the client */
     struct message message = checking->message;
     struct wire_command request = checking->request;
     enum decision result = take(client, &message, &request);

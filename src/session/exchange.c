@@ -45,7 +45,7 @@ struct exchange *exchange_new(struct client *client, const struct message *messa
         memcpy(exchange->lsid, request->lsid, LSID_BYTES);
     if (!aborts_transaction || request->lsid == NULL)
         return exchange;
-    /* the number only has to differ from that of what goes before it */
+    /* the number must only differ from that of the message before it */
     if (build_abort(request, message->header.request_id ^ 1, &exchange->abort_message,
                     &exchange->abort_len))
         return exchange;
@@ -53,7 +53,7 @@ struct exchange *exchange_new(struct client *client, const struct message *messa
     return NULL;
 }
 
-/* Everything that it has with the merger ends; its client is gone, or has its answer. */
+/* Ends all ties to the merger: the client is gone or has its answer. */
 static void cut_ties(struct session_worker *worker, const struct exchange *exchange)
 {
     if (exchange->waiter != NULL)

@@ -74,14 +74,14 @@ static enum decision decide_msg(struct client *client, const struct wire_header 
     return decide(client, &message, &request);
 }
 
-/* Waits until the body is there; what follows it is streamed. */
+/* Waits for the body; the rest is streamed. */
 static enum decision begin_msg(struct client *client, const struct wire_header *header,
                                struct bytes payload)
 {
     struct error err;
     struct wire_walk walk;
     size_t length = (size_t)header->length - WIRE_HEADER_BYTES;
-    /* what came before was walked then: sections can be many */
+    /* earlier bytes were already walked: there can be many sections */
     if (client->stage == REQUEST_GATHERED)
         walk = *client->walk;
     else
@@ -114,7 +114,7 @@ static enum decision begin_query(struct client *client, const struct wire_header
     return dispatch_request(client, &message, &request);
 }
 
-/* A compressed message is opened to be looked at, and forwarded as it came. */
+/* Opens a compressed message to read it, and forwards it unchanged. */
 static enum decision begin_compressed(struct client *client, const struct wire_header *header,
                                       struct bytes payload)
 {
@@ -125,9 +125,10 @@ static enum decision begin_compressed(struct client *client, const struct wire_h
     if (!wire_compressed_read(payload, max, &compressed, &err))
         return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     if (compressed.opcode != WIRE_OP_MSG) {
-        (void)error_set(&err, ERROR_PROTOCOL,
-                        "OP_COMPRESSED holds opcode %d; a client may compress OP_MSG (2013) only",
-                        compressed.opcode);
+        (void)error_set(
+            &err, ERROR_PROTOCOL,
+            "OP_COMPRESSED contains opcode %d; a client may compress OP_MSG (2013) only",
+            compressed.opcode);
         return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
     }
     switch (open_request(client, &compressed, &err)) {
@@ -152,7 +153,7 @@ static enum decision begin_compressed(struct client *client, const struct wire_h
     return decide(client, &message, &request);
 }
 
-/* A header that cannot be taken; who speaks another protocol is told so. */
+/* Refuses an invalid header; the error names another protocol, if it looks like one. */
 static enum decision refuse_header(struct client *client, const struct wire_header *header,
                                    const uint8_t *at, const struct error *why)
 {
@@ -188,8 +189,8 @@ static enum decision begin_request(struct client *client, const struct window *w
     return begin_compressed(client, &header, payload);
 }
 
-/* The rest of a request whose beginning went upstream. Broken sections in it end both connections:
- * the server has half of a message that nothing can complete. */
+/* Forwards the rest of a request. Broken sections in it end both connections: the server has half
+ * of a message that cannot be completed. */
 static bool forward_rest(struct client *client, struct window *window)
 {
     struct error err;
@@ -219,9 +220,8 @@ static bool forward_begun(struct client *client, struct window *window)
     return connection != NULL && window_forward(client, window, &connection->link, len);
 }
 
-/* Whether something must come before another request is looked at: the next turn, replies, the end
- * of a pause, or that the client reads, since what the proxy answers itself would pile up
- * otherwise. */
+/* True if the next request must wait: for the next turn, for replies, for the end of a pause, or
+ * for the client to read, because the proxy's answers would pile up otherwise. */
 static bool is_full(const struct client *client)
 {
     return client->stage == REQUEST_LEFT || client->stage == REQUEST_HELD ||
@@ -239,7 +239,7 @@ static bool stays_open(const struct client *client, enum decision begun)
            !(waits && client->opening != NULL && budget_is_short(&client->worker->shared->budget));
 }
 
-/* Works through what was read. False after the client left CLIENT_ACTIVE. */
+/* Handles the bytes that were read. False after the client left CLIENT_ACTIVE. */
 static bool process(struct client *client, struct window *window)
 {
     for (bool first = true; window->len > 0;) {
@@ -280,7 +280,7 @@ static bool process(struct client *client, struct window *window)
     return true;
 }
 
-/* Reading goes on only while the upstream takes what it is given. */
+/* Continues reading only while the upstream accepts the bytes. */
 static void pace(struct client *client)
 {
     if (client->finished || is_full(client) || lease_is_blocked(client))
@@ -289,8 +289,8 @@ static void pace(struct client *client)
         link_resume(&client->link);
 }
 
-/* What is kept and waits for more bytes of its request needs no look before they came: all of them,
- * or those of the header. */
+/* Kept bytes of an incomplete request need no handling before its rest, or the rest of its header,
+ * arrives. */
 static size_t expected_bytes(const struct client *client, const struct window *window)
 {
     if (window->len == 0 || is_full(client))

@@ -48,9 +48,8 @@ bool send_question(struct client *client, const struct message *message, uint32_
     return send_bytes(client, question, len);
 }
 
-/* The header for flags and sections that follow it. These are without what the client's message may
- * have but the proxy's must not: a checksum, which is no part of them, and leave to answer with a
- * stream. */
+/* Writes the header before flags and sections. It omits the parts that the proxy must not copy from
+ * the client's message: the checksum, and the permission to stream the answer. */
 static void write_header(uint8_t *payload, size_t payload_len, int32_t request_id)
 {
     uint32_t flags = bytes_load_u32(payload);
@@ -90,7 +89,7 @@ bool send_silently(struct client *client, int32_t request_id, struct buffer *pay
     return send_buffer(client, payload);
 }
 
-/* Only where the connection's own hello has negotiated it. */
+/* True only if the connection's own hello negotiated it. */
 static bool is_compressed_upstream(const struct client *client, uint8_t compressor)
 {
     const struct upstream_connection *connection = lease_connection(client);

@@ -43,8 +43,7 @@ static void tick(void *context)
     session_observe_all(worker);
 }
 
-/* Sends what is due of inserts that waited: at the end of a loop turn, or when its time has
- * come. */
+/* Sends due batches of waiting inserts: at the end of a loop turn, or at their time. */
 static void pump(evutil_socket_t fd, short what, void *arg)
 {
     struct session_worker *worker = arg;
@@ -79,7 +78,7 @@ static void free_worker(struct session_worker *worker)
     memory_free(worker);
 }
 
-/* The events of its own loop. */
+/* Adds the events of its loop. */
 static bool add_events(struct session_worker *worker)
 {
     struct event_base *base = worker_base(worker->worker);
@@ -153,10 +152,11 @@ static void drop_older_schemas(void *context, void *unused)
 
 void session_worker_refresh(struct session_worker *worker)
 {
-    (void)worker_post(worker->worker, drop_older_schemas, NULL); /* else its next write does it */
+    (void)worker_post(worker->worker, drop_older_schemas,
+                      NULL); /* otherwise its next write does it */
 }
 
-/* Requests that wait go on. */
+/* Waiting requests continue. */
 static void resume_all(struct session_worker *worker)
 {
     struct client *client = NULL;
@@ -181,7 +181,7 @@ static void start_draining(void *context, void *arg)
 void session_worker_drain(struct session_worker *worker)
 {
     if (!worker_post(worker->worker, start_draining, NULL))
-        LOG_E(LOG_CONTROL, 1007, "control", "Out of memory: a worker cannot be drained");
+        LOG_E(LOG_CONTROL, 1007, "control", "Out of memory: a worker does not drain");
 }
 
 static void pause_job(void *context, void *arg)

@@ -1,5 +1,5 @@
 /* Sessions: a client connection and its upstream connection, from accept to end. Each lives on one
- * worker; what they share stands here. */
+ * worker; this header declares their common functions. */
 #ifndef SLUICE_SESSION_SESSION_H
 #define SLUICE_SESSION_SESSION_H
 
@@ -16,26 +16,26 @@ struct session_worker;
 struct session_worker *session_worker_start(unsigned index, struct session_shared *shared,
                                             struct session_settings *settings, struct error *err);
 
-/* Any thread. The descriptor changes hands (closed on failure). `server`: "host:port" or a Unix
- * socket's path, copied; "" when none is known yet. */
+/* Any thread. Takes over the descriptor (and closes it on failure). `server` is "host:port" or a
+ * Unix socket's path, copied; "" if none is known yet. */
 void session_worker_accept(struct session_worker *worker, int client_fd, const char *server);
 void session_worker_set_settings(struct session_worker *worker, struct session_settings *settings);
-/* Other schemas are in force (session_shared.in_force): the worker lets go of the older ones. */
+/* The enforced schemas changed (session_shared.in_force): the worker releases the older ones. */
 void session_worker_refresh(struct session_worker *worker);
-/* From now on sessions end as soon as nothing of theirs is under way. */
+/* From now on sessions end as soon as none of their commands is under way. */
 void session_worker_drain(struct session_worker *worker);
-/* New commands wait, those that run and open transactions go on; then, those that waited go on.
- * Draining resumes. False when memory is out. */
+/* Pauses or resumes: new commands wait, while running ones and open transactions continue. A drain
+ * resumes. False without memory. */
 bool session_worker_pause(struct session_worker *worker);
 bool session_worker_resume(struct session_worker *worker);
-/* Ends what is left, joins the thread. */
+/* Ends the remaining sessions and joins the thread. */
 void session_worker_stop(struct session_worker *worker);
 
 /* Any thread. */
 unsigned session_worker_clients(const struct session_worker *worker);
 const struct counters *session_worker_counters(const struct session_worker *worker);
 const struct merger_counters *session_worker_merge_counters(const struct session_worker *worker);
-/* To be read only: see enforce/tally.h. */
+/* For reading only: see enforce/tally.h. */
 struct tally *session_worker_tally(const struct session_worker *worker);
 
 #endif

@@ -12,7 +12,7 @@ static void note_end(struct client *client, const struct scan_element *descripti
         return;
     memcpy(key.lsid, lsid, LSID_BYTES);
     const struct standing *standing = lease_standing(client);
-    if (standing != NULL) { /* else they idle until they are of no use */
+    if (standing != NULL) { /* otherwise they idle until they expire */
         memcpy(key.identity, standing_users(standing), sizeof key.identity);
         retry_table_forget(client->worker->shared->retries, &key);
     }

@@ -1,4 +1,4 @@
-/* A worker with its clients: what its thread alone reads and writes. */
+/* A worker with its clients: the data that only its thread reads and writes. */
 #ifndef SLUICE_SESSION_SESSION_WORKER_H
 #define SLUICE_SESSION_SESSION_WORKER_H
 
@@ -25,34 +25,34 @@ struct session_worker {
     struct worker *worker;
     struct session_shared *shared;
     struct session_settings *settings;
-    struct schemas_held schemas;    /* as the last session_worker_schemas found them */
+    struct schemas_held schemas;    /* as last found by session_worker_schemas */
     struct schema_scratch *scratch; /* for checks */
-    struct tally *tally;            /* what they count by version */
+    struct tally *tally;            /* its counters by version */
     struct merger *merger;
     struct standings *standings;
-    struct event *pump_event;          /* sends what is due, at the end of the loop turn */
-    struct sent_batch *sent_batches;   /* batches on their way; utlist */
-    struct merger_permit *next_permit; /* of the insert that is forwarded in this callback */
-    struct client *to_resume;          /* utlist over resume_next */
+    struct event *pump_event;                  /* sends due batches at the end of the loop turn */
+    struct sent_batch *sent_batches;           /* batches under way; utlist */
+    struct merger_permit *next_permit;         /* of the insert that this callback forwards */
+    struct client *to_resume;                  /* utlist over resume_next */
     struct waiting_retry *spare_waiting_retry; /* for the next retry */
-    size_t merge_largest_bytes;                /* of max_bytes, anywhere; 0: merging is off */
-    size_t merge_ever_bytes;                   /* the most that was, since the start */
+    size_t merge_largest_bytes; /* the largest max_bytes of all namespaces; 0: merging is off */
+    size_t merge_ever_bytes;    /* its maximum since the start */
     bool merge_configured;
-    bool merge_changed;         /* the options may have, since the start */
-    size_t held_bytes;          /* of the merger's, counted against memory_max */
+    bool merge_changed;         /* the options may have changed since the start */
+    size_t held_bytes;          /* the merger's, counted for memory_max */
     struct client *client_list; /* utlist */
-    struct client *ended;       /* freed when the loop turn is over */
-    struct upstream_connection *closed_connections; /* the same; utlist */
+    struct client *ended;       /* freed at the end of the loop turn */
+    struct upstream_connection *closed_connections; /* freed at the end of the loop turn; utlist */
     const struct link_handler *connection_handler;  /* of upstream connections */
     struct event *reap_event;
     struct counters counters;
     struct session_metrics metrics;
-    atomic_uint clients; /* given to it, for choosing the least loaded */
+    atomic_uint clients; /* its clients, to choose the least loaded worker */
     bool draining;
     bool paused;
 };
 
-/* The schemas in force now; NULL: none. Borrowed until the next call. */
+/* The enforced schemas; NULL: none. Borrowed until the next call. */
 struct registry *session_worker_schemas(struct session_worker *worker);
 
 #endif

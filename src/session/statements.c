@@ -26,7 +26,7 @@ void statements_note_answered(struct client *client, const struct pending *pendi
                               address_peer_key(&client->peer), carried_out);
 }
 
-/* Code 251: the server does not know the transaction (any more). */
+/* Code 251: the server does not (or no longer) know the transaction. */
 static bool transaction_is_over(struct bytes document)
 {
     enum { NO_SUCH_TRANSACTION = 251 };

@@ -12,7 +12,7 @@ static bool over(int64_t now_ms, int64_t since_ms, int64_t limit_ms)
     return limit_ms > 0 && now_ms - since_ms >= limit_ms;
 }
 
-/* False after the client left its state, because the server did not take the connection in time.
+/* False after the client left its state, because the server did not accept the connection in time.
  */
 static bool check_connecting(struct client *client, int64_t now_ms)
 {

@@ -1,4 +1,4 @@
-/* What has taken too long, looked at from tick to tick. */
+/* Timeouts of clients, checked at each tick. */
 #ifndef SLUICE_SESSION_TIMEOUTS_H
 #define SLUICE_SESSION_TIMEOUTS_H
 

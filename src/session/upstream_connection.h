@@ -15,27 +15,26 @@ struct upstream_connection {
     struct client *holder;            /* of its lease; written by lease.c only */
     struct upstream_connection *next; /* in the list of closed connections */
     struct session_worker *worker;
-    struct link link;              /* LINK_NONE until it is connected: what is sent waits */
+    struct link link;              /* LINK_NONE until it is connected: sent bytes wait */
     struct connector *connector;   /* while it is being connected */
-    struct standing standing;      /* its identity, as the server said */
+    struct standing standing;      /* its identity, from the server */
     struct sent_batch *sent_batch; /* the batch that waits for its reply here */
-    int64_t connect_since_ms;      /* 0: it is connected, or not begun */
-    uint32_t reply_left;   /* of the reply that is being forwarded, the bytes still to come */
-    int32_t reply_id;      /* its requestID */
-    bool reply_more;       /* after it, the stream goes on */
-    bool opened;           /* counted in UPSTREAM_NOW */
-    bool finished;         /* the server was told that nothing more is sent */
-    bool may_be_logged_in; /* a command that may log in was sent on it */
-    uint8_t compressors;   /* its hello negotiated these: a bit for each enum wire_compressor */
-    char server[];         /* "host:port" or a socket's path; "" when none is known */
+    int64_t connect_since_ms;      /* 0: it is connected, or has not started */
+    uint32_t reply_left;           /* of the reply being forwarded: the bytes still to come */
+    int32_t reply_id;              /* its requestID */
+    bool reply_more;               /* the stream continues after it */
+    bool opened;                   /* counted in UPSTREAM_NOW */
+    bool finished;                 /* the server has the FIN */
+    bool may_be_logged_in;         /* a command that may log in was sent on it */
+    uint8_t compressors;           /* from its hello: one bit for each enum wire_compressor */
+    char server[];                 /* "host:port" or a socket's path; "" if unknown */
 };
 
-/* A connection that is not connected yet and has no identity. Copies `server`. NULL when memory is
- * out. */
+/* Makes an unconnected connection without an identity. Copies `server`. NULL without memory. */
 struct upstream_connection *upstream_connection_new(struct session_worker *worker,
                                                     const char *server);
 
-/* Nobody may hold its lease any more. The connection stays readable until the loop turn ends. */
+/* No lease may exist any more. The connection stays readable until the end of the loop turn. */
 void upstream_connection_close(struct upstream_connection *connection);
 
 /* Frees the closed connections. */

@@ -1,4 +1,5 @@
-/* What was read and is being worked through: the worker's scratch area, or a link's `in` buffer. */
+/* The bytes that were read and are being handled: the worker's scratch area, or a link's `in`
+ * buffer. */
 #ifndef SLUICE_SESSION_WINDOW_H
 #define SLUICE_SESSION_WINDOW_H
 
@@ -11,13 +12,13 @@ struct window {
     bool gathered; /* data is from->in */
 };
 
-/* Reads what is there on a link of the client's or of its connection. False when there is nothing
- * to work on (also after the client ended). */
+/* Reads the available bytes of a link of the client or its connection. False if there is nothing to
+ * handle (also after the client ended). */
 bool window_fill(struct client *client, struct link *link, struct window *window);
 /* Sends the first `len` bytes to the other side. False after the client ended. */
 bool window_forward(struct client *client, struct window *window, struct link *to, size_t len);
 void window_drop(struct window *window, size_t len);
-/* Keeps what is not yet understood. False after the client ended. */
+/* Keeps bytes that cannot be handled yet. False after the client ended. */
 bool window_keep(struct client *client, struct window *window);
 
 #endif

@@ -1,4 +1,4 @@
-/* Write commands: held against the schemas of the worker's registry, and inserts merged. */
+/* Write commands: checked against the schemas of the worker's registry, and inserts merged. */
 #ifndef SLUICE_SESSION_WRITE_H
 #define SLUICE_SESSION_WRITE_H
 

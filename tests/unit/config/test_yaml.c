@@ -212,9 +212,8 @@ static void errors_name_file_line_and_key(void **state)
         {"upstream: mongodb://h", "listen: required and not given; set it in the file or with "
                                   "--listen HOST:PORT"},
         {REQUIRED "memory_max: 1MiB",
-         "f.yaml:3: memory_max: is less than max_message_bytes, so that "
-         "the longest message could never be held; raise the one or "
-         "lower the other"},
+         "f.yaml:3: memory_max: is less than max_message_bytes, so the proxy could never hold the "
+         "longest message; raise one or lower the other"},
         {"upstream: mongodb://h\nlisten: a:65530\nlisten_port_count: 7",
          "f.yaml:3: listen_port_count: counted from the port of listen, goes beyond port 65535; "
          "lower the one or the other"},
