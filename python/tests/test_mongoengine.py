@@ -294,7 +294,7 @@ def test_stays_off_without_a_proxy(server, direct):
     me.connect(direct.name, host=server)
     try:
         mongosluice.offload()
-        with pytest.warns(mongosluice.OffloadWarning, match="the server itself"):
+        with pytest.warns(mongosluice.OffloadWarning, match="reaches the server directly"):
             Cleaned(n=2).save()
         assert [one["mode"] for one in mongosluice.offload_report()] == ["off"]
         mongosluice.offload(require=True)

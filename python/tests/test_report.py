@@ -76,7 +76,7 @@ def test_beanie(tmp_path):
         assert "validator" in [note["kind"] for note in found["models.Checked"]["notes"]]
         text = report(tmp_path, "models:Checked", "--database", "shop")
         assert text.startswith("models.Checked (shop.Checked): encode-only\n  because n is validated by Checked.even\n"
-                               "  for full: say it in the field's type")
+                               "  for full: express it in the field's type")
         assert "\n  stays with Python: Checked.n: validator" in text
 
 

@@ -1,4 +1,4 @@
-# Completion of mongosluice for fish. The options are those of the program that is installed.
+# Completion of mongosluice for fish. It asks the installed program for its options.
 
 complete -c mongosluice -f
 
@@ -11,9 +11,9 @@ complete -c mongosluice -n $audit -l upstream -x -d 'the deployment'
 complete -c mongosluice -n $audit -l schemas -r -F -d 'a folder of schema files'
 complete -c mongosluice -n $audit -l registry -x -d 'the schemas of a registry'
 complete -c mongosluice -n $audit -l namespace -x -d 'this one only'
-complete -c mongosluice -n $audit -l sample -x -d 'so many documents at random'
-complete -c mongosluice -n $audit -l rate -x -d 'documents a second at most'
-complete -c mongosluice -n $audit -l resume -r -F -d 'how far it came'
+complete -c mongosluice -n $audit -l sample -x -d 'a number of random documents'
+complete -c mongosluice -n $audit -l rate -x -d 'the maximal documents per second'
+complete -c mongosluice -n $audit -l resume -r -F -d 'a file for continuing later'
 complete -c mongosluice -n $audit -l candidate -d 'check by the candidates'
 complete -c mongosluice -n $audit -l propose -d 'the tightest bounds that hold'
 complete -c mongosluice -n $audit -l read-alone -d 'read without a check'
@@ -33,28 +33,28 @@ complete -c mongosluice -n $schema -a push -d 'schema files into a registry'
 complete -c mongosluice -n $schema -a pull -d 'schema files out of a registry'
 complete -c mongosluice -n $schema -a list -d 'the namespaces of a registry'
 complete -c mongosluice -n $schema -a show -d 'the versions of a namespace'
-complete -c mongosluice -n $schema -a history -d 'who changed a namespace, and when'
+complete -c mongosluice -n $schema -a history -d 'the changes of a namespace'
 complete -c mongosluice -n $schema -a promote -d 'make a version the newest'
 complete -c mongosluice -n $schema -a rollback -d 'bring an earlier revision back'
 complete -c mongosluice -n $schema -a retire -d 'end the acceptance of a version'
-complete -c mongosluice -n $schema -a status -d 'which proxies have it'
+complete -c mongosluice -n $schema -a status -d 'the state of the proxies'
 set -l fleet '__fish_seen_subcommand_from schema; and __fish_seen_subcommand_from diff push pull list show history promote rollback retire status'
 complete -c mongosluice -n $fleet -l registry -x -d 'the deployment that holds the registry'
 complete -c mongosluice -n $fleet -l collection -x -d 'its collection'
 complete -c mongosluice -n $fleet -l config -r -F -d 'take both from this file'
 complete -c mongosluice -n $fleet -l help -d 'print the usage'
 set -l changes '__fish_seen_subcommand_from push promote rollback retire'
-complete -c mongosluice -n $changes -l by -x -d 'who does it'
-complete -c mongosluice -n $changes -l note -x -d 'why'
+complete -c mongosluice -n $changes -l by -x -d 'the author of the change'
+complete -c mongosluice -n $changes -l note -x -d 'the reason of the change'
 complete -c mongosluice -n $changes -l revision -x -d 'only if the namespace has this revision'
 complete -c mongosluice -n '__fish_seen_subcommand_from push promote rollback retire pull' -l dry-run -d 'change nothing'
-complete -c mongosluice -n '__fish_seen_subcommand_from push promote' -l keep -x -d 'how long the versions before stay accepted'
-complete -c mongosluice -n '__fish_seen_subcommand_from push promote' -l retire-others -d 'the versions before are not accepted any more'
+complete -c mongosluice -n '__fish_seen_subcommand_from push promote' -l keep -x -d 'the time for which older versions stay accepted'
+complete -c mongosluice -n '__fish_seen_subcommand_from push promote' -l retire-others -d 'stop accepting older versions'
 complete -c mongosluice -n '__fish_seen_subcommand_from push' -F
 complete -c mongosluice -n '__fish_seen_subcommand_from push' -l candidate -d 'a shadow beside the accepted versions'
 complete -c mongosluice -n '__fish_seen_subcommand_from push' -l name -x -d 'of the version'
 complete -c mongosluice -n '__fish_seen_subcommand_from push' -l keep-settings -d 'keep level, action, unproved and allow_bypass of the registry'
-complete -c mongosluice -n '__fish_seen_subcommand_from push' -l allow-incompatible -d 'also what is not backward compatible'
+complete -c mongosluice -n '__fish_seen_subcommand_from push' -l allow-incompatible -d 'push an incompatible schema too'
 complete -c mongosluice -n '__fish_seen_subcommand_from retire' -l all -d 'end the enforcement of the namespace'
 complete -c mongosluice -n '__fish_seen_subcommand_from retire' -l others -d 'all but the newest'
 complete -c mongosluice -n '__fish_seen_subcommand_from retire' -l in -x -d 'after this time'
@@ -72,14 +72,14 @@ set -l asks '__fish_seen_subcommand_from status top; and not __fish_seen_subcomm
 complete -c mongosluice -n $asks -l admin -x -d 'the admin endpoint of the proxy'
 complete -c mongosluice -n $asks -l config -r -F -d 'take address and token from this file'
 complete -c mongosluice -n $asks -l token-file -r -F -d 'the token is the first line of this file'
-complete -c mongosluice -n $asks -l ca-file -r -F -d 'what the certificate must be signed by'
+complete -c mongosluice -n $asks -l ca-file -r -F -d 'the authorities of the certificate'
 complete -c mongosluice -n $asks -l help -d 'print the usage'
 complete -c mongosluice -n '__fish_seen_subcommand_from status' -l json -d 'print the figures as JSON'
-complete -c mongosluice -n '__fish_seen_subcommand_from top' -l interval -x -d 'milliseconds between two looks'
+complete -c mongosluice -n '__fish_seen_subcommand_from top' -l interval -x -d 'milliseconds between two updates'
 
 for line in (mongosluice --print-options 2>/dev/null)
     set -l fields (string split \t -- $line)
-    set -l flag -c mongosluice -n 'not __fish_seen_subcommand_from check schema status top' -l $fields[1] -d $fields[3]
+    set -l flag -c mongosluice -n 'not __fish_seen_subcommand_from audit check schema status top' -l $fields[1] -d $fields[3]
     switch $fields[2]
         case ''
             complete $flag
