@@ -229,7 +229,8 @@ static bool try_integers(struct number_tries *t, const struct range *range, uint
     for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
         if (usual[i] >= low && usual[i] <= high && try_integer(t, kind, usual[i]))
             return true;
-    for (int64_t i = 0; i < 20; i++)
+    const uint64_t span = (uint64_t)high - (uint64_t)low;
+    for (int64_t i = 0; i < 20 && (uint64_t)i <= span; i++)
         if (try_integer(t, kind, low + i) || try_integer(t, kind, high - i))
             return true;
     for (size_t i = 0; i < range->multiple_count; i++) {
