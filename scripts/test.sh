@@ -5,7 +5,7 @@
 #   lint         format, the rules between rooms, log ids, the configuration document, clang-tidy, types of
 #                the companion package, ruff over all Python
 #   unit         gcc, clang and sanitized builds; every ctest test of the gcc and the sanitized one
-#   fuzz         each libFuzzer target for FUZZ_SECONDS (25) over its corpus
+#   fuzz         each libFuzzer target for FUZZ_SECONDS (15) over its corpus
 #   integration  pytest over tests/integration, tests/fault, tests/attack and (a minute of it) tests/history, with the
 #                sanitized proxy
 #   python       the companion package: compiled without warnings by gcc and clang, sdist and wheel built into
@@ -61,7 +61,7 @@ step_unit() {
 }
 
 step_fuzz() {
-  scripts/fuzz.sh --seconds "${FUZZ_SECONDS:-25}"
+  scripts/fuzz.sh --seconds "${FUZZ_SECONDS:-15}"
 }
 
 step_integration() {
