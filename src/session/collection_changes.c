@@ -45,7 +45,7 @@ static bool find_name(const struct wire_command *request, const char *field, str
     struct scan_element element;
     const char *text = NULL;
     size_t len = 0;
-    if (!scan_find(request->body, field, &element) || !scan_as_string(&element, &text, &len))
+    if (!wire_command_find(request, field, &element) || !scan_as_string(&element, &text, &len))
         return false;
     *out = bytes_of(text, len);
     return true;

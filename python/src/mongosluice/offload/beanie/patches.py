@@ -69,7 +69,6 @@ _checking: asyncio.Task[None] | None = None
 
 # Functions of Beanie that get a document to send it as a whole, and its form. They call get_dict under
 # another name. All other callers need Beanie's dict.
-# by a name of their own; all other callers want Beanie's dict.
 SENDERS = {
     INSERT: (Document.insert, Document.insert_one, Document.insert_many),
     REPLACE: (find_module.FindOne.replace_one,),
