@@ -173,6 +173,41 @@ static bool is_reachable(const struct topology_snapshot *topology)
     return false;
 }
 
+size_t figures_without_port(const struct admin *admin, const struct topology_snapshot *topology,
+                            const char **first)
+{
+    const struct admin_hooks *hooks = &admin->parts.hooks;
+    size_t count = 0;
+    *first = NULL;
+    for (size_t i = 0; i < topology->server_count; i++) {
+        if (hooks->port_of_server(hooks->context, topology->servers[i].address) != 0)
+            continue;
+        if (*first == NULL)
+            *first = topology->servers[i].address;
+        count++;
+    }
+    return count;
+}
+
+/* Option admin.ready_needs_ports. */
+static bool check_ports(const struct admin *admin, const struct topology_snapshot *topology,
+                        struct error *err)
+{
+    const struct admin_hooks *hooks = &admin->parts.hooks;
+    enum config_ready_ports needs = admin_config(admin)->admin.ready_needs_ports;
+    const char *server;
+    if (needs == CONFIG_READY_PORTS_NEVER ||
+        (needs == CONFIG_READY_PORTS_START && hooks->had_all_ports(hooks->context)))
+        return true;
+    size_t missing = figures_without_port(admin, topology, &server);
+    return missing == 0 ||
+           error_set(err, ERROR_BAD_VALUE,
+                     "%zu of %zu upstream servers have no port (%.200s): raise listen_port_count, "
+                     "which is %lld, or see the log (option admin.ready_needs_ports)",
+                     missing, topology->server_count, server,
+                     (long long)admin_config(admin)->listen_port_count);
+}
+
 static bool check_upstream(const struct admin *admin, struct error *err)
 {
     const struct admin_hooks *hooks = &admin->parts.hooks;
@@ -185,8 +220,9 @@ static bool check_upstream(const struct admin *admin, struct error *err)
                         topology.cause[0] != 0      ? topology.cause
                         : topology.server_count > 0 ? topology.servers[0].last_error
                                                     : "no server is known yet");
+    bool good = reachable && check_ports(admin, &topology, err);
     topology_snapshot_free(&topology);
-    return reachable;
+    return good;
 }
 
 bool figures_ready(const struct admin *admin, struct error *err)

@@ -39,6 +39,10 @@ void figures_process(struct process_figures *out);
 void figures_verdicts(const struct registry *registry, struct verdicts *out);
 void figures_read(const struct admin *admin, struct metrics_reading *out);
 
+/* The number of servers of the topology without a port of the proxy; `first` is the address of one
+ * of them, which belongs to the topology, or NULL. */
+size_t figures_without_port(const struct admin *admin, const struct topology_snapshot *topology,
+                            const char **first);
 /* True if the proxy can serve; otherwise err holds the reason. */
 bool figures_ready(const struct admin *admin, struct error *err);
 /* True if every worker still turns its loop. */

@@ -60,6 +60,7 @@ static void add_upstream(const struct admin *admin, struct text *out)
 {
     const struct admin_hooks *hooks = &admin->parts.hooks;
     uint64_t counts[TOPOLOGY_SERVER_TYPES] = {0};
+    const char *server;
     struct topology_snapshot topology;
     if (!hooks->topology(hooks->context, &topology)) {
         out->cut = true;
@@ -67,7 +68,11 @@ static void add_upstream(const struct admin *admin, struct text *out)
     }
     for (size_t i = 0; i < topology.server_count; i++)
         counts[topology.servers[i].type]++;
+    size_t missing = figures_without_port(admin, &topology, &server);
     topology_snapshot_free(&topology);
+    exposition_single(out, "mongosluice_upstream_servers_without_port", "gauge",
+                      "Upstream servers without a port of the proxy (option listen_port_count).",
+                      (double)missing);
     exposition_family(out, "mongosluice_upstream_servers", "gauge",
                       "Upstream servers by type, from monitoring.");
     for (size_t t = 0; t < TOPOLOGY_SERVER_TYPES; t++)

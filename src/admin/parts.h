@@ -15,6 +15,10 @@ struct admin_hooks {
     void *context;
     /* The present topology; false without memory. Release it with topology_snapshot_free. */
     bool (*topology)(void *context, struct topology_snapshot *out);
+    /* The proxy's port for a server of the topology; 0 if it has none. */
+    uint16_t (*port_of_server)(void *context, const char *server);
+    /* True if every server of the topology had a port once. */
+    bool (*had_all_ports)(void *context);
     enum admin_state (*state)(void *context);
     /* Like the signals USR1, USR2 and TERM. */
     void (*pause)(void *context);

@@ -38,6 +38,7 @@ static void add_upstream(const struct admin *admin, struct json *json)
         json_add_string(json, "address", server->address);
         json_add_string(json, "type", topology_server_type_name(server->type));
         json_add_string(json, "error", server->last_error);
+        json_add_uint(json, "port", hooks->port_of_server(hooks->context, server->address));
         json_close_object(json);
     }
     json_close_array(json);

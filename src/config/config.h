@@ -29,6 +29,11 @@ enum config_client_certificates {
 };
 enum config_switch { CONFIG_FALSE, CONFIG_TRUE };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+enum config_ready_ports {
+    CONFIG_READY_PORTS_NEVER,
+    CONFIG_READY_PORTS_START, /* until all servers had a port once */
+    CONFIG_READY_PORTS_ALWAYS
+};
 enum config_on_cap { CONFIG_PASSTHROUGH, CONFIG_REJECT };
 /* The names of octal modes. */
 enum config_permissions { CONFIG_OWNER, CONFIG_GROUP, CONFIG_EVERYONE };
@@ -109,6 +114,7 @@ struct config {
         enum config_switch write;
         enum config_switch show_values;
         int64_t metrics_schemas_max;
+        enum config_ready_ports ready_needs_ports;
     } admin;
     struct config_merge merge; /* for namespaces without their own options */
     int64_t merge_retry_table_bytes;

@@ -16,6 +16,7 @@ static const char *const client_certificates[] = {"none", "optional", "required"
 const char *const options_switches[] = {"false", "true", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const permissions[] = {"0700", "0770", "0777", NULL};
+static const char *const ready_ports[] = {"never", "start", "always", NULL};
 static const char *const on_cap[] = {"passthrough", "reject", NULL};
 
 /* The reasons for the bounds: a message must hold a hello with client metadata, and must not let
@@ -349,6 +350,15 @@ const struct option options_table[] = {
      .reloadable = true,
      .description = "Maximal number of namespaces with their own metrics; the metric for all "
                     "others is named other."},
+    {.name = "admin.ready_needs_ports",
+     .type = OPTION_CHOICE,
+     .at = FIELD(admin.ready_needs_ports),
+     .fallback = "start",
+     .choices = ready_ports,
+     .reloadable = true,
+     .description = "Whether /readyz waits for a port for each upstream server. start: until every "
+                    "server had one, so that a server that joins later does not stop running "
+                    "proxies. always: answers 503 at any time that a server has no port."},
     {.name = "merge.enabled",
      .type = OPTION_CHOICE,
      .at = FIELD(merge.enabled),

@@ -231,6 +231,16 @@ static bool admin_topology(void *context, struct topology_snapshot *out)
     return topology_read(((struct proxy *)context)->topology, out, &ignored);
 }
 
+static uint16_t admin_port_of_server(void *context, const char *server)
+{
+    return servers_port_of_server(((struct proxy *)context)->servers, server);
+}
+
+static bool admin_had_all_ports(void *context)
+{
+    return servers_had_all_ports(((struct proxy *)context)->servers);
+}
+
 static enum admin_state admin_state(void *context)
 {
     struct proxy *proxy = context;
@@ -277,6 +287,8 @@ static bool start_admin(struct proxy *proxy, struct error *err)
         return false;
     struct admin_parts parts = {.hooks = {.context = proxy,
                                           .topology = admin_topology,
+                                          .port_of_server = admin_port_of_server,
+                                          .had_all_ports = admin_had_all_ports,
                                           .state = admin_state,
                                           .pause = admin_pause,
                                           .resume = admin_resume,
@@ -340,6 +352,8 @@ static void control_tick(void *context)
     log_sample_flush(false);
     catalog_rescan(proxy->catalog);
     servers_drop_unconfirmed(proxy->servers, now_ms);
+    if (servers_retry_is_due(proxy->servers, now_ms))
+        follow_topology(proxy, NULL);
     if (period_ms == 0 || now_ms - proxy->stats_since_ms < period_ms)
         return;
     proxy->stats_since_ms = now_ms;

@@ -16,6 +16,10 @@
 /* If no port was free, further hello replies do not try again before this time. */
 enum { NO_PORT_RETRY_MS = 5000 };
 
+/* The time between two tries to find a port for a server of the topology, and between two reports
+ * of failed tries. */
+enum { RECONCILE_RETRY_MS = 5000, RECONCILE_REPORT_MS = 60000 };
+
 /* Longer than every path that can be bound. */
 enum { UNIX_PATH_BYTES = 512 };
 
@@ -44,8 +48,11 @@ struct servers {
     pthread_mutex_t lock; /* guards the slots except listeners, and the fields below */
     struct slot *slots;
     size_t count;
-    int64_t retry_ms; /* no port was free: a hello reply tries again only after this time */
-    bool single;      /* only the server of the URI is allowed */
+    int64_t retry_ms;     /* no port was free: a hello reply tries again only after this time */
+    int64_t reconcile_ms; /* some server of the topology has no port: try again then; 0: all have */
+    int64_t report_ms;    /* reconciling does not report a missing port before this time */
+    bool had_all_ports;
+    bool single; /* only the server of the URI is allowed */
     bool closed;
 };
 
@@ -258,8 +265,10 @@ static struct slot *slot_take(struct servers *servers, const char *server)
         if (slot->server[0] != 0 || (slot->open && i != 0))
             continue;
         if (!slot->open && !slot_open(slot, &err)) {
-            LOG_W(LOG_NETWORK, 1013, "listener", "Cannot use a port of the range; trying the next",
-                  LOG_STR("error", err.message));
+            if (clock_now_ms() >= servers->report_ms)
+                LOG_W(LOG_NETWORK, 1013, "listener",
+                      "Cannot use a port of the range; trying the next",
+                      LOG_STR("error", err.message));
             continue;
         }
         if (!address_map_add(servers->map, server, slot->port, &err)) {
@@ -279,6 +288,8 @@ static struct slot *slot_take(struct servers *servers, const char *server)
 static void note_no_port(struct servers *servers, const char *server)
 {
     servers->retry_ms = clock_now_ms() + NO_PORT_RETRY_MS;
+    if (clock_now_ms() < servers->report_ms)
+        return;
     LOG_E(LOG_NETWORK, 1015, "listener",
           "No port is left for an upstream server; raise listen_port_count, or see the warnings "
           "before",
@@ -343,6 +354,22 @@ static void take_confirmed(struct servers *servers, const char *server)
         note_no_port(servers, server);
 }
 
+/* With the lock held. */
+static void note_shortage(struct servers *servers, const struct topology_snapshot *topology)
+{
+    bool known = false;
+    bool missing = false;
+    for (size_t i = 0; i < topology->server_count; i++) {
+        known = known || topology->servers[i].type != TOPOLOGY_SERVER_UNKNOWN;
+        missing = missing || find_slot(servers, topology->servers[i].address) == NULL;
+    }
+    int64_t now_ms = clock_now_ms();
+    servers->reconcile_ms = missing ? now_ms + RECONCILE_RETRY_MS : 0;
+    if (!missing || now_ms >= servers->report_ms)
+        servers->report_ms = missing ? now_ms + RECONCILE_REPORT_MS : 0;
+    servers->had_all_ports = servers->had_all_ports || (known && !missing);
+}
+
 void servers_reconcile(struct servers *servers, const struct topology_snapshot *topology)
 {
     pthread_mutex_lock(&servers->lock);
@@ -352,9 +379,35 @@ void servers_reconcile(struct servers *servers, const struct topology_snapshot *
         free_ports(servers);
         for (size_t i = 0; i < topology->server_count; i++)
             take_confirmed(servers, topology->servers[i].address);
+        note_shortage(servers, topology);
     }
     pthread_mutex_unlock(&servers->lock);
     apply_slots(servers);
+}
+
+bool servers_retry_is_due(struct servers *servers, int64_t now_ms)
+{
+    pthread_mutex_lock(&servers->lock);
+    bool due = !servers->closed && servers->reconcile_ms != 0 && now_ms >= servers->reconcile_ms;
+    pthread_mutex_unlock(&servers->lock);
+    return due;
+}
+
+uint16_t servers_port_of_server(struct servers *servers, const char *server)
+{
+    pthread_mutex_lock(&servers->lock);
+    const struct slot *slot = find_slot(servers, server);
+    uint16_t port = slot != NULL ? slot->port : 0;
+    pthread_mutex_unlock(&servers->lock);
+    return port;
+}
+
+bool servers_had_all_ports(struct servers *servers)
+{
+    pthread_mutex_lock(&servers->lock);
+    bool had = servers->had_all_ports;
+    pthread_mutex_unlock(&servers->lock);
+    return had;
 }
 
 void servers_drop_unconfirmed(struct servers *servers, int64_t now_ms)

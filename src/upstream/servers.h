@@ -32,6 +32,10 @@ enum { SERVERS_UNCONFIRMED_MS = 60000 };
  * slot is free, a new server takes the slot of a member that only a hello reply named. */
 void servers_reconcile(struct servers *servers, const struct topology_snapshot *topology);
 
+/* Control thread, from time to time: true if a server of the topology has no port and another try
+ * is due; the caller then calls servers_reconcile. */
+bool servers_retry_is_due(struct servers *servers, int64_t now_ms);
+
 /* Control thread, from time to time: clears the slots of members that only hello replies named and
  * that our monitoring has not seen for SERVERS_UNCONFIRMED_MS. */
 void servers_drop_unconfirmed(struct servers *servers, int64_t now_ms);
@@ -40,6 +44,13 @@ void servers_drop_unconfirmed(struct servers *servers, int64_t now_ms);
  * client may learn of it before our monitoring. 0: the proxy must hide the member, because
  * directConnection=true excludes it or no port is free. */
 uint16_t servers_port_of_member(struct servers *servers, const char *member, size_t len);
+
+/* Any thread: the port of a server of the topology; 0 if it has none. Assigns no port. */
+uint16_t servers_port_of_server(struct servers *servers, const char *server);
+
+/* Any thread: true if there was a time at which a server was known and every server of the topology
+ * had a port. */
+bool servers_had_all_ports(struct servers *servers);
 
 /* Control thread: accepts no new connections from now on. */
 void servers_close(struct servers *servers);

@@ -1,9 +1,12 @@
 """A simulated replica set of several members: a port for each, hello rewritten, and changes of the members during
 operation."""
 
+import socket
+
 import pytest
 from pymongo import MongoClient, ReadPreference
 from pymongo.errors import NotPrimaryError, PyMongoError
+from support.admin import Admin
 from support.ports import free_ports, refusing_port
 from support.process import eventually
 from support.proxy import DIRECT
@@ -250,6 +253,46 @@ def test_listen_port_count_bounds_the_ports(start_proxy, members):
     assert len(mapped) == 2
     with RawClient(proxy.endpoint(mapped[0].address)) as client:
         assert len(client.hello()["hosts"]) == 2, "a member without a port is not shown"
+
+
+@pytest.mark.proxy_only
+@pytest.mark.parametrize("needs", ["never", "start", "always"])
+def test_readiness_tells_of_a_member_without_a_port(start_proxy, members, needs):
+    options = {"admin": "0", "admin.ready_needs_ports": needs}
+    short = Admin(start_proxy(members.uri(), {**options, "listen_port_count": 2}))
+    metric = "mongosluice_upstream_servers_without_port"
+    eventually(lambda: short.metrics()[metric] == 1, "the shortage is a metric")
+    servers = short.json("/status")["upstream"]["servers"]
+    without = [one["address"] for one in servers if one["port"] == 0]
+    assert len(servers) == 3 and len(without) == 1
+    answer = short.get("/readyz")
+    assert answer.status == (200 if needs == "never" else 503)
+    if needs != "never":
+        reason = answer.json()["reason"]
+        assert "1 of 3" in reason and "listen_port_count" in reason and without[0] in reason
+
+    enough = Admin(start_proxy(members.uri(heartbeatFrequencyMS=500), {**options, "listen_port_count": 3}))
+    eventually(lambda: enough.get("/readyz").status == 200, "every member has a port")
+    assert enough.metrics()[metric] == 0
+    added = members.add()
+    eventually(lambda: enough.metrics()[metric] == 1, "the new member has no port")
+    assert enough.get("/readyz").status == (503 if needs == "always" else 200)
+    members.remove(added)
+    eventually(lambda: enough.metrics()[metric] == 0, "it is gone again")
+    eventually(lambda: enough.get("/readyz").status == 200, "ready again")
+
+
+@pytest.mark.proxy_only
+def test_a_port_that_another_program_gives_up_is_used(start_proxy):
+    first = free_ports(3)
+    with SimulatedSet(2) as simulated, socket.socket() as holder:
+        holder.bind(("127.0.0.1", first + 1))
+        holder.listen()
+        admin = Admin(start_proxy(simulated.uri(), {
+            "listen": f"127.0.0.1:{first}", "listen_port_count": 2, "admin": "0"}))
+        eventually(lambda: "1 of 2" in admin.get("/readyz").json().get("reason", ""), "a port is missing")
+        holder.close()
+        eventually(lambda: admin.get("/readyz").status == 200, "the port is tried again")
 
 
 @pytest.mark.proxy_only

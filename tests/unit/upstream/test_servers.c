@@ -103,6 +103,40 @@ static void a_server_of_the_topology_displaces_a_member_of_a_hello(void **state)
     assert_int_equal(port_of(scene, "b:2"), 0);
 }
 
+static void a_server_without_a_port_is_tried_again(void **state)
+{
+    struct scene *scene = *state;
+    struct topology_server servers[3] = {{.address = "a:1", .type = TOPOLOGY_SERVER_RS_PRIMARY},
+                                         {.address = "b:2"},
+                                         {.address = "c:3"}};
+    struct topology_snapshot topology = {
+        .kind = TOPOLOGY_REPLICA_SET, .server_count = 3, .servers = servers};
+    int64_t before_ms = clock_now_ms();
+    assert_false(servers_retry_is_due(scene->servers, INT64_MAX));
+    servers_reconcile(scene->servers, &topology);
+    assert_int_not_equal(servers_port_of_server(scene->servers, "b:2"), 0);
+    assert_int_equal(servers_port_of_server(scene->servers, "c:3"), 0);
+    assert_false(servers_had_all_ports(scene->servers));
+    assert_false(servers_retry_is_due(scene->servers, before_ms));
+    assert_true(servers_retry_is_due(scene->servers, INT64_MAX));
+    topology.server_count = 2;
+    servers_reconcile(scene->servers, &topology);
+    assert_true(servers_had_all_ports(scene->servers));
+    assert_false(servers_retry_is_due(scene->servers, INT64_MAX));
+    topology.server_count = 3; /* it joins later */
+    servers_reconcile(scene->servers, &topology);
+    assert_true(servers_had_all_ports(scene->servers));
+    assert_true(servers_retry_is_due(scene->servers, INT64_MAX));
+}
+
+static void seeds_with_ports_are_not_yet_all_servers(void **state)
+{
+    struct scene *scene = *state;
+    reconcile(scene, "a:1", NULL); /* of an unknown type: its set may have more members */
+    assert_int_not_equal(servers_port_of_server(scene->servers, "a:1"), 0);
+    assert_false(servers_had_all_ports(scene->servers));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +146,10 @@ int main(void)
                                         end_scene),
         cmocka_unit_test_setup_teardown(a_server_of_the_topology_displaces_a_member_of_a_hello,
                                         make_scene, end_scene),
+        cmocka_unit_test_setup_teardown(a_server_without_a_port_is_tried_again, make_scene,
+                                        end_scene),
+        cmocka_unit_test_setup_teardown(seeds_with_ports_are_not_yet_all_servers, make_scene,
+                                        end_scene),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
