@@ -16,6 +16,11 @@ bool wire_compressor_find(const char *name, size_t len, uint8_t *compressor)
     return *compressor < count;
 }
 
+const char *wire_compressor_name(uint8_t compressor)
+{
+    return compressor_names[compressor];
+}
+
 bool wire_compressor_is_known(const char *name, size_t len)
 {
     uint8_t compressor = 0;

@@ -55,5 +55,7 @@ bool wire_compressed_write(uint8_t compressor, const uint8_t *message, size_t me
 bool wire_compressor_is_known(const char *name, size_t len);
 /* Does the same; *compressor is its enum wire_compressor. */
 bool wire_compressor_find(const char *name, size_t len, uint8_t *compressor);
+/* The name of an enum wire_compressor. */
+const char *wire_compressor_name(uint8_t compressor);
 
 #endif

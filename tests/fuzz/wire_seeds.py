@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the first inputs of the fuzz targets wire_frame, wire_compressed, wire_hello, wire_command and enforce
-into tests/fuzz/corpus. Needs only Python. The findings of the fuzzers are kept beside them."""
+"""Writes the first inputs of the fuzz targets wire_frame, wire_compressed, wire_hello, wire_hello_answer, wire_command
+and enforce into tests/fuzz/corpus. Needs only Python. The findings of the fuzzers are kept beside them."""
 
 import pathlib
 import struct
@@ -23,6 +23,8 @@ def element(name, value):
         return b"\x02" + key + struct.pack("<i", len(text)) + text
     if isinstance(value, bytes):
         return b"\x05" + key + struct.pack("<iB", len(value), 4) + value
+    if isinstance(value, tuple):  # another type: its number and its bytes
+        return bytes([value[0]]) + key + value[1]
     if isinstance(value, list):
         return b"\x04" + key + document({str(i): item for i, item in enumerate(value)})
     return b"\x03" + key + document(value)
@@ -122,6 +124,30 @@ def hellos():
     yield "small_limit", b"\0" + document({"maxMessageSizeBytes": 48e6})
 
 
+def hello_pairs():
+    version = {"processId": (7, bytes(range(12))), "counter": (18, struct.pack("<q", 6))}
+    first = {"ismaster": 1, "helloOk": True, "client": {"driver": {}}, "compression": ["zstd", "lz4", "zlib"]}
+    awaiting = {"hello": 1, "topologyVersion": version, "maxAwaitTimeMS": 10000}
+    login = {"hello": 1, "saslSupportedMechs": "admin.a", "speculativeAuthenticate": {"saslStart": 1}}
+    strict = {"hello": 1, "apiVersion": "1", "apiStrict": True, "loadBalanced": False}
+    member = {
+        "helloOk": True,
+        "topologyVersion": version,
+        "hosts": ["a:1", "b:2"],
+        "setName": "rs0",
+        "me": "a:1",
+        "isWritablePrimary": True,
+        "localTime": (9, struct.pack("<q", 10**12)),
+        "connectionId": 7,
+        "compression": ["zlib", "zstd"],
+        "maxMessageSizeBytes": 90000000,
+        "ok": 1.0,
+    }
+    for name, hello in (("first", first), ("awaiting", awaiting), ("login", login), ("strict", strict)):
+        yield name, b"\x0e" + document(hello) + document(member)
+    yield "standalone", b"\0" + document({"isMaster": 1}) + document({"ismaster": True, "ok": 1})
+
+
 def commands():
     in_body = INSERT | {"documents": [{"_id": 1}, {"_id": 2}]}
     many = {"insert": "c"} | {f"f{i}": i for i in range(30)} | {"$db": "d", "documents": [{}]}
@@ -210,5 +236,6 @@ def write(target, inputs, first=b""):
 write("wire_frame", frames(), first=b"\x2a")
 write("wire_compressed", compressed_messages())
 write("wire_hello", hellos())
+write("wire_hello_answer", hello_pairs())
 write("wire_command", commands(), first=b"\x90")
 write("enforce", write_commands())
