@@ -6,8 +6,8 @@
 #                the companion package, ruff over all Python
 #   unit         gcc, clang and sanitized builds; every ctest test of the gcc and the sanitized one
 #   fuzz         each libFuzzer target for FUZZ_SECONDS (15) over its corpus
-#   integration  pytest over tests/integration, tests/fault, tests/attack and (a minute of it) tests/history, with the
-#                sanitized proxy
+#   integration  pytest over tests/integration, tests/fault, tests/attack, tests/crossing and (a minute of it)
+#                tests/history, with the sanitized proxy
 #   python       the companion package: compiled without warnings by gcc and clang, sdist and wheel built into
 #                python/dist, then its tests with what the wheel installs in both environments (Beanie 2 with
 #                MongoEngine, Beanie 1.30), and without the extension

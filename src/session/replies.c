@@ -355,8 +355,8 @@ static void upstream_drained(void *arg)
         client_end_if_drained(client);
 }
 
-/* EOF: the client sees a closed connection, as on a direct connection. A few bytes before it belong
- * to another protocol, such as a TLS alert. */
+/* EOF: the client sees a closed connection, as on a direct connection, also in the middle of a
+ * reply. A few bytes before it may be of another protocol, such as a TLS alert. */
 static void upstream_ended(void *arg)
 {
     struct upstream_connection *connection = arg;
@@ -365,6 +365,7 @@ static void upstream_ended(void *arg)
     size_t left = buffer_length(&connection->link.in);
     counters_add(client_counters(client), COUNTER_UPSTREAM_CLOSED, 1);
     if (connection->reply_left == 0 && left >= sizeof(int32_t) && left < WIRE_HEADER_BYTES &&
+        wire_reply_hint(buffer_begin(&connection->link.in)) != NULL &&
         client->state == CLIENT_ACTIVE) {
         (void)refuse_reply(connection, buffer_begin(&connection->link.in), &err);
         (void)reply_is_broken(client, &err);

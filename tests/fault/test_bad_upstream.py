@@ -150,3 +150,21 @@ def test_a_reply_that_never_ends_in_time_does_not_hold_others(scene):
         for _ in range(20):
             assert bystander.command({"ping": 1})["ok"] == 1
     server.wait_for(lambda: not server.open_connections("half"), "the server's connection is closed")
+
+
+@pytest.mark.parametrize("cut", [1, 8, 15, 16, 20])
+def test_reply_cut_by_the_servers_end(scene, cut):
+    """The client sees the end of its connection, as directly, and no error: a driver can then try again."""
+    server, proxy, bystander = scene
+
+    async def answer_a_part(server, connection, request):
+        connection.writer.write(op_msg({"ok": 1.0}, response_to=request.request_id)[:cut])
+        await connection.writer.drain()
+        connection.writer.close()
+
+    server.handlers["part"] = answer_a_part
+    with RawClient(proxy.endpoint()) as client:
+        client.send(op_msg({"part": 1, "$db": "admin"}))
+        with pytest.raises(ConnectionResetError):
+            client.receive()
+    assert bystander.command({"ping": 1})["ok"] == 1

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Checks that no command runs as another user and that every answer goes to its request: many clients of several users
+# log in and out, write, read, and go on with cursors and transactions, while connections are cut, users are dropped
+# and passwords change.
+#   scripts/crossing.sh [--seconds N] [--seed S] [--way session|direct] [--clients N] [--option NAME=VALUE…]
+# The last line ends with: crossings N. Exit status 1 if there was one. MONGOSLUICE_BINARY names the proxy (default:
+# the release build).
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+"$project/scripts/setup.sh" build python
+[ -n "${MONGOSLUICE_BINARY:-}" ] || build_preset release mongosluice
+PYTHONPATH=$project/tests:$project/tests/integration exec "$venv/bin/python" -m crossing "$@"

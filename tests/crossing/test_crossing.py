@@ -1,0 +1,24 @@
+"""Nobody's command runs as somebody else, and every answer goes to its request. `python -m crossing` runs longer."""
+
+import os
+
+import pytest
+
+from .run import run, summary
+
+SECONDS = float(os.environ.get("SLUICE_CROSSING_SECONDS", "5"))
+SEED = int(os.environ.get("SLUICE_CROSSING_SEED", "1"))
+
+
+@pytest.mark.proxy_only
+@pytest.mark.timeout(SECONDS + 120)
+@pytest.mark.parametrize(("way", "options"), [("session", {"merge.enabled": "true"})],
+                         ids=lambda value: value if isinstance(value, str) else "")
+def test_no_crossing(way, options, capsys):
+    lines = []
+    verdict = run(SECONDS, SEED, way, options=options, say=lines.append)
+    with capsys.disabled():
+        print("", *lines, f"{way}: seed {SEED}, {summary(verdict)}", sep="\n  ")
+    assert verdict.operations > 1000 and verdict.faults > 10
+    assert not verdict.violations, "\n".join(verdict.violations[:20])
+    assert verdict.lost["quiet"] == 0
