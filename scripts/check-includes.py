@@ -16,17 +16,18 @@ GRAPH = {
     "wire": ("base", "bson"),
     "schema": ("base", "bson"),
     "compare": ("base", "bson", "schema"),
+    "trace": ("base", "bson"),
     "config": ("base",),
     "metrics": ("base",),
     "net": ("base",),
     "upstream": ("base", "config", "net"),
     "catalog": ("base", "bson", "schema", "config", "net", "upstream"),
     "enforce": ("base", "bson", "wire", "schema", "catalog"),
-    "merge": ("base", "bson", "wire", "metrics"),
+    "merge": ("base", "bson", "wire", "trace", "metrics"),
     "auth": ("base", "bson", "wire"),
     "fleet": ("base", "bson", "schema", "net", "upstream", "catalog", "enforce"),
     "audit": ("base", "bson", "schema", "net", "upstream", "catalog", "enforce"),
-    "session": ("base", "bson", "wire", "schema", "catalog", "enforce", "merge", "auth", "config", "metrics",
+    "session": ("base", "bson", "wire", "schema", "trace", "catalog", "enforce", "merge", "auth", "config", "metrics",
                 "net", "upstream"),
     "admin": ("base", "bson", "schema", "catalog", "enforce", "merge", "config", "metrics", "net", "upstream",
               "session", "fleet"),
@@ -38,7 +39,7 @@ GRAPH["main"] = tuple(GRAPH)
 PARTS = {"schema_file": "schema", "registry": "catalog", "fleet_documents": "fleet", "audit_counts": "audit"}
 
 # These libraries are pure: no sockets, no clock, no event loop.
-CORE = ("base", "bson", "wire", "schema", "schema_file", "compare", "registry", "enforce", "merge", "auth",
+CORE = ("base", "bson", "wire", "schema", "schema_file", "compare", "trace", "registry", "enforce", "merge", "auth",
         "fleet_documents", "audit_counts")
 IMPURE = re.compile(r"(sys/(socket|epoll|time|timerfd|select|un|eventfd)|netinet/.*|arpa/.*|netdb|poll"
                     r"|time|event2/.*|event|mongoc/.*|openssl/ssl|signal)\.h")

@@ -35,6 +35,11 @@ enum config_ready_ports {
     CONFIG_READY_PORTS_ALWAYS
 };
 enum config_on_cap { CONFIG_PASSTHROUGH, CONFIG_REJECT };
+enum config_ignore_comment {
+    CONFIG_IGNORE_COMMENT_NEVER,
+    CONFIG_IGNORE_COMMENT_TRACEPARENT,
+    CONFIG_IGNORE_COMMENT_ALWAYS
+};
 /* The names of octal modes. */
 enum config_permissions { CONFIG_OWNER, CONFIG_GROUP, CONFIG_EVERYONE };
 
@@ -53,6 +58,7 @@ struct config_merge {
     int64_t linger_us;
     int64_t max_waiters;
     enum config_on_cap on_cap;
+    enum config_ignore_comment ignore_comment;
 };
 
 struct config_merge_namespace {

@@ -18,6 +18,7 @@ static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const permissions[] = {"0700", "0770", "0777", NULL};
 static const char *const ready_ports[] = {"never", "start", "always", NULL};
 static const char *const on_cap[] = {"passthrough", "reject", NULL};
+static const char *const ignore_comment[] = {"never", "traceparent", "always", NULL};
 
 /* The reasons for the bounds: a message must hold a hello with client metadata, and must not let
  * one client use a machine's memory. Times end at a day or a week, because longer ones are mistakes
@@ -435,6 +436,16 @@ const struct option options_table[] = {
      .by_namespace = true,
      .description = "Effect of max_waiters: passthrough sends an insert alone, reject refuses it "
                     "as overloaded."},
+    {.name = "merge.ignore_comment",
+     .type = OPTION_CHOICE,
+     .at = FIELD(merge.ignore_comment),
+     .fallback = "traceparent",
+     .choices = ignore_comment,
+     .reloadable = true,
+     .by_namespace = true,
+     .description = "Comments that do not keep inserts apart; a merged command leaves them out. "
+                    "traceparent: those with the context of a trace and nothing else "
+                    "(docs/tracing.md)."},
     {.name = "merge.retry_table_bytes",
      .type = OPTION_BYTES,
      .at = FIELD(merge_retry_table_bytes),

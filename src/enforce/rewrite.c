@@ -162,7 +162,7 @@ static void next_section(struct message_rewrite *w, const struct message_parts *
         return;
     }
     const struct wire_section *section = &parsed->sections[w->section++];
-    if (wire_section_is_body(section)) {
+    if (section->kind == WIRE_SECTION_BODY) {
         begin_body(w, section, parts);
     } else if (parsed->payload.pos + section->content == parts->list->content.pos) {
         put(w, "\1", 1);

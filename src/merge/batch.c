@@ -37,12 +37,15 @@ static void write_elements(struct build *body, struct bytes elements)
         build_value(body, each.name, each.kind, each.value);
 }
 
-static void write_body(const struct batch *batch, struct build *body)
+static void write_body(const struct batch *batch, enum trace_carrier carrier,
+                       const struct trace_context *context, struct build *body)
 {
     const struct merger_group *group = batch->group;
     write_elements(body,
                    bytes_of(group->key + group->elements_at, group->key_len - group->elements_at));
     build_bool(body, "ordered", false);
+    if (carrier == TRACE_CARRIER_DOCUMENT || carrier == TRACE_CARRIER_STRING)
+        trace_comment_write(body, carrier, context);
     if (batch->session != NULL)
         batch_write_session(body, batch->session->lsid, batch->session->number);
 }
@@ -65,30 +68,51 @@ static uint8_t *put_documents(uint8_t *at, const struct merger_waiter *waiter)
     return at;
 }
 
-uint8_t *batch_frame(struct build *build, size_t documents_bytes, uint8_t **documents, size_t *len)
+uint8_t *batch_frame(struct build *build, struct bytes telemetry, size_t documents_bytes,
+                     uint8_t **documents, size_t *len)
 {
     struct bytes body;
     if (!build_finish(build, &body))
         return NULL;
-    *len = BODY_AT + bytes_left(&body) + SEQUENCE_FRONT + documents_bytes;
+    size_t telemetry_bytes = bytes_left(&telemetry) == 0 ? 0 : 1 + bytes_left(&telemetry);
+    *len = BODY_AT + bytes_left(&body) + telemetry_bytes + SEQUENCE_FRONT + documents_bytes;
     uint8_t *out = memory_alloc(*len);
     if (out == NULL)
         return NULL;
     memset(out, 0, BODY_AT); /* no flags, kind 0 */
     uint8_t *at = put(out + BODY_AT, body.pos, bytes_left(&body));
-    *at++ = 1;
+    if (telemetry_bytes > 0) {
+        *at++ = WIRE_SECTION_TELEMETRY;
+        at = put(at, telemetry.pos, bytes_left(&telemetry));
+    }
+    *at++ = WIRE_SECTION_SEQUENCE;
     bytes_store_i32(at, (int32_t)(SEQUENCE_FRONT - 1 + documents_bytes));
     *documents = put(at + 4, sequence_name, sizeof sequence_name);
     return out;
 }
 
-bool batch_build(const struct batch *batch, uint8_t **payload, size_t *len)
+static enum trace_carrier carrier_of(const struct batch *batch)
+{
+    const struct merger_waiter *waiter = NULL;
+    DL_FOREACH(batch->head, waiter)
+    if (waiter->carrier != TRACE_CARRIER_NONE)
+        return waiter->carrier;
+    return TRACE_CARRIER_NONE;
+}
+
+bool batch_build(const struct batch *batch, const struct trace_context *context, uint8_t **payload,
+                 size_t *len)
 {
     struct build build;
+    uint8_t section[TRACE_SECTION_BYTES];
+    struct bytes telemetry = {0};
     uint8_t *at = NULL;
+    enum trace_carrier carrier = context != NULL ? carrier_of(batch) : TRACE_CARRIER_NONE;
+    if (carrier == TRACE_CARRIER_SECTION)
+        telemetry = trace_section_write(context, section);
     build_begin(&build, SIZE_MAX);
-    write_body(batch, &build);
-    uint8_t *out = batch_frame(&build, batch->bytes, &at, len);
+    write_body(batch, carrier, context, &build);
+    uint8_t *out = batch_frame(&build, telemetry, batch->bytes, &at, len);
     if (out != NULL) {
         const struct merger_waiter *waiter = NULL;
         DL_FOREACH(batch->head, waiter)
@@ -108,6 +132,11 @@ const uint8_t *batch_identity(const struct batch *batch)
 size_t batch_inserts(const struct batch *batch)
 {
     return batch->inserts;
+}
+
+uint32_t batch_documents(const struct batch *batch)
+{
+    return batch->docs;
 }
 
 struct merger_waiter *batch_first(const struct batch *batch)

@@ -332,6 +332,7 @@ struct merger_waiter *waiter_make(struct merger *merger, const struct merger_ins
     memcpy(waiter->payload, payload.pos, len);
     waiter->docs = insert->document_count;
     waiter->docs_bytes = insert->document_bytes;
+    waiter->carrier = insert->carrier;
     waiter->body = merger_moved(insert->command->body, payload, waiter->payload);
     waiter->documents.in_body = insert->documents.in_body;
     waiter->documents.content = merger_moved(insert->documents.content, payload, waiter->payload);

@@ -14,7 +14,7 @@ const struct grouping_row grouping_table[FIELD_NAME_COUNT] = {
     [FIELD_LSID] = {GROUPING_SESSION, BAR(FIELD_FORM), 0},
     [FIELD_INSERT] = {GROUPING_COLLECTION, BAR(FIELD_FORM), 1},
     [FIELD_STMT_ID] = {GROUPING_BARS_MERGING, BAR(STATEMENT_IDS), 0},
-    [FIELD_COMMENT] = {GROUPING_EQUAL, BAR(FIELD_FORM), 3},
+    [FIELD_COMMENT] = {GROUPING_COMMENT, BAR(FIELD_FORM), 3},
     [FIELD_ORDERED] = {GROUPING_ORDERED, BAR(ORDERED_MANY), 0},
     [FIELD_STMT_IDS] = {GROUPING_BARS_MERGING, BAR(STATEMENT_IDS), 0},
     [FIELD_API_STRICT] = {GROUPING_EQUAL, BAR(FIELD_FORM), 4},
@@ -47,6 +47,7 @@ const char *grouping_bar_name(enum grouping_bar bar)
 /* The state during the reading of a command. */
 struct reading {
     struct merger_insert *out;
+    enum grouping_comments ignored;
     uint64_t seen;                          /* a bit for each row */
     struct bytes equal[GROUPING_EQUAL_MAX]; /* by equal_place */
     bool in_transaction;
@@ -105,6 +106,7 @@ static bool read_field(struct reading *reading, const struct grouping_row *row,
     const struct wire_command *command = out->command;
     switch (row->rule) {
     case GROUPING_EQUAL:
+    case GROUPING_COMMENT:
     case GROUPING_COLLECTION: /* these two: wire_command has them */
     case GROUPING_DATABASE:
         return true;
@@ -137,6 +139,19 @@ static bool read_field(struct reading *reading, const struct grouping_row *row,
     return false;
 }
 
+/* True if the batch leaves the comment out. */
+static bool is_ignored(const struct reading *reading, const struct scan_element *comment)
+{
+    struct trace_found found;
+    if (reading->ignored == GROUPING_COMMENTS_NEVER)
+        return false;
+    trace_comment_read(comment, &found);
+    if (!found.alone && reading->ignored != GROUPING_COMMENTS_ALWAYS)
+        return false;
+    reading->out->carrier = found.carrier;
+    return true;
+}
+
 static void read_element(struct reading *reading, enum field_name known,
                          const struct scan_element *element)
 {
@@ -152,7 +167,7 @@ static void read_element(struct reading *reading, enum field_name known,
     reading->seen |= bit;
     if (!read_field(reading, row, element))
         set_bar(out, row->bar);
-    if (row->equal_place > 0)
+    if (row->equal_place > 0 && (row->rule != GROUPING_COMMENT || !is_ignored(reading, element)))
         reading->equal[row->equal_place - 1] =
             (struct bytes){(const uint8_t *)element->name - 1, element->value.end};
 }
@@ -325,12 +340,16 @@ static void count_documents(struct merger_insert *out)
 void grouping_classify(const struct wire_command *command, const struct grouping_limits *limits,
                        struct merger_insert *out)
 {
-    struct reading reading = {.out = out};
+    struct reading reading = {.out = out, .ignored = limits->ignored};
+    struct trace_found section;
     *out = (struct merger_insert){.command = command, .ordered = true};
     if (!read_body(&reading)) {
         set_bar(out, GROUPING_BAR_SECTIONS);
         return;
     }
+    trace_section_read(command->telemetry, &section);
+    if (section.carrier != TRACE_CARRIER_NONE)
+        out->carrier = section.carrier;
     if ((command->flags & ~(uint32_t)WIRE_FLAG_CHECKSUM_PRESENT) != 0)
         set_bar(out, GROUPING_BAR_FLAGS);
     if ((command->flags & WIRE_FLAG_MORE_TO_COME) != 0)

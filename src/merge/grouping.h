@@ -7,6 +7,7 @@
 #ifndef SLUICE_MERGE_GROUPING_H
 #define SLUICE_MERGE_GROUPING_H
 
+#include "trace/trace_comment.h"
 #include "wire/command.h"
 
 enum { GROUPING_FIELDS_MAX_BYTES = 4096, GROUPING_EQUAL_MAX = 8 };
@@ -60,6 +61,7 @@ enum grouping_rule {
     GROUPING_NUMBER,       /* txnNumber: replaced; either all inserts of a batch have one or none */
     GROUPING_CLUSTER_TIME, /* omitted: the server knows the times that it issued, and ignores others
                             */
+    GROUPING_COMMENT,      /* equal bytes, if the option ignore_comment does not leave it out */
     GROUPING_PRIMARY,      /* {mode: "primary"} equals an absent field; others forbid merging */
     GROUPING_BARS_MERGING
 };
@@ -89,13 +91,23 @@ struct merger_insert {
     uint32_t document_count;
     size_t document_bytes; /* as a sequence */
     size_t equal_count;
+    enum trace_carrier carrier;             /* of the trace context that the batch leaves out */
     struct bytes equal[GROUPING_EQUAL_MAX]; /* the elements that must be equal, each at its place */
+};
+
+/* Comments that do not keep inserts apart (option merge.ignore_comment). A batch leaves them out.
+ */
+enum grouping_comments {
+    GROUPING_COMMENTS_NEVER,
+    GROUPING_COMMENTS_TRACEPARENT, /* those that hold the context of a trace and nothing else */
+    GROUPING_COMMENTS_ALWAYS
 };
 
 struct grouping_limits {
     size_t max_document_bytes; /* maxBsonObjectSize in the server's hello */
     uint32_t max_docs;         /* of a whole batch */
     size_t max_bytes;          /* of the documents of a whole batch */
+    enum grouping_comments ignored;
 };
 
 /* Reads a complete insert, which must live as long as *out. Every irregularity is a bar and never

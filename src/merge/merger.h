@@ -42,6 +42,7 @@
 /* The current options of a namespace (group `merge`). */
 struct merger_rules {
     bool enabled;
+    enum grouping_comments ignored;
     bool reject;              /* at max_waiters: refuse; otherwise pass through */
     uint32_t max_docs;        /* of a batch */
     size_t max_bytes;         /* of a batch's documents */
@@ -178,6 +179,7 @@ struct batch *merger_take(struct merger *merger, int64_t now_us);
 const uint8_t *batch_identity(const struct batch *batch);
 /* The number of its inserts, including those of clients that left. */
 size_t batch_inserts(const struct batch *batch);
+uint32_t batch_documents(const struct batch *batch);
 /* The waiters in order: batch_first, then batch_next until NULL. */
 struct merger_waiter *batch_first(const struct batch *batch);
 struct merger_waiter *batch_next(const struct merger_waiter *waiter);
@@ -194,8 +196,11 @@ struct merger_permit *batch_go_lone(struct merger *merger, struct batch *batch, 
                                     struct bytes *command);
 
 /* The merged command: a whole OP_MSG payload, allocated for the caller with memory_alloc. May be
- * called again to resend it. False without memory. */
-bool batch_build(const struct batch *batch, uint8_t **payload, size_t *len);
+ * called again to resend it. The batch carries `context` if one of its inserts had a trace context
+ * that the batch leaves out, in the same carrier: this server accepts it. NULL: none. False without
+ * memory. */
+bool batch_build(const struct batch *batch, const struct trace_context *context, uint8_t **payload,
+                 size_t *len);
 
 /* True if the batch may be sent once more on another connection with the same identity and server
  * and still run only once: it has a number, and this is its first loss. On true the resend counts

@@ -40,6 +40,7 @@ struct merger_waiter {
     int64_t since_us;
     uint32_t docs;
     size_t docs_bytes;
+    enum trace_carrier carrier;     /* of a trace context that the batch leaves out */
     struct bytes body;              /* points into the payload */
     struct document_list documents; /* points into the payload, except its name */
     struct batch batch;
@@ -146,9 +147,10 @@ void group_show_held(struct merger *merger);
 
 /* lsid and txnNumber. */
 void batch_write_session(struct build *body, const uint8_t *lsid, int64_t number);
-/* Makes an OP_MSG payload with the body and a list of documents, whose bytes the caller writes to
- * *documents. NULL without memory. */
-uint8_t *batch_frame(struct build *body, size_t documents_bytes, uint8_t **documents, size_t *len);
+/* Makes an OP_MSG payload with the body, the telemetry section (if it is not empty) and a list of
+ * documents, whose bytes the caller writes to *documents. NULL without memory. */
+uint8_t *batch_frame(struct build *body, struct bytes telemetry, size_t documents_bytes,
+                     uint8_t **documents, size_t *len);
 
 /* --- resend.c -----------------------------------------------------------------------------------
  */

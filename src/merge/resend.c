@@ -90,7 +90,7 @@ bool merger_resend_payload(const struct merger_resend *resend, uint8_t **payload
         return false;
     build_begin(&build, SIZE_MAX);
     write_body(resend, &build);
-    *payload = batch_frame(&build, bytes_left(&document), &at, len);
+    *payload = batch_frame(&build, (struct bytes){0}, bytes_left(&document), &at, len);
     build_free(&build);
     if (*payload == NULL)
         return false;

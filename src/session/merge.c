@@ -162,6 +162,7 @@ static void read_rules(const struct client *client, const struct wire_command *r
         merge = config_merge_of(config, ns, len);
     *rules = (struct merger_rules){.enabled = merge->enabled == CONFIG_TRUE && !client->refused,
                                    .reject = merge->on_cap == CONFIG_REJECT,
+                                   .ignored = (enum grouping_comments)merge->ignore_comment,
                                    .max_docs = (uint32_t)merge->max_docs,
                                    .max_bytes = (size_t)merge->max_bytes,
                                    .max_in_flight = (uint32_t)merge->max_in_flight,
@@ -175,7 +176,8 @@ static void read_rules(const struct client *client, const struct wire_command *r
 static struct grouping_limits limits_of(const struct client *client,
                                         const struct merger_rules *rules)
 {
-    return (struct grouping_limits){.max_document_bytes = client->limits.document_bytes,
+    return (struct grouping_limits){.ignored = rules->ignored,
+                                    .max_document_bytes = client->limits.document_bytes,
                                     .max_docs = rules->max_docs,
                                     .max_bytes = rules->max_bytes};
 }

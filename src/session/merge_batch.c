@@ -73,7 +73,7 @@ static bool carry(struct session_worker *worker, struct sent_batch *sent_batch)
     uint8_t *payload = NULL;
     size_t len = 0;
     struct upstream_connection *connection = choose_connection(sent_batch->batch);
-    if (connection == NULL || !batch_build(sent_batch->batch, &payload, &len))
+    if (connection == NULL || !batch_build(sent_batch->batch, NULL, &payload, &len))
         return false;
     sent_batch->connection = connection;
     connection->sent_batch = sent_batch;

@@ -172,7 +172,9 @@ static void take_sections(struct wire_command *command, const struct wire_walk *
         if (section->content == 0 || section->end > have)
             break;
         command->sections[command->section_count++] = *section;
-        if (wire_section_is_body(section))
+        if (section->kind == WIRE_SECTION_TELEMETRY)
+            command->telemetry = (struct bytes){from + section->content, from + section->end};
+        if (section->kind != WIRE_SECTION_SEQUENCE)
             continue;
         uint32_t name = wire_section_name(section);
         command->lists[command->list_count++] =
@@ -240,6 +242,7 @@ void wire_command_move(struct wire_command *command, struct bytes payload)
     move_bytes(&command->collection, moved);
     move_bytes(&command->database, moved);
     move_bytes(&command->more_fields, moved);
+    move_bytes(&command->telemetry, moved);
     if (command->lsid != NULL)
         command->lsid += moved;
     for (size_t i = 0; i < command->list_count; i++) {
@@ -269,8 +272,11 @@ bool wire_command_has_sequences(const struct wire_command *command)
     /* flags and the body's kind */
     enum { HEAD_BYTES = 5, CHECKSUM_BYTES = 4 };
     size_t trailer = (command->flags & WIRE_FLAG_CHECKSUM_PRESENT) != 0 ? CHECKSUM_BYTES : 0;
+    size_t telemetry = bytes_left(&command->telemetry);
+    if (telemetry > 0)
+        telemetry++; /* its kind */
     return !command->legacy &&
-           command->payload_bytes > HEAD_BYTES + bytes_left(&command->body) + trailer;
+           command->payload_bytes > HEAD_BYTES + bytes_left(&command->body) + telemetry + trailer;
 }
 
 struct document_list *wire_command_sequence(struct wire_command *command, size_t index)

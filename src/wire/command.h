@@ -39,6 +39,7 @@ struct wire_command {
     size_t name_len;
     struct bytes collection; /* the first field's value, where that is a string; else empty */
     struct bytes database;   /* $db; empty when the command has none */
+    struct bytes telemetry;  /* the document of that section, once it has come; else empty */
     const uint8_t *lsid;     /* LSID_BYTES of the session's id; NULL without one */
     int64_t number;          /* txnNumber */
     uint8_t number_kind;     /* its type, 0 without one */
@@ -87,7 +88,8 @@ static inline bool wire_command_is_whole(const struct wire_command *command)
     return bytes_left(&command->payload) == command->payload_bytes;
 }
 
-/* Whether there is anything beside the body, also where it has not come yet. */
+/* Whether there is anything beside the body and the telemetry section that has come; bytes that
+ * have not come yet count. */
 bool wire_command_has_sequences(const struct wire_command *command);
 
 /* The index-th list that is a sequence; NULL behind the last. Look at lists_left_out, too. */

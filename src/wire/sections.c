@@ -77,10 +77,13 @@ static bool take_kind(struct wire_walk *walk, uint8_t kind, struct error *err)
     walk->kind = kind;
     walk->offset++;
     walk->left--;
-    if (kind > 1)
-        return break_walk(walk, err, "unknown section kind (kinds are 0 and 1)");
-    if (kind == 0 && walk->body_found)
+    if (kind != WIRE_SECTION_BODY && kind != WIRE_SECTION_SEQUENCE &&
+        kind != WIRE_SECTION_TELEMETRY)
+        return break_walk(walk, err, "unknown section kind (kinds are 0, 1 and 3)");
+    if (kind == WIRE_SECTION_BODY && walk->body_found)
         return break_walk(walk, err, "a second body section (kind 0)");
+    if (kind == WIRE_SECTION_TELEMETRY && walk->telemetry_found)
+        return break_walk(walk, err, "a second telemetry section (kind 3)");
     walk->state = WIRE_WALK_SIZE;
     return true;
 }
@@ -91,26 +94,28 @@ static void note_section(struct wire_walk *walk, uint32_t size)
     uint32_t at = walk->offset - 5;
     if (walk->section_count < WIRE_SECTIONS_MAX)
         walk->sections[walk->section_count] =
-            (struct wire_section){at, walk->kind == 0 ? at + 1 : 0, at + 1 + size};
+            (struct wire_section){at, walk->kind == WIRE_SECTION_SEQUENCE ? 0 : at + 1,
+                                  at + 1 + size, (enum wire_section_kind)walk->kind};
     walk->section_count++;
 }
 
 static bool take_size(struct wire_walk *walk, uint32_t size, struct error *err)
 {
-    /* kind 1: its own size and an identifier's NUL; kind 0: an empty document */
+    /* kind 1: its own size and an identifier's NUL; kinds 0 and 3: an empty document */
     if (size < 5)
         return break_walk(walk, err, "a section's size is too small");
     if (walk->left < trailer_bytes(walk) || size - 4 > walk->left - trailer_bytes(walk))
         return break_walk(walk, err, "a section is longer than the message");
-    if (walk->kind == 0) {
+    if (walk->kind == WIRE_SECTION_BODY) {
         walk->body_found = true;
         walk->body_offset = walk->offset - 4;
         walk->body_length = size;
     }
+    walk->telemetry_found |= walk->kind == WIRE_SECTION_TELEMETRY;
     note_section(walk, size);
     walk->section_left = size - 4;
-    walk->skip = walk->kind == 0 ? size - 4 : 0;
-    walk->state = walk->kind == 0 ? WIRE_WALK_SKIP : WIRE_WALK_NAME;
+    walk->skip = walk->kind == WIRE_SECTION_SEQUENCE ? 0 : size - 4;
+    walk->state = walk->kind == WIRE_SECTION_SEQUENCE ? WIRE_WALK_NAME : WIRE_WALK_SKIP;
     return true;
 }
 
@@ -218,7 +223,8 @@ static const uint8_t *begin_with_body(struct wire_walk *walk, const uint8_t *dat
     walk->body_found = true;
     walk->body_offset = BODY_AT;
     walk->body_length = size;
-    walk->sections[0] = (struct wire_section){BODY_AT - 1, BODY_AT, BODY_AT + size};
+    walk->sections[0] =
+        (struct wire_section){BODY_AT - 1, BODY_AT, BODY_AT + size, WIRE_SECTION_BODY};
     walk->section_count = 1;
     walk->offset = HEAD_BYTES;
     walk->left -= HEAD_BYTES;

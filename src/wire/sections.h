@@ -23,18 +23,21 @@ enum wire_walk_state {
     WIRE_WALK_BROKEN
 };
 
+enum wire_section_kind {
+    WIRE_SECTION_BODY = 0,
+    WIRE_SECTION_SEQUENCE = 1, /* its length and its name stand before the documents */
+    /* One document, {otel: {traceparent}}; drivers send it to servers with maxWireVersion 29 or
+       above. Kind 2 belongs to MongoDB's own servers. */
+    WIRE_SECTION_TELEMETRY = 3
+};
+
 /* Where a section stands, in bytes from the first one after the header. */
 struct wire_section {
     uint32_t at;      /* its kind */
-    uint32_t content; /* the body's document, or a sequence's documents; 0: not known yet */
+    uint32_t content; /* its document, or a sequence's documents; 0: not known yet */
     uint32_t end;
+    enum wire_section_kind kind;
 };
-
-/* Else it is a sequence (kind 1): its length and its name stand before the documents. */
-static inline bool wire_section_is_body(const struct wire_section *section)
-{
-    return section->content == section->at + 1;
-}
 
 /* Where the name of a sequence stands, which ends with a NUL before its documents. */
 static inline uint32_t wire_section_name(const struct wire_section *section)
@@ -42,13 +45,14 @@ static inline uint32_t wire_section_name(const struct wire_section *section)
     return section->at + 5;
 }
 
-/* A body and the two sequences of a bulkWrite, and one that is too much. */
-enum { WIRE_SECTIONS_MAX = 4 };
+/* A body, the two sequences of a bulkWrite, telemetry, and one that is too much. */
+enum { WIRE_SECTIONS_MAX = 5 };
 
 struct wire_walk {
     enum wire_walk_state state;
-    uint8_t kind;       /* of the current section */
-    bool body_found;    /* body_offset and body_length are set */
+    uint8_t kind;    /* of the current section */
+    bool body_found; /* body_offset and body_length are set */
+    bool telemetry_found;
     uint8_t field_have; /* the bytes of the 4-byte field read so far */
     uint8_t field[4];
     uint32_t flags;

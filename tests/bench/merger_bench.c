@@ -21,7 +21,8 @@ static uint8_t payloads[CLIENTS][PAYLOAD_MAX];
 static size_t lengths[CLIENTS];
 static size_t number_at; /* of the txnNumber's value in a payload */
 static uint8_t identity[RETRY_IDENTITY_BYTES];
-static const struct grouping_limits limits = {16 << 20, CLIENTS, 16 << 20};
+static const struct grouping_limits limits = {16 << 20, CLIENTS, 16 << 20,
+                                              GROUPING_COMMENTS_TRACEPARENT};
 static const struct merger_rules rules = {.enabled = true,
                                           .max_docs = CLIENTS,
                                           .max_bytes = 16 << 20,
@@ -124,7 +125,7 @@ static void answer_batch(struct merger *merger, struct batch *batch)
     BSON_APPEND_TIMESTAMP(&reply, "opTime", 5, 1);
     BSON_APPEND_DOUBLE(&reply, "ok", 1.0);
     BSON_APPEND_TIMESTAMP(&reply, "operationTime", 5, 1);
-    if (!batch_build(batch, &payload, &len) ||
+    if (!batch_build(batch, NULL, &payload, &len) ||
         batch_answer(merger, batch, bytes_of(bson_get_data(&reply), reply.len), count, NULL, 1) !=
             BATCH_ANSWERED)
         abort();

@@ -25,7 +25,8 @@ static bool no_randomness(void *out, size_t len)
     return true;
 }
 
-static const struct grouping_limits limits = {1 << 20, 1000, 1 << 20};
+static const struct grouping_limits limits = {1 << 20, 1000, 1 << 20,
+                                              GROUPING_COMMENTS_TRACEPARENT};
 static const struct merger_rules rules = {.enabled = true,
                                           .max_docs = 1000,
                                           .max_bytes = 1 << 20,
@@ -138,7 +139,7 @@ static void run_batch(struct merger *merger, struct batch *batch, uint32_t docum
     uint8_t *payload = NULL;
     size_t len = 0;
     check(batch_inserts(batch) == 2);
-    check(batch_build(batch, &payload, &len));
+    check(batch_build(batch, NULL, &payload, &len));
     check_payload(payload, len, documents);
     memory_free(payload);
     if (bytes_left(&reply) == 0) {

@@ -124,7 +124,8 @@ static bool random_bytes(void *out, size_t len)
     return true;
 }
 
-static const struct grouping_limits limits = {1 << 20, 1000, 1 << 20};
+static const struct grouping_limits limits = {1 << 20, 1000, 1 << 20,
+                                              GROUPING_COMMENTS_TRACEPARENT};
 static const struct merger_rules rules = {.enabled = true,
                                           .max_docs = 7,
                                           .max_bytes = 1 << 20,
@@ -601,7 +602,7 @@ static void end_batch(struct model *model, struct batch *batch, enum fate fate)
     struct bytes reply;
     uint8_t *payload = NULL;
     size_t len = 0;
-    check(batch_build(batch, &payload, &len));
+    check(batch_build(batch, NULL, &payload, &len));
     if (serve(model, bytes_of(payload, len), fate, &build, &reply))
         act_on_batch(model, batch, reply);
     else

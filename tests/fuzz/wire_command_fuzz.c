@@ -111,13 +111,16 @@ static void require_sections(const struct wire_command *command)
         const struct wire_section *section = &command->sections[i];
         require(section->at == at && section->end > section->at);
         at = section->end;
-        if (wire_section_is_body(section)) {
-            require(command->payload.pos + section->content == command->body.pos);
+        const uint8_t *content = command->payload.pos + section->content;
+        if (section->kind != WIRE_SECTION_SEQUENCE) {
+            bool body = section->kind == WIRE_SECTION_BODY;
+            require(content == (body ? command->body.pos : command->telemetry.pos));
+            require(body || command->telemetry.end == command->payload.pos + section->end);
             continue;
         }
         require(sequences < command->list_count);
         const struct document_list *list = &command->lists[sequences++];
-        require(!list->in_body && command->payload.pos + section->content == list->content.pos);
+        require(!list->in_body && content == list->content.pos);
         require(command->payload.pos + section->end == list->content.end);
     }
     for (size_t i = sequences; i < command->list_count; i++)
@@ -186,7 +189,8 @@ static void come_in_parts(struct bytes payload, size_t first, const struct wire_
         require(read);
         require_right(&part);
         require_equal(&part, whole);
-        require(wire_command_has_sequences(&part) == wire_command_has_sequences(whole));
+        /* telemetry that has not come yet may be a sequence */
+        require(wire_command_has_sequences(&part) || !wire_command_has_sequences(whole));
     }
     require(wire_walk_feed(&walk, payload.pos + first, bytes_left(&payload) - first, NULL));
     if (read)

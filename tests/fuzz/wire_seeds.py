@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the first inputs of the fuzz targets wire_frame, wire_compressed, wire_hello, wire_hello_answer, wire_command
-and enforce into tests/fuzz/corpus. Needs only Python. The findings of the fuzzers are kept beside them."""
+"""Writes the first inputs of the fuzz targets wire_frame, wire_compressed, wire_hello, wire_hello_answer, wire_command,
+enforce and trace_comment into tests/fuzz/corpus. Needs only Python. The findings of the fuzzers are kept beside them."""
 
 import pathlib
 import struct
@@ -159,6 +159,7 @@ def commands():
     yield "sequence_first", msg(2, DOCUMENTS, body(INSERT))
     yield "in_body", msg(0, body(in_body))
     yield "checksum", msg(1, body(INSERT), DOCUMENTS) + b"\1\2\3\4"
+    yield "telemetry", msg(0, body(INSERT), DOCUMENTS, b"\3" + document({"otel": {"traceparent": "x"}}))
     yield "bulk_write", msg(0, body({"bulkWrite": 1, "$db": "admin"}), sequence("ops", document({"insert": 0})),
                             sequence("nsInfo", document({"ns": "d.c"})))
     yield "many_sequences", msg(0, *[sequence("documents", document({}))] * 6, body(INSERT), sequence("updates"))
@@ -226,6 +227,16 @@ def write_commands():
         yield "aggregate_" + name, case(0, msg(0, command("aggregate", pipeline=[{"$match": {}}, stage])), ok)
 
 
+def comments():
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    datadog = f"dddbs='shop',dde='prod',ddps='web',traceparent='{parent}'"
+    yield "document", b"\x03" + document({"traceparent": parent, "tracestate": "a=1"})
+    yield "with_text", b"\x03" + document({"text": "job", "traceparent": parent})
+    yield "future", b"\x03" + document({"traceparent": "01" + parent[2:] + "-x"})
+    yield "datadog", b"\x02" + struct.pack("<i", len(datadog) + 1) + datadog.encode() + b"\0"
+    yield "section", b"\x03" + document({"otel": {"traceparent": parent}})
+
+
 def write(target, inputs, first=b""):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -239,3 +250,4 @@ write("wire_hello", hellos())
 write("wire_hello_answer", hello_pairs())
 write("wire_command", commands(), first=b"\x90")
 write("enforce", write_commands())
+write("trace_comment", comments())

@@ -212,6 +212,50 @@ def test_never_merged_with_another_value_of(scene, field, one, other):
         assert client.answered(message).body == {"n": 1, "ok": 1.0}
 
 
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e473{}-00f067aa0ba902b7-01"
+
+
+def traced(digit, **more):
+    return {"traceparent": PARENT.format(digit), **more}
+
+
+@pytest.mark.parametrize(("option", "comments", "merged"), [
+    (None, [traced(1), traced(2, tracestate="a=1"), None], True),
+    (None, [f"dddbs='shop',ddps='web',traceparent='{PARENT.format(1)}'", traced(2)], True),
+    (None, [traced(1), traced(2, text="job")], False),
+    ("never", [traced(1), traced(2)], False),
+    ("always", ["one", {"x": 1}, None], True)])
+def test_comments_that_are_left_out(start_merging, option, comments, merged):
+    scene = start_merging({"merge.ignore_comment": option} if option else None)
+    clients = scene.clients(len(comments))
+    busy = scene.busy()
+    sent = []
+    for number, (client, comment) in enumerate(zip(clients, comments, strict=True)):
+        sent.append((client, client.insert(number, comment=comment)))
+        scene.read_all()
+    busy.answer()
+    if merged:
+        batch = scene.inserts.next()
+        assert batch.ids == list(range(len(comments))) and "comment" not in batch.body
+        batch.answer()
+    else:
+        arrived = {one.ids[0]: one for one in (scene.inserts.next() for _ in comments)}
+        for number, comment in enumerate(comments):
+            assert arrived[number].ids == [number] and arrived[number].body["comment"] == comment
+            arrived[number].answer()
+    for client, message in sent:
+        assert client.answered(message).body == {"n": 1, "ok": 1.0}
+
+
+def test_an_insert_that_goes_alone_keeps_its_comment(scene):
+    client = scene.client()
+    message = client.insert(1, comment=traced(1))
+    arrived = scene.inserts.next()
+    assert arrived.request.raw == message
+    arrived.answer()
+    client.answered(message)
+
+
 def test_never_merged_with_and_without_a_number(scene):
     a, b = scene.clients(2)
     c, d = (scene.client(retryable=False) for _ in range(2))

@@ -106,11 +106,12 @@ static void errors_name_file_line_and_key(void **state)
     } cases[] = {
         {"merge:\n  namespaces:\n    d.c:\n      max_doc: 5",
          "f.yaml:4: unknown key \"merge.namespaces.d.c.max_doc\"; a namespace may have enabled, "
-         "max_docs, max_bytes, max_in_flight, stalled_after_ms, linger_us, max_waiters, on_cap"},
+         "max_docs, max_bytes, max_in_flight, stalled_after_ms, linger_us, max_waiters, on_cap, "
+         "ignore_comment"},
         {"merge.namespaces: {d.c: {retry_table_bytes: 1GiB}}",
          "f.yaml:1: unknown key \"merge.namespaces.d.c.retry_table_bytes\"; a namespace may have "
          "enabled, max_docs, max_bytes, max_in_flight, stalled_after_ms, linger_us, max_waiters, "
-         "on_cap"},
+         "on_cap, ignore_comment"},
         {REQUIRED "merge.namespaces: {d.c: {max_docs: 0}}",
          "f.yaml:3: merge.namespaces.d.c.max_docs: \"0\" is not allowed; expected a whole number "
          "from 1 to 100000"},
@@ -186,7 +187,7 @@ static void flags_are_repeatable(void **state)
     config_release(c);
 #define END                                                                                        \
     "; write DATABASE.COLLECTION:NAME=VALUE,..., where NAME is one of enabled, max_docs, "         \
-    "max_bytes, max_in_flight, stalled_after_ms, linger_us, max_waiters, on_cap"
+    "max_bytes, max_in_flight, stalled_after_ms, linger_us, max_waiters, on_cap, ignore_comment"
     static const struct {
         const char *flag;
         const char *second;

@@ -119,7 +119,8 @@ enum merger_outcome submit(struct fixture *f, const struct command *command, voi
 {
     struct merger_insert insert;
     struct retry_listener listener = {f, be_told};
-    struct grouping_limits limits = {16777216, f->rules.max_docs, f->rules.max_bytes};
+    struct grouping_limits limits = {16777216, f->rules.max_docs, f->rules.max_bytes,
+                                     f->rules.ignored};
     /* the exact bytes, so that a sanitizer sees a read past the end; gone after the call */
     uint8_t *exact = malloc(command->len);
     assert_non_null(exact);

@@ -5,7 +5,7 @@ static const char *built(const struct batch *batch, size_t documents)
 {
     uint8_t *payload = NULL;
     size_t len = 0;
-    assert_true(batch_build(batch, &payload, &len));
+    assert_true(batch_build(batch, NULL, &payload, &len));
     assert_int_equal(bytes_load_u32(payload), 0);
     assert_int_equal(count_sequence(payload, len), documents);
     const char *json = body_json(payload);
@@ -45,6 +45,76 @@ static void the_merged_command_has_what_all_have(void **state)
         "\"writeConcern\" : { \"w\" : \"majority\" }, \"ordered\" : false }");
     batch_lost(f->merger, batch, true, f->now_us);
     batch_end(f->merger, batch, f->now_us);
+}
+
+static const struct trace_context batch_context = {
+    .trace_id = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
+    .span_id = {1, 2, 3, 4, 5, 6, 7, 8},
+    .sampled = true};
+#define BATCH_PARENT "00-0102030405060708090a0b0c0d0e0f10-0102030405060708-01"
+
+/* The third of four inserts has a trace context in this carrier. */
+static struct batch *traced_batch(struct fixture *f, const char *comment, bool section)
+{
+    f->rules.ignored = GROUPING_COMMENTS_TRACEPARENT;
+    assert_int_equal(submit_id(f, 0, 0, 0), MERGER_GO);
+    struct merger_permit *first = f->answer.permit;
+    for (int i = 1; i < 4; i++) {
+        struct command command = insert_of(i, 0, 0, i == 2 ? comment : "");
+        if (i == 2 && section) {
+            uint8_t document[TRACE_SECTION_BYTES];
+            struct bytes telemetry = trace_section_write(&batch_context, document);
+            command.data[command.len++] = WIRE_SECTION_TELEMETRY;
+            memcpy(command.data + command.len, telemetry.pos, bytes_left(&telemetry));
+            command.len += bytes_left(&telemetry);
+        }
+        assert_int_equal(submit(f, &command, f), MERGER_WAIT);
+    }
+    merger_finished(f->merger, first, f->now_us);
+    return merger_take(f->merger, f->now_us);
+}
+
+static void a_batch_carries_its_own_context(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *comment; /* of an insert */
+        bool section;
+        const char *own; /* the batch's */
+    } cases[] = {
+        {"\"comment\":{\"traceparent\":\"" BATCH_PARENT "\",\"tracestate\":\"x=1\"}", false,
+         "\"comment\" : { \"traceparent\" : \"" BATCH_PARENT "\" } }"},
+        {"\"comment\":\"dddbs='s',traceparent='" BATCH_PARENT "'\"", false,
+         "\"comment\" : \"traceparent='" BATCH_PARENT "'\" }"},
+        {"", true, "\"ordered\" : false }"},
+        {"", false, "\"ordered\" : false }"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t *payload = NULL;
+        size_t len = 0;
+        struct wire_command parsed;
+        struct trace_found found;
+        struct batch *batch = traced_batch(f, cases[i].comment, cases[i].section);
+        assert_true(batch_build(batch, &batch_context, &payload, &len));
+        const char *json = body_json(payload);
+        assert_non_null(strstr(json, cases[i].own));
+        assert_true(wire_command_read_whole(bytes_of(payload, len), &parsed, NULL));
+        assert_int_equal(parsed.list_count, 1);
+        trace_section_read(parsed.telemetry, &found);
+        assert_int_equal(found.carrier,
+                         cases[i].section ? TRACE_CARRIER_SECTION : TRACE_CARRIER_NONE);
+        if (cases[i].section)
+            assert_memory_equal(&found.context, &batch_context, sizeof batch_context);
+        memory_free(payload);
+        assert_true(batch_build(batch, NULL, &payload, &len)); /* tracing is off */
+        assert_null(strstr(body_json(payload), "comment"));
+        assert_true(wire_command_read_whole(bytes_of(payload, len), &parsed, NULL));
+        assert_int_equal(parsed.section_count, 2);
+        memory_free(payload);
+        assert_int_equal(batch_documents(batch), 3);
+        batch_lost(f->merger, batch, false, f->now_us);
+        batch_end(f->merger, batch, f->now_us);
+    }
 }
 
 static void numbered_ones_get_a_number_of_their_own(void **state)
@@ -483,7 +553,7 @@ static bool scene(struct fixture *f)
         }
         uint8_t *payload = NULL;
         size_t len = 0;
-        bool built_it = batch_build(batch, &payload, &len);
+        bool built_it = batch_build(batch, NULL, &payload, &len);
         whole = whole && built_it;
         memory_free(payload);
         char reply[] = "\x1d\0\0\0\x10n\0\3\0\0\0\1ok\0\0\0\0\0\0\0\xf0?\x08z\0\0\0";
@@ -539,6 +609,7 @@ static void any_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WITH(a_batch_carries_its_own_context),
         WITH(the_merged_command_has_what_all_have),
         WITH(numbered_ones_get_a_number_of_their_own),
         WITH(each_gets_its_own_reply),

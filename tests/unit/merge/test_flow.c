@@ -291,7 +291,7 @@ static void who_leaves_while_waiting_is_not_sent(void **state)
     assert_null(batch_waiter(batch_next(batch_first(batch))));
     uint8_t *payload = NULL;
     size_t len = 0;
-    assert_true(batch_build(batch, &payload, &len));
+    assert_true(batch_build(batch, NULL, &payload, &len));
     assert_int_equal(count_sequence(payload, len), 2);
     memory_free(payload);
     end_lost(f, batch);

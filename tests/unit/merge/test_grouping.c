@@ -136,9 +136,62 @@ static void the_table_is_covered(void **state)
         assert_non_null(grouping_bar_name((enum grouping_bar)bar));
 }
 
+#define PARENT(digit) "00-0123456789abcdef0123456789abcde" digit "-0123456789abcdef-01"
+#define TRACED(digit) "\"comment\":{\"traceparent\":\"" PARENT(digit) "\"}"
+#define TAGGED(digit) "\"comment\":\"dddbs='shop',dde='prod',traceparent='" PARENT(digit) "'\""
+
+static const struct {
+    enum grouping_comments ignored;
+    const char *a;
+    const char *b;
+    bool joins;
+    enum trace_carrier carrier; /* of the second */
+} comments[] = {
+    {GROUPING_COMMENTS_TRACEPARENT, TRACED("1"), TRACED("2"), true, TRACE_CARRIER_DOCUMENT},
+    {GROUPING_COMMENTS_TRACEPARENT, "", TRACED("2"), true, TRACE_CARRIER_DOCUMENT},
+    {GROUPING_COMMENTS_TRACEPARENT, TRACED("1"), TAGGED("2"), true, TRACE_CARRIER_STRING},
+    {GROUPING_COMMENTS_TRACEPARENT, "\"comment\":1", TRACED("2"), false, TRACE_CARRIER_DOCUMENT},
+    {GROUPING_COMMENTS_TRACEPARENT, "\"comment\":1", "\"comment\":2", false, TRACE_CARRIER_NONE},
+    {GROUPING_COMMENTS_TRACEPARENT, TRACED("1"),
+     "\"comment\":{\"traceparent\":\"" PARENT("2") "\",\"text\":\"job\"}", false,
+     TRACE_CARRIER_NONE},
+    {GROUPING_COMMENTS_TRACEPARENT, TRACED("1"), "\"comment\":{\"traceparent\":\"broken\"}", false,
+     TRACE_CARRIER_NONE},
+    {GROUPING_COMMENTS_NEVER, TRACED("1"), TRACED("2"), false, TRACE_CARRIER_NONE},
+    {GROUPING_COMMENTS_NEVER, TRACED("1"), TRACED("1"), true, TRACE_CARRIER_NONE},
+    {GROUPING_COMMENTS_ALWAYS, TRACED("1"), "\"comment\":{\"x\":[1]}", true, TRACE_CARRIER_NONE},
+    {GROUPING_COMMENTS_ALWAYS, "", "\"comment\":\"one\"", true, TRACE_CARRIER_NONE},
+};
+
+static void comments_are_left_out_by_the_option(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof comments / sizeof comments[0]; i++) {
+        struct merger_insert insert;
+        struct wire_command parsed;
+        struct grouping_limits limits = {1000, 10, 2000, comments[i].ignored};
+        struct command first = insert_of(1, 0, 0, comments[i].a);
+        struct command second = insert_of(2, 0, 0, comments[i].b);
+        f->rules.ignored = comments[i].ignored;
+        assert_int_equal(submit(f, &first, f), MERGER_GO);
+        struct merger_permit *permit = f->answer.permit;
+        enum merger_outcome outcome = submit(f, &second, f);
+        assert_int_equal(outcome, comments[i].joins ? MERGER_WAIT : MERGER_GO);
+        if (outcome == MERGER_WAIT)
+            merger_leave(f->merger, f->answer.waiter, f->now_us);
+        else
+            merger_finished(f->merger, f->answer.permit, f->now_us);
+        merger_finished(f->merger, permit, f->now_us);
+        assert_true(wire_command_read_whole(command_bytes(&second), &parsed, NULL));
+        grouping_classify(&parsed, &limits, &insert);
+        assert_int_equal(insert.carrier, comments[i].carrier);
+    }
+    f->rules.ignored = GROUPING_COMMENTS_NEVER;
+}
+
 static enum grouping_bar classify(const struct command *command, struct merger_insert *insert)
 {
-    struct grouping_limits limits = {1000, 10, 2000};
+    struct grouping_limits limits = {1000, 10, 2000, GROUPING_COMMENTS_NEVER};
     static struct wire_command parsed; /* the insert points to it */
     *insert = (struct merger_insert){.bar = GROUPING_BAR_SECTIONS};
     if (wire_command_read_whole(command_bytes(command), &parsed, NULL))
@@ -316,6 +369,8 @@ int main(void)
         cmocka_unit_test(each_field_means_what_its_row_says),
         cmocka_unit_test(the_table_is_covered),
         cmocka_unit_test(forms_of_the_command),
+        cmocka_unit_test_setup_teardown(comments_are_left_out_by_the_option, fixture_make,
+                                        fixture_end),
         cmocka_unit_test(sizes_are_bounds),
         cmocka_unit_test(malformed_bytes_are_barred),
         cmocka_unit_test(numbers_are_read_where_merging_is_barred),

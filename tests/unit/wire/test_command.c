@@ -355,6 +355,31 @@ static void more_sequences_are_known_of(void **state)
     }
 }
 
+/* Drivers append it behind the documents. */
+static void telemetry_is_found_and_is_no_list(void **state)
+{
+    (void)state;
+    struct wire_command command;
+    struct message message = message_of(0, BCON_NEW("insert", "c"));
+    for (int lists = 0; lists < 2; lists++) {
+        struct message whole = message;
+        size_t at = whole.len + 1;
+        message_add_u8(&whole, 3);
+        message_add_document(&whole, BCON_NEW("otel", "{", "traceparent", "x", "}"));
+        read_whole(&whole, &command);
+        assert_int_equal(command.list_count, lists);
+        assert_int_equal(command.section_count, lists + 2);
+        assert_int_equal(command.sections[lists + 1].kind, WIRE_SECTION_TELEMETRY);
+        assert_ptr_equal(command.telemetry.pos, whole.data + at);
+        assert_int_equal(bytes_left(&command.telemetry), whole.len - at);
+        assert_int_equal(wire_command_has_sequences(&command), lists > 0);
+        struct message elsewhere = whole;
+        wire_command_move(&command, message_bytes(&elsewhere));
+        assert_ptr_equal(command.telemetry.pos, elsewhere.data + at);
+        add_sequence(&message, "documents", 2);
+    }
+}
+
 /* --- how it comes --- */
 
 static void assert_same(const struct wire_command *a, const struct wire_command *b)
@@ -473,6 +498,7 @@ int main(void)
         cmocka_unit_test(lists_are_found),
         cmocka_unit_test(arrays_of_the_body_are_lists),
         cmocka_unit_test(more_sequences_are_known_of),
+        cmocka_unit_test(telemetry_is_found_and_is_no_list),
         cmocka_unit_test(a_command_is_read_as_it_comes),
         cmocka_unit_test(a_command_moves_with_its_message),
         cmocka_unit_test(a_legacy_command_has_its_database_beside_it),

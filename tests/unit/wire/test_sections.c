@@ -192,10 +192,10 @@ static void there_is_one_body(void **state)
     assert_broken(&two, "a second body section");
 }
 
-static void kinds_are_0_and_1(void **state)
+static void kinds_are_0_1_and_3(void **state)
 {
     (void)state;
-    static const uint8_t kinds[] = {2, 3, 0x7F, 0x80, 0xFF};
+    static const uint8_t kinds[] = {2, 4, 0x7F, 0x80, 0xFF};
     for (size_t i = 0; i < sizeof kinds; i++) {
         struct message message = {0};
         message_add_i32(&message, 0);
@@ -205,6 +205,26 @@ static void kinds_are_0_and_1(void **state)
         message_add_u8(&message, 0);
         assert_broken(&message, "unknown section kind");
     }
+}
+
+static void add_telemetry(struct message *message)
+{
+    message_add_u8(message, 3);
+    message_add_document(message, BCON_NEW("otel", "{", "traceparent", "x", "}"));
+}
+
+static void there_is_at_most_one_telemetry_section(void **state)
+{
+    (void)state;
+    struct message message = {0};
+    message_add_i32(&message, 0);
+    add_body(&message);
+    add_telemetry(&message);
+    assert_good(&message, 0, 5);
+    add_sequence(&message, "documents", 1);
+    assert_good(&message, 0, 5);
+    add_telemetry(&message);
+    assert_broken(&message, "a second telemetry section");
 }
 
 static void sizes_that_lie(void **state)
@@ -219,7 +239,7 @@ static void sizes_that_lie(void **state)
                 {4, "too small"},
                 {6, "longer than the message"},
                 {INT32_MAX, "longer than the message"}};
-    for (uint8_t kind = 0; kind <= 1; kind++) {
+    for (uint8_t kind = 0; kind <= 3; kind = kind == 1 ? 3 : kind + 1) {
         for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
             struct message message = {0};
             message_add_i32(&message, 0);
@@ -328,8 +348,9 @@ int main(void)
         cmocka_unit_test(a_checksum_ends_it),
         cmocka_unit_test(optional_flag_bits_are_ignored),
         cmocka_unit_test(required_flag_bits_must_be_known),
+        cmocka_unit_test(there_is_at_most_one_telemetry_section),
         cmocka_unit_test(there_is_one_body),
-        cmocka_unit_test(kinds_are_0_and_1),
+        cmocka_unit_test(kinds_are_0_1_and_3),
         cmocka_unit_test(sizes_that_lie),
         cmocka_unit_test(a_section_does_not_reach_into_the_checksum),
         cmocka_unit_test(no_room_for_the_checksum),

@@ -1,0 +1,1 @@
+sluice_fuzz_target(trace_comment trace_comment_fuzz.c LINKS sluice_trace)
