@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the options of docs/configuration.md, as the built program lists them.
+"""Writes the options of docs/configuration.md, and of the Helm chart's values, as the built program lists them.
 
 usage: generate-configuration-doc.py [--check] BUILD_DIR
 
@@ -30,6 +30,9 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the document is not current")
     parser.add_argument("build_dir", type=pathlib.Path)
     arguments = parser.parse_args()
+    chart = pathlib.Path(__file__).with_name("generate-chart-schema.py")
+    chart_words = [str(chart), *(["--check"] if arguments.check else []), str(arguments.build_dir)]
+    status = subprocess.run([sys.executable, *chart_words], check=False).returncode
 
     old = DOCUMENT.read_text(encoding="utf-8")
     start = old.find(MARK)
@@ -38,10 +41,10 @@ def main() -> int:
     head = old[: old.index("\n", start) + 1]
     new = f"{head}\n{current_options(arguments.build_dir)}"
     if new == old:
-        return 0
+        return status
     if not arguments.check:
         DOCUMENT.write_text(new, encoding="utf-8")
-        return 0
+        return status
     sys.stdout.writelines(
         difflib.unified_diff(old.splitlines(True), new.splitlines(True), str(DOCUMENT), "option table")
     )

@@ -136,6 +136,7 @@ enum config_command {
     CONFIG_VERSION,  /* --version */
     CONFIG_MARKDOWN, /* --print-options-markdown: show config_write_markdown */
     CONFIG_MAN,      /* --print-options-man: show config_write_man */
+    CONFIG_SCHEMA,   /* --print-options-schema: show config_write_schema */
     CONFIG_TABLE     /* --print-options: show config_write_table */
 };
 
@@ -185,6 +186,8 @@ void config_write_help(struct text *out);
 void config_write_markdown(struct text *out);
 /* Writes the options as a section of a manual page (roff, macros of man(7)). */
 void config_write_man(struct text *out);
+/* Writes a JSON Schema of the configuration file. */
+void config_write_schema(struct text *out);
 /* Writes a line for each flag: name, TAB, the form of its value as in the help ("FILE",
  * "off|allow|require"; empty for a flag without a value), TAB, description. Shell completions read
  * it. */

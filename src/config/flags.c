@@ -16,6 +16,7 @@ static const struct {
     {"--check-config", CONFIG_CHECK},
     {"--print-options-markdown", CONFIG_MARKDOWN},
     {"--print-options-man", CONFIG_MAN},
+    {"--print-options-schema", CONFIG_SCHEMA},
     {"--print-options", CONFIG_TABLE},
 };
 

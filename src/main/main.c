@@ -40,6 +40,9 @@ static int show(struct config *config, enum config_command what)
     case CONFIG_MAN:
         print_text(config_write_man);
         break;
+    case CONFIG_SCHEMA:
+        print_text(config_write_schema);
+        break;
     case CONFIG_TABLE:
         print_text(config_write_table);
         break;

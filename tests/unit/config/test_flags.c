@@ -51,6 +51,7 @@ static void commands_need_no_configuration(void **state)
                  {"--version", CONFIG_VERSION},
                  {"--print-options-markdown", CONFIG_MARKDOWN},
                  {"--print-options-man", CONFIG_MAN},
+                 {"--print-options-schema", CONFIG_SCHEMA},
                  {"--print-options", CONFIG_TABLE}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct config *c = NULL;
