@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "base/text.h"
 
-enum { CONFIG_OPTIONS_MAX = 64 };
+enum { CONFIG_OPTIONS_MAX = 96 };
 
 enum config_tls_mode { CONFIG_TLS_OFF, CONFIG_TLS_ALLOW, CONFIG_TLS_REQUIRE };
 enum config_client_certificates {
@@ -40,6 +40,7 @@ enum config_ignore_comment {
     CONFIG_IGNORE_COMMENT_TRACEPARENT,
     CONFIG_IGNORE_COMMENT_ALWAYS
 };
+enum config_pool_mode { CONFIG_SESSION, CONFIG_SHARED };
 /* The names of octal modes. */
 enum config_permissions { CONFIG_OWNER, CONFIG_GROUP, CONFIG_EVERYONE };
 
@@ -126,6 +127,20 @@ struct config {
     int64_t merge_retry_table_bytes;
     size_t merge_namespace_count;
     struct config_merge_namespace *merge_namespaces; /* owned; sorted by name */
+    struct {
+        enum config_pool_mode mode;
+        const char *rules; /* read by config_pool_mode_of */
+        int64_t max_size;  /* of each server and identity */
+        int64_t max_total; /* of each server */
+        int64_t min_idle;
+        int64_t idle_timeout_ms; /* 0: never */
+        int64_t max_lifetime_ms; /* 0: no limit */
+        int64_t wait_timeout_ms; /* 0: no limit */
+        int64_t waiters_max;     /* of each server */
+        int64_t await_share;     /* percent of max_size */
+        int64_t login_concurrency;
+        int64_t cancel_grace_ms;
+    } pool;
     struct config_origin *origin; /* reference count, file, flags: owned, for config.c only */
 };
 
@@ -176,6 +191,11 @@ unsigned config_unix_socket_mode(const struct config *config);
 
 /* The merge options for a namespace ("database.collection", len bytes). */
 const struct config_merge *config_merge_of(const struct config *config, const char *ns, size_t len);
+
+/* The mode of a client: that of the first rule that fits, otherwise pool.mode. `application` is ""
+ * without a name. `users` is the text of its identity ("alice@admin"), "" without a login. */
+enum config_pool_mode config_pool_mode_of(const struct config *config, const char *application,
+                                          const char *users);
 
 struct config *config_retain(struct config *config);
 void config_release(struct config *config); /* NULL is allowed */

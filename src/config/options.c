@@ -17,6 +17,7 @@ const char *const options_switches[] = {"false", "true", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const permissions[] = {"0700", "0770", "0777", NULL};
 static const char *const ready_ports[] = {"never", "start", "always", NULL};
+static const char *const pool_modes[] = {"session", "shared", NULL};
 static const char *const on_cap[] = {"passthrough", "reject", NULL};
 static const char *const ignore_comment[] = {"never", "traceparent", "always", NULL};
 
@@ -360,6 +361,117 @@ const struct option options_table[] = {
      .description = "Whether /readyz waits for a port for each upstream server. start: until every "
                     "server had one, so that a server that joins later does not stop running "
                     "proxies. always: answers 503 at any time that a server has no port."},
+    {.name = "pool.mode",
+     .type = OPTION_CHOICE,
+     .at = FIELD(pool.mode),
+     .fallback = "session",
+     .choices = pool_modes,
+     .reloadable = true,
+     .description = "session: each client has an upstream connection of its own. shared: clients "
+                    "of the same identity share upstream connections (docs/sharing.md). A reload "
+                    "changes it for new clients."},
+    {.name = "pool.rules",
+     .type = OPTION_RULES,
+     .at = FIELD(pool.rules),
+     .fallback = "",
+     .reloadable = true,
+     .description = "Other modes for single applications and users, separated by semicolons: MODE "
+                    "application=NAME, MODE user=NAME@DATABASE, or both conditions with a comma "
+                    "between them. The first rule that fits counts. Write %2C, %3B and %25 for a "
+                    "comma, a semicolon and a percent sign in a name."},
+    {.name = "pool.max_size",
+     .type = OPTION_INTEGER,
+     .at = FIELD(pool.max_size),
+     .fallback = "100",
+     .min = 1,
+     .max = 100000,
+     .reloadable = true,
+     .description = "Maximal number of shared upstream connections for each server and identity; "
+                    "the worker threads divide it among themselves, at least one for each."},
+    {.name = "pool.max_total",
+     .type = OPTION_INTEGER,
+     .at = FIELD(pool.max_total),
+     .fallback = "1000",
+     .min = 2,
+     .max = 1000000,
+     .reloadable = true,
+     .description = "Maximal number of upstream connections of shared mode for each server, "
+                    "logins included; the worker threads divide it among themselves, at least two "
+                    "for each."},
+    {.name = "pool.min_idle",
+     .type = OPTION_INTEGER,
+     .at = FIELD(pool.min_idle),
+     .fallback = "0",
+     .min = 0,
+     .max = 100000,
+     .reloadable = true,
+     .description = "Idle upstream connections that each pool of clients without a login keeps "
+                    "ready in each worker thread."},
+    {.name = "pool.idle_timeout_ms",
+     .type = OPTION_MS,
+     .at = FIELD(pool.idle_timeout_ms),
+     .fallback = "600000",
+     .min = 0,
+     .max = 7L * DAY_MS,
+     .reloadable = true,
+     .description = "Time after which the proxy closes an idle shared connection. It keeps the "
+                    "last connection of an identity that only a client's login can replace. 0: "
+                    "never."},
+    {.name = "pool.max_lifetime_ms",
+     .type = OPTION_MS,
+     .at = FIELD(pool.max_lifetime_ms),
+     .fallback = "0",
+     .min = 0,
+     .max = 7L * DAY_MS,
+     .reloadable = true,
+     .description = "Age at which the proxy closes a shared connection as soon as it is idle, "
+                    "with the same exception. 0: no limit."},
+    {.name = "pool.wait_timeout_ms",
+     .type = OPTION_MS,
+     .at = FIELD(pool.wait_timeout_ms),
+     .fallback = "10000",
+     .min = 0,
+     .max = DAY_MS,
+     .reloadable = true,
+     .description = "Time that a command waits for a connection of its pool before the proxy "
+                    "refuses it. 0: no limit."},
+    {.name = "pool.waiters_max",
+     .type = OPTION_INTEGER,
+     .at = FIELD(pool.waiters_max),
+     .fallback = "10000",
+     .min = 1,
+     .max = 1000000,
+     .reloadable = true,
+     .description = "Maximal number of commands that wait for a connection to a server; the "
+                    "worker threads divide it among themselves. The proxy refuses more."},
+    {.name = "pool.await_share",
+     .type = OPTION_INTEGER,
+     .at = FIELD(pool.await_share),
+     .fallback = "50",
+     .min = 1,
+     .max = 100,
+     .reloadable = true,
+     .description = "Percentage of pool.max_size that getMore commands on cursors that await data "
+                    "may hold at a time."},
+    {.name = "pool.login_concurrency",
+     .type = OPTION_INTEGER,
+     .at = FIELD(pool.login_concurrency),
+     .fallback = "32",
+     .min = 1,
+     .max = 100000,
+     .reloadable = true,
+     .description = "Maximal number of connections to a server that are being opened or logged in "
+                    "at a time; the worker threads divide it among themselves, at least one for "
+                    "each."},
+    {.name = "pool.cancel_grace_ms",
+     .type = OPTION_MS,
+     .at = FIELD(pool.cancel_grace_ms),
+     .fallback = "2000",
+     .min = 0,
+     .max = 3600000,
+     .reloadable = true,
+     .description = "Time that the command of a client that left may still run before the proxy "
+                    "closes its upstream connection."},
     {.name = "merge.enabled",
      .type = OPTION_CHOICE,
      .at = FIELD(merge.enabled),
@@ -571,7 +683,7 @@ void options_add_placeholder(const struct option *option, struct text *out)
         [OPTION_WRITE] = "FILE",      [OPTION_INTEGER] = "NUMBER",
         [OPTION_BYTES] = "BYTES",     [OPTION_MS] = "MILLISECONDS",
         [OPTION_US] = "MICROSECONDS", [OPTION_FOLDER] = "FOLDER",
-        [OPTION_HOSTS] = "HOST,…",
+        [OPTION_HOSTS] = "HOST,…",    [OPTION_RULES] = "RULE;…",
     };
     if (option->type == OPTION_CHOICE)
         add_choices(option, "|", out);
@@ -601,6 +713,10 @@ void options_add_allowed(const struct option *option, struct text *out)
         break;
     case OPTION_HOSTS:
         text_add(out, "host names without ports, separated by commas, or empty");
+        break;
+    case OPTION_RULES:
+        text_add(out, "rules separated by semicolons, each like \"session application=NAME\" or "
+                      "\"shared user=NAME@DATABASE\", or empty");
         break;
     case OPTION_READ:
     case OPTION_WRITE:

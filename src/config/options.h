@@ -23,6 +23,7 @@ enum option_type {
     OPTION_BYTES,     /* int64_t; the text may end with a unit */
     OPTION_MS,        /* int64_t */
     OPTION_US,        /* int64_t */
+    OPTION_RULES,     /* const char *: rules of pool modes (pool_rules.h), or "" */
     OPTION_CHOICE     /* an enum: the position in choices */
 };
 

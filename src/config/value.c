@@ -1,5 +1,6 @@
 #include "config/value.h"
 #include "base/host_port.h"
+#include "config/pool_rules.h"
 #include "config/settings.h"
 
 #include <ctype.h>
@@ -193,6 +194,9 @@ bool value_parse(const struct option *option, char *text, struct config *config)
     case OPTION_HOSTS:
         *(const char **)field = text;
         return are_hosts(text);
+    case OPTION_RULES:
+        *(const char **)field = text;
+        return pool_rules_are_valid(text);
     case OPTION_READ:
     case OPTION_WRITE:
     case OPTION_FOLDER:
@@ -247,6 +251,7 @@ void value_add_json(const struct option *option, const struct config *config, co
     case OPTION_NAMESPACE:
     case OPTION_HOST:
     case OPTION_HOSTS:
+    case OPTION_RULES:
     case OPTION_READ:
     case OPTION_WRITE:
     case OPTION_FOLDER:
