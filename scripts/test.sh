@@ -24,6 +24,10 @@ cd "$project"
 # more, and the report names it ("R", "rerun") even if it then passes.
 again=(--reruns 1)
 
+# Most tests of the running proxy wait for time to pass, so more of them run at once than there are cores. Each process
+# of pytest starts servers of its own.
+at_once=(-n "$(($(nproc) + 1))" --dist worksteal)
+
 step_lint() {
   local failed=0 check
   git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror || failed=1
@@ -67,7 +71,7 @@ step_fuzz() {
 step_integration() {
   build_preset debug-sanitized mongosluice || return 1
   MONGOSLUICE_BINARY=$project/build/debug-sanitized/src/main/mongosluice \
-    "$venv/bin/python" -m pytest tests -q -p no:cacheprovider "${again[@]}"
+    "$venv/bin/python" -m pytest tests -q -p no:cacheprovider "${again[@]}" "${at_once[@]}"
 }
 
 # Compiles the extension with warnings as errors.
@@ -109,7 +113,7 @@ step_python() {
 
 run_pytest_python() {
   "$1" -m pytest python/tests -c python/pyproject.toml -q -p no:cacheprovider "${again[@]}" \
-    -W ignore::DeprecationWarning
+    "${at_once[@]}" -W ignore::DeprecationWarning
 }
 
 step_bench() {
