@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -38,7 +39,63 @@ void figures_latency(const struct admin *admin, struct histogram_totals *out)
 {
     *out = (struct histogram_totals){0};
     for (unsigned i = 0; i < admin->parts.worker_count; i++)
-        histogram_add(&metrics_of(admin, i)->upstream_us, out);
+        for (size_t s = 0; s <= SESSION_SERVERS_MAX; s++) {
+            const struct server_latency *server =
+                session_metrics_server_at(metrics_of(admin, i), s);
+            if (server != NULL)
+                histogram_add(&server->us, out);
+        }
+}
+
+bool figures_command_latency(const struct admin *admin, enum command_name command,
+                             struct histogram_totals *out)
+{
+    *out = (struct histogram_totals){0};
+    for (unsigned i = 0; i < admin->parts.worker_count; i++) {
+        const struct histogram *us = session_metrics_command_us(metrics_of(admin, i), command);
+        if (us != NULL)
+            histogram_add(us, out);
+    }
+    return out->count > 0;
+}
+
+/* The figures of the server, added if there is room; otherwise the last ones, of all others. */
+static struct server_figures *find_server(struct server_figures out[FIGURES_SERVERS], size_t *count,
+                                          const char *server)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (strcmp(out[i].server, server) == 0)
+            return &out[i];
+    if (*count == FIGURES_SERVERS - 1)
+        server = "other";
+    if (*count < FIGURES_SERVERS) {
+        out[*count].server = server;
+        out[*count].us = (struct histogram_totals){0};
+        ++*count;
+    }
+    return &out[*count - 1];
+}
+
+size_t figures_servers(const struct admin *admin, struct server_figures out[FIGURES_SERVERS])
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < admin->parts.worker_count; i++)
+        for (size_t s = 0; s < SESSION_SERVERS_MAX; s++) {
+            const struct server_latency *server =
+                session_metrics_server_at(metrics_of(admin, i), s);
+            if (server == NULL)
+                break;
+            histogram_add(&server->us, &find_server(out, &count, server->server)->us);
+        }
+    for (unsigned i = 0; i < admin->parts.worker_count; i++) {
+        struct histogram_totals rest = {0};
+        histogram_add(&session_metrics_server_at(metrics_of(admin, i), SESSION_SERVERS_MAX)->us,
+                      &rest);
+        if (rest.count > 0)
+            histogram_add(&session_metrics_server_at(metrics_of(admin, i), SESSION_SERVERS_MAX)->us,
+                          &find_server(out, &count, "other")->us);
+    }
+    return count;
 }
 
 void figures_turns(const struct admin *admin, struct histogram_totals *out)
@@ -148,7 +205,7 @@ void figures_read(const struct admin *admin, struct metrics_reading *out)
     figures_verdicts(schemas, &verdicts);
     registry_release(schemas);
     out->passed = verdicts.counts[REGISTRY_PASSED];
-    out->refused = verdicts.counts[REGISTRY_REFUSED];
+    out->refused = verdicts_refused(&verdicts);
     out->warned = verdicts.counts[REGISTRY_WARNED];
     out->running = (uint32_t)census.phases[SESSION_PHASE_RUNNING];
     out->waiting =

@@ -26,9 +26,29 @@ struct verdicts {
     uint64_t counts[REGISTRY_COUNTS];
 };
 
+/* All refused documents, of both outcomes. */
+static inline uint64_t verdicts_refused(const struct verdicts *verdicts)
+{
+    return verdicts->counts[REGISTRY_REFUSED] + verdicts->counts[REGISTRY_UNPROVED_REJECTED];
+}
+
 void figures_counters(const struct admin *admin, uint64_t sums[COUNTER_COUNT]);
 void figures_commands(const struct admin *admin, uint64_t sums[COMMAND_NAME_COUNT]);
+/* Of all commands. */
 void figures_latency(const struct admin *admin, struct histogram_totals *out);
+/* False if the command was never answered. */
+bool figures_command_latency(const struct admin *admin, enum command_name command,
+                             struct histogram_totals *out);
+
+struct server_figures {
+    const char *server; /* "other": all others; borrowed from the workers */
+    struct histogram_totals us;
+};
+
+enum { FIGURES_SERVERS = SESSION_SERVERS_MAX + 1 };
+
+/* The latencies by server: those with a connection so far. Returns their number. */
+size_t figures_servers(const struct admin *admin, struct server_figures out[FIGURES_SERVERS]);
 void figures_turns(const struct admin *admin, struct histogram_totals *out);
 void figures_merging(const struct admin *admin, struct merger_sums *out);
 /* The reasons for sending batches, in the order from MERGER_FLUSH_IDLE on. */

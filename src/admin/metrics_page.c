@@ -1,12 +1,10 @@
 /* /metrics: all figures in Prometheus' format. docs/operations.md lists them. The program or an
  * option bounds the number of values of each label. */
-#include <string.h>
-
 #include "admin/figures.h"
 #include "admin/pages.h"
-#include "admin/registry_state.h"
-#include "admin/version_figures.h"
+#include "admin/schema_metrics.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "metrics/exposition.h"
 
 #define NO_LABEL ((struct exposition_label){0})
@@ -30,10 +28,12 @@ static void add_process(const struct admin *admin, struct text *out)
                       (double)process.descriptors_max);
     exposition_single(out, "mongosluice_worker_threads", "gauge", "Worker threads.",
                       admin->parts.worker_count);
-    exposition_single(out, "mongosluice_buffer_bytes", "gauge", "Message buffers in use.",
+    exposition_single(out, "mongosluice_buffer_bytes", "gauge",
+                      "Memory in use for messages: buffers, waiting inserts, checks of "
+                      "documents.",
                       (double)atomic_load(&admin->parts.shared->budget.used_bytes));
     exposition_single(out, "mongosluice_buffer_limit_bytes", "gauge",
-                      "Limit on message buffers (option memory_max).",
+                      "Limit on that memory (option memory_max).",
                       (double)atomic_load(&admin->parts.shared->budget.limit_bytes));
     exposition_single(out, "mongosluice_log_lines_dropped_total", "counter",
                       "Log lines that were dropped because their reader did not accept them.",
@@ -88,7 +88,7 @@ static void add_connections(const struct admin *admin, const uint64_t counters[C
     struct census census;
     figures_census(admin, &census);
     exposition_family(out, "mongosluice_client_connections", "gauge",
-                      "Client connections by present activity.");
+                      "Client connections by present activity, counted ten times a second.");
     for (int i = 0; i < SESSION_PHASES; i++)
         exposition_count(
             out, "mongosluice_client_connections",
@@ -98,13 +98,18 @@ static void add_connections(const struct admin *admin, const uint64_t counters[C
                       "Maximal number of client connections (option max_client_conn).",
                       (double)admin_config(admin)->max_client_conn);
     exposition_single(out, "mongosluice_upstream_connections", "gauge",
-                      "Connections to upstream servers.", (double)counters[COUNTER_UPSTREAM_NOW]);
+                      "Open connections to upstream servers, without those for monitoring and "
+                      "validators.",
+                      (double)counters[COUNTER_UPSTREAM_NOW]);
     exposition_single(out, "mongosluice_oldest_wait_seconds", "gauge",
-                      "Age of the command that has waited longest to be sent.",
+                      "Age of the command that has waited longest for its server connection or for "
+                      "the end of a pause.",
                       (double)census.oldest_wait_ms / 1000);
-    exposition_single(out, "mongosluice_oldest_command_seconds", "gauge",
-                      "Age of the command that has run longest.",
-                      (double)census.oldest_command_ms / 1000);
+    exposition_single(
+        out, "mongosluice_oldest_command_seconds", "gauge",
+        "Age of the command that has run longest, without hellos and getMores that await "
+        "data.",
+        (double)census.oldest_command_ms / 1000);
 }
 
 static void add_traffic(const uint64_t counters[COUNTER_COUNT], struct text *out)
@@ -115,18 +120,27 @@ static void add_traffic(const uint64_t counters[COUNTER_COUNT], struct text *out
         const char *help;
     } totals[] = {
         {COUNTER_CLIENTS_ACCEPTED, "mongosluice_client_connections_accepted_total",
-         "Accepted client connections."},
+         "Accepted client connections, without the refused ones."},
         {COUNTER_CLIENTS_REFUSED, "mongosluice_client_connections_refused_total",
-         "Client connections refused because of max_client_conn."},
+         "Client connections refused because of max_client_conn, or without memory for them."},
         {COUNTER_UPSTREAM_CONNECTS, "mongosluice_upstream_connects_total",
-         "Connections opened to upstream servers."},
-        {COUNTER_REQUESTS, "mongosluice_requests_total", "Forwarded requests."},
-        {COUNTER_REPLIES, "mongosluice_replies_total", "Forwarded replies."},
-        {COUNTER_REQUEST_BYTES, "mongosluice_request_bytes_total", "Bytes of forwarded requests."},
-        {COUNTER_REPLY_BYTES, "mongosluice_reply_bytes_total", "Bytes of forwarded replies."},
+         "Connections that upstream servers accepted."},
+        {COUNTER_REQUESTS, "mongosluice_requests_total",
+         "Requests from clients, each once: forwarded, merged, answered by the proxy or refused. "
+         "Bytes that make no request count in mongosluice_errors_total only."},
+        {COUNTER_UPSTREAM_REQUESTS, "mongosluice_upstream_requests_total",
+         "Commands sent to upstream servers: forwarded requests, merged inserts, and the proxy's "
+         "own questions."},
+        {COUNTER_REPLIES, "mongosluice_replies_total",
+         "Replies to clients: forwarded ones, later ones of a stream, and the proxy's own."},
+        {COUNTER_REQUEST_BYTES, "mongosluice_request_bytes_total",
+         "Bytes of the requests of mongosluice_requests_total, as received."},
+        {COUNTER_REPLY_BYTES, "mongosluice_reply_bytes_total",
+         "Bytes of the replies of mongosluice_replies_total, as sent."},
         {COUNTER_HELLOS_REWRITTEN, "mongosluice_hellos_rewritten_total",
          "Hello replies with rewritten addresses."},
-        {COUNTER_AUTHENTICATIONS, "mongosluice_authentications_total", "Successful logins."},
+        {COUNTER_AUTHENTICATIONS, "mongosluice_authentications_total",
+         "Logins of clients that the server accepted."},
         {COUNTER_IDENTITY_QUESTIONS, "mongosluice_identity_questions_total",
          "connectionStatus commands for merging, to learn the users of a connection."},
     };
@@ -158,8 +172,10 @@ static void add_errors(const uint64_t counters[COUNTER_COUNT], struct text *out)
         {COUNTER_TIMEOUTS_PAUSED, "query_wait_timeout"},
         {COUNTER_CLIENTS_VANISHED, "client_vanished"},
     };
-    exposition_family(out, "mongosluice_errors_total", "counter",
-                      "Errors by cause: refusals, ended connections, timeouts.");
+    exposition_family(
+        out, "mongosluice_errors_total", "counter",
+        "Errors by cause: requests that the proxy refused (not documents of a schema), failed "
+        "logins, connections that ended with an error, timeouts.");
     for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++)
         exposition_count(out, "mongosluice_errors_total",
                          (struct exposition_label){"cause", causes[i].cause},
@@ -169,21 +185,49 @@ static void add_errors(const uint64_t counters[COUNTER_COUNT], struct text *out)
 static void add_commands(const struct admin *admin, struct text *out)
 {
     uint64_t sums[COMMAND_NAME_COUNT];
-    struct histogram_totals latency;
     figures_commands(admin, sums);
     exposition_family(out, "mongosluice_commands_total", "counter",
-                      "Requests by command; unknown commands are other.");
+                      "Requests from clients by command, counted like mongosluice_requests_total; "
+                      "commands without a name here are other.");
     for (size_t i = 0; i < COMMAND_NAME_COUNT; i++) {
         const char *label = session_command_label((enum command_name)i);
         if (label != NULL)
             exposition_count(out, "mongosluice_commands_total",
                              (struct exposition_label){"command", label}, sums[i]);
     }
-    figures_latency(admin, &latency);
-    exposition_family(out, "mongosluice_upstream_latency_seconds", "histogram",
-                      "Time from a forwarded request to its forwarded reply, without hellos; the "
-                      "first request of a connection includes connecting.");
-    exposition_histogram(out, "mongosluice_upstream_latency_seconds", &latency, 6, 26, 1e-6);
+}
+
+/* From 64 us to a minute. */
+static const struct exposition_buckets latency_buckets = {6, 26, 1e-6};
+
+static void add_latency(const struct admin *admin, struct text *out)
+{
+    struct histogram_totals latency;
+    exposition_family(
+        out, "mongosluice_upstream_latency_seconds", "histogram",
+        "Time from a request to an upstream server to its reply, by command, merged inserts too; "
+        "without hellos, getMores on cursors that await data, and the later replies of a stream. "
+        "The first request of a connection includes connecting.");
+    for (size_t i = 0; i < COMMAND_NAME_COUNT; i++) {
+        const char *label = session_command_label((enum command_name)i);
+        if (label != NULL && figures_command_latency(admin, (enum command_name)i, &latency))
+            exposition_histogram(out, "mongosluice_upstream_latency_seconds",
+                                 (struct exposition_label){"command", label}, &latency,
+                                 latency_buckets);
+    }
+    struct server_figures *servers = memory_array(FIGURES_SERVERS, sizeof *servers);
+    if (servers == NULL) {
+        out->cut = true;
+        return;
+    }
+    size_t count = figures_servers(admin, servers);
+    exposition_family(out, "mongosluice_server_latency_seconds", "histogram",
+                      "The same times by upstream server; servers above the limit are other.");
+    for (size_t i = 0; i < count; i++)
+        exposition_histogram(out, "mongosluice_server_latency_seconds",
+                             (struct exposition_label){"server", servers[i].server}, &servers[i].us,
+                             latency_buckets);
+    memory_free(servers);
 }
 
 static void add_turns(const struct admin *admin, struct text *out)
@@ -193,7 +237,8 @@ static void add_turns(const struct admin *admin, struct text *out)
     exposition_family(
         out, "mongosluice_loop_turn_seconds", "histogram",
         "Length of the workers' loop turns: the time that other clients may have waited.");
-    exposition_histogram(out, "mongosluice_loop_turn_seconds", &turns, 4, 20, 1e-6);
+    exposition_histogram(out, "mongosluice_loop_turn_seconds", NO_LABEL, &turns,
+                         (struct exposition_buckets){4, 20, 1e-6});
 }
 
 struct merging_label {
@@ -217,16 +262,21 @@ static void add_inserts(const struct merger_sums *totals, struct text *out)
     static const struct merging_label ways[] = {{MERGER_AT_ONCE, "at_once"},
                                                 {MERGER_WAITED, "gathered"},
                                                 {MERGER_PASSED, "passed"},
-                                                {MERGER_REJECTED, "rejected"}};
+                                                {MERGER_REJECTED, "rejected"},
+                                                {MERGER_OF_SCHEMA, "schema"}};
     static const struct merging_label ends[] = {{MERGER_BATCHES_RESENT, "resent"},
                                                 {MERGER_BATCHES_LOST, "lost"},
                                                 {MERGER_BATCHES_UNREADABLE, "unreadable"},
                                                 {MERGER_BATCHES_UNCERTAIN, "uncertain"}};
-    exposition_family(out, "mongosluice_inserts_total", "counter",
-                      "Inserts seen by merging, by their way.");
+    exposition_family(
+        out, "mongosluice_inserts_total", "counter",
+        "Inserts while merging is on, by their way: at_once (nothing to wait for), "
+        "gathered (waited for others), passed (unmerged, see the reasons), rejected "
+        "(merge.max_waiters), schema (the check against schemas answered it, or sent on "
+        "a part of it). Retries answered with a kept result are not among them.");
     add_labelled(out, "mongosluice_inserts_total", "way", ways, COUNT(ways), totals);
     exposition_family(out, "mongosluice_inserts_passed_total", "counter",
-                      "Inserts that were forwarded without merging, by reason.");
+                      "Inserts that were forwarded without merging (way passed), by reason.");
     for (int i = 0; i < GROUPING_BAR_COUNT; i++)
         if (i != GROUPING_BAR_NONE)
             exposition_count(
@@ -250,21 +300,24 @@ static void add_merging(const struct admin *admin, struct text *out)
     struct merger_sums totals;
     figures_merging(admin, &totals);
     exposition_family(out, "mongosluice_batch_documents", "histogram",
-                      "Documents of each merged insert.");
-    exposition_histogram(out, "mongosluice_batch_documents", &totals.docs, 0, 17, 1);
+                      "Documents of each merged insert (of two clients or more).");
+    exposition_histogram(out, "mongosluice_batch_documents", NO_LABEL, &totals.docs,
+                         (struct exposition_buckets){0, 17, 1});
     exposition_family(out, "mongosluice_batch_bytes", "histogram", "Bytes of each merged insert.");
-    exposition_histogram(out, "mongosluice_batch_bytes", &totals.bytes, 7, 26, 1);
+    exposition_histogram(out, "mongosluice_batch_bytes", NO_LABEL, &totals.bytes,
+                         (struct exposition_buckets){7, 26, 1});
     exposition_family(out, "mongosluice_batch_linger_seconds", "histogram",
-                      "Time that documents waited in a batch.");
-    exposition_histogram(out, "mongosluice_batch_linger_seconds", &totals.waited_us, 4, 24, 1e-6);
+                      "Time that the oldest insert of a batch waited.");
+    exposition_histogram(out, "mongosluice_batch_linger_seconds", NO_LABEL, &totals.waited_us,
+                         (struct exposition_buckets){4, 24, 1e-6});
     exposition_family(out, "mongosluice_batch_flushes_total", "counter",
-                      "Batches sent to the server, by reason.");
+                      "Ends of a wait of inserts, as a batch or alone, by reason.");
     for (size_t i = 0; i < FIGURES_FLUSHES; i++)
         exposition_count(out, "mongosluice_batch_flushes_total",
                          (struct exposition_label){"reason", figures_flush_name(i)},
                          totals.values[MERGER_FLUSH_IDLE + i]);
     add_inserts(&totals, out);
-    exposition_single(out, "mongosluice_batch_waiting", "gauge", "Writes that wait in a batch.",
+    exposition_single(out, "mongosluice_batch_waiting", "gauge", "Inserts that wait to be sent.",
                       (double)totals.values[MERGER_WAITING_NOW]);
     exposition_single(out, "mongosluice_retry_table_entries", "gauge",
                       "Retryable writes whose result is kept for a retry.",
@@ -275,201 +328,10 @@ static void add_merging(const struct admin *admin, struct text *out)
         (double)(totals.values[MERGER_RETRIES_WAITED] + totals.values[MERGER_RETRIES_REPLAYED]));
     exposition_single(
         out, "mongosluice_inserts_asked_for_total", "counter",
-        "Inserts of batches for which the proxy asked the server, document by document.",
+        "Inserts of batches with an uncertain result, for which the proxy asked the server "
+        "document by "
+        "document.",
         (double)(totals.values[MERGER_FOUND_OUT] + totals.values[MERGER_RETRIES_RESENT]));
-}
-
-/* --- schemas ------------------------------------------------------------------------------------
- */
-
-static const struct {
-    enum registry_count count;
-    const char *name;
-} outcomes[] = {
-    {REGISTRY_PASSED, "passed"},
-    {REGISTRY_REFUSED, "refused"},
-    {REGISTRY_WARNED, "warned"},
-    {REGISTRY_BYPASSED, "bypassed"},
-    {REGISTRY_UNPROVED_ALLOWED, "unproved_allowed"},
-    {REGISTRY_UNPROVED_REJECTED, "unproved_rejected"},
-};
-
-/* Visits the schemas for one family: schemas with their own samples, and the sum of the rest. */
-struct schema_walk {
-    struct text *out;
-    void (*add)(struct text *out, const char *schema, const uint64_t counts[REGISTRY_COUNTS]);
-    uint64_t rest[REGISTRY_COUNTS];
-    uint64_t left; /* the number of further own samples */
-    bool has_rest;
-};
-
-static bool walk_schema(void *arg, const struct registry_entry *entry)
-{
-    struct schema_walk *walk = arg;
-    uint64_t counts[REGISTRY_COUNTS];
-    for (size_t i = 0; i < REGISTRY_COUNTS; i++)
-        counts[i] = atomic_load_explicit(&entry->stats->counts[i], memory_order_relaxed);
-    if (walk->left > 0) {
-        walk->left--;
-        walk->add(walk->out, entry->file.ns, counts);
-        return true;
-    }
-    walk->has_rest = true;
-    for (size_t i = 0; i < REGISTRY_COUNTS; i++)
-        walk->rest[i] += counts[i];
-    return true;
-}
-
-static void walk_schemas(const struct admin *admin, const struct registry *registry,
-                         void (*add)(struct text *out, const char *schema,
-                                     const uint64_t counts[REGISTRY_COUNTS]),
-                         struct text *out)
-{
-    struct schema_walk walk = {
-        .out = out, .add = add, .left = (uint64_t)admin_config(admin)->admin.metrics_schemas_max};
-    registry_each(registry, walk_schema, &walk);
-    if (walk.has_rest)
-        add(out, "other", walk.rest);
-}
-
-static void add_outcomes(struct text *out, const char *schema,
-                         const uint64_t counts[REGISTRY_COUNTS])
-{
-    for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
-        struct exposition_label labels[] = {{"schema", schema}, {"outcome", outcomes[i].name}};
-        exposition_labelled(out, "mongosluice_documents_total", labels, 2,
-                            (double)counts[outcomes[i].count]);
-    }
-}
-
-static void add_dropped(struct text *out, const char *schema,
-                        const uint64_t counts[REGISTRY_COUNTS])
-{
-    exposition_count(out, "mongosluice_documents_dropped_total",
-                     (struct exposition_label){"schema", schema}, counts[REGISTRY_DROPPED]);
-}
-
-static void add_seconds(struct text *out, const char *schema,
-                        const uint64_t counts[REGISTRY_COUNTS])
-{
-    exposition_real(out, "mongosluice_validation_seconds_total",
-                    (struct exposition_label){"schema", schema},
-                    (double)counts[REGISTRY_CHECK_NS] / 1e9);
-}
-
-/* --- versions of schemas --- */
-
-/* Visits the namespaces of one family, like struct schema_walk. */
-struct version_walk {
-    const struct admin *admin;
-    struct text *out;
-    void (*add)(struct text *out, const char *schema, const uint64_t counts[TALLY_COUNTS]);
-    bool (*sum)(const struct admin *admin, const struct registry_entry *entry,
-                uint64_t counts[TALLY_COUNTS]);
-    uint64_t rest[TALLY_COUNTS];
-    uint64_t left;
-    bool has_rest;
-};
-
-static bool sum_candidate(const struct admin *admin, const struct registry_entry *entry,
-                          uint64_t counts[TALLY_COUNTS])
-{
-    const struct schema_version *candidate = &entry->file.candidate;
-    if (candidate->schema == NULL)
-        return false;
-    version_figures_sum(admin, entry, candidate, counts);
-    return true;
-}
-
-static bool sum_older(const struct admin *admin, const struct registry_entry *entry,
-                      uint64_t counts[TALLY_COUNTS])
-{
-    uint64_t one[TALLY_COUNTS];
-    memset(counts, 0, TALLY_COUNTS * sizeof *counts);
-    for (size_t i = 1; i < entry->file.version_count; i++) {
-        version_figures_sum(admin, entry, &entry->file.versions[i], one);
-        counts[TALLY_PASSED] += one[TALLY_PASSED];
-    }
-    return entry->file.version_count > 1;
-}
-
-static bool walk_version(void *arg, const struct registry_entry *entry)
-{
-    struct version_walk *walk = arg;
-    uint64_t counts[TALLY_COUNTS];
-    if (!walk->sum(walk->admin, entry, counts))
-        return true;
-    if (walk->left > 0) {
-        walk->left--;
-        walk->add(walk->out, entry->file.ns, counts);
-        return true;
-    }
-    walk->has_rest = true;
-    for (size_t i = 0; i < TALLY_COUNTS; i++)
-        walk->rest[i] += counts[i];
-    return true;
-}
-
-static void walk_versions(struct version_walk walk, const struct registry *registry)
-{
-    walk.left = (uint64_t)admin_config(walk.admin)->admin.metrics_schemas_max;
-    registry_each(registry, walk_version, &walk);
-    if (walk.has_rest)
-        walk.add(walk.out, "other", walk.rest);
-}
-
-static void add_older(struct text *out, const char *schema, const uint64_t counts[TALLY_COUNTS])
-{
-    exposition_count(out, "mongosluice_older_version_documents_total",
-                     (struct exposition_label){"schema", schema}, counts[TALLY_PASSED]);
-}
-
-static void add_tried(struct text *out, const char *schema, const uint64_t counts[TALLY_COUNTS])
-{
-    static const char *const names[TALLY_COUNTS] = {"passed", "refused", "undecided"};
-    for (size_t i = 0; i < TALLY_COUNTS; i++) {
-        struct exposition_label labels[] = {{"schema", schema}, {"outcome", names[i]}};
-        exposition_labelled(out, "mongosluice_candidate_documents_total", labels, 2,
-                            (double)counts[i]);
-    }
-}
-
-static void add_versions(const struct admin *admin, const struct registry *registry,
-                         struct text *out)
-{
-    exposition_family(out, "mongosluice_older_version_documents_total", "counter",
-                      "Documents that only an older accepted version of the schema accepts.");
-    walk_versions(
-        (struct version_walk){.admin = admin, .out = out, .add = add_older, .sum = sum_older},
-        registry);
-    exposition_family(out, "mongosluice_candidate_documents_total", "counter",
-                      "Documents (or statements of updates) checked against a candidate schema, by "
-                      "outcome. A candidate refuses nothing.");
-    walk_versions(
-        (struct version_walk){.admin = admin, .out = out, .add = add_tried, .sum = sum_candidate},
-        registry);
-}
-
-static void add_schemas(const struct admin *admin, struct text *out)
-{
-    struct registry *registry = admin_schemas(admin);
-    exposition_single(out, "mongosluice_schemas", "gauge", "Namespaces with an enforced schema.",
-                      (double)registry_size(registry));
-    exposition_single(out, "mongosluice_schema_files_broken", "gauge",
-                      "Schema files with errors; the proxy keeps their last good state.",
-                      (double)catalog_broken(admin->parts.catalog));
-    registry_write_metrics(admin, out);
-    exposition_family(out, "mongosluice_documents_total", "counter",
-                      "Checked documents (or statements of updates), by outcome.");
-    walk_schemas(admin, registry, add_outcomes, out);
-    exposition_family(out, "mongosluice_documents_dropped_total", "counter",
-                      "Refused documents of w:0 writes: no client was told.");
-    walk_schemas(admin, registry, add_dropped, out);
-    exposition_family(out, "mongosluice_validation_seconds_total", "counter",
-                      "Time spent on checking documents.");
-    walk_schemas(admin, registry, add_seconds, out);
-    add_versions(admin, registry, out);
-    registry_release(registry);
 }
 
 void admin_get_metrics(struct admin *admin, const struct admin_request *request)
@@ -484,9 +346,10 @@ void admin_get_metrics(struct admin *admin, const struct admin_request *request)
     add_traffic(counters, &body);
     add_errors(counters, &body);
     add_commands(admin, &body);
+    add_latency(admin, &body);
     add_turns(admin, &body);
     add_merging(admin, &body);
-    add_schemas(admin, &body);
+    schema_metrics_write(admin, &body);
     http_send(request->http, &(struct http_reply){.status = 200, .type = EXPOSITION_CONTENT_TYPE},
               &body);
 }

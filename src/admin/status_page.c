@@ -125,7 +125,7 @@ static void add_validation(const struct admin *admin, struct json *json)
     json_add_uint(json, "broken_files", catalog_broken(admin->parts.catalog));
     schema_write_left_out(schemas, LEFT_OUT_SHOWN, json);
     json_add_uint(json, "passed", verdicts.counts[REGISTRY_PASSED]);
-    json_add_uint(json, "refused", verdicts.counts[REGISTRY_REFUSED]);
+    json_add_uint(json, "refused", verdicts_refused(&verdicts));
     json_add_uint(json, "warned", verdicts.counts[REGISTRY_WARNED]);
     version_figures_total(admin, schemas, &versions);
     json_add_uint(json, "passed_older", versions.older);

@@ -23,11 +23,11 @@ enum registry_origin { REGISTRY_FILE, REGISTRY_COLLECTION };
 enum registry_count {
     REGISTRY_PASSED,
     REGISTRY_REFUSED,          /* answered with an error, including dropped w:0 writes */
-    REGISTRY_DROPPED,          /* of these, the w:0 writes: no client was told */
+    REGISTRY_DROPPED,          /* w:0 writes of REFUSED and UNPROVED_REJECTED: no client was told */
     REGISTRY_WARNED,           /* refused by the schema, allowed by action warn */
     REGISTRY_BYPASSED,         /* bypassDocumentValidation */
     REGISTRY_UNPROVED_ALLOWED, /* the result was not certain */
-    REGISTRY_UNPROVED_REJECTED,
+    REGISTRY_UNPROVED_REJECTED, /* the same, refused for it; not in REFUSED */
     REGISTRY_CHECK_NS, /* spent time; the caller adds it, because the core knows no clock */
     REGISTRY_COUNTS
 };

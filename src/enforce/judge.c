@@ -198,9 +198,9 @@ static enum judged add(struct judge *judge, const struct refusal_text *text)
                                                                           : JUDGED_FAILED;
 }
 
-/* Reports a refusal, and notes it unless the namespace only warns. */
-static enum judged refuse(struct judge *judge, uint32_t index, const char *message,
-                          struct bytes info)
+/* Reports a refusal, and notes it unless the namespace only warns. `count` is its outcome. */
+static enum judged refuse(struct judge *judge, uint32_t index, enum registry_count count,
+                          const char *message, struct bytes info)
 {
     char reason[REGISTRY_REASON_BYTES];
     bool warned = judge->entry->file.action == SCHEMA_ACTION_WARN;
@@ -213,7 +213,7 @@ static enum judged refuse(struct judge *judge, uint32_t index, const char *messa
         judge->counts[REGISTRY_WARNED]++;
         return JUDGED_PASS;
     }
-    judge->counts[REGISTRY_REFUSED]++;
+    judge->counts[count]++;
     judge->counts[REGISTRY_DROPPED] += judge->silent;
     return add(judge, &(struct refusal_text){.index = index,
                                              .code = ERROR_DOCUMENT_VALIDATION_FAILURE,
@@ -239,14 +239,15 @@ bool judge_write_reason(const struct judge_reason *why, const struct scan_elemen
     return build_finish(out, info);
 }
 
-static enum judged refuse_with(struct judge *judge, uint32_t index, const char *message,
-                               const struct judge_reason *why, const struct scan_element *id)
+static enum judged refuse_with(struct judge *judge, uint32_t index, enum registry_count count,
+                               const char *message, const struct judge_reason *why,
+                               const struct scan_element *id)
 {
     struct build build;
     struct bytes info = {0};
     if (!judge_write_reason(why, id, &build, &info))
         info = (struct bytes){0};
-    enum judged judged = refuse(judge, index, message, info);
+    enum judged judged = refuse(judge, index, count, message, info);
     build_free(&build);
     return judged;
 }
@@ -262,13 +263,13 @@ enum judged judge_refuse_form(struct judge *judge, uint32_t index, int code, con
 
 enum judged judge_refuse_info(struct judge *judge, uint32_t index, struct bytes info)
 {
-    return refuse(judge, index, REFUSED_MESSAGE, info);
+    return refuse(judge, index, REGISTRY_REFUSED, REFUSED_MESSAGE, info);
 }
 
 enum judged judge_refuse(struct judge *judge, uint32_t index, const struct judge_reason *why,
                          const struct scan_element *id)
 {
-    return refuse_with(judge, index, REFUSED_MESSAGE, why, id);
+    return refuse_with(judge, index, REGISTRY_REFUSED, REFUSED_MESSAGE, why, id);
 }
 
 enum judged judge_unproved(struct judge *judge, uint32_t index, const struct judge_reason *why,
@@ -278,9 +279,7 @@ enum judged judge_unproved(struct judge *judge, uint32_t index, const struct jud
         judge->counts[REGISTRY_UNPROVED_ALLOWED]++;
         return JUDGED_PASS;
     }
-    enum judged judged = refuse_with(judge, index, UNPROVED_MESSAGE, why, id);
-    judge->counts[REGISTRY_UNPROVED_REJECTED] += judged == JUDGED_REFUSED;
-    return judged;
+    return refuse_with(judge, index, REGISTRY_UNPROVED_REJECTED, UNPROVED_MESSAGE, why, id);
 }
 
 enum judged judge_unknown(struct judge *judge, uint32_t index, const struct judge_reason *why,
@@ -460,7 +459,7 @@ enum judged judge_document_refused(struct judge *judge, uint32_t index, struct b
     struct build second;
     struct bytes info = judge_explain(judge, schema_file_newest(&judge->entry->file), document, id,
                                       &first, &second);
-    enum judged judged = refuse(judge, index, REFUSED_MESSAGE, info);
+    enum judged judged = refuse(judge, index, REGISTRY_REFUSED, REFUSED_MESSAGE, info);
     build_free(&first);
     build_free(&second);
     return judged;
@@ -472,7 +471,8 @@ enum judged judge_document_cut_off(struct judge *judge, uint32_t index, struct b
     char message[sizeof judge->err->message];
     memcpy(message, judge->err->message, sizeof message);
     const struct judge_reason why = {.text = message};
-    return refuse_with(judge, index, message, &why, scan_find(document, "_id", &id) ? &id : NULL);
+    return refuse_with(judge, index, REGISTRY_REFUSED, message, &why,
+                       scan_find(document, "_id", &id) ? &id : NULL);
 }
 
 static enum judged judge_known(struct judge *judge, uint32_t index, struct bytes document)

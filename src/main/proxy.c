@@ -428,10 +428,11 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
     proxy->shared.started_ms = clock_now_ms();
     proxy->shared.transactions = transactions_create();
     proxy->shared.bulk_cursors = bulk_cursors_create(&proxy->shared.budget);
+    proxy->shared.awaited_cursors = awaited_cursors_create();
     proxy->shared.retries =
         retry_table_create((size_t)proxy->settings->config->merge_retry_table_bytes);
     if (proxy->shared.transactions == NULL || proxy->shared.bulk_cursors == NULL ||
-        proxy->shared.retries == NULL)
+        proxy->shared.awaited_cursors == NULL || proxy->shared.retries == NULL)
         return error_no_memory(err, "the start");
     apply_shared_settings(proxy);
     (void)snprintf(proxy->cause, sizeof proxy->cause, "no server has answered yet");
@@ -457,6 +458,7 @@ static void destroy(struct proxy *proxy)
     servers_destroy(proxy->servers);
     transactions_destroy(proxy->shared.transactions);
     bulk_cursors_destroy(proxy->shared.bulk_cursors);
+    awaited_cursors_destroy(proxy->shared.awaited_cursors);
     retry_table_destroy(proxy->shared.retries);
     session_settings_release(proxy->settings);
     uri_free(proxy->uri);

@@ -13,7 +13,8 @@ enum merger_counter {
     MERGER_WAITED,
     MERGER_PASSED, /* not merged; the reasons are counted separately */
     MERGER_REJECTED,
-    MERGER_BATCHES, /* of several inserts */
+    MERGER_OF_SCHEMA, /* a schema refused a document of it */
+    MERGER_BATCHES,   /* of several inserts */
     MERGER_BATCH_INSERTS,
     MERGER_BATCH_DOCS,
     MERGER_BATCH_BYTES,

@@ -136,8 +136,12 @@ struct merger_request {
 enum merger_outcome merger_submit(struct merger *merger, const struct merger_request *request,
                                   struct merger_answer *out);
 
-/* Notes a numbered insert that was forwarded unread (too large to be merged), by the lsid and
- * txnNumber of its body. Only for inserts that could never have been merged. */
+/* Counts an insert that never came to merger_submit: NONE, because a schema refused a document of
+ * it; otherwise it passed for this reason. */
+void merger_count_apart(struct merger *merger, enum grouping_bar bar);
+
+/* Notes a numbered insert that never came to merger_submit, by the lsid and txnNumber of its body.
+ * Only for inserts that could never have been merged. */
 void merger_note_passed(struct merger *merger, const struct merger_origin *origin,
                         const uint8_t *lsid, int64_t number, int64_t now_us);
 

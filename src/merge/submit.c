@@ -145,6 +145,20 @@ static enum merger_outcome consult(struct merger *merger, const struct merger_re
     return submission->outcome;
 }
 
+static void count_passed(struct merger *merger, enum grouping_bar bar)
+{
+    count_one(merger, MERGER_PASSED);
+    merger_bump(&merger->counters.bars[bar], 1);
+}
+
+void merger_count_apart(struct merger *merger, enum grouping_bar bar)
+{
+    if (bar == GROUPING_BAR_NONE)
+        count_one(merger, MERGER_OF_SCHEMA);
+    else
+        count_passed(merger, bar);
+}
+
 enum merger_outcome merger_submit(struct merger *merger, const struct merger_request *request,
                                   struct merger_answer *out)
 {
@@ -166,8 +180,7 @@ enum merger_outcome merger_submit(struct merger *merger, const struct merger_req
         group_add_waiter(merger, submission.group, submission.waiter, request->now_us);
         break;
     case MERGER_PASS:
-        count_one(merger, MERGER_PASSED);
-        merger_bump(&merger->counters.bars[submission.bar], 1);
+        count_passed(merger, submission.bar);
         break;
     case MERGER_REJECT:
         count_one(merger, MERGER_REJECTED);
@@ -187,6 +200,4 @@ void merger_note_passed(struct merger *merger, const struct merger_origin *origi
     memcpy(request.key.identity, origin->identity, sizeof request.key.identity);
     memcpy(request.key.lsid, lsid, sizeof request.key.lsid);
     (void)retry_table_begin(merger->retries, &request, &answer);
-    count_one(merger, MERGER_PASSED);
-    merger_bump(&merger->counters.bars[GROUPING_BAR_LARGE], 1);
 }

@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* X(identifier, displayed name). "…Now" are gauges. */
+/* X(identifier, displayed name). "…Now" are gauges. src/admin/metrics_page.c tells the meaning of
+ * each.
+ */
 #define COUNTERS_LIST(X)                                                                           \
     X(CLIENTS_ACCEPTED, "clientsAccepted")                                                         \
     X(CLIENTS_REFUSED, "clientsRefused")                                                           \
@@ -16,6 +18,7 @@
     X(UPSTREAM_CONNECT_FAILURES, "upstreamConnectFailures")                                        \
     X(UPSTREAM_NOW, "upstreamNow")                                                                 \
     X(REQUESTS, "requests")                                                                        \
+    X(UPSTREAM_REQUESTS, "upstreamRequests")                                                       \
     X(REQUESTS_REFUSED, "requestsRefused")                                                         \
     X(REPLIES, "replies")                                                                          \
     X(REQUEST_BYTES, "requestBytes")                                                               \

@@ -1,6 +1,7 @@
 #include "metrics/exposition.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 void exposition_family(struct text *out, const char *name, const char *type, const char *help)
 {
@@ -62,19 +63,32 @@ void exposition_single(struct text *out, const char *name, const char *type, con
     exposition_real(out, name, (struct exposition_label){0}, value);
 }
 
-void exposition_histogram(struct text *out, const char *name, const struct histogram_totals *totals,
-                          unsigned from_log2, unsigned to_log2, double scale)
+static void add_bucket(struct text *out, const char *name, struct exposition_label label,
+                       const char *bound, uint64_t seen)
+{
+    struct exposition_label labels[] = {label, {"le", bound}};
+    text_format(out, "%s_bucket", name);
+    add_labels(out, labels, 2);
+    text_format(out, "%" PRIu64 "\n", seen);
+}
+
+void exposition_histogram(struct text *out, const char *name, struct exposition_label label,
+                          const struct histogram_totals *totals, struct exposition_buckets buckets)
 {
     uint64_t seen = 0;
     size_t at = 0;
-    for (unsigned log2 = from_log2; log2 <= to_log2; log2++) {
+    for (unsigned log2 = buckets.from_log2; log2 <= buckets.to_log2; log2++) {
         uint64_t bound = UINT64_C(1) << log2;
+        char text[32];
         for (; at < HISTOGRAM_BUCKETS && histogram_bound(at) <= bound; at++)
             seen += totals->buckets[at];
-        text_format(out, "%s_bucket{le=\"%.10g\"} %" PRIu64 "\n", name, (double)bound * scale,
-                    seen);
+        (void)snprintf(text, sizeof text, "%.10g", (double)bound * buckets.scale);
+        add_bucket(out, name, label, text, seen);
     }
-    text_format(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, totals->count);
-    text_format(out, "%s_sum %.17g\n%s_count %" PRIu64 "\n", name, (double)totals->sum * scale,
-                name, totals->count);
+    add_bucket(out, name, label, "+Inf", totals->count);
+    text_format(out, "%s_sum", name);
+    add_labels(out, &label, 1);
+    text_format(out, "%.17g\n%s_count", (double)totals->sum * buckets.scale, name);
+    add_labels(out, &label, 1);
+    text_format(out, "%" PRIu64 "\n", totals->count);
 }

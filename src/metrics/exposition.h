@@ -24,10 +24,17 @@ void exposition_real(struct text *out, const char *name, struct exposition_label
 void exposition_labelled(struct text *out, const char *name, const struct exposition_label *labels,
                          size_t count, double value);
 
-/* Adds the buckets at the powers of two from 2^from_log2 to 2^to_log2, the sum and the count.
- * Multiplies each value and bound by `scale` (1e-6 for microseconds as seconds). */
-void exposition_histogram(struct text *out, const char *name, const struct histogram_totals *totals,
-                          unsigned from_log2, unsigned to_log2, double scale);
+/* The shape of a histogram's samples: buckets at the powers of two from 2^from_log2 to 2^to_log2.
+ * Each value and bound is multiplied by `scale` (1e-6 for microseconds as seconds). */
+struct exposition_buckets {
+    unsigned from_log2;
+    unsigned to_log2;
+    double scale;
+};
+
+/* Adds the buckets, the sum and the count. */
+void exposition_histogram(struct text *out, const char *name, struct exposition_label label,
+                          const struct histogram_totals *totals, struct exposition_buckets buckets);
 
 /* Adds a family with one sample and no labels. */
 void exposition_single(struct text *out, const char *name, const char *type, const char *help,

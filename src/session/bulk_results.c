@@ -8,8 +8,9 @@
 #include "session/exchange_steps.h"
 #include "session/life.h"
 
-bool bulk_results_are_kept(const struct client *client)
+bool bulk_results_are_kept(const struct client *client, const struct wire_command *request)
 {
+    (void)request;
     return bulk_cursors_count(client->worker->shared->bulk_cursors) > 0;
 }
 

@@ -5,7 +5,7 @@
 #include "session/client.h"
 
 /* True if there is a cursor that killCursors or endSessions may end. */
-bool bulk_results_are_kept(const struct client *client);
+bool bulk_results_are_kept(const struct client *client, const struct wire_command *request);
 
 /* Handler for getMore. */
 enum request_step bulk_results_take(struct client *client, const struct message *message,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "session/awaiting.h"
 #include "session/checking.h"
 #include "session/collection_changes.h"
 #include "session/connect.h"
@@ -48,6 +49,26 @@ enum decision dispatch_refuse(struct client *client, const struct wire_header *h
     return DECISION_STOP;
 }
 
+/* Counts a request once, when it is decided on: forwarded, merged, answered or refused. `command`
+ * is COMMAND_UNKNOWN for a legacy opcode. */
+static void count_request(struct client *client, const struct wire_header *header,
+                          enum command_name command)
+{
+    session_metrics_note_request(&client->worker->metrics, route_counted_as(command));
+    counters_add(client_counters(client), COUNTER_REQUESTS, 1);
+    counters_add(client_counters(client), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
+}
+
+/* dispatch_refuse for a request that was understood. Counts it before the client has the answer. */
+static enum decision refuse(struct client *client, const struct wire_header *header,
+                            enum command_name command, const struct error *error, uint32_t labels,
+                            enum counter counter)
+{
+    if (pending_is_empty(&client->pending))
+        count_request(client, header, command);
+    return dispatch_refuse(client, header, error, labels, counter);
+}
+
 static enum decision refuse_over_limit(struct client *client, const struct wire_header *header,
                                        const struct wire_command *request)
 {
@@ -59,36 +80,31 @@ static enum decision refuse_over_limit(struct client *client, const struct wire_
                     "again later or raise the limit",
                     (long long)client_config(client)->max_client_conn);
     uint32_t labels = client->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
-    return dispatch_refuse(client, header, &err, labels, COUNTER_REQUESTS_REFUSED);
+    return refuse(client, header, request == NULL ? COMMAND_UNKNOWN : request->known, &err, labels,
+                  COUNTER_REQUESTS_REFUSED);
 }
 
 static enum decision refuse_transaction_in_drain(struct client *client,
-                                                 const struct wire_header *header)
+                                                 const struct wire_header *header,
+                                                 const struct wire_command *request)
 {
     struct error err;
     (void)error_set(&err, ERROR_SHUTDOWN_IN_PROGRESS,
                     "mongosluice is draining and accepts no new transactions");
-    return dispatch_refuse(client, header, &err, WIRE_LABEL_TRANSIENT_TRANSACTION,
-                           COUNTER_REQUESTS_REFUSED);
+    return refuse(client, header, request->known, &err, WIRE_LABEL_TRANSIENT_TRANSACTION,
+                  COUNTER_REQUESTS_REFUSED);
 }
 
 static enum decision refuse_certificate_login(struct client *client,
-                                              const struct wire_header *header)
+                                              const struct wire_header *header,
+                                              const struct wire_command *request)
 {
     struct error err;
     (void)error_set(&err, ERROR_AUTHENTICATION_FAILED,
                     "mongosluice refuses MONGODB-X509: the server would take the proxy's own "
                     "certificate (tlsCertificateKeyFile of option upstream) for this client's; log "
                     "in with another mechanism, named once and as a string");
-    return dispatch_refuse(client, header, &err, 0, COUNTER_REQUESTS_REFUSED);
-}
-
-static void count_request(struct client *client, const struct wire_header *header,
-                          const struct wire_command *request)
-{
-    session_metrics_note_request(&client->worker->metrics, route_counted_as(request->known));
-    counters_add(client_counters(client), COUNTER_REQUESTS, 1);
-    counters_add(client_counters(client), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
+    return refuse(client, header, request->known, &err, 0, COUNTER_REQUESTS_REFUSED);
 }
 
 /* Calls the handler of its command. */
@@ -109,9 +125,10 @@ static enum decision take(struct client *client, const struct message *message,
         return dispatch_next_turn(client);
     case STEP_TAKEN:
         identify_pass(client, request, route->identity);
-        count_request(client, &message->header, request);
+        count_request(client, &message->header, request->known);
         return DECISION_TAKEN;
     case STEP_STOP:
+        count_request(client, &message->header, request->known);
         break;
     }
     return DECISION_STOP;
@@ -128,8 +145,8 @@ static enum decision hold(struct client *client, const struct wire_header *heade
                     "mongosluice is paused, and the command waited for %lld ms (option "
                     "query_wait_timeout_ms); resume it, or try again later",
                     (long long)client_config(client)->query_wait_timeout_ms);
-    return dispatch_refuse(client, header, &err, request_error_labels(request),
-                           COUNTER_TIMEOUTS_PAUSED);
+    return refuse(client, header, request->known, &err, request_error_labels(request),
+                  COUNTER_TIMEOUTS_PAUSED);
 }
 
 /* Ends the handshake timeout. */
@@ -150,8 +167,7 @@ enum decision dispatch_legacy(struct client *client, const struct message *messa
     if (wants_reply && !pending_is_empty(&client->pending))
         return queue(client);
     note_seen(client);
-    counters_add(client_counters(client), COUNTER_REQUESTS, 1);
-    counters_add(client_counters(client), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
+    count_request(client, header, request == NULL ? COMMAND_UNKNOWN : request->known);
     bool alive = true;
     if (request != NULL)
         alive = legacy_refuse_command(client, message, request);
@@ -166,11 +182,13 @@ static void push_pending(struct client *client, const struct wire_header *header
                          const struct wire_command *request, bool watches_claim, uint32_t change)
 {
     const struct route *route = route_of(request->known);
-    bool watched = route->reply != NULL && (route->reply_if == NULL || route->reply_if(client));
+    bool watched =
+        route->reply != NULL && (route->reply_if == NULL || route->reply_if(client, request));
     struct pending pending = {.expected_response_to = header->request_id,
                               .request_id = header->request_id,
                               .watched = watched,
                               .awaitable = route->awaitable,
+                              .awaits_data = awaiting_is(client, request),
                               .legacy = request->legacy,
                               .exhaust = (request->flags & WIRE_FLAG_EXHAUST_ALLOWED) != 0,
                               .watches_claim = watches_claim,
@@ -205,7 +223,8 @@ static enum decision forward(struct client *client, const struct wire_header *he
         push_pending(client, header, request, watches_claim, change);
     else
         collection_changes_lose(client, change);
-    count_request(client, header, request);
+    counters_add(client_counters(client), COUNTER_UPSTREAM_REQUESTS, 1);
+    count_request(client, header, request->known);
     return DECISION_FORWARD;
 }
 
@@ -222,9 +241,9 @@ enum decision dispatch_request(struct client *client, const struct message *mess
     if (client->refused)
         return refuse_over_limit(client, header, request);
     if (!identify_may_pass(client, message, request))
-        return refuse_certificate_login(client, header);
+        return refuse_certificate_login(client, header, request);
     if (client->worker->draining && request->starts_transaction)
-        return refuse_transaction_in_drain(client, header);
+        return refuse_transaction_in_drain(client, header, request);
     enum decision decision = take(client, message, request);
     return decision == DECISION_FORWARD ? forward(client, header, request) : decision;
 }

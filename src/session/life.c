@@ -124,6 +124,8 @@ void client_fail(struct client *client, const struct wire_reply_to *to, const st
         client_end(client, error->message);
         return;
     }
+    counters_add(client_counters(client), COUNTER_REPLIES, 1);
+    counters_add(client_counters(client), COUNTER_REPLY_BYTES, len);
     bool sent = link_send(&client->link, reply, len, &ignored);
     memory_free(reply);
     if (sent)

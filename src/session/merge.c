@@ -108,11 +108,6 @@ static enum request_step act(struct client *client, const struct message *messag
     return merge_close_client(client);
 }
 
-static bool is_insert(const struct wire_command *request)
-{
-    return request->known == COMMAND_INSERT;
-}
-
 /* The largest insert that any namespace allows in a batch; 0: merging is off everywhere. */
 static size_t largest(const struct config *config)
 {
@@ -125,28 +120,37 @@ static size_t largest(const struct config *config)
     return (size_t)most;
 }
 
-void merge_note_passed(struct client *client, const struct wire_command *request)
+void merge_note_passed(struct client *client, const struct wire_command *request,
+                       enum grouping_bar bar)
 {
-    if (!is_insert(request) || request->lsid == NULL || request->in_transaction ||
-        !request->number_is_whole || retry_table_entries(client->worker->shared->retries) == 0)
+    if (request->known != COMMAND_INSERT)
+        return;
+    if (client->worker->merge_largest_bytes > 0)
+        merger_count_apart(client->worker->merger, bar);
+    if (request->lsid == NULL || request->in_transaction || !request->number_is_whole ||
+        retry_table_entries(client->worker->shared->retries) == 0)
         return;
     struct merger_origin origin = identify_origin(client);
     merger_note_passed(client->worker->merger, &origin, request->lsid, request->number,
                        clock_now_us());
 }
 
-bool merge_concerns(const struct client *client, const struct message *message,
-                    const struct wire_command *request)
+enum grouping_bar merge_bar(const struct client *client, const struct message *message,
+                            const struct wire_command *request)
 {
     const struct session_worker *worker = client->worker;
     size_t most = worker->merge_largest_bytes;
-    if (!is_insert(request) || (request->flags & WIRE_FLAG_MORE_TO_COME) != 0 ||
-        request->in_transaction)
-        return false;
+    if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0)
+        return GROUPING_BAR_FLAGS;
+    if (request->in_transaction)
+        return GROUPING_BAR_TRANSACTION;
     /* an insert that was merged under other options may still be retried */
     if (most < worker->merge_ever_bytes && retry_table_entries(worker->shared->retries) > 0)
         most = worker->merge_ever_bytes;
-    return most > 0 && (size_t)message->header.length <= most + MERGE_BODY_BYTES;
+    if (most == 0)
+        return GROUPING_BAR_OFF;
+    return (size_t)message->header.length <= most + MERGE_BODY_BYTES ? GROUPING_BAR_NONE
+                                                                     : GROUPING_BAR_LARGE;
 }
 
 static void read_rules(const struct client *client, const struct wire_command *request,

@@ -19,7 +19,7 @@ const struct session_metrics *session_worker_metrics(const struct session_worker
 
 const char *session_phase_name(enum session_phase phase)
 {
-    static const char *const names[SESSION_PHASES] = {"new",        "idle",   "running",
+    static const char *const names[SESSION_PHASES] = {"new",        "idle",   "running", "awaiting",
                                                       "connecting", "paused", "closing"};
     return names[phase];
 }
@@ -59,7 +59,10 @@ static enum session_phase phase_of(const struct client *client)
         return SESSION_PHASE_NEW;
     if (connecting_since_ms(client) != 0)
         return SESSION_PHASE_CONNECTING;
-    return client_runs_command(client) ? SESSION_PHASE_RUNNING : SESSION_PHASE_IDLE;
+    if (!client_runs_command(client))
+        return SESSION_PHASE_IDLE;
+    const struct pending *command = oldest_command(client);
+    return command != NULL && command->awaits_data ? SESSION_PHASE_AWAITING : SESSION_PHASE_RUNNING;
 }
 
 /* The time since the start of its phase. */
@@ -74,7 +77,7 @@ static int64_t phase_ms_of(const struct client *client, enum session_phase phase
         since_ms = connecting_since_ms(client);
     else if (phase == SESSION_PHASE_CLOSING)
         since_ms = client->linger_since_ms;
-    else if (phase == SESSION_PHASE_RUNNING && command != NULL)
+    else if ((phase == SESSION_PHASE_RUNNING || phase == SESSION_PHASE_AWAITING) && command != NULL)
         since_ms = command->sent_us / 1000;
     return now_ms > since_ms ? now_ms - since_ms : 0;
 }

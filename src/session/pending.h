@@ -24,9 +24,10 @@ struct pending {
     int32_t request_id;           /* the client's id, for an error of the proxy */
     uint32_t error_labels;
     enum command_name command;
-    uint32_t change; /* of collections (collection_changes.h); 0: none */
-    bool watched;    /* a handler needs its complete reply */
-    bool awaitable;  /* the server may hold its reply back until a change */
+    uint32_t change;  /* of collections (collection_changes.h); 0: none */
+    bool watched;     /* a handler needs its complete reply */
+    bool awaitable;   /* a hello: the server may hold its reply back until a change */
+    bool awaits_data; /* a getMore: the server may hold its reply back until there is data */
     bool legacy;
     bool exhaust;
     bool watches_claim;

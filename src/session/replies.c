@@ -29,11 +29,20 @@ static enum reply_step reply_is_broken(struct client *client, const struct error
     return REPLY_STOP;
 }
 
-/* Called before the last byte goes to the client, who may then read the figures. */
-static void count_reply(struct client *client)
+static void note_latency(const struct upstream_connection *connection)
 {
-    session_metrics_note_reply(&client->worker->metrics, pending_oldest(&client->pending),
+    struct client *client = lease_client(connection);
+    const struct pending *pending = pending_oldest(&client->pending);
+    session_metrics_note_reply(&client->worker->metrics, pending,
+                               route_counted_as(pending->command), connection->latency,
                                client_now_us(client));
+}
+
+/* Called before the last byte goes to the client, who may then read the figures. */
+static void count_reply(const struct upstream_connection *connection)
+{
+    struct client *client = lease_client(connection);
+    note_latency(connection);
     counters_add(client_counters(client), COUNTER_REPLIES, 1);
 }
 
@@ -63,7 +72,8 @@ static enum reply_step replace_reply(struct upstream_connection *connection, str
 {
     struct error err;
     struct client *client = lease_client(connection);
-    count_reply(client);
+    count_reply(connection);
+    counters_add(client_counters(client), COUNTER_REPLY_BYTES, reply->instead_len);
     bool sent = link_send(&client->link, reply->instead, reply->instead_len, &err);
     memory_free(reply->instead);
     if (!sent) {
@@ -112,8 +122,7 @@ static enum reply_step take_exchanged(struct upstream_connection *connection, st
                                       uint32_t length, struct bytes document)
 {
     struct client *client = lease_client(connection);
-    session_metrics_note_reply(&client->worker->metrics, pending_oldest(&client->pending),
-                               client_now_us(client));
+    note_latency(connection);
     bool alive = connection->sent_batch != NULL     ? take_batch(connection, document)
                  : client->exchange->resend != NULL ? merge_resent(client, document)
                                                     : exchange_reply(client, document);
@@ -292,7 +301,7 @@ static bool forward_reply(struct upstream_connection *connection, struct window 
     connection->reply_left -= (uint32_t)len;
     pending_oldest(&client->pending)->streaming = true;
     if (connection->reply_left == 0)
-        count_reply(client);
+        count_reply(connection);
     if (!window_forward(client, window, &client->link, len))
         return false;
     if (connection->reply_left == 0)

@@ -1,5 +1,6 @@
 #include "session/route.h"
 
+#include "session/awaiting.h"
 #include "session/bulk_results.h"
 #include "session/collection_changes.h"
 #include "session/hellos.h"
@@ -24,7 +25,8 @@
 const struct route route_rows[COMMAND_NAME_COUNT] = {
     [COMMAND_UNKNOWN] = {write_take, STREAM, WAITS, MSG, IDENTITY_MAY_CHANGE},
     [COMMAND_ABORT_TRANSACTION] = {FORWARD, statements_take_end_reply, WAITS, MSG, STAYS},
-    [COMMAND_AGGREGATE] = {write_take, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_AGGREGATE] = {write_take, awaiting_take_reply, WAITS, MSG, STAYS,
+                           .reply_if = awaiting_opens},
     [COMMAND_APPLY_OPS] = {write_take, collection_changes_take_reply, WAITS, MSG,
                            IDENTITY_MAY_CHANGE},
     [COMMAND_AUTHENTICATE] = {logins_take, logins_take_reply, PASSES, QUERY, CHANGES},
@@ -60,7 +62,7 @@ const struct route route_rows[COMMAND_NAME_COUNT] = {
                               .reply_if = bulk_results_are_kept},
     [COMMAND_EVAL] = {write_take, collection_changes_take_reply, WAITS, MSG, IDENTITY_MAY_CHANGE},
     [COMMAND_EXPLAIN] = {FORWARD, STREAM, WAITS, MSG, STAYS},
-    [COMMAND_FIND] = {FORWARD, STREAM, WAITS, MSG, STAYS},
+    [COMMAND_FIND] = {FORWARD, awaiting_take_reply, WAITS, MSG, STAYS, .reply_if = awaiting_opens},
     [COMMAND_FIND_AND_MODIFY] = {write_take, STREAM, WAITS, MSG, STAYS},
     [COMMAND_FINDANDMODIFY] = {write_take, STREAM, WAITS, MSG, STAYS},
     [COMMAND_GET_MORE] = {bulk_results_take, STREAM, WAITS, MSG, STAYS},

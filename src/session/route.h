@@ -21,9 +21,9 @@ struct route {
     enum route_pause pause;        /* during a pause */
     enum route_legacy legacy;      /* OP_QUERY may carry it */
     enum identity_effect identity; /* on its upstream connection */
-    bool (*reply_if)(
-        const struct client *client); /* a condition for calling `reply`; NULL: always */
-    bool awaitable;                   /* the server may hold its reply back until a change */
+    /* A condition for calling `reply`; NULL: always. */
+    bool (*reply_if)(const struct client *client, const struct wire_command *request);
+    bool awaitable; /* a hello: the server may hold its reply back until a change */
 };
 
 /* By command; ROUTE_NO_ROW marks a missing row. */

@@ -14,6 +14,7 @@ bool send_bytes(struct client *client, const uint8_t *message, size_t len)
     struct upstream_connection *connection = connect_upstream(client);
     if (connection == NULL)
         return false;
+    counters_add(client_counters(client), COUNTER_UPSTREAM_REQUESTS, 1);
     if (link_send(&connection->link, message, len, &err))
         return true;
     client_send_failed(client, &connection->link, &err);
@@ -25,6 +26,7 @@ bool send_buffer(struct client *client, struct buffer *message)
     struct error err;
     struct upstream_connection *connection = connect_upstream(client);
     bool sent = connection != NULL;
+    counters_add(client_counters(client), COUNTER_UPSTREAM_REQUESTS, sent);
     if (sent && !link_send_buffer(&connection->link, message, buffer_length(message), &err)) {
         client_send_failed(client, &connection->link, &err);
         sent = false;

@@ -75,6 +75,7 @@ static void free_worker(struct session_worker *worker)
     registry_release(worker->schemas.registry);
     schema_scratch_free(worker->scratch);
     tally_free(worker->tally);
+    session_metrics_free(&worker->metrics);
     memory_free(worker);
 }
 

@@ -1,5 +1,9 @@
 #include "session/session_metrics.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
 #include "metrics/counters.h"
 
 void session_metrics_note_request(struct session_metrics *metrics, enum command_name command)
@@ -9,16 +13,78 @@ void session_metrics_note_request(struct session_metrics *metrics, enum command_
                           memory_order_relaxed);
 }
 
+/* The histogram of the command, made for its first reply. */
+static struct histogram *command_us(struct session_metrics *metrics, enum command_name command)
+{
+    struct histogram *us =
+        atomic_load_explicit(&metrics->commands_us[command], memory_order_relaxed);
+    if (us != NULL)
+        return us;
+    us = command == COMMAND_UNKNOWN ? NULL : memory_zalloc(sizeof *us);
+    if (us == NULL) {
+        us = &metrics->other_us;
+        command = COMMAND_UNKNOWN;
+    }
+    atomic_store_explicit(&metrics->commands_us[command], us, memory_order_release);
+    return us;
+}
+
+struct server_latency *session_metrics_server(struct session_metrics *metrics, const char *server)
+{
+    size_t i = 0;
+    struct server_latency *latency = NULL;
+    if (server[0] == 0 || strlen(server) >= sizeof latency->server)
+        return &metrics->other_servers;
+    for (; i < SESSION_SERVERS_MAX; i++) {
+        latency = atomic_load_explicit(&metrics->servers[i], memory_order_relaxed);
+        if (latency == NULL)
+            break;
+        if (strcmp(latency->server, server) == 0)
+            return latency;
+    }
+    latency = i == SESSION_SERVERS_MAX ? NULL : memory_zalloc(sizeof *latency);
+    if (latency == NULL)
+        return &metrics->other_servers;
+    (void)snprintf(latency->server, sizeof latency->server, "%s", server);
+    atomic_store_explicit(&metrics->servers[i], latency, memory_order_release);
+    return latency;
+}
+
 void session_metrics_note_reply(struct session_metrics *metrics, const struct pending *pending,
+                                enum command_name command, struct server_latency *server,
                                 int64_t now_us)
 {
     int64_t us = now_us - pending->sent_us;
-    /* a hello may wait for a change, and the later replies of a stream were asked for by nobody */
-    if (!pending->awaitable && !pending->repeated)
-        histogram_note(&metrics->upstream_us, us > 0 ? (uint64_t)us : 0);
+    if (pending->awaitable || pending->awaits_data || pending->repeated)
+        return;
+    histogram_note(command_us(metrics, command), us > 0 ? (uint64_t)us : 0);
+    histogram_note(&server->us, us > 0 ? (uint64_t)us : 0);
 }
 
 void session_metrics_note_turn(struct session_metrics *metrics, int64_t us)
 {
     histogram_note(&metrics->turn_us, (uint64_t)us);
+}
+
+void session_metrics_free(struct session_metrics *metrics)
+{
+    for (size_t i = 0; i < COMMAND_NAME_COUNT; i++)
+        if (i != COMMAND_UNKNOWN)
+            memory_free(atomic_load(&metrics->commands_us[i]));
+    for (size_t i = 0; i < SESSION_SERVERS_MAX; i++)
+        memory_free(atomic_load(&metrics->servers[i]));
+}
+
+const struct histogram *session_metrics_command_us(const struct session_metrics *metrics,
+                                                   enum command_name command)
+{
+    return atomic_load_explicit(&metrics->commands_us[command], memory_order_acquire);
+}
+
+const struct server_latency *session_metrics_server_at(const struct session_metrics *metrics,
+                                                       size_t i)
+{
+    return i < SESSION_SERVERS_MAX
+               ? atomic_load_explicit(&metrics->servers[i], memory_order_acquire)
+               : &metrics->other_servers;
 }

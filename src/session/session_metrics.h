@@ -12,17 +12,33 @@ enum session_phase {
     SESSION_PHASE_NEW,        /* no message yet */
     SESSION_PHASE_IDLE,       /* no command runs (or a hello awaits a change) */
     SESSION_PHASE_RUNNING,    /* the server runs its command */
+    SESSION_PHASE_AWAITING,   /* its getMore awaits data */
     SESSION_PHASE_CONNECTING, /* its command waits for the server connection */
     SESSION_PHASE_PAUSED,     /* its command waits for the resume */
     SESSION_PHASE_CLOSING,
     SESSION_PHASES
 };
 
+/* Further servers of a worker count as one, "other". */
+enum { SESSION_SERVERS_MAX = 32, SESSION_SERVER_BYTES = 264 };
+
+/* The times from a request to an upstream server to its reply. */
+struct server_latency {
+    struct histogram us;
+    char server[SESSION_SERVER_BYTES]; /* set before the others see it; "" for "other" */
+};
+
 /* Only the worker's thread writes them. The last group is updated at each tick. */
 struct session_metrics {
     _Atomic uint64_t commands[COMMAND_NAME_COUNT];
-    struct histogram upstream_us; /* from a forwarded request to its forwarded reply */
-    struct histogram turn_us;     /* the length of loop turns: the time that others may wait */
+    /* The times from a request to its reply, made at the first reply; NULL before that. Without
+     * memory they are COMMAND_UNKNOWN's, which is `other_us`. Freed with the worker. */
+    struct histogram *_Atomic commands_us[COMMAND_NAME_COUNT];
+    struct histogram other_us;
+    /* The same times by server, made with its first connection; filled from the front. */
+    struct server_latency *_Atomic servers[SESSION_SERVERS_MAX];
+    struct server_latency other_servers;
+    struct histogram turn_us; /* the length of loop turns: the time that others may wait */
     _Atomic uint32_t phases[SESSION_PHASES];
     _Atomic int64_t oldest_wait_ms;    /* of CONNECTING and PAUSED */
     _Atomic int64_t oldest_command_ms; /* of RUNNING */
@@ -31,9 +47,27 @@ struct session_metrics {
 
 /* Worker's thread. `command` comes from route_counted_as. */
 void session_metrics_note_request(struct session_metrics *metrics, enum command_name command);
-/* The last byte of the reply to `pending` was forwarded. */
+/* The latencies of a server, found or made: for session_metrics_note_reply. Never NULL. */
+struct server_latency *session_metrics_server(struct session_metrics *metrics, const char *server);
+/* The last byte of the reply to `pending` was forwarded, or its reply was handled. Notes the time
+ * unless the server may wait on purpose: for a hello, for a getMore on a cursor that awaits data,
+ * and for the later replies of a stream, which nobody asked for. `command` comes from
+ * route_counted_as. */
 void session_metrics_note_reply(struct session_metrics *metrics, const struct pending *pending,
+                                enum command_name command, struct server_latency *server,
                                 int64_t now_us);
 void session_metrics_note_turn(struct session_metrics *metrics, int64_t us);
+
+/* After the end of the thread. */
+void session_metrics_free(struct session_metrics *metrics);
+
+/* --- any thread, as long as the worker lives --- */
+
+/* The latencies of a command (route_counted_as) and of a server; NULL: none yet. */
+const struct histogram *session_metrics_command_us(const struct session_metrics *metrics,
+                                                   enum command_name command);
+/* The i-th server, up to and including SESSION_SERVERS_MAX, which stands for all others. */
+const struct server_latency *session_metrics_server_at(const struct session_metrics *metrics,
+                                                       size_t i);
 
 #endif

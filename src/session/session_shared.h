@@ -6,6 +6,7 @@
 
 #include "merge/retry_table.h"
 #include "net/budget.h"
+#include "session/awaited_cursors.h"
 #include "session/bulk_cursors.h"
 #include "session/schemas_in_force.h"
 #include "session/transactions.h"
@@ -38,6 +39,7 @@ struct session_shared {
     int64_t started_ms;       /* clock_now_ms */
     struct transactions *transactions;
     struct bulk_cursors *bulk_cursors;
+    struct awaited_cursors *awaited_cursors;
     struct retry_table *retries;
     struct schemas_in_force in_force;
     struct session_hooks hooks;

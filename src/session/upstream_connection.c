@@ -17,6 +17,7 @@ struct upstream_connection *upstream_connection_new(struct session_worker *worke
         return NULL;
     connection->worker = worker;
     memcpy(connection->server, server, server_bytes);
+    connection->latency = session_metrics_server(&worker->metrics, server);
     link_init(&connection->link, &worker->shared->budget, worker_turn(worker->worker),
               worker->connection_handler, connection);
     return connection;

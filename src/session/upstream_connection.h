@@ -15,19 +15,20 @@ struct upstream_connection {
     struct client *holder;            /* of its lease; written by lease.c only */
     struct upstream_connection *next; /* in the list of closed connections */
     struct session_worker *worker;
-    struct link link;              /* LINK_NONE until it is connected: sent bytes wait */
-    struct connector *connector;   /* while it is being connected */
-    struct standing standing;      /* its identity, from the server */
-    struct sent_batch *sent_batch; /* the batch that waits for its reply here */
-    int64_t connect_since_ms;      /* 0: it is connected, or has not started */
-    uint32_t reply_left;           /* of the reply being forwarded: the bytes still to come */
-    int32_t reply_id;              /* its requestID */
-    bool reply_more;               /* the stream continues after it */
-    bool opened;                   /* counted in UPSTREAM_NOW */
-    bool finished;                 /* the server has the FIN */
-    bool may_be_logged_in;         /* a command that may log in was sent on it */
-    uint8_t compressors;           /* from its hello: one bit for each enum wire_compressor */
-    char server[];                 /* "host:port" or a socket's path; "" if unknown */
+    struct link link;               /* LINK_NONE until it is connected: sent bytes wait */
+    struct connector *connector;    /* while it is being connected */
+    struct standing standing;       /* its identity, from the server */
+    struct sent_batch *sent_batch;  /* the batch that waits for its reply here */
+    struct server_latency *latency; /* of its server, in the worker's metrics */
+    int64_t connect_since_ms;       /* 0: it is connected, or has not started */
+    uint32_t reply_left;            /* of the reply being forwarded: the bytes still to come */
+    int32_t reply_id;               /* its requestID */
+    bool reply_more;                /* the stream continues after it */
+    bool opened;                    /* counted in UPSTREAM_NOW */
+    bool finished;                  /* the server has the FIN */
+    bool may_be_logged_in;          /* a command that may log in was sent on it */
+    uint8_t compressors;            /* from its hello: one bit for each enum wire_compressor */
+    char server[];                  /* "host:port" or a socket's path; "" if unknown */
 };
 
 /* Makes an unconnected connection without an identity. Copies `server`. NULL without memory. */

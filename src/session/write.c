@@ -71,8 +71,8 @@ static enum request_step refuse(struct client *client, const struct message *mes
 {
     bool memory = err->code == ERROR_EXCEEDED_MEMORY_LIMIT;
     uint32_t labels = memory && client->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
-    counters_add(client_counters(client),
-                 memory ? COUNTER_ERRORS_MEMORY : COUNTER_ERRORS_PROTOCOL_CLIENT, 1);
+    counters_add(client_counters(client), memory ? COUNTER_ERRORS_MEMORY : COUNTER_REQUESTS_REFUSED,
+                 1);
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0)
         return STEP_TAKEN;
     return answer_error(client, message, err, labels) ? STEP_TAKEN : STEP_STOP;
@@ -122,7 +122,9 @@ enum request_step write_take(struct client *client, const struct message *messag
                                       .max_statements = client->limits.batch_docs};
     bool goes_on = client->checking != NULL;
     bool checks = goes_on || enforce_concerns(session_worker_schemas(client->worker), &command);
-    bool merges = merge_concerns(client, message, request);
+    bool inserts = request->known == COMMAND_INSERT;
+    enum grouping_bar bar = inserts ? merge_bar(client, message, request) : GROUPING_BAR_NONE;
+    bool merges = inserts && bar == GROUPING_BAR_NONE;
     enum request_step step = STEP_PASS;
     if (!goes_on && (checks || merges))
         step = prepare(client, message, request);
@@ -132,15 +134,17 @@ enum request_step write_take(struct client *client, const struct message *messag
         if (!goes_on)
             return identify_ask(client, message, request);
         merges = false; /* it was known when the check began, which took long */
+        bar = GROUPING_BAR_IDENTITY;
     }
     if (checks)
         step = check(client, message, request, &command);
     if (step == STEP_TAKEN)
-        merge_note_passed(client, request); /* the schema may change before its retry */
+        merge_note_passed(client, request, GROUPING_BAR_NONE); /* the schema may change before its
+                                                                  retry */
     if (step != STEP_PASS)
         return step;
     if (merges)
         return merge_insert(client, message, request);
-    merge_note_passed(client, request);
+    merge_note_passed(client, request, bar);
     return STEP_PASS;
 }

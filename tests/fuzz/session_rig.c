@@ -146,6 +146,7 @@ struct rig *rig_open(void)
     atomic_store(&shared->budget.limit_bytes, (size_t)8 * 1024 * 1024);
     shared->transactions = transactions_create();
     shared->bulk_cursors = bulk_cursors_create(&shared->budget);
+    shared->awaited_cursors = awaited_cursors_create();
     schemas_in_force_init(&shared->in_force);
     shared->retries = retry_table_create((size_t)1024 * 1024);
     shared->hooks = (struct session_hooks){.context = rig,
@@ -171,6 +172,7 @@ void rig_close(struct rig *rig)
     session_settings_release(rig->plain);
     transactions_destroy(rig->shared.transactions);
     bulk_cursors_destroy(rig->shared.bulk_cursors);
+    awaited_cursors_destroy(rig->shared.awaited_cursors);
     retry_table_destroy(rig->shared.retries);
     close(rig->listen_fd);
     unlink(rig->path);

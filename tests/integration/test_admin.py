@@ -1,5 +1,6 @@
 """The admin endpoint: the answer of each path, and access to it."""
 
+import asyncio
 import json
 import re
 import socket
@@ -7,12 +8,13 @@ import subprocess
 import threading
 
 import pytest
+from bson import Int64
 from support.admin import Admin
 from support.process import eventually
 from support.proxy import ROOT, run_proxy
 from support.scenes import Gate
-from support.simulated import SimulatedServer
-from support.wire import RawClient, op_msg
+from support.simulated import SimulatedServer, cursor
+from support.wire import RawClient, op_msg, op_query
 
 pytestmark = pytest.mark.proxy_only
 
@@ -99,16 +101,81 @@ def test_metrics_count(start_admin, simulated):
         assert after["mongosluice_requests_total"] == 5
         assert after["mongosluice_replies_total"] == 5
         assert after["mongosluice_request_bytes_total"] > 100
-        assert after["mongosluice_upstream_latency_seconds_count"] == 5
-        assert after['mongosluice_upstream_latency_seconds_bucket{le="+Inf"}'] == 5
-        assert 0 < after["mongosluice_upstream_latency_seconds_sum"] < 20
+        assert after["mongosluice_upstream_requests_total"] == 5
+        latency = "mongosluice_upstream_latency_seconds"
+        assert after[f'{latency}_count{{command="find"}}'] == 3
+        assert after[f'{latency}_count{{command="other"}}'] == 2
+        assert after[f'{latency}_bucket{{command="find",le="+Inf"}}'] == 3
+        assert 0 < after[f'{latency}_sum{{command="find"}}'] < 20
+        assert after[f'mongosluice_server_latency_seconds_count{{server="{simulated.address}"}}'] == 5
         assert after["mongosluice_buffer_limit_bytes"] == 64 * 2**20
         assert after['mongosluice_upstream_servers{type="Standalone"}'] == 1
         assert after['mongosluice_state{state="running"}'] == 1
         admin.wait_for_metric('mongosluice_client_connections{state="idle"}', 1)
     # names that clients make up are no labels
     assert not [name for name in after if "noSuchCommand" in name]
-    assert before.keys() == after.keys()
+    assert {name for name in after.keys() ^ before.keys() if "_latency_seconds" not in name} == set()
+
+
+def test_a_request_counts_once_whatever_becomes_of_it(start_admin, simulated, tmp_path):
+    """Forwarded, answered by the proxy, refused by a schema, refused as a whole: each is a request,
+    and only the first kind goes upstream."""
+    schema = {"ns": "d.things", "schema": {"bsonType": "object", "required": ["name"]}}
+    (tmp_path / "things.json").write_text(json.dumps(schema))
+    proxy, admin = start_admin({"schemas": tmp_path, "merge.enabled": "true"})
+    with RawClient(proxy.endpoint()) as client:
+        client.hello()
+        before = admin.metrics()
+        client.command({"find": "c", "$db": "d"})
+        client.command({"mongosluice": 1})
+        refused = client.command({"insert": "things", "$db": "d", "documents": [{"_id": 1}]})
+        assert refused["writeErrors"][0]["code"] == 121
+        client.command({"insert": "things", "$db": "d", "documents": [{"_id": 1, "name": "a"}]})
+        assert client.ask(op_query({"find": "c"}, namespace="d.$cmd")).body["code"] == 352
+        after = admin.metrics()
+
+    def grew(name):
+        return after[name] - before[name]
+    assert grew("mongosluice_requests_total") == 5
+    assert sum(grew(name) for name in after if name.startswith("mongosluice_commands_total")) == 5
+    assert grew("mongosluice_replies_total") == 5
+    assert grew("mongosluice_upstream_requests_total") == 2 + grew("mongosluice_identity_questions_total")
+    assert grew('mongosluice_inserts_total{way="schema"}') == 1
+    assert grew('mongosluice_inserts_total{way="at_once"}') == 1
+    assert grew('mongosluice_inserts_total{way="passed"}') == 0
+    assert grew('mongosluice_inserts_passed_total{reason="large"}') == 0
+
+
+@pytest.mark.parametrize("opens", [
+    {"aggregate": "c", "pipeline": [{"$changeStream": {}}], "cursor": {}, "$db": "d"},
+    {"find": "c", "tailable": True, "awaitData": True, "$db": "d"},
+], ids=lambda body: next(iter(body)))
+def test_waiting_for_data_is_no_latency(start_admin, simulated, opens):
+    """A getMore of a change stream or a tailable cursor waits on purpose: no latency, no oldest
+    command. Another cursor's getMore is as long as it is."""
+    gate = asyncio.Event()
+
+    async def get_more(server, connection, request):
+        await gate.wait()
+        return cursor(request, [], request.body["getMore"], "nextBatch")
+    name = next(iter(opens))
+    simulated.handlers[name] = lambda server, connection, request: cursor(request, [], 77)
+    simulated.handlers["getMore"] = get_more
+    proxy, admin = start_admin()
+    latency = 'mongosluice_upstream_latency_seconds_count{command="getMore"}'
+    with RawClient(proxy.endpoint()) as opener, RawClient(proxy.endpoint()) as client:
+        assert opener.command(opens)["cursor"]["id"] == 77
+        client.send(op_msg({"getMore": Int64(77), "collection": "c", "$db": "d"}))  # on any connection
+        admin.wait_for_metric('mongosluice_client_connections{state="awaiting"}', 1)
+        figures = admin.metrics()
+        assert figures['mongosluice_client_connections{state="running"}'] == 0
+        assert figures["mongosluice_oldest_command_seconds"] == 0
+        opener.send(op_msg({"getMore": Int64(78), "collection": "c", "$db": "d"}))
+        admin.wait_for_metric('mongosluice_client_connections{state="running"}', 1)
+        simulated.call(gate.set)
+        assert client.receive().body["cursor"]["id"] == 77
+        assert opener.receive().body["cursor"]["id"] == 78
+        assert admin.metrics()[latency] == 1
 
 
 def test_every_metric_is_documented(start_admin):
@@ -442,7 +509,6 @@ def test_drain(start_admin, simulated):
 
 def test_metrics_of_merging(start_admin, simulated):
     """While the first insert is under way, two others wait and are merged."""
-    import asyncio
     gate = asyncio.Event()
 
     async def insert(server, connection, request):

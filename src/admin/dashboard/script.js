@@ -252,10 +252,11 @@ function showStatus(status) {
 
 function showSchemas({schemas, total}) {
   write('schema-count', total > schemas.length ? schemas.length + ' of ' + total : total > 0 ? String(total) : '');
-  schemas.sort((a, b) => b.counts.refused - a.counts.refused);
+  const refused = (schema) => schema.counts.refused + schema.counts.unproved_rejected;
+  schemas.sort((a, b) => refused(b) - refused(a));
   fill('schemas', schemas.map((schema) => [
     {text: schema.ns, kind: 'cut', title: schema.ns}, schema.action, schema.level, short(schema.counts.passed),
-    {text: short(schema.counts.refused), kind: schema.counts.refused > 0 ? 'bad' : ''}, short(schema.counts.warned),
+    {text: short(refused(schema)), kind: refused(schema) > 0 ? 'bad' : ''}, short(schema.counts.warned),
     {text: schema.origin === 'file' ? schema.source.split('/').pop() : 'collection', kind: 'cut', title: schema.source},
     {text: schema.hash.slice(0, 12), title: schema.hash, code: true}]));
 }
@@ -290,7 +291,7 @@ function showTried(schemas) {
     row.application || '(none)', row.driver || '(none)', short(row.count)])));
 }
 
-const PHASES = {running: 'good', connecting: 'wait', paused: 'wait', closing: 'bad'};
+const PHASES = {running: 'good', awaiting: 'good', connecting: 'wait', paused: 'wait', closing: 'bad'};
 
 function showConnections({connections, clients}) {
   write('connection-count', clients > connections.length ? connections.length + ' of ' + clients

@@ -46,7 +46,7 @@ static void expect(const char *statement, int outcome)
     assert_true(fixture_check(&f, &m));
     assert_int_equal(f.result.outcome, outcome == PASSED ? ENFORCE_FORWARD : ENFORCE_ANSWER);
     fixture_counted(&f, REGISTRY_UNPROVED_REJECTED, outcome == UNPROVED);
-    fixture_counted(&f, REGISTRY_REFUSED, outcome != PASSED);
+    fixture_counted(&f, REGISTRY_REFUSED, outcome == WRONG);
     fixture_close(&f);
     fixture_open(&f, MODERATE);
     fixture_forwards(&f, &m);

@@ -35,7 +35,8 @@ static void histogram_buckets_are_cumulative(void **state)
     histogram_note(&histogram, 5);
     histogram_note(&histogram, 1000);
     histogram_add(&histogram, &totals);
-    exposition_histogram(&out, "h", &totals, 1, 3, 1);
+    exposition_histogram(&out, "h", (struct exposition_label){0}, &totals,
+                         (struct exposition_buckets){1, 3, 1});
     assert_string_equal(out.data, "h_bucket{le=\"2\"} 1\n"
                                   "h_bucket{le=\"4\"} 2\n"
                                   "h_bucket{le=\"8\"} 3\n"
@@ -43,9 +44,12 @@ static void histogram_buckets_are_cumulative(void **state)
                                   "h_sum 1010\n"
                                   "h_count 4\n");
     text_release(&out);
-    exposition_histogram(&out, "h", &totals, 2, 2, 1e-6);
-    assert_non_null(strstr(out.data, "h_bucket{le=\"4e-06\"} 2\n"));
-    assert_non_null(strstr(out.data, "h_sum 0.00101\n"));
+    exposition_histogram(&out, "h", (struct exposition_label){"of", "a\"b"}, &totals,
+                         (struct exposition_buckets){2, 2, 1e-6});
+    assert_string_equal(out.data, "h_bucket{of=\"a\\\"b\",le=\"4e-06\"} 2\n"
+                                  "h_bucket{of=\"a\\\"b\",le=\"+Inf\"} 4\n"
+                                  "h_sum{of=\"a\\\"b\"} 0.00101\n"
+                                  "h_count{of=\"a\\\"b\"} 4\n");
     text_release(&out);
 }
 

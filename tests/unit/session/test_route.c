@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "session/awaiting.h"
 #include "session/bulk_results.h"
 #include "session/collection_changes.h"
 #include "session/hellos.h"
@@ -83,7 +84,10 @@ static void commands_that_are_looked_at(void **state)
     assert_route("findAndModify", &write);
     assert_route("findandmodify", &write);
     assert_route("bulkWrite", &write);
-    assert_route("aggregate", &write);
+    assert_route("aggregate", &(struct route){write_take, awaiting_take_reply, ROUTE_WAITS,
+                                              ROUTE_MSG_ONLY, IDENTITY_STAYS, awaiting_opens});
+    assert_route("find", &(struct route){NULL, awaiting_take_reply, ROUTE_WAITS, ROUTE_MSG_ONLY,
+                                         IDENTITY_STAYS, awaiting_opens});
     assert_route("getMore", &(struct route){bulk_results_take, NULL, ROUTE_WAITS, ROUTE_MSG_ONLY,
                                             IDENTITY_STAYS});
     assert_route("killCursors",
@@ -122,7 +126,7 @@ static void everything_else_is_forwarded(void **state)
         assert_int_equal(route->identity, IDENTITY_MAY_CHANGE);
     }
     const struct route forwarded = {NULL, NULL, ROUTE_WAITS, ROUTE_MSG_ONLY, IDENTITY_STAYS};
-    assert_route("find", &forwarded);
+    assert_route("count", &forwarded);
     assert_int_equal(command_name_find("hello there", 5), COMMAND_HELLO);
 }
 
