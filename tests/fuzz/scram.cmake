@@ -1,0 +1,1 @@
+sluice_fuzz_target(scram scram_fuzz.c LINKS sluice_auth)
