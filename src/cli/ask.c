@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/host_port.h"
+#include "base/quantity.h"
 #include "config/config.h"
 
 enum { INTERVAL_MS = 1000, INTERVAL_MIN_MS = 100, INTERVAL_MAX_MS = 60000 };
@@ -52,21 +53,21 @@ static bool read_token(const char *path, struct client_target *target, struct er
     return true;
 }
 
-/* Takes the values from the proxy's configuration, unless a flag has set them. */
+/* Takes the values from the proxy's configuration, unless a flag has set them. `file` NULL: from
+ * the environment. */
 static bool read_config(const char *file, struct ask *ask, struct error *err)
 {
-    char *argv[] = {(char *)"mongosluice", (char *)"--config", (char *)file, NULL};
-    enum config_command what = CONFIG_RUN;
-    if (!config_load(3, argv, &ask->config, &what, err))
+    const char *from = file != NULL ? file : "the environment";
+    if (!config_load_file(file, CONFIG_USE_ADMIN, &ask->config, err))
         return false;
     const struct config *config = ask->config;
     if (config->admin.listen.host[0] == 0)
-        return error_set(err, ERROR_BAD_VALUE, "%.300s has no admin.listen", file);
+        return error_set(err, ERROR_BAD_VALUE, "%.300s has no admin.listen", from);
     if (config->admin.listen.port == 0)
         return error_set(err, ERROR_BAD_VALUE,
                          "%.300s: admin.listen is port 0, any free port; the proxy's log contains "
                          "the port (id 1073): use --admin with it",
-                         file);
+                         from);
     (void)snprintf(ask->target.host, sizeof ask->target.host, "%s", config->admin.listen.host);
     ask->target.port = config->admin.listen.port;
     ask->target.tls = config->admin.tls_cert_file[0] != 0;
@@ -76,11 +77,11 @@ static bool read_config(const char *file, struct ask *ask, struct error *err)
 
 static bool read_interval(const char *text, struct ask *ask, struct error *err)
 {
-    char *end = NULL;
-    unsigned long ms = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != 0 || ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS)
-        return error_set(err, ERROR_BAD_VALUE, "--interval takes milliseconds from %d to %d",
-                         INTERVAL_MIN_MS, INTERVAL_MAX_MS);
+    int64_t ms = 0;
+    if (!quantity_read(QUANTITY_MS, text, &ms) || ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS)
+        return error_set(err, ERROR_BAD_VALUE,
+                         "--interval takes milliseconds from %d to %d, plain or with a unit (%s)",
+                         INTERVAL_MIN_MS, INTERVAL_MAX_MS, quantity_units(QUANTITY_MS));
     ask->interval_ms = (unsigned)ms;
     return true;
 }
@@ -125,8 +126,11 @@ static bool read_flags(int argc, char **argv, struct ask *ask, bool *help, struc
         if (optind < argc)
             return error_set(err, ERROR_BAD_VALUE, "unexpected argument '%.100s'", argv[optind]);
     }
-    return *help || ask->target.port != 0 ||
-           error_set(err, ERROR_BAD_VALUE,
+    if (*help || ask->target.port != 0)
+        return true;
+    if (getenv("MONGOSLUICE_CONFIG") != NULL || getenv("MONGOSLUICE_ADMIN_LISTEN") != NULL)
+        return read_config(NULL, ask, err);
+    return error_set(err, ERROR_BAD_VALUE,
                      "name the admin endpoint: --admin HOST:PORT, or --config FILE");
 }
 

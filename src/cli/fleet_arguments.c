@@ -9,27 +9,22 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/quantity.h"
 
 #define DEFAULT_REGISTRY "mongosluice.schemas"
+
+/* Over 31 years. */
+#define DURATION_MAX_MS INT64_C(1000000000000)
 
 /* --- values ------------------------------------------------------------------------------------
  */
 
-/* "90s", "15m", "12h", "7d". */
+/* "90s", "15m", "12h", "7d": a time needs its unit. */
 static bool read_duration(const char *flag, const char *text, int64_t *out, struct error *err)
 {
-    static const struct {
-        char unit;
-        int64_t ms;
-    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
-    char *end = NULL;
-    unsigned long number = strtoul(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && number > 0 && number <= 1000000)
-        for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-            if (*end == units[i].unit && end[1] == 0) {
-                *out = (int64_t)number * units[i].ms;
-                return true;
-            }
+    bool has_unit = text[strspn(text, "0123456789")] != 0;
+    if (has_unit && quantity_read(QUANTITY_MS, text, out) && *out > 0 && *out <= DURATION_MAX_MS)
+        return true;
     return error_set(err, ERROR_BAD_VALUE,
                      "--%s takes a time such as 90s, 15m, 12h or 7d, not '%.50s'", flag, text);
 }
@@ -237,9 +232,8 @@ static bool read_flags(int argc, char **argv, unsigned flags, struct fleet_argum
  * then the proxy's configuration. */
 static bool find_place(struct fleet_arguments *arguments, struct place *place, struct error *err)
 {
-    char *argv[] = {(char *)"mongosluice", (char *)"--config", (char *)place->config, NULL};
-    enum config_command what = CONFIG_RUN;
-    if (place->config != NULL && !config_load(3, argv, &arguments->config, &what, err))
+    if (place->config != NULL &&
+        !config_load_file(place->config, CONFIG_USE_ALL, &arguments->config, err))
         return false;
     if (place->uri == NULL)
         place->uri = getenv("MONGOSLUICE_REGISTRY");

@@ -1,5 +1,6 @@
-/* The settings of a process: an immutable snapshot with plain typed fields, made from a YAML file
- * and flags. Flags override the file. A reload replaces the whole snapshot.
+/* The settings of a process: an immutable snapshot with plain typed fields, made from a YAML file,
+ * variables of the environment and flags. Flags override variables, and variables override the
+ * file. A reload replaces the whole snapshot.
  *
  * Every option has one row in the table of options.c and one field here. The row defines its
  * parsing, default, bounds, help, documentation and listing. Times are in milliseconds, sizes in
@@ -162,20 +163,32 @@ struct config_changes {
     const char *names[CONFIG_OPTIONS_MAX];
 };
 
-/* Reads the flags and the file of --config. Sets *what on success. *out is a snapshot with one
- * reference for CONFIG_RUN and CONFIG_CHECK, and NULL otherwise. The error names the file, line and
- * key (or the flag) and the allowed values, and never a credential. Does not keep argv. */
+/* Reads the flags, the environment, and the file of --config or MONGOSLUICE_CONFIG. Sets *what on
+ * success. *out is a snapshot with one reference for CONFIG_RUN and CONFIG_CHECK, and NULL
+ * otherwise. The error names the file, line and key (or the flag) and the allowed values, and never
+ * a credential. Does not keep argv. */
 bool config_load(int argc, char **argv, struct config **out, enum config_command *what,
                  struct error *err);
 
-/* Reads the same file again and applies the same flags. On error *out is NULL. `current` stays
- * unchanged; its holder swaps and releases. */
+/* For commands that use the configuration of a proxy: reads the file (NULL: that of
+ * MONGOSLUICE_CONFIG, or none) and the environment, and does not look at the files that options
+ * name. CONFIG_USE_ADMIN: only the options of group admin have values, the others their defaults.
+ */
+enum config_use { CONFIG_USE_ALL, CONFIG_USE_ADMIN };
+bool config_load_file(const char *file, enum config_use use, struct config **out,
+                      struct error *err);
+
+/* Reports each variable MONGOSLUICE_… of the environment that nothing reads, and what to do. */
+void config_each_unknown_variable(void (*report)(void *arg, const char *problem), void *arg);
+
+/* Reads the same file again and applies the environment and the same flags. On error *out is NULL.
+ * `current` stays unchanged; its holder swaps and releases. */
 bool config_reload(const struct config *current, struct config **out,
                    struct config_changes *ignored, struct error *err);
 
 /* Does the same from bytes in memory; `name` replaces the file name in errors. For tests and
- * fuzzing: opens no file for reading, and does not check files that options name. Such a snapshot
- * cannot be reloaded. */
+ * fuzzing: reads no other file and no variable, and does not check files that options name. Such a
+ * snapshot cannot be reloaded. */
 bool config_load_yaml(const char *name, const void *yaml, size_t len, struct config **out,
                       struct error *err);
 

@@ -73,7 +73,13 @@ static bool given_twice(const char *name, struct error *err)
     return error_set(err, ERROR_BAD_VALUE, "--%s is given twice; keep one of them", name);
 }
 
-static bool bad_namespace(const char *value, const char *why, struct error *err)
+static const char *namespace_place(enum setting_origin origin)
+{
+    return origin == SETTING_FLAG ? "--" NAMESPACE_FLAG : SETTINGS_NAMESPACES_VARIABLE;
+}
+
+static bool bad_namespace(const char *value, const char *why, enum setting_origin origin,
+                          struct error *err)
 {
     char buffer[sizeof err->message];
     char known[128];
@@ -82,47 +88,59 @@ static bool bad_namespace(const char *value, const char *why, struct error *err)
     options_add_namespace_keys(&keys);
     settings_add_quoted(value, &text);
     return error_set(err, ERROR_BAD_VALUE,
-                     "--" NAMESPACE_FLAG ": %s %s; write DATABASE.COLLECTION:NAME=VALUE,..., where "
-                     "NAME is one of %s",
-                     buffer, why, known);
+                     "%s: %s %s; write DATABASE.COLLECTION:NAME=VALUE,..., where NAME is one of %s",
+                     namespace_place(origin), buffer, why, known);
 }
 
 /* NAME=VALUE; the text is overwritten. */
-static bool read_pair(char *pair, const char *ns, const char *whole, struct settings *out,
-                      struct error *err)
+static bool read_pair(char *pair, const char *ns, const char *whole, enum setting_origin origin,
+                      struct settings *out, struct error *err)
 {
     char *equals = strchr(pair, '=');
     if (equals == NULL)
-        return bad_namespace(whole, "has a part without \"=\"", err);
+        return bad_namespace(whole, "has a part without \"=\"", origin, err);
     *equals = '\0';
     const struct option *option = options_find_by_namespace(pair);
     if (option == NULL)
-        return bad_namespace(whole, "has an unknown name", err);
+        return bad_namespace(whole, "has an unknown name", origin, err);
     if (settings_find_override(out, ns, option) != NULL)
-        return error_set(err, ERROR_BAD_VALUE,
-                         "--" NAMESPACE_FLAG " %s:%s is given twice; keep one of them", ns, pair);
-    return settings_put_override(out, ns, option, equals + 1, SETTING_FLAG, 0, err);
+        return error_set(err, ERROR_BAD_VALUE, "%s %s:%s is given twice; keep one of them",
+                         namespace_place(origin), ns, pair);
+    return settings_put_override(out, ns, option, equals + 1, origin, 0, err);
 }
 
 /* DATABASE.COLLECTION:NAME=VALUE,... A collection's name may contain a colon, options do not: the
  * last colon divides. */
-static bool read_namespace(const char *value, struct settings *out, struct error *err)
+static bool read_namespace(const char *value, size_t len, enum setting_origin origin,
+                           struct settings *out, struct error *err)
 {
     char text[NAMESPACE_VALUE_SIZE];
-    if (strlen(value) >= sizeof text)
-        return bad_namespace(value, "is too long", err);
-    memcpy(text, value, strlen(value) + 1);
+    if (len >= sizeof text)
+        return bad_namespace(value, "is too long", origin, err);
+    memcpy(text, value, len);
+    text[len] = '\0';
     char *colon = strrchr(text, ':');
     if (colon == NULL)
-        return bad_namespace(value, "has no colon", err);
+        return bad_namespace(value, "has no colon", origin, err);
     *colon = '\0';
     if (!settings_is_namespace(text))
-        return bad_namespace(value, "has no namespace before its colon", err);
+        return bad_namespace(value, "has no namespace before its colon", origin, err);
     for (char *pair = colon + 1, *next = NULL; pair != NULL; pair = next) {
         next = strchr(pair, ',');
         if (next != NULL)
             *next++ = '\0';
-        if (!read_pair(pair, text, value, out, err))
+        if (!read_pair(pair, text, value, origin, out, err))
+            return false;
+    }
+    return true;
+}
+
+bool settings_read_namespaces(const char *value, struct settings *out, struct error *err)
+{
+    for (size_t len = 0; *value != '\0'; value += len) {
+        value += strspn(value, "; ");
+        len = strcspn(value, ";");
+        if (len > 0 && !read_namespace(value, len, SETTING_ENVIRONMENT, out, err))
             return false;
     }
     return true;
@@ -142,7 +160,7 @@ static bool read_option(int argc, char **argv, int *at, struct settings *out, co
     if (!take_value(argc, argv, at, &argument, err))
         return false;
     if (is_namespace)
-        return read_namespace(argument.value, out, err);
+        return read_namespace(argument.value, strlen(argument.value), SETTING_FLAG, out, err);
     if (is_file ? *file != NULL : settings_at(out, option)->text != NULL)
         return given_twice(argument.name, err);
     if (!is_file)

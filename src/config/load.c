@@ -1,4 +1,4 @@
-/* Makes a snapshot from a file and flags. */
+/* Makes a snapshot from a file, the environment and flags. */
 #include "config/config.h"
 
 #include <errno.h>
@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "config/environment.h"
 #include "config/namespaces.h"
 #include "config/origin.h"
+#include "config/sources.h"
 #include "config/value.h"
 
 /* A configuration is a page or two; a longer file is the wrong one, and is not read into memory. */
@@ -65,7 +67,7 @@ static bool refuse_value(const struct config *config, const struct option *optio
     if (option->secret)
         text_add(&text, "the value");
     else
-        settings_add_quoted(settings_at(&config->origin->effective, option)->text, &text);
+        settings_add_quoted(settings_shown(settings_at(&config->origin->effective, option)), &text);
     text_add(&text, " is not allowed; expected ");
     options_add_allowed(option, &text);
     return refuse(config, option, ERROR_BAD_VALUE, buffer, err);
@@ -76,8 +78,10 @@ static bool refuse_missing(const struct config *config, const struct option *opt
 {
     char buffer[sizeof err->message];
     struct text text = text_over(buffer, sizeof buffer);
-    text_format(&text, "required and not given; set it in the file or with --%s ", option->name);
+    text_format(&text, "required and not given; set it in the file, with --%s ", option->name);
     options_add_placeholder(option, &text);
+    text_add(&text, " or with the variable ");
+    options_add_variable(option, &text);
     return refuse(config, option, ERROR_BAD_VALUE, buffer, err);
 }
 
@@ -94,9 +98,10 @@ static bool add_defaults(struct settings *effective, struct error *err)
 
 /* Sets every field from the effective settings. Reports a missing option only if all given ones are
  * valid. */
-static bool parse_all(struct config *config, struct error *err)
+static bool parse_all(struct config *config, enum config_use use, struct error *err)
 {
     struct settings *effective = &config->origin->effective;
+    config->upstream = ""; /* if it is not needed */
     if (!add_defaults(effective, err))
         return false;
     for (size_t i = 0; i < options_count; i++) {
@@ -104,7 +109,7 @@ static bool parse_all(struct config *config, struct error *err)
         if (text != NULL && !value_parse(&options_table[i], text, config))
             return refuse_value(config, &options_table[i], err);
     }
-    for (size_t i = 0; i < options_count; i++)
+    for (size_t i = 0; i < options_count && use != CONFIG_USE_ADMIN; i++)
         if (effective->of[i].text == NULL)
             return refuse_missing(config, &options_table[i], err);
     return namespaces_parse(config, err);
@@ -195,7 +200,7 @@ static bool check_readable(const struct config *config, bool reload, struct erro
             char reason[sizeof err->message];
             struct text text = text_over(reason, sizeof reason);
             text_format(&text, "cannot read the %s ", folder ? "folder" : "file");
-            settings_add_quoted(path, &text);
+            settings_add_quoted(settings_shown(&config->origin->effective.of[i]), &text);
             text_format(&text, ": %s", strerror(errno));
             return refuse(config, option, ERROR_BAD_VALUE, reason, err);
         }
@@ -204,59 +209,49 @@ static bool check_readable(const struct config *config, bool reload, struct erro
     return true;
 }
 
-/* Reads at most FILE_MAX_BYTES; the caller owns *bytes. */
-static bool read_file(int fd, const char *file, char **bytes, size_t *len, struct error *err)
-{
-    char *data = memory_alloc(FILE_MAX_BYTES + 1);
-    size_t used = 0;
-    if (data == NULL)
-        return out_of_memory(err);
-    while (used <= FILE_MAX_BYTES) {
-        ssize_t n = read(fd, data + used, FILE_MAX_BYTES + 1 - used);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            memory_free(data);
-            return error_set(err, ERROR_BAD_VALUE, "%s: cannot be read: %s", file, strerror(errno));
-        }
-        if (n == 0) {
-            *bytes = data;
-            *len = used;
-            return true;
-        }
-        used += (size_t)n;
-    }
-    memory_free(data);
-    return error_set(err, ERROR_OVERFLOW, "%s: is longer than %d bytes: not a configuration file",
-                     file, FILE_MAX_BYTES);
-}
-
 static bool read_settings(const char *file, struct settings *out, struct error *err)
 {
-    char *bytes = NULL;
-    size_t len = 0;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, ERROR_BAD_VALUE, "%s: cannot be opened: %s", file, strerror(errno));
-    bool ok = read_file(fd, file, &bytes, &len, err);
-    (void)close(fd);
-    ok = ok && settings_read_yaml(file, bytes, len, out, err);
-    memory_free(bytes);
+    struct text bytes = text_growing();
+    struct error why;
+    bool ok = sources_read_file(file, FILE_MAX_BYTES, &bytes, &why);
+    if (!ok && why.code == ERROR_EXCEEDED_MEMORY_LIMIT)
+        (void)out_of_memory(err);
+    else if (!ok)
+        (void)error_set(err, why.code, "%.300s: %.150s%s", file, why.message,
+                        why.code == ERROR_OVERFLOW ? ": not a configuration file" : "");
+    ok = ok && settings_read_yaml(file, bytes.data == NULL ? "" : bytes.data, bytes.len, out, err);
+    text_release(&bytes);
     return ok;
 }
 
-/* Reads the file, applies the flags, then the types; the snapshot keeps copies of everything. NULL
- * on error. */
-static struct config *build(const char *file, const struct settings *flags, struct error *err)
+/* Adds the layers over the file: the environment, then the flags. */
+static bool overlay(struct config *config, const struct settings *flags, struct error *err)
+{
+    struct settings variables = {0};
+    struct settings *effective = &config->origin->effective;
+    bool ok = environment_read(environ, &variables, err) &&
+              settings_overlay(effective, &variables, err) &&
+              settings_overlay(effective, flags, err);
+    settings_release(&variables);
+    return ok;
+}
+
+/* Reads the file, applies the environment and the flags, then the types; the snapshot keeps copies
+ * of everything. NULL on error. */
+static struct config *build(const char *file, const struct settings *flags, enum config_use use,
+                            struct error *err)
 {
     struct config *config = create(file);
     if (config == NULL) {
         (void)out_of_memory(err);
         return NULL;
     }
-    if ((file == NULL || read_settings(file, &config->origin->effective, err)) &&
-        settings_overlay(&config->origin->flags, flags, err) &&
-        settings_overlay(&config->origin->effective, flags, err) && parse_all(config, err))
+    struct settings *effective = &config->origin->effective;
+    bool ok = (file == NULL || read_settings(file, effective, err)) &&
+              settings_overlay(&config->origin->flags, flags, err) && overlay(config, flags, err);
+    if (ok && use == CONFIG_USE_ADMIN)
+        settings_keep_group(effective, "admin.");
+    if (ok && sources_resolve(effective, file, environ, err) && parse_all(config, use, err))
         return config;
     config_release(config);
     return NULL;
@@ -274,6 +269,11 @@ static bool check_and_give(struct config *config, bool reload, struct config **o
     return false;
 }
 
+static const char *file_of(const char *file)
+{
+    return file != NULL ? file : environment_find(environ, ENVIRONMENT_CONFIG);
+}
+
 bool config_load(int argc, char **argv, struct config **out, enum config_command *what,
                  struct error *err)
 {
@@ -282,11 +282,23 @@ bool config_load(int argc, char **argv, struct config **out, enum config_command
     *out = NULL;
     bool ok = settings_read_flags(argc, argv, &flags, &file, what, err);
     if (ok && (*what == CONFIG_RUN || *what == CONFIG_CHECK)) {
-        struct config *config = build(file, &flags, err);
+        struct config *config = build(file_of(file), &flags, CONFIG_USE_ALL, err);
         ok = config != NULL && check_and_give(config, false, out, err);
     }
     settings_release(&flags);
     return ok;
+}
+
+bool config_load_file(const char *file, enum config_use use, struct config **out, struct error *err)
+{
+    struct settings flags = {0};
+    *out = build(file_of(file), &flags, use, err);
+    return *out != NULL;
+}
+
+void config_each_unknown_variable(void (*report)(void *arg, const char *problem), void *arg)
+{
+    environment_each_unknown(environ, report, arg);
 }
 
 /* Restores options that a running process cannot change. */
@@ -295,12 +307,11 @@ static bool keep_fixed(const struct config *current, struct config *config,
 {
     for (size_t i = 0; i < options_count; i++) {
         const struct option *option = &options_table[i];
-        const struct setting *old = &current->origin->effective.of[i];
         struct settings *effective = &config->origin->effective;
         if (option->reloadable || value_equals(option, current, config))
             continue;
         ignored->names[ignored->count++] = option->name;
-        if (!settings_put(effective, option, old->text, old->origin, old->line, err))
+        if (!settings_copy(&effective->of[i], &current->origin->effective.of[i], err))
             return false;
         (void)value_parse(option, effective->of[i].text, config); /* it was valid before */
     }
@@ -312,7 +323,8 @@ bool config_reload(const struct config *current, struct config **out,
 {
     *out = NULL;
     ignored->count = 0;
-    struct config *config = build(current->origin->file, &current->origin->flags, err);
+    struct config *config =
+        build(current->origin->file, &current->origin->flags, CONFIG_USE_ALL, err);
     if (config == NULL)
         return false;
     if (!keep_fixed(current, config, ignored, err)) {
@@ -330,7 +342,8 @@ bool config_load_yaml(const char *name, const void *yaml, size_t len, struct con
     if (config == NULL)
         return out_of_memory(err);
     if (settings_read_yaml(name, yaml, len, &config->origin->effective, err) &&
-        parse_all(config, err) && check_together(config, err)) {
+        sources_resolve(&config->origin->effective, name, NULL, err) &&
+        parse_all(config, CONFIG_USE_ALL, err) && check_together(config, err)) {
         *out = config;
         return true;
     }

@@ -41,7 +41,7 @@ static bool refuse(const struct config *config, const struct override *override,
     struct text text = text_over(buffer, sizeof buffer);
     settings_add_override_place(override, config->origin->file, &text);
     text_add(&text, ": ");
-    settings_add_quoted(override->setting.text, &text);
+    settings_add_quoted(settings_shown(&override->setting), &text);
     text_add(&text, " is not allowed; expected ");
     options_add_allowed(override->option, &text);
     return error_set(err, ERROR_BAD_VALUE, "%s", buffer);
@@ -95,14 +95,17 @@ void namespaces_write_listing(const struct config *config, const char *name, str
         const struct override *override = &effective->overrides[i];
         struct config scratch = {0};
         scratch.merge = *config_merge_of(config, override->ns, strlen(override->ns));
-        bool is_flag = override->setting.origin == SETTING_FLAG;
+        enum setting_origin origin = override->setting.origin;
         json_break_line(json);
         json_open_object(json, NULL);
         json_add_string(json, "namespace", override->ns);
         json_add_string(json, "name", override->option->name);
         value_add_json(override->option, &scratch, "value", json);
-        json_add_string(json, "origin", is_flag ? "flag" : "file");
-        if (!is_flag)
+        json_add_string(json, "origin",
+                        origin == SETTING_FLAG          ? "flag"
+                        : origin == SETTING_ENVIRONMENT ? "environment"
+                                                        : "file");
+        if (origin == SETTING_FILE)
             json_add_uint(json, "line", override->setting.line);
         json_close_object(json);
     }

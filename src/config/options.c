@@ -1,8 +1,10 @@
 #include "config/options.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/quantity.h"
 #include "base/server_limits.h"
 
 enum { KIB = 1024, MIB = 1024 * KIB, DAY_MS = 86400000 };
@@ -668,6 +670,15 @@ const char *options_suggest(const char *name)
     return best;
 }
 
+void options_add_variable(const struct option *option, struct text *out)
+{
+    text_add(out, OPTIONS_VARIABLE_PREFIX);
+    for (const char *c = option->name; *c != '\0'; c++) {
+        char letter = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
+        text_add_bytes(out, &letter, 1);
+    }
+}
+
 static void add_choices(const struct option *option, const char *between, struct text *out)
 {
     for (size_t i = 0; option->choices[i] != NULL; i++)
@@ -689,6 +700,13 @@ void options_add_placeholder(const struct option *option, struct text *out)
         add_choices(option, "|", out);
     else
         text_add(out, names[option->type]);
+}
+
+static void add_bounds(const struct option *option, const char *unit, enum quantity_kind kind,
+                       struct text *out)
+{
+    text_format(out, "%s from %" PRId64 " to %" PRId64 ", plain or with a unit (%s)", unit,
+                option->min, option->max, quantity_units(kind));
 }
 
 void options_add_allowed(const struct option *option, struct text *out)
@@ -729,16 +747,13 @@ void options_add_allowed(const struct option *option, struct text *out)
         text_format(out, "a whole number from %" PRId64 " to %" PRId64, option->min, option->max);
         break;
     case OPTION_BYTES:
-        text_format(out,
-                    "bytes from %" PRId64 " to %" PRId64
-                    ", plain or with a unit (kB, MB, GB, KiB, MiB, GiB)",
-                    option->min, option->max);
+        add_bounds(option, "bytes", QUANTITY_BYTES, out);
         break;
     case OPTION_MS:
-        text_format(out, "milliseconds from %" PRId64 " to %" PRId64, option->min, option->max);
+        add_bounds(option, "milliseconds", QUANTITY_MS, out);
         break;
     case OPTION_US:
-        text_format(out, "microseconds from %" PRId64 " to %" PRId64, option->min, option->max);
+        add_bounds(option, "microseconds", QUANTITY_US, out);
         break;
     case OPTION_CHOICE:
         text_add(out, "one of ");

@@ -20,7 +20,7 @@ enum option_type {
     OPTION_WRITE,     /* const char *: a file to write, or "" */
     OPTION_FOLDER,    /* const char *: a folder that must be readable, or "" */
     OPTION_INTEGER,   /* int64_t */
-    OPTION_BYTES,     /* int64_t; the text may end with a unit */
+    OPTION_BYTES,     /* int64_t; here and below the text may end with a unit */
     OPTION_MS,        /* int64_t */
     OPTION_US,        /* int64_t */
     OPTION_RULES,     /* const char *: rules of pool modes (pool_rules.h), or "" */
@@ -60,6 +60,11 @@ void options_add_namespace_keys(struct text *out);
 const char *options_suggest(const char *name);
 /* The first option of a group ("tls" of "tls.mode"); NULL if there is no such group. */
 const struct option *options_find_group(const char *name);
+
+/* Writes the name of the option's variable in the environment: the prefix and the name in capitals,
+ * with underscores for dots (MONGOSLUICE_TLS_CERT_FILE for tls.cert_file). */
+#define OPTIONS_VARIABLE_PREFIX "MONGOSLUICE_"
+void options_add_variable(const struct option *option, struct text *out);
 
 /* Writes the form of the value for the help ("HOST:PORT", "off|allow|require"). */
 void options_add_placeholder(const struct option *option, struct text *out);

@@ -10,6 +10,13 @@ struct setting *settings_at(struct settings *settings, const struct option *opti
     return &settings->of[option - options_table];
 }
 
+static void setting_release(struct setting *setting)
+{
+    memory_free(setting->text);
+    memory_free(setting->written);
+    *setting = (struct setting){0};
+}
+
 static bool no_memory(const struct option *option, struct error *err)
 {
     return error_no_memory(err, "the value of option %s", option->name);
@@ -22,8 +29,18 @@ bool settings_put(struct settings *settings, const struct option *option, const 
     char *copy = memory_copy_string(text);
     if (copy == NULL)
         return no_memory(option, err);
-    memory_free(setting->text);
-    *setting = (struct setting){copy, origin, line};
+    setting_release(setting);
+    *setting = (struct setting){.text = copy, .origin = origin, .line = line};
+    return true;
+}
+
+bool settings_replace_text(struct setting *setting, char *value, struct error *err)
+{
+    if (value == NULL)
+        return error_no_memory(err, "a value");
+    memory_free(setting->written);
+    setting->written = setting->text;
+    setting->text = value;
     return true;
 }
 
@@ -76,10 +93,44 @@ bool settings_put_override(struct settings *settings, const char *ns, const stru
     }
     if (name != NULL)
         override->ns = name;
-    memory_free(override->setting.text);
+    setting_release(&override->setting);
     override->option = option;
-    override->setting = (struct setting){copy, origin, line};
+    override->setting = (struct setting){.text = copy, .origin = origin, .line = line};
     return true;
+}
+
+bool settings_copy(struct setting *to, const struct setting *from, struct error *err)
+{
+    char *text = memory_copy_string(from->text);
+    char *written = from->written == NULL ? NULL : memory_copy_string(from->written);
+    if (text == NULL || (from->written != NULL && written == NULL)) {
+        memory_free(text);
+        memory_free(written);
+        return error_no_memory(err, "the configuration");
+    }
+    setting_release(to);
+    *to = (struct setting){
+        .text = text, .origin = from->origin, .line = from->line, .written = written};
+    return true;
+}
+
+static void release_overrides(struct settings *settings)
+{
+    for (size_t i = 0; i < settings->override_count; i++) {
+        memory_free(settings->overrides[i].ns);
+        setting_release(&settings->overrides[i].setting);
+    }
+    memory_free(settings->overrides);
+    settings->overrides = NULL;
+    settings->override_count = 0;
+}
+
+void settings_keep_group(struct settings *settings, const char *prefix)
+{
+    release_overrides(settings);
+    for (size_t i = 0; i < options_count; i++)
+        if (strncmp(options_table[i].name, prefix, strlen(prefix)) != 0)
+            setting_release(&settings->of[i]);
 }
 
 bool settings_overlay(struct settings *to, const struct settings *from, struct error *err)
@@ -102,18 +153,18 @@ bool settings_overlay(struct settings *to, const struct settings *from, struct e
 void settings_release(struct settings *settings)
 {
     for (size_t i = 0; i < options_count; i++)
-        memory_free(settings->of[i].text);
-    for (size_t i = 0; i < settings->override_count; i++) {
-        memory_free(settings->overrides[i].ns);
-        memory_free(settings->overrides[i].setting.text);
-    }
-    memory_free(settings->overrides);
+        setting_release(&settings->of[i]);
+    release_overrides(settings);
     *settings = (struct settings){0};
 }
 
 void settings_add_place(const struct option *option, const struct setting *setting,
                         const char *file, struct text *out)
 {
+    if (setting->origin == SETTING_ENVIRONMENT) {
+        options_add_variable(option, out);
+        return;
+    }
     if (setting->origin == SETTING_FLAG)
         text_add(out, "--");
     else if (setting->origin == SETTING_FILE)
@@ -127,6 +178,8 @@ void settings_add_override_place(const struct override *override, const char *fi
     const char *key = strrchr(override->option->name, '.') + 1;
     if (override->setting.origin == SETTING_FLAG)
         text_format(out, "--merge.namespace %s:%s", override->ns, key);
+    else if (override->setting.origin == SETTING_ENVIRONMENT)
+        text_format(out, SETTINGS_NAMESPACES_VARIABLE " %s:%s", override->ns, key);
     else
         text_format(out, "%s:%zu: merge.namespaces.%s.%s", file, override->setting.line,
                     override->ns, key);

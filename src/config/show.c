@@ -6,12 +6,36 @@
 #include "config/origin.h"
 #include "config/value.h"
 
+/* A value from a file or a variable may be a secret: the listing shows its source. */
+static void add_value(const struct option *option, const struct setting *setting,
+                      const struct config *config, struct json *json)
+{
+    if (setting->written == NULL) {
+        value_add_json(option, config, "value", json);
+        return;
+    }
+    struct text shown = text_growing();
+    config_redact_uri(setting->written, &shown);
+    if (shown.cut)
+        json->out->cut = true;
+    json_add_string(json, "value", shown.data);
+    json_add_bool(json, "substituted", true);
+    text_release(&shown);
+}
+
+static void add_variable(const struct option *option, struct json *json)
+{
+    char name[128];
+    struct text text = text_over(name, sizeof name);
+    options_add_variable(option, &text);
+    json_add_string(json, "variable", name);
+}
+
 void config_write_listing(const struct config *config, struct text *out)
 {
     static const char *const origins[] = {
-        [SETTING_NONE] = "none",
-        [SETTING_DEFAULT] = "default",
-        [SETTING_FILE] = "file",
+        [SETTING_NONE] = "none", [SETTING_DEFAULT] = "default",
+        [SETTING_FILE] = "file", [SETTING_ENVIRONMENT] = "environment",
         [SETTING_FLAG] = "flag",
     };
     struct json json = json_over(out);
@@ -24,10 +48,12 @@ void config_write_listing(const struct config *config, struct text *out)
         json_break_line(&json);
         json_open_object(&json, NULL);
         json_add_string(&json, "name", option->name);
-        value_add_json(option, config, "value", &json);
+        add_value(option, setting, config, &json);
         json_add_string(&json, "origin", origins[setting->origin]);
         if (setting->origin == SETTING_FILE)
             json_add_uint(&json, "line", setting->line);
+        if (setting->origin == SETTING_ENVIRONMENT)
+            add_variable(option, &json);
         json_add_string(&json, "default", option->fallback);
         json_add_bool(&json, "reloadable", option->reloadable);
         json_add_string(&json, "description", option->description);
@@ -80,7 +106,7 @@ static const struct {
     const char *placeholder;
     const char *description;
 } plain_flags[] = {
-    {"config", "FILE", "read options from a YAML file; flags win over it"},
+    {"config", "FILE", "read options from a YAML file; all others win over it"},
     {"merge.namespace", "DATABASE.COLLECTION:NAME=VALUE,...",
      "set merge options for one namespace; may be repeated"},
     {"check-config", "", "check the options and their files, and print them"},
@@ -127,9 +153,11 @@ void config_write_help(struct text *out)
                   "Usage:\n"
                   "  mongosluice --config FILE [--OPTION VALUE ...]\n"
                   "  mongosluice --upstream URI --listen HOST:PORT [--OPTION VALUE ...]\n"
+                  "  MONGOSLUICE_UPSTREAM=URI MONGOSLUICE_LISTEN=HOST:PORT mongosluice\n"
                   "  mongosluice status|top|audit|check|schema --help\n\n");
     add_plain_flags(out);
-    text_add(out, "\nOptions (or --OPTION=VALUE; in the file, a.b is key b of mapping a):\n");
+    text_add(out, "\nOptions (or --OPTION=VALUE; in the file, a.b is key b of mapping a;\n"
+                  "in the environment, MONGOSLUICE_A_B):\n");
     for (size_t i = 0; i < options_count; i++)
         add_help(&options_table[i], out);
     text_add(out, "\nSignals: HUP reloads the configuration, TERM drains and ends (a second "

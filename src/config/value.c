@@ -1,5 +1,6 @@
 #include "config/value.h"
 #include "base/host_port.h"
+#include "base/quantity.h"
 #include "config/pool_rules.h"
 #include "config/settings.h"
 
@@ -18,57 +19,13 @@ static const void *const_field_of(const struct option *option, const struct conf
     return (const char *)config + option->at;
 }
 
-/* Reads digits from *text; moves *text behind the last one. */
-static bool parse_digits(const char **text, int64_t *out)
-{
-    int64_t value = 0;
-    const char *p = *text;
-    for (; *p >= '0' && *p <= '9'; p++)
-        if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, *p - '0', &value))
-            return false;
-    if (p == *text)
-        return false;
-    *text = p;
-    *out = value;
-    return true;
-}
-
-static bool parse_unit(const char *unit, int64_t *factor)
-{
-    static const struct {
-        const char *name;
-        int64_t factor;
-    } units[] = {
-        {"", 1},       {"B", 1},         {"kB", 1000},
-        {"KB", 1000},  {"MB", 1000000},  {"GB", 1000000000},
-        {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824},
-    };
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(unit, units[i].name) == 0) {
-            *factor = units[i].factor;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool parse_number(const struct option *option, const char *text, int64_t *out)
 {
-    int64_t value = 0;
-    int64_t factor = 1;
-    if (!parse_digits(&text, &value))
-        return false;
-    if (option->type == OPTION_BYTES) {
-        while (*text == ' ')
-            text++;
-        if (!parse_unit(text, &factor) || __builtin_mul_overflow(value, factor, &value))
-            return false;
-    } else if (*text != '\0') {
-        return false;
-    }
-    *out = value;
-    return value >= option->min && value <= option->max;
+    enum quantity_kind kind = option->type == OPTION_BYTES ? QUANTITY_BYTES
+                              : option->type == OPTION_MS  ? QUANTITY_MS
+                              : option->type == OPTION_US  ? QUANTITY_US
+                                                           : QUANTITY_COUNT;
+    return quantity_read(kind, text, out) && *out >= option->min && *out <= option->max;
 }
 
 static bool is_host(const char *text, size_t len, bool colons)
@@ -107,14 +64,13 @@ static bool parse_address(const char *text, struct config_address *out)
 
 static bool parse_local(const char *text, struct config_address *out)
 {
-    const char *rest = text;
     int64_t port = 0;
     *out = (struct config_address){0};
     if (*text == '\0')
         return true;
     if (text[strspn(text, "0123456789")] != '\0')
         return parse_address(text, out);
-    if (!parse_digits(&rest, &port) || port > UINT16_MAX)
+    if (!quantity_read(QUANTITY_COUNT, text, &port) || port > UINT16_MAX)
         return false;
     *out = (struct config_address){.host = "127.0.0.1", .port = (uint16_t)port};
     return true;

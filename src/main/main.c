@@ -113,6 +113,13 @@ static void drain(struct proxy *proxy, const sigset_t *signals)
     }
 }
 
+static void log_unknown_variable(void *arg, const char *problem)
+{
+    (void)arg;
+    LOG_W(LOG_CONTROL, 1056, "main", "Unknown variable in the environment",
+          LOG_STR("problem", problem));
+}
+
 static int run(struct config *config)
 {
     sigset_t signals;
@@ -124,6 +131,7 @@ static int run(struct config *config)
         config_release(config);
         return EXIT_FAILURE;
     }
+    config_each_unknown_variable(log_unknown_variable, NULL);
     raise_descriptor_limit(config);
     struct proxy *proxy = proxy_start(config, &err);
     if (proxy == NULL) {
@@ -186,9 +194,16 @@ static int run_subcommand(int argc, char **argv)
     return EXIT_USAGE;
 }
 
+static void print_unknown_variable(void *arg, const char *problem)
+{
+    (void)arg;
+    (void)fprintf(stderr, "mongosluice: warning: %s\n", problem);
+}
+
 /* Reports errors on standard error, without log lines. */
 static bool check_is_good(struct config *config)
 {
+    config_each_unknown_variable(print_unknown_variable, NULL);
     log_configure(STDERR_FILENO, LOG_FORMAT_TEXT, LOG_FATAL);
     return prepare_check(config);
 }

@@ -18,22 +18,23 @@ LISTENING, ACCEPTED, ENDED, CLOSED_BY_ERROR, COUNTERS, AUTHENTICATED = (1000, 10
                                                                         1040, 2000)
 
 
-def environment():
-    """Sanitizers end the process on the first finding, so that the exit code shows it. What they
-    keep of freed memory is small, so that the resident size says something."""
-    env = dict(os.environ)
+def environment(**variables):
+    """The environment of the proxy: `variables`, but no option of the tests' own environment. Sanitizers end the
+    process on the first finding, so that the exit code shows it. What they keep of freed memory is small, so that the
+    resident size says something."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MONGOSLUICE_")}
     env["ASAN_OPTIONS"] = ("halt_on_error=1:exitcode=86:detect_leaks=1:quarantine_size_mb=8:"
                            + env.get("ASAN_OPTIONS", ""))
     env["UBSAN_OPTIONS"] = ("halt_on_error=1:exitcode=86:print_stacktrace=1:"
                             + env.get("UBSAN_OPTIONS", ""))
     # libmongoc's counters in shared memory: left behind by a killed process of the same id, they would
     # be complained of on standard error
-    return {**env, "MONGOC_DISABLE_SHM": "1"}
+    return {**env, "MONGOC_DISABLE_SHM": "1", **variables}
 
 
-def run_proxy(*words):
-    """Runs the proxy with exactly these arguments: returns exit code, standard output and error."""
-    process = Process([BINARY, *words], env=environment())
+def run_proxy(*words, **variables):
+    """Runs the proxy with exactly these arguments and variables of the environment: returns exit code, standard output and error."""
+    process = Process([BINARY, *words], env=environment(**variables))
     try:
         code = process.wait()
     finally:
@@ -42,7 +43,7 @@ def run_proxy(*words):
 
 
 class Proxy:
-    def __init__(self, upstream, options=None, *, config_file=None, endpoint=None):
+    def __init__(self, upstream, options=None, *, config_file=None, endpoint=None, variables=None):
         """`endpoint`: the client settings besides the address (replica set, CA, user)."""
         self.options = {"listen": "127.0.0.1:0", **MORE_OPTIONS, **(options or {})}
         if upstream is not None:
@@ -53,7 +54,7 @@ class Proxy:
         self._like = endpoint or Endpoint("")
         self.secrets = [word for word in (self._like.password,) if word]
         self.expected_exit_code = 0
-        self.process = Process([BINARY, *flags], env=environment())
+        self.process = Process([BINARY, *flags], env=environment(**(variables or {})))
 
     # --- its log
 

@@ -118,9 +118,9 @@ static void errors_name_file_line_and_key(void **state)
         {REQUIRED "merge.namespaces: {d.c: {enabled: maybe}}",
          "f.yaml:3: merge.namespaces.d.c.enabled: \"maybe\" is not allowed; expected one of "
          "false, true"},
-        {REQUIRED "merge.linger_us: 1ms",
-         "f.yaml:3: merge.linger_us: \"1ms\" is not allowed; expected microseconds from 0 to "
-         "1000000"},
+        {REQUIRED "merge.linger_us: 1h",
+         "f.yaml:3: merge.linger_us: \"1h\" is not allowed; expected microseconds from 0 to "
+         "1000000, plain or with a unit (us, ms, s, m)"},
         {"merge.namespaces: {d.c: {max_docs: [1]}}",
          "f.yaml:1: merge.namespaces.d.c.max_docs: expected a whole number from 1 to 100000, found "
          "a list"},

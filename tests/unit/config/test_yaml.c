@@ -184,8 +184,12 @@ static void errors_name_file_line_and_key(void **state)
                      "\"\" for an empty text"},
         {"threads: ~", "f.yaml:1: threads has no value; remove the line for the default, or "
                        "write \"\" for an empty text"},
-        {"drain_timeout_ms: 1s", "f.yaml:1: drain_timeout_ms: \"1s\" is not allowed; expected "
-                                 "milliseconds from 0 to 86400000"},
+        {"drain_timeout_ms: 1.5s",
+         "f.yaml:1: drain_timeout_ms: \"1.5s\" is not allowed; expected milliseconds from 0 to "
+         "86400000, plain or with a unit (ms, s, m, h, d)"},
+        {"log.file: ${HOME}", "f.yaml:1: log.file: the variable HOME is not set; set it in the "
+                              "environment of mongosluice, or write $${ for these two characters "
+                              "themselves"},
         {"log: {level: verbose}",
          "f.yaml:1: log.level: \"verbose\" is not allowed; expected one of "
          "fatal, error, warning, info, debug"},
@@ -206,11 +210,14 @@ static void errors_name_file_line_and_key(void **state)
         {"threads: \"1\\0\"", "f.yaml:1: threads contains a NUL character"},
         {"\"threads\\0\": 1", "f.yaml:1: unknown key \"threads\"; did you mean threads?"},
         {"threads: 1\n---\nthreads: 1", "f.yaml:2: a second YAML document starts here; keep one"},
-        {"", "upstream: required and not given; set it in the file or with --upstream URI"},
-        {"---\n...\n", "upstream: required and not given; set it in the file or with --upstream "
-                       "URI"},
-        {"upstream: mongodb://h", "listen: required and not given; set it in the file or with "
-                                  "--listen HOST:PORT"},
+        {"", "upstream: required and not given; set it in the file, with --upstream URI or with "
+             "the variable MONGOSLUICE_UPSTREAM"},
+        {"---\n...\n",
+         "upstream: required and not given; set it in the file, with --upstream URI or "
+         "with the variable MONGOSLUICE_UPSTREAM"},
+        {"upstream: mongodb://h",
+         "listen: required and not given; set it in the file, with --listen "
+         "HOST:PORT or with the variable MONGOSLUICE_LISTEN"},
         {REQUIRED "memory_max: 1MiB",
          "f.yaml:3: memory_max: is less than max_message_bytes, so the proxy could never hold the "
          "longest message; raise one or lower the other"},
