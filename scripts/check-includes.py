@@ -25,6 +25,7 @@ GRAPH = {
     "enforce": ("base", "bson", "wire", "schema", "catalog"),
     "merge": ("base", "bson", "wire", "trace", "metrics"),
     "auth": ("base", "bson", "wire"),
+    "credentials": ("base", "bson", "wire", "auth", "config", "net", "upstream"),
     "fleet": ("base", "bson", "schema", "net", "upstream", "catalog", "enforce"),
     "audit": ("base", "bson", "schema", "net", "upstream", "catalog", "enforce"),
     "session": ("base", "bson", "wire", "schema", "trace", "catalog", "enforce", "merge", "auth", "config", "metrics",
@@ -36,7 +37,7 @@ GRAPH = {
 GRAPH["main"] = tuple(GRAPH)
 
 # Libraries with a part of a room, for rooms that need only that part.
-PARTS = {"schema_file": "schema", "registry": "catalog", "fleet_documents": "fleet", "audit_counts": "audit"}
+PARTS = {"schema_file": "schema", "registry": "catalog", "fleet_documents": "fleet", "audit_counts": "audit", "verifiers": "credentials"}
 
 # These libraries are pure: no sockets, no clock, no event loop.
 CORE = ("base", "bson", "wire", "schema", "schema_file", "compare", "trace", "registry", "enforce", "merge", "auth",
@@ -47,7 +48,7 @@ IMPURE = re.compile(r"(sys/(socket|epoll|time|timerfd|select|un|eventfd)|netinet
 EXEMPT = {"base/clock.h": {"time.h"}, "base/log.c": {"time.h", "poll.h", "signal.h"}}
 CLOCK = "base/clock.h"
 # External libraries that only one room may use.
-OWNERS = {"event2/": ("net", "admin", "upstream", "session", "cli", "main"), "mongoc/": ("upstream", "catalog", "fleet", "audit"),
+OWNERS = {"event2/": ("net", "admin", "upstream", "session", "cli", "main"), "mongoc/": ("upstream", "catalog", "credentials", "fleet", "audit"),
           "openssl/ssl.h": ("net",), "uthash.h": ("base",), "yaml.h": ("config",), "pcre2.h": ("schema",),
           "zlib.h": ("wire",), "zstd.h": ("wire",), "snappy-c.h": ("wire",)}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

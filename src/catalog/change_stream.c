@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/server_limits.h"
-#include "catalog/reading_client.h"
+#include "upstream/reading_client.h"
 
 /* The time that the server holds an answer back without an event; a stop waits for it. */
 enum { AWAIT_MS = 500 };
@@ -208,7 +208,7 @@ struct change_stream *change_stream_start(const struct uri *uri,
     stream->settings = *settings;
     pthread_mutex_init(&stream->lock, NULL);
     clock_init_condition(&stream->wake);
-    stream->client = reading_client_new(uri, err);
+    stream->client = reading_client_new(uri, "the collections' validators", err);
     if (stream->client != NULL && pthread_create(&stream->thread, NULL, run, stream) == 0)
         return stream;
     if (stream->client != NULL)

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/namespace.h"
-#include "catalog/reading_client.h"
+#include "upstream/reading_client.h"
 
 /* A command may be the first of many: one reading follows them all. */
 enum { GATHER_MS = 50 };
@@ -268,7 +268,7 @@ struct validators *validators_start(const struct uri *uri,
     validators->settings = *settings;
     pthread_mutex_init(&validators->lock, NULL);
     clock_init_condition(&validators->wake);
-    validators->client = reading_client_new(uri, err);
+    validators->client = reading_client_new(uri, "the collections' validators", err);
     if (validators->client != NULL &&
         pthread_create(&validators->thread, NULL, run, validators) == 0)
         return validators;

@@ -288,6 +288,12 @@ const char *uri_for_monitoring(const struct uri *uri)
     return uri->monitoring;
 }
 
+bool uri_has_account(const struct uri *uri)
+{
+    return mongoc_uri_get_username(uri->parsed) != NULL ||
+           mongoc_uri_get_auth_mechanism(uri->parsed) != NULL;
+}
+
 const char *uri_with_credentials(const struct uri *uri)
 {
     return mongoc_uri_get_string(uri->parsed);

@@ -25,6 +25,9 @@ const char *uri_warning(const struct uri *uri);
 /* The original connection string, for our own reading of the upstream: never log it. */
 const char *uri_with_credentials(const struct uri *uri);
 
+/* True if it names a user, or a mechanism that needs no name (a certificate). */
+bool uri_has_account(const struct uri *uri);
+
 /* NULL: TLS is off. The uri owns the strings; crl_file is NULL (a connection string cannot name
  * one). */
 const struct tls_client_options *uri_tls(const struct uri *uri);

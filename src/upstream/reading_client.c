@@ -1,9 +1,9 @@
-#include "catalog/reading_client.h"
+#include "upstream/reading_client.h"
 
 #include "upstream/runtime.h"
 #include "upstream/uri.h"
 
-mongoc_client_t *reading_client_new(const struct uri *uri, struct error *err)
+mongoc_client_t *reading_client_new(const struct uri *uri, const char *purpose, struct error *err)
 {
     bson_error_t why;
     runtime_start();
@@ -18,7 +18,7 @@ mongoc_client_t *reading_client_new(const struct uri *uri, struct error *err)
         mongoc_uri_destroy(parsed);
     }
     if (client == NULL)
-        (void)error_set(err, ERROR_BAD_VALUE,
-                        "upstream: no client for reading the collections' validators");
+        (void)error_set(err, ERROR_BAD_VALUE, "upstream: libmongoc makes no client for reading %s",
+                        purpose);
     return client;
 }
