@@ -47,8 +47,10 @@ struct registry_stats {
     atomic_uint references;
     _Atomic uint64_t counts[REGISTRY_COUNTS];
     pthread_mutex_t lock; /* guards the rest; taken only when a document is refused or displayed */
-    uint64_t refusals;
+    uint64_t refusals;    /* the last ones are kept */
     struct registry_refusal last[REGISTRY_REFUSALS_KEPT];
+    uint64_t warned_told;  /* WARNED at the last warned_summary_log, whose thread alone uses it */
+    uint64_t refused_told; /* REFUSED and UNPROVED_REJECTED at that time */
 };
 
 struct registry_entry {

@@ -62,10 +62,15 @@ static struct bytes part_at(struct bytes document, const char *path)
     return (struct bytes){0};
 }
 
-bool view_is_ready(struct bytes status)
+static bool flag_at(struct bytes document, const char *path)
 {
     struct scan_element element;
-    return find(status, "ready", &element) && scan_is_true(&element);
+    return find(document, path, &element) && scan_is_true(&element);
+}
+
+bool view_is_ready(struct bytes status)
+{
+    return flag_at(status, "ready");
 }
 
 /* --- writing ------------------------------------------------------------------------------------
@@ -348,11 +353,12 @@ static void put_registry(struct view *view, struct bytes status)
 
 static void put_writes(struct view *view, struct bytes status)
 {
-    double refused = number_at(status, "validation.refused");
     begin_row(view, "documents");
     put_number(view, number_at(status, "now.passed"), "/s passed   ");
-    put_number(view, number_at(status, "now.refused"), "/s refused   ");
-    put_number(view, refused, " refused in all");
+    put_number(view, number_at(status, "now.warned"), "/s warned   ");
+    put_number(view, number_at(status, "now.refused"), "/s refused   in all ");
+    put_number(view, number_at(status, "validation.warned"), " warned, ");
+    put_number(view, number_at(status, "validation.refused"), " refused");
     put_curve(view, status, "refused");
     end_line(view);
     put_versions(view, status);
@@ -420,14 +426,17 @@ static void put_refusals(struct view *view, struct bytes status)
         struct tm broken;
         time_t at = (time_t)(number_at(refusal.value, "at_ms") / 1000);
         if (first)
-            put_title(view, "RECENT REFUSALS");
+            put_title(view, "RECENT REFUSALS AND WARNINGS");
         if (localtime_r(&at, &broken) != NULL)
             (void)strftime(clock, sizeof clock, "%H:%M:%S", &broken);
         put(view, "  ");
         put(view, clock);
         put(view, "  ");
+        bool warned = flag_at(refusal.value, "warned");
+        paint(view, warned ? YELLOW : RED, warned ? "warned  " : "refused ");
+        put(view, " ");
         paint(view, BOLD, text_at(refusal.value, "ns"));
-        fill_to(view, 34);
+        fill_to(view, 44);
         put(view, text_at(refusal.value, "reason"));
         end_line(view);
     }

@@ -104,6 +104,7 @@ struct config {
         const char *file;     /* "": standard output */
         int64_t sample_first; /* 0: all */
         int64_t sample_period_ms;
+        enum config_switch show_values;
     } log;
     struct {
         enum config_tls_mode mode;

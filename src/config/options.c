@@ -254,7 +254,16 @@ const struct option options_table[] = {
      .min = 100,
      .max = 3600000,
      .reloadable = true,
-     .description = "Length of this period."},
+     .description = "Length of this period. In each, one line sums up the documents that schemas "
+                    "with action warn let pass."},
+    {.name = "log.show_values",
+     .type = OPTION_CHOICE,
+     .at = FIELD(log.show_values),
+     .fallback = "false",
+     .choices = options_switches,
+     .reloadable = true,
+     .description = "Log values of documents that break their schema (their errInfo) with the "
+                    "reasons."},
     {.name = "tls.mode",
      .type = OPTION_CHOICE,
      .at = FIELD(tls.mode),

@@ -12,6 +12,7 @@
 #include "base/log_sample.h"
 #include "base/memory.h"
 #include "catalog/catalog.h"
+#include "catalog/warned_summary.h"
 #include "main/prepare.h"
 #include "main/registry_link.h"
 #include "metrics/statistics.h"
@@ -34,7 +35,9 @@ struct proxy {
     char cause[SESSION_CAUSE_BYTES];
     char topology_logged[900]; /* control thread: the last logged state, to log it only once */
     int64_t stats_since_ms;    /* control thread */
-    _Atomic int64_t stats_period_ms; /* set by the main thread */
+    int64_t warned_since_ms;   /* control thread */
+    _Atomic int64_t sample_period_ms; /* set by the main thread */
+    _Atomic int64_t stats_period_ms;  /* set by the main thread */
     atomic_bool paused;
     atomic_bool draining;
     unsigned next_worker; /* control thread */
@@ -145,6 +148,7 @@ static void apply_shared_settings(struct proxy *proxy)
     atomic_store(&proxy->shared.budget.limit_bytes, (size_t)config->memory_max);
     retry_table_set_cap(proxy->shared.retries, (size_t)config->merge_retry_table_bytes);
     atomic_store(&proxy->stats_period_ms, config->stats_period_ms);
+    atomic_store(&proxy->sample_period_ms, config->log.sample_period_ms);
     log_sample_configure(config->log.sample_first, config->log.sample_period_ms);
 }
 
@@ -344,6 +348,13 @@ static void log_stats(struct proxy *proxy, const char *message)
                    atomic_load(&proxy->shared.budget.used_bytes));
 }
 
+static void log_warned(struct proxy *proxy)
+{
+    struct registry *registry = catalog_registry(proxy->catalog);
+    warned_summary_log(registry, atomic_load(&proxy->sample_period_ms));
+    registry_release(registry);
+}
+
 static void control_tick(void *context)
 {
     struct proxy *proxy = context;
@@ -354,6 +365,10 @@ static void control_tick(void *context)
     servers_drop_unconfirmed(proxy->servers, now_ms);
     if (servers_retry_is_due(proxy->servers, now_ms))
         follow_topology(proxy, NULL);
+    if (now_ms - proxy->warned_since_ms >= atomic_load(&proxy->sample_period_ms)) {
+        proxy->warned_since_ms = now_ms;
+        log_warned(proxy);
+    }
     if (period_ms == 0 || now_ms - proxy->stats_since_ms < period_ms)
         return;
     proxy->stats_since_ms = now_ms;
@@ -477,6 +492,7 @@ struct proxy *proxy_start(struct config *config, struct error *err)
     pthread_mutex_init(&proxy->lock, NULL);
     schemas_in_force_init(&proxy->shared.in_force);
     proxy->stats_since_ms = clock_now_ms();
+    proxy->warned_since_ms = proxy->stats_since_ms;
     if (start_parts(proxy, config, err)) {
         LOG_I(LOG_CONTROL, 1034, "control", "mongosluice is ready",
               LOG_STR("version", SLUICE_VERSION), LOG_STR("upstream", uri_redacted(proxy->uri)),
@@ -548,6 +564,7 @@ void proxy_stop(struct proxy *proxy)
 {
     admin_stop(proxy->admin);
     worker_stop(proxy->control);
+    log_warned(proxy);
     log_stats(proxy, "Statistics at the end");
     destroy(proxy);
 }

@@ -6,6 +6,7 @@
 #include "base/log_sample.h"
 #include "base/memory.h"
 #include "enforce/check.h"
+#include "session/described_users.h"
 
 /* The interval for reading the clock during a check. */
 enum { PORTION_NS = 20000 };
@@ -21,7 +22,7 @@ static const char *log_message(const struct registry_entry *entry, bool warned, 
                : NULL;
 }
 
-/* Call bson_free on it. NULL, which is written as null, without errInfo. */
+/* Call bson_free on it. NULL without errInfo. */
 static char *as_json(struct bytes info)
 {
     bson_t document;
@@ -35,13 +36,22 @@ static void on_refused(void *arg, const struct registry_entry *entry, bool warne
 {
     const struct client *client = arg;
     const char *message = log_message(entry, warned, silent);
+    const char *application = client->writer.application;
+    char peer[ADDRESS_TEXT_BYTES];
+    char users[SESSION_IDENTITY_BYTES];
     char *json = NULL;
     registry_note_refusal(entry, clock_wall_ms(), warned, reason, info);
-    if (message == NULL)
+    if (message == NULL || !log_enabled(LOG_WARNING) ||
+        !log_sample_take(LOG_WARNING, 3010, entry->file.ns, message))
         return;
-    LOG_SAMPLED(LOG_WARNING, LOG_SCHEMA, 3010, entry->file.ns, client->context, message,
-                LOG_STR("ns", entry->file.ns), LOG_STR("reason", reason),
-                LOG_JSON("errInfo", json = as_json(info)));
+    if (client_config(client)->log.show_values == CONFIG_TRUE)
+        json = as_json(info);
+    address_describe_peer(&client->peer, peer);
+    LOG_W(LOG_SCHEMA, 3010, client->context, message, LOG_STR("ns", entry->file.ns),
+          LOG_BOOL("warned", warned), LOG_STR("reason", reason), LOG_STR("remote", peer),
+          LOG_STR("user", described_users(client, users)),
+          LOG_STR("application", application != NULL ? application : ""),
+          json != NULL ? LOG_JSON("errInfo", json) : (struct log_attr){.type = LOG_ATTR_END});
     bson_free(json);
 }
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "auth/claim.h"
 #include "base/memory.h"
+#include "session/described_users.h"
 #include "session/lease.h"
 #include "session/life.h"
 #include "session/route.h"
@@ -175,11 +175,7 @@ static void fill_row(const struct client *client, int64_t now_us, struct session
     row->id = client->id;
     address_describe_peer(&client->peer, row->remote);
     (void)snprintf(row->server, sizeof row->server, "%s", client->server);
-    const struct standing *standing = lease_standing(client);
-    if (standing != NULL)
-        (void)snprintf(row->identity, sizeof row->identity, "%s", standing_text(standing));
-    else
-        (void)claim_describe(client->claim, row->identity, sizeof row->identity);
+    (void)described_users(client, row->identity);
     row->command = "";
     if (command != NULL)
         row->command = session_command_label(route_counted_as(command->command));

@@ -17,7 +17,7 @@ const char *session_phase_name(enum session_phase phase);
  * not counted. */
 const char *session_command_label(enum command_name command);
 
-enum { SESSION_ROWS_MAX = 500, SESSION_IDENTITY_BYTES = 256 };
+enum { SESSION_ROWS_MAX = 500 };
 
 /* A connection at the time of the listing. */
 struct session_row {

@@ -20,7 +20,7 @@ enum session_phase {
 };
 
 /* Further servers of a worker count as one, "other". */
-enum { SESSION_SERVERS_MAX = 32, SESSION_SERVER_BYTES = 264 };
+enum { SESSION_SERVERS_MAX = 32, SESSION_SERVER_BYTES = 264, SESSION_IDENTITY_BYTES = 256 };
 
 /* The times from a request to an upstream server to its reply. */
 struct server_latency {

@@ -462,8 +462,8 @@ def test_actions(guarded, folder, ns, action, passes, logged):
         return sum(record["id"] == 3010 for record in proxy.records())
     if logged:
         eventually(lambda: count() == len(writes), "each is logged")
-        assert all(record["s"] == "W" and record["attr"]["ns"] == ns
-                   and record["attr"]["errInfo"]["failingDocumentId"] == 40
+        assert all(record["s"] == "W" and record["attr"]["ns"] == ns and record["attr"]["reason"]
+                   and record["attr"]["warned"] == passes
                    for record in proxy.records() if record["id"] == 3010)
     client.admin.command("ping")
     assert count() == (len(writes) if logged else 0)

@@ -15,11 +15,14 @@ static const char sample[] =
     "\"connecting\":0,\"paused\":1},\"oldest_wait_ms\":1500},"
     "\"memory\":{\"resident_bytes\":11534336,\"buffer_bytes\":0,\"buffer_limit_bytes\":536870912},"
     "\"descriptors\":{\"open\":20,\"max\":1024},"
-    "\"validation\":{\"refused\":12,\"refusals\":[{\"ns\":\"shop.orders\",\"at_ms\":1000,"
-    "\"warned\":false,\"reason\":\"required: 'total' \\u001b[31mis missing\"}]},"
+    "\"validation\":{\"refused\":12,\"warned\":34,\"refusals\":[{\"ns\":\"shop.orders\",\"at_ms\":"
+    "1000,"
+    "\"warned\":false,\"reason\":\"required: 'total' \\u001b[31mis missing\"},"
+    "{\"ns\":\"shop.carts\",\"at_ms\":2000,\"warned\":true,\"reason\":\"minimum: 'n'\"}]},"
     "\"now\":{\"requests\":12345.6,\"request_bytes\":2048,\"reply_bytes\":100,\"latency_p50_ms\":0."
     "42,"
-    "\"latency_p95_ms\":1.5,\"latency_p99_ms\":12345.0,\"passed\":5.5,\"refused\":1,\"batches\":0,"
+    "\"latency_p95_ms\":1.5,\"latency_p99_ms\":12345.0,\"passed\":5.5,\"refused\":1,\"warned\":2,"
+    "\"batches\":0,"
     "\"batch_documents\":0,\"errors\":0},"
     "\"samples\":{\"columns\":[\"at_ms\",\"requests\"],\"rows\":[[1,0],[2,5],[3,10]]}}";
 
@@ -41,14 +44,17 @@ static struct text show(const char *json, const char *connections,
 static void figures_are_there(void **state)
 {
     (void)state;
-    static const char *const words[] = {"mongosluice 1.2.3   rs0   running   up 2 h 2 min",
-                                        "12.3k/s   in 2.0 KiB/s   out 100 B/s",
-                                        "p50 0.42 ms   p95 1.50 ms   p99 12.3 s",
-                                        "5.5/s passed   1/s refused   12 refused",
-                                        "3 of 100   1 running   1 waiting, the oldest 1500 ms",
-                                        "11.0 MiB   buffers 0 B of 512 MiB",
-                                        "connection refused",
-                                        "shop.orders"};
+    static const char *const words[] = {
+        "mongosluice 1.2.3   rs0   running   up 2 h 2 min",
+        "12.3k/s   in 2.0 KiB/s   out 100 B/s",
+        "p50 0.42 ms   p95 1.50 ms   p99 12.3 s",
+        "5.5/s passed   2/s warned   1/s refused   in all 34 warned, 12 refused",
+        "refused  shop.orders",
+        "warned   shop.carts",
+        "3 of 100   1 running   1 waiting, the oldest 1500 ms",
+        "11.0 MiB   buffers 0 B of 512 MiB",
+        "connection refused",
+        "shop.orders"};
     struct view_options plain = {0};
     struct text out = show(sample, NULL, &plain);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)

@@ -1,0 +1,12 @@
+/* A client's users, for the log and for operators. */
+#ifndef SLUICE_SESSION_DESCRIBED_USERS_H
+#define SLUICE_SESSION_DESCRIBED_USERS_H
+
+#include "session/session_metrics.h"
+
+struct client;
+
+/* By the server's word, otherwise as the client claims; "" without any. Returns `out`. */
+const char *described_users(const struct client *client, char out[SESSION_IDENTITY_BYTES]);
+
+#endif
