@@ -139,6 +139,8 @@ static void add_traffic(const uint64_t counters[COUNTER_COUNT], struct text *out
          "Bytes of the replies of mongosluice_replies_total, as sent."},
         {COUNTER_HELLOS_REWRITTEN, "mongosluice_hellos_rewritten_total",
          "Hello replies with rewritten addresses."},
+        {COUNTER_HELLOS_ANSWERED, "mongosluice_hellos_answered_total",
+         "Hello requests that the proxy answered itself, for clients that share connections."},
         {COUNTER_AUTHENTICATIONS, "mongosluice_authentications_total",
          "Logins of clients that the server accepted."},
         {COUNTER_IDENTITY_QUESTIONS, "mongosluice_identity_questions_total",

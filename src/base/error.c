@@ -49,6 +49,7 @@ const char *error_code_name(int code, char scratch[32])
         {ERROR_DOCUMENT_VALIDATION_FAILURE, "DocumentValidationFailure"},
         {ERROR_EXCEEDED_MEMORY_LIMIT, "ExceededMemoryLimit"},
         {ERROR_OPTION_NOT_SUPPORTED_ON_VIEW, "OptionNotSupportedOnView"},
+        {ERROR_CLIENT_METADATA_CANNOT_BE_MUTATED, "ClientMetadataCannotBeMutated"},
         {ERROR_QUERY_FEATURE_NOT_ALLOWED, "QueryFeatureNotAllowed"},
         {ERROR_TRANSACTION_TOO_OLD, "TransactionTooOld"},
         {ERROR_EXCEEDED_TIME_LIMIT, "ExceededTimeLimit"},

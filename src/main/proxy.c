@@ -16,6 +16,7 @@
 #include "main/prepare.h"
 #include "main/registry_link.h"
 #include "metrics/statistics.h"
+#include "session/hello_stream.h"
 #include "session/session.h"
 #include "upstream/servers.h"
 
@@ -336,6 +337,28 @@ static bool follow_validators(struct proxy *proxy, struct error *err)
                                    err);
 }
 
+/* --- hello (control thread)
+ * ------------------------------------------------------------------------
+ */
+
+static void hellos_changed(void *arg)
+{
+    struct proxy *proxy = arg;
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        session_worker_look_at_hellos(proxy->workers[i]);
+}
+
+static bool create_hello_streams(struct proxy *proxy)
+{
+    struct hello_streams_settings settings = {.loop = proxy->control,
+                                              .budget = &proxy->shared.budget,
+                                              .board = &proxy->shared.hello_board,
+                                              .changed = hellos_changed,
+                                              .arg = proxy};
+    proxy->shared.hello_streams = hello_streams_create(&settings);
+    return proxy->shared.hello_streams != NULL;
+}
+
 /* --- statistics (control thread) ----------------------------------------------------------------
  */
 
@@ -402,6 +425,7 @@ static void control_stopping(void *context)
 {
     struct proxy *proxy = context;
     topology_stop(proxy->topology);
+    hello_streams_stop(proxy->shared.hello_streams);
     servers_close(proxy->servers);
 }
 
@@ -414,6 +438,8 @@ static bool start_control(struct proxy *proxy, struct error *err)
                                        .stop = control_stopping};
     if (!worker_create(&settings, &proxy->control, err))
         return false;
+    if (!create_hello_streams(proxy))
+        return error_no_memory(err, "the answers to hello");
     struct servers_settings servers = {.config = proxy->settings->config,
                                        .control = proxy->control,
                                        .accepted = hand_over,
@@ -469,6 +495,8 @@ static void destroy(struct proxy *proxy)
     for (unsigned i = 0; i < proxy->worker_count; i++)
         session_worker_stop(proxy->workers[i]);
     catalog_destroy(proxy->catalog);
+    hello_streams_destroy(proxy->shared.hello_streams);
+    hello_board_release(&proxy->shared.hello_board);
     schemas_in_force_release(&proxy->shared.in_force);
     servers_destroy(proxy->servers);
     transactions_destroy(proxy->shared.transactions);
@@ -491,6 +519,7 @@ struct proxy *proxy_start(struct config *config, struct error *err)
     }
     pthread_mutex_init(&proxy->lock, NULL);
     schemas_in_force_init(&proxy->shared.in_force);
+    hello_board_init(&proxy->shared.hello_board);
     proxy->stats_since_ms = clock_now_ms();
     proxy->warned_since_ms = proxy->stats_since_ms;
     if (start_parts(proxy, config, err)) {

@@ -25,6 +25,7 @@
     X(REPLY_BYTES, "replyBytes")                                                                   \
     X(BATCHES, "mergedBatches")                                                                    \
     X(HELLOS_REWRITTEN, "hellosRewritten")                                                         \
+    X(HELLOS_ANSWERED, "hellosAnswered")                                                           \
     X(AUTHENTICATIONS, "authentications")                                                          \
     X(IDENTITY_QUESTIONS, "identityQuestions")                                                     \
     X(AUTHENTICATION_FAILURES, "authenticationFailures")                                           \

@@ -15,6 +15,7 @@
 struct checking;
 struct claim;
 struct exchange;
+struct hello_wait;
 struct wire_opening;
 struct wire_walk;
 
@@ -76,6 +77,8 @@ struct client {
 
     /* the client's properties */
     bool accepts_overload;        /* its hello had `backpressure` */
+    bool hello_seen;              /* the proxy answered its first hello */
+    uint8_t compressors;          /* that such an answer named: one bit for each */
     bool identity_told;           /* since the check of its last insert */
     bool may_be_logged_in;        /* it sent a command that may log in */
     uint8_t authentication_steps; /* since the last login */
@@ -95,8 +98,9 @@ struct client {
 
     /* earlier requests */
     struct pending_ring pending;
-    struct exchange *exchange;  /* owned; NULL for none */
-    struct client *resume_next; /* of worker->to_resume */
+    struct exchange *exchange;     /* owned; NULL for none */
+    struct hello_wait *hello_wait; /* owned; NULL for none */
+    struct client *resume_next;    /* of worker->to_resume */
 
     struct address_peer peer;
     char context[28]; /* "conn17" */

@@ -1,9 +1,8 @@
 #include "session/connect.h"
 
-#include <stdio.h>
-
 #include "session/lease.h"
 #include "session/life.h"
+#include "session/upstream_transport.h"
 
 void connect_failed(struct upstream_connection *connection, const char *cause)
 {
@@ -12,17 +11,6 @@ void connect_failed(struct upstream_connection *connection, const char *cause)
                     "mongosluice cannot reach the upstream server %s: %.300s", connection->server,
                     cause);
     client_fail_pending(lease_client(connection), &err, COUNTER_UPSTREAM_CONNECT_FAILURES);
-}
-
-/* Uses the host name alone, for SNI and the check of the certificate. */
-static bool start_tls(struct upstream_connection *connection, int fd, struct error *err)
-{
-    char host[256];
-    char port[8];
-    struct tls_context *tls = connection->worker->settings->upstream_tls;
-    if (!connector_split_address(connection->server, host, port))
-        (void)snprintf(host, sizeof host, "localhost");
-    return transport_init_tls_client(&connection->link.transport, fd, tls, host, err);
 }
 
 static void connected(void *arg, int fd, const char *cause)
@@ -35,9 +23,8 @@ static void connected(void *arg, int fd, const char *cause)
         connect_failed(connection, cause);
         return;
     }
-    if (worker->settings->upstream_tls == NULL) {
-        transport_init_plain(&connection->link.transport, fd);
-    } else if (!start_tls(connection, fd, &err)) {
+    if (!upstream_transport_init(&connection->link.transport, fd, connection->server,
+                                 worker->settings->upstream_tls, &err)) {
         connect_failed(connection, err.message);
         return;
     }

@@ -6,7 +6,7 @@
 #include "session/checking.h"
 #include "session/collection_changes.h"
 #include "session/connect.h"
-#include "session/hellos.h"
+#include "session/hello_facts.h"
 #include "session/lease.h"
 #include "session/legacy.h"
 #include "session/life.h"
@@ -74,7 +74,7 @@ static enum decision refuse_over_limit(struct client *client, const struct wire_
 {
     struct error err;
     if (request != NULL)
-        hellos_note(client, request);
+        hello_facts_note(client, request);
     (void)error_set(&err, ERROR_OVERLOADED,
                     "mongosluice refuses this connection: max_client_conn (%lld) is reached; try "
                     "again later or raise the limit",

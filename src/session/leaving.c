@@ -112,7 +112,8 @@ void client_finish(struct client *client)
 
 void client_check_peer(struct client *client)
 {
-    bool waits = client->stage == REQUEST_HELD || awaits_answers(client);
+    bool waits =
+        client->stage == REQUEST_HELD || client->hello_wait != NULL || awaits_answers(client);
     if (!waits || client->link.reading)
         return;
     switch (link_look_at_peer(&client->link)) {

@@ -8,6 +8,7 @@
 #include "session/checking.h"
 #include "session/collection_changes.h"
 #include "session/exchange.h"
+#include "session/hello_wait.h"
 #include "session/lease.h"
 #include "session/merge_ties.h"
 #include "session/open.h"
@@ -45,6 +46,7 @@ static void give_upstream_back(struct client *client)
     memory_free(client->parsed);
     client->parsed = NULL;
     exchange_end(client);
+    hello_wait_end(client);
     forget_pending(client);
     if (connection != NULL)
         merge_lost(connection);

@@ -225,8 +225,8 @@ static bool forward_begun(struct client *client, struct window *window)
 static bool is_full(const struct client *client)
 {
     return client->stage == REQUEST_LEFT || client->stage == REQUEST_HELD ||
-           client->exchange != NULL || link_is_blocked(&client->link) ||
-           pending_is_full(&client->pending) ||
+           client->exchange != NULL || client->hello_wait != NULL ||
+           link_is_blocked(&client->link) || pending_is_full(&client->pending) ||
            (client->stage == REQUEST_QUEUED && !pending_is_empty(&client->pending));
 }
 

@@ -6,6 +6,8 @@
 
 #include "base/memory.h"
 #include "merge/merger.h"
+#include "session/hello_changes.h"
+#include "session/hello_wait.h"
 #include "session/life.h"
 #include "session/merge.h"
 #include "session/merge_batch.h"
@@ -71,6 +73,7 @@ static void end_all(void *context)
 
 static void free_worker(struct session_worker *worker)
 {
+    hello_wait_release_sources(worker);
     session_settings_release(worker->settings);
     registry_release(worker->schemas.registry);
     schema_scratch_free(worker->scratch);
@@ -155,6 +158,17 @@ void session_worker_refresh(struct session_worker *worker)
 {
     (void)worker_post(worker->worker, drop_older_schemas,
                       NULL); /* otherwise its next write does it */
+}
+
+static void look_at_hellos(void *context, void *unused)
+{
+    (void)unused;
+    hello_changes_look(context);
+}
+
+void session_worker_look_at_hellos(struct session_worker *worker)
+{
+    (void)worker_post(worker->worker, look_at_hellos, NULL); /* otherwise the next tick does it */
 }
 
 /* Waiting requests continue. */

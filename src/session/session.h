@@ -22,6 +22,8 @@ void session_worker_accept(struct session_worker *worker, int client_fd, const c
 void session_worker_set_settings(struct session_worker *worker, struct session_settings *settings);
 /* The enforced schemas changed (session_shared.in_force): the worker releases the older ones. */
 void session_worker_refresh(struct session_worker *worker);
+/* The hello of a server changed (session_shared.hello_board). */
+void session_worker_look_at_hellos(struct session_worker *worker);
 /* From now on sessions end as soon as none of their commands is under way. */
 void session_worker_drain(struct session_worker *worker);
 /* Pauses or resumes: new commands wait, while running ones and open transactions continue. A drain

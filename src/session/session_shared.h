@@ -8,8 +8,11 @@
 #include "net/budget.h"
 #include "session/awaited_cursors.h"
 #include "session/bulk_cursors.h"
+#include "session/hello_board.h"
 #include "session/schemas_in_force.h"
 #include "session/transactions.h"
+
+struct hello_streams;
 
 enum { SESSION_CAUSE_BYTES = 400 };
 
@@ -42,6 +45,8 @@ struct session_shared {
     struct awaited_cursors *awaited_cursors;
     struct retry_table *retries;
     struct schemas_in_force in_force;
+    struct hello_board hello_board;
+    struct hello_streams *hello_streams;
     struct session_hooks hooks;
 };
 

@@ -13,6 +13,7 @@
 struct waiting_retry;
 struct sent_batch;
 struct client;
+struct hello_source;
 struct merger;
 struct merger_permit;
 struct link_handler;
@@ -33,6 +34,8 @@ struct session_worker {
     struct event *pump_event;                  /* sends due batches at the end of the loop turn */
     struct sent_batch *sent_batches;           /* batches under way; utlist */
     struct merger_permit *next_permit;         /* of the insert that this callback forwards */
+    struct hello_source *hello_sources;        /* of its clients; utlist */
+    int32_t hello_reply_ids;                   /* of replies that a stream continues */
     struct client *to_resume;                  /* utlist over resume_next */
     struct waiting_retry *spare_waiting_retry; /* for the next retry */
     size_t merge_largest_bytes; /* the largest max_bytes of all namespaces; 0: merging is off */

@@ -1,5 +1,6 @@
 #include "session/timeouts.h"
 
+#include "session/hello_changes.h"
 #include "session/lease.h"
 #include "session/leaving.h"
 #include "session/life.h"
@@ -91,13 +92,15 @@ void timeouts_check(struct client *client, int64_t now_ms)
     if (!check_progress(client, now_ms))
         return;
     if (client->request_seen && pending_is_empty(&client->pending) && client->exchange == NULL &&
-        client->checking == NULL && client->stage != REQUEST_HELD &&
+        client->hello_wait == NULL && client->checking == NULL && client->stage != REQUEST_HELD &&
         over(now_ms, client->since_ms, config->client_idle_timeout_ms)) {
         counters_add(counters, COUNTER_TIMEOUTS_IDLE, 1);
         client_end(client, "idle for too long (option client_idle_timeout_ms)");
         return;
     }
     client_check_peer(client);
+    if (client->state == CLIENT_ACTIVE && client->hello_wait != NULL)
+        hello_changes_check(client, now_ms);
     if (merge_look_again(client))
         requests_resume(client);
     if (client->state == CLIENT_ACTIVE && client->stage == REQUEST_HELD &&

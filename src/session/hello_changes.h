@@ -1,0 +1,14 @@
+/* Clients whose hello waits: a change of their server, and the passing of time. */
+#ifndef SLUICE_SESSION_HELLO_CHANGES_H
+#define SLUICE_SESSION_HELLO_CHANGES_H
+
+#include "session/client.h"
+
+/* The state of a server changed: answers the clients that wait for it. */
+void hello_changes_look(struct session_worker *worker);
+
+/* At each tick, for a client with a hello_wait: answers it if its time has come. May end the
+ * client. */
+void hello_changes_check(struct client *client, int64_t now_ms);
+
+#endif
