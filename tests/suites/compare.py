@@ -5,7 +5,11 @@ tests fail on it either way.
 
 A test that differs runs again, alone, some times each way. Where the two ways show an outcome in
 common it is unsteady, and told as such; otherwise it is different, and unless
-tests/suites/expected_differences.txt has it with a reason, the exit status is 1."""
+tests/suites/expected_differences.txt (with shared connections, expected_differences_shared.txt too) has it with a
+reason, the exit status is 1.
+
+The ways: "proxy" with a connection to the server for each client's, "shared" with shared ones, and "verifier" with
+shared ones on which the proxy logs in by itself."""
 
 import argparse
 import sys
@@ -29,36 +33,50 @@ class JobDifference(Difference):
 
 def compare_module(job, options):
     begin = time.monotonic()
-    folder = options.out / job.suite.name / job.topology / job.module.removesuffix(".py")
-    ran = {way: lane.run(job, way, folder / way) for way in lane.WAYS}
-    direct, proxy = ran["direct"].tests, ran["proxy"].tests
-    names = sorted(direct.keys() | proxy.keys())
-    differing = [name for name in names
-                 if direct.get(name, MISSING).word != proxy.get(name, MISSING).word]
-    found = [JobDifference(f"{job.suite.name} {job.topology} {name}", "proxy", [direct.get(name, MISSING)],
-                           [proxy.get(name, MISSING)], job, name) for name in differing]
-    for attempt in range(options.again if found else 0):
-        for way in lane.WAYS:
-            again = lane.run(job, way, folder / f"{way}-again{attempt}", differing).tests
-            for one in found:
-                seen = one.direct if way == "direct" else one.other
-                seen.append(again.get(one.test, MISSING))
-    trouble = [f"{job} {way}: {ran[way].trouble}" for way in lane.WAYS if ran[way].trouble]
-    report(job, direct, proxy, found, time.monotonic() - begin)
-    messages = [f"{job.suite.name} {job.topology} {name}\n    direct {direct[name].gist}\n"
-                f"    proxy  {proxy[name].gist}" for name in names if name not in differing
-                and direct[name].word in ("failed", "error")
-                and direct[name].gist != proxy[name].gist]
-    return names, direct, found, trouble, messages
+    folder = options.out / job.place
+    ways = (lane.DIRECT, *job.ways)
+    ran = {way: lane.run(job, way, folder / way) for way in ways}
+    direct = ran[lane.DIRECT].tests
+    found = [one for way in job.ways for one in differing(job, way, direct, ran[way].tests)]
+    again(job, found, folder, options.again)
+    trouble = [f"{job} {way}: {ran[way].trouble}" for way in ways if ran[way].trouble]
+    report(job, {way: ran[way].tests for way in ways}, found, time.monotonic() - begin)
+    messages = [line for way in job.ways for line in other_messages(job, way, direct, ran[way].tests)]
+    return len(direct) * len(job.ways), direct, found, trouble, messages
 
 
-def report(job, direct, proxy, found, seconds):
+def differing(job, way, direct, other):
+    for name in sorted(direct.keys() | other.keys()):
+        pair = direct.get(name, MISSING), other.get(name, MISSING)
+        if pair[0].word != pair[1].word:
+            yield JobDifference(f"{job} {name}", way, [pair[0]], [pair[1]], job, name)
+
+
+def other_messages(job, way, direct, other):
+    return [f"{job} {name}\n    direct {one.gist}\n    {way}  {other[name].gist}" for name, one in direct.items()
+            if one.word in ("failed", "error") and name in other and other[name].word == one.word
+            and one.gist != other[name].gist]
+
+
+def again(job, found, folder, times):
+    """Runs the tests that differ once more, each way."""
+    for attempt in range(times if found else 0):
+        for way in (lane.DIRECT, *sorted({one.way for one in found})):
+            concerned = [one for one in found if way in (lane.DIRECT, one.way)]
+            outcomes = lane.run(job, way, folder / f"{way}-again{attempt}", sorted({one.test for one in concerned})).tests
+            for one in concerned:
+                seen = one.direct if way == lane.DIRECT else one.other
+                seen.append(outcomes.get(one.test, MISSING))
+
+
+def report(job, tests, found, seconds):
     def words(tests):
         counts = Counter(one.word for one in tests.values())
         return " ".join(f"{counts[word]} {word}" for word in sorted(counts)) or "nothing"
-    same = f"{words(direct)}, the same through the proxy"
-    both = f"direct {words(direct)}, proxy {words(proxy)}, {len(found)} differ"
-    print(f"{seconds:6.1f} s  {job}: {both if found else same}", flush=True)
+    told = f"{words(tests[lane.DIRECT])}, the same by {' and '.join(job.ways)}"
+    if found:
+        told = ", ".join(f"{way} {words(tests[way])}" for way in tests) + f", {len(found)} differ"
+    print(f"{seconds:6.1f} s  {job}: {told}", flush=True)
 
 
 def chosen_jobs(options):
@@ -68,7 +86,19 @@ def chosen_jobs(options):
                 continue
             for module in suite.fast if options.fast else suite.modules():
                 if not options.module or any(part in module for part in options.module):
-                    yield lane.Job(suite, topology, module, merges(options, suite, topology, module))
+                    yield from jobs_of(options, suite, topology, module)
+
+
+def jobs_of(options, suite, topology, module):
+    merging = merges(options, suite, topology, module)
+    if options.way or options.auth or not options.fast:
+        yield lane.Job(suite, topology, module, merging, options.auth, tuple(options.way or ("proxy",)))
+        return
+    is_set = topology == "replica-set"
+    yield lane.Job(suite, topology, module, merging,
+                   ways=("proxy", "shared") if is_set and module in suite.shared else ("proxy",))
+    if is_set and module in suite.shared_auth:
+        yield lane.Job(suite, topology, module, auth=True, ways=("shared", "verifier"))
 
 
 def merges(options, suite, topology, module):
@@ -88,6 +118,10 @@ def arguments():
     parser.add_argument("--merge", choices=("some", "all", "none"), default="some",
                         help="run through a proxy that merges inserts: the insert tests of the fast part, on the "
                         "replica set (some, the default), all tests, or none")
+    parser.add_argument("--way", action="append", choices=list(lane.WAYS),
+                        help="through the proxy with these connections (proxy; the fast part adds others for some "
+                        "modules)")
+    parser.add_argument("--auth", action="store_true", help="on a server with access control")
     parser.add_argument("--again", type=int, default=3, metavar="N",
                         help="how often a differing test runs again each way (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N",
@@ -114,7 +148,7 @@ def main():
                                            for one in different if one not in unexpected])
     print_list("Different:", unexpected)
     print_list("Trouble:", trouble)
-    compared = sum(len(result[0]) for result in results)
+    compared = sum(result[0] for result in results)
     words = Counter(one.word for result in results for one in result[1].values())
     print(f"\n{compared} tests compared; direct: "
           + ", ".join(f"{count} {word}" for word, count in sorted(words.items()))

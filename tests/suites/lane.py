@@ -12,10 +12,14 @@ from suites import ROOT, Suite
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
 from support.proxy import Proxy  # noqa: E402
-from support.servers import Server  # noqa: E402
+from support.servers import Server, start_secure_server  # noqa: E402
 
 TOPOLOGIES = {"replica-set": "secantus", "standalone": None}
-WAYS = ("direct", "proxy")
+DIRECT = "direct"
+USER, PASSWORD = "suites", "plain"  # Motor's tests put them into URIs as they are
+# the ways through the proxy, and its options
+WAYS = {"proxy": {}, "shared": {"pool.mode": "shared"},
+        "verifier": {"pool.mode": "shared", "auth.verifiers": "upstream"}}
 TEST_SECONDS = 60
 MODULE_SECONDS = 1500
 # What the suites read and a developer may have set.
@@ -30,9 +34,17 @@ class Job:
     topology: str
     module: str
     merging: bool = False
+    auth: bool = False  # the server has access control, and the tests log in
+    ways: tuple = ("proxy",)
 
     def __str__(self):
-        return f"{self.suite.name} {self.topology} {self.module}{' merging' if self.merging else ''}"
+        more = [word for word, has in (("merging", self.merging), ("auth", self.auth)) if has]
+        return " ".join([self.suite.name, self.topology, self.module, *more])
+
+    @property
+    def place(self):
+        """Its folder below the folder of all results."""
+        return f"{self.suite.name}/{self.topology}{'-auth' if self.auth else ''}/{self.module.removesuffix('.py')}"
 
 
 @dataclass
@@ -46,18 +58,24 @@ def run(job, way, folder, only=()):
     junit file, what pytest printed and the proxy's log."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="driver-suites-") as scratch:
-        server = Server(Path(scratch) / "data", "--enable-test-commands",
-                        replica_set=TOPOLOGIES[job.topology])
+        server = _start_server(job, Path(scratch) / "data")
         try:
-            if way == "direct":
+            if way == DIRECT:
                 return _pytest(job, server.endpoint.host_port, folder, only)
-            return _through_proxy(job, server, folder, only)
+            return _through_proxy(job, server, WAYS[way], folder, only)
         finally:
             server.stop()
 
 
-def _through_proxy(job, server, folder, only):
-    options = {"merge.enabled": "true"} if job.merging else {}
+def _start_server(job, folder):
+    options = {"replica_set": TOPOLOGIES[job.topology]}
+    if job.auth:
+        return start_secure_server(folder, None, USER, PASSWORD, flags=["--enable-test-commands"], **options)
+    return Server(folder, "--enable-test-commands", **options)
+
+
+def _through_proxy(job, server, options, folder, only):
+    options = {**options, **({"merge.enabled": "true"} if job.merging else {})}
     proxy = Proxy(server.endpoint.uri(), options, endpoint=server.endpoint)
     try:
         ran = _pytest(job, proxy.endpoint().host_port, folder, only)
@@ -77,6 +95,8 @@ def _pytest(job, host_port, folder, only):
     junit.unlink(missing_ok=True)
     env = {key: value for key, value in os.environ.items() if key not in FOREIGN}
     env |= {"DB_IP": host_port[0], "DB_PORT": str(host_port[1]), "PYTHONHASHSEED": "0"}
+    if job.auth:
+        env |= {"DB_USER": USER, "DB_PASSWORD": PASSWORD}
     command = [sys.executable, "-m", "pytest", "-q", "-ra", "-o", "addopts=", "-o", "log_cli=false",
                "-p", "no:cacheprovider", f"--timeout={TEST_SECONDS}", f"--junitxml={junit}",
                *job.suite.arguments, *(list(outcomes.node_ids(job.module, only)) or [job.module])]

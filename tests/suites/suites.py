@@ -16,6 +16,10 @@ class Suite:
     fast: tuple[str, ...]
     # Of the fast part: what is mostly about inserts. On the replica set it runs with merging on.
     merged: tuple[str, ...]
+    # Of the fast part: what runs on the replica set through shared connections besides, and what does so with access
+    # control.
+    shared: tuple[str, ...]
+    shared_auth: tuple[str, ...]
 
     def modules(self):
         """Paths below the folder, as pytest takes them."""
@@ -42,6 +46,8 @@ PYMONGO = Suite(
         "test/test_collection.py",
         "test/test_session.py",
     ),
+    shared=("test/test_cursor.py", "test/test_session.py"),
+    shared_auth=("test/test_session.py",),
 )
 
 MOTOR = Suite(
@@ -61,6 +67,8 @@ MOTOR = Suite(
         "test/asyncio_tests/test_asyncio_collection.py",
         "test/tornado_tests/test_motor_transaction.py",
     ),
+    shared=("test/tornado_tests/test_motor_transaction.py",),
+    shared_auth=("test/asyncio_tests/test_asyncio_session.py",),
 )
 
 ALL = (PYMONGO, MOTOR)

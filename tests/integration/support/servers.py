@@ -71,12 +71,12 @@ def main_server(folder):
     return GivenServer(given) if given else Server(folder, "--enable-test-commands")
 
 
-def start_secure_server(folder, certificate, user=USER, password=PASSWORD):
+def start_secure_server(folder, certificate, user=USER, password=PASSWORD, flags=(), replica_set="secantus"):
     """With TLS and authentication, and one user who may do everything. Users can only be made
     before authentication is on, so it is started twice on the same data."""
-    first = Server(folder)
+    first = Server(folder, replica_set=replica_set)
     with MongoClient(first.endpoint.uri(directConnection="true")) as client:
         client.admin.command("createUser", user, pwd=password, roles=["root"],
                              mechanisms=["SCRAM-SHA-1", "SCRAM-SHA-256"])
     first.process.stop()
-    return Server(folder, certificate=certificate, user=user, password=password)
+    return Server(folder, *flags, certificate=certificate, user=user, password=password, replica_set=replica_set)
