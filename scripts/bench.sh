@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Runs all benchmarks: the cost of a hop, the gain from merging, the cost of validation, the growth of cost, a
-# profile, and the cost of an ODM.
+# profile, shared upstream connections, and the cost of an ODM.
 #   scripts/bench.sh [--quick] [--out FOLDER] [PART…]
-# Parts: hop hop-secantus merging validation growth profile odm; default: all. Each writes PART.md and PART.json into
-# the folder (docs/benchmarks), and scripts/plot-benchmarks.py draws the plots of these pages.
+# Parts: hop hop-secantus merging validation growth profile sharing odm; default: all. Each writes PART.md and PART.json
+# into the folder (docs/benchmarks), and scripts/plot-benchmarks.py draws the plots of these pages.
 # --quick: fewer cases and rounds, about four minutes instead of two hours. The script names and skips routes and
 # servers that are not installed (haproxy, nginx-light with libnginx-mod-stream, linux-perf, secantusd-rs by
-# SECANTUSD_RS or PATH). Exit status: 1 if a target is missed, 2 if a part cannot run.
+# SECANTUSD_RS or PATH, mongobetween by MONGOBETWEEN or PATH). Exit status: 1 if a target is missed, 2 if a part
+# cannot run.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$project"
@@ -16,12 +17,12 @@ while [ $# -gt 0 ]; do
   case $1 in
   --quick) quick=1 ;;
   --out) out=$2 && shift ;;
-  hop | hop-secantus | merging | validation | growth | profile | odm) parts+=("$1") ;;
-  *) sed -n '2,10s/^# \?//p' "$0" && die "no such option or part: $1" ;;
+  hop | hop-secantus | merging | validation | growth | profile | sharing | odm) parts+=("$1") ;;
+  *) sed -n '2,11s/^# \?//p' "$0" && die "no such option or part: $1" ;;
   esac
   shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(hop hop-secantus merging validation growth profile odm)
+[ ${#parts[@]} -gt 0 ] || parts=(hop hop-secantus merging validation growth profile sharing odm)
 routes=direct,HAProxy,nginx,mongosluice,validating,merging,TLS,compressed
 
 # cases "COMMAND…" "CONNECTIONS…": prints command:connections for each pair
@@ -86,6 +87,12 @@ part_profile() {
     "$venv/bin/python" tests/bench/allocations.py --build build/release --append "$out/profile.md"
 }
 
+part_sharing() {
+  local how=()
+  if [ $quick -eq 1 ]; then how=(--rounds 1 --seconds 0.5 --fleets 1000,5000 --idle 2000 --idle-seconds 5 --logins 500); fi
+  bench sharing sharing_bench "${how[@]}"
+}
+
 part_odm() {
   local how=(--rounds 5)
   if [ $quick -eq 1 ]; then how=(--rounds 2 --documents 10000); fi
@@ -95,7 +102,7 @@ part_odm() {
 }
 
 scripts/setup.sh build python
-build_preset release mongosluice nullserver loadgen schema_bench count_allocations
+build_preset release mongosluice nullserver loadgen logingen schema_bench count_allocations
 mkdir -p "$out"
 worst=0
 for part in "${parts[@]}"; do

@@ -439,7 +439,7 @@ size_t load_connect(struct load *load)
  * quickly and lets the others wait: those few send most of the commands. */
 static void note_waits(struct load *load)
 {
-    for (size_t i = 0; i < load->options.connections; i++) {
+    for (size_t i = 0; i < load->options.active; i++) {
         uint64_t answered = load->clients[i].answered;
         bool paced = load->options.pace_ns > 0 && answered > 0;
         uint64_t waited_ns = paced ? load->clients[i].waited_ns : load->result->elapsed_ns;
@@ -455,8 +455,8 @@ static uint64_t load_start_due(struct load *load, uint64_t start_ns)
     const struct load_options *options = &load->options;
     uint64_t now = clock_now_ns();
     for (;; load->due_next++) {
-        uint64_t due_ns = start_ns + load->due_next * options->pace_ns / options->connections;
-        struct client *client = &load->clients[load->due_next % options->connections];
+        uint64_t due_ns = start_ns + load->due_next * options->pace_ns / options->active;
+        struct client *client = &load->clients[load->due_next % options->active];
         if (due_ns > now)
             return due_ns;
         if (client->state == CLIENT_READY) /* a busy one goes on when it has its reply */
@@ -478,8 +478,8 @@ void load_run(struct load *load)
     load->running = true;
     load->count_from_ns = start + options->warmup_ns;
     load->end_ns = load->count_from_ns + options->run_ns;
-    for (size_t i = 0; i < options->connections; i++) {
-        load->clients[i].due_ns = start + i * options->pace_ns / options->connections;
+    for (size_t i = 0; i < options->active; i++) {
+        load->clients[i].due_ns = start + i * options->pace_ns / options->active;
         if (load->clients[i].state == CLIENT_READY)
             client_start(load, &load->clients[i]);
     }

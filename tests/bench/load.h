@@ -20,6 +20,7 @@ struct load_options {
     socklen_t address_len;
     struct request_options request;
     size_t connections;
+    size_t active;         /* the first ones; the others stay idle */
     uint64_t first_number; /* of its documents' _ids; loads must not overlap */
     uint64_t operations;   /* 0: until the time is over */
     uint64_t warmup_ns;    /* operations begun in it are not counted */

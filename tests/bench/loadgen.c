@@ -27,6 +27,7 @@ struct arguments {
     const char *port;
     const char *socket; /* a path, instead of host and port; NULL: none */
     size_t connections;
+    size_t active; /* 0: all */
     size_t threads;
     bool idle;
     bool json;
@@ -44,6 +45,7 @@ static const char usage[] =
     "loadgen --port PORT | --socket PATH [option…]\n"
     "  --host HOST            127.0.0.1\n"
     "  --connections N        1; each has one command at a time\n"
+    "  --active N             all; the other connections say hello and stay idle\n"
     "  --threads N            1\n"
     "  --command NAME         ping (default), hello, insert, find\n"
     "  --seconds S            10\n"
@@ -114,6 +116,7 @@ enum option_id {
     OPTION_HOST = 1,
     OPTION_PORT,
     OPTION_CONNECTIONS,
+    OPTION_ACTIVE,
     OPTION_THREADS,
     OPTION_COMMAND,
     OPTION_SECONDS,
@@ -139,6 +142,7 @@ static const struct option options[] = {
     {"host", required_argument, NULL, OPTION_HOST},
     {"port", required_argument, NULL, OPTION_PORT},
     {"connections", required_argument, NULL, OPTION_CONNECTIONS},
+    {"active", required_argument, NULL, OPTION_ACTIVE},
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"command", required_argument, NULL, OPTION_COMMAND},
     {"seconds", required_argument, NULL, OPTION_SECONDS},
@@ -170,6 +174,8 @@ static bool read_number_option(int option, const char *text, struct arguments *a
         return read_count(name, text, 1, MAX_CONNECTIONS, &arguments->connections);
     case OPTION_CONNECTIONS:
         return read_count(name, text, 1, MAX_CONNECTIONS, &arguments->connections);
+    case OPTION_ACTIVE:
+        return read_count(name, text, 1, MAX_CONNECTIONS, &arguments->active);
     case OPTION_THREADS:
         return read_count(name, text, 1, MAX_THREADS, &arguments->threads);
     case OPTION_SECONDS:
@@ -245,8 +251,10 @@ static bool read_arguments(int argc, char **argv, struct arguments *arguments)
         fputs(usage, stderr);
         return false;
     }
-    if (arguments->threads > arguments->connections)
-        arguments->threads = arguments->connections;
+    if (arguments->active == 0 || arguments->active > arguments->connections)
+        arguments->active = arguments->connections;
+    if (arguments->threads > arguments->active)
+        arguments->threads = arguments->active;
     return true;
 }
 
@@ -319,7 +327,7 @@ static uint64_t share(uint64_t all, size_t i, size_t n)
 
 static uint64_t pace_of(const struct arguments *arguments)
 {
-    return arguments->rate > 0 ? to_ns((double)arguments->connections / arguments->rate) : 0;
+    return arguments->rate > 0 ? to_ns((double)arguments->active / arguments->rate) : 0;
 }
 
 static bool make_loads(const struct arguments *arguments, struct thread *threads)
@@ -335,6 +343,7 @@ static bool make_loads(const struct arguments *arguments, struct thread *threads
     for (size_t i = 0; i < arguments->threads; i++) {
         threads[i].wanted = share(arguments->connections, i, arguments->threads);
         load.connections = threads[i].wanted;
+        load.active = share(arguments->active, i, arguments->threads);
         load.operations = share(arguments->operations, i, arguments->threads);
         load.first_number = (uint64_t)i << 33;
         threads[i].arguments = arguments;

@@ -341,6 +341,25 @@ static bool read_request(struct bytes message, struct request *request)
     return scan_open(&scan, request->body) && scan_next(&scan, &request->command);
 }
 
+/* The counters, under the names that MongoDB has where it has one. */
+static bool append_server_status(struct bench_buffer *out, const struct request *request,
+                                 const struct null_counters *counters)
+{
+    bson_t status = BSON_INITIALIZER;
+    bson_t connections;
+    bool made = BSON_APPEND_DOCUMENT_BEGIN(&status, "connections", &connections) &&
+                BSON_APPEND_INT64(&connections, "current", (int64_t)counters->open) &&
+                BSON_APPEND_INT64(&connections, "totalCreated", (int64_t)counters->opened) &&
+                bson_append_document_end(&status, &connections) &&
+                BSON_APPEND_INT64(&status, "commands", (int64_t)counters->messages) &&
+                BSON_APPEND_DOUBLE(&status, "ok", 1);
+    uint8_t *at = made ? append_frame(out, request, status.len) : NULL;
+    if (at != NULL)
+        memcpy(at, bson_get_data(&status), status.len);
+    bson_destroy(&status);
+    return at != NULL;
+}
+
 static bool append_reply(const struct null_replies *replies, const struct request *request,
                          struct null_counters *counters, struct bench_buffer *out, bool *handshake)
 {
@@ -366,6 +385,8 @@ static bool append_reply(const struct null_replies *replies, const struct reques
     }
     if (scan_name_is(name, "buildInfo") || scan_name_is(name, "buildinfo"))
         return append_blob(out, request, &replies->build_info);
+    if (scan_name_is(name, "serverStatus"))
+        return append_server_status(out, request, counters);
     if (scan_name_is(name, "connectionStatus"))
         return append_blob(out, request, &replies->status);
     return append_blob(out, request, &replies->ok);

@@ -25,6 +25,8 @@ struct null_counters {
     uint64_t inserts;
     uint64_t documents; /* in the inserts */
     uint64_t finds;
+    uint64_t opened; /* connections, which the caller counts */
+    uint64_t open;   /* of them now */
 };
 
 struct null_replies; /* immutable once made */

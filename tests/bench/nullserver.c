@@ -83,8 +83,9 @@ static void connection_free(struct connection *connection)
     memory_free(connection);
 }
 
-static void connection_close(struct connection *connection)
+static void connection_close(struct server *server, struct connection *connection)
 {
+    server->counters.open--;
     close(connection->fd);
     if (connection->state == CONNECTION_DELAYED)
         connection->state = CONNECTION_CLOSED;
@@ -211,7 +212,7 @@ static void on_readable(struct server *server, struct connection *connection)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0 || !process(server, connection, fresh ? (size_t)got : 0))
-        connection_close(connection);
+        connection_close(server, connection);
 }
 
 /* All of `out` was sent, or its delay is over: continues with the bytes received since then. */
@@ -254,7 +255,7 @@ static void send_due(struct server *server)
         }
         connection->state = CONNECTION_READING;
         if (!send_rest(server, connection))
-            connection_close(connection);
+            connection_close(server, connection);
     }
 }
 
@@ -278,6 +279,8 @@ static void accept_all(struct server *server)
         }
         connection->fd = fd;
         connection->watched = EPOLLIN;
+        server->counters.opened++;
+        server->counters.open++;
     }
 }
 
@@ -288,10 +291,10 @@ static void on_event(struct server *server, const struct epoll_event *event)
         accept_all(server);
     else if (event->events & EPOLLERR ||
              (event->events & EPOLLHUP && !(event->events & EPOLLIN && connection->watched)))
-        connection_close(connection);
+        connection_close(server, connection);
     else if (event->events & EPOLLOUT && connection->state == CONNECTION_WRITING) {
         if (!send_rest(server, connection))
-            connection_close(connection);
+            connection_close(server, connection);
     } else
         on_readable(server, connection);
 }

@@ -25,6 +25,7 @@ def check_loads(loadgen, port):
     for arguments, documents in (
         (["--command", "ping", "--connections", "20"], 0),
         (["--command", "hello"], 0),
+        (["--command", "ping", "--connections", "50", "--active", "3", "--threads", "2"], 0),
         (["--command", "find", "--documents", "700", "--connections", "3"], 0),
         (["--command", "insert", "--retryable", "--connections", "16", "--threads", "2"], 1),
         (["--command", "insert", "--documents", "1000", "--document-bytes", "3000"], 1000),

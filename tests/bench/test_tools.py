@@ -32,6 +32,9 @@ def run(program, *arguments):
                 "--rounds", 1, "--seconds", 0.2, "--idle", 100], "proxy CPU µs a command"),
     ("growth.py", ["--rounds", 1, "--seconds", 0.2, "--connection-counts", 16, "--document-sizes", 100,
                    "--namespace-counts", 10], "CPU µs an insert"),
+    ("sharing_bench.py", ["--servers", "null", "--rounds", 1, "--seconds", 0.2, "--cases", "ping:8", "--fleets", 300,
+                          "--idle", 300, "--idle-seconds", 1, "--settle", 0.3, "--parts", "throughput,fleets,memory,idle"],
+     "÷ session"),
     ("../stress/abuse.py", ["--abuses", "slow senders,random bytes", "--seconds", 0.5, "--rounds", 1,
                             "--scale", 0.02], "÷ usual"),
 ])
