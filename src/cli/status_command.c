@@ -28,11 +28,12 @@ static int print_screen(const struct ask *ask, bool *ok, struct error *err)
 {
     bson_t *status = NULL;
     struct text screen = text_growing();
-    struct view_options options = {.colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL};
+    struct view_options options = {
+        .screen = {.colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL}};
     *ok = ask_bson(ask, "/status", &status, err);
     if (!*ok)
         return 2;
-    view_write(ask_bytes(status), (struct bytes){0}, &options, &screen);
+    (void)view_write(&(struct view_input){.status = ask_bytes(status)}, &options, &screen);
     (void)fputs(screen.data != NULL ? screen.data : "", stdout);
     int code = view_is_ready(ask_bytes(status)) ? 0 : 1;
     text_release(&screen);

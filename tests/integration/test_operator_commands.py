@@ -133,6 +133,20 @@ class Terminal:
     def text(self):
         return re.sub(r"\033\[[?0-9;]*[A-Za-z]", "", self.output)
 
+    def press(self, keys, pattern):
+        """Returns the lines of the first screen after these keys that matches the pattern."""
+        self.output = ""
+        os.write(self.fd, keys.encode())
+
+        def seen():
+            self.read(0.1)
+            for screen in self.output.split("\033[H")[1:]:
+                text = re.sub(r"\033\[[?0-9;]*[A-Za-z]", "", screen)
+                if "q quits" in text and re.search(pattern, text):
+                    return [line.rstrip() for line in text.split("\r\n")]
+            return None
+        return eventually(seen, f"{pattern} on the screen after {keys!r}")
+
     def end(self):
         eventually(lambda: not self.read(0.1), "it ends")
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
@@ -156,6 +170,43 @@ def test_top(started, simulated):
     os.write(terminal.fd, b"q")
     assert terminal.end() == 0
     assert terminal.output.startswith("\033[?1049h") and "\033[?25h\033[?1049l" in terminal.output
+
+
+def test_top_scrolls_and_sorts(started):
+    """Without asking the proxy again: the interval is a minute."""
+    proxy, admin = started
+    clients = [RawClient(proxy.endpoint()) for _ in range(20)]
+    try:
+        for client in clients:
+            client.command({"ping": 1})
+        terminal = Terminal("top", "--admin", admin.port, "--interval", 60000, rows=16)
+        terminal.wait_for("q quits")
+
+        def ids(lines):
+            return [int(found[1]) for line in lines if (found := re.match(r"  (\d+) +127\.0\.0\.1:\d+ ", line))]
+        end = terminal.press("\033[F", "sorts by id")
+        first = ids(end)[0]
+        assert len(end) == 16 and end[0].startswith("mongosluice ") and len(ids(end)) > 10
+        assert ids(end) == list(range(first, first + len(ids(end))))
+        up = ids(terminal.press("k", "q quits"))
+        assert up[0] in (first, first - 1) and up[-1] == ids(end)[-2]
+        assert ids(terminal.press("\033[B", "q quits")) == ids(end)  # down again
+        assert ids(terminal.press("\033[B", "q quits")) == ids(end)  # there is no more
+        backwards = ids(terminal.press("r", "by id, reversed"))
+        assert backwards == sorted(backwards, reverse=True) and backwards[-1] < first
+        by_client = terminal.press("rs", "sorts by client ")
+        remotes = [re.match(r"  \d+ +(\S+)", line)[1] for line in by_client if ids([line])]
+        assert remotes == sorted(remotes) and len(remotes) > 10
+        terminal.press("sss", "sorts by time")
+        home = terminal.press("g", "requests ")
+        assert home[0].startswith("mongosluice ") and not ids(home)
+        down = terminal.press(" \033[6~\033[6~\033[6~\033[6~\033[6~", "CONNECTIONS|127.0.0.1:")
+        assert down[0].startswith("mongosluice ")
+        os.write(terminal.fd, b"\033[1;5Cq")
+        assert terminal.end() == 0
+    finally:
+        for client in clients:
+            client.socket.close()
 
 
 def test_top_ends_by_a_signal_and_leaves_the_terminal_as_it_was(started):

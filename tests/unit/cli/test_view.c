@@ -32,8 +32,10 @@ static struct text show(const char *json, const char *connections,
     struct text out = text_growing();
     bson_t *status = support_json(json);
     bson_t *list = connections == NULL ? NULL : support_json(connections);
-    view_write(support_bytes(status), list == NULL ? (struct bytes){0} : support_bytes(list),
-               options, &out);
+    struct bytes page = list == NULL ? (struct bytes){0} : support_bytes(list);
+    const struct view_input input = {
+        .status = support_bytes(status), .connections = &page, .page_count = list != NULL};
+    (void)view_write(&input, options, &out);
     bson_destroy(status);
     if (list != NULL)
         bson_destroy(list);
@@ -88,7 +90,7 @@ static void a_screen_fits_its_terminal(void **state)
     for (size_t width = 1; width < 140; width += 3) {
         for (size_t rows = 1; rows < 30; rows += 4) {
             struct view_options options = {
-                .width = width, .rows = rows, .colour = true, .history = true};
+                .screen = {.width = width, .rows = rows, .colour = true, .history = true}};
             struct text out = show(sample, list, &options);
             size_t lines = 0;
             const char *end = NULL;
@@ -105,7 +107,7 @@ static void a_screen_fits_its_terminal(void **state)
 static void the_last_minutes_are_a_curve(void **state)
 {
     (void)state;
-    struct view_options options = {.width = 120, .history = true};
+    struct view_options options = {.screen = {.width = 120, .history = true}};
     struct text out = show(sample, NULL, &options);
     assert_non_null(strstr(out.data, " ▄█"));
     text_release(&out);
@@ -129,12 +131,74 @@ static void what_is_wrong_is_said(void **state)
 static void missing_fields_are_zeros(void **state)
 {
     (void)state;
-    struct view_options options = {.width = 80, .rows = 24, .history = true};
+    struct view_options options = {.screen = {.width = 80, .rows = 24, .history = true}};
     struct text out = show("{}", "{\"connections\":7}", &options);
     assert_non_null(strstr(out.data, "requests"));
     text_release(&out);
     out = show("{\"upstream\":[],\"samples\":{\"columns\":3,\"rows\":{}}}", "{}", &options);
     text_release(&out);
+}
+
+static const char people[] =
+    "{\"clients\":3,\"connections\":["
+    "{\"id\":9,\"remote\":\"c:1\",\"state\":\"idle\",\"command\":\"\",\"state_ms\":5,"
+    "\"identity\":\"bob\"},"
+    "{\"id\":10,\"remote\":\"a:1\",\"state\":\"running\",\"command\":\"find\",\"state_ms\":70,"
+    "\"identity\":\"ada\"},"
+    "{\"id\":11,\"remote\":\"b:1\",\"state\":\"running\",\"command\":\"aggregate\",\"state_ms\":6,"
+    "\"identity\":\"cy\"}]}";
+
+/* The clients in the order in which they stand on the screen: "abc". */
+static void assert_order(enum view_order order, bool reversed, const char *expected)
+{
+    const struct view_options options = {.order = order, .reversed = reversed};
+    char found[4] = "";
+    struct text out = show(sample, people, &options);
+    const char *at = strstr(out.data, "CONNECTIONS");
+    assert_non_null(at);
+    for (size_t i = 0; i < 3; i++) {
+        at = strstr(at, ":1 ");
+        assert_non_null(at);
+        found[i] = at[-1];
+        at++;
+    }
+    assert_string_equal(found, expected);
+    text_release(&out);
+}
+
+static void connections_are_sorted(void **state)
+{
+    (void)state;
+    assert_order(VIEW_BY_ID, false, "cab");
+    assert_order(VIEW_BY_ID, true, "bac");
+    assert_order(VIEW_BY_CLIENT, false, "abc");
+    assert_order(VIEW_BY_STATE, false, "cab");
+    assert_order(VIEW_BY_COMMAND, false, "cba");
+    assert_order(VIEW_BY_TIME, false, "abc");
+    assert_order(VIEW_BY_TIME, true, "cba");
+    assert_order(VIEW_BY_USER, false, "acb");
+}
+
+/* Every line comes to the screen, below the head, which stays. */
+static void a_screen_scrolls(void **state)
+{
+    (void)state;
+    struct view_options options = {0};
+    struct text whole = show(sample, people, &options);
+    const char *rest = strchr(whole.data, '\n') + 2; /* the head and an empty line */
+    options.screen.rows = 6;
+    for (; *rest != 0; rest = strchr(rest, '\n') + 1, options.screen.skip++) {
+        struct text part = show(sample, people, &options);
+        assert_memory_equal(part.data, whole.data, strlen("mongosluice 1.2.3   rs0   running"));
+        const char *first = strchr(part.data, '\n') + 2;
+        assert_memory_equal(first, rest, (size_t)(strchr(rest, '\n') - rest) + 1);
+        text_release(&part);
+    }
+    assert_true(options.screen.skip > 15);
+    struct text none = show(sample, people, &options);
+    assert_int_equal(strlen(none.data), strchr(none.data, '\n') + 2 - none.data);
+    text_release(&none);
+    text_release(&whole);
 }
 
 int main(void)
@@ -145,6 +209,8 @@ int main(void)
         cmocka_unit_test(the_last_minutes_are_a_curve),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(missing_fields_are_zeros),
+        cmocka_unit_test(connections_are_sorted),
+        cmocka_unit_test(a_screen_scrolls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
