@@ -123,6 +123,9 @@ static void add_validation(const struct admin *admin, struct json *json)
     json_open_object(json, "validation");
     json_add_uint(json, "schemas", verdicts.schemas);
     json_add_uint(json, "broken_files", catalog_broken(admin->parts.catalog));
+    char *problems = catalog_problems(admin->parts.catalog);
+    json_add_raw(json, "broken", problems != NULL ? problems : "[]");
+    memory_free(problems);
     schema_write_left_out(schemas, LEFT_OUT_SHOWN, json);
     json_add_uint(json, "passed", verdicts.counts[REGISTRY_PASSED]);
     json_add_uint(json, "refused", verdicts_refused(&verdicts));

@@ -1,6 +1,7 @@
 #include "catalog/catalog.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "catalog/change_stream.h"
@@ -19,9 +20,38 @@ struct catalog {
     atomic_bool validators_known;  /* they have been read at least once */
 };
 
+/* The problems that operators are shown; the log has all. */
+enum { PROBLEMS_SHOWN = 10 };
+
+struct problem_list {
+    struct json json;
+    size_t left;
+};
+
+static void add_problem(void *arg, const char *path, const char *problem)
+{
+    struct problem_list *list = arg;
+    if (list->left == 0)
+        return;
+    list->left--;
+    json_open_object(&list->json, NULL);
+    json_add_string(&list->json, "file", path);
+    json_add_string(&list->json, "error", problem);
+    json_close_object(&list->json);
+}
+
 static void publish(struct catalog *catalog)
 {
-    current_set_publish(&catalog->set, folder_broken(&catalog->folder));
+    size_t broken = folder_broken(&catalog->folder);
+    struct text text = text_growing();
+    struct problem_list list = {.json = json_over(&text), .left = PROBLEMS_SHOWN};
+    if (broken > 0) {
+        json_open_array(&list.json, NULL);
+        folder_each_problem(&catalog->folder, add_problem, &list);
+        json_close_array(&list.json);
+    }
+    current_set_publish(&catalog->set, broken, broken > 0 && !text.cut ? text.data : NULL);
+    text_release(&text);
 }
 
 /* --- the folder ---------------------------------------------------------------------------------
@@ -164,6 +194,11 @@ struct registry *catalog_registry(struct catalog *catalog)
 size_t catalog_broken(struct catalog *catalog)
 {
     return current_set_broken(&catalog->set);
+}
+
+char *catalog_problems(struct catalog *catalog)
+{
+    return current_set_problems(&catalog->set);
 }
 
 bool catalog_is_loaded(const struct catalog *catalog)

@@ -51,6 +51,10 @@ void catalog_stop(struct catalog *catalog);
 struct registry *catalog_registry(struct catalog *catalog);
 /* The number of broken files; an unreadable folder counts as one. */
 size_t catalog_broken(struct catalog *catalog);
+/* The first of them as a JSON array, [{"file", "error"}], from memory_alloc; NULL if there are
+ * none.
+ */
+char *catalog_problems(struct catalog *catalog);
 /* True if the upstream's validators have been read at least once, or are not read at all. */
 bool catalog_is_loaded(const struct catalog *catalog);
 

@@ -1,6 +1,7 @@
 #include "catalog/current_set.h"
 
 #include "base/log.h"
+#include "base/memory.h"
 
 bool current_set_init(struct current_set *set, size_t memory_max)
 {
@@ -13,6 +14,7 @@ void current_set_release(struct current_set *set)
 {
     registry_release(set->draft);
     registry_release(set->registry);
+    memory_free(set->problems);
     pthread_mutex_destroy(&set->lock);
 }
 
@@ -42,12 +44,15 @@ bool current_set_fits(const struct current_set *set, const struct schema_file *f
                      bytes, others, set->memory_max);
 }
 
-void current_set_publish(struct current_set *set, size_t broken)
+void current_set_publish(struct current_set *set, size_t broken, const char *problems)
 {
     struct registry *old = NULL;
+    char *copy = problems == NULL ? NULL : memory_copy_string(problems);
     bool changed = set->draft != NULL;
     pthread_mutex_lock(&set->lock);
     set->broken = broken;
+    memory_free(set->problems);
+    set->problems = copy;
     if (changed) {
         old = set->registry;
         set->registry = set->draft;
@@ -70,6 +75,14 @@ struct registry *current_set_registry(struct current_set *set)
     struct registry *registry = registry_retain(set->registry);
     pthread_mutex_unlock(&set->lock);
     return registry;
+}
+
+char *current_set_problems(struct current_set *set)
+{
+    pthread_mutex_lock(&set->lock);
+    char *copy = set->problems == NULL ? NULL : memory_copy_string(set->problems);
+    pthread_mutex_unlock(&set->lock);
+    return copy;
 }
 
 size_t current_set_broken(struct current_set *set)

@@ -13,6 +13,7 @@ struct current_set {
     struct registry *registry; /* enforced; `lock` guards it when other threads read it */
     struct registry *draft;    /* NULL outside a change */
     size_t broken;             /* guarded by lock */
+    char *problems;            /* of broken files, a JSON array; NULL: none; guarded by lock */
     pthread_mutex_t lock;
     catalog_publish_fn *publish; /* NULL is allowed */
     void *arg;
@@ -30,12 +31,15 @@ const struct registry *current_set_latest(const struct current_set *set);
  * origin. */
 bool current_set_fits(const struct current_set *set, const struct schema_file *file,
                       enum registry_origin origin, struct error *err);
-/* Enforces the draft, if there is one. `broken` is the number of schema files with errors. */
-void current_set_publish(struct current_set *set, size_t broken);
+/* Enforces the draft, if there is one. `broken` is the number of schema files with errors, and
+ * `problems` a JSON array of the first ones (NULL: none), which is copied. */
+void current_set_publish(struct current_set *set, size_t broken, const char *problems);
 
 /* Any thread. A reference to the enforced set. */
 struct registry *current_set_registry(struct current_set *set);
 /* Any thread. The number of schema files with errors at the last publication. */
 size_t current_set_broken(struct current_set *set);
+/* Any thread. A copy of their problems, from memory_alloc; NULL: none. */
+char *current_set_problems(struct current_set *set);
 
 #endif

@@ -264,6 +264,8 @@ void folder_each_problem(const struct folder *folder,
                          void (*report)(void *arg, const char *path, const char *problem),
                          void *arg)
 {
+    if (folder->unreadable)
+        report(arg, folder->path, "the folder cannot be read");
     for (size_t i = 0; i < folder->count; i++)
         if (folder->files[i].problem != NULL)
             report(arg, folder->files[i].path, folder->files[i].problem);

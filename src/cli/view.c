@@ -222,6 +222,7 @@ struct view_lines view_write(const struct view_input *input, const struct view_o
     put_writes(&screen, input->status);
     put_clients(&screen, input->status);
     view_put_servers(&screen, input->status);
+    view_put_broken(&screen, input->status);
     view_put_refusals(&screen, input->status);
     view_put_left_out(&screen, input->status);
     view_put_connections(&screen, input, options);

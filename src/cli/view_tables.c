@@ -57,6 +57,25 @@ void view_put_refusals(struct screen *screen, struct bytes status)
     }
 }
 
+void view_put_broken(struct screen *screen, struct bytes status)
+{
+    struct scan scan;
+    struct scan_element one;
+    bool first = true;
+    if (!scan_open(&scan, figure_part(status, "validation.broken")))
+        return;
+    for (; scan_next(&scan, &one); first = false) {
+        if (first)
+            screen_put_title(screen,
+                             "SCHEMA FILES WITH ERRORS (their last good state is enforced)");
+        screen_put(screen, "  ");
+        screen_paint(screen, SCREEN_BOLD, figure_text(one.value, "file"));
+        screen_fill_to(screen, 34);
+        screen_paint(screen, SCREEN_RED, figure_text(one.value, "error"));
+        screen_end_line(screen);
+    }
+}
+
 void view_put_left_out(struct screen *screen, struct bytes status)
 {
     struct scan scan;

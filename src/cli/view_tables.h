@@ -1,4 +1,5 @@
-/* The tables of the screen: servers, refused documents, schemas left out, connections. */
+/* The tables of the screen: servers, refused documents, broken schema files, schemas left out,
+ * connections. */
 #ifndef SLUICE_CLI_VIEW_TABLES_H
 #define SLUICE_CLI_VIEW_TABLES_H
 
@@ -6,6 +7,7 @@
 
 void view_put_servers(struct screen *screen, struct bytes status);
 void view_put_refusals(struct screen *screen, struct bytes status);
+void view_put_broken(struct screen *screen, struct bytes status);
 void view_put_left_out(struct screen *screen, struct bytes status);
 void view_put_connections(struct screen *screen, const struct view_input *input,
                           const struct view_options *options);

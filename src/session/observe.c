@@ -7,7 +7,9 @@
 #include <utlist.h>
 
 #include "base/memory.h"
+#include "session/checking.h"
 #include "session/described_users.h"
+#include "session/exchange.h"
 #include "session/lease.h"
 #include "session/life.h"
 #include "session/route.h"
@@ -179,6 +181,10 @@ static void fill_row(const struct client *client, int64_t now_us, struct session
     row->command = "";
     if (command != NULL)
         row->command = session_command_label(route_counted_as(command->command));
+    else if (client->exchange != NULL) /* it waits in a batch, or for another client's */
+        row->command = session_command_label(route_counted_as(client->exchange->message.command));
+    else if (client->checking != NULL)
+        row->command = session_command_label(route_counted_as(client->checking->message.command));
     row->phase = phase_of(client);
     row->tls = transport_tls_details(&client->link.transport, &tls);
     row->in_transaction = command != NULL && command->in_transaction;

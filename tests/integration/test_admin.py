@@ -526,6 +526,8 @@ def test_metrics_of_merging(start_admin, simulated):
                 simulated.wait_for_request("insert")
         admin.wait_for_metric("mongosluice_batch_waiting", 2)
         assert admin.metrics()["mongosluice_batch_held_bytes"] > 0
+        running = [row["command"] for row in admin.json("/connections")["connections"] if row["state"] == "running"]
+        assert running == ["insert"] * 3  # also those that wait in a batch
         simulated.call(gate.set)
         assert [client.receive().body["n"] for client in clients] == [1, 1, 1]
     finally:

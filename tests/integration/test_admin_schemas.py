@@ -2,11 +2,13 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 from pymongo.errors import WriteError
 from support.admin import Admin
 from support.process import eventually
+from support.proxy import BINARY
 
 pytestmark = pytest.mark.proxy_only
 
@@ -176,3 +178,20 @@ def test_a_collections_own_validator_is_not_deleted_here(start_admin, server, co
         assert admin.get("/readyz").status == 200
         assert admin.ask("DELETE", f"/schemas/{ns}").status == 409
         direct["shop"].drop_collection(collection_name)
+
+
+def test_a_broken_file_is_shown_to_operators(start_admin, folder, collection_name):
+    ns = f"shop.{collection_name}"
+    good = json.dumps(schema_file(ns))
+    (folder.path / "a.json").write_text(good)
+    proxy, admin = start_admin()
+    assert admin.json("/status")["validation"]["broken"] == []
+    (folder.path / "a.json").write_text(good[:-1])
+    admin.wait_for_metric("mongosluice_schema_files_broken", 1)
+    [broken] = admin.json("/status")["validation"]["broken"]
+    assert broken["file"] == str(folder.path / "a.json") and broken["error"]
+    shown = subprocess.run([BINARY, "status", "--admin", admin.address], capture_output=True, text=True, timeout=60)
+    assert "SCHEMA FILES WITH ERRORS" in shown.stdout and str(folder.path / "a.json") in shown.stdout
+    (folder.path / "a.json").write_text(good)
+    eventually(lambda: admin.json("/status")["validation"]["broken"] == [], "the file is whole again")
+    assert admin.metrics()["mongosluice_schema_files_broken"] == 0

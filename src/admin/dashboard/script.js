@@ -244,6 +244,8 @@ function showStatus(status) {
   showState(status);
   showTiles(status);
   showRefusals(status.validation.refusals);
+  $('broken-card').hidden = status.validation.broken.length === 0;
+  fill('broken', status.validation.broken.map(({file, error}) => [{text: file, kind: 'cut', title: file}, {text: error, kind: 'bad'}]));
   showCommands(status.commands);
   fill('servers', status.upstream.servers.map((server) => [server.address, server.type,
     server.error ? {text: server.error, kind: 'bad cut', title: server.error} : {text: 'reachable', kind: 'good'}]));
