@@ -5,6 +5,7 @@ import time
 import pytest
 from bson import Int64, ObjectId
 from pymongo import MongoClient
+from pymongo.monitoring import ServerListener
 from support import wire
 from support.ports import refusing_port
 from support.process import eventually
@@ -209,17 +210,26 @@ def test_a_waiting_client_that_leaves_is_forgotten(proxy):
     eventually(lambda: ended() == before + 2, "both connections end")
 
 
-def test_nothing_is_asked_more_often_for_waiting_clients(simulated, shared):
-    """Waiting clients cost the server nothing: its stream alone asks."""
-    clients = [RawClient(shared.endpoint()) for _ in range(200)]
+def answered(server, proxy, seconds=1.5):
+    """The replies of the server while 100 idle drivers monitor it through the proxy for this time."""
+    clients = [RawClient(proxy.endpoint()) for _ in range(100)]
     for raw in clients:
-        raw.send(wire.op_msg(awaiting(raw.hello()["topologyVersion"]), flags=wire.EXHAUST_ALLOWED))
-    before = len(simulated.requests("hello"))
-    time.sleep(2.5)
-    asked = len(simulated.requests("hello")) - before
-    assert asked <= 5
+        raw.send(wire.op_msg(awaiting(raw.hello()["topologyVersion"], 50), flags=wire.EXHAUST_ALLOWED))
+    before = next(server._ids)
+    time.sleep(seconds)
+    replies = next(server._ids) - before - 1
     for raw in clients:
         raw.socket.close()
+    return replies
+
+
+def test_an_idle_fleet_costs_the_server_next_to_nothing(simulated, start_proxy):
+    replies = {}
+    for mode in ("session", "shared"):
+        proxy = start_proxy(f"mongodb://{simulated.address}/", {"pool.mode": mode}, endpoint=simulated.endpoint)
+        replies[mode] = answered(simulated, proxy)
+        proxy.finish()
+    assert replies["shared"] <= replies["session"] / 100
 
 
 # --- faults
@@ -339,3 +349,55 @@ def test_pymongo_follows_an_election(start_proxy):
                 eventually(lambda host=host, port=port: client.primary == (host, int(port)), "the new primary is seen")
         for member in members.members:
             assert len([name for name in names(member) if name == OWN]) <= 3
+
+
+class Types(ServerListener):
+    """The types of each server in the order that the driver sees them, each once in a row."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def opened(self, event):
+        pass
+
+    def closed(self, event):
+        pass
+
+    def description_changed(self, event):
+        types = self.seen.setdefault("{}:{}".format(*event.server_address), [])
+        kind = event.new_description.server_type_name
+        if not types or types[-1] != kind:
+            types.append(kind)
+
+
+def scenario(members, address):
+    """An election, a member that stops, and its return. Returns the types of each member."""
+    listener = Types()
+    names = {address(member): number for number, member in enumerate(members.members)}
+
+    def last(number):
+        return next((types[-1] for name, types in listener.seen.items() if names[name] == number), None)
+
+    with MongoClient(f"mongodb://{','.join(names)}/", replicaSet=NAME, heartbeatFrequencyMS=500, event_listeners=[listener],
+                     serverSelectionTimeoutMS=20000):
+        eventually(lambda: [last(i) for i in range(3)] == ["RSPrimary", "RSSecondary", "RSSecondary"], "the first state")
+        members.reconfigure(primary=members.members[1])
+        eventually(lambda: last(0) == "RSSecondary" and last(1) == "RSPrimary", "the election")
+        members.members[2].stop()
+        eventually(lambda: last(2) == "Unknown", "the stopped member is unknown")
+        members.members[2].start()
+        eventually(lambda: last(2) == "RSSecondary", "its return")
+    return {names[name]: types for name, types in listener.seen.items()}
+
+
+def test_drivers_see_the_same_changes_as_without_a_proxy(start_proxy):
+    with SimulatedSet(3) as members:
+        direct = scenario(members, lambda member: member.address)
+    with SimulatedSet(3) as members:
+        proxy = start_proxy(members.uri(heartbeatFrequencyMS=500), SHARED)
+        shared = scenario(members, lambda member: proxy.address(member.address))
+    assert shared.keys() == direct.keys()
+    for number in (0, 1):  # of an election, a driver sees the two changes in either order
+        assert shared[number][0] == direct[number][0] and shared[number][-1] == direct[number][-1]
+        assert set(shared[number]) <= {"RSPrimary", "RSSecondary", "Unknown"}
+    assert shared[2] == direct[2] == ["RSSecondary", "Unknown", "RSSecondary"]
