@@ -251,7 +251,9 @@ static bool act_on_all(struct top *top, const char *bytes, size_t len)
     for (size_t at = 0; at < len;) {
         char character = 0;
         at += terminal_key_read(bytes + at, len - at, &key, &character);
-        if (!act(top, key == TERMINAL_KEY_CHARACTER ? character : key_character(key)))
+        if (key != TERMINAL_KEY_CHARACTER)
+            character = key_character(key);
+        if (!act(top, character))
             return false;
     }
     return true;
