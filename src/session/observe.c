@@ -1,15 +1,13 @@
 #include "session/observe.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <utlist.h>
 
-#include "base/memory.h"
 #include "session/checking.h"
 #include "session/described_users.h"
 #include "session/exchange.h"
+#include "session/gather.h"
 #include "session/lease.h"
 #include "session/life.h"
 #include "session/route.h"
@@ -110,66 +108,6 @@ void session_observe_all(struct session_worker *worker)
     atomic_store_explicit(&metrics->ticked_ms, now_us / 1000, memory_order_relaxed);
 }
 
-struct listing;
-
-/* The part of one worker. */
-struct listing_part {
-    struct listing *listing;
-    struct session_row *rows; /* limit of them */
-    size_t count;
-    bool answered;
-};
-
-/* Shared by the asking thread and the workers. The last one frees it, because the asking thread may
- * have given up before a worker answers. */
-struct listing {
-    pthread_mutex_t lock;
-    pthread_cond_t answer;
-    uint64_t after;
-    size_t limit;
-    unsigned references;
-    unsigned parts_left;
-    unsigned part_count;
-    struct listing_part parts[];
-};
-
-static void listing_release(struct listing *listing)
-{
-    pthread_mutex_lock(&listing->lock);
-    bool last = --listing->references == 0;
-    pthread_mutex_unlock(&listing->lock);
-    if (!last)
-        return;
-    for (unsigned i = 0; i < listing->part_count; i++)
-        memory_free(listing->parts[i].rows);
-    pthread_mutex_destroy(&listing->lock);
-    pthread_cond_destroy(&listing->answer);
-    memory_free(listing);
-}
-
-static struct listing *listing_new(unsigned workers, uint64_t after, size_t limit)
-{
-    struct listing *listing =
-        memory_zalloc(sizeof *listing + workers * sizeof(struct listing_part));
-    if (listing == NULL)
-        return NULL;
-    pthread_mutex_init(&listing->lock, NULL);
-    clock_init_condition(&listing->answer);
-    listing->after = after;
-    listing->limit = limit;
-    listing->references = 1;
-    listing->part_count = workers;
-    for (unsigned i = 0; i < workers; i++) {
-        listing->parts[i].listing = listing;
-        listing->parts[i].rows = memory_array(limit, sizeof(struct session_row));
-        if (listing->parts[i].rows == NULL) {
-            listing_release(listing);
-            return NULL;
-        }
-    }
-    return listing;
-}
-
 static void fill_row(const struct client *client, int64_t now_us, struct session_row *row)
 {
     struct transport_tls_details tls;
@@ -192,55 +130,20 @@ static void fill_row(const struct client *client, int64_t now_us, struct session
     row->phase_ms = phase_ms_of(client, row->phase, now_us);
 }
 
-/* The sessions are sorted by id. */
-static void fill_part(void *context, void *arg)
+/* The clients of a worker are sorted by id. */
+static size_t fill_rows(struct session_worker *worker, uint64_t after, void *rows, size_t limit)
 {
-    struct session_worker *worker = context;
-    struct listing_part *part = arg;
-    struct listing *listing = part->listing;
     const struct client *client = NULL;
     int64_t now_us = clock_now_us();
-    pthread_mutex_lock(&listing->lock);
-    bool wanted =
-        listing->references > listing->parts_left; /* the asking thread still waits for it */
-    pthread_mutex_unlock(&listing->lock);
+    size_t count = 0;
     DL_FOREACH(worker->client_list, client)
     {
-        if (!wanted || part->count == listing->limit)
+        if (count == limit)
             break;
-        if (client->id > listing->after)
-            fill_row(client, now_us, &part->rows[part->count++]);
+        if (client->id > after)
+            fill_row(client, now_us, (struct session_row *)rows + count++);
     }
-    pthread_mutex_lock(&listing->lock);
-    part->answered = true;
-    listing->parts_left--;
-    pthread_cond_signal(&listing->answer);
-    pthread_mutex_unlock(&listing->lock);
-    listing_release(listing);
-}
-
-static void ask(struct listing *listing, struct session_worker *const *workers)
-{
-    for (unsigned i = 0; i < listing->part_count; i++) {
-        pthread_mutex_lock(&listing->lock);
-        listing->references++;
-        listing->parts_left++;
-        pthread_mutex_unlock(&listing->lock);
-        if (worker_post(workers[i]->worker, fill_part, &listing->parts[i]))
-            continue;
-        pthread_mutex_lock(&listing->lock);
-        listing->references--;
-        listing->parts_left--;
-        pthread_mutex_unlock(&listing->lock);
-    }
-}
-
-static void wait_for_parts(struct listing *listing, unsigned timeout_ms)
-{
-    struct timespec until = clock_deadline(timeout_ms);
-    int failure = 0;
-    while (listing->parts_left > 0 && failure == 0)
-        failure = pthread_cond_timedwait(&listing->answer, &listing->lock, &until);
+    return count;
 }
 
 static int by_id(const void *a, const void *b)
@@ -250,44 +153,23 @@ static int by_id(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* With the lock held. */
-static bool collect(const struct listing *listing, struct session_rows *out)
-{
-    size_t sum = 0;
-    *out = (struct session_rows){.complete = true};
-    for (unsigned i = 0; i < listing->part_count; i++) {
-        const struct listing_part *part = &listing->parts[i];
-        out->complete = out->complete && part->answered;
-        sum += part->answered ? part->count : 0;
-    }
-    out->of = memory_array(sum == 0 ? 1 : sum, sizeof *out->of);
-    if (out->of == NULL)
-        return false;
-    for (unsigned i = 0; i < listing->part_count; i++) {
-        const struct listing_part *part = &listing->parts[i];
-        if (!part->answered || part->count == 0)
-            continue;
-        memcpy(out->of + out->count, part->rows, part->count * sizeof *out->of);
-        out->count += part->count;
-    }
-    if (out->count > 1)
-        qsort(out->of, out->count, sizeof *out->of, by_id);
-    if (out->count > listing->limit)
-        out->count = listing->limit;
-    return true;
-}
-
 bool session_list(const struct session_query *query, struct session_rows *out)
 {
+    struct gathered gathered;
     size_t limit = query->limit > SESSION_ROWS_MAX ? SESSION_ROWS_MAX : query->limit;
-    struct listing *listing = listing_new(query->worker_count, query->after, limit);
-    if (listing == NULL)
+    const struct gather_question question = {.workers = query->workers,
+                                             .worker_count = query->worker_count,
+                                             .timeout_ms = query->timeout_ms,
+                                             .fill = fill_rows,
+                                             .row_bytes = sizeof(struct session_row),
+                                             .limit = limit,
+                                             .after = query->after};
+    if (!gather(&question, &gathered))
         return false;
-    ask(listing, query->workers);
-    pthread_mutex_lock(&listing->lock);
-    wait_for_parts(listing, query->timeout_ms);
-    bool ok = collect(listing, out);
-    pthread_mutex_unlock(&listing->lock);
-    listing_release(listing);
-    return ok;
+    *out = (struct session_rows){gathered.rows, gathered.count, gathered.complete};
+    if (out->count > 1)
+        qsort(out->of, out->count, sizeof *out->of, by_id);
+    if (out->count > limit)
+        out->count = limit;
+    return true;
 }
