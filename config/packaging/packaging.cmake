@@ -26,6 +26,8 @@ file(GLOB pages ${PROJECT_SOURCE_DIR}/docs/*.md)
 install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/plots DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 
+install(FILES ${packaging}/logrotate RENAME mongosluice DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/logrotate.d)
+
 # For the administrator to fill.
 install(DIRECTORY DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/mongosluice/schemas)
 

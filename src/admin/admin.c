@@ -32,6 +32,11 @@ void admin_settings_free(struct admin_settings *settings)
     memory_free(settings);
 }
 
+bool admin_settings_validity(const struct admin_settings *settings, struct tls_validity *out)
+{
+    return tls_context_validity(settings->tls, out);
+}
+
 static bool read_files(struct admin_settings *settings, struct error *err)
 {
     const struct config *config = settings->config;

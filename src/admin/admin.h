@@ -14,6 +14,8 @@ struct admin_settings;
 
 /* NULL with the reason if a token or certificate has an error. Takes a reference of config. */
 struct admin_settings *admin_settings_new(struct config *config, struct error *err);
+/* Of the endpoint's certificate; false without one. */
+bool admin_settings_validity(const struct admin_settings *settings, struct tls_validity *out);
 void admin_settings_free(struct admin_settings *settings); /* NULL is allowed */
 
 /* Listens and serves from now on. Takes over the settings, also on failure. */

@@ -10,7 +10,9 @@
 #include <sys/queue.h>
 
 #include "admin/figures.h"
+#include "admin/operation_state.h"
 #include "admin/pages.h"
+#include "admin/readiness.h"
 #include "admin/registry_state.h"
 #include "base/log.h"
 
@@ -20,9 +22,9 @@ static const int CHANGES = EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE;
 /* --- short pages ---------------------------------------------------------------------------------
  */
 
-/* registry: the reply shows the state of the schema registry too. */
+/* details: the reply shows the state of the schema registry and the last reload too. */
 static void reply_health(const struct admin *admin, const struct admin_request *request, bool good,
-                         bool registry, const struct error *err)
+                         bool details, const struct error *err)
 {
     struct text body = text_growing();
     struct json json = json_over(&body);
@@ -30,8 +32,10 @@ static void reply_health(const struct admin *admin, const struct admin_request *
     json_add_bool(&json, "ok", good);
     if (!good && request->is_trusted)
         json_add_string(&json, "reason", err->message);
-    if (registry && request->is_trusted)
+    if (details && request->is_trusted) {
         registry_write(admin, "registry", &json);
+        operation_write_reload(admin, "reload", &json);
+    }
     json_close_object(&json);
     http_send_json(request->http, good ? 200 : 503, &body);
 }
@@ -39,14 +43,14 @@ static void reply_health(const struct admin *admin, const struct admin_request *
 static void get_livez(struct admin *admin, const struct admin_request *request)
 {
     struct error err;
-    bool alive = figures_alive(admin, &err);
+    bool alive = readiness_is_alive(&admin->parts, admin->started_clock_ms, &err);
     reply_health(admin, request, alive, false, &err);
 }
 
 static void get_readyz(struct admin *admin, const struct admin_request *request)
 {
     struct error err;
-    bool ready = figures_ready(admin, &err);
+    bool ready = readiness_check(&admin->parts, admin_config(admin), &err);
     reply_health(admin, request, ready, true, &err);
 }
 

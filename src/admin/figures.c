@@ -9,9 +9,6 @@
 #include "admin/registry_state.h"
 #include "base/clock.h"
 
-/* A worker that does not turn its loop for this time is stuck. It ticks ten times a second. */
-enum { STALE_TICK_MS = 10000 };
-
 static const struct session_metrics *metrics_of(const struct admin *admin, unsigned worker)
 {
     return session_worker_metrics(admin->parts.workers[worker]);
@@ -120,20 +117,16 @@ void figures_merging(const struct admin *admin, struct merger_sums *out)
 
 void figures_census(const struct admin *admin, struct census *out)
 {
-    int64_t now_ms = clock_now_ms();
     *out = (struct census){0};
     for (unsigned i = 0; i < admin->parts.worker_count; i++) {
         const struct session_metrics *from = metrics_of(admin, i);
         int64_t wait_ms = atomic_load(&from->oldest_wait_ms);
         int64_t command_ms = atomic_load(&from->oldest_command_ms);
-        int64_t ticked_ms = atomic_load(&from->ticked_ms);
-        int64_t age_ms = now_ms - (ticked_ms == 0 ? admin->started_clock_ms : ticked_ms);
         for (size_t phase = 0; phase < SESSION_PHASES; phase++)
             out->phases[phase] += atomic_load(&from->phases[phase]);
         out->oldest_wait_ms = wait_ms > out->oldest_wait_ms ? wait_ms : out->oldest_wait_ms;
         out->oldest_command_ms =
             command_ms > out->oldest_command_ms ? command_ms : out->oldest_command_ms;
-        out->stalest_tick_ms = age_ms > out->stalest_tick_ms ? age_ms : out->stalest_tick_ms;
     }
 }
 
@@ -210,87 +203,4 @@ void figures_read(const struct admin *admin, struct metrics_reading *out)
     out->running = (uint32_t)census.phases[SESSION_PHASE_RUNNING];
     out->waiting =
         (uint32_t)(census.phases[SESSION_PHASE_CONNECTING] + census.phases[SESSION_PHASE_PAUSED]);
-}
-
-bool figures_alive(const struct admin *admin, struct error *err)
-{
-    struct census census;
-    figures_census(admin, &census);
-    if (census.stalest_tick_ms < STALE_TICK_MS)
-        return true;
-    return error_set(err, ERROR_INTERNAL, "a worker has not answered for %lld ms",
-                     (long long)census.stalest_tick_ms);
-}
-
-static bool is_reachable(const struct topology_snapshot *topology)
-{
-    for (size_t i = 0; i < topology->server_count; i++)
-        if (topology->servers[i].type != TOPOLOGY_SERVER_UNKNOWN)
-            return true;
-    return false;
-}
-
-size_t figures_without_port(const struct admin *admin, const struct topology_snapshot *topology,
-                            const char **first)
-{
-    const struct admin_hooks *hooks = &admin->parts.hooks;
-    size_t count = 0;
-    *first = NULL;
-    for (size_t i = 0; i < topology->server_count; i++) {
-        if (hooks->port_of_server(hooks->context, topology->servers[i].address) != 0)
-            continue;
-        if (*first == NULL)
-            *first = topology->servers[i].address;
-        count++;
-    }
-    return count;
-}
-
-/* Option admin.ready_needs_ports. */
-static bool check_ports(const struct admin *admin, const struct topology_snapshot *topology,
-                        struct error *err)
-{
-    const struct admin_hooks *hooks = &admin->parts.hooks;
-    enum config_ready_ports needs = admin_config(admin)->admin.ready_needs_ports;
-    const char *server;
-    if (needs == CONFIG_READY_PORTS_NEVER ||
-        (needs == CONFIG_READY_PORTS_START && hooks->had_all_ports(hooks->context)))
-        return true;
-    size_t missing = figures_without_port(admin, topology, &server);
-    return missing == 0 ||
-           error_set(err, ERROR_BAD_VALUE,
-                     "%zu of %zu upstream servers have no port (%.200s): raise listen_port_count, "
-                     "which is %lld, or see the log (option admin.ready_needs_ports)",
-                     missing, topology->server_count, server,
-                     (long long)admin_config(admin)->listen_port_count);
-}
-
-static bool check_upstream(const struct admin *admin, struct error *err)
-{
-    const struct admin_hooks *hooks = &admin->parts.hooks;
-    struct topology_snapshot topology;
-    if (!hooks->topology(hooks->context, &topology))
-        return error_no_memory(err, "the topology");
-    bool reachable = is_reachable(&topology);
-    if (!reachable)
-        (void)error_set(err, ERROR_HOST_UNREACHABLE, "no upstream server is reachable: %.400s",
-                        topology.cause[0] != 0      ? topology.cause
-                        : topology.server_count > 0 ? topology.servers[0].last_error
-                                                    : "no server is known yet");
-    bool good = reachable && check_ports(admin, &topology, err);
-    topology_snapshot_free(&topology);
-    return good;
-}
-
-bool figures_ready(const struct admin *admin, struct error *err)
-{
-    if (admin_state_now(admin) == ADMIN_DRAINING)
-        return error_set(err, ERROR_SHUTDOWN_IN_PROGRESS, "the proxy is draining");
-    if (!check_upstream(admin, err))
-        return false;
-    return (catalog_is_loaded(admin->parts.catalog) ||
-            error_set(err, ERROR_INTERNAL,
-                      "the proxy has not yet read the validators of the upstream's "
-                      "collections")) &&
-           registry_is_loaded(admin, err);
 }

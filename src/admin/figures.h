@@ -10,7 +10,6 @@ struct census {
     uint64_t phases[SESSION_PHASES];
     int64_t oldest_wait_ms;
     int64_t oldest_command_ms;
-    int64_t stalest_tick_ms; /* the age of the oldest last tick of all workers */
 };
 
 struct process_figures {
@@ -58,14 +57,5 @@ void figures_census(const struct admin *admin, struct census *out);
 void figures_process(struct process_figures *out);
 void figures_verdicts(const struct registry *registry, struct verdicts *out);
 void figures_read(const struct admin *admin, struct metrics_reading *out);
-
-/* The number of servers of the topology without a port of the proxy; `first` is the address of one
- * of them, which belongs to the topology, or NULL. */
-size_t figures_without_port(const struct admin *admin, const struct topology_snapshot *topology,
-                            const char **first);
-/* True if the proxy can serve; otherwise err holds the reason. */
-bool figures_ready(const struct admin *admin, struct error *err);
-/* True if every worker still turns its loop. */
-bool figures_alive(const struct admin *admin, struct error *err);
 
 #endif

@@ -1,7 +1,9 @@
 /* /metrics: all figures in Prometheus' format. docs/operations.md lists them. The program or an
  * option bounds the number of values of each label. */
 #include "admin/figures.h"
+#include "admin/operation_state.h"
 #include "admin/pages.h"
+#include "admin/readiness.h"
 #include "admin/schema_metrics.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -53,7 +55,7 @@ static void add_state(const struct admin *admin, struct text *out)
                          (struct exposition_label){"state", admin_state_name(states[i])},
                          states[i] == now);
     exposition_single(out, "mongosluice_ready", "gauge", "Result of /readyz: 1 means ready.",
-                      figures_ready(admin, &err) ? 1 : 0);
+                      readiness_check(&admin->parts, admin_config(admin), &err) ? 1 : 0);
 }
 
 static void add_upstream(const struct admin *admin, struct text *out)
@@ -68,7 +70,7 @@ static void add_upstream(const struct admin *admin, struct text *out)
     }
     for (size_t i = 0; i < topology.server_count; i++)
         counts[topology.servers[i].type]++;
-    size_t missing = figures_without_port(admin, &topology, &server);
+    size_t missing = readiness_without_port(&admin->parts, &topology, &server);
     topology_snapshot_free(&topology);
     exposition_single(out, "mongosluice_upstream_servers_without_port", "gauge",
                       "Upstream servers without a port of the proxy (option listen_port_count).",
@@ -343,6 +345,7 @@ void admin_get_metrics(struct admin *admin, const struct admin_request *request)
     figures_counters(admin, counters);
     add_process(admin, &body);
     add_state(admin, &body);
+    operation_write_metrics(admin, &body);
     add_upstream(admin, &body);
     add_connections(admin, counters, &body);
     add_traffic(counters, &body);

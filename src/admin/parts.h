@@ -4,13 +4,41 @@
 #define SLUICE_ADMIN_PARTS_H
 
 #include "catalog/catalog.h"
+#include "config/config.h"
 #include "fleet/fleet_follow.h"
+#include "net/tls.h"
 #include "session/session.h"
 #include "upstream/topology.h"
 
 enum admin_state { ADMIN_RUNNING, ADMIN_PAUSED, ADMIN_DRAINING };
 
-/* Called on the admin thread, between admin_start and the end of admin_stop. */
+/* The last reload. */
+struct admin_reload {
+    int64_t at_ms; /* since 1970; 0: none since the start */
+    bool good;
+    char error[512];
+    uint64_t good_count;
+    uint64_t failed_count;
+    size_t restart_count; /* options that changed, and change only with a restart */
+    const char *needs_restart[CONFIG_OPTIONS_MAX];
+};
+
+/* A certificate that the proxy sends. */
+struct admin_certificate {
+    const char *option; /* a label of metrics; static */
+    char file[512];
+    struct tls_validity validity;
+};
+enum { ADMIN_CERTIFICATES_MAX = 3 };
+
+struct admin_certificates {
+    size_t count;
+    struct admin_certificate of[ADMIN_CERTIFICATES_MAX];
+    char problem[512]; /* the reason why changed files are not used; "" if they are */
+};
+
+/* Called on the admin thread, between admin_start and the end of admin_stop, and on the main
+ * thread. */
 struct admin_hooks {
     void *context;
     /* The present topology; false without memory. Release it with topology_snapshot_free. */
@@ -26,6 +54,8 @@ struct admin_hooks {
     void (*drain)(void *context);
     /* The registry of schemas; false if the proxy follows none. */
     bool (*fleet)(void *context, struct fleet_status *out);
+    void (*reload)(void *context, struct admin_reload *out);
+    void (*certificates)(void *context, struct admin_certificates *out);
 };
 
 /* The parts that the admin thread reads; they outlive it. */

@@ -10,16 +10,6 @@ static bool read_status(const struct admin *admin, struct fleet_status *out)
     return hooks->fleet(hooks->context, out);
 }
 
-bool registry_is_loaded(const struct admin *admin, struct error *err)
-{
-    struct fleet_status status;
-    return !read_status(admin, &status) || status.loaded ||
-           error_set(err, ERROR_INTERNAL,
-                     "the proxy has not yet read the registry of schemas: "
-                     "%.300s",
-                     status.error);
-}
-
 static int64_t age_ms(const struct fleet_status *status)
 {
     int64_t age = clock_wall_ms() - status->contact_ms;

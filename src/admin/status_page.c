@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include "admin/figures.h"
+#include "admin/operation_state.h"
 #include "admin/pages.h"
+#include "admin/readiness.h"
 #include "admin/registry_state.h"
 #include "admin/schema_pages.h"
 #include "admin/version_figures.h"
@@ -149,7 +151,7 @@ static void add_validation(const struct admin *admin, struct json *json)
 static void add_head(const struct admin *admin, struct json *json)
 {
     struct error err;
-    bool ready = figures_ready(admin, &err);
+    bool ready = readiness_check(&admin->parts, admin_config(admin), &err);
     json_add_string(json, "version", SLUICE_VERSION);
     json_add_int(json, "pid", getpid());
     json_add_int(json, "started_ms", admin->started_ms);
@@ -184,6 +186,8 @@ void admin_get_status(struct admin *admin, const struct admin_request *request)
     add_merging(admin, &json);
     add_validation(admin, &json);
     registry_write(admin, "registry", &json);
+    operation_write_reload(admin, "reload", &json);
+    operation_write_certificates(admin, &json);
     sample_write(samples_newest(&admin->samples), "now", &json);
     samples_write(&admin->samples, (int64_t)since_ms, "samples", &json);
     json_close_object(&json);

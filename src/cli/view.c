@@ -74,6 +74,45 @@ static void put_curve(struct screen *screen, struct bytes status, const char *co
 /* --- the parts of the screen --------------------------------------------------------------------
  */
 
+static void put_trouble(struct screen *screen, const char *what, const char *text)
+{
+    screen_put(screen, "  ");
+    screen_paint(screen, SCREEN_RED, what);
+    screen_put(screen, text);
+    screen_end_line(screen);
+}
+
+/* Certificates that expire soon. */
+static void put_certificates(struct screen *screen, struct bytes status)
+{
+    enum { SOON_DAYS = 14, DAY_MS = 86400000 };
+    struct scan scan;
+    struct scan_element one;
+    double now_ms = figure_number(status, "now_ms");
+    if (!scan_open(&scan, figure_part(status, "certificates")))
+        return;
+    while (scan_next(&scan, &one)) {
+        char text[96];
+        double days = (figure_number(one.value, "valid_until_ms") - now_ms) / DAY_MS;
+        if (days >= SOON_DAYS)
+            continue;
+        (void)snprintf(text, sizeof text, days <= 0 ? " has expired" : " expires in %.1f days",
+                       days);
+        put_trouble(screen, figure_text(one.value, "option"), text);
+    }
+}
+
+/* Faults that wait for an operator. */
+static void put_troubles(struct screen *screen, struct bytes status)
+{
+    if (figure_text(status, "reload.error")[0] != 0)
+        put_trouble(screen, "The last reload failed: ", figure_text(status, "reload.error"));
+    if (figure_text(status, "certificates_problem")[0] != 0)
+        put_trouble(screen, "Changed certificate files have errors: ",
+                    figure_text(status, "certificates_problem"));
+    put_certificates(screen, status);
+}
+
 static void put_head(struct screen *screen, struct bytes status)
 {
     char span[40];
@@ -100,6 +139,7 @@ static void put_head(struct screen *screen, struct bytes status)
         screen_paint(screen, SCREEN_RED, figure_text(status, "reason"));
         screen_end_line(screen);
     }
+    put_troubles(screen, status);
     screen_end_line(screen);
 }
 

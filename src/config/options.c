@@ -277,20 +277,20 @@ const struct option options_table[] = {
      .at = FIELD(tls.cert_file),
      .fallback = "",
      .reloadable = true,
-     .description = "Certificate for clients, with its chain, in PEM; reloaded on HUP."},
+     .description = "Certificate for clients, with its chain, in PEM; the proxy follows changes."},
     {.name = "tls.key_file",
      .type = OPTION_READ,
      .at = FIELD(tls.key_file),
      .fallback = "",
      .reloadable = true,
-     .description =
-         "Private key of the certificate, in PEM (may be the same file); reloaded on HUP."},
+     .description = "Private key of the certificate, in PEM (may be the same file); the proxy "
+                    "follows changes."},
     {.name = "tls.ca_file",
      .type = OPTION_READ,
      .at = FIELD(tls.ca_file),
      .fallback = "",
      .reloadable = true,
-     .description = "Authorities of client certificates, in PEM; reloaded on HUP."},
+     .description = "Authorities of client certificates, in PEM; the proxy follows changes."},
     {.name = "tls.client_certificates",
      .type = OPTION_CHOICE,
      .at = FIELD(tls.client_certificates),
@@ -317,8 +317,9 @@ const struct option options_table[] = {
      .at = FIELD(admin.token_file),
      .fallback = "",
      .reloadable = true,
-     .description = "File with the token in its first line that requests to the admin endpoint "
-                    "must carry (Authorization: Bearer); reloaded on HUP. Empty: no token."},
+     .description =
+         "File with the token in its first line that requests to the admin endpoint "
+         "must carry (Authorization: Bearer); the proxy follows changes. Empty: no token."},
     {.name = "admin.allowed_hosts",
      .type = OPTION_HOSTS,
      .at = FIELD(admin.allowed_hosts),
@@ -331,15 +332,16 @@ const struct option options_table[] = {
      .at = FIELD(admin.tls_cert_file),
      .fallback = "",
      .reloadable = true,
-     .description = "Certificate of the admin endpoint, with its chain, in PEM; reloaded on HUP. "
-                    "Empty: plain HTTP."},
+     .description =
+         "Certificate of the admin endpoint, with its chain, in PEM; the proxy follows changes. "
+         "Empty: plain HTTP."},
     {.name = "admin.tls_key_file",
      .type = OPTION_READ,
      .at = FIELD(admin.tls_key_file),
      .fallback = "",
      .reloadable = true,
-     .description =
-         "Private key of this certificate, in PEM (may be the same file); reloaded on HUP."},
+     .description = "Private key of this certificate, in PEM (may be the same file); the proxy "
+                    "follows changes."},
     {.name = "admin.write",
      .type = OPTION_CHOICE,
      .at = FIELD(admin.write),

@@ -14,6 +14,7 @@
 #include "base/log_sample.h"
 #include "base/memory.h"
 #include "cli/subcommands.h"
+#include "main/notify.h"
 #include "main/prepare.h"
 #include "main/proxy.h"
 
@@ -97,8 +98,10 @@ static void drain(struct proxy *proxy, const sigset_t *signals)
           LOG_INT("clients", proxy_clients(proxy)),
           LOG_INT("drainTimeoutMillis", proxy_drain_timeout_ms(proxy)));
     proxy_drain(proxy);
+    notify_stopping();
     while (proxy_clients(proxy) > 0) {
         int got = sigtimedwait(signals, NULL, &poll);
+        (void)proxy_tick(proxy);
         if (got == SIGTERM || got == SIGINT || got == SIGQUIT) {
             LOG_W(LOG_CONTROL, 1052, "main", "Second signal: the proxy ends at once",
                   LOG_INT("clients", proxy_clients(proxy)));
@@ -120,6 +123,14 @@ static void log_unknown_variable(void *arg, const char *problem)
           LOG_STR("problem", problem));
 }
 
+/* 0: the time is over. */
+static int wait_for_signal(const sigset_t *signals, int wait_ms)
+{
+    const struct timespec limit = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000L};
+    int got = sigtimedwait(signals, NULL, &limit);
+    return got < 0 ? 0 : got;
+}
+
 static int run(struct config *config)
 {
     sigset_t signals;
@@ -131,6 +142,7 @@ static int run(struct config *config)
         config_release(config);
         return EXIT_FAILURE;
     }
+    notify_init();
     config_each_unknown_variable(log_unknown_variable, NULL);
     raise_descriptor_limit(config);
     struct proxy *proxy = proxy_start(config, &err);
@@ -139,8 +151,9 @@ static int run(struct config *config)
         (void)fprintf(stderr, "mongosluice: %s\n", err.message);
         return EXIT_FAILURE;
     }
+    notify_ready();
     for (;;) {
-        int got = sigwaitinfo(&signals, NULL);
+        int got = wait_for_signal(&signals, proxy_tick(proxy));
         if (got == SIGHUP)
             proxy_reload(proxy);
         if (got == SIGUSR1)

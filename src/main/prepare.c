@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "catalog/catalog.h"
+#include "main/certificates.h"
 #include "main/registry_link.h"
 
 struct uri *prepare_uri(const struct config *config, struct error *err)
@@ -75,6 +77,24 @@ static void print_schema_problem(void *arg, const char *path, const char *proble
     (void)fprintf(stderr, "mongosluice: %s: %s\n", path, problem);
 }
 
+static void print_certificate(void *arg, const struct admin_certificate *one, const char *warning)
+{
+    (void)arg;
+    (void)fprintf(stderr, "mongosluice: warning: %s: %s: %s\n", one->option, one->file, warning);
+}
+
+static void warn_of_certificates(const struct session_settings *settings, const struct uri *uri)
+{
+    struct admin_certificates certificates;
+    struct error ignored;
+    struct admin_settings *admin = settings->config->admin.listen.host[0] == 0
+                                       ? NULL
+                                       : admin_settings_new(settings->config, &ignored);
+    certificates_list(settings, admin, uri, &certificates);
+    certificates_each_warning(&certificates, clock_wall_ms() / 1000, print_certificate, NULL);
+    admin_settings_free(admin);
+}
+
 static void check_connection(struct config *config, bool *good)
 {
     struct error err;
@@ -88,6 +108,8 @@ static void check_connection(struct config *config, bool *good)
     struct session_settings *settings = prepare_settings(config_retain(config), uri, &err);
     if (settings == NULL)
         print_problem(good, err.message);
+    else
+        warn_of_certificates(settings, uri);
     session_settings_release(settings);
     uri_free(uri);
 }

@@ -14,37 +14,16 @@
 #include "catalog/catalog.h"
 #include "catalog/warned_summary.h"
 #include "main/prepare.h"
+#include "main/proxy_parts.h"
 #include "main/registry_link.h"
+#include "main/reload.h"
+#include "main/upkeep.h"
 #include "metrics/statistics.h"
 #include "session/hello_stream.h"
 #include "session/session.h"
 #include "upstream/servers.h"
 
-enum { WORKERS_MAX = 256, CONTROL_TICK_MS = 500 };
-
-struct proxy {
-    struct uri *uri;
-    struct session_settings *settings; /* the current ones; main thread */
-    struct session_shared shared;
-    struct servers *servers;
-    struct catalog *catalog;
-    struct fleet_follower *follower; /* guarded by lock; NULL: no registry */
-    struct topology *topology;
-    struct worker *control;
-    struct admin *admin;  /* NULL: off */
-    pthread_mutex_t lock; /* guards cause and follower */
-    char cause[SESSION_CAUSE_BYTES];
-    char topology_logged[900]; /* control thread: the last logged state, to log it only once */
-    int64_t stats_since_ms;    /* control thread */
-    int64_t warned_since_ms;   /* control thread */
-    _Atomic int64_t sample_period_ms; /* set by the main thread */
-    _Atomic int64_t stats_period_ms;  /* set by the main thread */
-    atomic_bool paused;
-    atomic_bool draining;
-    unsigned next_worker; /* control thread */
-    unsigned worker_count;
-    struct session_worker *workers[WORKERS_MAX];
-};
+enum { CONTROL_TICK_MS = 500 };
 
 /* --- topology (control thread) ------------------------------------------------------------------
  */
@@ -58,6 +37,8 @@ static void log_topology(struct proxy *proxy, const struct topology_snapshot *to
     if (strcmp(summary, proxy->topology_logged) == 0)
         return;
     memcpy(proxy->topology_logged, summary, sizeof summary);
+    if (strcmp(topology->cause, TOPOLOGY_NO_ANSWER_YET) == 0)
+        return; /* the start */
     if (topology->kind == TOPOLOGY_UNKNOWN)
         LOG_W(LOG_TOPOLOGY, 1021, "topology",
               "No upstream server is reachable; the proxy waits for one",
@@ -140,91 +121,14 @@ static void hand_over(void *arg, int client_fd, const char *server)
     session_worker_accept(proxy->workers[best], client_fd, server);
 }
 
-/* --- settings -----------------------------------------------------------------------------------
- */
-
-static void apply_shared_settings(struct proxy *proxy)
-{
-    const struct config *config = proxy->settings->config;
-    atomic_store(&proxy->shared.budget.limit_bytes, (size_t)config->memory_max);
-    retry_table_set_cap(proxy->shared.retries, (size_t)config->merge_retry_table_bytes);
-    atomic_store(&proxy->stats_period_ms, config->stats_period_ms);
-    atomic_store(&proxy->sample_period_ms, config->log.sample_period_ms);
-    log_sample_configure(config->log.sample_first, config->log.sample_period_ms);
-}
-
-static bool start_follower(struct proxy *proxy, struct error *err)
-{
-    struct fleet_follower *follower = NULL;
-    if (!registry_link_start(proxy->settings->config, proxy->uri, proxy->catalog, &follower, err))
-        return false;
-    pthread_mutex_lock(&proxy->lock);
-    proxy->follower = follower;
-    pthread_mutex_unlock(&proxy->lock);
-    return true;
-}
-
-static void stop_follower(struct proxy *proxy)
-{
-    pthread_mutex_lock(&proxy->lock);
-    struct fleet_follower *follower = proxy->follower;
-    proxy->follower = NULL;
-    pthread_mutex_unlock(&proxy->lock);
-    fleet_follower_stop(follower);
-}
-
-/* The registry writes into the current folder. */
-static void follow_into_folder(struct proxy *proxy, bool moved)
-{
-    struct error err;
-    if (!moved || proxy->settings->config->schemas_registry[0] == 0)
-        return;
-    stop_follower(proxy);
-    if (!start_follower(proxy, &err))
-        LOG_E(LOG_SCHEMA, 3008, "schemas", "The proxy no longer follows the registry of schemas",
-              LOG_STR("error", err.message));
-}
-
 void proxy_reload(struct proxy *proxy)
 {
-    struct config *config = NULL;
-    struct config_changes ignored = {0};
-    struct session_settings *settings = NULL;
-    struct admin_settings *admin = NULL;
-    struct error err;
-    if (config_reload(proxy->settings->config, &config, &ignored, &err))
-        settings = prepare_settings(config, proxy->uri, &err);
-    if (settings != NULL && proxy->admin != NULL) {
-        admin = admin_settings_new(settings->config, &err);
-        if (admin == NULL) {
-            session_settings_release(settings);
-            settings = NULL;
-        }
-    }
-    if (settings == NULL || !log_open_file(settings->config->log.file, settings->config->log.format,
-                                           settings->config->log.level, &err)) {
-        session_settings_release(settings);
-        admin_settings_free(admin);
-        LOG_E(LOG_CONTROL, 1030, "control", "Reload failed; the configuration stays unchanged",
-              LOG_STR("error", err.message));
-        return;
-    }
-    if (!catalog_set_folder(proxy->catalog, settings->config->schemas, &err))
-        LOG_E(LOG_SCHEMA, 3007, "schemas", "The folder of schemas stays unchanged",
-              LOG_STR("error", err.message));
-    for (size_t i = 0; i < ignored.count; i++)
-        LOG_W(LOG_CONTROL, 1031, "control", "This option changes only with a restart",
-              LOG_STR("option", ignored.names[i]));
-    for (unsigned i = 0; i < proxy->worker_count; i++)
-        session_worker_set_settings(proxy->workers[i], settings);
-    if (admin != NULL)
-        admin_set_settings(proxy->admin, admin);
-    bool moved = strcmp(proxy->settings->config->schemas, settings->config->schemas) != 0;
-    session_settings_release(proxy->settings);
-    proxy->settings = settings;
-    follow_into_folder(proxy, moved);
-    apply_shared_settings(proxy);
-    LOG_I(LOG_CONTROL, 1032, "control", "Reloaded");
+    reload_run(proxy);
+}
+
+int proxy_tick(struct proxy *proxy)
+{
+    return upkeep_tick(proxy);
 }
 
 /* --- the admin endpoint -------------------------------------------------------------------------
@@ -282,28 +186,50 @@ static bool admin_fleet(void *context, struct fleet_status *out)
     return followed;
 }
 
+static void admin_reload_state(void *context, struct admin_reload *out)
+{
+    struct proxy *proxy = context;
+    pthread_mutex_lock(&proxy->lock);
+    *out = proxy->reload;
+    pthread_mutex_unlock(&proxy->lock);
+}
+
+static void admin_certificates_state(void *context, struct admin_certificates *out)
+{
+    struct proxy *proxy = context;
+    pthread_mutex_lock(&proxy->lock);
+    *out = proxy->certificates;
+    pthread_mutex_unlock(&proxy->lock);
+}
+
 static bool start_admin(struct proxy *proxy, struct error *err)
 {
     struct config *config = proxy->settings->config;
-    if (config->admin.listen.host[0] == 0)
-        return true;
-    struct admin_settings *settings = admin_settings_new(config, err);
+    struct admin_settings *settings = NULL;
+    if (config->admin.listen.host[0] != 0) {
+        settings = admin_settings_new(config, err);
+        if (settings == NULL)
+            return false;
+    }
+    reload_note_certificates(proxy, settings);
+    proxy->parts = (struct admin_parts){.hooks = {.context = proxy,
+                                                  .topology = admin_topology,
+                                                  .port_of_server = admin_port_of_server,
+                                                  .had_all_ports = admin_had_all_ports,
+                                                  .state = admin_state,
+                                                  .pause = admin_pause,
+                                                  .resume = admin_resume,
+                                                  .drain = admin_drain,
+                                                  .fleet = admin_fleet,
+                                                  .reload = admin_reload_state,
+                                                  .certificates = admin_certificates_state},
+                                        .catalog = proxy->catalog,
+                                        .shared = &proxy->shared,
+                                        .workers = proxy->workers,
+                                        .worker_count = proxy->worker_count};
     if (settings == NULL)
-        return false;
-    struct admin_parts parts = {.hooks = {.context = proxy,
-                                          .topology = admin_topology,
-                                          .port_of_server = admin_port_of_server,
-                                          .had_all_ports = admin_had_all_ports,
-                                          .state = admin_state,
-                                          .pause = admin_pause,
-                                          .resume = admin_resume,
-                                          .drain = admin_drain,
-                                          .fleet = admin_fleet},
-                                .catalog = proxy->catalog,
-                                .shared = &proxy->shared,
-                                .workers = proxy->workers,
-                                .worker_count = proxy->worker_count};
-    proxy->admin = admin_start(&parts, settings, err);
+        return true;
+    proxy->admin = admin_start(&proxy->parts, settings, err);
     return proxy->admin != NULL;
 }
 
@@ -455,6 +381,7 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
         config_release(config);
         return false;
     }
+    certificate_watch_begin(&proxy->watch, config, proxy->uri);
     if (uri_warning(proxy->uri) != NULL)
         LOG_W(LOG_CONTROL, 1033, "control", "The upstream URI has unused options",
               LOG_STR("warning", uri_warning(proxy->uri)));
@@ -475,11 +402,11 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
     if (proxy->shared.transactions == NULL || proxy->shared.bulk_cursors == NULL ||
         proxy->shared.awaited_cursors == NULL || proxy->shared.retries == NULL)
         return error_no_memory(err, "the start");
-    apply_shared_settings(proxy);
-    (void)snprintf(proxy->cause, sizeof proxy->cause, "no server has answered yet");
+    reload_apply_shared(proxy);
+    (void)snprintf(proxy->cause, sizeof proxy->cause, "%s", TOPOLOGY_NO_ANSWER_YET);
     if (!start_catalog(proxy, err) || !start_control(proxy, err) || !start_workers(proxy, err))
         return false;
-    if (!follow_validators(proxy, err) || !start_follower(proxy, err))
+    if (!follow_validators(proxy, err) || !reload_start_follower(proxy, err))
         return false;
     proxy->topology = topology_start(proxy->uri, topology_changed, proxy, err);
     if (proxy->topology == NULL)
@@ -490,7 +417,7 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
 
 static void destroy(struct proxy *proxy)
 {
-    stop_follower(proxy);
+    reload_stop_follower(proxy);
     catalog_stop(proxy->catalog);
     for (unsigned i = 0; i < proxy->worker_count; i++)
         session_worker_stop(proxy->workers[i]);
@@ -523,7 +450,7 @@ struct proxy *proxy_start(struct config *config, struct error *err)
     proxy->stats_since_ms = clock_now_ms();
     proxy->warned_since_ms = proxy->stats_since_ms;
     if (start_parts(proxy, config, err)) {
-        LOG_I(LOG_CONTROL, 1034, "control", "mongosluice is ready",
+        LOG_I(LOG_CONTROL, 1062, "control", "mongosluice has started",
               LOG_STR("version", SLUICE_VERSION), LOG_STR("upstream", uri_redacted(proxy->uri)),
               LOG_INT("threads", proxy->worker_count));
         return proxy;

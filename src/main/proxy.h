@@ -9,8 +9,12 @@ struct proxy;
 /* Takes a reference of config. On return the first port listens; NULL with the reason. */
 struct proxy *proxy_start(struct config *config, struct error *err);
 
-/* Reloads the configuration and the certificates. On error nothing changes. Logs the outcome. */
+/* Reopens the log, and reloads the configuration and the certificates. On error nothing else
+ * changes. Logs the outcome. */
 void proxy_reload(struct proxy *proxy);
+
+/* To be called from time to time. Returns the time until the next call, in milliseconds. */
+int proxy_tick(struct proxy *proxy);
 
 /* Accepts no new connections; sessions end as soon as none of their commands is under way. */
 void proxy_drain(struct proxy *proxy);

@@ -10,6 +10,7 @@
 #include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct tls_context {
@@ -258,6 +259,34 @@ struct ssl_ctx_st *tls_context_ssl_ctx(const struct tls_context *context)
 bool tls_context_has_certificate(const struct tls_context *context)
 {
     return SSL_CTX_get0_certificate(context->ssl_ctx) != NULL;
+}
+
+static int64_t seconds_of(const ASN1_TIME *time)
+{
+    struct tm parts = {0};
+    return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
+}
+
+static void narrow(const X509 *certificate, struct tls_validity *out)
+{
+    int64_t from_s = seconds_of(X509_get0_notBefore(certificate));
+    int64_t until_s = seconds_of(X509_get0_notAfter(certificate));
+    out->from_s = from_s > out->from_s ? from_s : out->from_s;
+    out->until_s = until_s < out->until_s ? until_s : out->until_s;
+}
+
+bool tls_context_validity(const struct tls_context *context, struct tls_validity *out)
+{
+    STACK_OF(X509) *chain = NULL;
+    const X509 *own = context == NULL ? NULL : SSL_CTX_get0_certificate(context->ssl_ctx);
+    if (own == NULL)
+        return false;
+    *out = (struct tls_validity){.from_s = INT64_MIN, .until_s = INT64_MAX};
+    narrow(own, out);
+    if (SSL_CTX_get0_chain_certs(context->ssl_ctx, &chain) == 1)
+        for (int i = 0; i < sk_X509_num(chain); i++)
+            narrow(sk_X509_value(chain, i), out);
+    return true;
 }
 
 bool tls_context_checks_hostname(const struct tls_context *context)

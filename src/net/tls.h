@@ -4,6 +4,8 @@
 #ifndef SLUICE_NET_TLS_H
 #define SLUICE_NET_TLS_H
 
+#include <stdint.h>
+
 #include "base/error.h"
 
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
@@ -57,6 +59,14 @@ bool tls_expect_host(struct ssl_st *ssl, const char *host, bool check);
 
 /* True if the peer asked for a renegotiation (TLS 1.2), which OpenSSL refused. */
 bool tls_peer_renegotiates(const struct ssl_st *ssl);
+
+/* Seconds since 1970. */
+struct tls_validity {
+    int64_t from_s;
+    int64_t until_s;
+};
+/* The time in which all certificates that the context sends are valid. False if it sends none. */
+bool tls_context_validity(const struct tls_context *context, struct tls_validity *out);
 
 /* For transport.c and tls_events.c: borrowed; lives as long as the context. */
 struct ssl_ctx_st *tls_context_ssl_ctx(const struct tls_context *context);

@@ -75,12 +75,64 @@ static const char *ssl_reason(unsigned long code)
     return reason != NULL ? reason : "no reason given by OpenSSL";
 }
 
+const char *transport_failure_name(enum transport_failure failure)
+{
+    static const char *const names[TRANSPORT_FAILURES] = {
+        [TRANSPORT_FAILURE_NONE] = "none",
+        [TRANSPORT_FAILURE_NOT_TLS] = "not_tls",
+        [TRANSPORT_FAILURE_CERTIFICATE] = "certificate",
+        [TRANSPORT_FAILURE_NO_CERTIFICATE] = "no_certificate",
+        [TRANSPORT_FAILURE_REFUSED] = "refused_by_peer",
+        [TRANSPORT_FAILURE_VERSION] = "version",
+        [TRANSPORT_FAILURE_CLOSED] = "closed",
+        [TRANSPORT_FAILURE_TIMEOUT] = "timeout",
+        [TRANSPORT_FAILURE_OTHER] = "other",
+    };
+    return names[failure];
+}
+
+bool transport_has_received(const struct transport *t)
+{
+    return t->ssl != NULL && BIO_number_read(SSL_get_rbio(t->ssl)) > 0;
+}
+
+/* OpenSSL's reason for an alert of the peer is the alert's number after this one. */
+static bool is_alert(int reason)
+{
+    return reason > SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + UINT8_MAX;
+}
+
+static enum transport_failure failure_of(int reason)
+{
+    switch (reason) {
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+        return TRANSPORT_FAILURE_CERTIFICATE;
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+        return TRANSPORT_FAILURE_NO_CERTIFICATE;
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_HTTPS_PROXY_REQUEST:
+        return TRANSPORT_FAILURE_NOT_TLS;
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_NO_SHARED_CIPHER:
+    case SSL_R_NO_PROTOCOLS_AVAILABLE:
+    case SSL_R_NO_SUITABLE_KEY_SHARE:
+    case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+    case SSL_R_VERSION_TOO_LOW:
+    case SSL_AD_REASON_OFFSET + SSL_AD_PROTOCOL_VERSION:
+        return TRANSPORT_FAILURE_VERSION;
+    default:
+        return is_alert(reason) ? TRANSPORT_FAILURE_REFUSED : TRANSPORT_FAILURE_OTHER;
+    }
+}
+
 static enum transport_status fail_handshake(struct transport *t, unsigned long code,
                                             struct error *err)
 {
     long verify = SSL_get_verify_result(t->ssl);
     const char *side = SSL_is_server(t->ssl) ? "client" : "server";
     int reason = ERR_GET_REASON(code);
+    t->failure = failure_of(reason);
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK)
         error_set(err, ERROR_HOST_UNREACHABLE,
                   "TLS handshake: the %s's certificate is not accepted: %s; check the CA file%s",
@@ -98,9 +150,19 @@ static enum transport_status fail_handshake(struct transport *t, unsigned long c
             "TLS handshake: the client sent no certificate, but the proxy requires one; give the "
             "client tlsCertificateKeyFile");
     else
-        error_set(err, ERROR_HOST_UNREACHABLE, "TLS handshake with the %s failed: %s", side,
-                  ssl_reason(code));
+        error_set(err, ERROR_HOST_UNREACHABLE, "TLS handshake with the %s failed: %s%s", side,
+                  ssl_reason(code),
+                  is_alert(reason) ? " (the peer sent this alert: it refuses our certificate or "
+                                     "the parameters)"
+                                   : "");
     return TRANSPORT_ERROR;
+}
+
+/* A peer that closes before its first byte does not want TLS: it is a health check. */
+static void note_closed(struct transport *t)
+{
+    if (!t->shaken && transport_has_received(t))
+        t->failure = TRANSPORT_FAILURE_CLOSED;
 }
 
 /* The status of a failed OpenSSL call; `doing` is for the error text. */
@@ -115,9 +177,11 @@ static enum transport_status tls_status(struct transport *t, int result, const c
     case SSL_ERROR_WANT_WRITE:
         return TRANSPORT_WANT_WRITE;
     case SSL_ERROR_ZERO_RETURN:
+        note_closed(t);
         return TRANSPORT_EOF;
     case SSL_ERROR_SYSCALL:
         t->failed = true;
+        note_closed(t);
         if (code == 0 && saved_errno == 0)
             return TRANSPORT_EOF;
         errno = saved_errno;
@@ -126,6 +190,9 @@ static enum transport_status tls_status(struct transport *t, int result, const c
         t->failed = true;
         if (!t->shaken)
             return fail_handshake(t, code, err);
+        /* In TLS 1.3 a server judges the client's certificate after the client's handshake. */
+        if (is_alert(ERR_GET_REASON(code)) && !t->has_read)
+            t->failure = TRANSPORT_FAILURE_REFUSED;
         error_set(err, ERROR_HOST_UNREACHABLE, "TLS error while %s: %s", doing, ssl_reason(code));
         return TRANSPORT_ERROR;
     }
@@ -149,8 +216,10 @@ static enum transport_status tls_read(struct transport *t, void *buf, size_t cap
     errno = 0;
     int result = SSL_read_ex(t->ssl, buf, cap, got);
     t->drained = result != 1;
-    if (result == 1)
+    if (result == 1) {
+        t->has_read = true;
         return TRANSPORT_OK;
+    }
     if (!tls_peer_renegotiates(t->ssl))
         return tls_status(t, result, "reading", err);
     error_set(err, ERROR_HOST_UNREACHABLE,

@@ -25,6 +25,20 @@ enum transport_status {
     TRANSPORT_ERROR
 };
 
+/* The cause of a failed TLS handshake. */
+enum transport_failure {
+    TRANSPORT_FAILURE_NONE,
+    TRANSPORT_FAILURE_NOT_TLS,        /* the peer does not speak TLS */
+    TRANSPORT_FAILURE_CERTIFICATE,    /* the peer's certificate is not accepted */
+    TRANSPORT_FAILURE_NO_CERTIFICATE, /* the client sent none, but must */
+    TRANSPORT_FAILURE_REFUSED,        /* the peer refused our certificate or the parameters */
+    TRANSPORT_FAILURE_VERSION,        /* no common version, cipher or group */
+    TRANSPORT_FAILURE_CLOSED,         /* the peer closed during the handshake */
+    TRANSPORT_FAILURE_TIMEOUT,        /* for the owner: no handshake in time */
+    TRANSPORT_FAILURE_OTHER,
+    TRANSPORT_FAILURES
+};
+
 struct transport_ops {
     enum transport_status (*handshake)(struct transport *t, struct error *err);
     enum transport_status (*read)(struct transport *t, void *buf, size_t cap, size_t *got,
@@ -33,7 +47,7 @@ struct transport_ops {
                                    struct error *err);
 };
 
-/* Embedded by value; 24 bytes. Zeroed memory is not a transport: call an init function first. */
+/* Embedded by value; 32 bytes. Zeroed memory is not a transport: call an init function first. */
 struct transport {
     const struct transport_ops *ops;
     struct ssl_st *ssl; /* owned; NULL: plain */
@@ -41,6 +55,8 @@ struct transport {
     bool shaken;        /* the TLS handshake is complete */
     bool failed;        /* OpenSSL forbids SSL_shutdown now */
     bool drained;       /* the last read wanted more bytes than the socket had */
+    bool has_read;      /* application data has come */
+    uint8_t failure;    /* enum transport_failure, after TRANSPORT_EOF or TRANSPORT_ERROR */
 };
 
 /* fd is connected (or connecting) and non-blocking. The transport owns it from now on; if a
@@ -78,6 +94,12 @@ static inline enum transport_status transport_write(struct transport *t, const v
 /* True if transport_read can return bytes although the descriptor is not readable. A reader that
  * stops before WANT_READ must ask, and continue without waiting for the event loop. */
 bool transport_has_pending(const struct transport *t);
+
+/* "certificate", "version", …: a label of metrics. */
+const char *transport_failure_name(enum transport_failure failure);
+
+/* True if the peer of a TLS stream has sent a byte. */
+bool transport_has_received(const struct transport *t);
 
 /* The status of the next read, which still delivers its bytes; for use after the handshake. */
 enum transport_status transport_peek(struct transport *t);

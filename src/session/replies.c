@@ -13,6 +13,7 @@
 #include "session/requests.h"
 #include "session/route.h"
 #include "session/statements.h"
+#include "session/tls_failures.h"
 #include "session/window.h"
 #include "wire/compressed.h"
 #include "wire/query.h"
@@ -387,6 +388,7 @@ static void upstream_failed(void *arg, const char *cause)
 {
     struct upstream_connection *connection = arg;
     struct client *client = lease_client(connection);
+    tls_failures_note_upstream(connection, cause);
     if (connection->link.state != LINK_OPEN) {
         connect_failed(connection, cause);
         return;

@@ -9,6 +9,7 @@
 #include "session/leaving.h"
 #include "session/life.h"
 #include "session/open.h"
+#include "session/tls_failures.h"
 #include "session/window.h"
 #include "wire/query.h"
 
@@ -402,6 +403,7 @@ static void client_ended(void *arg)
 
 static void client_failed(void *arg, const char *cause)
 {
+    tls_failures_note_client(arg, cause);
     client_leave(arg, cause);
 }
 

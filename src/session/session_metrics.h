@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "metrics/histogram.h"
+#include "net/transport.h"
 #include "session/pending.h"
 
 /* The present activity of a connection. */
@@ -18,6 +19,8 @@ enum session_phase {
     SESSION_PHASE_CLOSING,
     SESSION_PHASES
 };
+
+enum session_tls_side { SESSION_TLS_CLIENT, SESSION_TLS_UPSTREAM, SESSION_TLS_SIDES };
 
 /* Further servers of a worker count as one, "other". */
 enum { SESSION_SERVERS_MAX = 32, SESSION_SERVER_BYTES = 264, SESSION_IDENTITY_BYTES = 256 };
@@ -38,6 +41,7 @@ struct session_metrics {
     /* The same times by server, made with its first connection; filled from the front. */
     struct server_latency *_Atomic servers[SESSION_SERVERS_MAX];
     struct server_latency other_servers;
+    _Atomic uint64_t tls_failures[SESSION_TLS_SIDES][TRANSPORT_FAILURES];
     struct histogram turn_us; /* the length of loop turns: the time that others may wait */
     _Atomic uint32_t phases[SESSION_PHASES];
     _Atomic int64_t oldest_wait_ms;    /* of CONNECTING and PAUSED */

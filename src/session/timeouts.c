@@ -7,6 +7,7 @@
 #include "session/merge_again.h"
 #include "session/pause.h"
 #include "session/requests.h"
+#include "session/tls_failures.h"
 
 static bool over(int64_t now_ms, int64_t since_ms, int64_t limit_ms)
 {
@@ -83,6 +84,7 @@ void timeouts_check(struct client *client, int64_t now_ms)
     }
     if (!client->request_seen && over(now_ms, client->since_ms, config->handshake_timeout_ms)) {
         counters_add(counters, COUNTER_TIMEOUTS_HANDSHAKE, 1);
+        tls_failures_note_timeout(client);
         client_end(client, "no first message in time (option handshake_timeout_ms)");
         return;
     }

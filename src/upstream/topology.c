@@ -395,7 +395,7 @@ static void write_cause(const struct topology *t, struct topology_snapshot *out)
     if (out->cause[0] == '\0' && t->server_count == 0 && t->dropped[0] != '\0')
         copy_text(out->cause, sizeof out->cause, t->dropped);
     if (out->cause[0] == '\0')
-        copy_text(out->cause, sizeof out->cause, "no server has answered yet");
+        copy_text(out->cause, sizeof out->cause, TOPOLOGY_NO_ANSWER_YET);
 }
 
 bool topology_read(struct topology *t, struct topology_snapshot *out, struct error *err)

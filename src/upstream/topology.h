@@ -15,6 +15,9 @@
 struct uri;
 struct topology;
 
+/* The cause while nothing has failed yet. */
+#define TOPOLOGY_NO_ANSWER_YET "no server has answered yet"
+
 enum topology_kind {
     TOPOLOGY_UNKNOWN, /* no server has answered yet */
     TOPOLOGY_SINGLE,  /* a standalone, or any server with directConnection=true */

@@ -23,6 +23,7 @@ def test_every_kind_of_file_is_there(root):
     pages = {f"usr/share/doc/mongosluice/{page.relative_to(ROOT)}"
              for page in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/plots").iterdir()]}
     assert files == pages | {
+        "etc/logrotate.d/mongosluice",
         "etc/mongosluice/mongosluice.yaml",
         "lib/systemd/system/mongosluice.service",
         "usr/bin/mongosluice",
@@ -51,7 +52,7 @@ def test_control_file(package):
     assert "-dev" not in depends
     assert fields["Version"].startswith("0.1.0-")
     conffiles = output_of("dpkg-deb", "--ctrl-tarfile", package)
-    assert "/etc/mongosluice/mongosluice.yaml" in conffiles
+    assert "/etc/mongosluice/mongosluice.yaml" in conffiles and "/etc/logrotate.d/mongosluice" in conffiles
 
 
 def test_program_runs(root, program):
@@ -89,7 +90,7 @@ def test_unit_is_understood(root):
                            "/lib/systemd/system/mongosluice.service"],
                           capture_output=True, text=True, timeout=60, check=False)
     # the root has nothing but the package
-    missing = ("sysinit.target not found", "Command /bin/kill is not executable")
+    missing = ("sysinit.target not found", "Command /bin/kill is not executable", "Command /bin/sh is not executable")
     complaints = [line for line in done.stderr.splitlines() if not any(word in line for word in missing)]
     assert not complaints
 
@@ -98,6 +99,15 @@ def test_unit_is_hardened(root):
     verdict = output_of("systemd-analyze", "security", "--no-pager", "--offline=true", f"--root={root}",
                         "--threshold=20", "mongosluice.service")
     assert "Overall exposure level" in verdict
+
+
+def test_log_rotation_sends_hup(root):
+    text = (root / "etc/logrotate.d/mongosluice").read_text()
+    assert text.count("{") == text.count("}") == 1
+    script = re.search(r"postrotate\n(.*?)endscript", text, re.DOTALL)[1]
+    output_of("sh", "-n", "-c", script)
+    assert "--signal=HUP mongosluice.service" in script
+    assert "/var/log/mongosluice/*.log {" in text  # LogsDirectory of the unit
 
 
 @pytest.mark.parametrize("script", ["postinst", "prerm", "postrm"])

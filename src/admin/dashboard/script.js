@@ -186,6 +186,20 @@ function showState(status) {
     'up ' + span(status.uptime_ms)].join(' · '));
 }
 
+// Faults that wait for an operator.
+function showTroubles(status) {
+  const troubles = [];
+  if (status.reload && !status.reload.ok) troubles.push('The last reload failed: ' + status.reload.error);
+  if (status.certificates_problem) troubles.push('Changed certificate files: ' + status.certificates_problem);
+  for (const {option, valid_until_ms} of status.certificates) {
+    const days = (valid_until_ms - status.now_ms) / 86400000;
+    if (days < 14)
+      troubles.push('The certificate ' + option + (days <= 0 ? ' has expired' : ' expires in ' + days.toFixed(1) + ' days'));
+  }
+  $('troubles').hidden = troubles.length === 0;
+  $('troubles').replaceChildren(...troubles.map((text) => element('li', '', text)));
+}
+
 function showTiles(status) {
   const now = status.now || {};
   const {memory, connections} = status;
@@ -242,6 +256,7 @@ function showStatus(status) {
   samples = samples.slice(-300);
   newest = samples.length > 0 ? samples[samples.length - 1].at_ms : 0;
   showState(status);
+  showTroubles(status);
   showTiles(status);
   showRefusals(status.validation.refusals);
   $('broken-card').hidden = status.validation.broken.length === 0;

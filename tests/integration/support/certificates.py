@@ -1,6 +1,10 @@
 """Makes certificates with the openssl program on demand."""
 
+import datetime
 import subprocess
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 
 def _openssl(*words, text=None):
@@ -21,8 +25,12 @@ class Authority:
                  "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
                  "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
-    def issue(self, name, hosts=("127.0.0.1", "localhost")):
-        return Certificate(self, name, hosts)
+    def issue(self, name, hosts=("127.0.0.1", "localhost"), days=None):
+        """days: (from, to), counted from now; default: two days from now on."""
+        certificate = Certificate(self, name, hosts)
+        if days is not None:
+            certificate.change_validity(self.folder / "ca.key", *days)
+        return certificate
 
 
 class Certificate:
@@ -44,4 +52,24 @@ class Certificate:
         _openssl("x509", "-req", "-in", request, "-CA", authority.ca_file,
                  "-CAkey", folder / "ca.key", "-CAcreateserial", "-out", self.cert_file,
                  "-days", 2, "-extfile", extensions)
+        self._join()
+
+    def _join(self):
         self.pem_file.write_bytes(self.key_file.read_bytes() + self.cert_file.read_bytes())
+
+    def change_validity(self, ca_key, start, end):
+        """Signs it again. The openssl program sets no times in the past."""
+        old = x509.load_pem_x509_certificate(self.cert_file.read_bytes())
+        key = serialization.load_pem_private_key(ca_key.read_bytes(), None)
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        builder = (x509.CertificateBuilder().subject_name(old.subject).issuer_name(old.issuer).public_key(old.public_key())
+                   .serial_number(x509.random_serial_number()).not_valid_before(now + datetime.timedelta(days=start))
+                   .not_valid_after(now + datetime.timedelta(days=end)))
+        for extension in old.extensions:
+            builder = builder.add_extension(extension.value, extension.critical)
+        self.cert_file.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        self._join()
+
+    def expiry(self):
+        """Seconds since 1970."""
+        return int(x509.load_pem_x509_certificate(self.cert_file.read_bytes()).not_valid_after_utc.timestamp())
