@@ -171,13 +171,14 @@ static bool fail(struct client *client)
 /* A stream whose client does not read waits for a later tick. */
 bool hello_answers_settle(struct client *client, int64_t now_ms)
 {
-    const struct hello_wait *wait = client->hello_wait;
+    struct hello_wait *wait = client->hello_wait;
     const struct hello_state *state = wait->source->held;
     if (state == NULL)
         return true;
     if (!state->up)
         return fail(client);
-    if (!is_due(wait, now_ms) || (wait->streamed && link_is_blocked(&client->link)))
+    wait->blocked = wait->streamed && link_is_blocked(&client->link);
+    if (!is_due(wait, now_ms) || wait->blocked)
         return true;
     return answer(client);
 }

@@ -7,8 +7,8 @@
 /* The state of a server changed: answers the clients that wait for it. */
 void hello_changes_look(struct session_worker *worker);
 
-/* At each tick, for a client with a hello_wait: answers it if its time has come. May end the
- * client. */
+/* At each tick, for a client with a hello_wait: has it answered in this turn or a later one, if its
+ * time has come. */
 void hello_changes_check(struct client *client, int64_t now_ms);
 
 #endif

@@ -31,6 +31,7 @@ struct hello_wait *hello_wait_begin(struct client *client, struct hello_source *
         return NULL;
     wait->client = client;
     wait->source = source;
+    wait->looked = source->held == NULL ? 0 : source->held->number;
     wait->extra_bytes = extra_bytes;
     if (extra_bytes > 0)
         memcpy(wait->extra, extra.pos, extra_bytes);
@@ -54,6 +55,7 @@ void hello_wait_release_sources(struct session_worker *worker)
     while (worker->hello_sources != NULL) {
         struct hello_source *source = worker->hello_sources;
         LL_DELETE(worker->hello_sources, source);
+        turn_forget(worker_turn(worker->worker), &source->turn);
         hello_state_release(source->held);
         memory_free(source);
     }

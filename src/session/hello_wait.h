@@ -11,8 +11,8 @@ struct hello_source {
     struct hello_source *next;
     struct hello_server *server;
     struct hello_state *held; /* a reference; NULL: nothing is known */
-    uint64_t looked;          /* the state that all waiting clients have looked at */
-    struct hello_wait *waits; /* utlist */
+    struct hello_wait *waits; /* utlist: first those that must look at the state */
+    struct turn_waiter turn;  /* for the rest of many waiting clients */
 };
 
 struct hello_wait {
@@ -20,6 +20,7 @@ struct hello_wait {
     struct client *client;
     struct hello_source *source;
     struct wire_hello_request request;
+    uint64_t looked;     /* the number of the last state that it was compared with; 0: none */
     int64_t expires_ms;  /* awaitable: the answer is due then, at the latest */
     uint64_t since;      /* the state that was known when it came; a failure must be newer */
     int32_t response_to; /* of the next reply */
@@ -28,6 +29,7 @@ struct hello_wait {
     bool legacy;        /* it arrived as OP_QUERY */
     bool streams;       /* exhaustAllowed: further replies follow */
     bool streamed;      /* the client has a reply already */
+    bool blocked;       /* a reply is due, but the client does not read */
     size_t extra_bytes;
     uint8_t extra[]; /* a document, or nothing */
 };
