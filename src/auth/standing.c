@@ -159,6 +159,24 @@ bool standing_may_ask(const struct standing *standing, int64_t now_us)
            now_us - standing->asked_us >= STANDING_AGE_US;
 }
 
+bool standing_are_one(const struct standing *one, const struct standing *other)
+{
+    const struct principal *principal = one->principal;
+    return principal != NULL && principal == other->principal &&
+           one->since_us >= principal->low_us && other->since_us >= principal->low_us;
+}
+
+int64_t standings_proved_us(struct standings *standings, const struct identity *identity,
+                            const char *server)
+{
+    uint8_t key[IDENTITY_KEY_BYTES];
+    struct principal *principal = NULL;
+    if (!write_key(identity, server, key))
+        return 0;
+    HASH_FIND(hh, standings->principals, key, sizeof key, principal);
+    return principal != NULL ? principal->high_us : 0;
+}
+
 const uint8_t *standing_users(const struct standing *standing)
 {
     return standing->principal->users;

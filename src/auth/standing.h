@@ -54,6 +54,14 @@ bool standing_is_certain(const struct standing *standing, int64_t now_us);
  * old. */
 bool standing_may_ask(const struct standing *standing, int64_t now_us);
 
+/* True if both are known, and certainly of the same incarnation of the same user. */
+bool standing_are_one(const struct standing *one, const struct standing *other);
+/* The send time of the last question that proved this identity for a connection; 0: there is none.
+ * A login after that time begins another incarnation, unless an older connection is asked before
+ * standing_learn is called for it. */
+int64_t standings_proved_us(struct standings *standings, const struct identity *identity,
+                            const char *server);
+
 /* For a known identity. The number is unique in `standings` for users, roles, server and
  * incarnation. */
 const uint8_t *standing_users(const struct standing *standing);

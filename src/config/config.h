@@ -211,6 +211,9 @@ const struct config_merge *config_merge_of(const struct config *config, const ch
 enum config_pool_mode config_pool_mode_of(const struct config *config, const char *application,
                                           const char *users);
 
+/* True if a client of that application shares connections with some identity. */
+bool config_pool_may_share(const struct config *config, const char *application);
+
 struct config *config_retain(struct config *config);
 void config_release(struct config *config); /* NULL is allowed */
 

@@ -154,3 +154,18 @@ enum config_pool_mode config_pool_mode_of(const struct config *config, const cha
     }
     return config->pool.mode;
 }
+
+bool config_pool_may_share(const struct config *config, const char *application)
+{
+    const char *text = config->pool.rules;
+    struct rule_text rest = {text, text + strlen(text)};
+    struct pool_rule rule;
+    bool broken = false;
+    if (config->pool.mode == CONFIG_SHARED)
+        return true;
+    while (next_rule(&rest, &rule, &broken))
+        if (rule.mode == CONFIG_SHARED &&
+            (rule.application.pos == NULL || is_equal(rule.application, application)))
+            return true;
+    return false;
+}

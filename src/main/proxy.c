@@ -336,6 +336,7 @@ static unsigned count_workers(const struct config *config)
 static bool start_workers(struct proxy *proxy, struct error *err)
 {
     unsigned count = count_workers(proxy->settings->config);
+    proxy->shared.workers = count;
     for (unsigned i = 0; i < count; i++) {
         proxy->workers[i] = session_worker_start(i, &proxy->shared, proxy->settings, err);
         if (proxy->workers[i] == NULL)

@@ -39,6 +39,13 @@
     X(TIMEOUTS_REQUEST, "clientRequestTimeouts")                                                   \
     X(TIMEOUTS_CONNECT, "upstreamConnectTimeouts")                                                 \
     X(TIMEOUTS_PAUSED, "queryWaitTimeouts")                                                        \
+    X(TIMEOUTS_POOL, "poolWaitTimeouts")                                                           \
+    X(POOL_REFUSED, "poolRefusals")                                                                \
+    X(POOL_LOGINS, "poolLogins")                                                                   \
+    X(POOL_FULL, "poolLoginsClosed")                                                               \
+    X(POOL_REFILLS, "poolRefills")                                                                 \
+    X(POOL_EMPTY, "poolClientsClosed")                                                             \
+    X(POOL_CANCELLED, "poolCancels")                                                               \
     X(CLIENTS_VANISHED, "clientsVanishedInCommand")                                                \
     X(UPSTREAM_CLOSED, "upstreamClosedByServer")
 

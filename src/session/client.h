@@ -4,11 +4,13 @@
 #ifndef SLUICE_SESSION_CLIENT_H
 #define SLUICE_SESSION_CLIENT_H
 
+#include "auth/standing.h"
 #include "config/config.h"
 #include "enforce/tally.h"
 #include "net/address.h"
 #include "net/link.h"
 #include "session/incoming.h"
+#include "session/pool_queue.h"
 #include "session/session_worker.h"
 #include "wire/sections.h"
 
@@ -16,6 +18,8 @@ struct checking;
 struct claim;
 struct exchange;
 struct hello_wait;
+struct joining;
+struct saved_hello;
 struct wire_opening;
 struct wire_walk;
 
@@ -40,6 +44,7 @@ enum request_stage {
     REQUEST_GATHERED,  /* waits for more of its bytes: its body, or all of it */
     REQUEST_QUEUED,    /* waits until all requests before it have their answers */
     REQUEST_HELD,      /* waits until the proxy is resumed */
+    REQUEST_WAITING,   /* waits for a connection of its pool */
     REQUEST_LEFT,      /* waits for the next turn of the loop, where its opening or check goes on */
     REQUEST_FORWARDED, /* decided: the bytes that still arrive go upstream */
 };
@@ -78,7 +83,7 @@ struct client {
     /* the client's properties */
     bool accepts_overload;        /* its hello had `backpressure` */
     bool hello_seen;              /* the proxy answered its first hello */
-    uint8_t compressors;          /* that such an answer named: one bit for each */
+    uint8_t compressors;          /* that its first hello was told: one bit for each */
     bool identity_told;           /* since the check of its last insert */
     bool may_be_logged_in;        /* it sent a command that may log in */
     uint8_t authentication_steps; /* since the last login */
@@ -102,10 +107,28 @@ struct client {
     struct hello_wait *hello_wait; /* owned; NULL for none */
     struct client *resume_next;    /* of worker->to_resume */
 
+    /* shared mode */
+    struct pool *pool;          /* held; NULL before its first request and during a login */
+    struct pool_waiter waiting; /* REQUEST_WAITING */
+    struct standing shared_as;  /* its identity; unknown: it never logged in, or logs in now */
+    struct saved_hello *hello;  /* its first one; NULL: none yet */
+    struct joining *joining;    /* owned (sharing.h); NULL: none */
+    struct client *next_joining;
+    bool sharing;         /* it uses connections of pools */
+    bool keeps_own;       /* its connection stays its own */
+    bool conversing;      /* a login conversation is under way */
+    bool unacknowledged;  /* a w:0 write was sent since the last acknowledged command */
+    bool waited_too_long; /* pool.wait_timeout_ms is over */
+
     struct address_peer peer;
     char context[28]; /* "conn17" */
     char server[];    /* of its listener, "host:port" or a socket's path; "" if unknown */
 };
+
+static inline struct client *client_of_waiter(struct pool_waiter *waiter)
+{
+    return (struct client *)((char *)waiter - offsetof(struct client, waiting));
+}
 
 static inline struct counters *client_counters(struct client *client)
 {

@@ -20,15 +20,25 @@ static void connected(void *arg, int fd, const char *cause)
     struct error err;
     connection->connector = NULL;
     if (fd < 0) {
-        connect_failed(connection, cause);
+        connection->link.handler->failed(connection, cause);
         return;
     }
     if (!upstream_transport_init(&connection->link.transport, fd, connection->server,
                                  worker->settings->upstream_tls, &err)) {
-        connect_failed(connection, err.message);
+        connection->link.handler->failed(connection, err.message);
         return;
     }
     link_start(&connection->link, worker_base(worker->worker));
+}
+
+void connect_start(struct upstream_connection *connection)
+{
+    struct session_worker *worker = connection->worker;
+    connection->connect_since_ms = clock_now_ms();
+    struct connector *connector =
+        connector_start(worker->worker, connection->server, connected, connection);
+    if (connection->link.state == LINK_NONE)
+        connection->connector = connector;
 }
 
 static void start(struct client *client, struct upstream_connection *connection)
@@ -43,11 +53,7 @@ static void start(struct client *client, struct upstream_connection *connection)
         client_fail_pending(client, &err, COUNTER_UPSTREAM_CONNECT_FAILURES);
         return;
     }
-    connection->connect_since_ms = clock_now_ms();
-    struct connector *connector =
-        connector_start(client->worker->worker, connection->server, connected, connection);
-    if (client->state == CLIENT_ACTIVE && connection->link.state == LINK_NONE)
-        connection->connector = connector;
+    connect_start(connection);
 }
 
 struct upstream_connection *connect_take_lease(struct client *client)
@@ -77,6 +83,7 @@ void connect_note_opened(struct upstream_connection *connection)
     connection->opened = true;
     counters_add(counters, COUNTER_UPSTREAM_CONNECTS, 1);
     counters_add(counters, COUNTER_UPSTREAM_NOW, 1);
-    LOG_D(LOG_NETWORK, 1009, lease_client(connection)->context, "Connected to the upstream server",
-          LOG_STR("server", connection->server));
+    const struct client *client = lease_client(connection);
+    LOG_D(LOG_NETWORK, 1009, client != NULL ? client->context : "pool",
+          "Connected to the upstream server", LOG_STR("server", connection->server));
 }

@@ -11,6 +11,8 @@ struct upstream_connection *connect_take_lease(struct client *client);
 /* Does the same and starts the connection. NULL after the client left CLIENT_ACTIVE. */
 struct upstream_connection *connect_upstream(struct client *client);
 
+/* Starts it: it opens its link, or calls the link's handler. */
+void connect_start(struct upstream_connection *connection);
 /* Handles the opening of the connection's link. */
 void connect_note_opened(struct upstream_connection *connection);
 /* Handles a failed connection: the client gets an error. */

@@ -12,7 +12,9 @@
 #include "session/life.h"
 #include "session/logins.h"
 #include "session/pause.h"
+#include "session/pooled.h"
 #include "session/route.h"
+#include "session/sharing.h"
 #include "session/statements.h"
 
 /* The request stays in place and is handled again after all earlier replies. */
@@ -107,13 +109,24 @@ static enum decision refuse_certificate_login(struct client *client,
     return refuse(client, header, request->known, &err, 0, COUNTER_REQUESTS_REFUSED);
 }
 
-/* Calls the handler of its command. */
-static enum decision take(struct client *client, const struct message *message,
-                          struct wire_command *request)
+static enum identity_effect effect_of(const struct client *client,
+                                      const struct wire_command *request)
 {
-    const struct route *route = route_of(request->known);
-    enum request_step step =
-        route->request != NULL ? route->request(client, message, request) : STEP_PASS;
+    enum identity_effect effect = route_of(request->known)->identity;
+    return client->sharing && effect != IDENTITY_STAYS ? pooled_effect(request, effect) : effect;
+}
+
+/* In shared mode a w:0 write pins the connection until the next acknowledged command. */
+static void note_acknowledgement(struct client *client, const struct wire_command *request)
+{
+    client->unacknowledged =
+        (request->flags & WIRE_FLAG_MORE_TO_COME) != 0 && lease_connection(client) != NULL;
+}
+
+/* Does a step. */
+static enum decision act(struct client *client, const struct message *message,
+                         struct wire_command *request, enum request_step step)
+{
     switch (step) {
     case STEP_PASS:
         return DECISION_FORWARD;
@@ -123,8 +136,12 @@ static enum decision take(struct client *client, const struct message *message,
         return dispatch_gather(client);
     case STEP_PART:
         return dispatch_next_turn(client);
+    case STEP_LEASE:
+        return DECISION_WAIT;
     case STEP_TAKEN:
-        identify_pass(client, request, route->identity);
+        identify_pass(client, request, effect_of(client, request));
+        if (client->sharing)
+            note_acknowledgement(client, request);
         count_request(client, &message->header, request->known);
         return DECISION_TAKEN;
     case STEP_STOP:
@@ -132,6 +149,15 @@ static enum decision take(struct client *client, const struct message *message,
         break;
     }
     return DECISION_STOP;
+}
+
+/* Calls the handler of its command. */
+static enum decision take(struct client *client, const struct message *message,
+                          struct wire_command *request)
+{
+    const struct route *route = route_of(request->known);
+    return act(client, message, request,
+               route->request != NULL ? route->request(client, message, request) : STEP_PASS);
 }
 
 /* The proxy is paused: the request is handled again at the resume. */
@@ -149,12 +175,15 @@ static enum decision hold(struct client *client, const struct wire_header *heade
                   COUNTER_TIMEOUTS_PAUSED);
 }
 
-/* Ends the handshake timeout. */
-static void note_seen(struct client *client)
+/* The first request ends the handshake timeout. */
+static void note_seen(struct client *client, const struct wire_command *request)
 {
-    if (!client->request_seen)
-        client->since_ms = clock_now_ms();
+    if (client->request_seen)
+        return;
     client->request_seen = true;
+    client->since_ms = clock_now_ms();
+    if (request != NULL)
+        sharing_begin(client, request);
 }
 
 enum decision dispatch_legacy(struct client *client, const struct message *message,
@@ -166,7 +195,7 @@ enum decision dispatch_legacy(struct client *client, const struct message *messa
         return refuse_over_limit(client, header, request);
     if (wants_reply && !pending_is_empty(&client->pending))
         return queue(client);
-    note_seen(client);
+    note_seen(client, request);
     count_request(client, header, request == NULL ? COMMAND_UNKNOWN : request->known);
     bool alive = true;
     if (request != NULL)
@@ -210,12 +239,14 @@ static enum decision forward(struct client *client, const struct wire_header *he
                              const struct wire_command *request)
 {
     const struct route *route = route_of(request->known);
-    enum identity_effect effect = route->identity;
+    enum identity_effect effect = effect_of(client, request);
     uint32_t change = 0;
     if (lease_connection(client) == NULL && connect_take_lease(client) == NULL)
         return DECISION_STOP;
     if (effect != IDENTITY_STAYS)
         identify_pass(client, request, effect);
+    if (client->sharing)
+        note_acknowledgement(client, request);
     bool watches_claim = effect == IDENTITY_CHANGES && logins_watch(client, request);
     if (route->reply == collection_changes_take_reply)
         change = collection_changes_begin(client, request);
@@ -235,7 +266,7 @@ enum decision dispatch_request(struct client *client, const struct message *mess
     const struct route *route = route_of(request->known);
     if (request->legacy && route->legacy == ROUTE_MSG_ONLY)
         return dispatch_legacy(client, message, request);
-    note_seen(client);
+    note_seen(client, request);
     if (route->pause == ROUTE_WAITS && pause_holds(client, request))
         return hold(client, header, request);
     if (client->refused)
@@ -244,6 +275,11 @@ enum decision dispatch_request(struct client *client, const struct message *mess
         return refuse_certificate_login(client, header, request);
     if (client->worker->draining && request->starts_transaction)
         return refuse_transaction_in_drain(client, header, request);
+    if (client->sharing) {
+        enum request_step step = pooled_admit(client, message, request);
+        if (step != STEP_PASS)
+            return act(client, message, request, step);
+    }
     enum decision decision = take(client, message, request);
     return decision == DECISION_FORWARD ? forward(client, header, request) : decision;
 }

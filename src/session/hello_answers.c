@@ -94,7 +94,8 @@ static bool send_reply(struct client *client, int32_t request_id, uint32_t flags
     }
     hello_facts_read_limits(client, document);
     client->hello_seen = true;
-    client->compressors = wire_hello_compressors(document);
+    if (client->pool == NULL && !client->may_be_logged_in)
+        client->compressors = wire_hello_compressors(document);
     counters_add(client_counters(client), COUNTER_HELLOS_ANSWERED, 1);
     bool sent = answer_send(client, compressor, reply, len);
     memory_free(reply);

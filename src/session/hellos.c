@@ -5,21 +5,16 @@
 #include "session/hello_facts.h"
 #include "session/lease.h"
 #include "session/logins.h"
+#include "session/saved_hello.h"
 #include "wire/reply.h"
-
-/* The rules of pool.rules may ask for an application; a user is not known yet. */
-static bool is_sharing(const struct client *client)
-{
-    const char *application = client->writer.application;
-    return config_pool_mode_of(client_config(client), application == NULL ? "" : application, "") ==
-           CONFIG_SHARED;
-}
 
 enum request_step hellos_take(struct client *client, const struct message *message,
                               struct wire_command *request)
 {
     hello_facts_note(client, request);
-    if (is_sharing(client) && hello_answers_may_take(client, request))
+    if (client->sharing && client->hello == NULL)
+        client->hello = saved_hello_new(request);
+    if (client->sharing && !client->keeps_own && hello_answers_may_take(client, request))
         return hello_answers_take(client, message, request, (struct bytes){0});
     return STEP_PASS;
 }
@@ -60,5 +55,7 @@ bool hellos_take_reply(struct client *client, struct reply *reply)
     (void)logins_take_reply(client, reply);
     hello_facts_read_limits(client, reply->document);
     read_compressors(lease_connection(client), reply->document);
+    if (client->pool == NULL || pool_is_of_logins(client->pool))
+        client->compressors = lease_connection(client)->compressors;
     return rewrite(client, reply);
 }

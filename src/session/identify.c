@@ -1,6 +1,5 @@
 #include "session/identify.h"
 
-#include <openssl/rand.h>
 #include <string.h>
 
 #include "auth/certificate.h"
@@ -8,7 +7,9 @@
 #include "base/memory.h"
 #include "session/lease.h"
 #include "session/life.h"
+#include "session/question.h"
 #include "session/send.h"
+#include "session/sharing.h"
 #include "wire/compressed.h"
 
 void identify_pass(struct client *client, const struct wire_command *request,
@@ -17,6 +18,8 @@ void identify_pass(struct client *client, const struct wire_command *request,
     struct upstream_connection *connection = lease_connection(client);
     if (effect == IDENTITY_STAYS || connection == NULL)
         return;
+    if (client->sharing)
+        sharing_forget_identity(client);
     client->may_be_logged_in = true;
     connection->may_be_logged_in = true;
     standing_forget(client->worker->standings, &connection->standing);
@@ -40,35 +43,15 @@ bool identify_may_pass(const struct client *client, const struct message *messag
     return !certificate_may_log_in(request->name, request->name_len, request->body, alone);
 }
 
-/* Builds {connectionStatus: 1, $db: "admin"} with the API version of the client's command, because
- * a server may require one. Without apiStrict: the answer does not need it. */
-static bool build_question(const struct wire_command *request, int32_t request_id, uint8_t **out,
-                           size_t *len)
-{
-    struct build build;
-    struct bytes document;
-    struct scan_element version;
-    build_begin(&build, SIZE_MAX);
-    build_int32(&build, "connectionStatus", 1);
-    if (wire_command_find(request, "apiVersion", &version) && version.kind == BSON_KIND_STRING)
-        build_value(&build, "apiVersion", version.kind, version.value);
-    build_text(&build, "$db", "admin");
-    bool ok = build_finish(&build, &document) &&
-              wire_reply_frame((struct wire_reply_to){0}, request_id, 0, document, out, len);
-    build_free(&build);
-    return ok;
-}
-
-/* Uses a requestID that the client cannot guess. Otherwise a server that answers a message without
- * a reply could be made to answer for this question. */
 static bool ask(struct client *client, const struct message *message,
                 const struct wire_command *request)
 {
-    int32_t request_id = 0;
+    struct scan_element version;
     uint8_t *question = NULL;
     size_t len = 0;
-    if (RAND_bytes((unsigned char *)&request_id, sizeof request_id) != 1 ||
-        !build_question(request, request_id, &question, &len)) {
+    bool versioned =
+        wire_command_find(request, "apiVersion", &version) && version.kind == BSON_KIND_STRING;
+    if (!question_build(versioned ? &version : NULL, &question, &len)) {
         client_end(client, "out of memory for a request");
         return false;
     }
@@ -112,6 +95,8 @@ void identify_answer(struct client *client, const struct pending *pending, struc
     (void)standing_learn(client->worker->standings, standing, clear ? &identity : NULL,
                          client->server, pending->sent_us);
     client->identity_told = true;
+    if (client->sharing)
+        sharing_learn(client, clear ? &identity : NULL, pending->sent_us);
     if (!standing_is_known(standing))
         LOG_SAMPLED(LOG_DEBUG, LOG_ACCESS, 2004, client->context, client->context,
                     "The server does not name the connection's users: its inserts are not merged",

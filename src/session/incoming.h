@@ -22,6 +22,7 @@ enum request_step {
     STEP_GATHER, /* call again when the request is complete */
     STEP_PART,   /* call again at the next turn: its check goes on (checking.h) */
     STEP_TAKEN,  /* the handler has finished the request: drop its bytes */
+    STEP_LEASE,  /* call again when a connection of its pool is there (REQUEST_WAITING) */
     STEP_STOP    /* the client left CLIENT_ACTIVE */
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "session/pool_rest.h"
 
 bool lease_carries_batch(const struct client *client)
 {
@@ -16,35 +17,79 @@ const struct standing *lease_standing(const struct client *client)
                                                                           : NULL;
 }
 
-/* The proxy never sends data of one identity on a connection of another. A client that has sent no
- * command that may log in has no identity, and neither has a connection that has carried none. A
- * login is bound to its connection: in `session` mode no lease is given after one. */
-static bool is_of_one_identity(const struct client *client,
-                               const struct upstream_connection *connection)
+bool lease_fits(const struct client *client, const struct upstream_connection *connection)
 {
-    return !client->may_be_logged_in && !connection->may_be_logged_in;
+    if (client->may_be_logged_in || connection->may_be_logged_in)
+        return standing_are_one(&client->shared_as, &connection->shared_as);
+    return true;
 }
 
-/* The only place that gives a lease. */
+/* The only place that gives a lease. The proxy never sends data of one identity on a connection of
+ * another: a client that sent no command that may log in has no identity, and neither has a
+ * connection that carried none. In `session` mode no lease is given after a login. In `shared` mode
+ * the server named the users of both, and they are the same incarnation of the same user. */
 static void give(struct client *client, struct upstream_connection *connection)
 {
     sluice_assert(client->leased == NULL && connection->holder == NULL);
     sluice_assert(client->worker == connection->worker);
     sluice_assert(strcmp(client->server, connection->server) == 0);
-    sluice_assert(is_of_one_identity(client, connection));
+    sluice_assert(lease_fits(client, connection));
     client->leased = connection;
     connection->holder = client;
 }
 
+void lease_give(struct client *client, struct upstream_connection *connection)
+{
+    give(client, connection);
+    connection->rest = REST_NONE;
+    connection->link.handler = client->worker->connection_handler;
+}
+
 struct upstream_connection *lease_take(struct client *client)
 {
+    struct upstream_connection *connection = NULL;
     if (client->leased != NULL)
         return client->leased;
-    struct upstream_connection *connection =
-        upstream_connection_new(client->worker, client->server);
+    if (client->sharing) {
+        struct pool_entry *entry = client->pool != NULL ? pool_take(client->pool, false) : NULL;
+        if (entry == NULL)
+            return NULL;
+        connection = upstream_connection_of(entry);
+        if (lease_fits(client, connection)) {
+            lease_give(client, connection);
+            return connection;
+        }
+        pool_rest_put(connection);
+        return NULL;
+    }
+    connection = upstream_connection_new(client->worker, client->server);
     if (connection != NULL)
         give(client, connection);
     return connection;
+}
+
+struct upstream_connection *lease_release(struct client *client)
+{
+    struct upstream_connection *connection = client->leased;
+    client->leased = NULL;
+    connection->holder = NULL;
+    return connection;
+}
+
+/* True if the connection can serve others after the client: nothing is half sent. */
+static bool is_reusable(const struct client *client, const struct upstream_connection *connection)
+{
+    return connection->entry.place == POOL_LEASED && !connection->lost && !connection->finished &&
+           connection->link.state == LINK_OPEN && client->stage != REQUEST_FORWARDED &&
+           connection->sent_batch == NULL;
+}
+
+/* True if exactly one reply is still to come. */
+static bool owes_one_reply(const struct client *client,
+                           const struct upstream_connection *connection)
+{
+    return client->pending.count == 1 && !pending_look_at(&client->pending, 0)->exhaust &&
+           (connection->reply_left > 0 || buffer_length(&connection->link.in) == 0);
 }
 
 void lease_give_back(struct client *client)
@@ -52,7 +97,15 @@ void lease_give_back(struct client *client)
     struct upstream_connection *connection = client->leased;
     if (connection == NULL)
         return;
-    client->leased = NULL;
-    connection->holder = NULL;
-    upstream_connection_close(connection);
+    bool reusable = is_reusable(client, connection);
+    bool owes = owes_one_reply(client, connection);
+    bool clean = pending_is_empty(&client->pending) && connection->reply_left == 0 &&
+                 buffer_length(&connection->link.in) == 0;
+    (void)lease_release(client);
+    if (reusable && clean)
+        pool_rest_put(connection);
+    else if (reusable && owes && client_config(client)->pool.cancel_grace_ms > 0)
+        pool_rest_abandon(connection);
+    else
+        upstream_connection_close(connection);
 }

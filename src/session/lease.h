@@ -2,7 +2,9 @@
  * its replies. Code reaches one of the two from the other only through the lease.
  *
  * In `session` mode a client takes its lease with its first message that goes upstream, and gives
- * it back when it ends. Only lease.c may rely on this duration. */
+ * it back when it ends. In `shared` mode it takes a lease for each request, and gives it back after
+ * the reply, unless something pins it (pooled.h). Only lease.c and pooled.c may rely on this
+ * duration. */
 #ifndef SLUICE_SESSION_LEASE_H
 #define SLUICE_SESSION_LEASE_H
 
@@ -38,7 +40,16 @@ const struct standing *lease_standing(const struct client *client);
  * without memory. */
 struct upstream_connection *lease_take(struct client *client);
 
-/* Idempotent. In `session` mode the connection is closed. */
+/* True if the client may use the connection: both never logged in, or both certainly belong to the
+ * same user. */
+bool lease_fits(const struct client *client, const struct upstream_connection *connection);
+/* Gives the client the lease of a shared connection. It must fit. */
+void lease_give(struct client *client, struct upstream_connection *connection);
+/* Ends the lease. The connection stays open and has no holder. */
+struct upstream_connection *lease_release(struct client *client);
+
+/* For a client that ends. Idempotent. The connection is closed, unless it is shared and can serve
+ * others. */
 void lease_give_back(struct client *client);
 
 #endif

@@ -87,6 +87,8 @@ void client_wind_up(struct client *client)
         return;
     }
     struct upstream_connection *connection = lease_connection(client);
+    if (client->sharing && connection != NULL && connection->entry.place == POOL_LEASED)
+        return; /* others use it later: see pool.cancel_grace_ms */
     if (sends_more(client) || connection == NULL || connection->finished ||
         connection->link.state != LINK_OPEN || link_is_blocked(&connection->link))
         return;
@@ -100,6 +102,7 @@ void client_finish(struct client *client)
         if (client_runs_command(client))
             counters_add(client_counters(client), COUNTER_CLIENTS_VANISHED, 1);
         client->finished = true;
+        client->linger_since_ms = clock_now_ms();
         link_pause(&client->link);
         client_wind_up(client);
     } else if (client->state == CLIENT_LINGERING || !lease_is_blocked(client) ||
@@ -112,8 +115,8 @@ void client_finish(struct client *client)
 
 void client_check_peer(struct client *client)
 {
-    bool waits =
-        client->stage == REQUEST_HELD || client->hello_wait != NULL || awaits_answers(client);
+    bool waits = client->stage == REQUEST_HELD || client->stage == REQUEST_WAITING ||
+                 client->hello_wait != NULL || awaits_answers(client);
     if (!waits || client->link.reading)
         return;
     switch (link_look_at_peer(&client->link)) {

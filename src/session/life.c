@@ -12,6 +12,7 @@
 #include "session/lease.h"
 #include "session/merge_ties.h"
 #include "session/open.h"
+#include "session/sharing.h"
 
 void client_count_out(struct session_worker *worker, bool refused)
 {
@@ -48,6 +49,9 @@ static void give_upstream_back(struct client *client)
     exchange_end(client);
     hello_wait_end(client);
     forget_pending(client);
+    pool_leave(&client->waiting);
+    if (connection != NULL && connection->sent_batch != NULL)
+        connection->lost = true;
     if (connection != NULL)
         merge_lost(connection);
     lease_give_back(client);
@@ -64,6 +68,7 @@ void client_end(struct client *client, const char *reason)
     link_close(&client->link);
     turn_forget(worker_turn(worker->worker), &client->next_turn);
     give_upstream_back(client);
+    sharing_end(client);
     if (client->had_transaction)
         transactions_forget_connection(worker->shared->transactions, client->id);
     claim_free(client->claim);
@@ -172,6 +177,8 @@ void client_io_failed(struct client *client, struct link *link, const struct err
 
 void client_send_failed(struct client *client, struct link *to, const struct error *error)
 {
+    if (to != &client->link && lease_connection(client) != NULL)
+        lease_connection(client)->lost = true; /* a part of a message is missing */
     if (error->code == ERROR_EXCEEDED_MEMORY_LIMIT)
         client_fail_pending(client, error, COUNTER_ERRORS_MEMORY);
     else

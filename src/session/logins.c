@@ -3,6 +3,7 @@
 #include "auth/claim.h"
 #include "base/log_sample.h"
 #include "session/life.h"
+#include "session/login_conversation.h"
 
 bool logins_watch(struct client *client, const struct wire_command *request)
 {
@@ -73,5 +74,7 @@ bool logins_take_reply(struct client *client, struct reply *reply)
 {
     if (reply->pending->watches_claim)
         logins_note_reply(client, reply->document);
+    if (client->sharing)
+        login_conversation_note(client, reply->pending->command, reply->document);
     return true;
 }

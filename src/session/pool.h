@@ -78,6 +78,8 @@ struct pools *pools_create(const struct pool_limits *limits);
 /* No entry, waiter or holder may be left. NULL is allowed. */
 void pools_destroy(struct pools *pools);
 void pools_configure(struct pools *pools, const struct pool_limits *limits);
+/* A worker's share of a limit that `workers` workers divide; at least `least`. */
+uint32_t pool_share_of(int64_t limit, unsigned workers, uint32_t least);
 
 /* The pool of that key, created at need. The caller holds it until pool_release. NULL without
  * memory. A pool ends with its last holder and entry. */
@@ -94,6 +96,10 @@ bool pool_is_refillable(const struct pool *pool);
 void pool_set_refillable(struct pool *pool, bool refillable);
 /* True if it has no connection, and none can come. */
 bool pool_is_hopeless(const struct pool *pool);
+bool pool_is_empty(const struct pool *pool);
+/* It opens no connection until pools_look_again, because the last attempt failed. */
+void pool_hold_off(struct pool *pool);
+void pools_look_again(struct pools *pools);
 /* A value of the caller, NULL at first: the pool's first hello. The caller frees it by `free_data`
  * of pools_on_end. */
 void **pool_data(struct pool *pool);

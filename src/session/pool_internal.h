@@ -43,6 +43,7 @@ struct pool {
     bool unhashed;
     bool of_logins;
     bool refillable;
+    bool held_off; /* pool_hold_off */
     struct pools *pools;
     struct pool_server *server;
     struct pool_identity *identity;
@@ -67,7 +68,8 @@ struct pools {
     struct pool_identity *identities;
     struct pool_server *servers;
     struct pool *lists[POOL_LISTS]; /* first come, first served */
-    bool look_for_openings;         /* something changed since the last look without a result */
+    bool any_held_off;
+    bool look_for_openings; /* something changed since the last look without a result */
     void (*free_data)(void *data);
 };
 

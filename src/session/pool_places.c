@@ -38,6 +38,12 @@ void pools_configure(struct pools *pools, const struct pool_limits *limits)
     pools->look_for_openings = true;
 }
 
+uint32_t pool_share_of(int64_t limit, unsigned workers, uint32_t least)
+{
+    int64_t share = limit / workers;
+    return share > least ? (uint32_t)share : least;
+}
+
 /* uthash's macros make the functions of the tables long. */
 // NOLINTNEXTLINE(readability-function-size)
 static struct pool_server *find_server(struct pools *pools, const char *name)
@@ -234,6 +240,29 @@ bool pool_is_hopeless(const struct pool *pool)
     return !pool->of_logins && !pool->refillable && pool->count.size == 0 && pool->count.own == 0;
 }
 
+bool pool_is_empty(const struct pool *pool)
+{
+    return pool->count.size == 0;
+}
+
+void pool_hold_off(struct pool *pool)
+{
+    pool->held_off = true;
+    pool->pools->any_held_off = true;
+    pool_note(pool);
+}
+
+void pools_look_again(struct pools *pools)
+{
+    if (!pools->any_held_off)
+        return;
+    pools->any_held_off = false;
+    for (struct pool *pool = pools->table; pool != NULL; pool = pool->hh.next) {
+        pool->held_off = false;
+        pool_note(pool);
+    }
+}
+
 void **pool_data(struct pool *pool)
 {
     return &pool->data;
@@ -272,7 +301,7 @@ static bool is_needy(const struct pool *pool)
 {
     if (pool->of_logins)
         return pool->plain != NULL;
-    if (!pool->refillable || !has_room(pool))
+    if (!pool->refillable || pool->held_off || !has_room(pool))
         return false;
     if (servable(pool) > pool->count.opening + pool->count.idle)
         return true;

@@ -10,6 +10,7 @@
 #include "session/merge_batch.h"
 #include "session/merge_retry.h"
 #include "session/merge_ties.h"
+#include "session/pooled.h"
 #include "session/requests.h"
 #include "session/route.h"
 #include "session/statements.h"
@@ -26,6 +27,7 @@ enum reply_step { REPLY_WAIT, REPLY_FORWARD, REPLY_DONE, REPLY_STOP };
 
 static enum reply_step reply_is_broken(struct client *client, const struct error *error)
 {
+    lease_connection(client)->lost = true;
     client_fail_pending(client, error, COUNTER_ERRORS_PROTOCOL_UPSTREAM);
     return REPLY_STOP;
 }
@@ -145,6 +147,10 @@ static enum reply_step take_answer(struct client *client, struct window *window,
     identify_answer(client, pending_oldest(&client->pending), document, flags);
     merge_pop_pending(client);
     window_drop(window, length);
+    if (lease_connection(client)->lost) {
+        client_linger(client, "the server does not name the connection's users as before");
+        return REPLY_STOP;
+    }
     requests_resume(client);
     return client->state == CLIENT_ACTIVE ? REPLY_DONE : REPLY_STOP;
 }
@@ -339,13 +345,19 @@ static void upstream_readable(void *arg)
     struct upstream_connection *connection = arg;
     struct client *client = lease_client(connection);
     struct window window;
-    if (!window_fill(client, &connection->link, &window) || !process(connection, &window) ||
-        !window_keep(client, &window))
+    if (!window_fill(client, &connection->link, &window))
+        return;
+    client->worker->replying = connection;
+    bool alive = process(connection, &window) && window_keep(client, &window);
+    client->worker->replying = NULL;
+    if (!alive)
         return;
     if (link_is_blocked(&client->link))
         link_pause(&connection->link);
     else
         link_resume(&connection->link);
+    if (client->sharing)
+        pooled_settle(client);
 }
 
 static void upstream_opened(void *arg)
@@ -373,6 +385,7 @@ static void upstream_ended(void *arg)
     struct client *client = lease_client(connection);
     struct error err;
     size_t left = buffer_length(&connection->link.in);
+    connection->lost = true;
     counters_add(client_counters(client), COUNTER_UPSTREAM_CLOSED, 1);
     if (connection->reply_left == 0 && left >= sizeof(int32_t) && left < WIRE_HEADER_BYTES &&
         wire_reply_hint(buffer_begin(&connection->link.in)) != NULL &&
@@ -389,6 +402,7 @@ static void upstream_failed(void *arg, const char *cause)
     struct upstream_connection *connection = arg;
     struct client *client = lease_client(connection);
     tls_failures_note_upstream(connection, cause);
+    connection->lost = true;
     if (connection->link.state != LINK_OPEN) {
         connect_failed(connection, cause);
         return;

@@ -9,6 +9,7 @@
 #include "session/leaving.h"
 #include "session/life.h"
 #include "session/open.h"
+#include "session/pooled.h"
 #include "session/tls_failures.h"
 #include "session/window.h"
 #include "wire/query.h"
@@ -226,8 +227,9 @@ static bool forward_begun(struct client *client, struct window *window)
 static bool is_full(const struct client *client)
 {
     return client->stage == REQUEST_LEFT || client->stage == REQUEST_HELD ||
-           client->exchange != NULL || client->hello_wait != NULL ||
-           link_is_blocked(&client->link) || pending_is_full(&client->pending) ||
+           client->stage == REQUEST_WAITING || client->exchange != NULL ||
+           client->hello_wait != NULL || link_is_blocked(&client->link) ||
+           pending_is_full(&client->pending) ||
            (client->stage == REQUEST_QUEUED && !pending_is_empty(&client->pending));
 }
 
@@ -235,7 +237,8 @@ static bool is_full(const struct client *client)
  * of a waiting one is released, because it takes far more memory than the client had to send. */
 static bool stays_open(const struct client *client, enum decision begun)
 {
-    bool waits = client->stage == REQUEST_QUEUED || client->stage == REQUEST_HELD;
+    bool waits = client->stage == REQUEST_QUEUED || client->stage == REQUEST_HELD ||
+                 client->stage == REQUEST_WAITING;
     return begun == DECISION_WAIT &&
            !(waits && client->opening != NULL && budget_is_short(&client->worker->shared->budget));
 }
@@ -315,6 +318,8 @@ static void process_and_pace(struct client *client, struct window *window)
         return;
     link_expect(&client->link, expected_bytes(client, window));
     pace(client);
+    if (client->sharing)
+        pooled_settle(client);
 }
 
 static void discard(struct client *client)
@@ -349,6 +354,8 @@ void requests_resume(struct client *client)
 {
     if (buffer_length(&client->link.in) == 0) {
         pace(client);
+        if (client->sharing)
+            pooled_settle(client);
         return;
     }
     struct window window = {.data = buffer_begin(&client->link.in),

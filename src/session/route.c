@@ -95,3 +95,10 @@ const struct route route_rows[COMMAND_NAME_COUNT] = {
     [COMMAND_USERS_INFO] = {FORWARD, STREAM, WAITS, MSG, STAYS},
     [COMMAND_VALIDATE] = {FORWARD, STREAM, WAITS, MSG, STAYS},
 };
+
+bool route_keeps_identity(enum command_name command)
+{
+    if (command == COMMAND_UNKNOWN || route_rows[command].pause != ROUTE_NO_ROW)
+        return false;
+    return command != COMMAND_GETNONCE;
+}

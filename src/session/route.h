@@ -35,6 +35,9 @@ static inline enum command_name route_counted_as(enum command_name command)
     return route_rows[command].pause == ROUTE_NO_ROW ? COMMAND_UNKNOWN : command;
 }
 
+/* True for a command of MongoDB without a row that cannot change the identity of its connection. */
+bool route_keeps_identity(enum command_name command);
+
 /* Never NULL. */
 static inline const struct route *route_of(enum command_name command)
 {

@@ -50,6 +50,18 @@ bool send_question(struct client *client, const struct message *message, uint32_
     return send_bytes(client, question, len);
 }
 
+bool send_unasked_question(struct client *client, const uint8_t *question, size_t len)
+{
+    struct wire_header header = wire_header_read(question);
+    struct pending pending = {.expected_response_to = header.request_id,
+                              .watched = true,
+                              .question = true,
+                              .streaming = true, /* no error can answer it */
+                              .sent_us = clock_now_us()};
+    (void)pending_push(&client->pending, &pending);
+    return send_bytes(client, question, len);
+}
+
 /* Writes the header before flags and sections. It omits the parts that the proxy must not copy from
  * the client's message: the checksum, and the permission to stream the answer. */
 static void write_header(uint8_t *payload, size_t payload_len, int32_t request_id)

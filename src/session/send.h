@@ -23,6 +23,8 @@ void send_frame_buffer(struct buffer *payload, int32_t request_id);
  */
 bool send_question(struct client *client, const struct message *message, uint32_t error_labels,
                    const uint8_t *question, size_t len);
+/* Does the same when no message of the client waits: the client never sees an error of it. */
+bool send_unasked_question(struct client *client, const uint8_t *question, size_t len);
 /* Sends a request of the proxy without a reply (w:0). The payload is behind ENFORCE_FRONT_BYTES of
  * the buffer, which is taken over. */
 bool send_silently(struct client *client, int32_t request_id, struct buffer *payload);

@@ -13,6 +13,7 @@
 #include "session/merge_batch.h"
 #include "session/observe.h"
 #include "session/pause.h"
+#include "session/pool_pump.h"
 #include "session/replies.h"
 #include "session/requests.h"
 #include "session/timeouts.h"
@@ -39,6 +40,7 @@ static void tick(void *context)
     struct client *next = NULL;
     int64_t now_ms = clock_now_ms();
     merge_let_go(worker);
+    pool_pump_tick(worker, now_ms);
     bulk_cursors_expire(worker->shared->bulk_cursors, now_ms);
     DL_FOREACH_SAFE(worker->client_list, client, next)
     timeouts_check(client, now_ms);
@@ -66,6 +68,7 @@ static void end_all(void *context)
     struct session_worker *worker = context;
     while (worker->client_list != NULL)
         client_end(worker->client_list, "the proxy is ending");
+    pool_pump_stop(worker);
     reap(-1, 0, worker);
     merge_stop(worker);
     event_free(worker->reap_event);
@@ -117,6 +120,8 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
     else if (worker_create(&thread, &worker->worker, err)) {
         if (!add_events(worker))
             (void)error_no_memory(err, "a worker");
+        else if (!pool_pump_start(worker))
+            (void)error_no_memory(err, "a worker");
         else if (merge_start(worker, err) && worker_run(worker->worker, err))
             return worker;
         worker_destroy(worker->worker);
@@ -131,6 +136,7 @@ static void swap_settings(void *context, void *arg)
     session_settings_release(worker->settings);
     worker->settings = arg;
     merge_configure(worker);
+    pool_pump_configure(worker);
 }
 
 void session_worker_set_settings(struct session_worker *worker, struct session_settings *settings)

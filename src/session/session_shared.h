@@ -40,6 +40,7 @@ struct session_shared {
     atomic_uint refused_now;  /* above max_client_conn, waiting for their error */
     _Atomic uint64_t last_id; /* of connections, as logged */
     int64_t started_ms;       /* clock_now_ms */
+    unsigned workers;         /* they divide the limits of pools; 0: one */
     struct transactions *transactions;
     struct bulk_cursors *bulk_cursors;
     struct awaited_cursors *awaited_cursors;

@@ -16,6 +16,7 @@ struct client;
 struct hello_source;
 struct merger;
 struct merger_permit;
+struct pools;
 struct link_handler;
 struct schema_scratch;
 struct standings;
@@ -47,6 +48,13 @@ struct session_worker {
     struct client *ended;       /* freed at the end of the loop turn */
     struct upstream_connection *closed_connections; /* freed at the end of the loop turn; utlist */
     const struct link_handler *connection_handler;  /* of upstream connections */
+    struct pools *pools;                            /* of shared mode */
+    struct standings *share_standings;              /* the identities of shared mode */
+    struct upstream_connection *shared_connections; /* all of shared mode; utlist */
+    struct client *joining;                         /* clients with `joining` (sharing.h); utlist */
+    bool pool_lost; /* a pool may have no connection any more, and none can come */
+    struct upstream_connection *replying; /* its reply is being read: its lease stays */
+    struct event *pool_event; /* serves the clients that wait for a pool (pool_pump.h) */
     struct event *reap_event;
     struct counters counters;
     struct session_metrics metrics;

@@ -6,6 +6,7 @@
 #include "session/life.h"
 #include "session/merge_again.h"
 #include "session/pause.h"
+#include "session/pooled.h"
 #include "session/requests.h"
 #include "session/tls_failures.h"
 
@@ -71,6 +72,31 @@ static bool check_progress(struct client *client, int64_t now_ms)
     return false;
 }
 
+/* Waiting for a pool, a pin, and a command whose client closed its sending side. False after the
+ * client left its state. */
+static bool check_sharing(struct client *client, int64_t now_ms)
+{
+    const struct config *config = client_config(client);
+    if (client->stage == REQUEST_WAITING && !client->waiting.awaits &&
+        over(now_ms, client->waiting.since_ms, config->pool.wait_timeout_ms)) {
+        counters_add(client_counters(client), COUNTER_TIMEOUTS_POOL, 1);
+        pool_leave(&client->waiting);
+        client->waited_too_long = true;
+        client->stage = REQUEST_AWAITED;
+        requests_resume(client);
+    } else if (client->finished && lease_connection(client) != NULL &&
+               lease_connection(client)->entry.place == POOL_LEASED &&
+               now_ms - client->linger_since_ms >= config->pool.cancel_grace_ms) {
+        counters_add(client_counters(client), COUNTER_POOL_CANCELLED, 1);
+        lease_connection(client)->lost = true;
+        client_end(client, "the client closed, and its command goes on (option "
+                           "pool.cancel_grace_ms)");
+    } else if (client->unacknowledged) {
+        pooled_acknowledge(client);
+    }
+    return client->state == CLIENT_ACTIVE;
+}
+
 void timeouts_check(struct client *client, int64_t now_ms)
 {
     const struct config *config = client_config(client);
@@ -95,6 +121,7 @@ void timeouts_check(struct client *client, int64_t now_ms)
         return;
     if (client->request_seen && pending_is_empty(&client->pending) && client->exchange == NULL &&
         client->hello_wait == NULL && client->checking == NULL && client->stage != REQUEST_HELD &&
+        client->stage != REQUEST_WAITING &&
         over(now_ms, client->since_ms, config->client_idle_timeout_ms)) {
         counters_add(counters, COUNTER_TIMEOUTS_IDLE, 1);
         client_end(client, "idle for too long (option client_idle_timeout_ms)");
@@ -103,6 +130,8 @@ void timeouts_check(struct client *client, int64_t now_ms)
     client_check_peer(client);
     if (client->state == CLIENT_ACTIVE && client->hello_wait != NULL)
         hello_changes_check(client, now_ms);
+    if (client->state == CLIENT_ACTIVE && client->sharing && !check_sharing(client, now_ms))
+        return;
     if (merge_look_again(client))
         requests_resume(client);
     if (client->state == CLIENT_ACTIVE && client->stage == REQUEST_HELD &&

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "session/pool.h"
 #include "session/session_worker.h"
 
 struct upstream_connection *upstream_connection_new(struct session_worker *worker,
@@ -23,6 +24,34 @@ struct upstream_connection *upstream_connection_new(struct session_worker *worke
     return connection;
 }
 
+struct upstream_connection *upstream_connection_new_shared(struct session_worker *worker,
+                                                           const char *server)
+{
+    struct upstream_connection *connection = upstream_connection_new(worker, server);
+    if (connection != NULL)
+        DL_APPEND2(worker->shared_connections, connection, previous_shared, next_shared);
+    return connection;
+}
+
+void upstream_connection_leave_shared(struct upstream_connection *connection)
+{
+    struct session_worker *worker = connection->worker;
+    if (connection->previous_shared == NULL)
+        return;
+    DL_DELETE2(worker->shared_connections, connection, previous_shared, next_shared);
+    connection->previous_shared = NULL;
+    connection->next_shared = NULL;
+    standing_forget(worker->share_standings, &connection->shared_as);
+    struct pool *pool = connection->entry.pool;
+    if (pool != NULL) {
+        pool_retain(pool);
+        pool_drop(&connection->entry);
+        worker->pool_lost = worker->pool_lost || pool_is_hopeless(pool);
+        pool_release(pool);
+    }
+    event_active(worker->pool_event, EV_WRITE, 0); /* others may open one, or have lost theirs */
+}
+
 void upstream_connection_close(struct upstream_connection *connection)
 {
     struct session_worker *worker = connection->worker;
@@ -34,6 +63,7 @@ void upstream_connection_close(struct upstream_connection *connection)
     if (connection->opened)
         counters_add(&worker->counters, COUNTER_UPSTREAM_NOW, (uint64_t)-1);
     standing_forget(worker->standings, &connection->standing);
+    upstream_connection_leave_shared(connection);
     LL_PREPEND(worker->closed_connections, connection);
     event_active(worker->reap_event, EV_TIMEOUT, 0);
 }

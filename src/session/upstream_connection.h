@@ -6,6 +6,15 @@
 #include "auth/standing.h"
 #include "net/connector.h"
 #include "net/link.h"
+#include "session/pool.h"
+
+/* A connection of shared mode that no client holds. */
+enum rest {
+    REST_NONE,      /* a client holds it, or it is being opened */
+    REST_IDLE,      /* in its pool */
+    REST_ABANDONED, /* its client left; the reply to its command is outstanding */
+    REST_ASKED      /* the server was asked for its identity */
+};
 
 struct sent_batch;
 struct client;
@@ -28,12 +37,34 @@ struct upstream_connection {
     bool finished;                  /* the server has the FIN */
     bool may_be_logged_in;          /* a command that may log in was sent on it */
     uint8_t compressors;            /* from its hello: one bit for each enum wire_compressor */
-    char server[];                  /* "host:port" or a socket's path; "" if unknown */
+
+    /* shared mode */
+    struct upstream_connection *previous_shared, *next_shared; /* of the worker's list */
+    struct pool_entry entry;   /* OUT: it belongs to a client in `session` mode */
+    struct standing shared_as; /* as `standing`, by the users alone, without their roles */
+    int64_t rest_since_ms;     /* ABANDONED, ASKED */
+    int64_t asked_us;          /* ASKED */
+    enum rest rest;
+    bool lost;     /* it ended, or a part of a message is missing: it serves nobody any more */
+    bool doubtful; /* a reply says that its users may have lost their login */
+    char server[]; /* "host:port" or a socket's path; "" if unknown */
 };
 
 /* Makes an unconnected connection without an identity. Copies `server`. NULL without memory. */
 struct upstream_connection *upstream_connection_new(struct session_worker *worker,
                                                     const char *server);
+
+/* Does the same for shared mode: puts it into the worker's list. */
+struct upstream_connection *upstream_connection_new_shared(struct session_worker *worker,
+                                                           const char *server);
+/* It belongs to a client of `session` mode from now on. */
+void upstream_connection_leave_shared(struct upstream_connection *connection);
+
+static inline struct upstream_connection *upstream_connection_of(struct pool_entry *entry)
+{
+    return (struct upstream_connection *)((char *)entry -
+                                          offsetof(struct upstream_connection, entry));
+}
 
 /* No lease may exist any more. The connection stays readable until the end of the loop turn. */
 void upstream_connection_close(struct upstream_connection *connection);

@@ -40,6 +40,7 @@ static void open_scene(struct scene *scene)
 static void close_scene(struct scene *scene)
 {
     upstream_connection_reap(&scene->worker);
+    session_metrics_free(&scene->worker.metrics);
     event_free(scene->worker.reap_event);
     standings_destroy(scene->worker.standings);
     worker_destroy(scene->worker.worker);

@@ -1,0 +1,27 @@
+#include "session/login_conversation.h"
+
+#include "wire/hello_request.h"
+
+/* The document of the conversation in a reply. False if there is none. */
+static bool find_conversation(enum command_name command, struct bytes document, struct bytes *out)
+{
+    struct scan_element element;
+    *out = document;
+    if (!wire_hello_is_command(command))
+        return true;
+    if (!scan_find(document, "speculativeAuthenticate", &element) ||
+        element.kind != BSON_KIND_OBJECT)
+        return false;
+    *out = element.value;
+    return true;
+}
+
+void login_conversation_note(struct client *client, enum command_name command,
+                             struct bytes document)
+{
+    struct bytes conversation;
+    struct scan_element element;
+    client->conversing = find_conversation(command, document, &conversation) &&
+                         scan_find(document, "ok", &element) && scan_is_true(&element) &&
+                         scan_find(conversation, "done", &element) && !scan_is_true(&element);
+}
