@@ -251,7 +251,9 @@ struct merger_permit *batch_go_lone(struct merger *merger, struct batch *batch, 
 bool batch_may_resend(struct merger *merger, struct batch *batch, int64_t now_us)
 {
     sluice_assert(!batch->settled);
-    if (batch->session == NULL || batch->resent)
+    /* not after batch_let_go: that client may know by now that its document is refused, and the
+     * batch could store it */
+    if (batch->session == NULL || batch->resent || batch->needed)
         return false;
     batch->resent = true;
     batch->sent_us = now_us;

@@ -207,8 +207,8 @@ bool batch_build(const struct batch *batch, const struct trace_context *context,
                  size_t *len);
 
 /* True if the batch may be sent once more on another connection with the same identity and server
- * and still run only once: it has a number, and this is its first loss. On true the resend counts
- * as done. */
+ * and still run only once: it has a number, this is its first loss, and batch_let_go released no
+ * client of it. On true the resend counts as done. */
 bool batch_may_resend(struct merger *merger, struct batch *batch, int64_t now_us);
 
 enum batch_verdict {

@@ -318,6 +318,29 @@ static void a_batch_of_which_one_was_let_go_is_not_believed(void **state)
     batch_end(f->merger, batch, f->now_us);
 }
 
+/* The server refused its document. If somebody removes the other document of that _id, a batch that
+ * is sent again would store it. */
+static void a_batch_of_which_one_was_let_go_is_not_sent_again(void **state)
+{
+    struct fixture *f = *state;
+    f->rules.stalled_after_us = 1000;
+    struct batch *batch = batch_of(f, 2, 2);
+    merger_leave(f->merger, batch_first(batch), f->now_us);
+    assert_int_equal(submit_id(f, 1, 1, 2), MERGER_WAIT_FOR_FIRST);
+    struct retry_waiter *retry_waiter = f->answer.retry_waiter;
+    f->now_us += 10000;
+    batch_let_go(f->merger, batch, f->now_us);
+    retry_stop_waiting(retry_waiter);
+    assert_int_equal(submit_id(f, 1, 1, 2), MERGER_RESEND);
+    assert_int_equal(ask(f, f->answer.resend,
+                         "{\"n\":0,\"writeErrors\":[{\"index\":0,\"code\":11000}],\"ok\":1}")
+                         .step,
+                     RESEND_ANSWER);
+    assert_false(batch_may_resend(f->merger, batch, f->now_us));
+    batch_lost(f->merger, batch, true, f->now_us);
+    batch_end(f->merger, batch, f->now_us);
+}
+
 static void any_allocation_may_fail(void **state)
 {
     bool whole = false;
@@ -376,6 +399,7 @@ int main(void)
         WITH(many_documents_are_asked_for_one_by_one),
         WITH(what_fails_among_many_ends_the_asking),
         WITH(a_batch_of_which_one_was_let_go_is_not_believed),
+        WITH(a_batch_of_which_one_was_let_go_is_not_sent_again),
         cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
