@@ -21,7 +21,7 @@ packages_build=(build-essential cmake ninja-build pkg-config libevent-dev libmon
 packages_python=(python3 python3-venv python3-dev)
 packages_packaging=(file fish groff-base man-db systemd zsh)
 packages_browser=(chromium chromium-driver fonts-dejavu-core)
-packages_checks=(faketime clang clang-format clang-tidy curl libclang-rt-14-dev llvm openssl)
+packages_checks=(faketime clang clang-format clang-tidy curl libclang-rt-14-dev llvm openssl spin)
 
 is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

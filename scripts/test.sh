@@ -6,6 +6,7 @@
 #                the companion package, ruff over all Python
 #   unit         gcc, clang and sanitized builds; every ctest test of the gcc and the sanitized one
 #   fuzz         each libFuzzer target for FUZZ_SECONDS (15) over its corpus
+#   model        spin checks the models of tests/model exhaustively
 #   integration  pytest over tests/integration, tests/fault, tests/attack, tests/crossing and (a minute of it)
 #                tests/history, with the sanitized proxy
 #   python       the companion package: compiled without warnings by gcc and clang, sdist and wheel built into
@@ -66,6 +67,10 @@ step_unit() {
 
 step_fuzz() {
   scripts/fuzz.sh --seconds "${FUZZ_SECONDS:-15}"
+}
+
+step_model() {
+  "$venv/bin/python" -m pytest tests/model -q -p no:cacheprovider -n "$(nproc)"
 }
 
 step_integration() {
@@ -135,9 +140,9 @@ step_packaging() {
   "$venv/bin/python" -m pytest tests/packaging -q -p no:cacheprovider
 }
 
-[ $# -gt 0 ] || set -- lint unit fuzz integration python bench suites docs packaging
+[ $# -gt 0 ] || set -- lint unit fuzz model integration python bench suites docs packaging
 for step; do
-  declare -F "step_$step" >/dev/null || { sed -n '2,18s/^# \?//p' "$0"; die "no such step: $step"; }
+  declare -F "step_$step" >/dev/null || { sed -n '2,19s/^# \?//p' "$0"; die "no such step: $step"; }
 done
 scripts/setup.sh build python checks beanie1 suites packaging browser
 passed=0 failed=() summary=()
