@@ -21,9 +21,12 @@ static bool is_number(const char *choice)
     return choice[0] >= '1' && choice[0] <= '9';
 }
 
-/* YAML reads an unquoted true as a boolean and 1.2 as a number. */
+/* YAML reads an unquoted true as a boolean and 1.2 as a number. A value of the environment or a
+ * file may stand for a choice. */
 static void add_choices(const struct option *option, struct json *json)
 {
+    json_open_array(json, "anyOf");
+    json_open_object(json, NULL);
     json_open_array(json, "enum");
     for (size_t i = 0; option->choices[i] != NULL; i++) {
         json_add_string(json, NULL, option->choices[i]);
@@ -34,6 +37,12 @@ static void add_choices(const struct option *option, struct json *json)
         for (const char *const *word = (const char *const[]){"off", "on", "no", "yes", NULL};
              *word != NULL; word++)
             json_add_string(json, NULL, *word);
+    json_close_array(json);
+    json_close_object(json);
+    json_open_object(json, NULL);
+    json_add_string(json, "pattern", "^file:/|\\$\\{");
+    json_add_string(json, "type", "string");
+    json_close_object(json);
     json_close_array(json);
 }
 

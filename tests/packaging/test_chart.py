@@ -104,6 +104,9 @@ def sets(*values: str) -> list[str]:
     (sets("upstream=mongodb://a/?directConnection=true&replicaSet=rs0"), 1),
     (sets("upstream=mongodb+srv://a.example/", "servers=3"), 3),
     (sets("existingSecret=own", "servers=3"), 3),
+    (sets("upstream=mongodb://u:${percent:file:/run/a\\,b/c}@a\\,b/?replicaSet=rs0"), 2),
+    (sets("upstream=${URI}", "servers=3"), 3),
+    (sets("upstream=file:/run/uri", "servers=3"), 3),
 ])
 def test_ports_follow_from_the_hosts(values, count):
     manifests = render(*values)
@@ -122,6 +125,9 @@ def test_ports_follow_from_the_hosts(values, count):
     (sets("upstream=mongodb+srv://a/"), "servers is missing: mongodb+srv:// does not tell"),
     (sets("upstream=mongodb://a/?replicaSet=rs0"), "servers is missing: upstream names one host of a replica set"),
     (sets("upstream=mongodb://a/?w=1&replicaSet=rs0"), "servers is missing: upstream names one host of a replica set"),
+    (sets("upstream=mongodb://${HOSTS}/?replicaSet=rs0"), "servers is missing: the hosts in upstream come from"),
+    (sets("upstream=${URI}"), "servers is missing: the hosts in upstream come from"),
+    (sets("upstream=file:/run/uri"), "servers is missing: the hosts in upstream come from"),
     (sets("existingSecret=own"), "servers is missing: the chart cannot read upstream in existingSecret"),
     (sets(f"upstream={THREE}"), 'key "b:27018" has no value'),  # docs/kubernetes.md quotes it
     (sets(ONE, "config.max_client_con=4"), "Additional property max_client_con is not allowed"),

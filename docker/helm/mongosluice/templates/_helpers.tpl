@@ -26,11 +26,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{/* The number of servers: `servers`, or the number of hosts in `upstream`. Fails if the hosts do not tell it. */}}
 {{- define "mongosluice.servers" -}}
 {{- include "mongosluice.check" . }}
-{{- $upstream := .Values.upstream }}
+{{- /* A value from the environment or a file stands for any text, with slashes and commas in it. */}}
+{{- $upstream := regexReplaceAllLiteral `\$\{[^}]*\}` .Values.upstream "${}" }}
 {{- $hosts := 0 }}
 {{- $parts := splitList "?" (trimPrefix "mongodb://" $upstream) }}
 {{- if hasPrefix "mongodb://" $upstream }}
-  {{- $hosts = first $parts | splitList "/" | first | splitList "@" | last | splitList "," | compact | len }}
+  {{- $list := first $parts | splitList "/" | first | splitList "@" | last }}
+  {{- $hosts = contains "${}" $list | ternary 0 (splitList "," $list | compact | len) }}
 {{- end }}
 {{- $options := rest $parts | join "?" | lower | splitList "&" }}
 {{- if .Values.servers }}
@@ -42,6 +44,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   {{- fail "servers is missing: the chart cannot read upstream in existingSecret. Set servers to the number of servers of the deployment." }}
 {{- else if hasPrefix "mongodb+srv://" $upstream }}
   {{- fail "servers is missing: mongodb+srv:// does not tell the number of servers. Set servers to that number." }}
+{{- else if eq $hosts 0 }}
+  {{- fail "servers is missing: the hosts in upstream come from a file or the environment. Set servers to their number." }}
 {{- else if and (eq $hosts 1) (regexMatch "(^|&)replicaset=" (join "&" $options)) (not (has "directconnection=true" $options)) }}
   {{- fail "servers is missing: upstream names one host of a replica set. List all members in upstream, or set servers to their number." }}
 {{- else }}
