@@ -4,6 +4,7 @@ project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=$project/.cache
 venv=$project/.venv
 venv_beanie1=$cache/venv-beanie1
+venv_site=$cache/venv-site
 suites=$cache/suites
 logs=$cache/log
 mkdir -p "$cache" "$logs"

@@ -6,6 +6,8 @@
 #                                 suites   the sources of PyMongo and Motor, for their test suites
 #                                 packaging  the tools for the Debian package, and promtool
 #                                 browser  Chromium, for the tests of the dashboard
+#                                 release  what scripts/release.sh needs, and Helm if Go is installed
+#                                 site     MkDocs, for the pages (scripts/build-site.sh)
 # apt installs the Debian packages (as root, or with sudo). Python packages go to .venv, all else to .cache. The
 # script does not use the network if nothing is missing. It is written for Debian 12.
 set -euo pipefail
@@ -19,7 +21,8 @@ packages_build=(build-essential cmake ninja-build pkg-config libevent-dev libmon
   libssl-dev libpcre2-dev libyaml-dev zlib1g-dev libsnappy-dev libzstd-dev uthash-dev
   libcmocka-dev)
 packages_python=(python3 python3-venv python3-dev)
-packages_packaging=(file fish groff-base man-db systemd zsh)
+packages_packaging=(file fish groff-base man-db rpm systemd zsh)
+packages_release=(binutils buildah debootstrap dpkg-dev gcc-aarch64-linux-gnu lintian qemu-user-static util-linux)
 packages_browser=(chromium chromium-driver fonts-dejavu-core)
 packages_checks=(faketime clang clang-format clang-tidy curl libclang-rt-14-dev llvm openssl spin)
 
@@ -110,6 +113,17 @@ fetch_promtool() {
   rm -rf "$cache/prometheus"
 }
 
+# Debian has no package of Helm. Without Go, the tests that render the chart are left out.
+build_helm() {
+  [ ! -x "$cache/bin/helm" ] || return 0
+  if ! command -v go >/dev/null; then
+    say "Go is not installed: without it there is no Helm, and the chart is not rendered"
+    return 0
+  fi
+  say "building Helm"
+  GOBIN=$cache/bin run_logged helm go install helm.sh/helm/v3/cmd/helm@v3.16.4
+}
+
 [ $# -gt 0 ] || set -- build python
 packages=()
 for part; do
@@ -118,8 +132,9 @@ for part; do
     browser) packages+=("${packages_browser[@]}") ;;
     checks) packages+=("${packages_checks[@]}") ;;
     packaging) packages+=("${packages_packaging[@]}") ;;
-    python | beanie1 | suites) packages+=("${packages_python[@]}") ;;
-    *) sed -n '2,10s/^# \?//p' "$0"; die "no such part: $part" ;;
+    release) packages+=("${packages_release[@]}" "${packages_python[@]}") ;;
+    python | beanie1 | suites | site) packages+=("${packages_python[@]}") ;;
+    *) sed -n '2,12s/^# \?//p' "$0"; die "no such part: $part" ;;
   esac
 done
 
@@ -135,5 +150,10 @@ for part; do
       fetch_suites
       ;;
     packaging) fetch_promtool ;;
+    release)
+      build_helm
+      make_venv "$cache/venv-release" "$project/scripts/requirements-release.txt"
+      ;;
+    site) make_venv "$venv_site" "$project/scripts/requirements-site.txt" ;;
   esac
 done

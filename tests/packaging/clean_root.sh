@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Installs the Debian package in a minimal Debian, runs it there as its own user between an application and a server,
 # installs it again over an edited configuration, and purges it. Then lintian.
-#   tests/packaging/clean_root.sh
+#   tests/packaging/clean_root.sh [PACKAGE]       default: the package of this tree, which it builds
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need lintian setpriv
 cd "$project"
-build_preset package package
-package=$(echo build/package/mongosluice_*.deb)
+package=${1:-}
+if [ -z "$package" ]; then
+  build_preset package package
+  package=$(echo build/package/mongosluice_*.deb)
+fi
 root=$(mktemp -d "$cache/root-XXXXXX")
 upstream_pid='' proxy_pid=''
 clean_up() {

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Builds docker/Dockerfile with buildah and runs what is in the image: as its user, with a read-only root, the health
 # check included, an application in front and a server behind.
-#   tests/packaging/image.sh
+#   tests/packaging/image.sh [--archive FILE]
+# --archive: also writes the image as an OCI archive.
 # It uses no image registry: debootstrap makes the image debian:bookworm-slim. Containers are chroots with mount and
 # process namespaces of their own, and the network of the host.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need buildah unshare setpriv
+archive=
+[ "${1:-}" != --archive ] || archive=$2
 work=$(mktemp -d "$cache/image-XXXXXX")
 store=(buildah --root "$work/containers" --runroot "$work/run" --storage-driver vfs)
 export BUILDAH_ISOLATION=chroot
@@ -90,4 +93,9 @@ status=0
 wait "$proxy_pid" || status=$?
 proxy_pid=''
 [ "$status" -eq 0 ] || die "the proxy ended with status $status: $logs/image-proxy.log"
+if [ -n "$archive" ]; then
+  rm -f "$archive"
+  run_logged image-archive "${store[@]}" push --format oci localhost/mongosluice \
+    "oci-archive:$archive:mongosluice:$(sed -n 's/^project(mongosluice VERSION \([0-9.]*\).*/\1/p' "$project/CMakeLists.txt")"
+fi
 say "the image was built and run: all of it passed"

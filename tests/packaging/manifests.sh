@@ -10,11 +10,8 @@ set -euo pipefail
 cd "$project"
 helm=$cache/bin/helm
 chart=docker/helm/mongosluice
-if [ ! -x "$helm" ]; then
-  command -v go >/dev/null || die "Go is not installed (Helm is built from its module)"
-  say "building Helm"
-  GOBIN=$cache/bin run_logged helm go install helm.sh/helm/v3/cmd/helm@v3.16.4
-fi
+scripts/setup.sh release
+[ -x "$helm" ] || die "Go is not installed (Helm is built from its module)"
 if [ ! -x "$cache/venv-kubernetes/bin/kubernetes-validate" ]; then
   python3 -m venv "$cache/venv-kubernetes"
   run_logged pip-kubernetes "$cache/venv-kubernetes/bin/pip" install kubernetes-validate==1.37.0
