@@ -15,8 +15,10 @@
 #   bench        a short run of each benchmark program (scripts/bench.sh takes the figures)
 #   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy (the
 #                insert tests through one that merges)
-#   docs         runs every block of README.md and docs/*.md, or prints why it does not
-#   packaging    the Debian package, completions, manifests, dashboard and alert rules
+#   docs         runs every block of README.md and docs/*.md, or prints why it does not; renders the site, with every
+#                link and anchor checked
+#   packaging    the Debian package, the RPM's recipe, the parts of a release that take seconds, completions, manifests,
+#                the chart, dashboard and alert rules
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$project"
@@ -131,8 +133,11 @@ step_suites() {
 }
 
 step_docs() {
+  local failed=0
   build_preset release mongosluice sluice_validator || return 1
-  "$venv/bin/python" -m pytest tests/docs/test_runner.py tests/docs/run_docs.py -q -p no:cacheprovider
+  "$venv/bin/python" -m pytest tests/docs/test_runner.py tests/docs/run_docs.py -q -p no:cacheprovider || failed=1
+  scripts/build-site.py || failed=1
+  return $failed
 }
 
 step_packaging() {
@@ -142,9 +147,9 @@ step_packaging() {
 
 [ $# -gt 0 ] || set -- lint unit fuzz model integration python bench suites docs packaging
 for step; do
-  declare -F "step_$step" >/dev/null || { sed -n '2,19s/^# \?//p' "$0"; die "no such step: $step"; }
+  declare -F "step_$step" >/dev/null || { sed -n '2,21s/^# \?//p' "$0"; die "no such step: $step"; }
 done
-scripts/setup.sh build python checks beanie1 suites packaging browser
+scripts/setup.sh build python checks beanie1 suites packaging browser site
 passed=0 failed=() summary=()
 for step; do
   say "--- $step"
