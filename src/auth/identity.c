@@ -157,3 +157,13 @@ bool identity_read(struct bytes reply, struct identity *out)
     return out->nobody ||
            (digest(users, count, NULL, out->users) && digest(users, count, &roles, out->rights));
 }
+
+bool identity_is_doubted(struct bytes reply)
+{
+    enum { UNAUTHORIZED = 13, AUTHENTICATION_FAILED = 18, REAUTHENTICATION_REQUIRED = 391 };
+    struct scan_element element;
+    int64_t code = 0;
+    return scan_find(reply, "code", &element) && scan_as_int64(&element, &code) &&
+           (code == UNAUTHORIZED || code == AUTHENTICATION_FAILED ||
+            code == REAUTHENTICATION_REQUIRED);
+}

@@ -23,4 +23,8 @@ struct identity {
  * IDENTITY_USERS_MAX users. */
 bool identity_read(struct bytes reply, struct identity *out);
 
+/* True if the reply to a command is an error that comes of the connection's users: they may have
+ * lost their login. */
+bool identity_is_doubted(struct bytes reply);
+
 #endif

@@ -49,7 +49,7 @@ static void give_upstream_back(struct client *client)
     exchange_end(client);
     hello_wait_end(client);
     forget_pending(client);
-    pool_leave(&client->waiting);
+    sharing_stop(client);
     if (connection != NULL && connection->sent_batch != NULL)
         connection->lost = true;
     if (connection != NULL)

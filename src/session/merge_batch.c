@@ -163,19 +163,9 @@ static void answer_waiter(void *arg, void *waiter, struct bytes reply)
     LL_PREPEND2(worker->to_resume, client, resume_next);
 }
 
-/* True if the server refused the batch because of its users. */
-static bool is_of_identity(struct bytes reply)
-{
-    enum { UNAUTHORIZED = 13, REAUTHENTICATION_REQUIRED = 391 };
-    struct scan_element element;
-    int64_t code = 0;
-    return scan_find(reply, "code", &element) && scan_as_int64(&element, &code) &&
-           (code == UNAUTHORIZED || code == REAUTHENTICATION_REQUIRED);
-}
-
 static void send_all_alone(struct session_worker *worker, struct batch *batch, struct bytes reply)
 {
-    bool forgets = is_of_identity(reply);
+    bool forgets = identity_is_doubted(reply);
     for (struct merger_waiter *waiter = batch_first(batch); waiter != NULL;
          waiter = batch_next(waiter)) {
         struct client *client = batch_waiter(waiter);

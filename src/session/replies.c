@@ -180,6 +180,8 @@ static enum reply_step take_opened(struct upstream_connection *connection, struc
     if (pending->question)
         return take_answer(lease_client(connection), window, length, reply->document, reply->flags);
     statements_note_answered(lease_client(connection), pending, reply->document);
+    if (connection->entry.place == POOL_LEASED && identity_is_doubted(reply->document))
+        connection->doubtful = connection->may_be_logged_in;
     if (pending->exchanged)
         return take_exchanged(connection, window, length, reply->document);
     return take_handled(connection, window, reply);
@@ -263,6 +265,28 @@ static bool watch_answered(struct client *client, const struct window *window,
     return true;
 }
 
+/* In shared mode: a forwarded reply may say that the connection's users have lost their login. The
+ * server is asked before others use the connection. False: more bytes are needed. */
+static bool look_for_doubt(struct upstream_connection *connection, const struct window *window,
+                           const struct wire_header *header)
+{
+    struct error ignored;
+    struct bytes document = {0};
+    uint8_t *inside = NULL;
+    uint32_t flags = 0;
+    size_t length = (size_t)header->length;
+    if (length > REPLY_ERROR_BYTES)
+        return true;
+    if (window->len < length)
+        return false;
+    if (open_reply(header, bytes_of(window->data + WIRE_HEADER_BYTES, length - WIRE_HEADER_BYTES),
+                   REPLY_ERROR_BYTES, &inside, &document, &flags, &ignored) &&
+        identity_is_doubted(document))
+        connection->doubtful = true;
+    memory_free(inside);
+    return true;
+}
+
 /* A short line of another protocol may be complete. False after the client ended. */
 static bool may_become_reply(struct upstream_connection *connection, const struct window *window)
 {
@@ -296,6 +320,9 @@ static enum reply_step begin_reply(struct upstream_connection *connection, struc
         uint32_t flags = bytes_load_u32(window->data + WIRE_HEADER_BYTES);
         connection->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
     }
+    if (connection->may_be_logged_in && connection->entry.place == POOL_LEASED &&
+        !look_for_doubt(connection, window, &header))
+        return REPLY_WAIT;
     if (statements_watch(pending) && !watch_answered(client, window, &header))
         return REPLY_WAIT;
     return REPLY_FORWARD;

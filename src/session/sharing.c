@@ -44,10 +44,15 @@ static void stop_joining(struct client *client)
     client->joining = NULL;
 }
 
-void sharing_end(struct client *client)
+void sharing_stop(struct client *client)
 {
     stop_joining(client);
     pool_leave(&client->waiting);
+}
+
+void sharing_end(struct client *client)
+{
+    sharing_stop(client);
     sharing_leave_pool(client);
     if (standing_is_known(&client->shared_as))
         standing_forget(client->worker->share_standings, &client->shared_as);

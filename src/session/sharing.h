@@ -9,6 +9,8 @@
 
 /* Chooses the mode at the client's first request, perhaps a hello with the application's name. */
 void sharing_begin(struct client *client, const struct wire_command *request);
+/* The client loses its connection or stops to wait for one. */
+void sharing_stop(struct client *client);
 /* The client ends. */
 void sharing_end(struct client *client);
 
