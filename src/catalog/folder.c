@@ -81,6 +81,18 @@ static bool take_entry(struct current_set *set, struct folder_file *source,
     return registry_put(registry, entry) || error_no_memory(err, "the schema");
 }
 
+bool folder_admit(struct current_set *set, const char *path, struct schema_file *file,
+                  struct error *err)
+{
+    struct folder_file source = {.path = memory_copy_string(path)};
+    bool changed = false;
+    bool ok = source.path != NULL ? take_entry(set, &source, file, &changed, err)
+                                  : error_no_memory(err, "the schema");
+    schema_file_release(file);
+    file_release(&source);
+    return ok;
+}
+
 /* Logs each problem of a file once. */
 static void note_problem(struct folder_file *source, const char *problem)
 {

@@ -14,6 +14,12 @@ struct folder {
     bool unreadable; /* at the last reading; logged once */
 };
 
+/* Puts the schema of a file into the draft as a reading does, with the same refusals: no namespace,
+ * another file's namespace, too little memory. Takes over the content of `file`, also on failure.
+ */
+bool folder_admit(struct current_set *set, const char *path, struct schema_file *file,
+                  struct error *err);
+
 /* False without memory. */
 bool folder_init(struct folder *folder, const char *path);
 void folder_release(struct folder *folder);

@@ -198,6 +198,9 @@ bool config_load_yaml(const char *name, const void *yaml, size_t len, struct con
 bool config_refuse(const struct config *config, const char *name, const char *reason,
                    struct error *err);
 
+/* The default of an option with numbers. */
+int64_t config_default_number(const char *name);
+
 /* The Unix socket beside a port, PATH_PREFIX/mongodb-PORT.sock like MongoDB's; "" if there is none.
  * Cuts `out` at `size`: listener_bind_unix refuses a path that is too long. */
 void config_unix_socket_path(const struct config *config, uint16_t port, char *out, size_t size);

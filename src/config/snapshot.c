@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "config/origin.h"
+#include "config/value.h"
 
 struct config *config_retain(struct config *config)
 {
@@ -22,6 +23,18 @@ void config_release(struct config *config)
     memory_free(config->origin->file);
     memory_free(config->origin);
     memory_free(config);
+}
+
+int64_t config_default_number(const char *name)
+{
+    const struct option *option = options_find(name);
+    struct config scratch = {0};
+    char fallback[32];
+    int64_t number = 0;
+    (void)snprintf(fallback, sizeof fallback, "%s", option->fallback);
+    (void)value_parse(option, fallback, &scratch);
+    memcpy(&number, (const char *)&scratch + option->at, sizeof number);
+    return number;
 }
 
 void config_unix_socket_path(const struct config *config, uint16_t port, char *out, size_t size)

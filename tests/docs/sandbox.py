@@ -165,7 +165,7 @@ class Sandbox:
         if not (isinstance(value, dict) and SCHEMA_KEYS & value.keys()):
             return "json"
         (self.folder / "block.json").write_text(text, encoding="utf-8")
-        self._shell(block, "mongosluice schema lint block.json")
+        self._shell(block, "mongosluice schema lint --bare block.json")
         return "schemas"
 
     def _run_text(self, block: Block, text: str) -> str:

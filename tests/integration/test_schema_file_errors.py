@@ -89,3 +89,44 @@ def test_check_names_all_that_it_does_not_check(tmp_path):
     assert check.returncode == 1
     for field in ("$expr", "b"):
         assert f"{path}: /{field}: stands beside $jsonSchema and is not checked here" in check.stderr
+
+
+def large(properties):
+    return {"properties": {f"field{i}": {"bsonType": "int", "minimum": i} for i in range(properties)}}
+
+
+@pytest.mark.parametrize(("text", "flags", "problem"), [
+    ({"schema": {}}, [], "the field 'ns' is missing"),
+    ({"$jsonSchema": {"required": ["a"]}}, [], "the field 'ns' is missing"),
+    ({"ns": "d.c", "schema": large(4000)}, ["--schemas_memory_max", "1MiB"], "(option schemas_memory_max)"),
+], ids=["no namespace", "a bare schema", "too large"])
+def test_lint_refuses_what_the_start_refuses(tmp_path, text, flags, problem):
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(text))
+    start = run("--check-config", "--listen", "127.0.0.1:0", "--upstream", "mongodb://127.0.0.1:1/", "--schemas", tmp_path, *flags)
+    assert start.returncode == 2 and problem in start.stderr and str(path) in start.stderr, start.stderr
+    lint = run("schema", "lint", *(word.replace("--schemas_memory_max", "--memory-max") for word in flags), path)
+    assert lint.returncode == 1 and lint.stdout.startswith(f"{path}: ") and problem in lint.stdout, lint.stdout
+    if "$jsonSchema" in text:
+        assert run("schema", "lint", "--bare", path).stdout == f"{path}: ok (no namespace, mongodb)\n"
+
+
+def test_files_that_fit_alone_and_not_together(tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.json").write_text(json.dumps(
+            {"ns": f"d.{name}", "schema": large(700)}))
+    files = sorted(tmp_path.iterdir())
+    assert [run("schema", "lint", "--memory-max", "1MiB", file).returncode for file in files] == [0, 0, 0]
+    start = run("--check-config", "--listen", "127.0.0.1:0", "--upstream", "mongodb://127.0.0.1:1/", "--schemas", tmp_path,
+                "--schemas_memory_max", "1MiB")
+    lint = run("schema", "lint", "--memory-max", "1MiB", *files)
+    assert start.returncode == 2 and lint.returncode == 1
+    refused = [file for file in files if f"{file}: " in start.stderr]
+    assert refused == [file for file in files if f"{file}: compiled, the schema needs" in lint.stdout] != []
+
+
+def test_lint_says_that_the_proxy_does_not_read_a_name(tmp_path):
+    path = tmp_path / "one.jsonc"
+    path.write_bytes(PLAIN)
+    lint = run("schema", "lint", path)
+    assert lint.returncode == 0 and f"{path}: note: the proxy reads only files named *.json" in lint.stdout

@@ -52,6 +52,7 @@ _mongosluice_schema_flags() {
     list | show | history) echo "--json $place --help" ;;
     diff) echo "--json $place --help" ;;
     status) echo "--json --wait $place --help" ;;
+    lint) echo "--bare --memory-max --help" ;;
     *) echo "--help" ;;
   esac
 }

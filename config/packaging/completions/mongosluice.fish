@@ -64,6 +64,8 @@ complete -c mongosluice -n '__fish_seen_subcommand_from list show history' -l js
 complete -c mongosluice -n '__fish_seen_subcommand_from schema; and __fish_seen_subcommand_from status' -l wait -x -d 'until all proxies have it'
 complete -c mongosluice -n '__fish_seen_subcommand_from diff' -l json -d 'print JSON'
 complete -c mongosluice -n '__fish_seen_subcommand_from lint diff' -F
+complete -c mongosluice -n '__fish_seen_subcommand_from lint' -l bare -d 'accept schemas without a namespace'
+complete -c mongosluice -n '__fish_seen_subcommand_from lint' -x -l memory-max -d 'memory for all schemas'
 complete -c mongosluice -n '__fish_seen_subcommand_from lint diff' -l help -d 'print the usage'
 
 complete -c mongosluice -n __fish_use_subcommand -a status -d 'one screen about a running proxy'

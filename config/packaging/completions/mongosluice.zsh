@@ -68,6 +68,7 @@ _mongosluice() {
           flags+=('--all[end the enforcement of the namespace]' '--others[all but the newest]'
             '--in=[after this time]:TIME: ') ;|
         pull) flags+=('--out=[the folder of the files]:FOLDER:_files -/' '--versions[all accepted versions]') ;|
+        lint) flags+=('--bare[accept schemas without a namespace]' '--memory-max=[for all schemas]:BYTES: ') ;|
         list|show|history|status|diff) flags+=('--json[print JSON]') ;|
         status) flags+=('--wait=[until all proxies have it]:TIME: ') ;;
       esac
