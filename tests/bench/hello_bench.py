@@ -5,7 +5,7 @@ reaches all of them.
     hello_bench.py [--clients N] [--changes N]
 
 Prints for each change the time until the first and the last client has its reply, and once: the proxy's memory for each
-waiting client, its CPU time while nothing changes, the commands that the server got in that time, and the longest turn
+waiting client, its CPU time while nothing changes and for each reply, the commands that the server got in that time, and the longest turn
 of the proxy's loop. MONGOSLUICE_BINARY names the proxy (default: the release build)."""
 
 import argparse
@@ -96,13 +96,15 @@ def main():
         selector = selectors.DefaultSelector()
         for client in clients:
             selector.register(client.socket, selectors.EVENT_READ, client)
+        busy = cpu_seconds(proxy.process.pid)
         times = [change(server, selector, options.clients) for _ in range(options.changes)]
+        busy = (cpu_seconds(proxy.process.pid) - busy) / (options.changes * options.clients)
         print(f"{options.clients} waiting clients: {memory:.0f} bytes of resident memory each; while nothing changes "
               f"{cpu / QUIET_SECONDS:.1%} of a CPU, and {replies / QUIET_SECONDS:.1f} replies a second from the server")
         for first, last in times:
             print(f"a change: first client after {first:.1f} ms, last after {last:.1f} ms")
-        print(f"median of the last: {statistics.median(last for _, last in times):.1f} ms; longest turn ≤ "
-              f"{longest_turn(admin)} s")
+        print(f"median of the last: {statistics.median(last for _, last in times):.1f} ms; {busy * 1e6:.1f} µs of CPU "
+              f"for each reply; longest turn ≤ {longest_turn(admin)} s")
         for client in clients:
             client.socket.close()
         proxy.finish()

@@ -105,6 +105,8 @@ def test_compressors_are_those_of_client_proxy_and_server(server, proxy):
 
 def test_connection_numbers_are_the_proxy_s(server, proxy):
     server.change({"connectionId": 4711})
+    with RawClient(proxy.endpoint()) as raw:
+        eventually(lambda: "connectionId" in raw.hello(), "the stream has the number")
     seen = []
     for _ in range(3):
         with RawClient(proxy.endpoint()) as raw:
@@ -401,3 +403,14 @@ def test_drivers_see_the_same_changes_as_without_a_proxy(start_proxy):
         assert shared[number][0] == direct[number][0] and shared[number][-1] == direct[number][-1]
         assert set(shared[number]) <= {"RSPrimary", "RSSecondary", "Unknown"}
     assert shared[2] == direct[2] == ["RSSecondary", "Unknown", "RSSecondary"]
+
+
+def test_twenty_drivers_need_few_connections(simulated, shared):
+    """Without sharing they hold three each: two for monitoring."""
+    clients = [shared.endpoint().client(appname="twenty") for _ in range(20)]
+    for client in clients:
+        assert client.admin.command("ping")["ok"] == 1
+    assert len([name for name in names(simulated) if name == "twenty"]) <= 3
+    assert len(simulated.open_connections()) <= 6
+    for client in clients:
+        client.close()
