@@ -82,7 +82,7 @@ struct client {
 
     /* the client's properties */
     bool accepts_overload;        /* its hello had `backpressure` */
-    bool hello_seen;              /* the proxy answered its first hello */
+    bool hello_seen;              /* it has the answer to its first hello */
     uint8_t compressors;          /* that its first hello was told: one bit for each */
     bool identity_told;           /* since the check of its last insert */
     bool may_be_logged_in;        /* it sent a command that may log in */

@@ -53,6 +53,7 @@ static bool rewrite(struct client *client, struct reply *reply)
 bool hellos_take_reply(struct client *client, struct reply *reply)
 {
     (void)logins_take_reply(client, reply);
+    client->hello_seen = true;
     hello_facts_read_limits(client, reply->document);
     read_compressors(lease_connection(client), reply->document);
     if (client->pool == NULL || pool_is_of_logins(client->pool))
