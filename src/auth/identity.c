@@ -167,3 +167,10 @@ bool identity_is_doubted(struct bytes reply)
            (code == UNAUTHORIZED || code == AUTHENTICATION_FAILED ||
             code == REAUTHENTICATION_REQUIRED);
 }
+
+bool identity_of_user(struct bytes name, struct bytes database, uint8_t out[IDENTITY_KEY_BYTES])
+{
+    struct identity_user user = {.db = {(const char *)database.pos, bytes_left(&database)},
+                                 .name = {(const char *)name.pos, bytes_left(&name)}};
+    return digest(&user, 1, NULL, out);
+}

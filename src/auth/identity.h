@@ -27,4 +27,7 @@ bool identity_read(struct bytes reply, struct identity *out);
  * lost their login. */
 bool identity_is_doubted(struct bytes reply);
 
+/* The `users` of an identity that consists of this user alone. False only if OpenSSL fails. */
+bool identity_of_user(struct bytes name, struct bytes database, uint8_t out[IDENTITY_KEY_BYTES]);
+
 #endif

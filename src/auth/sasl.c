@@ -18,6 +18,7 @@ struct sasl_conversation {
     struct scram_server *server; /* NULL after the proof */
     bool skip_empty;
     bool as_text;
+    bool ended; /* the empty message came */
     char signature[SCRAM_TEXT_BYTES];
     size_t signature_len;
 };
@@ -157,11 +158,11 @@ static enum sasl_step take_proof(struct sasl_conversation *conversation, struct 
     if (right)
         verifier_note_client_key(conversation->verifier, client_key);
     explicit_bzero(client_key, sizeof client_key);
-    return right ? SASL_PROVED : SASL_REFUSED;
+    return !right ? SASL_REFUSED : conversation->skip_empty ? SASL_DONE : SASL_MORE;
 }
 
 enum sasl_step sasl_continue(struct sasl_conversation *conversation, struct bytes body,
-                             struct build *reply, struct error *err)
+                             struct error *err)
 {
     uint8_t payload[SCRAM_FINAL_BYTES];
     size_t len = 0;
@@ -175,20 +176,20 @@ enum sasl_step sasl_continue(struct sasl_conversation *conversation, struct byte
     }
     if (conversation->server != NULL)
         return take_proof(conversation, bytes_of(payload, len), err);
-    if (len != 0 || conversation->signature_len == 0) {
+    if (len != 0 || conversation->signature_len == 0 || conversation->ended) {
         (void)error_set(err, ERROR_AUTHENTICATION_FAILED,
                         "the last message of the conversation is not empty");
         return SASL_REFUSED;
     }
-    add_fields(reply, true, conversation->as_text, bytes_of("", 0));
-    return SASL_ENDED;
+    conversation->ended = true;
+    return SASL_DONE;
 }
 
-bool sasl_answer(const struct sasl_conversation *conversation, struct build *reply)
+void sasl_answer(const struct sasl_conversation *conversation, struct build *reply)
 {
-    add_fields(reply, conversation->skip_empty, conversation->as_text,
-               bytes_of(conversation->signature, conversation->signature_len));
-    return conversation->skip_empty;
+    size_t len = conversation->ended ? 0 : conversation->signature_len;
+    add_fields(reply, conversation->ended || conversation->skip_empty, conversation->as_text,
+               bytes_of(conversation->signature, len));
 }
 
 struct verifier *sasl_verifier(const struct sasl_conversation *conversation)

@@ -41,13 +41,13 @@ struct sasl_conversation *sasl_begin(const struct sasl_start *start, struct veri
 
 enum sasl_step {
     SASL_REFUSED, /* *err: for the log. The conversation is over; clients learn only "failed" */
-    SASL_PROVED,  /* the proof is right; sasl_answer continues */
-    SASL_ENDED    /* the empty message at the end; the fields of its reply were added */
+    SASL_MORE,    /* the proof is right; the client sends an empty message more */
+    SASL_DONE     /* the login is complete */
 };
 enum sasl_step sasl_continue(struct sasl_conversation *conversation, struct bytes body,
-                             struct build *reply, struct error *err);
-/* After SASL_PROVED: adds the fields of the reply. True if the conversation is over. */
-bool sasl_answer(const struct sasl_conversation *conversation, struct build *reply);
+                             struct error *err);
+/* After MORE and DONE: adds the fields of the reply to the open document. May be called again. */
+void sasl_answer(const struct sasl_conversation *conversation, struct build *reply);
 
 /* NULL for a user that does not exist. */
 struct verifier *sasl_verifier(const struct sasl_conversation *conversation);

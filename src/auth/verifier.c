@@ -1,6 +1,7 @@
 #include "auth/verifier.h"
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdatomic.h>
 
 #include "auth/scram_keys.h"
@@ -21,10 +22,32 @@ struct verifier {
     atomic_int proof; /* enum proof: one thread writes client_key, once */
     atomic_bool stale;
     struct verifier_secrets *secrets;
+    uint8_t key[EVP_MAX_MD_SIZE]; /* VERIFIER_KEY_BYTES of it */
     size_t user_len;
     size_t database_len;
     uint8_t text[]; /* user, database */
 };
+
+/* The lengths before the names keep the users a@bc and ab@c apart. */
+static bool make_key(struct verifier *verifier)
+{
+    const struct scram_keys *keys = &verifier->secrets->keys;
+    uint8_t front[16] = {(uint8_t)keys->hash, keys->salt_bytes};
+    bytes_store_i32(front + 4, keys->iterations);
+    bytes_store_i32(front + 8, (int32_t)verifier->user_len);
+    bytes_store_i32(front + 12, (int32_t)verifier->database_len);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool ok =
+        ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
+        EVP_DigestUpdate(ctx, front, sizeof front) == 1 &&
+        EVP_DigestUpdate(ctx, verifier->text, verifier->user_len + verifier->database_len) == 1 &&
+        EVP_DigestUpdate(ctx, keys->salt, keys->salt_bytes) == 1 &&
+        EVP_DigestUpdate(ctx, keys->stored_key, SCRAM_KEY_BYTES) == 1 &&
+        EVP_DigestUpdate(ctx, keys->server_key, SCRAM_KEY_BYTES) == 1 &&
+        EVP_DigestFinal_ex(ctx, verifier->key, NULL) == 1;
+    EVP_MD_CTX_free(ctx);
+    return ok;
+}
 
 struct verifier *verifier_new(struct bytes user, struct bytes database,
                               const struct scram_keys *keys)
@@ -47,7 +70,10 @@ struct verifier *verifier_new(struct bytes user, struct bytes database,
         memcpy(verifier->text, user.pos, user_len);
     if (database_len > 0)
         memcpy(verifier->text + user_len, database.pos, database_len);
-    return verifier;
+    if (make_key(verifier))
+        return verifier;
+    verifier_release(verifier);
+    return NULL;
 }
 
 struct verifier *verifier_retain(struct verifier *verifier)
@@ -78,6 +104,24 @@ struct bytes verifier_database(const struct verifier *verifier)
 const struct scram_keys *verifier_keys(const struct verifier *verifier)
 {
     return &verifier->secrets->keys;
+}
+
+const uint8_t *verifier_key(const struct verifier *verifier)
+{
+    return verifier->key;
+}
+
+bool verifier_equal(const struct verifier *a, const struct verifier *b)
+{
+    return a == b || (a != NULL && b != NULL && memcmp(a->key, b->key, VERIFIER_KEY_BYTES) == 0);
+}
+
+bool verifier_is_of(const struct verifier *verifier, const struct identity *identity)
+{
+    uint8_t users[IDENTITY_KEY_BYTES];
+    return !identity->nobody &&
+           identity_of_user(verifier_user(verifier), verifier_database(verifier), users) &&
+           memcmp(identity->users, users, sizeof users) == 0;
 }
 
 void verifier_note_client_key(struct verifier *verifier, const uint8_t client_key[SCRAM_KEY_BYTES])

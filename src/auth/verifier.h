@@ -7,6 +7,7 @@
 #ifndef SLUICE_AUTH_VERIFIER_H
 #define SLUICE_AUTH_VERIFIER_H
 
+#include "auth/identity.h"
 #include "auth/scram.h"
 
 struct verifier;
@@ -21,6 +22,15 @@ void verifier_release(struct verifier *verifier);
 struct bytes verifier_user(const struct verifier *verifier);
 struct bytes verifier_database(const struct verifier *verifier);
 const struct scram_keys *verifier_keys(const struct verifier *verifier);
+
+enum { VERIFIER_KEY_BYTES = 32 };
+/* A hash of all that it consists of, without the ClientKey. */
+const uint8_t *verifier_key(const struct verifier *verifier);
+/* True if both have the same user, salt and keys, or if both are NULL. */
+bool verifier_equal(const struct verifier *a, const struct verifier *b);
+
+/* True if the identity consists of its user alone. */
+bool verifier_is_of(const struct verifier *verifier, const struct identity *identity);
 
 /* Notes the ClientKey of a right proof. Other keys are ignored. */
 void verifier_note_client_key(struct verifier *verifier, const uint8_t client_key[SCRAM_KEY_BYTES]);

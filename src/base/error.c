@@ -40,6 +40,7 @@ const char *error_code_name(int code, char scratch[32])
         {ERROR_OVERFLOW, "Overflow"},
         {ERROR_INVALID_LENGTH, "InvalidLength"},
         {ERROR_PROTOCOL, "ProtocolError"},
+        {ERROR_AUTHENTICATION_FAILED, "AuthenticationFailed"},
         {ERROR_INVALID_BSON, "InvalidBSON"},
         {ERROR_CURSOR_NOT_FOUND, "CursorNotFound"},
         {ERROR_COMMAND_NOT_FOUND, "CommandNotFound"},

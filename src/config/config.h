@@ -143,6 +143,11 @@ struct config {
         int64_t login_concurrency;
         int64_t cancel_grace_ms;
     } pool;
+    struct {
+        const char *verifiers; /* "none", "upstream", or a file */
+        int64_t verifiers_max_age_ms;
+        int64_t verifiers_away_ms;
+    } auth;
     struct config_origin *origin; /* reference count, file, flags: owned, for config.c only */
 };
 

@@ -192,7 +192,7 @@ static bool check_readable(const struct config *config, bool reload, struct erro
         const char *path = config->origin->effective.of[i].text;
         bool folder = option->type == OPTION_FOLDER;
         if ((option->type != OPTION_READ && !folder) || *path == '\0' ||
-            (reload && !option->reloadable))
+            options_is_word(option, path) || (reload && !option->reloadable))
             continue;
         int fd =
             open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (folder ? O_DIRECTORY : 0));

@@ -20,6 +20,7 @@ static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const permissions[] = {"0700", "0770", "0777", NULL};
 static const char *const ready_ports[] = {"never", "start", "always", NULL};
 static const char *const pool_modes[] = {"session", "shared", NULL};
+static const char *const verifier_words[] = {"none", "upstream", NULL};
 static const char *const on_cap[] = {"passthrough", "reject", NULL};
 static const char *const ignore_comment[] = {"never", "traceparent", "always", NULL};
 
@@ -374,6 +375,31 @@ const struct option options_table[] = {
      .description = "Whether /readyz waits for a port for each upstream server. start: until every "
                     "server had one, so that a server that joins later does not stop running "
                     "proxies. always: answers 503 at any time that a server has no port."},
+    {.name = "auth.verifiers",
+     .type = OPTION_READ,
+     .at = FIELD(auth.verifiers),
+     .fallback = "none",
+     .choices = verifier_words,
+     .description = "The proxy checks SCRAM logins of clients in shared mode itself, and logs in "
+                    "upstream as these users (docs/logins.md). upstream: it reads the users' "
+                    "verifiers with the account of upstream, which needs the action viewUser on "
+                    "all databases. FILE: it reads them from this JSON file, and follows its "
+                    "changes. none: the server checks every login."},
+    {.name = "auth.verifiers_max_age_ms",
+     .type = OPTION_MS,
+     .at = FIELD(auth.verifiers_max_age_ms),
+     .fallback = "1000",
+     .max = 3600000,
+     .description = "Age up to which the proxy uses a verifier without reading it again. For so "
+                    "long, an old password may be accepted after a change that did not pass "
+                    "through this proxy. 0: each login waits for a reading."},
+    {.name = "auth.verifiers_away_ms",
+     .type = OPTION_MS,
+     .at = FIELD(auth.verifiers_away_ms),
+     .fallback = "300000",
+     .max = DAY_MS,
+     .description = "Age up to which the proxy uses a verifier while the upstream does not tell "
+                    "users. After that, it sends logins to the server."},
     {.name = "pool.mode",
      .type = OPTION_CHOICE,
      .at = FIELD(pool.mode),
@@ -690,6 +716,14 @@ void options_add_variable(const struct option *option, struct text *out)
     }
 }
 
+bool options_is_word(const struct option *option, const char *text)
+{
+    for (size_t i = 0; option->choices != NULL && option->choices[i] != NULL; i++)
+        if (strcmp(option->choices[i], text) == 0)
+            return true;
+    return false;
+}
+
 static void add_choices(const struct option *option, const char *between, struct text *out)
 {
     for (size_t i = 0; option->choices[i] != NULL; i++)
@@ -707,9 +741,11 @@ void options_add_placeholder(const struct option *option, struct text *out)
         [OPTION_US] = "MICROSECONDS", [OPTION_FOLDER] = "FOLDER",
         [OPTION_HOSTS] = "HOST,…",    [OPTION_RULES] = "RULE;…",
     };
-    if (option->type == OPTION_CHOICE)
+    if (option->choices != NULL)
         add_choices(option, "|", out);
-    else
+    if (option->choices != NULL && option->type != OPTION_CHOICE)
+        text_add(out, "|");
+    if (option->type != OPTION_CHOICE)
         text_add(out, names[option->type]);
 }
 
@@ -749,6 +785,10 @@ void options_add_allowed(const struct option *option, struct text *out)
         break;
     case OPTION_READ:
     case OPTION_WRITE:
+        if (option->choices != NULL) {
+            add_choices(option, ", ", out);
+            text_add(out, ", or ");
+        }
         text_add(out, "the path of a file");
         break;
     case OPTION_FOLDER:

@@ -16,7 +16,7 @@ enum option_type {
     OPTION_LOCAL,     /* struct config_address: a port alone means 127.0.0.1; or "" */
     OPTION_HOST,      /* const char * */
     OPTION_HOSTS,     /* const char *: host names, separated by commas, or "" */
-    OPTION_READ,      /* const char *: a file that must be readable, or "" */
+    OPTION_READ,      /* const char *: a file that must be readable, or one of choices, or "" */
     OPTION_WRITE,     /* const char *: a file to write, or "" */
     OPTION_FOLDER,    /* const char *: a folder that must be readable, or "" */
     OPTION_INTEGER,   /* int64_t */
@@ -66,6 +66,8 @@ const struct option *options_find_group(const char *name);
 #define OPTIONS_VARIABLE_PREFIX "MONGOSLUICE_"
 void options_add_variable(const struct option *option, struct text *out);
 
+/* True if the text is one of the option's choices. */
+bool options_is_word(const struct option *option, const char *text);
 /* Writes the form of the value for the help ("HOST:PORT", "off|allow|require"). */
 void options_add_placeholder(const struct option *option, struct text *out);
 /* Writes the allowed values as a phrase: "a number from 1 to 65535". */

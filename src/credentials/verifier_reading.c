@@ -28,7 +28,8 @@ static struct bytes text_bytes(const char *text)
 static enum reading_result fail(const bson_error_t *why, struct error *err)
 {
     bool login =
-        why->domain == MONGOC_ERROR_CLIENT && why->code == MONGOC_ERROR_CLIENT_AUTHENTICATE;
+        (why->domain == MONGOC_ERROR_CLIENT && why->code == MONGOC_ERROR_CLIENT_AUTHENTICATE) ||
+        (why->domain == MONGOC_ERROR_SERVER && why->code == ERROR_AUTHENTICATION_FAILED);
     bool denied = why->domain == MONGOC_ERROR_SERVER && why->code == 13;
     if (login)
         (void)error_set(err, ERROR_AUTHENTICATION_FAILED,

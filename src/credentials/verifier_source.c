@@ -249,6 +249,15 @@ static void ignore(void *arg)
     (void)arg;
 }
 
+/* Sends nothing yet. */
+static bool connect_upstream(struct verifier_source *source, const struct uri *upstream,
+                             struct error *err)
+{
+    source->client = reading_client_new(upstream, "users", err);
+    return source->client != NULL &&
+           mongoc_client_set_error_api(source->client, MONGOC_ERROR_API_VERSION_2);
+}
+
 static struct verifier_source *create(const struct verifier_source_settings *settings,
                                       struct error *err)
 {
@@ -274,8 +283,7 @@ static struct verifier_source *create(const struct verifier_source_settings *set
     if (!have)
         (void)error_no_memory(err, "the verifiers");
     if (have && set_random_secret(source->verifiers, err) &&
-        (settings->file != NULL ||
-         (source->client = reading_client_new(settings->upstream, "users", err)) != NULL))
+        (settings->file != NULL || connect_upstream(source, settings->upstream, err)))
         return source;
     verifier_source_free(source);
     return NULL;

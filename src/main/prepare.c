@@ -13,6 +13,7 @@
 #include "catalog/catalog.h"
 #include "main/certificates.h"
 #include "main/registry_link.h"
+#include "main/verifier_link.h"
 
 struct uri *prepare_uri(const struct config *config, struct error *err)
 {
@@ -95,6 +96,16 @@ static void warn_of_certificates(const struct session_settings *settings, const 
     admin_settings_free(admin);
 }
 
+static void check_verifiers(const struct config *config, const struct uri *uri, bool *good)
+{
+    struct error err;
+    bool away = false;
+    if (!verifier_link_check(config, uri, &away, &err))
+        print_problem(good, err.message);
+    else if (away)
+        (void)fprintf(stderr, "mongosluice: not checked: %s\n", err.message);
+}
+
 static void check_connection(struct config *config, bool *good)
 {
     struct error err;
@@ -111,6 +122,7 @@ static void check_connection(struct config *config, bool *good)
     else
         warn_of_certificates(settings, uri);
     session_settings_release(settings);
+    check_verifiers(config, uri, good);
     uri_free(uri);
 }
 

@@ -18,6 +18,7 @@
 #include "main/registry_link.h"
 #include "main/reload.h"
 #include "main/upkeep.h"
+#include "main/verifier_link.h"
 #include "metrics/statistics.h"
 #include "session/hello_stream.h"
 #include "session/session.h"
@@ -285,6 +286,28 @@ static bool create_hello_streams(struct proxy *proxy)
     return proxy->shared.hello_streams != NULL;
 }
 
+/* --- verifiers ----------------------------------------------------------------------------------
+ */
+
+/* On the thread of the source. */
+static void verifiers_answered(void *arg)
+{
+    struct proxy *proxy = arg;
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        session_worker_take_verifiers(proxy->workers[i]);
+}
+
+/* Before the workers start: they borrow the verifiers. */
+static bool start_verifiers(struct proxy *proxy, struct error *err)
+{
+    if (!verifier_link_start(proxy->settings->config, proxy->uri, verifiers_answered, proxy,
+                             &proxy->verifier_source, err))
+        return false;
+    if (proxy->verifier_source != NULL)
+        proxy->shared.verifiers = verifier_source_verifiers(proxy->verifier_source);
+    return true;
+}
+
 /* --- statistics (control thread) ----------------------------------------------------------------
  */
 
@@ -405,7 +428,8 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
         return error_no_memory(err, "the start");
     reload_apply_shared(proxy);
     (void)snprintf(proxy->cause, sizeof proxy->cause, "%s", TOPOLOGY_NO_ANSWER_YET);
-    if (!start_catalog(proxy, err) || !start_control(proxy, err) || !start_workers(proxy, err))
+    if (!start_catalog(proxy, err) || !start_verifiers(proxy, err) || !start_control(proxy, err) ||
+        !start_workers(proxy, err))
         return false;
     if (!follow_validators(proxy, err) || !reload_start_follower(proxy, err))
         return false;
@@ -420,11 +444,13 @@ static void destroy(struct proxy *proxy)
 {
     reload_stop_follower(proxy);
     catalog_stop(proxy->catalog);
+    verifier_source_stop(proxy->verifier_source);
     for (unsigned i = 0; i < proxy->worker_count; i++)
         session_worker_stop(proxy->workers[i]);
     catalog_destroy(proxy->catalog);
     hello_streams_destroy(proxy->shared.hello_streams);
     hello_board_release(&proxy->shared.hello_board);
+    verifier_source_free(proxy->verifier_source);
     schemas_in_force_release(&proxy->shared.in_force);
     servers_destroy(proxy->servers);
     transactions_destroy(proxy->shared.transactions);

@@ -17,7 +17,8 @@ struct proxy {
     struct session_shared shared;
     struct servers *servers;
     struct catalog *catalog;
-    struct fleet_follower *follower; /* guarded by lock; NULL: no registry */
+    struct fleet_follower *follower;         /* guarded by lock; NULL: no registry */
+    struct verifier_source *verifier_source; /* NULL: auth.verifiers is none */
     struct topology *topology;
     struct worker *control;
     struct admin *admin; /* NULL: off */

@@ -20,6 +20,7 @@ struct exchange;
 struct hello_wait;
 struct joining;
 struct saved_hello;
+struct verified;
 struct wire_opening;
 struct wire_walk;
 
@@ -111,6 +112,7 @@ struct client {
     struct pool *pool;          /* held; NULL before its first request and during a login */
     struct pool_waiter waiting; /* REQUEST_WAITING */
     struct standing shared_as;  /* its identity; unknown: it never logged in, or logs in now */
+    struct verified *verified;  /* owned; its logins at the proxy (verified.h), or NULL */
     struct saved_hello *hello;  /* its first one; NULL: none yet */
     struct joining *joining;    /* owned (sharing.h); NULL: none */
     struct client *next_joining;

@@ -16,6 +16,7 @@
 #include "session/route.h"
 #include "session/sharing.h"
 #include "session/statements.h"
+#include "session/verified.h"
 
 /* The request stays in place and is handled again after all earlier replies. */
 static enum decision queue(struct client *client)
@@ -276,7 +277,13 @@ enum decision dispatch_request(struct client *client, const struct message *mess
     if (client->worker->draining && request->starts_transaction)
         return refuse_transaction_in_drain(client, header, request);
     if (client->sharing) {
-        enum request_step step = pooled_admit(client, message, request);
+        enum request_step step = verified_admit(client, message, request);
+        if (step == STEP_TAKEN) {
+            count_request(client, header, request->known);
+            return DECISION_TAKEN;
+        }
+        if (step == STEP_PASS)
+            step = pooled_admit(client, message, request);
         if (step != STEP_PASS)
             return act(client, message, request, step);
     }

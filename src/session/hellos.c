@@ -8,12 +8,17 @@
 #include "session/saved_hello.h"
 #include "wire/reply.h"
 
-enum request_step hellos_take(struct client *client, const struct message *message,
-                              struct wire_command *request)
+void hellos_note(struct client *client, const struct wire_command *request)
 {
     hello_facts_note(client, request);
     if (client->sharing && client->hello == NULL)
         client->hello = saved_hello_new(request);
+}
+
+enum request_step hellos_take(struct client *client, const struct message *message,
+                              struct wire_command *request)
+{
+    hellos_note(client, request);
     if (client->sharing && !client->keeps_own && hello_answers_may_take(client, request))
         return hello_answers_take(client, message, request, (struct bytes){0});
     return STEP_PASS;

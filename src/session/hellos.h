@@ -5,6 +5,9 @@
 
 #include "session/client.h"
 
+/* Notes what the proxy must know of a client's hello. */
+void hellos_note(struct client *client, const struct wire_command *request);
+
 enum request_step hellos_take(struct client *client, const struct message *message,
                               struct wire_command *request);
 /* False without memory or for a malformed reply. */

@@ -2,8 +2,10 @@
 
 #include <string.h>
 
+#include "auth/verifier.h"
 #include "base/assert.h"
 #include "session/pool_rest.h"
+#include "session/verified_state.h"
 
 bool lease_carries_batch(const struct client *client)
 {
@@ -17,8 +19,18 @@ const struct standing *lease_standing(const struct client *client)
                                                                           : NULL;
 }
 
+/* The same credential stands for the same user, more certainly than names do: its salt is random.
+ */
+static bool has_credential_of(const struct client *client,
+                              const struct upstream_connection *connection)
+{
+    return !connection->lost && verifier_equal(verified_as(client), connection->verifier);
+}
+
 bool lease_fits(const struct client *client, const struct upstream_connection *connection)
 {
+    if (verified_as(client) != NULL || connection->verifier != NULL)
+        return has_credential_of(client, connection);
     if (client->may_be_logged_in || connection->may_be_logged_in)
         return standing_are_one(&client->shared_as, &connection->shared_as);
     return true;
@@ -27,7 +39,8 @@ bool lease_fits(const struct client *client, const struct upstream_connection *c
 /* The only place that gives a lease. The proxy never sends data of one identity on a connection of
  * another: a client that sent no command that may log in has no identity, and neither has a
  * connection that carried none. In `session` mode no lease is given after a login. In `shared` mode
- * the server named the users of both, and they are the same incarnation of the same user. */
+ * the server named the users of both, and they are the same incarnation of the same user; or the
+ * proxy checked the client's credential and logged in with it. */
 static void give(struct client *client, struct upstream_connection *connection)
 {
     sluice_assert(client->leased == NULL && connection->holder == NULL);

@@ -13,6 +13,7 @@
 #include "session/merge_ties.h"
 #include "session/open.h"
 #include "session/sharing.h"
+#include "session/verified_state.h"
 
 void client_count_out(struct session_worker *worker, bool refused)
 {
@@ -69,6 +70,7 @@ void client_end(struct client *client, const char *reason)
     turn_forget(worker_turn(worker->worker), &client->next_turn);
     give_upstream_back(client);
     sharing_end(client);
+    verified_end(client);
     if (client->had_transaction)
         transactions_forget_connection(worker->shared->transactions, client->id);
     claim_free(client->claim);

@@ -1,7 +1,9 @@
 #include "session/logins.h"
 
 #include "auth/claim.h"
+#include "base/clock.h"
 #include "base/log_sample.h"
+#include "credentials/verifiers.h"
 #include "session/life.h"
 #include "session/login_conversation.h"
 
@@ -12,18 +14,27 @@ bool logins_watch(struct client *client, const struct wire_command *request)
                          request->legacy ? bytes_left(&request->database) : 0);
 }
 
-static enum request_step refuse_endless(struct client *client, const struct message *message)
+static void refuse_endless(struct client *client, const struct message *message)
 {
     struct wire_reply_to to = {.request_id = message->header.request_id,
                                .legacy = message->header.opcode == WIRE_OP_QUERY};
     struct error err;
-    if (!pending_is_empty(&client->pending))
-        return STEP_WAIT;
     (void)error_set(&err, ERROR_AUTHENTICATION_FAILED,
                     "%d authentication commands without a login: mongosluice closes this "
                     "connection",
                     LOGIN_STEPS);
     client_fail(client, &to, &err, 0, COUNTER_REQUESTS_REFUSED);
+}
+
+enum request_step logins_count(struct client *client, const struct message *message)
+{
+    if (client->authentication_steps < LOGIN_STEPS) {
+        client->authentication_steps++;
+        return STEP_PASS;
+    }
+    if (!pending_is_empty(&client->pending))
+        return STEP_WAIT;
+    refuse_endless(client, message);
     return STEP_STOP;
 }
 
@@ -31,8 +42,7 @@ enum request_step logins_take(struct client *client, const struct message *messa
                               struct wire_command *request)
 {
     (void)request;
-    return ++client->authentication_steps <= LOGIN_STEPS ? STEP_PASS
-                                                         : refuse_endless(client, message);
+    return logins_count(client, message);
 }
 
 /* The server confirms the login; the client claims the user. */
@@ -76,5 +86,18 @@ bool logins_take_reply(struct client *client, struct reply *reply)
         logins_note_reply(client, reply->document);
     if (client->sharing)
         login_conversation_note(client, reply->pending->command, reply->document);
+    return true;
+}
+
+bool logins_follow_users(const struct client *client, const struct wire_command *request)
+{
+    (void)request;
+    return client->worker->shared->verifiers != NULL;
+}
+
+bool logins_take_users_reply(struct client *client, struct reply *reply)
+{
+    (void)reply;
+    verifiers_expire(client->worker->shared->verifiers, clock_now_us());
     return true;
 }

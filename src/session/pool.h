@@ -96,6 +96,8 @@ bool pool_is_refillable(const struct pool *pool);
 void pool_set_refillable(struct pool *pool, bool refillable);
 /* True if it has no connection, and none can come. */
 bool pool_is_hopeless(const struct pool *pool);
+/* True if it has a connection that is open: IDLE or LEASED. */
+bool pool_has_connection(const struct pool *pool);
 bool pool_is_empty(const struct pool *pool);
 /* It opens no connection until pools_look_again, because the last attempt failed. */
 void pool_hold_off(struct pool *pool);
@@ -103,7 +105,10 @@ void pools_look_again(struct pools *pools);
 /* A value of the caller, NULL at first: the pool's first hello. The caller frees it by `free_data`
  * of pools_on_end. */
 void **pool_data(struct pool *pool);
-void pools_on_end(struct pools *pools, void (*free_data)(void *data));
+/* Another such value: the credential with which the proxy logs in its connections. */
+void **pool_credential(struct pool *pool);
+void pools_on_end(struct pools *pools, void (*free_data)(void *data),
+                  void (*free_credential)(void *credential));
 
 /* OUT → OPENING, for a connection that the proxy opens. */
 void pool_open(struct pool *pool, struct pool_entry *entry, int64_t now_ms);

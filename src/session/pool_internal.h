@@ -57,6 +57,7 @@ struct pool {
     struct pool_place_in_list lists[POOL_LISTS];
     struct pool *prev_of_server, *next_of_server;
     void *data;
+    void *credential;
     size_t application_at; /* in `key` */
     size_t key_bytes;
     uint8_t key[]; /* flags, identity, server, application */
@@ -71,6 +72,7 @@ struct pools {
     bool any_held_off;
     bool look_for_openings; /* something changed since the last look without a result */
     void (*free_data)(void *data);
+    void (*free_credential)(void *credential);
 };
 
 /* Puts the pool into the lists in which it belongs now. */

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "session/connect.h"
 #include "session/life.h"
+#include "session/pool_login.h"
 #include "session/pool_rest.h"
 #include "session/saved_hello.h"
 #include "session/whole_reply.h"
@@ -56,8 +57,58 @@ static void ended(void *arg)
 
 static void become_ready(struct upstream_connection *connection)
 {
+    connection->connect_since_ms = 0;
     counters_add(&connection->worker->counters, COUNTER_POOL_REFILLS, 1);
     (void)pool_rest_join(connection, connection->entry.pool);
+}
+
+static void drop_reply(struct upstream_connection *connection)
+{
+    buffer_consume(&connection->link.in, connection->link.budget,
+                   buffer_length(&connection->link.in));
+}
+
+/* Nobody can open connections with this credential any more. */
+static void give_up_credential(struct upstream_connection *connection, const struct error *err)
+{
+    struct pool *pool = connection->entry.pool;
+    LOG_W(LOG_ACCESS, 1103, "pool",
+          "The server refuses a credential that the proxy has checked: it has changed",
+          LOG_STR("server", connection->server), LOG_STR("error", err->message));
+    pool_retain(pool);
+    upstream_connection_close(connection);
+    pool_set_refillable(pool, false);
+    pool_rest_wake(connection->worker);
+    pool_release(pool);
+}
+
+static void go_on_login(struct upstream_connection *connection, enum pool_login_step step,
+                        const struct error *err)
+{
+    switch (step) {
+    case POOL_LOGIN_MORE:
+        break;
+    case POOL_LOGIN_DONE:
+        become_ready(connection);
+        break;
+    case POOL_LOGIN_STALE:
+        give_up_credential(connection, err);
+        break;
+    case POOL_LOGIN_FAILED:
+        fail(connection, err, COUNTER_ERRORS_PROTOCOL_UPSTREAM);
+        break;
+    }
+}
+
+/* Logs in as the pool's user, if the proxy knows its credential. */
+static void log_in(struct upstream_connection *connection)
+{
+    struct verifier *credential = *pool_credential(connection->entry.pool);
+    struct error err;
+    if (credential == NULL)
+        become_ready(connection);
+    else
+        go_on_login(connection, pool_login_begin(connection, credential, &err), &err);
 }
 
 static bool send_hello(struct upstream_connection *connection, struct saved_hello *hello,
@@ -82,7 +133,7 @@ static void opened(void *arg)
     connect_note_opened(connection);
     connection->connect_since_ms = clock_now_ms(); /* until the reply to hello */
     if (hello == NULL)
-        become_ready(connection);
+        log_in(connection);
     else if (!send_hello(connection, hello, &err))
         failed(connection, err.message);
 }
@@ -109,10 +160,17 @@ static void take_hello(struct upstream_connection *connection, struct bytes docu
         refuse(connection, "it takes other compressors");
         return;
     }
-    buffer_consume(&connection->link.in, connection->link.budget,
-                   buffer_length(&connection->link.in));
-    connection->connect_since_ms = 0;
-    become_ready(connection);
+    drop_reply(connection);
+    log_in(connection);
+}
+
+static void take_login(struct upstream_connection *connection, struct bytes document)
+{
+    struct error err;
+    enum pool_login_step step = pool_login_take(connection, document, &err);
+    if (step == POOL_LOGIN_MORE || step == POOL_LOGIN_DONE)
+        drop_reply(connection);
+    go_on_login(connection, step, &err);
 }
 
 static void readable(void *arg)
@@ -129,7 +187,10 @@ static void readable(void *arg)
         refuse(connection, "its reply is malformed");
         break;
     case WHOLE_REPLY_READ:
-        take_hello(connection, document);
+        if (connection->login != NULL)
+            take_login(connection, document);
+        else
+            take_hello(connection, document);
         break;
     }
 }

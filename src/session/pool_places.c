@@ -25,9 +25,11 @@ void pools_destroy(struct pools *pools)
     memory_free(pools);
 }
 
-void pools_on_end(struct pools *pools, void (*free_data)(void *data))
+void pools_on_end(struct pools *pools, void (*free_data)(void *data),
+                  void (*free_credential)(void *credential))
 {
     pools->free_data = free_data;
+    pools->free_credential = free_credential;
 }
 
 void pools_configure(struct pools *pools, const struct pool_limits *limits)
@@ -117,6 +119,8 @@ static void free_if_unused(struct pool *pool)
     leave_server(pool->server);
     if (pools->free_data != NULL && pool->data != NULL)
         pools->free_data(pool->data);
+    if (pools->free_credential != NULL && pool->credential != NULL)
+        pools->free_credential(pool->credential);
     memory_free(pool);
 }
 
@@ -245,6 +249,11 @@ bool pool_is_empty(const struct pool *pool)
     return pool->count.size == 0;
 }
 
+bool pool_has_connection(const struct pool *pool)
+{
+    return pool->count.idle + pool->count.leased > 0;
+}
+
 void pool_hold_off(struct pool *pool)
 {
     pool->held_off = true;
@@ -266,6 +275,11 @@ void pools_look_again(struct pools *pools)
 void **pool_data(struct pool *pool)
 {
     return &pool->data;
+}
+
+void **pool_credential(struct pool *pool)
+{
+    return &pool->credential;
 }
 
 bool pool_is_last(const struct pool *pool)

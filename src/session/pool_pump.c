@@ -1,4 +1,5 @@
 #include "session/pool_pump.h"
+#include "auth/verifier.h"
 
 #include <utlist.h>
 
@@ -12,6 +13,7 @@
 #include "session/requests.h"
 #include "session/saved_hello.h"
 #include "session/sharing.h"
+#include "session/verified_state.h"
 
 /* The client has a lease now: its request goes on. */
 static void go_on(struct client *client)
@@ -64,6 +66,10 @@ static bool open_next(struct session_worker *worker)
  * connection. */
 static void end_without_hope(struct client *client)
 {
+    if (verified_waits(client)) { /* it refuses the login */
+        go_on(client);
+        return;
+    }
     counters_add(client_counters(client), COUNTER_POOL_EMPTY, 1);
     client_linger(client, "the pool of the client's users is empty, and only a login refills it");
 }
@@ -124,6 +130,11 @@ static void free_hello(void *data)
     saved_hello_release(data);
 }
 
+static void free_credential(void *credential)
+{
+    verifier_release(credential);
+}
+
 bool pool_pump_start(struct session_worker *worker)
 {
     struct pool_limits limits = limits_of(worker);
@@ -131,7 +142,7 @@ bool pool_pump_start(struct session_worker *worker)
     worker->share_standings = standings_create();
     worker->pool_event = event_new(worker_base(worker->worker), -1, 0, pump, worker);
     if (worker->pools != NULL)
-        pools_on_end(worker->pools, free_hello);
+        pools_on_end(worker->pools, free_hello, free_credential);
     return worker->pools != NULL && worker->share_standings != NULL && worker->pool_event != NULL;
 }
 

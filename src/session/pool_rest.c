@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "auth/verifier.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -97,6 +98,20 @@ bool pool_rest_ask(struct upstream_connection *connection)
     return true;
 }
 
+/* The connection returns to its pool if its user is the one of its credential. */
+static void take_verified_answer(struct upstream_connection *connection,
+                                 const struct identity *identity)
+{
+    if (identity == NULL || !verifier_is_of(connection->verifier, identity)) {
+        close_for(connection, "the server does not name the user that logged in");
+        return;
+    }
+    buffer_consume(&connection->link.in, connection->link.budget,
+                   buffer_length(&connection->link.in));
+    connection->doubtful = false;
+    pool_rest_put(connection);
+}
+
 /* The answer names other users than before, if the login was lost. */
 static void read_answer(struct upstream_connection *connection)
 {
@@ -109,6 +124,10 @@ static void read_answer(struct upstream_connection *connection)
     if (read == WHOLE_REPLY_PART)
         return;
     bool clear = read == WHOLE_REPLY_READ && identity_read(document, &identity);
+    if (connection->verifier != NULL) {
+        take_verified_answer(connection, clear ? &identity : NULL);
+        return;
+    }
     if (clear)
         memcpy(identity.rights, identity.users, sizeof identity.rights);
     (void)standing_learn(worker->share_standings, &connection->shared_as, clear ? &identity : NULL,

@@ -113,6 +113,13 @@ static enum request_step wait_in(struct client *client, const struct message *me
     return STEP_LEASE;
 }
 
+enum request_step pooled_wait(struct client *client, const struct message *message,
+                              const struct wire_command *request)
+{
+    return client->waited_too_long ? refuse_late(client, message, request)
+                                   : wait_in(client, message, request, client->pool, false);
+}
+
 static enum request_step stop_without_memory(struct client *client)
 {
     client_end(client, "out of memory for a pool");

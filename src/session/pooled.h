@@ -19,6 +19,10 @@ enum request_step pooled_admit(struct client *client, const struct message *mess
  * MongoDB's list that cannot change it are known, and hellos that do not log in. */
 enum identity_effect pooled_effect(const struct wire_command *request, enum identity_effect effect);
 
+/* The request waits for a connection of client->pool. STEP_LEASE, or a refusal. */
+enum request_step pooled_wait(struct client *client, const struct message *message,
+                              const struct wire_command *request);
+
 /* Gives the lease back if nothing pins it. The end of every callback that may have ended a request
  * calls it. The client may end. */
 void pooled_settle(struct client *client);

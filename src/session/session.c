@@ -17,6 +17,7 @@
 #include "session/replies.h"
 #include "session/requests.h"
 #include "session/timeouts.h"
+#include "session/verified_state.h"
 
 enum { TICK_MS = 100 };
 
@@ -175,6 +176,19 @@ static void look_at_hellos(void *context, void *unused)
 void session_worker_look_at_hellos(struct session_worker *worker)
 {
     (void)worker_post(worker->worker, look_at_hellos, NULL); /* otherwise the next tick does it */
+}
+
+static void take_verifiers(void *context, void *unused)
+{
+    (void)unused;
+    verified_answered(context);
+    requests_resume_answered(context);
+}
+
+void session_worker_take_verifiers(struct session_worker *worker)
+{
+    if (!worker_post(worker->worker, take_verifiers, NULL))
+        LOG_E(LOG_CONTROL, 1081, "control", "Out of memory: logins wait for the next answer");
 }
 
 /* Waiting requests continue. */

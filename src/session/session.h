@@ -30,6 +30,8 @@ void session_worker_drain(struct session_worker *worker);
  * resumes. False without memory. */
 bool session_worker_pause(struct session_worker *worker);
 bool session_worker_resume(struct session_worker *worker);
+/* The source of verifiers has answered: waiting logins continue. */
+void session_worker_take_verifiers(struct session_worker *worker);
 /* Ends the remaining sessions and joins the thread. */
 void session_worker_stop(struct session_worker *worker);
 

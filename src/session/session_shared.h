@@ -34,6 +34,8 @@ struct session_hooks {
 };
 
 /* One for the whole proxy; outlives the workers. */
+struct verifiers;
+
 struct session_shared {
     struct budget budget;
     atomic_uint clients_now;  /* without the refused ones */
@@ -45,6 +47,7 @@ struct session_shared {
     struct bulk_cursors *bulk_cursors;
     struct awaited_cursors *awaited_cursors;
     struct retry_table *retries;
+    struct verifiers *verifiers; /* NULL: the proxy checks no logins; borrowed */
     struct schemas_in_force in_force;
     struct hello_board hello_board;
     struct hello_streams *hello_streams;

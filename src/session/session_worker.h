@@ -22,6 +22,7 @@ struct schema_scratch;
 struct standings;
 struct tally;
 struct upstream_connection;
+struct verified;
 
 struct session_worker {
     struct worker *worker;
@@ -51,8 +52,9 @@ struct session_worker {
     struct pools *pools;                            /* of shared mode */
     struct standings *share_standings;              /* the identities of shared mode */
     struct upstream_connection *shared_connections; /* all of shared mode; utlist */
-    struct client *joining;                         /* clients with `joining` (sharing.h); utlist */
-    bool pool_lost; /* a pool may have no connection any more, and none can come */
+    struct verified *asking; /* logins that wait for the source of verifiers; utlist */
+    struct client *joining;  /* clients with `joining` (sharing.h); utlist */
+    bool pool_lost;          /* a pool may have no connection any more, and none can come */
     struct upstream_connection *replying; /* its reply is being read: its lease stays */
     struct event *pool_event; /* serves the clients that wait for a pool (pool_pump.h) */
     struct event *reap_event;

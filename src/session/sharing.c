@@ -3,6 +3,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "auth/verifier.h"
 #include "base/assert.h"
 #include "base/log_sample.h"
 #include "base/memory.h"
@@ -10,6 +11,7 @@
 #include "session/lease.h"
 #include "session/pool_rest.h"
 #include "session/saved_hello.h"
+#include "session/verified_state.h"
 
 /* The answer for a login that waits for the confirmation of an older connection. */
 struct joining {
@@ -81,18 +83,35 @@ static void share_hello(struct client *client)
     client->hello = saved_hello_retain(hello);
 }
 
+/* The proxy can open connections for a credential that the server accepts. */
+static void share_credential(struct pool *pool, struct verifier *verifier)
+{
+    void **credential = pool_credential(pool);
+    if (*credential != NULL && !verifier_is_stale(*credential))
+        return;
+    verifier_release(*credential);
+    *credential = verifier_retain(verifier);
+    pool_set_refillable(pool, !verifier_is_stale(verifier));
+}
+
 struct pool *sharing_enter_pool(struct client *client)
 {
     bool known = standing_is_known(&client->shared_as);
-    sluice_assert(known || !client->may_be_logged_in);
+    struct verifier *verifier = verified_as(client);
+    sluice_assert(known || verifier != NULL || !client->may_be_logged_in);
     const struct pool_key key = {.server = client->server,
-                                 .identity = known ? standing_users(&client->shared_as) : NULL,
+                                 .identity = verifier != NULL ? verifier_key(verifier)
+                                             : known          ? standing_users(&client->shared_as)
+                                                              : NULL,
                                  .application = application_of(client),
                                  .compressors = client->compressors};
     sharing_leave_pool(client);
     client->pool = pool_hold(client->worker->pools, &key);
-    if (client->pool != NULL)
-        share_hello(client);
+    if (client->pool == NULL)
+        return NULL;
+    share_hello(client);
+    if (verifier != NULL)
+        share_credential(client->pool, verifier);
     return client->pool;
 }
 
@@ -103,6 +122,9 @@ void sharing_forget_identity(struct client *client)
     stop_joining(client);
     standing_forget(worker->share_standings, &client->shared_as);
     standing_forget(worker->share_standings, &client->leased->shared_as);
+    verified_end(client); /* the server knows the identity from now on */
+    verifier_release(client->leased->verifier);
+    client->leased->verifier = NULL;
     sharing_leave_pool(client);
 }
 
@@ -209,6 +231,13 @@ static void confirm(struct client *client, const struct identity *users, int64_t
     const struct principal *before = connection->shared_as.principal;
     if (!connection->may_be_logged_in)
         return;
+    if (connection->verifier != NULL) {
+        if (users != NULL && verifier_is_of(connection->verifier, users))
+            connection->doubtful = false;
+        else
+            connection->lost = true;
+        return;
+    }
     (void)standing_learn(client->worker->share_standings, &connection->shared_as, users,
                          client->server, asked_us);
     if (connection->shared_as.principal == before)

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/memory.h"
 #include "session/pool.h"
+#include "session/pool_login_state.h"
 #include "session/session_worker.h"
 
 struct upstream_connection *upstream_connection_new(struct session_worker *worker,
@@ -62,6 +63,8 @@ void upstream_connection_close(struct upstream_connection *connection)
     link_close(&connection->link);
     if (connection->opened)
         counters_add(&worker->counters, COUNTER_UPSTREAM_NOW, (uint64_t)-1);
+    pool_login_free(connection->login);
+    connection->login = NULL;
     standing_forget(worker->standings, &connection->standing);
     upstream_connection_leave_shared(connection);
     LL_PREPEND(worker->closed_connections, connection);
@@ -73,6 +76,7 @@ void upstream_connection_reap(struct session_worker *worker)
     while (worker->closed_connections != NULL) {
         struct upstream_connection *connection = worker->closed_connections;
         LL_DELETE(worker->closed_connections, connection);
+        verifier_release(connection->verifier);
         memory_free(connection);
     }
 }

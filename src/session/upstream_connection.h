@@ -16,9 +16,11 @@ enum rest {
     REST_ASKED      /* the server was asked for its identity */
 };
 
+struct pool_login;
 struct sent_batch;
 struct client;
 struct session_worker;
+struct verifier;
 
 struct upstream_connection {
     struct client *holder;            /* of its lease; written by lease.c only */
@@ -40,7 +42,10 @@ struct upstream_connection {
 
     /* shared mode */
     struct upstream_connection *previous_shared, *next_shared; /* of the worker's list */
-    struct pool_entry entry;   /* OUT: it belongs to a client in `session` mode */
+    struct pool_entry entry;  /* OUT: it belongs to a client in `session` mode */
+    struct pool_login *login; /* owned; the proxy logs in on it (pool_login.h) */
+    struct verifier
+        *verifier; /* retained; the credential with which the proxy logged in, or NULL */
     struct standing shared_as; /* as `standing`, by the users alone, without their roles */
     int64_t rest_since_ms;     /* ABANDONED, ASKED */
     int64_t asked_us;          /* ASKED */

@@ -37,7 +37,7 @@ static void a_command_is_counted_as_its_row(void **state)
         assert_true(route_of(counted)->pause != ROUTE_NO_ROW);
         rows += counted != COMMAND_UNKNOWN;
     }
-    assert_int_equal(rows, 58);
+    assert_int_equal(rows, 62);
 }
 
 static void assert_route(const char *name, const struct route *expected)
@@ -107,6 +107,12 @@ static void commands_that_are_looked_at(void **state)
     for (size_t i = 0; i < sizeof rare / sizeof rare[0]; i++)
         assert_route(rare[i], &(struct route){write_take, collection_changes_take_reply,
                                               ROUTE_WAITS, ROUTE_MSG_ONLY, IDENTITY_MAY_CHANGE});
+    static const char *const users[] = {"createUser", "updateUser", "dropUser",
+                                        "dropAllUsersFromDatabase"};
+    for (size_t i = 0; i < sizeof users / sizeof users[0]; i++)
+        assert_route(users[i],
+                     &(struct route){write_take, logins_take_users_reply, ROUTE_WAITS,
+                                     ROUTE_MSG_ONLY, IDENTITY_MAY_CHANGE, logins_follow_users});
     assert_route("drop", &drop);
     assert_route("dropDatabase", &drop);
     assert_route("mongosluice", &(struct route){proxy_status_take, NULL, ROUTE_PASSES,
@@ -117,7 +123,7 @@ static void everything_else_is_forwarded(void **state)
 {
     (void)state;
     static const char *const others[] = {"",      "a",         "zzz",     "hell", "helloo",
-                                         "HELLO", "isMasterr", "isMaste", "\xFF", "createUser"};
+                                         "HELLO", "isMasterr", "isMaste", "\xFF", "createRole"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         const struct route *route = find(others[i]);
         assert_ptr_equal(route, route_of(COMMAND_UNKNOWN));

@@ -1,0 +1,488 @@
+"""Logins that the proxy checks itself (auth.verifiers), for clients that share upstream connections. The server is a
+SecantusDB with access control; each test has users of its own."""
+
+import base64
+import json
+import os
+import secrets
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+
+import pytest
+from bson import Binary
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from support.admin import Admin
+from support.endpoint import Endpoint
+from support.process import eventually
+from support.proxy import run_proxy
+from support.scram import authenticate
+from support.servers import Server
+from support.wire import RawClient
+
+pytestmark = pytest.mark.proxy_only
+
+PROXY_PASSWORD = "Proxy:secret/1"
+MECHANISMS = ["SCRAM-SHA-1", "SCRAM-SHA-256"]
+
+
+@dataclass
+class Guarded:
+    """A server with access control, and an administrator."""
+
+    server: Server
+
+    @property
+    def address(self):
+        return self.server.endpoint.address
+
+    def client(self, user="root", password=PROXY_PASSWORD, **options):
+        return MongoClient(f"mongodb://{self.address}/?directConnection=true", username=user, password=password,
+                           serverSelectionTimeoutMS=15000, **options)
+
+    def run(self, *args, **more):
+        with self.client() as root:
+            return root.admin.command(*args, **more)
+
+    def add_user(self, password="pencil", roles=("readWriteAnyDatabase",), mechanisms=MECHANISMS, name=None):
+        name = name or f"u{uuid.uuid4().hex[:10]}"
+        self.run("createUser", name, pwd=password, roles=list(roles), mechanisms=list(mechanisms))
+        return name
+
+    def upstream(self, user="root", password=PROXY_PASSWORD):
+        return Endpoint(self.address, None, None, user, password).uri(directConnection="true")
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """Users can only be made before authentication is on, so it is started twice on the same data."""
+    folder = tmp_path_factory.mktemp("verified") / "data"
+    first = Server(folder, replica_set=None)
+    with MongoClient(first.endpoint.uri(directConnection="true")) as client:
+        client.admin.command("createUser", "root", pwd=PROXY_PASSWORD, roles=["root"], mechanisms=MECHANISMS)
+    first.process.stop()
+    running = Server(folder, "--enable-test-commands", replica_set=None, user="root", password=PROXY_PASSWORD)
+    yield Guarded(running)
+    running.stop()
+
+
+@pytest.fixture
+def start(start_proxy, guarded):
+    """Starts a proxy that checks logins itself: start({option: value}, account)."""
+    def begin(options=None, upstream=None):
+        return start_proxy(upstream or guarded.upstream(),
+                           {"pool.mode": "shared", "auth.verifiers": "upstream", "threads": 1,
+                            "admin.listen": "127.0.0.1:0", **(options or {})})
+    return begin
+
+
+def address(proxy):
+    return proxy.endpoint().address
+
+
+def connect(proxy, user, password="pencil", **options):
+    return MongoClient(f"mongodb://{address(proxy)}/?directConnection=true", username=user, password=password,
+                       serverSelectionTimeoutMS=15000, **options)
+
+
+def users_of(client):
+    status = client.admin.command("connectionStatus")
+    return [f"{user['user']}@{user['db']}" for user in status["authInfo"]["authenticatedUsers"]]
+
+
+def wire(proxy):
+    return RawClient(proxy.endpoint())
+
+
+def start_of(user, mechanism="SCRAM-SHA-256", header=b"n,,", **more):
+    first = header + b"n=" + user.encode() + b",r=" + base64.b64encode(secrets.token_bytes(18))
+    return {"saslStart": 1, "mechanism": mechanism, "payload": Binary(first), "autoAuthorize": 1, "$db": "admin",
+            **more}
+
+
+def fields(payload):
+    return dict(part.split(b"=", 1) for part in bytes(payload).split(b","))
+
+
+def assert_failed(reply):
+    assert reply["ok"] == 0
+    assert (reply["code"], reply["codeName"]) == (18, "AuthenticationFailed")
+    assert reply["errmsg"] == "Authentication failed."
+
+
+# --- logins
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_a_driver_logs_in(start, guarded, mechanism):
+    user = guarded.add_user()
+    proxy = start()
+    with connect(proxy, user, authMechanism=mechanism) as client:
+        assert users_of(client) == [f"{user}@admin"]
+        client.shop[user].insert_one({"a": 1})
+        assert client.shop[user].count_documents({}) == 1
+    proxy.wait_for_record("the login", id=2006, user=user, mechanism=mechanism)
+
+
+def test_a_driver_asks_for_the_mechanisms(start, guarded):
+    both, one = guarded.add_user(), guarded.add_user(mechanisms=["SCRAM-SHA-1"])
+    with wire(start()) as client:
+        def mechanisms(user):
+            return client.command({"hello": 1, "saslSupportedMechs": f"admin.{user}", "$db": "admin"})["saslSupportedMechs"]
+        assert sorted(mechanisms(both)) == MECHANISMS
+        assert mechanisms(one) == ["SCRAM-SHA-1"]
+        assert sorted(mechanisms("nobody")) == MECHANISMS
+
+
+@pytest.mark.parametrize("speculative", [False, True])
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_step_by_step(start, guarded, mechanism, speculative):
+    user = guarded.add_user()
+    with wire(start()) as client:
+        reply, _ = authenticate(client, mechanism, user, "pencil", speculative=speculative)
+        assert reply["ok"] == 1
+        assert reply["done"] is True
+        status = client.command({"connectionStatus": 1, "$db": "admin"})
+        assert [one["user"] for one in status["authInfo"]["authenticatedUsers"]] == [user]
+
+
+@pytest.mark.parametrize("speculative", [False, True])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_wrong_password_is_refused(start, guarded, exists, speculative):
+    """For a user that does not exist, everything is the same: the refusal comes after the proof."""
+    user = guarded.add_user() if exists else "nobody"
+    with wire(start()) as client:
+        reply, (challenge, *_) = authenticate(client, "SCRAM-SHA-256", user, "wrong", speculative=speculative)
+        assert_failed(reply)
+        assert fields(challenge)[b"i"] == b"15000"
+        assert len(base64.b64decode(fields(challenge)[b"s"])) == 28
+        # the connection goes on, as nobody
+        assert client.command({"ping": 1, "$db": "admin"})["ok"] in (0, 1)
+        reply, _ = authenticate(client, "SCRAM-SHA-256", guarded.add_user(), "pencil", speculative=False)
+        assert reply["done"] is True
+
+
+def test_a_driver_sees_the_refusal(start, guarded):
+    user = guarded.add_user()
+    proxy = start()
+    for name in (user, "nobody"):
+        with connect(proxy, name, "wrong") as client, pytest.raises(OperationFailure) as caught:
+            client.admin.command("ping")
+        assert caught.value.code == 18
+
+
+def test_users_that_do_not_exist_have_stable_salts(start, guarded, tmp_path):
+    """All proxies with the same secret invent the same ones, also after a restart."""
+    secret = base64.b64encode(secrets.token_bytes(32)).decode()
+    file = tmp_path / "verifiers.json"
+    file.write_text(json.dumps({"users": [], "secret": secret}))
+    salts = []
+    for _ in range(2):
+        with wire(start({"auth.verifiers": file})) as client:
+            for _ in range(2):
+                reply = client.command(start_of("nobody"))
+                salts.append(fields(reply["payload"])[b"s"])
+            other = fields(client.command(start_of("someone"))["payload"])[b"s"]
+    assert len(set(salts)) == 1
+    assert other not in salts
+
+
+def test_many_logins_cost_the_server_few(start, guarded):
+    user = guarded.add_user()
+    proxy = start({"auth.verifiers_max_age_ms": 60000})
+    admin = Admin(proxy)
+    with connect(proxy, user) as first:
+        first.admin.command("ping")
+    before = admin.metrics()
+    for _ in range(40):
+        with wire(proxy) as client:
+            reply, _ = authenticate(client, "SCRAM-SHA-256", user, "pencil", speculative=True)
+            assert reply["done"] is True
+    after = admin.metrics()
+
+    def grown(name):
+        return after[name] - before[name]
+    assert grown("mongosluice_authentications_total") == 40
+    assert grown("mongosluice_upstream_requests_total") == 0
+
+
+# --- conversations that no driver holds
+
+
+def test_messages_out_of_order(start, guarded):
+    user = guarded.add_user()
+    with wire(start()) as client:
+        def go_on(**fields_of):
+            return client.command({"saslContinue": 1, "conversationId": 1, "payload": Binary(b""), "$db": "admin",
+                                   **fields_of})
+        assert go_on()["code"] == 17
+        for wrong in ({"conversationId": 2}, {"payload": Binary(b"c=biws,r=x,p=AAAA")}, {"payload": "!"}, {}):
+            assert client.command(start_of(user))["done"] is False
+            assert_failed(go_on(**wrong))
+            assert go_on()["code"] == 17
+        # a second saslStart begins anew; a command between two steps is served
+        client.command(start_of("nobody"))
+        assert client.command({"hello": 1, "$db": "admin"})["ok"] == 1
+        reply, _ = authenticate(client, "SCRAM-SHA-1", user, "pencil", speculative=False)
+        assert reply["done"] is True
+
+
+@pytest.mark.parametrize("payload", [
+    b"n,a=root,n=alice,r=abc", b"p=tls-unique,,n=alice,r=abc", b"n,,m=x,n=alice,r=abc", b"n,,n=alice", b"", b"n,,n=,r=a"])
+def test_first_messages_that_are_refused(start, payload):
+    with wire(start()) as client:
+        assert_failed(client.command({"saslStart": 1, "mechanism": "SCRAM-SHA-256", "payload": Binary(payload),
+                                      "$db": "admin"}))
+        hello = client.command({"hello": 1, "$db": "admin", "speculativeAuthenticate": {
+            "saslStart": 1, "mechanism": "SCRAM-SHA-256", "payload": Binary(payload), "db": "admin"}})
+        assert hello["ok"] == 1
+        assert "speculativeAuthenticate" not in hello
+
+
+def test_payloads_as_text(start, guarded):
+    user = guarded.add_user()
+    with wire(start()) as client:
+        command = start_of(user)
+        command["payload"] = base64.b64encode(command["payload"]).decode()
+        reply = client.command(command)
+        assert fields(base64.b64decode(reply["payload"]))[b"i"] == b"15000"
+
+
+def test_logout_and_other_users(start, guarded):
+    one, two = guarded.add_user(), guarded.add_user()
+
+    def names(client):
+        """SecantusDB answers connectionStatus only after a login."""
+        status = client.command({"connectionStatus": 1, "$db": "admin"})
+        if status["ok"] != 1:
+            assert status["code"] == 13
+            return []
+        return [user["user"] for user in status["authInfo"]["authenticatedUsers"]]
+    with wire(start()) as client:
+        assert authenticate(client, "SCRAM-SHA-256", one, "pencil", speculative=False)[0]["done"] is True
+        assert authenticate(client, "SCRAM-SHA-1", one, "pencil", speculative=False)[0]["done"] is True
+        assert names(client) == [one]
+        refused = client.command(start_of(two))
+        assert (refused["ok"], refused["code"]) == (0, 18)
+        assert "log out first" in refused["errmsg"]
+        assert names(client) == [one]
+        assert client.command({"logout": 1, "$db": "other"})["ok"] == 1
+        assert names(client) == [one]
+        assert client.command({"logout": 1, "$db": "admin"})["ok"] == 1
+        assert names(client) == []
+        assert authenticate(client, "SCRAM-SHA-256", two, "pencil", speculative=True)[0]["done"] is True
+        assert names(client) == [two]
+
+
+def test_a_failed_login_leaves_the_identity(start, guarded):
+    user = guarded.add_user()
+    with wire(start()) as client:
+        authenticate(client, "SCRAM-SHA-256", user, "pencil", speculative=False)
+        assert_failed(authenticate(client, "SCRAM-SHA-256", user, "wrong", speculative=False)[0])
+        status = client.command({"connectionStatus": 1, "$db": "admin"})
+        assert [one["user"] for one in status["authInfo"]["authenticatedUsers"]] == [user]
+
+
+def test_other_mechanisms_go_to_the_server(start):
+    proxy = start()
+    with wire(proxy) as client:
+        reply = client.command({"saslStart": 1, "mechanism": "PLAIN", "payload": Binary(b"\0alice\0pencil"),
+                                "$db": "$external"})
+        assert "Unsupported SASL mechanism" in reply["errmsg"]  # SecantusDB's own words
+
+
+def test_endless_logins_end(start):
+    with wire(start()) as client:
+        for _ in range(32):
+            assert client.command(start_of("nobody"))["done"] is False
+        reply = client.command(start_of("nobody"))
+        assert "32 authentication commands without a login" in reply["errmsg"]
+
+
+# --- changes
+
+
+def test_a_password_changed_at_the_server(start, guarded):
+    user = guarded.add_user("old")
+    proxy = start({"auth.verifiers_max_age_ms": 0})
+    with connect(proxy, user, "old") as client:
+        client.admin.command("ping")
+        guarded.run("updateUser", user, pwd="new", mechanisms=MECHANISMS)
+        with wire(proxy) as other:
+            assert_failed(authenticate(other, "SCRAM-SHA-256", user, "old", speculative=True)[0])
+            assert authenticate(other, "SCRAM-SHA-256", user, "new", speculative=False)[0]["done"] is True
+        client.admin.command("ping")  # as with MongoDB, connections stay logged in
+
+
+def test_a_password_changed_through_the_proxy(start, guarded):
+    """The known verifier is young, and not used any more."""
+    user = guarded.add_user("old")
+    proxy = start({"auth.verifiers_max_age_ms": 3600000})
+    with connect(proxy, "root", PROXY_PASSWORD) as root, wire(proxy) as other:
+        assert authenticate(other, "SCRAM-SHA-256", user, "old", speculative=True)[0]["done"] is True
+        assert other.command({"logout": 1, "$db": "admin"})["ok"] == 1
+        root.admin.command("updateUser", user, pwd="new", mechanisms=MECHANISMS)
+        assert_failed(authenticate(other, "SCRAM-SHA-256", user, "old", speculative=False)[0])
+        assert authenticate(other, "SCRAM-SHA-256", user, "new", speculative=False)[0]["done"] is True
+        assert other.command({"logout": 1, "$db": "admin"})["ok"] == 1
+        root.admin.command("dropUser", user)
+        assert_failed(authenticate(other, "SCRAM-SHA-256", user, "new", speculative=False)[0])
+
+
+def test_a_stale_credential_is_refused_as_the_server_does(start, guarded):
+    """The verifier is old, the pool has no connection, and the server refuses the login of the proxy."""
+    user = guarded.add_user("old")
+    proxy = start({"auth.verifiers_max_age_ms": 3600000, "pool.idle_timeout_ms": 1})
+    with wire(proxy) as client:
+        assert authenticate(client, "SCRAM-SHA-256", user, "wrong", speculative=True)[0]["ok"] == 0
+        guarded.run("updateUser", user, pwd="new", mechanisms=MECHANISMS)
+        assert_failed(authenticate(client, "SCRAM-SHA-256", user, "old", speculative=False)[0])
+        # the refusal made the proxy read the user again
+        assert authenticate(client, "SCRAM-SHA-256", user, "new", speculative=False)[0]["done"] is True
+
+
+def test_a_new_user_is_known_at_once(start, guarded):
+    proxy = start({"auth.verifiers_max_age_ms": 0})
+    name = f"u{uuid.uuid4().hex[:10]}"
+    with wire(proxy) as client:
+        assert_failed(authenticate(client, "SCRAM-SHA-256", name, "pencil", speculative=False)[0])
+        guarded.add_user(name=name)
+        assert authenticate(client, "SCRAM-SHA-256", name, "pencil", speculative=False)[0]["done"] is True
+
+
+def test_a_pool_refills_itself(start, guarded):
+    """Its connections are gone; clients go on without a login."""
+    user = guarded.add_user()
+    proxy = start({"pool.idle_timeout_ms": 100})
+    with connect(proxy, user) as client:
+        client.admin.command("ping")
+        admin = Admin(proxy)
+        before = admin.metrics()["mongosluice_authentications_total"]
+        time.sleep(0.5)  # longer than the time of an idle connection
+        for _ in range(3):
+            assert users_of(client) == [f"{user}@admin"]
+        assert admin.metrics()["mongosluice_authentications_total"] == before
+
+
+# --- the source
+
+
+def take_users(guarded, *names):
+    users = guarded.run("usersInfo", [{"user": name, "db": "admin"} for name in names], showCredentials=True)["users"]
+    return {"users": [{key: user[key] for key in ("user", "db", "credentials")} for user in users]}
+
+
+def test_a_file_of_verifiers(start, guarded, tmp_path):
+    one, two = guarded.add_user(), guarded.add_user()
+    file = tmp_path / "verifiers.json"
+    file.write_text(json.dumps(take_users(guarded, one)))
+    file.chmod(0o600)
+    proxy = start({"auth.verifiers": file}, f"mongodb://{guarded.address}/?directConnection=true")
+    with wire(proxy) as client:
+        assert authenticate(client, "SCRAM-SHA-256", one, "pencil", speculative=True)[0]["done"] is True
+        assert client.command({"logout": 1, "$db": "admin"})["ok"] == 1
+        assert_failed(authenticate(client, "SCRAM-SHA-256", two, "pencil", speculative=False)[0])
+        changed = tmp_path / "changed.json"
+        changed.write_text(json.dumps(take_users(guarded, one, two)))
+        changed.chmod(0o600)
+        os.replace(changed, file)
+        proxy.wait_for_record("the new file", id=2015)
+        assert authenticate(client, "SCRAM-SHA-256", two, "pencil", speculative=False)[0]["done"] is True
+        file.write_text('{"users": [{"user": "a", "db": "b", "credentials": {"SCRAM-SHA-1": {}}}]}')
+        record = proxy.wait_for_record("the broken file", id=2016)
+        assert "users[0].credentials.SCRAM-SHA-1.iterationCount" in record["attr"]["error"]
+        assert client.command({"logout": 1, "$db": "admin"})["ok"] == 1
+        assert authenticate(client, "SCRAM-SHA-256", two, "pencil", speculative=False)[0]["done"] is True
+
+
+def test_a_start_without_the_right_to_read_users(guarded):
+    weak = guarded.add_user(roles=["readWriteAnyDatabase"])
+    cases = [(guarded.upstream(weak, "pencil"), "viewUser"),
+             (guarded.upstream(weak, "wrong"), "refuses the account"),
+             (f"mongodb://{guarded.address}/?directConnection=true", "upstream names no account")]
+    for upstream, why in cases:
+        for more in ([], ["--check-config"]):
+            code, _, errors = run_proxy("--upstream", upstream, "--listen", "127.0.0.1:0", "--pool.mode", "shared",
+                                        "--auth.verifiers", "upstream", *more)
+            assert code != 0
+            assert "auth.verifiers" in errors
+            assert why in errors
+            assert "wrong" not in errors
+
+
+def test_a_start_with_a_bad_file(guarded, tmp_path):
+    file = tmp_path / "verifiers.json"
+    file.write_text("{}")
+    for more in ([], ["--check-config"]):
+        code, _, errors = run_proxy("--upstream", f"mongodb://{guarded.address}/", "--listen", "127.0.0.1:0",
+                                    "--auth.verifiers", file, *more)
+        assert code != 0
+        assert f"{file}: users must be an array" in errors
+
+
+@pytest.mark.parametrize("fault", [{"closeConnection": True}, {"errorCode": 13}])
+def test_the_source_is_away(start, guarded, fault):
+    """Known users are checked with the known verifiers for a while, others by the server."""
+    known, other = guarded.add_user(), guarded.add_user()
+    proxy = start({"auth.verifiers_max_age_ms": 0})
+    with connect(proxy, known) as client:
+        client.admin.command("ping")
+    guarded.run("configureFailPoint", "failCommand", mode="alwaysOn",
+                data={"failCommands": ["usersInfo"], "appName": "mongosluice", **fault})
+    try:
+        with connect(proxy, known) as client:
+            assert users_of(client) == [f"{known}@admin"]
+        with connect(proxy, other) as client:
+            assert users_of(client) == [f"{other}@admin"]
+        with wire(proxy) as client:
+            assert_failed(authenticate(client, "SCRAM-SHA-256", known, "wrong", speculative=True)[0])
+        proxy.wait_for_record("the failed reading", id=2011)
+        proxy.wait_for_record("the login at the server", id=2008)
+        checked = [record for record in proxy.records() if record["id"] == 2006]
+        assert {record["attr"]["user"] for record in checked} == {known}
+    finally:
+        guarded.run("configureFailPoint", "failCommand", mode="off")
+
+    def is_back():
+        with connect(proxy, other) as client:
+            assert users_of(client) == [f"{other}@admin"]
+        return any(record["id"] == 2012 for record in proxy.records())
+    eventually(is_back, "the source is back")
+
+
+def test_two_clients_log_in_at_once(start, guarded):
+    """All of them wait for the first connection of the pool, which logs in once."""
+    user = guarded.add_user()
+    proxy = start()
+    failures = []
+
+    def log_in():
+        try:
+            with connect(proxy, user) as client:
+                assert users_of(client) == [f"{user}@admin"]
+        except Exception as fault:  # of a thread: reported by the test
+            failures.append(fault)
+    threads = [threading.Thread(target=log_in) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+
+
+def test_no_key_is_logged(start, guarded):
+    user = guarded.add_user("Pencil:4711/x")
+    proxy = start({"log.level": "debug"})
+    verifiers = take_users(guarded, user)["users"][0]["credentials"]
+    with wire(proxy) as client:
+        _, payloads = authenticate(client, "SCRAM-SHA-256", user, "Pencil:4711/x", speculative=True)
+        _, more = authenticate(client, "SCRAM-SHA-1", user, "wrong", speculative=False)
+    eventually(lambda: any(record["id"] == 2007 for record in proxy.records()), "the refusal is logged")
+    log = "\n".join(proxy.process.stdout)
+    words = ["Pencil:4711/x", *(text for keys in verifiers.values() for text in keys.values() if isinstance(text, str))]
+    words += [base64.b64encode(bytes(one)).decode() for one in (*payloads, *more)]
+    words += [bytes(one).decode(errors="replace") for one in (*payloads[:2], *more[:2])]
+    assert [word for word in words if word in log] == []
