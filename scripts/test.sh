@@ -135,7 +135,7 @@ step_suites() {
 step_docs() {
   local failed=0
   build_preset release mongosluice sluice_validator || return 1
-  "$venv/bin/python" -m pytest tests/docs/test_runner.py tests/docs/run_docs.py -q -p no:cacheprovider || failed=1
+  "$venv/bin/python" -m pytest tests/docs/test_runner.py tests/docs/test_names.py tests/docs/run_docs.py -q -p no:cacheprovider || failed=1
   scripts/build-site.py || failed=1
   return $failed
 }

@@ -142,7 +142,8 @@ def test_ports_follow_from_the_hosts(values, count):
     (sets("existingSecret=own", "servers=3", ONE), "existingSecret holds the whole configuration"),
     (sets(ONE, "registry.collection=a.b", "schemas.x\\.json=\\{\\}"), "exclude each other"),
     (sets(ONE, "service.type=LoadBalancer"), "advertise is missing"),
-    (sets(ONE, "service.type=NodePort", "advertise=n"), "between 30000 and 32767"),
+    (sets(ONE, "service.type=LoadBalancer", "advertise=n"), "networkPolicy.clients is empty"),
+    (sets(ONE, "service.type=NodePort", "advertise=n", "networkPolicy.enabled=false"), "between 30000 and 32767"),
     (sets(ONE, "podLabels.app\\.kubernetes\\.io/name=x"), "podLabels"),
     (sets(ONE, "autoscaling.enabled=true", "autoscaling.minReplicas=20"), "larger than autoscaling.maxReplicas"),
     (sets(ONE, "autoscaling.enabled=true", "resources.requests=null"), "resources.requests.cpu"),
@@ -253,6 +254,7 @@ def test_pods_change_with_what_a_running_proxy_cannot_change():
 
 @needs_helm
 def test_node_ports_are_the_ports_that_clients_are_told():
-    manifests = render("--set-literal", f"upstream={THREE}", *sets("service.type=NodePort", "advertise=n", "port=30100"))
+    manifests = render("--set-literal", f"upstream={THREE}", *sets(
+        "service.type=NodePort", "advertise=n", "port=30100", "networkPolicy.clients[0].ipBlock.cidr=10.0.0.0/8"))
     for port in manifests["Service demo-mongosluice"]["spec"]["ports"]:
         assert port["nodePort"] == port["port"]

@@ -89,6 +89,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and (ne .Values.service.type "ClusterIP") (not .Values.advertise) }}
   {{- fail (printf "advertise is missing: with service.type %s the proxy must tell clients a name that they can reach from outside of the cluster." .Values.service.type) }}
 {{- end }}
+{{- if and (ne .Values.service.type "ClusterIP") .Values.networkPolicy.enabled (not .Values.networkPolicy.clients) }}
+  {{- fail (printf "networkPolicy.clients is empty: with service.type %s no client outside of the namespace could connect. Name the clients' addresses (ipBlock), or set networkPolicy.enabled to false." .Values.service.type) }}
+{{- end }}
 {{- if eq .Values.service.type "NodePort" }}
   {{- if or (lt (int .Values.port) 30000) (gt (int .Values.port) 32767) }}
     {{- fail "port: with service.type NodePort the ports are node ports too, so all of them must lie between 30000 and 32767." }}
