@@ -4,6 +4,7 @@ SecantusDB with access control; each test has users of its own."""
 import base64
 import json
 import os
+import random
 import secrets
 import threading
 import time
@@ -18,7 +19,7 @@ from pymongo.errors import OperationFailure
 from support.admin import Admin
 from support.endpoint import Endpoint
 from support.process import eventually
-from support.proxy import run_proxy
+from support.proxy import Proxy, run_proxy
 from support.scram import authenticate
 from support.servers import Server
 from support.wire import RawClient
@@ -69,13 +70,22 @@ def guarded(tmp_path_factory):
     running.stop()
 
 
+OPTIONS = {"pool.mode": "shared", "auth.verifiers": "upstream", "threads": 1, "admin.listen": "127.0.0.1:0"}
+
+
+@pytest.fixture(scope="module")
+def front(guarded):
+    """A proxy that checks logins itself."""
+    proxy = Proxy(guarded.upstream(), OPTIONS)
+    yield proxy
+    proxy.finish()
+
+
 @pytest.fixture
 def start(start_proxy, guarded):
     """Starts a proxy that checks logins itself: start({option: value}, account)."""
     def begin(options=None, upstream=None):
-        return start_proxy(upstream or guarded.upstream(),
-                           {"pool.mode": "shared", "auth.verifiers": "upstream", "threads": 1,
-                            "admin.listen": "127.0.0.1:0", **(options or {})})
+        return start_proxy(upstream or guarded.upstream(), {**OPTIONS, **(options or {})})
     return begin
 
 
@@ -117,9 +127,9 @@ def assert_failed(reply):
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_a_driver_logs_in(start, guarded, mechanism):
+def test_a_driver_logs_in(front, guarded, mechanism):
     user = guarded.add_user()
-    proxy = start()
+    proxy = front
     with connect(proxy, user, authMechanism=mechanism) as client:
         assert users_of(client) == [f"{user}@admin"]
         client.shop[user].insert_one({"a": 1})
@@ -127,9 +137,9 @@ def test_a_driver_logs_in(start, guarded, mechanism):
     proxy.wait_for_record("the login", id=2006, user=user, mechanism=mechanism)
 
 
-def test_a_driver_asks_for_the_mechanisms(start, guarded):
+def test_a_driver_asks_for_the_mechanisms(front, guarded):
     both, one = guarded.add_user(), guarded.add_user(mechanisms=["SCRAM-SHA-1"])
-    with wire(start()) as client:
+    with wire(front) as client:
         def mechanisms(user):
             return client.command({"hello": 1, "saslSupportedMechs": f"admin.{user}", "$db": "admin"})["saslSupportedMechs"]
         assert sorted(mechanisms(both)) == MECHANISMS
@@ -139,9 +149,9 @@ def test_a_driver_asks_for_the_mechanisms(start, guarded):
 
 @pytest.mark.parametrize("speculative", [False, True])
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_step_by_step(start, guarded, mechanism, speculative):
+def test_step_by_step(front, guarded, mechanism, speculative):
     user = guarded.add_user()
-    with wire(start()) as client:
+    with wire(front) as client:
         reply, _ = authenticate(client, mechanism, user, "pencil", speculative=speculative)
         assert reply["ok"] == 1
         assert reply["done"] is True
@@ -149,12 +159,27 @@ def test_step_by_step(start, guarded, mechanism, speculative):
         assert [one["user"] for one in status["authInfo"]["authenticatedUsers"]] == [user]
 
 
+def test_names_and_passwords_of_any_characters(front, guarded):
+    """PyMongo prepares the password. (SecantusDB does not unescape = and comma in names; tests/unit/auth does.)"""
+    choice = random.Random(20261130)
+    for mechanism in MECHANISMS * 4:
+        name = "".join(choice.choices("aZ09@.:/% \u00e9\u4e2d\U0001f600", k=choice.randint(1, 20))) + uuid.uuid4().hex[:6]
+        password = "".join(choice.choices("aZ09=,@.:/% \u00e9\u2126\u4e2d", k=choice.randint(1, 20)))
+        guarded.add_user(password, mechanisms=[mechanism], name=name)
+        with connect(front, name, password, authMechanism=mechanism) as client:
+            assert users_of(client) == [f"{name}@admin"]
+        with connect(front, name, password + "x", authMechanism=mechanism) as client, \
+                pytest.raises(OperationFailure) as caught:
+            client.admin.command("ping")
+        assert caught.value.code == 18
+
+
 @pytest.mark.parametrize("speculative", [False, True])
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_wrong_password_is_refused(start, guarded, exists, speculative):
+def test_a_wrong_password_is_refused(front, guarded, exists, speculative):
     """For a user that does not exist, everything is the same: the refusal comes after the proof."""
     user = guarded.add_user() if exists else "nobody"
-    with wire(start()) as client:
+    with wire(front) as client:
         reply, (challenge, *_) = authenticate(client, "SCRAM-SHA-256", user, "wrong", speculative=speculative)
         assert_failed(reply)
         assert fields(challenge)[b"i"] == b"15000"
@@ -165,9 +190,9 @@ def test_a_wrong_password_is_refused(start, guarded, exists, speculative):
         assert reply["done"] is True
 
 
-def test_a_driver_sees_the_refusal(start, guarded):
+def test_a_driver_sees_the_refusal(front, guarded):
     user = guarded.add_user()
-    proxy = start()
+    proxy = front
     for name in (user, "nobody"):
         with connect(proxy, name, "wrong") as client, pytest.raises(OperationFailure) as caught:
             client.admin.command("ping")
@@ -212,9 +237,9 @@ def test_many_logins_cost_the_server_few(start, guarded):
 # --- conversations that no driver holds
 
 
-def test_messages_out_of_order(start, guarded):
+def test_messages_out_of_order(front, guarded):
     user = guarded.add_user()
-    with wire(start()) as client:
+    with wire(front) as client:
         def go_on(**fields_of):
             return client.command({"saslContinue": 1, "conversationId": 1, "payload": Binary(b""), "$db": "admin",
                                    **fields_of})
@@ -232,8 +257,8 @@ def test_messages_out_of_order(start, guarded):
 
 @pytest.mark.parametrize("payload", [
     b"n,a=root,n=alice,r=abc", b"p=tls-unique,,n=alice,r=abc", b"n,,m=x,n=alice,r=abc", b"n,,n=alice", b"", b"n,,n=,r=a"])
-def test_first_messages_that_are_refused(start, payload):
-    with wire(start()) as client:
+def test_first_messages_that_are_refused(front, payload):
+    with wire(front) as client:
         assert_failed(client.command({"saslStart": 1, "mechanism": "SCRAM-SHA-256", "payload": Binary(payload),
                                       "$db": "admin"}))
         hello = client.command({"hello": 1, "$db": "admin", "speculativeAuthenticate": {
@@ -242,16 +267,16 @@ def test_first_messages_that_are_refused(start, payload):
         assert "speculativeAuthenticate" not in hello
 
 
-def test_payloads_as_text(start, guarded):
+def test_payloads_as_text(front, guarded):
     user = guarded.add_user()
-    with wire(start()) as client:
+    with wire(front) as client:
         command = start_of(user)
         command["payload"] = base64.b64encode(command["payload"]).decode()
         reply = client.command(command)
         assert fields(base64.b64decode(reply["payload"]))[b"i"] == b"15000"
 
 
-def test_logout_and_other_users(start, guarded):
+def test_logout_and_other_users(front, guarded):
     one, two = guarded.add_user(), guarded.add_user()
 
     def names(client):
@@ -261,7 +286,7 @@ def test_logout_and_other_users(start, guarded):
             assert status["code"] == 13
             return []
         return [user["user"] for user in status["authInfo"]["authenticatedUsers"]]
-    with wire(start()) as client:
+    with wire(front) as client:
         assert authenticate(client, "SCRAM-SHA-256", one, "pencil", speculative=False)[0]["done"] is True
         assert authenticate(client, "SCRAM-SHA-1", one, "pencil", speculative=False)[0]["done"] is True
         assert names(client) == [one]
@@ -277,25 +302,25 @@ def test_logout_and_other_users(start, guarded):
         assert names(client) == [two]
 
 
-def test_a_failed_login_leaves_the_identity(start, guarded):
+def test_a_failed_login_leaves_the_identity(front, guarded):
     user = guarded.add_user()
-    with wire(start()) as client:
+    with wire(front) as client:
         authenticate(client, "SCRAM-SHA-256", user, "pencil", speculative=False)
         assert_failed(authenticate(client, "SCRAM-SHA-256", user, "wrong", speculative=False)[0])
         status = client.command({"connectionStatus": 1, "$db": "admin"})
         assert [one["user"] for one in status["authInfo"]["authenticatedUsers"]] == [user]
 
 
-def test_other_mechanisms_go_to_the_server(start):
-    proxy = start()
+def test_other_mechanisms_go_to_the_server(front):
+    proxy = front
     with wire(proxy) as client:
         reply = client.command({"saslStart": 1, "mechanism": "PLAIN", "payload": Binary(b"\0alice\0pencil"),
                                 "$db": "$external"})
         assert "Unsupported SASL mechanism" in reply["errmsg"]  # SecantusDB's own words
 
 
-def test_endless_logins_end(start):
-    with wire(start()) as client:
+def test_endless_logins_end(front):
+    with wire(front) as client:
         for _ in range(32):
             assert client.command(start_of("nobody"))["done"] is False
         reply = client.command(start_of("nobody"))
@@ -453,10 +478,10 @@ def test_the_source_is_away(start, guarded, fault):
     eventually(is_back, "the source is back")
 
 
-def test_two_clients_log_in_at_once(start, guarded):
+def test_two_clients_log_in_at_once(front, guarded):
     """All of them wait for the first connection of the pool, which logs in once."""
     user = guarded.add_user()
-    proxy = start()
+    proxy = front
     failures = []
 
     def log_in():
