@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "session/exchange.h"
+#include "session/hello_wait.h"
 #include "session/lease.h"
 #include "session/life.h"
 
@@ -70,7 +71,10 @@ static bool sends_more(const struct client *client)
 
 static bool awaits_answers(const struct client *client)
 {
-    return !pending_is_empty(&client->pending) || client->exchange != NULL || sends_more(client);
+    /* a monitor that closes awaits nothing more: a server ends its awaitable hello, too */
+    bool hello = client->hello_wait != NULL && !client->hello_wait->request.has_version;
+    return hello || !pending_is_empty(&client->pending) || client->exchange != NULL ||
+           sends_more(client);
 }
 
 void client_wind_up(struct client *client)

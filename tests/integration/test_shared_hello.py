@@ -1,5 +1,6 @@
 """hello of clients that share upstream connections: the proxy answers it from one connection to each server."""
 
+import socket
 import time
 
 import pytest
@@ -223,6 +224,17 @@ def answered(server, proxy, seconds=1.5):
     for raw in clients:
         raw.socket.close()
     return replies
+
+
+def test_the_first_client_of_a_server_may_send_no_more(start_proxy, simulated):
+    """Its server has not answered the proxy yet."""
+    for _ in range(3):
+        proxy = start_proxy(f"mongodb://{simulated.address}/", SHARED, endpoint=simulated.endpoint)
+        with RawClient(proxy.endpoint()) as raw:
+            raw.send(wire.op_msg({"hello": 1, "$db": "admin"}))
+            raw.socket.shutdown(socket.SHUT_WR)
+            (reply,) = raw.last_words()
+            assert reply.body["ok"] == 1
 
 
 def test_an_idle_fleet_costs_the_server_next_to_nothing(simulated, start_proxy):
