@@ -1,7 +1,7 @@
 """Checks the models exhaustively with spin: the guarantees hold, every assumption that docs/merging.md names under Gaps
 is needed, and every planted fault is found.
 
-merging.pml is compiled once for each set of macros. For a gap or a planted fault, the check must end with a
+A model is compiled once for each set of macros. For a gap or a planted fault, the check must end with a
 counterexample, at the assertion named here."""
 
 import pathlib
@@ -46,6 +46,20 @@ MERGING = [
     ("MUTANT_UNKNOWN_MERGED", REFUSED),
 ]
 
+CROSSED = ("==(",)  # a command ran as another user
+MIXED_UP = ("owed[",)  # the reply to another client's command
+UNSEEN = ("unrun[",)  # a command ran before the client's own unacknowledged write
+
+SHARING = [
+    ("", HOLDS),
+    ("MUTANT_ABANDONED_REUSED", MIXED_UP),
+    ("MUTANT_JOINED_BY_CLAIM", CROSSED),
+    ("MUTANT_LEASE_TO_ANYBODY", CROSSED),
+    ("MUTANT_LOGIN_ON_SHARED", CROSSED),
+    ("MUTANT_NAME_ALONE", CROSSED),
+    ("MUTANT_UNACKNOWLEDGED_UNPINNED", UNSEEN),
+]
+
 
 def run(*words, cwd):
     done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
@@ -66,12 +80,22 @@ def check(model, macros, folder):
     return re.search(r"pan:1: (.*) \(at depth", output)[1], states
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("macros, expected", MERGING, ids=[row[0] or "all assumptions" for row in MERGING])
-def test_merging(macros, expected, tmp_path):
-    violated, states = check("merging.pml", macros.split(), tmp_path)
+def compare(model, macros, expected, folder):
+    violated, states = check(model, macros.split(), folder)
     if not expected:
         assert violated is None
         assert states > 1_000_000, "the model does not do much"
     else:
         assert violated is not None and any(text in violated for text in expected), violated
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("macros, expected", MERGING, ids=[row[0] or "all assumptions" for row in MERGING])
+def test_merging(macros, expected, tmp_path):
+    compare("merging.pml", macros, expected, tmp_path)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("macros, expected", SHARING, ids=[row[0] or "as it is" for row in SHARING])
+def test_sharing(macros, expected, tmp_path):
+    compare("sharing.pml", macros, expected, tmp_path)
