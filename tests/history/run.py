@@ -1,7 +1,8 @@
 """Runs drivers against a proxy that merges, injects faults by a seeded schedule, and compares the replies with the
 stored documents.
 
-  python -m history --seconds 60 --seed 1 [--topology standalone] [--server PROGRAM] [--statements mongodb-4.4]
+  python -m history --seconds 60 --seed 1 [--topology standalone] [--sharing] [--server PROGRAM]
+                    [--statements mongodb-4.4]
 
 Prints its progress; the last line: operations N, faults N, violations N. Exit status 1 when there were
 violations."""
@@ -57,14 +58,14 @@ def run_phase(scene, chance, seconds, kinds):
 
 
 def run(seconds, seed, *, topology="replica-set", program=None, merging=True, kill_server=True, statements=None,
-        say=lambda _: None):
+        sharing=False, say=lambda _: None):
     """Returns the Verdict of all phases. Soak tests import it."""
     total = Verdict()
     chance = random.Random(seed)
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory(prefix="sluice-history-") as folder:
         scene = Scene(Path(folder), standalone=topology == "standalone", program=program, merging=merging,
-                      statements=statements)
+                      statements=statements, sharing=sharing)
         try:
             wait_until_serving(scene)
             kinds = kinds_of_faults(scene, kill_server)
@@ -99,13 +100,14 @@ def main():
                         "of a retried insert; then as with --server")
     parser.add_argument("--keep-server", action="store_true", help="the server is not killed: servers forget then")
     parser.add_argument("--without-merging", action="store_true", help="the same against the proxy that only passes on")
+    parser.add_argument("--sharing", action="store_true", help="through shared upstream connections (pool.mode)")
     options = parser.parse_args()
     topologies = options.topology or TOPOLOGIES
     total = Verdict()
     for topology in topologies:
         total.add(run(options.seconds / len(topologies), options.seed, topology=topology, program=options.server,
                       merging=not options.without_merging, kill_server=not options.keep_server, statements=options.statements,
-                      say=lambda line: print(line, flush=True)))
+                      sharing=options.sharing, say=lambda line: print(line, flush=True)))
     for violation in total.violations[:50]:
         print(f"violation: {violation}")
     after = ", ".join(f"{count} after {' and '.join(faults)}" for faults, count in total.ambiguous.items())

@@ -49,11 +49,11 @@ FAILURES = [{"closeConnection": True},
 
 class Scene:
     def __init__(self, folder, *, standalone=False, program=None, processes=3, threads=6, merging=True,
-                 statements=None):
+                 statements=None, sharing=False):
         """program: another server's; it must take the same flags. statements: a kind of support.statements, by
-        which the server knows statements; else it is left to itself."""
+        which the server knows statements; else it is left to itself. sharing: clients share upstream connections."""
         self.folder, self.standalone, self.program, self.merging = folder, standalone, program, merging
-        self.processes, self.threads = processes, threads
+        self.processes, self.threads, self.sharing = processes, threads, sharing
         self.faults = []  # (begin, end, what) in monotonic time
         self.fault_count = 0
         self._batches = 0  # of proxies that ended
@@ -84,6 +84,8 @@ class Scene:
         options = {"listen": None}
         if not self.merging:
             options["merge.enabled"] = "false"
+        if self.sharing:
+            options |= {"pool.mode": "shared", "pool.max_size": 8}
         proxy = Proxy(None, options, config_file=self._configuration)
         proxy.address()
         return proxy

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from .run import TOPOLOGIES, run, summary
+from .run import run, summary
 
 SECONDS = float(os.environ.get("SLUICE_HISTORY_SECONDS", "20"))
 SEED = int(os.environ.get("SLUICE_HISTORY_SEED", "1"))
@@ -12,11 +12,11 @@ SEED = int(os.environ.get("SLUICE_HISTORY_SEED", "1"))
 
 @pytest.mark.proxy_only
 @pytest.mark.timeout(SECONDS + 240)
-@pytest.mark.parametrize(("topology", "statements"), [*((one, None) for one in TOPOLOGIES),
-                                                      ("replica-set", "mongodb-4.4")])
-def test_what_drivers_were_told_is_so(topology, statements, capsys):
+@pytest.mark.parametrize(("topology", "statements", "sharing"), [
+    ("replica-set", None, False), ("standalone", None, True), ("replica-set", "mongodb-4.4", True)])
+def test_what_drivers_were_told_is_so(topology, statements, sharing, capsys):
     lines = []
-    verdict = run(SECONDS, SEED, topology=topology, statements=statements, say=lines.append)
+    verdict = run(SECONDS, SEED, topology=topology, statements=statements, sharing=sharing, say=lines.append)
     with capsys.disabled():
         print("", *lines, f"{topology}: seed {SEED}, {summary(verdict)}", sep="\n  ")
     assert verdict.operations > 100 and verdict.faults > 5 and verdict.batches > 50
