@@ -72,7 +72,7 @@ class Cursor:
     lsid: bytes | None
     namespace: str
     documents: list
-    comment: object
+    seen: int | None = None  # of a change stream: how many of the model's changes it has told
 
 
 class Model:
@@ -85,6 +85,8 @@ class Model:
         self.cursors = {}
         self.transactions = {}  # (users, lsid, txnNumber): [document]
         self.stored = {}  # namespace: {_id: document}
+        self.changes = []  # [(namespace, _id)] in the order of the inserts
+        self.changed = asyncio.Event()  # another one for each change
         self.silent = []  # [(comment, users)] of writes without a reply
         self.counts = {}  # commands by name
         self.logins = 0
@@ -129,11 +131,22 @@ class Model:
                 self.cut(connection)
         return {}
 
+    def control_insert(self, namespace, identifier):
+        self.store([(namespace, {"_id": identifier})])
+        return {}
+
     def control_report(self):
         return {"silent": self.silent, "cuts": self.cuts, "counts": self.counts, "logins": self.logins,
                 "opened": self.opened, "connections": sum(not one.controls for one in self.connections),
                 "stored": [[namespace, document] for namespace, documents in self.stored.items()
                            for document in documents.values()]}
+
+    def store(self, pairs):
+        for namespace, document in pairs:
+            self.stored.setdefault(namespace, {})[document["_id"]] = document
+            self.changes.append((namespace, document["_id"]))
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     def cut(self, connection):
         self.cuts += 1
@@ -199,6 +212,7 @@ class Connection:
         if name in ("hello", "isMaster", "ismaster") and message.body.get("topologyVersion"):
             await self.await_hello(message)
             return
+        await self.await_change(message)
         if name == "getMore" and message.flags & wire.EXHAUST_ALLOWED:
             self.stream(message)
             return
@@ -250,6 +264,21 @@ class Connection:
             if not streams:
                 return
 
+    async def await_change(self, message):
+        """A getMore on a change stream waits until there is something to tell, up to maxTimeMS."""
+        model, body = self.model, message.body
+        cursor = model.cursors.get(body["getMore"]) if message.command == "getMore" else None
+        if cursor is None or cursor.seen is None:
+            return
+        loop = asyncio.get_running_loop()
+        end = loop.time() + body.get("maxTimeMS", 1000) / 1000
+        while not self.news(cursor) and loop.time() < end:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(model.changed.wait(), end - loop.time())
+
+    def news(self, cursor):
+        return [identifier for namespace, identifier in self.model.changes[cursor.seen:] if namespace == cursor.namespace]
+
     # --- commands
 
     def execute(self, message):
@@ -269,6 +298,8 @@ class Connection:
         return reply
 
     def authorize(self, name, body):
+        if self.model.options.open:
+            return
         users = [user for user in self.logged_in.values() if user.text in self.users()]
         if not users:
             raise Refused(13, "Unauthorized", f"Command {name} requires authentication")
@@ -402,12 +433,8 @@ class Connection:
         if body.get("autocommit") is False:
             self.statements_of(body, users).extend((namespace, document) for document in documents)
             return {"n": len(documents)}
-        self.store((namespace, document) for document in documents)
+        self.model.store((namespace, document) for document in documents)
         return {"n": len(documents)}
-
-    def store(self, pairs):
-        for namespace, document in pairs:
-            self.model.stored.setdefault(namespace, {})[document["_id"]] = document
 
     def statements_of(self, body, users, end=False):
         key = (users, bytes(body["lsid"]["id"]), body["txnNumber"])
@@ -419,7 +446,7 @@ class Connection:
 
     def do_commitTransaction(self, message, body, users):  # noqa: N802
         statements = self.statements_of(body, users, end=True)
-        self.store(statements)
+        self.model.store(statements)
         return {"statements": len(statements)}
 
     def do_abortTransaction(self, message, body, users):  # noqa: N802
@@ -442,9 +469,33 @@ class Connection:
         if rest:
             identifier = self.model.chance.getrandbits(62)
             lsid = body.get("lsid")
-            self.model.cursors[identifier] = Cursor(users, lsid and bytes(lsid["id"]), namespace, rest,
-                                                    body.get("comment"))
+            lsid = lsid and bytes(lsid["id"])
+            self.model.cursors[identifier] = Cursor(users, lsid, namespace, rest)
         return {"cursor": {"firstBatch": documents[:size], "id": Int64(identifier), "ns": namespace}}
+
+    def do_aggregate(self, message, body, users):
+        """A change stream, from now on or after the change with the number of its resume token."""
+        stage = body["pipeline"][0].get("$changeStream") if body["pipeline"] else None
+        if stage is None:
+            raise Refused(40324, "Location40324", "this server knows the stage $changeStream only")
+        resumed = stage.get("resumeAfter")
+        identifier, lsid = self.model.chance.getrandbits(62), body.get("lsid")
+        namespace = f"{body['$db']}.{body['aggregate']}"
+        self.model.cursors[identifier] = Cursor(users, lsid and bytes(lsid["id"]), namespace, [],
+                                                len(self.model.changes) if resumed is None else int(resumed["_data"]))
+        return {"cursor": {"firstBatch": [], "id": Int64(identifier), "ns": namespace,
+                           "postBatchResumeToken": {"_data": str(self.model.cursors[identifier].seen)}}}
+
+    def told(self, cursor, body):
+        batch = []
+        for number, (namespace, identifier) in enumerate(self.model.changes[cursor.seen:], cursor.seen + 1):
+            if namespace == cursor.namespace:
+                batch.append({"_id": {"_data": str(number)}, "operationType": "insert",
+                              "ns": dict(zip(("db", "coll"), namespace.split(".", 1), strict=True)),
+                              "documentKey": {"_id": identifier}})
+        cursor.seen = len(self.model.changes)
+        return {"cursor": {"nextBatch": batch, "id": Int64(body["getMore"]), "ns": cursor.namespace,
+                           "postBatchResumeToken": {"_data": str(cursor.seen)}}}
 
     def cursor(self, identifier, body, users):
         cursor = self.model.cursors.get(identifier)
@@ -458,6 +509,8 @@ class Connection:
     def do_getMore(self, message, body, users):  # noqa: N802
         identifier = body["getMore"]
         cursor = self.cursor(identifier, body, users)
+        if cursor.seen is not None:
+            return self.told(cursor, body)
         size = body.get("batchSize", 101)
         documents, cursor.documents = cursor.documents[:size], cursor.documents[size:]
         if not cursor.documents:
@@ -504,6 +557,7 @@ def main():
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cut", type=float, default=0.004, help="the share of commands whose connection is cut")
+    parser.add_argument("--open", action="store_true", help="without access control")
     parser.add_argument("--seconds", type=float, default=36000, help="it ends by itself after that time")
     asyncio.run(serve(parser.parse_args()))
 

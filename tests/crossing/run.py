@@ -4,6 +4,7 @@ quiet again. In the second the server cuts connections, users are dropped, made 
 import argparse
 import asyncio
 import contextlib
+import os
 import random
 import sys
 import time
@@ -107,8 +108,8 @@ class Administrator:
             await asyncio.sleep(0.3 * self.chance.random())
 
 
-def start_model(seed, cut):
-    process = Process([sys.executable, "-m", "crossing.model", "--seed", seed, "--cut", cut], cwd=HERE.parent,
+def start_model(seed, cut, *flags):
+    process = Process([sys.executable, "-m", "crossing.model", "--seed", seed, "--cut", cut, *flags], cwd=HERE.parent,
                       env=_environment())
     try:
         return process, int(process.wait_for_line(lambda line: line, "the model's port"))
@@ -118,7 +119,6 @@ def start_model(seed, cut):
 
 
 def _environment():
-    import os
     return {**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE.parent / 'integration'}"}
 
 
