@@ -2,7 +2,8 @@
 # Checks that no command runs as another user and that every answer goes to its request: many clients of several users
 # log in and out, write, read, and go on with cursors and transactions, while connections are cut, users are dropped
 # and passwords change.
-#   scripts/crossing.sh [--seconds N] [--seed S] [--way session|direct] [--clients N] [--option NAME=VALUE…]
+#   scripts/crossing.sh [--seconds N] [--seed S] [--way session|shared|verifier|direct…] [--clients N]
+#                       [--option NAME=VALUE…]
 # The last line ends with: crossings N. Exit status 1 if there was one. MONGOSLUICE_BINARY names the proxy (default:
 # the release build).
 set -euo pipefail

@@ -24,6 +24,7 @@ USERS = 6
 # What the proxy logs in with to read verifiers; as a user of the model.
 KEEPER = ("root", "root's own")
 WAYS = ("session", "shared", "verifier", "direct")
+DEFAULT_WAYS = ("session", "shared")
 
 
 @dataclass
@@ -227,18 +228,23 @@ def summary(verdict):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=60, help="together")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--way", choices=WAYS, default="session")
+    parser.add_argument("--way", choices=WAYS, action="append", help="one or more, an equal time each (default: "
+                        f"{DEFAULT_WAYS})")
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="one more of the proxy's")
     options = parser.parse_args()
-    verdict = run(options.seconds, options.seed, options.way, options.clients,
-                  dict(one.split("=", 1) for one in options.option), lambda line: print(line, flush=True))
-    for violation in verdict.violations[:30]:
-        print(violation)
-    print(dict(verdict.kinds))
-    print(f"{options.way}: seed {options.seed}, {summary(verdict)}")
-    return 1 if verdict.violations else 0
-
-
+    ways = options.way or DEFAULT_WAYS
+    crossings = operations = faults = 0
+    for way in ways:
+        verdict = run(options.seconds / len(ways), options.seed, way, options.clients,
+                      dict(one.split("=", 1) for one in options.option), lambda line: print(line, flush=True))
+        for violation in verdict.violations[:30]:
+            print(violation)
+        print(dict(verdict.kinds))
+        print(f"{way}: seed {options.seed}, {summary(verdict)}", flush=True)
+        crossings += len(verdict.violations)
+        operations, faults = operations + verdict.operations, faults + verdict.faults
+    print(f"operations {operations}, faults {faults}, crossings {crossings}")
+    return 1 if crossings else 0

@@ -1,7 +1,7 @@
 """Runs mixed load and faults from a seeded schedule for a given time: those of the history checker (tests/history:
 drivers, cuts, kills, failpoints, and replies compared with stored documents), and besides a server that stops for a
 while, reloads that switch merging, pauses, and hostile clients; readers that check their results; and a check of
-the proxy's memory.
+the proxy's memory. Beside it, another proxy serves the many users of tests/crossing for the same time.
 
   python soak.py --seconds 3600 --seed 1
 
@@ -9,7 +9,9 @@ The last line: operations N, faults N, violations N. Exit status 1 when there we
 
 import argparse
 import contextlib
+import os
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -22,7 +24,9 @@ from history import run as history
 from history.scene import DIRECT, Scene, wait_until_serving
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
+from support.process import Process
 
+TESTS = Path(__file__).resolve().parents[1]
 ABUSE_SCALE = 0.03
 # A proxy that was not ended by a fault has no more than this beyond what it had at first.
 GROWTH_BYTES = 64 * 1024 * 1024
@@ -113,6 +117,30 @@ class SoakScene(Scene):
         self.happened(f"abuse: {name}", begin)
 
 
+class Crossing:
+    """tests/crossing in a process of its own."""
+
+    CLIENTS = 40
+
+    def __init__(self, seconds, seed):
+        self.seconds = seconds
+        path = os.pathsep.join([str(TESTS), str(TESTS / "integration")])
+        self.process = Process([sys.executable, "-m", "crossing", "--seconds", seconds, "--seed", seed, "--clients",
+                                self.CLIENTS], env={**os.environ, "PYTHONPATH": path})
+
+    def finish(self):
+        """(operations, faults, violations)"""
+        try:
+            self.process.wait(self.seconds + 180)
+        finally:
+            self.process.kill()
+        words = re.fullmatch(r"operations (\d+), faults (\d+), crossings (\d+)", (self.process.stdout or [""])[-1])
+        if not words:
+            return 0, 0, [f"crossing did not end as it should: {self.process.output()}"]
+        operations, faults, crossings = map(int, words.groups())
+        return operations, faults, self.process.stdout[-40:] if crossings else []
+
+
 def kinds_of_faults(scene, restarts):
     kinds = [(fault, weight) for fault, weight in history.kinds_of_faults(scene, kill_server=True)
              if restarts or fault != scene.drain_proxy]
@@ -125,6 +153,7 @@ def soak(seconds, seed, say):
     chance = random.Random(seed)
     begin = time.monotonic()
     operations, faults, violations, memory = 0, 0, [], []
+    crossing = Crossing(seconds, seed)
     with tempfile.TemporaryDirectory(prefix="sluice-soak-") as folder:
         scene = SoakScene(Path(folder))
         try:
@@ -151,6 +180,9 @@ def soak(seconds, seed, say):
                 scene.stop()
             except AssertionError as error:
                 violations.append(str(error))
+            more = crossing.finish()
+            say(f"crossing: operations {more[0]}, faults {more[1]}, violations {len(more[2])}")
+    operations, faults, violations = operations + more[0], faults + more[1], violations + more[2]
     return operations, faults, violations, memory
 
 
