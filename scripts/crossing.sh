@@ -4,11 +4,17 @@
 # and passwords change.
 #   scripts/crossing.sh [--seconds N] [--seed S] [--way session|shared|verifier|direct…] [--clients N]
 #                       [--option NAME=VALUE…]
+#   scripts/crossing.sh --planted [--seconds N]     builds proxies with planted bugs, which the check must find
 # The last line ends with: crossings N. Exit status 1 if there was one. MONGOSLUICE_BINARY names the proxy (default:
 # the release build).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 "$project/scripts/setup.sh" build python
+export PYTHONPATH=$project/tests:$project/tests/integration
+if [ "${1:-}" = --planted ]; then
+  shift
+  exec "$venv/bin/python" -m crossing.planted "$@"
+fi
 [ -n "${MONGOSLUICE_BINARY:-}" ] || build_preset release mongosluice
-PYTHONPATH=$project/tests:$project/tests/integration exec "$venv/bin/python" -m crossing "$@"
+exec "$venv/bin/python" -m crossing "$@"

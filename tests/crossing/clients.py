@@ -114,7 +114,7 @@ class Client:
         self.logged_in = {}  # database: Account
         self.reader = self.stream = None
         self.lsid = uuid.uuid4().bytes
-        self.txn_number = 0
+        self.txn_number = self.request_id = 0
         self.application = APPLICATIONS[number % len(APPLICATIONS)]
 
     def expected_text(self):
@@ -138,7 +138,7 @@ class Client:
         self.disconnect()
 
     async def connect(self):
-        self.epoch = self.world.epoch
+        self.epoch, self.request_id = self.world.epoch, self.chance.randrange(3)
         self.reader, self.stream = await asyncio.open_connection(*self.world.address)
         metadata = {"driver": {"name": "crossing", "version": "1"}, "os": {"type": "Linux"}}
         if self.application:
@@ -155,9 +155,11 @@ class Client:
         self.logged_in = {}
 
     def send(self, body, flags=0, sequences=None):
-        message = wire.op_msg({**body, "$db": body.get("$db", "admin")}, sequences, flags=flags)
-        self.stream.write(message)
-        return struct.unpack("<i", message[4:8])[0]
+        # as drivers do, each client counts from 1: the numbers of different clients are the same ones
+        self.request_id += 1
+        self.stream.write(wire.op_msg({**body, "$db": body.get("$db", "admin")}, sequences, flags=flags,
+                                      request_id=self.request_id))
+        return self.request_id
 
     async def receive(self, request_id):
         reply = await asyncio.wait_for(self.read(), ANSWER_SECONDS)

@@ -213,10 +213,13 @@ def run(seconds, seed, way="session", clients=150, options=None, say=print, cut=
         verdict = Verdict(sum(world.operations.values()), faults + report["cuts"], world.operations,
                           list(world.violations), lost, report["opened"], report["counts"])
         if proxy is not None:
+            early = proxy.process.exit_code()
             try:
                 proxy.finish()
-            except AssertionError as error:
-                verdict.violations.append(f"the proxy: {error}")
+            except AssertionError:
+                verdict.violations.append("\n".join([
+                    f"the proxy did not end as it should: exit code {proxy.process.exit_code()}, before its end: {early}",
+                    *proxy.process.stdout[-5:], *proxy.process.stderr[-40:]]))
         assert not model.stderr, "\n".join(model.stderr[-40:])
     return verdict
 

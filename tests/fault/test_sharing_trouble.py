@@ -15,18 +15,18 @@ pytestmark = pytest.mark.proxy_only
 
 
 class Held:
-    """A command `hold` of the simulated server, which answers when the test lets it."""
+    """Commands `count` that the simulated server answers when the test lets it."""
 
     def __init__(self, server):
         self.server = server
         self.waiting = []
-        server.handlers["hold"] = self.hold
+        server.handlers["count"] = self.hold
 
     async def hold(self, server, connection, request):
         free = asyncio.Event()
-        self.waiting.append((request.body["hold"], free))
+        self.waiting.append((request.body["count"], free))
         await free.wait()
-        return {"held": request.body["hold"], "ok": 1.0}
+        return {"held": request.body["count"], "ok": 1.0}
 
     def wait_for(self, count):
         eventually(lambda: len(self.waiting) >= count, f"{count} commands are held")
@@ -66,7 +66,7 @@ def connect():
 
 
 def hold(client, name):
-    client.send(op_msg({"hold": name, "$db": "admin"}))
+    client.send(op_msg({"count": name, "$db": "admin"}))
 
 
 def test_clients_share_connections(start, simulated, connect):
@@ -135,8 +135,8 @@ def test_a_lost_connection_is_noticed_by_its_command_alone(start, simulated, hel
     hold(busy, "busy")
     hold(unlucky, "unlucky")
     held.wait_for(2)
-    for connection in simulated.open_connections("hold"):
-        if any(request.body["hold"] == "unlucky" for request in connection.named("hold")):
+    for connection in simulated.open_connections("count"):
+        if any(request.body["count"] == "unlucky" for request in connection.named("count")):
             connection.abort()
     unlucky.assert_closed()
     assert idle.command({"ping": 1})["ok"] == 1
@@ -164,12 +164,12 @@ def test_server_that_stops_for_a_while(start_proxy, simulated, held, start, conn
     async def slow(server, connection, request):
         while not release.is_set():
             await asyncio.sleep(0.02)
-        return {"slow": request.body["slow"], "ok": 1.0}
+        return {"slow": request.body["distinct"], "ok": 1.0}
 
-    simulated.handlers["slow"] = slow
+    simulated.handlers["distinct"] = slow
     for number, client in enumerate(clients):
-        client.send(op_msg({"slow": number, "$db": "admin"}))
-    eventually(lambda: len(simulated.requests("slow")) == 2, "both connections are busy")
+        client.send(op_msg({"distinct": number, "$db": "admin"}))
+    eventually(lambda: len(simulated.requests("distinct")) == 2, "both connections are busy")
     release.set()
     assert [client.receive().body["slow"] for client in clients] == list(range(6))
 
@@ -180,7 +180,7 @@ def test_command_of_a_client_that_left(start, simulated, held, connect):
     leaving = connect(proxy)
     hold(leaving, "left")
     held.wait_for(1)
-    (connection,) = simulated.open_connections("hold")
+    (connection,) = simulated.open_connections("count")
     leaving.socket.close()
     simulated.wait_for(lambda: connection.closed, "the connection of the client that left is closed")
     assert connect(proxy).command({"ping": 1})["ok"] == 1
@@ -197,7 +197,7 @@ def test_answer_in_the_grace_keeps_the_connection(start, simulated, held, connec
     held.release("left")
     reply = other.receive()
     assert reply.body["ok"] == 1 and "held" not in reply.body
-    (connection,) = simulated.open_connections("hold")
+    (connection,) = simulated.open_connections("count")
     assert connection.named("ping")
 
 
@@ -220,9 +220,9 @@ def test_client_that_does_not_read_its_answer(start, simulated, connect):
     def long(server, connection, request):
         return {"text": "x" * 12_000_000, "ok": 1.0}
 
-    simulated.handlers["long"] = long
+    simulated.handlers["dbStats"] = long
     lazy, other = connect(proxy), connect(proxy)
-    lazy.send(op_msg({"long": 1, "$db": "admin"}))
+    lazy.send(op_msg({"dbStats": 1, "$db": "admin"}))
     for _ in range(20):
         assert other.command({"ping": 1})["ok"] == 1
     assert len(lazy.receive().body["text"]) == 12_000_000
