@@ -15,7 +15,7 @@ from pathlib import Path
 from support import wire
 from support.endpoint import Endpoint
 from support.process import Process
-from support.proxy import Proxy
+from support.proxy import ENDED, Proxy
 
 from .clients import SHARED, Account, Client, World
 
@@ -35,6 +35,7 @@ class Verdict:
     violations: list = field(default_factory=list)
     lost: dict = field(default_factory=dict)  # by phase
     upstream_connections: int = 0
+    reasons: Counter = field(default_factory=Counter)  # for which the proxy ended clients' connections
     commands: dict = field(default_factory=dict)
 
 
@@ -211,8 +212,9 @@ def run(seconds, seed, way="session", clients=150, options=None, say=print, cut=
         report = control("report")
         check_writes(world, report)
         verdict = Verdict(sum(world.operations.values()), faults + report["cuts"], world.operations,
-                          list(world.violations), lost, report["opened"], report["counts"])
+                          list(world.violations), lost, report["opened"], commands=report["counts"])
         if proxy is not None:
+            verdict.reasons = Counter(record["attr"]["reason"] for record in proxy.records() if record["id"] == ENDED)
             early = proxy.process.exit_code()
             try:
                 proxy.finish()
@@ -246,6 +248,7 @@ def main():
         for violation in verdict.violations[:30]:
             print(violation)
         print(dict(verdict.kinds))
+        print("connections ended:", dict(verdict.reasons))
         print(f"{way}: seed {options.seed}, {summary(verdict)}", flush=True)
         crossings += len(verdict.violations)
         operations, faults = operations + verdict.operations, faults + verdict.faults
