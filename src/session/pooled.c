@@ -244,7 +244,7 @@ static void settle_own(struct client *client, struct upstream_connection *connec
 {
     if (!client->conversing)
         pool_end_login(&connection->entry);
-    if (client->conversing || client->joining != NULL)
+    if (client->conversing || client->joining != NULL || client->unacknowledged)
         return;
     if (client->may_be_logged_in && !client->keeps_own && !standing_is_known(&client->shared_as)) {
         (void)ask(client);

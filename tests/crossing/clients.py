@@ -261,7 +261,7 @@ class Client:
             account = self.chance.choice(self.world.accounts)
             body["saslSupportedMechs"] = f"{account.database}.{account.name}"
         reply = await self.ask(body)
-        if reply.get("ok") != 1:
+        if reply.get("ok") != 1 and not self.proxys_own(reply):
             self.violation("outcome", f"hello got {reply}")
 
     async def status(self):
@@ -370,21 +370,20 @@ class Client:
         if not own:
             return await self.ping()
         database = self.chance.choice(own)
-        begin = time.monotonic()
-        identifier = None
-        tokens = []
+        begin, identifier = time.monotonic(), None
+        writer = self.writer_now()
         for _ in range(self.chance.randrange(1, 4)):
             token, identifier = self.world.token(), f"silent {self.world.token()}"
-            tokens.append(token)
+            # noted before the answer: the write may be executed even if the connection is lost now
+            self.world.silent[token] = writer
             self.world.operations["insert w:0"] += 1
             self.send({"insert": "c", "$db": database, "comment": token, "writeConcern": {"w": 0}},
                       wire.MORE_TO_COME, {"documents": [{"_id": identifier, "by": self.number}]})
-        # noted before the answer: the write may be executed even if the connection is lost now
-        writers = [self.world.silent.setdefault(token, self.writer_now()) for token in tokens]
+        if self.chance.random() < 0.7:  # so that the proxy has no more of this client's while the write runs
+            await asyncio.sleep(0.005 * self.chance.random())
         reply = await self.checked({"find": "c", "$db": database, "filter": {"_id": identifier}},
                                    self.rights(database, write=False))
-        for writer in writers:
-            writer.end = time.monotonic()
+        writer.end = time.monotonic()
         alive = all(account.states(begin, time.monotonic()) == {True} for account in self.logged_in.values())
         if alive and reply.get("ok") == 1 and "cursor" in reply and not reply["cursor"]["firstBatch"]:
             self.violation("order", f"the write without a reply is not seen by the next command: {reply}")
@@ -473,6 +472,8 @@ class Client:
             if wrong:
                 self.violation("login", f"{account.text} logged in with a wrong password {password!r}: {reply}")
             self.logged_in[account.database] = account
+            if self.chance.random() < 0.2:
+                await self.silent_insert()
             return
         self.world.refused_logins += 1
         changed = (changing is not None or account.changing is not None or account.password != password
@@ -494,7 +495,7 @@ class Client:
         if speculative:
             hello = await self.ask({"hello": 1, "speculativeAuthenticate": {**start, "db": account.database}})
             if hello.get("ok") != 1:
-                self.violation("outcome", f"hello got {hello}")
+                return hello
             reply = hello.get("speculativeAuthenticate") or {"ok": 0.0, "code": WRONG_PROOF}
             reply = {"ok": 1.0, **reply}
         else:
