@@ -21,6 +21,7 @@ GRAPH = {
     "metrics": ("base",),
     "net": ("base",),
     "upstream": ("base", "config", "net"),
+    "otlp": ("base", "bson", "trace", "net"),
     "catalog": ("base", "bson", "schema", "config", "net", "upstream"),
     "enforce": ("base", "bson", "wire", "schema", "catalog"),
     "merge": ("base", "bson", "wire", "trace", "metrics"),
@@ -29,9 +30,9 @@ GRAPH = {
     "fleet": ("base", "bson", "schema", "net", "upstream", "catalog", "enforce"),
     "audit": ("base", "bson", "schema", "net", "upstream", "catalog", "enforce"),
     "session": ("base", "bson", "wire", "schema", "trace", "catalog", "enforce", "merge", "auth", "credentials",
-                "config", "metrics", "net", "upstream"),
+                "config", "metrics", "net", "otlp", "upstream"),
     "admin": ("base", "bson", "schema", "catalog", "enforce", "merge", "config", "metrics", "net", "upstream",
-              "session", "fleet"),
+              "session", "fleet", "trace", "otlp"),
     "cli": ("base", "bson", "schema", "compare", "config", "net", "upstream", "catalog", "enforce", "fleet", "audit"),
 }
 GRAPH["main"] = tuple(GRAPH)
@@ -48,7 +49,8 @@ IMPURE = re.compile(r"(sys/(socket|epoll|time|timerfd|select|un|eventfd)|netinet
 EXEMPT = {"base/clock.h": {"time.h"}, "base/log.c": {"time.h", "poll.h", "signal.h"}}
 CLOCK = "base/clock.h"
 # External libraries that only one room may use.
-OWNERS = {"event2/": ("net", "admin", "upstream", "session", "cli", "main"), "mongoc/": ("upstream", "catalog", "credentials", "fleet", "audit"),
+OWNERS = {"event2/": ("net", "admin", "otlp", "upstream", "session", "cli", "main"),
+          "mongoc/": ("upstream", "catalog", "credentials", "fleet", "audit"),
           "openssl/ssl.h": ("net",), "uthash.h": ("base",), "yaml.h": ("config",), "pcre2.h": ("schema",),
           "zlib.h": ("wire",), "zstd.h": ("wire",), "snappy-c.h": ("wire",)}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -5,6 +5,7 @@
 #include "admin/pages.h"
 #include "admin/readiness.h"
 #include "admin/schema_metrics.h"
+#include "admin/tracing_metrics.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "metrics/exposition.h"
@@ -355,6 +356,7 @@ void admin_get_metrics(struct admin *admin, const struct admin_request *request)
     add_turns(admin, &body);
     add_merging(admin, &body);
     schema_metrics_write(admin, &body);
+    tracing_metrics_write(admin, &body);
     http_send(request->http, &(struct http_reply){.status = 200, .type = EXPOSITION_CONTENT_TYPE},
               &body);
 }

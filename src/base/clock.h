@@ -38,6 +38,14 @@ static inline int64_t clock_wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* The same in microseconds. */
+static inline int64_t clock_wall_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* The time `ms` milliseconds from now, for a condition of clock_init_condition. */
 static inline struct timespec clock_deadline(int64_t ms)
 {

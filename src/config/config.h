@@ -125,6 +125,17 @@ struct config {
         int64_t metrics_schemas_max;
         enum config_ready_ports ready_needs_ports;
     } admin;
+    struct {
+        const char *endpoint; /* a URL; "": off */
+        double sample_ratio;
+        const char *service;
+        const char *resource_attributes; /* name_values.h */
+        const char *headers;             /* name_values.h; secret */
+        const char *ca_file;
+        int64_t period_ms;
+        int64_t timeout_ms;
+        int64_t queue_max;
+    } tracing;
     struct config_merge merge; /* for namespaces without their own options */
     int64_t merge_retry_table_bytes;
     size_t merge_namespace_count;

@@ -75,6 +75,14 @@ static void add_value(const struct option *option, const char *name, bool descri
     case OPTION_LOCAL: /* a port alone is a number */
         add_numbers(&(const struct option){.max = UINT16_MAX}, json);
         break;
+    case OPTION_RATIO:
+        json_open_array(json, "type");
+        json_add_string(json, NULL, "number");
+        json_add_string(json, NULL, "string");
+        json_close_array(json);
+        json_add_int(json, "minimum", 0);
+        json_add_int(json, "maximum", 1);
+        break;
     default:
         json_add_string(json, "type", "string");
     }

@@ -607,6 +607,72 @@ const struct option options_table[] = {
      .description = "Memory for the result of each client's last insert, so that a retry runs only "
                     "once; about 500 bytes for each logical session. At the limit, the proxy does "
                     "not merge inserts of new sessions."},
+    {.name = "tracing.endpoint",
+     .type = OPTION_URL,
+     .at = FIELD(tracing.endpoint),
+     .fallback = "",
+     .reloadable = true,
+     .description = "OpenTelemetry collector that gets spans by OTLP over HTTP (docs/tracing.md), "
+                    "such as http://localhost:4318. Without a path: /v1/traces. Empty: off."},
+    {.name = "tracing.sample_ratio",
+     .type = OPTION_RATIO,
+     .at = FIELD(tracing.sample_ratio),
+     .fallback = "0",
+     .reloadable = true,
+     .description = "Share of the requests without a trace context that are traced. A request with "
+                    "a context is traced if its context is sampled."},
+    {.name = "tracing.service",
+     .type = OPTION_TEXT,
+     .at = FIELD(tracing.service),
+     .fallback = "mongosluice",
+     .reloadable = true,
+     .description = "Attribute service.name of the proxy's spans."},
+    {.name = "tracing.resource_attributes",
+     .type = OPTION_PAIRS,
+     .at = FIELD(tracing.resource_attributes),
+     .fallback = "",
+     .reloadable = true,
+     .description = "Further attributes of the resource, such as "
+                    "deployment.environment.name=production; %XX in a value stands for a byte."},
+    {.name = "tracing.headers",
+     .type = OPTION_PAIRS,
+     .at = FIELD(tracing.headers),
+     .fallback = "",
+     .reloadable = true,
+     .secret = true,
+     .description = "HTTP headers for the collector, such as an API key; %XX in a value stands for "
+                    "a byte."},
+    {.name = "tracing.ca_file",
+     .type = OPTION_READ,
+     .at = FIELD(tracing.ca_file),
+     .fallback = "",
+     .reloadable = true,
+     .description = "Authorities of the collector's certificate, in PEM. Empty: the system's."},
+    {.name = "tracing.period_ms",
+     .type = OPTION_MS,
+     .at = FIELD(tracing.period_ms),
+     .fallback = "1000",
+     .min = 10,
+     .max = 60000,
+     .reloadable = true,
+     .description = "Time between two exports of spans."},
+    {.name = "tracing.timeout_ms",
+     .type = OPTION_MS,
+     .at = FIELD(tracing.timeout_ms),
+     .fallback = "10000",
+     .min = 1000,
+     .max = 60000,
+     .reloadable = true,
+     .description = "Time for the collector's answer, rounded up to seconds."},
+    {.name = "tracing.queue_max",
+     .type = OPTION_INTEGER,
+     .at = FIELD(tracing.queue_max),
+     .fallback = "4096",
+     .min = 16,
+     .max = 1048576,
+     .description = "Maximal number of traced requests of each worker thread that wait for the "
+                    "export, with about one kilobyte each; the proxy drops and counts further "
+                    "ones."},
 };
 const size_t options_count = sizeof options_table / sizeof options_table[0];
 _Static_assert(sizeof options_table / sizeof options_table[0] <= CONFIG_OPTIONS_MAX,
@@ -740,6 +806,8 @@ void options_add_placeholder(const struct option *option, struct text *out)
         [OPTION_BYTES] = "BYTES",     [OPTION_MS] = "MILLISECONDS",
         [OPTION_US] = "MICROSECONDS", [OPTION_FOLDER] = "FOLDER",
         [OPTION_HOSTS] = "HOST,…",    [OPTION_RULES] = "RULE;…",
+        [OPTION_TEXT] = "TEXT",       [OPTION_URL] = "URL",
+        [OPTION_RATIO] = "RATIO",     [OPTION_PAIRS] = "NAME=VALUE,…",
     };
     if (option->choices != NULL)
         add_choices(option, "|", out);
@@ -778,6 +846,18 @@ void options_add_allowed(const struct option *option, struct text *out)
         break;
     case OPTION_HOSTS:
         text_add(out, "host names without ports, separated by commas, or empty");
+        break;
+    case OPTION_TEXT:
+        text_add(out, "a text");
+        break;
+    case OPTION_URL:
+        text_add(out, "http://HOST[:PORT][/PATH], the same with https, or empty");
+        break;
+    case OPTION_PAIRS:
+        text_add(out, "NAME=VALUE,... without blanks, or empty");
+        break;
+    case OPTION_RATIO:
+        text_add(out, "a number from 0 to 1");
         break;
     case OPTION_RULES:
         text_add(out, "rules separated by semicolons, each like \"session application=NAME\" or "

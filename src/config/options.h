@@ -23,6 +23,10 @@ enum option_type {
     OPTION_BYTES,     /* int64_t; here and below the text may end with a unit */
     OPTION_MS,        /* int64_t */
     OPTION_US,        /* int64_t */
+    OPTION_TEXT,      /* const char * */
+    OPTION_URL,       /* const char *: http_url.h, or "" */
+    OPTION_PAIRS,     /* const char *: name_values.h */
+    OPTION_RATIO,     /* double from 0 to 1 */
     OPTION_RULES,     /* const char *: rules of pool modes (pool_rules.h), or "" */
     OPTION_CHOICE     /* an enum: the position in choices */
 };

@@ -1,11 +1,14 @@
 #include "config/value.h"
 #include "base/host_port.h"
+#include "base/http_url.h"
+#include "base/name_values.h"
 #include "base/quantity.h"
 #include "config/pool_rules.h"
 #include "config/settings.h"
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The field, with the type that the row promises. */
@@ -131,6 +134,22 @@ static bool parse_choice(const struct option *option, const char *text, void *fi
     return false;
 }
 
+/* A decimal fraction; no exponent and no sign. */
+static bool parse_ratio(const char *text, double *out)
+{
+    char *end = NULL;
+    if (text[0] == 0 || text[strspn(text, "0123456789.")] != 0)
+        return false;
+    *out = strtod(text, &end);
+    return *end == 0 && *out >= 0 && *out <= 1;
+}
+
+static bool parse_url(const char *text)
+{
+    struct http_url url;
+    return text[0] == 0 || http_url_read(text, &url);
+}
+
 bool value_parse(const struct option *option, char *text, struct config *config)
 {
     void *field = field_of(option, config);
@@ -156,8 +175,17 @@ bool value_parse(const struct option *option, char *text, struct config *config)
     case OPTION_READ:
     case OPTION_WRITE:
     case OPTION_FOLDER:
+    case OPTION_TEXT:
         *(const char **)field = text;
         return true;
+    case OPTION_URL:
+        *(const char **)field = text;
+        return parse_url(text);
+    case OPTION_PAIRS:
+        *(const char **)field = text;
+        return name_values_are_valid(text);
+    case OPTION_RATIO:
+        return parse_ratio(text, field);
     case OPTION_INTEGER:
     case OPTION_BYTES:
     case OPTION_MS:
@@ -178,6 +206,15 @@ static void add_address_json(const struct config_address *address, const char *n
     json_add_string(json, name, shown);
 }
 
+static void redact_pairs(const char *rest, struct text *out)
+{
+    struct name_value pair;
+    text_add(out, "");
+    while (name_values_next(&rest, &pair))
+        text_format(out, "%s%.*s=<redacted>", out->len == 0 ? "" : ",", (int)pair.name_len,
+                    pair.name);
+}
+
 static void add_string_json(const struct option *option, const char *value, const char *name,
                             struct json *json)
 {
@@ -186,7 +223,10 @@ static void add_string_json(const struct option *option, const char *value, cons
         return;
     }
     struct text shown = text_growing();
-    config_redact_uri(value, &shown);
+    if (option->type == OPTION_PAIRS)
+        redact_pairs(value, &shown);
+    else
+        config_redact_uri(value, &shown);
     if (shown.cut)
         json->out->cut = true;
     json_add_string(json, name, shown.data);
@@ -211,6 +251,9 @@ void value_add_json(const struct option *option, const struct config *config, co
     case OPTION_READ:
     case OPTION_WRITE:
     case OPTION_FOLDER:
+    case OPTION_TEXT:
+    case OPTION_URL:
+    case OPTION_PAIRS:
         add_string_json(option, *(const char *const *)field, name, json);
         break;
     case OPTION_INTEGER:
@@ -218,6 +261,9 @@ void value_add_json(const struct option *option, const struct config *config, co
     case OPTION_MS:
     case OPTION_US:
         json_add_int(json, name, *(const int64_t *)field);
+        break;
+    case OPTION_RATIO:
+        json_add_real(json, name, *(const double *)field, 6);
         break;
     case OPTION_CHOICE:
         memcpy(&choice, field, sizeof choice);
@@ -242,6 +288,8 @@ bool value_equals(const struct option *option, const struct config *a, const str
     case OPTION_MS:
     case OPTION_US:
         return *(const int64_t *)x == *(const int64_t *)y;
+    case OPTION_RATIO:
+        return *(const double *)x == *(const double *)y;
     case OPTION_CHOICE:
         return memcmp(x, y, sizeof(int)) == 0;
     default:

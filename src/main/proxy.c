@@ -17,6 +17,7 @@
 #include "main/proxy_parts.h"
 #include "main/registry_link.h"
 #include "main/reload.h"
+#include "main/tracing_link.h"
 #include "main/upkeep.h"
 #include "main/verifier_link.h"
 #include "metrics/statistics.h"
@@ -360,6 +361,9 @@ static bool start_workers(struct proxy *proxy, struct error *err)
 {
     unsigned count = count_workers(proxy->settings->config);
     proxy->shared.workers = count;
+    proxy->shared.exporter = tracing_link_start(proxy->settings->config, count, err);
+    if (proxy->shared.exporter == NULL)
+        return false;
     for (unsigned i = 0; i < count; i++) {
         proxy->workers[i] = session_worker_start(i, &proxy->shared, proxy->settings, err);
         if (proxy->workers[i] == NULL)
@@ -447,6 +451,7 @@ static void destroy(struct proxy *proxy)
     verifier_source_stop(proxy->verifier_source);
     for (unsigned i = 0; i < proxy->worker_count; i++)
         session_worker_stop(proxy->workers[i]);
+    exporter_stop(proxy->shared.exporter);
     catalog_destroy(proxy->catalog);
     hello_streams_destroy(proxy->shared.hello_streams);
     hello_board_release(&proxy->shared.hello_board);

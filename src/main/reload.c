@@ -9,6 +9,7 @@
 #include "main/prepare.h"
 #include "main/proxy_parts.h"
 #include "main/registry_link.h"
+#include "main/tracing_link.h"
 
 /* --- what follows the settings ------------------------------------------------------------------
  */
@@ -86,6 +87,10 @@ void reload_note_certificates(struct proxy *proxy, const struct admin_settings *
 static void apply_settings(struct proxy *proxy, struct session_settings *settings,
                            struct admin_settings *admin)
 {
+    struct error err;
+    if (!tracing_link_configure(proxy->shared.exporter, settings->config, &err))
+        LOG_E(LOG_CONTROL, 6003, "control", "The options of tracing stay unchanged",
+              LOG_STR("error", err.message));
     for (unsigned i = 0; i < proxy->worker_count; i++)
         session_worker_set_settings(proxy->workers[i], settings);
     session_settings_release(proxy->settings);

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "session/life.h"
+#include "session/spans.h"
 #include "wire/compressed.h"
 
 /* Larger answers are sent uncompressed even if the request was compressed: zlib takes milliseconds
@@ -47,6 +48,7 @@ bool answer_document(struct client *client, const struct message *message, struc
     struct wire_reply_to to = {.request_id = message->header.request_id};
     uint8_t *reply = NULL;
     size_t len = 0;
+    spans_note_reply(client->trail, document);
     if (!wire_reply_frame(to, 0, 0, document, &reply, &len)) {
         client_end(client, "out of memory for a reply");
         return false;
@@ -67,6 +69,7 @@ static bool send_buffer_counted(struct client *client, struct buffer *message)
 bool answer_buffer(struct client *client, const struct message *message, struct buffer *document)
 {
     struct wire_reply_to to = {.request_id = message->header.request_id};
+    spans_note_reply(client->trail, bytes_of(buffer_begin(document), buffer_length(document)));
     wire_reply_write_front(to, 0, 0, buffer_begin(document), buffer_length(document));
     document->start -= WIRE_REPLY_FRONT_BYTES;
     size_t len = buffer_length(document);
@@ -84,6 +87,7 @@ bool answer_error(struct client *client, const struct message *message, const st
                                .legacy = message->header.opcode == WIRE_OP_QUERY};
     uint8_t *reply = NULL;
     size_t len = 0;
+    spans_note_refusal(client->trail, error->code);
     if (!wire_reply_error(to, error, labels, &reply, &len)) {
         client_end(client, "out of memory for a reply");
         return false;

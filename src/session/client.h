@@ -21,6 +21,7 @@ struct hello_wait;
 struct joining;
 struct saved_hello;
 struct verified;
+struct trail;
 struct wire_opening;
 struct wire_walk;
 
@@ -100,6 +101,8 @@ struct client {
     struct wire_command
         *parsed;               /* owned; for a waiting request, from its body on; otherwise NULL */
     struct opening *opening;   /* owned; for a compressed request, until it is decided on */
+    struct trail *trail;       /* owned; of its tracing, or NULL */
+    bool trail_decided;        /* whether it is traced */
     struct checking *checking; /* owned; a write that is being checked in portions, or NULL */
 
     /* earlier requests */

@@ -15,6 +15,7 @@
 #include "session/pooled.h"
 #include "session/route.h"
 #include "session/sharing.h"
+#include "session/spans.h"
 #include "session/statements.h"
 #include "session/verified.h"
 
@@ -138,11 +139,13 @@ static enum decision act(struct client *client, const struct message *message,
     case STEP_PART:
         return dispatch_next_turn(client);
     case STEP_LEASE:
+        spans_wait(client->trail, TRAIL_WAIT_POOL);
         return DECISION_WAIT;
     case STEP_TAKEN:
         identify_pass(client, request, effect_of(client, request));
         if (client->sharing)
             note_acknowledgement(client, request);
+        spans_end(client->worker, spans_take(client)); /* no exchange has taken it */
         count_request(client, &message->header, request->known);
         return DECISION_TAKEN;
     case STEP_STOP:
@@ -166,8 +169,10 @@ static enum decision hold(struct client *client, const struct wire_header *heade
                           const struct wire_command *request)
 {
     struct error err;
-    if (pause_hold(client))
+    if (pause_hold(client)) {
+        spans_wait(client->trail, TRAIL_WAIT_RESUME);
         return DECISION_WAIT;
+    }
     (void)error_set(&err, ERROR_EXCEEDED_TIME_LIMIT,
                     "mongosluice is paused, and the command waited for %lld ms (option "
                     "query_wait_timeout_ms); resume it, or try again later",
@@ -225,6 +230,7 @@ static void push_pending(struct client *client, const struct wire_header *header
                               .error_labels = request_error_labels(request),
                               .has_lsid = request->lsid != NULL,
                               .permit = client->worker->next_permit,
+                              .trail = spans_send(client),
                               .in_transaction = request->in_transaction,
                               .command = request->known,
                               .sent_us = client_now_us(client),
@@ -233,6 +239,15 @@ static void push_pending(struct client *client, const struct wire_header *header
         memcpy(pending.lsid, request->lsid, LSID_BYTES);
     client->worker->next_permit = NULL;
     statements_note_sent(client, pending_push(&client->pending, &pending));
+}
+
+/* The server sends no reply (w:0). */
+static void lose_answer(struct client *client, uint32_t change)
+{
+    struct trail *trail = spans_send(client);
+    spans_note_reply(trail, (struct bytes){0});
+    spans_end(client->worker, trail);
+    collection_changes_lose(client, change);
 }
 
 /* Forwards it unchanged. */
@@ -254,7 +269,7 @@ static enum decision forward(struct client *client, const struct wire_header *he
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
         push_pending(client, header, request, watches_claim, change);
     else
-        collection_changes_lose(client, change);
+        lose_answer(client, change);
     counters_add(client_counters(client), COUNTER_UPSTREAM_REQUESTS, 1);
     count_request(client, header, request->known);
     return DECISION_FORWARD;
@@ -268,6 +283,8 @@ enum decision dispatch_request(struct client *client, const struct message *mess
     if (request->legacy && route->legacy == ROUTE_MSG_ONLY)
         return dispatch_legacy(client, message, request);
     note_seen(client, request);
+    if (spans_are_on(client) && route->identity != IDENTITY_CHANGES)
+        spans_begin(client, request);
     if (route->pause == ROUTE_WAITS && pause_holds(client, request))
         return hold(client, header, request);
     if (client->refused)

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "enforce/enforce.h"
 #include "session/merge_ties.h"
+#include "session/spans.h"
 #include "wire/reply.h"
 
 /* {abortTransaction: 1, lsid, txnNumber, autocommit: false, $db: "admin"}, framed. */
@@ -38,6 +39,7 @@ struct exchange *exchange_new(struct client *client, const struct message *messa
     exchange->message = (struct message){
         .header = message->header, .compressor = message->compressor, .command = request->known};
     exchange->budget = &client->worker->shared->budget;
+    exchange->trail = spans_take(client);
     exchange->error_labels = request_error_labels(request);
     exchange->has_lsid = request->lsid != NULL;
     exchange->in_transaction = request->in_transaction && exchange->has_lsid;
@@ -68,6 +70,7 @@ void exchange_free(struct client *client, struct exchange *exchange)
     if (exchange == NULL)
         return;
     cut_ties(client->worker, exchange);
+    spans_end(client->worker, exchange->trail);
     budget_give_back(exchange->budget, exchange->held_bytes);
     enforce_splice_free(exchange->splice);
     bulk_cursor_release(exchange->cursor);

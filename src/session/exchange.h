@@ -25,7 +25,8 @@ struct exchange {
     uint8_t lsid[LSID_BYTES];
     bool has_lsid;
     bool in_transaction;
-    bool aborting; /* abortTransaction was sent */
+    bool aborting;       /* abortTransaction was sent */
+    struct trail *trail; /* owned; NULL: the request is not traced */
     /* at most one of these: */
     struct merger_waiter *waiter;        /* its insert waits or is in a batch */
     struct waiting_retry *waiting_retry; /* it repeats an insert that is under way; owned */

@@ -5,10 +5,13 @@
 #include "base/memory.h"
 #include "enforce/enforce.h"
 #include "session/answer.h"
+#include "session/lease.h"
 #include "session/life.h"
 #include "session/merge_ties.h"
 #include "session/send.h"
+#include "session/spans.h"
 #include "session/statements.h"
+#include "session/upstream_connection.h"
 
 /* Adds a pending request whose reply belongs to the exchange. */
 static void push_exchanged(struct client *client, int32_t request_id)
@@ -27,9 +30,18 @@ static void push_exchanged(struct client *client, int32_t request_id)
     statements_note_sent(client, pending_push(&client->pending, &pending));
 }
 
+/* The first time: the upstream command of a traced request lasts until its last reply. */
+static void note_sent(struct client *client)
+{
+    struct trail *trail = client->exchange->trail;
+    if (trail != NULL && trail->upstream.from_us == 0)
+        spans_note_sent(trail, lease_connection(client)->server, clock_now_us());
+}
+
 static bool send_upstream(struct client *client, const uint8_t *message, size_t len)
 {
     push_exchanged(client, wire_header_read(message).request_id);
+    note_sent(client);
     return send_bytes(client, message, len);
 }
 
@@ -37,6 +49,8 @@ static bool finish(struct client *client)
 {
     struct exchange *exchange = client->exchange;
     client->exchange = NULL;
+    spans_note_reply(exchange->trail,
+                     bytes_of(buffer_begin(&exchange->answer), buffer_length(&exchange->answer)));
     bool sent = answer_buffer(client, &exchange->message, &exchange->answer);
     exchange_free(client, exchange);
     return sent;
@@ -47,6 +61,8 @@ bool exchange_answer(struct client *client, struct bytes document, const char *o
     struct exchange *exchange = client->exchange;
     bool sent = false;
     client->exchange = NULL; /* the answer may end the client */
+    if (bytes_left(&document) > 0)
+        spans_note_reply(exchange->trail, document);
     if (bytes_left(&document) == 0)
         client_linger(client, otherwise);
     else
@@ -81,6 +97,7 @@ bool exchange_begin_with(struct client *client, struct exchange *exchange, struc
     client->exchange = exchange;
     send_frame_buffer(payload, request_id);
     push_exchanged(client, request_id);
+    note_sent(client);
     return send_buffer(client, payload);
 }
 

@@ -13,6 +13,7 @@
 #include "session/merge_ties.h"
 #include "session/open.h"
 #include "session/sharing.h"
+#include "session/spans.h"
 #include "session/verified_state.h"
 
 void client_count_out(struct session_worker *worker, bool refused)
@@ -29,6 +30,8 @@ static void forget_pending(struct client *client)
         if (pending->permit != NULL)
             merge_finished(client->worker, pending->permit);
         collection_changes_lose(client, pending->change);
+        spans_end(client->worker, pending->trail);
+        pending->trail = NULL;
         pending->permit = NULL;
         pending->change = 0;
     }
@@ -49,6 +52,7 @@ static void give_upstream_back(struct client *client)
     client->parsed = NULL;
     exchange_end(client);
     hello_wait_end(client);
+    spans_end(client->worker, spans_take(client));
     forget_pending(client);
     sharing_stop(client);
     if (connection != NULL && connection->sent_batch != NULL)
@@ -122,6 +126,7 @@ void client_fail(struct client *client, const struct wire_reply_to *to, const st
     size_t len = 0;
     struct error ignored;
     char peer[ADDRESS_TEXT_BYTES];
+    spans_note_refusal(client->trail, error->code);
     address_describe_peer(&client->peer, peer);
     counters_add(client_counters(client), counter, 1);
     LOG_W(LOG_NETWORK, 1005, client->context, "Closing a connection because of an error",

@@ -14,6 +14,7 @@
 #include "session/merge_batch.h"
 #include "session/merge_retry.h"
 #include "session/merge_ties.h"
+#include "session/spans.h"
 #include "wire/reply.h"
 
 /* A namespace has at most 255 bytes. */
@@ -57,6 +58,7 @@ static enum request_step wait_for(struct client *client, const struct message *m
         switch (outcome) {
         case MERGER_WAIT:
             client->exchange->waiter = answer->waiter;
+            spans_wait(client->exchange->trail, TRAIL_WAIT_BATCH);
             merge_pump_soon(client->worker);
             return STEP_TAKEN;
         case MERGER_WAIT_FOR_FIRST:

@@ -17,6 +17,8 @@ static void submit_again(struct client *client)
     struct waiting_retry *waiting_retry = exchange->waiting_retry;
     struct message message = exchange->message;
     exchange->waiting_retry = NULL;
+    client->trail = exchange->trail;
+    exchange->trail = NULL;
     exchange_end(client);
     message.payload = bytes_of(waiting_retry->command, waiting_retry->command_len);
     message.whole = true;

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "merge/merger_internal.h"
+#include "session/batch_spans.h"
 #include "session/exchange_steps.h"
 #include "session/identify.h"
 #include "session/lease.h"
@@ -12,6 +13,7 @@
 #include "session/merge_retry.h"
 #include "session/merge_ties.h"
 #include "session/send.h"
+#include "session/spans.h"
 
 /* Sends the client's own command unchanged; its reply goes to the client unchanged. */
 static bool send_own(struct client *client, struct bytes command, struct merger_permit *permit)
@@ -20,6 +22,8 @@ static bool send_own(struct client *client, struct bytes command, struct merger_
     struct message message = exchange->message;
     uint32_t labels = exchange->error_labels;
     exchange->waiter = NULL;
+    client->trail = exchange->trail;
+    exchange->trail = NULL;
     exchange_end(client);
     LL_PREPEND2(client->worker->to_resume, client, resume_next);
     return send_command(client, &message, command, labels, permit);
@@ -56,6 +60,7 @@ static void close_waiters(struct batch *batch, const char *reason)
 static void free_sent_batch(struct session_worker *worker, struct sent_batch *sent_batch)
 {
     LL_DELETE(worker->sent_batches, sent_batch);
+    spans_end(worker, sent_batch->trail);
     memory_free(sent_batch);
 }
 
@@ -73,7 +78,10 @@ static bool carry(struct session_worker *worker, struct sent_batch *sent_batch)
     uint8_t *payload = NULL;
     size_t len = 0;
     struct upstream_connection *connection = choose_connection(sent_batch->batch);
-    if (connection == NULL || !batch_build(sent_batch->batch, NULL, &payload, &len))
+    if (connection == NULL)
+        return false;
+    batch_spans_note_sent(sent_batch, worker, connection->server);
+    if (!batch_build(sent_batch->batch, batch_spans_context(sent_batch), &payload, &len))
         return false;
     sent_batch->connection = connection;
     connection->sent_batch = sent_batch;
@@ -204,6 +212,7 @@ void merge_reply(struct upstream_connection *connection, struct bytes document)
     struct batch *batch = sent_batch->batch;
     connection->sent_batch = NULL;
     merge_pop_pending(lease_client(connection));
+    batch_spans_note_reply(sent_batch, document);
     free_sent_batch(worker, sent_batch);
     switch (batch_answer(worker->merger, batch, document, answer_waiter, worker, clock_now_us())) {
     case BATCH_ANSWERED:

@@ -3,6 +3,7 @@
 #include <event2/event.h>
 
 #include "merge/merger_internal.h"
+#include "session/spans.h"
 #include "session/upstream_connection.h"
 
 void waiting_retry_free(struct waiting_retry *waiting_retry)
@@ -64,7 +65,8 @@ void merge_lost(struct upstream_connection *connection)
 
 void merge_pop_pending(struct client *client)
 {
-    struct merger_permit *permit = pending_pop(&client->pending).permit;
-    if (permit != NULL)
-        merge_finished(client->worker, permit);
+    struct pending popped = pending_pop(&client->pending);
+    spans_end(client->worker, popped.trail);
+    if (popped.permit != NULL)
+        merge_finished(client->worker, popped.permit);
 }

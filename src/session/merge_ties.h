@@ -12,6 +12,7 @@ struct sent_batch {
     struct sent_batch *next; /* of the worker's list */
     struct batch *batch;
     struct upstream_connection *connection; /* NULL: it is lost */
+    struct trail *trail;                    /* owned; NULL: it is not traced */
 };
 
 /* A retry that waits for the insert that it repeats. Another session, perhaps of another worker,

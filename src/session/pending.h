@@ -15,9 +15,11 @@
 enum { PENDING_MAX = 4 };
 
 struct merger_permit;
+struct trail;
 
 struct pending {
     struct merger_permit *permit; /* for an insert that others wait for; otherwise NULL */
+    struct trail *trail;          /* owned; NULL: it is not traced */
     int64_t sent_us;
     uint8_t lsid[LSID_BYTES];
     int32_t expected_response_to; /* its requestID; in an exhaust stream the id of the last reply */

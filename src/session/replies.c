@@ -13,6 +13,7 @@
 #include "session/pooled.h"
 #include "session/requests.h"
 #include "session/route.h"
+#include "session/spans.h"
 #include "session/statements.h"
 #include "session/tls_failures.h"
 #include "session/window.h"
@@ -182,6 +183,7 @@ static enum reply_step take_opened(struct upstream_connection *connection, struc
     statements_note_answered(lease_client(connection), pending, reply->document);
     if (connection->entry.place == POOL_LEASED && identity_is_doubted(reply->document))
         connection->doubtful = connection->may_be_logged_in;
+    spans_note_reply(pending->trail, reply->document);
     if (pending->exchanged)
         return take_exchanged(connection, window, length, reply->document);
     return take_handled(connection, window, reply);
@@ -243,8 +245,8 @@ static bool check_reply(struct upstream_connection *connection, const uint8_t *a
     return true;
 }
 
-/* Finds out whether a forwarded reply confirms a statement of a transaction. False: more bytes are
- * needed. */
+/* Finds out whether a forwarded reply confirms a statement of a transaction, and the outcome of a
+ * traced request. False: more bytes are needed. */
 static bool watch_answered(struct client *client, const struct window *window,
                            const struct wire_header *header)
 {
@@ -261,6 +263,7 @@ static bool watch_answered(struct client *client, const struct window *window,
                          REPLY_ERROR_BYTES, &inside, &document, &flags, &ignored);
     }
     statements_note_answered(client, pending_oldest(&client->pending), document);
+    spans_note_reply(pending_oldest(&client->pending)->trail, document);
     memory_free(inside);
     return true;
 }
@@ -323,7 +326,8 @@ static enum reply_step begin_reply(struct upstream_connection *connection, struc
     if (connection->may_be_logged_in && connection->entry.place == POOL_LEASED &&
         !look_for_doubt(connection, window, &header))
         return REPLY_WAIT;
-    if (statements_watch(pending) && !watch_answered(client, window, &header))
+    if ((statements_watch(pending) || pending->trail != NULL) &&
+        !watch_answered(client, window, &header))
         return REPLY_WAIT;
     return REPLY_FORWARD;
 }

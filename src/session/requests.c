@@ -268,6 +268,7 @@ static bool process(struct client *client, struct window *window)
         switch (begun) {
         case DECISION_TAKEN:
             client->stage = REQUEST_AWAITED;
+            client->trail_decided = false;
             drop_walk(client);
             window_drop(window, length);
             break;
@@ -276,6 +277,7 @@ static bool process(struct client *client, struct window *window)
         case DECISION_STOP:
             return false;
         case DECISION_FORWARD:
+            client->trail_decided = false;
             if (!forward_begun(client, window))
                 return false;
             break;

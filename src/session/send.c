@@ -6,6 +6,7 @@
 #include "session/connect.h"
 #include "session/lease.h"
 #include "session/life.h"
+#include "session/spans.h"
 #include "wire/compressed.h"
 
 bool send_bytes(struct client *client, const uint8_t *message, size_t len)
@@ -121,6 +122,7 @@ bool send_command(struct client *client, const struct message *message, struct b
                               .request_id = message->header.request_id,
                               .error_labels = error_labels,
                               .permit = permit,
+                              .trail = spans_send(client),
                               .command = message->command,
                               .sent_us = client_now_us(client)};
     (void)pending_push(&client->pending, &pending);

@@ -16,6 +16,7 @@
 #include "session/pool_pump.h"
 #include "session/replies.h"
 #include "session/requests.h"
+#include "session/spans.h"
 #include "session/timeouts.h"
 #include "session/verified_state.h"
 
@@ -110,6 +111,7 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
     worker->scratch = schema_scratch_new();
     worker->connection_handler = &replies_handler;
     worker->tally = tally_new();
+    spans_start(worker, index);
     struct worker_settings thread = {.name = name,
                                      .context = worker,
                                      .tick_ms = TICK_MS,
@@ -138,6 +140,7 @@ static void swap_settings(void *context, void *arg)
     worker->settings = arg;
     merge_configure(worker);
     pool_pump_configure(worker);
+    spans_configure(worker);
 }
 
 void session_worker_set_settings(struct session_worker *worker, struct session_settings *settings)

@@ -13,6 +13,7 @@
 #include "session/transactions.h"
 
 struct hello_streams;
+struct exporter;
 
 enum { SESSION_CAUSE_BYTES = 400 };
 
@@ -51,6 +52,7 @@ struct session_shared {
     struct schemas_in_force in_force;
     struct hello_board hello_board;
     struct hello_streams *hello_streams;
+    struct exporter *exporter; /* of spans; NULL: none */
     struct session_hooks hooks;
 };
 

@@ -9,6 +9,7 @@
 #include "session/session_metrics.h"
 #include "session/session_settings.h"
 #include "session/session_shared.h"
+#include "session/span_source.h"
 
 struct waiting_retry;
 struct sent_batch;
@@ -58,6 +59,7 @@ struct session_worker {
     struct upstream_connection *replying; /* its reply is being read: its lease stays */
     struct event *pool_event; /* serves the clients that wait for a pool (pool_pump.h) */
     struct event *reap_event;
+    struct span_source spans;
     struct counters counters;
     struct session_metrics metrics;
     atomic_uint clients; /* its clients, to choose the least loaded worker */

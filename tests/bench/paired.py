@@ -3,6 +3,7 @@
 
     paired.py --before OLD/mongosluice --after NEW/mongosluice [--rounds 15] [--seconds 2]
     paired.py --before OLD/mongosluice --after NEW/mongosluice --instructions 2000
+    paired.py --before P/mongosluice --after P/mongosluice --traced 1 --instructions 2000
 
 Both stand in front of the null server and get the same load, one after the other, in an order that changes from
 round to round; the result is the median of the ratios of their CPU time within each round: other load on the
@@ -16,6 +17,8 @@ import re
 import statistics
 import sys
 import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import rig as bench
@@ -44,6 +47,25 @@ def options_of(load, schemas):
     return [*([f"{SCHEMAS}={schemas}"] if checks else []), *([MERGING] if merges else [])]
 
 
+class Sink(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def start_collector():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
 class Pair(bench.Rig):
     """The null server, with each proxy in front of it."""
 
@@ -53,11 +75,15 @@ class Pair(bench.Rig):
         self.schemas = self.folder / "schemas"
         self.schemas.mkdir()
         (self.schemas / "bench.items.json").write_text(json.dumps({"ns": "bench.items", "schema": SCHEMA}))
+        self.tracing = []
+        if options.traced is not None:
+            self.tracing = [f"--tracing.endpoint={start_collector()}", f"--tracing.sample_ratio={options.traced}"]
         self.binaries = {BEFORE: Path(options.before).resolve(), AFTER: Path(options.after).resolve()}
 
     def start_proxy(self, which, load, name, binary=None):
         self.options.mongosluice = str(binary or self.binaries[which])
-        return self.start_mongosluice(self.upstream.port, *options_of(load, self.schemas), name=name)
+        more = self.tracing if which == AFTER else []
+        return self.start_mongosluice(self.upstream.port, *options_of(load, self.schemas), *more, name=name)
 
     def run_load(self, proxy, load, *more):
         arguments, connections = LOADS[load]
@@ -124,6 +150,8 @@ def parse_options():
     bench.add_options(parser)
     parser.add_argument("--before", required=True, help="the proxy to compare with")
     parser.add_argument("--after", required=True, help="the proxy that is compared")
+    parser.add_argument("--traced", metavar="RATIO",
+                        help="the second proxy traces this share of the commands, for a collector that drops all spans")
     parser.add_argument("--loads", default=",".join(LOADS), help="some of: " + ", ".join(LOADS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=2, help="of each measurement")

@@ -1,1 +1,2 @@
 sluice_fuzz_target(trace_comment trace_comment_fuzz.c LINKS sluice_trace)
+sluice_fuzz_target(trace_export trace_export_fuzz.c LINKS sluice_trace)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes the first inputs of the fuzz targets wire_frame, wire_compressed, wire_hello, wire_hello_answer, wire_command,
-enforce and trace_comment into tests/fuzz/corpus. Needs only Python. The findings of the fuzzers are kept beside them."""
+enforce, trace_comment and trace_export into tests/fuzz/corpus. Needs only Python. The findings of the fuzzers are kept
+beside them."""
 
 import pathlib
 import struct
@@ -237,6 +238,14 @@ def comments():
     yield "section", b"\x03" + document({"otel": {"traceparent": parent}})
 
 
+def exports():
+    yield "rejected", b"\0\x0a\x07\x08\xac\x02\x12\x02no"
+    yield "pairs", b"\1api-key=a%3Db,x=2"
+    yield "url", b"\2https://[::1]:4318/v1/traces"
+    yield "names", b"\3deployment.environment.name=\xff"
+    yield "reply", b"\3" + document({"ok": 0.0, "code": 13, "writeErrors": [{"code": 1}]})
+
+
 def write(target, inputs, first=b""):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -251,3 +260,4 @@ write("wire_hello_answer", hello_pairs())
 write("wire_command", commands(), first=b"\x90")
 write("enforce", write_commands())
 write("trace_comment", comments())
+write("trace_export", exports())

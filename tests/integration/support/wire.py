@@ -56,6 +56,7 @@ class Message:
     flags: int = 0
     body: dict = field(default_factory=dict)
     sequences: dict = field(default_factory=dict)  # name: [documents]
+    telemetry: dict = field(default_factory=dict)
     compressor: int | None = None
     checksum: bool = False
     raw: bytes = b""  # as received
@@ -153,6 +154,8 @@ def _parse_msg(message, payload):
         part, rest = rest[1:1 + size], rest[1 + size:]
         if kind == 0:
             message.body = bson.decode(part)
+        elif kind == 3:
+            message.telemetry = bson.decode(part)
         else:
             end = part.index(b"\0", 4)
             # raw, so that a large batch is not decoded

@@ -318,9 +318,58 @@ static void any_allocation_may_fail(void **state)
     }
 }
 
+static void tracing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        const char *message; /* NULL: it is allowed */
+    } cases[] = {
+        {"endpoint: http://localhost:4318", NULL},
+        {"endpoint: https://[::1]/v1/traces", NULL},
+        {"endpoint: localhost:4318",
+         "tracing.endpoint: \"localhost:4318\" is not allowed; expected http://HOST[:PORT][/PATH], "
+         "the same with https, or empty"},
+        {"sample_ratio: 0.25", NULL},
+        {"sample_ratio: 1", NULL},
+        {"sample_ratio: 1.1",
+         "tracing.sample_ratio: \"1.1\" is not allowed; expected a number from 0 "
+         "to 1"},
+        {"sample_ratio: 1e-3", "expected a number from 0 to 1"},
+        {"sample_ratio: 0.5.1", "expected a number from 0 to 1"},
+        {"sample_ratio: '.'", "expected a number from 0 to 1"},
+        {"headers: api-key=secret", NULL},
+        /* never quoted */
+        {"headers: 'api-key: secret'", "tracing.headers: the value is not allowed; expected "
+                                       "NAME=VALUE,... without blanks, or empty"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char yaml[200];
+        struct config *c = NULL;
+        struct error err = {0};
+        (void)snprintf(yaml, sizeof yaml,
+                       "upstream: mongodb://h\nlisten: 127.0.0.1:1\ntracing:\n  %s", cases[i].line);
+        bool ok = config_load_yaml("f.yaml", yaml, strlen(yaml), &c, &err);
+        assert_int_equal(ok, cases[i].message == NULL);
+        if (!ok)
+            assert_non_null(strstr(err.message, cases[i].message));
+        else if (strstr(cases[i].line, "secret") != NULL) {
+            struct text out = text_growing();
+            config_write_listing(c, &out);
+            assert_null(strstr(out.data, "secret\""));
+            assert_non_null(strstr(out.data, "api-key=<redacted>"));
+            text_release(&out);
+        } else if (strstr(cases[i].line, "0.25") != NULL) {
+            assert_true(c->tracing.sample_ratio == 0.25);
+        }
+        config_release(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tracing),
         cmocka_unit_test(defaults_fill_what_is_not_given),
         cmocka_unit_test(nested_and_dotted_keys_are_the_same),
         cmocka_unit_test(addresses_and_hosts),
