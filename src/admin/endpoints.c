@@ -12,6 +12,7 @@
 #include "admin/figures.h"
 #include "admin/operation_state.h"
 #include "admin/pages.h"
+#include "admin/pool_pages.h"
 #include "admin/readiness.h"
 #include "admin/registry_state.h"
 #include "base/log.h"
@@ -121,6 +122,7 @@ static const struct endpoint endpoints[] = {
     {"/metrics", READS, false, admin_get_metrics},
     {"/status", READS, false, admin_get_status},
     {"/connections", READS, false, admin_get_connections},
+    {"/pools", READS, false, admin_get_pools},
     {"/config", READS, false, get_config},
     {"/schemas", READS, false, admin_schemas_list},
     {"/schemas/", READS | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE, false, admin_schemas_one},

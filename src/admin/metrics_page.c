@@ -3,6 +3,7 @@
 #include "admin/figures.h"
 #include "admin/operation_state.h"
 #include "admin/pages.h"
+#include "admin/pool_pages.h"
 #include "admin/readiness.h"
 #include "admin/schema_metrics.h"
 #include "admin/tracing_metrics.h"
@@ -175,6 +176,8 @@ static void add_errors(const uint64_t counters[COUNTER_COUNT], struct text *out)
         {COUNTER_TIMEOUTS_REQUEST, "request_timeout"},
         {COUNTER_TIMEOUTS_CONNECT, "connect_timeout"},
         {COUNTER_TIMEOUTS_PAUSED, "query_wait_timeout"},
+        {COUNTER_TIMEOUTS_POOL, "pool_wait_timeout"},
+        {COUNTER_POOL_REFUSED, "pool_full"},
         {COUNTER_CLIENTS_VANISHED, "client_vanished"},
     };
     exposition_family(
@@ -354,6 +357,7 @@ void admin_get_metrics(struct admin *admin, const struct admin_request *request)
     add_commands(admin, &body);
     add_latency(admin, &body);
     add_turns(admin, &body);
+    pool_metrics_write(admin, counters, &body);
     add_merging(admin, &body);
     schema_metrics_write(admin, &body);
     tracing_metrics_write(admin, &body);

@@ -5,6 +5,7 @@
 #include "admin/figures.h"
 #include "admin/operation_state.h"
 #include "admin/pages.h"
+#include "admin/pool_pages.h"
 #include "admin/readiness.h"
 #include "admin/registry_state.h"
 #include "admin/schema_pages.h"
@@ -183,6 +184,7 @@ void admin_get_status(struct admin *admin, const struct admin_request *request)
     add_memory(admin, &json);
     add_commands(admin, &json);
     add_counters(counters, &json);
+    pool_status_write(admin, &json);
     add_merging(admin, &json);
     add_validation(admin, &json);
     registry_write(admin, "registry", &json);
@@ -205,6 +207,8 @@ static void add_row(const struct session_row *row, struct json *json)
     json_add_string(json, "remote", row->remote);
     json_add_string(json, "server", row->server);
     json_add_string(json, "identity", row->identity);
+    json_add_string(json, "application", row->application);
+    json_add_string(json, "mode", row->shared ? "shared" : "session");
     json_add_string(json, "state", session_phase_name(row->phase));
     json_add_string(json, "command", row->command);
     json_add_bool(json, "tls", row->tls);

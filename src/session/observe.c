@@ -19,8 +19,8 @@ const struct session_metrics *session_worker_metrics(const struct session_worker
 
 const char *session_phase_name(enum session_phase phase)
 {
-    static const char *const names[SESSION_PHASES] = {"new",        "idle",   "running", "awaiting",
-                                                      "connecting", "paused", "closing"};
+    static const char *const names[SESSION_PHASES] = {
+        "new", "idle", "running", "awaiting", "connecting", "waiting", "paused", "closing"};
     return names[phase];
 }
 
@@ -55,6 +55,8 @@ static enum session_phase phase_of(const struct client *client)
         return SESSION_PHASE_CLOSING;
     if (client->stage == REQUEST_HELD)
         return SESSION_PHASE_PAUSED;
+    if (client->stage == REQUEST_WAITING)
+        return SESSION_PHASE_WAITING;
     if (!client->request_seen)
         return SESSION_PHASE_NEW;
     if (connecting_since_ms(client) != 0)
@@ -75,6 +77,8 @@ static int64_t phase_ms_of(const struct client *client, enum session_phase phase
         since_ms = client->hold_since_ms;
     else if (phase == SESSION_PHASE_CONNECTING)
         since_ms = connecting_since_ms(client);
+    else if (phase == SESSION_PHASE_WAITING)
+        since_ms = client->waiting.since_ms;
     else if (phase == SESSION_PHASE_CLOSING)
         since_ms = client->linger_since_ms;
     else if ((phase == SESSION_PHASE_RUNNING || phase == SESSION_PHASE_AWAITING) && command != NULL)
@@ -99,9 +103,12 @@ void session_observe_all(struct session_worker *worker)
     }
     for (size_t i = 0; i < SESSION_PHASES; i++)
         atomic_store_explicit(&metrics->phases[i], phases[i], memory_order_relaxed);
-    int64_t wait_ms = oldest[SESSION_PHASE_CONNECTING] > oldest[SESSION_PHASE_PAUSED]
-                          ? oldest[SESSION_PHASE_CONNECTING]
-                          : oldest[SESSION_PHASE_PAUSED];
+    static const enum session_phase waits[] = {SESSION_PHASE_CONNECTING, SESSION_PHASE_WAITING,
+                                               SESSION_PHASE_PAUSED};
+    int64_t wait_ms = 0;
+    for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++)
+        if (oldest[waits[i]] > wait_ms)
+            wait_ms = oldest[waits[i]];
     atomic_store_explicit(&metrics->oldest_wait_ms, wait_ms, memory_order_relaxed);
     atomic_store_explicit(&metrics->oldest_command_ms, oldest[SESSION_PHASE_RUNNING],
                           memory_order_relaxed);
@@ -116,6 +123,9 @@ static void fill_row(const struct client *client, int64_t now_us, struct session
     address_describe_peer(&client->peer, row->remote);
     (void)snprintf(row->server, sizeof row->server, "%s", client->server);
     (void)described_users(client, row->identity);
+    (void)snprintf(row->application, sizeof row->application, "%s",
+                   client->writer.application != NULL ? client->writer.application : "");
+    row->shared = client->sharing && !client->keeps_own;
     row->command = "";
     if (command != NULL)
         row->command = session_command_label(route_counted_as(command->command));

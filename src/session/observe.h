@@ -17,7 +17,7 @@ const char *session_phase_name(enum session_phase phase);
  * not counted. */
 const char *session_command_label(enum command_name command);
 
-enum { SESSION_ROWS_MAX = 500 };
+enum { SESSION_ROWS_MAX = 500, SESSION_APPLICATION_BYTES = 160 };
 
 /* A connection at the time of the listing. */
 struct session_row {
@@ -26,9 +26,11 @@ struct session_row {
     char server[SESSION_SERVER_BYTES];
     char identity[SESSION_IDENTITY_BYTES]; /* from the server; otherwise the claim; "" without a
                                               user */
-    const char *command;                   /* the oldest running command, "" without one; static */
+    char application[SESSION_APPLICATION_BYTES];
+    const char *command; /* the oldest running command, "" without one; static */
     enum session_phase phase;
     bool tls;
+    bool shared; /* it uses connections of pools */
     bool in_transaction;
     int64_t connected_ms; /* since it was accepted */
     int64_t phase_ms;     /* since the last exchange, or since its command started to wait or run */

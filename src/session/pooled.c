@@ -66,17 +66,17 @@ static enum need need_of(const struct client *client, const struct wire_command 
 
 /* The limits of the pools refuse the request. The client keeps its connection. */
 static enum request_step refuse(struct client *client, const struct message *message,
-                                const struct wire_command *request, const struct error *err)
+                                const struct wire_command *request, const struct error *err,
+                                enum counter counter)
 {
     uint32_t labels = client->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
     struct wire_reply_to to = {.request_id = message->header.request_id, .legacy = request->legacy};
-    counters_add(client_counters(client), COUNTER_REQUESTS_REFUSED, 1);
     if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0 || request->legacy || !message->whole) {
         client_fail(client, (request->flags & WIRE_FLAG_MORE_TO_COME) != 0 ? NULL : &to, err,
-                    labels, COUNTER_POOL_REFUSED);
+                    labels, counter);
         return STEP_STOP;
     }
-    counters_add(client_counters(client), COUNTER_POOL_REFUSED, 1);
+    counters_add(client_counters(client), counter, 1);
     return answer_error(client, message, err, labels) ? STEP_TAKEN : STEP_STOP;
 }
 
@@ -88,7 +88,7 @@ static enum request_step refuse_full(struct client *client, const struct message
                     "mongosluice's connection pool for %s has too many waiting commands (option "
                     "pool.waiters_max)",
                     client->server);
-    return refuse(client, message, request, &err);
+    return refuse(client, message, request, &err, COUNTER_POOL_REFUSED);
 }
 
 static enum request_step refuse_late(struct client *client, const struct message *message,
@@ -100,7 +100,7 @@ static enum request_step refuse_late(struct client *client, const struct message
                     "no connection of mongosluice's pool for %s became free within %lld ms "
                     "(options pool.wait_timeout_ms, pool.max_size)",
                     client->server, (long long)client_config(client)->pool.wait_timeout_ms);
-    return refuse(client, message, request, &err);
+    return refuse(client, message, request, &err, COUNTER_TIMEOUTS_POOL);
 }
 
 static enum request_step wait_in(struct client *client, const struct message *message,
@@ -233,11 +233,10 @@ static void join(struct client *client)
 {
     struct pool *pool = sharing_enter_pool(client);
     struct upstream_connection *connection = lease_release(client);
-    counters_add(client_counters(client), COUNTER_POOL_LOGINS, client->may_be_logged_in);
     if (pool == NULL)
         upstream_connection_close(connection);
-    else
-        (void)pool_rest_join(connection, pool);
+    else if (pool_rest_join(connection, pool))
+        counters_add(client_counters(client), COUNTER_POOL_LOGINS, client->may_be_logged_in);
 }
 
 static void settle_own(struct client *client, struct upstream_connection *connection)

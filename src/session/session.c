@@ -13,6 +13,7 @@
 #include "session/merge_batch.h"
 #include "session/observe.h"
 #include "session/pause.h"
+#include "session/pool_observe.h"
 #include "session/pool_pump.h"
 #include "session/replies.h"
 #include "session/requests.h"
@@ -47,6 +48,7 @@ static void tick(void *context)
     DL_FOREACH_SAFE(worker->client_list, client, next)
     timeouts_check(client, now_ms);
     session_observe_all(worker);
+    pool_observe_all(worker);
 }
 
 /* Sends due batches of waiting inserts: at the end of a loop turn, or at their time. */

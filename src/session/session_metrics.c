@@ -29,25 +29,33 @@ static struct histogram *command_us(struct session_metrics *metrics, enum comman
     return us;
 }
 
-struct server_latency *session_metrics_server(struct session_metrics *metrics, const char *server)
+size_t session_metrics_place(struct session_metrics *metrics, const char *server)
 {
     size_t i = 0;
     struct server_latency *latency = NULL;
     if (server[0] == 0 || strlen(server) >= sizeof latency->server)
-        return &metrics->other_servers;
+        return SESSION_SERVERS_MAX;
     for (; i < SESSION_SERVERS_MAX; i++) {
         latency = atomic_load_explicit(&metrics->servers[i], memory_order_relaxed);
         if (latency == NULL)
             break;
         if (strcmp(latency->server, server) == 0)
-            return latency;
+            return i;
     }
     latency = i == SESSION_SERVERS_MAX ? NULL : memory_zalloc(sizeof *latency);
     if (latency == NULL)
-        return &metrics->other_servers;
+        return SESSION_SERVERS_MAX;
     (void)snprintf(latency->server, sizeof latency->server, "%s", server);
     atomic_store_explicit(&metrics->servers[i], latency, memory_order_release);
-    return latency;
+    return i;
+}
+
+struct server_latency *session_metrics_server(struct session_metrics *metrics, const char *server)
+{
+    size_t place = session_metrics_place(metrics, server);
+    return place == SESSION_SERVERS_MAX
+               ? &metrics->other_servers
+               : atomic_load_explicit(&metrics->servers[place], memory_order_relaxed);
 }
 
 void session_metrics_note_reply(struct session_metrics *metrics, const struct pending *pending,

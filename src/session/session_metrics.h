@@ -7,6 +7,7 @@
 #include "metrics/histogram.h"
 #include "net/transport.h"
 #include "session/pending.h"
+#include "session/pool.h"
 
 /* The present activity of a connection. */
 enum session_phase {
@@ -15,6 +16,7 @@ enum session_phase {
     SESSION_PHASE_RUNNING,    /* the server runs its command */
     SESSION_PHASE_AWAITING,   /* its getMore awaits data */
     SESSION_PHASE_CONNECTING, /* its command waits for the server connection */
+    SESSION_PHASE_WAITING,    /* its command waits for a connection of its pool */
     SESSION_PHASE_PAUSED,     /* its command waits for the resume */
     SESSION_PHASE_CLOSING,
     SESSION_PHASES
@@ -31,6 +33,24 @@ struct server_latency {
     char server[SESSION_SERVER_BYTES]; /* set before the others see it; "" for "other" */
 };
 
+/* Present figures of pools, summed. */
+enum pool_gauge {
+    POOL_GAUGE_POOLS,    /* with connections or waiters */
+    POOL_GAUGE_OPENING,  /* connections that the proxy opens */
+    POOL_GAUGE_IDLE,     /* connections */
+    POOL_GAUGE_LEASED,   /* connections that run a command */
+    POOL_GAUGE_OWN,      /* connections of one client: it logs in, or keeps its connection */
+    POOL_GAUGE_AWAITING, /* of LEASED: a getMore awaits data */
+    POOL_GAUGE_WAITING,  /* clients */
+    POOL_GAUGES
+};
+
+struct server_pools {
+    _Atomic uint32_t values[POOL_GAUGES];
+    _Atomic uint32_t pinned[PIN_REASONS]; /* connections, by reason */
+    _Atomic int64_t oldest_wait_ms;       /* of WAITING; 0: nobody waits */
+};
+
 /* Only the worker's thread writes them. The last group is updated at each tick. */
 struct session_metrics {
     _Atomic uint64_t commands[COMMAND_NAME_COUNT];
@@ -44,13 +64,16 @@ struct session_metrics {
     _Atomic uint64_t tls_failures[SESSION_TLS_SIDES][TRANSPORT_FAILURES];
     struct histogram turn_us; /* the length of loop turns: the time that others may wait */
     _Atomic uint32_t phases[SESSION_PHASES];
-    _Atomic int64_t oldest_wait_ms;    /* of CONNECTING and PAUSED */
-    _Atomic int64_t oldest_command_ms; /* of RUNNING */
-    _Atomic int64_t ticked_ms;         /* clock_now_ms; 0: not yet */
+    _Atomic int64_t oldest_wait_ms;                     /* of CONNECTING, WAITING and PAUSED */
+    _Atomic int64_t oldest_command_ms;                  /* of RUNNING */
+    _Atomic int64_t ticked_ms;                          /* clock_now_ms; 0: not yet */
+    struct server_pools pools[SESSION_SERVERS_MAX + 1]; /* as `servers`; the last ones: other */
 };
 
 /* Worker's thread. `command` comes from route_counted_as. */
 void session_metrics_note_request(struct session_metrics *metrics, enum command_name command);
+/* The place of the server in `servers` and `pools`, made at need; SESSION_SERVERS_MAX: other. */
+size_t session_metrics_place(struct session_metrics *metrics, const char *server);
 /* The latencies of a server, found or made: for session_metrics_note_reply. Never NULL. */
 struct server_latency *session_metrics_server(struct session_metrics *metrics, const char *server);
 /* The last byte of the reply to `pending` was forwarded, or its reply was handled. Notes the time

@@ -79,7 +79,6 @@ static bool check_sharing(struct client *client, int64_t now_ms)
     const struct config *config = client_config(client);
     if (client->stage == REQUEST_WAITING && !client->waiting.awaits &&
         over(now_ms, client->waiting.since_ms, config->pool.wait_timeout_ms)) {
-        counters_add(client_counters(client), COUNTER_TIMEOUTS_POOL, 1);
         pool_leave(&client->waiting);
         client->waited_too_long = true;
         client->stage = REQUEST_AWAITED;
