@@ -202,5 +202,6 @@ void figures_read(const struct admin *admin, struct metrics_reading *out)
     out->warned = verdicts.counts[REGISTRY_WARNED];
     out->running = (uint32_t)census.phases[SESSION_PHASE_RUNNING];
     out->waiting =
-        (uint32_t)(census.phases[SESSION_PHASE_CONNECTING] + census.phases[SESSION_PHASE_PAUSED]);
+        (uint32_t)(census.phases[SESSION_PHASE_CONNECTING] + census.phases[SESSION_PHASE_WAITING] +
+                   census.phases[SESSION_PHASE_PAUSED]);
 }

@@ -20,7 +20,7 @@ struct metrics_reading {
     struct histogram_totals batch_documents;
     /* now */
     uint32_t running;
-    uint32_t waiting; /* connecting or held by a pause */
+    uint32_t waiting; /* connecting, for a pool, or held by a pause */
 };
 
 /* The events of about one second, as rates per second. */

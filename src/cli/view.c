@@ -227,6 +227,26 @@ static void put_writes(struct screen *screen, struct bytes status)
     screen_end_line(screen);
 }
 
+/* A row for pools, if clients share connections, and a row for their waiting clients. */
+static void put_pools(struct screen *screen, struct bytes status)
+{
+    double waiting = figure_number(status, "pools.waiting");
+    if (figure_number(status, "pools.pools") == 0 && figure_number(status, "pools.own") == 0 &&
+        strcmp(figure_text(status, "pools.mode"), "shared") != 0)
+        return;
+    screen_begin_row(screen, "pools");
+    screen_put_number(screen, figure_number(status, "pools.idle"), " idle   ");
+    screen_put_number(screen, figure_number(status, "pools.leased"), " leased   ");
+    screen_put_number(screen, figure_number(status, "pools.opening"), " opening   ");
+    screen_put_number(screen, figure_number(status, "pools.own"), " own   ");
+    screen_put_number(screen, waiting, waiting == 1 ? " waits" : " wait");
+    if (waiting > 0) {
+        screen_put(screen, ", the oldest ");
+        screen_put_ms(screen, figure_number(status, "pools.oldest_wait_ms"));
+    }
+    screen_end_line(screen);
+}
+
 static void put_clients(struct screen *screen, struct bytes status)
 {
     screen_begin_row(screen, "clients");
@@ -235,6 +255,7 @@ static void put_clients(struct screen *screen, struct bytes status)
     screen_put_number(screen, figure_number(status, "connections.phases.running"), " running   ");
     screen_put_number(screen,
                       figure_number(status, "connections.phases.connecting") +
+                          figure_number(status, "connections.phases.waiting") +
                           figure_number(status, "connections.phases.paused"),
                       " waiting, the oldest ");
     screen_put_ms(screen, figure_number(status, "connections.oldest_wait_ms"));
@@ -261,6 +282,7 @@ struct view_lines view_write(const struct view_input *input, const struct view_o
     put_traffic(&screen, input->status);
     put_writes(&screen, input->status);
     put_clients(&screen, input->status);
+    put_pools(&screen, input->status);
     view_put_servers(&screen, input->status);
     view_put_broken(&screen, input->status);
     view_put_refusals(&screen, input->status);

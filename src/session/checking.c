@@ -48,7 +48,7 @@ static void on_refused(void *arg, const struct registry_entry *entry, bool warne
         json = as_json(info);
     address_describe_peer(&client->peer, peer);
     LOG_W(LOG_SCHEMA, 3010, client->context, message, LOG_STR("ns", entry->file.ns),
-          LOG_BOOL("warned", warned), LOG_STR("reason", reason), LOG_STR("remote", peer),
+          LOG_STR("reason", reason), LOG_BOOL("warned", warned), LOG_STR("remote", peer),
           LOG_STR("user", described_users(client, users)),
           LOG_STR("application", application != NULL ? application : ""),
           json != NULL ? LOG_JSON("errInfo", json) : (struct log_attr){.type = LOG_ATTR_END});

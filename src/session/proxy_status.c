@@ -2,6 +2,7 @@
 
 #include "base/server_limits.h"
 #include "session/answer.h"
+#include "session/described_users.h"
 
 static void add_hashes(struct build *build, const struct schema_file *file)
 {
@@ -103,6 +104,42 @@ static bool add_schemas(struct build *build, const struct registry *registry,
     return true;
 }
 
+struct own_pool {
+    const struct pool *pool;
+    struct pool_figures figures;
+};
+
+static void find_own(void *arg, struct pool *pool, const struct pool_figures *figures)
+{
+    struct own_pool *own = arg;
+    if (pool == own->pool)
+        own->figures = *figures;
+}
+
+/* The pool of the asking client, in its worker. */
+static void add_pool(struct build *build, const struct client *client)
+{
+    struct own_pool own = {.pool = client->pool};
+    bool shared = client->sharing && !client->keeps_own;
+    build_open_object(build, "pool");
+    build_text(build, "mode", shared ? "shared" : "session");
+    if (shared && client->pool != NULL) {
+        char users[SESSION_IDENTITY_BYTES];
+        pools_each(client->worker->pools, find_own, &own);
+        build_text(build, "users", described_users(client, users));
+        build_text(build, "application", pool_key_of(client->pool).application);
+        build_int64(build, "size", own.figures.size);
+        build_int64(build, "idle", own.figures.idle);
+        build_int64(build, "leased", own.figures.leased);
+        build_int64(build, "awaiting", own.figures.awaiting);
+        build_int64(build, "waiting", own.figures.waiting);
+        build_int64(build, "oldestWaitMillis",
+                    own.figures.oldest_wait_ms == 0 ? 0
+                                                    : clock_now_ms() - own.figures.oldest_wait_ms);
+    }
+    build_close(build);
+}
+
 static bool answer(struct client *client, const struct message *message,
                    const struct wire_command *request)
 {
@@ -115,6 +152,7 @@ static bool answer(struct client *client, const struct message *message,
     build_text(&build, "version", SLUICE_VERSION);
     build_int64(&build, "uptimeMillis", clock_now_ms() - client->worker->shared->started_ms);
     build_close(&build);
+    add_pool(&build, client);
     bool ok = add_schemas(&build, session_worker_schemas(client->worker), request, &err);
     if (ok) {
         build_value(&build, "ok", BSON_KIND_DOUBLE, bytes_of(one, sizeof one));

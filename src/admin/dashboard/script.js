@@ -5,6 +5,7 @@ const WINDOW_MS = 5 * 60 * 1000;
 const $ = (id) => document.getElementById(id);
 const TRIED_NAMESPACES = 5;
 const TRIED_ROWS = 10;
+const POOLS_SHOWN = 50;
 let samples = [];
 let newest = 0;
 let turn = 0;
@@ -214,9 +215,9 @@ function showTiles(status) {
   write('t-memory', bytes(memory.resident_bytes));
   write('t-buffers', bytes(memory.buffer_bytes) + ' of buffers');
   write('t-errors', short(now.errors ?? 0));
-  const {paused, connecting} = connections.phases;
-  write('t-waiting', paused + connecting === 0 ? 'nobody waits'
-    : (paused + connecting) + ' wait, ' + milliseconds(connections.oldest_wait_ms));
+  const {paused, connecting, waiting} = connections.phases;
+  const all = paused + connecting + waiting;
+  write('t-waiting', all === 0 ? 'nobody waits' : all + ' wait, ' + milliseconds(connections.oldest_wait_ms));
 }
 
 function showRefusals(refusals) {
@@ -308,7 +309,7 @@ function showTried(schemas) {
     row.application || '(none)', row.driver || '(none)', short(row.count)])));
 }
 
-const PHASES = {running: 'good', awaiting: 'good', connecting: 'wait', paused: 'wait', closing: 'bad'};
+const PHASES = {running: 'good', awaiting: 'good', connecting: 'wait', waiting: 'wait', paused: 'wait', closing: 'bad'};
 
 function showConnections({connections, clients}) {
   write('connection-count', clients > connections.length ? connections.length + ' of ' + clients
@@ -318,6 +319,21 @@ function showConnections({connections, clients}) {
     one.command + (one.in_transaction ? ' (transaction)' : ''), span(one.state_ms),
     {text: one.identity || '–', kind: 'cut', title: one.identity}, {text: one.server, kind: 'cut', title: one.server},
     span(one.connected_ms)]));
+}
+
+// the fullest first; a proxy without shared connections has no pools
+function showPools({pools}) {
+  const used = pools.filter((pool) => pool.size + pool.own + pool.waiting > 0);
+  $('pools-card').hidden = used.length === 0;
+  write('pool-count', used.length > POOLS_SHOWN ? POOLS_SHOWN + ' of ' + used.length : String(used.length));
+  used.sort((a, b) => b.waiting - a.waiting || b.size + b.own - a.size - a.own);
+  fill('pools', used.slice(0, POOLS_SHOWN).map((pool) => [
+    {text: pool.kind === 'own' ? '(logins and own connections)' : pool.users || (pool.kind === 'users' ? '(a user)' : '(nobody)'),
+      kind: 'cut', title: pool.users},
+    {text: pool.application || '–', kind: 'cut', title: pool.application}, {text: pool.server, kind: 'cut', title: pool.server},
+    short(pool.kind === 'own' ? pool.own : pool.size), short(pool.idle), short(pool.leased), short(pool.awaiting),
+    {text: short(pool.waiting), kind: pool.waiting > 0 ? 'wait' : ''},
+    pool.waiting > 0 ? milliseconds(pool.oldest_wait_ms) : '–']));
 }
 
 // --- asking -------------------------------------------------------------------------------------
@@ -352,6 +368,7 @@ async function refresh() {
   showStatus(await get('/status?since=' + newest));
   if (turn++ % 2 === 0) {
     showConnections(await get('/connections?limit=50'));
+    showPools(await get('/pools'));
     const schemas = await get('/schemas?limit=200');
     showSchemas(schemas);
     showTried(await Promise.all(showVersions(schemas).map((ns) => get('/schemas/' + encodeURIComponent(ns)))));
