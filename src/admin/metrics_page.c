@@ -146,7 +146,7 @@ static void add_traffic(const uint64_t counters[COUNTER_COUNT], struct text *out
         {COUNTER_HELLOS_ANSWERED, "mongosluice_hellos_answered_total",
          "Hello requests that the proxy answered itself, for clients that share connections."},
         {COUNTER_AUTHENTICATIONS, "mongosluice_authentications_total",
-         "Logins of clients that the server accepted."},
+         "Logins of clients that the server accepted, or the proxy with a verifier."},
         {COUNTER_IDENTITY_QUESTIONS, "mongosluice_identity_questions_total",
          "connectionStatus commands for merging, to learn the users of a connection."},
     };

@@ -142,6 +142,15 @@ static void add_counters(struct text *out, const uint64_t counters[COUNTER_COUNT
                       "Logins of clients, after which the client shares the connections of its "
                       "users.",
                       (double)counters[COUNTER_POOL_LOGINS]);
+    exposition_family(out, "mongosluice_verifier_logins_total", "counter",
+                      "Logins of clients that the proxy checked itself (auth.verifiers), by "
+                      "outcome. The server saw none of them.");
+    exposition_count(out, "mongosluice_verifier_logins_total",
+                     (struct exposition_label){"outcome", "accepted"},
+                     counters[COUNTER_VERIFIER_LOGINS]);
+    exposition_count(out, "mongosluice_verifier_logins_total",
+                     (struct exposition_label){"outcome", "refused"},
+                     counters[COUNTER_VERIFIER_REFUSALS]);
     exposition_single(out, "mongosluice_pool_refills_total", "counter",
                       "Connections that the proxy opened for a pool.",
                       (double)counters[COUNTER_POOL_REFILLS]);

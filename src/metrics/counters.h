@@ -29,6 +29,8 @@
     X(AUTHENTICATIONS, "authentications")                                                          \
     X(IDENTITY_QUESTIONS, "identityQuestions")                                                     \
     X(AUTHENTICATION_FAILURES, "authenticationFailures")                                           \
+    X(VERIFIER_LOGINS, "verifierLogins")                                                           \
+    X(VERIFIER_REFUSALS, "verifierRefusals")                                                       \
     X(ERRORS_PROTOCOL_CLIENT, "clientProtocolErrors")                                              \
     X(ERRORS_PROTOCOL_UPSTREAM, "upstreamProtocolErrors")                                          \
     X(ERRORS_NETWORK_CLIENT, "clientNetworkErrors")                                                \

@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "base/memory.h"
+#include "session/described_users.h"
 #include "session/gather.h"
 #include "session/session_worker.h"
 #include "session/upstream_connection.h"
@@ -133,13 +134,12 @@ static void name_users(const struct session_worker *worker, const struct pool_fi
     for (connection = worker->shared_connections; connection != NULL;
          connection = connection->next_shared) {
         const struct pool_and_row key = {.pool = connection->entry.pool};
-        if (key.pool == NULL || !standing_is_known(&connection->shared_as))
+        if (key.pool == NULL)
             continue;
         const struct pool_and_row *found =
             bsearch(&key, fill->pools, fill->count, sizeof key, by_pool);
-        if (found != NULL && found->row->has_identity)
-            copy_text(found->row->users, sizeof found->row->users,
-                      standing_text(&connection->shared_as));
+        if (found != NULL && found->row->has_identity && found->row->users[0] == 0)
+            (void)described_users_of(connection, found->row->users);
     }
 }
 

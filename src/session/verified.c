@@ -60,6 +60,7 @@ static enum request_step refuse(struct client *client, const struct message *mes
 {
     verified_end_conversation(client->verified);
     counters_add(client_counters(client), COUNTER_AUTHENTICATION_FAILURES, 1);
+    counters_add(client_counters(client), COUNTER_VERIFIER_REFUSALS, 1);
     LOG_SAMPLED(LOG_WARNING, LOG_ACCESS, 2007, client->context, client->context,
                 "The proxy refuses a login", LOG_STR("reason", reason));
     return refuse_with(client, message, ERROR_AUTHENTICATION_FAILED, "Authentication failed.");
@@ -372,6 +373,7 @@ static enum request_step finish(struct client *client, const struct message *mes
     verified_end_conversation(client->verified);
     client->authentication_steps = 0;
     counters_add(client_counters(client), COUNTER_AUTHENTICATIONS, 1);
+    counters_add(client_counters(client), COUNTER_VERIFIER_LOGINS, 1);
     log_login(client);
     return answer(client, message, build);
 }

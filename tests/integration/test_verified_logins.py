@@ -511,3 +511,23 @@ def test_no_key_is_logged(start, guarded):
     words += [base64.b64encode(bytes(one)).decode() for one in (*payloads, *more)]
     words += [bytes(one).decode(errors="replace") for one in (*payloads[:2], *more[:2])]
     assert [word for word in words if word in log] == []
+
+
+def test_operators_see_pools_of_verified_users(start, guarded):
+    """The pool has the user's name, the proxy can refill it, and each login has its outcome."""
+    user = guarded.add_user()
+    proxy = start()
+    admin = Admin(proxy)
+    with connect(proxy, user, appname="till") as client:
+        client.admin.command("ping")
+        [pool] = [one for one in admin.json("/pools")["pools"] if one["users"]]
+        assert (pool["users"], pool["application"], pool["kind"]) == (f"{user}@admin", "till", "users")
+        assert pool["refillable"] and pool["size"] >= 1
+        named = {row["identity"] for row in admin.json("/connections")["connections"]}
+        assert f"{user}@admin" in named
+        assert client.admin.command("mongosluice")["pool"]["users"] == f"{user}@admin"
+    with pytest.raises(OperationFailure), connect(proxy, user, "wrong") as client:
+        client.admin.command("ping")
+    figures = admin.metrics()
+    assert figures['mongosluice_verifier_logins_total{outcome="accepted"}'] >= 1
+    assert figures['mongosluice_verifier_logins_total{outcome="refused"}'] >= 1
