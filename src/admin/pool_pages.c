@@ -7,7 +7,6 @@
 #include "base/memory.h"
 #include "metrics/exposition.h"
 #include "session/pool_observe.h"
-#include "wire/compressed.h"
 
 enum { POOLS_WAIT_MS = 2000 };
 
@@ -216,11 +215,9 @@ void pool_status_write(const struct admin *admin, struct json *json)
 static void add_compressors(uint8_t compressors, struct json *json)
 {
     json_open_array(json, "compressors");
-    for (unsigned i = 0; i < 8; i++) {
-        const char *name = (compressors & 1U << i) != 0 ? wire_compressor_name((uint8_t)i) : NULL;
-        if (name != NULL)
-            json_add_string(json, NULL, name);
-    }
+    for (unsigned bit = 0; bit < 8; bit++)
+        if ((compressors & 1U << bit) != 0)
+            json_add_string(json, NULL, pool_compressor_name(bit));
     json_close_array(json);
 }
 

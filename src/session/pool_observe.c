@@ -10,6 +10,7 @@
 #include "session/gather.h"
 #include "session/session_worker.h"
 #include "session/upstream_connection.h"
+#include "wire/compressed.h"
 
 const char *pool_gauge_name(enum pool_gauge gauge)
 {
@@ -23,6 +24,11 @@ const char *pool_pin_name(enum pool_pin pin)
     static const char *const names[PIN_REASONS] = {"", "command", "exhaust", "unacknowledged",
                                                    "login"};
     return names[pin];
+}
+
+const char *pool_compressor_name(unsigned bit)
+{
+    return wire_compressor_name((uint8_t)bit);
 }
 
 /* --- figures ------------------------------------------------------------------------------------

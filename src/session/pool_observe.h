@@ -14,6 +14,9 @@ void pool_observe_all(struct session_worker *worker);
 const char *pool_gauge_name(enum pool_gauge gauge);
 const char *pool_pin_name(enum pool_pin pin); /* "" for PIN_NONE */
 
+/* Of a bit in pool_row.compressors. */
+const char *pool_compressor_name(unsigned bit);
+
 enum { POOL_ROWS_MAX = 1000, POOL_APPLICATION_BYTES = 160 };
 
 /* A pool, summed over the workers: each has a part of its own. */
