@@ -69,12 +69,14 @@ void exchange_free(struct client *client, struct exchange *exchange)
 {
     if (exchange == NULL)
         return;
+    pool_leave(&client->waiting);
     cut_ties(client->worker, exchange);
     spans_end(client->worker, exchange->trail);
     budget_give_back(exchange->budget, exchange->held_bytes);
     enforce_splice_free(exchange->splice);
     bulk_cursor_release(exchange->cursor);
     memory_free(exchange->abort_message);
+    memory_free(exchange->lone);
     buffer_release(&exchange->answer, exchange->budget);
     memory_free(exchange);
 }

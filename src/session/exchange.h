@@ -20,6 +20,8 @@ struct exchange {
     struct budget *budget;
     uint8_t *abort_message; /* abortTransaction, to send before the answer; owned */
     size_t abort_len;
+    uint8_t *lone; /* shared mode: the client's own command, which waits for a connection; owned */
+    size_t lone_len;
     struct buffer answer; /* a document, behind ENFORCE_FRONT_BYTES; counts for memory_max */
     uint32_t error_labels;
     uint8_t lsid[LSID_BYTES];

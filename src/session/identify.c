@@ -61,10 +61,23 @@ static bool ask(struct client *client, const struct message *message,
     return sent;
 }
 
+static const uint8_t no_users[IDENTITY_KEY_BYTES];
+
+/* True if the client uses connections of a pool: they are certainly of its own users. */
+static bool is_of_pool(const struct client *client)
+{
+    const struct upstream_connection *connection = lease_connection(client);
+    return client->sharing && !client->keeps_own && client->pool != NULL &&
+           !pool_is_of_logins(client->pool) &&
+           (connection == NULL || connection->entry.place == POOL_LEASED);
+}
+
 bool identify_may_ask(struct client *client)
 {
     bool told = client->identity_told;
     client->identity_told = false;
+    if (is_of_pool(client))
+        return false;
     /* asks once for each insert: the answer may be out of date when it arrives */
     const struct upstream_connection *connection = lease_connection(client);
     return !told &&
@@ -105,9 +118,23 @@ void identify_answer(struct client *client, const struct pending *pending, struc
         log_identity(client, standing);
 }
 
+/* Shared mode counts incarnations of its own. */
+static struct merger_origin pool_origin(const struct client *client)
+{
+    const uint64_t shared = (uint64_t)1 << 63;
+    bool known = standing_is_known(&client->shared_as);
+    return (struct merger_origin){
+        .identity = known ? standing_users(&client->shared_as) : no_users,
+        .server = client->server,
+        .incarnation = shared | (known ? standing_incarnation(&client->shared_as) : 0),
+        .trust = MERGER_CERTAIN};
+}
+
 struct merger_origin identify_origin(const struct client *client)
 {
     static const uint8_t unknown[RETRY_IDENTITY_BYTES] = {0xFF, 0xFF, 0xFF, 0xFF};
+    if (is_of_pool(client))
+        return pool_origin(client);
     const struct standing *standing = lease_standing(client);
     struct merger_origin origin = {.identity = unknown, .server = client->server};
     if (standing == NULL)
@@ -121,6 +148,10 @@ struct merger_origin identify_origin(const struct client *client)
 
 bool identify_is(const struct upstream_connection *connection, const uint8_t *users)
 {
+    if (connection->entry.place == POOL_LEASED)
+        return memcmp(connection->may_be_logged_in ? standing_users(&connection->shared_as)
+                                                   : no_users,
+                      users, RETRY_IDENTITY_BYTES) == 0;
     return standing_is_known(&connection->standing) &&
            memcmp(standing_users(&connection->standing), users, RETRY_IDENTITY_BYTES) == 0;
 }

@@ -81,6 +81,19 @@ struct upstream_connection *lease_take(struct client *client)
     return connection;
 }
 
+struct upstream_connection *lease_take_or_wait(struct client *client)
+{
+    if (client->leased != NULL || !client->sharing)
+        return client->leased;
+    if (client->pool == NULL || client->waiting.pool != NULL)
+        return NULL;
+    struct upstream_connection *connection =
+        pool_may_overtake(client->pool, false) ? lease_take(client) : NULL;
+    if (connection == NULL && pool_wait(client->pool, &client->waiting, false, clock_now_ms()))
+        pool_rest_wake(client->worker);
+    return connection;
+}
+
 struct upstream_connection *lease_release(struct client *client)
 {
     struct upstream_connection *connection = client->leased;

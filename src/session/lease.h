@@ -40,6 +40,9 @@ const struct standing *lease_standing(const struct client *client);
  * without memory. */
 struct upstream_connection *lease_take(struct client *client);
 
+/* The connection whose lease the client holds or now takes. If there is none, a client of shared
+ * mode waits in its pool; NULL in any case. */
+struct upstream_connection *lease_take_or_wait(struct client *client);
 /* True if the client may use the connection: both never logged in, or both certainly belong to the
  * same user. */
 bool lease_fits(const struct client *client, const struct upstream_connection *connection);

@@ -1,6 +1,7 @@
 #include "session/merge_batch.h"
 
 #include <event2/event.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "base/assert.h"
@@ -29,16 +30,61 @@ static bool send_own(struct client *client, struct bytes command, struct merger_
     return send_command(client, &message, command, labels, permit);
 }
 
-/* Chooses the connection of a present client that, by the server's word, has the batch's users. */
-static struct upstream_connection *choose_connection(const struct batch *batch)
+/* Does the same, perhaps later: a client of shared mode may have to wait for a connection. */
+static void send_own_later(struct client *client, struct bytes command)
 {
+    struct exchange *exchange = client->exchange;
+    if (lease_take_or_wait(client) != NULL || !client->sharing) {
+        (void)send_own(client, command, NULL);
+        return;
+    }
+    exchange->waiter = NULL;
+    exchange->lone_len = bytes_left(&command);
+    exchange->lone = memory_alloc(exchange->lone_len);
+    if (exchange->lone != NULL)
+        memcpy(exchange->lone, command.pos, exchange->lone_len);
+    else
+        (void)merge_close_client(client);
+}
+
+/* Each client asks for its own insert; a client of shared mode may have to wait. */
+static void ask_later(struct client *client)
+{
+    if (lease_take_or_wait(client) != NULL || !client->sharing)
+        (void)merge_ask(client);
+}
+
+void merge_go_on(struct client *client)
+{
+    struct exchange *exchange = client->exchange;
+    if (exchange->lone != NULL) {
+        uint8_t *lone = exchange->lone;
+        exchange->lone = NULL;
+        (void)send_own(client, bytes_of(lone, exchange->lone_len), NULL);
+        memory_free(lone);
+    } else if (exchange->resend != NULL) {
+        (void)merge_ask(client);
+    } else {
+        merge_pump_soon(client->worker);
+    }
+}
+
+/* Chooses the connection of a present client that, by the server's word, has the batch's users. In
+ * shared mode it takes one of their pool. */
+static struct upstream_connection *choose_connection(const struct batch *batch, bool *waits)
+{
+    *waits = false;
     for (struct merger_waiter *waiter = batch_first(batch); waiter != NULL;
          waiter = batch_next(waiter)) {
         struct client *client = batch_waiter(waiter);
-        struct upstream_connection *connection = client != NULL ? lease_connection(client) : NULL;
-        if (connection != NULL && client->state == CLIENT_ACTIVE &&
-            connection->link.state == LINK_OPEN && identify_is(connection, batch_identity(batch)))
+        if (client == NULL || client->state != CLIENT_ACTIVE)
+            continue;
+        struct upstream_connection *connection =
+            *waits ? lease_connection(client) : lease_take_or_wait(client);
+        if (connection != NULL && connection->link.state == LINK_OPEN &&
+            connection->sent_batch == NULL && identify_is(connection, batch_identity(batch)))
             return connection;
+        *waits = *waits || client->waiting.pool != NULL;
     }
     return NULL;
 }
@@ -72,18 +118,18 @@ static void give_up(struct session_worker *worker, struct sent_batch *sent_batch
     free_sent_batch(worker, sent_batch);
 }
 
-/* False if nothing was sent. */
-static bool carry(struct session_worker *worker, struct sent_batch *sent_batch)
+/* Sends a batch of several inserts. False if nothing was sent. */
+static bool carry(struct session_worker *worker, struct sent_batch *sent_batch,
+                  struct upstream_connection *connection)
 {
     uint8_t *payload = NULL;
     size_t len = 0;
-    struct upstream_connection *connection = choose_connection(sent_batch->batch);
-    if (connection == NULL)
-        return false;
     batch_spans_note_sent(sent_batch, worker, connection->server);
     if (!batch_build(sent_batch->batch, batch_spans_context(sent_batch), &payload, &len))
         return false;
     sent_batch->connection = connection;
+    sent_batch->waits = false;
+    sent_batch->sent = true;
     connection->sent_batch = sent_batch;
     counters_add(&worker->counters, COUNTER_BATCHES, 1);
     /* on failure the session has ended, and the batch is lost with it */
@@ -92,15 +138,36 @@ static bool carry(struct session_worker *worker, struct sent_batch *sent_batch)
     return true;
 }
 
-static void send_batch(struct session_worker *worker, struct batch *batch)
+/* Sends it, or lets it wait for a connection of its pool. False if neither is possible. */
+static bool start(struct session_worker *worker, struct sent_batch *sent_batch)
+{
+    struct upstream_connection *connection =
+        choose_connection(sent_batch->batch, &sent_batch->waits);
+    return connection != NULL ? carry(worker, sent_batch, connection) : sent_batch->waits;
+}
+
+/* Sends the insert of a batch that has only one. */
+static void send_lone(struct session_worker *worker, struct batch *batch)
 {
     struct bytes command;
-    if (batch_inserts(batch) == 1) {
+    struct client *client = batch_waiter(batch_first(batch));
+    struct merger_permit *permit = batch_go_lone(worker->merger, batch, clock_now_us(), &command);
+    (void)send_own(client, command, permit);
+}
+
+static bool is_lone(const struct batch *batch)
+{
+    return batch_inserts(batch) == 1 && batch_waiter(batch_first(batch)) != NULL;
+}
+
+static void send_batch(struct session_worker *worker, struct batch *batch)
+{
+    if (is_lone(batch)) {
         struct client *client = batch_waiter(batch_first(batch));
-        struct merger_permit *permit =
-            batch_go_lone(worker->merger, batch, clock_now_us(), &command);
-        (void)send_own(client, command, permit);
-        return;
+        if (!client->sharing || lease_take_or_wait(client) != NULL) {
+            send_lone(worker, batch);
+            return;
+        }
     }
     struct sent_batch *sent_batch = memory_zalloc(sizeof *sent_batch);
     if (sent_batch == NULL) {
@@ -111,8 +178,27 @@ static void send_batch(struct session_worker *worker, struct batch *batch)
     }
     sent_batch->batch = batch;
     LL_PREPEND(worker->sent_batches, sent_batch);
-    if (!carry(worker, sent_batch))
+    sent_batch->waits = is_lone(batch);
+    if (!sent_batch->waits && !start(worker, sent_batch))
         give_up(worker, sent_batch, false);
+}
+
+/* The batch waited for a connection of its pool. */
+static void send_waiting(struct session_worker *worker, struct sent_batch *sent_batch)
+{
+    struct batch *batch = sent_batch->batch;
+    if (sent_batch->sent || !is_lone(batch)) {
+        if (!start(worker, sent_batch))
+            give_up(worker, sent_batch, sent_batch->sent);
+        return;
+    }
+    struct client *client = batch_waiter(batch_first(batch));
+    if (lease_take_or_wait(client) != NULL) {
+        free_sent_batch(worker, sent_batch);
+        send_lone(worker, batch);
+    } else if (client->waiting.pool == NULL) {
+        give_up(worker, sent_batch, false);
+    }
 }
 
 void merge_send_lost(struct session_worker *worker)
@@ -123,8 +209,10 @@ void merge_send_lost(struct session_worker *worker)
     {
         if (sent_batch->connection != NULL)
             continue;
-        if (!batch_may_resend(worker->merger, sent_batch->batch, clock_now_us()) ||
-            !carry(worker, sent_batch))
+        if (sent_batch->waits)
+            send_waiting(worker, sent_batch);
+        else if (!batch_may_resend(worker->merger, sent_batch->batch, clock_now_us()) ||
+                 !start(worker, sent_batch))
             give_up(worker, sent_batch, true);
     }
 }
@@ -181,7 +269,7 @@ static void send_all_alone(struct session_worker *worker, struct batch *batch, s
             continue;
         if (forgets && lease_connection(client) != NULL)
             standing_forget(worker->standings, &lease_connection(client)->standing);
-        (void)send_own(client, batch_command(waiter), NULL);
+        send_own_later(client, batch_command(waiter));
     }
 }
 
@@ -199,7 +287,7 @@ static void find_out_all(struct batch *batch)
         client->exchange->waiter = NULL;
         client->exchange->resend = batch_take_resend(waiter);
         if (client->exchange->resend != NULL)
-            (void)merge_ask(client);
+            ask_later(client);
         else
             (void)merge_close_client(client);
     }

@@ -16,6 +16,8 @@ void merge_send_due(struct session_worker *worker);
 void merge_arm_timer(struct session_worker *worker);
 /* Sends batches of lost connections once more, or closes their waiters. */
 void merge_send_lost(struct session_worker *worker);
+/* A client of shared mode whose exchange waited for a connection has one now. */
+void merge_go_on(struct client *client);
 /* Handles the reply to the batch on this connection. */
 void merge_reply(struct upstream_connection *connection, struct bytes document);
 /* At each tick: releases clients that left a batch with a long stall. */

@@ -11,7 +11,9 @@ struct batch;
 struct sent_batch {
     struct sent_batch *next; /* of the worker's list */
     struct batch *batch;
-    struct upstream_connection *connection; /* NULL: it is lost */
+    struct upstream_connection *connection; /* NULL: it is lost, or the batch waits */
+    bool waits;                             /* for a connection of its pool */
+    bool sent;                              /* at least once */
     struct trail *trail;                    /* owned; NULL: it is not traced */
 };
 

@@ -7,6 +7,7 @@
 #include "session/connect.h"
 #include "session/lease.h"
 #include "session/life.h"
+#include "session/merge_batch.h"
 #include "session/pool_opening.h"
 #include "session/pool_rest.h"
 #include "session/pooled.h"
@@ -18,7 +19,8 @@
 /* The client has a lease now: its request goes on. */
 static void go_on(struct client *client)
 {
-    client->stage = REQUEST_AWAITED;
+    if (client->stage == REQUEST_WAITING)
+        client->stage = REQUEST_AWAITED;
     requests_resume(client);
 }
 
@@ -30,7 +32,10 @@ static void serve(struct client *client, struct upstream_connection *connection)
         return;
     }
     lease_give(client, connection);
-    go_on(client);
+    if (client->exchange != NULL)
+        merge_go_on(client);
+    else
+        go_on(client);
 }
 
 /* Opens a connection of the client's own; its first request is sent on it. */

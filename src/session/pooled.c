@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "session/answer.h"
 #include "session/awaiting.h"
+#include "session/exchange.h"
 #include "session/hello_answers.h"
 #include "session/lease.h"
 #include "session/life.h"
@@ -193,12 +194,13 @@ enum request_step pooled_admit(struct client *client, const struct message *mess
 /* True while the client or the connection is in the midst of something. */
 static bool is_busy(const struct client *client, const struct upstream_connection *connection)
 {
-    return !pending_is_empty(&client->pending) || client->exchange != NULL ||
-           client->checking != NULL || client->stage == REQUEST_QUEUED ||
-           client->stage == REQUEST_LEFT || client->stage == REQUEST_FORWARDED ||
-           connection->sent_batch != NULL || connection->reply_left > 0 ||
-           connection->link.state != LINK_OPEN || link_is_blocked(&connection->link) ||
-           buffer_length(&connection->link.in) > 0;
+    /* an insert that waits for its batch needs no connection */
+    bool exchanges = client->exchange != NULL && client->exchange->waiter == NULL;
+    return !pending_is_empty(&client->pending) || exchanges || client->checking != NULL ||
+           client->stage == REQUEST_QUEUED || client->stage == REQUEST_LEFT ||
+           client->stage == REQUEST_FORWARDED || connection->sent_batch != NULL ||
+           connection->reply_left > 0 || connection->link.state != LINK_OPEN ||
+           link_is_blocked(&connection->link) || buffer_length(&connection->link.in) > 0;
 }
 
 static enum pool_pin pin_of(const struct client *client,
