@@ -163,10 +163,10 @@ needed_packages() {
   scripts/setup.sh "${wanted[@]}"
 }
 
-tests=1 parts=()
+tests=1 tagged=() parts=()
 while [ $# -gt 0 ]; do
   case $1 in
-    --tagged) scripts/check-release.py --tagged >&2 || exit 1 ;;
+    --tagged) tagged=(--tagged) ;;
     --no-tests) tests=0 ;;
     --dist) mkdir -p "$2"; dist=$(cd "$2" && pwd) tests=0; shift ;;
     deb | arm64 | static | image | chart | wheels | sbom | sums) parts+=("$1") ;;
@@ -175,8 +175,8 @@ while [ $# -gt 0 ]; do
   shift
 done
 [ ${#parts[@]} -gt 0 ] || parts=(deb arm64 static image chart wheels sbom sums)
-scripts/check-release.py >&2
 needed_packages "${parts[@]}"
+"$venv/bin/python" scripts/check-release.py "${tagged[@]}" >&2
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 [ ${#parts[@]} -lt 8 ] || rm -rf "$dist"
