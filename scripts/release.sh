@@ -152,15 +152,12 @@ make_sums() {
 
 # Only the parts that need compilers of other machines, or roots, need their packages.
 needed_packages() {
-  local part wanted=(build python)
+  local part more=
+  [ "$tests" = 0 ] || more=release
   for part; do
-    case $part in
-      deb) wanted+=(packaging) ;;
-      arm64 | static | image | wheels) wanted+=(packaging release) ;;
-    esac
+    case $part in arm64 | static | image | wheels) more=release ;; esac
   done
-  [ "$tests" = 0 ] || wanted+=(packaging release)
-  scripts/setup.sh "${wanted[@]}"
+  scripts/setup.sh build python packaging $more
 }
 
 tests=1 tagged=() parts=()
