@@ -28,7 +28,7 @@ const char *pool_pin_name(enum pool_pin pin)
 
 const char *pool_compressor_name(unsigned bit)
 {
-    return wire_compressor_name((uint8_t)bit);
+    return bit <= WIRE_COMPRESSOR_ZSTD ? wire_compressor_name((uint8_t)bit) : "unknown";
 }
 
 /* --- figures ------------------------------------------------------------------------------------
