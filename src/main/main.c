@@ -92,6 +92,7 @@ static void block_signals(sigset_t *set)
 static void drain(struct proxy *proxy, const sigset_t *signals)
 {
     int64_t since_ms = clock_now_ms();
+    struct error ignored;
     const struct timespec poll = {.tv_nsec = DRAIN_POLL_MS * 1000000L};
     LOG_I(LOG_CONTROL, 1051, "main",
           "Draining: the proxy accepts no new connections and lets running commands finish",
@@ -101,7 +102,7 @@ static void drain(struct proxy *proxy, const sigset_t *signals)
     notify_stopping();
     while (proxy_clients(proxy) > 0) {
         int got = sigtimedwait(signals, NULL, &poll);
-        (void)proxy_tick(proxy);
+        (void)proxy_tick(proxy, &ignored);
         if (got == SIGTERM || got == SIGINT || got == SIGQUIT) {
             LOG_W(LOG_CONTROL, 1052, "main", "Second signal: the proxy ends at once",
                   LOG_INT("clients", proxy_clients(proxy)));
@@ -121,6 +122,12 @@ static void log_unknown_variable(void *arg, const char *problem)
     (void)arg;
     LOG_W(LOG_CONTROL, 1056, "main", "Unknown variable in the environment",
           LOG_STR("problem", problem));
+}
+
+static void report_failed_start(const struct error *err)
+{
+    LOG_F(LOG_CONTROL, 1054, "main", "Cannot start", LOG_STR("error", err->message));
+    (void)fprintf(stderr, "mongosluice: %s\n", err->message);
 }
 
 /* 0: the time is over. */
@@ -147,13 +154,18 @@ static int run(struct config *config)
     raise_descriptor_limit(config);
     struct proxy *proxy = proxy_start(config, &err);
     if (proxy == NULL) {
-        LOG_F(LOG_CONTROL, 1054, "main", "Cannot start", LOG_STR("error", err.message));
-        (void)fprintf(stderr, "mongosluice: %s\n", err.message);
+        report_failed_start(&err);
         return EXIT_FAILURE;
     }
     notify_ready();
     for (;;) {
-        int got = wait_for_signal(&signals, proxy_tick(proxy));
+        int wait_ms = proxy_tick(proxy, &err);
+        if (wait_ms < 0) {
+            report_failed_start(&err);
+            proxy_stop(proxy);
+            return EXIT_FAILURE;
+        }
+        int got = wait_for_signal(&signals, wait_ms);
         if (got == SIGHUP)
             proxy_reload(proxy);
         if (got == SIGUSR1)

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "catalog/catalog.h"
 #include "main/certificates.h"
+#include "main/own_upstream.h"
 #include "main/registry_link.h"
 #include "main/verifier_link.h"
 
@@ -116,6 +117,8 @@ static void check_connection(struct config *config, bool *good)
     }
     if (uri_warning(uri) != NULL)
         (void)fprintf(stderr, "mongosluice: upstream: unused options: %s\n", uri_warning(uri));
+    if (!own_upstream_check(config, uri, &err))
+        print_problem(good, err.message);
     struct session_settings *settings = prepare_settings(config_retain(config), uri, &err);
     if (settings == NULL)
         print_problem(good, err.message);

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "catalog/catalog.h"
 #include "catalog/warned_summary.h"
+#include "main/own_upstream.h"
 #include "main/prepare.h"
 #include "main/proxy_parts.h"
 #include "main/registry_link.h"
@@ -23,6 +24,7 @@
 #include "metrics/statistics.h"
 #include "session/hello_stream.h"
 #include "session/session.h"
+#include "upstream/runtime.h"
 #include "upstream/servers.h"
 
 enum { CONTROL_TICK_MS = 500 };
@@ -41,7 +43,7 @@ static void log_topology(struct proxy *proxy, const struct topology_snapshot *to
     memcpy(proxy->topology_logged, summary, sizeof summary);
     if (strcmp(topology->cause, TOPOLOGY_NO_ANSWER_YET) == 0)
         return; /* the start */
-    if (topology->kind == TOPOLOGY_UNKNOWN)
+    if (topology->cause[0] != 0)
         LOG_W(LOG_TOPOLOGY, 1021, "topology",
               "No upstream server is reachable; the proxy waits for one",
               LOG_STR("cause", topology->cause));
@@ -128,9 +130,15 @@ void proxy_reload(struct proxy *proxy)
     reload_run(proxy);
 }
 
-int proxy_tick(struct proxy *proxy)
+int proxy_tick(struct proxy *proxy, struct error *err)
 {
-    return upkeep_tick(proxy);
+    int wait_ms = upkeep_tick(proxy);
+    if (wait_ms < 0)
+        (void)config_refuse(proxy->settings->config, "upstream",
+                            "leads back to this proxy, through another address or a forwarded "
+                            "port; name the database",
+                            err);
+    return wait_ms;
 }
 
 /* --- the admin endpoint -------------------------------------------------------------------------
@@ -409,6 +417,10 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
         config_release(config);
         return false;
     }
+    if (!own_upstream_check(config, proxy->uri, err)) {
+        config_release(config);
+        return false;
+    }
     certificate_watch_begin(&proxy->watch, config, proxy->uri);
     if (uri_warning(proxy->uri) != NULL)
         LOG_W(LOG_CONTROL, 1033, "control", "The upstream URI has unused options",
@@ -422,6 +434,7 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
                                                  .collections_change = collections_change,
                                                  .collections_changed = collections_changed};
     proxy->shared.started_ms = clock_now_ms();
+    proxy->shared.own_id = runtime_id();
     proxy->shared.transactions = transactions_create();
     proxy->shared.bulk_cursors = bulk_cursors_create(&proxy->shared.budget);
     proxy->shared.awaited_cursors = awaited_cursors_create();

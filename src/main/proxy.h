@@ -13,8 +13,9 @@ struct proxy *proxy_start(struct config *config, struct error *err);
  * changes. Logs the outcome. */
 void proxy_reload(struct proxy *proxy);
 
-/* To be called from time to time. Returns the time until the next call, in milliseconds. */
-int proxy_tick(struct proxy *proxy);
+/* To be called from time to time. Returns the time until the next call, in milliseconds; -1 with
+ * the reason if the start has failed after all. */
+int proxy_tick(struct proxy *proxy, struct error *err);
 
 /* Accepts no new connections; sessions end as soon as none of their commands is under way. */
 void proxy_drain(struct proxy *proxy);

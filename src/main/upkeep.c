@@ -12,6 +12,7 @@ enum {
     TICK_MS = 500,
     TICK_UNTIL_READY_MS = 50,
     UNREADY_REPORT_MS = 10000, /* a start may take this long without a warning */
+    SELF_REPORT_MS = 2000,
     CERTIFICATES_LOOK_MS = 60000,
     CERTIFICATES_WARN_MS = 86400000
 };
@@ -79,6 +80,13 @@ static void tell_watchdog(struct proxy *proxy, int64_t now_ms)
     notify_alive();
 }
 
+/* Some time after the start, so that other servers of the set can answer. */
+static bool has_only_itself(const struct proxy *proxy, int64_t now_ms)
+{
+    return atomic_load(&proxy->shared.leads_to_itself) && !proxy->upkeep.was_ready &&
+           !proxy->upkeep.reported && now_ms - proxy->shared.started_ms >= SELF_REPORT_MS;
+}
+
 int upkeep_tick(struct proxy *proxy)
 {
     int64_t now_ms = clock_now_ms();
@@ -87,6 +95,8 @@ int upkeep_tick(struct proxy *proxy)
     look_at_validity(proxy, now_ms);
     follow_readiness(proxy, now_ms);
     tell_watchdog(proxy, now_ms);
+    if (has_only_itself(proxy, now_ms))
+        return -1;
     if (!proxy->upkeep.was_ready && !proxy->upkeep.reported)
         wait_ms = TICK_UNTIL_READY_MS;
     if (notify_watchdog_ms() > 0 && notify_watchdog_ms() < wait_ms)

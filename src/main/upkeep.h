@@ -5,7 +5,8 @@
 
 struct proxy;
 
-/* Returns the time until the next call, in milliseconds. */
+/* Returns the time until the next call, in milliseconds; -1 if the start has failed after all: the
+ * upstream leads back to the proxy, and no other server answers. */
 int upkeep_tick(struct proxy *proxy);
 
 #endif

@@ -61,6 +61,23 @@ static uint16_t port_of(int fd)
     return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
+/* What to do about a failed bind; "" for other failures. */
+static const char *advice_for(int failure)
+{
+    switch (failure) {
+    case EADDRINUSE:
+        return "; is another program using the port?";
+    case EACCES:
+        return "; ports below 1024 need the capability CAP_NET_BIND_SERVICE: give it to the "
+               "process, or use a higher port";
+    case EADDRNOTAVAIL:
+        return "; no network interface of this machine has this address: use one of its own, or "
+               "0.0.0.0 for all";
+    default:
+        return "";
+    }
+}
+
 int listener_bind(const char *host, uint16_t port, int backlog, const char *option,
                   uint16_t *bound_port, struct error *err)
 {
@@ -80,10 +97,8 @@ int listener_bind(const char *host, uint16_t port, int backlog, const char *opti
     for (struct addrinfo *a = addresses; a != NULL && fd < 0; a = a->ai_next)
         fd = bind_one(a, backlog);
     if (fd < 0)
-        (void)error_set(err, ERROR_BAD_VALUE,
-                        "cannot listen on %s: %s (option %s; is another program using the "
-                        "port?)",
-                        address, strerror(errno), option);
+        (void)error_set(err, ERROR_BAD_VALUE, "cannot listen on %s: %s (option %s%s)", address,
+                        strerror(errno), option, advice_for(errno));
     else
         *bound_port = port_of(fd);
     freeaddrinfo(addresses);

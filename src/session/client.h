@@ -84,6 +84,7 @@ struct client {
 
     /* the client's properties */
     bool accepts_overload;        /* its hello had `backpressure` */
+    bool is_own_monitoring;       /* its hello came from this process */
     bool hello_seen;              /* it has the answer to its first hello */
     uint8_t compressors;          /* that its first hello was told: one bit for each */
     bool identity_told;           /* since the check of its last insert */

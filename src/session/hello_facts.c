@@ -32,6 +32,20 @@ static void keep_metadata(struct client *client, const char *application, const 
     client->writer = (struct tally_writer){block, kept_driver};
 }
 
+/* The way through the upstream leads back to this proxy. */
+static void note_own_monitoring(struct client *client, const char *version)
+{
+    const char *own_id = client->worker->shared->own_id;
+    if (own_id == NULL || own_id[0] == 0 || strstr(version, own_id) == NULL)
+        return;
+    client->is_own_monitoring = true;
+    if (atomic_exchange(&client->worker->shared->leads_to_itself, true))
+        return;
+    LOG_E(LOG_TOPOLOGY, 1087, client->context,
+          "The upstream leads back to this proxy; name the database in option upstream",
+          LOG_STR("server", client->server));
+}
+
 static void note_metadata(struct client *client, struct bytes metadata)
 {
     char application[80] = "";
@@ -45,6 +59,7 @@ static void note_metadata(struct client *client, struct bytes metadata)
         copy_string(part.value, "version", version);
     }
     keep_metadata(client, application, driver, version);
+    note_own_monitoring(client, version);
     LOG_I(LOG_NETWORK, 1060, client->context, "Client metadata",
           LOG_STR("application", application), LOG_STR("driver", driver),
           LOG_STR("driverVersion", version));

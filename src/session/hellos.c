@@ -1,12 +1,22 @@
 #include "session/hellos.h"
 
 #include "base/memory.h"
+#include "session/answer.h"
 #include "session/hello_answers.h"
 #include "session/hello_facts.h"
 #include "session/lease.h"
 #include "session/logins.h"
 #include "session/saved_hello.h"
 #include "wire/reply.h"
+
+/* Otherwise each connection would open another one, without an end. */
+static enum request_step refuse_own_monitoring(struct client *client, const struct message *message)
+{
+    struct error err;
+    (void)error_set(&err, ERROR_HOST_UNREACHABLE,
+                    "the option upstream leads back to this proxy; name the database");
+    return answer_error(client, message, &err, 0) ? STEP_TAKEN : STEP_STOP;
+}
 
 void hellos_note(struct client *client, const struct wire_command *request)
 {
@@ -19,6 +29,8 @@ enum request_step hellos_take(struct client *client, const struct message *messa
                               struct wire_command *request)
 {
     hellos_note(client, request);
+    if (client->is_own_monitoring)
+        return refuse_own_monitoring(client, message);
     if (client->sharing && !client->keeps_own && hello_answers_may_take(client, request))
         return hello_answers_take(client, message, request, (struct bytes){0});
     return STEP_PASS;

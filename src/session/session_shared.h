@@ -54,6 +54,8 @@ struct session_shared {
     struct hello_streams *hello_streams;
     struct exporter *exporter; /* of spans; NULL: none */
     struct session_hooks hooks;
+    const char *own_id;          /* ends the driver's version in the hello of our own monitoring */
+    atomic_bool leads_to_itself; /* that hello came to a listener of this proxy */
 };
 
 #endif

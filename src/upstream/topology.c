@@ -133,6 +133,32 @@ static void on_server_opening(const mongoc_apm_server_opening_t *event)
     (void)pthread_mutex_unlock(&t->lock);
 }
 
+/* With the lock held. */
+static void describe_drop(struct topology *t, const struct topology_server *server)
+{
+    const char *wanted = mongoc_uri_get_replica_set(t->uri);
+    const char *wanted_by = "the connection string (replicaSet)";
+    if (wanted == NULL && strcmp(t->set_name, server->set_name) != 0) {
+        wanted = t->set_name;
+        wanted_by = "the other servers";
+    }
+    if (wanted == NULL || wanted[0] == '\0' || strcmp(wanted, server->set_name) == 0)
+        (void)snprintf(t->dropped, sizeof t->dropped,
+                       "%s was left out: it answered as %s, which does not match the other servers "
+                       "or the replicaSet of the connection string",
+                       server->address, topology_server_type_name(server->type));
+    else if (server->set_name[0] == '\0')
+        (void)snprintf(t->dropped, sizeof t->dropped,
+                       "%.150s was left out: it answered as %s, a member of no replica set, and "
+                       "%s names the set \"%.100s\"",
+                       server->address, topology_server_type_name(server->type), wanted_by, wanted);
+    else
+        (void)snprintf(t->dropped, sizeof t->dropped,
+                       "%.150s was left out: it belongs to the replica set \"%.100s\", and %s "
+                       "names \"%.100s\"; correct the name, or the address",
+                       server->address, server->set_name, wanted_by, wanted);
+}
+
 static void on_server_closed(const mongoc_apm_server_closed_t *event)
 {
     struct topology *t = mongoc_apm_server_closed_get_context(event);
@@ -140,10 +166,7 @@ static void on_server_closed(const mongoc_apm_server_closed_t *event)
     (void)pthread_mutex_lock(&t->lock);
     struct topology_server *server = find_server(t, address);
     if (server != NULL) {
-        (void)snprintf(t->dropped, sizeof t->dropped,
-                       "%s was left out: it answered as %s, which does not match the other servers "
-                       "or the replicaSet of the connection string",
-                       address, topology_server_type_name(server->type));
+        describe_drop(t, server);
         *server = t->servers[--t->server_count];
     }
     (void)pthread_mutex_unlock(&t->lock);
@@ -163,10 +186,13 @@ static void on_server_changed(const mongoc_apm_server_changed_t *event)
     struct topology_server *server = add_server(t, host);
     if (server != NULL) {
         server->type = type;
+        copy_text(server->set_name, sizeof server->set_name, set_name);
         if (is_known(server))
             server->last_error[0] = '\0';
     }
-    if (set_name[0] != '\0')
+    const char *wanted = mongoc_uri_get_replica_set(t->uri);
+    if (set_name[0] != '\0' && (wanted == NULL || strcmp(wanted, set_name) == 0) &&
+        (wanted != NULL || t->set_name[0] == '\0'))
         copy_text(t->set_name, sizeof t->set_name, set_name);
     (void)pthread_mutex_unlock(&t->lock);
     LOG_I(LOG_TOPOLOGY, 5004, "topology", "Server description changed",

@@ -46,7 +46,8 @@ struct topology_server {
     char host[TOPOLOGY_NAME_BYTES];       /* without brackets; or the path of the Unix socket */
     uint16_t port;
     bool is_unix_socket;
-    enum topology_server_type type; /* never POSSIBLE_PRIMARY: that counts as UNKNOWN */
+    char set_name[TOPOLOGY_NAME_BYTES]; /* that it named last; "" if it is in no set */
+    enum topology_server_type type;     /* never POSSIBLE_PRIMARY: that counts as UNKNOWN */
     char last_error[512]; /* the reason of the last failed check; "" after a successful one */
 };
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 /* The maximum that rewrite_text adds: "/?", the application name and directConnection. */
 enum { REWRITE_EXTRA_BYTES = 96, WARNING_BYTES = 512 };
@@ -286,6 +287,14 @@ const struct tls_client_options *uri_tls(const struct uri *uri)
 const char *uri_for_monitoring(const struct uri *uri)
 {
     return uri->monitoring;
+}
+
+void uri_each_host(const struct uri *uri, void (*each)(void *arg, const char *host, uint16_t port),
+                   void *arg)
+{
+    const mongoc_host_list_t *hosts = mongoc_uri_get_hosts(uri->parsed);
+    for (; hosts != NULL; hosts = hosts->next)
+        each(arg, hosts->host, hosts->family == AF_UNIX ? 0 : hosts->port);
 }
 
 bool uri_has_account(const struct uri *uri)

@@ -7,6 +7,7 @@
 #include "net/tls.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct uri;
 
@@ -24,6 +25,11 @@ const char *uri_warning(const struct uri *uri);
 
 /* The original connection string, for our own reading of the upstream: never log it. */
 const char *uri_with_credentials(const struct uri *uri);
+
+/* Calls `each` for each host of the string; a Unix socket has port 0 and its path as host. For
+ * mongodb+srv:// there is none. */
+void uri_each_host(const struct uri *uri, void (*each)(void *arg, const char *host, uint16_t port),
+                   void *arg);
 
 /* True if it names a user, or a mechanism that needs no name (a certificate). */
 bool uri_has_account(const struct uri *uri);

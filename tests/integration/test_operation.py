@@ -1,15 +1,20 @@
 """What an operator sees and changes while the proxy runs: readiness in the log, reloads, the service manager,
 certificates."""
 
+import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
+import subprocess
+import threading
+from pathlib import Path
 
 import pytest
 from support.admin import Admin
-from support.ports import free_port
+from support.ports import free_port, refusing_port
 from support.process import Process, eventually
 from support.proxy import BINARY, Proxy, environment
 from support.wire import RawClient
@@ -360,3 +365,114 @@ def test_failed_handshakes_with_servers_are_warned_of_and_counted(secure_server,
     record = proxy.wait_for_record("the failure", id=1086, s="W", cause="certificate")
     assert record["attr"]["server"] == like.address and "check the CA file" in record["attr"]["reason"]
     assert metric(Admin(proxy), 'mongosluice_tls_handshake_failures_total{side="upstream",cause="certificate"}') == 1
+
+
+# --- starts that cannot succeed
+
+def failed_start(*words, **popen):
+    """The standard error of a start that fails."""
+    done = subprocess.run([BINARY, *map(str, words)], env=environment(), capture_output=True, text=True, timeout=20, check=False,
+                          **popen)
+    assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
+    return done.stderr
+
+
+def test_a_port_in_use_may_be_another_program(server):
+    with refusing_port() as port:
+        text = failed_start("--upstream", server.endpoint.uri(), "--listen", f"127.0.0.1:{port}")
+    assert "Address already in use" in text and "is another program using the port?" in text
+
+
+def test_an_address_of_another_machine_is_no_other_program(server):
+    text = failed_start("--upstream", server.endpoint.uri(), "--listen", "192.0.2.1:27017")
+    assert "Cannot assign requested address" in text and "no network interface of this machine has this address" in text
+    assert "another program" not in text
+
+
+@pytest.mark.skipif(int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 1, reason="every user may bind port 1")
+def test_a_port_that_needs_a_capability_is_no_other_program(server, tmp_path):
+    program = tmp_path / "mongosluice"  # where every user may run it
+    shutil.copy(BINARY, program)
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    done = subprocess.run([program, "--upstream", server.endpoint.uri(), "--listen", "127.0.0.1:1"], env=environment(),
+                          capture_output=True, text=True, timeout=60, check=False, **nobody)
+    assert done.returncode == 1 and "Permission denied" in done.stderr and "CAP_NET_BIND_SERVICE" in done.stderr, done.stderr
+    assert "another program" not in done.stderr
+
+
+def test_a_set_name_that_does_not_match_names_both(server, start_proxy):
+    proxy = start_proxy(f"mongodb://{server.endpoint.address}/?replicaSet=other", {"admin.listen": "127.0.0.1:0"})
+    record = proxy.wait_for_record("the mismatch", id=1021, s="W")
+    assert 'belongs to the replica set "secantus"' in record["attr"]["cause"] and '"other"' in record["attr"]["cause"]
+    reason = Admin(proxy).get("/readyz").json()["reason"]
+    assert '"secantus"' in reason and '"other"' in reason
+    with RawClient(proxy.endpoint()) as client:
+        answer = client.hello()
+        assert answer["ok"] == 0 and '"secantus"' in answer["errmsg"] and '"other"' in answer["errmsg"]
+
+
+def test_a_standalone_where_a_set_is_named(standalone_server, start_proxy):
+    proxy = start_proxy(f"mongodb://{standalone_server.endpoint.address}/?replicaSet=other")
+    cause = proxy.wait_for_record("the mismatch", id=1021, s="W")["attr"]["cause"]
+    assert "Standalone, a member of no replica set" in cause and '"other"' in cause
+
+
+@pytest.mark.parametrize(("listen", "upstream"), [
+    ("127.0.0.1:{}", "127.0.0.1:{}"), ("127.0.0.1:{}", "localhost:{}"), ("0.0.0.0:{}", "127.0.0.1:{}"), ("0.0.0.0:{}", "127.3.4.5:{}"),
+    ("0.0.0.0:{}", socket.gethostname() + ":{}"), ("localhost:{}", "127.0.0.1:{}"), ("127.0.0.1:{}", "192.0.2.1:1,127.0.0.1:{}")])
+def test_a_proxy_in_front_of_itself_does_not_start(listen, upstream):
+    port = free_port()
+    words = ["--listen", listen.format(port), "--upstream", f"mongodb://{upstream.format(port)}/"]
+    text = failed_start(*words)
+    assert "upstream: " in text and "is the proxy's own address (option listen)" in text
+    check = subprocess.run([BINARY, "--check-config", *words], env=environment(), capture_output=True, text=True, timeout=30)
+    assert check.returncode == 2 and "is the proxy's own address" in check.stderr
+
+
+@pytest.mark.parametrize("upstream", ["127.0.0.2:{}", "127.0.0.1:{}"])
+def test_other_addresses_and_ports_are_not_the_proxy(upstream, start_proxy):
+    with refusing_port() as port:
+        proxy = start_proxy(f"mongodb://{upstream.format(port)}/", {"listen": f"127.0.0.1:{free_port()}"})
+        proxy.wait_for_text("does not answer", level="W")
+
+
+@contextlib.contextmanager
+def forwarded(port):
+    """A port that leads to `port`, like a forwarded port of a container."""
+    def copy(one, other):
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+        for end in (one, other):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(("127.0.0.1", port), 5)
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=copy, args=pair, daemon=True).start()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_way_back_through_another_port_ends_the_start():
+    port = free_port()
+    with forwarded(port) as other:
+        text = failed_start("--listen", f"127.0.0.1:{port}", "--upstream", f"mongodb://127.0.0.1:{other}/")
+    assert "upstream: leads back to this proxy" in text
+
+
+def test_a_member_that_is_the_proxy_itself_is_named_and_the_others_serve(server, start_proxy):
+    port = free_port()
+    with forwarded(port) as other:
+        proxy = start_proxy(f"mongodb://127.0.0.1:{other},{server.endpoint.address}/?replicaSet=secantus",
+                            {"listen": f"127.0.0.1:{port}"})
+        proxy.wait_for_record("the way back", id=1087, s="E")
+        proxy.wait_for_record("ready", id=READY)
