@@ -56,6 +56,14 @@ bool figures_command_latency(const struct admin *admin, enum command_name comman
     return out->count > 0;
 }
 
+void figures_command_exemplars(const struct admin *admin, enum command_name command,
+                               struct exemplar out[EXEMPLAR_SLOTS])
+{
+    memset(out, 0, EXEMPLAR_SLOTS * sizeof *out);
+    for (unsigned i = 0; i < admin->parts.worker_count; i++)
+        exemplars_merge(session_metrics_command_exemplars(metrics_of(admin, i), command), out);
+}
+
 /* The figures of the server, added if there is room; otherwise the last ones, of all others. */
 static struct server_figures *find_server(struct server_figures out[FIGURES_SERVERS], size_t *count,
                                           const char *server)
@@ -66,11 +74,17 @@ static struct server_figures *find_server(struct server_figures out[FIGURES_SERV
     if (*count == FIGURES_SERVERS - 1)
         server = "other";
     if (*count < FIGURES_SERVERS) {
-        out[*count].server = server;
-        out[*count].us = (struct histogram_totals){0};
+        out[*count] = (struct server_figures){.server = server};
         ++*count;
     }
     return &out[*count - 1];
+}
+
+static void add_server(const struct server_latency *latency, struct server_figures *figures)
+{
+    histogram_add(&latency->us, &figures->us);
+    exemplars_merge(atomic_load_explicit(&latency->exemplars, memory_order_acquire),
+                    figures->exemplars);
 }
 
 size_t figures_servers(const struct admin *admin, struct server_figures out[FIGURES_SERVERS])
@@ -82,15 +96,15 @@ size_t figures_servers(const struct admin *admin, struct server_figures out[FIGU
                 session_metrics_server_at(metrics_of(admin, i), s);
             if (server == NULL)
                 break;
-            histogram_add(&server->us, &find_server(out, &count, server->server)->us);
+            add_server(server, find_server(out, &count, server->server));
         }
     for (unsigned i = 0; i < admin->parts.worker_count; i++) {
         struct histogram_totals rest = {0};
         histogram_add(&session_metrics_server_at(metrics_of(admin, i), SESSION_SERVERS_MAX)->us,
                       &rest);
         if (rest.count > 0)
-            histogram_add(&session_metrics_server_at(metrics_of(admin, i), SESSION_SERVERS_MAX)->us,
-                          &find_server(out, &count, "other")->us);
+            add_server(session_metrics_server_at(metrics_of(admin, i), SESSION_SERVERS_MAX),
+                       find_server(out, &count, "other"));
     }
     return count;
 }

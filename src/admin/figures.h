@@ -39,9 +39,14 @@ void figures_latency(const struct admin *admin, struct histogram_totals *out);
 bool figures_command_latency(const struct admin *admin, enum command_name command,
                              struct histogram_totals *out);
 
+/* The newest exemplars of a command's latency. */
+void figures_command_exemplars(const struct admin *admin, enum command_name command,
+                               struct exemplar out[EXEMPLAR_SLOTS]);
+
 struct server_figures {
     const char *server; /* "other": all others; borrowed from the workers */
     struct histogram_totals us;
+    struct exemplar exemplars[EXEMPLAR_SLOTS];
 };
 
 enum { FIGURES_SERVERS = SESSION_SERVERS_MAX + 1 };

@@ -1,5 +1,7 @@
 /* /metrics: all figures in Prometheus' format. docs/operations.md lists them. The program or an
  * option bounds the number of values of each label. */
+#include <event2/http.h>
+
 #include "admin/figures.h"
 #include "admin/operation_state.h"
 #include "admin/pages.h"
@@ -205,12 +207,16 @@ static void add_commands(const struct admin *admin, struct text *out)
     }
 }
 
-/* From 64 us to a minute. */
-static const struct exposition_buckets latency_buckets = {6, 26, 1e-6};
+/* From 64 us to a minute. Only OpenMetrics has exemplars. */
+static struct exposition_buckets latency_buckets(const struct exemplar *exemplars, bool openmetrics)
+{
+    return (struct exposition_buckets){6, 26, 1e-6, openmetrics ? exemplars : NULL};
+}
 
-static void add_latency(const struct admin *admin, struct text *out)
+static void add_latency(const struct admin *admin, bool openmetrics, struct text *out)
 {
     struct histogram_totals latency;
+    struct exemplar exemplars[EXEMPLAR_SLOTS];
     exposition_family(
         out, "mongosluice_upstream_latency_seconds", "histogram",
         "Time from a request to an upstream server to its reply, by command, merged inserts too; "
@@ -218,10 +224,12 @@ static void add_latency(const struct admin *admin, struct text *out)
         "The first request of a connection includes connecting.");
     for (size_t i = 0; i < COMMAND_NAME_COUNT; i++) {
         const char *label = session_command_label((enum command_name)i);
-        if (label != NULL && figures_command_latency(admin, (enum command_name)i, &latency))
-            exposition_histogram(out, "mongosluice_upstream_latency_seconds",
-                                 (struct exposition_label){"command", label}, &latency,
-                                 latency_buckets);
+        if (label == NULL || !figures_command_latency(admin, (enum command_name)i, &latency))
+            continue;
+        figures_command_exemplars(admin, (enum command_name)i, exemplars);
+        exposition_histogram(out, "mongosluice_upstream_latency_seconds",
+                             (struct exposition_label){"command", label}, &latency,
+                             latency_buckets(exemplars, openmetrics));
     }
     struct server_figures *servers = memory_array(FIGURES_SERVERS, sizeof *servers);
     if (servers == NULL) {
@@ -234,7 +242,7 @@ static void add_latency(const struct admin *admin, struct text *out)
     for (size_t i = 0; i < count; i++)
         exposition_histogram(out, "mongosluice_server_latency_seconds",
                              (struct exposition_label){"server", servers[i].server}, &servers[i].us,
-                             latency_buckets);
+                             latency_buckets(servers[i].exemplars, openmetrics));
     memory_free(servers);
 }
 
@@ -246,7 +254,7 @@ static void add_turns(const struct admin *admin, struct text *out)
         out, "mongosluice_loop_turn_seconds", "histogram",
         "Length of the workers' loop turns: the time that other clients may have waited.");
     exposition_histogram(out, "mongosluice_loop_turn_seconds", NO_LABEL, &turns,
-                         (struct exposition_buckets){4, 20, 1e-6});
+                         (struct exposition_buckets){4, 20, 1e-6, NULL});
 }
 
 struct merging_label {
@@ -310,14 +318,14 @@ static void add_merging(const struct admin *admin, struct text *out)
     exposition_family(out, "mongosluice_batch_documents", "histogram",
                       "Documents of each merged insert (of two clients or more).");
     exposition_histogram(out, "mongosluice_batch_documents", NO_LABEL, &totals.docs,
-                         (struct exposition_buckets){0, 17, 1});
+                         (struct exposition_buckets){0, 17, 1, NULL});
     exposition_family(out, "mongosluice_batch_bytes", "histogram", "Bytes of each merged insert.");
     exposition_histogram(out, "mongosluice_batch_bytes", NO_LABEL, &totals.bytes,
-                         (struct exposition_buckets){7, 26, 1});
+                         (struct exposition_buckets){7, 26, 1, NULL});
     exposition_family(out, "mongosluice_batch_linger_seconds", "histogram",
                       "Time that the oldest insert of a batch waited.");
     exposition_histogram(out, "mongosluice_batch_linger_seconds", NO_LABEL, &totals.waited_us,
-                         (struct exposition_buckets){4, 24, 1e-6});
+                         (struct exposition_buckets){4, 24, 1e-6, NULL});
     exposition_family(out, "mongosluice_batch_flushes_total", "counter",
                       "Ends of a wait of inserts, as a batch or alone, by reason.");
     for (size_t i = 0; i < FIGURES_FLUSHES; i++)
@@ -342,9 +350,26 @@ static void add_merging(const struct admin *admin, struct text *out)
         (double)(totals.values[MERGER_FOUND_OUT] + totals.values[MERGER_RETRIES_RESENT]));
 }
 
+/* Scrapers that understand it name it in Accept; people and simple scrapers do not. */
+static bool wants_openmetrics(struct evhttp_request *http)
+{
+    const char *accept = evhttp_find_header(evhttp_request_get_input_headers(http), "Accept");
+    return accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;
+}
+
+static void send_openmetrics(struct evhttp_request *http, struct text *body)
+{
+    struct text converted = text_growing();
+    exposition_to_openmetrics(body, &converted);
+    text_release(body);
+    http_send(http, &(struct http_reply){.status = 200, .type = EXPOSITION_OPENMETRICS_TYPE},
+              &converted);
+}
+
 void admin_get_metrics(struct admin *admin, const struct admin_request *request)
 {
     struct text body = text_growing();
+    bool openmetrics = wants_openmetrics(request->http);
     uint64_t counters[COUNTER_COUNT];
     figures_counters(admin, counters);
     add_process(admin, &body);
@@ -355,12 +380,15 @@ void admin_get_metrics(struct admin *admin, const struct admin_request *request)
     add_traffic(counters, &body);
     add_errors(counters, &body);
     add_commands(admin, &body);
-    add_latency(admin, &body);
+    add_latency(admin, openmetrics, &body);
     add_turns(admin, &body);
     pool_metrics_write(admin, counters, &body);
     add_merging(admin, &body);
     schema_metrics_write(admin, &body);
     tracing_metrics_write(admin, &body);
-    http_send(request->http, &(struct http_reply){.status = 200, .type = EXPOSITION_CONTENT_TYPE},
-              &body);
+    if (openmetrics)
+        send_openmetrics(request->http, &body);
+    else
+        http_send(request->http,
+                  &(struct http_reply){.status = 200, .type = EXPOSITION_CONTENT_TYPE}, &body);
 }

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 void exposition_family(struct text *out, const char *name, const char *type, const char *help)
 {
@@ -63,13 +64,49 @@ void exposition_single(struct text *out, const char *name, const char *type, con
     exposition_real(out, name, (struct exposition_label){0}, value);
 }
 
+/* The newest of the slots from `from` to `to`; NULL: none. */
+static const struct exemplar *find_exemplar(const struct exemplar *exemplars, size_t from,
+                                            size_t to)
+{
+    const struct exemplar *newest = NULL;
+    for (size_t i = from; exemplars != NULL && i <= to && i < EXEMPLAR_SLOTS; i++)
+        if (exemplars[i].wall_ms > (newest == NULL ? 0 : newest->wall_ms))
+            newest = &exemplars[i];
+    return newest;
+}
+
+static void add_hex(struct text *out, const void *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        text_format(out, "%02x", ((const uint8_t *)bytes)[i]);
+}
+
+static void add_exemplar(struct text *out, const struct exemplar *exemplar, double scale)
+{
+    text_add(out, " # {trace_id=\"");
+    add_hex(out, exemplar->trace_id, sizeof exemplar->trace_id);
+    text_add(out, "\",span_id=\"");
+    add_hex(out, &exemplar->span_id, sizeof exemplar->span_id);
+    text_format(out, "\"} %.10g %.3f", (double)exemplar->value * scale,
+                (double)exemplar->wall_ms / 1000);
+}
+
 static void add_bucket(struct text *out, const char *name, struct exposition_label label,
                        const char *bound, uint64_t seen)
 {
     struct exposition_label labels[] = {label, {"le", bound}};
     text_format(out, "%s_bucket", name);
     add_labels(out, labels, 2);
-    text_format(out, "%" PRIu64 "\n", seen);
+    text_format(out, "%" PRIu64, seen);
+}
+
+/* Ends the line of a bucket. */
+static void end_bucket(struct text *out, struct exposition_buckets buckets, size_t from, size_t to)
+{
+    const struct exemplar *exemplar = find_exemplar(buckets.exemplars, from, to);
+    if (exemplar != NULL)
+        add_exemplar(out, exemplar, buckets.scale);
+    text_add(out, "\n");
 }
 
 void exposition_histogram(struct text *out, const char *name, struct exposition_label label,
@@ -84,11 +121,44 @@ void exposition_histogram(struct text *out, const char *name, struct exposition_
             seen += totals->buckets[at];
         (void)snprintf(text, sizeof text, "%.10g", (double)bound * buckets.scale);
         add_bucket(out, name, label, text, seen);
+        end_bucket(out, buckets, log2 == buckets.from_log2 ? 0 : log2, log2);
     }
     add_bucket(out, name, label, "+Inf", totals->count);
+    end_bucket(out, buckets, buckets.to_log2 + 1, EXEMPLAR_SLOTS);
     text_format(out, "%s_sum", name);
     add_labels(out, &label, 1);
     text_format(out, "%.17g\n%s_count", (double)totals->sum * buckets.scale, name);
     add_labels(out, &label, 1);
     text_format(out, "%" PRIu64 "\n", totals->count);
+}
+
+/* The length of the family's name in a HELP or TYPE line; 0 for other lines. */
+static size_t family_length(const char *line, size_t len)
+{
+    enum { FRONT = 7 }; /* "# HELP " */
+    if (len <= FRONT || line[0] != '#')
+        return 0;
+    const char *space = memchr(line + FRONT, ' ', len - FRONT);
+    return space == NULL ? 0 : (size_t)(space - line) - FRONT;
+}
+
+void exposition_to_openmetrics(const struct text *from, struct text *out)
+{
+    static const char suffix[] = "_total";
+    enum { FRONT = 7, SUFFIX = sizeof suffix - 1 };
+    const char *end = from->data + from->len;
+    for (const char *line = from->data; line < end;) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        size_t len = newline == NULL ? (size_t)(end - line) : (size_t)(newline - line) + 1;
+        size_t name = family_length(line, len);
+        size_t cut = 0;
+        if (name > SUFFIX && memcmp(line + FRONT + name - SUFFIX, suffix, SUFFIX) == 0)
+            cut = SUFFIX;
+        size_t kept = name == 0 ? 0 : FRONT + name - cut;
+        text_add_bytes(out, line, kept);
+        text_add_bytes(out, line + kept + cut, len - kept - cut);
+        line += len;
+    }
+    text_add(out, "# EOF\n");
+    out->cut |= from->cut;
 }

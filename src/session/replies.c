@@ -33,13 +33,31 @@ static enum reply_step reply_is_broken(struct client *client, const struct error
     return REPLY_STOP;
 }
 
+/* The trail of the request or batch that the oldest pending request belongs to; NULL: none. */
+static const struct trail *trail_of(const struct upstream_connection *connection,
+                                    const struct client *client, const struct pending *pending)
+{
+    if (!pending->exchanged)
+        return pending->trail;
+    if (connection->sent_batch != NULL)
+        return connection->sent_batch->trail;
+    return client->exchange != NULL ? client->exchange->trail : NULL;
+}
+
 static void note_latency(const struct upstream_connection *connection)
 {
     struct client *client = lease_client(connection);
+    struct session_metrics *metrics = &client->worker->metrics;
     const struct pending *pending = pending_oldest(&client->pending);
-    session_metrics_note_reply(&client->worker->metrics, pending,
-                               route_counted_as(pending->command), connection->latency,
-                               client_now_us(client));
+    enum command_name command = route_counted_as(pending->command);
+    int64_t now_us = client_now_us(client);
+    session_metrics_note_reply(metrics, pending, command, connection->latency, now_us);
+    if (!spans_are_on(client))
+        return;
+    const struct trail *trail = trail_of(connection, client, pending);
+    if (trail != NULL)
+        session_metrics_note_traced(metrics, pending, command, connection->latency, now_us,
+                                    &trail->context);
 }
 
 /* Called before the last byte goes to the client, who may then read the figures. */

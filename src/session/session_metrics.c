@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "metrics/counters.h"
 
@@ -69,6 +70,32 @@ void session_metrics_note_reply(struct session_metrics *metrics, const struct pe
     histogram_note(&server->us, us > 0 ? (uint64_t)us : 0);
 }
 
+static void note_exemplar(struct exemplars *_Atomic *exemplars, const struct exemplar *exemplar)
+{
+    struct exemplars *of = atomic_load_explicit(exemplars, memory_order_relaxed);
+    if (of == NULL) {
+        of = memory_zalloc(sizeof *of);
+        if (of == NULL)
+            return;
+        atomic_store_explicit(exemplars, of, memory_order_release);
+    }
+    exemplars_note(of, exemplar);
+}
+
+void session_metrics_note_traced(struct session_metrics *metrics, const struct pending *pending,
+                                 enum command_name command, struct server_latency *server,
+                                 int64_t now_us, const struct trace_context *context)
+{
+    int64_t us = now_us - pending->sent_us;
+    struct exemplar exemplar = {.value = us > 0 ? (uint64_t)us : 0, .wall_ms = clock_wall_ms()};
+    if (pending->awaitable || pending->awaits_data || pending->repeated)
+        return;
+    memcpy(exemplar.trace_id, context->trace_id, sizeof exemplar.trace_id);
+    memcpy(&exemplar.span_id, context->span_id, sizeof exemplar.span_id);
+    note_exemplar(&metrics->commands_exemplars[command], &exemplar);
+    note_exemplar(&server->exemplars, &exemplar);
+}
+
 void session_metrics_note_turn(struct session_metrics *metrics, int64_t us)
 {
     histogram_note(&metrics->turn_us, (uint64_t)us);
@@ -79,14 +106,27 @@ void session_metrics_free(struct session_metrics *metrics)
     for (size_t i = 0; i < COMMAND_NAME_COUNT; i++)
         if (i != COMMAND_UNKNOWN)
             memory_free(atomic_load(&metrics->commands_us[i]));
-    for (size_t i = 0; i < SESSION_SERVERS_MAX; i++)
-        memory_free(atomic_load(&metrics->servers[i]));
+    for (size_t i = 0; i < COMMAND_NAME_COUNT; i++)
+        memory_free(atomic_load(&metrics->commands_exemplars[i]));
+    for (size_t i = 0; i < SESSION_SERVERS_MAX; i++) {
+        struct server_latency *server = atomic_load(&metrics->servers[i]);
+        if (server != NULL)
+            memory_free(atomic_load(&server->exemplars));
+        memory_free(server);
+    }
+    memory_free(atomic_load(&metrics->other_servers.exemplars));
 }
 
 const struct histogram *session_metrics_command_us(const struct session_metrics *metrics,
                                                    enum command_name command)
 {
     return atomic_load_explicit(&metrics->commands_us[command], memory_order_acquire);
+}
+
+const struct exemplars *session_metrics_command_exemplars(const struct session_metrics *metrics,
+                                                          enum command_name command)
+{
+    return atomic_load_explicit(&metrics->commands_exemplars[command], memory_order_acquire);
 }
 
 const struct server_latency *session_metrics_server_at(const struct session_metrics *metrics,

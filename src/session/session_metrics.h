@@ -4,10 +4,12 @@
 
 #include <stdatomic.h>
 
+#include "metrics/exemplars.h"
 #include "metrics/histogram.h"
 #include "net/transport.h"
 #include "session/pending.h"
 #include "session/pool.h"
+#include "trace/trace_context.h"
 
 /* The present activity of a connection. */
 enum session_phase {
@@ -30,7 +32,8 @@ enum { SESSION_SERVERS_MAX = 32, SESSION_SERVER_BYTES = 264, SESSION_IDENTITY_BY
 /* The times from a request to an upstream server to its reply. */
 struct server_latency {
     struct histogram us;
-    char server[SESSION_SERVER_BYTES]; /* set before the others see it; "" for "other" */
+    struct exemplars *_Atomic exemplars; /* made for the first traced reply; NULL before that */
+    char server[SESSION_SERVER_BYTES];   /* set before the others see it; "" for "other" */
 };
 
 /* Present figures of pools, summed. */
@@ -58,6 +61,7 @@ struct session_metrics {
      * memory they are COMMAND_UNKNOWN's, which is `other_us`. Freed with the worker. */
     struct histogram *_Atomic commands_us[COMMAND_NAME_COUNT];
     struct histogram other_us;
+    struct exemplars *_Atomic commands_exemplars[COMMAND_NAME_COUNT]; /* like those of servers */
     /* The same times by server, made with its first connection; filled from the front. */
     struct server_latency *_Atomic servers[SESSION_SERVERS_MAX];
     struct server_latency other_servers;
@@ -83,6 +87,10 @@ struct server_latency *session_metrics_server(struct session_metrics *metrics, c
 void session_metrics_note_reply(struct session_metrics *metrics, const struct pending *pending,
                                 enum command_name command, struct server_latency *server,
                                 int64_t now_us);
+/* The same reply belongs to a traced request, or to a traced batch. */
+void session_metrics_note_traced(struct session_metrics *metrics, const struct pending *pending,
+                                 enum command_name command, struct server_latency *server,
+                                 int64_t now_us, const struct trace_context *context);
 void session_metrics_note_turn(struct session_metrics *metrics, int64_t us);
 
 /* After the end of the thread. */
@@ -93,6 +101,8 @@ void session_metrics_free(struct session_metrics *metrics);
 /* The latencies of a command (route_counted_as) and of a server; NULL: none yet. */
 const struct histogram *session_metrics_command_us(const struct session_metrics *metrics,
                                                    enum command_name command);
+const struct exemplars *session_metrics_command_exemplars(const struct session_metrics *metrics,
+                                                          enum command_name command);
 /* The i-th server, up to and including SESSION_SERVERS_MAX, which stands for all others. */
 const struct server_latency *session_metrics_server_at(const struct session_metrics *metrics,
                                                        size_t i);

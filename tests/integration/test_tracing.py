@@ -6,6 +6,8 @@ import time
 import bson
 import pytest
 from bson import Int64
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as plain_families
 from pymongo.errors import OperationFailure
 from support import wire
 from support.admin import Admin
@@ -469,3 +471,42 @@ def test_a_getmore_names_its_collection(traced, simulated, collector):
     _, client = traced()
     client.command({"getMore": Int64(5), "collection": "orders", "$db": "d", "comment": {"traceparent": SAMPLED}})
     assert collector.wait_for(2)[0].name == "getMore orders"
+
+
+# --- exemplars
+
+def test_latencies_have_exemplars(traced, simulated, collector):
+    proxy, client = traced({"admin": "0"})
+    client.command({"count": "c", "$db": "d"})
+    ping(client)
+    request = collector.wait_for(2)[0]
+    admin = Admin(proxy)
+    answer = admin.get("/metrics", Accept="application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3")
+    assert answer.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    families = {family.name: family for family in text_string_to_metric_families(answer.body.decode())}
+    for name, label in (("mongosluice_upstream_latency_seconds", "ping"), ("mongosluice_server_latency_seconds", None)):
+        found = [sample.exemplar for sample in families[name].samples if sample.exemplar]
+        assert [one.labels for one in found] == [{"trace_id": request.trace, "span_id": request.id}]
+        assert 0 < found[0].value < 60 and abs(float(found[0].timestamp) - request.end / 1e9) < 60
+        assert label is None or {sample.labels["command"] for sample in families[name].samples if sample.exemplar} == {label}
+    assert families["mongosluice_requests"].type == "counter"
+    plain = admin.get("/metrics")
+    assert plain.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8" and b"trace_id" not in plain.body
+    assert {family.name for family in families.values()} == {
+        family.name for family in plain_families(plain.body.decode())}
+
+
+def test_a_batch_has_an_exemplar(start_merging, collector):
+    scene = start_merging({"tracing.endpoint": collector.url, "admin": "0", **FAST})
+    a, b = scene.clients(2)
+    busy = scene.busy()
+    sent = [(client, client.insert(number, comment={"traceparent": parent_of(number)}))
+            for number, client in ((1, a), (2, b))]
+    scene.read_all()
+    busy.answer()
+    scene.inserts.next().answer()
+    for client, message in sent:
+        client.answered(message)
+    (carried,) = [span for span in collector.wait_for(7) if "db.operation.batch.size" in span.attributes]
+    body = Admin(scene.proxy).get("/metrics", Accept="application/openmetrics-text").body.decode()
+    assert f'trace_id="{carried.trace}",span_id="{carried.id}"' in body
