@@ -32,6 +32,7 @@ class Account:
     number: int
     password: str
     roles: dict
+    created: float = field(default_factory=time.monotonic)
     dropping: float | None = None  # when the command that drops it was sent
     dropped: float | None = None  # when it was answered
     passwords: list = field(default_factory=list)  # earlier ones: (password, when the change was sent, answered)
@@ -46,6 +47,10 @@ class Account:
         if self.dropping is None or self.dropping > end:
             return {True}
         return {False} if self.dropped is not None and self.dropped < begin else {True, False}
+
+    def is_new(self, since):
+        """Whether it came, or its password changed, after that time."""
+        return self.created > since or any(answered > since for _, _, answered in self.passwords)
 
     def may(self, database, write):
         role = self.roles.get(database)
@@ -94,7 +99,8 @@ class World:
     silent: dict = field(default_factory=dict)
     inserted: dict = field(default_factory=dict)
     numbers: object = field(default_factory=lambda: itertools.count(1))
-    stale_seconds: float = 0.0  # for that long the proxy may take an earlier password for a login
+    stale_seconds: float = 0.0  # for that long the proxy may know an earlier password, or not yet a user
+    single_user: bool = False  # the proxy may refuse a login as another user on a connection that has one
     ended: bool = False
     epoch: int = 0  # when it grows, every client connects anew
     quiet: bool = False  # nothing is cut, dropped or changed: every command must be answered
@@ -458,6 +464,7 @@ class Client:
             return
         begin = time.monotonic()
         password, changing = account.password, account.changing
+        second = self.world.single_user and any(one is not account for one in self.logged_in.values())
         if wrong:
             old = [one for one, _, changed in account.passwords
                    if changed is not None and changed + self.world.stale_seconds < begin]
@@ -476,8 +483,8 @@ class Client:
                 await self.silent_insert()
             return
         self.world.refused_logins += 1
-        changed = (changing is not None or account.changing is not None or account.password != password
-                   or account.states(begin, time.monotonic()) != {True})
+        changed = (second or changing is not None or account.changing is not None or account.password != password
+                   or account.states(begin, time.monotonic()) != {True} or account.is_new(begin - self.world.stale_seconds))
         if reply.get("code") != WRONG_PROOF and not self.proxys_own(reply):
             self.violation("login", f"a refused login of {account.text} got {reply}")
         elif not wrong and not changed and not self.proxys_own_quietly(reply):

@@ -23,8 +23,9 @@ HERE = Path(__file__).resolve().parent
 USERS = 6
 # What the proxy logs in with to read verifiers; as a user of the model.
 KEEPER = ("root", "root's own")
+VERIFIER_AGE_SECONDS = 0.5
 WAYS = ("session", "shared", "verifier", "direct")
-DEFAULT_WAYS = ("session", "shared")
+DEFAULT_WAYS = ("session", "shared", "verifier")
 
 
 @dataclass
@@ -130,7 +131,7 @@ def start_proxy(way, port, options):
         more["pool.mode"] = "shared"
     login = ""
     if way == "verifier":
-        more["auth.verifiers"] = "upstream"
+        more |= {"auth.verifiers": "upstream", "auth.verifiers_max_age_ms": round(1000 * VERIFIER_AGE_SECONDS)}
         login = f"{KEEPER[0]}:{KEEPER[1].replace(' ', '%20')}@"
     uri = f"mongodb://{login}127.0.0.1:{port}/?directConnection=true&authSource=admin"
     return Proxy(uri, more, endpoint=Endpoint(""))
@@ -208,6 +209,8 @@ def run(seconds, seed, way="session", clients=150, options=None, say=print, cut=
             ends.callback(proxy.process.kill)
             address = Endpoint(proxy.address()).host_port
         world = World(address, chance, [])
+        if way == "verifier":
+            world.single_user, world.stale_seconds = True, VERIFIER_AGE_SECONDS + 1
         lost, faults = asyncio.run(play(world, control, chance, clients, seconds, say))
         report = control("report")
         check_writes(world, report)

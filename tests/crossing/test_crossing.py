@@ -6,15 +6,15 @@ import pytest
 
 from .run import run, summary
 
-SECONDS = float(os.environ.get("SLUICE_CROSSING_SECONDS", "4"))
+SECONDS = float(os.environ.get("SLUICE_CROSSING_SECONDS", "3"))
 SEED = int(os.environ.get("SLUICE_CROSSING_SEED", "1"))
 
 
 @pytest.mark.proxy_only
 @pytest.mark.timeout(SECONDS + 120)
 @pytest.mark.parametrize(("way", "options"), [("session", {"merge.enabled": "true"}), ("shared", {}),
-                                               ("shared", {"pool.max_size": 6})],
-                         ids=["session, merging", "shared", "shared, small pools"])
+                                               ("shared", {"pool.max_size": 6}), ("verifier", {})],
+                         ids=["session, merging", "shared", "shared, small pools", "verifier"])
 def test_no_crossing(way, options, capsys):
     lines = []
     verdict = run(SECONDS, SEED, way, options=options, say=lines.append)

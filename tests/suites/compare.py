@@ -98,7 +98,7 @@ def jobs_of(options, suite, topology, module):
     yield lane.Job(suite, topology, module, merging,
                    ways=("proxy", "shared") if is_set and module in suite.shared else ("proxy",))
     if is_set and module in suite.shared_auth:
-        yield lane.Job(suite, topology, module, auth=True, ways=("shared",))
+        yield lane.Job(suite, topology, module, auth=True, ways=("shared", "verifier"))
 
 
 def merges(options, suite, topology, module):
