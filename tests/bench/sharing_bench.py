@@ -109,7 +109,7 @@ def failed(results):
 
 def report_throughput(sharing, tables, routes):
     table = Table("command:connections", "route", "ops/s", "p50 µs", "p99 µs", "ops/s ÷ session (range)",
-                  "upstream connections", title=f"Throughput, on {named(sharing.kind)}",
+                  "proxy CPU µs a command", "upstream connections", title=f"Throughput, on {named(sharing.kind)}",
                   plot=plot(f"sharing-{sharing.kind}", "command:connections", "route", "ops/s",
                             f"Operations a second through shared connections, on {named(sharing.kind)}"))
     tables.append(table)
@@ -121,14 +121,17 @@ def report_throughput(sharing, tables, routes):
                          *(["--collection", "found"] if command == "find" else [])]
 
             def once(name, arguments=arguments):
-                with peak_connections(sharing.upstream.port, running[name]) as peak:
-                    result = measured(sharing, running[name], *arguments)
-                return {**result, "upstream_connections": peak[0]}
+                route = running[name]
+                before = route.cpu_seconds() if route else 0
+                with peak_connections(sharing.upstream.port, route) as peak:
+                    result = measured(sharing, route, *arguments)
+                cpu = (route.cpu_seconds() - before) * 1e6 / max(result.get("sent", 0), 1) if route else 0
+                return {**result, "upstream_connections": peak[0], "proxy_cpu_us": cpu}
             rounds = bench.alternate(list(running), sharing.options.rounds, once)
             report[case] = rounds
             for name, results in rounds.items():
                 if failed(results):
-                    table.row(case, name, f"failed: {failed(results)}", "–", "–", "–", "–")
+                    table.row(case, name, f"failed: {failed(results)}", *["–"] * 5)
                     continue
                 ratio = "–"
                 if name != SESSION and not failed(rounds[SESSION]):
@@ -139,6 +142,7 @@ def report_throughput(sharing, tables, routes):
                 table.row(case, name, f"{median_of(results, throughput):,.0f}",
                           f"{median_of(results, lambda r: latency(r, 'p50')):,.1f}",
                           f"{median_of(results, lambda r: latency(r, 'p99')):,.1f}", ratio,
+                          f"{median_of(results, lambda r: r['proxy_cpu_us']):.2f}" if running[name] else "–",
                           f"{median_of(results, lambda r: r['upstream_connections']):.0f}")
     targets = [(f"{case} on {named(sharing.kind)}: {ratio:.2f} of session mode's throughput, ≥ 0.95", ratio >= 0.95)
                for case, ratio in ratios if case.endswith(":64")]
@@ -415,6 +419,8 @@ def report_logins(options, folder, kind, tables):
             rounds = bench.alternate(list(running), options.login_rounds, once)
     finally:
         rig.stop()
+    if any(one["errors"] for one in rounds[DIRECT]):
+        raise BenchError(f"direct logins on {named(kind)} fail: {rounds[DIRECT][0]['reason']}")
     for name, results in rounds.items():
         errors = sum(one["errors"] for one in results)
         reason = next((one["reason"] for one in results if one["reason"]), "")
@@ -486,7 +492,7 @@ def parse_options():
     add("--rounds", type=int, default=5)
     add("--seconds", type=float, default=2, help="of each measurement (%(default)s)")
     add("--cases", default="ping:64,find:64,insert:64", help="command:connections (%(default)s)")
-    add("--fleets", default="5000,10000", help="numbers of clients (%(default)s)")
+    add("--fleets", default="5000,9000,10000", help="numbers of clients (%(default)s)")
     add("--fleet-command", default="find")
     add("--all-fleets", action="store_true", help="fleets on each server, not only on the null server")
     add("--idle", type=int, default=9000, help="idle clients (%(default)s)")
