@@ -144,8 +144,8 @@ static void build_first(struct build *build)
     build_bool(build, "helloOk", true);
     build_metadata(build);
     build_open_array(build, "compression");
-    for (uint8_t i = WIRE_COMPRESSOR_SNAPPY; i <= WIRE_COMPRESSOR_ZSTD; i++)
-        build_text(build, NULL, wire_compressor_name(i));
+    for (unsigned i = WIRE_COMPRESSOR_SNAPPY; i <= WIRE_COMPRESSOR_ZSTD; i++)
+        build_text(build, NULL, wire_compressor_name((uint8_t)i));
     build_close(build);
 }
 
@@ -286,7 +286,7 @@ static void take_messages(struct hello_stream *stream)
 {
     struct buffer *in = &stream->link.in;
     struct error err;
-    struct bytes document;
+    struct bytes document = {0};
     size_t missing = 0;
     if (!has_message(in, &missing, &err)) {
         if (missing == 0)
