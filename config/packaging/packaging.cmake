@@ -30,6 +30,13 @@ install(FILES ${packaging}/completions/mongosluice.zsh RENAME _mongosluice
 file(GLOB pages ${PROJECT_SOURCE_DIR}/docs/*.md)
 install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/plots DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
+# The pages link to these.
+file(GLOB benchmark_pages ${PROJECT_SOURCE_DIR}/docs/benchmarks/*.md)
+install(FILES ${benchmark_pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs/benchmarks)
+install(FILES ${PROJECT_SOURCE_DIR}/CHANGELOG.md ${PROJECT_SOURCE_DIR}/SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/config/mongosluice.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/config)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docker DESTINATION ${CMAKE_INSTALL_DOCDIR}
+        FILE_PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
 
 install(FILES ${packaging}/logrotate RENAME mongosluice DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/logrotate.d)
 

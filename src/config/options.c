@@ -777,7 +777,7 @@ void options_add_variable(const struct option *option, struct text *out)
 {
     text_add(out, OPTIONS_VARIABLE_PREFIX);
     for (const char *c = option->name; *c != '\0'; c++) {
-        char letter = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
+        char letter = (char)(*c == '.' ? '_' : toupper((unsigned char)*c));
         text_add_bytes(out, &letter, 1);
     }
 }

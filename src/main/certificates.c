@@ -44,7 +44,7 @@ static void write_time(int64_t seconds, char *out, size_t size)
 
 static void write_span(int64_t seconds, char *out, size_t size)
 {
-    if (seconds >= 2 * DAY_S)
+    if (seconds >= INT64_C(2) * DAY_S)
         (void)snprintf(out, size, "%" PRId64 " days", seconds / DAY_S);
     else
         (void)snprintf(out, size, "%" PRId64 " hours", seconds / 3600);

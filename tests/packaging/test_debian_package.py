@@ -21,7 +21,9 @@ def test_every_kind_of_file_is_there(root):
     files = {path.relative_to(root).as_posix() for path in root.rglob("*") if not path.is_dir()}
     files = {re.sub(r"lib/[^/]+-linux-gnu[^/]*/", "lib/TRIPLET/", name) for name in files}
     pages = {f"usr/share/doc/mongosluice/{page.relative_to(ROOT)}"
-             for page in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/plots").iterdir()]}
+             for page in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs/benchmarks").glob("*.md"), *(ROOT / "docs/plots").iterdir(),
+                          *(ROOT / "docker").rglob("*"), ROOT / "CHANGELOG.md", ROOT / "SECURITY.md",
+                          ROOT / "config/mongosluice.yaml"] if page.is_file()}
     assert files == pages | {
         "etc/logrotate.d/mongosluice",
         "etc/mongosluice/mongosluice.yaml",
@@ -41,6 +43,16 @@ def test_every_kind_of_file_is_there(root):
         "usr/share/zsh/vendor-completions/_mongosluice",
     }
     assert (root / "etc/mongosluice/schemas").is_dir()
+
+
+def test_installed_pages_have_no_dead_links(root):
+    folder = root / "usr/share/doc/mongosluice"
+    pages = [page for page in folder.rglob("*.md") if "docker" not in page.relative_to(folder).parts]
+    assert len(pages) > 20
+    dead = [f"{page.relative_to(folder)}: {target}" for page in pages
+            for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+            if not re.match(r"[a-z]+:|#", target) and not (page.parent / target.split("#")[0]).exists()]
+    assert dead == []
 
 
 def test_control_file(package):
