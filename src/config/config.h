@@ -73,6 +73,8 @@ struct config {
     const char *upstream; /* contains credentials: show it only through config_redact_uri */
     struct config_address listen;
     int64_t listen_port_count;
+    const char *listen_proxy_protocol; /* read by networks_contain */
+    int64_t upstream_proxy_protocol;   /* 0: none */
     const char
         *advertise; /* an IPv6 address without brackets; "": the address that the client dialled */
     struct {

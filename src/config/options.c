@@ -47,6 +47,24 @@ const struct option options_table[] = {
      .max = 10000,
      .description = "Number of consecutive ports, starting with the port of listen: one for each "
                     "upstream server."},
+    {.name = "listen_proxy_protocol",
+     .type = OPTION_NETWORKS,
+     .at = FIELD(listen_proxy_protocol),
+     .fallback = "",
+     .reloadable = true,
+     .description = "Networks of load balancers that send the PROXY protocol, version 2: "
+                    "10.0.0.0/8,fd00::/8. A connection from there must begin with its header, "
+                    "which names the client. A connection from elsewhere must not. Empty: none."},
+    {.name = "upstream_proxy_protocol",
+     .type = OPTION_INTEGER,
+     .at = FIELD(upstream_proxy_protocol),
+     .fallback = "0",
+     .max = UINT16_MAX,
+     .reloadable = true,
+     .description = "Port of every upstream server for clients' connections, which then begin with "
+                    "a header of the PROXY protocol, version 2, with the client's address "
+                    "(net.proxyPort of MongoDB 7.0.22, 8.0.10 and 8.1). Monitoring uses the "
+                    "servers' usual ports. 0: the usual ports, without a header."},
     {.name = "advertise",
      .type = OPTION_HOST,
      .at = FIELD(advertise),
@@ -799,15 +817,25 @@ static void add_choices(const struct option *option, const char *between, struct
 void options_add_placeholder(const struct option *option, struct text *out)
 {
     static const char *const names[] = {
-        [OPTION_URI] = "URI",         [OPTION_ADDRESS] = "HOST:PORT",
-        [OPTION_HOST] = "HOST",       [OPTION_NAMESPACE] = "DATABASE.COLLECTION",
-        [OPTION_LOCAL] = "HOST:PORT", [OPTION_READ] = "FILE",
-        [OPTION_WRITE] = "FILE",      [OPTION_INTEGER] = "NUMBER",
-        [OPTION_BYTES] = "BYTES",     [OPTION_MS] = "MILLISECONDS",
-        [OPTION_US] = "MICROSECONDS", [OPTION_FOLDER] = "FOLDER",
-        [OPTION_HOSTS] = "HOST,…",    [OPTION_RULES] = "RULE;…",
-        [OPTION_TEXT] = "TEXT",       [OPTION_URL] = "URL",
-        [OPTION_RATIO] = "RATIO",     [OPTION_PAIRS] = "NAME=VALUE,…",
+        [OPTION_URI] = "URI",
+        [OPTION_ADDRESS] = "HOST:PORT",
+        [OPTION_HOST] = "HOST",
+        [OPTION_NAMESPACE] = "DATABASE.COLLECTION",
+        [OPTION_LOCAL] = "HOST:PORT",
+        [OPTION_READ] = "FILE",
+        [OPTION_WRITE] = "FILE",
+        [OPTION_INTEGER] = "NUMBER",
+        [OPTION_BYTES] = "BYTES",
+        [OPTION_MS] = "MILLISECONDS",
+        [OPTION_US] = "MICROSECONDS",
+        [OPTION_FOLDER] = "FOLDER",
+        [OPTION_HOSTS] = "HOST,…",
+        [OPTION_RULES] = "RULE;…",
+        [OPTION_TEXT] = "TEXT",
+        [OPTION_URL] = "URL",
+        [OPTION_RATIO] = "RATIO",
+        [OPTION_PAIRS] = "NAME=VALUE,…",
+        [OPTION_NETWORKS] = "NETWORK,…",
     };
     if (option->choices != NULL)
         add_choices(option, "|", out);
@@ -858,6 +886,11 @@ void options_add_allowed(const struct option *option, struct text *out)
         break;
     case OPTION_RATIO:
         text_add(out, "a number from 0 to 1");
+        break;
+    case OPTION_NETWORKS:
+        text_add(out,
+                 "networks separated by commas, each an IP address with the number of its "
+                 "fixed bits, like 10.0.0.0/8 or fd00::/8 (no bits set after these), or empty");
         break;
     case OPTION_RULES:
         text_add(out, "rules separated by semicolons, each like \"session application=NAME\" or "

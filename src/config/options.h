@@ -27,6 +27,7 @@ enum option_type {
     OPTION_URL,       /* const char *: http_url.h, or "" */
     OPTION_PAIRS,     /* const char *: name_values.h */
     OPTION_RATIO,     /* double from 0 to 1 */
+    OPTION_NETWORKS,  /* const char *: networks (networks.h), or "" */
     OPTION_RULES,     /* const char *: rules of pool modes (pool_rules.h), or "" */
     OPTION_CHOICE     /* an enum: the position in choices */
 };

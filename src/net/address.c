@@ -40,13 +40,9 @@ static bool describe(union socket_address *address, char host[ADDRESS_TEXT_BYTES
     return true;
 }
 
-struct address_peer address_peer_of(int fd)
+static struct address_peer peer_from(union socket_address address)
 {
-    union socket_address address = {0};
-    socklen_t len = sizeof address;
     struct address_peer peer = {.family = AF_UNSPEC};
-    if (getpeername(fd, &address.any, &len) != 0)
-        return peer;
     unmap_v4(&address);
     if (is_internet(&address) || address.any.sa_family == AF_UNIX)
         peer.family = address.any.sa_family;
@@ -59,6 +55,22 @@ struct address_peer address_peer_of(int fd)
         memcpy(peer.host, &address.v6.sin6_addr, sizeof address.v6.sin6_addr);
     }
     return peer;
+}
+
+struct address_peer address_peer_of(int fd)
+{
+    union socket_address address = {0};
+    socklen_t len = sizeof address;
+    bool known = getpeername(fd, &address.any, &len) == 0;
+    return known ? peer_from(address) : (struct address_peer){.family = AF_UNSPEC};
+}
+
+struct address_peer address_local_of(int fd)
+{
+    union socket_address address = {0};
+    socklen_t len = sizeof address;
+    bool known = getsockname(fd, &address.any, &len) == 0;
+    return known ? peer_from(address) : (struct address_peer){.family = AF_UNSPEC};
 }
 
 void address_describe_peer(const struct address_peer *peer, char out[ADDRESS_TEXT_BYTES])

@@ -16,6 +16,8 @@ struct address_peer {
 };
 
 struct address_peer address_peer_of(int fd);
+/* The local end instead: the address that the peer dialled. */
+struct address_peer address_local_of(int fd);
 
 /* "127.0.0.1:51234", "[::1]:51234", "unix socket", or "unknown". */
 void address_describe_peer(const struct address_peer *peer, char out[ADDRESS_TEXT_BYTES]);

@@ -1,5 +1,6 @@
 #include "net/link.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -146,9 +147,42 @@ static void unwatch(struct link *link)
     link->watched = false;
 }
 
+/* Takes the header out of the socket. Nothing behind it is read: TLS may follow. */
+static void read_header(struct link *link)
+{
+    uint8_t data[PROXY_HEADER_MAX_BYTES];
+    struct proxy_header header;
+    struct error err;
+    ssize_t got = recv(link->transport.fd, data, sizeof data, MSG_PEEK);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        link->handler->failed(link->arg, "connection closed before its PROXY protocol header");
+        return;
+    }
+    switch (proxy_header_read(data, (size_t)got, &header, &err)) {
+    case PROXY_HEADER_MORE:
+        set_mark(link, (int)header.bytes);
+        return;
+    case PROXY_HEADER_BROKEN:
+        link->handler->failed(link->arg, err.message);
+        return;
+    case PROXY_HEADER_READ:
+        break;
+    }
+    (void)recv(link->transport.fd, data, header.bytes, 0); /* they are there */
+    set_mark(link, 1);
+    unwatch(link);
+    link->reading = false;
+    link->state = LINK_NONE;
+    link->handler->introduced(link->arg, &header);
+}
+
 static void read_now(struct link *link)
 {
-    if (link->state == LINK_PEEKING)
+    if (link->state == LINK_HEADER)
+        read_header(link);
+    else if (link->state == LINK_PEEKING)
         peek(link);
     else if (link->state == LINK_SHAKING)
         shake(link);
@@ -268,6 +302,13 @@ void link_start_peeking(struct link *link, struct event_base *base, struct tls_c
     link->peek_context = tls_context_retain(context);
     link->state = LINK_PEEKING;
     set_mark(link, TRANSPORT_PEEK_BYTES); /* fewer cannot tell TLS from plain */
+    watch(link);
+}
+
+void link_start_header(struct link *link, struct event_base *base)
+{
+    assign_events(link, base);
+    link->state = LINK_HEADER;
     watch(link);
 }
 

@@ -7,11 +7,13 @@
 #include <event2/event_struct.h>
 
 #include "net/buffer.h"
+#include "net/proxy_header.h"
 #include "net/transport.h"
 #include "net/turn.h"
 
 enum link_state {
     LINK_NONE,    /* no transport yet: sent bytes wait */
+    LINK_HEADER,  /* waits for the PROXY protocol header */
     LINK_PEEKING, /* waits for the peer's first bytes, to tell plain from TLS */
     LINK_SHAKING, /* TLS handshake */
     LINK_OPEN,
@@ -25,6 +27,9 @@ struct link_handler {
     void (*drained)(void *arg); /* all sent bytes are written */
     void (*ended)(void *arg);   /* the peer closed; the owner calls it after reading EOF */
     void (*failed)(void *arg, const char *cause);
+    /* the PROXY protocol header came; the owner now starts the link. NULL without
+     * link_start_header. */
+    void (*introduced)(void *arg, const struct proxy_header *header);
 };
 
 struct link {
@@ -61,6 +66,10 @@ void link_start(struct link *link, struct event_base *base);
 /* Does the same for a plain transport whose peer may start with a TLS handshake. The transport then
  * becomes a TLS server's with this context (retained until the answer is known). */
 void link_start_peeking(struct link *link, struct event_base *base, struct tls_context *context);
+
+/* Reads the header of the PROXY protocol from a connected plain transport, and calls `introduced`.
+ * Then the link is not started yet. */
+void link_start_header(struct link *link, struct event_base *base);
 
 /* Reads into `data`. TRANSPORT_WANT_READ means that no bytes are there. If TLS must write first,
  * the link handles that itself. */

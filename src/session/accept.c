@@ -5,8 +5,10 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/log_sample.h"
 #include "base/memory.h"
 #include "base/server_limits.h"
+#include "config/networks.h"
 #include "session/life.h"
 #include "session/requests.h"
 #include "session/session.h"
@@ -47,12 +49,12 @@ static void log_accepted(struct client *client, unsigned clients)
           LOG_STR("server", client->server));
 }
 
-static void start_client(struct client *client, int fd)
+static void start_link(struct client *client)
 {
     struct event_base *base = worker_base(client->worker->worker);
     struct tls_context *tls = client->worker->settings->server_tls;
     struct error err;
-    transport_init_plain(&client->link.transport, fd);
+    int fd = client->link.transport.fd;
     if (tls != NULL && client_config(client)->tls.mode == CONFIG_TLS_ALLOW) {
         link_start_peeking(&client->link, base, tls);
         return;
@@ -62,6 +64,50 @@ static void start_client(struct client *client, int fd)
         return;
     }
     link_start(&client->link, base);
+}
+
+static void introduced(void *arg, const struct proxy_header *header)
+{
+    struct client *client = arg;
+    char via[ADDRESS_TEXT_BYTES];
+    char peer[ADDRESS_TEXT_BYTES];
+    address_describe_peer(&client->peer, via);
+    if (header->names_client)
+        client->peer = header->peer;
+    address_describe_peer(&client->peer, peer);
+    LOG_I(LOG_NETWORK, 1120, client->context, "A PROXY protocol header names the client",
+          LOG_STR("remote", peer), LOG_STR("via", via));
+    client->link.handler = &requests_handler;
+    start_link(client);
+}
+
+/* A load balancer without the protocol, or a client without a load balancer: one of the two is set
+ * up wrongly. */
+static void not_introduced(void *arg, const char *cause)
+{
+    struct client *client = arg;
+    char peer[ADDRESS_TEXT_BYTES];
+    address_describe_peer(&client->peer, peer);
+    LOG_SAMPLED(LOG_WARNING, LOG_NETWORK, 1121, peer, client->context,
+                "A connection has no PROXY protocol header; closed it", LOG_STR("remote", peer),
+                LOG_STR("reason", cause));
+    client_end(client, cause);
+}
+
+/* Until the header of the PROXY protocol is there. */
+static const struct link_handler header_handler = {.failed = not_introduced,
+                                                   .introduced = introduced};
+
+static void start_client(struct client *client, int fd)
+{
+    transport_init_plain(&client->link.transport, fd);
+    if (networks_contain(client_config(client)->listen_proxy_protocol, client->peer.family,
+                         client->peer.host)) {
+        client->link.handler = &header_handler;
+        link_start_header(&client->link, worker_base(client->worker->worker));
+    } else {
+        start_link(client);
+    }
 }
 
 /* Counts one more client or one more refused client, which takes no client's place. False if there

@@ -35,6 +35,7 @@ struct upstream_connection {
     uint32_t reply_left;            /* of the reply being forwarded: the bytes still to come */
     int32_t reply_id;               /* its requestID */
     bool reply_more;                /* the stream continues after it */
+    bool sends_header;              /* of the PROXY protocol, before everything else */
     bool opened;                    /* counted in UPSTREAM_NOW */
     bool finished;                  /* the server has the FIN */
     bool may_be_logged_in;          /* a command that may log in was sent on it */

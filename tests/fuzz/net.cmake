@@ -1,0 +1,1 @@
+sluice_fuzz_target(proxy_header proxy_header_fuzz.c LINKS sluice_net)
