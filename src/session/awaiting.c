@@ -1,5 +1,7 @@
 #include "session/awaiting.h"
 
+#include <string.h>
+
 /* {pipeline: [{$changeStream: …}, …]} */
 static bool begins_with_change_stream(const struct wire_command *request)
 {
@@ -12,13 +14,29 @@ static bool begins_with_change_stream(const struct wire_command *request)
            scan_next(&scan, &element) && SCAN_NAME_IS(&element, "$changeStream");
 }
 
-bool awaiting_opens(const struct client *client, const struct wire_command *request)
+/* wire_command_find for one name, without a call for each field: every find passes here. */
+static bool has_await_data(const struct wire_command *request)
 {
     struct scan_element element;
+    const uint8_t *body = request->body.pos;
+    for (unsigned i = 0; i < request->field_count; i++) {
+        const struct wire_field *field = &request->fields[i];
+        if (field->name_len != sizeof "awaitData" - 1 ||
+            memcmp(body + field->name, "awaitData", sizeof "awaitData" - 1) != 0)
+            continue;
+        element = (struct scan_element){.kind = field->kind,
+                                        .value = {body + field->value, body + field->end}};
+        return scan_is_true(&element);
+    }
+    return bytes_left(&request->more_fields) > 0 &&
+           wire_command_find(request, "awaitData", &element) && scan_is_true(&element);
+}
+
+bool awaiting_opens(const struct client *client, const struct wire_command *request)
+{
     (void)client;
-    if (request->known == COMMAND_AGGREGATE)
-        return begins_with_change_stream(request);
-    return wire_command_find(request, "awaitData", &element) && scan_is_true(&element);
+    return request->known == COMMAND_AGGREGATE ? begins_with_change_stream(request)
+                                               : has_await_data(request);
 }
 
 bool awaiting_take_reply(struct client *client, struct reply *reply)
