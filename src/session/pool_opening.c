@@ -9,6 +9,7 @@
 #include "session/pool_login.h"
 #include "session/pool_rest.h"
 #include "session/saved_hello.h"
+#include "session/tls_failures.h"
 #include "session/whole_reply.h"
 #include "wire/hello.h"
 #include "wire/reply.h"
@@ -44,6 +45,7 @@ static void failed(void *arg, const char *cause)
 {
     struct upstream_connection *connection = arg;
     struct error err;
+    tls_failures_note_upstream(connection, cause);
     (void)error_set(&err, ERROR_HOST_UNREACHABLE,
                     "mongosluice cannot reach the upstream server %s: %.300s", connection->server,
                     cause);

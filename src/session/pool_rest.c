@@ -12,6 +12,7 @@
 #include "session/question.h"
 #include "session/saved_hello.h"
 #include "session/session_worker.h"
+#include "session/tls_failures.h"
 #include "session/whole_reply.h"
 
 /* The server kills the operation of a closed connection. Too many at a time would empty the pools.
@@ -180,6 +181,7 @@ static void rest_ended(void *arg)
 
 static void rest_failed(void *arg, const char *cause)
 {
+    tls_failures_note_upstream(arg, cause);
     close_for(arg, cause);
 }
 

@@ -356,15 +356,16 @@ def test_failed_handshakes_of_clients_are_warned_of_and_counted_by_cause(strict,
     assert "certificate has expired" in reasons and "tlsCertificateKeyFile" in reasons
 
 
-def test_failed_handshakes_with_servers_are_warned_of_and_counted(secure_server, authorities, start_proxy):
+@pytest.mark.parametrize("mode", ["session", "shared"])
+def test_failed_handshakes_with_servers_are_warned_of_and_counted(secure_server, authorities, start_proxy, mode):
     like = secure_server.endpoint
     proxy = start_proxy(f"mongodb://{like.address}/?tls=true&tlsCAFile={authorities.proxy.ca_file}",
-                        {"admin.listen": "127.0.0.1:0"})
+                        {"admin.listen": "127.0.0.1:0", "pool.mode": mode})
     with RawClient(proxy.endpoint()) as client:
-        assert client.hello()["ok"] == 0
+        assert client.command({"ping": 1})["ok"] == 0
     record = proxy.wait_for_record("the failure", id=1086, s="W", cause="certificate")
     assert record["attr"]["server"] == like.address and "check the CA file" in record["attr"]["reason"]
-    assert metric(Admin(proxy), 'mongosluice_tls_handshake_failures_total{side="upstream",cause="certificate"}') == 1
+    assert metric(Admin(proxy), 'mongosluice_tls_handshake_failures_total{side="upstream",cause="certificate"}') >= 1
 
 
 # --- starts that cannot succeed
