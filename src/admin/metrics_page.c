@@ -165,6 +165,7 @@ static void add_errors(const uint64_t counters[COUNTER_COUNT], struct text *out)
         const char *cause;
     } causes[] = {
         {COUNTER_REQUESTS_REFUSED, "request_refused"},
+        {COUNTER_LIMITS_REFUSED, "limit"},
         {COUNTER_AUTHENTICATION_FAILURES, "authentication_failed"},
         {COUNTER_ERRORS_PROTOCOL_CLIENT, "client_protocol"},
         {COUNTER_ERRORS_PROTOCOL_UPSTREAM, "upstream_protocol"},

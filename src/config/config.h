@@ -42,6 +42,13 @@ enum config_ignore_comment {
     CONFIG_IGNORE_COMMENT_ALWAYS
 };
 enum config_pool_mode { CONFIG_SESSION, CONFIG_SHARED };
+enum config_limit_kind {
+    CONFIG_LIMIT_CONNECTIONS,
+    CONFIG_LIMIT_REQUESTS,  /* a second */
+    CONFIG_LIMIT_DOCUMENTS, /* written, a second */
+    CONFIG_LIMITS
+};
+enum { CONFIG_LIMIT_RULES_MAX = 16 };
 /* The names of octal modes. */
 enum config_permissions { CONFIG_OWNER, CONFIG_GROUP, CONFIG_EVERYONE };
 
@@ -161,6 +168,9 @@ struct config {
         int64_t verifiers_max_age_ms;
         int64_t verifiers_away_ms;
     } auth;
+    struct {
+        const char *rules; /* read by config_find_limits; "": none */
+    } limits;
     struct config_origin *origin; /* reference count, file, flags: owned, for config.c only */
 };
 
@@ -226,6 +236,19 @@ unsigned config_unix_socket_mode(const struct config *config);
 
 /* The merge options for a namespace ("database.collection", len bytes). */
 const struct config_merge *config_merge_of(const struct config *config, const char *ns, size_t len);
+
+/* A rule of limits.rules that fits a client. */
+struct config_limit {
+    unsigned number;         /* of the rule, from 1 */
+    const char *application; /* the value of a condition with `*`: it has its own count; or "" */
+    const char *user;
+    int64_t of[CONFIG_LIMITS]; /* 0: none */
+};
+/* The rules that fit a client: `application` is "" without a name, and `users` is "name@database"
+ * or
+ * "". The strings of the result are the arguments. */
+size_t config_find_limits(const struct config *config, const char *application, const char *users,
+                          struct config_limit out[CONFIG_LIMIT_RULES_MAX]);
 
 /* The mode of a client: that of the first rule that fits, otherwise pool.mode. `application` is ""
  * without a name. `users` is the text of its identity ("alice@admin"), "" without a login. */

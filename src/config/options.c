@@ -393,6 +393,16 @@ const struct option options_table[] = {
      .description = "Whether /readyz waits for a port for each upstream server. start: until every "
                     "server had one, so that a server that joins later does not stop running "
                     "proxies. always: answers 503 at any time that a server has no port."},
+    {.name = "limits.rules",
+     .type = OPTION_LIMITS,
+     .at = FIELD(limits.rules),
+     .fallback = "",
+     .reloadable = true,
+     .description = "Limits for applications and users, separated by semicolons: first some of "
+                    "connections=NUMBER, requests=NUMBER (a second) and documents=NUMBER (written "
+                    "in a second), then application=NAME, user=NAME@DATABASE, or both. * as the "
+                    "name counts each one for itself. All rules that fit count. %2C, %3B and %25 "
+                    "stand for a comma, a semicolon and a percent sign (docs/operations.md)."},
     {.name = "auth.verifiers",
      .type = OPTION_READ,
      .at = FIELD(auth.verifiers),
@@ -831,6 +841,7 @@ void options_add_placeholder(const struct option *option, struct text *out)
         [OPTION_FOLDER] = "FOLDER",
         [OPTION_HOSTS] = "HOST,…",
         [OPTION_RULES] = "RULE;…",
+        [OPTION_LIMITS] = "RULE;…",
         [OPTION_TEXT] = "TEXT",
         [OPTION_URL] = "URL",
         [OPTION_RATIO] = "RATIO",
@@ -895,6 +906,13 @@ void options_add_allowed(const struct option *option, struct text *out)
     case OPTION_RULES:
         text_add(out, "rules separated by semicolons, each like \"session application=NAME\" or "
                       "\"shared user=NAME@DATABASE\", or empty");
+        break;
+    case OPTION_LIMITS:
+        text_format(out,
+                    "at most %d rules separated by semicolons, each like "
+                    "\"connections=NUMBER,requests=NUMBER,documents=NUMBER "
+                    "application=NAME,user=NAME@DATABASE\", or empty",
+                    CONFIG_LIMIT_RULES_MAX);
         break;
     case OPTION_READ:
     case OPTION_WRITE:

@@ -29,6 +29,7 @@ enum option_type {
     OPTION_RATIO,     /* double from 0 to 1 */
     OPTION_NETWORKS,  /* const char *: networks (networks.h), or "" */
     OPTION_RULES,     /* const char *: rules of pool modes (pool_rules.h), or "" */
+    OPTION_LIMITS,    /* const char *: rules of limits (limit_rules.h), or "" */
     OPTION_CHOICE     /* an enum: the position in choices */
 };
 

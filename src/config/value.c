@@ -3,6 +3,7 @@
 #include "base/http_url.h"
 #include "base/name_values.h"
 #include "base/quantity.h"
+#include "config/limit_rules.h"
 #include "config/networks.h"
 #include "config/pool_rules.h"
 #include "config/settings.h"
@@ -173,6 +174,9 @@ bool value_parse(const struct option *option, char *text, struct config *config)
     case OPTION_NETWORKS:
         *(const char **)field = text;
         return networks_are_valid(text);
+    case OPTION_LIMITS:
+        *(const char **)field = text;
+        return limit_rules_are_valid(text);
     case OPTION_RULES:
         *(const char **)field = text;
         return pool_rules_are_valid(text);
@@ -253,6 +257,7 @@ void value_add_json(const struct option *option, const struct config *config, co
     case OPTION_HOSTS:
     case OPTION_NETWORKS:
     case OPTION_RULES:
+    case OPTION_LIMITS:
     case OPTION_READ:
     case OPTION_WRITE:
     case OPTION_FOLDER:

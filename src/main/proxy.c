@@ -23,6 +23,7 @@
 #include "main/verifier_link.h"
 #include "metrics/statistics.h"
 #include "session/hello_stream.h"
+#include "session/limits.h"
 #include "session/session.h"
 #include "upstream/runtime.h"
 #include "upstream/servers.h"
@@ -436,12 +437,14 @@ static bool start_parts(struct proxy *proxy, struct config *config, struct error
     proxy->shared.started_ms = clock_now_ms();
     proxy->shared.own_id = runtime_id();
     proxy->shared.transactions = transactions_create();
+    proxy->shared.limits = limits_create();
     proxy->shared.bulk_cursors = bulk_cursors_create(&proxy->shared.budget);
     proxy->shared.awaited_cursors = awaited_cursors_create();
     proxy->shared.retries =
         retry_table_create((size_t)proxy->settings->config->merge_retry_table_bytes);
-    if (proxy->shared.transactions == NULL || proxy->shared.bulk_cursors == NULL ||
-        proxy->shared.awaited_cursors == NULL || proxy->shared.retries == NULL)
+    if (proxy->shared.transactions == NULL || proxy->shared.limits == NULL ||
+        proxy->shared.bulk_cursors == NULL || proxy->shared.awaited_cursors == NULL ||
+        proxy->shared.retries == NULL)
         return error_no_memory(err, "the start");
     reload_apply_shared(proxy);
     (void)snprintf(proxy->cause, sizeof proxy->cause, "%s", TOPOLOGY_NO_ANSWER_YET);
@@ -472,6 +475,7 @@ static void destroy(struct proxy *proxy)
     schemas_in_force_release(&proxy->shared.in_force);
     servers_destroy(proxy->servers);
     transactions_destroy(proxy->shared.transactions);
+    limits_destroy(proxy->shared.limits);
     bulk_cursors_destroy(proxy->shared.bulk_cursors);
     awaited_cursors_destroy(proxy->shared.awaited_cursors);
     retry_table_destroy(proxy->shared.retries);

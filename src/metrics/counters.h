@@ -20,6 +20,7 @@
     X(REQUESTS, "requests")                                                                        \
     X(UPSTREAM_REQUESTS, "upstreamRequests")                                                       \
     X(REQUESTS_REFUSED, "requestsRefused")                                                         \
+    X(LIMITS_REFUSED, "limitsRefused")                                                             \
     X(REPLIES, "replies")                                                                          \
     X(REQUEST_BYTES, "requestBytes")                                                               \
     X(REPLY_BYTES, "replyBytes")                                                                   \

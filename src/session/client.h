@@ -19,6 +19,7 @@ struct claim;
 struct exchange;
 struct hello_wait;
 struct joining;
+struct limited;
 struct saved_hello;
 struct verified;
 struct trail;
@@ -108,6 +109,7 @@ struct client {
 
     /* earlier requests */
     struct pending_ring pending;
+    struct limited *limited;       /* owned; its limits (limited.h), or NULL */
     struct exchange *exchange;     /* owned; NULL for none */
     struct hello_wait *hello_wait; /* owned; NULL for none */
     struct client *resume_next;    /* of worker->to_resume */

@@ -10,6 +10,8 @@
 #include "session/lease.h"
 #include "session/legacy.h"
 #include "session/life.h"
+#include "session/limited.h"
+#include "session/limited_state.h"
 #include "session/logins.h"
 #include "session/pause.h"
 #include "session/pooled.h"
@@ -58,6 +60,7 @@ enum decision dispatch_refuse(struct client *client, const struct wire_header *h
 static void count_request(struct client *client, const struct wire_header *header,
                           enum command_name command)
 {
+    limited_decided(client);
     session_metrics_note_request(&client->worker->metrics, route_counted_as(command));
     counters_add(client_counters(client), COUNTER_REQUESTS, 1);
     counters_add(client_counters(client), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
@@ -293,6 +296,13 @@ enum decision dispatch_request(struct client *client, const struct message *mess
         return refuse_certificate_login(client, header, request);
     if (client->worker->draining && request->starts_transaction)
         return refuse_transaction_in_drain(client, header, request);
+    enum request_step admitted = limited_admit(client, message, request);
+    if (admitted == STEP_TAKEN) {
+        count_request(client, header, request->known);
+        return DECISION_TAKEN;
+    }
+    if (admitted != STEP_PASS)
+        return act(client, message, request, admitted);
     if (client->sharing) {
         enum request_step step = verified_admit(client, message, request);
         if (step == STEP_TAKEN) {

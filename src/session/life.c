@@ -10,6 +10,7 @@
 #include "session/exchange.h"
 #include "session/hello_wait.h"
 #include "session/lease.h"
+#include "session/limited_state.h"
 #include "session/merge_ties.h"
 #include "session/open.h"
 #include "session/sharing.h"
@@ -75,6 +76,7 @@ void client_end(struct client *client, const char *reason)
     give_upstream_back(client);
     sharing_end(client);
     verified_end(client);
+    limited_end(client);
     if (client->had_transaction)
         transactions_forget_connection(worker->shared->transactions, client->id);
     claim_free(client->claim);

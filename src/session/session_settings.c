@@ -2,6 +2,8 @@
 
 #include "base/memory.h"
 
+static _Atomic uint64_t last_number = 0;
+
 static void drop_parts(struct config *config, struct tls_context *server_tls,
                        struct tls_context *upstream_tls)
 {
@@ -19,6 +21,7 @@ struct session_settings *session_settings_new(struct config *config, struct tls_
         return NULL;
     }
     atomic_init(&settings->references, 1);
+    settings->number = atomic_fetch_add(&last_number, 1) + 1;
     settings->config = config;
     settings->server_tls = server_tls;
     settings->upstream_tls = upstream_tls;

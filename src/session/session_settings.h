@@ -4,12 +4,14 @@
 #define SLUICE_SESSION_SESSION_SETTINGS_H
 
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "config/config.h"
 #include "net/tls.h"
 
 struct session_settings {
     atomic_uint references;
+    uint64_t number;                  /* no other settings of the process have it */
     struct config *config;            /* one reference */
     struct tls_context *server_tls;   /* for clients; NULL if tls.mode is off */
     struct tls_context *upstream_tls; /* for servers; NULL for plain */

@@ -35,6 +35,7 @@ struct session_hooks {
 };
 
 /* One for the whole proxy; outlives the workers. */
+struct limits;
 struct verifiers;
 
 struct session_shared {
@@ -48,6 +49,7 @@ struct session_shared {
     struct bulk_cursors *bulk_cursors;
     struct awaited_cursors *awaited_cursors;
     struct retry_table *retries;
+    struct limits *limits;       /* the counts of limits.rules */
     struct verifiers *verifiers; /* NULL: the proxy checks no logins; borrowed */
     struct schemas_in_force in_force;
     struct hello_board hello_board;
