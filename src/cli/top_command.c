@@ -69,6 +69,7 @@ struct top {
     bson_t *status;              /* NULL: the endpoint did not answer */
     bson_t *pages[PAGES_MAX];
     size_t page_count;
+    bson_t *pools; /* NULL: the proxy has none, or is older */
     struct error error;
 };
 
@@ -79,7 +80,10 @@ static void forget(struct top *top)
     top->page_count = 0;
     if (top->status != NULL)
         bson_destroy(top->status);
+    if (top->pools != NULL)
+        bson_destroy(top->pools);
     top->status = NULL;
+    top->pools = NULL;
 }
 
 /* Asks for a page of connections after this id. Sets *next to the id for the next page; 0: none. */
@@ -107,8 +111,11 @@ static void fetch(struct top *top)
     do
         got = got && ask_page(top, next, &next);
     while (got && next != 0 && top->page_count < PAGES_MAX);
+    struct error ignored;
     if (!got)
         forget(top);
+    else if (!ask_bson(&top->ask, "/pools", &top->pools, &ignored))
+        top->pools = NULL;
 }
 
 static void measure(struct screen_options *screen)
@@ -143,8 +150,10 @@ static void write_screen(struct top *top, struct text *screen)
     struct bytes pages[PAGES_MAX];
     for (size_t i = 0; i < top->page_count; i++)
         pages[i] = ask_bytes(top->pages[i]);
-    const struct view_input input = {
-        .status = ask_bytes(top->status), .connections = pages, .page_count = top->page_count};
+    const struct view_input input = {.status = ask_bytes(top->status),
+                                     .connections = pages,
+                                     .page_count = top->page_count,
+                                     .pools = ask_bytes(top->pools)};
     top->lines = view_write(&input, &top->options, screen);
 }
 

@@ -287,6 +287,7 @@ struct view_lines view_write(const struct view_input *input, const struct view_o
     view_put_broken(&screen, input->status);
     view_put_refusals(&screen, input->status);
     view_put_left_out(&screen, input->status);
+    view_put_pools(&screen, input->pools);
     view_put_connections(&screen, input, options);
     return (struct view_lines){screen.pinned, screen.lines - screen.pinned};
 }

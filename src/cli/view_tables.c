@@ -94,6 +94,60 @@ void view_put_left_out(struct screen *screen, struct bytes status)
     }
 }
 
+/* --- pools --------------------------------------------------------------------------------------
+ */
+
+static const char *users_of(struct bytes pool)
+{
+    const char *kind = figure_text(pool, "kind");
+    const char *users = figure_text(pool, "users");
+    if (strcmp(kind, "own") == 0)
+        return "(logins and own)";
+    return users[0] != 0 ? users : strcmp(kind, "users") == 0 ? "(a user)" : "(nobody)";
+}
+
+static void put_pool(struct screen *screen, struct bytes pool)
+{
+    static const struct {
+        const char *member;
+        const char *unit;
+    } counts[] = {
+        {"idle", " idle  "}, {"leased", " leased  "}, {"own", " own  "}, {"waiting", " wait"}};
+    screen_put(screen, "  ");
+    screen_paint(screen, SCREEN_BOLD, users_of(pool));
+    screen_fill_to(screen, 26);
+    screen_put(screen, figure_text(pool, "application"));
+    screen_fill_to(screen, 44);
+    screen_put(screen, figure_text(pool, "server"));
+    screen_fill_to(screen, 66);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        screen_put_number(screen, figure_number(pool, counts[i].member), counts[i].unit);
+    if (figure_number(pool, "waiting") > 0) {
+        screen_put(screen, ", the oldest ");
+        screen_put_ms(screen, figure_number(pool, "oldest_wait_ms"));
+    }
+    screen_end_line(screen);
+}
+
+void view_put_pools(struct screen *screen, struct bytes pools)
+{
+    struct scan scan;
+    struct scan_element pool;
+    bool first = true;
+    if (!scan_open(&scan, figure_part(pools, "pools")))
+        return;
+    while (scan_next(&scan, &pool)) {
+        if (figure_number(pool.value, "size") + figure_number(pool.value, "own") +
+                figure_number(pool.value, "waiting") ==
+            0)
+            continue;
+        if (first)
+            screen_put_title(screen, "POOLS");
+        first = false;
+        put_pool(screen, pool.value);
+    }
+}
+
 /* --- connections --------------------------------------------------------------------------------
  */
 

@@ -21,6 +21,7 @@ struct view_input {
     struct bytes status;
     const struct bytes *connections; /* pages of /connections */
     size_t page_count;
+    struct bytes pools; /* of /pools; empty: not asked */
 };
 
 struct view_options {

@@ -227,3 +227,16 @@ def test_top_waits_for_a_proxy_that_is_away(start_proxy, simulated):
     terminal.wait_for(r"running +up")
     os.write(terminal.fd, b"q")
     assert terminal.end() == 0
+
+
+def test_top_lists_pools(start_proxy, simulated):
+    proxy = start_proxy(f"mongodb://{simulated.address}/", {"admin": "0", "pool.mode": "shared"})
+    admin = Admin(proxy)
+    with RawClient(proxy.endpoint()) as client:
+        assert client.hello(client={"application": {"name": "till"}})["ok"] == 1
+        assert client.command({"ping": 1})["ok"] == 1
+        terminal = Terminal("top", "--admin", admin.port, "--interval", 100, columns=140, rows=40)
+        terminal.wait_for(r"pools +1 idle +0 leased")
+        terminal.wait_for(rf"\(nobody\) +till +{simulated.address} +1 idle")
+    os.write(terminal.fd, b"q")
+    assert terminal.end() == 0

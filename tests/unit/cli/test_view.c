@@ -201,6 +201,35 @@ static void a_screen_scrolls(void **state)
     text_release(&whole);
 }
 
+static void pools_are_listed(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"POOLS",
+                                        "ada@shop",
+                                        "till",
+                                        "db1:27017",
+                                        "3 idle  2 leased  0 own  4 wait, the oldest 1500 ms",
+                                        "(nobody)"};
+    bson_t *status = support_json(sample);
+    bson_t *pools = support_json(
+        "{\"pools\":[{\"kind\":\"users\",\"users\":\"ada@shop\",\"application\":\"till\","
+        "\"server\":\"db1:27017\",\"size\":5,\"idle\":3,\"leased\":2,\"waiting\":4,"
+        "\"oldest_wait_ms\":1500},{\"kind\":\"nobody\",\"size\":1},"
+        "{\"kind\":\"users\",\"users\":\"eve@shop\",\"size\":0}]}");
+    const struct view_input input = {.status = support_bytes(status),
+                                     .pools = support_bytes(pools)};
+    const struct view_options options = {0};
+    struct text out = text_growing();
+    (void)view_write(&input, &options, &out);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strstr(out.data, words[i]) == NULL)
+            fail_msg("'%s' is not in:\n%s", words[i], out.data);
+    assert_null(strstr(out.data, "eve@shop")); /* an empty pool */
+    text_release(&out);
+    bson_destroy(pools);
+    bson_destroy(status);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +240,7 @@ int main(void)
         cmocka_unit_test(missing_fields_are_zeros),
         cmocka_unit_test(connections_are_sorted),
         cmocka_unit_test(a_screen_scrolls),
+        cmocka_unit_test(pools_are_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
