@@ -105,6 +105,7 @@ struct client {
     struct opening *opening;   /* owned; for a compressed request, until it is decided on */
     struct trail *trail;       /* owned; of its tracing, or NULL */
     bool trail_decided;        /* whether it is traced */
+    char *traced_address;      /* owned; the peer's host, from the first traced request on */
     struct checking *checking; /* owned; a write that is being checked in portions, or NULL */
 
     /* earlier requests */

@@ -79,6 +79,7 @@ void client_end(struct client *client, const char *reason)
     limited_end(client);
     if (client->had_transaction)
         transactions_forget_connection(worker->shared->transactions, client->id);
+    spans_forget_client(client);
     claim_free(client->claim);
     client->claim = NULL;
     memory_free((void *)client->writer.application);

@@ -1,10 +1,11 @@
 #include "session/spans.h"
 
+#include <arpa/inet.h>
 #include <math.h>
 #include <openssl/rand.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "otlp/exporter.h"
 #include "session/lease.h"
 #include "session/upstream_connection.h"
@@ -104,18 +105,27 @@ static struct bytes collection_of(const struct wire_command *request)
     return (struct bytes){0};
 }
 
+/* The client's host; "" without one. Written once for each client. */
+static const char *address_of(struct client *client)
+{
+    char peer[ADDRESS_TEXT_BYTES];
+    struct host_port address;
+    if (client->traced_address == NULL) {
+        address_describe_peer(&client->peer, peer);
+        bool remote = host_port_read(peer, strlen(peer), &address) && address.has_port;
+        client->traced_address = memory_copy_string(remote ? address.host : "");
+    }
+    return client->traced_address != NULL ? client->traced_address : "";
+}
+
 static struct trail *make_trail(struct client *client, const struct wire_command *request,
                                 const struct trace_found *found)
 {
     struct session_worker *worker = client->worker;
-    char peer[ADDRESS_TEXT_BYTES];
-    struct host_port address;
-    address_describe_peer(&client->peer, peer);
-    bool remote = host_port_read(peer, strlen(peer), &address) && address.has_port;
     const struct trail_names names = {.operation = bytes_of(request->name, request->name_len),
                                       .database = request->database,
                                       .collection = collection_of(request),
-                                      .client_address = remote ? address.host : ""};
+                                      .client_address = address_of(client)};
     struct trail *trail = trail_new(TRAIL_REQUEST, &names);
     if (trail == NULL)
         return NULL;
@@ -130,7 +140,7 @@ static struct trail *make_trail(struct client *client, const struct wire_command
     spans_make_id(worker, trail->context.span_id, TRACE_SPAN_ID_BYTES);
     spans_make_id(worker, trail->span_ids[0], sizeof trail->span_ids);
     trail->connection_id = client->id;
-    trail->client_port = remote ? address.port : 0;
+    trail->client_port = names.client_address[0] != 0 ? ntohs(client->peer.port) : 0;
     trail->whole.from_us = client_now_us(client);
     return trail;
 }
@@ -168,7 +178,9 @@ void spans_note_sent(struct trail *trail, const char *server, int64_t now_us)
         return;
     end_waits(trail, now_us);
     trail->upstream.from_us = now_us;
-    (void)snprintf(trail->server, sizeof trail->server, "%s", server);
+    size_t len = strnlen(server, sizeof trail->server - 1);
+    memcpy(trail->server, server, len);
+    trail->server[len] = 0;
 }
 
 struct trail *spans_send_traced(struct client *client)
@@ -187,6 +199,12 @@ void spans_note_reply_traced(struct trail *trail, struct bytes document)
     if (trail->upstream.from_us != 0 && bytes_left(&document) > 0)
         trail->upstream.to_us = clock_now_us();
     trail_note_reply(trail, document);
+}
+
+void spans_forget_client(struct client *client)
+{
+    memory_free(client->traced_address);
+    client->traced_address = NULL;
 }
 
 void spans_note_refusal(struct trail *trail, int code)

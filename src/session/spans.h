@@ -68,6 +68,9 @@ static inline void spans_end(struct session_worker *worker, struct trail *trail)
         spans_end_traced(worker, trail);
 }
 
+/* The client has ended. */
+void spans_forget_client(struct client *client);
+
 /* A new span id, or trace id, of `len` bytes. */
 void spans_make_id(struct session_worker *worker, uint8_t *id, size_t len);
 

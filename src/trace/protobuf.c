@@ -1,6 +1,7 @@
 #include "trace/protobuf.h"
 
 enum { TYPE_VARINT = 0, TYPE_FIXED64 = 1, TYPE_BYTES = 2, TYPE_FIXED32 = 5, VARINT_BYTES = 10 };
+enum { SHORT_BYTES = 128 }; /* copied once more, to be added in one piece */
 
 static size_t write_varint(uint64_t value, char out[VARINT_BYTES])
 {
@@ -11,47 +12,49 @@ static size_t write_varint(uint64_t value, char out[VARINT_BYTES])
     return len;
 }
 
-static void put_varint(struct text *out, uint64_t value)
+static size_t write_key(unsigned field, unsigned type, char out[VARINT_BYTES])
 {
-    char bytes[VARINT_BYTES];
-    text_add_bytes(out, bytes, write_varint(value, bytes));
+    return write_varint((uint64_t)field << 3 | type, out);
 }
 
-static void put_key(struct text *out, unsigned field, unsigned type)
+static void add_fixed(struct text *out, unsigned field, unsigned type, uint64_t value, size_t len)
 {
-    put_varint(out, (uint64_t)field << 3 | type);
-}
-
-static void put_fixed(struct text *out, uint64_t value, size_t len)
-{
-    char bytes[8];
+    char bytes[VARINT_BYTES + 8];
+    size_t at = write_key(field, type, bytes);
     for (size_t i = 0; i < len; i++)
-        bytes[i] = (char)(value >> (8 * i));
-    text_add_bytes(out, bytes, len);
+        bytes[at++] = (char)(value >> (8 * i));
+    text_add_bytes(out, bytes, at);
 }
 
 void protobuf_add_varint(struct text *out, unsigned field, uint64_t value)
 {
-    put_key(out, field, TYPE_VARINT);
-    put_varint(out, value);
+    char bytes[2 * VARINT_BYTES];
+    size_t len = write_key(field, TYPE_VARINT, bytes);
+    len += write_varint(value, bytes + len);
+    text_add_bytes(out, bytes, len);
 }
 
 void protobuf_add_fixed64(struct text *out, unsigned field, uint64_t value)
 {
-    put_key(out, field, TYPE_FIXED64);
-    put_fixed(out, value, 8);
+    add_fixed(out, field, TYPE_FIXED64, value, 8);
 }
 
 void protobuf_add_fixed32(struct text *out, unsigned field, uint32_t value)
 {
-    put_key(out, field, TYPE_FIXED32);
-    put_fixed(out, value, 4);
+    add_fixed(out, field, TYPE_FIXED32, value, 4);
 }
 
 void protobuf_add_bytes(struct text *out, unsigned field, const void *bytes, size_t len)
 {
-    put_key(out, field, TYPE_BYTES);
-    put_varint(out, len);
+    char front[2 * VARINT_BYTES + SHORT_BYTES];
+    size_t at = write_key(field, TYPE_BYTES, front);
+    at += write_varint(len, front + at);
+    if (len <= SHORT_BYTES) {
+        memcpy(front + at, bytes, len);
+        text_add_bytes(out, front, at + len);
+        return;
+    }
+    text_add_bytes(out, front, at);
     text_add_bytes(out, bytes, len);
 }
 
@@ -62,7 +65,10 @@ void protobuf_add_string(struct text *out, unsigned field, const char *string)
 
 size_t protobuf_open(struct text *out, unsigned field)
 {
-    put_key(out, field, TYPE_BYTES);
+    char key[VARINT_BYTES + 1];
+    size_t len = write_key(field, TYPE_BYTES, key);
+    key[len++] = 0; /* most messages are shorter than 128 bytes */
+    text_add_bytes(out, key, len);
     return out->len;
 }
 
@@ -73,12 +79,16 @@ void protobuf_close(struct text *out, size_t start)
     if (out->cut)
         return;
     size_t content = out->len - start;
-    size_t len = write_varint(content, length);
-    text_add_bytes(out, length, len);
+    if (content < 0x80) {
+        out->data[start - 1] = (char)content;
+        return;
+    }
+    size_t more = write_varint(content, length) - 1;
+    text_add_bytes(out, length, more);
     if (out->cut)
         return;
-    memmove(out->data + start + len, out->data + start, content);
-    memcpy(out->data + start, length, len);
+    memmove(out->data + start + more, out->data + start, content);
+    memcpy(out->data + start - 1, length, more + 1);
 }
 
 static bool read_varint(struct bytes *rest, uint64_t *out)
