@@ -68,6 +68,7 @@ static void run_jobs(evutil_socket_t fd, short what, void *arg)
         memory_free(job);
     }
     if (worker->stopping) {
+        event_del(worker->tick_event); /* a tick may be due in this turn; its data is gone then */
         worker->settings.stop(worker->settings.context);
         event_base_loopexit(worker->base, NULL);
     } else if (job != NULL) {
