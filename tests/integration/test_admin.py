@@ -183,6 +183,10 @@ def test_every_metric_is_documented(start_admin):
     printed = re.findall(r"^# TYPE (\w+) (\w+)$", admin.get("/metrics").body.decode(), re.MULTILINE)
     pages = (ROOT / "docs/operations.md").read_text()
     assert re.findall(r"^\| `(\w+)`[^|]* \| (counter|gauge|histogram) \|", pages, re.MULTILINE) == printed
+    body = admin.get("/metrics").body.decode()
+    for family, label in (("errors_total", "cause"), ("client_connections", "state")):
+        values = re.findall(rf'^mongosluice_{family}{{{label}="(\w+)"}}', body, re.MULTILINE)
+        assert len(values) > 5 and not [value for value in values if f"`{value}`" not in pages]
 
 
 def test_errors_have_their_causes(start_admin):
