@@ -367,8 +367,12 @@ void pool_rotate(struct pool *pool, enum pool_list list)
 
 void pool_note(struct pool *pool)
 {
-    bool needy = is_needy(pool);
     bool waits = pool->plain != NULL || pool->awaiting != NULL;
+    bool listed = pool->lists[LIST_READY].in || pool->lists[LIST_NEEDY].in ||
+                  pool->lists[LIST_HOPELESS].in;
+    if (!waits && !listed && pool->pools->limits.min_idle == 0)
+        return; /* the usual case */
+    bool needy = is_needy(pool);
     if (needy)
         pool->pools->look_for_openings = true;
     set_in_list(pool, LIST_READY, pool->idle != NULL && servable(pool) > 0);

@@ -149,6 +149,12 @@ struct pool *pools_next_to_open(struct pools *pools, struct pool_entry **victim,
     return NULL;
 }
 
+bool pools_have_work(const struct pools *pools)
+{
+    return pools->lists[LIST_READY] != NULL || pools->lists[LIST_HOPELESS] != NULL ||
+           (pools->look_for_openings && pools->lists[LIST_NEEDY] != NULL);
+}
+
 struct pool_waiter *pool_oldest_waiter(struct pool *pool)
 {
     struct pool_waiter *plain = pool->plain;

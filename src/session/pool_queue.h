@@ -29,6 +29,8 @@ struct pool_waiter *pools_next_hopeless(struct pools *pools);
  * none. For a pool of logins, *waiter is the client that opens it, and waits no longer. */
 struct pool *pools_next_to_open(struct pools *pools, struct pool_entry **victim,
                                 struct pool_waiter **waiter);
+/* True if one of these three would find something. */
+bool pools_have_work(const struct pools *pools);
 /* The pool's waiter of the longest time; NULL: none. */
 struct pool_waiter *pool_oldest_waiter(struct pool *pool);
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/server_limits.h"
+#include "session/pool_queue.h"
 #include "session/question.h"
 #include "session/saved_hello.h"
 #include "session/session_worker.h"
@@ -45,8 +46,10 @@ static void rest(struct upstream_connection *connection, enum rest how)
 static void become_idle(struct upstream_connection *connection)
 {
     connection->reply_more = false;
+    struct session_worker *worker = connection->worker;
     rest(connection, REST_IDLE);
-    pool_rest_wake(connection->worker);
+    if (worker->joining != NULL || pools_have_work(worker->pools))
+        pool_rest_wake(worker);
 }
 
 void pool_rest_put(struct upstream_connection *connection)

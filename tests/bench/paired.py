@@ -4,6 +4,7 @@
     paired.py --before OLD/mongosluice --after NEW/mongosluice [--rounds 15] [--seconds 2]
     paired.py --before OLD/mongosluice --after NEW/mongosluice --instructions 2000
     paired.py --before P/mongosluice --after P/mongosluice --traced 1 --instructions 2000
+    paired.py --before P/mongosluice --after P/mongosluice --shared --instructions 2000
 
 Both stand in front of the null server and get the same load, one after the other, in an order that changes from
 round to round; the result is the median of the ratios of their CPU time within each round: other load on the
@@ -75,6 +76,7 @@ class Pair(bench.Rig):
         self.schemas = self.folder / "schemas"
         self.schemas.mkdir()
         (self.schemas / "bench.items.json").write_text(json.dumps({"ns": "bench.items", "schema": SCHEMA}))
+        self.shared = ["--pool.mode=shared"] if options.shared else []
         self.tracing = []
         if options.traced is not None:
             self.tracing = [f"--tracing.endpoint={start_collector()}", f"--tracing.sample_ratio={options.traced}"]
@@ -82,7 +84,7 @@ class Pair(bench.Rig):
 
     def start_proxy(self, which, load, name, binary=None):
         self.options.mongosluice = str(binary or self.binaries[which])
-        more = self.tracing if which == AFTER else []
+        more = [*self.tracing, *self.shared] if which == AFTER else []
         return self.start_mongosluice(self.upstream.port, *options_of(load, self.schemas), *more, name=name)
 
     def run_load(self, proxy, load, *more):
@@ -150,6 +152,7 @@ def parse_options():
     bench.add_options(parser)
     parser.add_argument("--before", required=True, help="the proxy to compare with")
     parser.add_argument("--after", required=True, help="the proxy that is compared")
+    parser.add_argument("--shared", action="store_true", help="the second proxy shares upstream connections")
     parser.add_argument("--traced", metavar="RATIO",
                         help="the second proxy traces this share of the commands, for a collector that drops all spans")
     parser.add_argument("--loads", default=",".join(LOADS), help="some of: " + ", ".join(LOADS))
