@@ -22,6 +22,7 @@ struct verifier {
     atomic_int proof; /* enum proof: one thread writes client_key, once */
     atomic_bool stale;
     struct verifier_secrets *secrets;
+    uint8_t users[IDENTITY_KEY_BYTES];
     uint8_t key[EVP_MAX_MD_SIZE]; /* VERIFIER_KEY_BYTES of it */
     size_t user_len;
     size_t database_len;
@@ -70,7 +71,7 @@ struct verifier *verifier_new(struct bytes user, struct bytes database,
         memcpy(verifier->text, user.pos, user_len);
     if (database_len > 0)
         memcpy(verifier->text + user_len, database.pos, database_len);
-    if (make_key(verifier))
+    if (identity_of_user(user, database, verifier->users) && make_key(verifier))
         return verifier;
     verifier_release(verifier);
     return NULL;
@@ -111,6 +112,11 @@ const uint8_t *verifier_key(const struct verifier *verifier)
     return verifier->key;
 }
 
+const uint8_t *verifier_users(const struct verifier *verifier)
+{
+    return verifier->users;
+}
+
 bool verifier_equal(const struct verifier *a, const struct verifier *b)
 {
     return a == b || (a != NULL && b != NULL && memcmp(a->key, b->key, VERIFIER_KEY_BYTES) == 0);
@@ -118,10 +124,8 @@ bool verifier_equal(const struct verifier *a, const struct verifier *b)
 
 bool verifier_is_of(const struct verifier *verifier, const struct identity *identity)
 {
-    uint8_t users[IDENTITY_KEY_BYTES];
     return !identity->nobody &&
-           identity_of_user(verifier_user(verifier), verifier_database(verifier), users) &&
-           memcmp(identity->users, users, sizeof users) == 0;
+           memcmp(identity->users, verifier->users, sizeof verifier->users) == 0;
 }
 
 void verifier_note_client_key(struct verifier *verifier, const uint8_t client_key[SCRAM_KEY_BYTES])

@@ -26,6 +26,8 @@ const struct scram_keys *verifier_keys(const struct verifier *verifier);
 enum { VERIFIER_KEY_BYTES = 32 };
 /* A hash of all that it consists of, without the ClientKey. */
 const uint8_t *verifier_key(const struct verifier *verifier);
+/* Its user, as `users` of an identity. */
+const uint8_t *verifier_users(const struct verifier *verifier);
 /* True if both have the same user, salt and keys, or if both are NULL. */
 bool verifier_equal(const struct verifier *a, const struct verifier *b);
 

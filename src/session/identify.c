@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "auth/certificate.h"
+#include "auth/verifier.h"
 #include "base/log_sample.h"
 #include "base/memory.h"
 #include "session/lease.h"
@@ -10,6 +11,7 @@
 #include "session/question.h"
 #include "session/send.h"
 #include "session/sharing.h"
+#include "session/verified_state.h"
 #include "wire/compressed.h"
 
 void identify_pass(struct client *client, const struct wire_command *request,
@@ -122,12 +124,22 @@ void identify_answer(struct client *client, const struct pending *pending, struc
 static struct merger_origin pool_origin(const struct client *client)
 {
     const uint64_t shared = (uint64_t)1 << 63;
-    bool known = standing_is_known(&client->shared_as);
-    return (struct merger_origin){
-        .identity = known ? standing_users(&client->shared_as) : no_users,
-        .server = client->server,
-        .incarnation = shared | (known ? standing_incarnation(&client->shared_as) : 0),
-        .trust = MERGER_CERTAIN};
+    const uint64_t verified = (uint64_t)1 << 62;
+    const struct verifier *verifier = verified_as(client);
+    struct merger_origin origin = {.identity = no_users,
+                                   .server = client->server,
+                                   .incarnation = shared,
+                                   .trust = MERGER_CERTAIN};
+    if (verifier != NULL) {
+        uint64_t key = 0;
+        memcpy(&key, verifier_key(verifier), sizeof key);
+        origin.identity = verifier_users(verifier);
+        origin.incarnation |= verified | key;
+    } else if (standing_is_known(&client->shared_as)) {
+        origin.identity = standing_users(&client->shared_as);
+        origin.incarnation |= standing_incarnation(&client->shared_as);
+    }
+    return origin;
 }
 
 struct merger_origin identify_origin(const struct client *client)
@@ -146,12 +158,21 @@ struct merger_origin identify_origin(const struct client *client)
     return origin;
 }
 
+/* The users of a connection of a pool; NULL: they are unknown. */
+static const uint8_t *pool_users(const struct upstream_connection *connection)
+{
+    if (connection->verifier != NULL)
+        return verifier_users(connection->verifier);
+    if (standing_is_known(&connection->shared_as))
+        return standing_users(&connection->shared_as);
+    return connection->may_be_logged_in ? NULL : no_users;
+}
+
 bool identify_is(const struct upstream_connection *connection, const uint8_t *users)
 {
-    if (connection->entry.place == POOL_LEASED)
-        return memcmp(connection->may_be_logged_in ? standing_users(&connection->shared_as)
-                                                   : no_users,
-                      users, RETRY_IDENTITY_BYTES) == 0;
+    const uint8_t *shared = connection->entry.place == POOL_LEASED ? pool_users(connection) : NULL;
+    if (shared != NULL)
+        return memcmp(shared, users, RETRY_IDENTITY_BYTES) == 0;
     return standing_is_known(&connection->standing) &&
            memcmp(standing_users(&connection->standing), users, RETRY_IDENTITY_BYTES) == 0;
 }

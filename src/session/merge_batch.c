@@ -34,11 +34,15 @@ static bool send_own(struct client *client, struct bytes command, struct merger_
 static void send_own_later(struct client *client, struct bytes command)
 {
     struct exchange *exchange = client->exchange;
+    exchange->waiter = NULL;
     if (lease_take_or_wait(client) != NULL || !client->sharing) {
         (void)send_own(client, command, NULL);
         return;
     }
-    exchange->waiter = NULL;
+    if (client->waiting.pool == NULL) {
+        (void)merge_close_client(client);
+        return;
+    }
     exchange->lone_len = bytes_left(&command);
     exchange->lone = memory_alloc(exchange->lone_len);
     if (exchange->lone != NULL)
@@ -52,6 +56,8 @@ static void ask_later(struct client *client)
 {
     if (lease_take_or_wait(client) != NULL || !client->sharing)
         (void)merge_ask(client);
+    else if (client->waiting.pool == NULL)
+        (void)merge_close_client(client);
 }
 
 void merge_go_on(struct client *client)
@@ -64,9 +70,8 @@ void merge_go_on(struct client *client)
         memory_free(lone);
     } else if (exchange->resend != NULL) {
         (void)merge_ask(client);
-    } else {
-        merge_pump_soon(client->worker);
     }
+    merge_pump_soon(client->worker); /* it sends the batch, or lets the client go on reading */
 }
 
 /* Chooses the connection of a present client that, by the server's word, has the batch's users. In

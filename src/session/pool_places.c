@@ -368,8 +368,8 @@ void pool_rotate(struct pool *pool, enum pool_list list)
 void pool_note(struct pool *pool)
 {
     bool waits = pool->plain != NULL || pool->awaiting != NULL;
-    bool listed = pool->lists[LIST_READY].in || pool->lists[LIST_NEEDY].in ||
-                  pool->lists[LIST_HOPELESS].in;
+    bool listed =
+        pool->lists[LIST_READY].in || pool->lists[LIST_NEEDY].in || pool->lists[LIST_HOPELESS].in;
     if (!waits && !listed && pool->pools->limits.min_idle == 0)
         return; /* the usual case */
     bool needy = is_needy(pool);

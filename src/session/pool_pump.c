@@ -160,12 +160,13 @@ void pool_pump_configure(struct session_worker *worker)
 
 void pool_pump_tick(struct session_worker *worker, int64_t now_ms)
 {
-    if (worker->shared_connections == NULL)
-        return;
-    pool_opening_tick(worker, now_ms);
-    pool_rest_tick(worker, now_ms);
     pools_look_again(worker->pools);
-    pool_rest_wake(worker);
+    if (worker->shared_connections != NULL) {
+        pool_opening_tick(worker, now_ms);
+        pool_rest_tick(worker, now_ms);
+    }
+    if (worker->joining != NULL || pools_have_work(worker->pools))
+        pool_rest_wake(worker);
 }
 
 void pool_pump_stop(struct session_worker *worker)

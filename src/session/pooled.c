@@ -243,8 +243,10 @@ static void join(struct client *client)
 
 static void settle_own(struct client *client, struct upstream_connection *connection)
 {
-    if (!client->conversing)
+    if (!client->conversing && connection->entry.logging_in) {
         pool_end_login(&connection->entry);
+        pool_rest_wake(client->worker);
+    }
     if (client->conversing || client->joining != NULL || client->unacknowledged)
         return;
     if (client->may_be_logged_in && !client->keeps_own && !standing_is_known(&client->shared_as)) {

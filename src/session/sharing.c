@@ -214,6 +214,7 @@ struct client *sharing_next_joined(struct session_worker *worker)
 
 static void join_later(struct client *client, const struct identity *identity, int64_t asked_us)
 {
+    sluice_assert(client->joining == NULL);
     client->joining = memory_alloc(sizeof *client->joining);
     if (client->joining == NULL) {
         client->keeps_own = true;
@@ -254,12 +255,13 @@ void sharing_learn(struct client *client, const struct identity *identity, int64
         users = *identity;
         memcpy(users.rights, users.users, sizeof users.rights);
     }
-    if (connection->entry.place != POOL_OWN) {
+    if (connection->entry.place != POOL_OWN || standing_is_known(&client->shared_as)) {
         confirm(client, identity != NULL ? &users : NULL, asked_us);
         return;
     }
     if (!client->may_be_logged_in)
         return;
+    stop_joining(client); /* merging may have asked a second time */
     client->keeps_own = identity == NULL || connection->standing.in_doubt;
     if (client->keeps_own)
         return;
