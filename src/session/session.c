@@ -74,13 +74,13 @@ static void end_all(void *context)
         client_end(worker->client_list, "the proxy is ending");
     pool_pump_stop(worker);
     reap(-1, 0, worker);
+    hello_wait_release_sources(worker);
     merge_stop(worker);
     event_free(worker->reap_event);
 }
 
 static void free_worker(struct session_worker *worker)
 {
-    hello_wait_release_sources(worker);
     session_settings_release(worker->settings);
     registry_release(worker->schemas.registry);
     schema_scratch_free(worker->scratch);
