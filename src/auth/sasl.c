@@ -89,7 +89,8 @@ static void add_payload(struct build *reply, bool as_text, struct bytes payload)
     }
     bytes_store_i32(binary, (int32_t)len);
     binary[4] = 0;
-    memcpy(binary + 5, payload.pos, len);
+    if (len > 0)
+        memcpy(binary + 5, payload.pos, len);
     build_value(reply, "payload", BSON_KIND_BINARY, bytes_of(binary, 5 + len));
 }
 
@@ -111,7 +112,7 @@ struct sasl_conversation *sasl_begin(const struct sasl_start *start, struct veri
                                      const uint8_t random[SCRAM_RANDOM_BYTES], struct build *reply)
 {
     char nonce[SCRAM_OUR_NONCE_BYTES];
-    struct bytes challenge;
+    struct bytes challenge = {0};
     struct sasl_conversation *conversation = memory_zalloc(sizeof *conversation);
     if (conversation == NULL)
         return NULL;

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/base64.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 enum { HEADER_BYTES = 3 /* "n,," */ };
 
@@ -92,25 +93,26 @@ bool scram_client_prove(struct scram_client *client, const struct scram_keys *ke
         memcmp(parts.salt, keys->salt, keys->salt_bytes) != 0)
         return error_set(err, ERROR_AUTHENTICATION_FAILED,
                          "the server has another salt for this user: the password has changed");
-    memcpy(out, "c=biws,r=", 9);
-    memcpy(out + 9, parts.nonce.pos, bytes_left(&parts.nonce));
-    size_t out_len = 9 + bytes_left(&parts.nonce);
+    struct text final = text_over(out, SCRAM_FINAL_BYTES);
+    text_add(&final, "c=biws,r=");
+    text_add_bytes(&final, (const char *)parts.nonce.pos, bytes_left(&parts.nonce));
     size_t bare_len = client->len - HEADER_BYTES;
     size_t challenge_len = bytes_left(&challenge);
     memcpy(text, client->text + HEADER_BYTES, bare_len);
     text[bare_len] = ',';
     memcpy(text + bare_len + 1, challenge.pos, challenge_len);
     text[bare_len + 1 + challenge_len] = ',';
-    memcpy(text + bare_len + 2 + challenge_len, out, out_len);
-    struct bytes message = bytes_of(text, bare_len + 2 + challenge_len + out_len);
+    memcpy(text + bare_len + 2 + challenge_len, out, final.len);
+    struct bytes message = bytes_of(text, bare_len + 2 + challenge_len + final.len);
     client->proved = scram_sign(keys->hash, keys->stored_key, message, proof) &&
                      scram_sign(keys->hash, keys->server_key, message, client->expected);
     if (!client->proved)
         return error_set(err, ERROR_INTERNAL, "OpenSSL computes no HMAC");
     for (size_t i = 0; i < key_bytes; i++)
         proof[i] ^= client_key[i];
-    memcpy(out + out_len, ",p=", 3);
-    *len = out_len + 3 + base64_write(proof, key_bytes, out + out_len + 3);
+    text_add(&final, ",p=");
+    *len = final.len + base64_write(proof, key_bytes, out + final.len);
+    explicit_bzero(proof, sizeof proof);
     return true;
 }
 

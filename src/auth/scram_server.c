@@ -114,7 +114,7 @@ bool scram_server_finish(struct scram_server *server, const struct scram_keys *k
     char text[SCRAM_FIRST_BYTES + SCRAM_TEXT_BYTES + SCRAM_FINAL_BYTES + 2];
     size_t key_bytes = scram_key_bytes(keys->hash);
     memset(client_key, 0, SCRAM_KEY_BYTES);
-    if (!read_final(server, key_bytes, payload, &final, err))
+    if (!read_final(server, key_bytes, payload, &final, err) || final.without_proof.pos == NULL)
         return false;
     size_t final_len = bytes_left(&final.without_proof);
     memcpy(text, server->text, server->len);
@@ -128,7 +128,8 @@ bool scram_server_finish(struct scram_server *server, const struct scram_keys *k
         explicit_bzero(client_key, SCRAM_KEY_BYTES);
         return error_set(err, ERROR_AUTHENTICATION_FAILED, "the proof is wrong");
     }
-    memcpy(out, "v=", 2);
+    out[0] = 'v';
+    out[1] = '=';
     *len = 2 + base64_write(signature, key_bytes, out + 2);
     return true;
 }

@@ -149,6 +149,8 @@ struct file_reading {
     unsigned count;
 };
 
+/* uthash's macros make it long. */
+// NOLINTNEXTLINE(readability-function-size)
 static bool note_seen(struct file_reading *reading, const struct verifier_user *user,
                       struct error *err)
 {

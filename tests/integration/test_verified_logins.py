@@ -392,6 +392,30 @@ def test_a_pool_refills_itself(start, guarded):
         assert admin.metrics()["mongosluice_authentications_total"] == before
 
 
+def test_after_a_restart_of_the_server_no_client_logs_in_again(start_proxy, tmp_path):
+    """All connections of the pool are lost; the clients' own stay, and the proxy logs in again."""
+    folder = tmp_path / "server" / "data"
+    folder.parent.mkdir()
+    first = Server(folder, replica_set=None)
+    with MongoClient(first.endpoint.uri(directConnection="true")) as client:
+        client.admin.command("createUser", "root", pwd="pencil", roles=["root"], mechanisms=MECHANISMS)
+    first.process.stop()
+    running = Server(folder, replica_set=None, user="root", password="pencil")
+    try:
+        proxy = start_proxy(running.endpoint.uri(directConnection="true"), OPTIONS)
+        with wire(proxy) as one, wire(proxy) as two:
+            for client in (one, two):
+                assert authenticate(client, "SCRAM-SHA-256", "root", "pencil", speculative=False)[0]["done"] is True
+            running.process.stop()
+            running = Server(folder, port=running.port, replica_set=None, user="root", password="pencil")
+            for client in (one, two):
+                status = client.command({"connectionStatus": 1, "$db": "admin"})
+                assert [user["user"] for user in status["authInfo"]["authenticatedUsers"]] == ["root"]
+        assert Admin(proxy).metrics()["mongosluice_authentications_total"] == 2
+    finally:
+        running.stop()
+
+
 # --- the source
 
 
