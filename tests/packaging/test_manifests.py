@@ -174,10 +174,13 @@ def test_compose_application_knows_only_the_proxy(program, tmp_path):
 def test_image_copies_what_the_build_needs():
     dockerfile = (DOCKER / "Dockerfile").read_text()
     ignored = (DOCKER / "Dockerfile.dockerignore").read_text().split()
-    copied = re.search(r"^COPY (CMakeLists.*) \./$", dockerfile, re.MULTILINE)[1].split()
+    copied = re.search(r"^COPY (.*CMakeLists.*) \./$", dockerfile, re.MULTILINE)[1].split()
     copied += re.findall(r"^COPY (\w+) \1$", dockerfile, re.MULTILINE)
     assert ignored[0] == "*" and sorted(ignored[1:]) == sorted(f"!{name}" for name in copied)
     assert all((ROOT / name).exists() for name in copied)
+    for cmake in [ROOT / "config/packaging/packaging.cmake", *(ROOT / "src").rglob("CMakeLists.txt")]:
+        installed = re.findall(r"\$\{PROJECT_SOURCE_DIR\}/([\w.]+)", cmake.read_text())
+        assert set(installed) <= set(copied), f"{cmake.name} installs what the image does not copy"
     assert re.search(r"^USER 900:900$", dockerfile, re.MULTILINE)
 
 
