@@ -139,6 +139,21 @@ def test_a_telemetry_section_is_forwarded_and_read(traced, simulated, collector,
     assert (request.name, request.trace, request.parent) == ("insert c", TRACE, SPAN)
 
 
+def test_a_rewritten_insert_keeps_its_telemetry_section(simulated_guard, simulated):
+    """A schema refuses one of its documents, so the proxy writes the command anew."""
+    good, bad = {"_id": 1, "name": "A", "age": 1}, {"_id": 2, "name": "", "age": 1}
+    proxy = simulated_guard(PERSON)
+    received = []
+    simulated.handlers["insert"] = lambda server, connection, request: received.append(request) or {"n": 1, "ok": 1.0}
+    sections = (wire.body_section({"insert": "c", "$db": "d", "ordered": False})
+                + wire.sequence_section("documents", [good, bad]) + telemetry_section(SAMPLED))
+    with wire.RawClient(proxy.endpoint()) as client:
+        reply = client.ask(wire.op_msg_of(sections))
+    assert reply.body["n"] == 1 and [one["index"] for one in reply.body["writeErrors"]] == [1]
+    assert [one["_id"] for one in received[0].sequences["documents"]] == [1]
+    assert received[0].telemetry == {"otel": {"traceparent": SAMPLED}}
+
+
 def test_a_datadog_comment_is_a_parent(traced, collector):
     _, client = traced()
     client.command({"count": "c", "$db": "d", "comment": f"my job,dddbs='x',traceparent='{SAMPLED}'"})
