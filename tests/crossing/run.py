@@ -125,13 +125,13 @@ def _environment():
     return {**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE.parent / 'integration'}"}
 
 
-def start_proxy(way, port, options):
+def start_proxy(way, port, options, verifier_age_ms=round(1000 * VERIFIER_AGE_SECONDS)):
     more = {"threads": 2, **options}
     if way in ("shared", "verifier"):
         more["pool.mode"] = "shared"
     login = ""
     if way == "verifier":
-        more |= {"auth.verifiers": "upstream", "auth.verifiers_max_age_ms": round(1000 * VERIFIER_AGE_SECONDS)}
+        more |= {"auth.verifiers": "upstream", "auth.verifiers_max_age_ms": verifier_age_ms}
         login = f"{KEEPER[0]}:{KEEPER[1].replace(' ', '%20')}@"
     uri = f"mongodb://{login}127.0.0.1:{port}/?directConnection=true&authSource=admin"
     return Proxy(uri, more, endpoint=Endpoint(""))

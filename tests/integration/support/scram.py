@@ -40,6 +40,8 @@ def authenticate(client, mechanism, user, password, *, speculative, database="ad
     else:
         assert client.hello()["ok"] == 1
         challenge = client.command({**start, "$db": database})
+        if challenge["ok"] != 1:
+            return challenge, []
     final, proof = _final(mechanism, _secret(mechanism, user, password), first_bare,
                           challenge["payload"])
     step = {"saslContinue": 1, "conversationId": challenge["conversationId"], "$db": database}
