@@ -22,5 +22,7 @@ def test_no_crossing(way, options, capsys):
         print("", *lines, f"{way}: seed {SEED}, {summary(verdict)}", sep="\n  ")
     assert verdict.operations > 300 and verdict.faults > 2
     assert not verdict.violations, "\n".join(verdict.violations[:20])
-    if "pool.max_size" not in options:  # relayed logins cannot refill small pools: then drivers log in again
-        assert verdict.lost["quiet"] == 0
+    # Only a login refills the pool of a relayed user. Its clients are closed when another client took its last
+    # connection for another login; that is rare unless pools are small.
+    if "pool.max_size" not in options:
+        assert verdict.lost["quiet"] <= (0 if way == "session" else 5)
