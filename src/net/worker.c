@@ -81,8 +81,6 @@ static void run_tick(evutil_socket_t fd, short what, void *arg)
     struct worker *worker = arg;
     (void)fd;
     (void)what;
-    if (worker->stopping)
-        return; /* `stop` has run, in the same iteration of the loop */
     turn_note(&worker->turn);
     worker->settings.tick(worker->settings.context);
 }
