@@ -555,3 +555,21 @@ def test_operators_see_pools_of_verified_users(start, guarded):
     figures = admin.metrics()
     assert figures['mongosluice_verifier_logins_total{outcome="accepted"}'] >= 1
     assert figures['mongosluice_verifier_logins_total{outcome="refused"}'] >= 1
+
+
+@pytest.mark.parametrize("options", [{"pool.mode": "session", "auth.verifiers": "none"}, {"auth.verifiers": "none"}, {}],
+                         ids=["session", "relay", "verifiers"])
+def test_limits_of_a_user(start, guarded, options):
+    """Whoever checked the login: the limit is that of the user."""
+    limited, other = guarded.add_user(), guarded.add_user()
+    proxy = start({"limits.rules": f"requests=5 user={limited}@admin", **options})
+    with wire(proxy) as one, wire(proxy) as two, wire(proxy) as nobody:
+        for client, user in ((one, limited), (two, other)):
+            assert authenticate(client, "SCRAM-SHA-256", user, "pencil", speculative=True)[0]["done"] is True
+        answers = [one.command({"ping": 1}) for _ in range(12)]
+        assert {reply["code"] for reply in answers if reply["ok"] != 1} == {462}
+        assert f"user '{limited}@admin' has more than 5 requests" in answers[-1]["errmsg"]
+        assert all(client.command({"ping": 1}).get("code") != 462 for client in (two, nobody) for _ in range(12))
+        if not options:  # (SecantusDB knows no logout)
+            assert one.command({"logout": 1})["ok"] == 1
+            assert one.command({"ping": 1}).get("code") != 462
