@@ -20,9 +20,9 @@ from support.admin import Admin
 from support.endpoint import Endpoint
 from support.process import eventually
 from support.proxy import Proxy, run_proxy
-from support.scram import authenticate
+from support.scram import authenticate, final_message
 from support.servers import Server
-from support.wire import RawClient
+from support.wire import OP_REPLY, RawClient, op_query
 
 pytestmark = pytest.mark.proxy_only
 
@@ -274,6 +274,54 @@ def test_payloads_as_text(front, guarded):
         command["payload"] = base64.b64encode(command["payload"]).decode()
         reply = client.command(command)
         assert fields(base64.b64decode(reply["payload"]))[b"i"] == b"15000"
+
+
+def test_with_an_empty_message_at_the_end(front, guarded):
+    """Without skipEmptyExchange, the client is logged in after its third message and not before."""
+    user = guarded.add_user()
+    with wire(front) as client:
+        command = start_of(user)
+        challenge = client.command(command)["payload"]
+        last, _ = final_message("SCRAM-SHA-256", b"pencil", bytes(command["payload"])[3:], bytes(challenge))
+        step = {"saslContinue": 1, "conversationId": 1, "$db": "admin"}
+        reply = client.command({**step, "payload": Binary(last)})
+        assert (reply["ok"], reply["done"], bytes(reply["payload"])[:2]) == (1, False, b"v=")
+        assert client.command({"connectionStatus": 1, "$db": "admin"}).get("code") == 13  # still nobody
+        reply = client.command({**step, "payload": Binary(b"")})
+        assert (reply["ok"], reply["done"], bytes(reply["payload"])) == (1, True, b"")
+        status = client.command({"connectionStatus": 1, "$db": "admin"})
+        assert [one["user"] for one in status["authInfo"]["authenticatedUsers"]] == [user]
+        assert client.command({**step, "payload": Binary(b"")})["code"] == 17
+
+
+@pytest.mark.parametrize("name", ["isMaster", "hello"])
+def test_a_login_begun_in_op_query(front, guarded, name):
+    """As the drivers for Go, Node.js and C do."""
+    user = guarded.add_user()
+    with wire(front) as client:
+        start = start_of(user, options={"skipEmptyExchange": True})
+        start.pop("$db")
+        reply = client.ask(op_query({name: 1, "helloOk": True, "saslSupportedMechs": f"admin.{user}",
+                                     "speculativeAuthenticate": {**start, "db": "admin"}}))
+        assert reply.opcode == OP_REPLY
+        assert sorted(reply.body["saslSupportedMechs"]) == MECHANISMS
+        challenge = bytes(reply.body["speculativeAuthenticate"]["payload"])
+        last, _ = final_message("SCRAM-SHA-256", b"pencil", bytes(start["payload"])[3:], challenge)
+        reply = client.command({"saslContinue": 1, "conversationId": 1, "payload": Binary(last), "$db": "admin"})
+        assert reply["done"] is True
+        status = client.command({"connectionStatus": 1, "$db": "admin"})
+        assert [one["user"] for one in status["authInfo"]["authenticatedUsers"]] == [user]
+
+
+def test_compression(front, guarded):
+    """Connections that the proxy opens and logs in have the compressors of their clients."""
+    user = guarded.add_user()
+    for options in ({"compressors": "zlib"}, {"compressors": "snappy,zlib"}, {}):
+        with connect(front, user, **options) as client:
+            client.shop[user].insert_one({"x": "y" * 1000})
+            assert users_of(client) == [f"{user}@admin"]
+    with connect(front, user) as client:
+        assert client.shop[user].count_documents({}) == 3
 
 
 def test_logout_and_other_users(front, guarded):

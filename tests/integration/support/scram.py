@@ -16,7 +16,7 @@ def _secret(mechanism, user, password):
     return hashlib.md5(f"{user}:mongo:{password}".encode()).hexdigest().encode()
 
 
-def _final(mechanism, secret, first_bare, challenge):
+def final_message(mechanism, secret, first_bare, challenge):
     digest = HASHES[mechanism]
     fields = dict(part.split(b"=", 1) for part in challenge.split(b","))
     salted = hashlib.pbkdf2_hmac(digest, secret, base64.b64decode(fields[b"s"]), int(fields[b"i"]))
@@ -42,7 +42,7 @@ def authenticate(client, mechanism, user, password, *, speculative, database="ad
         challenge = client.command({**start, "$db": database})
         if challenge["ok"] != 1:
             return challenge, []
-    final, proof = _final(mechanism, _secret(mechanism, user, password), first_bare,
+    final, proof = final_message(mechanism, _secret(mechanism, user, password), first_bare,
                           challenge["payload"])
     step = {"saslContinue": 1, "conversationId": challenge["conversationId"], "$db": database}
     reply = client.command({**step, "payload": Binary(final)})
