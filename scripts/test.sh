@@ -13,8 +13,8 @@
 #                python/dist, then its tests with what the wheel installs in both environments (Beanie 2 with
 #                MongoEngine, Beanie 1.30), and without the extension
 #   bench        a short run of each benchmark program (scripts/bench.sh takes the figures)
-#   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy (the
-#                insert tests through one that merges)
+#   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy (the insert
+#                tests through one that merges, some also through shared connections)
 #   docs         runs every block of README.md and docs/*.md, or prints why it does not; renders the site, with every
 #                link and anchor checked
 #   packaging    the Debian package, the RPM's recipe, the parts of a release that take seconds, completions, manifests,

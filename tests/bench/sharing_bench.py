@@ -222,11 +222,11 @@ def wait_for_few(sharing):
 def peak_connections(port, route):
     """[the largest number of connections to the port that the route has while the block runs], looked at some times a
     second. Direct: all that came in the block."""
-    peak, ended, before = [0], threading.Event(), connections_to(port)
+    peak, ended = [0], threading.Event()
+    others = connections_to(port) - (connections_to(port, route) if route else 0)
 
     def look():
-        now = connections_to(port, route) if route else connections_to(port) - before
-        peak[0] = max(peak[0], now)
+        peak[0] = max(peak[0], connections_to(port) - others)
 
     def watch():
         while not ended.wait(0.2):

@@ -24,6 +24,8 @@ USERS = 6
 # What the proxy logs in with to read verifiers; as a user of the model.
 KEEPER = ("root", "root's own")
 VERIFIER_AGE_SECONDS = 0.5
+# With one of these options of the proxy, it may refuse commands at any time.
+SMALL_LIMITS = {"pool.wait_timeout_ms", "pool.waiters_max"}
 WAYS = ("session", "shared", "verifier", "direct")
 DEFAULT_WAYS = ("session", "shared", "verifier")
 
@@ -208,7 +210,7 @@ def run(seconds, seed, way="session", clients=150, options=None, say=print, cut=
             proxy = start_proxy(way, port, options or {})
             ends.callback(proxy.process.kill)
             address = Endpoint(proxy.address()).host_port
-        world = World(address, chance, [])
+        world = World(address, chance, [], small_limits=bool(options and SMALL_LIMITS & options.keys()))
         if way == "verifier":
             world.single_user, world.stale_seconds = True, VERIFIER_AGE_SECONDS + 1
         lost, faults = asyncio.run(play(world, control, chance, clients, seconds, say))

@@ -13,8 +13,9 @@ SEED = int(os.environ.get("SLUICE_CROSSING_SEED", "1"))
 @pytest.mark.proxy_only
 @pytest.mark.timeout(SECONDS + 120)
 @pytest.mark.parametrize(("way", "options"), [("session", {"merge.enabled": "true"}), ("shared", {}),
-                                               ("shared", {"pool.max_size": 6}), ("verifier", {})],
-                         ids=["session, merging", "shared", "shared, small pools", "verifier"])
+                                               ("shared", {"merge.enabled": "true", "pool.max_size": 6}),
+                                               ("verifier", {"merge.enabled": "true"})],
+                         ids=["session, merging", "shared", "shared, merging, small pools", "verifier, merging"])
 def test_no_crossing(way, options, capsys):
     lines = []
     verdict = run(SECONDS, SEED, way, options=options, say=lines.append)
