@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/log.h"
+
 /* False: verifiers are off. */
 static bool read_settings(const struct config *config, const struct uri *upstream,
                           struct verifier_source_settings *out)
@@ -25,6 +27,9 @@ bool verifier_link_start(const struct config *config, const struct uri *upstream
     *out = NULL;
     if (!read_settings(config, upstream, &settings))
         return true;
+    if (config->pool.mode == CONFIG_SESSION && config->pool.rules[0] == 0)
+        LOG_W(LOG_ACCESS, 2017, "verifiers",
+              "auth.verifiers has no effect: no client is in shared mode (pool.mode, pool.rules)");
     settings.answered = answered;
     settings.arg = arg;
     *out = verifier_source_start(&settings, err);

@@ -510,6 +510,14 @@ def test_a_start_without_the_right_to_read_users(guarded):
             assert "wrong" not in errors
 
 
+def test_without_shared_mode_a_warning(start, guarded):
+    proxy = start({"pool.mode": "session"})
+    assert proxy.wait_for_record("the warning", id=2017)["s"] == "W"
+    with connect(proxy, guarded.add_user()) as client:
+        client.admin.command("ping")  # the server checks the login
+    assert not any(record["id"] == 2006 for record in proxy.records())
+
+
 def test_a_start_with_a_bad_file(guarded, tmp_path):
     file = tmp_path / "verifiers.json"
     file.write_text("{}")
