@@ -109,7 +109,7 @@ class Side:
         for nonce, (mechanism, user, bare) in self.starts.items():
             if b"r=" + nonce in payload:
                 secret = scram._secret(mechanism, user, PASSWORDS[password_of or user])
-                return scram._final(mechanism, secret, bare, payload)[0]
+                return scram.final_message(mechanism, secret, bare, payload)[0]
         return b"c=biws,r=none,p=bm9uZQ=="
 
     def send(self, pairs, flags=0, in_query=False):
