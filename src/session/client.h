@@ -123,9 +123,10 @@ struct client {
     struct saved_hello *hello;  /* its first one; NULL: none yet */
     struct joining *joining;    /* owned (sharing.h); NULL: none */
     struct client *next_joining;
+    int64_t conversing_since_ms;
     bool sharing;         /* it uses connections of pools */
     bool keeps_own;       /* its connection stays its own */
-    bool conversing;      /* a login conversation is under way */
+    bool conversing;      /* a login conversation is under way, since conversing_since_ms */
     bool unacknowledged;  /* a w:0 write was sent since the last acknowledged command */
     bool waited_too_long; /* pool.wait_timeout_ms is over */
 

@@ -121,11 +121,15 @@ static enum identity_effect effect_of(const struct client *client,
     return client->sharing && effect != IDENTITY_STAYS ? pooled_effect(request, effect) : effect;
 }
 
-/* In shared mode a w:0 write pins the connection until the next acknowledged command. */
-static void note_acknowledgement(struct client *client, const struct wire_command *request)
+/* In shared mode a w:0 write pins the connection until the next acknowledged command. `sent`: a
+ * command with a reply goes upstream now, or went there. */
+static void note_acknowledgement(struct client *client, const struct wire_command *request,
+                                 bool sent)
 {
-    client->unacknowledged =
-        (request->flags & WIRE_FLAG_MORE_TO_COME) != 0 && lease_connection(client) != NULL;
+    if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0)
+        client->unacknowledged = lease_connection(client) != NULL;
+    else if (sent)
+        client->unacknowledged = false;
 }
 
 /* Does a step. */
@@ -147,7 +151,7 @@ static enum decision act(struct client *client, const struct message *message,
     case STEP_TAKEN:
         identify_pass(client, request, effect_of(client, request));
         if (client->sharing)
-            note_acknowledgement(client, request);
+            note_acknowledgement(client, request, !pending_is_empty(&client->pending));
         spans_end(client->worker, spans_take(client)); /* no exchange has taken it */
         count_request(client, &message->header, request->known);
         return DECISION_TAKEN;
@@ -265,7 +269,7 @@ static enum decision forward(struct client *client, const struct wire_header *he
     if (effect != IDENTITY_STAYS)
         identify_pass(client, request, effect);
     if (client->sharing)
-        note_acknowledgement(client, request);
+        note_acknowledgement(client, request, true);
     bool watches_claim = effect == IDENTITY_CHANGES && logins_watch(client, request);
     if (route->reply == collection_changes_take_reply)
         change = collection_changes_begin(client, request);

@@ -1,5 +1,6 @@
 #include "session/login_conversation.h"
 
+#include "base/clock.h"
 #include "wire/hello_request.h"
 
 /* The document of the conversation in a reply. False if there is none. */
@@ -21,7 +22,10 @@ void login_conversation_note(struct client *client, enum command_name command,
 {
     struct bytes conversation;
     struct scan_element element;
+    bool conversed = client->conversing;
     client->conversing = find_conversation(command, document, &conversation) &&
                          scan_find(document, "ok", &element) && scan_is_true(&element) &&
                          scan_find(conversation, "done", &element) && !scan_is_true(&element);
+    if (client->conversing && !conversed)
+        client->conversing_since_ms = clock_now_ms();
 }

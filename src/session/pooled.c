@@ -225,6 +225,7 @@ static bool ask(struct client *client)
         return false;
     }
     counters_add(client_counters(client), COUNTER_IDENTITY_QUESTIONS, 1);
+    client->unacknowledged = false; /* the answer comes after the writes */
     bool sent = send_unasked_question(client, question, len);
     memory_free(question);
     return sent;

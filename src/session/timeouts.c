@@ -90,6 +90,10 @@ static bool check_sharing(struct client *client, int64_t now_ms)
         lease_connection(client)->lost = true;
         client_end(client, "the client closed, and its command goes on (option "
                            "pool.cancel_grace_ms)");
+    } else if (client->conversing &&
+               over(now_ms, client->conversing_since_ms, config->handshake_timeout_ms)) {
+        counters_add(client_counters(client), COUNTER_TIMEOUTS_HANDSHAKE, 1);
+        client_end(client, "the login was not finished in time (option handshake_timeout_ms)");
     } else if (client->unacknowledged) {
         pooled_acknowledge(client);
     }
