@@ -6,6 +6,7 @@
 #include "session/life.h"
 #include "session/merge_again.h"
 #include "session/pause.h"
+#include "session/pool_rest.h"
 #include "session/pooled.h"
 #include "session/requests.h"
 #include "session/tls_failures.h"
@@ -72,11 +73,34 @@ static bool check_progress(struct client *client, int64_t now_ms)
     return false;
 }
 
+/* A login whose client pauses between two steps. Other logins must not wait for it, and it must not
+ * keep its connection for ever. Clients of OIDC may wait for a person. False after the client left
+ * its state. */
+enum { LOGIN_PAUSE_MS = 1000, LOGIN_PAUSE_MAX_MS = 6 * 60 * 1000 };
+
+static bool check_conversation(struct client *client, int64_t now_ms)
+{
+    struct upstream_connection *connection = lease_connection(client);
+    if (connection == NULL || !pending_is_empty(&client->pending))
+        return true;
+    if (over(now_ms, client->since_ms, LOGIN_PAUSE_MAX_MS)) {
+        client_end(client, "the login did not go on for six minutes");
+        return false;
+    }
+    if (connection->entry.logging_in && over(now_ms, client->since_ms, LOGIN_PAUSE_MS)) {
+        pool_end_login(&connection->entry);
+        pool_rest_wake(client->worker);
+    }
+    return true;
+}
+
 /* Waiting for a pool, a pin, and a command whose client closed its sending side. False after the
  * client left its state. */
 static bool check_sharing(struct client *client, int64_t now_ms)
 {
     const struct config *config = client_config(client);
+    if (client->conversing && !check_conversation(client, now_ms))
+        return false;
     if (client->stage == REQUEST_WAITING && !client->waiting.awaits &&
         over(now_ms, client->waiting.since_ms, config->pool.wait_timeout_ms)) {
         pool_leave(&client->waiting);

@@ -243,3 +243,33 @@ def test_paused_proxy(start, simulated, connect):
     proxy.process.send(signal.SIGUSR2)
     for client in clients:
         assert client.receive().body["ok"] == 1
+
+
+def test_logins_that_stop_half_way(start, simulated, connect):
+    """Clients without a login cannot keep others out: neither by the slots for logins nor by all connections."""
+    plain = simulated.handlers["hello"]
+
+    async def hello(server, connection, request):
+        answer = await plain(server, connection, request)
+        if "speculativeAuthenticate" in request.body:
+            answer["speculativeAuthenticate"] = {"conversationId": 1, "done": False, "payload": b"r=x"}
+        return answer
+
+    simulated.handlers["hello"] = hello
+    proxy = start(pool__login_concurrency=1, pool__max_total=6)
+    begun = [RawClient(proxy.endpoint()) for _ in range(6)]
+    try:
+        for client in begun:
+            client.send(op_msg({"hello": 1, "$db": "admin", "speculativeAuthenticate": {
+                "saslStart": 1, "mechanism": "SCRAM-SHA-256", "payload": b"n,,n=x,r=y", "db": "admin"}}))
+        # half of max_total is theirs
+        eventually(lambda: sum("speculativeAuthenticate" in one.body for one in simulated.requests("hello")) == 3,
+                   "three of them began a login", seconds=20)
+        with RawClient(proxy.endpoint()) as other:
+            other.hello()
+            other.send(op_msg({"ping": 1, "$db": "admin"}))
+            assert other.receive().body["ok"] == 1
+        assert sum("speculativeAuthenticate" in one.body for one in simulated.requests("hello")) == 3
+    finally:
+        for client in begun:
+            client.socket.close()

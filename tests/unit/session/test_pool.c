@@ -255,13 +255,15 @@ static void pools_share_a_server_fairly(void **state)
 static void logins_are_paced(void **state)
 {
     (void)state;
-    struct pools *pools = pools_create(&small);
+    struct pool_limits limits = small;
+    limits.max_total = 6; /* half of it for connections of single clients */
+    struct pools *pools = pools_create(&limits);
     struct pool *logins = pool_hold_logins(pools, "a:1");
-    struct pool_waiter waiting[3] = {{0}};
+    struct pool_waiter waiting[4] = {{0}};
     struct pool_entry entries[3] = {{0}};
     struct pool_entry *victim = NULL;
     struct pool_waiter *waiter = NULL;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         assert_true(pool_wait(logins, &waiting[i], false, 0));
     for (int i = 0; i < 2; i++) {
         assert_ptr_equal(pools_next_to_open(pools, &victim, &waiter), logins);
@@ -272,8 +274,13 @@ static void logins_are_paced(void **state)
     pool_end_login(&entries[0]);
     assert_ptr_equal(pools_next_to_open(pools, &victim, &waiter), logins);
     assert_ptr_equal(waiter, &waiting[2]);
-    pool_drop(&entries[0]);
-    pool_drop(&entries[1]);
+    pool_open_own(logins, &entries[2], 0);
+    for (int i = 0; i < 3; i++)
+        pool_end_login(&entries[i]);
+    assert_null(pools_next_to_open(pools, &victim, &waiter));
+    pool_leave(&waiting[3]);
+    for (int i = 0; i < 3; i++)
+        pool_drop(&entries[i]);
     pool_release(logins);
     pools_destroy(pools);
 }
