@@ -5,6 +5,9 @@
 #include "base/memory.h"
 #include "bson/build.h"
 
+/* Clients without a login send it, and it outlives the message. Drivers send about 400 bytes. */
+enum { SAVED_HELLO_BYTES_MAX = 4096 };
+
 struct saved_hello {
     uint32_t references;
     size_t len;
@@ -51,7 +54,7 @@ struct saved_hello *saved_hello_new(const struct wire_command *request)
     struct build build;
     struct bytes document;
     struct saved_hello *hello = NULL;
-    build_begin(&build, SIZE_MAX);
+    build_begin(&build, SAVED_HELLO_BYTES_MAX);
     if (copy_fields(&build, request) && build_finish(&build, &document))
         hello = memory_alloc(sizeof *hello + bytes_left(&document));
     if (hello != NULL) {

@@ -8,7 +8,8 @@
 
 struct saved_hello;
 
-/* From a client's hello. NULL without memory. */
+/* From a client's hello. NULL without memory, or if it has more than 4 KiB: connections are then
+ * opened without one. */
 struct saved_hello *saved_hello_new(const struct wire_command *request);
 struct saved_hello *saved_hello_retain(struct saved_hello *hello);
 void saved_hello_release(struct saved_hello *hello); /* NULL is allowed */

@@ -33,8 +33,9 @@ static const char *const field_names[HELLO_FIELD_COUNT] = {
     [HELLO_FIELD_INTERNAL_CLIENT] = "internalClient",
 };
 
-/* A server refuses more bytes in `client`. */
-enum { METADATA_BYTES_MAX = 512 };
+/* A server refuses more bytes in `client`. A whole hello with a token of a login needs much less
+ * than the second limit. */
+enum { METADATA_BYTES_MAX = 512, HELLO_BYTES_MAX = 64 * 1024 };
 
 static enum hello_field field_of(const struct scan_element *element)
 {
@@ -128,7 +129,11 @@ static bool read_field(enum hello_field field, const struct scan_element *elemen
         return wire_topology_version_read(element, &out->version);
     case HELLO_FIELD_MAX_AWAIT:
         out->has_await = true;
-        return scan_as_int64(element, &out->await_ms);
+        if (!scan_as_int64(element, &out->await_ms))
+            return false;
+        if (out->await_ms > INT32_MAX)
+            out->await_ms = INT32_MAX;
+        return true;
     case HELLO_FIELD_LOAD_BALANCED:
         return read_bool(element, &flag) && !flag;
     case HELLO_FIELD_API_VERSION:
@@ -155,7 +160,8 @@ enum wire_hello_kind wire_hello_request_read(const struct wire_command *request,
     uint32_t seen = 0;
     *out = (struct wire_hello_request){.legacy_name = request->known != COMMAND_HELLO};
     if ((!request->legacy && request->database_unclear) || request->repeats_name ||
-        wire_command_has_sequences(request) || (request->flags & WIRE_FLAG_MORE_TO_COME) != 0)
+        bytes_left(&request->body) > HELLO_BYTES_MAX || wire_command_has_sequences(request) ||
+        (request->flags & WIRE_FLAG_MORE_TO_COME) != 0)
         return WIRE_HELLO_OTHER;
     wire_fields_open(&fields, request);
     while (wire_fields_next(&fields, &element)) {

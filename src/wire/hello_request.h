@@ -28,7 +28,7 @@ struct wire_hello_request {
     bool has_version;  /* topologyVersion */
     bool has_await;    /* maxAwaitTimeMS */
     struct wire_topology_version version;
-    int64_t await_ms;
+    int64_t await_ms; /* at most INT32_MAX; may be negative */
     /* known compressors, each once, in the client's order */
     uint8_t compressor_count;
     uint8_t compressors[WIRE_HELLO_COMPRESSORS_MAX];

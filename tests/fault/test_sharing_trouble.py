@@ -273,3 +273,28 @@ def test_logins_that_stop_half_way(start, simulated, connect):
     finally:
         for client in begun:
             client.socket.close()
+
+
+def test_hellos_that_are_large(start):
+    """They outlive the message, and anybody may send them."""
+    proxy = start()
+    before = proxy.resident_bytes()
+    with contextlib.ExitStack() as ends:
+        for _ in range(12):
+            client = ends.enter_context(RawClient(proxy.endpoint()))
+            client.send(op_msg({"hello": 1, "$db": "admin", "apiDeprecationErrors": "x" * 8_000_000}))
+            client.receive()
+            client.send(op_msg({"ping": 1, "$db": "admin"}))
+            assert client.receive().body["ok"] == 1
+        assert proxy.resident_bytes() - before < 60_000_000
+
+
+def test_a_wait_without_end(start, simulated):
+    """A server's time-out is a number of 64 bits."""
+    proxy = start()
+    with RawClient(proxy.endpoint()) as client:
+        version = client.hello()["topologyVersion"]
+        client.send(op_msg({"hello": 1, "$db": "admin", "topologyVersion": version, "maxAwaitTimeMS": 2**63 - 1}))
+        client.socket.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            client.receive()

@@ -78,6 +78,10 @@ static void an_awaitable_hello(void **state)
                                         "$db", "admin")),
                      WIRE_HELLO_PLAIN);
     assert_int_equal(hello.await_ms, -5);
+    assert_int_equal(read_body(BCON_NEW("hello", BCON_INT32(1), "maxAwaitTimeMS",
+                                        BCON_INT64(INT64_MAX), VERSION(7), "$db", "admin")),
+                     WIRE_HELLO_PLAIN);
+    assert_int_equal(hello.await_ms, INT32_MAX);
 }
 
 static void the_start_of_a_login(void **state)
