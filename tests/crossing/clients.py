@@ -388,6 +388,8 @@ class Client:
                       wire.MORE_TO_COME, {"documents": [{"_id": identifier, "by": self.number}]})
         if self.chance.random() < 0.7:  # so that the proxy has no more of this client's while the write runs
             await asyncio.sleep(0.005 * self.chance.random())
+        if self.chance.random() < 0.2:  # answered by the proxy: it acknowledges nothing
+            await self.greet()
         reply = await self.checked({"find": "c", "$db": database, "filter": {"_id": identifier}},
                                    self.rights(database, write=False))
         writer.end = time.monotonic()
