@@ -527,7 +527,8 @@ def raise_file_limit():
 def main():
     options = parse_options()
     raise_file_limit()
-    found = {**bench.environment(options), "open files": files_allowed()}
+    found = {**bench.environment(options), "open files": files_allowed(),
+             "load before it began": f"{os.getloadavg()[0]:.1f}"}
     report, tables, targets = {"environment": found}, [], []
     print(bench.environment_text(found))
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
