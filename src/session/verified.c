@@ -36,6 +36,10 @@ static enum request_step answer(struct client *client, const struct message *mes
     struct bytes document;
     uint8_t *reply = NULL;
     size_t len = 0;
+    if (client->verified->silent) {
+        build_free(build);
+        return STEP_TAKEN;
+    }
     build_int32(build, "ok", 1);
     bool ok = build_finish(build, &document) && wire_reply_frame(to, 0, 0, document, &reply, &len);
     build_free(build);
@@ -50,6 +54,8 @@ static enum request_step refuse_with(struct client *client, const struct message
                                      const char *text)
 {
     struct error err;
+    if (client->verified->silent)
+        return STEP_TAKEN;
     (void)error_set(&err, code, "%s", text);
     return answer_error(client, message, &err, 0) ? STEP_TAKEN : STEP_STOP;
 }
@@ -520,6 +526,7 @@ enum request_step verified_admit(struct client *client, const struct message *me
         return STEP_GATHER;
     if (verified_begin(client) == NULL)
         return stop(client);
+    client->verified->silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
     if (client->unacknowledged && !wire_hello_is_command(request->known)) {
         pooled_acknowledge(client); /* a w:0 write is under way as the present user */
         return client->state == CLIENT_ACTIVE ? STEP_WAIT : STEP_STOP;

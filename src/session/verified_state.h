@@ -13,6 +13,7 @@ struct verified {
     int64_t asked_us;                       /* the first question of the present request; 0: none */
     bool asking;                            /* in worker->asking */
     bool proved;                            /* waits for the first connection of the pool */
+    bool silent;                            /* the present request wants no reply */
 };
 
 /* The credential that the client has proved; NULL: the proxy did not log it in. */
