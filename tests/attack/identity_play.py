@@ -38,18 +38,26 @@ MECHANISMS = ["SCRAM-SHA-256", "SCRAM-SHA-1"]
 BUSY = 5
 
 
-class Scene:
+def start_server(folder):
     """alice may write to d, bob may not. Without a login no command is allowed."""
+    server = start_secure_server(folder / "data", None)
+    with server.endpoint.client() as client:
+        for user, database in ((ALICE, "d"), (BOB, "elsewhere")):
+            client.admin.command("createUser", user, pwd=PASSWORDS[user], mechanisms=MECHANISMS,
+                                 roles=[{"role": "readWrite", "db": database}])
+    return server
 
-    def __init__(self, folder):
-        self.server = start_secure_server(folder / "data", None)
-        with self.server.endpoint.client() as client:
-            for user, database in ((ALICE, "d"), (BOB, "elsewhere")):
-                client.admin.command("createUser", user, pwd=PASSWORDS[user], mechanisms=MECHANISMS,
-                                     roles=[{"role": "readWrite", "db": database}])
+
+class Scene:
+    """A proxy before the server. Clients of alice's keep it busy. With `options`, the proxy has an account."""
+
+    def __init__(self, server, options=None):
+        self.server = server
         at = self.server.endpoint
         self.direct = Endpoint(at.address, at.replica_set)
-        self.proxy = Proxy(self.direct.uri(), {"threads": 1, "merge.enabled": "true", "stats_period_ms": 100},
+        account = Endpoint(at.address, at.replica_set, None, USER, PASSWORD)
+        busy = {"threads": 1, "merge.enabled": "true", "stats_period_ms": 100}
+        self.proxy = Proxy((account if options else self.direct).uri(), {**busy, **(options or {})},
                            endpoint=Endpoint("", at.replica_set, None, USER, PASSWORD))
         self.through = self.proxy.endpoint()
         self._end = threading.Event()
@@ -78,7 +86,6 @@ class Scene:
         for thread in self._threads:
             thread.join(30)
         self.proxy.finish()
-        self.server.stop()
 
 
 # --- one side of a play
@@ -105,7 +112,8 @@ class Side:
 
     def proof(self, password_of):
         """Returns the client-final-message for the last challenge, of whichever conversation."""
-        payload = bytes(self.challenge["payload"])
+        payload = self.challenge["payload"]
+        payload = base64.b64decode(payload) if isinstance(payload, str) else bytes(payload)
         for nonce, (mechanism, user, bare) in self.starts.items():
             if b"r=" + nonce in payload:
                 secret = scram._secret(mechanism, user, PASSWORDS[password_of or user])
@@ -396,7 +404,10 @@ def main():
     dice = random.Random(options.seed)
     end = time.monotonic() + options.seconds
     plays = bad = 0
-    with tempfile.TemporaryDirectory() as folder, contextlib.closing(Scene(Path(folder))) as scene:
+    with contextlib.ExitStack() as stack:
+        server = start_server(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        stack.callback(server.stop)
+        scene = stack.enter_context(contextlib.closing(Scene(server)))
         for name, steps in PLAYS.items():
             for difference in compare(scene, steps):
                 bad += 1

@@ -16,8 +16,10 @@ RANDOM_PLAYS = 25
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
-    with contextlib.closing(identity_play.Scene(tmp_path_factory.mktemp("identity"))) as scene:
+    server = identity_play.start_server(tmp_path_factory.mktemp("identity"))
+    with contextlib.closing(identity_play.Scene(server)) as scene:
         yield scene
+    server.stop()
 
 
 @pytest.mark.parametrize("name", identity_play.PLAYS)
