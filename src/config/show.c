@@ -10,8 +10,11 @@
 static void add_value(const struct option *option, const struct setting *setting,
                       const struct config *config, struct json *json)
 {
-    if (setting->written == NULL) {
+    /* of pairs, each part of the written text may be a secret */
+    if (setting->written == NULL || (option->secret && option->type == OPTION_PAIRS)) {
         value_add_json(option, config, "value", json);
+        if (setting->written != NULL)
+            json_add_bool(json, "substituted", true);
         return;
     }
     struct text shown = text_growing();

@@ -147,22 +147,29 @@ static void unwatch(struct link *link)
     link->watched = false;
 }
 
+/* True if no more bytes can come. */
+static bool has_ended(const struct link *link)
+{
+    struct pollfd peer = {.fd = link->transport.fd, .events = POLLRDHUP};
+    return poll(&peer, 1, 0) > 0;
+}
+
 /* Takes the header out of the socket. Nothing behind it is read: TLS may follow. */
 static void read_header(struct link *link)
 {
     uint8_t data[PROXY_HEADER_MAX_BYTES];
     struct proxy_header header;
     struct error err;
+    bool ended = has_ended(link); /* before the look at the bytes: they are complete then */
     ssize_t got = recv(link->transport.fd, data, sizeof data, MSG_PEEK);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (got <= 0) {
-        link->handler->failed(link->arg, "connection closed before its PROXY protocol header");
-        return;
-    }
-    switch (proxy_header_read(data, (size_t)got, &header, &err)) {
+    switch (proxy_header_read(data, got > 0 ? (size_t)got : 0, &header, &err)) {
     case PROXY_HEADER_MORE:
-        set_mark(link, (int)header.bytes);
+        if (ended || got <= 0)
+            link->handler->failed(link->arg, "connection closed before its PROXY protocol header");
+        else
+            set_mark(link, (int)header.bytes);
         return;
     case PROXY_HEADER_BROKEN:
         link->handler->failed(link->arg, err.message);

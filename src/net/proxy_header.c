@@ -71,12 +71,29 @@ enum proxy_header_step proxy_header_read(const uint8_t *data, size_t len, struct
     return PROXY_HEADER_READ;
 }
 
+static bool is_internet(const struct address_peer *peer)
+{
+    return peer->family == AF_INET || peer->family == AF_INET6;
+}
+
+/* An IPv4 address beside an IPv6 one is written as ::ffff:A.B.C.D. */
+static void write_host(const struct address_peer *peer, bool v4, uint8_t *out)
+{
+    static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF};
+    if (v4 || peer->family == AF_INET6) {
+        memcpy(out, peer->host, v4 ? 4 : 16);
+        return;
+    }
+    memcpy(out, mapped, sizeof mapped);
+    memcpy(out + sizeof mapped, peer->host, 4);
+}
+
 size_t proxy_header_write(const struct address_peer *from, const struct address_peer *to,
                           uint8_t out[PROXY_HEADER_WRITTEN_BYTES])
 {
-    bool named =
-        from->family == to->family && (from->family == AF_INET || from->family == AF_INET6);
-    size_t host = from->family == AF_INET6 ? 16 : 4;
+    bool named = is_internet(from) && is_internet(to);
+    bool v4 = from->family == AF_INET && to->family == AF_INET;
+    size_t host = v4 ? 4 : 16;
     size_t rest = named ? 2 * host + 4 : 0;
     uint8_t *at = out + PROXY_HEADER_START_BYTES;
     memcpy(out, signature, sizeof signature);
@@ -87,8 +104,8 @@ size_t proxy_header_write(const struct address_peer *from, const struct address_
     if (!named)
         return PROXY_HEADER_START_BYTES;
     out[FAMILY_AT] = (uint8_t)((host == 16 ? FAMILY_IPV6 : FAMILY_IPV4) << 4 | PROTOCOL_STREAM);
-    memcpy(at, from->host, host);
-    memcpy(at + host, to->host, host);
+    write_host(from, v4, at);
+    write_host(to, v4, at + host);
     memcpy(at + 2 * host, &from->port, 2);
     memcpy(at + 2 * host + 2, &to->port, 2);
     return PROXY_HEADER_START_BYTES + rest;

@@ -33,7 +33,7 @@ enum proxy_header_step proxy_header_read(const uint8_t *data, size_t len, struct
                                          struct error *err);
 
 /* Writes a header that names `from` as the client and `to` as the address that it dialled; a LOCAL
- * one if they are not both of the same internet family. Returns its length. */
+ * one if one of them is no internet address. Returns its length. */
 size_t proxy_header_write(const struct address_peer *from, const struct address_peer *to,
                           uint8_t out[PROXY_HEADER_WRITTEN_BYTES]);
 

@@ -164,7 +164,8 @@ static enum request_step take(struct client *client, const struct message *messa
 {
     struct limited *limited = client->limited;
     uint64_t documents = 0;
-    if (limits_count_documents(&limited->held) && writes_documents(request->known)) {
+    if (writes_documents(request->known) &&
+        limits_count_documents(client->worker->shared->limits, &limited->held)) {
         if (!message->whole)
             return STEP_GATHER;
         documents = count_documents(request);

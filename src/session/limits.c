@@ -178,12 +178,16 @@ void limits_release(struct limits *limits, struct limit_count *count)
     pthread_mutex_unlock(&limits->lock);
 }
 
-bool limits_count_documents(const struct limits_held *held)
+bool limits_count_documents(struct limits *limits, const struct limits_held *held)
 {
+    bool counts = false;
+    if (held->count == 0)
+        return false;
+    pthread_mutex_lock(&limits->lock); /* a reload on another thread may change the limits */
     for (size_t i = 0; i < held->count; i++)
-        if (held->of[i]->documents.limit != 0)
-            return true;
-    return false;
+        counts = counts || held->of[i]->documents.limit != 0;
+    pthread_mutex_unlock(&limits->lock);
+    return counts;
 }
 
 static struct limits_answer answer(enum config_limit_kind kind, const struct limit_count *count,

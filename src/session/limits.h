@@ -38,7 +38,7 @@ struct limits_answer {
 };
 
 /* True if a limit of documents applies: the caller must count a command's documents. */
-bool limits_count_documents(const struct limits_held *held);
+bool limits_count_documents(struct limits *limits, const struct limits_held *held);
 /* Takes a request with so many documents from all counts, or from none if one is over its limit. */
 struct limits_answer limits_take(struct limits *limits, const struct limits_held *held,
                                  uint64_t documents, int64_t now_us);

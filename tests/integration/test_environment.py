@@ -121,15 +121,17 @@ def test_secrets_from_files_and_variables_are_never_shown(config_file, tmp_path)
     encoded = "p%40ss%2Fw%C3%B6rd"
     file = config_file("upstream: mongodb://${DB_USER}:${percent:file:" + str(tmp_path / "password") + "}@127.0.0.1:1/",
                        f"schemas_registry_uri: file:{tmp_path / 'uri'}",
-                       "listen: 127.0.0.1:${DB_PORT}", "advertise: a.example")
+                       "listen: 127.0.0.1:${DB_PORT}", "advertise: a.example",
+                       'tracing.headers: "x-key=LITERAL,x-set=${DB_USER}"')
     variables = {"DB_USER": "hiddenuser", "DB_PORT": "0"}
     code, out, err = run_proxy("--check-config", "--config", file, **variables)
     assert (code, err) == (0, "")
-    assert not any(word in out for word in (password, encoded, "hiddenuser", "hush", "secretname"))
+    assert not any(word in out for word in (password, encoded, "hiddenuser", "hush", "secretname", "LITERAL"))
     listed = {option["name"]: option for option in json.loads(out)["options"]}
     assert listed["listen"]["value"] == "127.0.0.1:${DB_PORT}" and listed["listen"]["substituted"] is True
     assert listed["schemas_registry_uri"]["value"] == f"file:{tmp_path / 'uri'}"
     assert listed["upstream"]["value"] == "mongodb://<redacted>@127.0.0.1:1/"
+    assert listed["tracing.headers"]["value"] == "x-key=<redacted>,x-set=<redacted>"
 
     proxy = Proxy(None, {"listen": None, "admin.listen": "127.0.0.1:0"}, config_file=file, variables=variables)
     proxy.secrets = [password, encoded, "hiddenuser", "hush", "secretname"]

@@ -91,6 +91,17 @@ def test_a_connection_that_says_nothing(start_proxy, server):
                 client.receive()
 
 
+def test_half_a_header_and_no_more(start_proxy, server):
+    proxy = start_proxy(server.endpoint.uri(), TRUSTED)
+    with RawClient(proxy.endpoint()) as client:
+        client.send(SIGNATURE)
+        client.socket.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectionError):
+            client.receive()
+    record = proxy.wait_for_record("the reason", id=NOT_INTRODUCED)
+    assert "closed before" in record["attr"]["reason"]
+
+
 def test_from_elsewhere_a_header_is_no_message(start_proxy, server):
     proxy = start_proxy(server.endpoint.uri(), {"listen_proxy_protocol": "192.0.2.0/24,2001:db8::/32"})
     with RawClient(proxy.endpoint()) as client:

@@ -98,7 +98,13 @@ static void what_is_written_is_read(void **state)
     assert_int_equal(proxy_header_read(out, len, &header, &err), PROXY_HEADER_READ);
     assert_true(header.names_client);
     assert_memory_equal(&header.peer, &from, sizeof from);
-    to.family = AF_INET; /* it cannot be said */
+    to = (struct address_peer){.family = AF_INET, .port = htons(27017), .host = {10, 1, 2, 3}};
+    len = proxy_header_write(&to, &from, out); /* one is IPv4 */
+    assert_int_equal(len, sizeof out);
+    assert_int_equal(proxy_header_read(out, len, &header, &err), PROXY_HEADER_READ);
+    static const uint8_t mapped[16] = {[10] = 0xFF, 0xFF, 10, 1, 2, 3};
+    assert_memory_equal(header.peer.host, mapped, sizeof mapped);
+    to.family = AF_UNIX; /* it cannot be said */
     len = proxy_header_write(&from, &to, out);
     assert_int_equal(len, PROXY_HEADER_START_BYTES);
     assert_int_equal(proxy_header_read(out, len, &header, &err), PROXY_HEADER_READ);

@@ -57,7 +57,7 @@ static void documents_may_go_into_debt(void **state)
     struct limits *limits = limits_create();
     struct config_limit limit = limit_of(0, 0, 100);
     struct limits_held held = hold_one(limits, &limit, 0);
-    assert_true(limits_count_documents(&held));
+    assert_true(limits_count_documents(limits, &held));
     assert_int_equal(take(limits, &held, 99, 0), CONFIG_LIMITS);
     assert_int_equal(take(limits, &held, 1000, 0), CONFIG_LIMITS); /* one is left */
     assert_int_equal(take(limits, &held, 1, 9 * SECOND), CONFIG_LIMIT_DOCUMENTS);
