@@ -124,6 +124,7 @@ struct client {
     struct joining *joining;    /* owned (sharing.h); NULL: none */
     struct client *next_joining;
     int64_t conversing_since_ms;
+    bool mode_chosen;     /* at its first command */
     bool sharing;         /* it uses connections of pools */
     bool keeps_own;       /* its connection stays its own */
     bool conversing;      /* a login conversation is under way, since conversing_since_ms */

@@ -188,13 +188,15 @@ static enum decision hold(struct client *client, const struct wire_header *heade
                   COUNTER_TIMEOUTS_PAUSED);
 }
 
-/* The first request ends the handshake timeout. */
+/* The first message ends the handshake timeout, and the first command chooses the mode. */
 static void note_seen(struct client *client, const struct wire_command *request)
 {
-    if (client->request_seen)
+    if (client->mode_chosen)
         return;
+    if (!client->request_seen)
+        client->since_ms = clock_now_ms();
     client->request_seen = true;
-    client->since_ms = clock_now_ms();
+    client->mode_chosen = request != NULL;
     if (request != NULL)
         sharing_begin(client, request);
 }

@@ -102,7 +102,8 @@ struct upstream_connection *lease_release(struct client *client)
     return connection;
 }
 
-/* True if the connection can serve others after the client: nothing is half sent. */
+/* True if the connection may serve others after the client: no message to the server is half sent.
+ */
 static bool is_reusable(const struct client *client, const struct upstream_connection *connection)
 {
     return connection->entry.place == POOL_LEASED && !connection->lost && !connection->finished &&
@@ -110,12 +111,22 @@ static bool is_reusable(const struct client *client, const struct upstream_conne
            connection->sent_batch == NULL;
 }
 
-/* True if exactly one reply is still to come. */
+/* True if no byte of a reply is kept or still to come. */
+static bool is_clean(const struct client *client, const struct upstream_connection *connection)
+{
+    const struct session_worker *worker = client->worker;
+    return pending_is_empty(&client->pending) && connection->reply_left == 0 &&
+           buffer_length(&connection->link.in) == 0 &&
+           (worker->replying != connection || *worker->reply_rest == 0);
+}
+
+/* True if exactly one reply is still to come, all of it or its last connection->reply_left bytes.
+ * While it is being read, some of its bytes may be lost with the client. */
 static bool owes_one_reply(const struct client *client,
                            const struct upstream_connection *connection)
 {
     return client->pending.count == 1 && !pending_look_at(&client->pending, 0)->exhaust &&
-           (connection->reply_left > 0 || buffer_length(&connection->link.in) == 0);
+           buffer_length(&connection->link.in) == 0 && client->worker->replying != connection;
 }
 
 void lease_give_back(struct client *client)
@@ -125,8 +136,7 @@ void lease_give_back(struct client *client)
         return;
     bool reusable = is_reusable(client, connection);
     bool owes = owes_one_reply(client, connection);
-    bool clean = pending_is_empty(&client->pending) && connection->reply_left == 0 &&
-                 buffer_length(&connection->link.in) == 0;
+    bool clean = is_clean(client, connection);
     (void)lease_release(client);
     if (reusable && clean)
         pool_rest_put(connection);

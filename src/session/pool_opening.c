@@ -36,8 +36,7 @@ static void fail(struct upstream_connection *connection, const struct error *err
     upstream_connection_close(connection);
     if (pool_is_empty(pool))
         fail_waiters(pool, err, counter);
-    else
-        pool_hold_off(pool);
+    pool_hold_off(pool);
     pool_release(pool);
 }
 

@@ -105,6 +105,7 @@ static void pump(evutil_socket_t fd, short what, void *arg)
         pooled_settle(client);
     while ((waiter = pools_next(worker->pools, &entry)) != NULL)
         serve(client_of_waiter(waiter), upstream_connection_of(entry));
+    requests_resume_answered(worker); /* before ended clients are freed */
     while ((waiter = pools_next_hopeless(worker->pools)) != NULL)
         end_without_hope(client_of_waiter(waiter));
     if (worker->pool_lost)

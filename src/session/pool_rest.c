@@ -16,8 +16,6 @@
 #include "session/tls_failures.h"
 #include "session/whole_reply.h"
 
-/* The server kills the operation of a closed connection. Too many at a time would empty the pools.
- */
 enum { CANCELS_PER_TICK = 10 };
 
 static const struct link_handler rest_handler;
@@ -218,21 +216,29 @@ static const struct link_handler rest_handler = {.opened = rest_opened,
                                                  .ended = rest_ended,
                                                  .failed = rest_failed};
 
+bool pool_rest_may_cancel(struct session_worker *worker)
+{
+    if (worker->pool_cancels >= CANCELS_PER_TICK)
+        return false;
+    worker->pool_cancels++;
+    counters_add(&worker->counters, COUNTER_POOL_CANCELLED, 1);
+    return true;
+}
+
 void pool_rest_tick(struct session_worker *worker, int64_t now_ms)
 {
     const struct config *config = worker->settings->config;
     struct upstream_connection *connection = NULL;
     struct upstream_connection *next = NULL;
     struct pool_entry *expired = NULL;
-    unsigned cancels = 0;
+    worker->pool_cancels = 0;
     for (connection = worker->shared_connections; connection != NULL; connection = next) {
         next = connection->next_shared;
         int64_t rests_ms = now_ms - connection->rest_since_ms;
         if (connection->rest == REST_ASKED && rests_ms >= config->connect_timeout_ms) {
             close_for(connection, "it does not answer the question for its identity");
         } else if (connection->rest == REST_ABANDONED && rests_ms >= config->pool.cancel_grace_ms &&
-                   cancels++ < CANCELS_PER_TICK) {
-            counters_add(&worker->counters, COUNTER_POOL_CANCELLED, 1);
+                   pool_rest_may_cancel(worker)) {
             close_for(connection, "its client left, and the command goes on (option "
                                   "pool.cancel_grace_ms)");
         }

@@ -17,6 +17,9 @@ void pool_rest_abandon(struct upstream_connection *connection);
 /* Asks the server who the connection is; it returns to its pool if that is unchanged. The
  * connection is LEASED, and no client holds it. False: it is closed. */
 bool pool_rest_ask(struct upstream_connection *connection);
+/* True if one more connection may be closed in this tick because its client left. The server kills
+ * the operation of a closed connection. Too many at a time would empty the pools. */
+bool pool_rest_may_cancel(struct session_worker *worker);
 /* The time of abandoned and asked connections may be over. */
 void pool_rest_tick(struct session_worker *worker, int64_t now_ms);
 /* Closes all connections that no client holds. */

@@ -45,7 +45,7 @@ static enum need need_of_hello(const struct client *client, const struct wire_co
     struct wire_hello_request hello;
     if (hello_answers_may_take(client, request))
         return NEED_NOTHING;
-    if (client->hello == NULL && client->leased == NULL && !client->may_be_logged_in)
+    if (!client->hello_seen && client->leased == NULL && !client->may_be_logged_in)
         return NEED_FRESH;
     if (wire_hello_request_read(request, &hello) != WIRE_HELLO_PLAIN || hello.has_metadata ||
         hello.compressor_count > 0)
@@ -294,7 +294,7 @@ void pooled_settle(struct client *client)
 void pooled_acknowledge(struct client *client)
 {
     const struct upstream_connection *connection = client->leased;
-    if (connection != NULL && connection->entry.place == POOL_LEASED &&
-        client->state == CLIENT_ACTIVE && !is_busy(client, connection))
+    if (connection != NULL && client->state == CLIENT_ACTIVE && !client->conversing &&
+        !is_busy(client, connection))
         (void)ask(client);
 }

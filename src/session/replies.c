@@ -397,8 +397,10 @@ static void upstream_readable(void *arg)
     if (!window_fill(client, &connection->link, &window))
         return;
     client->worker->replying = connection;
+    client->worker->reply_rest = &window.len;
     bool alive = process(connection, &window) && window_keep(client, &window);
     client->worker->replying = NULL;
+    client->worker->reply_rest = NULL;
     if (!alive)
         return;
     if (link_is_blocked(&client->link))

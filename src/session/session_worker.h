@@ -55,8 +55,10 @@ struct session_worker {
     struct upstream_connection *shared_connections; /* all of shared mode; utlist */
     struct verified *asking; /* logins that wait for the source of verifiers; utlist */
     struct client *joining;  /* clients with `joining` (sharing.h); utlist */
+    unsigned pool_cancels;   /* connections closed in this tick for clients that left */
     bool pool_lost;          /* a pool may have no connection any more, and none can come */
     struct upstream_connection *replying; /* its reply is being read: its lease stays */
+    const size_t *reply_rest; /* while `replying` is set: the read bytes that are not handled yet */
     struct event *pool_event; /* serves the clients that wait for a pool (pool_pump.h) */
     struct event *reap_event;
     struct span_source spans;

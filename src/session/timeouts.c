@@ -109,8 +109,8 @@ static bool check_sharing(struct client *client, int64_t now_ms)
         requests_resume(client);
     } else if (client->finished && lease_connection(client) != NULL &&
                lease_connection(client)->entry.place == POOL_LEASED &&
-               now_ms - client->linger_since_ms >= config->pool.cancel_grace_ms) {
-        counters_add(client_counters(client), COUNTER_POOL_CANCELLED, 1);
+               now_ms - client->linger_since_ms >= config->pool.cancel_grace_ms &&
+               pool_rest_may_cancel(client->worker)) {
         lease_connection(client)->lost = true;
         client_end(client, "the client closed, and its command goes on (option "
                            "pool.cancel_grace_ms)");

@@ -1,9 +1,11 @@
 """What keeps a client on its connection in shared mode, and what a client may send without ever getting a connection of
 another identity."""
 
+import asyncio
 import contextlib
 import itertools
 import struct
+import time
 import zlib
 
 import pytest
@@ -223,6 +225,68 @@ def test_an_unacknowledged_write_does_not_keep_its_connection_for_good(start, se
     client.send(framed({"insert": "c", "documents": [{"_id": 1}], "$db": "a"}, MORE_TO_COME)[0])
     eventually(lambda: server.requests("insert"), "the write arrives")
     assert other.command({"ping": 1})["ok"] == 1
+    assert len(server.requests("connectionStatus")) == 1
+
+
+def test_an_answer_of_the_proxy_is_no_acknowledgement(start, server, connect):
+    arrived = []
+
+    async def slow(server, connection, request):
+        await asyncio.sleep(0.2)
+        arrived.append("insert")
+
+    def find(server, connection, request):
+        arrived.append("find")
+        return {"ok": 1.0}
+
+    server.handlers |= {"insert": slow, "find": find}
+    proxy = start()
+    client, other = connect(proxy), connect(proxy)
+    other.command({"ping": 1})
+    client.send(framed({"insert": "c", "documents": [{"_id": 1}], "$db": "a"}, MORE_TO_COME)[0])
+    assert client.hello()["ok"] == 1
+    assert client.command({"mongosluice": 1})["ok"] == 1
+    assert client.command({"find": "c", "$db": "a"})["ok"] == 1
+    assert arrived == ["insert", "find"]
+
+
+def test_a_reply_that_its_client_does_not_take_reaches_nobody(start, server, connect):
+    """The middle of the reply looks like a reply to another client's command."""
+    stolen = op_msg({"ok": 1.0, "stolen": "x"}, response_to=4242, request_id=78)
+    sent = []
+
+    async def answer(server, connection, request):
+        if request.body["count"] == "one":
+            return {"n": 1, "ok": 1.0}
+        rest = 1000 - len(stolen)
+        shortest = len(op_msg({"ok": 1.0, "p": ""}))
+        head = op_msg({"ok": 1.0, "p": "y" * (rest - shortest)}, response_to=request.request_id, request_id=77)
+        whole = struct.pack("<i", 1000) + head[4:] + stolen
+        for begin, end in ((0, 8), (8, len(stolen)), (len(stolen), rest), (rest, 1000)):
+            connection.writer.write(whole[begin:end])
+            await connection.writer.drain()
+            await asyncio.sleep(0.05)
+        sent.append(len(whole))
+
+    server.handlers["count"] = answer
+    proxy = start()
+    leaving, staying = connect(proxy), connect(proxy)
+    leaving.send(op_msg({"count": "one", "$db": "d"}) + op_msg({"count": "two", "$db": "d"}))
+    leaving.socket.close()
+    eventually(lambda: server.requests("count"), "the command arrives")
+    for _ in range(5):
+        staying.send(op_msg({"ping": 1, "$db": "admin"}, request_id=4242))
+        assert "stolen" not in staying.receive().body
+
+
+def test_a_server_that_is_down_is_not_asked_without_a_pause(start, server, connect):
+    proxy = start(pool__min_idle=1)
+    client = connect(proxy)
+    assert client.command({"ping": 1})["ok"] == 1
+    server.stop()
+    proxy.wait_for_record("a connection that cannot be opened", id=1102)
+    time.sleep(0.5)
+    assert sum(record["id"] == 1102 for record in proxy.records()) < 20
 
 
 def test_an_exhaust_stream_keeps_its_connection(start, server, connect):
