@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "auth/scram_keys.h"
@@ -134,9 +135,13 @@ void verifier_note_client_key(struct verifier *verifier, const uint8_t client_ke
     uint8_t stored[SCRAM_KEY_BYTES] = {0};
     int none = PROOF_NONE;
     if (!scram_hash_key(keys->hash, client_key, stored) ||
-        CRYPTO_memcmp(stored, keys->stored_key, scram_key_bytes(keys->hash)) != 0 ||
-        !atomic_compare_exchange_strong(&verifier->proof, &none, PROOF_BEING_WRITTEN))
+        CRYPTO_memcmp(stored, keys->stored_key, scram_key_bytes(keys->hash)) != 0)
         return;
+    if (!atomic_compare_exchange_strong(&verifier->proof, &none, PROOF_BEING_WRITTEN)) {
+        while (verifier_client_key(verifier) == NULL) /* another thread copies it just now */
+            (void)sched_yield();
+        return;
+    }
     memcpy(verifier->secrets->client_key, client_key, scram_key_bytes(keys->hash));
     atomic_store_explicit(&verifier->proof, PROOF_KNOWN, memory_order_release);
 }

@@ -25,12 +25,25 @@ static struct bytes text_bytes(const char *text)
 /* --- the upstream -------------------------------------------------------------------------------
  */
 
+/* Errors of a server that cannot answer now. Every other one may be about a name in the question.
+ */
+static bool is_passing(uint32_t code)
+{
+    static const uint32_t codes[] = {6,    7,     89,    91,    189,   262,  462,
+                                     9001, 10107, 11600, 11602, 13435, 13436};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (code == codes[i])
+            return true;
+    return false;
+}
+
 static enum reading_result fail(const bson_error_t *why, struct error *err)
 {
     bool login =
         (why->domain == MONGOC_ERROR_CLIENT && why->code == MONGOC_ERROR_CLIENT_AUTHENTICATE) ||
         (why->domain == MONGOC_ERROR_SERVER && why->code == ERROR_AUTHENTICATION_FAILED);
     bool denied = why->domain == MONGOC_ERROR_SERVER && why->code == 13;
+    bool refused = why->domain == MONGOC_ERROR_SERVER && !is_passing(why->code);
     if (login)
         (void)error_set(err, ERROR_AUTHENTICATION_FAILED,
                         "auth.verifiers: the server refuses the account in upstream: %.250s",
@@ -44,7 +57,7 @@ static enum reading_result fail(const bson_error_t *why, struct error *err)
     else
         (void)error_set(err, ERROR_HOST_UNREACHABLE,
                         "auth.verifiers: the upstream does not tell users: %.300s", why->message);
-    return login ? READING_NO_LOGIN : denied ? READING_DENIED : READING_AWAY;
+    return login ? READING_NO_LOGIN : refused ? READING_DENIED : READING_AWAY;
 }
 
 /* Runs a command on admin, on the primary if there is one. `reply` is always initialized. */

@@ -127,7 +127,7 @@ static void fail_all(struct verifier_source *source, size_t count)
                        text_of(source->names[i].database), clock_now_us());
 }
 
-/* False after a failure. *more: others may be wanted. */
+/* False if the upstream is away. *more: others may be wanted. */
 static bool read_wanted(struct verifier_source *source, bool *more)
 {
     struct error err = {0};
@@ -136,18 +136,19 @@ static bool read_wanted(struct verifier_source *source, bool *more)
     *more = count == VERIFIER_READING_MAX;
     if (count == 0)
         return true;
+    enum reading_result result = READING_AWAY;
     if (ok)
-        ok = verifier_reading_users(source->client, source->verifiers, source->names, count,
-                                    &err) == READING_DONE;
+        result =
+            verifier_reading_users(source->client, source->verifiers, source->names, count, &err);
     else
         fail_all(source, count);
-    if (ok)
+    if (result == READING_DONE)
         note_success(source);
     else
         note_failure(source, &err);
     tell_memory(source);
     source->answered(source->arg);
-    return ok;
+    return result == READING_DONE || result == READING_DENIED;
 }
 
 static struct file_state look_at(const char *path)

@@ -4,6 +4,7 @@
 
 #include "base/locked_memory.h"
 #include "base/table.h"
+#include "base/utf8.h"
 
 /* Each needs about 300 bytes. A flood of invented names pushes out the oldest ones. */
 enum { ENTRIES_MAX = 20000 };
@@ -85,13 +86,28 @@ void verifiers_free(struct verifiers *verifiers)
 
 enum { KEY_BYTES = 2 * SCRAM_NAME_BYTES + 1 };
 
-/* 0: names of this length do not exist. */
+/* MongoDB's limits of names. Others never go to the source: one of them would spoil the question
+ * for all. */
+static bool may_exist(struct bytes user, struct bytes database)
+{
+    enum { DATABASE_BYTES_MAX = 63 };
+    size_t user_len = bytes_left(&user);
+    size_t database_len = bytes_left(&database);
+    if (user_len == 0 || user_len > SCRAM_NAME_BYTES || database_len == 0 ||
+        database_len > DATABASE_BYTES_MAX || memchr(user.pos, 0, user_len) != NULL)
+        return false;
+    for (size_t i = 0; i < database_len; i++)
+        if (database.pos[i] == 0 || strchr("/\\. \"$", database.pos[i]) != NULL)
+            return false;
+    return utf8_check(user.pos, user_len) && utf8_check(database.pos, database_len);
+}
+
+/* 0: such a user cannot exist. */
 static size_t write_key(struct bytes user, struct bytes database, char key[KEY_BYTES])
 {
     size_t user_len = bytes_left(&user);
     size_t database_len = bytes_left(&database);
-    if (user_len == 0 || user_len > SCRAM_NAME_BYTES || database_len == 0 ||
-        database_len > SCRAM_NAME_BYTES)
+    if (!may_exist(user, database))
         return 0;
     memcpy(key, user.pos, user_len);
     key[user_len] = 0;
@@ -206,6 +222,9 @@ static enum verifiers_result look_up(struct verifiers *verifiers,
                                      const struct verifiers_question *question,
                                      struct verifier *of[SCRAM_HASHES], bool *ask)
 {
+    char key[KEY_BYTES];
+    if (write_key(question->user, question->database, key) == 0)
+        return VERIFIERS_NO_USER;
     struct known_user *entry = verifiers->settings.complete
                                    ? find(verifiers, question->user, question->database)
                                    : demand(verifiers, question->user, question->database);
@@ -257,6 +276,15 @@ bool verifiers_invents(struct verifiers *verifiers, enum scram_hash hash)
     bool has = verifiers->shapes[hash].iterations != 0;
     pthread_mutex_unlock(&verifiers->lock);
     return has;
+}
+
+void verifiers_forget(struct verifiers *verifiers, struct bytes user, struct bytes database)
+{
+    pthread_mutex_lock(&verifiers->lock);
+    struct known_user *entry = find(verifiers, user, database);
+    if (entry != NULL && !verifiers->settings.complete)
+        entry->known = false;
+    pthread_mutex_unlock(&verifiers->lock);
 }
 
 void verifiers_expire(struct verifiers *verifiers, int64_t now_us)

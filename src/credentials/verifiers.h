@@ -50,7 +50,9 @@ bool verifiers_invent(struct verifiers *verifiers, enum scram_hash hash, struct 
                       struct bytes database, struct scram_keys *out);
 /* Whether an invented user has the mechanism. */
 bool verifiers_invents(struct verifiers *verifiers, enum scram_hash hash);
-/* A user may have changed: what was read before now_us is read again. */
+/* This user has changed: it is read again before its next login. */
+void verifiers_forget(struct verifiers *verifiers, struct bytes user, struct bytes database);
+/* Any user may have changed: what was read before now_us is read again. */
 void verifiers_expire(struct verifiers *verifiers, int64_t now_us);
 
 /* --- for the source --- */

@@ -20,6 +20,7 @@
 #include "session/spans.h"
 #include "session/statements.h"
 #include "session/verified.h"
+#include "session/verified_state.h"
 
 /* The request stays in place and is handled again after all earlier replies. */
 static enum decision queue(struct client *client)
@@ -61,6 +62,7 @@ static void count_request(struct client *client, const struct wire_header *heade
                           enum command_name command)
 {
     limited_decided(client);
+    verified_decided(client);
     session_metrics_note_request(&client->worker->metrics, route_counted_as(command));
     counters_add(client_counters(client), COUNTER_REQUESTS, 1);
     counters_add(client_counters(client), COUNTER_REQUEST_BYTES, (uint64_t)header->length);

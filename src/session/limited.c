@@ -7,6 +7,7 @@
 #include "base/log_sample.h"
 #include "base/memory.h"
 #include "session/answer.h"
+#include "session/lease.h"
 #include "session/life.h"
 #include "session/limited_state.h"
 #include "session/route.h"
@@ -26,10 +27,11 @@ static void write_user(const struct client *client, char out[SESSION_IDENTITY_BY
                        (const char *)user.pos, (int)bytes_left(&of), (const char *)of.pos);
     } else if (standing_is_known(&client->shared_as)) {
         (void)snprintf(out, SESSION_IDENTITY_BYTES, "%s", standing_text(&client->shared_as));
-    } else {
+    } else if (lease_standing(client) != NULL) {
+        (void)snprintf(out, SESSION_IDENTITY_BYTES, "%s", standing_text(lease_standing(client)));
+    } else if (claim_describe(client->claim, out, SESSION_IDENTITY_BYTES)[0] != 0) {
         claim_accepted(client->claim, &name, &database, &mechanism);
-        if (name != NULL && name[0] != 0)
-            (void)snprintf(out, SESSION_IDENTITY_BYTES, "%s@%s", name, database);
+        (void)snprintf(out, SESSION_IDENTITY_BYTES, "%s@%s", name, database);
     }
 }
 

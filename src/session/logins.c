@@ -95,9 +95,32 @@ bool logins_follow_users(const struct client *client, const struct wire_command 
     return client->worker->shared->verifiers != NULL;
 }
 
+/* False for the errors of a server that changed nothing. Otherwise clients without rights could
+ * make the proxy read all users again and again. */
+static bool may_have_changed(struct bytes document)
+{
+    static const int64_t refusals[] = {ERROR_BAD_VALUE,
+                                       ERROR_FAILED_TO_PARSE,
+                                       11 /* UserNotFound */,
+                                       13 /* Unauthorized */,
+                                       ERROR_TYPE_MISMATCH,
+                                       ERROR_COMMAND_NOT_FOUND,
+                                       51003 /* the user exists */};
+    struct scan_element element;
+    int64_t code = 0;
+    if (scan_find(document, "ok", &element) && scan_is_true(&element))
+        return true;
+    if (!scan_find(document, "code", &element) || !scan_as_int64(&element, &code))
+        return true;
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        if (code == refusals[i])
+            return false;
+    return true;
+}
+
 bool logins_take_users_reply(struct client *client, struct reply *reply)
 {
-    (void)reply;
-    verifiers_expire(client->worker->shared->verifiers, clock_now_us());
+    if (may_have_changed(reply->document))
+        verifiers_expire(client->worker->shared->verifiers, clock_now_us());
     return true;
 }

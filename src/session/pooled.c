@@ -1,5 +1,7 @@
 #include "session/pooled.h"
 
+#include "auth/verifier.h"
+#include "base/assert.h"
 #include "base/log_sample.h"
 #include "base/memory.h"
 #include "session/answer.h"
@@ -14,6 +16,7 @@
 #include "session/saved_hello.h"
 #include "session/send.h"
 #include "session/sharing.h"
+#include "session/verified_state.h"
 #include "wire/hello_request.h"
 
 /* A request of up to this length waits for its bytes before it takes a connection. Otherwise slow
@@ -186,6 +189,9 @@ enum request_step pooled_admit(struct client *client, const struct message *mess
         if (step != STEP_PASS)
             return step;
     }
+    /* an identity changes only while the client holds no connection of a pool */
+    sluice_assert(client->leased->entry.place != POOL_LEASED ||
+                  verifier_equal(verified_as(client), client->leased->verifier));
     if (need == NEED_OWN && client->leased->entry.place == POOL_LEASED)
         pool_detach(&client->leased->entry);
     return STEP_PASS;
@@ -197,7 +203,8 @@ static bool is_busy(const struct client *client, const struct upstream_connectio
     /* an insert that waits for its batch needs no connection */
     bool exchanges = client->exchange != NULL && client->exchange->waiter == NULL;
     return !pending_is_empty(&client->pending) || exchanges || client->checking != NULL ||
-           client->stage == REQUEST_QUEUED || client->stage == REQUEST_LEFT ||
+           client->stage == REQUEST_QUEUED ||
+           (client->stage == REQUEST_LEFT && !verified_yields(client)) ||
            client->stage == REQUEST_FORWARDED || connection->sent_batch != NULL ||
            connection->reply_left > 0 || connection->link.state != LINK_OPEN ||
            link_is_blocked(&connection->link) || buffer_length(&connection->link.in) > 0;

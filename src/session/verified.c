@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/log_sample.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -74,6 +75,10 @@ static enum request_step refuse(struct client *client, const struct message *mes
 
 /* --- verifiers --- */
 
+/* A login asks for two users at most, each once; while the source reads in batches, a second time.
+ */
+enum { ROUNDS_MAX = 8 };
+
 struct user_name {
     struct bytes user;
     struct bytes database;
@@ -84,10 +89,12 @@ static bool is_text(struct bytes bytes, const char *text)
     return text_is((const char *)bytes.pos, bytes_left(&bytes), text);
 }
 
-/* The certificate's users and the servers' own user have no verifiers. */
+/* The certificate's users and the servers' own user have no verifiers. The server judges a database
+ * whose name holds a NUL. */
 static bool may_have_verifier(struct bytes database)
 {
-    return !is_text(database, "$external") && !is_text(database, "local");
+    return memchr(database.pos, 0, bytes_left(&database)) == NULL &&
+           !is_text(database, "$external") && !is_text(database, "local");
 }
 
 static void log_away(const struct client *client)
@@ -108,19 +115,20 @@ static enum request_step find(struct client *client, const struct user_name *nam
                                           .since_us = verified->asked_us};
     switch (verifiers_find(client->worker->shared->verifiers, &question, of)) {
     case VERIFIERS_WAIT:
+        if (++verified->rounds > ROUNDS_MAX)
+            break;
         if (verified->asked_us == 0)
             verified->asked_us = question.now_us;
         verified_ask(verified);
         return STEP_WAIT;
     case VERIFIERS_AWAY:
-        verified->asked_us = 0;
-        log_away(client);
-        return STEP_PASS;
+        break;
     case VERIFIERS_FOUND:
     case VERIFIERS_NO_USER:
-        break;
+        return STEP_TAKEN;
     }
-    return STEP_TAKEN;
+    log_away(client);
+    return STEP_PASS;
 }
 
 static void release_all(struct verifier *of[SCRAM_HASHES])
@@ -203,7 +211,6 @@ static enum request_step take_start(struct client *client, const struct message 
     enum request_step step = find(client, &name, of);
     if (step != STEP_TAKEN)
         return step;
-    client->verified->asked_us = 0;
     build_begin(&build, SIZE_MAX);
     bool begun = begin(client, &start, &name, of[start.hash], &build);
     release_all(of);
@@ -232,7 +239,7 @@ static bool read_principal(const struct scan_element *element, struct user_name 
     if (!scan_as_string(element, &text, &len))
         return false;
     const char *dot = memchr(text, '.', len);
-    if (dot == NULL || dot == text || dot + 1 == text + len)
+    if (dot == NULL || dot == text || dot + 1 == text + len || memchr(text, 0, len) != NULL)
         return false;
     out->database = bytes_of(text, (size_t)(dot - text));
     out->user = bytes_of(dot + 1, (size_t)(text + len - dot - 1));
@@ -325,12 +332,10 @@ static enum request_step take_hello(struct client *client, const struct message 
         hello.has_principal ? add_principal(client, &hello, &extra) : STEP_TAKEN;
     if (step == STEP_TAKEN && hello.has_start)
         step = add_speculative(client, &hello, &extra);
-    if (step == STEP_TAKEN) {
-        client->verified->asked_us = 0;
+    if (step == STEP_TAKEN)
         step = build_finish(&extra, &document)
                    ? hello_answers_take(client, message, request, document)
                    : stop(client);
-    }
     build_free(&extra);
     return step;
 }
@@ -354,29 +359,50 @@ static void log_login(const struct client *client)
                 LOG_STR("mechanism", scram_mechanism_names[verifier_keys(as)->hash]));
 }
 
-static void become_nobody(struct client *client)
+/* The client becomes this user, or nobody; the reference is taken over. It holds no connection of
+ * another identity. */
+static void become(struct client *client, struct verifier *as)
 {
-    struct verified *verified = client->verified;
+    sluice_assert(client->leased == NULL);
     sharing_leave_pool(client);
-    verifier_release(verified->as);
-    verified->as = NULL;
-    client->may_be_logged_in = false;
+    client->verified->as = as;
+    client->may_be_logged_in = as != NULL;
 }
 
-static void become(struct client *client, struct verifier *verifier)
+static void become_nobody(struct client *client)
+{
+    verified_end_conversation(client->verified);
+    verifier_release(client->verified->as);
+    become(client, NULL);
+}
+
+/* The proof is right: the client is this user as far as its pool is concerned. */
+static void begin_entering(struct client *client, struct verifier *verifier)
 {
     struct verified *verified = client->verified;
-    sharing_leave_pool(client);
+    verified->before = verified->as;
+    become(client, verifier_retain(verifier));
+    verified->proved = true;
+}
+
+/* The login failed after the proof: the identity is as before it. */
+static void leave_again(struct client *client)
+{
+    struct verified *verified = client->verified;
     verifier_release(verified->as);
-    verified->as = verifier_retain(verifier);
-    client->may_be_logged_in = true;
+    become(client, verified->before);
+    verified->before = NULL;
+    verified_end_conversation(verified);
 }
 
 /* The conversation is over, and the pool has a connection: the client is this user. */
 static enum request_step finish(struct client *client, const struct message *message,
                                 struct build *build)
 {
-    verified_end_conversation(client->verified);
+    struct verified *verified = client->verified;
+    verified_end_conversation(verified);
+    verifier_release(verified->before);
+    verified->before = NULL;
     client->authentication_steps = 0;
     counters_add(client_counters(client), COUNTER_AUTHENTICATIONS, 1);
     counters_add(client_counters(client), COUNTER_VERIFIER_LOGINS, 1);
@@ -388,8 +414,9 @@ static enum request_step finish(struct client *client, const struct message *mes
  */
 static enum request_step refuse_stale(struct client *client, const struct message *message)
 {
-    become_nobody(client);
-    verifiers_expire(client->worker->shared->verifiers, clock_now_us());
+    const struct verifier *as = verified_as(client);
+    verifiers_forget(client->worker->shared->verifiers, verifier_user(as), verifier_database(as));
+    leave_again(client);
     return refuse(client, message, "the server does not accept the credential any more");
 }
 
@@ -404,8 +431,10 @@ static enum request_step complete(struct client *client, const struct message *m
     if (client->leased == NULL && !pool_has_connection(client->pool)) {
         if (pool_is_hopeless(client->pool))
             return refuse_stale(client, message);
-        verified->proved = true;
-        return pooled_wait(client, message, request);
+        enum request_step step = pooled_wait(client, message, request);
+        if (step == STEP_TAKEN) /* the pool's limits refused it */
+            leave_again(client);
+        return step;
     }
     build_begin(&build, SIZE_MAX);
     sasl_answer(verified->conversation, &build);
@@ -437,7 +466,7 @@ static enum request_step take_continue(struct client *client, const struct messa
     case SASL_DONE:
         break;
     }
-    become(client, sasl_verifier(verified->conversation));
+    begin_entering(client, sasl_verifier(verified->conversation));
     return complete(client, message, request);
 }
 
@@ -514,6 +543,21 @@ static bool is_of_server(const struct client *client)
            (client->leased != NULL && client->leased->entry.place == POOL_OWN);
 }
 
+/* The identity must not change while the client holds a connection of the present one: the request
+ * is handled again at the next turn, when the lease is given back. A w:0 write is acknowledged
+ * before. */
+static enum request_step yield_lease(struct client *client)
+{
+    if (client->unacknowledged)
+        pooled_acknowledge(client);
+    if (client->state != CLIENT_ACTIVE)
+        return STEP_STOP;
+    if (!pending_is_empty(&client->pending))
+        return STEP_WAIT;
+    client->verified->yields = true;
+    return STEP_PART;
+}
+
 enum request_step verified_admit(struct client *client, const struct message *message,
                                  const struct wire_command *request)
 {
@@ -527,9 +571,13 @@ enum request_step verified_admit(struct client *client, const struct message *me
     if (verified_begin(client) == NULL)
         return stop(client);
     client->verified->silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
-    if (client->unacknowledged && !wire_hello_is_command(request->known)) {
-        pooled_acknowledge(client); /* a w:0 write is under way as the present user */
-        return client->state == CLIENT_ACTIVE ? STEP_WAIT : STEP_STOP;
-    }
-    return take_counted(client, message, request);
+    if (client->verified->passes)
+        return STEP_PASS;
+    if (client->leased != NULL && !verified_waits(client) && !wire_hello_is_command(request->known))
+        return yield_lease(client);
+    client->verified->yields = false;
+    enum request_step step = take_counted(client, message, request);
+    if (step == STEP_PASS)
+        client->verified->passes = true;
+    return step;
 }

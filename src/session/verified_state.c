@@ -14,6 +14,21 @@ bool verified_waits(const struct client *client)
     return client->verified != NULL && client->verified->proved;
 }
 
+bool verified_yields(const struct client *client)
+{
+    return client->verified != NULL && client->verified->yields;
+}
+
+void verified_decided(struct client *client)
+{
+    if (client->verified == NULL)
+        return;
+    client->verified->passes = false;
+    client->verified->yields = false;
+    client->verified->asked_us = 0;
+    client->verified->rounds = 0;
+}
+
 struct verified *verified_begin(struct client *client)
 {
     if (client->verified != NULL)
@@ -62,6 +77,7 @@ void verified_end(struct client *client)
     stop_asking(verified);
     verified_end_conversation(verified);
     verifier_release(verified->as);
+    verifier_release(verified->before);
     memory_free(verified);
     client->verified = NULL;
 }

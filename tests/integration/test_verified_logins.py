@@ -6,6 +6,7 @@ import json
 import os
 import random
 import secrets
+import signal
 import threading
 import time
 import uuid
@@ -22,7 +23,7 @@ from support.process import eventually
 from support.proxy import Proxy, run_proxy
 from support.scram import authenticate, final_message
 from support.servers import Server
-from support.wire import OP_REPLY, RawClient, op_query
+from support.wire import MORE_TO_COME, OP_REPLY, RawClient, op_msg, op_query
 
 pytestmark = pytest.mark.proxy_only
 
@@ -375,6 +376,114 @@ def test_endless_logins_end(front):
         assert "32 authentication commands without a login" in reply["errmsg"]
 
 
+# --- requests that arrive together, and limits of the pool
+
+
+def begin(client, user, application="app"):
+    """The saslContinue with the right proof, for a conversation that it begins."""
+    assert client.hello(client={"application": {"name": application}, "driver": {"name": "x", "version": "1"},
+                                "os": {"type": "x"}})["ok"] == 1
+    return begin_again(client, user)
+
+
+def begin_again(client, user):
+    command = start_of(user, options={"skipEmptyExchange": True})
+    challenge = client.command(command)
+    last, _ = final_message("SCRAM-SHA-256", b"pencil", bytes(command["payload"])[3:], bytes(challenge["payload"]))
+    return {"saslContinue": 1, "conversationId": 1, "payload": Binary(last), "$db": "admin"}
+
+
+def test_pipelined_requests_after_a_logout_run_as_nobody(front, guarded):
+    user = guarded.add_user()
+    with wire(front) as client:
+        assert client.command(begin(client, user))["done"] is True
+        client.send(b"".join(op_msg({**body, "$db": database}) for body, database in (
+            ({"ping": 1}, "admin"), ({"logout": 1}, "admin"), ({"connectionStatus": 1}, "admin"),
+            ({"insert": user, "documents": [{"after": "logout"}]}, "shop"))))
+        ping, logout, status, insert = (client.receive().body for _ in range(4))
+        assert (ping["ok"], logout["ok"]) == (1, 1)
+        assert status["code"] == insert["code"] == 13
+    with connect(front, user) as client:
+        assert client.shop[user].count_documents({}) == 0
+
+
+def test_pipelined_requests_after_a_login_run_as_the_user(front, guarded):
+    user = guarded.add_user()
+    with wire(front) as client:
+        step = begin(client, user)
+        client.send(op_msg({"ping": 1, "$db": "admin"}) + op_msg(step) + op_msg({"connectionStatus": 1, "$db": "admin"}))
+        _, login, status = (client.receive().body for _ in range(3))
+        assert login["done"] is True
+        assert [one["user"] for one in status["authInfo"]["authenticatedUsers"]] == [user]
+
+
+def test_a_write_without_a_reply_before_a_logout_runs_as_the_user(front, guarded):
+    user = guarded.add_user()
+    with wire(front) as client:
+        assert client.command(begin(client, user))["done"] is True
+        client.send(op_msg({"insert": user, "$db": "shop", "writeConcern": {"w": 0}}, {"documents": [{}]},
+                           flags=MORE_TO_COME) + op_msg({"logout": 1, "$db": "admin"}))
+        assert client.receive().body["ok"] == 1
+        assert client.command({"find": user, "$db": "shop"})["code"] == 13
+    with connect(front, user) as client:
+        assert client.shop[user].count_documents({}) == 1
+
+
+def test_a_login_that_the_pool_refuses_changes_nothing(start_proxy, tmp_path):
+    """The server stands still, so the pool gets no connection in time."""
+    folder = tmp_path / "server" / "data"
+    folder.parent.mkdir()
+    first = Server(folder, replica_set=None)
+    with MongoClient(first.endpoint.uri(directConnection="true")) as client:
+        client.admin.command("createUser", "root", pwd="pencil", roles=["root"], mechanisms=MECHANISMS)
+    first.process.stop()
+    running = Server(folder, replica_set=None, user="root", password="pencil")
+    try:
+        proxy = start_proxy(running.endpoint.uri(directConnection="true"), {
+            **OPTIONS, "pool.wait_timeout_ms": 300, "auth.verifiers_max_age_ms": 60000})
+        with wire(proxy) as one, wire(proxy) as two:
+            assert one.command(begin(one, "root"))["done"] is True
+            running.process.send(signal.SIGSTOP)
+            try:
+                steps = begin(two, "root", "another")
+                refused = two.command(steps)
+                assert refused["ok"] == 0
+                assert "pool" in refused["errmsg"]
+                two.command({"logout": 1})
+            finally:
+                running.process.send(signal.SIGCONT)
+            assert two.command({**steps, "payload": Binary(b"x")})["code"] == 17
+            assert two.command({"connectionStatus": 1, "$db": "admin"})["code"] == 13
+            assert two.command(begin_again(two, "root"))["done"] is True
+    finally:
+        running.stop()
+
+
+@pytest.mark.parametrize(("user", "database"), [(b"\xff\xfe", "admin"), (b"a", "a" * 70), (b"a", "a/b"), (b"a", "$x")])
+def test_a_name_that_cannot_exist_does_not_spoil_the_reading_of_others(front, guarded, user, database):
+    with wire(front) as client:
+        command = start_of("a")
+        command["payload"] = Binary(b"n,,n=" + user + b",r=" + base64.b64encode(secrets.token_bytes(18)))
+        assert client.command({**command, "$db": database})["ok"] in (0, 1)
+        assert authenticate(client, "SCRAM-SHA-256", guarded.add_user(), "pencil", speculative=False)[0]["done"] is True
+    assert not any(record["id"] == 2011 for record in front.records())
+
+
+@pytest.mark.parametrize("body", [
+    {"hello": 1, "saslSupportedMechs": "admin.a\0b"}, {"hello": 1, "saslSupportedMechs": "ad\0min.a"},
+    {"hello": 1, "speculativeAuthenticate": {"saslStart": 1, "mechanism": "SCRAM-SHA-1", "db": "x\0y",
+                                             "payload": Binary(b"n,,n=a,r=abc")}},
+    {"saslStart": 1, "mechanism": "SCRAM-SHA-1", "payload": Binary(b"n,,n=a,r=abc"), "$db": "x\0y"}])
+def test_a_name_with_a_nul_asks_nothing_again_and_again(front, body):
+    admin = Admin(front)
+    with wire(front) as client:
+        client.command(body)
+        before = admin.metrics()["mongosluice_upstream_requests_total"]
+        time.sleep(0.3)
+        assert admin.metrics()["mongosluice_upstream_requests_total"] == before
+        assert client.command({"hello": 1})["ok"] == 1
+
+
 # --- changes
 
 
@@ -626,6 +735,7 @@ def test_limits_of_a_user(start, guarded, options):
         assert {reply["code"] for reply in answers if reply["ok"] != 1} == {462}
         assert f"user '{limited}@admin' has more than 5 requests" in answers[-1]["errmsg"]
         assert all(client.command({"ping": 1}).get("code") != 462 for client in (two, nobody) for _ in range(12))
+        assert all(nobody.command({"ping": 1}).get("code") != 462 for _ in range(12))
         if not options:  # (SecantusDB knows no logout)
             assert one.command({"logout": 1})["ok"] == 1
             assert one.command({"ping": 1}).get("code") != 462

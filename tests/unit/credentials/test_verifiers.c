@@ -130,6 +130,10 @@ static void test_an_expired_verifier_is_read_again(void **state)
     assert_int_equal(ask_for(verifiers, "ann", 160, 160), VERIFIERS_WAIT);
     store(verifiers, "ann", 1, 170);
     assert_int_equal(ask_for(verifiers, "ann", 170 + 2 * MAX_AGE, 160), VERIFIERS_FOUND);
+    store(verifiers, "bob", 1, 170);
+    verifiers_forget(verifiers, text_bytes("ann"), text_bytes("admin"));
+    assert_int_equal(ask_for(verifiers, "ann", 180, 0), VERIFIERS_WAIT);
+    assert_int_equal(ask_for(verifiers, "bob", 180, 0), VERIFIERS_FOUND);
     verifiers_free(verifiers);
 }
 
@@ -204,6 +208,38 @@ static void test_invented_users(void **state)
     verifiers_free(verifiers);
 }
 
+static void test_names_that_cannot_exist_are_nobodys(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *user;
+        size_t user_len;
+        const char *database;
+        size_t database_len;
+    } names[] = {{"a\0b", 3, "admin", 5},
+                 {"a", 1, "x\0", 2},
+                 {"\xFF\xFE", 2, "admin", 5},
+                 {"a", 1, "\xC3", 1},
+                 {"a", 1, "a.b", 3},
+                 {"a", 1, "a/b", 3},
+                 {"a", 1, "$x", 2},
+                 {"a", 1, "a b", 3},
+                 {"", 0, "admin", 5},
+                 {"a", 1, "", 0},
+                 {"a", 1, "0123456789012345678901234567890123456789012345678901234567890123", 64}};
+    struct verifiers *verifiers = make(false);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct verifier *of[SCRAM_HASHES];
+        struct verifiers_question question = {
+            .user = bytes_of(names[i].user, names[i].user_len),
+            .database = bytes_of(names[i].database, names[i].database_len),
+            .now_us = 10};
+        assert_int_equal(verifiers_find(verifiers, &question, of), VERIFIERS_NO_USER);
+    }
+    assert_int_equal(asked, 0);
+    verifiers_free(verifiers);
+}
+
 /* Names that nobody has do not fill the memory, and known users that somebody waits for stay. */
 static void test_a_flood_of_names_is_bounded(void **state)
 {
@@ -259,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_while_the_source_is_away_known_verifiers_serve),
         cmocka_unit_test(test_a_file_is_complete),
         cmocka_unit_test(test_invented_users),
+        cmocka_unit_test(test_names_that_cannot_exist_are_nobodys),
         cmocka_unit_test(test_a_flood_of_names_is_bounded),
         cmocka_unit_test(test_without_memory),
     };
