@@ -59,6 +59,7 @@ struct pool_entry {
     enum pool_pin pin; /* LEASED and OWN; pool_set_pin */
     bool awaits;       /* LEASED: for a command that awaits data */
     bool logging_in;   /* OPENING or OWN: it counts for logins_max */
+    bool uncounted;    /* OWN: it counts for no limit; pool_count */
 };
 
 struct pool_figures {
@@ -116,6 +117,11 @@ void pool_open(struct pool *pool, struct pool_entry *entry, int64_t now_ms);
  * login until pool_end_login. */
 void pool_open_own(struct pool *logins, struct pool_entry *entry, int64_t now_ms);
 void pool_end_login(struct pool_entry *entry);
+/* Whether an OWN entry counts for max_total. It does at first; that of a client in session mode
+ * that is not logged in does not. */
+void pool_count(struct pool_entry *entry, bool counts);
+/* True if single clients have more connections of the server than they should. */
+bool pool_is_crowded(const struct pool_entry *entry);
 /* OPENING, OWN → IDLE. False if the pool is full: the caller drops and closes the connection. */
 bool pool_join(struct pool *pool, struct pool_entry *entry, int64_t now_ms);
 /* IDLE → LEASED, the newest; NULL: there is none, or (`awaits`) too many await already. */

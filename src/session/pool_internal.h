@@ -20,7 +20,8 @@ struct pool_server {
     bool unhashed;
     struct pools *pools;
     uint32_t users;   /* its pools and entries */
-    uint32_t total;   /* its entries */
+    uint32_t total;   /* its entries that count */
+    uint32_t own;     /* those in place OWN that count */
     uint32_t logins;  /* those that open or log in */
     uint32_t waiting; /* its waiters */
     bool starved;     /* a pool with less than its share found no room */
@@ -74,6 +75,12 @@ struct pools {
     void (*free_data)(void *data);
     void (*free_credential)(void *credential);
 };
+
+/* Of max_total, for connections of single clients. */
+static inline uint32_t pool_own_max(const struct pool_limits *limits)
+{
+    return limits->max_total > 1 ? limits->max_total / 2 : 1;
+}
 
 /* Puts the pool into the lists in which it belongs now. */
 void pool_note(struct pool *pool);

@@ -421,6 +421,7 @@ void pool_open_own(struct pool *logins, struct pool_entry *entry, int64_t now_ms
     entry->place = POOL_OWN;
     entry->pool = logins;
     entry->pin = PIN_LOGIN;
+    entry->server->own++;
     logins->count.own++;
     logins->count.pinned[PIN_LOGIN]++;
 }
@@ -432,6 +433,23 @@ void pool_end_login(struct pool_entry *entry)
     entry->logging_in = false;
     entry->server->logins--;
     entry->server->pools->look_for_openings = true;
+}
+
+void pool_count(struct pool_entry *entry, bool counts)
+{
+    sluice_assert(entry->place == POOL_OWN);
+    if (entry->uncounted != counts)
+        return;
+    entry->uncounted = !counts;
+    entry->server->total += counts ? 1 : (uint32_t)-1;
+    entry->server->own += counts ? 1 : (uint32_t)-1;
+    entry->server->pools->look_for_openings = true;
+}
+
+bool pool_is_crowded(const struct pool_entry *entry)
+{
+    return entry->place == POOL_OWN &&
+           entry->server->own > pool_own_max(&entry->server->pools->limits);
 }
 
 static void become_idle(struct pool_entry *entry, int64_t now_ms)
@@ -469,7 +487,10 @@ static void move_out(struct pool_entry *entry)
         pool->count.leased--;
         pool->count.awaiting -= entry->awaits;
     } else {
+        pool_count(entry, true);
+        entry->server->own--;
         pool->count.own--;
+        entry->server->pools->look_for_openings = true;
     }
     entry->awaits = false;
     entry->pin = PIN_NONE;
@@ -544,6 +565,7 @@ void pool_detach(struct pool_entry *entry)
     move_out(entry);
     entry->place = POOL_OWN;
     entry->pin = PIN_LOGIN;
+    entry->server->own++;
     pool->count.own++;
     pool->count.pinned[PIN_LOGIN]++;
     resize(pool, -1);

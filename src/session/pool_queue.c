@@ -101,12 +101,6 @@ static struct pool_entry *find_victim(const struct pool_server *server, const st
     return victim;
 }
 
-/* Of max_total, for connections of single clients that log in. */
-static uint32_t pool_own_max(const struct pool_limits *limits)
-{
-    return limits->max_total > 1 ? limits->max_total / 2 : 1;
-}
-
 /* Whether the server has room for one more connection of the pool. */
 static bool may_open(struct pool *pool, struct pool_entry **victim)
 {
@@ -116,7 +110,7 @@ static bool may_open(struct pool *pool, struct pool_entry **victim)
     if (server->logins >= limits->logins_max)
         return false;
     /* clients without a login must not take the connections of all others */
-    if (pool->of_logins && pool->count.own >= pool_own_max(limits))
+    if (pool->of_logins && server->own >= pool_own_max(limits))
         return false;
     if (server->total < limits->max_total)
         return true;

@@ -194,6 +194,8 @@ enum request_step pooled_admit(struct client *client, const struct message *mess
                   verifier_equal(verified_as(client), client->leased->verifier));
     if (need == NEED_OWN && client->leased->entry.place == POOL_LEASED)
         pool_detach(&client->leased->entry);
+    else if (need == NEED_OWN && client->leased->entry.place == POOL_OWN)
+        pool_count(&client->leased->entry, true);
     return STEP_PASS;
 }
 
@@ -261,6 +263,8 @@ static void settle_own(struct client *client, struct upstream_connection *connec
         (void)ask(client);
     } else if (!client->keeps_own) {
         join(client);
+    } else if (!client->may_be_logged_in) {
+        pool_count(&connection->entry, false); /* in session mode without a login */
     }
 }
 

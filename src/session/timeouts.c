@@ -76,15 +76,21 @@ static bool check_progress(struct client *client, int64_t now_ms)
 /* A login whose client pauses between two steps. Other logins must not wait for it, and it must not
  * keep its connection for ever. Clients of OIDC may wait for a person. False after the client left
  * its state. */
-enum { LOGIN_PAUSE_MS = 1000, LOGIN_PAUSE_MAX_MS = 6 * 60 * 1000 };
+enum { LOGIN_PAUSE_MS = 1000, LOGIN_CROWDED_MS = 10000, LOGIN_MAX_MS = 6 * 60 * 1000 };
 
 static bool check_conversation(struct client *client, int64_t now_ms)
 {
     struct upstream_connection *connection = lease_connection(client);
     if (connection == NULL || !pending_is_empty(&client->pending))
         return true;
-    if (over(now_ms, client->since_ms, LOGIN_PAUSE_MAX_MS)) {
-        client_end(client, "the login did not go on for six minutes");
+    if (over(now_ms, client->conversing_since_ms, LOGIN_MAX_MS)) {
+        client_end(client, "the login took longer than six minutes");
+        return false;
+    }
+    if (pool_is_crowded(&connection->entry) &&
+        over(now_ms, client->conversing_since_ms, LOGIN_CROWDED_MS)) {
+        client_end(client, "the login takes longer than ten seconds, and too many do (half of "
+                           "option pool.max_total)");
         return false;
     }
     if (connection->entry.logging_in && over(now_ms, client->since_ms, LOGIN_PAUSE_MS)) {
@@ -114,10 +120,6 @@ static bool check_sharing(struct client *client, int64_t now_ms)
         lease_connection(client)->lost = true;
         client_end(client, "the client closed, and its command goes on (option "
                            "pool.cancel_grace_ms)");
-    } else if (client->conversing &&
-               over(now_ms, client->conversing_since_ms, config->handshake_timeout_ms)) {
-        counters_add(client_counters(client), COUNTER_TIMEOUTS_HANDSHAKE, 1);
-        client_end(client, "the login was not finished in time (option handshake_timeout_ms)");
     } else if (client->unacknowledged) {
         pooled_acknowledge(client);
     }

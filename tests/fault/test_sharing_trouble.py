@@ -298,3 +298,16 @@ def test_a_wait_without_end(start, simulated):
         client.socket.settimeout(0.5)
         with pytest.raises(TimeoutError):
             client.receive()
+
+
+def test_clients_in_session_mode_take_no_place(start):
+    """A rule for one user makes all clients candidates until they log in."""
+    proxy = start(pool__mode="session", pool__rules="shared user=reports@admin", pool__max_total=4,
+                  pool__wait_timeout_ms=1000)
+    with contextlib.ExitStack() as ends:
+        clients = [ends.enter_context(RawClient(proxy.endpoint())) for _ in range(12)]
+        for client in clients:
+            assert client.hello()["ok"] == 1
+        for client in clients:
+            client.send(op_msg({"ping": 1, "$db": "admin"}))
+            assert client.receive().body["ok"] == 1

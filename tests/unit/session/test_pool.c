@@ -252,6 +252,44 @@ static void pools_share_a_server_fairly(void **state)
     pools_destroy(pools);
 }
 
+/* A monitor of a client in session mode takes no place. */
+static void an_uncounted_connection_takes_no_place(void **state)
+{
+    (void)state;
+    struct pool_limits limits = small;
+    limits.max_total = 4;
+    limits.logins_max = 9;
+    struct pools *pools = pools_create(&limits);
+    struct pool *logins = pool_hold_logins(pools, "a:1");
+    struct pool *pool = pool_of(pools, NULL, "x");
+    struct pool_waiter waiting[3] = {{0}};
+    struct pool_entry entries[3] = {{0}};
+    struct pool_entry *victim = NULL;
+    struct pool_waiter *waiter = NULL;
+    for (int i = 0; i < 3; i++)
+        assert_true(pool_wait(logins, &waiting[i], false, 0));
+    for (int i = 0; i < 2; i++) {
+        assert_ptr_equal(pools_next_to_open(pools, &victim, &waiter), logins);
+        pool_open_own(logins, &entries[i], 0);
+    }
+    assert_null(pools_next_to_open(pools, &victim, &waiter)); /* half of max_total */
+    pool_count(&entries[0], false);
+    pool_count(&entries[0], false);
+    assert_ptr_equal(pools_next_to_open(pools, &victim, &waiter), logins);
+    pool_open_own(logins, &entries[2], 0);
+    assert_false(pool_is_crowded(&entries[1]));
+    pool_count(&entries[0], true); /* it begins a login */
+    assert_true(pool_is_crowded(&entries[1]));
+    pool_count(&entries[0], false);
+    assert_true(pool_join(pool, &entries[0], 1)); /* it counts again */
+    pool_count(&entries[1], false);
+    for (int i = 0; i < 3; i++)
+        pool_drop(&entries[i]);
+    pool_release(logins);
+    pool_release(pool);
+    pools_destroy(pools);
+}
+
 static void logins_are_paced(void **state)
 {
     (void)state;
@@ -552,6 +590,7 @@ int main(void)
         cmocka_unit_test(a_full_pool_takes_no_login),
         cmocka_unit_test(clients_of_a_pool_without_hope_are_named),
         cmocka_unit_test(pools_share_a_server_fairly),
+        cmocka_unit_test(an_uncounted_connection_takes_no_place),
         cmocka_unit_test(logins_are_paced),
         cmocka_unit_test(random_steps_agree_with_a_model),
         cmocka_unit_test(nobody_starves),
