@@ -432,17 +432,24 @@ class Client:
         return None
 
     async def pipeline(self):
-        """Several commands in one send, as no driver does: their answers come in order."""
+        """Several commands in one send, as no driver does, perhaps a logout among them: their answers come in order."""
         begin = time.monotonic()
         bodies = []
         for _ in range(self.chance.randrange(2, 6)):
             database = self.database()
             bodies.append(({"find": "numbers", "$db": database, "comment": self.world.token(),
                             "filter": {"label": 1, "count": 2}}, self.rights(database, write=False)))
+        if self.logged_in and self.chance.random() < 0.2:
+            bodies.insert(self.chance.randrange(len(bodies)),
+                          ({"logout": 1, "$db": self.chance.choice(list(self.logged_in))}, None))
         ids = [self.send(body) for body, _ in bodies]
         for (body, allowed), request_id in zip(bodies, ids, strict=True):
-            self.world.operations["pipelined find"] += 1
-            self.judge(body, (await self.receive(request_id)).body, begin, allowed)
+            self.world.operations["pipelined"] += 1
+            reply = (await self.receive(request_id)).body
+            if allowed is not None:
+                self.judge(body, reply, begin, allowed)
+            else:
+                self.note_logout(body["$db"], reply)
 
     async def leave(self):
         """Ends the connection while a command may run."""
@@ -545,6 +552,9 @@ class Client:
         database = self.chance.choice([*self.logged_in, "admin"])
         reply = await self.ask({"logout": 1, "$db": database})
         self.world.operations["logout"] += 1
+        self.note_logout(database, reply)
+
+    def note_logout(self, database, reply):
         if reply.get("ok") == 1:
             self.logged_in.pop(database, None)
         elif not self.proxys_own(reply):
