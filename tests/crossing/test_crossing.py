@@ -9,13 +9,16 @@ from .run import run, summary
 SECONDS = float(os.environ.get("SLUICE_CROSSING_SECONDS", "3"))
 SEED = int(os.environ.get("SLUICE_CROSSING_SEED", "1"))
 
+SMALL = {"pool.max_size": 2, "pool.wait_timeout_ms": 15, "pool.waiters_max": 20, "pool.login_concurrency": 2}
+
 
 @pytest.mark.proxy_only
 @pytest.mark.timeout(SECONDS + 120)
 @pytest.mark.parametrize(("way", "options"), [("session", {"merge.enabled": "true"}), ("shared", {}),
                                                ("shared", {"merge.enabled": "true", "pool.max_size": 6}),
-                                               ("verifier", {"merge.enabled": "true"})],
-                         ids=["session, merging", "shared", "shared, merging, small pools", "verifier, merging"])
+                                               ("verifier", {"merge.enabled": "true"}), ("verifier", SMALL)],
+                         ids=["session, merging", "shared", "shared, merging, small pools", "verifier, merging",
+                              "verifier, commands refused"])
 def test_no_crossing(way, options, capsys):
     lines = []
     verdict = run(SECONDS, SEED, way, options=options, say=lines.append)
