@@ -30,6 +30,12 @@ static bool send_own(struct client *client, struct bytes command, struct merger_
     return send_command(client, &message, command, labels, permit);
 }
 
+/* Its insert may have run: as after a lost connection, only a retry finds out. */
+static void refuse_to_wait(struct client *client)
+{
+    client_linger(client, "too many commands wait for the pool (option pool.waiters_max)");
+}
+
 /* Does the same, perhaps later: a client of shared mode may have to wait for a connection. */
 static void send_own_later(struct client *client, struct bytes command)
 {
@@ -40,7 +46,7 @@ static void send_own_later(struct client *client, struct bytes command)
         return;
     }
     if (client->waiting.pool == NULL) {
-        (void)merge_close_client(client);
+        refuse_to_wait(client);
         return;
     }
     exchange->lone_len = bytes_left(&command);
@@ -57,7 +63,7 @@ static void ask_later(struct client *client)
     if (lease_take_or_wait(client) != NULL || !client->sharing)
         (void)merge_ask(client);
     else if (client->waiting.pool == NULL)
-        (void)merge_close_client(client);
+        refuse_to_wait(client);
 }
 
 void merge_go_on(struct client *client)
@@ -72,6 +78,14 @@ void merge_go_on(struct client *client)
         (void)merge_ask(client);
     }
     merge_pump_soon(client->worker); /* it sends the batch, or lets the client go on reading */
+}
+
+/* A client of shared mode waits for a connection of its pool. If too many wait, the batch tries
+ * again at each tick. */
+static bool may_wait(const struct client *client)
+{
+    return client->sharing && client->pool != NULL && lease_connection(client) == NULL &&
+           !pool_is_hopeless(client->pool);
 }
 
 /* Chooses the connection of a present client that, by the server's word, has the batch's users. In
@@ -89,7 +103,7 @@ static struct upstream_connection *choose_connection(const struct batch *batch, 
         if (connection != NULL && connection->link.state == LINK_OPEN &&
             connection->sent_batch == NULL && identify_is(connection, batch_identity(batch)))
             return connection;
-        *waits = *waits || client->waiting.pool != NULL;
+        *waits = *waits || may_wait(client);
     }
     return NULL;
 }
@@ -201,7 +215,7 @@ static void send_waiting(struct session_worker *worker, struct sent_batch *sent_
     if (lease_take_or_wait(client) != NULL) {
         free_sent_batch(worker, sent_batch);
         send_lone(worker, batch);
-    } else if (client->waiting.pool == NULL) {
+    } else if (!may_wait(client)) {
         give_up(worker, sent_batch, false);
     }
 }

@@ -8,6 +8,7 @@
 #include "session/lease.h"
 #include "session/life.h"
 #include "session/merge_batch.h"
+#include "session/merge_ties.h"
 #include "session/pool_opening.h"
 #include "session/pool_rest.h"
 #include "session/pooled.h"
@@ -168,6 +169,8 @@ void pool_pump_tick(struct session_worker *worker, int64_t now_ms)
     }
     if (worker->joining != NULL || pools_have_work(worker->pools))
         pool_rest_wake(worker);
+    if (worker->sent_batches != NULL)
+        merge_pump_soon(worker); /* a batch may wait although its client could not */
 }
 
 void pool_pump_stop(struct session_worker *worker)

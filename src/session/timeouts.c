@@ -120,6 +120,11 @@ static bool check_sharing(struct client *client, int64_t now_ms)
         lease_connection(client)->lost = true;
         client_end(client, "the client closed, and its command goes on (option "
                            "pool.cancel_grace_ms)");
+    } else if (client->exchange != NULL && client->waiting.pool != NULL &&
+               over(now_ms, client->waiting.since_ms, config->pool.wait_timeout_ms)) {
+        counters_add(client_counters(client), COUNTER_TIMEOUTS_POOL, 1);
+        client_linger(client, "no connection of the pool for an insert (option "
+                              "pool.wait_timeout_ms)");
     } else if (client->unacknowledged) {
         pooled_acknowledge(client);
     }
