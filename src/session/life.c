@@ -172,9 +172,11 @@ void client_fail_begun(struct client *client, const uint8_t *data, size_t len,
     struct wire_header header = wire_header_read(data);
     struct wire_reply_to to = {.request_id = header.request_id,
                                .legacy = header.opcode == WIRE_OP_QUERY};
+    bool silent = header.opcode == WIRE_OP_MSG && len >= WIRE_HEADER_BYTES + sizeof(uint32_t) &&
+                  (bytes_load_u32(data + WIRE_HEADER_BYTES) & WIRE_FLAG_MORE_TO_COME) != 0;
     bool memory = error->code == ERROR_EXCEEDED_MEMORY_LIMIT;
     uint32_t labels = memory && client->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
-    client_fail(client, &to, error, labels, counter);
+    client_fail(client, silent ? NULL : &to, error, labels, counter);
 }
 
 void client_io_failed(struct client *client, struct link *link, const struct error *error)

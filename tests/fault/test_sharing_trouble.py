@@ -9,7 +9,7 @@ import time
 
 import pytest
 from support.process import eventually
-from support.wire import RawClient, op_msg
+from support.wire import MORE_TO_COME, RawClient, op_msg
 
 pytestmark = pytest.mark.proxy_only
 
@@ -311,3 +311,13 @@ def test_clients_in_session_mode_take_no_place(start):
         for client in clients:
             client.send(op_msg({"ping": 1, "$db": "admin"}))
             assert client.receive().body["ok"] == 1
+
+
+def test_a_write_without_a_reply_gets_no_error(start, simulated, connect):
+    """Its connection is closed where no connection to the server can be opened: an error would be taken for the answer of
+    the next command."""
+    proxy = start()
+    client = connect(proxy)
+    simulated.stop()
+    client.send(op_msg({"insert": "c", "$db": "d", "documents": [{"_id": 1}]}, flags=MORE_TO_COME))
+    client.assert_closed()
