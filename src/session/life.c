@@ -162,10 +162,20 @@ void client_fail_pending(struct client *client, const struct error *error, enum 
     client_fail(client, &to, error, first->error_labels, counter);
 }
 
+/* True if the begun request is known to get no reply (w:0). A driver would take an answer to it for
+ * the answer to its next request. */
+static bool wants_no_reply(const struct client *client, const uint8_t *data, size_t len)
+{
+    if (client->parsed != NULL)
+        return (client->parsed->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    return len >= WIRE_HEADER_BYTES + 4 && wire_header_read(data).opcode == WIRE_OP_MSG &&
+           (bytes_load_u32(data + WIRE_HEADER_BYTES) & WIRE_FLAG_MORE_TO_COME) != 0;
+}
+
 void client_fail_begun(struct client *client, const uint8_t *data, size_t len,
                        const struct error *error, enum counter counter)
 {
-    if (len < WIRE_HEADER_BYTES) {
+    if (len < WIRE_HEADER_BYTES || wants_no_reply(client, data, len)) {
         client_fail(client, NULL, error, 0, counter);
         return;
     }

@@ -560,10 +560,14 @@ def test_after_a_restart_of_the_server_no_client_logs_in_again(start_proxy, tmp_
     running = Server(folder, replica_set=None, user="root", password="pencil")
     try:
         proxy = start_proxy(running.endpoint.uri(directConnection="true"), OPTIONS)
-        with wire(proxy) as one, wire(proxy) as two:
+        with wire(proxy) as one, wire(proxy) as two, wire(proxy) as nobody:
             for client in (one, two):
                 assert authenticate(client, "SCRAM-SHA-256", "root", "pencil", speculative=False)[0]["done"] is True
+            nobody.hello()
             running.process.stop()
+            # a write that wants no reply gets none, also if no connection can be opened for it
+            nobody.send(op_msg({"insert": "x", "$db": "shop"}, {"documents": [{}]}, flags=MORE_TO_COME))
+            nobody.assert_closed()
             running = Server(folder, port=running.port, replica_set=None, user="root", password="pencil")
             for client in (one, two):
                 status = client.command({"connectionStatus": 1, "$db": "admin"})
