@@ -8,8 +8,10 @@ static bool find_conversation(enum command_name command, struct bytes document, 
 {
     struct scan_element element;
     *out = document;
-    if (!wire_hello_is_command(command))
+    if (command == COMMAND_SASL_START || command == COMMAND_SASL_CONTINUE)
         return true;
+    if (!wire_hello_is_command(command))
+        return false;
     if (!scan_find(document, "speculativeAuthenticate", &element) ||
         element.kind != BSON_KIND_OBJECT)
         return false;
@@ -23,8 +25,9 @@ void login_conversation_note(struct client *client, enum command_name command,
     struct bytes conversation;
     struct scan_element element;
     bool conversed = client->conversing;
-    client->conversing = find_conversation(command, document, &conversation) &&
-                         scan_find(document, "ok", &element) && scan_is_true(&element) &&
+    if (!find_conversation(command, document, &conversation))
+        return; /* a conversation that is under way goes on */
+    client->conversing = scan_find(document, "ok", &element) && scan_is_true(&element) &&
                          scan_find(conversation, "done", &element) && !scan_is_true(&element);
     if (client->conversing && !conversed)
         client->conversing_since_ms = clock_now_ms();

@@ -2,6 +2,7 @@
 
 #include "merge/merger_internal.h"
 #include "session/exchange_steps.h"
+#include "session/lease.h"
 #include "session/leaving.h"
 #include "session/life.h"
 #include "session/merge.h"
@@ -45,6 +46,8 @@ bool merge_look_again(struct client *client)
         !atomic_load_explicit(&exchange->waiting_retry->told, memory_order_acquire))
         return false;
     const struct waiting_retry *waiting_retry = exchange->waiting_retry;
+    if (waiting_retry->again && client->sharing && lease_take_or_wait(client) == NULL)
+        return false; /* at the next tick, perhaps */
     if (waiting_retry->again)
         submit_again(client);
     else

@@ -124,6 +124,9 @@ void pool_count(struct pool_entry *entry, bool counts);
 bool pool_is_crowded(const struct pool_entry *entry);
 /* OPENING, OWN → IDLE. False if the pool is full: the caller drops and closes the connection. */
 bool pool_join(struct pool *pool, struct pool_entry *entry, int64_t now_ms);
+/* The IDLE entry of another application to drop before pool_join, if the identity is full and the
+ * pool has less than its share; NULL: none. */
+struct pool_entry *pool_victim_of(const struct pool *pool);
 /* IDLE → LEASED, the newest; NULL: there is none, or (`awaits`) too many await already. */
 struct pool_entry *pool_take(struct pool *pool, bool awaits);
 /* LEASED → IDLE. False if it makes room for another pool, or is too old: the caller drops and

@@ -24,6 +24,8 @@ struct pool_server {
     uint32_t own;     /* those in place OWN that count */
     uint32_t logins;  /* those that open or log in */
     uint32_t waiting; /* its waiters */
+    uint32_t share;   /* pool_fair_share; 0: to be counted */
+    bool exhausted;   /* in this look for openings: no idle connection can be spared */
     bool starved;     /* a pool with less than its share found no room */
     struct pool *all; /* its pools, over of_server */
     char name[];
@@ -87,7 +89,10 @@ void pool_note(struct pool *pool);
 /* Moves the pool to the end of a list that it is in. */
 void pool_rotate(struct pool *pool, enum pool_list list);
 /* The connections that a pool may have when a server's connections are divided fairly. */
-uint32_t pool_fair_share(const struct pool_server *server);
+uint32_t pool_fair_share(struct pool_server *server);
+/* An idle connection of another application of the pool's identity that has more than its share,
+ * if the pool has less; NULL: none. */
+struct pool_entry *pool_sibling_victim(const struct pool *pool);
 /* True if the only connection of the pool cannot be replaced and clients need it. */
 bool pool_is_last(const struct pool *pool);
 struct pool *pool_after(const struct pool *pool, enum pool_list list);

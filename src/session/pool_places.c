@@ -287,13 +287,50 @@ bool pool_is_last(const struct pool *pool)
     return !pool->refillable && pool->holders > 0 && pool->count.size <= 1;
 }
 
-uint32_t pool_fair_share(const struct pool_server *server)
+/* Walks over the server's pools, so its result is kept until the next look for openings. */
+uint32_t pool_fair_share(struct pool_server *server)
 {
     uint32_t active = 0;
+    if (server->share > 0)
+        return server->share;
     for (const struct pool *pool = server->all; pool != NULL; pool = pool->next_of_server)
         active += pool->count.size > 0 || pool->plain != NULL || pool->awaiting != NULL;
     uint32_t share = active > 0 ? server->pools->limits.max_total / active : 0;
+    server->share = share > 0 ? share : 1;
+    return server->share;
+}
+
+/* The connections that a pool may have when those of its identity are divided fairly. */
+static uint32_t share_of_identity(const struct pool *pool)
+{
+    uint32_t share = pool->pools->limits.max_size / pool->identity->users;
     return share > 0 ? share : 1;
+}
+
+static bool is_identity_full(const struct pool *pool)
+{
+    return pool->identity->size >= pool->pools->limits.max_size;
+}
+
+struct pool_entry *pool_sibling_victim(const struct pool *pool)
+{
+    struct pool_entry *victim = NULL;
+    if (pool->count.size >= share_of_identity(pool))
+        return NULL;
+    for (struct pool *other = pool->server->all; other != NULL; other = other->next_of_server) {
+        if (other == pool || other->identity != pool->identity || other->idle == NULL ||
+            other->count.size <= share_of_identity(other))
+            continue;
+        struct pool_entry *oldest = other->idle->prev;
+        if (victim == NULL || oldest->idle_since_ms < victim->idle_since_ms)
+            victim = oldest;
+    }
+    return victim;
+}
+
+struct pool_entry *pool_victim_of(const struct pool *pool)
+{
+    return pool->count.size > 0 && is_identity_full(pool) ? pool_sibling_victim(pool) : NULL;
 }
 
 /* The waiters that a free connection could serve. */
@@ -308,14 +345,16 @@ static uint32_t servable(const struct pool *pool)
 
 static bool has_room(const struct pool *pool)
 {
-    return pool->count.size == 0 || pool->identity->size < pool->pools->limits.max_size;
+    return pool->count.size == 0 || !is_identity_full(pool);
 }
 
 static bool is_needy(const struct pool *pool)
 {
     if (pool->of_logins)
         return pool->plain != NULL;
-    if (!pool->refillable || pool->held_off || !has_room(pool))
+    if (!pool->refillable || pool->held_off)
+        return false;
+    if (!has_room(pool) && pool->count.size >= share_of_identity(pool))
         return false;
     if (servable(pool) > pool->count.opening + pool->count.idle)
         return true;

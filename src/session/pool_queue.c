@@ -112,11 +112,17 @@ static bool may_open(struct pool *pool, struct pool_entry **victim)
     /* clients without a login must not take the connections of all others */
     if (pool->of_logins && server->own >= pool_own_max(limits))
         return false;
+    if (!pool->of_logins && pool->count.size > 0 && pool->identity->size >= limits->max_size) {
+        *victim = pool->plain != NULL || pool->awaiting != NULL ? pool_sibling_victim(pool) : NULL;
+        return *victim != NULL;
+    }
     if (server->total < limits->max_total)
         return true;
     if (pool->plain == NULL && pool->awaiting == NULL)
         return false; /* it wants idle ones only */
-    *victim = find_victim(server, pool);
+    if (!server->exhausted)
+        *victim = find_victim(server, pool);
+    server->exhausted = *victim == NULL;
     if (*victim == NULL && (pool->of_logins || pool->count.size < pool_fair_share(server)))
         server->starved = true;
     return *victim != NULL;
@@ -124,8 +130,11 @@ static bool may_open(struct pool *pool, struct pool_entry **victim)
 
 static void forget_starved(struct pools *pools)
 {
-    for (struct pool_server *server = pools->servers; server != NULL; server = server->hh.next)
+    for (struct pool_server *server = pools->servers; server != NULL; server = server->hh.next) {
         server->starved = false;
+        server->exhausted = false;
+        server->share = 0;
+    }
 }
 
 struct pool *pools_next_to_open(struct pools *pools, struct pool_entry **victim,

@@ -64,6 +64,9 @@ void pool_rest_put(struct upstream_connection *connection)
 
 bool pool_rest_join(struct upstream_connection *connection, struct pool *pool)
 {
+    struct pool_entry *victim = pool_victim_of(pool);
+    if (victim != NULL)
+        close_for(upstream_connection_of(victim), "another application of its users needs room");
     if (!pool_join(pool, &connection->entry, clock_now_ms())) {
         counters_add(&connection->worker->counters, COUNTER_POOL_FULL, 1);
         close_for(connection, "its pool is full (option pool.max_size)");

@@ -202,8 +202,9 @@ enum request_step pooled_admit(struct client *client, const struct message *mess
 /* True while the client or the connection is in the midst of something. */
 static bool is_busy(const struct client *client, const struct upstream_connection *connection)
 {
-    /* an insert that waits for its batch needs no connection */
-    bool exchanges = client->exchange != NULL && client->exchange->waiter == NULL;
+    /* an insert that waits for its batch or for its first try needs no connection */
+    bool exchanges = client->exchange != NULL && client->exchange->waiter == NULL &&
+                     client->exchange->waiting_retry == NULL;
     return !pending_is_empty(&client->pending) || exchanges || client->checking != NULL ||
            client->stage == REQUEST_QUEUED ||
            (client->stage == REQUEST_LEFT && !verified_yields(client)) ||

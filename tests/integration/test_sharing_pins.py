@@ -127,13 +127,6 @@ def test_half_a_login_stays_with_its_client(start, server, connect):
     assert asked(client) == ["xavier"] and asked(thief) == []
 
 
-def test_a_login_that_is_never_finished_ends(start, server, connect):
-    proxy = start(handshake_timeout_ms=300)
-    client = connect(proxy)
-    assert client.command(start_of("xavier"))["done"] is False
-    client.assert_closed()
-
-
 def test_a_wrong_login_changes_nothing(start, server, connect):
     proxy = start()
     client, other = connect(proxy, "alice"), connect(proxy)

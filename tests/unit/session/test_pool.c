@@ -290,6 +290,40 @@ static void an_uncounted_connection_takes_no_place(void **state)
     pools_destroy(pools);
 }
 
+/* One application holds all connections of a user idle; another one still gets its share. */
+static void applications_of_a_user_share_fairly(void **state)
+{
+    (void)state;
+    struct pool_limits limits = small;
+    limits.max_size = 4;
+    struct pools *pools = pools_create(&limits);
+    struct pool *logins = pool_hold_logins(pools, "a:1");
+    struct pool *pool = pool_of(pools, alice, "x");
+    struct pool *other = pool_of(pools, alice, "y");
+    struct pool_entry entries[8] = {{0}};
+    for (int i = 0; i < 8; i++) {
+        struct pool *to = i < 4 ? pool : other;
+        pool_open_own(logins, &entries[i], i);
+        pool_end_login(&entries[i]);
+        struct pool_entry *victim = pool_victim_of(to);
+        assert_ptr_equal(victim, i == 5                     ? &entries[0]
+                                 : i == 6 && victim != NULL ? &entries[1]
+                                                            : NULL);
+        if (victim != NULL)
+            pool_drop(victim);
+        if (!pool_join(to, &entries[i], i))
+            pool_drop(&entries[i]);
+    }
+    assert_int_equal(figures_of(pools, other).size, 2);
+    assert_true(figures_of(pools, pool).size >= 2);
+    for (int i = 0; i < 8; i++)
+        pool_drop(&entries[i]);
+    pool_release(pool);
+    pool_release(other);
+    pool_release(logins);
+    pools_destroy(pools);
+}
+
 static void logins_are_paced(void **state)
 {
     (void)state;
@@ -591,6 +625,7 @@ int main(void)
         cmocka_unit_test(clients_of_a_pool_without_hope_are_named),
         cmocka_unit_test(pools_share_a_server_fairly),
         cmocka_unit_test(an_uncounted_connection_takes_no_place),
+        cmocka_unit_test(applications_of_a_user_share_fairly),
         cmocka_unit_test(logins_are_paced),
         cmocka_unit_test(random_steps_agree_with_a_model),
         cmocka_unit_test(nobody_starves),
