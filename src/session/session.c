@@ -123,9 +123,7 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
     if (worker->scratch == NULL || worker->tally == NULL)
         (void)error_no_memory(err, "a worker");
     else if (worker_create(&thread, &worker->worker, err)) {
-        if (!add_events(worker))
-            (void)error_no_memory(err, "a worker");
-        else if (!pool_pump_start(worker))
+        if (!add_events(worker) || !pool_pump_start(worker))
             (void)error_no_memory(err, "a worker");
         else if (merge_start(worker, err) && worker_run(worker->worker, err))
             return worker;
