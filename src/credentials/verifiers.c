@@ -1,6 +1,7 @@
 #include "credentials/verifiers.h"
 
 #include <pthread.h>
+#include <utlist.h>
 
 #include "base/locked_memory.h"
 #include "base/table.h"
@@ -18,10 +19,11 @@ enum { AWAY_PAUSE_US = 1000 * 1000 };
 struct known_user {
     UT_hash_handle hh;
     bool unhashed;
-    bool known;        /* the source has answered */
-    bool wanted;       /* the source is asked */
-    int64_t read_us;   /* of the last answer */
-    int64_t failed_us; /* of the last failure since then; 0: none */
+    bool known;                     /* the source has answered */
+    struct known_user *prev, *next; /* of `wanted`, if it is in it */
+    bool wanted;                    /* the source is asked */
+    int64_t read_us;                /* of the last answer */
+    int64_t failed_us;              /* of the last failure since then; 0: none */
     struct verifier *of[SCRAM_HASHES];
     uint16_t user_len;
     uint16_t database_len;
@@ -32,6 +34,7 @@ struct verifiers {
     struct verifiers_settings settings;
     pthread_mutex_t lock;       /* guards the rest */
     struct known_user *entries; /* in the order of their last answers */
+    struct known_user *wanted;  /* oldest wish first; utlist */
     size_t wanted_count;
     int64_t expired_us;
     struct scram_shape shapes[SCRAM_HASHES];
@@ -64,10 +67,19 @@ static void free_user(struct known_user *entry)
     memory_free(entry);
 }
 
+static void end_wish(struct verifiers *verifiers, struct known_user *entry)
+{
+    if (!entry->wanted)
+        return;
+    DL_DELETE(verifiers->wanted, entry);
+    verifiers->wanted_count--;
+    entry->wanted = false;
+}
+
 static void drop(struct verifiers *verifiers, struct known_user *entry)
 {
     HASH_DEL(verifiers->entries, entry);
-    verifiers->wanted_count -= entry->wanted;
+    end_wish(verifiers, entry);
     free_user(entry);
 }
 
@@ -237,8 +249,11 @@ static enum verifiers_result look_up(struct verifiers *verifiers,
     if (!entry->wanted && verifiers->wanted_count >= WANTED_MAX)
         return VERIFIERS_AWAY;
     *ask = !entry->wanted;
-    verifiers->wanted_count += *ask;
-    entry->wanted = true;
+    if (*ask) {
+        DL_APPEND(verifiers->wanted, entry);
+        verifiers->wanted_count++;
+        entry->wanted = true;
+    }
     return VERIFIERS_WAIT;
 }
 
@@ -299,21 +314,14 @@ void verifiers_expire(struct verifiers *verifiers, int64_t now_us)
 size_t verifiers_take_wanted(struct verifiers *verifiers, struct verifiers_name *names, size_t cap)
 {
     size_t count = 0;
-    struct known_user *entry = NULL;
-    struct known_user *next = NULL;
     pthread_mutex_lock(&verifiers->lock);
-    HASH_ITER(hh, verifiers->entries, entry, next)
-    {
-        if (count == cap)
-            break;
-        if (!entry->wanted)
-            continue;
-        entry->wanted = false;
-        verifiers->wanted_count--;
-        memcpy(names[count].user, entry->name, (size_t)entry->user_len + 1);
-        memcpy(names[count].database, entry->name + entry->user_len + 1, entry->database_len);
-        names[count].database[entry->database_len] = 0;
-        count++;
+    while (count < cap && verifiers->wanted != NULL) {
+        struct known_user *entry = verifiers->wanted;
+        struct verifiers_name *name = &names[count++];
+        end_wish(verifiers, entry);
+        memcpy(name->user, entry->name, (size_t)entry->user_len + 1);
+        memcpy(name->database, entry->name + entry->user_len + 1, entry->database_len);
+        name->database[entry->database_len] = 0;
     }
     pthread_mutex_unlock(&verifiers->lock);
     return count;
@@ -354,7 +362,7 @@ static void store(struct verifiers *verifiers, struct bytes user, struct bytes d
     HASH_DEL(verifiers->entries, entry); /* to the end: it is the youngest */
     add(verifiers, entry);
     if (entry->unhashed) { /* without memory it is forgotten */
-        verifiers->wanted_count -= entry->wanted;
+        end_wish(verifiers, entry);
         free_user(entry);
     }
 }

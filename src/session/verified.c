@@ -516,6 +516,15 @@ static enum request_step take(struct client *client, const struct message *messa
     }
 }
 
+/* A hello that asks for a user is a step, too. */
+static bool is_step(const struct wire_command *request)
+{
+    struct wire_hello_request hello;
+    if (wire_hello_is_command(request->known))
+        return wire_hello_request_read(request, &hello) == WIRE_HELLO_LOGIN;
+    return request->known == COMMAND_SASL_START || request->known == COMMAND_SASL_CONTINUE;
+}
+
 /* Endless conversations end here as on the way to the server. A request that passes is counted
  * there. */
 static enum request_step take_counted(struct client *client, const struct message *message,
@@ -523,8 +532,7 @@ static enum request_step take_counted(struct client *client, const struct messag
 {
     const struct verified *verified = client->verified;
     bool again = verified->asked_us != 0 || verified->proved;
-    bool counts =
-        !again && (request->known == COMMAND_SASL_START || request->known == COMMAND_SASL_CONTINUE);
+    bool counts = !again && is_step(request);
     enum request_step step = counts ? logins_count(client, message) : STEP_PASS;
     if (step != STEP_PASS)
         return step;
