@@ -17,8 +17,11 @@ struct who {
     uint32_t of[ACCOUNTS_USERS];
 };
 
+/* A connection: the one of a client, or in shared mode one that clients share. */
 struct life {
-    int slot; /* of its upstream connection; -1: it is gone */
+    int slot;                /* of its upstream connection; -1: it is gone, or none */
+    uint32_t uses;           /* of its slot, for shared ones */
+    const struct life *last; /* the sender of its last command, for shared ones */
     struct who who;
     int begun; /* the user of the conversation that is under way; -1: none */
     uint32_t begun_incarnation;
@@ -31,16 +34,20 @@ struct accounts {
     uint32_t incarnation[ACCOUNTS_USERS];
     uint32_t count;
     struct life lives[ACCOUNTS_LIVES_MAX];
+    bool shared;
+    struct life carriers[RIG_UPSTREAMS]; /* by slot, if clients share */
+    uint64_t handed_over;
 };
 
 static const char *const names[ACCOUNTS_USERS] = {"alice", "bob"};
 
-struct accounts *accounts_open(struct rig *rig)
+struct accounts *accounts_open(struct rig *rig, enum rig_mode mode)
 {
     struct accounts *accounts = calloc(1, sizeof *accounts);
     if (accounts == NULL)
         abort();
     accounts->rig = rig;
+    accounts->shared = mode == RIG_SHARED;
     return accounts;
 }
 
@@ -52,13 +59,28 @@ void accounts_reset(struct accounts *accounts, unsigned manner)
         accounts->incarnation[i] = 1;
 }
 
+accounts_life accounts_next(const struct accounts *accounts)
+{
+    return accounts->count;
+}
+
+uint64_t accounts_handed_over(const struct accounts *accounts)
+{
+    return accounts->handed_over;
+}
+
+unsigned accounts_tag(accounts_life life)
+{
+    return life + 1;
+}
+
 accounts_life accounts_begin(struct accounts *accounts)
 {
     int slot = -1;
     struct timespec wait = {.tv_nsec = 100000};
     if (accounts->count == ACCOUNTS_LIVES_MAX)
         abort(); /* the play is to be shorter */
-    for (int i = 0; slot < 0 && i < 100000; i++) {
+    for (int i = 0; !accounts->shared && slot < 0 && i < 100000; i++) {
         rig_settle(accounts->rig);
         slot = rig_accept(accounts->rig);
         if (slot >= 0)
@@ -67,7 +89,7 @@ accounts_life accounts_begin(struct accounts *accounts)
         if (i == 50) /* connections that have ended may have taken all the room */
             accounts_serve(accounts, ACCOUNTS_RIGHT);
     }
-    if (slot < 0) {
+    if (slot < 0 && !accounts->shared) {
         (void)fprintf(stderr, "accounts: the proxy has made no connection\n");
         abort();
     }
@@ -80,6 +102,8 @@ void accounts_renew(struct accounts *accounts, unsigned user)
     accounts->incarnation[user]++;
     for (uint32_t i = 0; i < accounts->count; i++)
         accounts->lives[i].who.of[user] = 0;
+    for (size_t i = 0; i < RIG_UPSTREAMS; i++)
+        accounts->carriers[i].who.of[user] = 0;
 }
 
 /* --- what commands say --------------------------------------------------------------------------
@@ -229,7 +253,8 @@ static void on_hello(struct accounts *accounts, struct life *life, struct bytes 
 
 static void on_status(struct accounts *accounts, const struct life *life, struct build *reply)
 {
-    if ((accounts->manner & ACCOUNTS_DOES_NOT_SAY) != 0 && (life - accounts->lives) % 3 == 0) {
+    const struct life *first = accounts->shared ? accounts->carriers : accounts->lives;
+    if ((accounts->manner & ACCOUNTS_DOES_NOT_SAY) != 0 && (life - first) % 3 == 0) {
         put_error(reply, 13);
         return;
     }
@@ -267,9 +292,27 @@ size_t accounts_document(accounts_life life, uint32_t number, uint8_t *out)
     return len;
 }
 
-/* A document that runs as another user than its client's: the finding. */
-static void check_document(const struct accounts *accounts, const struct life *carrier,
-                           struct bytes document)
+/* Something runs as another user than its client's: the finding. */
+static void compare(struct accounts *accounts, const struct life *life, struct life *carrier,
+                    const char *what)
+{
+    if (memcmp(&life->who, &carrier->who, sizeof life->who) == 0) {
+        if (carrier->last != NULL && carrier->last != life &&
+            (life->who.of[0] != 0 || life->who.of[1] != 0))
+            accounts->handed_over++;
+        carrier->last = life;
+        return;
+    }
+    (void)fprintf(stderr,
+                  "%s of connection %u (alice %u, bob %u) runs on connection %u (alice %u, bob "
+                  "%u)\n",
+                  what, (unsigned)(life - accounts->lives), life->who.of[0], life->who.of[1],
+                  (unsigned)(carrier - (accounts->shared ? accounts->carriers : accounts->lives)),
+                  carrier->who.of[0], carrier->who.of[1]);
+    abort();
+}
+
+static void check_document(struct accounts *accounts, struct life *carrier, struct bytes document)
 {
     struct scan_element id;
     struct scan_element same;
@@ -279,19 +322,10 @@ static void check_document(const struct accounts *accounts, const struct life *c
         !scan_as_int64(&id, &a) || !scan_as_int64(&same, &b) || (a ^ MAGIC) != b ||
         (uint64_t)a >> 32 >= accounts->count)
         return; /* it was changed on its way to the proxy */
-    const struct life *life = &accounts->lives[(uint64_t)a >> 32];
-    if (memcmp(&life->who, &carrier->who, sizeof life->who) == 0)
-        return;
-    (void)fprintf(stderr,
-                  "a document of connection %u (alice %u, bob %u) runs on connection %u (alice %u, "
-                  "bob %u)\n",
-                  (unsigned)(life - accounts->lives), life->who.of[0], life->who.of[1],
-                  (unsigned)(carrier - accounts->lives), carrier->who.of[0], carrier->who.of[1]);
-    abort();
+    compare(accounts, &accounts->lives[(uint64_t)a >> 32], carrier, "a document");
 }
 
-static int32_t check_sequence(const struct accounts *accounts, const struct life *carrier,
-                              struct bytes section)
+static int32_t check_sequence(struct accounts *accounts, struct life *carrier, struct bytes section)
 {
     int32_t count = 0;
     const uint8_t *name = section.pos + 4;
@@ -310,8 +344,8 @@ static int32_t check_sequence(const struct accounts *accounts, const struct life
     return count;
 }
 
-static void on_insert(const struct accounts *accounts, const struct life *carrier,
-                      struct bytes payload, enum accounts_answer how, struct build *reply)
+static void on_insert(struct accounts *accounts, struct life *carrier, struct bytes payload,
+                      enum accounts_answer how, struct build *reply)
 {
     int32_t count = 0;
     struct bytes section;
@@ -366,6 +400,40 @@ static void run(struct accounts *accounts, struct life *life, struct bytes paylo
         put_error(reply, 59);
 }
 
+/* The life that sent the request; NULL: the proxy itself sent it. */
+static struct life *sender(struct accounts *accounts, const struct wire_header *request)
+{
+    uint32_t id = (uint32_t)request->request_id;
+    for (accounts_life i = 0; i < accounts->count; i++)
+        if (rig_request_id(accounts_tag(i), id) == id)
+            return &accounts->lives[i];
+    return NULL;
+}
+
+/* The proxy's own messages have random requestIDs. Documents tell their client themselves. */
+static bool may_be_of_proxy(struct bytes body)
+{
+    struct scan scan;
+    struct scan_element first = {.name = ""};
+    return !scan_open(&scan, body) || !scan_next(&scan, &first) ||
+           scan_name_is(&first, "connectionStatus") || scan_name_is(&first, "insert");
+}
+
+/* Plays the command on the connection that its client would have without a proxy. */
+static void play_beside(struct accounts *accounts, struct life *carrier,
+                        const struct wire_header *request, struct bytes payload, struct bytes body,
+                        enum accounts_answer how)
+{
+    struct build unsent;
+    struct life *life = sender(accounts, request);
+    if (life == NULL || may_be_of_proxy(body))
+        return;
+    compare(accounts, life, carrier, "a command");
+    build_begin(&unsent, RIG_MESSAGE_BYTES);
+    run(accounts, life, payload, body, how, &unsent);
+    build_free(&unsent);
+}
+
 static void send_reply(struct accounts *accounts, const struct life *life,
                        const struct wire_header *request, struct build *reply)
 {
@@ -395,9 +463,11 @@ static void take(struct accounts *accounts, struct life *life, struct bytes mess
     struct bytes payload =
         bytes_of(message.pos + WIRE_HEADER_BYTES, bytes_left(&message) - WIRE_HEADER_BYTES);
     build_begin(&reply, RIG_MESSAGE_BYTES);
-    if (header.opcode == WIRE_OP_MSG && wire_sections_find_body(payload, &body, &flags, &err))
+    if (header.opcode == WIRE_OP_MSG && wire_sections_find_body(payload, &body, &flags, &err)) {
+        if (accounts->shared)
+            play_beside(accounts, life, &header, payload, body, how);
         run(accounts, life, payload, body, how, &reply);
-    else
+    } else
         put_error(&reply, 22);
     if ((flags & WIRE_FLAG_MORE_TO_COME) == 0 && how != ACCOUNTS_HANGUP)
         send_reply(accounts, life, &header, &reply);
@@ -411,10 +481,9 @@ static void notice_end(struct accounts *accounts, struct life *life)
         life->slot = -1;
 }
 
-void accounts_serve_one(struct accounts *accounts, accounts_life which, enum accounts_answer how)
+static void serve(struct accounts *accounts, struct life *life, enum accounts_answer how)
 {
     uint8_t message[RIG_MESSAGE_BYTES];
-    struct life *life = &accounts->lives[which];
     bool took = false;
     size_t len = 0;
     while (life->slot >= 0 && (len = rig_take(accounts->rig, (size_t)life->slot, message)) > 0) {
@@ -426,8 +495,39 @@ void accounts_serve_one(struct accounts *accounts, accounts_life which, enum acc
     notice_end(accounts, life);
 }
 
+/* A connection that has the slot anew is nobody's. */
+static void serve_slot(struct accounts *accounts, size_t slot, enum accounts_answer how)
+{
+    struct life *carrier = &accounts->carriers[slot];
+    if (!rig_is_open(accounts->rig, slot))
+        return;
+    if (carrier->uses != rig_slot_uses(accounts->rig, slot))
+        *carrier = (struct life){
+            .slot = (int)slot, .uses = rig_slot_uses(accounts->rig, slot), .begun = -1};
+    serve(accounts, carrier, how);
+}
+
+static void serve_part(struct accounts *accounts, size_t first, size_t step,
+                       enum accounts_answer how)
+{
+    (void)rig_accept(accounts->rig);
+    for (size_t slot = first; slot < RIG_UPSTREAMS; slot += step)
+        serve_slot(accounts, slot, how);
+}
+
+void accounts_serve_one(struct accounts *accounts, accounts_life which, enum accounts_answer how)
+{
+    if (accounts->shared)
+        serve_part(accounts, which % 2, 2, how);
+    else
+        serve(accounts, &accounts->lives[which], how);
+}
+
 void accounts_serve(struct accounts *accounts, enum accounts_answer how)
 {
+    if (accounts->shared)
+        serve_part(accounts, 0, 1, how);
     for (accounts_life i = 0; i < accounts->count; i++)
-        accounts_serve_one(accounts, i, how);
+        if (!accounts->shared)
+            accounts_serve_one(accounts, i, how);
 }

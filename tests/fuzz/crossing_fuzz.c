@@ -14,8 +14,13 @@
 #include "wire/header.h"
 #include "wire/sections.h"
 
+#ifndef FUZZ_MODE
+#define FUZZ_MODE RIG_SESSION /* the target crossing_shared defines it */
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 uint64_t crossing_batches(void); /* that were sent so far, for tests/unit/session/test_crossing.c */
+uint64_t crossing_handed_over(void); /* accounts_handed_over, for the same in shared mode */
 
 enum {
     MOVE_INSERT,
@@ -27,8 +32,10 @@ enum {
     MOVE_SERVE_ONE,
     MOVE_LEAVE,
     MOVES,
-    MOVES_MAX = 60,   /* of one play */
-    RENEW_FROM = 0xF8 /* of the byte that says the server's answer */
+    MOVES_MAX = 60,    /* of one play */
+    RENEW_FROM = 0xF8, /* of the byte that says the server's answer */
+    REQUEST_ID_AT = 4,
+    ROUNDS = 4 /* the proxy's own messages come before and behind a client's */
 };
 
 enum step {
@@ -162,23 +169,23 @@ static uint8_t *frame_body(struct build *body, uint32_t flags, uint8_t *out)
     return at;
 }
 
-static size_t finish_frame(struct play *play, uint8_t *out, const uint8_t *end)
+static size_t finish_frame(struct play *play, accounts_life life, uint8_t *out, const uint8_t *end)
 {
-    struct wire_header header = {.length = (int32_t)(end - out),
-                                 .request_id = (int32_t)++play->number,
-                                 .opcode = WIRE_OP_MSG};
+    uint32_t id = rig_request_id(accounts_tag(life), ++play->number);
+    struct wire_header header = {
+        .length = (int32_t)(end - out), .request_id = (int32_t)id, .opcode = WIRE_OP_MSG};
     wire_header_write(out, &header);
     return (size_t)(end - out);
 }
 
-static size_t make_step(struct play *play, enum step step, unsigned user, uint32_t flags,
-                        uint8_t *out)
+static size_t make_step(struct play *play, accounts_life life, enum step step, unsigned user,
+                        uint32_t flags, uint8_t *out)
 {
     struct build body;
     build_begin(&body, RIG_MESSAGE_BYTES);
     write_step(&body, step, user);
     uint8_t *end = frame_body(&body, flags, out);
-    return finish_frame(play, out, end);
+    return finish_frame(play, life, out, end);
 }
 
 /* Few sessions and few numbers, so that retries are met. */
@@ -208,7 +215,7 @@ static size_t make_insert(struct play *play, accounts_life life, bool numbered, 
     memcpy(at + 5, name, sizeof name);
     size_t len = accounts_document(life, play->number + 1, document);
     bytes_store_i32(at + 1, (int32_t)(4 + sizeof name + len));
-    return finish_frame(play, out, document + len);
+    return finish_frame(play, life, out, document + len);
 }
 
 /* --- moves --------------------------------------------------------------------------------------
@@ -220,8 +227,10 @@ static void be_there(struct play *play, size_t client)
     uint8_t message[RIG_MESSAGE_BYTES];
     if (play->there[client] && rig_is_there(play->rig, client))
         return;
-    size_t len = make_step(play, STEP_PING, 0, 0, message);
+    accounts_life life = accounts_next(play->accounts);
+    size_t len = make_step(play, life, STEP_PING, 0, 0, message);
     rig_leave(play->rig, client, false);
+    rig_watch(play->rig, client, accounts_tag(life));
     rig_send(play->rig, client, message, len);
     play->life[client] = accounts_begin(play->accounts);
     play->there[client] = true;
@@ -239,10 +248,12 @@ static void send_step(struct play *play, size_t client, bool mutated)
     uint8_t message[RIG_MESSAGE_BYTES];
     uint8_t which = next(play);
     uint32_t flags = (which & 0xC0) == 0xC0 ? WIRE_FLAG_MORE_TO_COME : 0;
-    size_t len =
-        make_step(play, (enum step)((which & 0x1F) % STEPS), which >> 5 & 1, flags, message);
+    size_t len = make_step(play, play->life[client], (enum step)((which & 0x1F) % STEPS),
+                           which >> 5 & 1, flags, message);
     if (mutated) {
         size_t where = ((size_t)next(play) << 8 | next(play)) % len;
+        if (where >= REQUEST_ID_AT && where < REQUEST_ID_AT + 4)
+            where += 4; /* the requestID tells the client */
         message[where] ^= next(play);
     }
     send_message(play, client, message, len);
@@ -262,11 +273,16 @@ static void log_in(struct play *play, size_t client)
     unsigned user = next(play) & 1;
     static const enum step steps[] = {STEP_START, STEP_CONTINUE, STEP_CONTINUE_EMPTY};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        size_t len = make_step(play, steps[i], user, 0, message);
+        size_t len = make_step(play, play->life[client], steps[i], user, 0, message);
         send_message(play, client, message, len);
         rig_settle(play->rig);
-        accounts_serve_one(play->accounts, play->life[client], ACCOUNTS_RIGHT);
-        rig_settle(play->rig);
+        for (int round = 0; round < (FUZZ_MODE == RIG_SHARED ? ROUNDS : 1); round++) {
+            if (FUZZ_MODE == RIG_SHARED)
+                accounts_serve(play->accounts, ACCOUNTS_RIGHT);
+            else
+                accounts_serve_one(play->accounts, play->life[client], ACCOUNTS_RIGHT);
+            rig_settle(play->rig);
+        }
     }
 }
 
@@ -317,18 +333,23 @@ static void make_move(struct play *play)
 }
 
 static struct rig *rig;
+static struct accounts *accounts;
 
 uint64_t crossing_batches(void)
 {
     return rig == NULL ? 0 : rig_batches(rig);
 }
 
+uint64_t crossing_handed_over(void)
+{
+    return accounts == NULL ? 0 : accounts_handed_over(accounts);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct accounts *accounts;
     if (rig == NULL) {
-        rig = rig_open();
-        accounts = accounts_open(rig);
+        rig = rig_open(FUZZ_MODE);
+        accounts = accounts_open(rig, FUZZ_MODE);
     }
     struct play play = {.at = data, .end = data + size, .rig = rig, .accounts = accounts};
     accounts_reset(accounts, next(&play));

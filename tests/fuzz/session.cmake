@@ -5,3 +5,11 @@ target_link_libraries(sluice_session_rig PUBLIC sluice_session sluice_schema_fil
 sluice_fuzz_target(session session_fuzz.c LINKS sluice_session_rig)
 sluice_fuzz_target(crossing crossing_fuzz.c LINKS sluice_session_rig)
 target_sources(fuzz_crossing PRIVATE ${CMAKE_CURRENT_LIST_DIR}/accounts.c)
+
+# The same plays with clients that share upstream connections.
+sluice_fuzz_target(session_shared session_fuzz.c LINKS sluice_session_rig)
+sluice_fuzz_target(crossing_shared crossing_fuzz.c LINKS sluice_session_rig)
+target_sources(fuzz_crossing_shared PRIVATE ${CMAKE_CURRENT_LIST_DIR}/accounts.c)
+foreach(target session_shared crossing_shared)
+  target_compile_definitions(fuzz_${target} PRIVATE FUZZ_MODE=RIG_SHARED)
+endforeach()

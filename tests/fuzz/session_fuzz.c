@@ -6,6 +6,10 @@
 
 #include "session_rig.h"
 
+#ifndef FUZZ_MODE
+#define FUZZ_MODE RIG_SESSION /* the targets of shared mode define it */
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
@@ -103,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct rig *rig;
     if (rig == NULL)
-        rig = rig_open();
+        rig = rig_open(FUZZ_MODE);
     struct play play = {.at = data, .end = data + size, .number = 64};
     for (int i = 0; i < MOVES_MAX && play.at < play.end; i++)
         make_move(rig, &play);

@@ -17,6 +17,7 @@
 #include "bson/scan.h"
 #include "catalog/registry.h"
 #include "schema/file.h"
+#include "session/hello_stream.h"
 #include "session/observe.h"
 #include "session/session.h"
 #include "wire/header.h"
@@ -25,21 +26,35 @@
 
 enum { READ_BYTES = 65536, END_MS = 10000, SOCKET_BYTES = 1 << 20 };
 
+/* A requestID with a tag. No garbage looks like one. */
+enum { TAG_MARK = 0x5A, TAG_MARK_AT = 24, TAG_AT = 16 };
+
 struct upstream {
     int fd; /* -1: none */
+    uint32_t uses;
     size_t have;
     uint8_t in[READ_BYTES];
+};
+
+/* The replies of a client's connection, as far as they were read. */
+struct watch {
+    unsigned tag; /* 0: none */
+    size_t have;  /* of the header */
+    size_t left;  /* of the message after its header */
+    uint8_t header[WIRE_HEADER_BYTES];
 };
 
 struct rig {
     struct session_shared shared;
     struct session_worker *worker;
+    struct worker *loop; /* of the hello streams; NULL: none */
     struct session_settings *merging;
     struct session_settings *plain;
     int listen_fd;
     char folder[32];
     char path[48];
     int clients[RIG_CLIENTS]; /* -1: none */
+    struct watch watches[RIG_CLIENTS];
     struct upstream upstreams[RIG_UPSTREAMS];
     uint64_t received;
 };
@@ -77,15 +92,16 @@ static struct registry *make_registry(void)
     return registry;
 }
 
-static struct session_settings *make_settings(bool merging)
+static struct session_settings *make_settings(bool merging, enum rig_mode mode)
 {
     struct config *config = NULL;
     struct error err = {0};
-    char yaml[256];
+    char yaml[320];
     int len = snprintf(yaml, sizeof yaml,
                        "upstream: mongodb://127.0.0.1:1/\nlisten: 127.0.0.1:1\nmax_message_bytes: "
-                       "2000000\nmemory_max: 8MiB\nmerge:\n  enabled: %s\n",
-                       merging ? "true" : "false");
+                       "2000000\nmemory_max: 8MiB\nmerge:\n  enabled: %s\npool:\n  mode: %s\n"
+                       "  max_size: 3\n  max_total: 10\n",
+                       merging ? "true" : "false", mode == RIG_SHARED ? "shared" : "session");
     if (!config_load_yaml("rig", yaml, (size_t)len, &config, &err))
         require(false, err.message);
     return session_settings_new(config, NULL, NULL);
@@ -130,7 +146,41 @@ static void open_server(struct rig *rig)
             "the server cannot listen");
 }
 
-struct rig *rig_open(void)
+/* --- the hello streams, of shared mode ---
+ */
+
+static void hellos_changed(void *arg)
+{
+    session_worker_look_at_hellos(((struct rig *)arg)->worker);
+}
+
+static void stop_hellos(void *context)
+{
+    hello_streams_stop(((struct rig *)context)->shared.hello_streams);
+}
+
+static void do_nothing(void *context)
+{
+    (void)context;
+}
+
+static void open_hellos(struct rig *rig)
+{
+    struct error err = {0};
+    struct worker_settings thread = {
+        .name = "hello", .context = rig, .tick_ms = 1000, .tick = do_nothing, .stop = stop_hellos};
+    require(worker_create(&thread, &rig->loop, &err), err.message);
+    struct hello_streams_settings settings = {.loop = rig->loop,
+                                              .budget = &rig->shared.budget,
+                                              .board = &rig->shared.hello_board,
+                                              .changed = hellos_changed,
+                                              .arg = rig};
+    rig->shared.hello_streams = hello_streams_create(&settings);
+    require(rig->shared.hello_streams != NULL, "memory");
+    require(worker_run(rig->loop, &err), err.message);
+}
+
+struct rig *rig_open(enum rig_mode mode)
 {
     struct error err = {0};
     struct rig *rig = calloc(1, sizeof *rig);
@@ -154,19 +204,26 @@ struct rig *rig_open(void)
                                            .explain_no_server = explain_no_server,
                                            .collections_change = collections_change,
                                            .collections_changed = collections_changed};
-    rig->merging = make_settings(true);
-    rig->plain = make_settings(false);
+    hello_board_init(&shared->hello_board);
+    rig->merging = make_settings(true, mode);
+    rig->plain = make_settings(false, mode);
     rig->worker = session_worker_start(0, shared, rig->merging, &err);
     require(rig->worker != NULL, err.message);
     struct registry *registry = make_registry();
     schemas_in_force_publish(&shared->in_force, registry);
     registry_release(registry);
+    if (mode == RIG_SHARED)
+        open_hellos(rig);
     return rig;
 }
 
 void rig_close(struct rig *rig)
 {
+    if (rig->loop != NULL)
+        worker_stop(rig->loop); /* it posts to the session worker */
     session_worker_stop(rig->worker);
+    hello_streams_destroy(rig->shared.hello_streams);
+    hello_board_release(&rig->shared.hello_board);
     schemas_in_force_release(&rig->shared.in_force);
     session_settings_release(rig->merging);
     session_settings_release(rig->plain);
@@ -461,6 +518,42 @@ size_t rig_message(size_t kind, uint32_t number, uint8_t out[RIG_MESSAGE_BYTES])
 /* --- clients ------------------------------------------------------------------------------------
  */
 
+uint32_t rig_request_id(unsigned tag, uint32_t number)
+{
+    return (uint32_t)TAG_MARK << TAG_MARK_AT | (tag & 0xFF) << TAG_AT | (number & 0xFFFF);
+}
+
+void rig_watch(struct rig *rig, size_t client, unsigned tag)
+{
+    rig->watches[client] = (struct watch){.tag = tag};
+}
+
+static void check_reply(struct watch *watch, size_t client)
+{
+    uint32_t to = bytes_load_u32(watch->header + 8);
+    uint32_t length = bytes_load_u32(watch->header);
+    if (to >> TAG_MARK_AT == TAG_MARK && (to >> TAG_AT & 0xFF) != watch->tag) {
+        (void)fprintf(stderr, "client %zu of tag %u got the reply to a request of tag %u\n", client,
+                      watch->tag, to >> TAG_AT & 0xFF);
+        abort();
+    }
+    watch->left = length > WIRE_HEADER_BYTES ? length - WIRE_HEADER_BYTES : 0;
+    watch->have = 0;
+}
+
+static void watch_replies(struct watch *watch, size_t client, struct bytes data)
+{
+    while (bytes_left(&data) > 0) {
+        size_t skip = watch->left < bytes_left(&data) ? watch->left : bytes_left(&data);
+        (void)bytes_skip(&data, skip);
+        watch->left -= skip;
+        while (watch->left == 0 && watch->have < WIRE_HEADER_BYTES && bytes_left(&data) > 0)
+            (void)bytes_read_u8(&data, &watch->header[watch->have++]);
+        if (watch->have == WIRE_HEADER_BYTES)
+            check_reply(watch, client);
+    }
+}
+
 static void drink(struct rig *rig, size_t client)
 {
     uint8_t waste[READ_BYTES];
@@ -469,6 +562,8 @@ static void drink(struct rig *rig, size_t client)
         if (got <= 0)
             return;
         rig->received += (uint64_t)got;
+        if (rig->watches[client].tag != 0)
+            watch_replies(&rig->watches[client], client, bytes_of(waste, (size_t)got));
     }
 }
 
@@ -495,6 +590,7 @@ void rig_leave(struct rig *rig, size_t client, bool reset)
         drink(rig, client);
     close(rig->clients[client]);
     rig->clients[client] = -1;
+    rig->watches[client].tag = 0;
 }
 
 bool rig_is_there(struct rig *rig, size_t client)
@@ -534,7 +630,9 @@ int rig_accept(struct rig *rig)
         int fd = accept4(rig->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0)
             break;
-        rig->upstreams[i] = (struct upstream){.fd = fd};
+        rig->upstreams[i].fd = fd;
+        rig->upstreams[i].have = 0;
+        rig->upstreams[i].uses++;
         last = (int)i;
     }
     return last;
@@ -585,6 +683,11 @@ void rig_hang_up(struct rig *rig, size_t slot)
 bool rig_is_open(const struct rig *rig, size_t slot)
 {
     return rig->upstreams[slot].fd >= 0;
+}
+
+uint32_t rig_slot_uses(const struct rig *rig, size_t slot)
+{
+    return rig->upstreams[slot].uses;
 }
 
 uint64_t rig_batches(const struct rig *rig)

@@ -13,8 +13,11 @@ enum { RIG_CLIENTS = 4, RIG_UPSTREAMS = 16, RIG_MESSAGE_BYTES = 4096 };
 
 struct rig;
 
+/* Whether clients share upstream connections. */
+enum rig_mode { RIG_SESSION, RIG_SHARED };
+
 /* One for the process. Ends the process if a part is missing. */
-struct rig *rig_open(void);
+struct rig *rig_open(enum rig_mode mode);
 void rig_close(struct rig *rig);
 
 /* The number of kinds of messages, and the i-th as a whole; `number` makes its requestID, its
@@ -48,6 +51,12 @@ size_t rig_serve(struct rig *rig, enum rig_answer how, uint32_t where);
 /* Bytes of the server's own on its newest connection. */
 void rig_serve_raw(struct rig *rig, const uint8_t *data, size_t len);
 
+/* The requestID of a client's message, for rig_watch. */
+uint32_t rig_request_id(unsigned tag, uint32_t number);
+/* The client's connection has this tag (less than 256). From now on the process ends if the client
+ * gets a reply to a request with another tag. */
+void rig_watch(struct rig *rig, size_t client, unsigned tag);
+
 /* For a server of the caller's own. Takes over the proxy's new connections; returns the slot of the
  * last one, -1 for none. */
 int rig_accept(struct rig *rig);
@@ -58,6 +67,8 @@ size_t rig_take(struct rig *rig, size_t slot, uint8_t out[RIG_MESSAGE_BYTES]);
 void rig_reply(struct rig *rig, size_t slot, const uint8_t *data, size_t len);
 void rig_hang_up(struct rig *rig, size_t slot);
 bool rig_is_open(const struct rig *rig, size_t slot);
+/* The number of connections that had the slot so far. */
+uint32_t rig_slot_uses(const struct rig *rig, size_t slot);
 /* How many batches of several inserts the proxy has sent. */
 uint64_t rig_batches(const struct rig *rig);
 

@@ -58,7 +58,7 @@ static bool is_served(struct rig *rig)
 static void every_allocation_fails(void **state)
 {
     static struct scene scene;
-    struct rig *rig = rig_open();
+    struct rig *rig = rig_open(RIG_SESSION);
     (void)state;
     prepare(&scene);
     for (long i = 0; i < PLAYS; i++) {
