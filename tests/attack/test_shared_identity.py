@@ -136,6 +136,17 @@ def test_commands_around_the_first_step_run_as_nobody(client):
     client.assert_is([ALICE])
 
 
+def test_a_command_before_the_last_step_runs_as_nobody(client):
+    """The connection that the first command had is not the new user's."""
+    client.start([BOB])
+    read = client.read_message(DATABASES[BOB])
+    client.client.send(b"".join([read, wire.op_msg(client.final_body()), read]))
+    assert not may_read(client.client.receive())
+    assert client.receive()["done"] is True
+    assert may_read(client.client.receive())
+    client.assert_is([BOB])
+
+
 def test_commands_around_a_wrong_proof_run_as_nobody(client):
     client.start([ALICE])
     read = client.read_message(DATABASES[ALICE])
@@ -236,7 +247,8 @@ def test_commands_behind_a_logout(scene, client, flags):
     """SecantusDB knows no logout, and leaves the user logged in. The proxy's own logins end."""
     client.log_in(ALICE)
     read = client.read_message(DATABASES[ALICE])
-    client.client.send(wire.op_msg({"logout": 1, "$db": "admin"}, flags=flags) + read)
+    client.client.send(read + wire.op_msg({"logout": 1, "$db": "admin"}, flags=flags) + read)
+    assert may_read(client.client.receive())
     if not flags:
         assert client.receive()["ok"] == scene.proxy_logs_in
     reads = may_read(client.client.receive())
