@@ -76,9 +76,17 @@ static enum pool_login_step check_identity(struct upstream_connection *connectio
 {
     struct identity identity;
     struct verifier *verifier = connection->login->verifier;
-    if (!identity_read(document, &identity) || !verifier_is_of(verifier, &identity)) {
+    bool clear = identity_read(document, &identity);
+    if ((clear && identity.nobody) ||
+        identity_is_doubted(document)) { /* the user was dropped since the login */
+        verifier_note_stale(verifier);
+        (void)error_set(err, ERROR_AUTHENTICATION_FAILED, "the user lost its login at once");
+        return POOL_LOGIN_STALE;
+    }
+    if (!clear || !verifier_is_of(verifier, &identity)) {
         (void)error_set(err, ERROR_PROTOCOL,
-                        "the upstream server %s does not name the user that logged in",
+                        "mongosluice logged in at the upstream server %s, and it does not name "
+                        "the user",
                         connection->server);
         return POOL_LOGIN_FAILED;
     }
