@@ -20,9 +20,10 @@ static void fail_waiters(struct pool *pool, const struct error *err, enum counte
     struct pool_waiter *waiter = NULL;
     while ((waiter = pool_oldest_waiter(pool)) != NULL) {
         struct client *client = client_of_waiter(waiter);
+        size_t len = buffer_length(&client->link.in); /* 0: its insert waits in a batch */
         pool_leave(waiter);
-        client_fail_begun(client, buffer_begin(&client->link.in), buffer_length(&client->link.in),
-                          err, counter);
+        client_fail_begun(client, len > 0 ? buffer_begin(&client->link.in) : NULL, len, err,
+                          counter);
     }
 }
 
