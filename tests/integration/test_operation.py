@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -390,12 +391,19 @@ def test_an_address_of_another_machine_is_no_other_program(server):
     assert "another program" not in text
 
 
+@pytest.fixture
+def public_folder():
+    """A folder that every user may enter; those of pytest are private."""
+    folder = Path(tempfile.mkdtemp(prefix="sluice-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.mark.skipif(int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 1, reason="every user may bind port 1")
-def test_a_port_that_needs_a_capability_is_no_other_program(server, tmp_path):
-    program = tmp_path / "mongosluice"  # where every user may run it
+def test_a_port_that_needs_a_capability_is_no_other_program(server, public_folder):
+    program = public_folder / "mongosluice"
     shutil.copy(BINARY, program)
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
     nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
     done = subprocess.run([program, "--upstream", server.endpoint.uri(), "--listen", "127.0.0.1:1"], env=environment(),
                           capture_output=True, text=True, timeout=60, check=False, **nobody)
