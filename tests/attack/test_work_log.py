@@ -27,7 +27,7 @@ def left_out(proxy, number):
 def test_refused_documents(action, flags, outcome, simulated_guard, simulated):
     simulated.handlers["insert"] = lambda _, __, request: None if flags else {
         "ok": 1, "n": len(request.sequences["documents"])}
-    proxy = simulated_guard({"required": ["a"]}, OPTIONS, action=action)
+    proxy = simulated_guard({"required": ["a"]}, {**OPTIONS, "log.show_values": "true"}, action=action)
     body = {"insert": "c", "ordered": False, "$db": "d"}
     if flags:
         body["writeConcern"] = {"w": 0}
