@@ -101,6 +101,8 @@ bool wire_reply_error(struct wire_reply_to to, const struct error *error, uint32
     BSON_APPEND_INT32(&reply, "code", error->code);
     BSON_APPEND_UTF8(&reply, "codeName", error_code_name(error->code, scratch));
     append_labels(&reply, labels);
+    if ((labels & WIRE_LABEL_OVERLOADED) != 0)
+        BSON_APPEND_INT32(&reply, "baseBackoffMS", WIRE_BASE_BACKOFF_MS);
     bool ok = wire_reply_frame(to, 0, 0, bytes_of(bson_get_data(&reply), reply.len), out, len);
     bson_destroy(&reply);
     return ok;

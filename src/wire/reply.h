@@ -33,7 +33,11 @@ bool wire_reply_frame(struct wire_reply_to to, int32_t request_id, uint32_t flag
 bool wire_reply_query_failure(int32_t request_id, const struct error *error, uint8_t **out,
                               size_t *len);
 
-/* Frames {ok: 0.0, errmsg, code, codeName, [errorLabels]} in the same way. */
+/* The mean first pause of a client that is told to back off; drivers double it at each retry.
+ * Source: "Client Backpressure" of the driver specifications, whose own default it is. */
+enum { WIRE_BASE_BACKOFF_MS = 100 };
+
+/* Frames {ok: 0.0, errmsg, code, codeName, [errorLabels], [baseBackoffMS]} in the same way. */
 bool wire_reply_error(struct wire_reply_to to, const struct error *error, uint32_t labels,
                       uint8_t **out, size_t *len);
 

@@ -92,6 +92,7 @@ def test_full_pool_refuses_after_the_time_out(start, held, connect):
     error = polite.command({"ping": 1})
     assert error["ok"] == 0 and error["code"] == 462
     assert {"SystemOverloadedError", "RetryableError"} <= set(error["errorLabels"])
+    assert error["baseBackoffMS"] == 100
     held.release(0)
     assert holders[0].receive().body["held"] == 0
     assert usual.command({"ping": 1})["ok"] == 1 and polite.command({"ping": 1})["ok"] == 1

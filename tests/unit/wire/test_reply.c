@@ -158,6 +158,8 @@ static void labels_are_an_array(void **state)
             BSON_APPEND_UTF8(&array, key, cases[i].names[n]);
         }
         bson_append_array_end(want, &array);
+        if ((cases[i].labels & WIRE_LABEL_OVERLOADED) != 0)
+            BSON_APPEND_INT32(want, "baseBackoffMS", 100);
         assert_error_reply(to_msg, &err, cases[i].labels, want);
     }
 }
