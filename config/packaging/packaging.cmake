@@ -27,11 +27,11 @@ install(FILES ${packaging}/completions/mongosluice.fish
 install(FILES ${packaging}/completions/mongosluice.zsh RENAME _mongosluice
         DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/$<IF:$<STREQUAL:${SLUICE_PACKAGE},RPM>,site-functions,vendor-completions>)
 
-file(GLOB pages ${PROJECT_SOURCE_DIR}/docs/*.md)
+file(GLOB pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/*.md)
 install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/plots DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 # The pages link to these.
-file(GLOB benchmark_pages ${PROJECT_SOURCE_DIR}/docs/benchmarks/*.md)
+file(GLOB benchmark_pages CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/benchmarks/*.md)
 install(FILES ${benchmark_pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs/benchmarks)
 install(FILES ${PROJECT_SOURCE_DIR}/CHANGELOG.md ${PROJECT_SOURCE_DIR}/SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/config/mongosluice.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/config)
