@@ -42,13 +42,7 @@ static bool read_limit(struct rule_text text, struct limit_rule *rule)
 
 static bool read_condition(struct rule_text text, struct limit_rule *rule)
 {
-    struct rule_text *part = rule_take_word(&text, "application=") ? &rule->application
-                             : rule_take_word(&text, "user=")      ? &rule->user
-                                                                   : NULL;
-    if (part == NULL || part->pos != NULL || !rule_is_name(text))
-        return false;
-    *part = text;
-    return true;
+    return rule_read_condition(text, &rule->application, &rule->user);
 }
 
 static bool read_list(struct rule_text text, struct limit_rule *rule,
@@ -71,17 +65,14 @@ static bool read_rule(struct rule_text text, struct limit_rule *rule)
     return read_list(limits, rule, read_limit) && read_list(conditions, rule, read_condition);
 }
 
-/* Reads the next rule that is not empty. False at the end or (`broken`) at an invalid rule. */
+/* Reads the next rule. False at the end or (`broken`) at an invalid rule. */
 static bool next_rule(struct rule_text *rest, struct limit_rule *rule, bool *broken)
 {
-    while (rest->pos < rest->end) {
-        struct rule_text text = rule_take(rest, ';');
-        if (text.pos == text.end)
-            continue;
-        *broken = !read_rule(text, rule);
-        return !*broken;
-    }
-    return false;
+    struct rule_text text;
+    if (!rule_take_next(rest, &text))
+        return false;
+    *broken = !read_rule(text, rule);
+    return !*broken;
 }
 
 bool limit_rules_are_valid(const char *text)

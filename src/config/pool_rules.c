@@ -11,19 +11,6 @@ struct pool_rule {
     struct rule_text user;
 };
 
-static bool read_condition(struct rule_text condition, struct pool_rule *rule)
-{
-    struct rule_text *part = NULL;
-    if (rule_take_word(&condition, "application="))
-        part = &rule->application;
-    else if (rule_take_word(&condition, "user="))
-        part = &rule->user;
-    if (part == NULL || part->pos != NULL || !rule_is_name(condition))
-        return false;
-    *part = condition;
-    return true;
-}
-
 static bool read_rule(struct rule_text text, struct pool_rule *rule)
 {
     *rule = (struct pool_rule){.mode = CONFIG_SESSION};
@@ -32,23 +19,20 @@ static bool read_rule(struct rule_text text, struct pool_rule *rule)
     else if (!rule_take_word(&text, "session "))
         return false;
     do {
-        if (!read_condition(rule_take(&text, ','), rule))
+        if (!rule_read_condition(rule_take(&text, ','), &rule->application, &rule->user))
             return false;
     } while (text.pos < text.end);
     return text.end[-1] != ',';
 }
 
-/* Reads the next rule that is not empty. False at the end or (`broken`) at an invalid rule. */
+/* Reads the next rule. False at the end or (`broken`) at an invalid rule. */
 static bool next_rule(struct rule_text *rest, struct pool_rule *rule, bool *broken)
 {
-    while (rest->pos < rest->end) {
-        struct rule_text text = rule_take(rest, ';');
-        if (text.pos == text.end)
-            continue;
-        *broken = !read_rule(text, rule);
-        return !*broken;
-    }
-    return false;
+    struct rule_text text;
+    if (!rule_take_next(rest, &text))
+        return false;
+    *broken = !read_rule(text, rule);
+    return !*broken;
 }
 
 bool pool_rules_are_valid(const char *text)

@@ -22,6 +22,16 @@ struct rule_text rule_take(struct rule_text *rest, char separator)
     return trim(part);
 }
 
+bool rule_take_next(struct rule_text *rest, struct rule_text *rule)
+{
+    while (rest->pos < rest->end) {
+        *rule = rule_take(rest, ';');
+        if (rule->pos != rule->end)
+            return true;
+    }
+    return false;
+}
+
 bool rule_take_word(struct rule_text *rest, const char *word)
 {
     size_t len = strlen(word);
@@ -73,4 +83,16 @@ bool rule_is_equal(struct rule_text name, const char *text)
         text++;
     }
     return *text == '\0';
+}
+
+bool rule_read_condition(struct rule_text condition, struct rule_text *application,
+                         struct rule_text *user)
+{
+    struct rule_text *part = rule_take_word(&condition, "application=") ? application
+                             : rule_take_word(&condition, "user=")      ? user
+                                                                        : NULL;
+    if (part == NULL || part->pos != NULL || !rule_is_name(condition))
+        return false;
+    *part = condition;
+    return true;
 }

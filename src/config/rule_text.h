@@ -13,6 +13,12 @@ struct rule_text {
 
 /* Takes the text before the separator, or all of it, without the spaces around it. */
 struct rule_text rule_take(struct rule_text *rest, char separator);
+/* Takes the next rule that is not empty, up to a semicolon. False at the end. */
+bool rule_take_next(struct rule_text *rest, struct rule_text *rule);
+/* Reads "application=NAME" or "user=NAME" into the part that it names. False if it is neither, or
+ * the part is set already. */
+bool rule_read_condition(struct rule_text condition, struct rule_text *application,
+                         struct rule_text *user);
 /* Takes a word at the beginning. */
 bool rule_take_word(struct rule_text *rest, const char *word);
 /* False if it is empty, or has a broken or zero %XX. */
