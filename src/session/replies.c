@@ -263,47 +263,36 @@ static bool check_reply(struct upstream_connection *connection, const uint8_t *a
     return true;
 }
 
-/* Finds out whether a forwarded reply confirms a statement of a transaction, and the outcome of a
- * traced request. False: more bytes are needed. */
-static bool watch_answered(struct client *client, const struct window *window,
-                           const struct wire_header *header)
+/* Looks into a forwarded reply: it may confirm a statement of a transaction, and it is the outcome
+ * of a traced request. In shared mode it may say that the connection's users have lost their login:
+ * the server is asked before others use the connection. False: more bytes are needed. */
+static bool look_into(struct upstream_connection *connection, const struct window *window,
+                      const struct wire_header *header)
 {
+    struct client *client = lease_client(connection);
+    const struct pending *pending = pending_oldest(&client->pending);
+    bool watched = statements_watch(pending) || pending->trail != NULL;
+    bool doubts = connection->may_be_logged_in && connection->entry.place == POOL_LEASED;
     struct error ignored;
     struct bytes document = {0};
     uint8_t *inside = NULL;
     uint32_t flags = 0;
     size_t length = (size_t)header->length;
+    if (!watched && !doubts)
+        return true;
     if (length <= REPLY_ERROR_BYTES) {
         if (window->len < length)
             return false;
-        (void)open_reply(header,
-                         bytes_of(window->data + WIRE_HEADER_BYTES, length - WIRE_HEADER_BYTES),
-                         REPLY_ERROR_BYTES, &inside, &document, &flags, &ignored);
+        bool opened = open_reply(
+            header, bytes_of(window->data + WIRE_HEADER_BYTES, length - WIRE_HEADER_BYTES),
+            REPLY_ERROR_BYTES, &inside, &document, &flags, &ignored);
+        if (doubts && opened && identity_is_doubted(document))
+            connection->doubtful = true;
     }
-    statements_note_answered(client, pending_oldest(&client->pending), document);
-    spans_note_reply(pending_oldest(&client->pending)->trail, document);
-    memory_free(inside);
-    return true;
-}
-
-/* In shared mode: a forwarded reply may say that the connection's users have lost their login. The
- * server is asked before others use the connection. False: more bytes are needed. */
-static bool look_for_doubt(struct upstream_connection *connection, const struct window *window,
-                           const struct wire_header *header)
-{
-    struct error ignored;
-    struct bytes document = {0};
-    uint8_t *inside = NULL;
-    uint32_t flags = 0;
-    size_t length = (size_t)header->length;
-    if (length > REPLY_ERROR_BYTES)
-        return true;
-    if (window->len < length)
-        return false;
-    if (open_reply(header, bytes_of(window->data + WIRE_HEADER_BYTES, length - WIRE_HEADER_BYTES),
-                   REPLY_ERROR_BYTES, &inside, &document, &flags, &ignored) &&
-        identity_is_doubted(document))
-        connection->doubtful = true;
+    if (watched) {
+        statements_note_answered(client, pending, document);
+        spans_note_reply(pending->trail, document);
+    }
     memory_free(inside);
     return true;
 }
@@ -341,13 +330,7 @@ static enum reply_step begin_reply(struct upstream_connection *connection, struc
         uint32_t flags = bytes_load_u32(window->data + WIRE_HEADER_BYTES);
         connection->reply_more = (flags & WIRE_FLAG_MORE_TO_COME) != 0;
     }
-    if (connection->may_be_logged_in && connection->entry.place == POOL_LEASED &&
-        !look_for_doubt(connection, window, &header))
-        return REPLY_WAIT;
-    if ((statements_watch(pending) || pending->trail != NULL) &&
-        !watch_answered(client, window, &header))
-        return REPLY_WAIT;
-    return REPLY_FORWARD;
+    return look_into(connection, window, &header) ? REPLY_FORWARD : REPLY_WAIT;
 }
 
 static bool forward_reply(struct upstream_connection *connection, struct window *window)
