@@ -57,41 +57,39 @@ void view_put_refusals(struct screen *screen, struct bytes status)
     }
 }
 
-void view_put_broken(struct screen *screen, struct bytes status)
+/* A list of a name and a text each. `colour` NULL: none. */
+static void put_list(struct screen *screen, const char *title, struct bytes list, const char *name,
+                     const char *text, const char *colour)
 {
     struct scan scan;
     struct scan_element one;
     bool first = true;
-    if (!scan_open(&scan, figure_part(status, "validation.broken")))
+    if (!scan_open(&scan, list))
         return;
     for (; scan_next(&scan, &one); first = false) {
         if (first)
-            screen_put_title(screen,
-                             "SCHEMA FILES WITH ERRORS (their last good state is enforced)");
+            screen_put_title(screen, title);
         screen_put(screen, "  ");
-        screen_paint(screen, SCREEN_BOLD, figure_text(one.value, "file"));
+        screen_paint(screen, SCREEN_BOLD, figure_text(one.value, name));
         screen_fill_to(screen, 34);
-        screen_paint(screen, SCREEN_RED, figure_text(one.value, "error"));
+        if (colour != NULL)
+            screen_paint(screen, colour, figure_text(one.value, text));
+        else
+            screen_put(screen, figure_text(one.value, text));
         screen_end_line(screen);
     }
 }
 
+void view_put_broken(struct screen *screen, struct bytes status)
+{
+    put_list(screen, "SCHEMA FILES WITH ERRORS (their last good state is enforced)",
+             figure_part(status, "validation.broken"), "file", "error", SCREEN_RED);
+}
+
 void view_put_left_out(struct screen *screen, struct bytes status)
 {
-    struct scan scan;
-    struct scan_element one;
-    bool first = true;
-    if (!scan_open(&scan, figure_part(status, "validation.left_out")))
-        return;
-    for (; scan_next(&scan, &one); first = false) {
-        if (first)
-            screen_put_title(screen, "ENFORCED BY THE SERVER ONLY");
-        screen_put(screen, "  ");
-        screen_paint(screen, SCREEN_BOLD, figure_text(one.value, "ns"));
-        screen_fill_to(screen, 34);
-        screen_put(screen, figure_text(one.value, "reason"));
-        screen_end_line(screen);
-    }
+    put_list(screen, "ENFORCED BY THE SERVER ONLY", figure_part(status, "validation.left_out"),
+             "ns", "reason", NULL);
 }
 
 /* --- pools --------------------------------------------------------------------------------------
