@@ -431,15 +431,20 @@ def test_a_write_without_a_reply_before_a_logout_runs_as_the_user(front, guarded
         assert client.shop[user].count_documents({}) == 1
 
 
-def test_a_login_that_the_pool_refuses_changes_nothing(start_proxy, tmp_path):
-    """The server stands still, so the pool gets no connection in time."""
+def start_own_server(tmp_path):
+    """Starts a server with access control that the test may stop; its user is root."""
     folder = tmp_path / "server" / "data"
     folder.parent.mkdir()
     first = Server(folder, replica_set=None)
     with MongoClient(first.endpoint.uri(directConnection="true")) as client:
         client.admin.command("createUser", "root", pwd="pencil", roles=["root"], mechanisms=MECHANISMS)
     first.process.stop()
-    running = Server(folder, replica_set=None, user="root", password="pencil")
+    return Server(folder, replica_set=None, user="root", password="pencil")
+
+
+def test_a_login_that_the_pool_refuses_changes_nothing(start_proxy, tmp_path):
+    """The server stands still, so the pool gets no connection in time."""
+    running = start_own_server(tmp_path)
     try:
         proxy = start_proxy(running.endpoint.uri(directConnection="true"), {
             **OPTIONS, "pool.wait_timeout_ms": 300, "auth.verifiers_max_age_ms": 60000})
@@ -553,13 +558,7 @@ def test_a_pool_refills_itself(start, guarded):
 
 def test_after_a_restart_of_the_server_no_client_logs_in_again(start_proxy, tmp_path):
     """All connections of the pool are lost; the clients' own stay, and the proxy logs in again."""
-    folder = tmp_path / "server" / "data"
-    folder.parent.mkdir()
-    first = Server(folder, replica_set=None)
-    with MongoClient(first.endpoint.uri(directConnection="true")) as client:
-        client.admin.command("createUser", "root", pwd="pencil", roles=["root"], mechanisms=MECHANISMS)
-    first.process.stop()
-    running = Server(folder, replica_set=None, user="root", password="pencil")
+    running = start_own_server(tmp_path)
     try:
         proxy = start_proxy(running.endpoint.uri(directConnection="true"), OPTIONS)
         with wire(proxy) as one, wire(proxy) as two, wire(proxy) as nobody:
@@ -570,7 +569,7 @@ def test_after_a_restart_of_the_server_no_client_logs_in_again(start_proxy, tmp_
             # a write that wants no reply gets none, also if no connection can be opened for it
             nobody.send(op_msg({"insert": "x", "$db": "shop"}, {"documents": [{}]}, flags=MORE_TO_COME))
             nobody.assert_closed()
-            running = Server(folder, port=running.port, replica_set=None, user="root", password="pencil")
+            running = Server(tmp_path / "server" / "data", port=running.port, replica_set=None, user="root", password="pencil")
             for client in (one, two):
                 status = client.command({"connectionStatus": 1, "$db": "admin"})
                 assert [user["user"] for user in status["authInfo"]["authenticatedUsers"]] == ["root"]
