@@ -1,0 +1,101 @@
+/* The actors and checks of a history, between the files of this folder. */
+#ifndef SIMULATION_MODEL_H
+#define SIMULATION_MODEL_H
+
+#include "plan.h"
+#include "world.h"
+
+/* Hosts: "a", "b", "c" (members), "s" (mongos), "p" (the proxy), "c1", "c2", … (clients). Members
+ * and mongos listen on port 27017 of their host ("a:27017"); the proxy on "p:27017" and the ports
+ * after it, one for each server. The database of the application is "app". */
+
+/* --- the model server (server/) --- */
+
+struct cluster;
+
+struct cluster *cluster_create(struct world *world, const struct plan *plan);
+void cluster_destroy(struct cluster *cluster);
+
+/* The truth that the proxy's own monitoring would find, and its changes (for the second
+ * implementation of upstream/topology.h). Members as "a:27017". */
+struct cluster_view {
+    unsigned count;
+    struct {
+        char address[32];
+        bool up, primary;
+    } members[PLAN_MEMBERS_MAX + 1];
+};
+void cluster_view(const struct cluster *cluster, struct cluster_view *out);
+void cluster_follow(struct cluster *cluster, void (*changed)(void *arg), void *arg);
+
+/* faults */
+void cluster_restart_member(struct cluster *cluster, unsigned member, int64_t down_us);
+void cluster_step_down(struct cluster *cluster, bool orderly);
+void cluster_slow_disk(struct cluster *cluster, unsigned member, int64_t delay_us);
+void cluster_drop_user(struct cluster *cluster, unsigned user, int64_t until_us);
+void cluster_set_validator(struct cluster *cluster, const char *collection, bool strict);
+
+/* For the checks: what the surviving history holds. A document of the application is known by its
+ * token (its _id, int64). */
+struct cluster_document {
+    int64_t token;
+    unsigned user;      /* who wrote it, as the server authenticated; 0: nobody */
+    unsigned written;   /* how often an insert of it was executed and survived */
+    int64_t increments; /* its field `i` */
+    bool breaks_schema; /* judged by the model server's own reading */
+};
+/* False: not there. */
+bool cluster_find(const struct cluster *cluster, const char *collection, int64_t token,
+                  struct cluster_document *out);
+void cluster_each(const struct cluster *cluster, const char *collection,
+                  void (*each)(void *arg, const struct cluster_document *document), void *arg);
+/* Commands that the servers executed so far, by name; for comparison with the proxy's counters. */
+uint64_t cluster_commands(const struct cluster *cluster, const char *name);
+
+/* --- the model drivers (drivers/) --- */
+
+struct drivers;
+
+/* Clients dial `address` ("p:27017", or the cluster's own members in the control). */
+struct drivers *drivers_create(struct world *world, const struct plan *plan, const char *address);
+/* Each operation has its outcome, or its client vanished. */
+bool drivers_are_done(const struct drivers *drivers);
+void drivers_destroy(struct drivers *drivers);
+
+/* --- checks (check/) --- */
+
+/* At the end, when the faults have ceased and all is still: compares what the drivers were told
+ * with what the cluster holds, and fails the world where they differ. */
+void check_end(struct world *world, const struct plan *plan, const struct drivers *drivers,
+               const struct cluster *cluster);
+
+/* --- the proxy (net/, proxy/) --- */
+
+struct simulated_proxy;
+
+/* The real program in this world, on host "p". */
+struct simulated_proxy *simulated_proxy_start(struct world *world, const struct plan *plan,
+                                              struct cluster *cluster);
+void simulated_proxy_drain(struct simulated_proxy *proxy);
+bool simulated_proxy_is_empty(const struct simulated_proxy *proxy);
+void simulated_proxy_pause(struct simulated_proxy *proxy, bool pause);
+/* With options from `number`. */
+void simulated_proxy_reload(struct simulated_proxy *proxy, uint32_t number);
+void simulated_proxy_schemas(struct simulated_proxy *proxy, bool strict);
+void simulated_proxy_memory_max(struct simulated_proxy *proxy, uint64_t bytes);
+/* Its counters, against what the drivers and the cluster saw. */
+void simulated_proxy_check(struct simulated_proxy *proxy, const struct drivers *drivers,
+                           const struct cluster *cluster);
+/* Orderly (all connections end first), or a crash: its connections break, and its memory is given
+ * back all the same. Fails the world if memory or connections are left. */
+void simulated_proxy_stop(struct simulated_proxy *proxy);
+
+/* --- faults (faults.c) --- */
+
+struct faults;
+struct faults *faults_begin(struct world *world, const struct plan *plan, struct cluster *cluster,
+                            struct simulated_proxy **proxy);
+bool faults_have_ceased(const struct faults *faults);
+void faults_end(struct faults *faults);
+
+#endif

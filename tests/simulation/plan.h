@@ -1,0 +1,120 @@
+/* The plan of one history: all that is decided before it begins, as data. It is made from the seed,
+ * and shrinking takes parts out of it: a client, an operation, a fault, an option. Everything else
+ * is drawn from streams that belong to one actor (world.h). */
+#ifndef SIMULATION_PLAN_H
+#define SIMULATION_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    PLAN_CLIENTS_MAX = 12,
+    PLAN_OPERATIONS_MAX = 24, /* of one client */
+    PLAN_FAULTS_MAX = 16,
+    PLAN_MEMBERS_MAX = 3
+};
+
+enum plan_login { PLAN_LOGIN_NONE, PLAN_LOGIN_RELAY, PLAN_LOGIN_VERIFIER };
+
+/* The server that is modelled: it decides the order of results of retried statements, and what its
+ * hello says. */
+enum plan_server { PLAN_SERVER_4_4, PLAN_SERVER_CURRENT };
+enum plan_topology { PLAN_STANDALONE, PLAN_REPLICA_SET, PLAN_MONGOS };
+
+enum plan_operation {
+    PLAN_PING,
+    PLAN_INSERT,           /* one document */
+    PLAN_INSERT_MANY,      /* some documents, ordered or not */
+    PLAN_INSERT_REFUSED,   /* breaks the schema (or one of many does) */
+    PLAN_INSERT_DUPLICATE, /* an _id of its own that is stored already */
+    PLAN_INSERT_UNACKNOWLEDGED,
+    PLAN_INCREMENT, /* update with $inc: executed twice, it shows */
+    PLAN_DELETE,
+    PLAN_FIND,          /* what this client wrote: reads its own writes */
+    PLAN_CURSOR,        /* find with small batches and getMore */
+    PLAN_BULK,          /* bulkWrite: current servers */
+    PLAN_TRANSACTION,   /* two writes and a commit, with retries */
+    PLAN_WHOAMI,        /* connectionStatus: the identity that the server sees */
+    PLAN_CHANGE_STREAM, /* watches, with resume */
+    PLAN_END_SESSIONS,
+    PLAN_DIE, /* the client vanishes with operations under way, and comes back */
+    PLAN_OPERATION_KINDS
+};
+
+struct plan_step {
+    enum plan_operation kind;
+    uint32_t number;   /* the operation's own number: its documents are made from it */
+    uint32_t pause_us; /* before it */
+};
+
+/* One application: its pool of connections, its monitor, its sessions. */
+struct plan_client {
+    bool leaves_out;      /* shrunk away */
+    unsigned user;        /* 0: does not log in; else user 1, 2, … */
+    unsigned connections; /* the size of its pool; as many operations run at once */
+    bool retries;         /* retryWrites, retryReads */
+    bool majority;        /* write concern majority */
+    bool backpressure;    /* says so in hello, and waits as it is told */
+    bool monitors;        /* with awaitable hello */
+    unsigned operation_count;
+    struct plan_step operations[PLAN_OPERATIONS_MAX];
+};
+
+enum plan_fault_kind {
+    FAULT_CUT_CLIENT,   /* a client's connection breaks after some bytes */
+    FAULT_CUT_UPSTREAM, /* an upstream connection breaks after some bytes */
+    FAULT_HALF_OPEN,
+    FAULT_PARTITION,
+    FAULT_LATENCY,
+    FAULT_SLOW_READER,
+    FAULT_SERVER_RESTART, /* crash and restart of a member */
+    FAULT_STEP_DOWN,      /* orderly, or by election; what no majority has is rolled back */
+    FAULT_SLOW_DISK,
+    FAULT_PROXY_RESTART,
+    FAULT_PROXY_DRAIN,  /* followed by a new proxy at the same address */
+    FAULT_PROXY_PAUSE,  /* and resume */
+    FAULT_PROXY_RELOAD, /* other options */
+    FAULT_CLOCK_JUMP,   /* of the wall clock; the monotonic one stands still for a while */
+    FAULT_MEMORY,       /* the n-th allocation fails, and some after it */
+    FAULT_MEMORY_MAX,   /* memory_max is small for a while */
+    FAULT_SCHEMA,       /* a schema changes */
+    FAULT_USER,         /* a user is dropped, and made anew */
+    PLAN_FAULT_KINDS
+};
+
+struct plan_fault {
+    bool leaves_out;
+    enum plan_fault_kind kind;
+    int64_t at_us;
+    int64_t lasts_us;
+    uint32_t which;  /* of the possible targets */
+    uint32_t amount; /* bytes, allocations, … */
+};
+
+struct plan {
+    uint64_t seed;
+    enum plan_server server;
+    enum plan_topology topology;
+    unsigned members; /* 1 … PLAN_MEMBERS_MAX */
+    enum plan_login login;
+    unsigned users; /* 0 without login */
+    bool direct;    /* without the proxy: the control */
+    bool shared;    /* pool.mode: shared */
+    bool merging;
+    bool schemas;
+    unsigned workers; /* 1 or 2 */
+    unsigned pool_max_size;
+    unsigned client_count;
+    struct plan_client clients[PLAN_CLIENTS_MAX];
+    unsigned fault_count;
+    struct plan_fault faults[PLAN_FAULTS_MAX];
+};
+
+/* The same plan for the same seed. */
+void plan_make(uint64_t seed, struct plan *out);
+/* All of it, for people. */
+void plan_print(const struct plan *plan, void *file);
+const char *plan_operation_name(enum plan_operation operation);
+const char *plan_fault_name(enum plan_fault_kind kind);
+
+#endif
