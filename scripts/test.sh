@@ -1,20 +1,26 @@
 #!/usr/bin/env bash
-# Builds everything and runs all tests. Installs what is missing first (see setup.sh).
-#   scripts/test.sh [STEP…]   default: all steps
-# All steps run even if one fails. The exit status is 1 if any step failed.
-#   lint         format, the rules between rooms, log ids, the configuration document, clang-tidy, types of
-#                the companion package, ruff over all Python
-#   unit         gcc, clang and sanitized builds; every ctest test of the gcc and the sanitized one
-#   fuzz         each libFuzzer target for FUZZ_SECONDS (15) over its corpus
-#   model        spin checks the models of tests/model exhaustively
-#   integration  pytest over tests/integration, tests/fault, tests/attack, tests/crossing and (a minute of it)
-#                tests/history, with the sanitized proxy
+# Builds everything and runs the tests. Installs what is missing first (see setup.sh).
+#   scripts/test.sh [--long] [STEP…]   default: all steps
+# The short run, without --long, takes minutes and tests each part of the product. --long runs all tests; CI does so.
+# All steps run even if one fails. The exit status is 1 if any step failed. The last lines say how long each step took.
+#   lint         format, the rules between rooms, log ids, the configuration document, types of the companion
+#                package, ruff over all Python
+#                --long: the build with clang, clang-tidy
+#   unit         gcc and sanitized builds; every ctest test of the sanitized one
+#                --long: every ctest test of the gcc build too
+#   fuzz         each libFuzzer target over its corpus, and then for FUZZ_SECONDS (1; --long: 15)
+#   model        spin checks the models of tests/model exhaustively; the short run checks the guarantees, --long each gap
+#                and each planted fault too
+#   integration  pytest over tests/integration, tests/fault, tests/attack, tests/crossing and tests/history, with the
+#                sanitized proxy
+#                --long: the tests with the mark "long" too, and a minute of tests/history
 #   python       the companion package: compiled without warnings by gcc and clang, sdist and wheel built into
-#                python/dist, then its tests with what the wheel installs in both environments (Beanie 2 with
-#                MongoEngine, Beanie 1.30), and without the extension
-#   bench        a short run of each benchmark program (scripts/bench.sh takes the figures)
-#   suites       the fast part of PyMongo's and Motor's own suites, direct and through the proxy (the insert
-#                tests through one that merges, some also through shared connections)
+#                python/dist, then its tests with what the wheel installs
+#                --long: also with Beanie 1.30, and without the extension
+#   bench        a short run of benchmark programs (--long: of each; scripts/bench.sh takes the figures)
+#   suites       some modules of PyMongo's and Motor's own suites, direct and through the proxy
+#                --long: their fast part (the insert tests through a proxy that merges, some also through shared
+#                connections)
 #   docs         runs every block of README.md and docs/*.md, or prints why it does not; renders the site, with every
 #                link and anchor checked
 #   packaging    the Debian package, the RPM's recipe, the parts of a release that take seconds, completions, manifests,
@@ -22,6 +28,14 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$project"
+
+long=0 marked=(-m "not long") steps=()
+for word; do
+  case $word in
+    --long) long=1 marked=() ;;
+    *) steps+=("$word") ;;
+  esac
+done
 
 # With real servers and drivers on a busy machine a time-out is not necessarily a defect. A failed test runs once
 # more, and the report names it ("R", "rerun") even if it then passes.
@@ -39,13 +53,19 @@ step_lint() {
   done
   scripts/plot-benchmarks.py --check || failed=1
   build_preset release mongosluice && scripts/check-configuration-doc.sh build/release || failed=1
+  (cd python && "$venv/bin/python" -m mypy --cache-dir "$cache/mypy") || failed=1
+  "$venv/bin/ruff" check -q --cache-dir "$cache/ruff" . || failed=1
+  [ $long = 0 ] || check_with_clang || failed=1
+  return $failed
+}
+
+check_with_clang() {
+  local failed=0
   build_preset clang || failed=1
   scripts/run-clang-tidy.py build/clang src || failed=1
   mkdir -p "$cache/native"
   extension_commands >"$cache/native/compile_commands.json" || failed=1
   scripts/run-clang-tidy.py "$cache/native" python/native || failed=1
-  (cd python && "$venv/bin/python" -m mypy --cache-dir "$cache/mypy") || failed=1
-  "$venv/bin/ruff" check -q --cache-dir "$cache/ruff" . || failed=1
   return $failed
 }
 
@@ -61,24 +81,24 @@ END
 
 step_unit() {
   local failed=0
-  build_preset release && build_preset clang && build_preset debug-sanitized || return 1
-  ctest --test-dir build/release --output-on-failure -j "$(nproc)" || failed=1
+  build_preset release && build_preset debug-sanitized || return 1
+  [ $long = 0 ] || ctest --test-dir build/release --output-on-failure -j "$(nproc)" || failed=1
   ctest --test-dir build/debug-sanitized --output-on-failure -j "$(nproc)" || failed=1
   return $failed
 }
 
 step_fuzz() {
-  scripts/fuzz.sh --seconds "${FUZZ_SECONDS:-15}"
+  scripts/fuzz.sh --seconds "${FUZZ_SECONDS:-$((long ? 15 : 1))}"
 }
 
 step_model() {
-  "$venv/bin/python" -m pytest tests/model -q -p no:cacheprovider -n "$(nproc)"
+  "$venv/bin/python" -m pytest tests/model -q -p no:cacheprovider -n "$(nproc)" "${marked[@]}"
 }
 
 step_integration() {
   build_preset debug-sanitized mongosluice || return 1
   MONGOSLUICE_BINARY=$project/build/debug-sanitized/src/main/mongosluice \
-    "$venv/bin/python" -m pytest tests -q -p no:cacheprovider "${again[@]}" "${at_once[@]}"
+    "$venv/bin/python" -m pytest tests -q -p no:cacheprovider "${marked[@]}" "${again[@]}" "${at_once[@]}"
 }
 
 # Compiles the extension with warnings as errors.
@@ -102,34 +122,38 @@ build_wheel() {
   echo "$project"/python/dist/mongosluice-*.whl
 }
 
-# Runs the same tests without the extension, which makes the package use its pure Python code.
 step_python() {
-  local failed=0 python wheel
+  local failed=0 wheel
   build_preset release mongosluice sluice_validator || return 1
   compile_extension && wheel=$(build_wheel) || return 1
-  rm -rf "$cache/python" && mkdir -p "$cache/python" && cp -r python/src/mongosluice "$cache/python/"
-  rm -f "$cache/python/mongosluice/"*.so
-  PYTHONPATH=$cache/python MONGOSLUICE_PURE=1 MONGOSLUICE_WHEEL=$wheel run_pytest_python "$venv/bin/python" || failed=1
+  [ $long = 0 ] || test_pure_python "$wheel" || failed=1
   rm -rf "$cache/python"
   "$venv/bin/python" -m pip install -q --no-deps --no-index --target "$cache/python" "$wheel" || return 1
-  for python in "$venv/bin/python" "$venv_beanie1/bin/python"; do
-    PYTHONPATH=$cache/python MONGOSLUICE_WHEEL=$wheel run_pytest_python "$python" || failed=1
-  done
+  run_pytest_python "$venv/bin/python" "$wheel" || failed=1
+  [ $long = 0 ] || run_pytest_python "$venv_beanie1/bin/python" "$wheel" || failed=1
   return $failed
 }
 
+# Runs the same tests without the extension, which makes the package use its pure Python code.
+test_pure_python() {
+  rm -rf "$cache/python" && mkdir -p "$cache/python" && cp -r python/src/mongosluice "$cache/python/"
+  rm -f "$cache/python/mongosluice/"*.so
+  MONGOSLUICE_PURE=1 run_pytest_python "$venv/bin/python" "$1"
+}
+
+# run_pytest_python PYTHON WHEEL: with the package in .cache/python
 run_pytest_python() {
-  "$1" -m pytest python/tests -c python/pyproject.toml -q -p no:cacheprovider "${again[@]}" \
+  PYTHONPATH=$cache/python MONGOSLUICE_WHEEL=$2 "$1" -m pytest python/tests -c python/pyproject.toml -q -p no:cacheprovider "${again[@]}" \
     "${at_once[@]}" -W ignore::DeprecationWarning
 }
 
 step_bench() {
   build_preset release || return 1
-  "$venv/bin/python" -m pytest tests/bench -q -p no:cacheprovider
+  "$venv/bin/python" -m pytest tests/bench -q -p no:cacheprovider "${marked[@]}"
 }
 
 step_suites() {
-  scripts/driver-suites.sh --fast
+  scripts/driver-suites.sh "--$([ $long = 1 ] && echo fast || echo few)"
 }
 
 step_docs() {
@@ -142,16 +166,19 @@ step_docs() {
 
 step_packaging() {
   build_preset package package || return 1
-  "$venv/bin/python" -m pytest tests/packaging -q -p no:cacheprovider
+  "$venv/bin/python" -m pytest tests/packaging -q -p no:cacheprovider "${marked[@]}"
 }
 
-[ $# -gt 0 ] || set -- lint unit fuzz model integration python bench suites docs packaging
-for step; do
-  declare -F "step_$step" >/dev/null || { sed -n '2,21s/^# \?//p' "$0"; die "no such step: $step"; }
+[ ${#steps[@]} -gt 0 ] || steps=(lint unit fuzz model integration python bench suites docs packaging)
+for step in "${steps[@]}"; do
+  declare -F "step_$step" >/dev/null || { sed -n '2,31{/^#/!q;s/^# \?//p}' "$0"; die "no such step: $step"; }
 done
-scripts/setup.sh build python checks beanie1 suites packaging browser site
-passed=0 failed=() summary=()
-for step; do
+parts=(build python checks suites packaging browser site)
+[ $long = 0 ] || parts+=(beanie1)
+scripts/setup.sh "${parts[@]}"
+summary=("setup passed after $SECONDS s")
+passed=0 failed=()
+for step in "${steps[@]}"; do
   say "--- $step"
   started=$SECONDS
   # A shell of its own, so that a failing step does not end the others.

@@ -30,13 +30,13 @@ def run(program, *arguments):
     ("enforce_bench.py", ["--servers", "null,py", "--rounds", 2, "--documents", 500], "proxy CPU ns a document"),
     ("hop.py", ["--cases", "ping:1,insert*10:4", "--routes", "direct,mongosluice,validating,merging,TLS,compressed",
                 "--rounds", 1, "--seconds", 0.2, "--idle", 100], "proxy CPU µs a command"),
-    ("growth.py", ["--rounds", 1, "--seconds", 0.2, "--connection-counts", 16, "--document-sizes", 100,
-                   "--namespace-counts", 10], "CPU µs an insert"),
-    ("sharing_bench.py", ["--servers", "null", "--rounds", 1, "--seconds", 0.2, "--cases", "ping:8", "--fleets", 300,
+    pytest.param("growth.py", ["--rounds", 1, "--seconds", 0.2, "--connection-counts", 16, "--document-sizes", 100,
+                   "--namespace-counts", 10], "CPU µs an insert", marks=pytest.mark.long),
+    pytest.param("sharing_bench.py", ["--servers", "null", "--rounds", 1, "--seconds", 0.2, "--cases", "ping:8", "--fleets", 300,
                           "--idle", 300, "--idle-seconds", 1, "--settle", 0.3, "--parts", "throughput,fleets,memory,idle"],
-     "÷ session"),
-    ("../stress/abuse.py", ["--abuses", "slow senders,random bytes", "--seconds", 0.5, "--rounds", 1,
-                            "--scale", 0.02], "÷ usual"),
+     "÷ session", marks=pytest.mark.long),
+    pytest.param("../stress/abuse.py", ["--abuses", "slow senders,random bytes", "--seconds", 0.5, "--rounds", 1,
+                            "--scale", 0.02], "÷ usual", marks=pytest.mark.long),
 ])
 def test_it_runs_and_writes_its_page(program, arguments, columns, tmp_path):
     page, report = tmp_path / "page.md", tmp_path / "report.json"

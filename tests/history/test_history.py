@@ -13,7 +13,8 @@ SEED = int(os.environ.get("SLUICE_HISTORY_SEED", "1"))
 @pytest.mark.proxy_only
 @pytest.mark.timeout(SECONDS + 240)
 @pytest.mark.parametrize(("topology", "statements", "sharing"), [
-    ("replica-set", None, False), ("standalone", None, True), ("replica-set", "mongodb-4.4", True)])
+    pytest.param("replica-set", None, False, marks=pytest.mark.long),
+    pytest.param("standalone", None, True, marks=pytest.mark.long), ("replica-set", "mongodb-4.4", True)])
 def test_what_drivers_were_told_is_so(topology, statements, sharing, capsys):
     lines = []
     verdict = run(SECONDS, SEED, topology=topology, statements=statements, sharing=sharing, say=lines.append)

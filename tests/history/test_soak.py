@@ -7,6 +7,7 @@ SECONDS = 20
 
 
 @pytest.mark.proxy_only
+@pytest.mark.long
 @pytest.mark.timeout(SECONDS + 240)
 def test_a_soak_without_violations(capsys):
     lines = []

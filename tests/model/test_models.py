@@ -89,13 +89,18 @@ def compare(model, macros, expected, folder):
         assert violated is not None and any(text in violated for text in expected), violated
 
 
+def cases(rows, name):
+    """The first row is the model as it is; the others are for the long run."""
+    return [pytest.param(*row, id=row[0] or name, marks=[] if row is rows[0] else pytest.mark.long) for row in rows]
+
+
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("macros, expected", MERGING, ids=[row[0] or "all assumptions" for row in MERGING])
+@pytest.mark.parametrize("macros, expected", cases(MERGING, "all assumptions"))
 def test_merging(macros, expected, tmp_path):
     compare("merging.pml", macros, expected, tmp_path)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("macros, expected", SHARING, ids=[row[0] or "as it is" for row in SHARING])
+@pytest.mark.parametrize("macros, expected", cases(SHARING, "as it is"))
 def test_sharing(macros, expected, tmp_path):
     compare("sharing.pml", macros, expected, tmp_path)

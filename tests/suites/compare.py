@@ -80,11 +80,11 @@ def report(job, tests, found, seconds):
 
 
 def chosen_jobs(options):
-    for topology in options.topology or lane.TOPOLOGIES:
+    for topology in options.topology or (["replica-set"] if options.few else lane.TOPOLOGIES):
         for suite in suites.ALL:
             if options.suite and suite.name not in options.suite:
                 continue
-            for module in suite.fast if options.fast else suite.modules():
+            for module in suite.few if options.few else suite.fast if options.fast else suite.modules():
                 if not options.module or any(part in module for part in options.module):
                     yield from jobs_of(options, suite, topology, module)
 
@@ -111,6 +111,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fast", action="store_true", help="the chosen part that CI runs")
+    parser.add_argument("--few", action="store_true", help="some modules of that part, on the replica set")
     parser.add_argument("--suite", action="append", choices=[one.name for one in suites.ALL])
     parser.add_argument("--topology", action="append", choices=list(lane.TOPOLOGIES))
     parser.add_argument("--module", action="append", metavar="PART",
@@ -128,7 +129,9 @@ def arguments():
                         help="modules at one time (%(default)s)")
     parser.add_argument("--out", type=Path, default=suites.ROOT / "build/driver-suites",
                         help="folder for junit files and logs (%(default)s)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.fast = options.fast or options.few
+    return options
 
 
 def main():

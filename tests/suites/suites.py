@@ -14,6 +14,7 @@ class Suite:
     folder: Path
     arguments: tuple[str, ...]
     fast: tuple[str, ...]
+    few: tuple[str, ...]  # of the fast part: what the short run of scripts/test.sh covers, on the replica set
     # Of the fast part: what is mostly about inserts. On the replica set it runs with merging on.
     merged: tuple[str, ...]
     # Of the fast part: what runs on the replica set through shared connections besides, and what does so with access
@@ -41,6 +42,7 @@ PYMONGO = Suite(
         "test/test_monitoring.py",
         "test/test_session.py",
     ),
+    few=("test/test_cursor.py", "test/test_session.py"),
     merged=(
         "test/asynchronous/test_crud_unified.py",
         "test/test_collection.py",
@@ -63,6 +65,7 @@ MOTOR = Suite(
         "test/tornado_tests/test_motor_cursor.py",
         "test/tornado_tests/test_motor_transaction.py",
     ),
+    few=("test/asyncio_tests/test_asyncio_cursor.py",),
     merged=(
         "test/asyncio_tests/test_asyncio_collection.py",
         "test/tornado_tests/test_motor_transaction.py",
