@@ -1,5 +1,6 @@
 # The rig is used by the fuzzer and by tests/unit/session.
-add_library(sluice_session_rig STATIC ${PROJECT_SOURCE_DIR}/tests/fuzz/session_rig.c)
+add_library(sluice_session_rig STATIC ${CMAKE_CURRENT_LIST_DIR}/session_rig.c ${CMAKE_CURRENT_LIST_DIR}/rig_messages.c
+            ${CMAKE_CURRENT_LIST_DIR}/rig_clients.c ${CMAKE_CURRENT_LIST_DIR}/rig_server.c)
 target_include_directories(sluice_session_rig PUBLIC ${PROJECT_SOURCE_DIR}/tests/fuzz)
 target_link_libraries(sluice_session_rig PUBLIC sluice_session sluice_schema_file sluice_enforce)
 sluice_fuzz_target(session session_fuzz.c LINKS sluice_session_rig)

@@ -1,0 +1,104 @@
+/* The clients of a rig. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "session_rig_internal.h"
+
+/* A requestID with a tag. No garbage looks like one. */
+enum { TAG_MARK = 0x5A, TAG_MARK_AT = 24, TAG_AT = 16 };
+
+uint32_t rig_request_id(unsigned tag, uint32_t number)
+{
+    return (uint32_t)TAG_MARK << TAG_MARK_AT | (tag & 0xFF) << TAG_AT | (number & 0xFFFF);
+}
+
+void rig_watch(struct rig *rig, size_t client, unsigned tag)
+{
+    rig->watches[client] = (struct rig_watching){.tag = tag};
+}
+
+static void check_reply(struct rig_watching *watch, size_t client)
+{
+    uint32_t to = bytes_load_u32(watch->header + 8);
+    uint32_t length = bytes_load_u32(watch->header);
+    if (to >> TAG_MARK_AT == TAG_MARK && (to >> TAG_AT & 0xFF) != watch->tag) {
+        (void)fprintf(stderr, "client %zu of tag %u got the reply to a request of tag %u\n", client,
+                      watch->tag, to >> TAG_AT & 0xFF);
+        abort();
+    }
+    watch->left = length > WIRE_HEADER_BYTES ? length - WIRE_HEADER_BYTES : 0;
+    watch->have = 0;
+}
+
+static void watch_replies(struct rig_watching *watch, size_t client, struct bytes data)
+{
+    while (bytes_left(&data) > 0) {
+        size_t skip = watch->left < bytes_left(&data) ? watch->left : bytes_left(&data);
+        (void)bytes_skip(&data, skip);
+        watch->left -= skip;
+        while (watch->left == 0 && watch->have < WIRE_HEADER_BYTES && bytes_left(&data) > 0)
+            (void)bytes_read_u8(&data, &watch->header[watch->have++]);
+        if (watch->have == WIRE_HEADER_BYTES)
+            check_reply(watch, client);
+    }
+}
+
+static void drink(struct rig *rig, size_t client)
+{
+    uint8_t waste[RIG_READ_BYTES];
+    for (;;) {
+        ssize_t got = recv(rig->clients[client], waste, sizeof waste, MSG_DONTWAIT);
+        if (got <= 0)
+            return;
+        rig->received += (uint64_t)got;
+        if (rig->watches[client].tag != 0)
+            watch_replies(&rig->watches[client], client, bytes_of(waste, (size_t)got));
+    }
+}
+
+void rig_send(struct rig *rig, size_t client, const uint8_t *data, size_t len)
+{
+    int pair[2];
+    int *fd = &rig->clients[client];
+    if (*fd < 0) {
+        rig_require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0,
+                    "no socket pair");
+        *fd = pair[0];
+        session_worker_accept(rig->worker, pair[1], rig->path);
+    }
+    drink(rig, client);
+    if (send(*fd, data, len, MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+        rig_leave(rig, client, false); /* it was thrown out */
+}
+
+void rig_leave(struct rig *rig, size_t client, bool reset)
+{
+    if (rig->clients[client] < 0)
+        return;
+    if (!reset) /* otherwise unread bytes turn the close into a reset */
+        drink(rig, client);
+    close(rig->clients[client]);
+    rig->clients[client] = -1;
+    rig->watches[client].tag = 0;
+}
+
+bool rig_is_there(struct rig *rig, size_t client)
+{
+    uint8_t one = 0;
+    if (rig->clients[client] < 0)
+        return false;
+    drink(rig, client);
+    ssize_t got = recv(rig->clients[client], &one, 1, MSG_DONTWAIT | MSG_PEEK);
+    if (got > 0 || (got < 0 && errno == EAGAIN))
+        return true;
+    rig_leave(rig, client, false);
+    return false;
+}
+
+uint64_t rig_received(const struct rig *rig)
+{
+    return rig->received;
+}

@@ -1,0 +1,265 @@
+/* The server of a rig: its connections, and its answers. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bson/scan.h"
+#include "session_rig_internal.h"
+#include "wire/sections.h"
+
+void rig_hang_up_upstream(struct rig_upstream *upstream)
+{
+    close(upstream->fd);
+    upstream->fd = -1;
+    upstream->have = 0;
+}
+
+int rig_accept(struct rig *rig)
+{
+    int last = -1;
+    for (size_t i = 0; i < RIG_UPSTREAMS; i++) {
+        if (rig->upstreams[i].fd >= 0)
+            continue;
+        int fd = accept4(rig->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            break;
+        rig->upstreams[i].fd = fd;
+        rig->upstreams[i].have = 0;
+        rig->upstreams[i].uses++;
+        last = (int)i;
+    }
+    return last;
+}
+
+bool rig_read_more(struct rig_upstream *upstream)
+{
+    ssize_t got = recv(upstream->fd, upstream->in + upstream->have,
+                       sizeof upstream->in - upstream->have, MSG_DONTWAIT);
+    if (got > 0)
+        upstream->have += (size_t)got;
+    return got > 0 || (got < 0 && errno == EAGAIN);
+}
+
+size_t rig_take(struct rig *rig, size_t slot, uint8_t out[RIG_MESSAGE_BYTES])
+{
+    struct rig_upstream *upstream = &rig->upstreams[slot];
+    if (upstream->fd < 0)
+        return 0;
+    bool gone = upstream->have < sizeof upstream->in && !rig_read_more(upstream);
+    uint32_t len = upstream->have >= WIRE_HEADER_BYTES ? bytes_load_u32(upstream->in) : 0;
+    bool broken =
+        upstream->have >= WIRE_HEADER_BYTES && (len < WIRE_HEADER_BYTES || len > RIG_MESSAGE_BYTES);
+    if (broken || len == 0 || upstream->have < len) {
+        if (gone || broken)
+            rig_hang_up_upstream(upstream);
+        return 0;
+    }
+    memcpy(out, upstream->in, len);
+    memmove(upstream->in, upstream->in + len, upstream->have - len);
+    upstream->have -= len;
+    return len;
+}
+
+void rig_reply(struct rig *rig, size_t slot, const uint8_t *data, size_t len)
+{
+    if (rig->upstreams[slot].fd >= 0)
+        (void)send(rig->upstreams[slot].fd, data, len, MSG_NOSIGNAL);
+}
+
+void rig_hang_up(struct rig *rig, size_t slot)
+{
+    if (rig->upstreams[slot].fd >= 0)
+        rig_hang_up_upstream(&rig->upstreams[slot]);
+}
+
+bool rig_is_open(const struct rig *rig, size_t slot)
+{
+    return rig->upstreams[slot].fd >= 0;
+}
+
+uint32_t rig_slot_uses(const struct rig *rig, size_t slot)
+{
+    return rig->upstreams[slot].uses;
+}
+
+uint64_t rig_batches(const struct rig *rig)
+{
+    const struct merger_counters *counters = session_worker_merge_counters(rig->worker);
+    return atomic_load(&counters->values[MERGER_BATCHES]);
+}
+
+/* Documents in the kind-1 sections. */
+static int32_t count_documents(struct bytes payload)
+{
+    int32_t count = 0;
+    struct bytes section;
+    uint8_t kind = 0;
+    (void)bytes_skip(&payload, 4);
+    while (bytes_read_u8(&payload, &kind) && bytes_left(&payload) >= 4) {
+        int32_t len = bytes_load_i32(payload.pos);
+        if (len < 5 || !bytes_take(&payload, (size_t)len, &section) || kind != 1)
+            continue;
+        (void)bytes_skip(&section, 4 + sizeof "documents");
+        while (bytes_left(&section) >= 4 && bytes_load_i32(section.pos) >= 5 &&
+               bytes_skip(&section, (size_t)bytes_load_i32(section.pos)))
+            count++;
+    }
+    return count;
+}
+
+/* Replies are written by hand: allocations that are made to fail are to be the proxy's. */
+static uint8_t *put_int32(uint8_t *at, const char *name, int32_t value)
+{
+    *at++ = BSON_KIND_INT32;
+    at = rig_put(at, name, strlen(name) + 1);
+    bytes_store_i32(at, value);
+    return at + 4;
+}
+
+static uint8_t *put_text(uint8_t *at, const char *name, const char *text)
+{
+    *at++ = BSON_KIND_STRING;
+    at = rig_put(at, name, strlen(name) + 1);
+    bytes_store_i32(at, (int32_t)strlen(text) + 1);
+    return rig_put(at + 4, text, strlen(text) + 1);
+}
+
+/* The place of the document's length, for close_document. */
+static uint8_t *open_document(uint8_t *at, uint8_t kind, const char *name, uint8_t **start)
+{
+    if (name != NULL) {
+        *at++ = kind;
+        at = rig_put(at, name, strlen(name) + 1);
+    }
+    *start = at;
+    return at + 4;
+}
+
+static uint8_t *close_document(uint8_t *at, uint8_t *start)
+{
+    *at++ = 0;
+    bytes_store_i32(start, (int32_t)(at - start));
+    return at;
+}
+
+/* No server of the rig has users. */
+static uint8_t *put_nobody(uint8_t *at)
+{
+    uint8_t *info = NULL;
+    uint8_t *list = NULL;
+    at = open_document(at, BSON_KIND_OBJECT, "authInfo", &info);
+    at = open_document(at, BSON_KIND_ARRAY, "authenticatedUsers", &list);
+    return close_document(close_document(at, list), info);
+}
+
+static uint8_t *put_reply(uint8_t *at, int32_t documents, bool asks, enum rig_answer how)
+{
+    uint8_t *start = NULL;
+    uint8_t *list = NULL;
+    uint8_t *item = NULL;
+    at = open_document(at, 0, NULL, &start);
+    if (how == RIG_ANSWER_ERROR) {
+        at = put_int32(put_int32(at, "ok", 0), "code", 91);
+        at = put_text(at, "errmsg", "going down");
+        at = open_document(at, BSON_KIND_ARRAY, "errorLabels", &list);
+        at = put_text(at, "0", "RetryableWriteError");
+        return close_document(close_document(at, list), start);
+    }
+    bool fails = how == RIG_ANSWER_WRITE_ERROR && documents > 0;
+    if (asks)
+        at = put_nobody(at);
+    at = put_int32(at, "n", documents - fails);
+    if (fails) {
+        at = open_document(at, BSON_KIND_ARRAY, "writeErrors", &list);
+        at = open_document(at, BSON_KIND_OBJECT, "0", &item);
+        at = put_int32(put_int32(at, "index", 0), "code", 11000);
+        at = put_text(at, "errmsg", "E11000");
+        at = close_document(close_document(at, item), list);
+    }
+    return close_document(put_int32(at, "ok", 1), start);
+}
+
+static bool is_question(struct bytes payload)
+{
+    static const char name[] = "connectionStatus";
+    enum { NAME_AT = 4 + 1 + 4 + 1 }; /* flags, section's kind, document's length, field's kind */
+    return bytes_left(&payload) > NAME_AT + sizeof name &&
+           memcmp(payload.pos + NAME_AT, name, sizeof name) == 0;
+}
+
+static void answer(struct rig_upstream *upstream, struct bytes message, enum rig_answer how,
+                   uint32_t where)
+{
+    uint8_t out[RIG_MESSAGE_BYTES];
+    struct wire_header header = wire_header_read(message.pos);
+    struct bytes payload =
+        bytes_of(message.pos + WIRE_HEADER_BYTES, bytes_left(&message) - WIRE_HEADER_BYTES);
+    memset(out + WIRE_HEADER_BYTES, 0, 5);
+    const uint8_t *end =
+        put_reply(out + WIRE_HEADER_BYTES + 5, count_documents(payload), is_question(payload), how);
+    size_t len = (size_t)(end - out);
+    struct wire_header reply = {.length = (int32_t)len,
+                                .request_id = (int32_t)where,
+                                .response_to = header.request_id + (how == RIG_ANSWER_TO_NOBODY),
+                                .opcode = WIRE_OP_MSG};
+    wire_header_write(out, &reply);
+    if (how == RIG_ANSWER_MUTATED)
+        out[where % len] ^= (uint8_t)(1 + (where >> 8) % 255);
+    if (how == RIG_ANSWER_CUT)
+        len /= 2;
+    (void)send(upstream->fd, out, len, MSG_NOSIGNAL);
+    if (how == RIG_ANSWER_TWICE)
+        (void)send(upstream->fd, out, len, MSG_NOSIGNAL);
+}
+
+/* Answers the whole messages that have come. */
+static size_t answer_all(struct rig_upstream *upstream, enum rig_answer how, uint32_t where)
+{
+    size_t seen = 0;
+    size_t at = 0;
+    while (upstream->have - at >= WIRE_HEADER_BYTES) {
+        uint32_t len = bytes_load_u32(upstream->in + at);
+        if (len < WIRE_HEADER_BYTES || len > upstream->have - at)
+            break;
+        struct bytes message = bytes_of(upstream->in + at, len);
+        at += len;
+        seen++;
+        if (len > WIRE_HEADER_BYTES + 4 &&
+            (bytes_load_u32(message.pos + WIRE_HEADER_BYTES) & WIRE_FLAG_MORE_TO_COME) == 0)
+            answer(upstream, message, how, where);
+    }
+    memmove(upstream->in, upstream->in + at, upstream->have - at);
+    upstream->have -= at;
+    if (upstream->have == sizeof upstream->in)
+        upstream->have = 0; /* one that is too long for this server: it is not answered */
+    return seen;
+}
+
+size_t rig_serve(struct rig *rig, enum rig_answer how, uint32_t where)
+{
+    size_t seen = 0;
+    (void)rig_accept(rig);
+    for (size_t i = 0; i < RIG_UPSTREAMS; i++) {
+        struct rig_upstream *upstream = &rig->upstreams[i];
+        if (upstream->fd < 0)
+            continue;
+        size_t had = upstream->have;
+        bool gone = !rig_read_more(upstream);
+        bool got = upstream->have > had;
+        if (!gone && how != RIG_ANSWER_HANGUP)
+            seen += answer_all(upstream, how, where);
+        if (gone || ((how == RIG_ANSWER_HANGUP || how == RIG_ANSWER_CUT) && got))
+            rig_hang_up_upstream(upstream);
+    }
+    return seen;
+}
+
+void rig_serve_raw(struct rig *rig, const uint8_t *data, size_t len)
+{
+    (void)rig_accept(rig);
+    for (size_t i = RIG_UPSTREAMS; i > 0; i--)
+        if (rig->upstreams[i - 1].fd >= 0) {
+            (void)send(rig->upstreams[i - 1].fd, data, len, MSG_NOSIGNAL);
+            return;
+        }
+}

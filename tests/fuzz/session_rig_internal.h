@@ -1,0 +1,56 @@
+/* The parts of the session rig that its files share. */
+#ifndef SLUICE_FUZZ_SESSION_RIG_INTERNAL_H
+#define SLUICE_FUZZ_SESSION_RIG_INTERNAL_H
+
+#include <string.h>
+
+#include "session/session.h"
+#include "session_rig.h"
+#include "wire/header.h"
+
+enum { RIG_READ_BYTES = 65536 };
+
+struct rig_upstream {
+    int fd; /* -1: none */
+    uint32_t uses;
+    size_t have;
+    uint8_t in[RIG_READ_BYTES];
+};
+
+/* The replies of a client's connection, as far as they were read. */
+struct rig_watching {
+    unsigned tag; /* 0: none */
+    size_t have;  /* of the header */
+    size_t left;  /* of the message after its header */
+    uint8_t header[WIRE_HEADER_BYTES];
+};
+
+struct rig {
+    struct session_shared shared;
+    struct session_worker *worker;
+    struct worker *loop; /* of the hello streams; NULL: none */
+    struct session_settings *merging;
+    struct session_settings *plain;
+    int listen_fd;
+    char folder[32];
+    char path[48];
+    int clients[RIG_CLIENTS]; /* -1: none */
+    struct rig_watching watches[RIG_CLIENTS];
+    struct rig_upstream upstreams[RIG_UPSTREAMS];
+    uint64_t received;
+};
+
+/* Ends the process with this message unless the condition holds. */
+void rig_require(bool holds, const char *what);
+
+static inline uint8_t *rig_put(uint8_t *at, const void *data, size_t len)
+{
+    memcpy(at, data, len);
+    return at + len;
+}
+
+void rig_hang_up_upstream(struct rig_upstream *upstream);
+/* Reads the available bytes. False when the connection is gone. */
+bool rig_read_more(struct rig_upstream *upstream);
+
+#endif
