@@ -48,6 +48,10 @@ void world_cancel(struct world *world, struct timer *timer);
  * Connections are byte streams between named hosts. Bytes of one direction arrive in order, after a
  * delay, in pieces of any size; two connections (and two directions) are not ordered. */
 
+/* How long a peer that does not answer counts as there: 120 s and 9 probes, as drivers and the
+ * proxy set it. */
+enum { WORLD_KEEP_ALIVE_US = 210 * 1000 * 1000 };
+
 struct end; /* one end of a connection; the world frees it after `ended`, or after end_close or
                end_reset */
 
@@ -57,6 +61,10 @@ struct end_handler {
     void (*came)(void *arg, struct end *end, const uint8_t *data, size_t len);
     /* The peer closed (`reset`: broke off), or a dial failed. The end is gone after the call. */
     void (*ended)(void *arg, struct end *end, bool reset);
+    /* Both may be missing, and are for actors: */
+    void (*finished)(void *arg, struct end *end); /* FIN came; this end can still send. Without it:
+                                                     ended */
+    void (*taken)(void *arg, struct end *end);    /* the peer took some of the sent bytes */
 };
 
 /* `from` names the host that dials (for partitions, and as the peer's address); `address` is
@@ -77,8 +85,12 @@ const char *end_peer(const struct end *end);
 unsigned end_connection(const struct end *end);
 /* Never blocks; an actor's bytes wait in the network while the peer does not read. */
 void end_send(struct end *end, const void *data, size_t len);
+/* The bytes of end_send that the peer has not taken yet. */
+size_t end_untaken_bytes(const struct end *end);
 /* Sends FIN after all bytes. `ended` is not called. */
 void end_close(struct end *end);
+/* The same, but the peer's bytes still come. */
+void end_finish(struct end *end);
 /* The peer gets a reset; bytes under way may be lost. `ended` is not called. */
 void end_reset(struct end *end);
 /* A slow reader: from now on no bytes are taken, until `end_read(end, true)`. */
@@ -94,9 +106,11 @@ void world_latency(struct world *world, int64_t least_us, int64_t most_us);
 /* Breaks one connection as by a reset at both ends, after `bytes` more bytes of the direction
  * towards `end` have arrived (0: now). */
 void end_cut(struct end *end, size_t bytes);
-/* The peer is gone without a word: sent bytes vanish, nothing arrives any more. */
+/* A router forgot the connection: sent bytes vanish in both directions, nothing arrives any more.
+ * Ends that are still there after the keep-alive time (WORLD_KEEP_ALIVE_US) see a reset. */
 void end_half_open(struct end *end);
-/* Breaks all connections of a host, as a crash does. */
+/* Breaks all connections of a host, as a crash does: `ended` of the ends at this host during this
+ * call, that of their peers later. Its listeners stay. */
 void world_crash_host(struct world *world, const char *host);
 /* The n-th living connection between two hosts (NULL: any), the end at `a`; NULL: fewer. */
 struct end *world_connection(struct world *world, const char *a, const char *b, unsigned n);
@@ -129,6 +143,10 @@ void world_destroy(struct world *world);
 /* Runs the next event; false if none is left or the history failed. */
 bool world_step(struct world *world);
 const struct world_failure *world_failure(const struct world *world);
+/* Over all events so far: equal for equal histories. */
+uint64_t world_hash(const struct world *world);
+void world_mix(struct world *world, uint64_t value); /* adds to it */
+uint64_t world_event_count(const struct world *world);
 /* Called after each event (the checks that hold after every step). */
 void world_watch(struct world *world, void (*stepped)(void *arg), void *arg);
 
