@@ -288,7 +288,7 @@ static void client_on_reply(struct load *load, struct client *client, struct byt
     if (verdict == REPLY_ERROR) {
         load->result->errors++;
         load_explain(load, "command", reason);
-    } else if (client->sent_ns >= load->count_from_ns && load->running) {
+    } else if (now >= load->count_from_ns && load->running) {
         histogram_record(&load->result->latencies, now - client->sent_ns);
         client->waited_ns += now - client->sent_ns;
         client->answered++;

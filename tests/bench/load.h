@@ -23,7 +23,7 @@ struct load_options {
     size_t active;         /* the first ones; the others stay idle */
     uint64_t first_number; /* of its documents' _ids; loads must not overlap */
     uint64_t operations;   /* 0: until the time is over */
-    uint64_t warmup_ns;    /* operations begun in it are not counted */
+    uint64_t warmup_ns;    /* operations answered in it are not counted */
     uint64_t run_ns;
     uint64_t pace_ns;   /* between the requests of one connection; 0: as fast as the replies come */
     uint8_t compressor; /* of requests; WIRE_COMPRESSOR_NOOP: none */

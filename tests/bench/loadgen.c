@@ -2,7 +2,6 @@
  * command. It is C so that the client does not dominate the measurement (a Python client takes
  * about 350 µs for an insert, a proxy's hop about 20). */
 #include <errno.h>
-#include <getopt.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,248 +14,9 @@
 
 #include "base/memory.h"
 #include "bench/clock.h"
+#include "bench/cpu_watch.h"
 #include "bench/load.h"
-#include "wire/compressed.h"
-
-#define MAX_THREADS     64
-#define MAX_CONNECTIONS 1000000
-#define MAX_SECONDS     86400
-
-struct arguments {
-    const char *host;
-    const char *port;
-    const char *socket; /* a path, instead of host and port; NULL: none */
-    size_t connections;
-    size_t active; /* 0: all */
-    size_t threads;
-    bool idle;
-    bool json;
-    bool tls;
-    uint8_t compressor;
-    double hold_seconds;
-    double seconds;
-    double warmup_seconds;
-    uint64_t operations;
-    double rate; /* total commands a second; 0: as fast as the replies come */
-    struct request_options request;
-};
-
-static const char usage[] =
-    "loadgen --port PORT | --socket PATH [option…]\n"
-    "  --host HOST            127.0.0.1\n"
-    "  --connections N        1; each has one command at a time\n"
-    "  --active N             all; the other connections say hello and stay idle\n"
-    "  --threads N            1\n"
-    "  --command NAME         ping (default), hello, insert, find\n"
-    "  --seconds S            10\n"
-    "  --operations N         stop after N commands instead\n"
-    "  --rate N               commands a second of all connections, each at fixed times, from "
-    "which\n"
-    "                         its latency counts; else each sends after its answer\n"
-    "  --warmup-seconds S     0; commands begun in it are not counted\n"
-    "  --documents N          1; in one insert, or the limit of a find\n"
-    "  --document-bytes N     pad the six-field document up to that size\n"
-    "  --retryable            inserts carry lsid and txnNumber, as drivers send them to a replica "
-    "set\n"
-    "  --unordered            inserts say ordered: false\n"
-    "  --db NAME              bench\n"
-    "  --collection NAME      items\n"
-    "  --tls                  without checking the certificate\n"
-    "  --compress NAME        requests travel compressed: snappy, zlib, zstd\n"
-    "  --json                 print the result as one JSON object\n"
-    "  --idle N               instead of a load: open N connections, each says hello and is then\n"
-    "                         idle for --hold-seconds S (10); prints 'ready N' once all are open\n"
-    "Ends with 0 if there was no error, 1 if there was, 2 if an option is wrong.\n";
-
-static bool read_real(const char *name, const char *text, double min, double max, double *out)
-{
-    char *end = NULL;
-    errno = 0;
-    *out = strtod(text, &end);
-    if (errno == 0 && end != text && *end == '\0' && *out >= min && *out <= max)
-        return true;
-    fprintf(stderr, "loadgen: --%s '%s' is not a number from %.0f to %.0f\n", name, text, min, max);
-    return false;
-}
-
-static bool read_count(const char *name, const char *text, double min, double max, size_t *out)
-{
-    double value = 0;
-    if (!read_real(name, text, min, max, &value))
-        return false;
-    *out = (size_t)value;
-    return true;
-}
-
-static bool read_command(const char *text, enum request_command *out)
-{
-    static const char *const names[] = {"ping", "hello", "insert", "find"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(text, names[i]) == 0) {
-            *out = (enum request_command)i;
-            return true;
-        }
-    fprintf(stderr, "loadgen: --command '%s' is none of ping, hello, insert, find\n", text);
-    return false;
-}
-
-static bool read_compressor(const char *text, uint8_t *out)
-{
-    static const char *const names[] = {"", "snappy", "zlib", "zstd"};
-    for (uint8_t i = WIRE_COMPRESSOR_SNAPPY; i <= WIRE_COMPRESSOR_ZSTD; i++)
-        if (strcmp(text, names[i]) == 0) {
-            *out = i;
-            return true;
-        }
-    fprintf(stderr, "loadgen: --compress '%s' is none of snappy, zlib, zstd\n", text);
-    return false;
-}
-
-enum option_id {
-    OPTION_HOST = 1,
-    OPTION_PORT,
-    OPTION_CONNECTIONS,
-    OPTION_ACTIVE,
-    OPTION_THREADS,
-    OPTION_COMMAND,
-    OPTION_SECONDS,
-    OPTION_OPERATIONS,
-    OPTION_RATE,
-    OPTION_WARMUP,
-    OPTION_DOCUMENTS,
-    OPTION_DOCUMENT_BYTES,
-    OPTION_RETRYABLE,
-    OPTION_UNORDERED,
-    OPTION_SOCKET,
-    OPTION_DB,
-    OPTION_COLLECTION,
-    OPTION_TLS,
-    OPTION_COMPRESS,
-    OPTION_JSON,
-    OPTION_IDLE,
-    OPTION_HOLD,
-    OPTION_HELP
-};
-
-static const struct option options[] = {
-    {"host", required_argument, NULL, OPTION_HOST},
-    {"port", required_argument, NULL, OPTION_PORT},
-    {"connections", required_argument, NULL, OPTION_CONNECTIONS},
-    {"active", required_argument, NULL, OPTION_ACTIVE},
-    {"threads", required_argument, NULL, OPTION_THREADS},
-    {"command", required_argument, NULL, OPTION_COMMAND},
-    {"seconds", required_argument, NULL, OPTION_SECONDS},
-    {"operations", required_argument, NULL, OPTION_OPERATIONS},
-    {"rate", required_argument, NULL, OPTION_RATE},
-    {"warmup-seconds", required_argument, NULL, OPTION_WARMUP},
-    {"documents", required_argument, NULL, OPTION_DOCUMENTS},
-    {"document-bytes", required_argument, NULL, OPTION_DOCUMENT_BYTES},
-    {"retryable", no_argument, NULL, OPTION_RETRYABLE},
-    {"unordered", no_argument, NULL, OPTION_UNORDERED},
-    {"socket", required_argument, NULL, OPTION_SOCKET},
-    {"db", required_argument, NULL, OPTION_DB},
-    {"collection", required_argument, NULL, OPTION_COLLECTION},
-    {"tls", no_argument, NULL, OPTION_TLS},
-    {"compress", required_argument, NULL, OPTION_COMPRESS},
-    {"json", no_argument, NULL, OPTION_JSON},
-    {"idle", required_argument, NULL, OPTION_IDLE},
-    {"hold-seconds", required_argument, NULL, OPTION_HOLD},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0}};
-
-static bool read_number_option(int option, const char *text, struct arguments *arguments)
-{
-    const char *name = options[option - 1].name;
-    size_t count = 0;
-    switch (option) {
-    case OPTION_IDLE:
-        arguments->idle = true;
-        return read_count(name, text, 1, MAX_CONNECTIONS, &arguments->connections);
-    case OPTION_CONNECTIONS:
-        return read_count(name, text, 1, MAX_CONNECTIONS, &arguments->connections);
-    case OPTION_ACTIVE:
-        return read_count(name, text, 1, MAX_CONNECTIONS, &arguments->active);
-    case OPTION_THREADS:
-        return read_count(name, text, 1, MAX_THREADS, &arguments->threads);
-    case OPTION_SECONDS:
-        return read_real(name, text, 0, MAX_SECONDS, &arguments->seconds);
-    case OPTION_WARMUP:
-        return read_real(name, text, 0, MAX_SECONDS, &arguments->warmup_seconds);
-    case OPTION_RATE:
-        return read_real(name, text, 1, 1e9, &arguments->rate);
-    case OPTION_HOLD:
-        return read_real(name, text, 0, MAX_SECONDS, &arguments->hold_seconds);
-    case OPTION_OPERATIONS:
-        return read_count(name, text, 1, 1e15, &arguments->operations);
-    case OPTION_DOCUMENT_BYTES:
-        return read_count(name, text, 0, 16 * 1024 * 1024, &arguments->request.document_bytes);
-    default: /* OPTION_DOCUMENTS */
-        if (!read_count(name, text, 1, 1000000, &count))
-            return false;
-        arguments->request.documents = (int32_t)count;
-        return true;
-    }
-}
-
-static bool read_option(int option, const char *text, struct arguments *arguments)
-{
-    switch (option) {
-    case OPTION_HOST:
-        arguments->host = text;
-        return true;
-    case OPTION_PORT:
-        arguments->port = text;
-        return true;
-    case OPTION_SOCKET:
-        arguments->socket = text;
-        return true;
-    case OPTION_COMMAND:
-        return read_command(text, &arguments->request.command);
-    case OPTION_DB:
-        arguments->request.database = text;
-        return true;
-    case OPTION_COLLECTION:
-        arguments->request.collection = text;
-        return true;
-    case OPTION_RETRYABLE:
-        arguments->request.retryable = true;
-        return true;
-    case OPTION_UNORDERED:
-        arguments->request.unordered = true;
-        return true;
-    case OPTION_TLS:
-        arguments->tls = true;
-        return true;
-    case OPTION_COMPRESS:
-        return read_compressor(text, &arguments->compressor);
-    case OPTION_JSON:
-        arguments->json = true;
-        return true;
-    case OPTION_HELP:
-    case '?':
-        fputs(usage, stderr);
-        return false;
-    default:
-        return read_number_option(option, text, arguments);
-    }
-}
-
-static bool read_arguments(int argc, char **argv, struct arguments *arguments)
-{
-    int option = 0;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
-        if (!read_option(option, optarg, arguments))
-            return false;
-    if (optind != argc || (arguments->port == NULL) == (arguments->socket == NULL)) {
-        fputs(usage, stderr);
-        return false;
-    }
-    if (arguments->active == 0 || arguments->active > arguments->connections)
-        arguments->active = arguments->connections;
-    if (arguments->threads > arguments->active)
-        arguments->threads = arguments->active;
-    return true;
-}
+#include "bench/load_arguments.h"
 
 struct thread {
     pthread_t id;
@@ -265,7 +25,7 @@ struct thread {
     size_t wanted;
     size_t connected;
     size_t still_open;
-    const struct arguments *arguments;
+    const struct load_arguments *arguments;
     pthread_barrier_t *all_connected;
 };
 
@@ -279,8 +39,8 @@ static void *thread_main(void *argument)
     struct thread *thread = argument;
     thread->connected = load_connect(thread->load);
     pthread_barrier_wait(thread->all_connected);
+    pthread_barrier_wait(thread->all_connected); /* the main thread is prepared */
     if (thread->arguments->idle) {
-        pthread_barrier_wait(thread->all_connected); /* the main thread says `ready` before it */
         thread->still_open = load_hold(thread->load, to_ns(thread->arguments->hold_seconds));
     } else {
         load_run(thread->load);
@@ -301,7 +61,7 @@ static bool use_socket(const char *path, struct load_options *load)
     return true;
 }
 
-static bool find_address(const struct arguments *arguments, struct load_options *load)
+static bool find_address(const struct load_arguments *arguments, struct load_options *load)
 {
     if (arguments->socket != NULL)
         return use_socket(arguments->socket, load);
@@ -325,12 +85,12 @@ static uint64_t share(uint64_t all, size_t i, size_t n)
     return all / n + (i < all % n);
 }
 
-static uint64_t pace_of(const struct arguments *arguments)
+static uint64_t pace_of(const struct load_arguments *arguments)
 {
     return arguments->rate > 0 ? to_ns((double)arguments->active / arguments->rate) : 0;
 }
 
-static bool make_loads(const struct arguments *arguments, struct thread *threads)
+static bool make_loads(const struct load_arguments *arguments, struct thread *threads)
 {
     struct load_options load = {.request = arguments->request,
                                 .tls = arguments->tls,
@@ -358,12 +118,13 @@ static bool make_loads(const struct arguments *arguments, struct thread *threads
 
 struct totals {
     struct load_result result;
+    struct cpu_watch cpu; /* of other processes, while commands are counted */
     size_t connected;
     size_t still_open;
     double operations_a_second;
 };
 
-static void add_up(const struct arguments *arguments, const struct thread *threads,
+static void add_up(const struct load_arguments *arguments, const struct thread *threads,
                    struct totals *totals)
 {
     struct load_result *all = &totals->result;
@@ -401,7 +162,7 @@ static void print_json_string(const char *text)
     putchar('"');
 }
 
-static void print_load_json(const struct arguments *arguments, const struct totals *totals)
+static void print_load_json(const struct load_arguments *arguments, const struct totals *totals)
 {
     const struct load_result *all = &totals->result;
     const struct histogram *times = &all->latencies;
@@ -423,10 +184,12 @@ static void print_load_json(const struct arguments *arguments, const struct tota
            microseconds(times, 90), microseconds(times, 99), microseconds(times, 99.9),
            (double)times->max / 1000);
     print_json_string(all->reason);
+    fputs(", ", stdout);
+    cpu_watch_print(&totals->cpu);
     puts("}");
 }
 
-static void print_load(const struct arguments *arguments, const struct totals *totals)
+static void print_load(const struct load_arguments *arguments, const struct totals *totals)
 {
     if (arguments->json) {
         print_load_json(arguments, totals);
@@ -443,7 +206,7 @@ static void print_load(const struct arguments *arguments, const struct totals *t
            totals->result.reason[0] == '\0' ? "" : "; first: ", totals->result.reason);
 }
 
-static void print_idle(const struct arguments *arguments, const struct totals *totals)
+static void print_idle(const struct load_arguments *arguments, const struct totals *totals)
 {
     if (!arguments->json) {
         printf("%zu of %zu connections opened, %zu still open%s%s\n", totals->connected,
@@ -458,7 +221,7 @@ static void print_idle(const struct arguments *arguments, const struct totals *t
 }
 
 /* The threads connect, meet at the barrier, and run. */
-static bool run_threads(const struct arguments *arguments, struct thread *threads,
+static bool run_threads(const struct load_arguments *arguments, struct thread *threads,
                         struct totals *totals)
 {
     pthread_barrier_t all_connected;
@@ -477,10 +240,17 @@ static bool run_threads(const struct arguments *arguments, struct thread *thread
     if (arguments->idle) {
         printf("ready %zu\n", totals->connected);
         fflush(stdout);
-        pthread_barrier_wait(&all_connected);
     }
+    totals->cpu = arguments->cpu;
+    cpu_watch_begin(&totals->cpu);
+    uint64_t begin_ns = clock_now_ns() + to_ns(arguments->warmup_seconds);
+    pthread_barrier_wait(&all_connected);
+    if (arguments->operations == 0 && !arguments->idle)
+        cpu_watch_between(&totals->cpu, begin_ns, begin_ns + to_ns(arguments->seconds));
     for (size_t i = 0; i < arguments->threads; i++)
         pthread_join(threads[i].id, NULL);
+    if (arguments->operations > 0)
+        cpu_watch_end(&totals->cpu);
     pthread_barrier_destroy(&all_connected);
     add_up(arguments, threads, totals);
     return totals->connected == arguments->connections && totals->result.errors == 0 &&
@@ -499,14 +269,8 @@ static void raise_file_limit(void)
 int main(int argc, char **argv)
 {
     static struct totals totals;
-    struct arguments arguments = {
-        .host = "127.0.0.1",
-        .connections = 1,
-        .threads = 1,
-        .hold_seconds = 10,
-        .seconds = 10,
-        .request = {.database = "bench", .collection = "items", .documents = 1}};
-    if (!read_arguments(argc, argv, &arguments))
+    struct load_arguments arguments;
+    if (!load_arguments_read(argc, argv, &arguments))
         return 2;
     raise_file_limit();
     struct thread *threads = memory_array(arguments.threads, sizeof *threads);

@@ -35,6 +35,7 @@ struct null_replies {
     struct blob cursor_tail; /* after firstBatch, to the end of `cursor` */
     size_t *batch_offsets;   /* batch_offsets[n]: bytes of the first n elements */
     int32_t batch_count;
+    bool default_majority;
 };
 
 struct request {
@@ -152,6 +153,7 @@ struct null_replies *null_replies_make(const struct null_options *options)
     struct null_replies *replies = memory_zalloc(sizeof *replies);
     if (replies == NULL)
         return NULL;
+    replies->default_majority = options->default_majority;
     if (make_small_replies(replies) && make_hello(&replies->hello, options, "isWritablePrimary") &&
         make_hello(&replies->legacy_hello, options, "ismaster") && make_batch(replies, options))
         return replies;
@@ -360,8 +362,51 @@ static bool append_server_status(struct bench_buffer *out, const struct request 
     return at != NULL;
 }
 
+static bool is_legacy_hello(const struct scan_element *name)
+{
+    return scan_name_is(name, "ismaster") || scan_name_is(name, "isMaster");
+}
+
+static bool is_write(const struct scan_element *name)
+{
+    static const char *const writes[] = {"insert",    "update",        "delete",
+                                         "bulkWrite", "findAndModify", "commitTransaction"};
+    for (size_t i = 0; i < sizeof writes / sizeof writes[0]; i++)
+        if (scan_name_is(name, writes[i]))
+            return true;
+    return false;
+}
+
+/* Does it wait for the journal, as a replica set's primary does: for j, for the majority, a tag, or
+ * other members? */
+static bool waits_for_journal(const struct null_replies *replies, struct bytes body)
+{
+    struct scan_element concern;
+    struct scan_element element;
+    int64_t members = 0;
+    if (!scan_find(body, "writeConcern", &concern) || concern.kind != BSON_KIND_OBJECT)
+        return replies->default_majority;
+    if (scan_find(concern.value, "j", &element) && scan_is_true(&element))
+        return true;
+    if (!scan_find(concern.value, "w", &element))
+        return replies->default_majority;
+    return !scan_as_int64(&element, &members) || members > 1;
+}
+
+static void note_asked(const struct null_replies *replies, const struct request *request,
+                       struct null_asked *asked)
+{
+    const struct scan_element *name = &request->command;
+    struct scan_element number;
+    asked->handshake = scan_name_is(name, "hello") || is_legacy_hello(name);
+    asked->insert = scan_name_is(name, "insert");
+    asked->documents = request->documents;
+    asked->retryable = asked->insert && scan_find(request->body, "txnNumber", &number);
+    asked->durable = is_write(name) && waits_for_journal(replies, request->body);
+}
+
 static bool append_reply(const struct null_replies *replies, const struct request *request,
-                         struct null_counters *counters, struct bench_buffer *out, bool *handshake)
+                         struct null_counters *counters, struct bench_buffer *out)
 {
     const struct scan_element *name = &request->command;
     if (scan_name_is(name, "insert")) {
@@ -375,14 +420,10 @@ static bool append_reply(const struct null_replies *replies, const struct reques
     }
     if (scan_name_is(name, "listCollections") || scan_name_is(name, "listIndexes"))
         return append_cursor(out, request, replies, 0);
-    if (scan_name_is(name, "hello")) {
-        *handshake = true;
+    if (scan_name_is(name, "hello"))
         return append_blob(out, request, &replies->hello);
-    }
-    if (scan_name_is(name, "ismaster") || scan_name_is(name, "isMaster")) {
-        *handshake = true;
+    if (is_legacy_hello(name))
         return append_blob(out, request, &replies->legacy_hello);
-    }
     if (scan_name_is(name, "buildInfo") || scan_name_is(name, "buildinfo"))
         return append_blob(out, request, &replies->build_info);
     if (scan_name_is(name, "serverStatus"))
@@ -394,17 +435,18 @@ static bool append_reply(const struct null_replies *replies, const struct reques
 
 static enum null_verdict answer_plain(const struct null_replies *replies, struct bytes message,
                                       struct null_counters *counters, struct bench_buffer *out,
-                                      bool *handshake)
+                                      struct null_asked *asked)
 {
     struct request request;
     size_t before = out->len;
-    *handshake = false;
+    *asked = (struct null_asked){0};
     if (!read_request(message, &request))
         return NULL_BROKEN;
     if (scan_name_is(&request.command, "insert") && !count_array(request.body, &request.documents))
         return NULL_BROKEN;
     counters->messages++;
-    if (!append_reply(replies, &request, counters, out, handshake))
+    note_asked(replies, &request, asked);
+    if (!append_reply(replies, &request, counters, out))
         return NULL_BROKEN;
     if (request.header.opcode == WIRE_OP_MSG && request.flags & WIRE_FLAG_MORE_TO_COME) {
         out->len = before;
@@ -428,18 +470,17 @@ static bool pack_reply(struct bench_buffer *out, size_t at, uint8_t compressor)
 
 enum null_verdict null_answer(const struct null_replies *replies, struct bytes message,
                               struct null_counters *counters, struct bench_buffer *out,
-                              bool *handshake)
+                              struct null_asked *asked)
 {
     uint8_t *plain = NULL;
     size_t len = 0;
     size_t before = out->len;
     uint8_t compressor = 0;
     if (!packed_is(message))
-        return answer_plain(replies, message, counters, out, handshake);
+        return answer_plain(replies, message, counters, out, asked);
     if (!packed_open(message, NULL_MAX_MESSAGE_BYTES, &plain, &len, &compressor))
         return NULL_BROKEN;
-    enum null_verdict verdict =
-        answer_plain(replies, bytes_of(plain, len), counters, out, handshake);
+    enum null_verdict verdict = answer_plain(replies, bytes_of(plain, len), counters, out, asked);
     memory_free(plain);
     if (verdict == NULL_ANSWERED && !pack_reply(out, before, compressor))
         return NULL_BROKEN;

@@ -18,6 +18,7 @@ struct null_options {
     const char *address;     /* host:port that hello names as the set's member */
     int32_t find_documents;  /* in a find's reply, unless the command's `limit` is lower */
     size_t document_bytes;   /* see document_make */
+    bool default_majority;   /* a write without a write concern has w: "majority" */
 };
 
 struct null_counters {
@@ -25,8 +26,10 @@ struct null_counters {
     uint64_t inserts;
     uint64_t documents; /* in the inserts */
     uint64_t finds;
-    uint64_t opened; /* connections, which the caller counts */
-    uint64_t open;   /* of them now */
+    uint64_t waited;  /* writes that waited for the journal; the caller counts them and the next */
+    uint64_t commits; /* of the journal */
+    uint64_t opened;  /* connections, which the caller counts */
+    uint64_t open;    /* of them now */
 };
 
 struct null_replies; /* immutable once made */
@@ -41,9 +44,18 @@ enum null_verdict {
     NULL_BROKEN    /* no valid driver message: close the connection */
 };
 
-/* `message` is one whole message with its header. *handshake tells whether it is a hello. */
+/* What a server's time for a request depends on. */
+struct null_asked {
+    bool handshake; /* a hello */
+    bool insert;
+    bool retryable;    /* an insert with a txnNumber */
+    bool durable;      /* a write whose write concern waits for the journal */
+    int32_t documents; /* of an insert */
+};
+
+/* `message` is one whole message with its header. */
 enum null_verdict null_answer(const struct null_replies *replies, struct bytes message,
                               struct null_counters *counters, struct bench_buffer *out,
-                              bool *handshake);
+                              struct null_asked *asked);
 
 #endif

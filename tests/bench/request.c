@@ -1,6 +1,7 @@
 #include "bench/request.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <bson/bson.h>
@@ -32,6 +33,17 @@ static bool append_offer(bson_t *body, const char *compressor)
            BSON_APPEND_UTF8(&offered, "0", compressor) && bson_append_array_end(body, &offered);
 }
 
+static bool append_write_concern(bson_t *body, const char *w)
+{
+    bson_t concern;
+    char *end = NULL;
+    long members = strtol(w, &end, 10);
+    return BSON_APPEND_DOCUMENT_BEGIN(body, "writeConcern", &concern) &&
+           (end != w && *end == '\0' ? BSON_APPEND_INT32(&concern, "w", (int32_t)members)
+                                     : BSON_APPEND_UTF8(&concern, "w", w)) &&
+           bson_append_document_end(body, &concern);
+}
+
 static bool append_command(bson_t *body, const struct request_options *options)
 {
     bson_t filter = BSON_INITIALIZER;
@@ -45,6 +57,8 @@ static bool append_command(bson_t *body, const struct request_options *options)
     case REQUEST_INSERT:
         return BSON_APPEND_UTF8(body, "insert", options->collection) &&
                BSON_APPEND_BOOL(body, "ordered", !options->unordered) &&
+               (options->write_concern == NULL ||
+                append_write_concern(body, options->write_concern)) &&
                (!options->retryable || append_session(body)) &&
                BSON_APPEND_UTF8(body, "$db", options->database);
     case REQUEST_FIND:

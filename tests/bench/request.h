@@ -21,7 +21,8 @@ struct request_options {
     int32_t documents; /* in one insert; a find's limit */
     bool retryable;    /* an insert with lsid and txnNumber, as drivers send to a replica set */
     bool unordered;
-    const char *compression; /* of a hello: the offered compressor; NULL: none */
+    const char *write_concern; /* of an insert: its w, a number or a word; NULL: none */
+    const char *compression;   /* of a hello: the offered compressor; NULL: none */
 };
 
 struct request {

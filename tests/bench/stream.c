@@ -15,12 +15,29 @@ SSL_CTX *stream_make_context(void)
     return context;
 }
 
+SSL_CTX *stream_make_server_context(const char *certificate_file)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    if (context == NULL)
+        return NULL;
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_id_context(context, (const unsigned char *)"nullserver", 10);
+    if (SSL_CTX_use_certificate_chain_file(context, certificate_file) == 1 &&
+        SSL_CTX_use_PrivateKey_file(context, certificate_file, SSL_FILETYPE_PEM) == 1)
+        return context;
+    SSL_CTX_free(context);
+    return NULL;
+}
+
 bool stream_begin_tls(struct stream *stream, SSL_CTX *context)
 {
     stream->tls = SSL_new(context);
     if (stream->tls == NULL || SSL_set_fd(stream->tls, stream->fd) != 1)
         return false;
-    SSL_set_connect_state(stream->tls);
+    if (SSL_is_server(stream->tls))
+        SSL_set_accept_state(stream->tls);
+    else
+        SSL_set_connect_state(stream->tls);
     return true;
 }
 

@@ -1,4 +1,5 @@
-/* A connection of the load generator: plain, or TLS without a check of the server's certificate. */
+/* A connection of the load generator or of the null upstream: plain, or TLS. The client does not
+ * check the server's certificate. */
 #ifndef SLUICE_BENCH_STREAM_H
 #define SLUICE_BENCH_STREAM_H
 
@@ -16,8 +17,10 @@ struct stream {
 
 /* Shared by all streams of a load. NULL without memory. */
 SSL_CTX *stream_make_context(void);
+/* For the streams of a server; the PEM file holds its certificate and key. NULL if it does not. */
+SSL_CTX *stream_make_server_context(const char *certificate_file);
 
-/* Starts TLS as a client. */
+/* Starts TLS as the client or server that the context is made for. */
 bool stream_begin_tls(struct stream *stream, SSL_CTX *context);
 /* 1: done; 0: to be called again when the descriptor is *readable or writable; -1: failed. */
 int stream_shake(struct stream *stream, bool *wants_write);

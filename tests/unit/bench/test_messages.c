@@ -43,10 +43,10 @@ static int teardown(void **state)
     return 0;
 }
 
-static enum null_verdict answer(const void *message, size_t len, bool *handshake)
+static enum null_verdict answer(const void *message, size_t len, struct null_asked *asked)
 {
     out.len = 0;
-    return null_answer(replies, bytes_of(message, len), &counters, &out, handshake);
+    return null_answer(replies, bytes_of(message, len), &counters, &out, asked);
 }
 
 /* Makes, stamps and answers a request; judges the reply as the load generator does. */
@@ -56,11 +56,11 @@ static enum reply_verdict round_trip(const struct request_options *options)
     const struct request_stamp stamp = {
         .request_id = 77, .first_document = 5, .lsid = lsid, .txn_number = 9};
     struct request request;
-    bool handshake = false;
+    struct null_asked asked;
     assert_true(request_make(options, &request));
     request_set(&request, &stamp);
-    assert_int_equal(answer(request.bytes, request.len, &handshake), NULL_ANSWERED);
-    assert_int_equal(handshake, options->command == REQUEST_HELLO);
+    assert_int_equal(answer(request.bytes, request.len, &asked), NULL_ANSWERED);
+    assert_int_equal(asked.handshake, options->command == REQUEST_HELLO);
     enum reply_verdict verdict =
         reply_check(bytes_of(out.data, out.len), 77, request.documents, reason, sizeof reason);
     request_free(&request);
@@ -197,11 +197,11 @@ static void test_legacy_hello(void **state)
     static const char query[] = "\x3a\0\0\0\x09\0\0\0\0\0\0\0\xd4\x07\0\0\0\0\0\0admin.$cmd\0"
                                 "\0\0\0\0\xff\xff\xff\xff"
                                 "\x13\0\0\0\x10ismaster\0\x01\0\0\0\0";
-    bool handshake = false;
+    struct null_asked asked;
     struct bytes document;
     struct scan_element element;
-    assert_int_equal(answer(query, sizeof query - 1, &handshake), NULL_ANSWERED);
-    assert_true(handshake);
+    assert_int_equal(answer(query, sizeof query - 1, &asked), NULL_ANSWERED);
+    assert_true(asked.handshake);
     struct wire_header header = wire_header_read(out.data);
     assert_int_equal(header.opcode, WIRE_OP_REPLY);
     assert_int_equal(header.response_to, 9);
@@ -217,13 +217,55 @@ static void test_more_to_come_gets_no_reply(void **state)
     const struct request_options options = {
         .command = REQUEST_INSERT, .database = "d", .collection = "c", .documents = 4};
     struct request request;
-    bool handshake = false;
+    struct null_asked asked;
     assert_true(request_make(&options, &request));
     request.bytes[WIRE_HEADER_BYTES] = WIRE_FLAG_MORE_TO_COME;
-    assert_int_equal(answer(request.bytes, request.len, &handshake), NULL_SILENT);
+    assert_int_equal(answer(request.bytes, request.len, &asked), NULL_SILENT);
     assert_int_equal(out.len, 0);
     assert_int_equal(counters.documents, 4);
     request_free(&request);
+}
+
+/* Returns what the null upstream sees in an insert with that w, as a server with that default. */
+static struct null_asked asked_with(const char *w, bool retryable, bool default_majority)
+{
+    const struct request_options options = {.command = REQUEST_INSERT,
+                                            .database = "d",
+                                            .collection = "c",
+                                            .documents = 4,
+                                            .retryable = retryable,
+                                            .write_concern = w};
+    const struct null_options server = {.find_documents = 1, .default_majority = default_majority};
+    struct null_replies *own = null_replies_make(&server);
+    struct request request;
+    struct null_asked asked;
+    assert_non_null(own);
+    assert_true(request_make(&options, &request));
+    out.len = 0;
+    assert_int_equal(
+        null_answer(own, bytes_of(request.bytes, request.len), &counters, &out, &asked),
+        NULL_ANSWERED);
+    request_free(&request);
+    null_replies_free(own);
+    return asked;
+}
+
+static void test_write_concerns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *w;
+        bool default_majority;
+        bool durable;
+    } cases[] = {{NULL, false, false},      {NULL, true, true},  {"1", false, false},
+                 {"1", true, false},        {"0", true, false},  {"2", false, true},
+                 {"majority", false, true}, {"tag", false, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct null_asked asked = asked_with(cases[i].w, i % 2 == 0, cases[i].default_majority);
+        assert_int_equal(asked.durable, cases[i].durable);
+        assert_true(asked.insert && asked.documents == 4 && !asked.handshake);
+        assert_int_equal(asked.retryable, i % 2 == 0);
+    }
 }
 
 /* Every byte of a message set wrong, and every cut of it: an answer or a refusal, nothing else. */
@@ -236,16 +278,16 @@ static void test_damaged_messages(void **state)
                                             .documents = 2,
                                             .retryable = true};
     struct request request;
-    bool handshake = false;
+    struct null_asked asked;
     assert_true(request_make(&options, &request));
     uint8_t *copy = memory_alloc(request.len);
     for (size_t i = WIRE_HEADER_BYTES; i < request.len; i++) {
         memcpy(copy, request.bytes, request.len);
         copy[i] ^= 0xFF;
-        (void)answer(copy, request.len, &handshake);
-        (void)answer(copy, i, &handshake);
+        (void)answer(copy, request.len, &asked);
+        (void)answer(copy, i, &asked);
     }
-    assert_int_equal(answer(request.bytes, WIRE_HEADER_BYTES + 3, &handshake), NULL_BROKEN);
+    assert_int_equal(answer(request.bytes, WIRE_HEADER_BYTES + 3, &asked), NULL_BROKEN);
     memory_free(copy);
     request_free(&request);
 }
@@ -282,6 +324,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_padding_gives_the_size, setup, teardown),
         cmocka_unit_test_setup_teardown(test_legacy_hello, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_to_come_gets_no_reply, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_write_concerns, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_messages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors_are_seen, setup, teardown),
     };
