@@ -1,6 +1,7 @@
 """One model, without and with the extension: instances, errors, bytes, what is read back, verdicts."""
 
 import copy
+import re
 
 import bson
 from beanie import Document, Link
@@ -11,6 +12,7 @@ from mongosluice.offload.beanie import plans
 from mongosluice.offload.beanie.encoding import INSERT, REPLACE, SET, native
 
 BEANIE_PARSE_OBJ = parse_obj
+ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 
 
 class Compared:
@@ -120,9 +122,9 @@ def outcome(make):
     try:
         return make()
     except ValidationError as error:
-        return [(one["type"], one["loc"], one["msg"]) for one in error.errors()]
+        return [(one["type"], one["loc"], ADDRESS.sub(">", one["msg"])) for one in error.errors()]
     except Exception as error:  # whatever a model's own code raises, both raise it
-        return (type(error).__name__, str(error))
+        return (type(error).__name__, ADDRESS.sub(">", str(error)))
 
 
 def said(result):
@@ -141,4 +143,5 @@ def shown(value):
         return type(value).__name__, [shown(item) for item in value]
     if isinstance(value, Link):
         return "Link", value.ref, value.document_class.__name__
-    return type(value).__name__, repr(value)
+    # str() of a Link is its address, and each instance is made from a copy of its own.
+    return type(value).__name__, ADDRESS.sub(">", repr(value))

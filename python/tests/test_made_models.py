@@ -4,15 +4,18 @@ with offload; and the exported schema against pydantic.
     pytest python/tests/test_made_models.py --models 5000 --models-seed 7"""
 
 import asyncio
+from typing import Annotated
 
 import beanie
 import bson
 import pytest
+from beanie import Document, Link
 from hypothesis import HealthCheck, Phase, event, given, seed, settings
 from hypothesis import strategies as st
+from pydantic import AfterValidator
 
 import mongosluice
-from compare import Compared
+from compare import Compared, said
 from conftest import async_client
 from generated import WRONG
 from made_models import Other, Target, arguments, documents
@@ -25,6 +28,18 @@ def connection(server, loop):
     result = client.close()
     if asyncio.iscoroutine(result):
         loop.run_until_complete(result)
+
+
+class Described(Document):
+    other: Annotated[Link[Other], AfterValidator(str)]
+
+
+def test_a_text_that_holds_an_address_is_the_same_in_each_copy(connection, loop):
+    loop.run_until_complete(beanie.init_beanie(database=connection, document_models=[Other, Described], skip_indexes=True))
+    references = [Link(bson.DBRef("Other", 1), document_class=Other) for _ in range(2)]
+    one, another = (Described(other=reference) for reference in references)
+    assert one.other != another.other
+    assert said(one) == said(another)
 
 
 def test_the_same(connection, loop, validator, request):
