@@ -289,6 +289,14 @@ def test_encoders_of_the_user(cls, given, initialised, validator):
     assert not [note for note in compared.exported.notes if note.kind == "default"]
 
 
+def test_of_what_encoders_make_only_the_type_is_checked(initialised, validator):
+    initialised(TextForAll)
+    compared = Compared(TextForAll, validator)
+    assert {note.field for note in compared.exported.notes if note.kind == "type"} == {"number", "flag", "some", "limited"}
+    raw = bson.encode({"_id": bson.ObjectId(), "number": "no number"})
+    assert compared.accepts(raw) and compared.read(raw) is None
+
+
 class Pets(beanie.UnionDoc):
     class Settings:
         name = "pets"

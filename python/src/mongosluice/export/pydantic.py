@@ -279,16 +279,16 @@ class Exporter:
         found = [encoder_of(kind, self.encoders) if is_class(kind) else None for kind in kinds]
         if not any(found):
             return None
-        return any_of([self.made_by(encoder, where) for encoder in found]) if all(found) else {}
+        schema = any_of([self.made_by(encoder, where) for encoder in found]) if all(found) else {}
+        self.note(where, "type", "Settings.bson_encoders makes something else of it; "
+                  + ("only the type of that is checked" if schema else "any type is accepted"))
+        return schema
 
     def made_by(self, encoder: Any, where: str) -> Schema:
         if encoder in (str, int, float, bool, bson.Decimal128, list, sorted):
             return self.by_type(list if encoder is sorted else encoder, where, {})
         returns = getattr(encoder, "__annotations__", {}).get("return")
-        if is_class(returns):
-            return self.by_type(returns, where, {})
-        self.note(where, "type", "Settings.bson_encoders makes something else of it; any type is accepted")
-        return {}
+        return self.by_type(returns, where, {}) if is_class(returns) else {}
 
     def note_constraints(self, schema: Schema, metadata: list[Any], where: str) -> Schema:
         """For a value that is stored as another value: constraints on the one do not hold for the other."""
