@@ -1,10 +1,5 @@
 #include "net/link.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-
 #include "net/tls.h"
 
 /* The maximum of one write, about 80 µs of work: a peer that reads as fast as we write must not
@@ -80,7 +75,7 @@ static void set_mark(struct link *link, int bytes)
     if (bytes == link->mark)
         return;
     link->mark = bytes;
-    (void)setsockopt(link->transport.fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+    transport_set_mark(&link->transport, bytes);
 }
 
 void link_expect(struct link *link, size_t bytes)
@@ -91,10 +86,7 @@ void link_expect(struct link *link, size_t bytes)
 
 size_t link_unreported_bytes(const struct link *link)
 {
-    int bytes = 0;
-    if (link->mark == 1 || ioctl(link->transport.fd, FIONREAD, &bytes) != 0)
-        return 0;
-    return (size_t)bytes;
+    return link->mark == 1 ? 0 : transport_arrived_bytes(&link->transport);
 }
 
 static void forget_peek_context(struct link *link)
@@ -147,26 +139,20 @@ static void unwatch(struct link *link)
     link->watched = false;
 }
 
-/* True if no more bytes can come. */
-static bool has_ended(const struct link *link)
-{
-    struct pollfd peer = {.fd = link->transport.fd, .events = POLLRDHUP};
-    return poll(&peer, 1, 0) > 0;
-}
-
 /* Takes the header out of the socket. Nothing behind it is read: TLS may follow. */
 static void read_header(struct link *link)
 {
     uint8_t data[PROXY_HEADER_MAX_BYTES];
     struct proxy_header header;
     struct error err;
-    bool ended = has_ended(link); /* before the look at the bytes: they are complete then */
-    ssize_t got = recv(link->transport.fd, data, sizeof data, MSG_PEEK);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    size_t got = 0;
+    /* before the look at the bytes: they are complete then */
+    bool ended = transport_look_at_peer(&link->transport) != TRANSPORT_PEER_THERE;
+    if (transport_peek_bytes(&link->transport, data, sizeof data, &got) == TRANSPORT_WANT_READ)
         return;
-    switch (proxy_header_read(data, got > 0 ? (size_t)got : 0, &header, &err)) {
+    switch (proxy_header_read(data, got, &header, &err)) {
     case PROXY_HEADER_MORE:
-        if (ended || got <= 0)
+        if (ended || got == 0)
             link->handler->failed(link->arg, "connection closed before its PROXY protocol header");
         else
             set_mark(link, (int)header.bytes);
@@ -177,7 +163,7 @@ static void read_header(struct link *link)
     case PROXY_HEADER_READ:
         break;
     }
-    (void)recv(link->transport.fd, data, header.bytes, 0); /* they are there */
+    transport_drop_bytes(&link->transport, header.bytes);
     set_mark(link, 1);
     unwatch(link);
     link->reading = false;
@@ -400,11 +386,16 @@ void link_pause(struct link *link)
 
 enum link_peer link_look_at_peer(struct link *link)
 {
-    struct pollfd peer = {.fd = link->transport.fd, .events = POLLRDHUP};
-    if (link->state != LINK_OPEN || poll(&peer, 1, 0) <= 0)
+    if (link->state != LINK_OPEN)
         return LINK_PEER_THERE;
-    if ((peer.revents & (POLLERR | POLLHUP)) != 0)
+    switch (transport_look_at_peer(&link->transport)) {
+    case TRANSPORT_PEER_THERE:
+        return LINK_PEER_THERE;
+    case TRANSPORT_PEER_LOST:
         return LINK_PEER_LOST;
+    case TRANSPORT_PEER_ENDED:
+        break;
+    }
     switch (transport_peek(&link->transport)) {
     case TRANSPORT_EOF:
         return LINK_PEER_ENDED;

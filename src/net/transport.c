@@ -7,7 +7,9 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -309,6 +311,45 @@ enum transport_status transport_peek(struct transport *t)
     int result = SSL_peek_ex(t->ssl, &byte, 1, &got);
     t->drained = result != 1;
     return result == 1 ? TRANSPORT_OK : tls_status(t, result, "peeking", NULL);
+}
+
+enum transport_peer transport_look_at_peer(const struct transport *t)
+{
+    struct pollfd peer = {.fd = t->fd, .events = POLLRDHUP};
+    if (poll(&peer, 1, 0) <= 0)
+        return TRANSPORT_PEER_THERE;
+    return (peer.revents & (POLLERR | POLLHUP)) != 0 ? TRANSPORT_PEER_LOST : TRANSPORT_PEER_ENDED;
+}
+
+size_t transport_arrived_bytes(const struct transport *t)
+{
+    int bytes = 0;
+    return ioctl(t->fd, FIONREAD, &bytes) == 0 ? (size_t)bytes : 0;
+}
+
+void transport_set_mark(struct transport *t, int bytes)
+{
+    (void)setsockopt(t->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+}
+
+enum transport_status transport_peek_bytes(struct transport *t, void *buf, size_t cap, size_t *got)
+{
+    ssize_t n = recv(t->fd, buf, cap, MSG_PEEK);
+    *got = n > 0 ? (size_t)n : 0;
+    if (n > 0)
+        return TRANSPORT_OK;
+    return n < 0 && (errno == EAGAIN || errno == EINTR) ? TRANSPORT_WANT_READ : TRANSPORT_EOF;
+}
+
+void transport_drop_bytes(struct transport *t, size_t len)
+{
+    uint8_t dropped[256];
+    while (len > 0) {
+        ssize_t n = recv(t->fd, dropped, len < sizeof dropped ? len : sizeof dropped, 0);
+        if (n <= 0)
+            return;
+        len -= (size_t)n;
+    }
 }
 
 void transport_finish_sending(struct transport *t)

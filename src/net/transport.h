@@ -104,6 +104,27 @@ bool transport_has_received(const struct transport *t);
 /* The status of the next read, which still delivers its bytes; for use after the handshake. */
 enum transport_status transport_peek(struct transport *t);
 
+enum transport_peer {
+    TRANSPORT_PEER_THERE,
+    TRANSPORT_PEER_ENDED, /* no more bytes can come */
+    TRANSPORT_PEER_LOST   /* the connection is reset */
+};
+
+/* The socket's view, without looking at its bytes. */
+enum transport_peer transport_look_at_peer(const struct transport *t);
+
+/* The bytes that have arrived at the socket and are not read; 0 if the system does not say. */
+size_t transport_arrived_bytes(const struct transport *t);
+
+/* The number of bytes that make the descriptor readable (SO_RCVLOWAT). */
+void transport_set_mark(struct transport *t, int bytes);
+
+/* Copies the first bytes of the socket, and leaves them there. OK: *got >= 1. EOF also stands for
+ * an error: no bytes can come. */
+enum transport_status transport_peek_bytes(struct transport *t, void *buf, size_t cap, size_t *got);
+/* Drops bytes that transport_peek_bytes has shown. */
+void transport_drop_bytes(struct transport *t, size_t len);
+
 /* Ends writing: says goodbye like transport_close, and sends FIN. Reading may continue. */
 void transport_finish_sending(struct transport *t);
 
