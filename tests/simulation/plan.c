@@ -1,0 +1,306 @@
+#include "plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "world.h"
+
+/* Swarm testing: each history leaves out whole features, so that the others meet more often. */
+struct swarm {
+    bool operations[PLAN_OPERATION_KINDS];
+    bool faults[PLAN_FAULT_KINDS];
+    unsigned busy; /* per mille of the steps that follow at once */
+};
+
+static const char *const operation_names[PLAN_OPERATION_KINDS] = {
+    [PLAN_PING] = "ping",
+    [PLAN_INSERT] = "insert",
+    [PLAN_INSERT_MANY] = "insert-many",
+    [PLAN_INSERT_REFUSED] = "insert-refused",
+    [PLAN_INSERT_DUPLICATE] = "insert-duplicate",
+    [PLAN_INSERT_UNACKNOWLEDGED] = "insert-unacknowledged",
+    [PLAN_INCREMENT] = "increment",
+    [PLAN_DELETE] = "delete",
+    [PLAN_FIND] = "find",
+    [PLAN_CURSOR] = "cursor",
+    [PLAN_BULK] = "bulk",
+    [PLAN_TRANSACTION] = "transaction",
+    [PLAN_WHOAMI] = "whoami",
+    [PLAN_CHANGE_STREAM] = "change-stream",
+    [PLAN_END_SESSIONS] = "end-sessions",
+    [PLAN_DIE] = "die",
+};
+
+static const char *const fault_names[PLAN_FAULT_KINDS] = {
+    [FAULT_CUT_CLIENT] = "cut-client",
+    [FAULT_CUT_UPSTREAM] = "cut-upstream",
+    [FAULT_HALF_OPEN] = "half-open",
+    [FAULT_PARTITION] = "partition",
+    [FAULT_LATENCY] = "latency",
+    [FAULT_SLOW_READER] = "slow-reader",
+    [FAULT_SERVER_RESTART] = "server-restart",
+    [FAULT_STEP_DOWN] = "step-down",
+    [FAULT_SLOW_DISK] = "slow-disk",
+    [FAULT_PROXY_RESTART] = "proxy-restart",
+    [FAULT_PROXY_DRAIN] = "proxy-drain",
+    [FAULT_PROXY_PAUSE] = "proxy-pause",
+    [FAULT_PROXY_RELOAD] = "proxy-reload",
+    [FAULT_CLOCK_JUMP] = "clock-jump",
+    [FAULT_MEMORY] = "memory",
+    [FAULT_MEMORY_MAX] = "memory-max",
+    [FAULT_SCHEMA] = "schema",
+    [FAULT_USER] = "user",
+};
+
+const char *plan_operation_name(enum plan_operation operation)
+{
+    return operation_names[operation];
+}
+
+const char *plan_fault_name(enum plan_fault_kind kind)
+{
+    return fault_names[kind];
+}
+
+static void make_servers(struct stream *stream, struct plan *out)
+{
+    static const enum plan_topology topologies[] = {
+        PLAN_STANDALONE,  PLAN_STANDALONE,  PLAN_REPLICA_SET, PLAN_REPLICA_SET, PLAN_REPLICA_SET,
+        PLAN_REPLICA_SET, PLAN_REPLICA_SET, PLAN_REPLICA_SET, PLAN_MONGOS,      PLAN_MONGOS};
+    out->server = stream_chance(stream, 350) ? PLAN_SERVER_4_4 : PLAN_SERVER_CURRENT;
+    out->topology = topologies[stream_below(stream, 10)];
+    out->members = out->topology == PLAN_STANDALONE ? 1
+                   : stream_chance(stream, 600)     ? PLAN_MEMBERS_MAX
+                                                    : 1 + stream_below(stream, PLAN_MEMBERS_MAX);
+}
+
+static void make_options(struct stream *stream, struct plan *out)
+{
+    out->login = (enum plan_login)stream_below(stream, 3);
+    out->users = out->login == PLAN_LOGIN_NONE ? 0 : 1 + stream_below(stream, 3);
+    /* The proxy checks logins itself only for clients that share. */
+    out->shared = out->login == PLAN_LOGIN_VERIFIER || stream_chance(stream, 500);
+    out->merging = stream_chance(stream, 650);
+    out->schemas = stream_chance(stream, 500);
+    out->workers = stream_chance(stream, 300) ? 2 : 1;
+    out->pool_max_size =
+        stream_chance(stream, 300) ? 64 : (unsigned)stream_skewed(stream, out->workers, 12);
+}
+
+static bool server_can(const struct plan *plan, enum plan_operation kind)
+{
+    switch (kind) {
+    case PLAN_BULK:
+        return plan->server == PLAN_SERVER_CURRENT;
+    case PLAN_TRANSACTION:
+    case PLAN_CHANGE_STREAM:
+        return plan->topology != PLAN_STANDALONE;
+    case PLAN_INSERT_REFUSED:
+        return plan->schemas;
+    default:
+        return true;
+    }
+}
+
+/* Chances for a kind to be in a history at all, and its weight there. */
+static const struct {
+    uint16_t per_mille, weight;
+} habits[PLAN_OPERATION_KINDS] = {
+    [PLAN_PING] = {300, 4},
+    [PLAN_INSERT] = {920, 30},
+    [PLAN_INSERT_MANY] = {600, 12},
+    [PLAN_INSERT_REFUSED] = {800, 8},
+    [PLAN_INSERT_DUPLICATE] = {450, 6},
+    [PLAN_INSERT_UNACKNOWLEDGED] = {450, 8},
+    [PLAN_INCREMENT] = {500, 10},
+    [PLAN_DELETE] = {350, 5},
+    [PLAN_FIND] = {600, 8},
+    [PLAN_CURSOR] = {450, 5},
+    [PLAN_BULK] = {500, 6},
+    [PLAN_TRANSACTION] = {450, 6},
+    [PLAN_WHOAMI] = {500, 5},
+    [PLAN_CHANGE_STREAM] = {250, 3},
+    [PLAN_END_SESSIONS] = {250, 2},
+    [PLAN_DIE] = {300, 2},
+};
+
+static void make_swarm(struct stream *stream, const struct plan *plan, struct swarm *out)
+{
+    unsigned kinds = 0;
+    for (unsigned i = 0; i < PLAN_OPERATION_KINDS; i++) {
+        out->operations[i] =
+            server_can(plan, (enum plan_operation)i) & stream_chance(stream, habits[i].per_mille);
+        kinds += out->operations[i];
+    }
+    if (kinds == 0) {
+        out->operations[PLAN_INSERT] = true;
+    }
+    for (unsigned i = 0; i < PLAN_FAULT_KINDS; i++) {
+        out->faults[i] = stream_chance(stream, 450);
+    }
+    out->busy = (unsigned)stream_below(stream, 4) * 300;
+}
+
+static enum plan_operation draw_operation(struct stream *stream, const struct swarm *swarm)
+{
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < PLAN_OPERATION_KINDS; i++) {
+        sum += swarm->operations[i] ? habits[i].weight : 0;
+    }
+    uint32_t drawn = stream_below(stream, sum);
+    unsigned kind = 0;
+    for (;; kind++) {
+        uint32_t weight = swarm->operations[kind] ? habits[kind].weight : 0;
+        if (drawn < weight) {
+            return (enum plan_operation)kind;
+        }
+        drawn -= weight;
+    }
+}
+
+static void make_client(struct stream *stream, const struct plan *plan, const struct swarm *swarm,
+                        unsigned operations, struct plan_client *out)
+{
+    out->user =
+        plan->users == 0 || stream_chance(stream, 60) ? 0 : 1 + stream_below(stream, plan->users);
+    out->connections = stream_chance(stream, 600) ? 1 : (unsigned)stream_skewed(stream, 1, 5);
+    out->retries = stream_chance(stream, 800);
+    out->majority = stream_chance(stream, 650);
+    out->backpressure = stream_chance(stream, 500);
+    out->monitors = stream_chance(stream, 700);
+    out->operation_count = (unsigned)stream_skewed(stream, 1, operations);
+    for (unsigned i = 0; i < out->operation_count; i++) {
+        struct plan_step *step = &out->operations[i];
+        step->kind = draw_operation(stream, swarm);
+        step->number = i + 1;
+        step->pause_us = stream_chance(stream, swarm->busy) ? 0
+                         : stream_chance(stream, 40)        ? 500000 + stream_below(stream, 2000000)
+                                                     : (uint32_t)stream_skewed(stream, 0, 8000);
+    }
+}
+
+/* The time in which operations run, as far as a plan can tell. */
+static int64_t estimate_us(const struct plan *plan)
+{
+    int64_t longest = 0;
+    for (unsigned i = 0; i < plan->client_count; i++) {
+        const struct plan_client *client = &plan->clients[i];
+        int64_t sum = 5000;
+        for (unsigned k = 0; k < client->operation_count; k++) {
+            sum += 1500 + client->operations[k].pause_us;
+        }
+        sum /= client->connections;
+        longest = sum > longest ? sum : longest;
+    }
+    return longest;
+}
+
+static bool plan_allows(const struct plan *plan, enum plan_fault_kind kind)
+{
+    switch (kind) {
+    case FAULT_STEP_DOWN:
+        return plan->topology != PLAN_STANDALONE;
+    case FAULT_SCHEMA:
+        return plan->schemas;
+    case FAULT_USER:
+        return plan->users > 0;
+    default:
+        return true;
+    }
+}
+
+static void make_faults(struct stream *stream, const struct swarm *swarm, struct plan *out)
+{
+    unsigned possible[PLAN_FAULT_KINDS];
+    unsigned count = 0;
+    for (unsigned i = 0; i < PLAN_FAULT_KINDS; i++) {
+        if (swarm->faults[i] && plan_allows(out, (enum plan_fault_kind)i)) {
+            possible[count++] = i;
+        }
+    }
+    if (count == 0 || stream_chance(stream, 300)) {
+        return;
+    }
+    out->fault_count = (unsigned)stream_skewed(stream, 1, 6);
+    int64_t span = estimate_us(out);
+    for (unsigned i = 0; i < out->fault_count; i++) {
+        struct plan_fault *fault = &out->faults[i];
+        fault->kind = (enum plan_fault_kind)possible[stream_below(stream, count)];
+        fault->at_us = (int64_t)(stream_next(stream) % (uint64_t)(span + span / 4));
+        /* One of: shorter than a round trip, of a few of them, longer than timeouts of the proxy.
+         */
+        fault->lasts_us = stream_chance(stream, 400)   ? stream_below(stream, 3000)
+                          : stream_chance(stream, 700) ? stream_below(stream, 100000)
+                                                       : stream_below(stream, 8000000);
+        fault->which = (uint32_t)stream_next(stream);
+        fault->amount = (uint32_t)stream_skewed(stream, 0, 6000);
+    }
+}
+
+void plan_make(uint64_t seed, struct plan *out)
+{
+    struct stream stream = stream_make(seed, "plan", 0);
+    memset(out, 0, sizeof *out);
+    out->seed = seed;
+    make_servers(&stream, out);
+    make_options(&stream, out);
+    struct swarm swarm;
+    make_swarm(&stream, out, &swarm);
+    bool large = stream_chance(&stream, 30);
+    out->client_count = large ? 4 + stream_below(&stream, PLAN_CLIENTS_MAX - 3)
+                              : (unsigned)stream_skewed(&stream, 1, 6);
+    unsigned operations = large ? PLAN_OPERATIONS_MAX : 10;
+    for (unsigned i = 0; i < out->client_count; i++) {
+        make_client(&stream, out, &swarm, operations, &out->clients[i]);
+    }
+    make_faults(&stream, &swarm, out);
+}
+
+static void print_client(FILE *out, const struct plan_client *client, unsigned number)
+{
+    fprintf(out, "client %u%s: ", number, client->leaves_out ? " (left out)" : "");
+    if (client->user > 0) {
+        fprintf(out, "user%u", client->user);
+    } else {
+        fprintf(out, "no login");
+    }
+    fprintf(out, ", %u connection%s%s%s%s%s\n", client->connections,
+            client->connections == 1 ? "" : "s", client->retries ? ", retries" : ", no retries",
+            client->majority ? ", w majority" : ", w 1",
+            client->backpressure ? ", backpressure" : "",
+            client->monitors ? ", awaits hello" : ", polls hello");
+    for (unsigned i = 0; i < client->operation_count; i++) {
+        const struct plan_step *step = &client->operations[i];
+        fprintf(out, "  %u: %s after %u us\n", step->number, plan_operation_name(step->kind),
+                step->pause_us);
+    }
+}
+
+void plan_print(const struct plan *plan, void *file)
+{
+    static const char *const servers[] = {"4.4", "current"};
+    static const char *const topologies[] = {"standalone", "replica set", "mongos"};
+    static const char *const logins[] = {"no logins", "logins at the server",
+                                         "logins checked by the proxy"};
+    FILE *out = file;
+    fprintf(out, "seed %llu: server %s, %s of %u, %s, %u users\n", (unsigned long long)plan->seed,
+            servers[plan->server], topologies[plan->topology], plan->members, logins[plan->login],
+            plan->users);
+    if (plan->direct) {
+        fprintf(out, "without the proxy%s\n", plan->schemas ? ", schemas at the servers" : "");
+    } else {
+        fprintf(out, "proxy: %s%s%s, %u worker%s, pool of %u\n",
+                plan->shared ? "shared" : "session", plan->merging ? ", merging" : "",
+                plan->schemas ? ", schemas" : "", plan->workers, plan->workers == 1 ? "" : "s",
+                plan->pool_max_size);
+    }
+    for (unsigned i = 0; i < plan->client_count; i++) {
+        print_client(out, &plan->clients[i], i + 1);
+    }
+    for (unsigned i = 0; i < plan->fault_count; i++) {
+        const struct plan_fault *fault = &plan->faults[i];
+        fprintf(out, "fault %u%s: %s at %lld us for %lld us, target %u, amount %u\n", i + 1,
+                fault->leaves_out ? " (left out)" : "", plan_fault_name(fault->kind),
+                (long long)fault->at_us, (long long)fault->lasts_us, fault->which, fault->amount);
+    }
+}
