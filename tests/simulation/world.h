@@ -102,6 +102,7 @@ void end_read(struct end *end, bool reads);
  * until it is healed. Held bytes then arrive (or were lost with their connection). */
 void world_partition(struct world *world, const char *a, const char *b, bool cut);
 /* One-way latency between hosts from now on, drawn evenly from this span for each piece. */
+enum { WORLD_LATENCY_LEAST_US = 30, WORLD_LATENCY_MOST_US = 300 }; /* at the start */
 void world_latency(struct world *world, int64_t least_us, int64_t most_us);
 /* Breaks one connection as by a reset at both ends, after `bytes` more bytes of the direction
  * towards `end` have arrived (0: now). */
@@ -112,6 +113,9 @@ void end_half_open(struct end *end);
 /* Breaks all connections of a host, as a crash does: `ended` of the ends at this host during this
  * call, that of their peers later. Its listeners stay. */
 void world_crash_host(struct world *world, const char *host);
+/* The wall clock of the world, but not the monotonic one, is `by_us` later (or earlier) from now
+ * on. */
+void world_jump_wall_clock(struct world *world, int64_t by_us);
 /* The n-th living connection between two hosts (NULL: any), the end at `a`; NULL: fewer. */
 struct end *world_connection(struct world *world, const char *a, const char *b, unsigned n);
 
