@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Shows that the simulation can fail: plants one bug after another (tests/simulation/mutants) in a copy of the sources,
+# and runs fresh histories until one fails.
+#   scripts/simulate-mutants.sh [--seconds N] [NAME…]     default: all, up to 60 seconds each
+# Prints for each bug the check that found it, its seed and the seconds; exit status 1 if one was not found.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+seconds=60
+if [ "${1:-}" = --seconds ]; then
+  seconds=$2
+  shift 2
+fi
+mutants=$project/tests/simulation/mutants
+[ $# -gt 0 ] || set -- $(basename -s .patch -a "$mutants"/*.patch)
+
+"$project/scripts/setup.sh" build
+copy=$cache/mutants
+mkdir -p "$copy"
+# the build folder of the copy stays, so that only changed files are compiled
+rm -rf "$copy/source.new"
+mkdir "$copy/source.new"
+git -C "$project" ls-files -z -- CMakeLists.txt CMakePresets.json cmake src include config tests docker |
+  (cd "$project" && xargs -0 cp --parents --preserve=timestamps -t "$copy/source.new")
+rm -rf "$copy/source"
+mv "$copy/source.new" "$copy/source"
+
+launcher=()
+! command -v ccache >/dev/null || launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache)
+configure() {
+  (cd "$copy/source" && cmake -S . -B "$copy/build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo "${launcher[@]}" >/dev/null)
+}
+
+build() {
+  cmake --build "$copy/build" --target simulate >"$copy/build.log" 2>&1 || { tail -20 "$copy/build.log" >&2; return 1; }
+}
+
+# The bug's line, in the words of its patch, and what found it.
+run_mutant() {
+  local name=$1 patch=$mutants/$1.patch failed=0 began
+  [ -e "$patch" ] || die "no such mutant: $name"
+  patch -s -p1 -d "$copy/source" <"$patch" || die "the patch $patch does not apply: the code has changed"
+  if build; then
+    began=$SECONDS
+    if "$copy/build/tests/simulation/simulate" --seconds "$seconds" --no-shrink >"$copy/output" 2>&1; then
+      failed=1
+      echo "not found   $name: $(head -1 "$patch")"
+    else
+      echo "found       $name after $((SECONDS - began)) s: $(grep -m1 '^failed' "$copy/output" || tail -1 "$copy/output")"
+    fi
+  else
+    failed=1
+    echo "no build    $name"
+  fi
+  patch -s -R -p1 -d "$copy/source" <"$patch"
+  return $failed
+}
+
+configure
+missed=0
+for name; do
+  run_mutant "$name" || missed=$((missed + 1))
+done
+echo "mutants: $(($# - missed)) of $# found"
+[ "$missed" = 0 ]
