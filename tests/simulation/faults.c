@@ -328,7 +328,7 @@ static void end_fault(struct fault *fault)
         heal(fault);
         break;
     case FAULT_LATENCY:
-        world_latency(faults->world, WORLD_LATENCY_LEAST_US, WORLD_LATENCY_MOST_US);
+        world_latency(faults->world, 0, 0);
         break;
     case FAULT_SLOW_READER:
         if (fault->connection != 0)

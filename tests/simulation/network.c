@@ -123,8 +123,12 @@ static int64_t draw_latency(struct world *world, struct stream *stream)
 
 void world_latency(struct world *world, int64_t least_us, int64_t most_us)
 {
-    world->network.least_us = least_us;
-    world->network.most_us = most_us > least_us ? most_us : least_us;
+    struct network *net = &world->network;
+    bool first = least_us == 0 && most_us == 0;
+    net->least_us = first ? net->first_least_us : least_us;
+    net->most_us = first ? net->first_most_us : most_us;
+    if (net->most_us < net->least_us)
+        net->most_us = net->least_us;
 }
 
 /* --- the end of connections ------------------------------------------------------------------- */
@@ -628,8 +632,9 @@ void network_begin(struct world *world)
     struct stream stream = stream_make(world->seed, "network", 0);
     struct network *net = &world->network;
     net->last = &net->first;
-    net->least_us = stream_skewed(&stream, 5, 500);
-    net->most_us = net->least_us + stream_skewed(&stream, 0, 2000);
+    net->first_least_us = stream_skewed(&stream, 5, 500);
+    net->first_most_us = net->first_least_us + stream_skewed(&stream, 0, 2000);
+    world_latency(world, 0, 0);
 }
 
 void network_end(struct world *world)

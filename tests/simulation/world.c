@@ -27,11 +27,15 @@ void *simulation_alloc(size_t bytes)
     return memset(simulation_resize(NULL, bytes), 0, bytes);
 }
 
+/* The wall clock at the start of each history: in the year 2026. */
+static const int64_t WALL_CLOCK_US = INT64_C(1780000000) * 1000000;
+
 struct world *world_create(uint64_t seed, void *trace)
 {
     struct world *world = simulation_alloc(sizeof *world);
     world->seed = seed;
     world->trace = trace;
+    world->wall_us = WALL_CLOCK_US;
     network_begin(world);
     return world;
 }
@@ -58,6 +62,17 @@ uint64_t world_seed(const struct world *world)
 int64_t world_now_us(const struct world *world)
 {
     return world->now_us;
+}
+
+int64_t world_wall_us(const struct world *world)
+{
+    return world->wall_us + world->now_us;
+}
+
+void world_jump_wall_clock(struct world *world, int64_t by_us)
+{
+    world_trace(world, "fault", "the wall clock jumps by %lld ms", (long long)by_us / 1000);
+    world->wall_us += by_us;
 }
 
 uint64_t world_hash(const struct world *world)

@@ -36,6 +36,8 @@ uint64_t world_seed(const struct world *world);
 
 /* Microseconds since the start of the history. */
 int64_t world_now_us(const struct world *world);
+/* The wall clock: microseconds since 1970. */
+int64_t world_wall_us(const struct world *world);
 
 struct timer; /* owned by the world */
 
@@ -101,8 +103,8 @@ void end_read(struct end *end, bool reads);
 /* Bytes between these hosts (NULL: any) are held back, in both directions, and new dials hang,
  * until it is healed. Held bytes then arrive (or were lost with their connection). */
 void world_partition(struct world *world, const char *a, const char *b, bool cut);
-/* One-way latency between hosts from now on, drawn evenly from this span for each piece. */
-enum { WORLD_LATENCY_LEAST_US = 30, WORLD_LATENCY_MOST_US = 300 }; /* at the start */
+/* One-way latency between hosts from now on, drawn evenly from this span for each piece; both 0: as
+ * at the start of the history. */
 void world_latency(struct world *world, int64_t least_us, int64_t most_us);
 /* Breaks one connection as by a reset at both ends, after `bytes` more bytes of the direction
  * towards `end` have arrived (0: now). */

@@ -20,6 +20,7 @@ struct heap_entry {
 struct world {
     uint64_t seed;
     int64_t now_us;
+    int64_t wall_us; /* at the start */
     FILE *trace;
     struct heap_entry *heap;
     size_t heap_count;
@@ -44,6 +45,8 @@ struct world {
         unsigned connection_count;
         int64_t least_us;
         int64_t most_us;
+        int64_t first_least_us; /* at the start */
+        int64_t first_most_us;
     } network;
 };
 
