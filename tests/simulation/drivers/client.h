@@ -145,7 +145,7 @@ enum checkout_result pool_check_out(struct server *server, struct connection **o
 /* Closes it if it ended or is older than the pool's last clearing. */
 void pool_check_in(struct connection *connection);
 /* Closes it. */
-void pool_drop(struct connection *connection, bool reset);
+void pool_forget(struct connection *connection, bool reset);
 void pool_clear(struct server *server);
 
 /* --- sessions (session.c) --- */

@@ -282,7 +282,7 @@ static bool attempt(struct run *run)
     if (call == CALL_CANCELLED) {
         run->result.maybe = true;
         end_as(run, RESULT_DIED);
-        pool_drop(connection, true);
+        pool_forget(connection, true);
         return false;
     }
     if (call == CALL_ANSWERED) {
@@ -290,7 +290,7 @@ static bool attempt(struct run *run)
         pool_check_in(connection);
     } else {
         again = take_loss(run, connection, call);
-        pool_drop(connection, call == CALL_TIMED_OUT);
+        pool_forget(connection, call == CALL_TIMED_OUT);
     }
     return again;
 }

@@ -114,7 +114,7 @@ static void on_ended(void *arg, struct end *end, bool reset)
                  connection->server->address, reset ? "broke" : "was closed by the server");
     if (connection->idle) {
         remove_from_idle(connection);
-        pool_drop(connection, false);
+        pool_forget(connection, false);
         return;
     }
     wake(connection);

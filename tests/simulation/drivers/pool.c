@@ -66,7 +66,7 @@ enum checkout_result pool_check_out(struct server *server, struct connection **o
     }
 }
 
-void pool_drop(struct connection *connection, bool reset)
+void pool_forget(struct connection *connection, bool reset)
 {
     struct server *server = connection->server;
     assert(server->connections > 0);
@@ -80,7 +80,7 @@ void pool_check_in(struct connection *connection)
     struct server *server = connection->server;
     if (connection->end == NULL || connection->generation != server->generation ||
         !server->client->alive) {
-        pool_drop(connection, false);
+        pool_forget(connection, false);
         return;
     }
     connection->idle = true;
@@ -95,7 +95,7 @@ void pool_clear(struct server *server)
     server->ready = false;
     struct connection *idle;
     while ((idle = take_idle(server)) != NULL) {
-        pool_drop(idle, false);
+        pool_forget(idle, false);
     }
     client_changed(server->client);
 }

@@ -1,0 +1,61 @@
+/* The clock of the simulated process: that of the world. Within a turn it goes on with each look,
+ * mostly by a microsecond, and now and then by so much that a turn is spent. */
+#include <errno.h>
+#include <time.h>
+
+#include "process.h"
+
+enum { STARTED_S = 1000 };
+enum { COARSE_US = 4000 };
+
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
+
+int64_t process_clock_us(void)
+{
+    struct process *process = the_process;
+    int64_t us = world_now_us(process->world) + process->turn_cost_us;
+    if (us < process->stands_until_us)
+        us = process->stands_at_us;
+    else if (process->stands_until_us > 0) {
+        process->lag_us += process->stands_until_us - process->stands_at_us;
+        process->stands_until_us = 0;
+    }
+    us -= process->lag_us;
+    if (us > process->last_us)
+        process->last_us = us;
+    return process->last_us + STARTED_S * INT64_C(1000000);
+}
+
+void process_clock_begin_turn(void)
+{
+    struct process *process = the_process;
+    process->turn_cost_us = 0;
+    process->call_cost_us = stream_chance(&process->timing, 25)
+                                ? 20 + (int64_t)stream_below(&process->timing, 200)
+                                : 1;
+}
+
+int64_t process_clock_end_turn(void)
+{
+    int64_t cost_us = the_process->turn_cost_us;
+    the_process->turn_cost_us = 0;
+    the_process->call_cost_us = 0;
+    return cost_us;
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
+{
+    if (the_process == NULL)
+        return __real_clock_gettime(clock, out);
+    int64_t us = process_clock_us();
+    if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)
+        us += world_wall_us(the_process->world) - world_now_us(the_process->world);
+    else if (clock == CLOCK_MONOTONIC_COARSE)
+        us -= us % COARSE_US;
+    else
+        the_process->turn_cost_us += the_process->call_cost_us;
+    out->tv_sec = (time_t)(us / 1000000);
+    out->tv_nsec = (long)(us % 1000000) * 1000;
+    return 0;
+}

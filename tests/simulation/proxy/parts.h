@@ -1,0 +1,18 @@
+/* Between the files of this folder. */
+#ifndef SIMULATION_PROXY_PARTS_H
+#define SIMULATION_PROXY_PARTS_H
+
+#include "base/text.h"
+#include "model.h"
+
+#define OPTIONS_FILE   "/simulated/mongosluice.yaml"
+#define SCHEMAS_FOLDER "/simulated/schemas"
+
+/* Of the next topology_start and verifier_source_start. */
+void topology_set_cluster(struct cluster *cluster, const struct plan *plan);
+void verifier_source_set_cluster(struct cluster *cluster, const struct plan *plan);
+
+/* Writes the configuration of the plan. `number` draws the options that the plan does not name. */
+void options_write(const struct plan *plan, uint32_t number, struct text *out);
+
+#endif

@@ -1,0 +1,185 @@
+/* The real proxy in a simulated world: its start, its main thread, its end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../net/process.h"
+#include "application.h"
+#include "base/clock.h"
+#include "base/keyed_hash.h"
+#include "base/log_sample.h"
+#include "base/memory.h"
+#include "main/proxy.h"
+#include "main/proxy_parts.h"
+#include "parts.h"
+#include "world_internal.h"
+
+struct simulated_proxy {
+    struct world *world;
+    const struct plan *plan;
+    struct proxy *proxy;
+    struct timer *tick;
+    long blocks_before;
+};
+
+/* The options of the next load: sources_read_file gets them instead of the file. */
+static void put_options(const struct plan *plan, uint32_t number)
+{
+    char text[4096];
+    struct text out = text_over(text, sizeof text);
+    options_write(plan, number, &out);
+    files_put(OPTIONS_FILE, text);
+}
+
+static void put_schema(bool strict)
+{
+    char text[2048];
+    (void)snprintf(text, sizeof text, "{\"ns\": \"%s.%s\", \"schema\": %s}", APPLICATION_DATABASE,
+                   APPLICATION_CHECKED,
+                   strict ? APPLICATION_SCHEMA_STRICT : APPLICATION_SCHEMA_LOOSE);
+    files_put(SCHEMAS_FOLDER "/checked.json", text);
+}
+
+bool __real_sources_read_file(const char *path, size_t max, struct text *out, struct error *err);
+bool __wrap_sources_read_file(const char *path, size_t max, struct text *out, struct error *err);
+
+bool __wrap_sources_read_file(const char *path, size_t max, struct text *out, struct error *err)
+{
+    const char *text = files_find(path);
+    if (text == NULL)
+        return __real_sources_read_file(path, max, out, err);
+    text_add(out, text);
+    return !out->cut || error_no_memory(err, "the configuration");
+}
+
+static void set_hash_key(void)
+{
+    uint8_t key[KEYED_HASH_KEY_BYTES] = {42};
+    keyed_hash_set_key(key);
+}
+
+/* The main thread. */
+static void tick(void *arg)
+{
+    struct simulated_proxy *simulated = arg;
+    struct error err;
+    int wait_ms = proxy_tick(simulated->proxy, &err);
+    simulated->tick = NULL;
+    if (wait_ms < 0)
+        world_fail(simulated->world, "proxy runs", "%s", err.message);
+    else
+        simulated->tick = world_after(simulated->world, wait_ms * INT64_C(1000), tick, simulated);
+}
+
+static struct proxy *start(struct error *err)
+{
+    char *argv[] = {(char *)"mongosluice", (char *)"--config=" OPTIONS_FILE, NULL};
+    struct config *config = NULL;
+    enum config_command what = CONFIG_RUN;
+    if (!config_load(2, argv, &config, &what, err))
+        return NULL;
+    return proxy_start(config, err);
+}
+
+struct simulated_proxy *simulated_proxy_start(struct world *world, const struct plan *plan,
+                                              struct cluster *cluster)
+{
+    static unsigned number; /* of the proxies of one world */
+    static const struct world *last_world;
+    struct simulated_proxy *simulated = simulation_alloc(sizeof *simulated);
+    struct error err = {0};
+    number = last_world == world && number > 0 ? number + 1 : 1;
+    last_world = world;
+    simulated->world = world;
+    simulated->plan = plan;
+    set_hash_key();
+    process_begin(world, "p", number);
+    simulated->blocks_before = memory_live_blocks();
+    topology_set_cluster(cluster, plan);
+    verifier_source_set_cluster(cluster, plan);
+    put_options(plan, 0);
+    if (plan->schemas && files_find(SCHEMAS_FOLDER "/checked.json") == NULL)
+        put_schema(true);
+    simulated->proxy = start(&err);
+    if (simulated->proxy == NULL) {
+        world_fail(world, "proxy starts", "%s", err.message);
+        return simulated;
+    }
+    world_trace(world, "proxy", "started");
+    simulated->tick = world_after(world, 1, tick, simulated);
+    return simulated;
+}
+
+void simulated_proxy_drain(struct simulated_proxy *simulated)
+{
+    proxy_drain(simulated->proxy);
+}
+
+bool simulated_proxy_is_empty(const struct simulated_proxy *simulated)
+{
+    return proxy_clients(simulated->proxy) == 0;
+}
+
+void simulated_proxy_pause(struct simulated_proxy *simulated, bool pause)
+{
+    if (pause)
+        proxy_pause(simulated->proxy);
+    else
+        proxy_resume(simulated->proxy);
+}
+
+void simulated_proxy_reload(struct simulated_proxy *simulated, uint32_t number)
+{
+    put_options(simulated->plan, number);
+    proxy_reload(simulated->proxy);
+}
+
+void simulated_proxy_schemas(struct simulated_proxy *simulated, bool strict)
+{
+    (void)simulated; /* its control thread looks at the folder */
+    put_schema(strict);
+}
+
+void simulated_proxy_memory_max(struct simulated_proxy *simulated, uint64_t bytes)
+{
+    atomic_store(&simulated->proxy->shared.budget.limit_bytes, (size_t)bytes);
+}
+
+void simulated_proxy_check(struct simulated_proxy *simulated, const struct drivers *drivers,
+                           const struct cluster *cluster)
+{
+    (void)simulated;
+    (void)drivers;
+    (void)cluster;
+}
+
+static void check_ended(struct simulated_proxy *simulated)
+{
+    long blocks = memory_live_blocks() - simulated->blocks_before;
+    if (blocks != 0)
+        world_fail(simulated->world, "memory returns", "%ld blocks of the proxy are left", blocks);
+    unsigned open = process_open_count();
+    if (open != 0)
+        world_fail(simulated->world, "descriptors return", "%u descriptors of the proxy are left",
+                   open);
+}
+
+void simulated_proxy_stop(struct simulated_proxy *simulated)
+{
+    world_cancel(simulated->world, simulated->tick);
+    memory_fail_never();
+    if (simulated->proxy != NULL) {
+        proxy_stop(simulated->proxy);
+        log_sample_flush(true);
+        check_ended(simulated);
+    }
+    world_trace(simulated->world, "proxy", "ended");
+    process_end(false);
+    free(simulated);
+}
+
+void simulated_proxy_crash(struct simulated_proxy *simulated)
+{
+    world_crash_host(simulated->world, "p");
+    simulated_proxy_stop(simulated);
+}

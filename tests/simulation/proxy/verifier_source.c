@@ -1,0 +1,165 @@
+/* credentials/verifier_source.h, told by the simulated cluster: as a file that holds all users and
+ * is followed, or as the upstream that is asked. */
+#include "credentials/verifier_source.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "application.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "../net/process.h"
+#include "parts.h"
+
+enum { FOLLOW_US = 1000000, NAMES_MAX = 100 };
+
+struct verifier_source {
+    struct verifiers *verifiers;
+    struct timer *work;
+    struct stream stream;
+    bool follows_file;
+    bool stopped;
+    void (*answered)(void *arg);
+    void *arg;
+    struct verifiers_name names[NAMES_MAX];
+};
+
+static struct cluster *the_cluster;
+static const struct plan *the_plan;
+
+void verifier_source_set_cluster(struct cluster *cluster, const struct plan *plan)
+{
+    the_cluster = cluster;
+    the_plan = plan;
+}
+
+static void ignore(void *arg)
+{
+    (void)arg;
+}
+
+static bool user_keys(unsigned user, struct scram_keys *out)
+{
+    (void)user;
+    (void)out;
+    return false;
+}
+
+static void store(struct verifier_source *source, const char *name, const char *database,
+                  int64_t read_us)
+{
+    struct bytes user = bytes_of(name, strlen(name));
+    struct bytes of = bytes_of(database, strlen(database));
+    unsigned number = 0;
+    struct verifier_user found = {.user = user, .database = of};
+    bool known = sscanf(name, APPLICATION_USER_FORMAT, &number) == 1 &&
+                 strcmp(database, APPLICATION_USER_DATABASE) == 0 &&
+                 user_keys(number, &found.keys[SCRAM_SHA_256]);
+    found.has[SCRAM_SHA_256] = known;
+    verifiers_store(source->verifiers, user, of, known ? &found : NULL, read_us);
+}
+
+static void read_all(struct verifier_source *source)
+{
+    int64_t read_us = clock_now_us();
+    for (unsigned user = 1; user <= the_plan->users; user++) {
+        char name[32];
+        struct scram_keys keys;
+        (void)snprintf(name, sizeof name, APPLICATION_USER_FORMAT, user);
+        if (user_keys(user, &keys))
+            store(source, name, APPLICATION_USER_DATABASE, read_us);
+    }
+    verifiers_drop_before(source->verifiers, read_us);
+}
+
+static void work(void *arg)
+{
+    struct verifier_source *source = arg;
+    source->work = NULL;
+    if (source->follows_file) {
+        read_all(source);
+        source->work = world_after(the_process->world, FOLLOW_US, work, source);
+        return;
+    }
+    int64_t read_us = clock_now_us();
+    size_t count = verifiers_take_wanted(source->verifiers, source->names, NAMES_MAX);
+    bool away = stream_chance(&source->stream, 50);
+    for (size_t i = 0; i < count; i++) {
+        const struct verifiers_name *name = &source->names[i];
+        if (away)
+            verifiers_fail(source->verifiers, bytes_of(name->user, strlen(name->user)),
+                           bytes_of(name->database, strlen(name->database)), read_us);
+        else
+            store(source, name->user, name->database, read_us);
+    }
+    source->answered(source->arg);
+}
+
+static void ask(void *arg)
+{
+    struct verifier_source *source = arg;
+    if (source->work == NULL && !source->stopped)
+        source->work = world_after(the_process->world,
+                                   stream_skewed(&source->stream, 200, 200000), work, source);
+}
+
+struct verifier_source *verifier_source_start(const struct verifier_source_settings *settings,
+                                              struct error *err)
+{
+    struct verifier_source *source = memory_zalloc(sizeof *source);
+    if (source == NULL) {
+        (void)error_no_memory(err, "the verifiers");
+        return NULL;
+    }
+    source->answered = settings->answered != NULL ? settings->answered : ignore;
+    source->arg = settings->arg;
+    source->follows_file = settings->file != NULL;
+    source->stream = stream_make(world_seed(the_process->world), "verifiers", the_process->number);
+    struct verifiers_settings known = {.complete = source->follows_file,
+                                       .max_age_us = settings->max_age_ms * 1000,
+                                       .away_use_us = settings->away_use_ms * 1000,
+                                       .ask = ask,
+                                       .arg = source};
+    source->verifiers = verifiers_new(&known);
+    if (source->verifiers == NULL) {
+        memory_free(source);
+        (void)error_no_memory(err, "the verifiers");
+        return NULL;
+    }
+    static const uint8_t secret[16] = {1};
+    verifiers_set_secret(source->verifiers, bytes_of(secret, sizeof secret));
+    if (source->follows_file)
+        work(source);
+    return source;
+}
+
+struct verifiers *verifier_source_verifiers(const struct verifier_source *source)
+{
+    return source->verifiers;
+}
+
+void verifier_source_stop(struct verifier_source *source)
+{
+    if (source == NULL)
+        return;
+    source->stopped = true;
+    world_cancel(the_process->world, source->work);
+    source->work = NULL;
+}
+
+void verifier_source_free(struct verifier_source *source)
+{
+    if (source == NULL)
+        return;
+    verifiers_free(source->verifiers);
+    memory_free(source);
+}
+
+bool verifier_source_check(const struct verifier_source_settings *settings, bool *away,
+                           struct error *err)
+{
+    (void)settings;
+    (void)err;
+    *away = false;
+    return true;
+}
