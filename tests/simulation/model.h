@@ -86,7 +86,8 @@ void simulated_proxy_memory_max(struct simulated_proxy *proxy, uint64_t bytes);
 /* Its counters, against what the drivers and the cluster saw. */
 void simulated_proxy_check(struct simulated_proxy *proxy, const struct drivers *drivers,
                            const struct cluster *cluster);
-/* Closes the connections that are left, and ends. Fails the world if memory or descriptors are left.
+/* Closes the connections that are left, and ends. Fails the world if memory or descriptors are
+ * left.
  */
 void simulated_proxy_stop(struct simulated_proxy *proxy);
 /* The same, but its connections break first; its memory is given back all the same. */

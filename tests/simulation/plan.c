@@ -128,8 +128,8 @@ static void make_swarm(struct stream *stream, const struct plan *plan, struct sw
 {
     unsigned kinds = 0;
     for (unsigned i = 0; i < PLAN_OPERATION_KINDS; i++) {
-        out->operations[i] =
-            server_can(plan, (enum plan_operation)i) & stream_chance(stream, habits[i].per_mille);
+        bool drawn = stream_chance(stream, habits[i].per_mille); /* whatever the server can do */
+        out->operations[i] = drawn && server_can(plan, (enum plan_operation)i);
         kinds += out->operations[i];
     }
     if (kinds == 0) {

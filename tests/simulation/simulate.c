@@ -1,4 +1,4 @@
-/* The program: runs histories under seeds. */
+/* The program: runs histories under seeds. The first failure is shrunk, and its trace printed. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "history.h"
+#include "shrink.h"
 
 struct options {
     double seconds;
@@ -15,7 +16,8 @@ struct options {
     const char *seeds; /* a file */
     bool trace;
     bool direct;
-    bool hash;
+    bool shrinks;
+    bool goes_on; /* after a failure */
 };
 
 struct figures {
@@ -42,6 +44,32 @@ static void count_plan(struct figures *figures, const struct plan *plan)
         figures->faults[plan->faults[i].kind]++;
 }
 
+/* The shrunk history, in a form for people. It runs in a process of its own: it may abort. */
+static void print_shrunk(struct plan *plan, const char *check)
+{
+    enum { ATTEMPTS_MAX = 300 };
+    char name[SHRINK_CHECK_BYTES];
+    struct world_failure failure;
+    (void)snprintf(name, sizeof name, "%s", check);
+    unsigned attempts = shrink_plan(plan, name, ATTEMPTS_MAX);
+    (void)printf("shrunk in %u attempts:\n", attempts);
+    plan_print(plan, stdout);
+    (void)fflush(stdout);
+    (void)history_run(plan, stdout, &failure);
+    (void)fflush(stdout);
+}
+
+static void report(const struct options *options, struct plan *plan,
+                   const struct history_outcome *outcome)
+{
+    (void)printf("failed \"%s\" with seed %" PRIu64 "%s after %.3f s: %s\n", outcome->failure.check,
+                 plan->seed, plan->direct ? " --direct" : "", (double)outcome->failure.at_us / 1e6,
+                 outcome->failure.text);
+    (void)fflush(stdout);
+    if (options->shrinks)
+        print_shrunk(plan, outcome->failure.check);
+}
+
 static void run_seed(const struct options *options, uint64_t seed, struct figures *figures)
 {
     struct plan plan;
@@ -59,9 +87,12 @@ static void run_seed(const struct options *options, uint64_t seed, struct figure
     if (held)
         return;
     figures->failed++;
-    (void)printf("seed %" PRIu64 ": failed \"%s\" after %.3f s: %s\n", seed,
-                 outcome.failure.check, (double)outcome.failure.at_us / 1e6, outcome.failure.text);
-    (void)fflush(stdout);
+    report(options, &plan, &outcome);
+}
+
+static bool goes_on(const struct options *options, const struct figures *figures)
+{
+    return options->goes_on || figures->failed == 0;
 }
 
 /* Lines of the file: a seed, and a word on its find. False: it cannot be read. */
@@ -71,7 +102,7 @@ static bool run_file(const struct options *options, struct figures *figures)
     FILE *file = fopen(options->seeds, "r");
     if (file == NULL)
         return false;
-    while (fgets(line, sizeof line, file) != NULL)
+    while (goes_on(options, figures) && fgets(line, sizeof line, file) != NULL)
         if (line[0] >= '0' && line[0] <= '9')
             run_seed(options, strtoull(line, NULL, 10), figures);
     (void)fclose(file);
@@ -97,12 +128,16 @@ static void print_figures(const struct figures *figures, double seconds)
 
 static bool read_options(int argc, char **argv, struct options *out)
 {
-    static const struct option names[] = {
-        {"seconds", required_argument, NULL, 's'}, {"histories", required_argument, NULL, 'n'},
-        {"seed", required_argument, NULL, 'S'},    {"seeds", required_argument, NULL, 'F'},
-        {"trace", no_argument, NULL, 't'},         {"direct", no_argument, NULL, 'd'},
-        {NULL, 0, NULL, 0}};
-    *out = (struct options){.seed = 1};
+    static const struct option names[] = {{"seconds", required_argument, NULL, 's'},
+                                          {"histories", required_argument, NULL, 'n'},
+                                          {"seed", required_argument, NULL, 'S'},
+                                          {"seeds", required_argument, NULL, 'F'},
+                                          {"trace", no_argument, NULL, 't'},
+                                          {"direct", no_argument, NULL, 'd'},
+                                          {"no-shrink", no_argument, NULL, 'k'},
+                                          {"go-on", no_argument, NULL, 'g'},
+                                          {NULL, 0, NULL, 0}};
+    *out = (struct options){.seed = 1, .shrinks = true};
     for (int got; (got = getopt_long(argc, argv, "", names, NULL)) != -1;)
         switch (got) {
         case 's':
@@ -123,6 +158,13 @@ static bool read_options(int argc, char **argv, struct options *out)
         case 'd':
             out->direct = true;
             break;
+        case 'k':
+            out->shrinks = false;
+            break;
+        case 'g':
+            out->goes_on = true;
+            out->shrinks = false;
+            break;
         default:
             return false;
         }
@@ -137,7 +179,7 @@ int main(int argc, char **argv)
     struct figures figures = {0};
     if (!read_options(argc, argv, &options)) {
         (void)fputs("usage: simulate [--seconds N | --histories N] [--seed S] [--seeds FILE] "
-                    "[--trace] [--direct]\n",
+                    "[--trace] [--direct] [--no-shrink] [--go-on]\n",
                     stderr);
         return 2;
     }
@@ -146,7 +188,9 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "simulate: cannot read %s\n", options.seeds);
         return 2;
     }
-    for (uint64_t i = 0; i < options.histories || now_s() - began_s < options.seconds; i++)
+    for (uint64_t i = 0; goes_on(&options, &figures) &&
+                         (i < options.histories || now_s() - began_s < options.seconds);
+         i++)
         run_seed(&options, options.seed + i, &figures);
     print_figures(&figures, now_s() - began_s);
     return figures.failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -31,9 +31,8 @@ void process_clock_begin_turn(void)
 {
     struct process *process = the_process;
     process->turn_cost_us = 0;
-    process->call_cost_us = stream_chance(&process->timing, 25)
-                                ? 20 + (int64_t)stream_below(&process->timing, 200)
-                                : 1;
+    process->call_cost_us =
+        stream_chance(&process->timing, 25) ? 20 + (int64_t)stream_below(&process->timing, 200) : 1;
 }
 
 int64_t process_clock_end_turn(void)

@@ -40,8 +40,8 @@ struct connector *connector_start(struct worker *worker, const char *address, co
     connector->done = done;
     connector->arg = arg;
     connector->descriptor = descriptor_dial(address);
-    connector->event = event_new(worker_base(worker), connector->descriptor->fd, EV_WRITE,
-                                 connected, connector);
+    connector->event =
+        event_new(worker_base(worker), connector->descriptor->fd, EV_WRITE, connected, connector);
     (void)event_add(connector->event, NULL);
     return connector;
 }

@@ -25,9 +25,8 @@ struct descriptor *descriptor_new(enum descriptor_kind kind)
         at++;
     if (at == process->descriptor_capacity) {
         process->descriptor_capacity = at == 0 ? 64 : at * 2;
-        process->descriptors =
-            simulation_resize(process->descriptors,
-                              process->descriptor_capacity * sizeof(struct descriptor *));
+        process->descriptors = simulation_resize(
+            process->descriptors, process->descriptor_capacity * sizeof(struct descriptor *));
     }
     if (at == process->descriptor_count)
         process->descriptor_count++;
@@ -150,8 +149,8 @@ static void begin_socket(struct descriptor *descriptor, struct end *end)
     descriptor->end = end;
     descriptor->connection = end_connection(end);
     (void)snprintf(descriptor->peer, sizeof descriptor->peer, "%s", end_peer(end));
-    descriptor->stream = stream_make(world_seed(the_process->world), descriptor->peer,
-                                     descriptor->connection);
+    descriptor->stream =
+        stream_make(world_seed(the_process->world), descriptor->peer, descriptor->connection);
     descriptor->in_limit = draw_limit(&descriptor->stream);
     descriptor->out_limit = draw_limit(&descriptor->stream);
 }

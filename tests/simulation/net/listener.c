@@ -42,8 +42,8 @@ int listener_bind(const char *host, uint16_t port, int backlog, const char *opti
     *bound_port = port;
     if (world_listen(the_process->world, door->address, accept_end, door))
         return door->fd;
-    (void)error_set(err, ERROR_BAD_VALUE, "cannot listen on %s: in use (option %s)",
-                    door->address, option);
+    (void)error_set(err, ERROR_BAD_VALUE, "cannot listen on %s: in use (option %s)", door->address,
+                    option);
     door->address[0] = 0; /* another listens there */
     descriptor_close(door, false);
     return -1;

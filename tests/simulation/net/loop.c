@@ -43,8 +43,7 @@ void loop_wake(struct event_base *base)
     if (!base->runs || base->in_turn || base->turn != NULL)
         return;
     int64_t busy_us = base->busy_until_us - world_now_us(world);
-    base->turn =
-        world_after(world, (busy_us > 0 ? busy_us : 0) + draw_delay(base), run_turn, base);
+    base->turn = world_after(world, (busy_us > 0 ? busy_us : 0) + draw_delay(base), run_turn, base);
 }
 
 static void activate(struct event *event, short what)

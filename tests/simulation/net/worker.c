@@ -32,7 +32,7 @@ struct worker {
 /* Kept from proxy to proxy. */
 static struct spare {
     struct spare *next;
-} *spare_scratch;
+} * spare_scratch;
 
 static uint8_t *take_scratch(void)
 {

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/memory.h"
 #include "../net/process.h"
+#include "base/memory.h"
 #include "parts.h"
 
 struct topology {
@@ -38,13 +38,14 @@ static void look(void *arg)
     topology->changed(topology->arg);
 }
 
-/* The awaitable hello of the monitoring: mostly quick, but a server that is gone is noticed late. */
+/* The awaitable hello of the monitoring: mostly quick, but a server that is gone is noticed late.
+ */
 static void look_later(void *arg)
 {
     struct topology *topology = arg;
     if (topology->look == NULL)
-        topology->look = world_after(the_process->world,
-                                     stream_skewed(&topology->stream, 100, 2000000), look, topology);
+        topology->look = world_after(
+            the_process->world, stream_skewed(&topology->stream, 100, 2000000), look, topology);
 }
 
 struct topology *topology_start(const struct uri *uri, void (*changed)(void *arg), void *arg,
@@ -62,8 +63,8 @@ struct topology *topology_start(const struct uri *uri, void (*changed)(void *arg
     topology->stream = stream_make(world_seed(the_process->world), "topology", the_process->number);
     cluster_follow(the_cluster, look_later, topology);
     cluster_view(the_cluster, &topology->seen); /* the names, before any answer */
-    topology->look = world_after(the_process->world,
-                                 stream_skewed(&topology->stream, 100, 200000), look, topology);
+    topology->look = world_after(the_process->world, stream_skewed(&topology->stream, 100, 200000),
+                                 look, topology);
     return topology;
 }
 

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../net/process.h"
 #include "application.h"
 #include "base/clock.h"
 #include "base/memory.h"
-#include "../net/process.h"
 #include "parts.h"
 
 enum { FOLLOW_US = 1000000, NAMES_MAX = 100 };
@@ -99,8 +99,8 @@ static void ask(void *arg)
 {
     struct verifier_source *source = arg;
     if (source->work == NULL && !source->stopped)
-        source->work = world_after(the_process->world,
-                                   stream_skewed(&source->stream, 200, 200000), work, source);
+        source->work = world_after(the_process->world, stream_skewed(&source->stream, 200, 200000),
+                                   work, source);
 }
 
 struct verifier_source *verifier_source_start(const struct verifier_source_settings *settings,
