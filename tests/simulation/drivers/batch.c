@@ -132,6 +132,9 @@ void batch_take_outcome(const struct operation *operation, struct batch_entry *e
     if (code == 0) {
         written->fate = FATE_STORED;
         written->majority = majority;
+        if (client->plan->users > 0 && client->what->user == 0) {
+            check_fails(client, "identity", command, reply, "a client without a login may write");
+        }
         if (refuses && !plan_can_loosen(client->plan)) {
             check_fails(client, "schema holds", command, reply,
                         "a document that breaks the schema is acknowledged");

@@ -152,7 +152,7 @@ void pool_clear(struct server *server);
 
 struct session {
     struct session *next;
-    bson_t lsid;
+    bson_t *lsid;
     int64_t number; /* the last transaction number */
     bool dirty;
 };

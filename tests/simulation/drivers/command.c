@@ -29,7 +29,7 @@ static void complete_body(struct client *client, const struct command *command,
     bson_init(out);
     bson_concat(out, command->body);
     if (session != NULL) {
-        BSON_APPEND_DOCUMENT(out, "lsid", &session->lsid);
+        BSON_APPEND_DOCUMENT(out, "lsid", session->lsid);
     }
     if (number > 0) {
         BSON_APPEND_INT64(out, "txnNumber", number);

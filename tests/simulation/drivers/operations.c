@@ -8,12 +8,37 @@ struct result operation_command(struct operation *operation, const char *name, c
 {
     struct command command = {.name = name, .database = database, .body = body, .retryable = true};
     struct result result = command_run(operation->client, &command);
-    if (result.kind == RESULT_REFUSED) {
-        check_refusal(operation->client, name, &result);
-    } else if (result.kind == RESULT_LOST || result.kind == RESULT_UNSENT) {
-        check_loss(operation->client, name);
+    if (result.kind != RESULT_DONE) {
+        operation_check_failure(operation, name, &result);
     }
     return result;
+}
+
+void operation_check_failure(const struct operation *operation, const char *name,
+                             const struct result *result)
+{
+    if (result->kind == RESULT_REFUSED) {
+        check_refusal(operation->client, name, result);
+    } else if (result->kind != RESULT_DIED) {
+        check_loss(operation->client, name);
+    }
+}
+
+struct written *operation_take_stored(struct operation *operation)
+{
+    struct written *written = operation_choose_stored(operation);
+    if (written == NULL) {
+        struct batch batch = {.collection = batch_choose_collection(operation), .ordered = true};
+        batch_add(operation, &batch, false);
+        batch_insert(operation, &batch);
+        written = batch.entries[0].written;
+        batch_release(&batch);
+        written = written->fate == FATE_STORED ? written : NULL;
+    }
+    if (written != NULL) {
+        written->busy = true;
+    }
+    return written;
 }
 
 static void run_ping(struct operation *operation)
@@ -108,6 +133,11 @@ static void run_insert_many(struct operation *operation)
     batch_release(&batch);
 }
 
+static void run_die(struct operation *operation)
+{
+    client_die_soon(operation->client);
+}
+
 void operation_run(struct operation *operation)
 {
     static void (*const runs[PLAN_OPERATION_KINDS])(struct operation * operation) = {
@@ -116,14 +146,19 @@ void operation_run(struct operation *operation)
         [PLAN_INSERT_MANY] = run_insert_many,
         [PLAN_INSERT_REFUSED] = run_insert_many,
         [PLAN_INSERT_DUPLICATE] = run_insert_many,
+        [PLAN_INSERT_UNACKNOWLEDGED] = operation_insert_unacknowledged,
+        [PLAN_INCREMENT] = operation_increment,
+        [PLAN_DELETE] = operation_delete,
+        [PLAN_FIND] = operation_find,
+        [PLAN_CURSOR] = operation_cursor,
+        [PLAN_BULK] = operation_bulk,
+        [PLAN_TRANSACTION] = operation_transaction,
         [PLAN_WHOAMI] = run_whoami,
+        [PLAN_CHANGE_STREAM] = operation_change_stream,
         [PLAN_END_SESSIONS] = run_end_sessions,
+        [PLAN_DIE] = run_die,
     };
     int64_t begun_us = world_now_us(operation->client->world);
-    if (operation->step->kind == PLAN_DIE) {
-        client_die_soon(operation->client);
-    } else if (runs[operation->step->kind] != NULL) {
-        runs[operation->step->kind](operation);
-    }
+    runs[operation->step->kind](operation);
     check_duration(operation->client, operation->step, begun_us);
 }

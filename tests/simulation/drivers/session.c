@@ -17,14 +17,14 @@ struct session *session_check_out(struct client *client)
     for (unsigned i = 0; i < sizeof id; i++) {
         id[i] = (uint8_t)stream_next(&client->stream);
     }
-    bson_init(&session->lsid);
-    BSON_APPEND_BINARY(&session->lsid, "id", BSON_SUBTYPE_UUID, id, sizeof id);
+    session->lsid = bson_new();
+    BSON_APPEND_BINARY(session->lsid, "id", BSON_SUBTYPE_UUID, id, sizeof id);
     return session;
 }
 
 static void free_session(struct session *session)
 {
-    bson_destroy(&session->lsid);
+    bson_destroy(session->lsid);
     free(session);
 }
 
@@ -50,7 +50,7 @@ unsigned session_end_all(struct client *client, bson_t *command)
         char key[16];
         const char *name;
         bson_uint32_to_string(count++, &name, key, sizeof key);
-        BSON_APPEND_DOCUMENT(&array, name, &at->lsid);
+        BSON_APPEND_DOCUMENT(&array, name, at->lsid);
     }
     bson_append_array_end(command, &array);
     session_free_all(client);
