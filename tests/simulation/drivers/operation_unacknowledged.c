@@ -149,6 +149,6 @@ void operation_insert_unacknowledged(struct operation *operation)
     if (result == CALL_ANSWERED || (!looks && client->alive)) {
         pool_check_in(connection);
     } else {
-        pool_drop(connection, true);
+        pool_forget(connection, true);
     }
 }
