@@ -19,10 +19,18 @@ struct registry_entry *support_entry(const char *text, enum registry_origin orig
 
 /* --- messages --- */
 
+/* The block of `len` bytes has room for the next power of two. */
 static void append(uint8_t **data, size_t *len, const void *more, size_t more_len)
 {
-    *data = memory_resize(*data, *len + more_len + 1);
-    assert_non_null(*data);
+    size_t room = 1;
+    while (room <= *len)
+        room *= 2;
+    if (*data == NULL || *len + more_len >= room) {
+        while (room <= *len + more_len)
+            room *= 2;
+        *data = memory_resize(*data, room);
+        assert_non_null(*data);
+    }
     memcpy(*data + *len, more, more_len);
     *len += more_len;
 }
@@ -69,7 +77,7 @@ uint8_t *support_payload(const struct support_message *message, size_t *len)
         append(&data, len, "\xAA\xBB\xCC\xDD", 4);
     for (uint8_t *at = data; (at = memmem(at, *len - (size_t)(at - data), "?type", 6)) != NULL;)
         *at = '$';
-    return data;
+    return memory_resize(data, *len); /* so that sanitizers see a read behind it */
 }
 
 /* --- fixtures --- */
