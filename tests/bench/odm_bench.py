@@ -53,14 +53,6 @@ class BenchError(Exception):
     """The reason why the benchmark stopped, as a sentence for the user."""
 
 
-def free_port():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextlib.contextmanager
 def running(command, port, folder):
     """(URI, process ID)"""
@@ -100,7 +92,7 @@ def upstream(options, folder, kind):
     if kind == "real" and options.upstream:
         yield options.upstream, options.upstream, None
         return
-    port = free_port()
+    port = rig.free_port()
     fast = rig.secantus_program("rs")
     if kind == "null":
         null = Path(options.build).resolve() / "tests/bench/nullserver"
@@ -116,7 +108,7 @@ def upstream(options, folder, kind):
 @contextlib.contextmanager
 def route(options, folder, kind):
     binary = Path(options.mongosluice).resolve()
-    port = free_port()
+    port = rig.free_port()
     with upstream(options, folder, kind) as (direct, name, process):
         command = [binary, "--upstream", direct, "--listen", f"127.0.0.1:{port}", "--schemas", Path(folder) / "schemas"]
         with running(command, port, folder) as (proxy, _):

@@ -58,8 +58,9 @@ def run_phase(scene, chance, seconds, kinds):
 
 
 def run(seconds, seed, *, topology="replica-set", program=None, merging=True, kill_server=True, statements=None,
-        sharing=False, say=lambda _: None):
-    """Returns the Verdict of all phases. Soak tests import it."""
+        sharing=False, enough=lambda total: total.operations, say=lambda _: None):
+    """Returns the Verdict of all phases. They take `seconds`, and on a busy machine longer, until enough(verdict).
+    Soak tests import it."""
     total = Verdict()
     chance = random.Random(seed)
     end = time.monotonic() + seconds
@@ -71,7 +72,7 @@ def run(seconds, seed, *, topology="replica-set", program=None, merging=True, ki
             kinds = kinds_of_faults(scene, kill_server)
             while True:
                 left = end - time.monotonic()
-                if left <= 0 and total.operations:
+                if left <= 0 and (enough(total) or left < -10 * seconds):
                     break
                 verdict = run_phase(scene, chance, max(1.0, min(PHASE_SECONDS, left)), kinds)
                 total.add(verdict)

@@ -158,7 +158,7 @@ def soak(seconds, seed, say):
         scene = SoakScene(Path(folder))
         try:
             wait_until_serving(scene)
-            while (done := time.monotonic() - begin) < seconds or not operations:
+            while (done := time.monotonic() - begin) < seconds or not (operations and memory):
                 restarts = done < seconds * RESTARTS_UNTIL
                 readers = Readers(scene)
                 try:

@@ -6,9 +6,8 @@ import socket
 
 
 def free_port(host="127.0.0.1"):
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    """A port that stays free until a program listens on it, also while that program starts again."""
+    return free_ports(1, host)
 
 
 @contextlib.contextmanager
@@ -22,12 +21,13 @@ def refusing_port(host="127.0.0.1"):
 def free_ports(count, host="127.0.0.1"):
     """The first of `count` consecutive ports that are all free: from below the range that the system
     takes for outgoing connections, which leave their ports occupied for a minute."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for _ in range(200):
-        first = random.randrange(10000, 32000 - count)
+        first = random.SystemRandom().randrange(10000, 32000 - count)
         probes = []
         try:
             for port in range(first, first + count):
-                probe = socket.socket()
+                probe = socket.socket(family)
                 probes.append(probe)
                 probe.bind((host, port))
             return first

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-PATIENCE = float(os.environ.get("SLUICE_TEST_PATIENCE", "20"))
+PATIENCE = float(os.environ.get("SLUICE_TEST_PATIENCE", "60"))
 
 
 class NotInTime(AssertionError):

@@ -12,6 +12,7 @@ from bson import Int64, ObjectId
 
 from . import wire
 from .endpoint import Endpoint
+from .ports import free_port
 from .process import PATIENCE, NotInTime
 
 
@@ -80,8 +81,8 @@ class SimulatedServer:
         self._loop.set_exception_handler(lambda *_: None)
         self._changed = asyncio.Event()
         self._end = asyncio.Event()
+        self._port = self._port or free_port(self._host)
         listener = await asyncio.start_server(self._accept, self._host, self._port, ssl=self._tls)
-        self._port = listener.sockets[0].getsockname()[1]
         ready.set()
         await self._end.wait()
         listener.close()
