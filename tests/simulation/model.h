@@ -26,25 +26,55 @@ struct cluster_view {
     } members[PLAN_MEMBERS_MAX + 1];
 };
 void cluster_view(const struct cluster *cluster, struct cluster_view *out);
+/* `changed` runs at once with each change. (NULL, NULL) ends it. */
 void cluster_follow(struct cluster *cluster, void (*changed)(void *arg), void *arg);
+
+/* The SCRAM keys of a user, for the proxy's verifiers; false: the user does not exist now. */
+struct cluster_user_keys {
+    int iterations;
+    uint8_t salt[28]; /* 16 bytes for SCRAM-SHA-1, 28 for SCRAM-SHA-256 */
+    size_t salt_len;
+    uint8_t stored_key[32], server_key[32]; /* 20 or 32 bytes */
+    size_t key_len;
+};
+bool cluster_user_keys(const struct cluster *cluster, unsigned user, bool is_sha256,
+                       struct cluster_user_keys *out);
 
 /* faults */
 void cluster_restart_member(struct cluster *cluster, unsigned member, int64_t down_us);
 void cluster_step_down(struct cluster *cluster, bool orderly);
 void cluster_slow_disk(struct cluster *cluster, unsigned member, int64_t delay_us);
+/* Open connections of the user lose its rights for good. The user exists anew at the time
+ * `until_us` of the history. */
 void cluster_drop_user(struct cluster *cluster, unsigned user, int64_t until_us);
+/* The servers check documents against APPLICATION_SCHEMA_STRICT, or nothing. They do so for
+ * APPLICATION_CHECKED from the start if the plan has schemas and no proxy. */
 void cluster_set_validator(struct cluster *cluster, const char *collection, bool strict);
+/* For this time, current servers refuse commands of clients that said "backpressure" with code 462
+ * and the labels SystemOverloadedError and RetryableError. Such a command did not run. */
+void cluster_overload(struct cluster *cluster, unsigned per_mille, int64_t lasts_us);
+/* A member that is `plan.members` is the mongos, for cluster_restart_member. A step-down that is
+ * not orderly cuts the primary off from the others for up to 3 s: they elect another one, and the
+ * old one loses what it wrote meanwhile. Nothing happens on a standalone, without a primary, and
+ * while such a time lasts. */
 
 /* For the checks: what the surviving history holds. A document of the application is known by its
  * token (its _id, int64). */
 struct cluster_document {
     int64_t token;
-    unsigned user;      /* who wrote it, as the server authenticated; 0: nobody */
-    unsigned written;   /* how often an insert of it was executed and survived */
+    unsigned user;      /* the insert's, as the server authenticated; 0: nobody */
+    unsigned writers;   /* all users that wrote it, as bits (1 << user) */
+    unsigned written;   /* executed inserts that survived; an insert after a delete counts again */
     int64_t increments; /* its field `i` */
     bool breaks_schema; /* judged by the model server's own reading */
+    bool is_deleted;
+    /* Inserts that were refused with E11000, on any member and at any time. They are no writes. */
+    unsigned duplicates;
+    /* Executed writes of it (insert, update, delete) that a crash or a rollback undid. A write that
+     * was acknowledged by less than a majority may be among them. */
+    unsigned rolled_back;
 };
-/* False: not there. */
+/* False: not there. `out` then still has the other fields of what was there. */
 bool cluster_find(const struct cluster *cluster, const char *collection, int64_t token,
                   struct cluster_document *out);
 void cluster_each(const struct cluster *cluster, const char *collection,

@@ -1,0 +1,565 @@
+/* The life of a command: it waits for its turn, runs, waits for its write concern, and answers. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/operation.h"
+
+static void run(struct operation *operation);
+
+static bool ends_transaction(const struct operation *operation)
+{
+    return operation->command != NULL &&
+           (operation->command->run == run_commit || operation->command->run == run_abort);
+}
+
+static bool writes(const struct operation *operation)
+{
+    return operation->command != NULL && (operation->command->flags & COMMAND_WRITES) != 0;
+}
+
+/* --- the end --- */
+
+static void unpark(struct operation *operation)
+{
+    if (!operation->is_parked)
+        return;
+    operation->is_parked = false;
+    if (operation->parked_before != NULL)
+        operation->parked_before->parked_next = operation->parked_next;
+    else
+        operation->cluster->parked = operation->parked_next;
+    if (operation->parked_next != NULL)
+        operation->parked_next->parked_before = operation->parked_before;
+}
+
+static void stop_timer(struct operation *operation)
+{
+    world_cancel(operation->cluster->world, operation->timer);
+    operation->timer = NULL;
+}
+
+static void free_operation(struct operation *operation)
+{
+    unpark(operation);
+    stop_timer(operation);
+    if (operation->member != NULL)
+        operation_check_in(operation);
+    write_list_free(operation->writes);
+    bson_destroy(&operation->reply);
+    bson_destroy(&operation->extra);
+    free(operation->own);
+    free(operation->message);
+    free(operation);
+}
+
+static void end_operation(struct operation *operation)
+{
+    struct connection *connection = operation->connection;
+    free_operation(operation);
+    connection_next(connection);
+}
+
+static void answer(struct operation *operation)
+{
+    bool wants = !operation->is_over && (operation->flags & WIRE_MORE_TO_COME) == 0;
+    if (wants && operation->connection->end != NULL) {
+        bson_t document = BSON_INITIALIZER;
+        reply_finish(operation, &document);
+        (void)connection_send(operation->connection, operation->is_query, 0, operation->request_id,
+                              &document);
+        bson_destroy(&document);
+    }
+    end_operation(operation);
+}
+
+enum step operation_fail(struct operation *operation, int code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(operation->text, sizeof operation->text, format, arguments);
+    va_end(arguments);
+    operation->code = code;
+    return STEP_DONE;
+}
+
+/* --- parking --- */
+
+static void park_is_late(void *arg)
+{
+    struct operation *operation = arg;
+    operation->timer = NULL;
+    operation->is_late = true;
+    operation_resume(operation);
+}
+
+enum step operation_park(struct operation *operation, bool (*is_ready)(struct operation *),
+                         int64_t deadline_us)
+{
+    struct cluster *cluster = operation->cluster;
+    int64_t now_us = world_now_us(cluster->world);
+    operation->is_ready = is_ready;
+    operation->is_parked = true;
+    operation->is_late = false;
+    operation->parked_before = NULL;
+    operation->parked_next = cluster->parked;
+    if (cluster->parked != NULL)
+        cluster->parked->parked_before = operation;
+    cluster->parked = operation;
+    if (deadline_us != 0)
+        operation->timer =
+            world_after(cluster->world, deadline_us > now_us ? deadline_us - now_us : 0,
+                        park_is_late, operation);
+    return STEP_PARKED;
+}
+
+void cluster_wake(struct cluster *cluster)
+{
+    struct operation *next = NULL;
+    for (struct operation *each = cluster->parked; each != NULL; each = next) {
+        next = each->parked_next;
+        if (each->is_ready(each))
+            operation_resume(each);
+    }
+}
+
+/* --- write concerns --- */
+
+static int64_t member_has(const struct operation *operation, int members)
+{
+    const struct member *member = operation->member;
+    int count = 0;
+    for (unsigned i = 0; i < operation->cluster->member_count; i++)
+        count += i == member->number || member->acknowledged[i] >= operation->concern_index;
+    return count >= members;
+}
+
+static bool concern_is_met(struct operation *operation)
+{
+    const struct member *member = operation->member;
+    if (operation->is_majority && cluster_is_set(operation->cluster))
+        return member->committed >= operation->concern_index;
+    if (operation->is_journaled && member->durable < operation->concern_index)
+        return false;
+    return operation->concern_members <= 1 || member_has(operation, operation->concern_members);
+}
+
+static int64_t command_deadline(const struct operation *operation)
+{
+    if (operation->max_time_ms == 0 || operation->command->run == run_get_more ||
+        operation->command->run == run_hello)
+        return 0;
+    return operation->began_us + operation->max_time_ms * 1000;
+}
+
+static bool has_concern_to_wait(const struct operation *operation)
+{
+    bool counts = operation->code == 0 || (operation->code == 251 && ends_transaction(operation));
+    bool is_part = operation->in_transaction && !ends_transaction(operation);
+    return writes(operation) && counts && !is_part && operation->concern_members != 0 &&
+           operation->member != NULL && operation->member->role == MEMBER_PRIMARY;
+}
+
+static void wait_concern(struct operation *operation)
+{
+    int64_t deadline_us = command_deadline(operation);
+    int64_t timeout_us = operation->concern_timeout_ms * 1000;
+    operation->concern_index = (int64_t)operation->member->log_count;
+    if (operation->concern_members > (int)operation->cluster->member_count) {
+        operation->concern_code = 100;
+        operation->concern_text = "Not enough data-bearing nodes";
+        answer(operation);
+        return;
+    }
+    if (concern_is_met(operation)) {
+        answer(operation);
+        return;
+    }
+    if (operation->connection->end == NULL) {
+        end_operation(operation); /* nobody waits for it */
+        return;
+    }
+    operation->waits_concern = true;
+    if (timeout_us != 0) {
+        int64_t until_us = world_now_us(operation->cluster->world) + timeout_us;
+        deadline_us = deadline_us == 0 || until_us < deadline_us ? until_us : deadline_us;
+    }
+    (void)operation_park(operation, concern_is_met, deadline_us);
+}
+
+static void concern_is_over(struct operation *operation)
+{
+    if (operation->is_late) {
+        bool is_command = command_deadline(operation) != 0 &&
+                          world_now_us(operation->cluster->world) >= command_deadline(operation);
+        operation->concern_code = is_command ? 50 : 64;
+        operation->concern_text =
+            is_command ? "operation exceeded time limit" : "waiting for replication timed out";
+    }
+    answer(operation);
+}
+
+static void finish(struct operation *operation)
+{
+    if (operation->member != NULL)
+        operation_check_in(operation);
+    if (has_concern_to_wait(operation))
+        wait_concern(operation);
+    else
+        answer(operation);
+}
+
+void operation_resume(struct operation *operation)
+{
+    unpark(operation);
+    stop_timer(operation);
+    if (operation->waits_concern)
+        concern_is_over(operation);
+    else
+        run(operation);
+}
+
+/* --- where it runs --- */
+
+static bool there_is_a_primary(struct operation *operation)
+{
+    return cluster_primary(operation->cluster) != NULL;
+}
+
+/* A mongos looks for a primary for some time. */
+static enum step place_mongos(struct operation *operation)
+{
+    operation->member = cluster_primary(operation->cluster);
+    if (operation->member != NULL)
+        return STEP_GO_ON;
+    if (operation->is_late)
+        return operation_fail(operation, 133,
+                              "Could not find host matching read preference { mode: \"primary\" } "
+                              "for set rs");
+    int64_t until_us = world_now_us(operation->cluster->world) + 20000000;
+    int64_t deadline_us = command_deadline(operation);
+    return operation_park(operation, there_is_a_primary,
+                          deadline_us != 0 && deadline_us < until_us ? deadline_us : until_us);
+}
+
+static enum step place(struct operation *operation)
+{
+    bool is_current = operation->cluster->plan->server == PLAN_SERVER_CURRENT;
+    unsigned flags = operation->command->flags;
+    if ((flags & (COMMAND_WRITES | COMMAND_READS)) == 0) {
+        operation->member = operation->front->member;
+        return STEP_GO_ON;
+    }
+    if (operation->front->member == NULL)
+        return operation->holds_session ? STEP_GO_ON : place_mongos(operation);
+    operation->member = operation->front->member;
+    enum member_role role = operation->member->role;
+    if (role == MEMBER_PRIMARY)
+        return STEP_GO_ON;
+    if (flags & COMMAND_WRITES)
+        return operation_fail(operation, 10107, is_current ? "not primary" : "not master");
+    if (role == MEMBER_ROLLBACK)
+        return operation_fail(operation, 13436,
+                              is_current ? "node is not in primary or recovering state"
+                                         : "not master or secondary; cannot currently read");
+    if (!operation->reads_secondaries)
+        return operation_fail(operation, 13435,
+                              is_current ? "not primary and secondaryOk=false"
+                                         : "not master and slaveOk=false");
+    return STEP_GO_ON;
+}
+
+static bool has_time(struct operation *operation)
+{
+    const struct entry *last = member_last(operation->member);
+    return last != NULL && (last->seconds > operation->after_seconds ||
+                            (last->seconds == operation->after_seconds &&
+                             last->increment >= operation->after_increment));
+}
+
+static enum step wait_time(struct operation *operation)
+{
+    const struct cluster *cluster = operation->cluster;
+    if (operation->after_seconds == 0 || !cluster_is_set(cluster) || operation->member == NULL)
+        return STEP_GO_ON;
+    if (operation->after_seconds > cluster->seconds ||
+        (operation->after_seconds == cluster->seconds &&
+         operation->after_increment > cluster->increment))
+        return operation_fail(operation, 72,
+                              "readConcern afterClusterTime value must not be greater than the "
+                              "current clusterTime");
+    if (has_time(operation))
+        return STEP_GO_ON;
+    if (operation->member->role == MEMBER_PRIMARY) {
+        (void)member_append(operation->member, ENTRY_NOTHING, -1, 0, NULL, NULL, 0);
+        return STEP_GO_ON;
+    }
+    if (operation->is_late)
+        return operation_fail(operation, 50, "operation exceeded time limit");
+    return operation_park(operation, has_time, command_deadline(operation));
+}
+
+/* --- running --- */
+
+static void run_later(void *arg)
+{
+    struct operation *operation = arg;
+    operation->timer = NULL;
+    int64_t deadline_us = command_deadline(operation);
+    if (deadline_us != 0 && world_now_us(operation->cluster->world) >= deadline_us) {
+        (void)operation_fail(operation, 50, "operation exceeded time limit");
+        finish(operation);
+        return;
+    }
+    run(operation);
+}
+
+static void run(struct operation *operation)
+{
+    enum step step = place(operation);
+    if (step == STEP_GO_ON)
+        step = wait_time(operation);
+    if (step == STEP_GO_ON)
+        step = operation->command->run(operation);
+    if (step == STEP_DONE)
+        finish(operation);
+    else if (step == STEP_AGAIN)
+        operation->timer =
+            world_after(operation->cluster->world, operation->again_us, run_later, operation);
+}
+
+static bool is_overloaded(struct operation *operation)
+{
+    struct cluster *cluster = operation->cluster;
+    return cluster->plan->server == PLAN_SERVER_CURRENT &&
+           operation->connection->says_backpressure &&
+           (operation->command->flags & COMMAND_NO_LOGIN) == 0 &&
+           world_now_us(cluster->world) < cluster->overload_until_us &&
+           stream_chance(&operation->connection->stream, cluster->overload_per_mille);
+}
+
+static bool check_rights(struct operation *operation)
+{
+    const char *database = operation->database;
+    unsigned flags = operation->command->flags;
+    operation->user = connection_user(operation->connection);
+    if (operation->cluster->plan->users == 0 || (flags & COMMAND_NO_LOGIN) != 0)
+        return true;
+    if (operation->user == 0) {
+        (void)operation_fail(operation, 13, "command %s requires authentication",
+                             operation->command->name);
+        return false;
+    }
+    if (strcmp(database, APPLICATION_DATABASE) == 0 || strcmp(database, "admin") == 0)
+        return true;
+    (void)operation_fail(operation, 13, "not authorized on %s to execute command { %s: ... }",
+                         database, operation->command->name);
+    return false;
+}
+
+static bool check_place(struct operation *operation)
+{
+    unsigned flags = operation->command->flags;
+    bool is_current = operation->cluster->plan->server == PLAN_SERVER_CURRENT;
+    const char *name = operation->command->name;
+    if (operation->is_query && is_current && operation->command->run != run_hello)
+        (void)operation_fail(operation, 352,
+                             "Unsupported OP_QUERY command: %s. The client driver "
+                             "may require an upgrade.",
+                             name);
+    else if (operation->database[0] == 0)
+        (void)operation_fail(operation, 40571, "OP_MSG requests require a $db argument");
+    else if ((flags & COMMAND_ADMIN) && strcmp(operation->database, "admin") != 0)
+        (void)operation_fail(operation, 13, "%s may only be run against the admin database.", name);
+    else
+        return true;
+    return false;
+}
+
+static void count_command(struct cluster *cluster, const char *name)
+{
+    for (unsigned i = 0; i < cluster->count_count; i++) {
+        if (cluster->counts[i].name == name) {
+            cluster->counts[i].count++;
+            return;
+        }
+    }
+    if (cluster->count_count == sizeof cluster->counts / sizeof cluster->counts[0])
+        abort();
+    cluster->counts[cluster->count_count++] = (struct command_count){name, 1};
+}
+
+static void start(void *arg)
+{
+    struct operation *operation = arg;
+    operation->timer = NULL;
+    operation->started = true;
+    if (operation->command == NULL) {
+        bson_iter_t first;
+        bool any = bson_iter_init(&first, &operation->body) && bson_iter_next(&first);
+        (void)operation_fail(operation, 59, "no such command: '%s'",
+                             any ? bson_iter_key(&first) : "");
+        answer(operation);
+        return;
+    }
+    count_command(operation->cluster, operation->command->name);
+    if (!request_read_fields(operation) || !check_place(operation) || !check_rights(operation)) {
+        answer(operation);
+        return;
+    }
+    if (is_overloaded(operation)) {
+        operation->is_overloaded = true;
+        (void)operation_fail(operation, 462, "The server is overloaded");
+        answer(operation);
+        return;
+    }
+    if (operation->has_lsid)
+        operation->session = session_of(operation->cluster, operation->lsid, operation->user);
+    run(operation);
+}
+
+static const struct command *find_command(const struct operation *operation)
+{
+    bson_iter_t first;
+    if (!bson_iter_init(&first, &operation->body) || !bson_iter_next(&first))
+        return NULL;
+    for (const struct command *each = server_commands; each->name != NULL; each++) {
+        if (strcmp(each->name, bson_iter_key(&first)) != 0)
+            continue;
+        bool is_too_new = (each->flags & COMMAND_CURRENT) != 0 &&
+                          operation->cluster->plan->server != PLAN_SERVER_CURRENT;
+        return is_too_new ? NULL : each;
+    }
+    return NULL;
+}
+
+bool operation_begin(struct connection *connection, uint8_t *message, uint32_t len)
+{
+    struct operation *operation = calloc(1, sizeof *operation);
+    if (operation == NULL)
+        abort();
+    operation->connection = connection;
+    operation->front = connection->front;
+    operation->cluster = connection->front->cluster;
+    operation->message = message;
+    operation->message_len = len;
+    operation->session = -1;
+    operation->concern_members = -1;
+    operation->began_us = world_now_us(operation->cluster->world);
+    bson_init(&operation->reply);
+    bson_init(&operation->extra);
+    if (!request_read(operation)) {
+        free_operation(operation);
+        return false;
+    }
+    operation->is_majority = operation->cluster->plan->server == PLAN_SERVER_CURRENT;
+    operation->command = find_command(operation);
+    connection->running = operation;
+    int64_t delay_us = stream_skewed(&connection->stream, 10, 300);
+    operation->timer = world_after(operation->cluster->world, delay_us, start, operation);
+    return true;
+}
+
+/* --- clients that are gone, members that are no primary any more --- */
+
+void operation_orphan(struct operation *operation, bool reset)
+{
+    bool is_unread =
+        reset && !operation->started && stream_chance(&operation->connection->stream, 500);
+    if (!operation->front->is_up || is_unread || !writes(operation) || operation->waits_concern)
+        end_operation(operation);
+}
+
+/* A mongos tries a retryable command again elsewhere. */
+static bool try_again(struct operation *operation)
+{
+    bool is_retryable = operation->front->member == NULL && operation->has_number &&
+                        (operation->command->flags & COMMAND_RETRYABLE) != 0 &&
+                        (!operation->in_transaction || ends_transaction(operation));
+    if (!is_retryable || operation->attempts++ >= 3)
+        return false;
+    operation_check_in(operation);
+    write_list_free(operation->writes);
+    operation->writes = NULL;
+    operation->waits_concern = false;
+    operation->answers_set = false;
+    operation->concern_code = 0;
+    operation->code = 0;
+    bson_reinit(&operation->reply);
+    operation->member = NULL;
+    operation->timer = world_after(operation->cluster->world, 1000, run_later, operation);
+    return true;
+}
+
+static void interrupt(struct operation *operation, int code)
+{
+    unpark(operation);
+    stop_timer(operation);
+    if (try_again(operation))
+        return;
+    const char *text = code == 6 ? "connection closed" : "operation was interrupted";
+    if (operation->waits_concern) {
+        operation->concern_code = code;
+        operation->concern_text = text;
+    } else {
+        (void)operation_fail(operation, code, "%s", text);
+    }
+    if (operation->member != NULL)
+        operation_check_in(operation);
+    answer(operation);
+}
+
+static void kill_of_front(struct front *front, const struct member *member, int code)
+{
+    struct connection *next = NULL;
+    for (struct connection *each = front->connections; each != NULL; each = next) {
+        next = each->next;
+        struct operation *operation = each->running;
+        if (operation != NULL && operation->started && operation->member == member &&
+            writes(operation))
+            interrupt(operation, code);
+    }
+}
+
+void member_kill_operations(struct member *member, int code)
+{
+    kill_of_front(&member->front, member, code);
+    if (member->cluster->has_mongos)
+        kill_of_front(&member->cluster->mongos, member, code);
+}
+
+/* --- fields of a command --- */
+
+bool operation_find(const struct operation *operation, const char *field, bson_iter_t *out)
+{
+    return bson_iter_init_find(out, &operation->body, field);
+}
+
+int64_t operation_int(const struct operation *operation, const char *field, int64_t absent)
+{
+    bson_iter_t iter;
+    bool found = operation_find(operation, field, &iter) && BSON_ITER_HOLDS_NUMBER(&iter);
+    return found ? bson_iter_as_int64(&iter) : absent;
+}
+
+const struct sequence *operation_sequence(const struct operation *operation, const char *name)
+{
+    for (unsigned i = 0; i < operation->sequence_count; i++)
+        if (strcmp(operation->sequences[i].name, name) == 0)
+            return &operation->sequences[i];
+    return NULL;
+}
+
+bool operation_namespace(struct operation *operation, char out[SERVER_NAMESPACE_BYTES])
+{
+    bson_iter_t iter;
+    if (!bson_iter_init(&iter, &operation->body) || !bson_iter_next(&iter) ||
+        !BSON_ITER_HOLDS_UTF8(&iter) || bson_iter_utf8(&iter, NULL)[0] == 0) {
+        (void)operation_fail(operation, 73, "Invalid namespace");
+        return false;
+    }
+    (void)snprintf(out, SERVER_NAMESPACE_BYTES, "%.35s.%.35s", operation->database,
+                   bson_iter_utf8(&iter, NULL));
+    return true;
+}
