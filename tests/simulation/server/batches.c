@@ -106,7 +106,7 @@ static enum step run_in_order(struct operation *operation)
 static void end_failed_transaction(struct operation *operation)
 {
     const struct write_list *list = operation->writes;
-    struct transaction *transaction = operation_transaction(operation);
+    struct transaction *transaction = operation_open_transaction(operation);
     bool failed = operation->code != 0;
     for (size_t i = 0; i < list->result_count; i++)
         failed = failed || list->results[i].code != 0;

@@ -150,18 +150,18 @@ static uint32_t fill(struct operation *operation, struct cursor *cursor, bool is
     char token[TOKEN_BYTES];
     const char *kind = NULL;
     unsigned part = 0;
-    batch_begin(operation, &batch, is_first);
+    answer_batch_begin(operation, &batch, is_first);
     while (batch.count < limit) {
         const struct entry *entry = next_event(operation->member, cursor, &part, &kind);
         if (entry == NULL)
             break;
         bson_t event = BSON_INITIALIZER;
         build_event(operation->cluster, entry, part, kind, &event);
-        batch_add(&batch, &event);
+        answer_batch_add(&batch, &event);
         bson_destroy(&event);
     }
     write_token(token, cursor->position, cursor->part);
-    batch_end(operation, &batch, cursor->id, cursor->name, token);
+    answer_batch_end(operation, &batch, cursor->id, cursor->name, token);
     return batch.count;
 }
 
@@ -204,7 +204,7 @@ static int64_t batch_size(const struct operation *operation)
 {
     bson_iter_t options;
     bson_iter_t size;
-    bool found = operation_find(operation, "cursor", &options) &&
+    bool found = operation_field(operation, "cursor", &options) &&
                  bson_iter_recurse(&options, &size) && bson_iter_find(&size, "batchSize");
     return found ? bson_iter_as_int64(&size) : DEFAULT_BATCH;
 }

@@ -124,7 +124,7 @@ void cluster_destroy(struct cluster *cluster)
     free(cluster->sessions);
     free(cluster->session_index);
     free(cluster->collections);
-    arena_free(&cluster->arena);
+    region_free(&cluster->region);
     free(cluster);
 }
 

@@ -128,13 +128,13 @@ enum step run_list_collections(struct operation *operation)
     bson_t filter = BSON_INITIALIZER;
     bson_iter_t iter;
     struct batch batch;
-    if (operation_find(operation, "filter", &iter) && BSON_ITER_HOLDS_DOCUMENT(&iter)) {
+    if (operation_field(operation, "filter", &iter) && BSON_ITER_HOLDS_DOCUMENT(&iter)) {
         uint32_t bytes = 0;
         const uint8_t *data = NULL;
         bson_iter_document(&iter, &bytes, &data);
         (void)bson_init_static(&filter, data, bytes);
     }
-    batch_begin(operation, &batch, true);
+    answer_batch_begin(operation, &batch, true);
     for (size_t i = 0; i < cluster->collection_count; i++) {
         const struct collection *each = &cluster->collections[i];
         bson_t document = BSON_INITIALIZER;
@@ -143,11 +143,11 @@ enum step run_list_collections(struct operation *operation)
             continue;
         build_collection(each, each->name + len + 1, i, &document);
         if (match_document(&filter, bson_get_data(&document), document.len))
-            batch_add(&batch, &document);
+            answer_batch_add(&batch, &document);
         bson_destroy(&document);
     }
     (void)snprintf(name, sizeof name, "%.35s.$cmd.listCollections", operation->database);
-    batch_end(operation, &batch, 0, name, NULL);
+    answer_batch_end(operation, &batch, 0, name, NULL);
     return STEP_DONE;
 }
 

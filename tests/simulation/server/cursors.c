@@ -57,7 +57,7 @@ void cursors_end_session(struct front *front, const uint8_t lsid[16], unsigned u
 
 /* --- batches --- */
 
-void batch_begin(struct operation *operation, struct batch *batch, bool is_first)
+void answer_batch_begin(struct operation *operation, struct batch *batch, bool is_first)
 {
     batch->count = 0;
     bson_append_document_begin(&operation->reply, "cursor", -1, &batch->cursor);
@@ -65,7 +65,7 @@ void batch_begin(struct operation *operation, struct batch *batch, bool is_first
                             &batch->list);
 }
 
-void batch_add(struct batch *batch, const bson_t *document)
+void answer_batch_add(struct batch *batch, const bson_t *document)
 {
     const char *key = NULL;
     char space[16];
@@ -73,8 +73,8 @@ void batch_add(struct batch *batch, const bson_t *document)
     bson_append_document(&batch->list, key, -1, document);
 }
 
-void batch_end(struct operation *operation, struct batch *batch, int64_t id, const char *name,
-               const char *token)
+void answer_batch_end(struct operation *operation, struct batch *batch, int64_t id,
+                      const char *name, const char *token)
 {
     bson_t document;
     bson_append_array_end(&batch->cursor, &batch->list);
@@ -95,12 +95,12 @@ void cursor_append_batch(struct operation *operation, struct cursor *cursor, boo
     char name[SERVER_NAMESPACE_BYTES];
     int64_t id = cursor->id;
     (void)snprintf(name, sizeof name, "%s", cursor->name);
-    batch_begin(operation, &batch, is_first);
+    answer_batch_begin(operation, &batch, is_first);
     while (cursor->at < cursor->count && (int64_t)batch.count < limit) {
         bson_t document;
         const struct version *version = cursor->found[cursor->at++];
         if (bson_init_static(&document, version->document, version->len))
-            batch_add(&batch, &document);
+            answer_batch_add(&batch, &document);
     }
     /* A full batch does not tell that it is the last. */
     bool is_full = (int64_t)batch.count == limit;
@@ -108,7 +108,7 @@ void cursor_append_batch(struct operation *operation, struct cursor *cursor, boo
         cursor_free(operation->front, cursor);
         id = 0;
     }
-    batch_end(operation, &batch, id, name, NULL);
+    answer_batch_end(operation, &batch, id, name, NULL);
 }
 
 /* --- getMore and killCursors --- */
@@ -125,7 +125,7 @@ enum step run_get_more(struct operation *operation)
     bson_iter_t iter;
     char full[SERVER_NAMESPACE_BYTES];
     if (!bson_iter_init(&iter, &operation->body) || !bson_iter_next(&iter) ||
-        !BSON_ITER_HOLDS_INT64(&iter) || !operation_find(operation, "collection", &name) ||
+        !BSON_ITER_HOLDS_INT64(&iter) || !operation_field(operation, "collection", &name) ||
         !BSON_ITER_HOLDS_UTF8(&name))
         return operation_fail(operation, 14, "getMore needs a cursor id and a collection");
     long long id = (long long)bson_iter_int64(&iter);
@@ -180,7 +180,7 @@ enum step run_kill_cursors(struct operation *operation)
     bson_iter_t ids;
     bson_iter_t each;
     bson_t empty;
-    if (!operation_find(operation, "cursors", &ids) || !BSON_ITER_HOLDS_ARRAY(&ids))
+    if (!operation_field(operation, "cursors", &ids) || !BSON_ITER_HOLDS_ARRAY(&ids))
         return operation_fail(operation, 14, "killCursors needs an array 'cursors'");
     append_ids(operation, &ids, true);
     append_ids(operation, &ids, false);

@@ -68,7 +68,7 @@ static void append_mechanisms(struct operation *operation, bson_t *out)
     bson_iter_t asked;
     bson_t list;
     unsigned user = 0;
-    if (!operation_find(operation, "saslSupportedMechs", &asked) || !BSON_ITER_HOLDS_UTF8(&asked))
+    if (!operation_field(operation, "saslSupportedMechs", &asked) || !BSON_ITER_HOLDS_UTF8(&asked))
         return;
     user = user_of_name(operation->cluster, bson_iter_utf8(&asked, NULL), true);
     bson_append_array_begin(out, "saslSupportedMechs", -1, &list);
@@ -86,7 +86,7 @@ static void append_speculative(struct operation *operation, bson_t *out)
     bson_t reply = BSON_INITIALIZER;
     uint32_t len = 0;
     const uint8_t *data = NULL;
-    if (!operation_find(operation, "speculativeAuthenticate", &asked) ||
+    if (!operation_field(operation, "speculativeAuthenticate", &asked) ||
         !BSON_ITER_HOLDS_DOCUMENT(&asked))
         return;
     bson_iter_document(&asked, &len, &data);
@@ -100,7 +100,7 @@ static void build(struct operation *operation, bson_t *out, bool is_first)
     const struct member *member = operation->front->member;
     bool legacy = is_legacy(operation);
     bson_iter_t hello_ok;
-    if (operation_find(operation, "helloOk", &hello_ok) && bson_iter_as_bool(&hello_ok))
+    if (operation_field(operation, "helloOk", &hello_ok) && bson_iter_as_bool(&hello_ok))
         bson_append_bool(out, "helloOk", -1, true);
     append_topology_version(operation->front, out);
     if (cluster_is_set(operation->cluster) && member != NULL) {
@@ -146,7 +146,7 @@ static bool begin_awaiting(struct operation *operation, struct awaiting *out)
                              .answers_to = operation->request_id,
                              .streams = (operation->flags & WIRE_EXHAUST_ALLOWED) != 0,
                              .counter = -1};
-    if (wait_ms < 0 || !operation_find(operation, "topologyVersion", &version))
+    if (wait_ms < 0 || !operation_field(operation, "topologyVersion", &version))
         return false;
     if (!bson_iter_recurse(&version, &child) || !bson_iter_find(&child, "processId") ||
         !BSON_ITER_HOLDS_OID(&child) || !bson_iter_recurse(&version, &counter) ||
@@ -167,8 +167,8 @@ static enum step stream_on(struct operation *operation, struct awaiting *awaitin
 {
     bson_t document = BSON_INITIALIZER;
     build(operation, &document, false);
-    awaiting->answers_to = connection_send(operation->connection, false, WIRE_MORE_TO_COME,
-                                           awaiting->answers_to, &document);
+    awaiting->answers_to = server_connection_send(operation->connection, false, WIRE_MORE_TO_COME,
+                                                  awaiting->answers_to, &document);
     bson_destroy(&document);
     awaiting->counter = operation->front->topology_counter;
     return operation_park(operation, has_changed, wait_until(operation, awaiting));
@@ -179,8 +179,8 @@ static enum step answer_once(struct operation *operation)
     bson_t document = BSON_INITIALIZER;
     build(operation, &document, true);
     if ((operation->flags & WIRE_MORE_TO_COME) == 0 && operation->connection->end != NULL)
-        (void)connection_send(operation->connection, operation->is_query, 0, operation->request_id,
-                              &document);
+        (void)server_connection_send(operation->connection, operation->is_query, 0,
+                                     operation->request_id, &document);
     bson_destroy(&document);
     operation->is_over = true;
     return STEP_DONE;
@@ -189,7 +189,7 @@ static enum step answer_once(struct operation *operation)
 static bool check_client(struct operation *operation)
 {
     bson_iter_t client;
-    if (!operation_find(operation, "client", &client))
+    if (!operation_field(operation, "client", &client))
         return true;
     if (operation->connection->has_metadata) {
         (void)operation_fail(operation, 186,
@@ -210,7 +210,7 @@ enum step run_hello(struct operation *operation)
     }
     if (!check_client(operation))
         return STEP_DONE;
-    if (operation_find(operation, "backpressure", &said))
+    if (operation_field(operation, "backpressure", &said))
         operation->connection->says_backpressure = true;
     if (!begin_awaiting(operation, &awaiting))
         return answer_once(operation);

@@ -58,7 +58,7 @@ static void end_operation(struct operation *operation)
 {
     struct connection *connection = operation->connection;
     free_operation(operation);
-    connection_next(connection);
+    server_connection_next(connection);
 }
 
 static void answer(struct operation *operation)
@@ -67,8 +67,8 @@ static void answer(struct operation *operation)
     if (wants && operation->connection->end != NULL) {
         bson_t document = BSON_INITIALIZER;
         reply_finish(operation, &document);
-        (void)connection_send(operation->connection, operation->is_query, 0, operation->request_id,
-                              &document);
+        (void)server_connection_send(operation->connection, operation->is_query, 0,
+                                     operation->request_id, &document);
         bson_destroy(&document);
     }
     end_operation(operation);
@@ -343,7 +343,7 @@ static bool check_rights(struct operation *operation)
 {
     const char *database = operation->database;
     unsigned flags = operation->command->flags;
-    operation->user = connection_user(operation->connection);
+    operation->user = server_connection_user(operation->connection);
     if (operation->cluster->plan->users == 0 || (flags & COMMAND_NO_LOGIN) != 0)
         return true;
     if (operation->user == 0) {
@@ -531,7 +531,7 @@ void member_kill_operations(struct member *member, int code)
 
 /* --- fields of a command --- */
 
-bool operation_find(const struct operation *operation, const char *field, bson_iter_t *out)
+bool operation_field(const struct operation *operation, const char *field, bson_iter_t *out)
 {
     return bson_iter_init_find(out, &operation->body, field);
 }
@@ -539,7 +539,7 @@ bool operation_find(const struct operation *operation, const char *field, bson_i
 int64_t operation_int(const struct operation *operation, const char *field, int64_t absent)
 {
     bson_iter_t iter;
-    bool found = operation_find(operation, field, &iter) && BSON_ITER_HOLDS_NUMBER(&iter);
+    bool found = operation_field(operation, field, &iter) && BSON_ITER_HOLDS_NUMBER(&iter);
     return found ? bson_iter_as_int64(&iter) : absent;
 }
 

@@ -14,7 +14,7 @@ struct connection {
     struct connection *next, *before;
     struct stream stream;
     int id;
-    unsigned user; /* as logged in: see connection_user */
+    unsigned user; /* as logged in: see server_connection_user */
     unsigned incarnation;
     struct scram *scram; /* a conversation under way */
     bool says_backpressure;
@@ -29,13 +29,13 @@ struct connection {
 };
 
 /* The user that the server takes the connection for; 0: nobody. */
-unsigned connection_user(const struct connection *connection);
+unsigned server_connection_user(const struct connection *connection);
 /* Sends one message: OP_MSG, or OP_REPLY to an OP_QUERY. Returns its requestID. */
-int32_t connection_send(struct connection *connection, bool is_query, uint32_t flags,
-                        int32_t response_to, const bson_t *document);
+int32_t server_connection_send(struct connection *connection, bool is_query, uint32_t flags,
+                               int32_t response_to, const bson_t *document);
 /* The operation under way has ended: takes the next request. */
-void connection_next(struct connection *connection);
-void connection_close(struct connection *connection, bool reset);
+void server_connection_next(struct connection *connection);
+void server_connection_close(struct connection *connection, bool reset);
 void front_close_connections(struct front *front, bool reset);
 
 /* --- operation.c --- */
@@ -149,7 +149,7 @@ enum step operation_fail(struct operation *operation, int code, const char *form
     __attribute__((format(printf, 3, 4)));
 enum step operation_park(struct operation *operation, bool (*is_ready)(struct operation *),
                          int64_t deadline_us);
-bool operation_find(const struct operation *operation, const char *field, bson_iter_t *out);
+bool operation_field(const struct operation *operation, const char *field, bson_iter_t *out);
 int64_t operation_int(const struct operation *operation, const char *field, int64_t absent);
 const struct sequence *operation_sequence(const struct operation *operation, const char *name);
 /* "db.collection" of the command's first field; false if it is no text. */
@@ -239,7 +239,7 @@ bool update_apply(const bson_t *before, const bson_t *update, bool is_upsert, bs
 /* Checks session, number and transaction, and keeps other commands out of the session. */
 enum step operation_check_out(struct operation *operation);
 void operation_check_in(struct operation *operation);
-struct transaction *operation_transaction(const struct operation *operation);
+struct transaction *operation_open_transaction(const struct operation *operation);
 /* The state that this operation sees. */
 struct version *operation_version(const struct operation *operation, uint32_t slot);
 
@@ -283,10 +283,10 @@ struct batch {
     bson_t cursor, list;
     uint32_t count;
 };
-void batch_begin(struct operation *operation, struct batch *batch, bool is_first);
-void batch_add(struct batch *batch, const bson_t *document);
-void batch_end(struct operation *operation, struct batch *batch, int64_t id, const char *name,
-               const char *token);
+void answer_batch_begin(struct operation *operation, struct batch *batch, bool is_first);
+void answer_batch_add(struct batch *batch, const bson_t *document);
+void answer_batch_end(struct operation *operation, struct batch *batch, int64_t id,
+                      const char *name, const char *token);
 
 /* change_streams.c */
 enum step change_stream_open(struct operation *operation, const bson_iter_t *stage);

@@ -28,7 +28,7 @@ static bool read_filter(struct operation *operation, const char *field, bson_t *
     bson_iter_t iter;
     uint32_t len = 0;
     const uint8_t *data = NULL;
-    if (!operation_find(operation, field, &iter)) {
+    if (!operation_field(operation, field, &iter)) {
         bson_init(out);
         return true;
     }
@@ -73,7 +73,7 @@ static bool read_order(struct operation *operation, int *order)
     bson_iter_t iter;
     bson_iter_t field;
     *order = 0;
-    if (!operation_find(operation, "sort", &iter) || !bson_iter_recurse(&iter, &field) ||
+    if (!operation_field(operation, "sort", &iter) || !bson_iter_recurse(&iter, &field) ||
         !bson_iter_next(&field))
         return true;
     *order = bson_iter_as_int64(&field) < 0 ? -1 : 1;
@@ -112,7 +112,7 @@ enum step run_find(struct operation *operation)
     cursor->found = collected.all;
     cursor->count = collected.count;
     bool is_single =
-        (operation_find(operation, "singleBatch", &single) && bson_iter_as_bool(&single)) ||
+        (operation_field(operation, "singleBatch", &single) && bson_iter_as_bool(&single)) ||
         (limit > 0 && batch >= limit);
     cursor_append_batch(operation, cursor, true, batch, !is_single);
     return STEP_DONE;
@@ -144,13 +144,13 @@ static void answer_count(struct operation *operation, const char *name, const ch
 {
     struct batch batch;
     bson_t document = BSON_INITIALIZER;
-    batch_begin(operation, &batch, true);
+    answer_batch_begin(operation, &batch, true);
     if (with_id)
         bson_append_int32(&document, "_id", 3, 1);
     bson_append_int32(&document, field, -1, (int32_t)count);
     if (count > 0)
-        batch_add(&batch, &document);
-    batch_end(operation, &batch, 0, name, NULL);
+        answer_batch_add(&batch, &document);
+    answer_batch_end(operation, &batch, 0, name, NULL);
     bson_destroy(&document);
 }
 
@@ -165,7 +165,7 @@ static enum step answer_matches(struct operation *operation, const char *name, c
     bson_iter_t options;
     bson_iter_t size;
     int64_t batch = 101;
-    if (operation_find(operation, "cursor", &options) && bson_iter_recurse(&options, &size) &&
+    if (operation_field(operation, "cursor", &options) && bson_iter_recurse(&options, &size) &&
         bson_iter_find(&size, "batchSize"))
         batch = bson_iter_as_int64(&size);
     cursor_append_batch(operation, cursor, true, batch, true);
@@ -209,7 +209,7 @@ enum step run_aggregate(struct operation *operation)
     bson_iter_t pipeline;
     bson_iter_t stages;
     bson_iter_t stage;
-    if (!operation_find(operation, "pipeline", &pipeline) || !BSON_ITER_HOLDS_ARRAY(&pipeline) ||
+    if (!operation_field(operation, "pipeline", &pipeline) || !BSON_ITER_HOLDS_ARRAY(&pipeline) ||
         !bson_iter_recurse(&pipeline, &stages))
         return operation_fail(operation, 14, "'pipeline' must be an array");
     enum step step = operation_check_out(operation);

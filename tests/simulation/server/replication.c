@@ -92,7 +92,7 @@ struct entry *member_append(struct member *member, enum entry_kind kind, int ses
                             unsigned count)
 {
     struct cluster *cluster = member->cluster;
-    struct entry *entry = arena_take(&cluster->arena, sizeof *entry);
+    struct entry *entry = region_take(&cluster->region, sizeof *entry);
     tick(cluster);
     *entry = (struct entry){.index = (int64_t)member->log_count + 1,
                             .term = member->term,
@@ -107,7 +107,7 @@ struct entry *member_append(struct member *member, enum entry_kind kind, int ses
         entry->only = versions[0];
         entry->versions = &entry->only;
     } else if (count > 1) {
-        entry->versions = arena_copy(&cluster->arena, versions, count * sizeof(struct version *));
+        entry->versions = region_copy(&cluster->region, versions, count * sizeof(struct version *));
     }
     link_versions(member, entry);
     push_entry(member, entry);

@@ -171,7 +171,7 @@ static enum step log_in(struct operation *operation)
     struct connection *connection = operation->connection;
     const struct cluster *cluster = operation->cluster;
     unsigned user = connection->scram->user;
-    unsigned before = connection_user(connection);
+    unsigned before = server_connection_user(connection);
     if (cluster->users[user].incarnation != connection->scram->incarnation)
         return refuse(operation); /* dropped meanwhile */
     if (cluster->plan->server == PLAN_SERVER_CURRENT && before != 0 && before != user)

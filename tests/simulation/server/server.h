@@ -11,7 +11,7 @@
 
 #include "application.h"
 #include "model.h"
-#include "server/arena.h"
+#include "server/region.h"
 
 enum {
     SERVER_USERS_MAX = 16,
@@ -176,7 +176,7 @@ struct command_count {
 struct cluster {
     struct world *world;
     const struct plan *plan;
-    struct arena arena;
+    struct region region;
     struct stream stream;
     unsigned member_count;
     struct member members[PLAN_MEMBERS_MAX];

@@ -19,7 +19,7 @@ static void write_u32(uint8_t *at, uint32_t value)
     memcpy(at, &value, sizeof value);
 }
 
-unsigned connection_user(const struct connection *connection)
+unsigned server_connection_user(const struct connection *connection)
 {
     const struct user *user = &connection->front->cluster->users[connection->user];
     bool stands = connection->user != 0 && user->incarnation == connection->incarnation;
@@ -64,7 +64,7 @@ static void ended(void *arg, struct end *end, bool reset)
     drop_end(arg, reset);
 }
 
-void connection_close(struct connection *connection, bool reset)
+void server_connection_close(struct connection *connection, bool reset)
 {
     struct end *end = connection->end;
     if (end == NULL)
@@ -82,7 +82,7 @@ void front_close_connections(struct front *front, bool reset)
     for (struct connection *each = front->connections; each != NULL; each = next) {
         next = each->next;
         if (each->end != NULL) {
-            connection_close(each, reset);
+            server_connection_close(each, reset);
             continue;
         }
         each->in_start = each->in_end;
@@ -101,7 +101,7 @@ static bool take_request(struct connection *connection)
             return true;
         uint32_t len = read_u32(connection->in + connection->in_start);
         if (len < HEADER_BYTES + 5 || len > SERVER_MESSAGE_BYTES_MAX) {
-            connection_close(connection, false);
+            server_connection_close(connection, false);
             return false;
         }
         if (have < len)
@@ -114,14 +114,14 @@ static bool take_request(struct connection *connection)
         if (!operation_begin(connection, message, len)) {
             world_trace(connection->front->cluster->world, connection->front->address,
                         "closes connection %d: malformed message", connection->id);
-            connection_close(connection, false);
+            server_connection_close(connection, false);
             return false;
         }
     }
     return true;
 }
 
-void connection_next(struct connection *connection)
+void server_connection_next(struct connection *connection)
 {
     connection->running = NULL;
     size_t left = connection->in_end - connection->in_start;
@@ -217,8 +217,8 @@ static void send_bytes(struct connection *connection, const uint8_t *data, size_
                     send_rest, connection);
 }
 
-int32_t connection_send(struct connection *connection, bool is_query, uint32_t flags,
-                        int32_t response_to, const bson_t *document)
+int32_t server_connection_send(struct connection *connection, bool is_query, uint32_t flags,
+                               int32_t response_to, const bson_t *document)
 {
     uint8_t small[2048];
     size_t before = HEADER_BYTES + (is_query ? 20 : 5);

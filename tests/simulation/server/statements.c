@@ -44,7 +44,7 @@ static struct version *make_version(struct operation *operation, uint32_t slot,
     struct cluster *cluster = operation->cluster;
     struct version *base = operation_version(operation, slot);
     struct version *before = member_version(operation->member, slot);
-    struct version *version = arena_take(&cluster->arena, sizeof *version);
+    struct version *version = region_take(&cluster->region, sizeof *version);
     const struct version *history = base != NULL ? base : before;
     *version = (struct version){.slot = slot, .previous = before};
     version->writers = 1U << operation->user;
@@ -58,7 +58,7 @@ static struct version *make_version(struct operation *operation, uint32_t slot,
         version->is_deleted = true;
         return version;
     }
-    version->document = arena_copy(&cluster->arena, bson_get_data(document), document->len);
+    version->document = region_copy(&cluster->region, bson_get_data(document), document->len);
     version->len = document->len;
     version->increments = field_int(document, "i");
     const char *name = cluster->collections[cluster->slots[slot].collection].name;
@@ -73,7 +73,7 @@ static struct statement *make_statement(struct operation *operation, int32_t id,
     if (!operation->has_number || operation->in_transaction)
         return NULL;
     const struct session_state *state = member_session(operation->member, operation->session);
-    struct statement *statement = arena_take(&operation->cluster->arena, sizeof *statement);
+    struct statement *statement = region_take(&operation->cluster->region, sizeof *statement);
     *statement = (struct statement){.id = id,
                                     .n = result->n,
                                     .modified = (int32_t)result->modified,
@@ -98,7 +98,7 @@ static void keep_in_transaction(struct operation *operation, struct transaction 
 static void store(struct operation *operation, struct version *version, int32_t id,
                   const struct write_result *result)
 {
-    struct transaction *transaction = operation_transaction(operation);
+    struct transaction *transaction = operation_open_transaction(operation);
     if (transaction != NULL) {
         keep_in_transaction(operation, transaction, version);
         return;
@@ -115,7 +115,7 @@ enum access { ACCESS_FREE, ACCESS_WAIT, ACCESS_CONFLICT };
 /* A transaction never waits: it fails with WriteConflict. Other writes wait for its end. */
 static enum access may_write(struct operation *operation, uint32_t slot)
 {
-    struct transaction *own = operation_transaction(operation);
+    struct transaction *own = operation_open_transaction(operation);
     struct transaction *holder = transaction_locking(operation->member, slot);
     const struct version *version = member_version(operation->member, slot);
     if (holder != NULL && holder != own)
@@ -156,7 +156,7 @@ static bool passes_validator(struct operation *operation, const struct write *wr
     bson_t details;
     bson_t rules;
     bson_iter_t id;
-    bool bypasses = operation_find(operation, "bypassDocumentValidation", &bypass) &&
+    bool bypasses = operation_field(operation, "bypassDocumentValidation", &bypass) &&
                     bson_iter_as_bool(&bypass);
     bool ok = bypasses || !operation->cluster->collections[write->collection].strict ||
               !document_breaks_schema(document, &reason);

@@ -4,7 +4,7 @@
 
 #include "server/operation.h"
 
-struct transaction *operation_transaction(const struct operation *operation)
+struct transaction *operation_open_transaction(const struct operation *operation)
 {
     if (!operation->in_transaction || operation->session < 0)
         return NULL;
@@ -15,7 +15,7 @@ struct transaction *operation_transaction(const struct operation *operation)
 struct version *operation_version(const struct operation *operation, uint32_t slot)
 {
     struct version *version = member_version(operation->member, slot);
-    struct transaction *transaction = operation_transaction(operation);
+    struct transaction *transaction = operation_open_transaction(operation);
     if (transaction == NULL)
         return version_at(version,
                           operation->reads_committed ? operation->member->committed : INT64_MAX);
@@ -126,7 +126,7 @@ enum step run_commit(struct operation *operation)
     if (step != STEP_GO_ON)
         return step;
     struct session_state *state = member_session(operation->member, operation->session);
-    struct transaction *transaction = operation_transaction(operation);
+    struct transaction *transaction = operation_open_transaction(operation);
     if (transaction != NULL)
         commit(operation->member, transaction);
     else if (state->number != operation->number || !state->is_committed)
@@ -142,7 +142,7 @@ enum step run_abort(struct operation *operation)
     if (step != STEP_GO_ON)
         return step;
     struct session_state *state = member_session(operation->member, operation->session);
-    struct transaction *transaction = operation_transaction(operation);
+    struct transaction *transaction = operation_open_transaction(operation);
     if (transaction != NULL)
         transaction_abort(operation->member, transaction);
     else if (state->number == operation->number && state->is_committed)

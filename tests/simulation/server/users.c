@@ -125,7 +125,7 @@ void cluster_drop_user(struct cluster *cluster, unsigned number, int64_t until_u
     if (number == 0 || number > SERVER_USERS_MAX || cluster->users[number].incarnation == 0)
         return;
     struct user *user = &cluster->users[number];
-    struct return_of *of = arena_take(&cluster->arena, sizeof *of);
+    struct return_of *of = region_take(&cluster->region, sizeof *of);
     int64_t now_us = world_now_us(cluster->world);
     *of = (struct return_of){cluster, number};
     user->incarnation = 0;
@@ -159,7 +159,7 @@ enum step run_connection_status(struct operation *operation)
 {
     bson_t info;
     bson_t list;
-    unsigned user = connection_user(operation->connection);
+    unsigned user = server_connection_user(operation->connection);
     bson_append_document_begin(&operation->reply, "authInfo", -1, &info);
     bson_append_array_begin(&info, "authenticatedUsers", -1, &list);
     if (user != 0)

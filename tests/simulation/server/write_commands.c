@@ -78,7 +78,7 @@ static bool each_statement(struct operation *operation, const char *field, take_
     bson_iter_t list;
     if (sequence != NULL)
         return each_of_sequence(operation, sequence, take, arg);
-    if (operation_find(operation, field, &list))
+    if (operation_field(operation, field, &list))
         return each_of_array(operation, &list, take, arg);
     (void)operation_fail(operation, 40414, "BSON field '%s.%s' is missing but a required field",
                          operation->command->name, field);
@@ -93,7 +93,7 @@ static bool number_statements(struct operation *operation)
     int32_t first = (int32_t)operation_int(operation, "stmtId", 0);
     for (size_t i = 0; i < list->count; i++)
         list->all[i].statement = first + (int32_t)i;
-    if (!operation_find(operation, "stmtIds", &ids))
+    if (!operation_field(operation, "stmtIds", &ids))
         return true;
     size_t count = 0;
     bool ok = BSON_ITER_HOLDS_ARRAY(&ids) && bson_iter_recurse(&ids, &each);
@@ -115,7 +115,7 @@ static bool begin_list(struct operation *operation)
     if (operation->writes == NULL)
         abort();
     operation->writes->ordered = true;
-    if (!operation_find(operation, "ordered", &ordered))
+    if (!operation_field(operation, "ordered", &ordered))
         return true;
     if (!BSON_ITER_HOLDS_BOOL(&ordered)) {
         (void)operation_fail(operation, 14, "BSON field '%s.ordered' is the wrong type",
@@ -449,7 +449,7 @@ enum step run_bulk_write(struct operation *operation)
         return step;
     bson_iter_t errors_only;
     append_bulk_cursor(operation,
-                       operation_find(operation, "errorsOnly", &errors_only) &&
+                       operation_field(operation, "errorsOnly", &errors_only) &&
                            bson_iter_as_bool(&errors_only),
                        &operation->reply);
     append_bulk_counts(operation->writes, &operation->reply);

@@ -1,4 +1,4 @@
-#include "server/arena.h"
+#include "server/region.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -6,8 +6,8 @@
 
 enum { BLOCK_BYTES = 64 * 1024 };
 
-struct arena_block {
-    struct arena_block *next;
+struct region_block {
+    struct region_block *next;
     size_t bytes;
     max_align_t data[];
 };
@@ -19,40 +19,40 @@ static void *must(void *memory)
     return memory;
 }
 
-void *arena_take(struct arena *arena, size_t bytes)
+void *region_take(struct region *region, size_t bytes)
 {
     bytes = (bytes + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-    if (arena->left < bytes) {
+    if (region->left < bytes) {
         size_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
-        struct arena_block *block = must(malloc(sizeof *block + size));
-        block->next = arena->blocks;
+        struct region_block *block = must(malloc(sizeof *block + size));
+        block->next = region->blocks;
         block->bytes = size;
-        arena->blocks = block;
-        arena->left = size;
+        region->blocks = block;
+        region->left = size;
     }
-    struct arena_block *block = arena->blocks;
-    uint8_t *at = (uint8_t *)block->data + (block->bytes - arena->left);
-    arena->left -= bytes;
+    struct region_block *block = region->blocks;
+    uint8_t *at = (uint8_t *)block->data + (block->bytes - region->left);
+    region->left -= bytes;
     memset(at, 0, bytes);
     return at;
 }
 
-void *arena_copy(struct arena *arena, const void *data, size_t bytes)
+void *region_copy(struct region *region, const void *data, size_t bytes)
 {
-    void *copy = arena_take(arena, bytes);
+    void *copy = region_take(region, bytes);
     if (bytes > 0)
         memcpy(copy, data, bytes);
     return copy;
 }
 
-void arena_free(struct arena *arena)
+void region_free(struct region *region)
 {
-    while (arena->blocks != NULL) {
-        struct arena_block *block = arena->blocks;
-        arena->blocks = block->next;
+    while (region->blocks != NULL) {
+        struct region_block *block = region->blocks;
+        region->blocks = block->next;
         free(block);
     }
-    arena->left = 0;
+    region->left = 0;
 }
 
 void array_grow(void **array, size_t *capacity, size_t count, size_t element_bytes)
