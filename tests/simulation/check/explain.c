@@ -38,29 +38,45 @@ bool plan_has_operation(const struct plan *plan, enum plan_operation kind)
     return false;
 }
 
+/* As faults.c waits for a proxy that drains. */
+static const int64_t longest_drain_us = 10000000;
+
 int64_t plan_calm_us(const struct plan *plan)
 {
     int64_t calm = 0;
     for (unsigned i = 0; i < plan->fault_count; i++) {
         const struct plan_fault *fault = &plan->faults[i];
-        int64_t end = fault->at_us + fault->lasts_us;
+        int64_t end = fault->at_us + fault->lasts_us +
+                      (fault->kind == FAULT_PROXY_DRAIN ? longest_drain_us : 0);
         calm = !fault->leaves_out && end > calm ? end : calm;
     }
     return calm;
 }
 
 enum {
-    ROLLS_BACK = 1U << FAULT_SERVER_RESTART | 1U << FAULT_STEP_DOWN | 1U << FAULT_PARTITION |
-                 1U << FAULT_CLOCK_JUMP,
-    LOSES = ROLLS_BACK | 1U << FAULT_CUT_CLIENT | 1U << FAULT_CUT_UPSTREAM | 1U << FAULT_HALF_OPEN |
-            1U << FAULT_PROXY_RESTART | 1U << FAULT_PROXY_DRAIN | 1U << FAULT_MEMORY |
-            1U << FAULT_MEMORY_MAX | 1U << FAULT_USER,
+    ROLLS_BACK = 1U << FAULT_SERVER_RESTART | 1U << FAULT_STEP_DOWN,
+    LOSES = ROLLS_BACK | 1U << FAULT_PARTITION | 1U << FAULT_CUT_CLIENT | 1U << FAULT_CUT_UPSTREAM |
+            1U << FAULT_HALF_OPEN | 1U << FAULT_PROXY_RESTART | 1U << FAULT_PROXY_DRAIN |
+            1U << FAULT_MEMORY | 1U << FAULT_MEMORY_MAX | 1U << FAULT_USER,
     FORGETS = 1U << FAULT_PROXY_RESTART | 1U << FAULT_PROXY_DRAIN
 };
 
+/* A partition between members, as faults.c chooses them, can lead to an election. */
+static bool parts_members(const struct plan *plan)
+{
+    for (unsigned i = 0; i < plan->fault_count; i++) {
+        const struct plan_fault *fault = &plan->faults[i];
+        if (fault->kind == FAULT_PARTITION && !fault->leaves_out && plan->members > 1 &&
+            fault->which % 3 == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool plan_can_roll_back(const struct plan *plan)
 {
-    return has_any(plan, ROLLS_BACK);
+    return has_any(plan, ROLLS_BACK) || parts_members(plan);
 }
 
 bool plan_can_lose(const struct plan *plan)
@@ -91,7 +107,7 @@ bool plan_can_refuse(const struct client *client, int code)
     case 391: /* ReauthenticationRequired */
         return plan_has_fault(plan, FAULT_USER);
     case 43: /* CursorNotFound */
-        return has_any(plan, ROLLS_BACK);
+        return plan_can_roll_back(plan);
     case 112: /* WriteConflict: with a transaction that was left behind */
         return plan_can_lose(plan) || plan_has_operation(plan, PLAN_DIE);
     case 6:   /* HostUnreachable */
@@ -100,8 +116,8 @@ bool plan_can_refuse(const struct client *client, int code)
                                  1U << FAULT_PROXY_PAUSE | 1U << FAULT_PROXY_RELOAD);
     case 64:  /* WriteConcernFailed */
     case 251: /* NoSuchTransaction */
-        return has_any(plan, ROLLS_BACK);
+        return plan_can_roll_back(plan);
     default:
-        return topology_is_state_change(code) && has_any(plan, ROLLS_BACK);
+        return topology_is_state_change(code) && plan_can_roll_back(plan);
     }
 }
