@@ -8,13 +8,13 @@
 
 enum { DUPLICATE_KEY = 11000, DOCUMENT_VALIDATION = 121 };
 
-const char *batch_choose_collection(struct operation *operation)
+const char *documents_choose_collection(struct operation *operation)
 {
     unsigned per_mille = operation->client->plan->schemas ? 600 : 200;
     return stream_chance(&operation->stream, per_mille) ? APPLICATION_CHECKED : APPLICATION_OPEN;
 }
 
-bson_t *batch_make_document(const struct client *client, int64_t token, unsigned breaks)
+bson_t *documents_make_document(const struct client *client, int64_t token, unsigned breaks)
 {
     bson_t *document = bson_new();
     BSON_APPEND_INT64(document, "_id", token);
@@ -37,7 +37,7 @@ bson_t *batch_make_document(const struct client *client, int64_t token, unsigned
     return document;
 }
 
-void batch_add(struct operation *operation, struct batch *batch, bool breaks)
+void documents_add(struct operation *operation, struct batch *batch, bool breaks)
 {
     struct client *client = operation->client;
     struct batch_entry *entry = &batch->entries[batch->count];
@@ -49,22 +49,22 @@ void batch_add(struct operation *operation, struct batch *batch, bool breaks)
     entry->written->busy = true;
     entry->breaks = breaks;
     entry->duplicate = false;
-    entry->document =
-        batch_make_document(client, token, breaks ? 1 + stream_below(&operation->stream, 3) : 0);
+    entry->document = documents_make_document(client, token,
+                                              breaks ? 1 + stream_below(&operation->stream, 3) : 0);
     batch->count++;
 }
 
-void batch_add_again(struct operation *operation, struct batch *batch, struct written *written)
+void documents_add_again(struct operation *operation, struct batch *batch, struct written *written)
 {
     struct batch_entry *entry = &batch->entries[batch->count++];
     entry->written = written;
     written->busy = true;
     entry->breaks = false;
     entry->duplicate = true;
-    entry->document = batch_make_document(operation->client, written->token, 0);
+    entry->document = documents_make_document(operation->client, written->token, 0);
 }
 
-void batch_release(struct batch *batch)
+void documents_release(struct batch *batch)
 {
     for (unsigned i = 0; i < batch->count; i++) {
         batch->entries[i].written->busy = false;
@@ -73,7 +73,7 @@ void batch_release(struct batch *batch)
     batch->count = 0;
 }
 
-void operation_append_concern(const struct operation *operation, bson_t *command)
+void step_append_concern(const struct operation *operation, bson_t *command)
 {
     bson_t concern;
     const struct client *client = operation->client;
@@ -89,7 +89,7 @@ void operation_append_concern(const struct operation *operation, bson_t *command
     bson_append_document_end(command, &concern);
 }
 
-struct written *operation_choose_stored(struct operation *operation)
+struct written *step_choose_stored(struct operation *operation)
 {
     const struct record *record = &operation->client->record;
     struct written *chosen = NULL;
@@ -119,8 +119,8 @@ static void take_duplicate(const struct client *client, const struct batch_entry
     }
 }
 
-void batch_take_outcome(const struct operation *operation, struct batch_entry *entry,
-                        const char *command, const bson_t *reply, int code, bool majority)
+void documents_take_outcome(const struct operation *operation, struct batch_entry *entry,
+                            const char *command, const bson_t *reply, int code, bool majority)
 {
     const struct client *client = operation->client;
     struct written *written = entry->written;
@@ -160,8 +160,8 @@ void batch_take_outcome(const struct operation *operation, struct batch_entry *e
     }
 }
 
-void batch_take_failure(const struct operation *operation, struct batch *batch, const char *command,
-                        const struct result *result)
+void documents_take_failure(const struct operation *operation, struct batch *batch,
+                            const char *command, const struct result *result)
 {
     const struct client *client = operation->client;
     if (result->kind == RESULT_REFUSED) {
@@ -280,7 +280,7 @@ static bool take_reply(const struct operation *operation, struct batch *batch,
     for (unsigned i = 0; i < batch->count; i++) {
         struct batch_entry *entry = &batch->entries[i];
         if (i < tried) {
-            batch_take_outcome(operation, entry, "insert", result->reply, codes[i], majority);
+            documents_take_outcome(operation, entry, "insert", result->reply, codes[i], majority);
         } else if (!entry->duplicate) {
             entry->written->fate = FATE_ABSENT;
         }
@@ -292,7 +292,7 @@ static bool take_reply(const struct operation *operation, struct batch *batch,
     return true;
 }
 
-bool batch_insert(struct operation *operation, struct batch *batch)
+bool documents_insert(struct operation *operation, struct batch *batch)
 {
     const bson_t *documents[BATCH_MAX];
     bson_t body = BSON_INITIALIZER;
@@ -303,7 +303,7 @@ bool batch_insert(struct operation *operation, struct batch *batch)
                               .retryable = true};
     BSON_APPEND_UTF8(&body, "insert", batch->collection);
     BSON_APPEND_BOOL(&body, "ordered", batch->ordered);
-    operation_append_concern(operation, &body);
+    step_append_concern(operation, &body);
     for (unsigned i = 0; i < batch->count; i++) {
         documents[i] = batch->entries[i].document;
     }
@@ -326,7 +326,7 @@ bool batch_insert(struct operation *operation, struct batch *batch)
     if (taken) {
         taken = take_reply(operation, batch, &result);
     } else {
-        batch_take_failure(operation, batch, "insert", &result);
+        documents_take_failure(operation, batch, "insert", &result);
     }
     result_release(&result);
     bson_destroy(&body);

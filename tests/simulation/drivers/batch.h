@@ -21,26 +21,26 @@ struct batch {
 };
 
 /* One of the two; the one with the schema often. */
-const char *batch_choose_collection(struct operation *operation);
+const char *documents_choose_collection(struct operation *operation);
 /* Adds a new document of this operation. `breaks`: against the strict schema. */
-void batch_add(struct operation *operation, struct batch *batch, bool breaks);
+void documents_add(struct operation *operation, struct batch *batch, bool breaks);
 /* Adds a document that the client has stored before; it must not be busy. */
-void batch_add_again(struct operation *operation, struct batch *batch, struct written *written);
+void documents_add_again(struct operation *operation, struct batch *batch, struct written *written);
 /* Runs the insert with the client's write concern, and notes the fates. False: not acknowledged. */
-bool batch_insert(struct operation *operation, struct batch *batch);
-void batch_release(struct batch *batch);
+bool documents_insert(struct operation *operation, struct batch *batch);
+void documents_release(struct batch *batch);
 
 /* Appends writeConcern as the client's habit is. */
-void operation_append_concern(const struct operation *operation, bson_t *command);
+void step_append_concern(const struct operation *operation, bson_t *command);
 /* A document of the client that is stored and that no other operation works on; NULL: none. */
-struct written *operation_choose_stored(struct operation *operation);
+struct written *step_choose_stored(struct operation *operation);
 /* The fate of all documents of a command without a usable answer. */
-void batch_take_failure(const struct operation *operation, struct batch *batch, const char *command,
-                        const struct result *result);
+void documents_take_failure(const struct operation *operation, struct batch *batch,
+                            const char *command, const struct result *result);
 /* The fate of one document that an answer reports: `code` 0 is success. */
-void batch_take_outcome(const struct operation *operation, struct batch_entry *entry,
-                        const char *command, const bson_t *reply, int code, bool majority);
+void documents_take_outcome(const struct operation *operation, struct batch_entry *entry,
+                            const char *command, const bson_t *reply, int code, bool majority);
 /* The document of a write error must name the document that failed. */
-bson_t *batch_make_document(const struct client *client, int64_t token, unsigned breaks);
+bson_t *documents_make_document(const struct client *client, int64_t token, unsigned breaks);
 
 #endif

@@ -69,7 +69,7 @@ static void run_thread(void *arg)
         thread->step = step;
         thread->step_begun_us = world_now_us(client->world);
         client_trace(client, "begins %u: %s", step->number, plan_operation_name(step->kind));
-        operation_run(&operation);
+        step_run(&operation);
         client_trace(client, "has ended %u", step->number);
         thread->step = NULL;
     }
@@ -125,7 +125,7 @@ void client_vanish(struct client *client, bool reset)
         pool_clear(&client->servers[i]);
     }
     while (client->connections != NULL) {
-        connection_close(client->connections, false);
+        client_connection_close(client->connections, false);
     }
     session_free_all(client);
     bson_destroy(client->cluster_time);

@@ -53,21 +53,22 @@ struct connection {
 };
 
 /* Dials and waits until it is open. NULL: it failed, or the fiber is cancelled. */
-struct connection *connection_open(struct server *server, bool monitors);
+struct connection *client_connection_open(struct server *server, bool monitors);
 /* Ends it under its waiter, for which it is lost. */
-void connection_break(struct connection *connection);
+void client_connection_break(struct connection *connection);
 /* In order, or by a reset. NULL is allowed. */
-void connection_close(struct connection *connection, bool reset);
+void client_connection_close(struct connection *connection, bool reset);
 /* The next request's number. */
-int32_t connection_next_id(struct connection *connection);
+int32_t client_connection_next_id(struct connection *connection);
 /* Sends without waiting for a reply. False: the connection ended. */
-bool connection_send(struct connection *connection, const struct frame_bytes *bytes);
+bool client_connection_send(struct connection *connection, const struct frame_bytes *bytes);
 /* Sends, and waits for the reply, which the caller then owns. */
-enum call_result connection_call(struct connection *connection, const struct frame_bytes *bytes,
-                                 int32_t id, const char *command, int64_t timeout_us,
-                                 bson_t **reply);
+enum call_result client_connection_call(struct connection *connection,
+                                        const struct frame_bytes *bytes, int32_t id,
+                                        const char *command, int64_t timeout_us, bson_t **reply);
 /* The next reply of a stream, after a reply with `more`. */
-enum call_result connection_next(struct connection *connection, int64_t timeout_us, bson_t **reply);
+enum call_result client_connection_next(struct connection *connection, int64_t timeout_us,
+                                        bson_t **reply);
 
 /* --- login (login.c) --- */
 
@@ -223,7 +224,7 @@ struct operation {
     unsigned next_index;  /* of its documents */
 };
 
-void operation_run(struct operation *operation);
+void step_run(struct operation *operation);
 
 /* --- the client itself (client.c) --- */
 

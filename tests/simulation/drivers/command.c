@@ -67,7 +67,7 @@ static int32_t write_command(struct connection *connection, const struct command
 {
     bson_t body;
     complete_body(connection->client, command, session, number, &body);
-    int32_t id = connection_next_id(connection);
+    int32_t id = client_connection_next_id(connection);
     frame_write_msg(out, id, flags, &body, command->sequences, command->sequence_count);
     trace_send(connection, command, id, &body);
     bson_destroy(&body);
@@ -79,8 +79,9 @@ enum call_result command_call(struct connection *connection, const struct comman
 {
     struct frame_bytes bytes = {0};
     int32_t id = write_command(connection, command, session, number, 0, &bytes);
-    enum call_result result = connection_call(connection, &bytes, id, command->name,
-                                              client_socket_timeout_us + command->awaits_us, reply);
+    enum call_result result =
+        client_connection_call(connection, &bytes, id, command->name,
+                               client_socket_timeout_us + command->awaits_us, reply);
     frame_release(&bytes);
     if (result == CALL_ANSWERED) {
         session_take_cluster_time(connection->client, *reply);
@@ -94,7 +95,7 @@ bool command_send(struct connection *connection, const struct command *command)
 {
     struct frame_bytes bytes = {0};
     write_command(connection, command, NULL, 0, FRAME_MORE_TO_COME, &bytes);
-    bool sent = connection_send(connection, &bytes);
+    bool sent = client_connection_send(connection, &bytes);
     frame_release(&bytes);
     return sent;
 }

@@ -122,7 +122,7 @@ static void on_ended(void *arg, struct end *end, bool reset)
 
 static const struct end_handler handler = {.opened = on_opened, .came = on_came, .ended = on_ended};
 
-struct connection *connection_open(struct server *server, bool monitors)
+struct connection *client_connection_open(struct server *server, bool monitors)
 {
     struct client *client = server->client;
     struct connection *connection = calloc(1, sizeof *connection);
@@ -149,13 +149,13 @@ struct connection *connection_open(struct server *server, bool monitors)
     connection->waiter = NULL;
     connection->opened_us = world_now_us(client->world);
     if (connection->end == NULL || !connection->opened) {
-        connection_close(connection, true);
+        client_connection_close(connection, true);
         return NULL;
     }
     return connection;
 }
 
-void connection_break(struct connection *connection)
+void client_connection_break(struct connection *connection)
 {
     if (connection->end != NULL) {
         end_close(connection->end);
@@ -164,7 +164,7 @@ void connection_break(struct connection *connection)
     }
 }
 
-void connection_close(struct connection *connection, bool reset)
+void client_connection_close(struct connection *connection, bool reset)
 {
     if (connection == NULL) {
         return;
@@ -185,12 +185,12 @@ void connection_close(struct connection *connection, bool reset)
     free(connection);
 }
 
-int32_t connection_next_id(struct connection *connection)
+int32_t client_connection_next_id(struct connection *connection)
 {
     return ++connection->client->next_id;
 }
 
-bool connection_send(struct connection *connection, const struct frame_bytes *bytes)
+bool client_connection_send(struct connection *connection, const struct frame_bytes *bytes)
 {
     if (connection->end == NULL) {
         return false;
@@ -222,21 +222,22 @@ static enum call_result await(struct connection *connection, int64_t timeout_us,
     return result;
 }
 
-enum call_result connection_call(struct connection *connection, const struct frame_bytes *bytes,
-                                 int32_t id, const char *command, int64_t timeout_us,
-                                 bson_t **reply)
+enum call_result client_connection_call(struct connection *connection,
+                                        const struct frame_bytes *bytes, int32_t id,
+                                        const char *command, int64_t timeout_us, bson_t **reply)
 {
     *reply = NULL;
     connection->awaits = true;
     connection->awaited = id;
     connection->command = command;
-    if (!connection_send(connection, bytes)) {
+    if (!client_connection_send(connection, bytes)) {
         return CALL_LOST;
     }
     return await(connection, timeout_us, reply);
 }
 
-enum call_result connection_next(struct connection *connection, int64_t timeout_us, bson_t **reply)
+enum call_result client_connection_next(struct connection *connection, int64_t timeout_us,
+                                        bson_t **reply)
 {
     if (connection->in.len > 0) {
         take_replies(connection);

@@ -177,11 +177,11 @@ static enum login_result ask(struct conversation *conversation, const char *name
     struct connection *connection = conversation->connection;
     BSON_APPEND_UTF8(command, "$db", APPLICATION_USER_DATABASE);
     struct frame_bytes bytes = {0};
-    int32_t id = connection_next_id(connection);
+    int32_t id = client_connection_next_id(connection);
     frame_write_msg(&bytes, id, 0, command, NULL, 0);
     client_trace(connection->client, "#%u sends %s %d", connection->number, name, id);
     enum call_result result =
-        connection_call(connection, &bytes, id, name, client_connect_timeout_us, reply);
+        client_connection_call(connection, &bytes, id, name, client_connect_timeout_us, reply);
     frame_release(&bytes);
     if (result == CALL_ANSWERED && !reply_is_ok(*reply)) {
         conversation->code = reply_code(*reply);
@@ -281,7 +281,7 @@ static enum call_result send_hello(struct connection *connection, bson_t *hello,
 {
     struct client *client = connection->client;
     struct frame_bytes bytes = {0};
-    int32_t id = connection_next_id(connection);
+    int32_t id = client_connection_next_id(connection);
     if (client->legacy_first && !connection->server->says_hello) {
         frame_write_query(&bytes, id, hello);
     } else {
@@ -290,7 +290,7 @@ static enum call_result send_hello(struct connection *connection, bson_t *hello,
     }
     client_trace(client, "#%u sends hello %d", connection->number, id);
     enum call_result result =
-        connection_call(connection, &bytes, id, "hello", client_connect_timeout_us, reply);
+        client_connection_call(connection, &bytes, id, "hello", client_connect_timeout_us, reply);
     frame_release(&bytes);
     return result;
 }

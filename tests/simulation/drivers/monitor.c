@@ -36,7 +36,7 @@ void monitor_want(struct server *server)
                server->monitor_connection->more) {
         /* An error cancels the check that streams; the monitor then begins anew. */
         server->cancelled = true;
-        connection_break(server->monitor_connection);
+        client_connection_break(server->monitor_connection);
     }
 }
 
@@ -84,15 +84,15 @@ static enum call_result ask_again(struct server *server, bool awaits, bson_t **r
     }
     BSON_APPEND_UTF8(&hello, "$db", "admin");
     struct frame_bytes bytes = {0};
-    int32_t id = connection_next_id(connection);
+    int32_t id = client_connection_next_id(connection);
     frame_write_msg(&bytes, id, awaits && client->exhausts ? FRAME_EXHAUST_ALLOWED : 0, &hello,
                     NULL, 0);
     bson_destroy(&hello);
     client_trace(client, "#%u sends hello %d%s", connection->number, id,
                  awaits ? " and awaits a change" : "");
-    enum call_result result =
-        connection_call(connection, &bytes, id, "hello",
-                        client_connect_timeout_us + (awaits ? client_heartbeat_us : 0), reply);
+    enum call_result result = client_connection_call(
+        connection, &bytes, id, "hello",
+        client_connect_timeout_us + (awaits ? client_heartbeat_us : 0), reply);
     frame_release(&bytes);
     return result;
 }
@@ -109,8 +109,9 @@ static bool watch(struct server *server)
         }
         server->wanted = false;
         if (server->monitor_connection->more) {
-            result = connection_next(server->monitor_connection,
-                                     client_connect_timeout_us + client_heartbeat_us, &reply);
+            result =
+                client_connection_next(server->monitor_connection,
+                                       client_connect_timeout_us + client_heartbeat_us, &reply);
         } else {
             result = ask_again(server, awaits, &reply);
         }
@@ -125,12 +126,12 @@ static void run(void *arg)
     bool goes_on = true;
     while (goes_on && client->alive) {
         server->cancelled = false;
-        server->monitor_connection = connection_open(server, true);
+        server->monitor_connection = client_connection_open(server, true);
         if (server->monitor_connection != NULL) {
             goes_on = watch(server);
             struct connection *connection = server->monitor_connection;
             server->monitor_connection = NULL;
-            connection_close(connection, false);
+            client_connection_close(connection, false);
         } else {
             fail(server);
         }

@@ -57,18 +57,17 @@ static void make_bulk(struct bulk *bulk, struct operation *operation)
                           .errors_only = stream_chance(stream, 500)};
     unsigned count = (unsigned)stream_skewed(stream, 1, OPERATIONS_MOST);
     for (unsigned i = 0; i < count; i++) {
-        struct written *stored =
-            stream_chance(stream, 250) ? operation_choose_stored(operation) : NULL;
+        struct written *stored = stream_chance(stream, 250) ? step_choose_stored(operation) : NULL;
         if (stored != NULL) {
             stored->busy = true;
             bulk->items[i].entry.written = stored;
             bulk->items[i].deletes = stream_chance(stream, 300);
             bulk->items[i].statement = make_change(stored, bulk->items[i].deletes);
         } else {
-            struct batch batch = {.collection = batch_choose_collection(operation)};
+            struct batch batch = {.collection = documents_choose_collection(operation)};
             bool breaks = operation->client->plan->schemas && namespace_of(batch.collection) == 1 &&
                           stream_chance(stream, 150);
-            batch_add(operation, &batch, breaks);
+            documents_add(operation, &batch, breaks);
             bulk->items[i].entry = batch.entries[0];
             bulk->items[i].statement = make_insert(&bulk->items[i].entry);
         }
@@ -91,13 +90,13 @@ static void take_item(struct bulk *bulk, unsigned i, const bson_t *reply, int co
     struct written *written = bulk->items[i].entry.written;
     bulk->items[i].answered = true;
     if (bulk->items[i].entry.document != NULL) {
-        batch_take_outcome(bulk->operation, &bulk->items[i].entry, "bulkWrite", reply, code,
-                           majority);
+        documents_take_outcome(bulk->operation, &bulk->items[i].entry, "bulkWrite", reply, code,
+                               majority);
     } else if (code != 0) {
         check_fails(bulk->operation->client, "error explained", "bulkWrite", reply,
                     "a statement that cannot fail has a write error");
     } else if (!bulk->items[i].deletes) {
-        operation_take_increment(bulk->operation, written, reply, n, majority);
+        step_take_increment(bulk->operation, written, reply, n, majority);
     } else {
         if (n != 1 && written_is_visible(bulk->operation->client, written)) {
             check_fails(bulk->operation->client, "result counts", "bulkWrite", reply,
@@ -168,7 +167,7 @@ static void take_reply(struct bulk *bulk, const struct result *result)
     for (unsigned i = 0; i < bulk->count; i++) {
         counted[i] = bulk->errors_only ? 1 : -1;
     }
-    while (operation_next_document(reply, "firstBatch", &iter, &started, &item)) {
+    while (step_next_document(reply, "firstBatch", &iter, &started, &item)) {
         int64_t index = reply_integer(&item, "idx", -1);
         int code = reply_code(&item);
         if (index <= last || index >= bulk->count || (code == 0 && bulk->errors_only)) {
@@ -200,7 +199,7 @@ static void take_reply(struct bulk *bulk, const struct result *result)
     leave_open(bulk, false);
 }
 
-void operation_bulk(struct operation *operation)
+void step_bulk(struct operation *operation)
 {
     struct bulk bulk;
     const bson_t *statements[OPERATIONS_MOST];
@@ -212,7 +211,7 @@ void operation_bulk(struct operation *operation)
     BSON_APPEND_INT32(&body, "bulkWrite", 1);
     BSON_APPEND_BOOL(&body, "errorsOnly", bulk.errors_only);
     BSON_APPEND_BOOL(&body, "ordered", bulk.ordered);
-    operation_append_concern(operation, &body);
+    step_append_concern(operation, &body);
     for (unsigned i = 0; i < bulk.count; i++) {
         statements[i] = bulk.items[i].statement;
     }
@@ -228,7 +227,7 @@ void operation_bulk(struct operation *operation)
     if (result.kind == RESULT_DONE) {
         take_reply(&bulk, &result);
     } else {
-        operation_check_failure(operation, "bulkWrite", &result);
+        step_check_failure(operation, "bulkWrite", &result);
         leave_open(&bulk, result.maybe);
     }
     result_release(&result);

@@ -19,7 +19,7 @@ static struct result run_statement(struct operation *operation, const char *name
     const bson_t *const documents[] = {statement};
     BSON_APPEND_UTF8(&body, name, written->collection);
     BSON_APPEND_BOOL(&body, "ordered", true);
-    operation_append_concern(operation, &body);
+    step_append_concern(operation, &body);
     struct command command = {.name = name,
                               .database = APPLICATION_DATABASE,
                               .body = &body,
@@ -30,7 +30,7 @@ static struct result run_statement(struct operation *operation, const char *name
     struct result result = command_run(operation->client, &command);
     bson_destroy(&body);
     if (result.kind != RESULT_DONE) {
-        operation_check_failure(operation, name, &result);
+        step_check_failure(operation, name, &result);
     } else if (bson_has_field(result.reply, "writeErrors")) {
         check_fails(operation->client, "error explained", name, result.reply,
                     "a statement that cannot fail has a write error");
@@ -38,8 +38,8 @@ static struct result run_statement(struct operation *operation, const char *name
     return result;
 }
 
-void operation_take_increment(const struct operation *operation, struct written *written,
-                              const bson_t *reply, int64_t n, bool majority)
+void step_take_increment(const struct operation *operation, struct written *written,
+                         const bson_t *reply, int64_t n, bool majority)
 {
     if (n == 1) {
         written->increments++;
@@ -50,9 +50,9 @@ void operation_take_increment(const struct operation *operation, struct written 
     }
 }
 
-void operation_increment(struct operation *operation)
+void step_increment(struct operation *operation)
 {
-    struct written *written = operation_take_stored(operation);
+    struct written *written = step_take_stored(operation);
     if (written == NULL) {
         return;
     }
@@ -67,8 +67,8 @@ void operation_increment(struct operation *operation)
     if (result.kind == RESULT_DONE) {
         bool majority =
             operation->client->what->majority && !bson_has_field(result.reply, "writeConcernError");
-        operation_take_increment(operation, written, result.reply,
-                                 reply_integer(result.reply, "n", -1), majority);
+        step_take_increment(operation, written, result.reply, reply_integer(result.reply, "n", -1),
+                            majority);
     } else if (result.maybe) {
         written->maybe_increments++;
     }
@@ -77,9 +77,9 @@ void operation_increment(struct operation *operation)
     written->busy = false;
 }
 
-void operation_delete(struct operation *operation)
+void step_delete(struct operation *operation)
 {
-    struct written *written = operation_take_stored(operation);
+    struct written *written = step_take_stored(operation);
     if (written == NULL) {
         return;
     }

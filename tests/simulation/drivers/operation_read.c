@@ -4,8 +4,8 @@
 #include "check/check.h"
 #include "operations.h"
 
-bool operation_next_document(const bson_t *reply, const char *batch, bson_iter_t *iter,
-                             bool *started, bson_t *out)
+bool step_next_document(const bson_t *reply, const char *batch, bson_iter_t *iter, bool *started,
+                        bson_t *out)
 {
     bson_iter_t cursor, found;
     if (!*started) {
@@ -26,7 +26,7 @@ bool operation_next_document(const bson_t *reply, const char *batch, bson_iter_t
     return bson_init_static(out, data, len);
 }
 
-void operation_find(struct operation *operation)
+void step_find(struct operation *operation)
 {
     struct client *client = operation->client;
     if (client->record.count == 0) {
@@ -43,12 +43,12 @@ void operation_find(struct operation *operation)
     if (stream_chance(&operation->stream, 500)) {
         BSON_APPEND_BOOL(&body, "singleBatch", true);
     }
-    struct result result = operation_command(operation, "find", APPLICATION_DATABASE, &body);
+    struct result result = step_command(operation, "find", APPLICATION_DATABASE, &body);
     if (result.kind == RESULT_DONE) {
         bson_iter_t iter;
         bson_t document;
         bool started = false, found = false;
-        while (operation_next_document(result.reply, "firstBatch", &iter, &started, &document)) {
+        while (step_next_document(result.reply, "firstBatch", &iter, &started, &document)) {
             found = true;
             check_document(client, written->collection, &document);
         }
@@ -92,7 +92,7 @@ static void take_batch(struct scan *scan, const bson_t *reply, const char *batch
     bson_t document;
     bool started = false;
     const struct client *client = scan->operation->client;
-    while (operation_next_document(reply, batch, &iter, &started, &document)) {
+    while (step_next_document(reply, batch, &iter, &started, &document)) {
         int64_t token = reply_integer(&document, "_id", -1);
         if (!check_document(client, scan->collection, &document)) {
             return;
@@ -170,7 +170,7 @@ static bool read_rest(struct scan *scan, struct result *first)
         struct result result = command_run(operation->client, &command);
         bool done = result.kind == RESULT_DONE;
         if (!done) {
-            operation_check_failure(operation, name, &result);
+            step_check_failure(operation, name, &result);
         } else if (!kills) {
             take_batch(scan, result.reply, "nextBatch");
             cursor = reply_integer(result.reply, "cursor.id", 0);
@@ -184,12 +184,12 @@ static bool read_rest(struct scan *scan, struct result *first)
     return true;
 }
 
-void operation_cursor(struct operation *operation)
+void step_cursor(struct operation *operation)
 {
     struct client *client = operation->client;
     struct scan scan;
     bson_t body = BSON_INITIALIZER;
-    begin_scan(&scan, operation, batch_choose_collection(operation));
+    begin_scan(&scan, operation, documents_choose_collection(operation));
     make_find(&scan, &body);
     struct command command = {.name = "find",
                               .database = APPLICATION_DATABASE,
@@ -202,7 +202,7 @@ void operation_cursor(struct operation *operation)
         take_batch(&scan, result.reply, "firstBatch");
         complete = read_rest(&scan, &result);
     } else {
-        operation_check_failure(operation, "find", &result);
+        step_check_failure(operation, "find", &result);
     }
     end_scan(&scan, complete);
     session_check_in(client, result.session);

@@ -29,7 +29,7 @@ static bool take_events(struct watch *watch, const bson_t *reply, const char *ba
     bson_iter_t iter, found, at;
     bson_t event;
     bool started = false;
-    while (operation_next_document(reply, batch, &iter, &started, &event)) {
+    while (step_next_document(reply, batch, &iter, &started, &event)) {
         bson_iter_init(&at, &event);
         if (!bson_iter_find_descendant(&at, "_id._data", &found) || !BSON_ITER_HOLDS_UTF8(&found)) {
             check_fails(client, "change stream complete", "getMore", reply,
@@ -93,7 +93,7 @@ static bool open_stream(struct watch *watch)
     watch->server = result.server;
     bool opened = result.kind == RESULT_DONE && take_events(watch, result.reply, "firstBatch");
     if (result.kind != RESULT_DONE) {
-        operation_check_failure(watch->operation, "aggregate", &result);
+        step_check_failure(watch->operation, "aggregate", &result);
     }
     result_release(&result);
     return opened;
@@ -119,7 +119,7 @@ static bool get_more(struct watch *watch)
     if (done) {
         done = take_events(watch, result.reply, "nextBatch") && watch->cursor != 0;
     } else {
-        operation_check_failure(watch->operation, "getMore", &result);
+        step_check_failure(watch->operation, "getMore", &result);
     }
     result_release(&result);
     return done;
@@ -143,17 +143,18 @@ static void insert_watched(struct watch *watch)
     unsigned count = 1 + stream_below(&watch->operation->stream, WATCHED_MOST);
     for (unsigned i = 0; i < count; i++) {
         struct batch one = {.collection = watch->collection, .ordered = true};
-        batch_add(watch->operation, &one, false);
-        batch_insert(watch->operation, &one);
+        documents_add(watch->operation, &one, false);
+        documents_insert(watch->operation, &one);
         one.entries[0].written->busy = true;
         watch->batch.entries[watch->batch.count++] = one.entries[0];
     }
 }
 
-void operation_change_stream(struct operation *operation)
+void step_change_stream(struct operation *operation)
 {
     struct client *client = operation->client;
-    struct watch watch = {.operation = operation, .collection = batch_choose_collection(operation)};
+    struct watch watch = {.operation = operation,
+                          .collection = documents_choose_collection(operation)};
     watch.batch.collection = watch.collection;
     if (open_stream(&watch)) {
         bool open = true;
@@ -183,5 +184,5 @@ void operation_change_stream(struct operation *operation)
         }
     }
     session_check_in(client, watch.session);
-    batch_release(&watch.batch);
+    documents_release(&watch.batch);
 }

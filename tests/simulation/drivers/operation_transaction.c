@@ -53,7 +53,7 @@ static void check_failure(const struct transaction *transaction, const char *nam
         }
         return;
     }
-    operation_check_failure(transaction->operation, name, result);
+    step_check_failure(transaction->operation, name, result);
 }
 
 /* The decision after a statement. */
@@ -152,7 +152,7 @@ static enum outcome commit(struct transaction *transaction, bool *majority)
         if (i > 0) {
             append_majority(&body);
         } else {
-            operation_append_concern(transaction->operation, &body);
+            step_append_concern(transaction->operation, &body);
         }
         struct result result = send(transaction, "commitTransaction", &body, NULL, NULL);
         bson_destroy(&body);
@@ -235,7 +235,7 @@ static void note(struct transaction *transaction, enum outcome outcome, bool maj
     }
 }
 
-void operation_transaction(struct operation *operation)
+void step_transaction(struct operation *operation)
 {
     struct client *client = operation->client;
     struct transaction transaction = {.operation = operation};
@@ -244,9 +244,9 @@ void operation_transaction(struct operation *operation)
     enum outcome outcome = OUTCOME_AGAIN;
     for (unsigned i = 0; i < 2; i++) {
         transaction.batch.collection = i == 0 ? APPLICATION_OPEN : APPLICATION_CHECKED;
-        batch_add(operation, &transaction.batch, false);
+        documents_add(operation, &transaction.batch, false);
     }
-    transaction.counted = operation_choose_stored(operation);
+    transaction.counted = step_choose_stored(operation);
     if (transaction.counted != NULL) {
         transaction.counted->busy = true;
     }
@@ -259,5 +259,5 @@ void operation_transaction(struct operation *operation)
     }
     note(&transaction, outcome, majority);
     session_check_in(client, transaction.session);
-    batch_release(&transaction.batch);
+    documents_release(&transaction.batch);
 }

@@ -58,7 +58,7 @@ static void take_find(struct operation *operation, struct batch *batch, const bs
     bson_iter_t iter;
     bson_t document;
     bool started = false;
-    bool found = operation_next_document(reply, "firstBatch", &iter, &started, &document);
+    bool found = step_next_document(reply, "firstBatch", &iter, &started, &document);
     if (!reply_is_ok(reply)) {
         struct result result = {.code = reply_code(reply), .reply = (bson_t *)reply};
         check_refusal(client, "find", &result);
@@ -109,7 +109,7 @@ static struct connection *get_connection(struct operation *operation)
     }
 }
 
-void operation_insert_unacknowledged(struct operation *operation)
+void step_insert_unacknowledged(struct operation *operation)
 {
     struct client *client = operation->client;
     struct connection *connection = get_connection(operation);
@@ -117,12 +117,12 @@ void operation_insert_unacknowledged(struct operation *operation)
         return;
     }
     struct stream *stream = &operation->stream;
-    struct batch batch = {.collection = batch_choose_collection(operation), .ordered = true};
+    struct batch batch = {.collection = documents_choose_collection(operation), .ordered = true};
     unsigned count = stream_below(stream, 3);
     for (unsigned i = 0; i <= count; i++) {
         bool breaks =
             batch.collection[0] == 'c' && client->plan->schemas && stream_chance(stream, 200);
-        batch_add(operation, &batch, breaks);
+        documents_add(operation, &batch, breaks);
     }
     bson_t *reply = NULL;
     enum call_result result = CALL_LOST;
@@ -145,7 +145,7 @@ void operation_insert_unacknowledged(struct operation *operation)
         batch.entries[i].written->fate = FATE_ABSENT;
     }
     bson_destroy(reply);
-    batch_release(&batch);
+    documents_release(&batch);
     if (result == CALL_ANSWERED || (!looks && client->alive)) {
         pool_check_in(connection);
     } else {

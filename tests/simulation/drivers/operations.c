@@ -3,19 +3,19 @@
 #include "application.h"
 #include "check/check.h"
 
-struct result operation_command(struct operation *operation, const char *name, const char *database,
-                                bson_t *body)
+struct result step_command(struct operation *operation, const char *name, const char *database,
+                           bson_t *body)
 {
     struct command command = {.name = name, .database = database, .body = body, .retryable = true};
     struct result result = command_run(operation->client, &command);
     if (result.kind != RESULT_DONE) {
-        operation_check_failure(operation, name, &result);
+        step_check_failure(operation, name, &result);
     }
     return result;
 }
 
-void operation_check_failure(const struct operation *operation, const char *name,
-                             const struct result *result)
+void step_check_failure(const struct operation *operation, const char *name,
+                        const struct result *result)
 {
     if (result->kind == RESULT_REFUSED) {
         check_refusal(operation->client, name, result);
@@ -24,15 +24,16 @@ void operation_check_failure(const struct operation *operation, const char *name
     }
 }
 
-struct written *operation_take_stored(struct operation *operation)
+struct written *step_take_stored(struct operation *operation)
 {
-    struct written *written = operation_choose_stored(operation);
+    struct written *written = step_choose_stored(operation);
     if (written == NULL) {
-        struct batch batch = {.collection = batch_choose_collection(operation), .ordered = true};
-        batch_add(operation, &batch, false);
-        batch_insert(operation, &batch);
+        struct batch batch = {.collection = documents_choose_collection(operation),
+                              .ordered = true};
+        documents_add(operation, &batch, false);
+        documents_insert(operation, &batch);
         written = batch.entries[0].written;
-        batch_release(&batch);
+        documents_release(&batch);
         written = written->fate == FATE_STORED ? written : NULL;
     }
     if (written != NULL) {
@@ -45,7 +46,7 @@ static void run_ping(struct operation *operation)
 {
     bson_t body = BSON_INITIALIZER;
     BSON_APPEND_INT32(&body, "ping", 1);
-    struct result result = operation_command(operation, "ping", "admin", &body);
+    struct result result = step_command(operation, "ping", "admin", &body);
     result_release(&result);
     bson_destroy(&body);
 }
@@ -76,7 +77,7 @@ static void run_whoami(struct operation *operation)
 {
     bson_t body = BSON_INITIALIZER;
     BSON_APPEND_INT32(&body, "connectionStatus", 1);
-    struct result result = operation_command(operation, "connectionStatus", "admin", &body);
+    struct result result = step_command(operation, "connectionStatus", "admin", &body);
     if (result.kind == RESULT_DONE) {
         check_identity(operation, &result);
     }
@@ -88,7 +89,7 @@ static void run_end_sessions(struct operation *operation)
 {
     bson_t body = BSON_INITIALIZER;
     if (session_end_all(operation->client, &body) > 0) {
-        struct result result = operation_command(operation, "endSessions", "admin", &body);
+        struct result result = step_command(operation, "endSessions", "admin", &body);
         result_release(&result);
     }
     bson_destroy(&body);
@@ -96,10 +97,10 @@ static void run_end_sessions(struct operation *operation)
 
 static void run_insert(struct operation *operation)
 {
-    struct batch batch = {.collection = batch_choose_collection(operation), .ordered = true};
-    batch_add(operation, &batch, false);
-    batch_insert(operation, &batch);
-    batch_release(&batch);
+    struct batch batch = {.collection = documents_choose_collection(operation), .ordered = true};
+    documents_add(operation, &batch, false);
+    documents_insert(operation, &batch);
+    documents_release(&batch);
 }
 
 /* Several documents; with PLAN_INSERT_REFUSED some break the schema, with PLAN_INSERT_DUPLICATE one
@@ -111,26 +112,26 @@ static void run_insert_many(struct operation *operation)
     bool alone = kind != PLAN_INSERT_MANY && stream_chance(stream, 500);
     unsigned count = alone ? 1 : (unsigned)stream_skewed(stream, 2, BATCH_MAX - 1);
     struct written *again = NULL;
-    struct batch batch = {.collection = batch_choose_collection(operation),
+    struct batch batch = {.collection = documents_choose_collection(operation),
                           .ordered = stream_chance(stream, 500)};
     if (kind == PLAN_INSERT_REFUSED) {
         batch.collection = APPLICATION_CHECKED;
     } else if (kind == PLAN_INSERT_DUPLICATE) {
-        again = operation_choose_stored(operation);
+        again = step_choose_stored(operation);
         batch.collection = again == NULL ? batch.collection : again->collection;
     }
     unsigned chosen = stream_below(stream, count);
     for (unsigned i = 0; i < count; i++) {
         if (i == chosen && again != NULL) {
-            batch_add_again(operation, &batch, again);
+            documents_add_again(operation, &batch, again);
         } else {
             bool breaks =
                 kind == PLAN_INSERT_REFUSED && (i == chosen || stream_chance(stream, 200));
-            batch_add(operation, &batch, breaks);
+            documents_add(operation, &batch, breaks);
         }
     }
-    batch_insert(operation, &batch);
-    batch_release(&batch);
+    documents_insert(operation, &batch);
+    documents_release(&batch);
 }
 
 static void run_die(struct operation *operation)
@@ -138,7 +139,7 @@ static void run_die(struct operation *operation)
     client_die_soon(operation->client);
 }
 
-void operation_run(struct operation *operation)
+void step_run(struct operation *operation)
 {
     static void (*const runs[PLAN_OPERATION_KINDS])(struct operation * operation) = {
         [PLAN_PING] = run_ping,
@@ -146,15 +147,15 @@ void operation_run(struct operation *operation)
         [PLAN_INSERT_MANY] = run_insert_many,
         [PLAN_INSERT_REFUSED] = run_insert_many,
         [PLAN_INSERT_DUPLICATE] = run_insert_many,
-        [PLAN_INSERT_UNACKNOWLEDGED] = operation_insert_unacknowledged,
-        [PLAN_INCREMENT] = operation_increment,
-        [PLAN_DELETE] = operation_delete,
-        [PLAN_FIND] = operation_find,
-        [PLAN_CURSOR] = operation_cursor,
-        [PLAN_BULK] = operation_bulk,
-        [PLAN_TRANSACTION] = operation_transaction,
+        [PLAN_INSERT_UNACKNOWLEDGED] = step_insert_unacknowledged,
+        [PLAN_INCREMENT] = step_increment,
+        [PLAN_DELETE] = step_delete,
+        [PLAN_FIND] = step_find,
+        [PLAN_CURSOR] = step_cursor,
+        [PLAN_BULK] = step_bulk,
+        [PLAN_TRANSACTION] = step_transaction,
         [PLAN_WHOAMI] = run_whoami,
-        [PLAN_CHANGE_STREAM] = operation_change_stream,
+        [PLAN_CHANGE_STREAM] = step_change_stream,
         [PLAN_END_SESSIONS] = run_end_sessions,
         [PLAN_DIE] = run_die,
     };

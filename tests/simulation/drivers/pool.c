@@ -19,7 +19,7 @@ static enum checkout_result establish(struct server *server, struct connection *
 {
     unsigned generation = server->generation;
     server->connections++;
-    struct connection *connection = connection_open(server, false);
+    struct connection *connection = client_connection_open(server, false);
     enum login_result login = connection == NULL ? LOGIN_LOST : LOGIN_DONE;
     if (connection != NULL) {
         login = login_handshake(connection, code);
@@ -30,7 +30,7 @@ static enum checkout_result establish(struct server *server, struct connection *
     }
     client_trace(server->client, "got no connection to %s: %s", server->address,
                  login == LOGIN_REFUSED ? "the login is refused" : "it broke in the handshake");
-    connection_close(connection, login != LOGIN_REFUSED);
+    client_connection_close(connection, login != LOGIN_REFUSED);
     server->connections--;
     client_changed(server->client);
     if (!server->client->alive) {
@@ -71,7 +71,7 @@ void pool_forget(struct connection *connection, bool reset)
     struct server *server = connection->server;
     assert(server->connections > 0);
     server->connections--;
-    connection_close(connection, reset);
+    client_connection_close(connection, reset);
     client_changed(server->client);
 }
 
