@@ -6,8 +6,7 @@
 bool written_is_visible(const struct client *client, const struct written *written)
 {
     return written->fate == FATE_STORED && !written->deleted && !written->maybe_deleted &&
-           (!plan_can_roll_back(client->plan) ||
-            (client->plan->topology == PLAN_STANDALONE && written->majority));
+           !plan_can_roll_back(client->plan);
 }
 
 bool written_is_absent(const struct client *client, const struct written *written)

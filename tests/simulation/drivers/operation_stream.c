@@ -120,6 +120,8 @@ static bool get_more(struct watch *watch)
         done = take_events(watch, result.reply, "nextBatch") && watch->cursor != 0;
     } else {
         step_check_failure(watch->operation, "getMore", &result);
+        /* A dropped user's connection stays without rights. */
+        watch->has_gap = result.code == 13;
     }
     result_release(&result);
     return done;
