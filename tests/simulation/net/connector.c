@@ -39,7 +39,9 @@ struct connector *connector_start(struct worker *worker, const char *address, co
     }
     connector->done = done;
     connector->arg = arg;
-    connector->descriptor = descriptor_dial(address);
+    connector->descriptor = descriptor_dial(
+        address,
+        strcmp(worker_base(worker)->name, "control") == 0 ? SOCKET_CONTROL : SOCKET_UPSTREAM);
     connector->event =
         event_new(worker_base(worker), connector->descriptor->fd, EV_WRITE, connected, connector);
     (void)event_add(connector->event, NULL);

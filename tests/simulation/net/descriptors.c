@@ -162,9 +162,10 @@ void descriptor_attach(struct descriptor *descriptor, struct end *end)
     begin_socket(descriptor, end);
 }
 
-struct descriptor *descriptor_dial(const char *address)
+struct descriptor *descriptor_dial(const char *address, enum socket_kind socket)
 {
     struct descriptor *descriptor = descriptor_new(DESCRIPTOR_SOCKET);
+    descriptor->socket = socket;
     begin_socket(descriptor,
                  world_dial(the_process->world, the_process->host, address, &handler, descriptor));
     return descriptor;
@@ -191,6 +192,40 @@ void descriptor_close(struct descriptor *descriptor, bool reset)
     free(descriptor);
 }
 
+/* The number of messages that these bytes end. */
+static uint64_t count_messages(struct framing *framing, const uint8_t *data, size_t len)
+{
+    uint64_t messages = 0;
+    while (len > 0) {
+        if (framing->left == 0) {
+            framing->length[framing->have++] = *data++;
+            len--;
+            if (framing->have < 4)
+                continue;
+            uint32_t length = framing->length[0] | (uint32_t)framing->length[1] << 8 |
+                              (uint32_t)framing->length[2] << 16 |
+                              (uint32_t)framing->length[3] << 24;
+            framing->left = length > 4 ? length - 4 : 1;
+            framing->have = 0;
+            continue;
+        }
+        size_t part = len < framing->left ? len : framing->left;
+        framing->left -= (uint32_t)part;
+        data += part;
+        len -= part;
+        messages += framing->left == 0;
+    }
+    return messages;
+}
+
+void descriptor_count(struct descriptor *descriptor, const uint8_t *data, size_t len, bool read)
+{
+    struct traffic *traffic =
+        read ? &the_process->in[descriptor->socket] : &the_process->out[descriptor->socket];
+    traffic->bytes += len;
+    traffic->messages += count_messages(read ? &descriptor->came : &descriptor->went, data, len);
+}
+
 /* --- the process --- */
 
 void process_begin(struct world *world, const char *host, unsigned number)
@@ -209,6 +244,17 @@ unsigned process_open_count(void)
     unsigned count = 0;
     for (size_t i = 0; i < the_process->descriptor_count; i++)
         count += the_process->descriptors[i] != NULL;
+    return count;
+}
+
+unsigned process_socket_count(enum socket_kind kind)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < the_process->descriptor_count; i++) {
+        const struct descriptor *descriptor = the_process->descriptors[i];
+        count += descriptor != NULL && descriptor->kind == DESCRIPTOR_SOCKET &&
+                 descriptor->connected && descriptor->socket == kind;
+    }
     return count;
 }
 

@@ -75,6 +75,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
         int client = door->waiting[0];
         door->waiting_count--;
         memmove(door->waiting, door->waiting + 1, door->waiting_count * sizeof *door->waiting);
+        the_process->accepted++;
         listener->accepted(listener->arg, client);
     }
     descriptor_look(door);

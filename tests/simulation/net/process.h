@@ -16,6 +16,21 @@ struct worker;
 
 enum { DESCRIPTOR_FIRST = 1 << 16 };
 
+/* Messages of one way of a connection, counted by their lengths. */
+struct framing {
+    uint8_t length[4];
+    unsigned have;
+    uint32_t left; /* of the message under way */
+};
+
+/* What went through sockets of one kind. */
+struct traffic {
+    uint64_t messages, bytes;
+};
+
+/* Whose peer is what. */
+enum socket_kind { SOCKET_CLIENT, SOCKET_UPSTREAM, SOCKET_CONTROL, SOCKET_KINDS };
+
 enum descriptor_kind {
     DESCRIPTOR_SOCKET,
     DESCRIPTOR_LISTENER,
@@ -36,6 +51,8 @@ struct descriptor {
     size_t mark;                /* SO_RCVLOWAT */
     unsigned connection;
     char peer[24]; /* host */
+    enum socket_kind socket;
+    struct framing came, went;
     struct stream stream;
     struct event *reader, *writer;
     struct event_base *ready_at; /* the loop whose list it is in; NULL: none */
@@ -72,6 +89,8 @@ struct process {
     size_t descriptor_capacity;
     struct stream random; /* RAND_bytes and the like */
     struct stream timing;
+    struct traffic in[SOCKET_KINDS], out[SOCKET_KINDS];
+    uint64_t accepted; /* clients */
     /* the clock */
     int64_t turn_cost_us; /* of the running turn so far */
     int64_t call_cost_us; /* of one look at the clock in this turn */
@@ -88,6 +107,8 @@ void process_begin(struct world *world, const char *host, unsigned number);
 void process_end(bool crash);
 /* The descriptors that are open. */
 unsigned process_open_count(void);
+/* Connected sockets of a kind. */
+unsigned process_socket_count(enum socket_kind kind);
 
 /* --- descriptors --- */
 
@@ -101,7 +122,9 @@ bool descriptor_is_readable(const struct descriptor *descriptor);
 bool descriptor_is_writable(const struct descriptor *descriptor);
 /* From now on the descriptor's bytes come and go by this end. */
 void descriptor_attach(struct descriptor *descriptor, struct end *end);
-struct descriptor *descriptor_dial(const char *address);
+struct descriptor *descriptor_dial(const char *address, enum socket_kind socket);
+/* Counts bytes that the process read or wrote. */
+void descriptor_count(struct descriptor *descriptor, const uint8_t *data, size_t len, bool read);
 
 /* --- loops --- */
 

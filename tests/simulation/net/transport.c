@@ -50,6 +50,7 @@ static enum transport_status read_some(struct transport *t, void *buf, size_t ca
         return descriptor->finished ? TRANSPORT_EOF : TRANSPORT_WANT_READ;
     *got = len < cap ? len : cap;
     memcpy(buf, descriptor->in + descriptor->in_start, *got);
+    descriptor_count(descriptor, buf, *got, true);
     take(descriptor, *got);
     return TRANSPORT_OK;
 }
@@ -65,6 +66,7 @@ static enum transport_status write_some(struct transport *t, const void *buf, si
         return TRANSPORT_WANT_WRITE;
     size_t room = descriptor->out_limit - waiting;
     *put = len < room ? len : room;
+    descriptor_count(descriptor, buf, *put, false);
     end_send(descriptor->end, buf, *put);
     descriptor_look(descriptor);
     return TRANSPORT_OK;

@@ -12,15 +12,8 @@
 #include "main/proxy.h"
 #include "main/proxy_parts.h"
 #include "parts.h"
+#include "simulated_proxy.h"
 #include "world_internal.h"
-
-struct simulated_proxy {
-    struct world *world;
-    const struct plan *plan;
-    struct proxy *proxy;
-    struct timer *tick;
-    long blocks_before;
-};
 
 /* The options of the next load: sources_read_file gets them instead of the file. */
 static void put_options(const struct plan *plan, uint32_t number)
@@ -143,14 +136,6 @@ void simulated_proxy_schemas(struct simulated_proxy *simulated, bool strict)
 void simulated_proxy_memory_max(struct simulated_proxy *simulated, uint64_t bytes)
 {
     atomic_store(&simulated->proxy->shared.budget.limit_bytes, (size_t)bytes);
-}
-
-void simulated_proxy_check(struct simulated_proxy *simulated, const struct drivers *drivers,
-                           const struct cluster *cluster)
-{
-    (void)simulated;
-    (void)drivers;
-    (void)cluster;
 }
 
 static void check_ended(struct simulated_proxy *simulated)

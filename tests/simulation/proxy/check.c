@@ -1,0 +1,66 @@
+/* The proxy's counters against what went through its sockets. */
+#include <inttypes.h>
+
+#include "../net/process.h"
+#include "main/proxy_parts.h"
+#include "metrics/counters.h"
+#include "simulated_proxy.h"
+
+struct expected {
+    enum counter counter;
+    uint64_t value;
+};
+
+static bool has_faults(const struct plan *plan)
+{
+    for (unsigned i = 0; i < plan->fault_count; i++)
+        if (!plan->faults[i].leaves_out)
+            return true;
+    return false;
+}
+
+static bool has_deaths(const struct plan *plan)
+{
+    for (unsigned i = 0; i < plan->client_count; i++)
+        for (unsigned j = 0; j < plan->clients[i].operation_count; j++)
+            if (plan->clients[i].operations[j].kind == PLAN_DIE)
+                return true;
+    return false;
+}
+
+static void compare(struct world *world, const uint64_t *values, const struct expected *expected,
+                    size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (values[expected[i].counter] != expected[i].value)
+            world_fail(world, "counters", "%s is %" PRIu64 ", but %" PRIu64 " were counted",
+                       counters_name(expected[i].counter), values[expected[i].counter],
+                       expected[i].value);
+}
+
+void simulated_proxy_check(struct simulated_proxy *simulated, const struct drivers *drivers,
+                           const struct cluster *cluster)
+{
+    const struct process *process = the_process;
+    uint64_t values[COUNTER_COUNT] = {0};
+    (void)drivers;
+    (void)cluster;
+    for (unsigned i = 0; i < simulated->proxy->worker_count; i++)
+        counters_sum(session_worker_counters(simulated->proxy->workers[i]), values);
+    const struct expected now[] = {
+        {COUNTER_CLIENTS_NOW, process_socket_count(SOCKET_CLIENT)},
+        {COUNTER_UPSTREAM_NOW, process_socket_count(SOCKET_UPSTREAM)},
+    };
+    compare(simulated->world, values, now, sizeof now / sizeof now[0]);
+    if (has_faults(simulated->plan) || has_deaths(simulated->plan))
+        return;
+    const struct expected all[] = {
+        {COUNTER_CLIENTS_ACCEPTED, process->accepted},
+        {COUNTER_REQUESTS, process->in[SOCKET_CLIENT].messages},
+        {COUNTER_REQUEST_BYTES, process->in[SOCKET_CLIENT].bytes},
+        {COUNTER_REPLIES, process->out[SOCKET_CLIENT].messages},
+        {COUNTER_REPLY_BYTES, process->out[SOCKET_CLIENT].bytes},
+        {COUNTER_UPSTREAM_REQUESTS, process->out[SOCKET_UPSTREAM].messages},
+    };
+    compare(simulated->world, values, all, sizeof all / sizeof all[0]);
+}
