@@ -112,6 +112,7 @@ void simulated_proxy_pause(struct simulated_proxy *proxy, bool pause);
 /* With options from `number`. */
 void simulated_proxy_reload(struct simulated_proxy *proxy, uint32_t number);
 void simulated_proxy_schemas(struct simulated_proxy *proxy, bool strict);
+/* 0: the usual limit again. */
 void simulated_proxy_memory_max(struct simulated_proxy *proxy, uint64_t bytes);
 /* Its counters, against what the drivers and the cluster saw. */
 void simulated_proxy_check(struct simulated_proxy *proxy, const struct drivers *drivers,

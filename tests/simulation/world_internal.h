@@ -28,6 +28,7 @@ struct world {
     struct timer *free_timers;
     uint64_t timer_count; /* made so far: the order of events of one time */
     uint64_t event_count;
+    unsigned proxy_count; /* started so far */
     uint64_t hash;
     struct world_failure failure;
     void (*stepped)(void *arg);

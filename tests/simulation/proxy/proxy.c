@@ -77,12 +77,11 @@ static struct proxy *start(struct error *err)
 struct simulated_proxy *simulated_proxy_start(struct world *world, const struct plan *plan,
                                               struct cluster *cluster)
 {
-    static unsigned number; /* of the proxies of one world */
-    static const struct world *last_world;
+    unsigned number = ++world->proxy_count;
     struct simulated_proxy *simulated = simulation_alloc(sizeof *simulated);
     struct error err = {0};
-    number = last_world == world && number > 0 ? number + 1 : 1;
-    last_world = world;
+    if (number == 1)
+        files_clear();
     simulated->world = world;
     simulated->plan = plan;
     set_hash_key();
@@ -135,6 +134,8 @@ void simulated_proxy_schemas(struct simulated_proxy *simulated, bool strict)
 
 void simulated_proxy_memory_max(struct simulated_proxy *simulated, uint64_t bytes)
 {
+    if (bytes == 0)
+        bytes = (uint64_t)simulated->proxy->settings->config->memory_max;
     atomic_store(&simulated->proxy->shared.budget.limit_bytes, (size_t)bytes);
 }
 

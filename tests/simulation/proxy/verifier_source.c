@@ -38,11 +38,18 @@ static void ignore(void *arg)
     (void)arg;
 }
 
-static bool user_keys(unsigned user, struct scram_keys *out)
+/* False: the servers have no such user. */
+static bool read_keys(unsigned user, enum scram_hash hash, struct scram_keys *out)
 {
-    (void)user;
-    (void)out;
-    return false;
+    struct cluster_user_keys keys;
+    if (!cluster_user_keys(the_cluster, user, hash == SCRAM_SHA_256, &keys))
+        return false;
+    *out = (struct scram_keys){
+        .hash = hash, .iterations = keys.iterations, .salt_bytes = (uint8_t)keys.salt_len};
+    memcpy(out->salt, keys.salt, keys.salt_len);
+    memcpy(out->stored_key, keys.stored_key, keys.key_len);
+    memcpy(out->server_key, keys.server_key, keys.key_len);
+    return true;
 }
 
 static void store(struct verifier_source *source, const char *name, const char *database,
@@ -53,9 +60,10 @@ static void store(struct verifier_source *source, const char *name, const char *
     unsigned number = 0;
     struct verifier_user found = {.user = user, .database = of};
     bool known = sscanf(name, APPLICATION_USER_FORMAT, &number) == 1 &&
-                 strcmp(database, APPLICATION_USER_DATABASE) == 0 &&
-                 user_keys(number, &found.keys[SCRAM_SHA_256]);
-    found.has[SCRAM_SHA_256] = known;
+                 strcmp(database, APPLICATION_USER_DATABASE) == 0;
+    for (enum scram_hash hash = 0; hash < SCRAM_HASHES; hash++)
+        found.has[hash] = known && read_keys(number, hash, &found.keys[hash]);
+    known = known && (found.has[SCRAM_SHA_1] || found.has[SCRAM_SHA_256]);
     verifiers_store(source->verifiers, user, of, known ? &found : NULL, read_us);
 }
 
@@ -66,7 +74,7 @@ static void read_all(struct verifier_source *source)
         char name[32];
         struct scram_keys keys;
         (void)snprintf(name, sizeof name, APPLICATION_USER_FORMAT, user);
-        if (user_keys(user, &keys))
+        if (read_keys(user, SCRAM_SHA_256, &keys))
             store(source, name, APPLICATION_USER_DATABASE, read_us);
     }
     verifiers_drop_before(source->verifiers, read_us);
