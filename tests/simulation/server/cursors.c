@@ -88,6 +88,13 @@ void answer_batch_end(struct operation *operation, struct batch *batch, int64_t 
     bson_append_document_end(&operation->reply, &batch->cursor);
 }
 
+/* A cursor shows what a document is when it comes to it, except in a transaction. */
+static const struct version *cursor_version(const struct operation *operation,
+                                            const struct version *found)
+{
+    return operation->in_transaction ? found : operation_version(operation, found->slot);
+}
+
 void cursor_append_batch(struct operation *operation, struct cursor *cursor, bool is_first,
                          int64_t limit, bool keeps)
 {
@@ -98,8 +105,8 @@ void cursor_append_batch(struct operation *operation, struct cursor *cursor, boo
     answer_batch_begin(operation, &batch, is_first);
     while (cursor->at < cursor->count && (int64_t)batch.count < limit) {
         bson_t document;
-        const struct version *version = cursor->found[cursor->at++];
-        if (bson_init_static(&document, version->document, version->len))
+        const struct version *version = cursor_version(operation, cursor->found[cursor->at++]);
+        if (version != NULL && bson_init_static(&document, version->document, version->len))
             answer_batch_add(&batch, &document);
     }
     /* A full batch does not tell that it is the last. */

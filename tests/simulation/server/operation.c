@@ -138,9 +138,12 @@ static int64_t member_has(const struct operation *operation, int members)
 static bool concern_is_met(struct operation *operation)
 {
     const struct member *member = operation->member;
-    if (operation->is_majority && cluster_is_set(operation->cluster))
+    bool is_set = cluster_is_set(operation->cluster);
+    if (operation->is_majority && is_set)
         return member->committed >= operation->concern_index;
-    if (operation->is_journaled && member->durable < operation->concern_index)
+    /* On a standalone, a majority is its journal. */
+    if ((operation->is_journaled || operation->is_majority) &&
+        member->durable < operation->concern_index)
         return false;
     return operation->concern_members <= 1 || member_has(operation, operation->concern_members);
 }

@@ -298,7 +298,7 @@ static bool change_one(struct operation *operation, const struct write *write,
     bson_t before;
     bson_t update;
     bson_t after = BSON_INITIALIZER;
-    struct write_result one = {.n = 1, .modified = 1};
+    struct write_result one = {.n = 1, .modified = write->kind == WRITE_UPDATE};
     if (write->kind == WRITE_DELETE) {
         result->n++;
         store(operation, make_version(operation, version->slot, NULL), write->statement, &one);
