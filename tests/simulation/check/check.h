@@ -30,8 +30,9 @@ bool plan_can_refuse(const struct client *client, int code);
 bool written_is_visible(const struct client *client, const struct written *written);
 /* It is not there for certain. */
 bool written_is_absent(const struct client *client, const struct written *written);
-/* A document that a read returned. False: a check failed. */
-bool check_document(const struct client *client, const char *collection, const bson_t *document);
+/* A document that a read returned, which began at the moment `since`. False: a check failed. */
+bool check_document(const struct client *client, const char *collection, const bson_t *document,
+                    uint64_t since);
 
 /* --- replies (replies.c) --- */
 

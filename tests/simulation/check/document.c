@@ -16,10 +16,11 @@ bool written_is_absent(const struct client *client, const struct written *writte
 }
 
 /* The counter's bounds, as far as a read can know them. */
-static bool counts_rightly(const struct client *client, const struct written *written, int64_t i)
+static bool counts_rightly(const struct client *client, const struct written *written, bool settled,
+                           int64_t i)
 {
     unsigned most = written->increments + written->maybe_increments + (written->busy ? 1 : 0);
-    unsigned least = plan_can_roll_back(client->plan) ? 0 : written->increments;
+    unsigned least = settled && !plan_can_roll_back(client->plan) ? written->increments : 0;
     return i >= (int64_t)least && i <= (int64_t)most;
 }
 
@@ -30,7 +31,8 @@ static bool fails(const struct client *client, const char *check, const bson_t *
     return false;
 }
 
-bool check_document(const struct client *client, const char *collection, const bson_t *document)
+bool check_document(const struct client *client, const char *collection, const bson_t *document,
+                    uint64_t since)
 {
     int64_t token = reply_integer(document, "_id", -1);
     const struct written *written = record_find(&client->record, collection, token);
@@ -38,7 +40,8 @@ bool check_document(const struct client *client, const char *collection, const b
         return fails(client, "own documents only", document,
                      "the answer holds a document that this client did not write");
     }
-    if (written_is_absent(client, written) && !written->busy) {
+    bool settled = !written->busy && written->changed < since;
+    if (written_is_absent(client, written) && settled) {
         return fails(client, "reads its own writes", document,
                      written->deleted ? "the answer holds a deleted document"
                                       : "the answer holds a refused document");
@@ -47,7 +50,7 @@ bool check_document(const struct client *client, const char *collection, const b
         reply_integer(document, "u", -1) != client->what->user) {
         return fails(client, "own documents only", document, "its fields c and u are not its own");
     }
-    if (!counts_rightly(client, written, reply_integer(document, "i", -1))) {
+    if (!counts_rightly(client, written, settled, reply_integer(document, "i", -1))) {
         return fails(client, "increments once", document,
                      "its counter is not the number of increments");
     }

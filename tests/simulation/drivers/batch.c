@@ -44,9 +44,8 @@ void documents_add(struct operation *operation, struct batch *batch, bool breaks
     int64_t token =
         application_token(client->index, operation->step->number, operation->next_index++);
     entry->written = record_add(&client->record, token, batch->collection);
-    entry->written->begun_us = world_now_us(client->world);
     entry->written->breaks_schema = breaks;
-    entry->written->busy = true;
+    written_begin(entry->written);
     entry->breaks = breaks;
     entry->duplicate = false;
     entry->document = documents_make_document(client, token,
@@ -58,16 +57,16 @@ void documents_add_again(struct operation *operation, struct batch *batch, struc
 {
     struct batch_entry *entry = &batch->entries[batch->count++];
     entry->written = written;
-    written->busy = true;
+    written_begin(written);
     entry->breaks = false;
     entry->duplicate = true;
     entry->document = documents_make_document(operation->client, written->token, 0);
 }
 
-void documents_release(struct batch *batch)
+void documents_release(const struct operation *operation, struct batch *batch)
 {
     for (unsigned i = 0; i < batch->count; i++) {
-        batch->entries[i].written->busy = false;
+        written_end(batch->entries[i].written, ++operation->client->moment);
         bson_destroy(batch->entries[i].document);
     }
     batch->count = 0;
@@ -227,12 +226,14 @@ static bool read_errors(const struct operation *operation, const struct batch *b
     return true;
 }
 
-/* A MongoDB 4.4 does not tell a repeated unordered insert's errors exactly: docs/merging.md. */
+/* A MongoDB 4.4 does not tell a repeated unordered insert's errors exactly: docs/merging.md. A
+ * mongos repeats by itself. */
 static bool may_be_inexact(const struct operation *operation, const struct batch *batch,
                            const struct result *result)
 {
-    return operation->client->plan->server == PLAN_SERVER_4_4 && !batch->ordered &&
-           batch->count > 1 && result->attempts > 1;
+    const struct plan *plan = operation->client->plan;
+    bool repeated = result->attempts > 1 || (plan->topology == PLAN_MONGOS && plan_can_lose(plan));
+    return plan->server == PLAN_SERVER_4_4 && !batch->ordered && batch->count > 1 && repeated;
 }
 
 static bool holds_expected_errors(const struct batch *batch)

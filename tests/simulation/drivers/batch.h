@@ -28,7 +28,7 @@ void documents_add(struct operation *operation, struct batch *batch, bool breaks
 void documents_add_again(struct operation *operation, struct batch *batch, struct written *written);
 /* Runs the insert with the client's write concern, and notes the fates. False: not acknowledged. */
 bool documents_insert(struct operation *operation, struct batch *batch);
-void documents_release(struct batch *batch);
+void documents_release(const struct operation *operation, struct batch *batch);
 
 /* Appends writeConcern as the client's habit is. */
 void step_append_concern(const struct operation *operation, bson_t *command);

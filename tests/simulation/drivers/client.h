@@ -40,6 +40,7 @@ struct connection {
     unsigned generation;
     int64_t opened_us;
     bool opened, monitors, idle;
+    bool is_standalone, has_sessions; /* as its own hello says */
     struct frame_bytes in;
     struct fiber *waiter; /* for `opened` or for a reply */
     bool awaits;          /* a reply to `awaited` */
@@ -102,7 +103,6 @@ struct server {
     struct client *client;
     char address[32];
     enum server_type type;
-    bool has_sessions;
     bool says_hello; /* helloOk was seen */
     struct server_version version;
     /* its pool (pool.c) */
@@ -117,6 +117,7 @@ struct server {
 };
 
 void topology_begin(struct client *client);
+enum server_type topology_read_type(const bson_t *hello_reply);
 /* True if the reply is newer than the known description, or not comparable. */
 void topology_take_hello(struct server *server, const bson_t *reply);
 void topology_lose(struct server *server, const char *why);
@@ -263,6 +264,7 @@ struct client {
     bool alive, ended, wants_death;
     int32_t next_id;
     struct record record;
+    uint64_t moment; /* counts the ends of operations and the beginnings of reads */
 };
 
 /* Wakes all that wait for servers or connections. */

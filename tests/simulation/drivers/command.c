@@ -224,14 +224,14 @@ static void end_as(struct run *run, enum result_kind kind)
 }
 
 /* A number for a write that may be repeated, and a session where the server has them. */
-static void prepare(struct run *run, const struct server *server)
+static void prepare(struct run *run, const struct connection *connection)
 {
     const struct command *command = run->command;
-    if (run->session == NULL && !command->sessionless && server->has_sessions) {
+    if (run->session == NULL && !command->sessionless && connection->has_sessions) {
         run->session = session_check_out(run->client);
     }
     if (run->number == 0 && run->session != NULL && command->session == NULL && command->writes &&
-        command->retryable && run->client->what->retries && server->type != SERVER_STANDALONE) {
+        command->retryable && run->client->what->retries && !connection->is_standalone) {
         run->number = ++run->session->number;
     }
 }
@@ -275,7 +275,7 @@ static bool attempt(struct run *run)
     if (connection == NULL) {
         return again;
     }
-    prepare(run, server);
+    prepare(run, connection);
     run->result.server = server;
     run->result.attempts++;
     bson_t *reply;

@@ -359,6 +359,8 @@ enum login_result login_handshake(struct connection *connection, int *code)
         bson_destroy(reply);
         return LOGIN_REFUSED;
     }
+    connection->is_standalone = topology_read_type(reply) == SERVER_STANDALONE;
+    connection->has_sessions = reply_integer(reply, "logicalSessionTimeoutMinutes", 0) > 0;
     if (client->what->user > 0) {
         result = log_in(&conversation, reply);
         *code = conversation.code;

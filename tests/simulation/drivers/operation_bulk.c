@@ -59,7 +59,7 @@ static void make_bulk(struct bulk *bulk, struct operation *operation)
     for (unsigned i = 0; i < count; i++) {
         struct written *stored = stream_chance(stream, 250) ? step_choose_stored(operation) : NULL;
         if (stored != NULL) {
-            stored->busy = true;
+            written_begin(stored);
             bulk->items[i].entry.written = stored;
             bulk->items[i].deletes = stream_chance(stream, 300);
             bulk->items[i].statement = make_change(stored, bulk->items[i].deletes);
@@ -78,7 +78,7 @@ static void make_bulk(struct bulk *bulk, struct operation *operation)
 static void release_bulk(struct bulk *bulk)
 {
     for (unsigned i = 0; i < bulk->count; i++) {
-        bulk->items[i].entry.written->busy = false;
+        written_end(bulk->items[i].entry.written, ++bulk->operation->client->moment);
         bson_destroy(bulk->items[i].entry.document);
         bson_destroy(bulk->items[i].statement);
     }

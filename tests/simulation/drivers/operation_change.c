@@ -74,7 +74,7 @@ void step_increment(struct operation *operation)
     }
     result_release(&result);
     bson_destroy(&statement);
-    written->busy = false;
+    written_end(written, ++operation->client->moment);
 }
 
 void step_delete(struct operation *operation)
@@ -101,5 +101,5 @@ void step_delete(struct operation *operation)
     }
     result_release(&result);
     bson_destroy(&statement);
-    written->busy = false;
+    written_end(written, ++operation->client->moment);
 }

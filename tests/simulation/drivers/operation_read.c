@@ -34,6 +34,7 @@ void step_find(struct operation *operation)
     }
     const struct written *written =
         client->record.items[stream_below(&operation->stream, client->record.count)];
+    uint64_t since = ++client->moment;
     bool was_visible = written_is_visible(client, written);
     bson_t body = BSON_INITIALIZER, filter;
     BSON_APPEND_UTF8(&body, "find", written->collection);
@@ -50,7 +51,7 @@ void step_find(struct operation *operation)
         bool started = false, found = false;
         while (step_next_document(result.reply, "firstBatch", &iter, &started, &document)) {
             found = true;
-            check_document(client, written->collection, &document);
+            check_document(client, written->collection, &document, since);
         }
         if (!found && was_visible && written_is_visible(client, written) && !written->busy) {
             check_fails(client, "reads its own writes", "find", result.reply,
@@ -70,12 +71,14 @@ struct scan {
     unsigned count;
     int64_t *seen;
     unsigned seen_count;
+    uint64_t since;
 };
 
 static void begin_scan(struct scan *scan, struct operation *operation, const char *collection)
 {
     const struct record *record = &operation->client->record;
-    *scan = (struct scan){.operation = operation, .collection = collection};
+    *scan = (struct scan){
+        .operation = operation, .collection = collection, .since = ++operation->client->moment};
     scan->expected = calloc(record->count + 1, sizeof(struct written *));
     scan->seen = calloc((size_t)PLAN_OPERATIONS_MAX * BATCH_MAX * 2, sizeof *scan->seen);
     for (unsigned i = 0; i < record->count; i++) {
@@ -94,7 +97,7 @@ static void take_batch(struct scan *scan, const bson_t *reply, const char *batch
     const struct client *client = scan->operation->client;
     while (step_next_document(reply, batch, &iter, &started, &document)) {
         int64_t token = reply_integer(&document, "_id", -1);
-        if (!check_document(client, scan->collection, &document)) {
+        if (!check_document(client, scan->collection, &document, scan->since)) {
             return;
         }
         for (unsigned i = 0; i < scan->seen_count; i++) {

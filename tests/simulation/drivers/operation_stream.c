@@ -147,7 +147,7 @@ static void insert_watched(struct watch *watch)
         struct batch one = {.collection = watch->collection, .ordered = true};
         documents_add(watch->operation, &one, false);
         documents_insert(watch->operation, &one);
-        one.entries[0].written->busy = true;
+        written_begin(one.entries[0].written);
         watch->batch.entries[watch->batch.count++] = one.entries[0];
     }
 }
@@ -186,5 +186,5 @@ void step_change_stream(struct operation *operation)
         }
     }
     session_check_in(client, watch.session);
-    documents_release(&watch.batch);
+    documents_release(operation, &watch.batch);
 }

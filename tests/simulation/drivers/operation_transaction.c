@@ -225,7 +225,7 @@ static void note(struct transaction *transaction, enum outcome outcome, bool maj
         written->majority = majority;
     }
     if (transaction->counted != NULL) {
-        transaction->counted->busy = false;
+        written_end(transaction->counted, ++transaction->operation->client->moment);
         if (outcome == OUTCOME_DONE) {
             transaction->counted->increments++;
             transaction->counted->increments_majority &= majority;
@@ -248,7 +248,7 @@ void step_transaction(struct operation *operation)
     }
     transaction.counted = step_choose_stored(operation);
     if (transaction.counted != NULL) {
-        transaction.counted->busy = true;
+        written_begin(transaction.counted);
     }
     transaction.session = session_check_out(client);
     for (unsigned i = 0; i < ATTEMPTS_MOST && outcome == OUTCOME_AGAIN; i++) {
@@ -259,5 +259,5 @@ void step_transaction(struct operation *operation)
     }
     note(&transaction, outcome, majority);
     session_check_in(client, transaction.session);
-    documents_release(&transaction.batch);
+    documents_release(operation, &transaction.batch);
 }

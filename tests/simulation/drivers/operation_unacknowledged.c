@@ -38,7 +38,7 @@ static enum call_result look_back(struct operation *operation, struct batch *bat
 {
     struct client *client = operation->client;
     int64_t token = batch->entries[batch->count - 1].written->token;
-    struct session *session = connection->server->has_sessions ? session_check_out(client) : NULL;
+    struct session *session = connection->has_sessions ? session_check_out(client) : NULL;
     bson_t body = BSON_INITIALIZER, filter;
     BSON_APPEND_UTF8(&body, "find", batch->collection);
     BSON_APPEND_DOCUMENT_BEGIN(&body, "filter", &filter);
@@ -73,7 +73,7 @@ static void take_find(struct operation *operation, struct batch *batch, const bs
         check_fails(client, "unacknowledged in order", "find", reply,
                     "an unacknowledged insert on this connection has not run before the find");
     } else if (found) {
-        check_document(client, batch->collection, &document);
+        check_document(client, batch->collection, &document, client->moment);
     }
     for (unsigned i = 0; i < batch->count; i++) {
         struct batch_entry *entry = &batch->entries[i];
@@ -145,7 +145,7 @@ void step_insert_unacknowledged(struct operation *operation)
         batch.entries[i].written->fate = FATE_ABSENT;
     }
     bson_destroy(reply);
-    documents_release(&batch);
+    documents_release(operation, &batch);
     if (result == CALL_ANSWERED || (!looks && client->alive)) {
         pool_check_in(connection);
     } else {

@@ -33,11 +33,11 @@ struct written *step_take_stored(struct operation *operation)
         documents_add(operation, &batch, false);
         documents_insert(operation, &batch);
         written = batch.entries[0].written;
-        documents_release(&batch);
+        documents_release(operation, &batch);
         written = written->fate == FATE_STORED ? written : NULL;
     }
     if (written != NULL) {
-        written->busy = true;
+        written_begin(written);
     }
     return written;
 }
@@ -100,7 +100,7 @@ static void run_insert(struct operation *operation)
     struct batch batch = {.collection = documents_choose_collection(operation), .ordered = true};
     documents_add(operation, &batch, false);
     documents_insert(operation, &batch);
-    documents_release(&batch);
+    documents_release(operation, &batch);
 }
 
 /* Several documents; with PLAN_INSERT_REFUSED some break the schema, with PLAN_INSERT_DUPLICATE one
@@ -131,7 +131,7 @@ static void run_insert_many(struct operation *operation)
         }
     }
     documents_insert(operation, &batch);
-    documents_release(&batch);
+    documents_release(operation, &batch);
 }
 
 static void run_die(struct operation *operation)

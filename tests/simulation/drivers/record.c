@@ -20,6 +20,17 @@ struct written *record_add(struct record *record, int64_t token, const char *col
     return written;
 }
 
+void written_begin(struct written *written)
+{
+    written->busy = true;
+}
+
+void written_end(struct written *written, uint64_t moment)
+{
+    written->busy = false;
+    written->changed = moment;
+}
+
 struct written *record_find(const struct record *record, const char *collection, int64_t token)
 {
     for (unsigned i = 0; i < record->count; i++) {

@@ -22,13 +22,17 @@ struct written {
     bool delete_majority;
     unsigned increments, maybe_increments;
     bool increments_majority; /* all of them */
-    int64_t begun_us;
+    uint64_t changed;         /* the moment (of the client) at which its last operation ended */
 };
 
 struct record {
     struct written **items;
     unsigned count, cap;
 };
+
+/* Marks it as busy from now on, and as settled. */
+void written_begin(struct written *written);
+void written_end(struct written *written, uint64_t moment);
 
 /* The pointer stays valid until record_release. */
 struct written *record_add(struct record *record, int64_t token, const char *collection);

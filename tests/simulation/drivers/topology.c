@@ -68,7 +68,7 @@ static bool is_true(const bson_t *reply, const char *name)
     return bson_iter_init_find(&iter, reply, name) && bson_iter_as_bool(&iter);
 }
 
-static enum server_type read_type(const bson_t *reply)
+enum server_type topology_read_type(const bson_t *reply)
 {
     bson_iter_t iter;
     if (!reply_is_ok(reply)) {
@@ -167,7 +167,7 @@ void topology_take_hello(struct server *server, const bson_t *reply)
     if (is_older(server, &version)) {
         return;
     }
-    enum server_type type = read_type(reply);
+    enum server_type type = topology_read_type(reply);
     if (is_true(reply, "helloOk")) {
         server->says_hello = true;
     }
@@ -187,7 +187,6 @@ void topology_take_hello(struct server *server, const bson_t *reply)
     }
     server->type = type;
     server->version = version;
-    server->has_sessions = reply_integer(reply, "logicalSessionTimeoutMinutes", 0) > 0;
     server->ready = true;
     take_hosts(client, reply);
     client_changed(client);
