@@ -1,4 +1,5 @@
-/* The $jsonSchema of the registry's collections. The follower checks the documents against the same
+/* The $jsonSchema of the registry's collections. An enum alone does not make a string: a BSON
+ * symbol equals the string with its text. The follower checks the documents against the same
  * schemas, because somebody may have created a collection without them. */
 #include "fleet/fleet_document.h"
 
@@ -6,9 +7,9 @@
     "{\"bsonType\": \"object\", \"additionalProperties\": false,"                                  \
     " \"required\": [\"level\", \"action\", \"unproved\", \"allow_bypass\", \"accepted\"],"        \
     " \"properties\": {"                                                                           \
-    "  \"level\": {\"enum\": [\"strict\", \"moderate\", \"off\"]},"                                \
-    "  \"action\": {\"enum\": [\"error\", \"warn\", \"errorAndLog\"]},"                            \
-    "  \"unproved\": {\"enum\": [\"allow\", \"reject\"]},"                                         \
+    "  \"level\": {\"bsonType\": \"string\", \"enum\": [\"strict\", \"moderate\", \"off\"]},"      \
+    "  \"action\": {\"bsonType\": \"string\", \"enum\": [\"error\", \"warn\", \"errorAndLog\"]},"  \
+    "  \"unproved\": {\"bsonType\": \"string\", \"enum\": [\"allow\", \"reject\"]},"               \
     "  \"allow_bypass\": {\"bsonType\": \"bool\"},"                                                \
     "  \"accepted\": {\"bsonType\": \"array\", \"maxItems\": 16, \"items\":"                       \
     "   {\"bsonType\": \"object\", \"additionalProperties\": false, \"required\": [\"version\"],"  \
@@ -32,7 +33,7 @@ const char fleet_format_text[] =
     "    \"required\": [\"version\", \"dialect\", \"hash\", \"schema\", \"at\", \"by\"],"
     "    \"properties\": {"
     "     \"version\": {\"bsonType\": \"int\", \"minimum\": 1},"
-    "     \"dialect\": {\"enum\": [\"mongodb\", \"json-schema\"]},"
+    "     \"dialect\": {\"bsonType\": \"string\", \"enum\": [\"mongodb\", \"json-schema\"]},"
     "     \"hash\": {\"bsonType\": \"string\", \"pattern\": \"^[0-9a-f]{64}$\"},"
     "     \"name\": {\"bsonType\": \"string\", \"minLength\": 1, \"maxLength\": 64},"
     "     \"schema\": {\"bsonType\": \"string\"},"
@@ -45,8 +46,8 @@ const char fleet_format_text[] =
     "     \"revision\": {\"bsonType\": \"long\", \"minimum\": 1},"
     "     \"at\": {\"bsonType\": \"date\"},"
     "     \"by\": {\"bsonType\": \"string\", \"maxLength\": 256},"
-    "     \"action\": {\"enum\": [\"push\", \"push candidate\", \"promote\", \"rollback\","
-    "                             \"retire\", \"settings\"]},"
+    "     \"action\": {\"bsonType\": \"string\", \"enum\": [\"push\", \"push candidate\","
+    "                 \"promote\", \"rollback\", \"retire\", \"settings\"]},"
     "     \"note\": {\"bsonType\": \"string\", \"maxLength\": 256},"
     "     \"state\": " STATE "}}}}}";
 

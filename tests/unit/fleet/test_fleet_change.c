@@ -304,6 +304,33 @@ static void namespaces_are_mongodbs(void **state)
 }
 
 /* Each allocation in turn fails: no crash, no leak, no half of a change. */
+/* A BSON symbol equals a string in an enum, and has no text for libbson. */
+static void no_word_is_a_symbol(void **state)
+{
+    static const char *const names[] = {"level", "action", "unproved", "dialect"};
+    struct error err;
+    bson_t bson;
+    (void)state;
+    struct fleet_document *document = with_versions(1);
+    struct fleet_reader *reader = fleet_reader_new(&err);
+    assert_true(fleet_document_write(document, &bson, &err));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct fleet_document *read = NULL;
+        uint8_t *data = (uint8_t *)(uintptr_t)bson_get_data(&bson);
+        uint8_t *name = memmem(data, bson.len, names[i], strlen(names[i]) + 1);
+        assert_non_null(name);
+        name[-1] = BSON_TYPE_SYMBOL;
+        assert_false(fleet_document_read(reader, bytes_of(data, bson.len), &read, &err));
+        assert_non_null(strstr(err.message, names[i]));
+        name[-1] = BSON_TYPE_UTF8;
+        assert_true(fleet_document_read(reader, bytes_of(data, bson.len), &read, &err));
+        fleet_document_free(read);
+    }
+    bson_destroy(&bson);
+    fleet_reader_free(reader);
+    fleet_document_free(document);
+}
+
 static void memory_may_be_out(void **state)
 {
     struct error err;
@@ -357,6 +384,7 @@ int main(void)
         cmocka_unit_test(a_schema_stays_in_its_place),
         cmocka_unit_test(a_schemas_text_is_found),
         cmocka_unit_test(namespaces_are_mongodbs),
+        cmocka_unit_test(no_word_is_a_symbol),
         cmocka_unit_test(memory_may_be_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
