@@ -2,6 +2,7 @@
 # Fuzzes each target for a time, and prints a table of the results.
 #   scripts/fuzz.sh [--seconds N] [TARGET…]    N for each target (default: 60); default: all targets
 # Runs one target for each CPU at a time. The corpus grows in .cache/fuzz/NAME, and the next run starts with it.
+# The targets whose names begin with ROOM_ use the dictionary tests/fuzz/ROOM.dict.
 # Findings are written to .cache/fuzz/NAME-…; after a fix, add the file to tests/fuzz/corpus/NAME, which every test
 # run replays. Exit status 1 if there is a finding.
 set -euo pipefail
@@ -11,7 +12,7 @@ seconds=60 wanted=()
 while [ $# -gt 0 ]; do
   case $1 in
   --seconds) seconds=$2 && shift ;;
-  -*) sed -n '2,7s/^# \?//p' "$0" && die "no such option: $1" ;;
+  -*) sed -n '2,8s/^# \?//p' "$0" && die "no such option: $1" ;;
   *) wanted+=("$1") ;;
   esac
   shift
@@ -19,10 +20,11 @@ done
 
 # fuzz_one TARGET: writes the target's row of the table to a file; fails if there is a finding.
 fuzz_one() {
-  local target=$1 name=${1##*/fuzz_} finding=none log
+  local target=$1 name=${1##*/fuzz_} finding=none log options=()
   log=$logs/fuzz_$name.log
   mkdir -p "$cache/fuzz/fuzz_$name"
-  run_logged "fuzz_$name" "$target" -max_total_time="$seconds" -timeout=30 -print_final_stats=1 \
+  [ ! -e "$project/tests/fuzz/${name%%_*}.dict" ] || options+=("-dict=$project/tests/fuzz/${name%%_*}.dict")
+  run_logged "fuzz_$name" "$target" "${options[@]}" -max_total_time="$seconds" -timeout=30 -print_final_stats=1 \
     -artifact_prefix="$cache/fuzz/fuzz_$name-" "$cache/fuzz/fuzz_$name" \
     "$project/tests/fuzz/corpus/$name" || finding="see $log"
   printf '| %s | %s | %s | %s | %s |\n' "$name" \
@@ -38,7 +40,7 @@ reap() {
   running=$((running - 1))
 }
 
-build_preset fuzz
+build_preset fuzz fuzz_targets
 rows=() failed=0 running=0 jobs=$(nproc)
 for target in "$project"/build/fuzz/tests/fuzz/fuzz_*; do
   [ -f "$target" ] && [ -x "$target" ] || continue

@@ -1,2 +1,3 @@
 sluice_fuzz_target(compatibility compatibility_fuzz.c LINKS sluice_compare)
 target_sources(fuzz_compatibility PRIVATE schema_generate.c)
+sluice_fuzz_target(pattern pattern_fuzz.c LINKS sluice_compare)

@@ -4,7 +4,9 @@
 #include "schema_generate.h"
 
 #include "bson/validate.h"
+#include "compare/changes.h"
 #include "compare/compatibility.h"
+#include "fail_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +32,85 @@ static void check_direction(const struct schema *from, const struct schema *to,
     }
 }
 
+/* --- the list of changes --- */
+
+struct sides {
+    const struct schema *a;
+    const struct schema *b;
+    unsigned changes;
+};
+
+/* Each proof is a document that the one side accepts and the other refuses. */
+static void check_change(void *arg, const struct compatibility_change *change)
+{
+    struct sides *sides = arg;
+    bool kept = change->keeps_old != COMPATIBILITY_NO ||
+                (schema_check(sides->a, scratch, change->refused_by_new, NULL) == SCHEMA_VALID &&
+                 schema_check(sides->b, scratch, change->refused_by_new, NULL) == SCHEMA_INVALID);
+    bool kept_too =
+        change->keeps_new != COMPATIBILITY_NO ||
+        (schema_check(sides->b, scratch, change->refused_by_old, NULL) == SCHEMA_VALID &&
+         schema_check(sides->a, scratch, change->refused_by_old, NULL) == SCHEMA_INVALID);
+    const char *effect = compatibility_effect(change);
+    sides->changes++;
+    if (!kept || !kept_too || effect[0] == 0 || (change->path[0] != '/' && change->path[0] != 0)) {
+        (void)fprintf(stderr, "the proof of a change does not hold: %s\n", change->path);
+        abort();
+    }
+}
+
+static void list_changes(const struct schema *a, const struct schema *b)
+{
+    struct sides sides = {a, b, 0};
+    struct compatibility_side from = {&a, 1};
+    struct compatibility_side to = {&b, 1};
+    struct error err;
+    struct bytes one = schema_source(a);
+    struct bytes other = schema_source(b);
+    bool same =
+        bytes_left(&one) == bytes_left(&other) && memcmp(one.pos, other.pos, bytes_left(&one)) == 0;
+    if (!compatibility_list_changes(&from, &to, check_change, &sides, &err))
+        abort();
+    if (same && sides.changes > 0) {
+        (void)fprintf(stderr, "a schema differs from itself\n");
+        abort();
+    }
+}
+
+/* Two accepted schemas contain each of them, and a document that both refuse is none of theirs. */
+static void check_sides(const struct schema *a, const struct schema *b)
+{
+    const struct schema *both[] = {a, b};
+    struct compatibility_side one = {&a, 1};
+    struct compatibility_side two = {both, 2};
+    uint8_t *proof = NULL;
+    size_t len = 0;
+    if (compatibility_contains(&one, &two, NULL, &proof, &len) == COMPATIBILITY_NO)
+        abort();
+    if (compatibility_contains(&two, &one, &one, &proof, &len) == COMPATIBILITY_NO &&
+        (schema_check(b, scratch, bytes_of(proof, len), NULL) != SCHEMA_VALID ||
+         schema_check(a, scratch, bytes_of(proof, len), NULL) != SCHEMA_INVALID))
+        abort();
+    memory_free(proof);
+}
+
+static void ignore_change(void *arg, const struct compatibility_change *change)
+{
+    (void)arg;
+    (void)change;
+}
+
+static void compare_without_memory(const struct schema *a, const struct schema *b)
+{
+    struct compatibility verdict;
+    struct compatibility_side from = {&a, 1};
+    struct compatibility_side to = {&b, 1};
+    struct error err;
+    if (compatibility_judge(&from, &to, &verdict, &err))
+        compatibility_release(&verdict);
+    (void)compatibility_list_changes(&from, &to, ignore_change, NULL, &err);
+}
+
 static void check_pair(const struct schema *a, const struct schema *b, struct stream *in)
 {
     struct compatibility verdict;
@@ -50,6 +131,8 @@ static void check_pair(const struct schema *a, const struct schema *b, struct st
         if (in->pos == in->end)
             break;
     }
+    if (compatibility_verdict(&verdict)[0] == 0)
+        abort();
     compatibility_release(&verdict);
 }
 
@@ -92,8 +175,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct schema *b = compile(near_copy, size - 4, other, &used_too);
     used = used_too > used ? used_too : used;
     struct stream rest = {data + 4 + used, data + size};
-    if (a != NULL && b != NULL)
+    if (a != NULL && b != NULL) {
         check_pair(a, b, &rest);
+        list_changes(a, b);
+        check_sides(a, b);
+        if (fail_memory_for(data, size))
+            compare_without_memory(a, b);
+        memory_fail_never();
+    }
     schema_free(a);
     schema_free(b);
     free(near_copy);

@@ -1,14 +1,16 @@
 /* Any payload as a write command, any document as the server's reply to the message that replaces
  * it. All statements of the replacing message would pass a check. A careless server could find no
  * invalid document in a replacing insert. Answers and joined replies are BSON if their parts are.
- * Input: a byte of settings (1: in a transaction, 2: in portions, 4: a limit of statements), four
- * of the payload's length, the payload, the reply. */
+ * Input: a byte of settings (1: in a transaction, 2: in portions, 4: a limit of statements, 8: an
+ * account of memory that is soon full, 16: the client leaves between two portions, 32: another
+ * writer, whose counts are kept, 64: OP_QUERY), four of the payload's length, the payload, the
+ * reply. Some inputs run once more while allocations fail. */
 #include <stdlib.h>
 
-#include "base/memory.h"
 #include "bson/scan.h"
 #include "bson/validate.h"
 #include "enforce/enforce.h"
+#include "fail_memory.h"
 #include "wire/sections.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -16,10 +18,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct registry *registry;
 static struct schema_scratch *scratch;
 static struct tally *tally;
+static struct tally *second_tally; /* of another worker */
+
+static bool without_memory; /* an allocation fails */
 
 static void require(bool holds)
 {
-    if (!holds)
+    if (!holds && !without_memory)
         abort();
 }
 
@@ -47,6 +52,7 @@ static void open_registry(void)
     registry = registry_new();
     scratch = schema_scratch_new();
     tally = tally_new();
+    second_tally = tally_new();
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         struct schema_file file;
         struct error err;
@@ -72,9 +78,10 @@ static void on_refused(void *arg, const struct registry_entry *entry, bool warne
     require(bytes_left(&info) == 0 || is_document(info));
 }
 
-static bool read_command(struct bytes payload, struct wire_command *parsed)
+static bool read_command(struct bytes payload, bool legacy, struct wire_command *parsed)
 {
-    if (!wire_command_read_whole(payload, parsed, NULL))
+    if (legacy ? !wire_command_read_legacy(payload, bytes_of("d", 1), parsed, NULL)
+               : !wire_command_read_whole(payload, parsed, NULL))
         return false;
     if (!parsed->has_database) {
         parsed->database = bytes_of("d", 1);
@@ -192,7 +199,8 @@ static void require_clean(const struct wire_command *command, struct bytes paylo
     struct wire_command parsed;
     struct enforce_result result;
     struct error err;
-    require(read_command(payload, &parsed));
+    if (!read_command(payload, false, &parsed))
+        abort();
     parsed.in_transaction = command->in_transaction;
     struct enforce_command again = command_of(&parsed);
     require_kept(&parsed);
@@ -242,10 +250,13 @@ static bool is_spent(void *arg)
 }
 
 static size_t taken;
+static size_t room;
 
 static bool take(void *arg, size_t bytes)
 {
     (void)arg;
+    if (bytes > room - taken)
+        return false;
     taken += bytes;
     return true;
 }
@@ -253,13 +264,14 @@ static bool take(void *arg, size_t bytes)
 static void give_back(void *arg, size_t bytes)
 {
     (void)arg;
-    require(bytes <= taken);
+    if (bytes > taken)
+        abort();
     taken -= bytes;
 }
 
 /* Checks in as many portions as possible, and moves the payload between them. */
 static bool check_in_portions(const struct enforce_command *command,
-                              const struct enforce_observer *observer,
+                              const struct enforce_observer *observer, bool leaves,
                               struct enforce_result *result, struct error *err)
 {
     struct check *check = NULL;
@@ -272,35 +284,53 @@ static bool check_in_portions(const struct enforce_command *command,
         progress = enforce_go_on(&check, registry, scratch, &moved, observer, result, err);
         if (progress != ENFORCE_PART || i > 100)
             continue;
+        if (leaves) {
+            enforce_check_free(check, observer);
+            check = NULL;
+            (void)error_set(err, ERROR_INTERNAL, "the client left");
+            break;
+        }
         size_t len = bytes_left(&parsed.payload);
-        uint8_t *copy = memory_alloc(len);
-        require(copy != NULL);
+        uint8_t *copy = malloc(len);
+        if (copy == NULL)
+            abort();
         memcpy(copy, parsed.payload.pos, len);
         wire_command_move(&parsed, bytes_of(copy, len));
-        memory_free(kept);
+        free(kept);
         kept = copy;
     }
-    memory_free(kept);
-    require(check == NULL);
+    free(kept);
+    if (check != NULL)
+        abort();
     return progress == ENFORCE_DONE;
 }
 
-/* The counts of the candidate add up. Then it is forgotten. */
-static void require_tally(void)
+/* The counts of the candidate add up, alone and with those of another worker. Then it is forgotten,
+ * unless its counts are kept. */
+static void require_tally(bool keeps)
 {
     struct tally_report report = {0};
+    uint64_t counts[TALLY_COUNTS] = {0};
     const struct registry_entry *entry = registry_find(registry, "d.v", 3);
     tally_report_add(&report, tally, entry, &entry->file.candidate);
+    tally_report_add(&report, second_tally, entry, &entry->file.candidate);
     tally_report_finish(&report);
     uint64_t refused = report.other;
     for (size_t i = 0; i < report.row_count; i++)
         refused += report.rows[i].count;
-    require(refused == report.counts[TALLY_REFUSED]);
+    require(refused == report.counts[TALLY_REFUSED] || report.no_memory);
     for (size_t i = 0; i < report.sample_count; i++)
-        require(is_document(bytes_of(report.samples[i].info, report.samples[i].info_len)) ||
-                report.samples[i].info == NULL);
+        require(report.samples[i].info == NULL ||
+                is_document(bytes_of(report.samples[i].info, report.samples[i].info_len)));
+    tally_sum(tally, entry, &entry->file.candidate, counts);
+    tally_sum(second_tally, entry, &entry->file.candidate, counts);
+    require(memcmp(counts, report.counts, sizeof counts) == 0);
     tally_report_release(&report);
+    tally_trim(second_tally, registry);
+    if (keeps)
+        return;
     tally_trim(tally, NULL);
+    tally_trim(second_tally, NULL);
 }
 
 /* After a check only the result holds memory. */
@@ -312,20 +342,64 @@ static void require_taken(const struct enforce_result *result)
     require(taken == held);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check_result(const struct enforce_command *command, struct enforce_result *result,
+                         struct bytes reply)
 {
-    static const struct tally_writer writer = {"fuzz", "none"};
+    if (!without_memory) {
+        require_taken(result);
+        require_validated(command->parsed);
+        if (result->outcome == ENFORCE_FORWARD)
+            require_kept(command->parsed);
+        if (result->outcome == ENFORCE_ANSWER)
+            require(is_document(result->reply));
+        if (result->outcome == ENFORCE_REPLACE)
+            require_clean(command->parsed, result->payload);
+    }
+    if (result->splice != NULL)
+        splice(result->splice, reply);
+    enforce_result_release(result);
+}
+
+static void run(uint8_t settings, struct bytes payload, struct bytes reply)
+{
+    static const struct tally_writer writers[] = {{"fuzz", "none"}, {"other", "driver \xff"}};
+    bool other = (settings & 32) != 0;
     struct enforce_observer observer = {.refused = on_refused,
                                         .spent = is_spent,
                                         .take = take,
                                         .give_back = give_back,
                                         .wall_ms = wall_ms,
-                                        .writer = &writer};
+                                        .tally = other ? second_tally : tally,
+                                        .writer = &writers[other]};
     struct enforce_result result;
     struct error err = {0};
+    struct wire_command parsed;
+    if (!read_command(payload, (settings & 64) != 0, &parsed))
+        return;
+    parsed.in_transaction = (settings & 1) != 0;
+    struct enforce_command command = command_of(&parsed);
+    command.max_statements = (settings & 4) != 0 ? 3 : 0;
+    bool concerns = enforce_concerns(registry, &command);
+    if (!concerns) {
+        require_kept(&parsed);
+        return;
+    }
+    taken = 0;
+    room = (settings & 8) != 0 ? 100 : SIZE_MAX;
+    bool ok = (settings & 2) != 0
+                  ? check_in_portions(&command, &observer, (settings & 16) != 0, &result, &err)
+                  : enforce_check(registry, scratch, &command, &observer, &result, &err);
+    require_tally(other);
+    if (ok)
+        check_result(&command, &result, reply);
+    else
+        require(err.code != 0 && err.message[0] != 0 && taken == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
     if (registry == NULL)
         open_registry();
-    observer.tally = tally;
     if (size < 5)
         return 0;
     struct bytes payload = bytes_of(data + 5, size - 5);
@@ -334,36 +408,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     len = len > size - 5 ? size - 5 : len;
     payload.end = payload.pos + len;
     reply.pos = payload.end;
-    struct wire_command parsed;
-    if (!read_command(payload, &parsed))
-        return 0;
-    parsed.in_transaction = (data[0] & 1) != 0;
-    struct enforce_command command = command_of(&parsed);
-    command.max_statements = (data[0] & 4) != 0 ? 3 : 0;
-    bool concerns = enforce_concerns(registry, &command);
-    if (!concerns) {
-        require_kept(&parsed);
-        return 0;
-    }
-    taken = 0;
-    bool ok = (data[0] & 2) != 0
-                  ? check_in_portions(&command, &observer, &result, &err)
-                  : enforce_check(registry, scratch, &command, &observer, &result, &err);
-    require_tally();
-    if (!ok) {
-        require(err.code != 0 && err.message[0] != 0 && taken == 0);
-        return 0;
-    }
-    require_taken(&result);
-    require_validated(&parsed);
-    if (result.outcome == ENFORCE_FORWARD)
-        require_kept(&parsed);
-    if (result.outcome == ENFORCE_ANSWER)
-        require(is_document(result.reply));
-    if (result.outcome == ENFORCE_REPLACE)
-        require_clean(&parsed, result.payload);
-    if (result.splice != NULL)
-        splice(result.splice, reply);
-    enforce_result_release(&result);
+    run(data[0], payload, reply);
+    without_memory = fail_memory_for(data, size);
+    if (without_memory)
+        run(data[0], payload, reply);
+    memory_fail_never();
+    without_memory = false;
     return 0;
 }

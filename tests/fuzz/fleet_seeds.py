@@ -34,6 +34,7 @@ SEEDS = {
     "one": document([version(1)], [{"version": 1}]),
     "two": document([version(1), OTHER], [{"version": 2}, {"version": 1, "until": LATER}]),
     "candidate": document([version(1), OTHER], [{"version": 1}]),
+    "many": document([version(1)], [{"version": 1}]) | {"revision": Int64(9)},
     "nothing": document([version(1)], []),
     "odd_name": document([version(1)], [{"version": 1}], ns='db.a/../"b"\n'),
     "no_place": document([version(1)], [{"version": 1}], ns="../evil.x"),

@@ -4,6 +4,8 @@
 #include "auth/certificate.h"
 #include "auth/claim.h"
 #include "auth/identity.h"
+#include "auth/payload.h"
+#include "fail_memory.h"
 
 #include <stdlib.h>
 
@@ -12,7 +14,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_claim(const struct claim *claim)
 {
     char text[128];
+    const char *name = NULL;
+    const char *db = NULL;
+    const char *mechanism = NULL;
     if (strlen(claim_describe(claim, text, sizeof text)) >= sizeof text)
+        abort();
+    claim_accepted(claim, &name, &db, &mechanism);
+    if (name != NULL && strlen(name) > CLAIM_NAME_MAX)
         abort();
 }
 
@@ -20,8 +28,18 @@ static void check_identity(struct bytes body)
 {
     static const uint8_t nobody[IDENTITY_KEY_BYTES];
     struct identity identity;
+    uint8_t key[IDENTITY_KEY_BYTES];
+    (void)identity_is_doubted(body);
     if (!identity_read(body, &identity))
         return;
+    /* a single user by its name */
+    const char *at = strchr(identity.text, '@');
+    if (at != NULL && strpbrk(at + 1, "@, ") == NULL &&
+        strlen(identity.text) < sizeof identity.text - 1 &&
+        identity_of_user(bytes_of(identity.text, (size_t)(at - identity.text)),
+                         bytes_of(at + 1, strlen(at + 1)), key) &&
+        strchr(identity.text, ' ') == NULL && memcmp(key, identity.users, sizeof key) != 0)
+        abort();
     if (identity.nobody != (memcmp(identity.users, nobody, sizeof nobody) == 0) ||
         identity.nobody != (identity.text[0] == 0) ||
         strnlen(identity.text, sizeof identity.text) == sizeof identity.text)
@@ -39,9 +57,12 @@ static void check_certificate(struct bytes body)
     if (!may && !holds(body, "mechanism"))
         abort();
     (void)certificate_may_log_in("hello", 5, body, true);
+    (void)certificate_may_log_in("authenticate", 12, body, true);
+    if (!certificate_may_log_in("saslStart", 9, body, false))
+        abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void run(const uint8_t *data, size_t size)
 {
     struct claim *claim = NULL;
     struct bytes rest = bytes_of(data, size);
@@ -52,7 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!bytes_take(&rest, len, &body))
             break;
         if (head.pos[0] % 2 == 0) {
-            (void)claim_command(&claim, body, NULL, 0);
+            bool named = head.pos[0] % 4 == 2;
+            (void)claim_command(&claim, body, named ? "shop" : NULL, named ? 4 : 0);
             check_certificate(body);
         } else {
             (void)claim_reply(claim, body);
@@ -61,5 +83,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_claim(claim);
     }
     claim_free(claim);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    run(data, size);
+    if (fail_memory_for(data, size))
+        run(data, size);
+    memory_fail_never();
     return 0;
 }

@@ -134,7 +134,7 @@ static const struct merger_rules rules = {.enabled = true,
                                           .max_waiters = 100,
                                           .max_waiters_total = 100};
 static uint8_t identity[RETRY_IDENTITY_BYTES];
-static const struct merger_origin origin = {identity, "h:1"};
+static const struct merger_origin origin = {identity, "h:1", 1, MERGER_CERTAIN};
 
 /* --- the server --- */
 

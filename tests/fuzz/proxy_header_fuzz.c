@@ -13,6 +13,19 @@ static void check(bool holds)
         abort();
 }
 
+/* The client's address beside one of that family: an IPv4 address is mapped, or nobody is named. */
+static void write_beside(const struct address_peer *peer, sa_family_t family)
+{
+    const struct address_peer other = {.family = family};
+    struct proxy_header again;
+    struct error err;
+    uint8_t out[PROXY_HEADER_WRITTEN_BYTES];
+    size_t len = proxy_header_write(peer, &other, out);
+    check(proxy_header_read(out, len, &again, &err) == PROXY_HEADER_READ && again.bytes == len);
+    check(again.names_client == (family == AF_INET6));
+    check(!again.names_client || (again.peer.family == AF_INET6 && again.peer.port == peer->port));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct proxy_header header;
@@ -34,6 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             size_t len = proxy_header_write(&header.peer, &header.peer, out);
             check(proxy_header_read(out, len, &again, &err) == PROXY_HEADER_READ);
             check(memcmp(&header.peer, &again.peer, sizeof again.peer) == 0);
+            write_beside(&header.peer, AF_INET6);
+            write_beside(&header.peer, AF_UNIX);
         }
         break;
     }

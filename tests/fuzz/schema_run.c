@@ -6,6 +6,7 @@
 
 #include "bson/scan.h"
 #include "bson/validate.h"
+#include "fail_memory.h"
 #include "schema/explain.h"
 #include "schema/prove.h"
 
@@ -124,6 +125,20 @@ static void check_broken(const struct schema *schema, struct schema_scratch *scr
     free(copy);
 }
 
+/* The same steps while allocations fail: none may crash. */
+static void run_without_memory(const struct schema *schema, struct bytes document)
+{
+    struct error err = {0};
+    struct build build;
+    struct bytes info;
+    struct schema_scratch *scratch = schema_scratch_new();
+    if (scratch != NULL && schema_check(schema, scratch, document, &err) == SCHEMA_INVALID) {
+        (void)schema_explain(schema, scratch, document, &build, &info, &err);
+        build_free(&build);
+    }
+    schema_scratch_free(scratch);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct stream in = {data, data + size};
@@ -151,6 +166,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; schema != NULL && i < 4; i++) {
         compare(schema, scratch, document);
         prove(schema, scratch, document);
+        if (fail_memory_for(data, size - (size_t)i))
+            run_without_memory(schema, document);
+        memory_fail_never();
         for (size_t n = 1; n <= 8; n++)
             check_broken(schema, scratch, document, (size_t)data[n % size] * n * 7,
                          data[(n + (size_t)i * 8) % size]);

@@ -12,7 +12,8 @@ import bson
 KEY, SALT = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "AAECAwQFBgcICQoLDA0ODw=="
 KEYS = {"iterationCount": 15000, "salt": SALT, "storedKey": KEY, "serverKey": KEY}
 USER = {"user": "ann", "db": "admin", "credentials": {"SCRAM-SHA-256": KEYS}}
-FIRST, PROOF, CHALLENGE, FILE, COMMAND, SHA_256 = 0, 1, 2, 3, 4, 8
+FIRST, PROOF, CHALLENGE, FILE, COMMAND, SHA_256, LOGIN, REPLY, INVENTED = 0, 1, 2, 3, 4, 8, 16, 17, 18
+STEP = {"conversationId": 1, "done": False, "payload": b"r=x", "ok": 1}
 
 
 def start(payload, **more):
@@ -35,6 +36,17 @@ SEEDS = {
     "file_reply": (FILE, json.dumps({"users": [USER], "ok": {"$numberDouble": "1"}}).encode()),
     "start": (COMMAND, start(b"n,,n=ann,r=abc", options={"skipEmptyExchange": True})),
     "start_text": (COMMAND, start("biwsbj1hLHI9Yg==")),
+    "login_1": (LOGIN, b"\0\0ann"),
+    "login_256": (LOGIN | SHA_256, b"\0\0a=b,c\xc3\xa9"),
+    "login_changed": (LOGIN, b"\1\1ann"),
+    "login_unlike": (LOGIN | SHA_256, b"\2\1ann"),
+    "login_last": (LOGIN | SHA_256, b"\3\1ann"),
+    "reply_refused": (REPLY, bson.encode({"ok": 0.0, "code": 18, "errmsg": "no"})),
+    "reply_away": (REPLY, bson.encode({"ok": 0.0, "code": 91})),
+    "reply_step": (REPLY, bson.encode(STEP)),
+    "reply_early": (REPLY, bson.encode({**STEP, "done": True})),
+    "invented": (INVENTED, b"ann"),
+    "invented_256": (INVENTED | SHA_256, b"n" * 900),
     "continue": (COMMAND, bson.encode({"saslContinue": 1, "conversationId": 1, "payload": b"c=biws,r=abcdef,p=" + KEY.encode()})),
 }
 

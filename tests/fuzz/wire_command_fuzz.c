@@ -81,13 +81,58 @@ static void require_fields(const struct wire_command *command)
     require((command->lsid != NULL) == session);
 }
 
+/* The first field of each name is found by it. */
+static void require_found(const struct wire_command *command)
+{
+    struct wire_fields fields;
+    struct scan_element field;
+    struct scan_element first;
+    struct scan_element plain;
+    wire_fields_open(&fields, command);
+    for (size_t i = 0; i < 8 && wire_fields_next(&fields, &field); i++) {
+        require(fields.known == field_name_find(field.name, field.name_len));
+        require(fields.known == FIELD_OTHER ||
+                strcmp(field_name_text(fields.known), field.name) == 0);
+        require(wire_command_find(command, field.name, &first));
+        require(scan_find(command->body, field.name, &plain));
+        require_same(&first, &plain);
+    }
+    require(wire_command_find(command, "comment", &first) ==
+            scan_find(command->body, "comment", &plain));
+    if (command->known != COMMAND_UNKNOWN)
+        require(strcmp(command_name_text(command->known), command->name) == 0);
+}
+
 /* --- the lists --- */
+
+/* Half of the list is walked, and the rest after it has moved. */
+static void require_movable(const struct document_list *list, size_t items)
+{
+    struct list_walk walk;
+    struct bytes item;
+    struct document_list moved = *list;
+    size_t len = bytes_left(&list->content);
+    uint8_t *copy = malloc(len + 1);
+    require(copy != NULL);
+    memcpy(copy, list->content.pos, len);
+    moved.content = bytes_of(copy, len);
+    list_walk_open(&walk, list);
+    size_t count = 0;
+    for (; count < items / 2; count++)
+        require(list_walk_next(&walk, &item));
+    list_walk_move(&walk, (ptrdiff_t)((uintptr_t)copy - (uintptr_t)list->content.pos));
+    for (; list_walk_next(&walk, &item); count++)
+        require_inside(item, moved.content);
+    require(count == items);
+    free(copy);
+}
 
 static void require_list(const struct document_list *list, struct bytes payload)
 {
     struct list_walk walk;
     struct bytes item;
     size_t bytes = 0;
+    size_t items = 0;
     require_inside(list->content, payload);
     require_inside(bytes_of(list->name, list->name_len + 1), payload);
     require(strlen(list->name) == list->name_len && !list->validated);
@@ -97,7 +142,9 @@ static void require_list(const struct document_list *list, struct bytes payload)
         require(walk.in_body ||
                 (bytes_left(&item) >= 5 && bytes_load_u32(item.pos) == bytes_left(&item)));
         bytes += bytes_left(&item);
+        items++;
     }
+    require_movable(list, items);
     /* the walk over the sections has seen that documents fill a sequence */
     require(walk.in_body || (list_walk_is_whole(&walk) && bytes == bytes_left(&list->content)));
 }
@@ -138,12 +185,16 @@ static void require_right(const struct wire_command *command)
         require_inside(bytes_of(command->lsid, LSID_BYTES), command->body);
     if (bytes_left(&command->database) > 0)
         require_inside(command->database, command->body);
+    struct wire_command *own = (struct wire_command *)(uintptr_t)command;
     require_fields(command);
+    require_found(command);
     require_sections(command);
+    require(wire_command_list_of(own, bytes_of("", 0)) == NULL);
+    require(wire_command_sequence(own, WIRE_LISTS_MAX) == NULL);
     for (size_t i = 0; i < command->list_count; i++) {
         require_list(&command->lists[i], command->payload);
-        require(wire_command_list_of((struct wire_command *)command, command->lists[i].content) ==
-                &command->lists[i]);
+        require(wire_command_list_of(own, command->lists[i].content) == &command->lists[i]);
+        require((wire_command_sequence(own, i) == NULL) == command->lists[i].in_body);
     }
 }
 

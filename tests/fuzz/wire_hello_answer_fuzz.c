@@ -48,14 +48,27 @@ static void require_answer(struct bytes document, const struct wire_hello_answer
             require(!scan_name_is(&element, "helloOk"));
     }
     require(!scan.broken);
+    require(scan_find(document, "extra", &element) || bytes_left(&answer->extra) == 0);
     unsigned offered = 0;
     for (unsigned i = 0; i < answer->request->compressor_count; i++)
         offered |= 1U << answer->request->compressors[i];
     require((wire_hello_compressors(document) & ~(offered & answer->compressors)) == 0);
 }
 
+/* The version in the reply, beside the client's. */
+static void check_version(struct bytes reply, const struct wire_hello_request *request)
+{
+    struct wire_topology_version version;
+    if (!wire_hello_version(reply, &version))
+        return;
+    require(wire_topology_version_equal(&version, &version));
+    if (request->has_version && wire_topology_version_equal(&version, &request->version))
+        require(version.counter == request->version.counter);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const uint8_t extra[] = {17, 0, 0, 0, 16, 'e', 'x', 't', 'r', 'a', 0, 0, 1, 0, 0, 0, 0};
     struct scan scan;
     struct wire_command command;
     struct wire_hello_request request;
@@ -73,8 +86,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     require_request(&request);
     struct wire_hello_rules rules = {.map_address = map_address, .max_message_bytes = 48000000};
-    struct wire_hello_answer answer = {
-        .request = &request, .compressors = data[0], .connection_id = INT64_MAX, .elapsed_ms = 7};
+    struct wire_hello_answer answer = {.request = &request,
+                                       .compressors = data[0] & 0x0F,
+                                       .connection_id = (data[0] & 0x10) != 0 ? 7 : INT64_MAX,
+                                       .elapsed_ms = 7};
+    if ((data[0] & 0x20) != 0)
+        answer.extra = bytes_of(extra, sizeof extra);
+    check_version(reply, &request);
     bool ok = wire_hello_answer(reply, &answer, &rules, &build, &out);
     if (ok) {
         require_answer(out, &answer);

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the first inputs of the fuzz targets wire_frame, wire_compressed, wire_hello, wire_hello_answer, wire_command,
-enforce, trace_comment and trace_export into tests/fuzz/corpus. Needs only Python. The findings of the fuzzers are kept
-beside them."""
+"""Writes the first inputs of the fuzz targets wire_*, bson_values, identity, enforce, trace_comment and
+trace_export into tests/fuzz/corpus. Needs only Python. The findings of the fuzzers are kept beside them."""
 
 import pathlib
 import struct
@@ -74,6 +73,12 @@ def frames():
     yield "size_too_small", framed(OP_MSG, msg(0, body(PING), b"\1\4\0\0\0", b"\0" * 8))
     yield "query", framed(OP_QUERY, query + document({"isMaster": 1, "helloOk": True}))
     yield "query_wrapped", framed(OP_QUERY, query + document({"$query": {"isMaster": 1}}))
+    yield "query_find", framed(OP_QUERY, query.replace(b"admin.$cmd", b"admin.find") + document({}))
+    for opcode in (2001, 2002, 2005, 2006, 2007, 2012, 2013, 3000):
+        yield f"opcode_{opcode}", framed(opcode, b"")
+    for name, first in (("tls", b"\x16\3\1"), ("http", b"GET /"), ("alert", b"\x15\3\3"), ("answer", b"HTTP/1.1")):
+        yield f"hint_{name}", first.ljust(16, b"\0")
+    yield "telemetry_two", framed(OP_MSG, msg(0, body(PING), *[b"\3" + document({})] * 2))
     yield "reply", framed(OP_REPLY, struct.pack("<iqii", 8, 0, 0, 1) + document({"ok": 1.0}))
 
 
@@ -224,6 +229,45 @@ def write_commands():
     yield "bulk_write", case(0, msg(0, body({"bulkWrite": 1, "ordered": False, "$db": "admin"}),
                                     sequence("ops", *map(document, ops)), sequence("nsInfo", *map(document, spaces))), results)
     yield "bulk_write_in_body", case(0, msg(0, body({"bulkWrite": 1, "ops": ops, "nsInfo": spaces, "$db": "admin"})), results)
+    long, undecided = {"_id": 1, "a": 1, "s": "x" * 3000}, [{"$inc": {"a": 1}}, {"$set": {"a": 1}}, {"$set": {"a": 0, "b": 1}},
+                                                            {"$unset": {"b": 1}}, {"$setOnInsert": {"a": 5}}, good]
+    lists = [{"_id": i, "a": "x"} for i in range(5)]
+    yield "versions", case(0, msg(0, command("insert", "v", ordered=False), documents(good, bad, {"_id": 1, "a": 1, "b": 2}, *lists)), ok)
+    yield "versions_writer", case(32, msg(0, command("insert", "v", ordered=False), documents(good, {"_id": 3, "b": 2, "a": 0})), ok)
+    yield "versions_cut_off", case(0, msg(0, command("insert", "v"), documents(long)), ok)
+    yield "versions_updates", case(0, msg(0, command("update", "v", ordered=False), updates(*undecided)), ok)
+    yield "versions_upserts", case(0, msg(0, command("update", "v", ordered=False), updates(*undecided, upsert=True)), ok)
+    yield "cut_off", case(0, msg(0, command("insert"), documents(long | {"t": [str(i) for i in range(50)]})), ok)
+    yield "no_room", case(8, msg(0, command("insert", ordered=False), mixed), ok)
+    yield "leaves", case(18, msg(0, command("insert", ordered=False), mixed), ok)
+    yield "limit", case(4, msg(0, command("insert", ordered=False), documents(*[good] * 5)), ok)
+    yield "empty", case(0, msg(0, command("insert", documents=[])), ok)
+    yield "legacy", case(64, document({"insert": "c", "documents": [bad], "$db": "d"}), ok)
+    yield "statement_ids", case(0, msg(0, command("insert", ordered=False, stmtIds=[1]), mixed), ok)
+    yield "session", case(0, msg(0, command("insert", lsid={}, txnNumber=1, maxTimeMS=-1), mixed), ok)
+    yield "time", case(0, msg(0, command("insert", maxTimeMS=5, lsid={"id": bytes(16)}), mixed), ok)
+    yield "number_alone", case(0, msg(0, command("insert", txnNumber=1), mixed), ok)
+    yield "unheard", case(0, msg(0, command("insert", writeConcern={"w": 0}), mixed), ok)
+    yield "unheard_journal", case(0, msg(0, command("insert", writeConcern={"w": 0, "j": True}), mixed), ok)
+    yield "sequence_twice", case(0, msg(0, command("insert"), documents(good), documents(good)), ok)
+    yield "sequence_odd", case(0, msg(0, command("insert"), sequence("others", document(good))), ok)
+    yield "remove", case(0, msg(0, command("findAndModify", query={}, remove=True, new=True, update={})), ok)
+    yield "map_reduce", case(0, msg(0, command("mapReduce", map="m", reduce="r", out="c")), ok)
+    yield "map_reduce_merge", case(0, msg(0, command("mapReduce", map="m", reduce="r", out={"merge": "c", "db": "d"})), ok)
+    yield "map_reduce_none", case(0, msg(0, command("mapReduce", map="m", reduce="r", out={"x": 1})), ok)
+    yield "map_reduce_inline", case(0, msg(0, command("mapReduce", map="m", reduce="r", out={"inline": 1})), ok)
+    yield "create_view", case(0, msg(0, command("create", "view", viewOn="c", pipeline=[{"$out": "r"}])), ok)
+    yield "pipeline_sequence", case(0, msg(0, command("aggregate"), sequence("pipeline", document({"$out": "r"}))), ok)
+    yield "clone", case(0, msg(0, body({"cloneCollectionAsCapped": "x", "toCollection": "c", "size": 1, "$db": "d"})), ok)
+    yield "rename", case(0, msg(0, body({"renameCollection": "d.x", "to": "d.c", "$db": "admin"})), ok)
+    yield "apply_ops", case(0, msg(0, body({"applyOps": [{"op": "n"}, {"op": "i", "ns": "d.c", "o": bad}, {"op": "u", "ns": "d.c"}],
+                                            "$db": "admin"})), ok)
+    yield "own_database", case(0, msg(0, body({"eval": "x", "$db": "d"})), ok)
+    many = [{"ns": f"d.n{i}"} for i in range(12)]
+    last = {"insert": 11, "document": bad}
+    yield "bulk_write_many", case(4, msg(0, body({"bulkWrite": 1, "ops": [last], "nsInfo": many, "$db": "admin"})), results)
+    yield "bulk_write_room", case(0, msg(0, body({"bulkWrite": 1, "ops": [{"insert": 12, "document": bad}], "nsInfo": many + spaces,
+                                                  "$db": "admin"})), results)
     for name, stage in (("out", {"$out": "r"}), ("out_db", {"$out": {"db": "d", "coll": "r"}}), ("merge", {"$merge": {"into": "r"}})):
         yield "aggregate_" + name, case(0, msg(0, command("aggregate", pipeline=[{"$match": {}}, stage])), ok)
 
@@ -242,8 +286,73 @@ def exports():
     yield "rejected", b"\0\x0a\x07\x08\xac\x02\x12\x02no"
     yield "pairs", b"\1api-key=a%3Db,x=2"
     yield "url", b"\2https://[::1]:4318/v1/traces"
-    yield "names", b"\3deployment.environment.name=\xff"
-    yield "reply", b"\3" + document({"ok": 0.0, "code": 13, "writeErrors": [{"code": 1}]})
+    yield "names", b"\3\0\0deployment.environment.name=x,a=%3D,b=\xff"
+    yield "server", b"\3\x3f\0db1.example:27017"
+    yield "socket", b"\3\xbf\0x"
+    yield "batch", b"\3\x48\x03find"
+    yield "links", b"\3\x48\xfffind"
+    yield "fixed", b"\0\x09" + bytes(8) + b"\x15" + bytes(4) + b"\x0a\x02\x08\x05\x1b"
+    yield "reply", b"\3\0\0" + document({"ok": 0.0, "code": 13, "writeErrors": [{"code": 1}]})
+
+
+def replies():
+    for flags in range(32):
+        yield f"error_{flags}", bytes([flags, 112, 0, 0, 0]) + b"no \xffserver"
+        yield f"document_{flags}", bytes([flags, 1, 2, 3, 4]) + document({"ok": 1})
+
+
+def values():
+    """Documents with numbers of all types, and with each other type."""
+    decimals = [struct.pack("<QQ", low, high) for low, high in
+                ((1, 0x3040 << 48), (10, 0x303E << 48), (1, 0x303E << 48), (0, 0x7C00 << 48), (0, 0x7800 << 48),
+                 (1, 0x6C10 << 48), (1, 0xB040 << 48), (5, 0x5FFE << 48), (5, 0x0000 << 48), (2**63, 0x31FFFFFFFFFFFFFF))]
+    integers = [(18, struct.pack("<q", n)) for n in (0, 1, -1, 2**63 - 1, -(2**63), 2**53 + 1, 10**17)]
+    doubles = [0.0, -0.0, 0.5, 0.1, 1e300, -1e300, 5e-324, float("nan"), float("inf"), float("-inf"), 2.0**53, 9.3e18]
+    odd = {"u": (6, b""), "n": (10, b""), "o": (7, bytes(12)), "d": (9, bytes(8)), "r": (11, b"a\0i\0"), "t": (17, bytes(8)),
+           "s": (14, struct.pack("<i", 2) + b"x\0"), "c": (13, struct.pack("<i", 2) + b"x\0"), "x": "x", "M": (127, b""),
+           "m": (255, b""), "w": (15, struct.pack("<ii", 15, 2) + b"x\0" + document({})),
+           "p": (12, struct.pack("<i", 2) + b"x\0" + bytes(12))}
+    pairs = {"a": {"x": 1, "y": [1, 2.0]}, "b": {"y": [1, 2], "x": 1.0}, "l": [1, {"x": 1}], "k": [1, {"x": 1}],
+             "B": b"data", "C": b"data", "t": True, "f": False}
+    numbers = [(19, decimal) for decimal in decimals] + integers + doubles + [0, 1, -5]
+    for i in range(0, len(numbers), 3):
+        some = numbers[i : i + 3] + numbers[(i * 7) % len(numbers) :][:7]
+        yield f"numbers_{i}", document({f"n{j}": number for j, number in enumerate(some)})
+    names = list(odd)
+    yield "odd_first", document({name: odd[name] for name in names[:8]})
+    yield "odd_second", document({name: odd[name] for name in names[8:]} | {"twin": "x"})
+    yield "pairs", document(pairs)
+
+
+def records(*bodies):
+    """Of the target identity: kinds (0: a command, 1: a reply) and documents."""
+    return b"".join(struct.pack("<BH", kind, len(data)) + data for kind, data in bodies)
+
+
+def identities():
+    def status(*users, **more):
+        listed = [{"user": user, "db": db} for user, db in users]
+        return document({"authInfo": {"authenticatedUsers": listed} | more, "ok": 1.0})
+
+    roles = {"authenticatedUserRoles": [{"role": role, "db": "d"} for role in ("b", "a", "ab")]}
+    one, two = ("ann", "admin"), ("bob", "admin")
+    hello = {"hello": 1, "speculativeAuthenticate": {"authenticate": 1, "mechanism": "MONGODB-X509", "user": "CN=a"}}
+    plain = {"saslStart": 1, "mechanism": "PLAIN", "payload": (5, struct.pack("<iB", 9, 0) + b"\0ann\0word"), "$db": "admin"}
+    done = {"conversationId": 1, "done": True, "ok": 1}
+    yield "status_one", records((1, status(one)))
+    yield "status_roles", records((1, status(one, two, two, **roles)))
+    yield "status_many", records((1, status(*((f"u{i}", "d") for i in range(9)))))
+    yield "status_roles_many", records((1, status(one, authenticatedUserRoles=[{"role": "r"}] * 300)))
+    yield "status_roles_wrong", records((1, status(one, authenticatedUserRoles={"role": "r"})))
+    yield "status_wrong", records((1, status(("", "d"))), (1, status(("a", 1))))
+    yield "doubted", records(*((1, document({"ok": 0.0, "code": code})) for code in (13, 18, 391, 1)))
+    yield "plain", records((0, document(plain)), (1, document(done)), (0, document({"logout": 1})), (1, document({"ok": 1})))
+    yield "plain_text", records((2, document(plain | {"payload": "AGFubgB3b3Jk"})), (1, document(done)))
+    yield "hello_user", records((0, document(hello)), (1, document({"speculativeAuthenticate": {"user": "CN=a", "dbname": "e"}, "ok": 1})))
+    yield "hello_done", records((0, document({"isMaster": 1, "speculativeAuthenticate": plain})),
+                                (1, document({"speculativeAuthenticate": done, "ok": 1})))
+    yield "authenticate", records((0, document({"authenticate": 1, "user": "a", "nonce": "x", "key": "y"})),
+                                  (1, document({"dbname": "d", "user": "a", "ok": 1})))
 
 
 def write(target, inputs, first=b""):
@@ -261,3 +370,6 @@ write("wire_command", commands(), first=b"\x90")
 write("enforce", write_commands())
 write("trace_comment", comments())
 write("trace_export", exports())
+write("wire_reply", replies())
+write("bson_values", values(), first=b"\x10")
+write("identity", identities())
