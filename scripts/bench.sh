@@ -1,29 +1,53 @@
 #!/usr/bin/env bash
-# Runs all benchmarks: the cost of a hop, the gain from merging, the cost of validation, the growth of cost, a
-# profile, shared upstream connections, and the cost of an ODM.
-#   scripts/bench.sh [--quick] [--out FOLDER] [PART…]
-# Parts: hop hop-secantus merging validation growth profile sharing odm; default: all. Each writes PART.md and PART.json
-# into the folder (docs/benchmarks), and scripts/plot-benchmarks.py draws the plots of these pages.
-# --quick: fewer cases and rounds, about four minutes instead of two hours. The script names and skips routes and
-# servers that are not installed (haproxy, nginx-light with libnginx-mod-stream, linux-perf, secantusd-rs by
-# SECANTUSD_RS or PATH, mongobetween by MONGOBETWEEN or PATH). Exit status: 1 if a target is missed, 2 if a part
-# cannot run.
+# Takes the figures of all pages in docs/benchmarks: the cost of a hop, the gain from merging, the cost of validation, the
+# growth of cost, a profile, shared upstream connections, and the cost of an ODM.
+#   scripts/bench.sh [--quick] [--out FOLDER] [--page PAGE[,PAGE…]] [--server URI]
+# Pages: hop hop-secantus merging validation growth profile sharing odm; default: all. Each program writes PAGE.md and
+# PAGE.json into the folder (docs/benchmarks), and scripts/plot-benchmarks.py draws the plots. The last lines say how long
+# each page took.
+# --quick: fewer cases and rounds, about four minutes instead of forty. --server: a server that runs already, instead of
+# those that the script starts (not for hop-secantus and profile); with it, name another folder by --out.
+# The script names and skips routes and servers that are not installed (haproxy, nginx-light with libnginx-mod-stream,
+# linux-perf, secantusd-rs by SECANTUSD_RS or PATH, mongobetween by MONGOBETWEEN or PATH); `scripts/setup.sh bench`
+# installs the Debian packages. Exit status: 1 if a target is missed, 2 if a page cannot be taken.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$project"
 
-out=docs/benchmarks quick=0 parts=()
+all=(hop hop-secantus merging validation growth profile sharing odm)
+out=docs/benchmarks quick=0 pages=() server=()
+
+usage() {
+  sed -n '2,15s/^# \?//p' "$0" >&2
+  die "$1"
+}
+
 while [ $# -gt 0 ]; do
   case $1 in
   --quick) quick=1 ;;
-  --out) out=$2 && shift ;;
-  hop | hop-secantus | merging | validation | growth | profile | sharing | odm) parts+=("$1") ;;
-  *) sed -n '2,11s/^# \?//p' "$0" && die "no such option or part: $1" ;;
+  --out | --page | --server)
+    [ $# -ge 2 ] || usage "$1 needs a value"
+    case $1 in
+    --out) out=$2 ;;
+    --server) server=(--server "$2") ;;
+    --page) IFS=, read -ra named <<<"$2" && pages+=("${named[@]}") ;;
+    esac
+    shift
+    ;;
+  *) usage "no such option: $1" ;;
   esac
   shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(hop hop-secantus merging validation growth profile sharing odm)
-routes=direct,HAProxy,nginx,mongosluice,validating,merging,TLS,compressed
+for page in "${pages[@]}"; do
+  [[ " ${all[*]} " == *" $page "* ]] || usage "no such page: $page"
+done
+if [ ${#server[@]} -gt 0 ]; then
+  [ "$out" != docs/benchmarks ] || die "--server needs --out: the pages in docs/benchmarks are those of the script's own servers"
+  [ ${#pages[@]} -gt 0 ] || pages=(hop merging validation growth sharing odm)
+fi
+[ ${#pages[@]} -gt 0 ] || pages=("${all[@]}")
+routes="direct,HAProxy,nginx,mongosluice,validating,merging,compressed"
+tls_routes="HAProxy TLS,TLS,direct TLS,HAProxy TLS both sides,TLS both sides"
 
 # cases "COMMAND…" "CONNECTIONS…": prints command:connections for each pair
 cases() {
@@ -38,78 +62,89 @@ bench() {
   local name=$1 program=$2
   shift 2
   "$venv/bin/python" "tests/bench/$program.py" --build build/release --json "$out/$name.json" \
-    --markdown "$out/$name.md" "$@"
+    --markdown "$out/$name.md" "${server[@]}" "$@"
 }
 
-part_hop() {
-  local commands="ping find*1 find*1000 insert*1 insert*10 insert*1000" how=(--rounds 5 --seconds 1)
-  local at="1 16 64 256 1024"
-  if [ $quick -eq 1 ]; then at="1 64" how=(--rounds 3 --seconds 0.3) commands="ping find*1000 insert*1"; fi
-  bench hop hop --routes $routes --cases "$(cases "$commands" "$at")" "${how[@]}"
+page_hop() {
+  local how=(--rounds 5 --seconds 0.35) list
+  list="$(cases ping "1 16 64 256 1024"),$(cases find*1 "1 64"),$(cases find*1000 "1 64 1024")"
+  list="$list,$(cases insert*1 "1 64 256"),$(cases insert*1000 "1 64")"
+  if [ $quick -eq 1 ]; then list=ping:1,ping:64,find*1000:64 how=(--rounds 1 --seconds 0.2 --idle 1000); fi
+  bench hop hop --routes "$routes,$tls_routes" --cases "$list" --dials "${how[@]}"
 }
 
-part_hop-secantus() {
-  local how=(--rounds 3 --seconds 1) at="1 16 64 256" some="1 16 64" few="1 16" cases
-  if [ $quick -eq 1 ]; then at="16" some="16" few="1" how=(--rounds 3 --seconds 0.5); fi
+page_hop-secantus() {
+  local how=(--rounds 3 --seconds 0.5) list
   # SecantusDB takes no compressed commands, and not 1,000 connections. It executes 100 to 1,000 inserts of one
   # document a second, and 15 to 30 of a thousand documents. With more connections the benchmark would measure only
   # its queue.
-  cases="$(cases "ping find*1" "$at"),$(cases "insert*1 insert*10" "$some"),$(cases "find*1000 insert*1000" "$few")"
+  list="$(cases "ping find*1" "1 64"),$(cases insert*1 "1 16"),$(cases "find*1000 insert*1000" 1)"
+  if [ $quick -eq 1 ]; then list=ping:16,insert*1:1 how=(--rounds 1 --seconds 0.3); fi
   bench hop-secantus hop --title "What a hop costs, in front of a database" --upstream py --idle 0 \
-    --routes "${routes%,compressed}" \
-    --cases "$cases" "${how[@]}"
+    --routes "${routes%,compressed},HAProxy TLS,TLS" --cases "$list" "${how[@]}"
 }
 
-part_merging() {
-  local how=(--rounds 5 --seconds 1)
-  if [ $quick -eq 1 ]; then how=(--rounds 3 --seconds 0.7 --connections 1,64,256 --variants retryable --rates 10000); fi
+page_merging() {
+  local how=(--rounds 5 --lone-extra 2 --light-rounds 2 --seconds 0.45 --warmup 0.15)
+  if [ $quick -eq 1 ]; then
+    how=(--rounds 1 --lone-extra 0 --light-rounds 1 --seconds 0.2 --warmup 0.1 --connections 64 --light-connections 64
+      --rates 15000)
+  fi
   bench merging merge_bench "${how[@]}"
 }
 
-part_validation() {
+page_validation() {
   local how=(--rounds 31)
-  if [ $quick -eq 1 ]; then how=(--rounds 7 --servers null); fi
+  if [ $quick -eq 1 ]; then how=(--rounds 3 --documents 5000); fi
   bench validation enforce_bench "${how[@]}"
 }
 
-part_growth() {
-  local how=(--rounds 3 --seconds 1)
+page_growth() {
+  local how=(--rounds 3 --seconds 0.5)
   if [ $quick -eq 1 ]; then
-    how=(--rounds 1 --seconds 0.5 --connection-counts 16,1024 --document-sizes 100,100000 --namespace-counts 1,1000)
+    how=(--rounds 1 --seconds 0.2 --connection-counts 16,1024 --document-sizes 100,100000 --namespace-counts 1,1000)
   fi
   bench growth growth "${how[@]}"
 }
 
-part_profile() {
+page_profile() {
+  local how=(--seconds 3 --calls "ping:1,ping:64,insert:64,insert:256,find*1000:4" --profile
+    "ping:64,validating@insert:64,merging@insert:256") operations=120000
+  if [ $quick -eq 1 ]; then how=(--seconds 1 --calls ping:64 --profile ping:64) operations=12000; fi
+  command -v perf >/dev/null || { say "perf is not installed: the page is left out" && return 0; }
   bench profile hop --title "Where the time goes" --routes HAProxy,nginx,mongosluice,validating,merging --cases '' \
-    --idle 0 --seconds 5 --calls ping:1,ping:64,insert:64,insert:256,find*1000:4 \
-    --profile ping:64,validating@insert:64,merging@insert:256 &&
-    "$venv/bin/python" tests/bench/allocations.py --build build/release --append "$out/profile.md"
+    --idle 0 "${how[@]}" &&
+    "$venv/bin/python" tests/bench/allocations.py --build build/release --append "$out/profile.md" --operations "$operations"
 }
 
-part_sharing() {
-  local how=()
-  if [ $quick -eq 1 ]; then how=(--rounds 1 --seconds 0.5 --fleets 1000,5000 --idle 2000 --idle-seconds 5 --logins 500); fi
+page_sharing() {
+  local how=(--rounds 5 --seconds 0.6 --idle-seconds 10 --logins 2000)
+  if [ $quick -eq 1 ]; then
+    how=(--rounds 1 --seconds 0.3 --fleets 1000 --idle 1000 --idle-seconds 3 --logins 200 --login-rounds 1)
+  fi
   bench sharing sharing_bench "${how[@]}"
 }
 
-part_odm() {
-  local how=(--rounds 5)
-  if [ $quick -eq 1 ]; then how=(--rounds 2 --documents 10000); fi
+page_odm() {
+  local how=(--rounds 3 --documents 20000)
+  if [ $quick -eq 1 ]; then how=(--rounds 1 --documents 1000 --kinds user); fi
   scripts/setup.sh beanie1
   (cd python && run_logged extension "$venv/bin/python" setup.py build_ext --inplace) || return 2
   bench odm odm_bench "${how[@]}"
 }
 
 scripts/setup.sh build python
-build_preset release mongosluice nullserver loadgen logingen schema_bench count_allocations
+build_preset release mongosluice nullserver loadgen logingen dialgen schema_bench count_allocations
 mkdir -p "$out"
-worst=0
-for part in "${parts[@]}"; do
-  say "--- $part"
-  status=0
-  "part_$part" || status=$?
+worst=0 times=()
+for page in "${pages[@]}"; do
+  say "--- $page"
+  status=0 began=$SECONDS
+  "page_$page" || status=$?
   [ "$status" -le "$worst" ] || worst=$status
+  times+=("$page: $((SECONDS - began)) s, status $status")
 done
-[ "$out" != docs/benchmarks ] || scripts/plot-benchmarks.py
+scripts/plot-benchmarks.py "$out"
+say "--- taken:" && printf '  %s\n' "${times[@]}" >&2
+say "--- all: $((SECONDS / 60)) min $((SECONDS % 60)) s"
 exit "$worst"

@@ -6,6 +6,7 @@
 #                                 suites   the sources of PyMongo and Motor, for their test suites
 #                                 packaging  the tools for the Debian package, and promtool
 #                                 browser  Chromium, for the tests of the dashboard
+#                                 bench    HAProxy, nginx and perf, which scripts/bench.sh measures beside the proxy
 #                                 release  what scripts/release.sh needs, and Helm if Go is installed
 #                                 site     MkDocs, for the pages (scripts/build-site.sh)
 # apt installs the Debian packages (as root, or with sudo). Python packages go to .venv, all else to .cache. The
@@ -23,6 +24,7 @@ packages_build=(build-essential cmake ninja-build pkg-config libevent-dev libmon
 packages_python=(python3 python3-venv python3-dev)
 packages_packaging=(file fish groff-base man-db rpm systemd zsh)
 packages_release=(binutils buildah debootstrap dpkg-dev gcc-aarch64-linux-gnu lintian qemu-user-static util-linux)
+packages_bench=(haproxy libnginx-mod-stream linux-perf nginx-light)
 packages_browser=(chromium chromium-driver fonts-dejavu-core)
 packages_checks=(faketime clang clang-format clang-tidy curl libclang-rt-14-dev llvm openssl spin)
 
@@ -129,12 +131,13 @@ packages=()
 for part; do
   case $part in
     build) packages+=("${packages_build[@]}") ;;
+    bench) packages+=("${packages_bench[@]}") ;;
     browser) packages+=("${packages_browser[@]}") ;;
     checks) packages+=("${packages_checks[@]}") ;;
     packaging) packages+=("${packages_packaging[@]}") ;;
     release) packages+=("${packages_release[@]}" "${packages_python[@]}") ;;
     python | beanie1 | suites | site) packages+=("${packages_python[@]}") ;;
-    *) sed -n '2,12s/^# \?//p' "$0"; die "no such part: $part" ;;
+    *) sed -n '2,13s/^# \?//p' "$0"; die "no such part: $part" ;;
   esac
 done
 

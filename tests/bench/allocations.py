@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import rig as bench
-from hop import Case, Hop
+from hop import Case, Hop, add_upstream_options
 
 
 def counted(file):
@@ -21,14 +21,14 @@ def counted(file):
 def allocations(hop, name, more, case):
     file = hop.folder / f"allocations-{name}"
     environment = {"LD_PRELOAD": hop.tool("libcount_allocations.so"), "ALLOCATION_COUNT_FILE": str(file)}
-    proxy = hop.start_mongosluice(hop.upstream.port, *more, name=name, environment=environment)
+    proxy = hop.start_mongosluice(hop.upstream, *more, name=name, environment=environment)
     many = hop.options.operations
     few = many // 6
-    hop.load(proxy.port, *case.arguments(), "--operations", few)  # buffers reach their size
+    hop.load(proxy, *case.arguments(), "--operations", few)  # buffers reach their size
     counts = []
     for operations in (few, many):
         before = counted(file)
-        hop.load(proxy.port, *case.arguments(), "--operations", operations)
+        hop.load(proxy, *case.arguments(), "--operations", operations)
         counts.append(counted(file) - before)
     hop.end(proxy)
     return (counts[1] - counts[0]) / (many - few)
@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--operations", type=int, default=120_000, help="of the longer load")
     options = parser.parse_args()
     bench.finish_options(options)
-    options.pin, options.upstream = False, "null"
+    add_upstream_options(options)
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
         hop = Hop(options, folder)
         try:

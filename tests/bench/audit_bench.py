@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Measures `mongosluice audit` and the same reading without a check (`--read-alone`), in alternating rounds.
 
-    audit_bench.py [--binary PATH] [--server PATH | --uri URI] [--documents N] [--rounds N]
+    audit_bench.py [--binary PATH] [--program PATH | --server URI] [--documents N] [--rounds N]
 
-Prints the documents a second of both, and the median ratio of the speed of the audit to that of reading. --server:
-a SecantusDB to start; without it the one of this Python environment.
+Prints the documents a second of both, and the median ratio of the speed of the audit to that of reading. --program:
+a SecantusDB to start; without it the one of this Python environment. --server: a server that runs already; it must have no
+database 'audit_bench', which is dropped at the end.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
+import given  # noqa: E402
 from pymongo import MongoClient  # noqa: E402
 from support.servers import Server  # noqa: E402
 
@@ -57,17 +59,18 @@ def seconds(binary, uri, schemas, documents, *flags):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=ROOT / "build/release/src/main/mongosluice", type=pathlib.Path)
-    parser.add_argument("--server")
-    parser.add_argument("--uri")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--program", type=pathlib.Path)
+    which.add_argument("--server", metavar="URI")
     parser.add_argument("--documents", type=int, default=200000)
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        uri = args.uri
-        if uri is None:
-            server = Server(pathlib.Path(folder) / "data", program=args.server)
-            stack.callback(server.stop)
-            uri = server.endpoint.uri()
+        uri = args.server
+        server = given.open_or_exit(uri, databases=(DATABASE,), by_driver=True) if uri else Server(
+            pathlib.Path(folder) / "data", program=args.program)
+        stack.callback(server.stop)
+        uri = uri or server.endpoint.uri()
         schemas = pathlib.Path(folder) / "orders.json"
         schemas.write_text(json.dumps({"ns": f"{DATABASE}.{COLLECTION}", "schema": SCHEMA}))
         load(uri, args.documents)

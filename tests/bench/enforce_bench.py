@@ -38,8 +38,8 @@ def start_routes(rig, kind):
     (schemas / "people.json").write_text(json.dumps({"ns": f"{DATABASE}.{COLLECTION}",
                                                      "schema": SCHEMA}))
     upstream = rig.start_upstream(kind)
-    return {DIRECT: upstream, OFF: rig.start_mongosluice(upstream.port, name="off"),
-            ON: rig.start_mongosluice(upstream.port, f"--schemas={schemas}", name="on")}
+    return {DIRECT: upstream, OFF: rig.start_mongosluice(upstream, name="off"),
+            ON: rig.start_mongosluice(upstream, f"--schemas={schemas}", name="on")}
 
 
 async def insert_once(client, prepared):
@@ -53,20 +53,21 @@ async def insert_once(client, prepared):
 
 
 async def measure(options, routes):
-    """Returns {route: [seconds]}, {route: total CPU seconds of the process}."""
-    clients = {name: AsyncIOMotorClient(f"mongodb://127.0.0.1:{route.port}/?directConnection=true")
+    """Returns {route: [seconds]}, {proxy: total CPU seconds of the process}."""
+    clients = {name: AsyncIOMotorClient(f"mongodb://{route.address}/?directConnection=true")
                for name, route in routes.items()}
     prepared = documents(options.documents)
     seconds = {name: [] for name in routes}
     for client in clients.values():
         await insert_once(client, prepared)
-    before = {name: route.cpu_seconds() for name, route in routes.items()}
+    proxies = {name: route for name, route in routes.items() if name != DIRECT}
+    before = {name: proxy.cpu_seconds() for name, proxy in proxies.items()}
     for number in range(options.rounds):
         names = list(routes)
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             seconds[name].append(await insert_once(clients[name], prepared))
-    cpu = {name: route.cpu_seconds() - before[name] for name, route in routes.items()}
+    cpu = {name: proxy.cpu_seconds() - before[name] for name, proxy in proxies.items()}
     for client in clients.values():
         client.close()
     return seconds, cpu
@@ -77,9 +78,8 @@ def show(options, kind, seconds, cpu):
     table = bench.Table("route", "median ms", "fastest ms", "proxy CPU ns a document",
                         title=f"{bench.SERVERS[kind]}: {options.documents:,} documents, {options.rounds} rounds")
     for name, times in seconds.items():
-        used = cpu[name] / options.rounds / options.documents * 1e9
-        table.row(name, f"{statistics.median(times) * 1e3:.1f}", f"{min(times) * 1e3:.1f}",
-                  "–" if name == DIRECT else f"{used:.0f}")
+        used = f"{cpu[name] / options.rounds / options.documents * 1e9:.0f}" if name in cpu else "–"
+        table.row(name, f"{statistics.median(times) * 1e3:.1f}", f"{min(times) * 1e3:.1f}", used)
     ratios = sorted(on / off for on, off in zip(seconds[ON], seconds[OFF]))
     ratio = statistics.median(ratios)
     return table, [(f"{bench.SERVERS[kind]}: on ÷ off {ratio:.3f} (quartiles {ratios[len(ratios) // 4]:.3f} to "
@@ -90,7 +90,8 @@ def show(options, kind, seconds, cpu):
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     bench.add_options(parser)
-    parser.add_argument("--servers", default="rs,null", help="of rs (secantusd-rs), py (SecantusDB), null")
+    parser.add_argument("--servers", default="rs,null", type=bench.choice_of(*bench.SERVERS),
+                        help="of rs (secantusd-rs), py (SecantusDB), null")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--documents", type=int, default=50_000)
     options = parser.parse_args()

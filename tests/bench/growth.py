@@ -20,17 +20,16 @@ from rig import BenchError, Table, latency, median_of, megabytes, plot, throughp
 
 def cpu_load(rig, route, *arguments):
     """A load, with the CPU time per command if the route is a proxy."""
-    before = route.cpu_seconds()
-    result = rig.load(route.port, *arguments)
-    result["cpu_us"] = (route.cpu_seconds() - before) * 1e6 / max(result["sent"], 1)
+    result = rig.load(route, *arguments, cpu_of=[route])
+    result["cpu_us"] = result["cpu_us"][route.name]
     return result
 
 
 def by_connections(rig, options):
     """ping on n busy connections, beside HAProxy; memory with n of them."""
-    upstream = rig.start_null()
-    routes = {"HAProxy": rig.start_haproxy(upstream.port, max(options.connection_counts) + 300)} if options.haproxy else {}
-    routes["mongosluice"] = rig.start_mongosluice(upstream.port, "--max_client_conn=20000")
+    upstream = rig.start_upstream("null")
+    routes = {"HAProxy": rig.start_haproxy(upstream, max(options.connection_counts) + 300)} if options.haproxy else {}
+    routes["mongosluice"] = rig.start_mongosluice(upstream, "--max_client_conn=20000")
     table = Table("connections", "route", "ops/s", "p50 µs", "p99 µs", "CPU µs a command", "RSS MB",
                   title="Connections: ping on all of them at once",
                   plot=plot("connections", "connections", "route", "CPU µs a command",
@@ -66,9 +65,9 @@ def by_document_size(rig, options):
     folder = rig.folder / "schemas-size"
     folder.mkdir()
     write_schema(folder, "bench.items", six_fields())
-    upstream = rig.start_null()
-    routes = {"off": rig.start_mongosluice(upstream.port, name="off"),
-              "validating": rig.start_mongosluice(upstream.port, f"--schemas={folder}", name="validating")}
+    upstream = rig.start_upstream("null")
+    routes = {"off": rig.start_mongosluice(upstream, name="off"),
+              "validating": rig.start_mongosluice(upstream, f"--schemas={folder}", name="validating")}
     table = Table("document bytes", "route", "inserts/s", "MB/s", "p50 µs", "CPU µs an insert",
                   title="Document size: inserts of one document, 4 connections",
                   plot=plot("document-size", "document bytes", "route", "CPU µs an insert",
@@ -145,7 +144,7 @@ def by_schema(rig, options):
 
 def by_namespaces(rig, options):
     """n schemas in the folder: start, memory, and an insert into one of them."""
-    upstream = rig.start_null()
+    upstream = rig.start_upstream("null")
     table = Table("schemas", "start ms", "RSS MB", "inserts/s", "CPU µs an insert",
                   title="Namespaces: n schemas of six fields in the folder, 16 connections")
     report = {}
@@ -157,7 +156,7 @@ def by_namespaces(rig, options):
             write_schema(folder, f"shop.collection{i}", schema)
         write_schema(folder, "bench.items", schema)
         begun = time.monotonic()
-        proxy = rig.start_mongosluice(upstream.port, f"--schemas={folder}")
+        proxy = rig.start_mongosluice(upstream, f"--schemas={folder}")
         start_ms = (time.monotonic() - begun) * 1000
         results = [cpu_load(rig, proxy, "--command", "insert", "--connections", 16, "--retryable",
                             "--seconds", options.seconds) for _ in range(options.rounds)]
@@ -172,8 +171,8 @@ def by_namespaces(rig, options):
 
 
 def by_threads(rig, options):
-    upstream = rig.start_null()
-    routes = {count: rig.start_mongosluice(upstream.port, name=f"threads{count}", threads=count)
+    upstream = rig.start_upstream("null")
+    routes = {count: rig.start_mongosluice(upstream, name=f"threads{count}", threads=count)
               for count in (1, 2)}
     table = Table("ping, connections", "threads", "ops/s", "÷ 1 thread (range)", "p50 µs", "p99 µs",
                   "CPU µs a command", title="Threads")

@@ -3,7 +3,9 @@
 
 All lead to one upstream (nullserver, unless --upstream says otherwise) and are loaded by one load generator
 (loadgen). Each round measures every route, in an order that changes from round to round, and the result is the
-median of the ratios within each round: other load on the machine affects all routes alike.
+median of the ratios within each round: other load on the machine affects all routes alike. Commands and CPU time count
+from the end of a warm-up that begins when all connections are up, so that no handshake is in them; handshakes are measured
+apart, as new connections a second. A route with TLS stands beside HAProxy with TLS.
 """
 
 import argparse
@@ -22,8 +24,29 @@ import rig as bench
 from rig import (BenchError, Table, latency, median_of, megabytes, plot, ratio_of, ratio_text,
                  throughput)
 
-UPSTREAMS = {"null": "the null server", "rs": "secantusd-rs", "py": "SecantusDB"}
 DIRECT, HAPROXY, MONGOSLUICE = "direct", "HAProxy", "mongosluice"
+# TLS: the clients come by TLS, and the proxy reaches the server without. Both sides: it reaches the server by TLS, too.
+DIRECT_TLS, HAPROXY_TLS, TLS = "direct TLS", "HAProxy TLS", "TLS"
+HAPROXY_BOTH, BOTH = "HAProxy TLS both sides", "TLS both sides"
+TO_TLS_SERVER = (DIRECT_TLS, HAPROXY_BOTH, BOTH)
+BY_TLS = (HAPROXY_TLS, TLS, *TO_TLS_SERVER)
+# The route that each stands beside; HAPROXY for all others.
+BESIDE = {DIRECT_TLS: HAPROXY_BOTH, HAPROXY_TLS: HAPROXY_TLS, TLS: HAPROXY_TLS, HAPROXY_BOTH: HAPROXY_BOTH,
+          BOTH: HAPROXY_BOTH}
+PROXIES = (HAPROXY, "nginx", MONGOSLUICE, "validating", "merging", "compressed")
+ROUTES = (DIRECT, *PROXIES, *BY_TLS)
+# What a new connection does, the options of dialgen for it, and the routes.
+DIALS = (
+    ("no TLS", [], (DIRECT, HAPROXY, MONGOSLUICE)),
+    ("full handshake", ["--tls"], (HAPROXY_TLS, TLS)),
+    ("resumed session", ["--resume"], (HAPROXY_TLS, TLS)),
+    ("full handshake, both sides", ["--tls"], (DIRECT_TLS, HAPROXY_BOTH, BOTH)),
+    ("resumed session, both sides", ["--resume"], (DIRECT_TLS, HAPROXY_BOTH, BOTH)),
+)
+DIAL_CONNECTIONS = 16
+# Each connection is to have had an answer before anything counts: as long as that takes for so many bytes.
+WARMUP_SECONDS, WARMUP_SECONDS_A_MB = 0.2, 0.01
+DOCUMENT_BYTES = 142
 TRACE_EVENTS = "/sys/kernel/tracing/events/syscalls"
 # Those that proxies make; all that there are would take perf 20 seconds to attach to. `all` counts others, too.
 SYSTEM_CALLS = ("read readv recvfrom recvmsg write writev sendto sendmsg epoll_wait epoll_pwait epoll_ctl poll "
@@ -58,16 +81,30 @@ class Hop(bench.Rig):
     def __init__(self, options, folder):
         super().__init__(options, folder)
         self.pin = "1" if options.pin else None
+        self.tls_upstream = None
         if options.upstream == "null":
             self.upstream = self.start_null(pin=options.pin and "0")
         else:
-            self.upstream = self.start_secantus(options.upstream)
-            self.load(self.upstream.port, "--command", "insert", "--documents", FOUND_DOCUMENTS,
+            self.upstream = self.start_upstream(options.upstream)
+            self.load(self.upstream, "--command", "insert", "--documents", FOUND_DOCUMENTS,
                       "--operations", 1, "--collection", FOUND)
 
-    def _sluice(self, name, *more):
-        return self.start_mongosluice(self.upstream.port, *more, *self.options.mongosluice_option,
-                                      name=name, threads=self.options.threads, pin=self.pin)
+    def server_of(self, name):
+        """The server that a route leads to."""
+        if name not in TO_TLS_SERVER:
+            return self.upstream
+        if self.tls_upstream is None:
+            self.tls_upstream = self.start("tls-server", [self.tool("nullserver"), "--find-documents", "100000", "--tls-cert",
+                                                          self.certificate()], pin=self.options.pin and "0")
+        return self.tls_upstream
+
+    def _sluice(self, name, *more, **how):
+        return self.start_mongosluice(self.server_of(name), *more, *self.options.mongosluice_option,
+                                      name=name.replace(" ", "-"), threads=self.options.threads, pin=self.pin, **how)
+
+    def _haproxy(self, name, **how):
+        return self.start_haproxy(self.server_of(name), max(self.options.idle + 100, 4096), self.options.threads, self.pin,
+                                  name=name.replace(" ", "-"), **how)
 
     def schemas(self):
         folder = self.folder / "schemas"
@@ -84,23 +121,29 @@ class Hop(bench.Rig):
             key, cert = self.folder / "key.pem", self.folder / "cert.pem"
             subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                             "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                            "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
                             "-keyout", key, "-out", cert], check=True, capture_output=True)
             both.write_text(cert.read_text() + key.read_text())
         return both
 
     def start_route(self, name):
-        port = self.upstream.port
-        connections = max(self.options.idle + 100, 4096)
+        certificate = self.certificate() if name in BY_TLS else None
+        clients = [f"--tls.{key}={value}" for key, value in
+                   (("mode", "require"), ("cert_file", certificate), ("key_file", certificate))]
         starts = {
             DIRECT: lambda: None,
-            HAPROXY: lambda: self.start_haproxy(port, connections, self.options.threads, self.pin),
-            "nginx": lambda: self.start_nginx(port, 2 * connections, self.options.threads, self.pin),
-            MONGOSLUICE: lambda: self._sluice("mongosluice"),
-            "validating": lambda: self._sluice("validating", f"--schemas={self.schemas()}"),
-            "merging": lambda: self._sluice("merging", "--merge.enabled=true"),
-            "TLS": lambda: self._sluice("tls", "--tls.mode=require", f"--tls.cert_file={self.certificate()}",
-                                        f"--tls.key_file={self.certificate()}"),
-            "compressed": lambda: self._sluice("compressed"),
+            DIRECT_TLS: lambda: None,
+            HAPROXY: lambda: self._haproxy(name),
+            HAPROXY_TLS: lambda: self._haproxy(name, certificate=certificate),
+            HAPROXY_BOTH: lambda: self._haproxy(name, certificate=certificate, authority=certificate),
+            "nginx": lambda: self.start_nginx(self.upstream, 2 * max(self.options.idle + 100, 4096), self.options.threads,
+                                              self.pin),
+            MONGOSLUICE: lambda: self._sluice(name),
+            "validating": lambda: self._sluice(name, f"--schemas={self.schemas()}"),
+            "merging": lambda: self._sluice(name, "--merge.enabled=true"),
+            "compressed": lambda: self._sluice(name),
+            TLS: lambda: self._sluice(name, *clients),
+            BOTH: lambda: self._sluice(name, *clients, uri_options=f"&tls=true&tlsCAFile={certificate}"),
         }
         return starts[name]()
 
@@ -109,9 +152,9 @@ class Hop(bench.Rig):
         return {name: self.start_route(name) for name in self.options.routes}
 
     def load_route(self, name, route, case, *more):
-        flags = {"TLS": ["--tls"], "compressed": ["--compress", "snappy"]}.get(name, [])
-        return self.load((route or self.upstream).port, *case.arguments(), *flags, *more,
-                         pin="0" if self.options.pin else None)
+        flags = ["--tls"] if name in BY_TLS else {"compressed": ["--compress", "snappy"]}.get(name, [])
+        return self.load(route or self.server_of(name), *case.arguments(), *flags, *more,
+                         pin="0" if self.options.pin else None, cpu_of=[route] if route else [])
 
 
 class Case:
@@ -123,6 +166,13 @@ class Case:
         self.command, _, documents = command.partition("*")
         self.documents = int(documents or 1)
         self.connections = int(connections)
+        if self.command not in ("ping", "insert", "find") or self.documents < 1 or self.connections < 1:
+            raise ValueError(text)
+
+    def warmup(self):
+        """Seconds."""
+        carried = self.documents * DOCUMENT_BYTES if self.command != "ping" else 0
+        return WARMUP_SECONDS + WARMUP_SECONDS_A_MB * self.connections * carried / 1e6
 
     def kind(self):
         return self.name.partition(":")[0]
@@ -138,10 +188,9 @@ class Case:
 
 
 def measure_once(hop, name, route, case):
-    before = route.cpu_seconds() if route else 0
-    result = hop.load_route(name, route, case, "--seconds", hop.options.seconds)
+    result = hop.load_route(name, route, case, "--seconds", hop.options.seconds, "--warmup-seconds", case.warmup())
     if route:
-        result["proxy_cpu_us"] = (route.cpu_seconds() - before) * 1e6 / max(result["operations"], 1)
+        result["proxy_cpu_us"] = result["cpu_us"][route.name]
         result["proxy_rss_kb"] = route.memory_kb()
     return result
 
@@ -163,13 +212,14 @@ def summarize_case(rounds):
             **{f"{which}_us": median_of(results, lambda r, which=which: latency(r, which))
                for which in ("p50", "p99", "p99_9")},
         }
-        if name != DIRECT:
+        if "proxy_cpu_us" in results[0]:
             row["proxy_cpu_us"] = median_of(results, lambda r: r["proxy_cpu_us"])
             row["proxy_rss_mb"] = megabytes(median_of(results, lambda r: r["proxy_rss_kb"]))
-        if HAPROXY in rounds:
-            row["ratio_to_haproxy"] = ratio_of(results, rounds[HAPROXY], throughput)
+        beside = BESIDE.get(name, HAPROXY)
+        if beside in rounds and beside != name:
+            row["ratio_to_haproxy"] = ratio_of(results, rounds[beside], throughput)
             row["p50_over_haproxy_us"] = statistics.median(
-                latency(a, "p50") - latency(b, "p50") for a, b in zip(results, rounds[HAPROXY]))
+                latency(a, "p50") - latency(b, "p50") for a, b in zip(results, rounds[beside]))
         summary[name] = row
     return summary
 
@@ -177,7 +227,7 @@ def summarize_case(rounds):
 def show_case(table, case, summary):
     for name, row in summary.items():
         ratio = over = cpu = rss = "–"
-        if "ratio_to_haproxy" in row and name != HAPROXY:
+        if "ratio_to_haproxy" in row:
             ratio = ratio_text(row["ratio_to_haproxy"])
             over = f"{row['p50_over_haproxy_us']:+.1f}"
         if "proxy_cpu_us" in row:
@@ -186,8 +236,13 @@ def show_case(table, case, summary):
                   f"{row['p99_us']:,.1f}", f"{row['p99_9_us']:,.1f}", ratio, over, cpu, rss)
 
 
+def upstream_name(options):
+    name = bench.SERVERS[options.upstream]
+    return f"the {name}" if options.upstream in bench.NULL_SERVERS else name
+
+
 def load_table(hop, kind):
-    upstream = UPSTREAMS[hop.options.upstream]
+    upstream = upstream_name(hop.options)
     name = f"hop-{hop.options.upstream}-{kind.replace('*', '')}"
     return Table("command:connections", "route", "ops/s", "p50 µs", "p99 µs", "p99.9 µs",
                  "ops/s ÷ HAProxy (range)", "p50 − HAProxy µs", "proxy CPU µs a command", "proxy RSS MB",
@@ -201,8 +256,7 @@ def measure_load(hop, tables):
     report = {}
     table = None
     kind = None
-    for text in hop.options.cases.split(","):
-        case = Case(text)
+    for case in hop.options.cases:
         if case.kind() != kind:  # a table for each command
             kind = case.kind()
             table = load_table(hop, kind)
@@ -218,7 +272,7 @@ def measure_load(hop, tables):
 def measure_idle(hop, name, count):
     """Resident memory of a fresh proxy, without and with `count` idle client connections."""
     proxy = hop.start_route(name)
-    hop.load(proxy.port, "--operations", 100, "--connections", 4)
+    hop.load(proxy, "--operations", 100, "--connections", 4)
     before = proxy.memory_kb()
     command = [hop.tool("loadgen"), "--port", str(proxy.port), "--idle", str(count)]
     with subprocess.Popen(
@@ -255,6 +309,41 @@ def report_idle(hop, tables):
     return report
 
 
+def report_dials(hop, tables):
+    """New connections a second: each says hello, has its reply, and is closed."""
+    table = Table("each connection", "route", "connections/s", "÷ HAProxy (range)", "p50 µs", "p99 µs",
+                  "proxy's CPU µs a connection", "resumed",
+                  title=f"New connections a second, {DIAL_CONNECTIONS} at a time",
+                  plot=plot(f"hop-{hop.options.upstream}-dials", "each connection", "route", "connections/s",
+                            "New connections a second"))
+    tables.append(table)
+    report = {}
+    for kind, arguments, names in DIALS:
+        routes = {name: hop.start_route(name) for name in names if name in hop.options.routes}
+
+        def dial(name, routes=routes, arguments=arguments):
+            route = routes[name]
+            return hop.dial(route or hop.server_of(name), *arguments, "--connections", DIAL_CONNECTIONS, "--seconds",
+                            hop.options.seconds, "--warmup-seconds", WARMUP_SECONDS, cpu_of=[route] if route else [])
+
+        rounds = report[kind] = bench.alternate(list(routes), hop.options.rounds, dial) if routes else {}
+        for name, results in rounds.items():
+            beside = rounds.get(BESIDE.get(name, HAPROXY))
+            ratio = ratio_of(results, beside, dialed) if beside and beside is not results else None
+            table.row(kind, name, f"{median_of(results, dialed):,.0f}", ratio_text(ratio) if ratio else "–",
+                      f"{median_of(results, lambda r: latency(r, 'p50')):,.0f}",
+                      f"{median_of(results, lambda r: latency(r, 'p99')):,.0f}",
+                      f"{median_of(results, lambda r: r['cpu_us']):.0f}" if routes[name] else "–",
+                      f"{median_of(results, lambda r: 100 * r['resumed'] / max(r['connections'], 1)):.0f} %")
+        for route in filter(None, routes.values()):
+            hop.end(route)
+    return report
+
+
+def dialed(result):
+    return result["connections_per_second"]
+
+
 def count_calls(hop, name, route, case, operations):
     """Returns {system call: calls per command}, counted by the kernel while the load runs."""
     counts = hop.folder / "calls.csv"
@@ -286,8 +375,7 @@ def report_calls(hop, tables):
     report = {}
     table = Table("system calls a command", "proxy", "all", "of which", title="System calls a command")
     tables.append(table)
-    for text in hop.options.calls.split(","):
-        case = Case(text)
+    for case in hop.options.calls:
         for name, route in routes.items():
             if route is None:
                 continue
@@ -318,10 +406,8 @@ def perf_rows(data, *more):
 def profile(hop, tables):
     """Profiles mongosluice under load with perf: route@case, or a case alone."""
     report = {}
-    for text in hop.options.profile.split(","):
-        name, _, case_text = text.rpartition("@")
-        name = name or MONGOSLUICE
-        case = Case(case_text)
+    for name, case in hop.options.profile:
+        text = f"{name}@{case.name}"
         route = hop.start_route(name)
         hop.load_route(name, route, case, "--seconds", 0.5)
         data = hop.folder / "perf.data"
@@ -370,6 +456,35 @@ def judge(report):
     return targets
 
 
+def cases(text):
+    try:
+        return [Case(part) for part in text.split(",") if part]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{error}' is not command[*documents]:connections, with one of ping, insert, "
+                                         "find") from None
+
+
+def profiles(text):
+    """[(route, case)]"""
+    found = [part.rpartition("@") for part in text.split(",") if part]
+    for name, _, _ in found:
+        bench.choice_of(*ROUTES)(name)
+    return [(name or MONGOSLUICE, *cases(case)) for name, _, case in found]
+
+
+def add_upstream_options(options):
+    """The options of a Hop that a program of its own does not ask for."""
+    defaults = {"pin": False, "upstream": "null", "idle": 0, "mongosluice_option": [], "threads": 1}
+    for name, value in defaults.items():
+        setattr(options, name, value)
+    choose_upstream(options)
+
+
+def choose_upstream(options):
+    if options.server:
+        options.upstream = bench.GIVEN
+
+
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     bench.add_options(parser)
@@ -378,36 +493,41 @@ def parse_options():
     add("--haproxy", default=shutil.which("haproxy") or "/usr/sbin/haproxy")
     add("--nginx", default=shutil.which("nginx") or "/usr/sbin/nginx")
     add("--title", default="What a hop costs", help="of the page that --markdown writes")
-    add("--upstream", default="null", help="null, rs (secantusd-rs) or py (SecantusDB)")
-    add("--routes", default="direct,HAProxy,mongosluice",
-        help="of direct, HAProxy, nginx, mongosluice, validating, merging, TLS, compressed")
+    add("--upstream", default="null", choices=list(bench.SERVERS), help="null, standin, rs (secantusd-rs) or py (SecantusDB)")
+    add("--routes", default="direct,HAProxy,mongosluice", type=bench.choice_of(*ROUTES), help=f"of {', '.join(ROUTES)}")
     add("--threads", type=int, default=1, help="of each proxy (default 1)")
     add("--rounds", type=int, default=9)
-    add("--seconds", type=float, default=1, help="of each measurement (default 1)")
+    add("--seconds", type=float, default=1, help="of each measurement (default 1), after the warm-up")
     add(
         "--cases",
-        default="ping:1,ping:16,ping:64,ping:256,insert:1,insert:64,insert*1000:4,find*1000:4",
+        default="ping:1,ping:16,ping:64,ping:256,insert:1,insert:64,insert*1000:4,find*1000:4", type=cases,
         help="command[*documents]:connections, separated by commas; empty: none",
     )
     add("--idle", type=int, default=9000, help="idle connections; 0: do not measure them")
-    add("--calls", default="", help="cases whose system calls are counted, by perf stat")
-    add("--profile", default="", help="[route@]cases in which mongosluice is profiled, by perf record")
+    add("--dials", action="store_true", help="measure new connections a second, with and without TLS")
+    add("--calls", default="", type=cases, help="cases whose system calls are counted, by perf stat")
+    add("--profile", default="", type=profiles, help="[route@]cases in which mongosluice is profiled, by perf record")
     add("--pin", action="store_true", help="the proxy alone on CPU 1, all else on CPU 0")
     options = parser.parse_args()
     bench.finish_options(options)
-    options.routes = options.routes.split(",")
-    for name, program in ((HAPROXY, options.haproxy), ("nginx", options.nginx)):
-        if name in options.routes and not Path(program).is_file():
-            print(f"{name} is not installed: its rows are left out\n", file=sys.stderr)
-            options.routes.remove(name)
+    choose_upstream(options)
+    for names, program in (((HAPROXY, HAPROXY_TLS, HAPROXY_BOTH), options.haproxy), (("nginx",), options.nginx)):
+        leave_out(options, names, f"{names[0]} is not installed", not Path(program).is_file())
+    leave_out(options, TO_TLS_SERVER, f"{upstream_name(options)} is measured without TLS", options.upstream != "null")
     if options.mongosluice is None:
-        print("mongosluice is not built: only the other routes are measured\n", file=sys.stderr)
-        options.routes = [name for name in options.routes if name in (DIRECT, HAPROXY, "nginx")]
+        leave_out(options, set(ROUTES) - {DIRECT, HAPROXY, "nginx"}, "mongosluice is not built", True)
         if options.profile:
             parser.error("--profile needs mongosluice")
     if (options.calls or options.profile) and shutil.which("perf") is None:
         parser.error("--calls and --profile need perf (apt-get install linux-perf)")
     return options
+
+
+def leave_out(options, names, why, wanted):
+    gone = [name for name in options.routes if name in names and wanted]
+    if gone:
+        print(f"{why}: no rows for {', '.join(gone)}\n", file=sys.stderr)
+        options.routes = [name for name in options.routes if name not in gone]
 
 
 def run(hop, report, tables):
@@ -416,6 +536,8 @@ def run(hop, report, tables):
         report["load"] = measure_load(hop, tables)
     if options.idle:
         report["idle"] = report_idle(hop, tables)
+    if options.dials:
+        report["dials"] = report_dials(hop, tables)
     if options.calls:
         report["calls"] = report_calls(hop, tables)
     if options.profile:

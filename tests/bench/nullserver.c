@@ -506,8 +506,8 @@ static void prepare_process(sigset_t *waiting_mask)
 int main(int argc, char **argv)
 {
     static struct server server;
+    static struct null_server_options options;
     char address[ADDRESS_BYTES];
-    struct null_server_options options;
     if (!null_server_options_read(argc, argv, &options))
         return 2;
     prepare_process(&server.waiting_mask);

@@ -7,7 +7,7 @@ offload. One run, alternating rounds.
     scripts/setup.sh build python beanie1 && .venv/bin/python tests/bench/odm_bench.py
 
 The package must be installed in both environments, or built in place (python/setup.py build_ext). All is measured
-on a server that stores (--upstream, else secantusd-rs, which SECANTUSD_RS names or the PATH has, else SecantusDB),
+on a server that stores (--server, else secantusd-rs, which SECANTUSD_RS names or the PATH has, else SecantusDB),
 and again on the null server of tests/bench, which acknowledges and stores nothing, and gives six-field documents of
 its own when it is read: the remaining time there is the client's own cost."""
 
@@ -22,8 +22,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import given
 import pymongo
 import rig
+from odm_documents import DATABASE
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -89,8 +91,12 @@ class Route:
 @contextlib.contextmanager
 def upstream(options, folder, kind):
     """Returns (URI, its name, its process ID if this program started it)."""
-    if kind == "real" and options.upstream:
-        yield options.upstream, options.upstream, None
+    if kind == "real" and options.server:
+        server = given.GivenServer(options.server, options.server_pid, (DATABASE,))
+        try:
+            yield f"mongodb://{server.address}/?directConnection=true", server.name, server.pid
+        finally:
+            server.stop()
         return
     port = rig.free_port()
     fast = rig.secantus_program("rs")
@@ -281,22 +287,25 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     rig.add_options(parser)
     add = parser.add_argument
-    add("--upstream", help="URI of the server")
     add("--rounds", type=int, default=5)
     add("--documents", type=int, default=50_000)
     add("--kinds", default="user,order", help="user: six fields; order: 361 bytes")
-    add("--servers", default="real,null", help="real: one that stores; null: tests/bench/nullserver")
-    return parser.parse_args()
+    add("--servers", default="real,null", type=rig.choice_of("real", "null"),
+        help="real: one that stores; null: tests/bench/nullserver")
+    options = parser.parse_args()
+    servers = options.servers
+    rig.finish_options(options, (DATABASE,))
+    options.servers = servers
+    return options
 
 
 def main():
     options = parse_options()
-    rig.finish_options(options)
     missed, report, sections = 0, {}, []
     with tempfile.TemporaryDirectory(prefix="sluice-odm-") as folder:
         try:
             write_schemas(Path(folder) / "schemas")
-            for server in options.servers.split(","):
+            for server in options.servers:
                 with route(options, folder, server) as through:
                     found = measure(options, through)
                 for kind, rows in found.items():

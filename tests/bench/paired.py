@@ -72,7 +72,7 @@ class Pair(bench.Rig):
 
     def __init__(self, options, folder):
         super().__init__(options, folder)
-        self.upstream = self.start_null("--replica-set", "rs0")
+        self.upstream = self.start_upstream("set")
         self.schemas = self.folder / "schemas"
         self.schemas.mkdir()
         (self.schemas / "bench.items.json").write_text(json.dumps({"ns": "bench.items", "schema": SCHEMA}))
@@ -85,11 +85,11 @@ class Pair(bench.Rig):
     def start_proxy(self, which, load, name, binary=None):
         self.options.mongosluice = str(binary or self.binaries[which])
         more = [*self.tracing, *self.shared] if which == AFTER else []
-        return self.start_mongosluice(self.upstream.port, *options_of(load, self.schemas), *more, name=name)
+        return self.start_mongosluice(self.upstream, *options_of(load, self.schemas), *more, name=name)
 
-    def run_load(self, proxy, load, *more):
+    def run_load(self, proxy, load, *more, **how):
         arguments, connections = LOADS[load]
-        return self.load(proxy.port, *arguments, "--connections", connections, *more)
+        return self.load(proxy, *arguments, "--connections", connections, *more, **how)
 
 
 # --- CPU time ----------------------------------------------------------------------------------------
@@ -97,9 +97,8 @@ class Pair(bench.Rig):
 
 def measure_time(pair, proxies, load, which):
     proxy = proxies[which]
-    before = proxy.cpu_seconds()
-    result = pair.run_load(proxy, load, "--seconds", pair.options.seconds)
-    return (proxy.cpu_seconds() - before) * 1e6 / max(result["sent"], 1)
+    result = pair.run_load(proxy, load, "--seconds", pair.options.seconds, "--warmup-seconds", 0.1, cpu_of=[proxy])
+    return result["cpu_us"][proxy.name]
 
 
 def compare_time(pair, load, table):
@@ -160,6 +159,7 @@ def parse_options():
     parser.add_argument("--seconds", type=float, default=2, help="of each measurement")
     parser.add_argument("--instructions", type=int, metavar="N", help="count those of N commands instead")
     options = parser.parse_args()
+    bench.finish_options(options)
     unknown = set(options.loads.split(",")) - set(LOADS)
     if unknown:
         parser.error(f"no such load: {', '.join(sorted(unknown))}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the time from a push into a registry until every proxy enforces it.
 
-    registry_bench.py [--namespaces 1000] [--proxies 10] [--rounds 10] [--standalone]
+    registry_bench.py [--namespaces 1000] [--proxies 10] [--rounds 10] [--standalone | --server URI]
 
 A registry with so many namespaces, and so many proxies that follow it, each into a folder of its own. A round
 pushes a new version of one namespace with `mongosluice schema push`; each proxy is asked again and again
@@ -22,10 +22,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
+import given  # noqa: E402
 from support.admin import Admin  # noqa: E402
 from support.proxy import Proxy  # noqa: E402
 from support.registry import Registry, wait_state  # noqa: E402
-from support.servers import Server  # noqa: E402
+from support.servers import GivenServer, Server  # noqa: E402
 
 LIMIT_SECONDS = 1.0
 
@@ -75,7 +76,11 @@ def push_one(registry, clients, folder, ns, number):
 
 def measure(options, folder):
     names = [f"shop.orders{number:05}" for number in range(options.namespaces)]
-    server = Server(folder / "server" / "data", replica_set=None if options.standalone else "secantus")
+    if options.server:
+        used = given.open_or_exit(options.server, databases=("fleet",))
+        server = GivenServer(options.server)
+    else:
+        used, server = None, Server(folder / "server" / "data", replica_set=None if options.standalone else "secantus")
     registry = Registry(server.endpoint, "fleet.schemas", folder / "pushed")
     proxies, clients = [], []
     try:
@@ -116,6 +121,8 @@ def measure(options, folder):
         for proxy in proxies:
             proxy.process.stop()
         server.stop()
+        if used:
+            used.stop()
 
 
 def main():
@@ -123,7 +130,9 @@ def main():
     parser.add_argument("--namespaces", type=int, default=1000)
     parser.add_argument("--proxies", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--standalone", action="store_true", help="no change stream: the proxies poll every second")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--server", metavar="URI")
+    which.add_argument("--standalone", action="store_true", help="no change stream: the proxies poll every second")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "server").mkdir()

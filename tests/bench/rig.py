@@ -1,6 +1,7 @@
 """Support shared by the benchmarks: processes that are started, awaited and ended by their own id, the load generator,
 routes, alternating rounds, and tables."""
 
+import argparse
 import contextlib
 import importlib.metadata
 import json
@@ -18,6 +19,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+import given
+
+LEADS = Path(__file__).resolve().parent / "lead"  # what stands first on a page, figures that were taken elsewhere
 START_SECONDS = 15
 LOAD_SECONDS = 600  # no measurement takes so long
 # A server whose backlog is short resets some of a thousand connections that come at once.
@@ -27,15 +31,15 @@ HAPROXY_CONFIG = """\
 global
     nbthread {threads}
     maxconn {connections}
-    stats socket {folder}/haproxy.sock
+    stats socket {folder}/{name}.sock
 defaults
     mode tcp
     timeout connect 10s
     timeout client 1h
     timeout server 1h
 listen bench
-    bind 127.0.0.1:{port} backlog 4096
-    server upstream 127.0.0.1:{upstream_port}
+    bind 127.0.0.1:{port} backlog 4096{bind}
+    server upstream {upstream}{server}
 """
 
 NGINX_CONFIG = """\
@@ -48,7 +52,7 @@ events {{ worker_connections {connections}; }}
 stream {{
     server {{
         listen 127.0.0.1:{port} backlog=4096;
-        proxy_pass 127.0.0.1:{upstream_port};
+        proxy_pass {upstream};
     }}
 }}
 """
@@ -69,15 +73,16 @@ def free_port() -> int:
 
 
 def cpu_seconds_of(pid):
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
+    """CPU time so far, of all threads, those that have ended too: the clock that clock_getcpuclockid gives."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 class Server:
     """A process that listens. It is started, awaited, and ended by its own id."""
+
+    host = "127.0.0.1"
+    retryable = True  # it takes writes with a txnNumber
+    cpu_reason = None  # its CPU time is known
 
     def __init__(self, name, command, folder, port=None, pin=None, environment=None):
         self.name = name
@@ -131,6 +136,10 @@ class Server:
     def pid(self):
         return self.process.pid
 
+    @property
+    def address(self):
+        return f"{self.host}:{self.port}"
+
     def processes(self):
         """Its id and those of its children: nginx works in one."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
@@ -158,7 +167,7 @@ class Server:
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.processes())
 
     def cpu_seconds(self):
-        """CPU time so far, of all threads, in nanoseconds."""
+        """CPU time so far."""
         return sum(map(cpu_seconds_of, self.processes()))
 
     def stop(self):
@@ -240,45 +249,81 @@ class Rig:
                           port, pin)
 
     def start_upstream(self, kind, pin=None):
-        return self.start_null(pin=pin) if kind == "null" else self.start_secantus(kind, pin)
+        """A server of that kind; the one that --server names, if it does."""
+        if self.options.server:
+            return self.keep(given.GivenServer(self.options.server, self.options.server_pid))
+        if kind in NULL_SERVERS:
+            return self.start_null(*NULL_SERVERS[kind], pin=pin)
+        return self.start_secantus(kind, pin)
 
-    def start_haproxy(self, upstream_port, connections=2000, threads=1, pin=None):
+    def start_haproxy(self, upstream, connections=2000, threads=1, pin=None, *, name="haproxy", certificate=None,
+                      authority=None):
+        """certificate: clients come by TLS; authority: it goes to the server by TLS, and checks its certificate."""
         port = free_port()
-        config = self.folder / "haproxy.cfg"
-        config.write_text(HAPROXY_CONFIG.format(threads=threads, connections=connections, port=port,
-                                                folder=self.folder, upstream_port=upstream_port))
-        return self.start("haproxy", [self.options.haproxy, "-db", "-f", config], port, pin)
+        config = self.folder / f"{name}.cfg"
+        config.write_text(HAPROXY_CONFIG.format(
+            threads=threads, connections=connections, port=port, folder=self.folder, name=name, upstream=upstream.address,
+            bind=f" ssl crt {certificate}" if certificate else "",
+            server=f" ssl verify required ca-file {authority}" if authority else ""))
+        return self.start(name, [self.options.haproxy, "-db", "-f", config], port, pin)
 
-    def start_nginx(self, upstream_port, connections=4096, threads=1, pin=None):
+    def start_nginx(self, upstream, connections=4096, threads=1, pin=None):
         port = free_port()
         config = self.folder / "nginx.conf"
         config.write_text(NGINX_CONFIG.format(threads=threads, connections=connections, port=port,
-                                              folder=self.folder, upstream_port=upstream_port))
+                                              folder=self.folder, upstream=upstream.address))
         return self.start("nginx", [self.options.nginx, "-c", config], port, pin)
 
-    def start_mongosluice(self, upstream_port, *options, name="mongosluice", threads=1, pin=None,
-                          environment=None):
-        uri = f"mongodb://127.0.0.1:{upstream_port}/?directConnection=true"
+    def start_mongosluice(self, upstream, *options, name="mongosluice", threads=1, pin=None,
+                          environment=None, uri_options=""):
+        uri = f"mongodb://{upstream.address}/?directConnection=true{uri_options}"
         return self.keep(Mongosluice(self.options.mongosluice, uri, self.folder, *options, name=name,
                                      threads=threads, pin=pin, environment=environment))
 
-    def load(self, where, *arguments, pin=None, strict=True):
-        """What loadgen found at a port, or at the path of a Unix socket. It must have met no error, unless
-        strict is False."""
-        by = "--socket" if isinstance(where, Path) else "--port"
-        command = [self.tool("loadgen"), by, str(where), "--json", *map(str, arguments)]
+    def load(self, where, *arguments, pin=None, strict=True, cpu_of=()):
+        """What loadgen found at a server, or at the path of a Unix socket. It must have met no error, unless
+        strict is False. cpu_of: servers; `cpu_us` has the CPU time that each used for a counted command."""
+        by = ["--socket", str(where)] if isinstance(where, Path) else ["--host", where.host, "--port", str(where.port)]
+        command = [self.tool("loadgen"), *by, "--json", *map(str, arguments)]
+        watched = {server.name: server.processes() for server in cpu_of}
+        pids = ",".join(str(pid) for one in watched.values() for pid in one)
+        if pids:
+            command += ["--cpu-of", pids]
         if pin is not None:
             command = ["taskset", "--cpu-list", str(pin), *command]
-        for _ in range(LOAD_ATTEMPTS):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_SECONDS, check=False)
-            if done.returncode == 0:
-                break
-        if done.returncode != 0 and (strict or not done.stdout.startswith("{")):
-            raise BenchError(f"{' '.join(command)}\nfailed: {done.stdout}{done.stderr}")
-        return json.loads(done.stdout)
+        result = run_tool(command, strict)
+        result["cpu_us"] = {name: sum(result["cpu_seconds"][str(pid)] for pid in one) * 1e6 / max(result["operations"], 1)
+                            for name, one in watched.items() if one}
+        return result
+
+    def dial(self, where, *arguments, cpu_of=()):
+        """What dialgen found at a server: new connections, as fast as they come."""
+        pids = ",".join(str(pid) for server in cpu_of for pid in server.processes())
+        command = [self.tool("dialgen"), "--host", where.host, "--port", str(where.port), *map(str, arguments),
+                   *(["--cpu-of", pids] if pids else [])]
+        result = run_tool(command)
+        result["cpu_us"] = sum(result["cpu_seconds"].values()) * 1e6 / max(result["connections"], 1)
+        return result
 
 
-SERVERS = {"rs": "secantusd-rs", "py": "SecantusDB", "null": "null server"}
+def run_tool(command, strict=True):
+    """The JSON that a load generator prints."""
+    for _ in range(LOAD_ATTEMPTS):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LOAD_SECONDS, check=False)
+        if done.returncode == 0:
+            break
+    if done.returncode != 0 and (strict or not done.stdout.startswith("{")):
+        raise BenchError(f"{' '.join(command)}\nfailed: {done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
+# The null server commits its journal as often as a real one does. The stand-in takes as much CPU time for an insert as
+# MongoDB 4.4 was measured to take (docs/benchmarks/merging.md).
+JOURNAL = ("--commit-us", "1000-3000")
+NULL_SERVERS = {"null": JOURNAL, "standin": (*JOURNAL, "--cpu-us", "36,7.2,31,2.9,79"),
+                "set": ("--replica-set", "rs0")}
+SERVERS = {"rs": "secantusd-rs", "py": "SecantusDB", "null": "null server", "standin": "stand-in for MongoDB 4.4"}
+GIVEN = "given"  # the server that --server names; its name joins SERVERS
 MOST_CONNECTIONS = {"py": 960}  # it does not accept 1,000, whatever the options are
 
 
@@ -291,7 +336,7 @@ def secantus_program(kind):
 
 
 def have_upstream(kind):
-    return kind == "null" or secantus_program(kind) is not None
+    return kind == GIVEN or kind in NULL_SERVERS or secantus_program(kind) is not None
 
 
 # --- figures -----------------------------------------------------------------------------------------
@@ -395,13 +440,40 @@ def add_options(parser):
     add("--mongosluice", help="the proxy; default: that of the build folder")
     add("--json", help="file to write all results to")
     add("--markdown", help="file to write the tables to")
+    add("--server", metavar="URI", help="a server that runs already, instead of those that the benchmark starts: it must not "
+        "have the database that the benchmark writes to ('bench'), which is dropped at the end")
+    add("--server-pid", metavar="PID", type=int, help="its process on this machine, whose CPU time is measured; default: the "
+        "one that listens on its port")
 
 
-def write_results(options, report, tables, title, found, words=(), by="scripts/bench.sh", about=""):
-    """The JSON file, and a page: what was measured on what and how, then the tables, then what the
-    targets say."""
+def numbers(text):
+    """The type of an option that is a list of numbers."""
+    try:
+        found = [int(part) for part in text.split(",") if part]
+    except ValueError:
+        found = [0]
+    if any(one < 1 for one in found):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of numbers above 0, separated by commas")
+    return found
+
+
+def choice_of(*words):
+    """The type of an option that is a list of some of these words."""
+    def read(text):
+        found = [part for part in text.split(",") if part]
+        for one in found:
+            if one not in words:
+                raise argparse.ArgumentTypeError(f"'{one}' is none of {', '.join(words)}")
+        return found
+    return read
+
+
+def write_results(options, report, tables, title, found, words=(), by="scripts/bench.sh", about="", lead=None):
+    """The JSON file, and a page: the text that leads it (tests/bench/lead), what was measured on what and how, then the
+    tables, then what the targets say."""
     if options.markdown:
-        parts = [f"# {title}", f"Written by `{by}`. {environment_text(found)}.", *filter(None, [about]),
+        parts = [f"# {title}", *([(LEADS / f"{lead}.md").read_text().strip()] if lead else []),
+                 f"Written by `{by}`. {environment_text(found)}.", *filter(None, [about]),
                  *(table.text() for table in tables)]
         if words:
             parts.append("\n".join(f"- {line}" for line in words))
@@ -414,7 +486,7 @@ def verdict_lines(targets):
     return [f"{'met' if met else '**missed**'}: {what}" for what, met in targets]
 
 
-def run_servers(program, title, options, measure, about=""):
+def run_servers(program, title, options, measure, about="", lead=None):
     """A whole benchmark: measure(rig, kind, tables) on each of options.servers that is here answers
     (what is reported, [(target, met)]). The exit status."""
     report = {"environment": environment(options), "servers": {}}
@@ -423,7 +495,7 @@ def run_servers(program, title, options, measure, about=""):
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
         rig = Rig(options, folder)
         try:
-            for kind in options.servers.split(","):
+            for kind in options.servers:
                 if not have_upstream(kind):
                     print(f"{SERVERS[kind]} is not here: its rows are left out", file=sys.stderr)
                     continue
@@ -438,11 +510,20 @@ def run_servers(program, title, options, measure, about=""):
     report["targets"] = [{"target": what, "met": met} for what, met in targets]
     words = verdict_lines(targets)
     print("", *words, sep="\n")
-    write_results(options, report, tables, title, report["environment"], words, about=about)
+    write_results(options, report, tables, title, report["environment"], words, about=about, lead=lead)
     return 0 if all(met for _, met in targets) else 1
 
 
-def finish_options(options):
+def finish_options(options, databases=given.DATABASES):
+    """Ends the program if --server cannot be used."""
+    if options.server:
+        server = given.open_or_exit(options.server, options.server_pid, databases)
+        SERVERS[GIVEN] = server.name
+        options.servers = [GIVEN]
+        server.stop()
+    elif options.server_pid is not None:
+        print("--server-pid: names the process of a server that --server names", file=sys.stderr)
+        sys.exit(2)
     built = Path(options.build) / "src" / "main" / "mongosluice"
     if options.mongosluice is None and built.is_file():
         options.mongosluice = str(built)

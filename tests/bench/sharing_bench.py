@@ -45,27 +45,27 @@ class Sharing(bench.Rig):
         self.kind = kind
         self.upstream = start_server(self, kind)
         if kind != "null":
-            self.load(self.upstream.port, "--command", "insert", "--documents", 1000, "--operations", 1,
+            self.load(self.upstream, "--command", "insert", "--documents", 1000, "--operations", 1,
                       "--collection", "found")
 
     def start_route(self, name, *more, login=None):
-        port = self.upstream.port
+        address = self.upstream.address
         if name == DIRECT:
             return None
         if name == HAPROXY:
-            return self.start_haproxy(port, most_clients(HAPROXY), self.options.threads)
+            return self.start_haproxy(self.upstream, most_clients(HAPROXY), self.options.threads)
         if name == MONGOBETWEEN:
             at = bench.free_port()
-            uri = f"mongodb://127.0.0.1:{port}/?maxpoolsize={POOL}&label=bench&directConnection=true"
+            uri = f"mongodb://{address}/?maxpoolsize={POOL}&label=bench&directConnection=true"
             return self.start(name, [self.options.mongobetween, "-loglevel", "error", f"127.0.0.1:{at}={uri}"], at)
         modes = {SESSION: [], SHARED: ["--pool.mode=shared", f"--pool.max_size={POOL}"]}
         modes[VERIFIER] = [*modes[SHARED], "--auth.verifiers=upstream"]
-        uri = f"mongodb://{login + '@' if login else ''}127.0.0.1:{port}/?directConnection=true&authSource=admin"
+        uri = f"mongodb://{login + '@' if login else ''}{address}/?directConnection=true&authSource=admin"
         return self.keep(bench.Mongosluice(self.options.mongosluice, uri, self.folder, *modes[name], *more, name=name,
                                            threads=self.options.threads))
 
-    def port_of(self, route):
-        return (route or self.upstream).port
+    def at(self, route):
+        return route or self.upstream
 
     @contextlib.contextmanager
     def routes(self, names, **more):
@@ -91,11 +91,11 @@ def start_server(rig, kind, auth=False):
 # --- throughput ---------------------------------------------------------------------------------------
 
 
-def measured(sharing, route, *arguments):
+def measured(sharing, route, *arguments, cpu_of=()):
     """A run of the load generator that may meet errors: then it says so."""
     try:
-        result = sharing.load(sharing.port_of(route), *arguments, "--seconds", sharing.options.seconds,
-                              "--warmup-seconds", sharing.options.seconds / 4, strict=False)
+        result = sharing.load(sharing.at(route), *arguments, "--seconds", sharing.options.seconds,
+                              "--warmup-seconds", sharing.options.seconds / 4, strict=False, cpu_of=cpu_of)
     except (BenchError, subprocess.TimeoutExpired) as error:
         return {"failed": str(error)[:200]}
     if result["errors"] or result["lost_connections"] or not result["operations"]:
@@ -122,10 +122,10 @@ def report_throughput(sharing, tables, routes):
 
             def once(name, arguments=arguments):
                 route = running[name]
-                before = route.cpu_seconds() if route else 0
+                watched = [route] if route else []
                 with peak_connections(sharing.upstream.port, route) as peak:
-                    result = measured(sharing, route, *arguments)
-                cpu = (route.cpu_seconds() - before) * 1e6 / max(result.get("sent", 0), 1) if route else 0
+                    result = measured(sharing, route, *arguments, cpu_of=watched)
+                cpu = result["cpu_us"][route.name] if route and "cpu_us" in result else 0
                 return {**result, "upstream_connections": peak[0], "proxy_cpu_us": cpu}
             rounds = bench.alternate(list(running), sharing.options.rounds, once)
             report[case] = rounds
@@ -290,7 +290,7 @@ def report_memory(sharing, tables, routes):
 
 
 def idle_memory(sharing, route, count):
-    sharing.load(route.port, "--operations", 2000, "--connections", ACTIVE)
+    sharing.load(route, "--operations", 2000, "--connections", ACTIVE)
     before = route.memory_kb()
     command = [sharing.tool("loadgen"), "--port", str(route.port), "--idle", str(count), "--hold-seconds",
                str(2 * sharing.options.settle), "--json"]
@@ -315,12 +315,12 @@ def report_idle_fleet(sharing, tables):
     for name in (SESSION, SHARED):
         count = min(sharing.options.idle, most_clients(SESSION))
         with sharing.routes([name]) as running:
-            sharing.load(running[name].port, "--operations", 100)
-            before = commands_of(sharing.upstream.port)
-            result = sharing.load(running[name].port, "--command", "hello", "--connections", count, "--rate",
+            sharing.load(running[name], "--operations", 100)
+            before = commands_of(sharing.upstream)
+            result = sharing.load(running[name], "--command", "hello", "--connections", count, "--rate",
                                   count / MONITOR_SECONDS, "--seconds", sharing.options.idle_seconds, strict=False)
             report[name] = {"clients": count, "hellos": result["sent"] + count, "errors": result["errors"],
-                            "commands": commands_of(sharing.upstream.port) - before}
+                            "commands": commands_of(sharing.upstream) - before}
         row = report[name]
         share = row["commands"] / max(report[SESSION]["commands"], 1)
         table.row(f"{count:,}", name, f"{row['hellos']:,}", f"{row['commands']:,}", f"{share:.4f}")
@@ -328,10 +328,10 @@ def report_idle_fleet(sharing, tables):
                      share <= 0.01 and not report[SHARED]["errors"])]
 
 
-def commands_of(port):
+def commands_of(server):
     """What a server has been asked so far: only differences mean something."""
     from pymongo import MongoClient
-    with MongoClient("127.0.0.1", port, directConnection=True) as client:
+    with MongoClient(server.host, server.port, directConnection=True) as client:
         status = client.admin.command("serverStatus")
     return status["commands"] if "commands" in status else sum(status["opcounters"].values())
 
@@ -348,7 +348,7 @@ def report_drivers(sharing, tables):
             time.sleep(0.5)
             before = connections_to(sharing.upstream.port) if name == DIRECT else 0
             for _ in range(PYMONGO_CLIENTS):
-                client = clients.enter_context(MongoClient("127.0.0.1", sharing.port_of(running[name]),
+                client = clients.enter_context(MongoClient(sharing.at(running[name]).host, sharing.at(running[name]).port,
                                                            directConnection=True))
                 client.admin.command("ping")
             time.sleep(2)
@@ -387,7 +387,7 @@ class Logins(Sharing):
         return self.start(f"{self.kind}-auth", [*command, "--auth"], port)
 
     def log_in(self, route):
-        done = subprocess.run([self.tool("logingen"), "--port", str(self.port_of(route)), "--user", LOGIN_USER, "--password",
+        done = subprocess.run([self.tool("logingen"), "--port", str(self.at(route).port), "--user", LOGIN_USER, "--password",
                                LOGIN_PASSWORD, "--logins", str(self.options.logins), "--connections",
                                str(self.options.login_connections)], capture_output=True, text=True, timeout=600, check=False)
         if not done.stdout.startswith("{"):
@@ -475,7 +475,7 @@ def measure(options, folder, kind, tables, report):
                 take("idle", report_idle_fleet(sharing, tables))
         finally:
             sharing.stop()
-    if "logins" in parts and kind != "null":
+    if "logins" in parts and kind not in ("null", bench.GIVEN):  # those need a server with users of their own
         take("logins", report_logins(options, folder, kind, tables))
     return targets
 
@@ -486,13 +486,14 @@ def parse_options():
     add = parser.add_argument
     add("--haproxy", default=shutil.which("haproxy") or "/usr/sbin/haproxy")
     add("--mongobetween", default=os.environ.get("MONGOBETWEEN") or shutil.which("mongobetween"))
-    add("--servers", default="null,rs,mongod", help="of null, rs (secantusd-rs), py (SecantusDB), mongod")
-    add("--parts", default=",".join(PARTS), help="of these, separated by commas: %(default)s")
+    add("--servers", default="null,rs,mongod", type=bench.choice_of(*bench.SERVERS, "mongod"),
+        help="of null, rs (secantusd-rs), py (SecantusDB), mongod")
+    add("--parts", default=",".join(PARTS), type=bench.choice_of(*PARTS), help="of these, separated by commas: %(default)s")
     add("--threads", type=int, default=1, help="of each proxy (default 1)")
     add("--rounds", type=int, default=5)
     add("--seconds", type=float, default=2, help="of each measurement (%(default)s)")
     add("--cases", default="ping:64,find:64,insert:64", help="command:connections (%(default)s)")
-    add("--fleets", default="5000,9000,10000", help="numbers of clients (%(default)s)")
+    add("--fleets", default="5000,9000,10000", type=bench.numbers, help="numbers of clients (%(default)s)")
     add("--fleet-command", default="find")
     add("--all-fleets", action="store_true", help="fleets on each server, not only on the null server")
     add("--idle", type=int, default=9000, help="idle clients (%(default)s)")
@@ -503,8 +504,6 @@ def parse_options():
     add("--login-connections", type=int, default=64, help="logins at a time (%(default)s)")
     options = parser.parse_args()
     bench.finish_options(options)
-    options.parts = options.parts.split(",")
-    options.fleets = [int(one) for one in options.fleets.split(",") if one]
     options.routes = [DIRECT, SESSION, SHARED]
     for name, program in ((HAPROXY, options.haproxy), (MONGOBETWEEN, options.mongobetween)):
         if program and Path(program).is_file():
@@ -532,7 +531,7 @@ def main():
     report, tables, targets = {"environment": found}, [], []
     print(bench.environment_text(found))
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
-        for kind in options.servers.split(","):
+        for kind in options.servers:
             if not have_server(kind):
                 print(f"{named(kind)} is not here: its rows are left out", file=sys.stderr)
                 continue

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
 
 import abuses  # noqa: E402
 import rig as bench  # noqa: E402
-from hop import Hop  # noqa: E402
+from hop import Hop, add_upstream_options  # noqa: E402
 from rig import Table, latency, megabytes, ratio_text  # noqa: E402
 
 ABOUT = """Good clients ping on 16 connections as fast as they are answered; the columns are their p99. Abusers have machines of
@@ -47,7 +47,7 @@ RESIDENT_MAX = MEMORY_MAX + 70 * 1000 * 1000
 
 def start(hop, name):
     return hop.start_mongosluice(
-        hop.upstream.port, f"--memory_max={MEMORY_MAX}", f"--schemas={hop.schemas()}",
+        hop.upstream, f"--memory_max={MEMORY_MAX}", f"--schemas={hop.schemas()}",
         "--max_client_conn=5000", "--tls.mode=allow", f"--tls.cert_file={hop.certificate()}",
         f"--tls.key_file={hop.certificate()}", "--handshake_timeout_ms=5000", "--request_timeout_ms=2000", "--log.level=error", name=name,
         pin=PROXY_CPU)
@@ -178,8 +178,7 @@ def parse_options():
     parser.add_argument("--seconds", type=float, default=2)
     options = parser.parse_args()
     bench.finish_options(options)
-    options.pin, options.upstream, options.idle, options.mongosluice_option = False, "null", 0, []
-    options.threads = 1
+    add_upstream_options(options)
     return options
 
 
