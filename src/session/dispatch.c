@@ -42,14 +42,14 @@ enum decision dispatch_next_turn(struct client *client)
     return DECISION_WAIT;
 }
 
-enum decision dispatch_refuse(struct client *client, const struct wire_header *header,
+enum decision dispatch_refuse(struct client *client, const struct wire_header *header, bool silent,
                               const struct error *error, uint32_t labels, enum counter counter)
 {
     struct wire_reply_to to = {.request_id = header->request_id,
                                .legacy = header->opcode == WIRE_OP_QUERY};
     if (!pending_is_empty(&client->pending))
         return queue(client);
-    bool answerable = header->length >= WIRE_HEADER_BYTES &&
+    bool answerable = !silent && header->length >= WIRE_HEADER_BYTES &&
                       wire_opcode_check_request(header->opcode, NULL) &&
                       wire_legacy_opcode_name(header->opcode) == NULL;
     client_fail(client, answerable ? &to : NULL, error, labels, counter);
@@ -68,14 +68,16 @@ static void count_request(struct client *client, const struct wire_header *heade
     counters_add(client_counters(client), COUNTER_REQUEST_BYTES, (uint64_t)header->length);
 }
 
-/* dispatch_refuse for a request that was understood. Counts it before the client has the answer. */
+/* dispatch_refuse for a request that was understood (NULL: a legacy opcode). Counts it before the
+ * client has the answer. */
 static enum decision refuse(struct client *client, const struct wire_header *header,
-                            enum command_name command, const struct error *error, uint32_t labels,
-                            enum counter counter)
+                            const struct wire_command *request, const struct error *error,
+                            uint32_t labels, enum counter counter)
 {
+    bool silent = request != NULL && (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
     if (pending_is_empty(&client->pending))
-        count_request(client, header, command);
-    return dispatch_refuse(client, header, error, labels, counter);
+        count_request(client, header, request == NULL ? COMMAND_UNKNOWN : request->known);
+    return dispatch_refuse(client, header, silent, error, labels, counter);
 }
 
 static enum decision refuse_over_limit(struct client *client, const struct wire_header *header,
@@ -89,8 +91,7 @@ static enum decision refuse_over_limit(struct client *client, const struct wire_
                     "again later or raise the limit",
                     (long long)client_config(client)->max_client_conn);
     uint32_t labels = client->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
-    return refuse(client, header, request == NULL ? COMMAND_UNKNOWN : request->known, &err, labels,
-                  COUNTER_REQUESTS_REFUSED);
+    return refuse(client, header, request, &err, labels, COUNTER_REQUESTS_REFUSED);
 }
 
 static enum decision refuse_transaction_in_drain(struct client *client,
@@ -100,7 +101,7 @@ static enum decision refuse_transaction_in_drain(struct client *client,
     struct error err;
     (void)error_set(&err, ERROR_SHUTDOWN_IN_PROGRESS,
                     "mongosluice is draining and accepts no new transactions");
-    return refuse(client, header, request->known, &err, WIRE_LABEL_TRANSIENT_TRANSACTION,
+    return refuse(client, header, request, &err, WIRE_LABEL_TRANSIENT_TRANSACTION,
                   COUNTER_REQUESTS_REFUSED);
 }
 
@@ -113,7 +114,7 @@ static enum decision refuse_certificate_login(struct client *client,
                     "mongosluice refuses MONGODB-X509: the server would take the proxy's own "
                     "certificate (tlsCertificateKeyFile of option upstream) for this client's; log "
                     "in with another mechanism, named once and as a string");
-    return refuse(client, header, request->known, &err, 0, COUNTER_REQUESTS_REFUSED);
+    return refuse(client, header, request, &err, 0, COUNTER_REQUESTS_REFUSED);
 }
 
 static enum identity_effect effect_of(const struct client *client,
@@ -186,7 +187,7 @@ static enum decision hold(struct client *client, const struct wire_header *heade
                     "mongosluice is paused, and the command waited for %lld ms (option "
                     "query_wait_timeout_ms); resume it, or try again later",
                     (long long)client_config(client)->query_wait_timeout_ms);
-    return refuse(client, header, request->known, &err, request_error_labels(request),
+    return refuse(client, header, request, &err, request_error_labels(request),
                   COUNTER_TIMEOUTS_PAUSED);
 }
 

@@ -24,9 +24,10 @@ enum decision dispatch_checking(struct client *client, const uint8_t *data);
 enum decision dispatch_legacy(struct client *client, const struct message *message,
                               const struct wire_command *request);
 
-/* Answers the request with the error, if its opcode has a reply of a known form. Earlier requests
- * get their replies first: until then the request waits. */
-enum decision dispatch_refuse(struct client *client, const struct wire_header *header,
+/* Answers the request with the error, if its opcode has a reply of a known form and the request is
+ * not silent (it wants no reply). Earlier requests get their replies first: until then the request
+ * waits. */
+enum decision dispatch_refuse(struct client *client, const struct wire_header *header, bool silent,
                               const struct error *error, uint32_t labels, enum counter counter);
 
 /* Leaves the request in place until more of it has arrived. */

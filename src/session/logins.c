@@ -14,7 +14,8 @@ bool logins_watch(struct client *client, const struct wire_command *request)
                          request->legacy ? bytes_left(&request->database) : 0);
 }
 
-static void refuse_endless(struct client *client, const struct message *message)
+static void refuse_endless(struct client *client, const struct message *message,
+                           const struct wire_command *request)
 {
     struct wire_reply_to to = {.request_id = message->header.request_id,
                                .legacy = message->header.opcode == WIRE_OP_QUERY};
@@ -23,10 +24,12 @@ static void refuse_endless(struct client *client, const struct message *message)
                     "%d authentication commands without a login: mongosluice closes this "
                     "connection",
                     LOGIN_STEPS);
-    client_fail(client, &to, &err, 0, COUNTER_REQUESTS_REFUSED);
+    client_fail(client, (request->flags & WIRE_FLAG_MORE_TO_COME) != 0 ? NULL : &to, &err, 0,
+                COUNTER_REQUESTS_REFUSED);
 }
 
-enum request_step logins_count(struct client *client, const struct message *message)
+enum request_step logins_count(struct client *client, const struct message *message,
+                               const struct wire_command *request)
 {
     if (client->authentication_steps < LOGIN_STEPS) {
         client->authentication_steps++;
@@ -34,15 +37,14 @@ enum request_step logins_count(struct client *client, const struct message *mess
     }
     if (!pending_is_empty(&client->pending))
         return STEP_WAIT;
-    refuse_endless(client, message);
+    refuse_endless(client, message, request);
     return STEP_STOP;
 }
 
 enum request_step logins_take(struct client *client, const struct message *message,
                               struct wire_command *request)
 {
-    (void)request;
-    return logins_count(client, message);
+    return logins_count(client, message, request);
 }
 
 /* The server confirms the login; the client claims the user. */

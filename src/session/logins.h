@@ -17,7 +17,8 @@ void logins_note_reply(struct client *client, struct bytes document);
 
 /* Counts a command of a login. STEP_PASS: it may go on; otherwise it waits, or the client was
  * refused. */
-enum request_step logins_count(struct client *client, const struct message *message);
+enum request_step logins_count(struct client *client, const struct message *message,
+                               const struct wire_command *request);
 
 /* Handler for saslStart, saslContinue, authenticate and logout. */
 enum request_step logins_take(struct client *client, const struct message *message,

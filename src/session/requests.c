@@ -48,6 +48,16 @@ static void drop_parsed(struct client *client)
     client->parsed = NULL;
 }
 
+/* For a request that is not understood. `payload`: what came of it; in a compressed one, unless
+ * that is open, nobody knows whether it wants a reply. */
+static enum decision refuse(struct client *client, const struct wire_header *header, int32_t opcode,
+                            struct bytes payload, const struct error *error)
+{
+    bool silent = opcode == WIRE_OP_MSG && bytes_left(&payload) >= sizeof(uint32_t) &&
+                  (bytes_load_u32(payload.pos) & WIRE_FLAG_MORE_TO_COME) != 0;
+    return dispatch_refuse(client, header, silent, error, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+}
+
 static enum decision decide(struct client *client, struct message *message,
                             struct wire_command *request)
 {
@@ -71,7 +81,7 @@ static enum decision decide_msg(struct client *client, const struct wire_header 
         request = *client->parsed; /* a copy: `parsed` ends with the client */
         wire_command_come(&request, walk, payload);
     } else if (!wire_command_read(walk, payload, length, &request, &err)) {
-        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+        return refuse(client, header, header->opcode, payload, &err);
     }
     return decide(client, &message, &request);
 }
@@ -89,7 +99,7 @@ static enum decision begin_msg(struct client *client, const struct wire_header *
     else
         wire_walk_start(&walk, (uint32_t)length);
     if (!wire_walk_feed(&walk, payload.pos + walk.offset, bytes_left(&payload) - walk.offset, &err))
-        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+        return refuse(client, header, header->opcode, payload, &err);
     if (!walk.body_found || walk.body_length > bytes_left(&payload) - walk.body_offset)
         return keep_walk(client, &walk, dispatch_gather(client));
     enum decision decision = decide_msg(client, header, payload, &walk);
@@ -107,11 +117,11 @@ static enum decision begin_query(struct client *client, const struct wire_header
     struct wire_command request;
     struct message message = {.header = *header, .whole = true};
     if (!wire_query_read(payload, &query, &err))
-        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+        return refuse(client, header, header->opcode, payload, &err);
     if (query.is_find)
         return dispatch_legacy(client, &message, NULL);
     if (!wire_command_read_legacy(query.command, query.database, &request, &err))
-        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+        return refuse(client, header, header->opcode, payload, &err);
     message.command = request.known;
     return dispatch_request(client, &message, &request);
 }
@@ -125,13 +135,13 @@ static enum decision begin_compressed(struct client *client, const struct wire_h
     struct wire_command request;
     size_t max = (size_t)client_config(client)->max_message_bytes;
     if (!wire_compressed_read(payload, max, &compressed, &err))
-        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+        return refuse(client, header, header->opcode, payload, &err);
     if (compressed.opcode != WIRE_OP_MSG) {
         (void)error_set(
             &err, ERROR_PROTOCOL,
             "OP_COMPRESSED contains opcode %d; a client may compress OP_MSG (2013) only",
             compressed.opcode);
-        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+        return refuse(client, header, header->opcode, payload, &err);
     }
     switch (open_request(client, &compressed, &err)) {
     case OPENED_WHOLE:
@@ -139,9 +149,9 @@ static enum decision begin_compressed(struct client *client, const struct wire_h
     case OPENED_PART:
         return dispatch_next_turn(client);
     case OPENED_NO_ROOM:
-        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_MEMORY);
+        return dispatch_refuse(client, header, false, &err, 0, COUNTER_ERRORS_MEMORY);
     case OPENED_BROKEN:
-        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+        return refuse(client, header, header->opcode, payload, &err);
     }
     const struct opening *opening = client->opening;
     struct message message = {.header = *header,
@@ -151,19 +161,21 @@ static enum decision begin_compressed(struct client *client, const struct wire_h
     if (client->parsed != NULL)
         request = *client->parsed;
     else if (!wire_command_read_whole(message.payload, &request, &err))
-        return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+        return refuse(client, header, compressed.opcode, message.payload, &err);
     return decide(client, &message, &request);
 }
 
 /* Refuses an invalid header; the error names another protocol, if it looks like one. */
 static enum decision refuse_header(struct client *client, const struct wire_header *header,
-                                   const uint8_t *at, const struct error *why)
+                                   const struct window *window, const struct error *why)
 {
     struct error err = *why;
-    const char *hint = wire_header_hint(at);
+    const char *hint = wire_header_hint(window->data);
+    struct bytes payload =
+        bytes_of(window->data + WIRE_HEADER_BYTES, window->len - WIRE_HEADER_BYTES);
     if (hint != NULL)
         (void)error_set(&err, why->code, "%s; %s", why->message, hint);
-    return dispatch_refuse(client, header, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    return refuse(client, header, header->opcode, payload, &err);
 }
 
 /* At least a header is there. */
@@ -175,7 +187,7 @@ static enum decision begin_request(struct client *client, const struct window *w
     struct wire_header header = wire_header_read(window->data);
     size_t max = (size_t)client_config(client)->max_message_bytes;
     if (!wire_header_check(&header, max, &err) || !wire_opcode_check_request(header.opcode, &err))
-        return refuse_header(client, &header, window->data, &err);
+        return refuse_header(client, &header, window, &err);
     size_t have = window->len < (size_t)header.length ? window->len : (size_t)header.length;
     struct bytes payload = bytes_of(window->data + WIRE_HEADER_BYTES, have - WIRE_HEADER_BYTES);
     if (client->stage != REQUEST_GATHERED)

@@ -533,7 +533,7 @@ static enum request_step take_counted(struct client *client, const struct messag
     const struct verified *verified = client->verified;
     bool again = verified->asked_us != 0 || verified->proved;
     bool counts = !again && is_step(request);
-    enum request_step step = counts ? logins_count(client, message) : STEP_PASS;
+    enum request_step step = counts ? logins_count(client, message, request) : STEP_PASS;
     if (step != STEP_PASS)
         return step;
     step = take(client, message, request);

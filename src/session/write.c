@@ -110,7 +110,8 @@ static enum request_step prepare(struct client *client, const struct message *me
     if (wire_checksum_fits(&message->header, message->payload, request->flags, &err))
         return STEP_PASS;
     struct wire_reply_to to = {.request_id = message->header.request_id};
-    client_fail(client, &to, &err, 0, COUNTER_ERRORS_PROTOCOL_CLIENT);
+    client_fail(client, (request->flags & WIRE_FLAG_MORE_TO_COME) != 0 ? NULL : &to, &err, 0,
+                COUNTER_ERRORS_PROTOCOL_CLIENT);
     return STEP_STOP;
 }
 

@@ -158,6 +158,18 @@ def test_waiting_has_an_end(start, simulated):
         assert client.command({"find": "c", "$db": "d"})["ok"] == 1
 
 
+def test_a_waiting_write_without_a_reply_gets_none(start, simulated):
+    """A driver would take an answer to it for the answer to its next request."""
+    proxy, admin = start({"query_wait_timeout_ms": 300})
+    pause(admin)
+    with RawClient(proxy.endpoint()) as client:
+        client.send(op_msg({"insert": "c", "writeConcern": {"w": 0}, "documents": [{"_id": 1}], "$db": "d"}, flags=2))
+        client.send(op_msg({"find": "c", "$db": "d"}))
+        client.assert_closed()
+    assert admin.metrics()['mongosluice_errors_total{cause="query_wait_timeout"}'] == 1
+    assert simulated.requests("insert") == []
+
+
 def test_a_client_that_goes_away_while_it_waits_is_forgotten(start, simulated):
     proxy, admin = start()
     pause(admin)

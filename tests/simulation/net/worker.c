@@ -151,11 +151,17 @@ bool worker_post(struct worker *worker, worker_job run, void *arg)
     return true;
 }
 
+static void mark_stopping(void *context, void *arg)
+{
+    (void)context;
+    ((struct worker *)arg)->stopping = true;
+}
+
 /* The caller's thread waits, and meanwhile only this loop runs. */
 void worker_stop(struct worker *worker)
 {
-    worker->stopping = true;
-    worker->base.job_waits = true;
+    while (!worker_post(worker, mark_stopping, worker))
+        memory_fail_never(); /* the thread would wait until it gets memory */
     while (!worker->over)
         loop_turn(&worker->base);
     worker_destroy(worker);
