@@ -132,16 +132,24 @@ static void read_again(struct fault *fault)
         }
 }
 
+static bool parts_members(const struct fault *fault)
+{
+    return fault->faults->plan->members > 1 && fault->plan->which % 3 == 0;
+}
+
 static void part(struct fault *fault)
 {
     struct faults *faults = fault->faults;
     uint32_t which = fault->plan->which;
-    bool members = faults->plan->members > 1 && which % 3 == 0;
+    bool members = parts_members(fault);
     name_member(faults, which / 3, fault->to);
-    if (members)
-        (void)snprintf(fault->from, sizeof fault->from, "%c",
-                       'a' + (int)((which / 3 + 1) % faults->plan->members));
-    else if (faults->plan->direct || which % 3 == 1)
+    if (members) {
+        unsigned first = which / 3 % faults->plan->members;
+        unsigned second = (first + 1) % faults->plan->members;
+        (void)snprintf(fault->from, sizeof fault->from, "%c", 'a' + (int)second);
+        (void)snprintf(fault->to, sizeof fault->to, "%c", 'a' + (int)first);
+        cluster_part_members(faults->cluster, first, second, true);
+    } else if (faults->plan->direct || which % 3 == 1)
         name_client(faults, which / 9, fault->from);
     else
         (void)snprintf(fault->from, sizeof fault->from, "p");
@@ -156,6 +164,9 @@ static void heal(struct fault *fault)
     world_trace(fault->faults->world, "fault", "%s and %s reach each other again", fault->from,
                 fault->to);
     world_partition(fault->faults->world, fault->from, fault->to, false);
+    if (parts_members(fault))
+        cluster_part_members(fault->faults->cluster, (unsigned)(fault->from[0] - 'a'),
+                             (unsigned)(fault->to[0] - 'a'), false);
 }
 
 static void delay(struct fault *fault)
@@ -231,8 +242,14 @@ static void begin_at_server(struct fault *fault)
     unsigned member = plan->which % faults->plan->members;
     switch (plan->kind) {
     case FAULT_SERVER_RESTART:
-        world_trace(faults->world, "fault", "member %c restarts", 'a' + (int)member);
+        if (faults->plan->topology == PLAN_MONGOS) /* the mongos is one more */
+            member = plan->which % (faults->plan->members + 1);
+        world_trace(faults->world, "fault", "member %u restarts", member);
         cluster_restart_member(faults->cluster, member, plan->lasts_us);
+        return;
+    case FAULT_OVERLOAD:
+        world_trace(faults->world, "fault", "the servers are overloaded");
+        cluster_overload(faults->cluster, 100 + plan->amount % 800, plan->lasts_us);
         return;
     case FAULT_STEP_DOWN:
         world_trace(faults->world, "fault", "the primary steps down");

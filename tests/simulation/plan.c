@@ -50,6 +50,7 @@ static const char *const fault_names[PLAN_FAULT_KINDS] = {
     [FAULT_MEMORY_MAX] = "memory-max",
     [FAULT_SCHEMA] = "schema",
     [FAULT_USER] = "user",
+    [FAULT_OVERLOAD] = "overload",
 };
 
 const char *plan_operation_name(enum plan_operation operation)
@@ -204,6 +205,8 @@ static bool plan_allows(const struct plan *plan, enum plan_fault_kind kind)
         return plan->schemas;
     case FAULT_USER:
         return plan->users > 0;
+    case FAULT_OVERLOAD:
+        return plan->server == PLAN_SERVER_CURRENT;
     default:
         return true;
     }

@@ -79,6 +79,7 @@ enum plan_fault_kind {
     FAULT_MEMORY_MAX,   /* memory_max is small for a while */
     FAULT_SCHEMA,       /* a schema changes */
     FAULT_USER,         /* a user is dropped, and made anew */
+    FAULT_OVERLOAD,     /* servers refuse commands of clients that support backpressure */
     PLAN_FAULT_KINDS
 };
 

@@ -43,23 +43,27 @@ static bool is_more_recent(const struct member *a, const struct member *b)
     return x->term != y->term ? x->term > y->term : x->index > y->index;
 }
 
+static bool has_majority(const struct member *member)
+{
+    const struct cluster *cluster = member->cluster;
+    unsigned count = 0;
+    for (unsigned i = 0; i < cluster->member_count; i++)
+        count += member_hears(member, &cluster->members[i]);
+    return count * 2 > cluster->member_count;
+}
+
 /* The member with the newest log among those that hear each other, if they are a majority. Every
  * entry that a majority has on disk is in its log. */
 static struct member *choose(struct cluster *cluster)
 {
     struct member *best = NULL;
-    unsigned count = 0;
     unsigned first = stream_below(&cluster->stream, cluster->member_count);
     for (unsigned i = 0; i < cluster->member_count; i++) {
         struct member *member = &cluster->members[(first + i) % cluster->member_count];
-        if (member->role == MEMBER_DOWN || member->isolated)
-            continue;
-        count++;
-        if (best == NULL || is_more_recent(member, best))
+        if (has_majority(member) && (best == NULL || is_more_recent(member, best)))
             best = member;
     }
-    bool wins = count * 2 > cluster->member_count && best->role != MEMBER_ROLLBACK;
-    return wins ? best : NULL;
+    return best == NULL || best->role == MEMBER_ROLLBACK ? NULL : best;
 }
 
 static void win(struct cluster *cluster, struct member *member)
@@ -76,7 +80,7 @@ static void elect(void *arg)
     struct cluster *cluster = arg;
     struct member *primary = cluster_primary(cluster);
     cluster->electing = NULL;
-    if (primary != NULL && !primary->isolated)
+    if (primary != NULL && has_majority(primary))
         return;
     struct member *winner = choose(cluster);
     if (winner != NULL)
@@ -93,14 +97,26 @@ void cluster_elect_soon(struct cluster *cluster)
 
 /* --- rollback --- */
 
+/* After a change of who hears whom. A primary that hears of a newer one steps down. */
+static void hear_anew(struct cluster *cluster)
+{
+    const struct member *newest = cluster_primary(cluster);
+    for (unsigned i = 0; newest != NULL && i < cluster->member_count; i++) {
+        struct member *member = &cluster->members[i];
+        if (member != newest && member->role == MEMBER_PRIMARY && member_hears(member, newest))
+            member_set_role(member, MEMBER_SECONDARY, -1);
+    }
+    cluster_copy_soon(cluster);
+    if (newest == NULL || !has_majority(newest))
+        cluster_elect_soon(cluster);
+}
+
 static void rolled_back(void *arg)
 {
     struct member *member = arg;
     member->coming_back = NULL;
     member_set_role(member, MEMBER_SECONDARY, -1);
-    member_copy_soon(member);
-    if (cluster_primary(member->cluster) == NULL)
-        cluster_elect_soon(member->cluster);
+    hear_anew(member->cluster);
 }
 
 void member_roll_back(struct member *member, int64_t keep)
@@ -146,9 +162,7 @@ static void notice_loss(void *arg)
     if (member->role == MEMBER_PRIMARY)
         member_set_role(member, MEMBER_SECONDARY, -1);
     member->isolated = false;
-    member_copy_soon(member);
-    if (cluster_primary(member->cluster) == NULL)
-        cluster_elect_soon(member->cluster);
+    hear_anew(member->cluster);
 }
 
 /* The others hear nothing of the primary and elect another one. It goes on for a while. */
@@ -175,6 +189,22 @@ void cluster_step_down(struct cluster *cluster, bool orderly)
     cluster_elect_soon(cluster);
 }
 
+/* --- partitions between members --- */
+
+void cluster_part_members(struct cluster *cluster, unsigned a, unsigned b, bool parted)
+{
+    a %= cluster->member_count;
+    b %= cluster->member_count;
+    if (a == b)
+        return;
+    cluster->parted[a][b] += parted ? 1U : -1U;
+    cluster->parted[b][a] = cluster->parted[a][b];
+    if (!parted)
+        hear_anew(cluster);
+    else if (cluster_is_set(cluster))
+        cluster_elect_soon(cluster);
+}
+
 /* --- crash and restart --- */
 
 static void start_member(void *arg)
@@ -188,10 +218,7 @@ static void start_member(void *arg)
         win(cluster, member);
         return;
     }
-    member_copy_soon(member);
-    struct member *primary = cluster_primary(cluster);
-    if (primary == NULL || primary->isolated)
-        cluster_elect_soon(cluster);
+    hear_anew(cluster);
 }
 
 static void stop_timers(struct member *member)

@@ -171,9 +171,25 @@ void member_flush(struct member *member)
 
 /* --- secondaries copy --- */
 
-static bool can_hear(const struct member *a, const struct member *b)
+static bool is_reachable(const struct member *member)
 {
-    return a->role != MEMBER_DOWN && b->role != MEMBER_DOWN && !a->isolated && !b->isolated;
+    return member->role != MEMBER_DOWN && !member->isolated;
+}
+
+bool member_hears(const struct member *member, const struct member *other)
+{
+    const struct cluster *cluster = member->cluster;
+    unsigned a = member->number;
+    unsigned b = other->number;
+    if (!is_reachable(member) || !is_reachable(other))
+        return false;
+    if (a == b || cluster->parted[a][b] == 0)
+        return true;
+    for (unsigned i = 0; i < cluster->member_count; i++)
+        if (i != a && i != b && is_reachable(&cluster->members[i]) && cluster->parted[a][i] == 0 &&
+            cluster->parted[i][b] == 0)
+            return true;
+    return false;
 }
 
 static int64_t common_prefix(const struct member *a, const struct member *b)
@@ -201,7 +217,7 @@ static void copy(void *arg)
     struct member *primary = cluster_primary(cluster);
     member->copying = NULL;
     if (primary == NULL || primary == member || member->role != MEMBER_SECONDARY ||
-        !can_hear(member, primary))
+        !member_hears(member, primary))
         return;
     int64_t common = common_prefix(member, primary);
     if (common < (int64_t)member->log_count) {

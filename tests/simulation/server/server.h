@@ -184,6 +184,7 @@ struct cluster {
     struct front mongos;
     struct timer *mongos_back;
     struct user users[SERVER_USERS_MAX + 1];
+    unsigned parted[PLAN_MEMBERS_MAX][PLAN_MEMBERS_MAX]; /* partitions between them */
     int64_t term;
     uint32_t seconds, increment; /* the time of the newest entry */
     struct timer *electing;
@@ -246,6 +247,8 @@ void cluster_copy_soon(struct cluster *cluster);
 /* Wakes parked operations that may go on. */
 void cluster_wake(struct cluster *cluster);
 void member_commit(struct member *member);
+/* Directly, or by way of a third member. */
+bool member_hears(const struct member *member, const struct member *other);
 
 /* --- elections.c --- */
 
