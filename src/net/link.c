@@ -2,10 +2,6 @@
 
 #include "net/tls.h"
 
-/* The maximum of one write, about 80 µs of work: a peer that reads as fast as we write must not
- * delay the others. Equal to one read (WORKER_SCRATCH_BYTES). */
-enum { LINK_WRITE_BYTES = 256 * 1024 };
-
 /* A link with this much to read or write is heavy: it waits if the loop's turn is spent. Less takes
  * no longer than a few small messages. */
 enum { LINK_HEAVY_BYTES = 64 * 1024 };
@@ -29,7 +25,7 @@ void link_init(struct link *link, struct budget *budget, struct turn *turn,
     link->waiter.arg = link;
 }
 
-static void want_write(struct link *link)
+void link_want_write(struct link *link)
 {
     if (!link->later_write)
         event_add(&link->write_event, NULL);
@@ -50,7 +46,7 @@ static void shake(struct link *link)
         event_del(&link->write_event);
         link_resume(link);
         if (link_is_blocked(link))
-            want_write(link);
+            link_want_write(link);
         link->handler->opened(link->arg);
         return;
     case TRANSPORT_WANT_READ:
@@ -58,7 +54,7 @@ static void shake(struct link *link)
         link_resume(link);
         return;
     case TRANSPORT_WANT_WRITE:
-        want_write(link);
+        link_want_write(link);
         return;
     case TRANSPORT_EOF:
         link->handler->failed(link->arg, "connection closed during the TLS handshake");
@@ -183,13 +179,22 @@ static void read_now(struct link *link)
         link->handler->readable(link->arg);
 }
 
+/* Held messages do not wait for heavy work, nor for the rest of a long turn. */
+static void note_callback(struct turn *turn, bool heavy)
+{
+    turn_note(turn);
+    if (!outbox_is_empty(&turn->outbox) &&
+        (heavy || turn->now_us - turn->outbox.since_us >= OUTBOX_HOLD_US))
+        turn->send_held(turn);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct link *link = arg;
     (void)fd;
     (void)what;
-    turn_note(link->turn);
     bool heavy = link->state != LINK_OPEN || link->much_came;
+    note_callback(link->turn, heavy);
     if (!link->reading) {
         unwatch(link);
     } else if (heavy && turn_is_spent(link->turn)) {
@@ -245,8 +250,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     struct link *link = arg;
     (void)fd;
     (void)what;
-    turn_note(link->turn);
     bool heavy = link->state != LINK_OPEN || buffer_length(&link->out) >= LINK_HEAVY_BYTES;
+    note_callback(link->turn, heavy);
     if (heavy && turn_is_spent(link->turn)) {
         event_del(&link->write_event);
         link->later_write = true;
@@ -260,9 +265,13 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 static void go_on(void *arg)
 {
     struct link *link = arg;
+    if (link->failure != NULL) {
+        link->handler->failed(link->arg, link->failure);
+        return;
+    }
     if (link->later_write) {
         link->later_write = false;
-        want_write(link);
+        link_want_write(link);
         if (link->later_read)
             turn_wait(link->turn, &link->waiter);
         write_now(link);
@@ -313,69 +322,8 @@ enum transport_status link_read(struct link *link, void *data, size_t cap, size_
     if (status != TRANSPORT_WANT_WRITE)
         return status;
     link->read_wants_write = true;
-    want_write(link);
+    link_want_write(link);
     return TRANSPORT_WANT_READ;
-}
-
-/* Writes directly, up to a bound, while nothing waits; *done is the number of written bytes. False
- * if the link failed. */
-static bool send_now(struct link *link, const uint8_t *data, size_t len, size_t *done,
-                     struct error *err)
-{
-    *done = 0;
-    if (link->state != LINK_OPEN || link_is_blocked(link))
-        return true;
-    while (*done < len && *done < LINK_WRITE_BYTES) {
-        size_t put = 0;
-        size_t left = len - *done;
-        switch (transport_write(&link->transport, data + *done,
-                                left < LINK_WRITE_BYTES ? left : LINK_WRITE_BYTES, &put, err)) {
-        case TRANSPORT_OK:
-            *done += put;
-            break;
-        case TRANSPORT_WANT_READ:
-        case TRANSPORT_WANT_WRITE:
-            want_write(link);
-            return true;
-        case TRANSPORT_EOF:
-            return error_set(err, ERROR_HOST_UNREACHABLE, "connection closed while writing");
-        case TRANSPORT_ERROR:
-            return false;
-        }
-    }
-    if (*done < len)
-        want_write(link);
-    return true;
-}
-
-static bool over_budget(struct error *err, size_t len)
-{
-    return error_set(err, ERROR_EXCEEDED_MEMORY_LIMIT,
-                     "cannot buffer %zu bytes: the proxy's message buffers are at their "
-                     "limit (option memory_max)",
-                     len);
-}
-
-bool link_send(struct link *link, const void *data, size_t len, struct error *err)
-{
-    size_t done = 0;
-    if (!send_now(link, data, len, &done, err))
-        return false;
-    if (done == len)
-        return true;
-    return buffer_append(&link->out, link->budget, (const uint8_t *)data + done, len - done) ||
-           over_budget(err, len - done);
-}
-
-bool link_send_buffer(struct link *link, struct buffer *from, size_t len, struct error *err)
-{
-    size_t done = 0;
-    if (!send_now(link, buffer_begin(from), len, &done, err))
-        return false;
-    buffer_consume(from, link->budget, done);
-    if (done == len)
-        return true;
-    return buffer_move(&link->out, from, link->budget, len - done) || over_budget(err, len - done);
 }
 
 void link_pause(struct link *link)
@@ -417,6 +365,7 @@ void link_resume(struct link *link)
 
 void link_finish_sending(struct link *link)
 {
+    link_settle(link);
     transport_finish_sending(&link->transport);
 }
 
@@ -424,6 +373,7 @@ void link_close(struct link *link)
 {
     if (link->state == LINK_CLOSED)
         return;
+    link_settle(link);
     if (link->state != LINK_NONE) {
         event_del(&link->read_event);
         event_del(&link->write_event);

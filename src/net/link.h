@@ -11,6 +11,10 @@
 #include "net/transport.h"
 #include "net/turn.h"
 
+/* The maximum of one write, about 80 µs of work: a peer that reads as fast as we write must not
+ * delay the others. Equal to one read (WORKER_SCRATCH_BYTES). */
+enum { LINK_WRITE_BYTES = 256 * 1024 };
+
 enum link_state {
     LINK_NONE,    /* no transport yet: sent bytes wait */
     LINK_HEADER,  /* waits for the PROXY protocol header */
@@ -49,9 +53,11 @@ struct link {
     bool watched;          /* the read event is active; a pause leaves it active until it fires */
     bool read_wants_write; /* TLS: the next read needs a writable descriptor */
     bool much_came;        /* the last read brought much */
-    bool later_read;       /* both: the waiter waits for this */
+    bool later_read;       /* these: the waiter waits for this */
     bool later_write;
-    int mark; /* the bytes that make the descriptor readable (SO_RCVLOWAT) */
+    const char *failure; /* a held message could not be sent: why; static, or NULL */
+    unsigned held;       /* entries of the turn's outbox */
+    int mark;            /* the bytes that make the descriptor readable (SO_RCVLOWAT) */
 };
 
 /* Call it first; budget and turn must outlive the link. The link keeps sent bytes until it opens.
@@ -85,14 +91,19 @@ void link_expect(struct link *link, size_t bytes);
 size_t link_unreported_bytes(const struct link *link);
 
 /* Writes as much as possible up to a bound and keeps the rest. False if the link failed or the rest
- * exceeds the budget. */
+ * exceeds the budget. A short message of an open link is written at the end of the turn, or after
+ * OUTBOX_HOLD_US; if that fails, `failed` is called. */
 bool link_send(struct link *link, const void *data, size_t len, struct error *err);
 
 /* Does the same for the first `len` bytes of a buffer and consumes them. Bytes that cannot be
  * written at once are handed over, not copied. */
 bool link_send_buffer(struct link *link, struct buffer *from, size_t len, struct error *err);
 
-/* True if bytes wait to be written. */
+/* Writes what the turn holds for this link: call it before a decision that must know whether all
+ * sent bytes are written. */
+void link_settle(struct link *link);
+
+/* True if bytes wait to be written; those that only wait for the end of the turn do not count. */
 static inline bool link_is_blocked(const struct link *link)
 {
     return link->out.end > link->out.start;
@@ -112,8 +123,11 @@ enum link_peer {
  * reset only to readers and writers, and the loop would spin otherwise. */
 enum link_peer link_look_at_peer(struct link *link);
 
-/* Announces the end: sends FIN after the owner's waiting bytes. */
+/* Announces the end: sends FIN after the held bytes; no others may wait. */
 void link_finish_sending(struct link *link);
+
+/* For link_send.c: waits until the descriptor is writable. */
+void link_want_write(struct link *link);
 
 /* Closes the link and releases all memory. Idempotent. */
 void link_close(struct link *link);

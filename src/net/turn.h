@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "net/outbox.h"
 
 /* A turn, or one callback in it, starts more work only within this time: two or three reads of 256
  * KiB. At 150 µs, clients with large messages paid a twentieth more CPU for waiting. If the turn is
@@ -25,9 +26,11 @@ struct turn_waiter {
 
 /* Zeroed before use. */
 struct turn {
-    struct turn_waiter *waiters; /* utlist */
-    int64_t began_us;            /* 0: no callback in it yet */
-    int64_t now_us;              /* the start of the running callback */
+    struct turn_waiter *waiters;          /* utlist */
+    int64_t began_us;                     /* 0: no callback in it yet */
+    int64_t now_us;                       /* the start of the running callback */
+    struct outbox outbox;                 /* of the links; empty between two turns */
+    void (*send_held)(struct turn *turn); /* empties it; set before the first entry */
 };
 
 /* Call it at the start of each callback. */
@@ -62,9 +65,9 @@ static inline bool turn_may_go_on(const struct turn *turn)
 void turn_wait(struct turn *turn, struct turn_waiter *waiter);
 void turn_forget(struct turn *turn, struct turn_waiter *waiter);
 
-/* All ready events are served: runs at least one waiter. If waiters are left or wait again, they
- * must not wait for an event: the next turn follows at once. Returns the length of the turn, and 0
- * if nothing happened in it. */
+/* All ready events are served: sends what the links hold, and runs at least one waiter. If waiters
+ * are left or wait again, they must not wait for an event: the next turn follows at once. Returns
+ * the length of the turn, and 0 if nothing happened in it. */
 int64_t turn_end(struct turn *turn);
 
 #endif

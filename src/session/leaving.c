@@ -77,10 +77,19 @@ static bool awaits_answers(const struct client *client)
            sends_more(client);
 }
 
+/* Both directions write what they hold: whether bytes wait decides on the end. */
+static void settle(struct client *client)
+{
+    link_settle(&client->link);
+    if (lease_connection(client) != NULL)
+        link_settle(&lease_connection(client)->link);
+}
+
 void client_wind_up(struct client *client)
 {
     if (client->state != CLIENT_ACTIVE)
         return;
+    settle(client);
     if (!awaits_answers(client)) {
         if (link_is_blocked(&client->link))
             client_linger(client, "the client closed");
@@ -102,6 +111,7 @@ void client_wind_up(struct client *client)
 
 void client_finish(struct client *client)
 {
+    settle(client);
     if (client->state == CLIENT_ACTIVE && awaits_answers(client)) {
         if (client_runs_command(client))
             counters_add(client_counters(client), COUNTER_CLIENTS_VANISHED, 1);
@@ -140,6 +150,9 @@ void client_end_if_drained(struct client *client)
 {
     if (client->finished)
         client_wind_up(client);
-    if (client->worker->draining && client_is_idle(client))
+    if (!client->worker->draining)
+        return;
+    settle(client);
+    if (client_is_idle(client))
         client_end(client, "the proxy is draining");
 }

@@ -118,6 +118,7 @@ void client_linger(struct client *client, const char *reason)
     client->linger_since_ms = clock_now_ms();
     give_upstream_back(client);
     buffer_release(&client->link.in, client->link.budget);
+    link_settle(&client->link);
     if (!link_is_blocked(&client->link))
         finish_client(client);
 }
