@@ -11,10 +11,9 @@ struct comparison {
     const char *collection;
 };
 
-/* A standalone server has no majority: it may lose all that its journal did not reach. */
 static bool is_kept(const struct plan *plan, bool majority)
 {
-    return (majority && plan->topology != PLAN_STANDALONE) || !plan_can_roll_back(plan);
+    return majority || !plan_can_roll_back(plan);
 }
 
 static void check_stored(const struct comparison *on, const struct client *client,

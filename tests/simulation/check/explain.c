@@ -57,7 +57,10 @@ enum {
     ROLLS_BACK = 1U << FAULT_SERVER_RESTART | 1U << FAULT_STEP_DOWN,
     LOSES = ROLLS_BACK | 1U << FAULT_PARTITION | 1U << FAULT_CUT_CLIENT | 1U << FAULT_CUT_UPSTREAM |
             1U << FAULT_HALF_OPEN | 1U << FAULT_PROXY_RESTART | 1U << FAULT_PROXY_DRAIN |
-            1U << FAULT_MEMORY | 1U << FAULT_MEMORY_MAX | 1U << FAULT_USER,
+            1U << FAULT_MEMORY | 1U << FAULT_MEMORY_MAX | 1U << FAULT_USER |
+            1U << FAULT_PROXY_PAUSE, /* the proxy closes after its query_wait_timeout_ms */
+    WAITS = LOSES | 1U << FAULT_SLOW_DISK | 1U << FAULT_LATENCY | 1U << FAULT_PROXY_RELOAD |
+            1U << FAULT_SLOW_READER,
     FORGETS = 1U << FAULT_PROXY_RESTART | 1U << FAULT_PROXY_DRAIN
 };
 
@@ -111,12 +114,14 @@ bool plan_can_refuse(const struct client *client, int code)
     case 112: /* WriteConflict: with a transaction that was left behind */
         return plan_can_lose(plan) || plan_has_operation(plan, PLAN_DIE);
     case 6:   /* HostUnreachable */
+    case 262: /* ExceededTimeLimit: of the proxy's queues */
     case 462: /* IngressRequestRateLimitExceeded */
-        return has_any(plan, LOSES | 1U << FAULT_SLOW_DISK | 1U << FAULT_LATENCY |
-                                 1U << FAULT_PROXY_PAUSE | 1U << FAULT_PROXY_RELOAD);
+        return has_any(plan, WAITS);
     case 64:  /* WriteConcernFailed */
     case 251: /* NoSuchTransaction */
         return plan_can_roll_back(plan);
+    case 91: /* ShutdownInProgress: the proxy refuses transactions in a drain */
+        return plan_can_roll_back(plan) || has_any(plan, FORGETS);
     default:
         return topology_is_state_change(code) && plan_can_roll_back(plan);
     }

@@ -115,7 +115,7 @@ static bool is_retryable_read_code(int code)
 /* Errors after which nothing of the command can have run. */
 static bool is_certain_refusal(const bson_t *reply, int code)
 {
-    static const int codes[] = {2, 9, 13, 14, 18, 20, 72, 391, 462, 10107, 13435};
+    static const int codes[] = {2, 9, 13, 14, 18, 20, 72, 262, 391, 462, 10107, 13435};
     for (unsigned i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         if (codes[i] == code) {
             return true;
