@@ -29,7 +29,8 @@ static void add_pool(const struct plan *plan, struct stream *stream, struct text
     text_format(out, "pool:\n  mode: %s\n  max_size: %u\n", plan->shared ? "shared" : "session",
                 plan->pool_max_size);
     text_format(out, "  max_total: %u\n", 2 * plan->workers + below(stream, 4, 60));
-    text_format(out, "  wait_timeout_ms: %u\n", below(stream, 500, 20000));
+    if (plan_is_tight(plan))
+        text_format(out, "  wait_timeout_ms: %u\n", below(stream, 100, 5000));
     if (stream_chance(stream, 300))
         text_format(out, "  idle_timeout_ms: %u\n", below(stream, 100, 5000));
     if (stream_chance(stream, 300))
@@ -55,7 +56,7 @@ static void add_merge(const struct plan *plan, struct stream *stream, struct tex
         text_format(out, "  stalled_after_ms: %u\n", below(stream, 1, 3000));
     if (stream_chance(stream, 200))
         text_format(out, "  max_waiters: %u\n  on_cap: %s\n", below(stream, 1, 20),
-                    stream_chance(stream, 500) ? "reject" : "passthrough");
+                    plan_is_tight(plan) ? "reject" : "passthrough");
     if (stream_chance(stream, 200))
         text_format(out, "  retry_table_bytes: %u\n", below(stream, 65536, 200000));
 }
@@ -67,7 +68,8 @@ void options_write(const struct plan *plan, uint32_t number, struct text *out)
     text_format(out, "listen: \"0.0.0.0:27017\"\nlisten_port_count: %u\nthreads: %u\n", 4,
                 plan->workers);
     text_format(out, "connect_timeout_ms: %u\n", below(&stream, 1000, 10000));
-    text_format(out, "query_wait_timeout_ms: %u\n", below(&stream, 1000, 20000));
+    text_format(out, "query_wait_timeout_ms: %u\n",
+                plan_is_tight(plan) ? below(&stream, 100, 3000) : 60000);
     text_format(out, "drain_timeout_ms: %u\n", below(&stream, 1000, 20000));
     text_format(out, "stats_period_ms: 0\nmemory_max: 64MiB\nmax_message_bytes: 48000000\n");
     if (plan->schemas)
