@@ -113,9 +113,13 @@ bool plan_can_refuse(const struct client *client, int code)
         return plan_can_roll_back(plan);
     case 112: /* WriteConflict: with a transaction that was left behind */
         return plan_can_lose(plan) || plan_has_operation(plan, PLAN_DIE);
+    case 462: /* IngressRequestRateLimitExceeded */
+        if (client->what->backpressure && plan_has_fault(plan, FAULT_OVERLOAD)) {
+            return true;
+        }
+        return has_any(plan, WAITS);
     case 6:   /* HostUnreachable */
     case 262: /* ExceededTimeLimit: of the proxy's queues */
-    case 462: /* IngressRequestRateLimitExceeded */
         return has_any(plan, WAITS);
     case 64:  /* WriteConcernFailed */
     case 251: /* NoSuchTransaction */

@@ -65,7 +65,8 @@ static void take_find(struct operation *operation, struct batch *batch, const bs
         return;
     }
     bool must = !is_refused(operation, last) && !plan_can_roll_back(client->plan) &&
-                !plan_has_fault(client->plan, FAULT_USER);
+                !plan_has_fault(client->plan, FAULT_USER) &&
+                !(client->what->backpressure && plan_has_fault(client->plan, FAULT_OVERLOAD));
     if (found && is_refused(operation, last)) {
         check_fails(client, "schema holds", "find", reply,
                     "an unacknowledged insert stored a document that breaks the schema");
