@@ -32,6 +32,14 @@ is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# has WORD LIST…
+has() {
+  local wanted=$1 part
+  shift
+  for part; do [ "$part" != "$wanted" ] || return 0; done
+  return 1
+}
+
 # Runs a command that changes the system, as root.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then
@@ -47,16 +55,23 @@ apt_get() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
+# Once in a run.
+update_package_lists() {
+  [ -z "${lists_are_new:-}" ] || return 0
+  run_logged apt-update apt_get update && lists_are_new=1
+}
+
 install_packages() {
   local missing=() package
+  [ $# -gt 0 ] || return 0
   command -v dpkg-query >/dev/null ||
     die "this system has no dpkg; install the equivalents of these Debian packages: $*"
   for package; do
-    is_installed "$package" || missing+=("$package")
+    has "$package" "${missing[@]}" || is_installed "$package" || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
-  run_logged apt-update apt_get update ||
+  update_package_lists ||
     die "the package lists cannot be read. The first run needs the network; later ones do not."
   run_logged apt-install apt_get install -y --no-install-recommends "${missing[@]}" ||
     die "apt could not install: ${missing[*]}"
@@ -107,7 +122,7 @@ fetch_promtool() {
   say "fetching promtool"
   rm -rf "$cache/prometheus"
   mkdir -p "$cache/prometheus" "$cache/bin"
-  run_logged apt-update apt_get update
+  update_package_lists
   (cd "$cache/prometheus" && run_logged apt-download apt-get -q download prometheus) ||
     die "Debian's package prometheus cannot be fetched. The first run needs the network."
   dpkg-deb -x "$cache"/prometheus/*.deb "$cache/prometheus/files"
@@ -126,37 +141,42 @@ build_helm() {
   GOBIN=$cache/bin run_logged helm go install helm.sh/helm/v3/cmd/helm@v3.16.4
 }
 
+# The environments of Python packages, each by a process of its own.
+start_environments() {
+  local part main=0
+  for part; do
+    case $part in
+      python | suites) main=1 ;;
+      beanie1) make_venv "$venv_beanie1" "$project/scripts/requirements-beanie1.txt" & jobs+=($!) ;;
+      release) make_venv "$cache/venv-release" "$project/scripts/requirements-release.txt" & jobs+=($!) ;;
+      site) make_venv "$venv_site" "$project/scripts/requirements-site.txt" & jobs+=($!) ;;
+    esac
+  done
+  [ $main = 1 ] || return 0
+  { make_venv "$venv" "$project/scripts/requirements.txt" && if has suites "$@"; then fetch_suites; fi; } &
+  jobs+=($!)
+}
+
 [ $# -gt 0 ] || set -- build python
-packages=()
+first=() packages=() jobs=()
 for part; do
   case $part in
-    build) packages+=("${packages_build[@]}") ;;
+    build) first+=("${packages_build[@]}") ;;
     bench) packages+=("${packages_bench[@]}") ;;
     browser) packages+=("${packages_browser[@]}") ;;
     checks) packages+=("${packages_checks[@]}") ;;
     packaging) packages+=("${packages_packaging[@]}") ;;
-    release) packages+=("${packages_release[@]}" "${packages_python[@]}") ;;
-    python | beanie1 | suites | site) packages+=("${packages_python[@]}") ;;
+    release) packages+=("${packages_release[@]}") first+=("${packages_python[@]}") ;;
+    python | beanie1 | suites | site) first+=("${packages_python[@]}") ;;
     *) sed -n '2,13s/^# \?//p' "$0"; die "no such part: $part" ;;
   esac
 done
 
 exec 9>"$cache/setup.lock"  # Two scripts that start at the same time must not install twice.
 command -v flock >/dev/null && flock 9
+install_packages "${first[@]}"
+start_environments "$@"
 install_packages "${packages[@]}"
-for part; do
-  case $part in
-    python) make_venv "$venv" "$project/scripts/requirements.txt" ;;
-    beanie1) make_venv "$venv_beanie1" "$project/scripts/requirements-beanie1.txt" ;;
-    suites)
-      make_venv "$venv" "$project/scripts/requirements.txt"
-      fetch_suites
-      ;;
-    packaging) fetch_promtool ;;
-    release)
-      build_helm
-      make_venv "$cache/venv-release" "$project/scripts/requirements-release.txt"
-      ;;
-    site) make_venv "$venv_site" "$project/scripts/requirements-site.txt" ;;
-  esac
-done
+if has packaging "$@"; then fetch_promtool; fi
+if has release "$@"; then build_helm; fi
+for job in "${jobs[@]}"; do wait "$job" || exit 1; done

@@ -43,7 +43,7 @@ again=(--reruns 1)
 
 # Most tests of the running proxy wait for time to pass, so more of them run at once than there are cores. Each process
 # of pytest starts servers of its own.
-at_once=(-n "$(($(nproc) + 1))" --dist worksteal)
+at_once=(-n "$(($(nproc) * 3))" --dist worksteal)
 
 step_lint() {
   local failed=0 check
@@ -81,8 +81,11 @@ END
 
 step_unit() {
   local failed=0
-  build_preset release && build_preset debug-sanitized || return 1
-  [ $long = 0 ] || ctest --test-dir build/release --output-on-failure -j "$(nproc)" || failed=1
+  if [ $long = 1 ]; then
+    build_preset release || return 1
+    ctest --test-dir build/release --output-on-failure -j "$(nproc)" || failed=1
+  fi
+  build_preset debug-sanitized || return 1
   ctest --test-dir build/debug-sanitized --output-on-failure -j "$(nproc)" || failed=1
   return $failed
 }
@@ -98,7 +101,7 @@ step_model() {
 step_integration() {
   build_preset debug-sanitized mongosluice || return 1
   MONGOSLUICE_BINARY=$project/build/debug-sanitized/src/main/mongosluice \
-    "$venv/bin/python" -m pytest tests -q -p no:cacheprovider "${marked[@]}" "${again[@]}" "${at_once[@]}"
+    "$venv/bin/python" -m pytest tests -q -p no:cacheprovider "${marked[@]}" "${at_once[@]}"
 }
 
 # Compiles the extension with warnings as errors.
@@ -111,13 +114,14 @@ compile_extension() {
   done
 }
 
-# Builds the source archive, and from it the wheel that users get, with a fresh build of the proxy. Prints the wheel's
-# path.
+# Builds the source archive, and from it the wheel that users get. Prints the wheel's path.
 build_wheel() {
   rm -rf python/dist "$cache/egg"
   mkdir -p "$cache/egg"
   (cd python && run_logged sdist "$venv/bin/python" setup.py -q egg_info --egg-base "$cache/egg" sdist -d dist) || return
-  run_logged wheel "$venv/bin/python" -m pip wheel --no-deps --no-build-isolation --no-index --no-cache-dir -w python/dist \
+  # In the short run the wheel takes the proxy of build/release.
+  MONGOSLUICE_PROXY=$([ $long = 1 ] || echo "$project/build/release") \
+    run_logged wheel "$venv/bin/python" -m pip wheel --no-deps --no-build-isolation --no-index --no-cache-dir -w python/dist \
     python/dist/mongosluice-*.tar.gz || return
   echo "$project"/python/dist/mongosluice-*.whl
 }
@@ -148,7 +152,7 @@ run_pytest_python() {
 }
 
 step_bench() {
-  build_preset release || return 1
+  build_preset release mongosluice sluice_validator bench_programs || return 1
   "$venv/bin/python" -m pytest tests/bench -q -p no:cacheprovider "${marked[@]}"
 }
 
@@ -159,7 +163,7 @@ step_suites() {
 step_docs() {
   local failed=0
   build_preset release mongosluice sluice_validator || return 1
-  "$venv/bin/python" -m pytest tests/docs/test_runner.py tests/docs/test_names.py tests/docs/run_docs.py -q -p no:cacheprovider || failed=1
+  "$venv/bin/python" -m pytest tests/docs/test_runner.py tests/docs/test_names.py tests/docs/run_docs.py -q -p no:cacheprovider "${at_once[@]}" || failed=1
   scripts/build-site.py || failed=1
   return $failed
 }
@@ -169,14 +173,25 @@ step_packaging() {
   "$venv/bin/python" -m pytest tests/packaging -q -p no:cacheprovider "${marked[@]}"
 }
 
-[ ${#steps[@]} -gt 0 ] || steps=(lint unit fuzz model integration python bench suites docs packaging)
+# Compiles while packages are installed.
+build_ahead() {
+  build_preset debug-sanitized || true
+  build_preset release mongosluice sluice_validator bench_programs
+}
+
+all=0
+[ ${#steps[@]} -gt 0 ] || all=1 steps=(lint unit fuzz model integration python bench suites docs packaging)
 for step in "${steps[@]}"; do
   declare -F "step_$step" >/dev/null || { sed -n '2,31{/^#/!q;s/^# \?//p}' "$0"; die "no such step: $step"; }
 done
-parts=(build python checks suites packaging browser site)
-[ $long = 0 ] || parts+=(beanie1)
-scripts/setup.sh "${parts[@]}"
+
+scripts/setup.sh build
+ahead=
+[ $all = 0 ] || { build_ahead & ahead=$!; }
+scripts/setup.sh build python checks beanie1 suites packaging browser site
 summary=("setup passed after $SECONDS s")
+[ -z "$ahead" ] || wait "$ahead" || true  # the step that needs the build tells the failure
+summary+=("build passed after $SECONDS s")
 passed=0 failed=()
 for step in "${steps[@]}"; do
   say "--- $step"

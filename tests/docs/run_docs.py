@@ -5,6 +5,7 @@ page (see markdown.py). The blocks of a page run in order in one sandbox (see sa
 """
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,10 @@ def page_id(page: Path) -> str:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
-def test_blocks(page: Path, tmp_path: Path, docs_counts: Counter[str], docs_skipped: list[str]) -> None:
+def test_blocks(page: Path, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     problem, counts, skipped = run_page(page, tmp_path)
-    docs_counts.update(counts)
-    docs_skipped.extend(skipped)
+    record_property("docs_counts", dict(counts))
+    record_property("docs_skipped", skipped)
     if problem:
         pytest.fail(problem, pytrace=False)
 

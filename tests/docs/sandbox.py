@@ -214,11 +214,14 @@ class Sandbox:
     # --- the end
 
     def close(self) -> None:
+        """Ends what still runs. A command that ran out of time is waited for, so that its group vanishes."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             groups = [child.pid for child in self.groups if self._signal(child.pid, number)]
             end = time.monotonic() + 5
             while number == signal.SIGTERM and time.monotonic() < end and any(
                     self._signal(group, 0) for group in groups):
+                for child in self.groups:
+                    child.poll()
                 time.sleep(0.05)
         if self.server is not None:
             self.server.stop()
