@@ -18,6 +18,7 @@ struct options {
     bool direct;
     bool shrinks;
     bool goes_on; /* after a failure */
+    bool twice;   /* runs each history again, and compares */
 };
 
 struct figures {
@@ -70,6 +71,18 @@ static void report(const struct options *options, struct plan *plan,
         print_shrunk(plan, outcome->failure.check);
 }
 
+static void check_replay(const struct plan *plan, const struct history_outcome *first)
+{
+    struct history_outcome second;
+    (void)history_measure(plan, NULL, &second);
+    if (second.hash == first->hash && second.events == first->events)
+        return;
+    (void)printf("failed \"same seed, same history\" with seed %" PRIu64 ": %" PRIu64
+                 " events, then %" PRIu64 "\n",
+                 plan->seed, first->events, second.events);
+    exit(EXIT_FAILURE);
+}
+
 static void run_seed(const struct options *options, uint64_t seed, struct figures *figures)
 {
     struct plan plan;
@@ -79,6 +92,8 @@ static void run_seed(const struct options *options, uint64_t seed, struct figure
     if (options->trace)
         plan_print(&plan, stdout);
     bool held = history_measure(&plan, options->trace ? stdout : NULL, &outcome);
+    if (options->twice)
+        check_replay(&plan, &outcome);
     figures->histories++;
     figures->events += outcome.events;
     figures->virtual_seconds += (double)outcome.lasted_us / 1e6;
@@ -109,11 +124,12 @@ static bool run_file(const struct options *options, struct figures *figures)
     return true;
 }
 
-static void print_figures(const struct figures *figures, double seconds)
+static void print_figures(const struct figures *figures, uint64_t seed, double seconds)
 {
-    (void)printf("%" PRIu64 " histories in %.1f s (%.0f a second), %.0f s of virtual time, %" PRIu64
+    (void)printf("seeds from %" PRIu64 ": %" PRIu64
+                 " histories in %.1f s (%.0f a second), %.0f s of virtual time, %" PRIu64
                  " events (%.0f a second), %" PRIu64 " failed, hash %016" PRIx64 "\n",
-                 figures->histories, seconds, (double)figures->histories / seconds,
+                 seed, figures->histories, seconds, (double)figures->histories / seconds,
                  figures->virtual_seconds, figures->events, (double)figures->events / seconds,
                  figures->failed, figures->hash);
     (void)printf("operations:");
@@ -128,15 +144,12 @@ static void print_figures(const struct figures *figures, double seconds)
 
 static bool read_options(int argc, char **argv, struct options *out)
 {
-    static const struct option names[] = {{"seconds", required_argument, NULL, 's'},
-                                          {"histories", required_argument, NULL, 'n'},
-                                          {"seed", required_argument, NULL, 'S'},
-                                          {"seeds", required_argument, NULL, 'F'},
-                                          {"trace", no_argument, NULL, 't'},
-                                          {"direct", no_argument, NULL, 'd'},
-                                          {"no-shrink", no_argument, NULL, 'k'},
-                                          {"go-on", no_argument, NULL, 'g'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"seconds", required_argument, NULL, 's'}, {"histories", required_argument, NULL, 'n'},
+        {"seed", required_argument, NULL, 'S'},    {"seeds", required_argument, NULL, 'F'},
+        {"trace", no_argument, NULL, 't'},         {"direct", no_argument, NULL, 'd'},
+        {"no-shrink", no_argument, NULL, 'k'},     {"go-on", no_argument, NULL, 'g'},
+        {"twice", no_argument, NULL, '2'},         {NULL, 0, NULL, 0}};
     *out = (struct options){.seed = 1, .shrinks = true};
     for (int got; (got = getopt_long(argc, argv, "", names, NULL)) != -1;)
         switch (got) {
@@ -161,6 +174,9 @@ static bool read_options(int argc, char **argv, struct options *out)
         case 'k':
             out->shrinks = false;
             break;
+        case '2':
+            out->twice = true;
+            break;
         case 'g':
             out->goes_on = true;
             out->shrinks = false;
@@ -179,7 +195,7 @@ int main(int argc, char **argv)
     struct figures figures = {0};
     if (!read_options(argc, argv, &options)) {
         (void)fputs("usage: simulate [--seconds N | --histories N] [--seed S] [--seeds FILE] "
-                    "[--trace] [--direct] [--no-shrink] [--go-on]\n",
+                    "[--trace] [--direct] [--no-shrink] [--go-on] [--twice]\n",
                     stderr);
         return 2;
     }
@@ -192,6 +208,6 @@ int main(int argc, char **argv)
                          (i < options.histories || now_s() - began_s < options.seconds);
          i++)
         run_seed(&options, options.seed + i, &figures);
-    print_figures(&figures, now_s() - began_s);
+    print_figures(&figures, options.seed, now_s() - began_s);
     return figures.failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -13,6 +13,7 @@
 #include "main/proxy_parts.h"
 #include "parts.h"
 #include "simulated_proxy.h"
+#include "upstream/runtime.h"
 #include "world_internal.h"
 
 /* The options of the next load: sources_read_file gets them instead of the file. */
@@ -85,6 +86,7 @@ struct simulated_proxy *simulated_proxy_start(struct world *world, const struct 
     simulated->world = world;
     simulated->plan = plan;
     set_hash_key();
+    runtime_start(); /* once: it draws random bytes */
     process_begin(world, "p", number);
     simulated->blocks_before = memory_live_blocks();
     topology_set_cluster(cluster, plan);
