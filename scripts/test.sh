@@ -11,6 +11,8 @@
 #   fuzz         each libFuzzer target over its corpus, and then for FUZZ_SECONDS (1; --long: 15)
 #   model        spin checks the models of tests/model exhaustively; the short run checks the guarantees, --long each gap
 #                and each planted fault too
+#   simulation   ten seconds of fresh histories of the whole proxy, and all that ever failed (docs/simulation.md)
+#                --long: a minute of them, and twenty seconds with the sanitizers
 #   integration  pytest over tests/integration, tests/fault, tests/attack, tests/crossing and tests/history, with the
 #                sanitized proxy
 #                --long: the tests with the mark "long" too, and a minute of tests/history
@@ -98,6 +100,13 @@ step_model() {
   "$venv/bin/python" -m pytest tests/model -q -p no:cacheprovider -n "$(nproc)" "${marked[@]}"
 }
 
+step_simulation() {
+  local failed=0
+  scripts/simulate.sh --seconds $((long ? 60 : 10)) || failed=1
+  [ $long = 0 ] || scripts/simulate.sh --sanitized --seconds 20 || failed=1
+  return $failed
+}
+
 step_integration() {
   build_preset debug-sanitized mongosluice || return 1
   MONGOSLUICE_BINARY=$project/build/debug-sanitized/src/main/mongosluice \
@@ -176,13 +185,13 @@ step_packaging() {
 # Compiles while packages are installed.
 build_ahead() {
   build_preset debug-sanitized || true
-  build_preset release mongosluice sluice_validator bench_programs
+  build_preset release mongosluice sluice_validator bench_programs simulate
 }
 
 all=0
-[ ${#steps[@]} -gt 0 ] || all=1 steps=(lint unit fuzz model integration python bench suites docs packaging)
+[ ${#steps[@]} -gt 0 ] || all=1 steps=(lint unit fuzz model simulation integration python bench suites docs packaging)
 for step in "${steps[@]}"; do
-  declare -F "step_$step" >/dev/null || { sed -n '2,31{/^#/!q;s/^# \?//p}' "$0"; die "no such step: $step"; }
+  declare -F "step_$step" >/dev/null || { sed -n '2,33{/^#/!q;s/^# \?//p}' "$0"; die "no such step: $step"; }
 done
 
 scripts/setup.sh build
