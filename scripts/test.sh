@@ -156,7 +156,7 @@ test_pure_python() {
 
 # run_pytest_python PYTHON WHEEL: with the package in .cache/python
 run_pytest_python() {
-  PYTHONPATH=$cache/python MONGOSLUICE_WHEEL=$2 "$1" -m pytest python/tests -c python/pyproject.toml -q -p no:cacheprovider "${again[@]}" \
+  PYTHONPATH=$cache/python MONGOSLUICE_WHEEL=$2 "$1" -m pytest python/tests -c python/pyproject.toml -q -p no:cacheprovider \
     "${at_once[@]}" -W ignore::DeprecationWarning
 }
 

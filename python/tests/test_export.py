@@ -8,7 +8,6 @@ import json
 import math
 import os
 import re
-import subprocess
 import sys
 import uuid
 from pathlib import Path
@@ -25,6 +24,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field
 
 import mongosluice
+from conftest import completed
 from mongosluice.export import definitions
 from mongosluice.export.beanie import EXCLUDE_IS_HEEDED
 from mongosluice.export.patterns import to_pcre
@@ -262,8 +262,7 @@ class Checked(Document):
 def command(folder, *arguments):
     # a source that changes twice in a second must not be taken from its bytecode
     environment = {**os.environ, "PYTHONPATH": str(Path(mongosluice.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run([sys.executable, "-m", "mongosluice", "export", *arguments], cwd=folder, text=True,
-                          capture_output=True, timeout=60, check=False, env=environment)
+    return completed(sys.executable, "-m", "mongosluice", "export", *arguments, cwd=folder, env=environment)
 
 
 def test_command_line(tmp_path):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pymongo
 import pytest
 
 import mongosluice
+from conftest import completed
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = """
@@ -33,8 +33,8 @@ def folder(tmp_path):
 def export(folder, *arguments):
     environment = {"MONGOSLUICE_BINARY": str(ROOT / "build/release/src/main/mongosluice"), **os.environ,
                    "PYTHONPATH": str(Path(mongosluice.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run([sys.executable, "-m", "mongosluice", "export", "models", "--database", "d", *arguments],
-                          cwd=folder, text=True, capture_output=True, timeout=60, check=False, env=environment)
+    return completed(sys.executable, "-m", "mongosluice", "export", "models", "--database", "d", *arguments, cwd=folder,
+                     env=environment)
 
 
 def test_what_the_operator_set_is_kept(folder):

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import BaseModel, Field
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 
 import mongosluice
-from conftest import ROOT, async_client, switch_off
+from conftest import ROOT, async_client, completed, switch_off
 from mongosluice.errors import lines_of_info
 from mongosluice.export import definitions
 from mongosluice.offload import state as offload_state
@@ -258,18 +257,17 @@ def test_the_start_up_hook(proxy, direct):
     paths = os.pathsep.join([str(ROOT / "python/tests"), str(Path(mongosluice.__file__).parents[1])])
 
     def run(**environment):
-        return subprocess.run([sys.executable, "-c", hook + PROGRAM, proxy.uri, direct.name], text=True, timeout=60,
-                              env={**os.environ, "PYTHONPATH": paths, **environment}, capture_output=True, check=False)
+        return completed(sys.executable, "-c", hook + PROGRAM, proxy.uri, direct.name,
+                         env={**os.environ, "PYTHONPATH": paths, **environment})
 
     on, off = run(MONGOSLUICE_OFFLOAD="1"), run(MONGOSLUICE_OFFLOAD="")
     assert on.returncode == 0, on.stderr
     assert on.stdout.strip() in ("['full']", "['encode-only']")
     assert off.stdout.strip() == "[]", off.stderr
     assert direct["Guarded"].count_documents({}) == 2
-    nothing = subprocess.run([sys.executable, "-c", hook + "import sys; print('mongosluice' in sys.modules)"],
-                             env={**os.environ, "MONGOSLUICE_OFFLOAD": "0", "PYTHONPATH": paths}, text=True,
-                             capture_output=True, timeout=60, check=True)
-    assert nothing.stdout.strip() == "False"
+    nothing = completed(sys.executable, "-c", hook + "import sys; print('mongosluice' in sys.modules)",
+                        env={**os.environ, "MONGOSLUICE_OFFLOAD": "0", "PYTHONPATH": paths})
+    assert nothing.stdout.strip() == "False", nothing.stderr
     proxy.forget(exported)
 
 

@@ -3,14 +3,13 @@
 import datetime
 import gc
 import os
-import subprocess
 import sys
 
 import bson
 import pytest
 from pydantic import BaseModel, Field
 
-from conftest import assert_nothing_leaks
+from conftest import assert_nothing_leaks, completed
 from mongosluice.offload.beanie import encoding, instances
 from mongosluice.offload.beanie.encoding import INSERT, SET, native
 
@@ -164,7 +163,6 @@ def test_under_the_debug_allocator():
     """Every write beside a block is found, by the same tests."""
     if os.environ.get("PYTHONMALLOC") == "debug":
         pytest.skip("this is that run")
-    done = subprocess.run([sys.executable, "-X", "dev", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W",
-                           "ignore", __file__], env={**os.environ, "PYTHONMALLOC": "debug"}, text=True,
-                          capture_output=True, timeout=110, check=False)
+    done = completed(sys.executable, "-X", "dev", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", __file__,
+                     env={**os.environ, "PYTHONMALLOC": "debug"})
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

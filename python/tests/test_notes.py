@@ -6,7 +6,6 @@ import decimal
 import enum
 import ipaddress
 import os
-import subprocess
 import sys
 import typing
 import uuid
@@ -20,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from typing_extensions import TypedDict
 
 import mongosluice
+from conftest import completed
 
 
 class Label(str, enum.Enum):
@@ -222,8 +222,7 @@ print(made.schema["properties"])
 
 
 def test_a_plain_model_without_beanie():
-    done = subprocess.run([sys.executable, "-c", PLAIN], text=True, capture_output=True, timeout=60, check=False,
-                          env={**os.environ, "PYTHONPATH": str(Path(mongosluice.__file__).parents[1])})
+    done = completed(sys.executable, "-c", PLAIN, env={**os.environ, "PYTHONPATH": str(Path(mongosluice.__file__).parents[1])})
     assert done.returncode == 0, done.stderr
     assert eval(done.stdout) == {
         "note": {"bsonType": ["string", "null"]}, "level": {"bsonType": "string", "enum": ["low"]},

@@ -14,7 +14,7 @@ from pathlib import Path
 import beanie
 import pytest
 
-from conftest import ROOT, free_port, ping, wait_until
+from conftest import PATIENCE_SECONDS, ROOT, completed, listening_port, wait_until
 
 BUILT = Path(os.environ.get("MONGOSLUICE_BUILT", ROOT / "build/release"))
 CLEAN = {key: value for key, value in os.environ.items()
@@ -26,7 +26,7 @@ once = pytest.mark.skipif(beanie.__version__.startswith("1.") or "MONGOSLUICE_PU
 
 
 def run(*command, **more):
-    done = subprocess.run([str(part) for part in command], text=True, capture_output=True, timeout=100, check=False, **more)
+    done = completed(*command, **more)
     assert done.returncode == 0, (command, done.stdout[-2000:], done.stderr[-2000:])
     return done.stdout
 
@@ -115,8 +115,7 @@ def test_what_the_build_misses_is_named(tmp_path):
     folder = copied(tmp_path)
 
     def build(**environment):
-        return subprocess.run([sys.executable, "setup.py", "-q", "build_ext"], cwd=folder, text=True, capture_output=True,
-                              env={**CLEAN, **environment}, timeout=100, check=False)
+        return completed(sys.executable, "setup.py", "-q", "build_ext", cwd=folder, env={**CLEAN, **environment})
 
     alone = build()
     assert alone.returncode != 0 and "the proxy's sources are neither in this folder nor beside it" in alone.stderr
@@ -169,23 +168,23 @@ def test_one_command(installed, server, tmp_path):
     words = run(script, "--help", env=environment)
     assert "--upstream URI" in words and "mongosluice export --help" in words
     assert "usage: mongosluice export" in run(script, "export", "--help", env=environment)
-    wrong = subprocess.run([script, "check", "--schema", "nowhere"], env=environment, capture_output=True, timeout=60, check=False)
+    wrong = completed(script, "check", "--schema", "nowhere", env=environment)
     assert wrong.returncode not in (0, 7)
 
-    port = free_port()
-    command = [script, "--upstream", server, "--listen", f"127.0.0.1:{port}", "--schemas", tmp_path / "schemas"]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([str(part) for part in command], env=environment, stdout=log, stderr=log)
+    command = [script, "--upstream", server, "--listen", "127.0.0.1:0", "--schemas", tmp_path / "schemas"]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([str(part) for part in command], env=environment, stdout=output, stderr=output)
     try:
-        wait_until(lambda: process.poll() is not None or ping(port), "the installed proxy answers")
+        wait_until(lambda: process.poll() is not None or listening_port(log), "the installed proxy listens")
         write = ("import pymongo, sys; orders = pymongo.MongoClient(sys.argv[1]).shop.orders\n"
                  "try: orders.insert_one({'customer': 'x', 'total': -1.0})\n"
                  "except pymongo.errors.WriteError as refused: print(refused.code)")
-        uri = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+        uri = f"mongodb://127.0.0.1:{listening_port(log)}/?directConnection=true"
         assert run(installed, "-c", write, uri, env=environment) == "121\n"
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0, (tmp_path / "log").read_text()[-2000:]
+        assert process.wait(PATIENCE_SECONDS) == 0, log.read_text()[-2000:]
 
 
 @once
@@ -193,11 +192,9 @@ def test_without_the_proxy(tmp_path):
     """MONGOSLUICE_PROXY=none: the Python part alone, which says so; another program on the PATH serves."""
     folder = copied(tmp_path)
     environment = {**CLEAN, "PYTHONPATH": str(folder / "src"), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run([sys.executable, "-m", "mongosluice", "--version"], env=environment, text=True, capture_output=True,
-                          timeout=60, check=False)
+    done = completed(sys.executable, "-m", "mongosluice", "--version", env=environment)
     assert done.returncode == 2 and "this installation has no proxy" in done.stderr
-    checked = subprocess.run([sys.executable, "-c", "import mongosluice; mongosluice.check({}, {})"], env=environment, text=True,
-                             capture_output=True, timeout=60, check=False)
+    checked = completed(sys.executable, "-c", "import mongosluice; mongosluice.check({}, {})", env=environment)
     assert "this installation has no validator" in checked.stderr
     other = tmp_path / "mongosluice"
     other.write_text("#!/bin/sh\necho the proxy: \"$@\"\n")

@@ -5,13 +5,13 @@ import inspect
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import mongosluice
+from conftest import completed
 from mongosluice import reporting
 from mongosluice.offload.beanie import instances, plans
 from mongosluice.offload.beanie.encoding import native
@@ -55,8 +55,7 @@ class Open(me.DynamicDocument):
 
 def report(folder, *arguments, code=0):
     environment = {**os.environ, "PYTHONPATH": str(Path(mongosluice.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([sys.executable, "-m", "mongosluice", "report", *arguments], cwd=folder, text=True,
-                          capture_output=True, timeout=60, check=False, env=environment)
+    done = completed(sys.executable, "-m", "mongosluice", "report", *arguments, cwd=folder, env=environment)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 import mongosluice
-from conftest import ROOT
+from conftest import ROOT, completed
 from mongosluice import program
 from mongosluice.testing import ProxyError, client_uri, proxy
 
@@ -75,10 +74,10 @@ def test_a_proxy_that_does_not_start_says_why(server):
 
 def test_a_schema_that_is_not_taken_says_why(server):
     wrong = mongosluice.Exported("d.c", {"nothing": 1}, ("Wrong",))
-    with pytest.MonkeyPatch.context() as patch:
+    with proxy(server) as started, pytest.MonkeyPatch.context() as patch:
         patch.setattr("mongosluice.testing.PATIENCE_SECONDS", 0.5)
-        with pytest.raises(ProxyError, match="the schemas of d.c are in force"), proxy(server, wrong):
-            pass
+        with pytest.raises(ProxyError, match="the schemas of d.c are in force"):
+            started.enforce(wrong)
 
 
 @pytest.mark.parametrize(("upstream", "uri"), [
@@ -100,9 +99,8 @@ def test_the_plugin(server, database, tmp_path):
     loaded = any(point.name == "mongosluice" for point in importlib.metadata.entry_points(group="pytest11"))
     environment = {**os.environ, "MONGOSLUICE_UPSTREAM": server, "PYTEST_ADDOPTS": "",
                    "PYTHONPATH": os.pathsep.join([str(Path(mongosluice.__file__).parents[1])])}
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                           *([] if loaded else ["-p", "mongosluice.testing.plugin"])],
-                          cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=100, check=False)
+    done = completed(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                     *([] if loaded else ["-p", "mongosluice.testing.plugin"]), cwd=tmp_path, env=environment)
     assert "2 failed, 2 passed" in done.stdout, done.stdout + done.stderr
     assert "mongosluice would refuse the document: Document failed validation\n  total: Input should be greater than or " \
         "equal to 0" in done.stdout
