@@ -1,17 +1,22 @@
 """insert_many as one run is what PyMongo's own insert_many is, and only of the PyMongo that is known."""
 
+import functools
+
 import pymongo
 import pytest
 from beanie import Document, init_beanie
 from beanie.exceptions import NotSupported
 from beanie.odm.fields import WriteRules
 from pymongo import monitoring
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
+from pymongo.synchronous.collection import Collection
 
 import mongosluice
 from conftest import async_client
 from mongosluice.export import definitions
-from mongosluice.offload.beanie import patches
+from mongosluice.offload import bulk_insert
+from mongosluice.offload.beanie import patches, plans
 from mongosluice.offload.beanie.encoding import native
 
 
@@ -105,30 +110,37 @@ def test_the_same_as_pymongos(proxy, database, direct, loop, offloaded, concern)
 
 
 @pytest.mark.skipif(native is None, reason="the extension is not built")
-def test_what_others_put_in_its_place_is_called(proxy, database, direct, loop, offloaded, monkeypatch):
-    """As tools that watch what is written do."""
+@pytest.mark.parametrize("place", ["PyMongo's class", "the collection's class", "one collection"])
+def test_what_others_put_in_its_place_is_called(proxy, database, direct, loop, offloaded, monkeypatch, place):
+    """As tools that watch what is written do. What Motor does not call is not called with offload either."""
     proxy.enforce(mongosluice.export(Numbered, database=database))
     seen = []
 
-    def watched(cls):
-        original = cls.insert_many
+    def watch(owner):
+        original = owner.insert_many
 
-        def insert_many(self, documents, **options):
-            seen.append(len(documents))
-            return original(self, documents, **options)
+        @functools.wraps(original)
+        def insert_many(*arguments, **options):
+            seen.append(place)
+            return original(*arguments, **options)
 
-        return insert_many
+        monkeypatch.setattr(owner, "insert_many", insert_many)
 
     async def run():
         client = async_client(proxy.uri)
         await init_beanie(database=client[database], document_models=[Numbered])
+        collection = plans.collection_of(Numbered)
         await Numbered.insert_many(numbers(1, 2))
-        for cls in (pymongo.AsyncMongoClient, pymongo.MongoClient):
-            collection = type(cls(connect=False)[database]["numbered"])
-            monkeypatch.setattr(collection, "insert_many", watched(collection))
-        if not isinstance(client, pymongo.AsyncMongoClient):
-            pytest.skip("Motor has taken its own reference to PyMongo's")
+        is_motor = bulk_insert.is_motor(collection)
+        assert bulk_insert.is_known(collection)
+        watch({"PyMongo's class": Collection if is_motor else AsyncCollection, "the collection's class": type(collection),
+               "one collection": collection}[place])
+        assert not bulk_insert.is_known(collection)
         await Numbered.insert_many(numbers(3, 4, 5))
+        patches.uninstall()
+        await Numbered.insert_many(numbers(6, 7))
+        return is_motor
 
-    loop.run_until_complete(run())
-    assert seen == [3] and direct["numbered"].count_documents({}) == 5
+    ignored = loop.run_until_complete(run()) and place == "PyMongo's class"
+    assert seen == ([] if ignored else [place] * 2)
+    assert direct["numbered"].count_documents({}) == 7

@@ -2,12 +2,14 @@
 
 PyMongo inspects each document (is it a mapping? has it an _id?) and copies the list three times before it sends
 anything. That costs several times as much as the encoding. All other parts are PyMongo's: batches, sessions, retries,
-events, errors. With an unknown version of PyMongo, this module calls its insert_many."""
+events, errors. `is_known` tells whether the run may take the place of insert_many: not with an unknown version of PyMongo,
+and not if a tool has put a function of its own there, which must see each write."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from pymongo import _csot
@@ -31,23 +33,30 @@ except ImportError:
 
 PARAMETERS = ("self", "documents", "ordered", "bypass_document_validation", "session", "comment")
 OPTIONS = {"ordered", "bypass_document_validation", "comment"}
-OWN_METHODS = ("_write_concern_for", "insert_many")
-
-
-def own_methods(cls: Any) -> tuple[Any, ...]:
-    return tuple(getattr(cls, name, None) for name in OWN_METHODS)
-
-
-# The methods of the known classes, before any replacement.
-_known = {cls: own_methods(cls) for cls in (AsyncCollection, Collection)
-          if _AsyncBulk is not None and hasattr(cls, "_write_concern_for")
-          and tuple(inspect.signature(cls.insert_many).parameters) == PARAMETERS}
+KNOWN = {cls for cls in (AsyncCollection, Collection)
+         if _AsyncBulk is not None and hasattr(cls, "_write_concern_for")
+         and tuple(inspect.signature(cls.insert_many).parameters) == PARAMETERS}
 
 
 def is_known(collection: Any) -> bool:
-    """Whether the collection's insert_many is the known one."""
-    cls = type(collection)
-    return cls in _known and _known[cls] == own_methods(cls)
+    """Whether insert_many is the known one: of PyMongo's collection, and of Motor's around it."""
+    inner = collection.delegate if is_motor(collection) else collection
+    return type(inner) in KNOWN and all(map(is_drivers, (collection.insert_many, inner.insert_many, inner._write_concern_for)))
+
+
+def is_motor(one: Any) -> bool:
+    """Whether a cursor or collection is Motor's wrapper of PyMongo's."""
+    return hasattr(type(one), "get_io_loop")
+
+
+def is_drivers(method: Any) -> bool:
+    """Whether PyMongo or Motor made the method, and each function that it wraps."""
+    function = getattr(method, "__func__", method)
+    while isinstance(function, FunctionType) and function.__globals__["__name__"].startswith(("pymongo.", "motor.")):
+        if not hasattr(function, "__wrapped__"):
+            return True
+        function = function.__wrapped__
+    return False
 
 
 if _AsyncBulk is not None:

@@ -43,6 +43,7 @@ from mongosluice.offload.beanie.plans import (
     make_plan,
     namespace_of,
 )
+from mongosluice.offload.bulk_insert import is_motor
 from mongosluice.offload.state import (
     ENCODE_ONLY,
     FULL,
@@ -260,11 +261,6 @@ def pymongo_cursor(cursor: Any) -> Any:
     return cursor.delegate if is_motor(cursor) else cursor
 
 
-def is_motor(one: Any) -> bool:
-    """Whether a cursor or collection is Motor's wrapper of PyMongo's."""
-    return hasattr(type(one), "get_io_loop")
-
-
 def keeps_cache(query: Any) -> bool:
     return query.document_model.get_settings().use_cache and query.ignore_cache is False
 
@@ -324,14 +320,13 @@ async def insert_many(cls: type[Document], documents: Any, session: Any = None,
     encoded, all_encoded = plan.shape.encode_many(
         instances, plan.cls.get_settings().keep_nulls, insertable)
     collection = collection_of(cls)
-    target = collection.delegate if is_motor(collection) else collection
-    if not all_encoded or not set(options) <= bulk_insert.OPTIONS or not bulk_insert.is_known(target):
+    if not all_encoded or not set(options) <= bulk_insert.OPTIONS or not bulk_insert.is_known(collection):
         return await collection.insert_many(encoded, session=session, **options)
     if not is_motor(collection):
         return await bulk_insert.insert_many(collection, encoded, session=session, **options)
     session = getattr(session, "delegate", session)
     return await collection._framework.run_on_executor(
-        collection.get_io_loop(), bulk_insert.insert_many_now, target, encoded, session=session, **options)
+        collection.get_io_loop(), bulk_insert.insert_many_now, collection.delegate, encoded, session=session, **options)
 
 
 # ---- switching on and off ----------------------------------------------------------------------
