@@ -170,6 +170,8 @@ CASES = {
     "link of a union": (Union[Link[Target], Link[Other]], {}, lambda: [link(), target(), Other(id=beanie.PydanticObjectId(), size=1)],
                         []),
     "aliased link": (Link[Target], {"alias": "see"}, lambda: [link(), target()], []),
+    "skipped link": (SkipValidation[Link[Target]], {}, lambda: [link(), target(), None], []),
+    "skipped links": (SkipValidation[list[Link[Target]]], {}, lambda: [[link(), target()], (), None], []),
     "links in a list in a list": (list[list[Link[Target]]], {}, lambda: [[[link(), target()]]], []),
     "model default": (Place, {"default": Place()}, [Place(city="x", at=(1, 2))], ["x"]),
     "enum default": (Label, {"default": Label.A}, [Label.B, "b"], ["c"]),

@@ -197,6 +197,8 @@ class Exporter:
         if linked is None:
             schema = self.of(field.annotation, metadata, where, cls.model_config)
         else:
+            if skips_validation(metadata):
+                linked = with_null(linked)
             schema = self.with_constraints(field.annotation, linked, metadata, where, cls.model_config)
         schema = self.after_decorators(cls, name, field, schema, where)
         schema = self.with_default(cls, field, schema, where)
@@ -249,7 +251,7 @@ class Exporter:
         more = beside_alias(annotation, metadata)
         annotation, metadata = unwrap(annotation, metadata, passed)
         metadata = list(flatten(metadata))
-        if any(one is pydantic.SkipValidation or isinstance(one, pydantic.SkipValidation) for one in metadata):
+        if skips_validation(metadata):
             return {}
         if not passed:
             return self.of_known(annotation, metadata, where, config)
@@ -566,6 +568,10 @@ def encoder_of(cls: type, encoders: Mapping[Any, Any]) -> Any:
     if exact is not None:
         return exact
     return next((one for base, one in encoders.items() if is_class(base) and issubclass(cls, base)), None)
+
+
+def skips_validation(metadata: Iterable[Any]) -> bool:
+    return any(one is pydantic.SkipValidation or isinstance(one, pydantic.SkipValidation) for one in flatten(metadata))
 
 
 def tag_in(metadata: Iterable[Any]) -> str | None:
