@@ -8,17 +8,6 @@
 
 static void run(struct operation *operation);
 
-static bool ends_transaction(const struct operation *operation)
-{
-    return operation->command != NULL &&
-           (operation->command->run == run_commit || operation->command->run == run_abort);
-}
-
-static bool writes(const struct operation *operation)
-{
-    return operation->command != NULL && (operation->command->flags & COMMAND_WRITES) != 0;
-}
-
 /* --- the end --- */
 
 static void unpark(struct operation *operation)
@@ -54,14 +43,14 @@ static void free_operation(struct operation *operation)
     free(operation);
 }
 
-static void end_operation(struct operation *operation)
+void operation_end(struct operation *operation)
 {
     struct connection *connection = operation->connection;
     free_operation(operation);
     server_connection_next(connection);
 }
 
-static void answer(struct operation *operation)
+void operation_answer(struct operation *operation)
 {
     bool wants = !operation->is_over && (operation->flags & WIRE_MORE_TO_COME) == 0;
     if (wants && operation->connection->end != NULL) {
@@ -71,7 +60,7 @@ static void answer(struct operation *operation)
                                      operation->request_id, &document);
         bson_destroy(&document);
     }
-    end_operation(operation);
+    operation_end(operation);
 }
 
 enum step operation_fail(struct operation *operation, int code, const char *format, ...)
@@ -124,93 +113,14 @@ void cluster_wake(struct cluster *cluster)
     }
 }
 
-/* --- write concerns --- */
-
-static int64_t member_has(const struct operation *operation, int members)
-{
-    const struct member *member = operation->member;
-    int count = 0;
-    for (unsigned i = 0; i < operation->cluster->member_count; i++)
-        count += i == member->number || member->acknowledged[i] >= operation->concern_index;
-    return count >= members;
-}
-
-static bool concern_is_met(struct operation *operation)
-{
-    const struct member *member = operation->member;
-    bool is_set = cluster_is_set(operation->cluster);
-    if (operation->is_majority && is_set)
-        return member->committed >= operation->concern_index;
-    /* On a standalone, a majority is its journal. */
-    if ((operation->is_journaled || operation->is_majority) &&
-        member->durable < operation->concern_index)
-        return false;
-    return operation->concern_members <= 1 || member_has(operation, operation->concern_members);
-}
-
-static int64_t command_deadline(const struct operation *operation)
-{
-    if (operation->max_time_ms == 0 || operation->command->run == run_get_more ||
-        operation->command->run == run_hello)
-        return 0;
-    return operation->began_us + operation->max_time_ms * 1000;
-}
-
-static bool has_concern_to_wait(const struct operation *operation)
-{
-    bool counts = operation->code == 0 || (operation->code == 251 && ends_transaction(operation));
-    bool is_part = operation->in_transaction && !ends_transaction(operation);
-    return writes(operation) && counts && !is_part && operation->concern_members != 0 &&
-           operation->member != NULL && operation->member->role == MEMBER_PRIMARY;
-}
-
-static void wait_concern(struct operation *operation)
-{
-    int64_t deadline_us = command_deadline(operation);
-    int64_t timeout_us = operation->concern_timeout_ms * 1000;
-    operation->concern_index = (int64_t)operation->member->log_count;
-    if (operation->concern_members > (int)operation->cluster->member_count) {
-        operation->concern_code = 100;
-        operation->concern_text = "Not enough data-bearing nodes";
-        answer(operation);
-        return;
-    }
-    if (concern_is_met(operation)) {
-        answer(operation);
-        return;
-    }
-    if (operation->connection->end == NULL) {
-        end_operation(operation); /* nobody waits for it */
-        return;
-    }
-    operation->waits_concern = true;
-    if (timeout_us != 0) {
-        int64_t until_us = world_now_us(operation->cluster->world) + timeout_us;
-        deadline_us = deadline_us == 0 || until_us < deadline_us ? until_us : deadline_us;
-    }
-    (void)operation_park(operation, concern_is_met, deadline_us);
-}
-
-static void concern_is_over(struct operation *operation)
-{
-    if (operation->is_late) {
-        bool is_command = command_deadline(operation) != 0 &&
-                          world_now_us(operation->cluster->world) >= command_deadline(operation);
-        operation->concern_code = is_command ? 50 : 64;
-        operation->concern_text =
-            is_command ? "operation exceeded time limit" : "waiting for replication timed out";
-    }
-    answer(operation);
-}
-
 static void finish(struct operation *operation)
 {
     if (operation->member != NULL)
         operation_check_in(operation);
-    if (has_concern_to_wait(operation))
-        wait_concern(operation);
+    if (concern_counts(operation))
+        concern_wait(operation);
     else
-        answer(operation);
+        operation_answer(operation);
 }
 
 void operation_resume(struct operation *operation)
@@ -218,7 +128,7 @@ void operation_resume(struct operation *operation)
     unpark(operation);
     stop_timer(operation);
     if (operation->waits_concern)
-        concern_is_over(operation);
+        concern_end(operation);
     else
         run(operation);
 }
@@ -241,7 +151,7 @@ static enum step place_mongos(struct operation *operation)
                               "Could not find host matching read preference { mode: \"primary\" } "
                               "for set rs");
     int64_t until_us = world_now_us(operation->cluster->world) + 20000000;
-    int64_t deadline_us = command_deadline(operation);
+    int64_t deadline_us = operation_deadline(operation);
     return operation_park(operation, there_is_a_primary,
                           deadline_us != 0 && deadline_us < until_us ? deadline_us : until_us);
 }
@@ -300,7 +210,7 @@ static enum step wait_time(struct operation *operation)
     }
     if (operation->is_late)
         return operation_fail(operation, 50, "operation exceeded time limit");
-    return operation_park(operation, has_time, command_deadline(operation));
+    return operation_park(operation, has_time, operation_deadline(operation));
 }
 
 /* --- running --- */
@@ -309,7 +219,7 @@ static void run_later(void *arg)
 {
     struct operation *operation = arg;
     operation->timer = NULL;
-    int64_t deadline_us = command_deadline(operation);
+    int64_t deadline_us = operation_deadline(operation);
     if (deadline_us != 0 && world_now_us(operation->cluster->world) >= deadline_us) {
         (void)operation_fail(operation, 50, "operation exceeded time limit");
         finish(operation);
@@ -403,18 +313,18 @@ static void start(void *arg)
         bool any = bson_iter_init(&first, &operation->body) && bson_iter_next(&first);
         (void)operation_fail(operation, 59, "no such command: '%s'",
                              any ? bson_iter_key(&first) : "");
-        answer(operation);
+        operation_answer(operation);
         return;
     }
     count_command(operation->cluster, operation->command->name);
     if (!request_read_fields(operation) || !check_place(operation) || !check_rights(operation)) {
-        answer(operation);
+        operation_answer(operation);
         return;
     }
     if (is_overloaded(operation)) {
         operation->is_overloaded = true;
         (void)operation_fail(operation, 462, "The server is overloaded");
-        answer(operation);
+        operation_answer(operation);
         return;
     }
     if (operation->has_lsid)
@@ -470,8 +380,9 @@ void operation_orphan(struct operation *operation, bool reset)
 {
     bool is_unread =
         reset && !operation->started && stream_chance(&operation->connection->stream, 500);
-    if (!operation->front->is_up || is_unread || !writes(operation) || operation->waits_concern)
-        end_operation(operation);
+    if (!operation->front->is_up || is_unread || !operation_writes(operation) ||
+        operation->waits_concern)
+        operation_end(operation);
 }
 
 /* A mongos tries a retryable command again elsewhere. */
@@ -479,7 +390,7 @@ static bool try_again(struct operation *operation)
 {
     bool is_retryable = operation->front->member == NULL && operation->has_number &&
                         (operation->command->flags & COMMAND_RETRYABLE) != 0 &&
-                        (!operation->in_transaction || ends_transaction(operation));
+                        (!operation->in_transaction || operation_ends_transaction(operation));
     if (!is_retryable || operation->attempts++ >= 3)
         return false;
     operation_check_in(operation);
@@ -510,7 +421,7 @@ static void interrupt(struct operation *operation, int code)
     }
     if (operation->member != NULL)
         operation_check_in(operation);
-    answer(operation);
+    operation_answer(operation);
 }
 
 static void kill_of_front(struct front *front, const struct member *member, int code)
@@ -520,7 +431,7 @@ static void kill_of_front(struct front *front, const struct member *member, int 
         next = each->next;
         struct operation *operation = each->running;
         if (operation != NULL && operation->started && operation->member == member &&
-            writes(operation))
+            operation_writes(operation))
             interrupt(operation, code);
     }
 }
@@ -530,39 +441,4 @@ void member_kill_operations(struct member *member, int code)
     kill_of_front(&member->front, member, code);
     if (member->cluster->has_mongos)
         kill_of_front(&member->cluster->mongos, member, code);
-}
-
-/* --- fields of a command --- */
-
-bool operation_field(const struct operation *operation, const char *field, bson_iter_t *out)
-{
-    return bson_iter_init_find(out, &operation->body, field);
-}
-
-int64_t operation_int(const struct operation *operation, const char *field, int64_t absent)
-{
-    bson_iter_t iter;
-    bool found = operation_field(operation, field, &iter) && BSON_ITER_HOLDS_NUMBER(&iter);
-    return found ? bson_iter_as_int64(&iter) : absent;
-}
-
-const struct sequence *operation_sequence(const struct operation *operation, const char *name)
-{
-    for (unsigned i = 0; i < operation->sequence_count; i++)
-        if (strcmp(operation->sequences[i].name, name) == 0)
-            return &operation->sequences[i];
-    return NULL;
-}
-
-bool operation_namespace(struct operation *operation, char out[SERVER_NAMESPACE_BYTES])
-{
-    bson_iter_t iter;
-    if (!bson_iter_init(&iter, &operation->body) || !bson_iter_next(&iter) ||
-        !BSON_ITER_HOLDS_UTF8(&iter) || bson_iter_utf8(&iter, NULL)[0] == 0) {
-        (void)operation_fail(operation, 73, "Invalid namespace");
-        return false;
-    }
-    (void)snprintf(out, SERVER_NAMESPACE_BYTES, "%.35s.%.35s", operation->database,
-                   bson_iter_utf8(&iter, NULL));
-    return true;
 }

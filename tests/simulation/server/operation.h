@@ -144,6 +144,23 @@ void operation_resume(struct operation *operation);
 /* Ends operations on a member that is no primary any more. */
 void member_kill_operations(struct member *member, int code);
 
+/* Sends the answer and ends the operation. */
+void operation_answer(struct operation *operation);
+/* Ends it without an answer. */
+void operation_end(struct operation *operation);
+/* commitTransaction, abortTransaction. */
+bool operation_ends_transaction(const struct operation *operation);
+bool operation_writes(const struct operation *operation);
+/* When maxTimeMS is over; 0: never. */
+int64_t operation_deadline(const struct operation *operation);
+
+/* write_concern.c: true if the answer has to wait for a write concern. */
+bool concern_counts(const struct operation *operation);
+/* Answers, or parks the operation until its write concern is met. */
+void concern_wait(struct operation *operation);
+/* It is met, or late: answers. */
+void concern_end(struct operation *operation);
+
 /* Sets the error of the answer; returns STEP_DONE. */
 enum step operation_fail(struct operation *operation, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -155,7 +172,7 @@ const struct sequence *operation_sequence(const struct operation *operation, con
 /* "db.collection" of the command's first field; false if it is no text. */
 bool operation_namespace(struct operation *operation, char out[SERVER_NAMESPACE_BYTES]);
 
-/* --- request.c --- */
+/* --- request.c (and the fields of a command, above) --- */
 
 /* Reads header and sections. */
 bool request_read(struct operation *operation);

@@ -335,3 +335,38 @@ bool request_read_fields(struct operation *operation)
     }
     return check_sequences(operation);
 }
+
+/* --- fields of a command --- */
+
+bool operation_field(const struct operation *operation, const char *field, bson_iter_t *out)
+{
+    return bson_iter_init_find(out, &operation->body, field);
+}
+
+int64_t operation_int(const struct operation *operation, const char *field, int64_t absent)
+{
+    bson_iter_t iter;
+    bool found = operation_field(operation, field, &iter) && BSON_ITER_HOLDS_NUMBER(&iter);
+    return found ? bson_iter_as_int64(&iter) : absent;
+}
+
+const struct sequence *operation_sequence(const struct operation *operation, const char *name)
+{
+    for (unsigned i = 0; i < operation->sequence_count; i++)
+        if (strcmp(operation->sequences[i].name, name) == 0)
+            return &operation->sequences[i];
+    return NULL;
+}
+
+bool operation_namespace(struct operation *operation, char out[SERVER_NAMESPACE_BYTES])
+{
+    bson_iter_t iter;
+    if (!bson_iter_init(&iter, &operation->body) || !bson_iter_next(&iter) ||
+        !BSON_ITER_HOLDS_UTF8(&iter) || bson_iter_utf8(&iter, NULL)[0] == 0) {
+        (void)operation_fail(operation, 73, "Invalid namespace");
+        return false;
+    }
+    (void)snprintf(out, SERVER_NAMESPACE_BYTES, "%.35s.%.35s", operation->database,
+                   bson_iter_utf8(&iter, NULL));
+    return true;
+}

@@ -34,7 +34,7 @@ static void salted_password(bool is_sha256, unsigned user, const char *salt_text
     if (!is_sha256) {
         (void)snprintf(plain, sizeof plain, "user%u:mongo:%s", user, password);
         assert_int_equal(EVP_Digest(plain, strlen(plain), digest, NULL, EVP_md5(), NULL), 1);
-        for (int i = 0; i < 16; i++)
+        for (size_t i = 0; i < sizeof digest; i++)
             (void)snprintf(password + 2 * i, 3, "%02x", digest[i]);
     }
     assert_int_equal(

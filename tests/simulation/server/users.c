@@ -58,7 +58,7 @@ static void write_password(unsigned user, bool is_sha256, char out[80])
                    user, user);
     if (EVP_Digest(plain, strlen(plain), hash, NULL, EVP_md5(), NULL) != 1)
         abort();
-    for (int i = 0; i < 16; i++)
+    for (size_t i = 0; i < sizeof hash; i++)
         (void)snprintf(out + 2 * i, 3, "%02x", hash[i]);
 }
 
@@ -70,7 +70,7 @@ static void compute(struct user_keys *keys, unsigned user, unsigned number, bool
     keys->salt_len = is_sha256 ? 28 : 16;
     keys->key_len = is_sha256 ? 32 : 20;
     for (size_t i = 0; i < keys->salt_len; i++)
-        keys->salt[i] = (uint8_t)(i * 37 + user * 11 + number * 101 + is_sha256);
+        keys->salt[i] = (uint8_t)((unsigned)i * 37 + user * 11 + number * 101 + is_sha256);
     write_password(user, is_sha256, password);
     if (PKCS5_PBKDF2_HMAC(password, (int)strlen(password), keys->salt, (int)keys->salt_len,
                           APPLICATION_ITERATIONS, digest(is_sha256), (int)keys->key_len,
