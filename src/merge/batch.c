@@ -295,25 +295,44 @@ static void answer_waiter(struct merger_waiter *waiter, struct bytes reply, batc
         each(arg, waiter->arg, reply);
 }
 
+/* The reply to one insert. The next insert mostly gets an equal one. */
+struct own_reply {
+    struct build build;
+    struct bytes document; /* empty: there was no memory */
+    uint32_t docs;         /* 0: none is written */
+};
+
+static struct bytes own_reply(struct own_reply *own, const struct split *split,
+                              const struct merger_waiter *waiter, uint32_t first)
+{
+    if (own->docs == waiter->docs && split->alike && bytes_left(&own->document) > 0)
+        return own->document;
+    if (own->docs > 0)
+        build_free(&own->build);
+    own->docs = waiter->docs;
+    if (!split_write(split, first, waiter->docs, first, &own->build, &own->document))
+        own->document = (struct bytes){0};
+    return own->document;
+}
+
 static void answer_all(struct merger *merger, struct batch *batch, const struct split *split,
                        batch_reply each, void *arg, int64_t now_us)
 {
     struct merger_waiter *waiter = NULL;
+    struct own_reply own = {.docs = 0};
     enum retry_end end = split->kind == SPLIT_RETRY ? RETRY_END_REFUSED : RETRY_END_DONE;
     uint32_t first = 0;
     bool needed = batch->needed;
     DL_FOREACH(batch->head, waiter)
     {
-        struct build build;
-        struct bytes own;
-        if (!split_write(split, first, waiter->docs, first, &build, &own))
-            own = (struct bytes){0};
+        struct bytes document = own_reply(&own, split, waiter, first);
         /* the table first: the client may ask again as soon as it has its answer */
-        needed |= settle(merger, batch, waiter, first, end, own, now_us);
-        answer_waiter(waiter, own, each, arg);
-        build_free(&build);
+        needed |= settle(merger, batch, waiter, first, end, document, now_us);
+        answer_waiter(waiter, document, each, arg);
         first += waiter->docs;
     }
+    if (own.docs > 0)
+        build_free(&own.build);
     let_session_go(merger, batch, needed, now_us);
     batch->settled = true;
 }

@@ -67,6 +67,8 @@ static void drop_group(struct merger *merger, struct merger_group *group)
     sluice_assert(merger->groups != NULL && merger->idle != NULL);
     DL_DELETE(merger->idle, group);
     merger->idle_count--;
+    if (merger->last_found == group)
+        merger->last_found = NULL;
     HASH_DEL(merger->groups, group);
     memory_free(group);
 }
@@ -152,18 +154,27 @@ static struct merger_group *add_group(struct merger *merger, size_t owner_len, s
     return NULL;
 }
 
-/* The length is that of uthash's macro. */
+/* The group of merger->key; NULL: there is none. Inserts of one group mostly come together. */
 // NOLINTNEXTLINE(readability-function-size)
+static struct merger_group *look_up(struct merger *merger, size_t len)
+{
+    struct merger_group *group = merger->last_found;
+    if (group != NULL && group->key_len == len && memcmp(group->key, merger->key, len) == 0)
+        return group;
+    HASH_FIND(hh, merger->groups, merger->key, len, group);
+    merger->last_found = group;
+    return group;
+}
+
 struct merger_group *group_find(struct merger *merger, const struct merger_rules *rules,
                                 const struct merger_origin *origin,
                                 const struct merger_insert *insert)
 {
-    struct merger_group *group = NULL;
     size_t owner_len = 0;
     size_t len = 0;
     if (!write_key(merger, origin, insert, &owner_len, &len))
         return NULL;
-    HASH_FIND(hh, merger->groups, merger->key, len, group);
+    struct merger_group *group = look_up(merger, len);
     if (group == NULL) {
         group = add_group(merger, owner_len, len);
         if (group == NULL)

@@ -75,6 +75,7 @@ struct merger {
     struct retry_table *retries;
     struct session_pool *pool;
     struct merger_group *groups;
+    struct merger_group *last_found; /* of them, or NULL */
     struct merger_group *ready;
     struct merger_group *idle; /* kept for the next insert; least recently used first */
     uint32_t idle_count;

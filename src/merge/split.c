@@ -143,6 +143,7 @@ static bool read_failure(struct split *split, struct error *err)
     if (!scan_find(split->reply, "code", &code) || !scan_as_int64(&code, &number))
         return malformed(err, "ok:0 without a code");
     split->kind = SPLIT_UNCERTAIN;
+    split->alike = true;
     if (asks_for_retry(split->reply))
         split->kind = SPLIT_RETRY;
     else if (is_one_of(number, not_run_codes, sizeof not_run_codes / sizeof not_run_codes[0]))
@@ -169,6 +170,7 @@ static bool read_success(struct split *split, uint32_t documents, struct error *
     if (scan_find(split->reply, "writeConcernError", &element) && element.kind == BSON_KIND_OBJECT)
         retry = retry || asks_for_retry(element.value);
     split->kind = retry ? SPLIT_RETRY : SPLIT_DONE;
+    split->alike = split->error_count == 0 && !scan_find(split->reply, "retriedStmtIds", &element);
     return true;
 }
 

@@ -25,6 +25,7 @@ struct split {
     struct bytes reply; /* borrowed */
     enum split_kind kind;
     bool ok;
+    bool alike; /* parts of equal size get equal replies */
     size_t error_count;
     struct split_error *errors; /* owned, sorted by index */
 };

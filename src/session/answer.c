@@ -1,5 +1,7 @@
 #include "session/answer.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "session/life.h"
 #include "session/spans.h"
@@ -8,6 +10,9 @@
 /* Larger answers are sent uncompressed even if the request was compressed: zlib takes milliseconds
  * for a megabyte, and every client can read both. */
 enum { PACKED_ANSWER_BYTES = 64 * 1024 };
+
+/* A document of this length is framed without an allocation. */
+enum { SMALL_ANSWER_BYTES = 1024 };
 
 /* Called before the answer is sent, because the client may then read the figures. */
 static void count(struct client *client, size_t len)
@@ -46,9 +51,15 @@ bool answer_send(struct client *client, uint8_t compressor, const uint8_t *messa
 bool answer_document(struct client *client, const struct message *message, struct bytes document)
 {
     struct wire_reply_to to = {.request_id = message->header.request_id};
+    uint8_t small[WIRE_REPLY_FRONT_BYTES + SMALL_ANSWER_BYTES];
     uint8_t *reply = NULL;
-    size_t len = 0;
+    size_t len = bytes_left(&document);
     spans_note_reply(client->trail, document);
+    if (len <= SMALL_ANSWER_BYTES) {
+        memcpy(small + WIRE_REPLY_FRONT_BYTES, document.pos, len);
+        wire_reply_write_front(to, 0, 0, small + WIRE_REPLY_FRONT_BYTES, len);
+        return answer_send(client, message->compressor, small, WIRE_REPLY_FRONT_BYTES + len);
+    }
     if (!wire_reply_frame(to, 0, 0, document, &reply, &len)) {
         client_end(client, "out of memory for a reply");
         return false;

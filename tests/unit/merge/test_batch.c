@@ -143,23 +143,46 @@ static void numbered_ones_get_a_number_of_their_own(void **state)
     assert_int_equal(counted(f, MERGER_SESSIONS_RETIRED), 1);
 }
 
-static void each_gets_its_own_reply(void **state)
+/* Four inserts, of 1, 3, 1 and 1 documents. */
+static struct batch *mixed_batch(struct fixture *f, struct merger_waiter **last)
 {
-    struct fixture *f = *state;
-    struct answers answers;
-    assert_int_equal(submit_id(f, 0, 0, 0), MERGER_GO);
-    struct merger_permit *first = f->answer.permit;
     static const char *const lists[] = {"[{\"_id\":1}]", "[{\"_id\":2},{\"_id\":3},{\"_id\":4}]",
                                         "[{\"_id\":5}]", "[{\"_id\":6}]"};
-    struct merger_waiter *last = NULL;
+    assert_int_equal(submit_id(f, 0, 0, 0), MERGER_GO);
+    struct merger_permit *first = f->answer.permit;
     for (int i = 0; i < 4; i++) {
         struct command command =
             command_of(0, "{\"insert\":\"c\",\"ordered\":false,\"$db\":\"test\"}", lists[i]);
         assert_int_equal(submit(f, &command, (void *)(intptr_t)(i + 1)), MERGER_WAIT);
-        last = f->answer.waiter;
+        *last = f->answer.waiter;
     }
     merger_finished(f->merger, first, f->now_us);
-    struct batch *batch = merger_take(f->merger, f->now_us);
+    return merger_take(f->merger, f->now_us);
+}
+
+static void inserts_of_one_size_get_equal_replies(void **state)
+{
+    struct fixture *f = *state;
+    struct answers answers;
+    struct merger_waiter *last = NULL;
+    struct batch *batch = mixed_batch(f, &last);
+    assert_int_equal(answer(f, batch, "{\"n\":6,\"ok\":1.0,\"operationTime\":9}", &answers),
+                     BATCH_ANSWERED);
+    batch_end(f->merger, batch, f->now_us);
+    for (int i = 1; i <= 4; i++) {
+        assert_int_equal(answers.count[i], 1);
+        assert_string_equal(answers.json[i],
+                            i == 2 ? "{ \"n\" : 3, \"ok\" : 1.0, \"operationTime\" : 9 }"
+                                   : "{ \"n\" : 1, \"ok\" : 1.0, \"operationTime\" : 9 }");
+    }
+}
+
+static void each_gets_its_own_reply(void **state)
+{
+    struct fixture *f = *state;
+    struct answers answers;
+    struct merger_waiter *last = NULL;
+    struct batch *batch = mixed_batch(f, &last);
     merger_leave(f->merger, last, f->now_us);
     assert_int_equal(
         answer(f, batch,
@@ -613,6 +636,7 @@ int main(void)
         WITH(the_merged_command_has_what_all_have),
         WITH(numbered_ones_get_a_number_of_their_own),
         WITH(each_gets_its_own_reply),
+        WITH(inserts_of_one_size_get_equal_replies),
         WITH(the_servers_types_are_kept),
         WITH(senseless_replies_answer_nobody),
         WITH(what_was_not_run_goes_alone),
