@@ -124,7 +124,8 @@ static bool take_user(void *arg, const struct verifier_user *user, struct error 
             !is_named(user->database, reading->names[i].database))
             continue;
         reading->found[i] = true;
-        verifiers_store(reading->verifiers, user->user, user->database, user, reading->began_us);
+        (void)verifiers_store(reading->verifiers, user->user, user->database, user,
+                              reading->began_us); /* otherwise it is read again */
     }
     return true;
 }
@@ -148,7 +149,7 @@ static enum reading_result read_together(mongoc_client_t *client, struct users_r
         if (reading->found[i])
             continue;
         if (result == READING_DONE)
-            verifiers_store(reading->verifiers, user, database, NULL, reading->began_us);
+            (void)verifiers_store(reading->verifiers, user, database, NULL, reading->began_us);
         else
             verifiers_fail(reading->verifiers, user, database, reading->began_us);
     }
@@ -335,7 +336,6 @@ struct file_reading_pass {
 static bool take_listed(void *arg, const struct verifier_user *user, struct error *err)
 {
     struct file_reading_pass *pass = arg;
-    (void)err;
     for (enum scram_hash hash = 0; hash < SCRAM_HASHES; hash++) {
         if (!user->has[hash] || pass->has[hash])
             continue;
@@ -343,9 +343,9 @@ static bool take_listed(void *arg, const struct verifier_user *user, struct erro
         pass->shapes[hash] = (struct scram_shape){.iterations = user->keys[hash].iterations,
                                                   .salt_bytes = user->keys[hash].salt_bytes};
     }
-    if (pass->verifiers != NULL)
-        verifiers_store(pass->verifiers, user->user, user->database, user, pass->began_us);
-    return true;
+    return pass->verifiers == NULL ||
+           verifiers_store(pass->verifiers, user->user, user->database, user, pass->began_us) ||
+           error_no_memory(err, "the users in it");
 }
 
 static void put_in_force(struct verifiers *verifiers, const struct file_reading_pass *pass,
@@ -376,6 +376,8 @@ bool verifier_reading_file(const char *path, struct verifiers *verifiers, bool *
               verifier_file_read(text, len, take_listed, &pass, space, &secret, &why);
     if (ok)
         put_in_force(verifiers, &pass, secret, has_secret);
+    else if (why.code == ERROR_EXCEEDED_MEMORY_LIMIT)
+        *err = why;
     else
         (void)file_fault(path, why.message, err);
     explicit_bzero(space, sizeof space);

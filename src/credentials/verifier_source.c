@@ -172,8 +172,11 @@ static bool read_file_now(struct verifier_source *source, struct error *err)
 {
     bool has_secret = false;
     source->state = look_at(source->file);
-    if (!verifier_reading_file(source->file, source->verifiers, &has_secret, err))
+    if (!verifier_reading_file(source->file, source->verifiers, &has_secret, err)) {
+        if (err->code == ERROR_EXCEEDED_MEMORY_LIMIT)
+            source->state = (struct file_state){0}; /* it is read again */
         return false;
+    }
     if (!source->has_thread)
         tell_secret(has_secret);
     tell_memory(source);

@@ -347,32 +347,37 @@ static bool take_keys(struct known_user *entry, enum scram_hash hash,
     return true;
 }
 
-static void store(struct verifiers *verifiers, struct bytes user, struct bytes database,
+static bool store(struct verifiers *verifiers, struct bytes user, struct bytes database,
                   const struct verifier_user *found, int64_t read_us)
 {
     struct known_user *entry = demand(verifiers, user, database);
     if (entry == NULL)
-        return;
+        return false;
     for (enum scram_hash hash = 0; hash < SCRAM_HASHES; hash++)
         if (!take_keys(entry, hash, found))
-            return;
+            return false;
     entry->known = true;
     entry->read_us = read_us;
     entry->failed_us = 0;
+    if (entry->hh.next == NULL || verifiers->settings.complete)
+        return true;
     HASH_DEL(verifiers->entries, entry); /* to the end: it is the youngest */
     add(verifiers, entry);
     if (entry->unhashed) { /* without memory it is forgotten */
         end_wish(verifiers, entry);
         free_user(entry);
+        return false;
     }
+    return true;
 }
 
-void verifiers_store(struct verifiers *verifiers, struct bytes user, struct bytes database,
+bool verifiers_store(struct verifiers *verifiers, struct bytes user, struct bytes database,
                      const struct verifier_user *found, int64_t read_us)
 {
     pthread_mutex_lock(&verifiers->lock);
-    store(verifiers, user, database, found, read_us);
+    bool stored = store(verifiers, user, database, found, read_us);
     pthread_mutex_unlock(&verifiers->lock);
+    return stored;
 }
 
 void verifiers_fail(struct verifiers *verifiers, struct bytes user, struct bytes database,

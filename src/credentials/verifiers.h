@@ -65,9 +65,8 @@ struct verifiers_name {
 /* Takes at most `cap` wanted users, oldest wish first. Returns their number. */
 size_t verifiers_take_wanted(struct verifiers *verifiers, struct verifiers_name *names, size_t cap);
 /* The source has answered: `user` exists, or (NULL) does not. read_us: a time before the reading
- * began. Without memory the user stays as it was, or is forgotten.
- */
-void verifiers_store(struct verifiers *verifiers, struct bytes user, struct bytes database,
+ * began. False: without memory the user stays as it was, or is forgotten. */
+bool verifiers_store(struct verifiers *verifiers, struct bytes user, struct bytes database,
                      const struct verifier_user *found, int64_t read_us);
 /* The source gave no answer for this user. */
 void verifiers_fail(struct verifiers *verifiers, struct bytes user, struct bytes database,

@@ -52,7 +52,7 @@ static bool read_keys(unsigned user, enum scram_hash hash, struct scram_keys *ou
     return true;
 }
 
-static void store(struct verifier_source *source, const char *name, const char *database,
+static bool store(struct verifier_source *source, const char *name, const char *database,
                   int64_t read_us)
 {
     struct bytes user = bytes_of(name, strlen(name));
@@ -64,20 +64,24 @@ static void store(struct verifier_source *source, const char *name, const char *
     for (enum scram_hash hash = 0; hash < SCRAM_HASHES; hash++)
         found.has[hash] = known && read_keys(number, hash, &found.keys[hash]);
     known = known && (found.has[SCRAM_SHA_1] || found.has[SCRAM_SHA_256]);
-    verifiers_store(source->verifiers, user, of, known ? &found : NULL, read_us);
+    return verifiers_store(source->verifiers, user, of, known ? &found : NULL, read_us);
 }
 
-static void read_all(struct verifier_source *source)
+/* False: without memory the users that it did not reach stay as they were. */
+static bool read_all(struct verifier_source *source)
 {
     int64_t read_us = clock_now_us();
+    bool all = true;
     for (unsigned user = 1; user <= the_plan->users; user++) {
         char name[32];
         struct scram_keys keys;
         (void)snprintf(name, sizeof name, APPLICATION_USER_FORMAT, user);
         if (read_keys(user, SCRAM_SHA_256, &keys))
-            store(source, name, APPLICATION_USER_DATABASE, read_us);
+            all = store(source, name, APPLICATION_USER_DATABASE, read_us) && all;
     }
-    verifiers_drop_before(source->verifiers, read_us);
+    if (all)
+        verifiers_drop_before(source->verifiers, read_us);
+    return all;
 }
 
 static void work(void *arg)
@@ -85,7 +89,7 @@ static void work(void *arg)
     struct verifier_source *source = arg;
     source->work = NULL;
     if (source->follows_file) {
-        read_all(source);
+        (void)read_all(source);
         source->work = world_after(the_process->world, FOLLOW_US, work, source);
         return;
     }
@@ -98,7 +102,7 @@ static void work(void *arg)
             verifiers_fail(source->verifiers, bytes_of(name->user, strlen(name->user)),
                            bytes_of(name->database, strlen(name->database)), read_us);
         else
-            store(source, name->user, name->database, read_us);
+            (void)store(source, name->user, name->database, read_us);
     }
     source->answered(source->arg);
 }
@@ -136,6 +140,11 @@ struct verifier_source *verifier_source_start(const struct verifier_source_setti
     }
     static const uint8_t secret[16] = {1};
     verifiers_set_secret(source->verifiers, bytes_of(secret, sizeof secret));
+    if (source->follows_file && !read_all(source)) {
+        verifier_source_free(source);
+        (void)error_no_memory(err, "the verifiers");
+        return NULL;
+    }
     if (source->follows_file)
         work(source);
     return source;

@@ -65,7 +65,8 @@ static void store(struct verifiers *verifiers, const char *user, uint8_t salt, i
     found.has[SCRAM_SHA_256] = salt != 0;
     found.keys[SCRAM_SHA_256] = (struct scram_keys){
         .hash = SCRAM_SHA_256, .iterations = 5, .salt_bytes = 1, .salt = {salt}};
-    verifiers_store(verifiers, found.user, found.database, salt == 0 ? NULL : &found, read_us);
+    (void)verifiers_store(verifiers, found.user, found.database, salt == 0 ? NULL : &found,
+                          read_us);
 }
 
 static void test_a_login_waits_for_the_source_once(void **state)
@@ -89,6 +90,29 @@ static void test_a_login_waits_for_the_source_once(void **state)
     assert_int_equal(asked, 2);
     verifiers_free(verifiers);
     assert_int_equal(locked_memory_used(), 0);
+}
+
+/* Users that are known stay so without memory, and a new one is reported as not stored. */
+static void test_known_users_stay_without_memory(void **state)
+{
+    (void)state;
+    struct verifier_user found = {.user = text_bytes("cat"), .database = text_bytes("admin")};
+    struct verifiers *verifiers = make(true);
+    store(verifiers, "ann", 1, 100);
+    memory_fail_after(1);
+    store(verifiers, "ann", 1, 200);
+    assert_false(verifiers_store(verifiers, found.user, found.database, &found, 200));
+    memory_fail_never();
+    assert_int_equal(ask_for(verifiers, "ann", 210, 0), VERIFIERS_FOUND);
+    store(verifiers, "bob", 2, 300);
+    memory_fail_after(1);
+    store(verifiers, "ann", 1, 400);
+    store(verifiers, "bob", 2, 400);
+    verifiers_drop_before(verifiers, 400);
+    memory_fail_never();
+    assert_int_equal(ask_for(verifiers, "ann", 410, 0), VERIFIERS_FOUND);
+    assert_int_equal(ask_for(verifiers, "bob", 410, 0), VERIFIERS_FOUND);
+    verifiers_free(verifiers);
 }
 
 static void test_an_old_verifier_is_read_again(void **state)
@@ -290,6 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_login_waits_for_the_source_once),
+        cmocka_unit_test(test_known_users_stay_without_memory),
         cmocka_unit_test(test_an_old_verifier_is_read_again),
         cmocka_unit_test(test_an_expired_verifier_is_read_again),
         cmocka_unit_test(test_while_the_source_is_away_known_verifiers_serve),
