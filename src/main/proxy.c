@@ -337,11 +337,23 @@ static void log_warned(struct proxy *proxy)
     registry_release(registry);
 }
 
+/* Begins a drain that was asked for. */
+static void follow_drain(struct proxy *proxy)
+{
+    if (proxy->drain_begun || !atomic_load(&proxy->draining))
+        return;
+    proxy->drain_begun = true;
+    servers_close(proxy->servers);
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        session_worker_drain(proxy->workers[i]);
+}
+
 static void control_tick(void *context)
 {
     struct proxy *proxy = context;
     int64_t period_ms = atomic_load(&proxy->stats_period_ms);
     int64_t now_ms = clock_now_ms();
+    follow_drain(proxy);
     log_sample_flush(false);
     catalog_rescan(proxy->catalog);
     servers_drop_unconfirmed(proxy->servers, now_ms);
@@ -516,31 +528,22 @@ struct proxy *proxy_start(struct config *config, struct error *err)
 
 static void drain_job(void *context, void *arg)
 {
-    struct proxy *proxy = context;
     (void)arg;
-    servers_close(proxy->servers);
-    for (unsigned i = 0; i < proxy->worker_count; i++)
-        session_worker_drain(proxy->workers[i]);
+    follow_drain(context);
 }
 
 void proxy_drain(struct proxy *proxy)
 {
     atomic_store(&proxy->draining, true);
-    if (!worker_post(proxy->control, drain_job, NULL))
-        LOG_E(LOG_CONTROL, 1035, "control", "Out of memory: cannot drain");
+    (void)worker_post(proxy->control, drain_job, NULL); /* otherwise the next tick does it */
 }
 
-static void change_state(struct proxy *proxy, bool (*post)(struct session_worker *worker),
+static void change_state(struct proxy *proxy, void (*change)(struct session_worker *worker),
                          const char *done)
 {
-    bool all = true;
     for (unsigned i = 0; i < proxy->worker_count; i++)
-        all = post(proxy->workers[i]) && all;
-    if (all)
-        LOG_I(LOG_CONTROL, 1036, "control", done);
-    else
-        LOG_E(LOG_CONTROL, 1037, "control",
-              "Out of memory: the request did not reach every worker");
+        change(proxy->workers[i]);
+    LOG_I(LOG_CONTROL, 1036, "control", done);
 }
 
 void proxy_pause(struct proxy *proxy)

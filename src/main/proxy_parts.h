@@ -34,6 +34,7 @@ struct proxy {
     _Atomic int64_t stats_period_ms;  /* set by the main thread */
     atomic_bool paused;
     atomic_bool draining;
+    bool drain_begun;     /* control thread */
     unsigned next_worker; /* control thread */
     /* Main thread. */
     struct certificate_watch watch;

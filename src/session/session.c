@@ -36,12 +36,44 @@ static void reap(evutil_socket_t fd, short what, void *arg)
     upstream_connection_reap(worker);
 }
 
+/* Waiting requests continue. */
+static void resume_all(struct session_worker *worker)
+{
+    struct client *client = NULL;
+    struct client *next = NULL;
+    worker->paused = false;
+    DL_FOREACH_SAFE(worker->client_list, client, next)
+    {
+        if (pause_let_go(client))
+            requests_resume(client);
+    }
+}
+
+/* Does what other threads asked for. */
+static void follow(struct session_worker *worker)
+{
+    enum worker_state wanted = atomic_load(&worker->wanted_state);
+    if (atomic_exchange(&worker->verifiers_answered, false)) {
+        verified_answered(worker);
+        requests_resume_answered(worker);
+    }
+    if (wanted == WORKER_DRAINS && !worker->draining) {
+        worker->draining = true;
+        merge_drain(worker);
+    }
+    if (wanted == WORKER_IS_PAUSED)
+        worker->paused = true;
+    else if (worker->paused)
+        resume_all(worker);
+}
+
 static void tick(void *context)
 {
     struct session_worker *worker = context;
     struct client *client = NULL;
     struct client *next = NULL;
     int64_t now_ms = clock_now_ms();
+    follow(worker);
     merge_let_go(worker);
     pool_pump_tick(worker, now_ms);
     bulk_cursors_expire(worker->shared->bulk_cursors, now_ms);
@@ -181,68 +213,50 @@ void session_worker_look_at_hellos(struct session_worker *worker)
     (void)worker_post(worker->worker, look_at_hellos, NULL); /* otherwise the next tick does it */
 }
 
-static void take_verifiers(void *context, void *unused)
+static void follow_job(void *context, void *arg)
 {
-    (void)unused;
-    verified_answered(context);
-    requests_resume_answered(context);
+    struct session_worker *worker = context;
+    bool began = worker->draining;
+    (void)arg;
+    follow(worker);
+    if (worker->draining && !began)
+        tick(worker); /* ends idle sessions */
+}
+
+/* Without memory the next tick follows. */
+static void ask_to_follow(struct session_worker *worker)
+{
+    (void)worker_post(worker->worker, follow_job, NULL);
 }
 
 void session_worker_take_verifiers(struct session_worker *worker)
 {
-    if (!worker_post(worker->worker, take_verifiers, NULL))
-        LOG_E(LOG_CONTROL, 1081, "control", "Out of memory: logins wait for the next answer");
+    atomic_store(&worker->verifiers_answered, true);
+    ask_to_follow(worker);
 }
 
-/* Waiting requests continue. */
-static void resume_all(struct session_worker *worker)
+static void want(struct session_worker *worker, enum worker_state state)
 {
-    struct client *client = NULL;
-    struct client *next = NULL;
-    worker->paused = false;
-    DL_FOREACH_SAFE(worker->client_list, client, next)
-    {
-        if (pause_let_go(client))
-            requests_resume(client);
+    enum worker_state now = atomic_load(&worker->wanted_state);
+    while (now != WORKER_DRAINS &&
+           !atomic_compare_exchange_weak(&worker->wanted_state, &now, state)) {
     }
-}
-
-static void start_draining(void *context, void *arg)
-{
-    (void)arg;
-    ((struct session_worker *)context)->draining = true;
-    merge_drain(context);
-    resume_all(context);
-    tick(context);
+    ask_to_follow(worker);
 }
 
 void session_worker_drain(struct session_worker *worker)
 {
-    if (!worker_post(worker->worker, start_draining, NULL))
-        LOG_E(LOG_CONTROL, 1007, "control", "Out of memory: a worker does not drain");
+    want(worker, WORKER_DRAINS);
 }
 
-static void pause_job(void *context, void *arg)
+void session_worker_pause(struct session_worker *worker)
 {
-    struct session_worker *worker = context;
-    (void)arg;
-    worker->paused = !worker->draining;
+    want(worker, WORKER_IS_PAUSED);
 }
 
-static void resume_job(void *context, void *arg)
+void session_worker_resume(struct session_worker *worker)
 {
-    (void)arg;
-    resume_all(context);
-}
-
-bool session_worker_pause(struct session_worker *worker)
-{
-    return worker_post(worker->worker, pause_job, NULL);
-}
-
-bool session_worker_resume(struct session_worker *worker)
-{
-    return worker_post(worker->worker, resume_job, NULL);
+    want(worker, WORKER_RUNS);
 }
 
 void session_worker_stop(struct session_worker *worker)

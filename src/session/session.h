@@ -27,9 +27,9 @@ void session_worker_look_at_hellos(struct session_worker *worker);
 /* From now on sessions end as soon as none of their commands is under way. */
 void session_worker_drain(struct session_worker *worker);
 /* Pauses or resumes: new commands wait, while running ones and open transactions continue. A drain
- * resumes. False without memory. */
-bool session_worker_pause(struct session_worker *worker);
-bool session_worker_resume(struct session_worker *worker);
+ * resumes. */
+void session_worker_pause(struct session_worker *worker);
+void session_worker_resume(struct session_worker *worker);
 /* The source of verifiers has answered: waiting logins continue. */
 void session_worker_take_verifiers(struct session_worker *worker);
 /* Ends the remaining sessions and joins the thread. */

@@ -25,6 +25,8 @@ struct tally;
 struct upstream_connection;
 struct verified;
 
+enum worker_state { WORKER_RUNS, WORKER_IS_PAUSED, WORKER_DRAINS };
+
 struct session_worker {
     struct worker *worker;
     struct session_shared *shared;
@@ -64,7 +66,9 @@ struct session_worker {
     struct span_source spans;
     struct counters counters;
     struct session_metrics metrics;
-    atomic_uint clients; /* its clients, to choose the least loaded worker */
+    atomic_uint clients;                    /* its clients, to choose the least loaded worker */
+    _Atomic enum worker_state wanted_state; /* set by any thread; followed at each tick at least */
+    atomic_bool verifiers_answered;         /* the same */
     bool draining;
     bool paused;
 };

@@ -198,10 +198,10 @@ void rig_control(struct rig *rig, enum rig_event event)
 {
     switch (event) {
     case RIG_PAUSE:
-        (void)session_worker_pause(rig->worker);
+        session_worker_pause(rig->worker);
         break;
     case RIG_RESUME:
-        (void)session_worker_resume(rig->worker);
+        session_worker_resume(rig->worker);
         break;
     case RIG_MERGE_ON:
         session_worker_set_settings(rig->worker, rig->merging);
