@@ -59,8 +59,6 @@ enum {
             1U << FAULT_HALF_OPEN | 1U << FAULT_PROXY_RESTART | 1U << FAULT_PROXY_DRAIN |
             1U << FAULT_MEMORY | 1U << FAULT_MEMORY_MAX | 1U << FAULT_USER |
             1U << FAULT_PROXY_PAUSE, /* the proxy closes after its query_wait_timeout_ms */
-    WAITS = LOSES | 1U << FAULT_SLOW_DISK | 1U << FAULT_LATENCY | 1U << FAULT_PROXY_RELOAD |
-            1U << FAULT_SLOW_READER,
     FORGETS = 1U << FAULT_PROXY_RESTART | 1U << FAULT_PROXY_DRAIN
 };
 
@@ -100,6 +98,12 @@ bool plan_can_forget(const struct plan *plan)
     return has_any(plan, FORGETS);
 }
 
+/* The proxy refuses requests at its limits. */
+static bool is_tight(const struct plan *plan)
+{
+    return !plan->direct && plan_is_tight(plan);
+}
+
 bool plan_can_refuse(const struct client *client, int code)
 {
     const struct plan *plan = client->plan;
@@ -119,10 +123,11 @@ bool plan_can_refuse(const struct client *client, int code)
             plan_has_fault(plan, FAULT_OVERLOAD)) {
             return true;
         }
-        return has_any(plan, WAITS);
-    case 6:   /* HostUnreachable */
+        return is_tight(plan);
     case 262: /* ExceededTimeLimit: of the proxy's queues */
-        return has_any(plan, WAITS);
+        return is_tight(plan) || has_any(plan, LOSES);
+    case 6: /* HostUnreachable */
+        return has_any(plan, LOSES);
     case 64:  /* WriteConcernFailed */
     case 251: /* NoSuchTransaction */
         return plan_can_roll_back(plan);
