@@ -40,7 +40,9 @@ reap() {
   running=$((running - 1))
 }
 
-build_preset fuzz fuzz_targets
+targets=(fuzz_targets)
+[ ${#wanted[@]} -eq 0 ] || targets=("${wanted[@]/#/fuzz_}")
+build_preset fuzz "${targets[@]}"
 rows=() failed=0 running=0 jobs=$(nproc)
 for target in "$project"/build/fuzz/tests/fuzz/fuzz_*; do
   [ -f "$target" ] && [ -x "$target" ] || continue

@@ -8,14 +8,14 @@
 #                --long: the build with clang, clang-tidy
 #   unit         gcc and sanitized builds; every ctest test of the sanitized one
 #                --long: every ctest test of the gcc build too
-#   fuzz         each libFuzzer target over its corpus, and then for FUZZ_SECONDS (1; --long: 15)
+#   fuzz         some libFuzzer targets (--long: all) for FUZZ_SECONDS (2; --long: 15), from their corpus
 #   model        spin checks the models of tests/model exhaustively; the short run checks the guarantees, --long each gap
 #                and each planted fault too
 #   simulation   ten seconds of fresh histories of the whole proxy, and all that ever failed (docs/simulation.md)
 #                --long: a minute of them, and twenty seconds with the sanitizers
 #   integration  pytest over tests/integration, tests/fault, tests/attack, tests/crossing and tests/history, with the
 #                sanitized proxy
-#                --long: the tests with the mark "long" too, and a minute of tests/history
+#                --long: the tests with the mark "long" too: a minute of tests/history, the dashboard in a browser
 #   python       the companion package: compiled without warnings by gcc and clang, sdist and wheel built into
 #                python/dist, then its tests with what the wheel installs
 #                --long: also with Beanie 1.30, and without the extension
@@ -92,8 +92,11 @@ step_unit() {
   return $failed
 }
 
+# The short run takes targets of all rooms that read bytes of clients; its unit step replays every target's corpus.
 step_fuzz() {
-  scripts/fuzz.sh --seconds "${FUZZ_SECONDS:-$((long ? 15 : 1))}"
+  local targets=()
+  [ $long = 1 ] || targets=(enforce merge schema_file session_shared wire_command wire_compressed)
+  scripts/fuzz.sh --seconds "${FUZZ_SECONDS:-$((long ? 15 : 2))}" "${targets[@]}"
 }
 
 step_model() {
@@ -162,7 +165,7 @@ run_pytest_python() {
 
 step_bench() {
   build_preset release mongosluice sluice_validator bench_programs || return 1
-  "$venv/bin/python" -m pytest tests/bench -q -p no:cacheprovider "${marked[@]}"
+  "$venv/bin/python" -m pytest tests/bench -q -p no:cacheprovider "${marked[@]}" -n "$(nproc)"
 }
 
 step_suites() {
@@ -197,7 +200,9 @@ done
 scripts/setup.sh build
 ahead=
 [ $all = 0 ] || { build_ahead & ahead=$!; }
-scripts/setup.sh build python checks beanie1 suites packaging browser site
+parts=(build python checks beanie1 suites packaging site)
+[ $long = 0 ] || parts+=(browser)
+scripts/setup.sh "${parts[@]}"
 summary=("setup passed after $SECONDS s")
 [ -z "$ahead" ] || wait "$ahead" || true  # the step that needs the build tells the failure
 summary+=("build passed after $SECONDS s")

@@ -8,7 +8,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from support.process import eventually
 
-pytestmark = pytest.mark.proxy_only
+# A browser is large: only the long run installs it.
+pytestmark = [pytest.mark.proxy_only, pytest.mark.long]
 
 TOKEN = "a-token-of-some-length"
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

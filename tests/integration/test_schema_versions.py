@@ -83,7 +83,8 @@ class Application:
 WAYS = 6
 
 
-@pytest.mark.parametrize(("python", "version"), [(Path(sys.executable), "2."), (BEANIE_1, "1.30")],
+@pytest.mark.parametrize(("python", "version"), [(Path(sys.executable), "2."),
+                                                  pytest.param(BEANIE_1, "1.30", marks=pytest.mark.long)],
                          ids=["beanie 2", "beanie 1.30"])
 def test_a_rolling_deployment(start, server, python, version):
     assert python.exists(), f"no {python}: scripts/setup.sh beanie1 makes it"

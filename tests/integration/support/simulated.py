@@ -172,9 +172,10 @@ class SimulatedServer:
                  "maxWriteBatchSize": 100000, "logicalSessionTimeoutMinutes": 30,
                  "minWireVersion": 0, "maxWireVersion": 21, "readOnly": False,
                  **self.topology, "ok": 1.0}
-        asked = request.body.get("compression") if request else None
-        if asked:
-            reply["compression"] = [one for one in asked if one in self.compressors]
+        asked = request.body.get("compression", []) if request else []
+        agreed = [one for one in asked if one in self.compressors]
+        if agreed:  # MongoDB has no field for an empty list
+            reply["compression"] = agreed
         return reply
 
     async def until_changed(self, counter, seconds):
