@@ -13,7 +13,7 @@ SMALL = {"pool.max_size": 2, "pool.wait_timeout_ms": 15, "pool.waiters_max": 20,
 
 
 @pytest.mark.proxy_only
-@pytest.mark.timeout(SECONDS + 240)
+@pytest.mark.timeout(SECONDS + 400)
 @pytest.mark.parametrize(("way", "options"), [("session", {"merge.enabled": "true"}), ("shared", {}),
                                                ("shared", {"merge.enabled": "true", "pool.max_size": 6}),
                                                ("verifier", {"merge.enabled": "true"}), ("verifier", SMALL)],

@@ -16,7 +16,8 @@ THREADS, EACH = 12, 8
 def merged(request, start_proxy):
     """Returns (proxy, client, collection, a client of the server itself)."""
     server = request.getfixturevalue("server" if request.param == "member" else "standalone_server")
-    proxy = start_proxy(server.endpoint.uri(), {"merge.enabled": "true", "threads": 1, "stats_period_ms": 100},
+    proxy = start_proxy(server.endpoint.uri(), {"merge.enabled": "true", "threads": 1, "stats_period_ms": 100,
+                                                    "connect_timeout_ms": 60000},
                         endpoint=server.endpoint)
     with proxy.endpoint().client() as client, server.endpoint.client() as direct:
         name = f"c{uuid.uuid4().hex[:12]}"

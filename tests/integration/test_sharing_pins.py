@@ -201,15 +201,25 @@ def test_rules_for_users(start, server, connect):
 # --- pins
 
 def test_an_unacknowledged_write_keeps_the_order(start, server, connect):
+    ran = []
+
+    async def insert(server, connection, request):
+        await asyncio.sleep(0.02)  # a command on another connection would overtake it
+        ran.append("insert")
+
+    def find(server, connection, request):
+        ran.append("find")
+        return {"ok": 1.0}
+
+    server.handlers |= {"insert": insert, "find": find}
     proxy = start()
     client, other = connect(proxy), connect(proxy)
     for number in range(30):
         client.send(framed({"insert": "c", "documents": [{"_id": number}], "$db": "a"}, MORE_TO_COME)[0])
-        other.command({"ping": 1})
+        other.send(framed({"ping": 1, "$db": "admin"})[0])  # takes a connection
         client.command({"find": "c"})
-    for connection in server.connections:
-        names = [request.command for request in connection.requests if request.command in ("insert", "find")]
-        assert names == ["insert", "find"] * (len(names) // 2)
+        other.receive()
+    assert ran == ["insert", "find"] * 30
 
 
 def test_an_unacknowledged_write_does_not_keep_its_connection_for_good(start, server, connect):

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.proxy_only
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00"
-FAST = {"tracing.period_ms": 20}
+FAST = {"tracing.period_ms": 20, "tracing.timeout_ms": 60000}
 
 
 @pytest.fixture
