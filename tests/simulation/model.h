@@ -53,6 +53,9 @@ void cluster_set_validator(struct cluster *cluster, const char *collection, bool
 /* For this time, current servers refuse commands of clients that said "backpressure" with code 462
  * and the labels SystemOverloadedError and RetryableError. Such a command did not run. */
 void cluster_overload(struct cluster *cluster, unsigned per_mille, int64_t lasts_us);
+/* For this time, each statement of a write may end its command with code 14031 (OutOfDiskSpace).
+ * Statements before it have run. */
+void cluster_fill_disks(struct cluster *cluster, unsigned per_mille, int64_t lasts_us);
 /* Members that neither hear each other nor have a third one that hears both do not replicate and
  * do not elect each other. Each call with `parted` needs one without. */
 void cluster_part_members(struct cluster *cluster, unsigned a, unsigned b, bool parted);

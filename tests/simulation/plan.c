@@ -51,6 +51,7 @@ static const char *const fault_names[PLAN_FAULT_KINDS] = {
     [FAULT_SCHEMA] = "schema",
     [FAULT_USER] = "user",
     [FAULT_OVERLOAD] = "overload",
+    [FAULT_DISK_FULL] = "disk-full",
 };
 
 const char *plan_operation_name(enum plan_operation operation)

@@ -80,6 +80,7 @@ enum plan_fault_kind {
     FAULT_SCHEMA,       /* a schema changes */
     FAULT_USER,         /* a user is dropped, and made anew */
     FAULT_OVERLOAD,     /* servers refuse commands of clients that support backpressure */
+    FAULT_DISK_FULL,    /* commands fail between two statements, and are not to be retried */
     PLAN_FAULT_KINDS
 };
 

@@ -83,6 +83,8 @@ bool plan_can_roll_back(const struct plan *plan)
 bool plan_can_lose(const struct plan *plan)
 {
     return has_any(plan, LOSES) ||
+           /* A batch without numbers that failed in part: docs/merging.md, Unclear answers. */
+           (plan->merging && plan_has_fault(plan, FAULT_DISK_FULL)) ||
            /* The last connection of a user may go with a client that dies, and with it the clients
             * of this user that wait for one: docs/sharing.md, Refill. */
            (plan->shared && plan->login == PLAN_LOGIN_RELAY && plan_has_operation(plan, PLAN_DIE));
@@ -113,6 +115,8 @@ bool plan_can_refuse(const struct client *client, int code)
     case 18:  /* AuthenticationFailed */
     case 391: /* ReauthenticationRequired */
         return plan_has_fault(plan, FAULT_USER);
+    case 14031: /* OutOfDiskSpace */
+        return plan_has_fault(plan, FAULT_DISK_FULL);
     case 43: /* CursorNotFound */
         return plan_can_roll_back(plan);
     case 112: /* WriteConflict: with a transaction that was left behind */

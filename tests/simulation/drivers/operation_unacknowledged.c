@@ -66,6 +66,7 @@ static void take_find(struct operation *operation, struct batch *batch, const bs
     }
     bool must = !is_refused(operation, last) && !plan_can_roll_back(client->plan) &&
                 !plan_has_fault(client->plan, FAULT_USER) &&
+                !plan_has_fault(client->plan, FAULT_DISK_FULL) &&
                 !(client->what->backpressure && plan_has_fault(client->plan, FAULT_OVERLOAD));
     if (found && is_refused(operation, last)) {
         check_fails(client, "schema holds", "find", reply,

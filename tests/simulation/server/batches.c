@@ -36,8 +36,21 @@ static bool pauses(struct operation *operation)
     return true;
 }
 
+static bool disk_is_full(struct operation *operation)
+{
+    struct cluster *cluster = operation->cluster;
+    return world_now_us(cluster->world) < cluster->full_until_us &&
+           stream_chance(&operation->connection->stream, cluster->full_per_mille);
+}
+
 static enum step run_one(struct operation *operation, size_t index)
 {
+    if (disk_is_full(operation)) {
+        (void)operation_fail(operation, 14031,
+                             "available disk space of 1 bytes is less than "
+                             "required minimum of 524288000");
+        return STEP_GO_ON;
+    }
     if (statement_run(operation, index) == WRITE_STEP_WAIT) {
         operation->again_us = 500 + stream_below(&operation->connection->stream, 3000);
         return STEP_AGAIN;

@@ -191,6 +191,12 @@ void cluster_overload(struct cluster *cluster, unsigned per_mille, int64_t lasts
     cluster->overload_until_us = world_now_us(cluster->world) + lasts_us;
 }
 
+void cluster_fill_disks(struct cluster *cluster, unsigned per_mille, int64_t lasts_us)
+{
+    cluster->full_per_mille = per_mille;
+    cluster->full_until_us = world_now_us(cluster->world) + lasts_us;
+}
+
 /* --- the surviving history --- */
 
 static const struct member *survivor(const struct cluster *cluster)

@@ -370,6 +370,8 @@ bool operation_begin(struct connection *connection, uint8_t *message, uint32_t l
     operation->command = find_command(operation);
     connection->running = operation;
     int64_t delay_us = stream_skewed(&connection->stream, 10, 300);
+    if (connection->front->member != NULL && connection->front->member->disk_us > 0)
+        delay_us += stream_skewed(&connection->stream, 0, connection->front->member->disk_us);
     operation->timer = world_after(operation->cluster->world, delay_us, start, operation);
     return true;
 }
@@ -398,6 +400,7 @@ static bool try_again(struct operation *operation)
     operation->writes = NULL;
     operation->waits_concern = false;
     operation->answers_set = false;
+    operation->has_written = false;
     operation->concern_code = 0;
     operation->code = 0;
     bson_reinit(&operation->reply);

@@ -128,6 +128,7 @@ struct operation {
     char text[256];
     bson_t extra; /* fields of an error, after codeName */
     bool is_overloaded;
+    bool has_written;
     bool answers_set; /* opTime and electionId */
     bool is_over;     /* no (further) reply */
 

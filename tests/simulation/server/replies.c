@@ -47,6 +47,7 @@ const char *code_name(const struct operation *operation, int code)
         {352, "UnsupportedOpQueryCommand"},
         {462, "IngressRequestRateLimitExceeded"},
         {11000, "DuplicateKey"},
+        {14031, "OutOfDiskSpace"},
         {11602, "InterruptedDueToReplStateChange"},
         {13436, "NotPrimaryOrSecondary"},
     };
@@ -171,39 +172,43 @@ void reply_times(const struct operation *operation, bson_t *out)
 
 /* --- labels --- */
 
+static bool ends_transaction(const struct operation *operation)
+{
+    return operation->command != NULL && operation_ends_transaction(operation);
+}
+
 static bool is_transient(const struct operation *operation)
 {
-    bool ends = operation->command != NULL &&
-                (operation->command->run == run_commit || operation->command->run == run_abort);
     if (!operation->in_transaction)
         return false;
     if (operation->code == 251)
         return operation->concern_code == 0;
     if (operation->code == 112 || operation->code == 24 || operation->code == 246)
         return true;
-    return !ends && code_is_retryable(operation->code);
+    return !ends_transaction(operation) && code_is_retryable(operation->code);
 }
 
 static bool is_retryable(const struct operation *operation)
 {
-    bool ends = operation->command != NULL &&
-                (operation->command->run == run_commit || operation->command->run == run_abort);
     bool may = operation->command != NULL && operation->has_number &&
                (operation->command->flags & COMMAND_RETRYABLE) != 0 &&
-               (!operation->in_transaction || ends);
+               (!operation->in_transaction || ends_transaction(operation));
     return may &&
            (code_is_retryable(operation->code) || code_is_retryable(operation->concern_code));
 }
 
 static void append_labels(const struct operation *operation, bson_t *out)
 {
-    const char *labels[3];
+    const char *labels[4];
     unsigned count = 0;
     bson_t list;
     if (is_transient(operation))
         labels[count++] = "TransientTransactionError";
     if (is_retryable(operation))
         labels[count++] = "RetryableWriteError";
+    if (is_retryable(operation) && is_current(operation) && operation->code != 0 &&
+        !operation->has_written && !ends_transaction(operation))
+        labels[count++] = "NoWritesPerformed";
     if (operation->is_overloaded) {
         labels[count++] = "SystemOverloadedError";
         labels[count++] = "RetryableError";

@@ -203,6 +203,8 @@ struct cluster {
     unsigned follower_count;
     int64_t overload_until_us;
     unsigned overload_per_mille;
+    int64_t full_until_us; /* of the disks */
+    unsigned full_per_mille;
     struct command_count counts[64];
     unsigned count_count;
 };

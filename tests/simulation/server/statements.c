@@ -99,6 +99,7 @@ static void store(struct operation *operation, struct version *version, int32_t 
                   const struct write_result *result)
 {
     struct transaction *transaction = operation_open_transaction(operation);
+    operation->has_written = true;
     if (transaction != NULL) {
         keep_in_transaction(operation, transaction, version);
         return;

@@ -59,6 +59,25 @@ static void test_hello(void **state)
     scene_close(&scene);
 }
 
+static void test_labels_of_a_secondary(void **state)
+{
+    struct scene scene;
+    (void)state;
+    scene_open(&scene, set_of(3, PLAN_SERVER_CURRENT));
+    scene_run(&scene, 100000);
+    struct peer *peer = peer_dial(&scene, "b:27017");
+    bson_t *reply = peer_ask(peer, "{\"insert\": \"open\", \"documents\": [{}], " LSID
+                                   ", " NUMBER(1) ", \"$db\": \"app\"}");
+    assert_string_equal(text_field(reply, "errorLabels.0"), "RetryableWriteError");
+    assert_string_equal(text_field(reply, "errorLabels.1"), "NoWritesPerformed");
+    bson_destroy(reply);
+    reply = peer_ask(peer, "{\"insert\": \"open\", \"documents\": [{}], \"$db\": \"app\"}");
+    assert_false(has_field(reply, "errorLabels"));
+    bson_destroy(reply);
+    peer_free(peer);
+    scene_close(&scene);
+}
+
 static void test_legacy_hello(void **state)
 {
     struct scene scene;
@@ -441,6 +460,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hello),
+        cmocka_unit_test(test_labels_of_a_secondary),
         cmocka_unit_test(test_legacy_hello),
         cmocka_unit_test(test_awaited_hello),
         cmocka_unit_test(test_majority_waits_for_others),

@@ -346,6 +346,41 @@ static void test_standalone(void **state)
     scene_close(&scene);
 }
 
+/* A command that fails in the midst: what ran before stays, and is known when it comes again. */
+static void test_full_disk(void **state)
+{
+    static const char insert[] = "{\"insert\": \"open\", \"ordered\": false, " LSID ", " NUMBER(
+        1) ", \"documents\": "
+           "[{\"_id\": 1}, {\"_id\": 2}, {\"_id\": 3}, {\"_id\": 4}], \"$db\": \"app\"}";
+    struct cluster_document document;
+    bool any_partial = false;
+    (void)state;
+    for (uint64_t seed = 0; seed < 20 && !any_partial; seed++) {
+        struct scene scene;
+        struct plan plan = set_of(1, PLAN_SERVER_4_4);
+        plan.seed = seed;
+        scene_open(&scene, plan);
+        struct peer *peer = peer_dial(&scene, "a:27017");
+        cluster_fill_disks(scene.cluster, 400, 1000000);
+        bson_t *reply = peer_ask(peer, insert);
+        if (has_field(reply, "code")) {
+            assert_int_equal(field(reply, "code"), 14031);
+            assert_false(has_field(reply, "errorLabels"));
+        }
+        any_partial = has_field(reply, "code") && cluster_find(scene.cluster, "open", 1, &document);
+        bson_destroy(reply);
+        scene_run(&scene, 1000000);
+        expect(peer, insert, "n", 4);
+        for (int i = 1; i <= 4; i++) {
+            assert_true(cluster_find(scene.cluster, "open", i, &document));
+            assert_int_equal(document.written, 1);
+        }
+        peer_free(peer);
+        scene_close(&scene);
+    }
+    assert_true(any_partial);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_validators),
         cmocka_unit_test(test_unacknowledged),
         cmocka_unit_test(test_standalone),
+        cmocka_unit_test(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
