@@ -9,7 +9,7 @@ from typing import Annotated
 import beanie
 import bson
 import pytest
-from beanie import Document, Link
+from beanie import Document, Link, PydanticObjectId
 from hypothesis import HealthCheck, Phase, event, given, seed, settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator
@@ -40,6 +40,15 @@ def test_a_text_that_holds_an_address_is_the_same_in_each_copy(connection, loop)
     one, another = (Described(other=reference) for reference in references)
     assert one.other != another.other
     assert said(one) == said(another)
+
+
+class Identified(Document):
+    other: PydanticObjectId
+
+
+def test_a_new_id_is_the_same_in_each_copy(connection, loop, validator):
+    loop.run_until_complete(beanie.init_beanie(database=connection, document_models=[Identified], skip_indexes=True))
+    assert Compared(Identified, validator).read(bson.encode({"_id": bson.ObjectId(), "other": None})) is not None
 
 
 def test_the_same(connection, loop, validator, request):
