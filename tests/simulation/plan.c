@@ -126,6 +126,9 @@ static const struct {
     [PLAN_DIE] = {300, 2},
 };
 
+/* The kinds of faults that the plan's own stream draws. */
+enum { FIRST_KINDS = FAULT_DISK_FULL };
+
 static void make_swarm(struct stream *stream, const struct plan *plan, struct swarm *out)
 {
     unsigned kinds = 0;
@@ -137,7 +140,7 @@ static void make_swarm(struct stream *stream, const struct plan *plan, struct sw
     if (kinds == 0) {
         out->operations[PLAN_INSERT] = true;
     }
-    for (unsigned i = 0; i < PLAN_FAULT_KINDS; i++) {
+    for (unsigned i = 0; i < FIRST_KINDS; i++) {
         out->faults[i] = stream_chance(stream, 450);
     }
     out->busy = (unsigned)stream_below(stream, 4) * 300;
@@ -213,11 +216,23 @@ static bool plan_allows(const struct plan *plan, enum plan_fault_kind kind)
     }
 }
 
+static void draw_times(struct stream *stream, int64_t span, struct plan_fault *fault)
+{
+    fault->at_us = (int64_t)(stream_next(stream) % (uint64_t)(span + span / 4));
+    /* One of: shorter than a round trip, of a few of them, longer than timeouts of the proxy.
+     */
+    fault->lasts_us = stream_chance(stream, 400)   ? stream_below(stream, 3000)
+                      : stream_chance(stream, 700) ? stream_below(stream, 100000)
+                                                   : stream_below(stream, 8000000);
+    fault->which = (uint32_t)stream_next(stream);
+    fault->amount = (uint32_t)stream_skewed(stream, 0, 6000);
+}
+
 static void make_faults(struct stream *stream, const struct swarm *swarm, struct plan *out)
 {
     unsigned possible[PLAN_FAULT_KINDS];
     unsigned count = 0;
-    for (unsigned i = 0; i < PLAN_FAULT_KINDS; i++) {
+    for (unsigned i = 0; i < FIRST_KINDS; i++) {
         if (swarm->faults[i] && plan_allows(out, (enum plan_fault_kind)i)) {
             possible[count++] = i;
         }
@@ -230,15 +245,20 @@ static void make_faults(struct stream *stream, const struct swarm *swarm, struct
     for (unsigned i = 0; i < out->fault_count; i++) {
         struct plan_fault *fault = &out->faults[i];
         fault->kind = (enum plan_fault_kind)possible[stream_below(stream, count)];
-        fault->at_us = (int64_t)(stream_next(stream) % (uint64_t)(span + span / 4));
-        /* One of: shorter than a round trip, of a few of them, longer than timeouts of the proxy.
-         */
-        fault->lasts_us = stream_chance(stream, 400)   ? stream_below(stream, 3000)
-                          : stream_chance(stream, 700) ? stream_below(stream, 100000)
-                                                       : stream_below(stream, 8000000);
-        fault->which = (uint32_t)stream_next(stream);
-        fault->amount = (uint32_t)stream_skewed(stream, 0, 6000);
+        draw_times(stream, span, fault);
     }
+}
+
+/* Kinds that came later have a stream of their own, so that the plans of older seeds stay. */
+static void make_later_faults(uint64_t seed, struct plan *out)
+{
+    struct stream stream = stream_make(seed, "plan", 1);
+    if (out->fault_count == PLAN_FAULTS_MAX || !stream_chance(&stream, 100)) {
+        return;
+    }
+    struct plan_fault *fault = &out->faults[out->fault_count++];
+    fault->kind = FAULT_DISK_FULL;
+    draw_times(&stream, estimate_us(out), fault);
 }
 
 void plan_make(uint64_t seed, struct plan *out)
@@ -258,6 +278,7 @@ void plan_make(uint64_t seed, struct plan *out)
         make_client(&stream, out, &swarm, operations, &out->clients[i]);
     }
     make_faults(&stream, &swarm, out);
+    make_later_faults(seed, out);
 }
 
 static void print_client(FILE *out, const struct plan_client *client, unsigned number)

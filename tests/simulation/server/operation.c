@@ -156,6 +156,12 @@ static enum step place_mongos(struct operation *operation)
                           deadline_us != 0 && deadline_us < until_us ? deadline_us : until_us);
 }
 
+/* A command that runs on a member goes on there, also if the others have elected another one. */
+static bool has_begun(const struct operation *operation)
+{
+    return operation->member != NULL && (operation->holds_session || operation->writes != NULL);
+}
+
 static enum step place(struct operation *operation)
 {
     bool is_current = operation->cluster->plan->server == PLAN_SERVER_CURRENT;
@@ -165,7 +171,7 @@ static enum step place(struct operation *operation)
         return STEP_GO_ON;
     }
     if (operation->front->member == NULL)
-        return operation->holds_session ? STEP_GO_ON : place_mongos(operation);
+        return has_begun(operation) ? STEP_GO_ON : place_mongos(operation);
     operation->member = operation->front->member;
     enum member_role role = operation->member->role;
     if (role == MEMBER_PRIMARY)
