@@ -9,7 +9,7 @@ if [ ! -f "$build/build.ninja" ]; then
     cmake --preset release >/dev/null
     build=build/release
 fi
-ninja -C "$build" nullserver loadgen >/dev/null
+ninja -C "$build" nullserver loadgen dialgen >/dev/null
 if ninja -C "$build" -t query mongosluice >/dev/null 2>&1; then
     ninja -C "$build" mongosluice >/dev/null
 fi

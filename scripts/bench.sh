@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Takes the figures of all pages in docs/benchmarks: the cost of a hop, the gain from merging, the cost of validation, the
-# growth of cost, a profile, shared upstream connections, and the cost of an ODM.
+# growth of cost, a profile, shared upstream connections, the cost of an ODM, and the effect of hostile clients.
 #   scripts/bench.sh [--quick] [--out FOLDER] [--page PAGE[,PAGE…]] [--server URI]
-# Pages: hop hop-secantus merging validation growth profile sharing odm; default: all. Each program writes PAGE.md and
+# Pages: hop hop-secantus merging validation growth profile sharing odm abuse; default: all. Each program writes PAGE.md and
 # PAGE.json into the folder (docs/benchmarks), and scripts/plot-benchmarks.py draws the plots. The last lines say how long
 # each page took.
 # --quick: fewer cases and rounds, about four minutes instead of forty. --server: a server that runs already, instead of
-# those that the script starts (not for hop-secantus and profile); with it, name another folder by --out.
+# those that the script starts (not for hop-secantus, profile and abuse); with it, name another folder by --out.
 # The script names and skips routes and servers that are not installed (haproxy, nginx-light with libnginx-mod-stream,
 # linux-perf, secantusd-rs by SECANTUSD_RS or PATH, mongobetween by MONGOBETWEEN or PATH); `scripts/setup.sh bench`
 # installs the Debian packages. Exit status: 1 if a target is missed, 2 if a page cannot be taken.
@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$project"
 
-all=(hop hop-secantus merging validation growth profile sharing odm)
+all=(hop hop-secantus merging validation growth profile sharing odm abuse)
 out=docs/benchmarks quick=0 pages=() server=()
 
 usage() {
@@ -66,9 +66,9 @@ bench() {
 }
 
 page_hop() {
-  local how=(--rounds 5 --seconds 0.35) list
-  list="$(cases ping "1 16 64 256 1024"),$(cases find*1 "1 64"),$(cases find*1000 "1 64 1024")"
-  list="$list,$(cases insert*1 "1 64 256"),$(cases insert*1000 "1 64")"
+  local how=(--rounds 4 --seconds 0.3) list
+  list="$(cases ping "1 16 64 256 1024"),find*1:64,$(cases find*1000 "64 1024")"
+  list="$list,$(cases insert*1 "1 64 256"),insert*1000:64"
   if [ $quick -eq 1 ]; then list=ping:1,ping:64,find*1000:64 how=(--rounds 1 --seconds 0.2 --idle 1000); fi
   bench hop hop --routes "$routes,$tls_routes" --cases "$list" --dials "${how[@]}"
 }
@@ -85,7 +85,7 @@ page_hop-secantus() {
 }
 
 page_merging() {
-  local how=(--rounds 5 --lone-extra 2 --light-rounds 2 --seconds 0.45 --warmup 0.15)
+  local how=(--rounds 5 --lone-extra 2 --light-rounds 2 --seconds 0.4 --warmup 0.15)
   if [ $quick -eq 1 ]; then
     how=(--rounds 1 --lone-extra 0 --light-rounds 1 --seconds 0.2 --warmup 0.1 --connections 64 --light-connections 64
       --rates 15000)
@@ -118,7 +118,7 @@ page_profile() {
 }
 
 page_sharing() {
-  local how=(--rounds 5 --seconds 0.6 --idle-seconds 10 --logins 2000)
+  local how=(--rounds 3 --seconds 0.6 --idle-seconds 10 --logins 2000 --fleets 5000,9000)
   if [ $quick -eq 1 ]; then
     how=(--rounds 1 --seconds 0.3 --fleets 1000 --idle 1000 --idle-seconds 3 --logins 200 --login-rounds 1)
   fi
@@ -126,11 +126,17 @@ page_sharing() {
 }
 
 page_odm() {
-  local how=(--rounds 3 --documents 20000)
+  local how=(--rounds 2 --documents 20000)
   if [ $quick -eq 1 ]; then how=(--rounds 1 --documents 1000 --kinds user); fi
   scripts/setup.sh beanie1
   (cd python && run_logged extension "$venv/bin/python" setup.py build_ext --inplace) || return 2
   bench odm odm_bench "${how[@]}"
+}
+
+page_abuse() {
+  local how=(--rounds 2 --seconds 0.6)
+  if [ $quick -eq 1 ]; then how=(--rounds 1 --seconds 0.3 --scale 0.1 --abuses "slow senders,random bytes,TLS garbage"); fi
+  bench abuse ../stress/abuse "${how[@]}"
 }
 
 scripts/setup.sh build python

@@ -20,7 +20,7 @@ from rig import BenchError, Table, latency, median_of, megabytes, plot, throughp
 
 def cpu_load(rig, route, *arguments):
     """A load, with the CPU time per command if the route is a proxy."""
-    result = rig.load(route, *arguments, cpu_of=[route])
+    result = rig.load(route, *arguments, *bench.WARM, cpu_of=[route])
     result["cpu_us"] = result["cpu_us"][route.name]
     return result
 

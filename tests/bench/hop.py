@@ -44,9 +44,7 @@ DIALS = (
     ("resumed session, both sides", ["--resume"], (DIRECT_TLS, HAPROXY_BOTH, BOTH)),
 )
 DIAL_CONNECTIONS = 16
-# Each connection is to have had an answer before anything counts: as long as that takes for so many bytes.
-WARMUP_SECONDS, WARMUP_SECONDS_A_MB = 0.2, 0.01
-DOCUMENT_BYTES = 142
+WARMUP_SECONDS = 0.15
 TRACE_EVENTS = "/sys/kernel/tracing/events/syscalls"
 # Those that proxies make; all that there are would take perf 20 seconds to attach to. `all` counts others, too.
 SYSTEM_CALLS = ("read readv recvfrom recvmsg write writev sendto sendmsg epoll_wait epoll_pwait epoll_ctl poll "
@@ -169,11 +167,6 @@ class Case:
         if self.command not in ("ping", "insert", "find") or self.documents < 1 or self.connections < 1:
             raise ValueError(text)
 
-    def warmup(self):
-        """Seconds."""
-        carried = self.documents * DOCUMENT_BYTES if self.command != "ping" else 0
-        return WARMUP_SECONDS + WARMUP_SECONDS_A_MB * self.connections * carried / 1e6
-
     def kind(self):
         return self.name.partition(":")[0]
 
@@ -188,7 +181,8 @@ class Case:
 
 
 def measure_once(hop, name, route, case):
-    result = hop.load_route(name, route, case, "--seconds", hop.options.seconds, "--warmup-seconds", case.warmup())
+    result = hop.load_route(name, route, case, "--seconds", hop.options.seconds, "--warmup-seconds", WARMUP_SECONDS,
+                            *bench.WARM)
     if route:
         result["proxy_cpu_us"] = result["cpu_us"][route.name]
         result["proxy_rss_kb"] = route.memory_kb()

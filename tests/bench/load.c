@@ -1,4 +1,4 @@
-#include "bench/load.h"
+#include "bench/load_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,60 +19,11 @@
 #include "wire/compressed.h"
 #include "wire/header.h"
 
-#define READ_BYTES       ((size_t)256 * 1024)
-#define EVENTS_A_TURN    512
 #define MAX_REPLY_BYTES  48000000
 #define OPENING_AT_ONCE  256 /* well below any listener's backlog */
 #define CONNECT_LIMIT_NS (30 * CLOCK_NS_A_SECOND)
-#define LAST_REPLIES_NS  (60 * CLOCK_NS_A_SECOND)
 
-enum client_state {
-    CLIENT_CLOSED,
-    CLIENT_CONNECTING,
-    CLIENT_SHAKING,  /* TLS */
-    CLIENT_GREETING, /* its hello is sent */
-    CLIENT_READY,
-    CLIENT_BUSY /* a request is sent */
-};
-
-struct client {
-    struct stream stream;
-    enum client_state state;
-    int32_t request_id; /* of the last request */
-    int64_t txn_number;
-    uint64_t sent_ns;   /* with a pace: its scheduled time */
-    uint64_t due_ns;    /* with a pace: the time of the next one */
-    uint64_t waited_ns; /* of the counted commands, together */
-    uint64_t answered;  /* of the counted commands */
-    size_t out_sent;
-    struct bench_buffer in;  /* the start of a reply that is not complete yet */
-    struct bench_buffer out; /* the rest of a request, from out_sent on */
-    uint8_t lsid[REQUEST_LSID_BYTES];
-};
-
-struct load {
-    struct load_options options;
-    struct load_result *result; /* borrowed */
-    struct request hello;
-    struct request request;
-    struct client *clients;
-    SSL_CTX *tls; /* NULL: plain */
-    int epoll_fd;
-    size_t opened; /* clients tried so far */
-    size_t opening;
-    size_t ready;
-    size_t busy;
-    bool running;
-    uint64_t count_from_ns;
-    uint64_t end_ns;
-    uint64_t due_next; /* with a pace: the requests whose time has come */
-    uint64_t started;  /* operations */
-    uint64_t documents;
-    struct epoll_event events[EVENTS_A_TURN];
-    uint8_t scratch[READ_BYTES];
-};
-
-static void load_explain(struct load *load, const char *what, const char *why)
+void load_explain(struct load *load, const char *what, const char *why)
 {
     if (load->result->reason[0] == '\0')
         snprintf(load->result->reason, LOAD_REASON_BYTES, "%s: %s", what, why);
@@ -165,8 +116,7 @@ static void client_send_rest(struct load *load, struct client *client)
     }
 }
 
-/* Sends the client's next request, unless the load has ended. */
-static void client_start(struct load *load, struct client *client)
+void client_start(struct load *load, struct client *client)
 {
     const struct load_options *options = &load->options;
     if (!load->running || (options->operations > 0 && load->started >= options->operations))
@@ -288,13 +238,13 @@ static void client_on_reply(struct load *load, struct client *client, struct byt
     if (verdict == REPLY_ERROR) {
         load->result->errors++;
         load_explain(load, "command", reason);
-    } else if (now >= load->count_from_ns && load->running) {
+    } else if (load->counting && load->running) {
         histogram_record(&load->result->latencies, now - client->sent_ns);
         client->waited_ns += now - client->sent_ns;
         client->answered++;
     }
-    if (load->options.operations == 0 && now >= load->end_ns)
-        load->running = false;
+    load->answered++;
+    load_look(load, now);
     client_start(load, client);
 }
 
@@ -367,8 +317,7 @@ static void client_on_event(struct load *load, struct client *client, uint32_t e
         client_on_readable(load, client);
 }
 
-/* One turn of the loop, which waits until `until_ns` at the longest. */
-static void load_turn(struct load *load, uint64_t until_ns)
+void load_turn(struct load *load, uint64_t until_ns)
 {
     uint64_t now = clock_now_ns();
     uint64_t left_ns = until_ns > now ? until_ns - now : 0;
@@ -433,76 +382,6 @@ size_t load_connect(struct load *load)
     if (load->opening > 0)
         load_explain(load, "hello", "no answer in 30 seconds");
     return load->ready;
-}
-
-/* The median of all commands says little about the median client if a server serves a few clients
- * quickly and lets the others wait: those few send most of the commands. */
-static void note_waits(struct load *load)
-{
-    for (size_t i = 0; i < load->options.active; i++) {
-        uint64_t answered = load->clients[i].answered;
-        bool paced = load->options.pace_ns > 0 && answered > 0;
-        uint64_t waited_ns = paced ? load->clients[i].waited_ns : load->result->elapsed_ns;
-        if (load->clients[i].state != CLIENT_CLOSED)
-            histogram_record(&load->result->waits, waited_ns / (answered > 0 ? answered : 1));
-    }
-}
-
-/* Spreads the clients' times evenly over a pace, in their order. Returns the time of the next one.
- * A busy client continues after its reply. */
-static uint64_t load_start_due(struct load *load, uint64_t start_ns)
-{
-    const struct load_options *options = &load->options;
-    uint64_t now = clock_now_ns();
-    for (;; load->due_next++) {
-        uint64_t due_ns = start_ns + load->due_next * options->pace_ns / options->active;
-        struct client *client = &load->clients[load->due_next % options->active];
-        if (due_ns > now)
-            return due_ns;
-        if (client->state == CLIENT_READY) /* a busy one goes on when it has its reply */
-            client_start(load, client);
-    }
-}
-
-static bool load_has_more(const struct load *load)
-{
-    const struct load_options *options = &load->options;
-    bool more_due = options->operations == 0 || load->started < options->operations;
-    return load->busy > 0 || (options->pace_ns > 0 && more_due);
-}
-
-void load_run(struct load *load)
-{
-    const struct load_options *options = &load->options;
-    uint64_t start = clock_now_ns();
-    load->running = true;
-    load->count_from_ns = start + options->warmup_ns;
-    load->end_ns = load->count_from_ns + options->run_ns;
-    for (size_t i = 0; i < options->active; i++) {
-        load->clients[i].due_ns = start + i * options->pace_ns / options->active;
-        if (load->clients[i].state == CLIENT_READY)
-            client_start(load, &load->clients[i]);
-    }
-    bool timed = options->operations == 0;
-    while (load->running && load->ready > 0 && load_has_more(load)) {
-        uint64_t next =
-            options->pace_ns > 0 ? load_start_due(load, start) : clock_now_ns() + CLOCK_NS_A_SECOND;
-        load_turn(load, timed && load->end_ns < next ? load->end_ns : next);
-        if (timed && clock_now_ns() >= load->end_ns)
-            load->running = false;
-    }
-    uint64_t end = clock_now_ns();
-    load->running = false;
-    if (end > load->count_from_ns)
-        load->result->elapsed_ns = end - load->count_from_ns;
-    note_waits(load);
-    while (load->busy > 0 && clock_now_ns() < end + LAST_REPLIES_NS)
-        load_turn(load, end + LAST_REPLIES_NS);
-    if (load->busy > 0) {
-        load_explain(load, "reply", "none within a minute after the end");
-        load->result->errors += load->busy;
-    }
-    load->result->sent = load->started;
 }
 
 size_t load_hold(struct load *load, uint64_t hold_ns)

@@ -10,10 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/cpu_watch.h"
 #include "bench/histogram.h"
 #include "bench/request.h"
 
 #define LOAD_REASON_BYTES 256
+#define LOAD_MORE_NS      (UINT64_C(3) * 1000000000)
 
 struct load_options {
     struct sockaddr_storage address;
@@ -23,11 +25,16 @@ struct load_options {
     size_t active;         /* the first ones; the others stay idle */
     uint64_t first_number; /* of its documents' _ids; loads must not overlap */
     uint64_t operations;   /* 0: until the time is over */
-    uint64_t warmup_ns;    /* operations answered in it are not counted */
+    /* Operations answered in the warm-up are not counted. The warm-up lasts so long, and until so
+     * many operations are answered, but at most LOAD_MORE_NS longer; so does the counted time. */
+    uint64_t warmup_ns;
+    uint64_t warmup_answers;
     uint64_t run_ns;
+    uint64_t run_answers;
     uint64_t pace_ns;   /* between the requests of one connection; 0: as fast as the replies come */
     uint8_t compressor; /* of requests; WIRE_COMPRESSOR_NOOP: none */
     bool tls;
+    struct cpu_watch *cpu; /* begins and ends with the time that counts; borrowed; NULL: none */
 };
 
 struct load_result {

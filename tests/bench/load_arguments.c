@@ -27,6 +27,10 @@ static const char usage[] =
     "  --warmup-seconds S     0; it begins when all connections are open, and commands answered in "
     "it\n"
     "                         are not counted\n"
+    "  --warmup-answers N     0; it lasts until there are N answers for each connection, too, but "
+    "3\n"
+    "                         seconds more at most\n"
+    "  --answers N            0; so does the time that counts\n"
     "  --documents N          1; in one insert, or the limit of a find\n"
     "  --document-bytes N     pad the six-field document up to that size\n"
     "  --retryable            inserts carry lsid and txnNumber, as drivers send them to a replica "
@@ -38,8 +42,7 @@ static const char usage[] =
     "  --collection NAME      items\n"
     "  --tls                  without checking the certificate\n"
     "  --compress NAME        requests travel compressed: snappy, zlib, zstd\n"
-    "  --cpu-of PID[,PID…]    tell the CPU time that these processes use after the warm-up; with\n"
-    "                         --operations, from the first command on\n"
+    "  --cpu-of PID[,PID…]    tell the CPU time that these processes use after the warm-up\n"
     "  --json                 print the result as one JSON object\n"
     "  --idle N               instead of a load: open N connections, each says hello and is then\n"
     "                         idle for --hold-seconds S (10); prints 'ready N' once all are open\n"
@@ -80,9 +83,9 @@ static bool read_command(const char *text, enum request_command *out)
 static bool read_compressor(const char *text, uint8_t *out)
 {
     static const char *const names[] = {"", "snappy", "zlib", "zstd"};
-    for (uint8_t i = WIRE_COMPRESSOR_SNAPPY; i <= WIRE_COMPRESSOR_ZSTD; i++)
+    for (int i = WIRE_COMPRESSOR_SNAPPY; i <= WIRE_COMPRESSOR_ZSTD; i++)
         if (strcmp(text, names[i]) == 0) {
-            *out = i;
+            *out = (uint8_t)i;
             return true;
         }
     fprintf(stderr, "loadgen: --compress '%s' is none of snappy, zlib, zstd\n", text);
@@ -109,6 +112,8 @@ enum option_id {
     OPTION_OPERATIONS,
     OPTION_RATE,
     OPTION_WARMUP,
+    OPTION_WARMUP_ANSWERS,
+    OPTION_ANSWERS,
     OPTION_DOCUMENTS,
     OPTION_DOCUMENT_BYTES,
     OPTION_RETRYABLE,
@@ -137,6 +142,8 @@ static const struct option options[] = {
     {"operations", required_argument, NULL, OPTION_OPERATIONS},
     {"rate", required_argument, NULL, OPTION_RATE},
     {"warmup-seconds", required_argument, NULL, OPTION_WARMUP},
+    {"warmup-answers", required_argument, NULL, OPTION_WARMUP_ANSWERS},
+    {"answers", required_argument, NULL, OPTION_ANSWERS},
     {"documents", required_argument, NULL, OPTION_DOCUMENTS},
     {"document-bytes", required_argument, NULL, OPTION_DOCUMENT_BYTES},
     {"retryable", no_argument, NULL, OPTION_RETRYABLE},
@@ -172,6 +179,10 @@ static bool read_number_option(int option, const char *text, struct load_argumen
         return read_real(name, text, 0, MAX_SECONDS, &arguments->seconds);
     case OPTION_WARMUP:
         return read_real(name, text, 0, MAX_SECONDS, &arguments->warmup_seconds);
+    case OPTION_WARMUP_ANSWERS:
+        return read_count(name, text, 0, 1e6, &arguments->warmup_answers);
+    case OPTION_ANSWERS:
+        return read_count(name, text, 0, 1e6, &arguments->answers);
     case OPTION_RATE:
         return read_real(name, text, 1, 1e9, &arguments->rate);
     case OPTION_HOLD:

@@ -23,6 +23,8 @@ struct load_arguments {
     double hold_seconds;
     double seconds;
     double warmup_seconds;
+    uint64_t warmup_answers; /* for each active connection, on average */
+    uint64_t answers;        /* the same */
     uint64_t operations;
     double rate;          /* total commands a second; 0: as fast as the replies come */
     struct cpu_watch cpu; /* the processes whose CPU time is asked for */

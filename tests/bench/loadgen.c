@@ -90,7 +90,8 @@ static uint64_t pace_of(const struct load_arguments *arguments)
     return arguments->rate > 0 ? to_ns((double)arguments->active / arguments->rate) : 0;
 }
 
-static bool make_loads(const struct load_arguments *arguments, struct thread *threads)
+static bool make_loads(const struct load_arguments *arguments, struct thread *threads,
+                       struct cpu_watch *cpu)
 {
     struct load_options load = {.request = arguments->request,
                                 .tls = arguments->tls,
@@ -106,6 +107,9 @@ static bool make_loads(const struct load_arguments *arguments, struct thread *th
         load.active = share(arguments->active, i, arguments->threads);
         load.operations = share(arguments->operations, i, arguments->threads);
         load.first_number = (uint64_t)i << 33;
+        load.warmup_answers = load.active * arguments->warmup_answers;
+        load.run_answers = load.active * arguments->answers;
+        load.cpu = i == 0 && cpu->count > 0 ? cpu : NULL;
         threads[i].arguments = arguments;
         threads[i].load = load_make(&load, &threads[i].result);
         if (threads[i].load == NULL) {
@@ -241,16 +245,9 @@ static bool run_threads(const struct load_arguments *arguments, struct thread *t
         printf("ready %zu\n", totals->connected);
         fflush(stdout);
     }
-    totals->cpu = arguments->cpu;
-    cpu_watch_begin(&totals->cpu);
-    uint64_t begin_ns = clock_now_ns() + to_ns(arguments->warmup_seconds);
     pthread_barrier_wait(&all_connected);
-    if (arguments->operations == 0 && !arguments->idle)
-        cpu_watch_between(&totals->cpu, begin_ns, begin_ns + to_ns(arguments->seconds));
     for (size_t i = 0; i < arguments->threads; i++)
         pthread_join(threads[i].id, NULL);
-    if (arguments->operations > 0)
-        cpu_watch_end(&totals->cpu);
     pthread_barrier_destroy(&all_connected);
     add_up(arguments, threads, totals);
     return totals->connected == arguments->connections && totals->result.errors == 0 &&
@@ -273,10 +270,12 @@ int main(int argc, char **argv)
     if (!load_arguments_read(argc, argv, &arguments))
         return 2;
     raise_file_limit();
+    totals.cpu = arguments.cpu;
     struct thread *threads = memory_array(arguments.threads, sizeof *threads);
     if (threads == NULL)
         return 1;
-    bool clean = make_loads(&arguments, threads) && run_threads(&arguments, threads, &totals);
+    bool clean =
+        make_loads(&arguments, threads, &totals.cpu) && run_threads(&arguments, threads, &totals);
     if (arguments.idle)
         print_idle(&arguments, &totals);
     else

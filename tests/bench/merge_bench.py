@@ -42,6 +42,7 @@ SERVER_CPU, OTHERS_CPU = "0", "1"
 PACED_CONNECTIONS = 256
 CPU_CONNECTIONS = 256
 TARGET_RATE = 15000  # about the rate that secantusd-rs takes directly
+APART = (1, 256)  # connections with the server apart
 LIGHT = ("null", "py")  # measured with fewer connections and rounds: they show a bound, not what users have
 # (server, write concern, connections): merging ÷ direct
 TARGETS = {("rs", "1", 256): 5.0}
@@ -120,7 +121,7 @@ def proxy_cpu(rounds):
 
 def load_arguments(options, variant, concern, connections):
     return ["--command", "insert", "--connections", connections, "--seconds", options.seconds,
-            "--warmup-seconds", options.warmup, "--collection", f"{variant}{connections}", "--write-concern", concern,
+            "--warmup-seconds", options.warmup, *bench.WARM, "--collection", f"{variant}{connections}", "--write-concern", concern,
             *VARIANTS[variant]]
 
 
@@ -164,7 +165,7 @@ def judge(what, target, connections, results):
     if connections == PACED_CONNECTIONS:
         targets += judge_latencies(what, results[MERGED], results[DIRECT])
     if connections == 1:
-        ratios = [throughput(a) / throughput(b) for a, b in zip(results[MERGED], results[UNMERGED])]
+        ratios = [throughput(a) / max(throughput(b), 1) for a, b in zip(results[MERGED], results[UNMERGED])]
         ratio = statistics.median(ratios)
         spread = statistics.pstdev(ratios) / len(ratios) ** 0.5
         targets.append((f"{what}: {ratio:.3f} of the proxy without merging "
@@ -174,8 +175,9 @@ def judge(what, target, connections, results):
 
 def counts_for(options, kind, placement):
     """The numbers of connections."""
-    few = kind in LIGHT or placement == "apart"
-    wanted = options.light_connections if few else options.connections
+    wanted = options.light_connections if kind in LIGHT else options.connections
+    if placement == "apart":
+        wanted = [count for count in wanted if count in APART] or wanted
     most = bench.MOST_CONNECTIONS.get(kind, math.inf)
     return list(dict.fromkeys(min(count, most) for count in wanted))
 
@@ -196,7 +198,7 @@ def measure_connections(routes, kind, placement, variant, concern, tables):
     for connections in counts_for(options, kind, placement):
         arguments = load_arguments(options, variant, concern, connections)
         for way in routes.ways:
-            routes.load(way, [*arguments, "--seconds", 0.2, "--warmup-seconds", 0])
+            routes.load(way, [*arguments, "--seconds", 0.1, "--warmup-seconds", 0])
         results = bench.alternate(list(routes.ways), rounds + (options.lone_extra if connections == 1 else 0),
                                   lambda way: measure(routes, way, arguments))
         show(table, connections, results)
@@ -246,9 +248,17 @@ def summarize_ratios(kind, report):
     found = [report[f"{variant}:{concern}:shared"] for variant, concern in columns]
     for connections in found[0]:
         for route in (name for name in (HAPROXY, UNMERGED, MERGED, SOCKET) if name in found[0][connections]):
-            table.row(f"{int(connections):,}", route, *(
-                ratio_text(ratio_of(one[connections][route], one[connections][DIRECT], throughput)) for one in found))
+            table.row(f"{int(connections):,}", route, *(summary_cell(one[connections], route) for one in found))
     return table
+
+
+def summary_cell(results, route):
+    """The ratio, and for merging the p99 of both."""
+    text = ratio_text(ratio_of(results[route], results[DIRECT], throughput))
+    if route != MERGED:
+        return text
+    ours, theirs = (median_of(results[name], lambda r: latency(r, "p99")) / 1000 for name in (MERGED, DIRECT))
+    return f"{text}; p99 {ours:,.3g} ms, direct {theirs:,.3g}"
 
 
 def summarize_cpu(kind, report):
@@ -311,7 +321,7 @@ def parse_options():
     add("--variants", default="plain,retryable", type=bench.choice_of(*VARIANTS))
     add("--write-concerns", default="1,majority", type=bench.choice_of(*CONCERNS))
     add("--connections", default="1,64,256,1000", type=bench.numbers)
-    add("--light-connections", default="1,256", type=bench.numbers, help=f"of {' and '.join(LIGHT)}, and of a server apart")
+    add("--light-connections", default="256", type=bench.numbers, help=f"of {' and '.join(LIGHT)}")
     add("--placements", default="shared,apart", type=bench.choice_of("shared", "apart"), help="of the first server's rows")
     add("--rates", default="5000,15000,30000", type=bench.numbers, help="with the first server, w: 1, shared; empty: none")
     add("--rounds", type=int, default=5)

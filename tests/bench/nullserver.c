@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -19,6 +18,7 @@
 
 #include "base/memory.h"
 #include "bench/clock.h"
+#include "bench/listen.h"
 #include "bench/nulloptions.h"
 #include "bench/nullreply.h"
 #include "bench/stream.h"
@@ -26,8 +26,6 @@
 
 #define READ_BYTES     ((size_t)256 * 1024)
 #define EVENTS_A_TURN  512
-#define ADDRESS_BYTES  64
-#define BACKLOG        4096
 #define OUT_KEEP_BYTES ((size_t)1024 * 1024)
 
 enum connection_state {
@@ -450,29 +448,18 @@ static void serve(struct server *server)
 }
 
 static bool listen_on(struct server *server, const char *host, uint16_t port,
-                      char address[ADDRESS_BYTES])
+                      char address[LISTEN_ADDRESS_BYTES])
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
-    socklen_t len = sizeof at;
-    int on = 1;
-    if (inet_pton(AF_INET, host, &at.sin_addr) != 1) {
-        fprintf(stderr, "nullserver: --host '%s' is not an IPv4 address\n", host);
-        return false;
-    }
-    server->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    if (server->listen_fd < 0 || server->epoll_fd < 0 ||
-        setsockopt(server->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(server->listen_fd, (struct sockaddr *)&at, len) != 0 ||
-        listen(server->listen_fd, BACKLOG) != 0 ||
-        getsockname(server->listen_fd, (struct sockaddr *)&at, &len) != 0 ||
-        epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, server->listen_fd, &event) != 0) {
-        fprintf(stderr, "nullserver: cannot listen on %s:%u: %s\n", host, port, strerror(errno));
+    server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    server->listen_fd = listen_open(host, port, address);
+    if (server->listen_fd < 0)
         return false;
-    }
-    snprintf(address, ADDRESS_BYTES, "%s:%u", host, ntohs(at.sin_port));
-    return true;
+    if (server->epoll_fd >= 0 &&
+        epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, server->listen_fd, &event) == 0)
+        return true;
+    fprintf(stderr, "nullserver: epoll: %s\n", strerror(errno));
+    return false;
 }
 
 static void print_counters(const struct null_counters *counters)
@@ -507,7 +494,7 @@ int main(int argc, char **argv)
 {
     static struct server server;
     static struct null_server_options options;
-    char address[ADDRESS_BYTES];
+    static char address[LISTEN_ADDRESS_BYTES];
     if (!null_server_options_read(argc, argv, &options))
         return 2;
     prepare_process(&server.waiting_mask);

@@ -5,11 +5,13 @@ import argparse
 import contextlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import random
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -22,6 +24,8 @@ from pathlib import Path
 import given
 
 LEADS = Path(__file__).resolve().parent / "lead"  # what stands first on a page, figures that were taken elsewhere
+# Nothing counts before each connection has had so many answers, on average; and then one answer for each counts at least.
+WARM = ("--warmup-answers", 2, "--answers", 1)
 START_SECONDS = 15
 LOAD_SECONDS = 600  # no measurement takes so long
 # A server whose backlog is short resets some of a thousand connections that come at once.
@@ -208,6 +212,7 @@ class Rig:
         self.options = options
         self.folder = Path(folder)
         self.servers = []
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
 
     def tool(self, name):
         path = Path(self.options.build) / "tests" / "bench" / name
@@ -357,13 +362,15 @@ def median_of(results, read):
 
 
 def ratio_of(results, others, read):
-    """Median, lowest and highest of the ratios within each round."""
-    ratios = sorted(read(one) / max(read(other), 1e-9) for one, other in zip(results, others))
+    """Median, lowest and highest of the ratios within each round; not numbers if one of the others did nothing."""
+    if not all(map(read, others)):
+        return math.nan, math.nan, math.nan
+    ratios = sorted(read(one) / read(other) for one, other in zip(results, others))
     return statistics.median(ratios), ratios[0], ratios[-1]
 
 
 def ratio_text(ratio):
-    return f"{ratio[0]:.2f} ({ratio[1]:.2f}–{ratio[2]:.2f})"
+    return "–" if math.isnan(ratio[0]) else f"{ratio[0]:.2f} ({ratio[1]:.2f}–{ratio[2]:.2f})"
 
 
 def throughput(result):

@@ -44,6 +44,10 @@ def check_loads(loadgen, port, also=()):
     result = load(loadgen, port, "--seconds", "0.3", "--warmup-seconds", "0.1", "--connections", "4",
                   *also)
     assert result["operations"] > 0 and 0.3 <= result["seconds"] < 30, result
+    result = load(loadgen, port, "--seconds", "0.1", "--warmup-answers", "3", "--connections", "20", *also)
+    assert 0 < result["operations"] <= result["sent"] - 60, result
+    result = load(loadgen, port, "--seconds", "0", "--answers", "5", "--connections", "20", *also)
+    assert result["operations"] >= 100, result
     result = load(loadgen, port, "--idle", "100", "--hold-seconds", "0.2", "--threads", "2", *also)
     assert result == {"wanted": 100, "opened": 100, "still_open": 100, "reason": ""}, result
 
