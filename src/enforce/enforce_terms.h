@@ -26,9 +26,9 @@ struct enforce_command {
 };
 
 /* A refused statement is removed from the command. The other statements keep the numbers of the
- * command (stmtId, stmtIds). If the command has none, the server numbers the statements that it
- * gets. A retry is filtered in the same way, so the numbers agree as long as the schema does not
- * change in between. */
+ * command (stmtId, stmtIds). In a retryable write without them, they get the numbers that the
+ * server would have given to the whole command, so that a retry has the same ones, even if the
+ * schema has changed in between. */
 enum enforce_outcome {
     ENFORCE_FORWARD, /* byte for byte, also its reply */
     ENFORCE_REPLACE, /* `payload` goes in its place, and the reply through enforce_splice_reply */

@@ -84,6 +84,13 @@ static bool is_unacknowledged(struct bytes write_concern)
            !(scan_find(write_concern, "fsync", &field) && scan_is_true(&field));
 }
 
+/* stmtIds is not in the stable API. */
+static bool is_strict(const struct wire_command *command)
+{
+    struct scan_element field;
+    return scan_find(command->body, "apiStrict", &field) && scan_is_true(&field);
+}
+
 bool message_read(const struct enforce_command *command, const struct grammar *grammar,
                   struct grammar_found *found, struct message_options *options, struct error *err)
 {
@@ -100,7 +107,11 @@ bool message_read(const struct enforce_command *command, const struct grammar *g
         options->bypass = grammar_is_true(&found->at[MEANS_BYPASS]);
     if (grammar_has(found, MEANS_CONCERN))
         options->unheard = is_unacknowledged(found->at[MEANS_CONCERN].value);
-    return read_numbers(found, command->max_statements, options, err);
+    if (!read_numbers(found, command->max_statements, options, err))
+        return false;
+    options->retryable = grammar_has(found, MEANS_TRANSACTION) && !options->numbered &&
+                         !command->parsed->in_transaction && !is_strict(command->parsed);
+    return true;
 }
 
 bool message_wrong_item(const struct document_list *list, const struct list_walk *walk,

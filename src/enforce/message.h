@@ -16,6 +16,8 @@ struct message_options {
     bool numbered;    /* stmtId or stmtIds is present */
     bool unheard;     /* because of its write concern, w: 0, the server only confirms the receipt */
     uint32_t numbers; /* the number of stmtIds; 0: none */
+    /* A retryable write whose statements the server would number itself, as they arrive. */
+    bool retryable;
 };
 
 /* Reads the message by the command's table. False if it does not fit: err has the server's code. */
@@ -35,8 +37,9 @@ bool message_wrong_item(const struct document_list *list, const struct list_walk
 bool message_empty_list(const struct document_list *list, struct error *err);
 
 /* Builds the message with the statements that `plan` keeps: the same sections and fields in the
- * same order, without a checksum. The statements keep their numbers (stmtId, stmtIds). The parts
- * must be the same in each call. */
+ * same order, without a checksum. The statements keep their numbers (stmtId, stmtIds); those of a
+ * retryable write get the numbers that the whole command would have had. The parts must be the same
+ * in each call. */
 struct message_rewrite;
 enum message_progress { MESSAGE_DONE, MESSAGE_PART, MESSAGE_NO_MEMORY };
 

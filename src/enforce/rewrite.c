@@ -30,15 +30,23 @@ struct message_rewrite {
     uint32_t index;  /* of the next statement */
     size_t next;     /* refusals before this one are passed */
     int64_t first;   /* the number of the first statement */
+    bool numbered;   /* the numbers of a retryable write are added */
     uint32_t key;    /* of the next array element */
     size_t outer_at; /* the place of the section's or body's length … */
     size_t inner_at; /* … and the array's */
 };
 
+/* A retry must give each statement the same number, also if the schema changed and it keeps others.
+ * Those before the first refusal have the server's own numbers. */
+static bool adds_numbers(const struct message_parts *parts)
+{
+    return parts->options->retryable && !parts->plan->stopped;
+}
+
 size_t message_rewrite_bytes(const struct message_parts *parts)
 {
     /* keys may grow, and numbers are added */
-    size_t more = parts->list->in_body || parts->options->numbered
+    size_t more = parts->list->in_body || parts->options->numbered || adds_numbers(parts)
                       ? (size_t)parts->plan->total * 2 * (BUILD_KEY_BYTES + 6)
                       : 0;
     return ENFORCE_FRONT_BYTES + bytes_left(&parts->command->parsed->payload) + more + 64;
@@ -144,7 +152,7 @@ static void put_section(struct message_rewrite *w, const struct wire_section *se
 static void begin_body(struct message_rewrite *w, const struct wire_section *section,
                        const struct message_parts *parts)
 {
-    if (!parts->list->in_body && !parts->options->numbered) {
+    if (!parts->list->in_body && !parts->options->numbered && !adds_numbers(parts)) {
         put_section(w, section, parts);
         return;
     }
@@ -189,17 +197,21 @@ static void next_statement(struct message_rewrite *w, const struct message_parts
 
 /* --- the body --- */
 
-static void begin_array(struct message_rewrite *w, const struct scan_element *field,
-                        const char *name, enum stage stage)
+static void begin_array(struct message_rewrite *w, const char *name, enum stage stage)
 {
     static const uint8_t kind = BSON_KIND_ARRAY;
     put(w, &kind, 1);
     put(w, name, strlen(name) + 1);
     w->inner_at = put_length(w);
     begin_list(w);
-    if (stage == IN_ARRAY)
-        (void)scan_open(&w->array, field->value);
     w->stage = stage;
+}
+
+static void begin_numbers(struct message_rewrite *w, int64_t first)
+{
+    w->first = first;
+    w->numbered = true;
+    begin_array(w, "stmtIds", IN_NUMBERS);
 }
 
 static void end_array(struct message_rewrite *w)
@@ -214,24 +226,33 @@ static bool is_list(const struct scan_element *field, const struct document_list
     return field->value.pos == list->content.pos;
 }
 
+static void end_body(struct message_rewrite *w, const struct message_parts *parts)
+{
+    if (adds_numbers(parts) && !w->numbered) {
+        begin_numbers(w, 0);
+        return;
+    }
+    put(w, "", 1);
+    set_length(w, w->outer_at);
+    w->stage = IN_SECTIONS;
+}
+
 static void next_field(struct message_rewrite *w, const struct message_parts *parts)
 {
     struct scan_element field;
     int64_t number = 0;
     if (!scan_next(&w->body, &field)) {
-        put(w, "", 1);
-        set_length(w, w->outer_at);
-        w->stage = IN_SECTIONS;
+        end_body(w, parts);
         return;
     }
     bool array = field.kind == BSON_KIND_ARRAY || field.kind == BSON_KIND_OBJECT;
     bool listed = parts->list->in_body && is_list(&field, parts->list);
     if (array && (listed || scan_name_is(&field, "stmtIds"))) {
-        begin_array(w, &field, field.name, IN_ARRAY);
+        begin_array(w, field.name, IN_ARRAY);
+        (void)scan_open(&w->array, field.value);
     } else if (scan_name_is(&field, "stmtId") && scan_as_int64(&field, &number) && number >= 0 &&
                number <= INT32_MAX - (int64_t)parts->plan->total) {
-        w->first = number;
-        begin_array(w, &field, "stmtIds", IN_NUMBERS);
+        begin_numbers(w, number);
     } else {
         put_element(w, field.kind, field.name, field.name_len, field.value);
     }

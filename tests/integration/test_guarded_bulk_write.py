@@ -2,7 +2,7 @@
 batches: PyMongo's client.bulk_write, and messages byte for byte."""
 
 import pytest
-from bson import Int64
+from bson import Binary, Int64
 from pymongo import DeleteOne, InsertOne, MongoClient, UpdateOne
 from pymongo.errors import ClientBulkWriteException
 from support import wire
@@ -189,3 +189,14 @@ def test_other_forms(simulated, simulated_guard, batches, sections):
     (request,) = simulated.requests("bulkWrite")
     sent = request.sequences.get("ops", request.body.get("ops"))
     assert [one["insert"] for one in sent] == [0]
+
+
+def test_statements_of_a_retryable_write_keep_their_numbers(simulated, simulated_guard):
+    """A retry may find another schema. The numbers of its statements must be those of the first try."""
+    retryable = {"lsid": {"id": Binary(b"s" * 16, 4)}, "txnNumber": Int64(7), "$db": "d"}
+    with RawClient(simulated_guard().endpoint()) as client:
+        documents = [{"_id": i, **(GOOD if i % 2 else BAD)} for i in range(4)]
+        reply = client.ask(op_msg({"insert": "c", "ordered": False, **retryable}, {"documents": documents})).body
+    assert reply["n"] == 2 and [error["index"] for error in reply["writeErrors"]] == [0, 2]
+    (arrived,) = simulated.requests("insert")
+    assert arrived.body["stmtIds"] == [1, 3]

@@ -126,12 +126,12 @@ static bool run_file(const struct options *options, struct figures *figures)
 
 static void print_figures(const struct figures *figures, uint64_t seed, double seconds)
 {
+    double cpu_s = (double)clock() / CLOCKS_PER_SEC;
     (void)printf("seeds from %" PRIu64 ": %" PRIu64
-                 " histories in %.1f s (%.0f a second), %.0f s of virtual time, %" PRIu64
-                 " events (%.0f a second), %" PRIu64 " failed, hash %016" PRIx64 "\n",
-                 seed, figures->histories, seconds, (double)figures->histories / seconds,
-                 figures->virtual_seconds, figures->events, (double)figures->events / seconds,
-                 figures->failed, figures->hash);
+                 " histories in %.1f s (%.0f a second of CPU), %.0f s of virtual time, %" PRIu64
+                 " events, %" PRIu64 " failed, hash %016" PRIx64 "\n",
+                 seed, figures->histories, seconds, (double)figures->histories / cpu_s,
+                 figures->virtual_seconds, figures->events, figures->failed, figures->hash);
     (void)printf("operations:");
     for (unsigned i = 0; i < PLAN_OPERATION_KINDS; i++)
         (void)printf(" %s %" PRIu64, plan_operation_name((enum plan_operation)i),

@@ -179,6 +179,27 @@ static void test_forms(void **state)
     by = insert("{\"insert\":\"c\",\"stmtIds\":[9,11],\"ordered\":false,\"$db\":\"d\"}",
                 "[" GOOD "," GOOD_3 "]");
     fixture_replaces(&f, &m, &by);
+    /* A retryable write: a retry after a change of the schema must have the same numbers. */
+#define RETRYABLE "\"txnNumber\":{\"$numberLong\":\"3\"},\"lsid\":{\"id\":1},\"$db\":\"d\""
+    m = insert("{\"insert\":\"c\",\"ordered\":false," RETRYABLE "}",
+               "[" BAD "," GOOD "," BAD "," GOOD_3 "]");
+    by = insert("{\"insert\":\"c\",\"ordered\":false," RETRYABLE ",\"stmtIds\":[1,3]}",
+                "[" GOOD "," GOOD_3 "]");
+    fixture_replaces(&f, &m, &by);
+    m = (struct support_message){.body = "{\"insert\":\"c\",\"ordered\":false,\"documents\":[" BAD
+                                         "," GOOD "]," RETRYABLE "}"};
+    by = (struct support_message){.body = "{\"insert\":\"c\",\"ordered\":false,\"documents\":[" GOOD
+                                          "]," RETRYABLE ",\"stmtIds\":[1]}"};
+    fixture_replaces(&f, &m, &by);
+    m = insert("{\"insert\":\"c\"," RETRYABLE "}", "[" GOOD "," BAD "]"); /* it stops there */
+    by = insert("{\"insert\":\"c\"," RETRYABLE "}", "[" GOOD "]");
+    fixture_replaces(&f, &m, &by);
+    m = insert("{\"insert\":\"c\",\"ordered\":false,\"apiStrict\":true," RETRYABLE "}",
+               "[" BAD "," GOOD "]");
+    by = insert("{\"insert\":\"c\",\"ordered\":false,\"apiStrict\":true," RETRYABLE "}",
+                "[" GOOD "]");
+    fixture_replaces(&f, &m, &by);
+#undef RETRYABLE
     m = insert("{\"insert\":\"c\",\"stmtId\":8,\"$db\":\"d\"}", "[" GOOD "," BAD "," GOOD_3 "]");
     by = insert("{\"insert\":\"c\",\"stmtIds\":[8],\"$db\":\"d\"}", "[" GOOD "]");
     fixture_replaces(&f, &m, &by);
