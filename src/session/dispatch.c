@@ -155,7 +155,6 @@ static enum decision act(struct client *client, const struct message *message,
         identify_pass(client, request, effect_of(client, request));
         if (client->sharing)
             note_acknowledgement(client, request, !pending_is_empty(&client->pending));
-        spans_end(client->worker, spans_take(client)); /* no exchange has taken it */
         count_request(client, &message->header, request->known);
         return DECISION_TAKEN;
     case STEP_STOP:

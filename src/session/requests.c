@@ -10,6 +10,7 @@
 #include "session/life.h"
 #include "session/open.h"
 #include "session/pooled.h"
+#include "session/spans.h"
 #include "session/tls_failures.h"
 #include "session/window.h"
 #include "wire/query.h"
@@ -281,6 +282,7 @@ static bool process(struct client *client, struct window *window)
         case DECISION_TAKEN:
             client->stage = REQUEST_AWAITED;
             client->trail_decided = false;
+            spans_end(client->worker, spans_take(client)); /* no exchange has taken it */
             drop_walk(client);
             window_drop(window, length);
             break;

@@ -196,6 +196,18 @@ def test_a_refusal_by_a_schema_has_no_upstream_command(start_proxy, server, fold
     assert len(collector.spans) == 1
 
 
+def test_a_refusal_by_a_limit_is_traced(traced, collector):
+    """Also a request that the proxy answers before any handler sees it has a span, and its memory comes back."""
+    _, client = traced({"limits.rules": "requests=1 application=shop"})
+    client.command({"hello": 1, "client": {"application": {"name": "shop"}}, "$db": "admin"})
+    replies = [client.command({"ping": 1, "$db": "admin", "comment": {"traceparent": SAMPLED}}) for _ in range(5)]
+    refused = [reply for reply in replies if reply["ok"] == 0]
+    assert refused and {reply["code"] for reply in refused} == {462}
+    requests = [span for span in collector.wait_for(5 + (5 - len(refused))) if span.kind == SERVER]
+    assert [span.attributes["error.type"] for span in requests if span.failed] == ["462"] * len(refused)
+    assert len(requests) == 5
+
+
 def test_names_that_are_no_utf8_do_not_spoil_the_message(traced, collector):
     _, client = traced()
     name = b"c\xff\xfe"
