@@ -235,7 +235,7 @@ static void splice(struct enforce_splice *splice, struct bytes document)
         bool valid = validate_document(document, &err);
         bool ok = enforce_splice_reply(splice, document, &build, &reply, &err);
         require(ok || !valid);
-        if (valid)
+        if (ok && valid)
             require(is_document(reply));
         build_free(&build);
         if (enforce_splice_cursor(splice) == 0)

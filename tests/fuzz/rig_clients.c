@@ -59,6 +59,15 @@ static void drink(struct rig *rig, size_t client)
     }
 }
 
+struct bytes rig_receive(struct rig *rig, size_t client, uint8_t out[RIG_MESSAGE_BYTES])
+{
+    ssize_t got = rig->clients[client] < 0
+                      ? 0
+                      : recv(rig->clients[client], out, RIG_MESSAGE_BYTES, MSG_DONTWAIT);
+    rig->received += got > 0 ? (uint64_t)got : 0;
+    return bytes_of(out, got > 0 ? (size_t)got : 0);
+}
+
 void rig_send(struct rig *rig, size_t client, const uint8_t *data, size_t len)
 {
     int pair[2];

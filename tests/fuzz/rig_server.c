@@ -12,6 +12,7 @@ void rig_hang_up_upstream(struct rig_upstream *upstream)
     close(upstream->fd);
     upstream->fd = -1;
     upstream->have = 0;
+    rig_end_login(upstream);
 }
 
 int rig_accept(struct rig *rig)
@@ -142,17 +143,107 @@ static uint8_t *close_document(uint8_t *at, uint8_t *start)
     return at;
 }
 
-/* No server of the rig has users. */
-static uint8_t *put_nobody(uint8_t *at)
+static uint8_t *put_int64(uint8_t *at, uint8_t kind, const char *name, int64_t value)
+{
+    *at++ = kind;
+    at = rig_put(at, name, strlen(name) + 1);
+    bytes_store_i32(at, (int32_t)(value & UINT32_MAX));
+    bytes_store_i32(at + 4, (int32_t)(value >> 32));
+    return at + 8;
+}
+
+static uint8_t *put_bool(uint8_t *at, const char *name, bool value)
+{
+    *at++ = BSON_KIND_BOOL;
+    at = rig_put(at, name, strlen(name) + 1);
+    *at++ = value;
+    return at;
+}
+
+/* The users of the connection: the one that the proxy logged in, or none. */
+static uint8_t *put_users(uint8_t *at, const struct rig_upstream *upstream)
 {
     uint8_t *info = NULL;
     uint8_t *list = NULL;
+    uint8_t *user = NULL;
     at = open_document(at, BSON_KIND_OBJECT, "authInfo", &info);
     at = open_document(at, BSON_KIND_ARRAY, "authenticatedUsers", &list);
+    if (upstream->logged_in) {
+        at = open_document(at, BSON_KIND_OBJECT, "0", &user);
+        at = put_text(put_text(at, "user", RIG_USER), "db", "admin");
+        at = close_document(at, user);
+    }
     return close_document(close_document(at, list), info);
 }
 
-static uint8_t *put_reply(uint8_t *at, int32_t documents, bool asks, enum rig_answer how)
+static uint8_t *put_hello(uint8_t *at)
+{
+    uint8_t *start = NULL;
+    uint8_t *part = NULL;
+    at = open_document(at, 0, NULL, &start);
+    at = put_bool(put_bool(at, "helloOk", true), "isWritablePrimary", true);
+    at = open_document(at, BSON_KIND_OBJECT, "topologyVersion", &part);
+    *at++ = BSON_KIND_OBJECT_ID;
+    at = rig_put(at, "processId", sizeof "processId");
+    memset(at, 0, 12);
+    at[0] = 1;
+    at = put_int64(at + 12, BSON_KIND_INT64, "counter", 1);
+    at = close_document(at, part);
+    at = open_document(at, BSON_KIND_ARRAY, "hosts", &part);
+    at = close_document(put_text(at, "0", "a:1"), part);
+    at = put_text(put_text(at, "me", "a:1"), "primary", "a:1");
+    at = open_document(at, BSON_KIND_ARRAY, "compression", &part);
+    at = close_document(put_text(at, "0", "zlib"), part);
+    at = open_document(at, BSON_KIND_ARRAY, "saslSupportedMechs", &part);
+    at = close_document(put_text(at, "0", "SCRAM-SHA-256"), part);
+    at = put_int64(at, BSON_KIND_DATE, "localTime", 1);
+    at = put_int32(put_int32(at, "minWireVersion", 0), "maxWireVersion", 25);
+    at = put_int32(put_int32(at, "maxBsonObjectSize", 16777216), "maxMessageSizeBytes", 48000000);
+    at = put_int32(put_int32(at, "maxWriteBatchSize", 1000), "logicalSessionTimeoutMinutes", 30);
+    at = put_int32(put_text(at, "setName", "rs0"), "connectionId", 7);
+    return close_document(put_int32(at, "ok", 1), start);
+}
+
+/* An open cursor, or (by `where`) an empty one. */
+static uint8_t *put_cursor(uint8_t *at, uint32_t where)
+{
+    uint8_t *start = NULL;
+    uint8_t *cursor = NULL;
+    uint8_t *list = NULL;
+    at = open_document(at, 0, NULL, &start);
+    at = open_document(at, BSON_KIND_OBJECT, "cursor", &cursor);
+    at = put_int64(at, BSON_KIND_INT64, "id", (where & 7) == 7 ? 0 : RIG_CURSOR);
+    at = put_text(at, "ns", "d.other");
+    at = open_document(at, BSON_KIND_ARRAY, "firstBatch", &list);
+    at = close_document(close_document(at, list), cursor);
+    return close_document(put_int32(at, "ok", 1), start);
+}
+
+/* A bulkWrite's results, one for each statement that may have come. */
+static uint8_t *put_bulk(uint8_t *at, uint32_t where)
+{
+    uint8_t *start = NULL;
+    uint8_t *cursor = NULL;
+    uint8_t *list = NULL;
+    uint8_t *item = NULL;
+    at = open_document(at, 0, NULL, &start);
+    at = open_document(at, BSON_KIND_OBJECT, "cursor", &cursor);
+    at = put_int64(at, BSON_KIND_INT64, "id", (where & 8) != 0 ? RIG_CURSOR : 0);
+    at = open_document(at, BSON_KIND_ARRAY, "firstBatch", &list);
+    for (int32_t i = 0; i < (int32_t)(where & 3); i++) {
+        const char key[] = {(char)('0' + i), 0};
+        at = open_document(at, BSON_KIND_OBJECT, key, &item);
+        at = put_int32(put_int32(put_int32(at, "ok", 1), "idx", i), "n", 1);
+        at = close_document(at, item);
+    }
+    at = put_text(close_document(at, list), "ns", "admin.$cmd.bulkWrite");
+    at = close_document(at, cursor);
+    at = put_int32(put_int32(at, "nErrors", 0), "nInserted", (int32_t)(where & 3));
+    return close_document(put_int32(at, "ok", 1), start);
+}
+
+static uint8_t *put_reply(uint8_t *at, const struct rig_upstream *upstream, int32_t documents,
+                          bool asks, enum rig_answer how)
 {
     uint8_t *start = NULL;
     uint8_t *list = NULL;
@@ -167,7 +258,7 @@ static uint8_t *put_reply(uint8_t *at, int32_t documents, bool asks, enum rig_an
     }
     bool fails = how == RIG_ANSWER_WRITE_ERROR && documents > 0;
     if (asks)
-        at = put_nobody(at);
+        at = put_users(at, upstream);
     at = put_int32(at, "n", documents - fails);
     if (fails) {
         at = open_document(at, BSON_KIND_ARRAY, "writeErrors", &list);
@@ -179,12 +270,30 @@ static uint8_t *put_reply(uint8_t *at, int32_t documents, bool asks, enum rig_an
     return close_document(put_int32(at, "ok", 1), start);
 }
 
-static bool is_question(struct bytes payload)
+/* Whether a message's body, if it comes first, is that command. */
+static bool is_command(struct bytes payload, const char *name)
 {
-    static const char name[] = "connectionStatus";
     enum { NAME_AT = 4 + 1 + 4 + 1 }; /* flags, section's kind, document's length, field's kind */
-    return bytes_left(&payload) > NAME_AT + sizeof name &&
-           memcmp(payload.pos + NAME_AT, name, sizeof name) == 0;
+    size_t len = strlen(name) + 1;
+    return bytes_left(&payload) > NAME_AT + len && memcmp(payload.pos + NAME_AT, name, len) == 0;
+}
+
+/* The document of the answer. */
+static uint8_t *put_answer(uint8_t *at, struct rig_upstream *upstream, struct bytes payload,
+                           enum rig_answer how, uint32_t where)
+{
+    bool right = how != RIG_ANSWER_ERROR && how != RIG_ANSWER_WRITE_ERROR;
+    uint8_t *end = right ? rig_answer_login(upstream, payload, at) : NULL;
+    if (end != NULL)
+        return end;
+    if (right && (is_command(payload, "hello") || is_command(payload, "isMaster")))
+        return put_hello(at);
+    if (right && (is_command(payload, "find") || is_command(payload, "aggregate")))
+        return put_cursor(at, where);
+    if (right && is_command(payload, "bulkWrite"))
+        return put_bulk(at, where);
+    return put_reply(at, upstream, count_documents(payload),
+                     is_command(payload, "connectionStatus"), how);
 }
 
 static void answer(struct rig_upstream *upstream, struct bytes message, enum rig_answer how,
@@ -195,8 +304,7 @@ static void answer(struct rig_upstream *upstream, struct bytes message, enum rig
     struct bytes payload =
         bytes_of(message.pos + WIRE_HEADER_BYTES, bytes_left(&message) - WIRE_HEADER_BYTES);
     memset(out + WIRE_HEADER_BYTES, 0, 5);
-    const uint8_t *end =
-        put_reply(out + WIRE_HEADER_BYTES + 5, count_documents(payload), is_question(payload), how);
+    const uint8_t *end = put_answer(out + WIRE_HEADER_BYTES + 5, upstream, payload, how, where);
     size_t len = (size_t)(end - out);
     struct wire_header reply = {.length = (int32_t)len,
                                 .request_id = (int32_t)where,

@@ -88,7 +88,7 @@ static void check_library(const struct sluice_schema *schema, struct bytes docum
     require((int)verdict == (int)expected);
     require(verdict == SLUICE_VALID || error.code != 0);
     if (verdict == SLUICE_INVALID &&
-        sluice_schema_explain(schema, scratch, document.pos, len, &info, &info_len, &error)) {
+        sluice_schema_explain(schema, scratch, document.pos, len, &info, &info_len, &error) == 0) {
         require(info_len >= 5);
         sluice_bytes_free(info);
     }
@@ -110,9 +110,9 @@ static void check(const struct schema *schema, struct schema_scratch *scratch,
     enum schema_verdict verdict = schema_check(schema, scratch, document, &err);
     bool whole = validate_document(document, &err);
     require(whole == (verdict != SCHEMA_MALFORMED));
-    if (verdict == SCHEMA_INVALID &&
-        schema_explain(schema, scratch, document, &build, &info, &err)) {
-        require(validate_document(info, &err) || err.code == ERROR_OVERFLOW);
+    if (verdict == SCHEMA_INVALID) {
+        require(!schema_explain(schema, scratch, document, &build, &info, &err) ||
+                validate_document(info, &err) || err.code == ERROR_OVERFLOW);
         build_free(&build);
     }
     if (whole)

@@ -4,6 +4,7 @@
  * be left. Input: moves: a byte that selects the move, followed by its parameters. */
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "session_rig.h"
 
 #ifndef FUZZ_MODE
@@ -22,14 +23,36 @@ enum {
     MOVE_LEAVE,
     MOVE_CONTROL,
     MOVES,
-    MOVES_MAX = 40 /* of one play */
+    MOVES_MAX = 40, /* of one play */
+    TIMES_MAX = 3,
+    FAIL_FROM = 64,
+    LOGIN_FROM = 128,
+    LOGIN_WRONG_FROM = 240
 };
 
 struct play {
     const uint8_t *at;
     const uint8_t *end;
     uint32_t number; /* of the next message */
+    long fails_at;   /* the allocation of the next message or answer that fails, from 1; 0: none */
+    unsigned times;  /* that time passed */
 };
+
+/* The next move's allocations fail from a number on, until settle. */
+static void arm(struct play *play)
+{
+    if (play->fails_at > 0)
+        memory_fail_after(play->fails_at);
+}
+
+static void settle(struct rig *rig, struct play *play)
+{
+    if (play->fails_at == 0)
+        return;
+    rig_settle(rig);
+    memory_fail_never();
+    play->fails_at = 0;
+}
 
 static uint8_t next(struct play *play)
 {
@@ -60,12 +83,39 @@ static void send_template(struct rig *rig, struct play *play, size_t client, int
         message[where] ^= next(play);
     } else if (move == MOVE_SEND_PART) {
         size_t first = (size_t)next(play) * len / 256;
+        arm(play);
         rig_send(rig, client, message, first);
         rig_settle(rig);
         rig_send(rig, client, message + first, len - first);
+        settle(rig, play);
         return;
     }
+    arm(play);
     rig_send(rig, client, message, len);
+    settle(rig, play);
+}
+
+static void serve(struct rig *rig, struct play *play)
+{
+    uint8_t how = next(play);
+    uint8_t high = next(play);
+    uint8_t low = next(play);
+    arm(play);
+    (void)rig_serve(rig, (enum rig_answer)(how % RIG_ANSWERS), (uint32_t)high << 8 | low);
+    settle(rig, play);
+}
+
+/* An operator's action, or the login of a client. */
+static void control(struct rig *rig, struct play *play, size_t client)
+{
+    uint8_t what = next(play);
+    enum rig_event event = (enum rig_event)(what % RIG_EVENTS);
+    if (what >= FAIL_FROM && what < LOGIN_FROM)
+        play->fails_at = what - FAIL_FROM + 1;
+    else if (what >= LOGIN_FROM && FUZZ_MODE == RIG_VERIFIED)
+        rig_log_in(rig, client, what > LOGIN_WRONG_FROM ? what - LOGIN_WRONG_FROM : 0);
+    else if (event != RIG_TIME || play->times++ < TIMES_MAX)
+        rig_control(rig, event);
 }
 
 static void make_move(struct rig *rig, struct play *play)
@@ -86,7 +136,7 @@ static void make_move(struct rig *rig, struct play *play)
         break;
     case MOVE_SERVE:
         rig_settle(rig);
-        (void)rig_serve(rig, next(play) % RIG_ANSWERS, (uint32_t)next(play) << 8 | next(play));
+        serve(rig, play);
         break;
     case MOVE_SERVE_RAW:
         rig_settle(rig);
@@ -97,7 +147,7 @@ static void make_move(struct rig *rig, struct play *play)
         rig_leave(rig, client, (first & 0x80) != 0);
         break;
     default:
-        rig_control(rig, next(play) % RIG_EVENTS);
+        control(rig, play, client);
         break;
     }
     rig_settle(rig);

@@ -11,11 +11,16 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "catalog/registry.h"
+#include "credentials/verifiers.h"
+#include "otlp/exporter.h"
 #include "schema/file.h"
 #include "session/hello_stream.h"
+#include "session/limits.h"
 #include "session/observe.h"
+#include "session/pool_observe.h"
+#include "session/session_metrics.h"
 
-enum { END_MS = 10000 };
+enum { END_MS = 10000, ROOM_BYTES = 8 * 1024 * 1024 };
 
 void rig_require(bool holds, const char *what)
 {
@@ -48,16 +53,28 @@ static struct registry *make_registry(void)
     return registry;
 }
 
+/* Of RIG_VERIFIED. Nobody listens at the collector's port. */
+static const char more_options[] =
+    "limits:\n  rules: \"connections=3,requests=50,documents=60 application=*; requests=40 "
+    "user=ann%40admin; documents=30 user=*\"\n"
+    "tracing:\n  endpoint: http://127.0.0.1:1/v1/traces\n  sample_ratio: 0.5\n";
+
+/* Of the same, without merging. */
+static const char few_clients[] = "max_client_conn: 2\nclient_idle_timeout_ms: 60s\n";
+
 static struct session_settings *make_settings(bool merging, enum rig_mode mode)
 {
     struct config *config = NULL;
     struct error err = {0};
-    char yaml[320];
+    char yaml[1024];
     int len = snprintf(yaml, sizeof yaml,
                        "upstream: mongodb://127.0.0.1:1/\nlisten: 127.0.0.1:1\nmax_message_bytes: "
                        "2000000\nmemory_max: 8MiB\nmerge:\n  enabled: %s\npool:\n  mode: %s\n"
-                       "  max_size: 3\n  max_total: 10\n",
-                       merging ? "true" : "false", mode == RIG_SHARED ? "shared" : "session");
+                       "  max_size: 3\n  max_total: 10\n%s",
+                       merging ? "true" : "false", mode == RIG_SESSION ? "session" : "shared",
+                       mode != RIG_VERIFIED ? ""
+                       : merging            ? more_options
+                                            : few_clients);
     if (!config_load_yaml("rig", yaml, (size_t)len, &config, &err))
         rig_require(false, err.message);
     return session_settings_new(config, NULL, NULL);
@@ -150,7 +167,7 @@ struct rig *rig_open(enum rig_mode mode)
     open_server(rig);
     struct session_shared *shared = &rig->shared;
     shared->started_ms = clock_now_ms();
-    atomic_store(&shared->budget.limit_bytes, (size_t)8 * 1024 * 1024);
+    atomic_store(&shared->budget.limit_bytes, (size_t)ROOM_BYTES);
     shared->transactions = transactions_create();
     shared->bulk_cursors = bulk_cursors_create(&shared->budget);
     shared->awaited_cursors = awaited_cursors_create();
@@ -162,6 +179,11 @@ struct rig *rig_open(enum rig_mode mode)
                                            .collections_change = collections_change,
                                            .collections_changed = collections_changed};
     hello_board_init(&shared->hello_board);
+    if (mode == RIG_VERIFIED) {
+        shared->verifiers = rig_open_verifiers(rig);
+        shared->limits = limits_create();
+        shared->exporter = exporter_create(1, 64); /* full queues drop what comes */
+    }
     rig->merging = make_settings(true, mode);
     rig->plain = make_settings(false, mode);
     rig->worker = session_worker_start(0, shared, rig->merging, &err);
@@ -169,7 +191,7 @@ struct rig *rig_open(enum rig_mode mode)
     struct registry *registry = make_registry();
     schemas_in_force_publish(&shared->in_force, registry);
     registry_release(registry);
-    if (mode == RIG_SHARED)
+    if (mode != RIG_SESSION)
         open_hellos(rig);
     return rig;
 }
@@ -188,10 +210,83 @@ void rig_close(struct rig *rig)
     bulk_cursors_destroy(rig->shared.bulk_cursors);
     awaited_cursors_destroy(rig->shared.awaited_cursors);
     retry_table_destroy(rig->shared.retries);
+    verifiers_free(rig->shared.verifiers);
+    limits_destroy(rig->shared.limits);
+    if (rig->shared.exporter != NULL)
+        exporter_stop(rig->shared.exporter);
     close(rig->listen_fd);
     unlink(rig->path);
     rmdir(rig->folder);
     free(rig);
+}
+
+/* --- time --- */
+
+static _Atomic int64_t clock_ahead_s;
+
+/* The linker puts it in place of the function (--wrap). */
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int result = __real_clock_gettime(clock, now);
+    now->tv_sec += atomic_load(&clock_ahead_s);
+    return result;
+}
+
+static void wait_ms(long ms)
+{
+    struct timespec wait = {.tv_nsec = ms * 1000000};
+    nanosleep(&wait, NULL);
+}
+
+static void let_time_pass(struct rig *rig)
+{
+    static const int64_t steps_s[] = {2, 12, 70, 400, 4000};
+    enum { TICK_MS = 110 };
+    atomic_fetch_add(&clock_ahead_s, steps_s[rig->times++ % 5]);
+    wait_ms(TICK_MS);
+}
+
+/* --- what an operator does --- */
+
+static void observe(struct rig *rig)
+{
+    struct session_rows rows;
+    struct pool_rows pools;
+    struct session_query query = {
+        .workers = &rig->worker, .worker_count = 1, .limit = 3, .timeout_ms = END_MS};
+    const struct session_metrics *metrics = session_worker_metrics(rig->worker);
+    if (session_list(&query, &rows))
+        memory_free(rows.of);
+    if (pool_list(&rig->worker, 1, END_MS, &pools))
+        memory_free(pools.of);
+    for (int name = 0; name < COMMAND_NAME_COUNT; name++) {
+        (void)session_metrics_command_us(metrics, (enum command_name)name);
+        (void)session_metrics_command_exemplars(metrics, (enum command_name)name);
+        (void)session_command_label((enum command_name)name);
+    }
+    for (size_t i = 0; i <= SESSION_SERVERS_MAX; i++)
+        (void)session_metrics_server_at(metrics, i);
+}
+
+static void publish(struct rig *rig)
+{
+    struct registry *registry = make_registry();
+    schemas_in_force_publish(&rig->shared.in_force, registry);
+    registry_release(registry);
+    session_worker_refresh(rig->worker);
+}
+
+/* The server's socket has another name, or its own again. */
+static void move_server(struct rig *rig)
+{
+    char aside[sizeof rig->path + 1];
+    (void)snprintf(aside, sizeof aside, "%s-", rig->path);
+    int moved = rig->is_away ? rename(aside, rig->path) : rename(rig->path, aside);
+    rig_require(moved == 0, "the server's socket cannot move");
+    rig->is_away = !rig->is_away;
 }
 
 void rig_control(struct rig *rig, enum rig_event event)
@@ -206,16 +301,34 @@ void rig_control(struct rig *rig, enum rig_event event)
     case RIG_MERGE_ON:
         session_worker_set_settings(rig->worker, rig->merging);
         break;
-    default:
+    case RIG_MERGE_OFF:
         session_worker_set_settings(rig->worker, rig->plain);
         break;
+    case RIG_OBSERVE:
+        observe(rig);
+        break;
+    case RIG_SCHEMAS:
+        publish(rig);
+        break;
+    case RIG_NO_SERVER:
+        move_server(rig);
+        break;
+    case RIG_NO_ROOM:
+        rig->has_no_room = !rig->has_no_room;
+        atomic_store(&rig->shared.budget.limit_bytes,
+                     rig->has_no_room ? (size_t)1 : (size_t)ROOM_BYTES);
+        break;
+    case RIG_TIME:
+        let_time_pass(rig);
+        break;
+    case RIG_ANSWER_VERIFIERS:
+    case RIG_FAIL_VERIFIERS:
+        rig_answer_verifiers(rig, event == RIG_ANSWER_VERIFIERS);
+        break;
+    default:
+        rig_forget_user(rig);
+        break;
     }
-}
-
-static void wait_ms(long ms)
-{
-    struct timespec wait = {.tv_nsec = ms * 1000000};
-    nanosleep(&wait, NULL);
 }
 
 void rig_settle(struct rig *rig)
@@ -237,6 +350,10 @@ void rig_settle(struct rig *rig)
 bool rig_end_all(struct rig *rig)
 {
     int64_t end_ms = clock_now_ms() + END_MS;
+    if (rig->is_away)
+        move_server(rig);
+    if (rig->has_no_room)
+        rig_control(rig, RIG_NO_ROOM);
     rig_control(rig, RIG_RESUME);
     rig_control(rig, RIG_MERGE_ON);
     for (size_t i = 0; i < RIG_CLIENTS; i++)

@@ -13,8 +13,9 @@ enum { RIG_CLIENTS = 4, RIG_UPSTREAMS = 16, RIG_MESSAGE_BYTES = 4096 };
 
 struct rig;
 
-/* Whether clients share upstream connections. */
-enum rig_mode { RIG_SESSION, RIG_SHARED };
+/* Whether clients share upstream connections. RIG_VERIFIED: they do, the proxy checks the logins of
+ * a user, limits and traces clients. */
+enum rig_mode { RIG_SESSION, RIG_SHARED, RIG_VERIFIED };
 
 /* One for the process. Ends the process if a part is missing. */
 struct rig *rig_open(enum rig_mode mode);
@@ -72,8 +73,25 @@ uint32_t rig_slot_uses(const struct rig *rig, size_t slot);
 /* How many batches of several inserts the proxy has sent. */
 uint64_t rig_batches(const struct rig *rig);
 
-enum rig_event { RIG_PAUSE, RIG_RESUME, RIG_MERGE_ON, RIG_MERGE_OFF, RIG_EVENTS };
+enum rig_event {
+    RIG_PAUSE,
+    RIG_RESUME,
+    RIG_MERGE_ON,
+    RIG_MERGE_OFF,
+    RIG_OBSERVE,   /* reads what the admin endpoint shows */
+    RIG_SCHEMAS,   /* publishes the schemas anew */
+    RIG_NO_SERVER, /* the server refuses connections, until the next event of this kind */
+    RIG_ANSWER_VERIFIERS,
+    RIG_FAIL_VERIFIERS,
+    RIG_FORGET_USER,
+    RIG_NO_ROOM, /* memory_max is reached, until the next event of this kind */
+    RIG_TIME,    /* passes: first some seconds, then minutes. Takes as long as a tick */
+    RIG_EVENTS
+};
 void rig_control(struct rig *rig, enum rig_event event);
+
+/* A whole login of the user with the right key; wrong > 0: with another one. For RIG_VERIFIED. */
+void rig_log_in(struct rig *rig, size_t client, unsigned wrong);
 
 /* Waits until the worker has handled all sent bytes. */
 void rig_settle(struct rig *rig);

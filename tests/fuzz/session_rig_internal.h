@@ -8,13 +8,15 @@
 #include "session_rig.h"
 #include "wire/header.h"
 
-enum { RIG_READ_BYTES = 65536 };
+enum { RIG_READ_BYTES = 65536, RIG_CURSOR = 55 /* of the server */ };
 
 struct rig_upstream {
     int fd; /* -1: none */
     uint32_t uses;
     size_t have;
     uint8_t in[RIG_READ_BYTES];
+    struct sasl_conversation *login; /* that the proxy has begun; NULL: none */
+    bool logged_in;                  /* as RIG_USER */
 };
 
 /* The replies of a client's connection, as far as they were read. */
@@ -34,6 +36,9 @@ struct rig {
     int listen_fd;
     char folder[32];
     char path[48];
+    bool is_away;             /* the server refuses connections */
+    bool has_no_room;         /* memory_max is reached */
+    unsigned times;           /* that time passed */
     int clients[RIG_CLIENTS]; /* -1: none */
     struct rig_watching watches[RIG_CLIENTS];
     struct rig_upstream upstreams[RIG_UPSTREAMS];
@@ -48,6 +53,22 @@ static inline uint8_t *rig_put(uint8_t *at, const void *data, size_t len)
     memcpy(at, data, len);
     return at + len;
 }
+
+/* --- the one user of a rig that checks logins (rig_logins.c) --- */
+
+#define RIG_USER "ann"
+struct verifiers;
+/* The verifiers of the proxy, which hold the user. */
+struct verifiers *rig_open_verifiers(struct rig *rig);
+/* If the message is a step of a login, writes the document of the answer and returns its end. NULL:
+ * it is another one. */
+uint8_t *rig_answer_login(struct rig_upstream *upstream, struct bytes payload, uint8_t *at);
+void rig_end_login(struct rig_upstream *upstream);
+/* The source of verifiers answers all questions: with the user, or that it is away. */
+void rig_answer_verifiers(struct rig *rig, bool exists);
+void rig_forget_user(struct rig *rig);
+/* The bytes that the client's socket holds, in `out`. */
+struct bytes rig_receive(struct rig *rig, size_t client, uint8_t out[RIG_MESSAGE_BYTES]);
 
 void rig_hang_up_upstream(struct rig_upstream *upstream);
 /* Reads the available bytes. False when the connection is gone. */
