@@ -39,10 +39,6 @@ for word; do
   esac
 done
 
-# With real servers and drivers on a busy machine a time-out is not necessarily a defect. A failed test runs once
-# more, and the report names it ("R", "rerun") even if it then passes.
-again=(--reruns 1)
-
 # Most tests of the running proxy wait for time to pass, so more of them run at once than there are cores. Each process
 # of pytest starts servers of its own.
 at_once=(-n "$(($(nproc) * 3))" --dist worksteal)
