@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the packages that the build, the demo and the tests need, if they are missing.
 #   scripts/setup.sh [PART…]      parts: build, python (default: these two),
+#                                 interpreter  Python without packages, for the build of the tests
 #                                 checks   clang and its tools, debuggers' symbols for reports
 #                                 beanie1  a second Python environment, with Beanie 1.30
 #                                 suites   the sources of PyMongo and Motor, for their test suites
@@ -167,8 +168,8 @@ for part; do
     checks) packages+=("${packages_checks[@]}") ;;
     packaging) packages+=("${packages_packaging[@]}") ;;
     release) packages+=("${packages_release[@]}") first+=("${packages_python[@]}") ;;
-    python | beanie1 | suites | site) first+=("${packages_python[@]}") ;;
-    *) sed -n '2,13s/^# \?//p' "$0"; die "no such part: $part" ;;
+    python | interpreter | beanie1 | suites | site) first+=("${packages_python[@]}") ;;
+    *) sed -n '2,14s/^# \?//p' "$0"; die "no such part: $part" ;;
   esac
 done
 

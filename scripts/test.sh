@@ -193,7 +193,7 @@ for step in "${steps[@]}"; do
   declare -F "step_$step" >/dev/null || { sed -n '2,33{/^#/!q;s/^# \?//p}' "$0"; die "no such step: $step"; }
 done
 
-scripts/setup.sh build
+scripts/setup.sh build interpreter
 ahead=
 [ $all = 0 ] || { build_ahead & ahead=$!; }
 parts=(build python checks beanie1 suites packaging site)
