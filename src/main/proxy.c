@@ -62,7 +62,9 @@ static void follow_topology(void *context, void *arg)
     struct topology_snapshot snapshot;
     struct error err;
     (void)arg;
+    atomic_store(&proxy->topology_changed, false);
     if (!topology_read(proxy->topology, &snapshot, &err)) {
+        atomic_store(&proxy->topology_changed, true); /* the next tick reads it */
         LOG_E(LOG_TOPOLOGY, 1023, "topology", "Cannot read the topology",
               LOG_STR("error", err.message));
         return;
@@ -80,9 +82,8 @@ static void follow_topology(void *context, void *arg)
 static void topology_changed(void *arg)
 {
     struct proxy *proxy = arg;
-    if (!worker_post(proxy->control, follow_topology, NULL))
-        LOG_E(LOG_TOPOLOGY, 1024, "topology",
-              "Out of memory: the proxy does not follow a topology change");
+    atomic_store(&proxy->topology_changed, true);
+    (void)worker_post(proxy->control, follow_topology, NULL); /* otherwise the next tick does it */
 }
 
 /* --- hooks for the sessions (any thread) --------------------------------------------------------
@@ -357,7 +358,7 @@ static void control_tick(void *context)
     log_sample_flush(false);
     catalog_rescan(proxy->catalog);
     servers_drop_unconfirmed(proxy->servers, now_ms);
-    if (servers_retry_is_due(proxy->servers, now_ms))
+    if (atomic_load(&proxy->topology_changed) || servers_retry_is_due(proxy->servers, now_ms))
         follow_topology(proxy, NULL);
     if (now_ms - proxy->warned_since_ms >= atomic_load(&proxy->sample_period_ms)) {
         proxy->warned_since_ms = now_ms;

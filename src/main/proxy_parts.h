@@ -34,8 +34,9 @@ struct proxy {
     _Atomic int64_t stats_period_ms;  /* set by the main thread */
     atomic_bool paused;
     atomic_bool draining;
-    bool drain_begun;     /* control thread */
-    unsigned next_worker; /* control thread */
+    atomic_bool topology_changed; /* and not followed yet */
+    bool drain_begun;             /* control thread */
+    unsigned next_worker;         /* control thread */
     /* Main thread. */
     struct certificate_watch watch;
     struct upkeep {

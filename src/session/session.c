@@ -49,10 +49,22 @@ static void resume_all(struct session_worker *worker)
     }
 }
 
+static void swap_settings(struct session_worker *worker, struct session_settings *settings)
+{
+    session_settings_release(worker->settings);
+    worker->settings = settings;
+    merge_configure(worker);
+    pool_pump_configure(worker);
+    spans_configure(worker);
+}
+
 /* Does what other threads asked for. */
 static void follow(struct session_worker *worker)
 {
     enum worker_state wanted = atomic_load(&worker->wanted_state);
+    struct session_settings *settings = atomic_exchange(&worker->wanted_settings, NULL);
+    if (settings != NULL)
+        swap_settings(worker, settings);
     if (atomic_exchange(&worker->verifiers_answered, false)) {
         verified_answered(worker);
         requests_resume_answered(worker);
@@ -114,6 +126,7 @@ static void end_all(void *context)
 static void free_worker(struct session_worker *worker)
 {
     session_settings_release(worker->settings);
+    session_settings_release(atomic_load(&worker->wanted_settings));
     registry_release(worker->schemas.registry);
     schema_scratch_free(worker->scratch);
     tally_free(worker->tally);
@@ -165,24 +178,6 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
     return NULL;
 }
 
-static void swap_settings(void *context, void *arg)
-{
-    struct session_worker *worker = context;
-    session_settings_release(worker->settings);
-    worker->settings = arg;
-    merge_configure(worker);
-    pool_pump_configure(worker);
-    spans_configure(worker);
-}
-
-void session_worker_set_settings(struct session_worker *worker, struct session_settings *settings)
-{
-    if (!worker_post(worker->worker, swap_settings, session_settings_retain(settings))) {
-        session_settings_release(settings);
-        LOG_E(LOG_CONTROL, 1006, "control", "Out of memory: a worker keeps its old settings");
-    }
-}
-
 struct registry *session_worker_schemas(struct session_worker *worker)
 {
     if (schemas_in_force_take(&worker->shared->in_force, &worker->schemas))
@@ -227,6 +222,13 @@ static void follow_job(void *context, void *arg)
 static void ask_to_follow(struct session_worker *worker)
 {
     (void)worker_post(worker->worker, follow_job, NULL);
+}
+
+void session_worker_set_settings(struct session_worker *worker, struct session_settings *settings)
+{
+    session_settings_release(
+        atomic_exchange(&worker->wanted_settings, session_settings_retain(settings)));
+    ask_to_follow(worker);
 }
 
 void session_worker_take_verifiers(struct session_worker *worker)

@@ -66,9 +66,11 @@ struct session_worker {
     struct span_source spans;
     struct counters counters;
     struct session_metrics metrics;
-    atomic_uint clients;                    /* its clients, to choose the least loaded worker */
-    _Atomic enum worker_state wanted_state; /* set by any thread; followed at each tick at least */
-    atomic_bool verifiers_answered;         /* the same */
+    atomic_uint clients; /* its clients, to choose the least loaded worker */
+    /* Set by any thread; the worker follows them at each tick at least. */
+    _Atomic enum worker_state wanted_state;
+    atomic_bool verifiers_answered;
+    struct session_settings *_Atomic wanted_settings; /* owned reference; NULL: no newer ones */
     bool draining;
     bool paused;
 };

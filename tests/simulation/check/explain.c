@@ -59,6 +59,7 @@ enum {
             1U << FAULT_HALF_OPEN | 1U << FAULT_PROXY_RESTART | 1U << FAULT_PROXY_DRAIN |
             1U << FAULT_MEMORY | 1U << FAULT_MEMORY_MAX | 1U << FAULT_USER |
             1U << FAULT_PROXY_PAUSE, /* the proxy closes after its query_wait_timeout_ms */
+    DELAYS = 1U << FAULT_LATENCY | 1U << FAULT_SLOW_READER,
     FORGETS = 1U << FAULT_PROXY_RESTART | 1U << FAULT_PROXY_DRAIN
 };
 
@@ -85,6 +86,8 @@ bool plan_can_lose(const struct plan *plan)
     return has_any(plan, LOSES) ||
            /* A batch without numbers that failed in part: docs/merging.md, Unclear answers. */
            (plan->merging && plan_has_fault(plan, FAULT_DISK_FULL)) ||
+           /* The proxy gives up a server after its connect_timeout_ms. */
+           (!plan->direct && has_any(plan, DELAYS)) ||
            /* The last connection of a user may go with a client that dies, and with it the clients
             * of this user that wait for one: docs/sharing.md, Refill. */
            (plan->shared && plan->login == PLAN_LOGIN_RELAY && plan_has_operation(plan, PLAN_DIE));
@@ -129,9 +132,9 @@ bool plan_can_refuse(const struct client *client, int code)
         }
         return is_tight(plan);
     case 262: /* ExceededTimeLimit: of the proxy's queues */
-        return is_tight(plan) || has_any(plan, LOSES);
+        return is_tight(plan) || has_any(plan, LOSES | DELAYS);
     case 6: /* HostUnreachable */
-        return has_any(plan, LOSES);
+        return has_any(plan, LOSES | DELAYS);
     case 64:  /* WriteConcernFailed */
     case 251: /* NoSuchTransaction */
         return plan_can_roll_back(plan);
