@@ -43,6 +43,7 @@ static const int64_t not_run_codes[] = {
     323,   /* APIStrictError */
     324,   /* APIDeprecationError */
     391,   /* ReauthenticationRequired */
+    462,   /* IngressRequestRateLimitExceeded: the server is overloaded */
     40413, /* IDL: duplicate field */
     40414, /* IDL: missing field */
     40415, /* IDL: unknown field */
