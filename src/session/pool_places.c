@@ -210,7 +210,8 @@ void pool_release(struct pool *pool)
     if (pool == NULL)
         return;
     sluice_assert(pool->holders > 0);
-    pool->holders--;
+    if (--pool->holders == 0)
+        pool_note(pool); /* it needs no idle connections any more */
     free_if_unused(pool);
 }
 

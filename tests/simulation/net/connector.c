@@ -22,6 +22,7 @@ static void connected(evutil_socket_t fd, short what, void *arg)
     event_free(one.event);
     memory_free(arg);
     if (!one.descriptor->failed) {
+        one.descriptor->handed = true;
         one.done(one.arg, fd, NULL);
         return;
     }

@@ -253,7 +253,7 @@ unsigned process_socket_count(enum socket_kind kind)
     for (size_t i = 0; i < the_process->descriptor_count; i++) {
         const struct descriptor *descriptor = the_process->descriptors[i];
         count += descriptor != NULL && descriptor->kind == DESCRIPTOR_SOCKET &&
-                 descriptor->connected && descriptor->socket == kind;
+                 descriptor->handed && descriptor->socket == kind;
     }
     return count;
 }

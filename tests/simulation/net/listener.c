@@ -76,6 +76,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
         door->waiting_count--;
         memmove(door->waiting, door->waiting + 1, door->waiting_count * sizeof *door->waiting);
         the_process->accepted++;
+        descriptor_find(client)->handed = true;
         listener->accepted(listener->arg, client);
     }
     descriptor_look(door);

@@ -52,6 +52,7 @@ struct descriptor {
     unsigned connection;
     char peer[24]; /* host */
     enum socket_kind socket;
+    bool handed; /* to the rooms above: accepted, or the connector has told */
     struct framing came, went;
     struct stream stream;
     struct event *reader, *writer;
@@ -107,7 +108,7 @@ void process_begin(struct world *world, const char *host, unsigned number);
 void process_end(bool crash);
 /* The descriptors that are open. */
 unsigned process_open_count(void);
-/* Connected sockets of a kind. */
+/* Sockets of a kind that the rooms above have. */
 unsigned process_socket_count(enum socket_kind kind);
 
 /* --- descriptors --- */

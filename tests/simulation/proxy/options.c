@@ -67,7 +67,8 @@ void options_write(const struct plan *plan, uint32_t number, struct text *out)
     add_upstream(plan, out);
     text_format(out, "listen: \"0.0.0.0:27017\"\nlisten_port_count: %u\nthreads: %u\n", 4,
                 plan->workers);
-    text_format(out, "connect_timeout_ms: %u\n", below(&stream, 1000, 10000));
+    text_format(out, "connect_timeout_ms: %u\n",
+                plan_is_tight(plan) ? below(&stream, 1000, 10000) : 10000);
     text_format(out, "query_wait_timeout_ms: %u\n",
                 plan_is_tight(plan) ? below(&stream, 100, 3000) : 60000);
     text_format(out, "drain_timeout_ms: %u\n", below(&stream, 1000, 20000));

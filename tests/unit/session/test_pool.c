@@ -98,6 +98,32 @@ static void the_newest_idle_connection_is_taken_first(void **state)
     pools_destroy(pools);
 }
 
+/* The caller holds the pool while it drops a connection; this is no client. */
+static void a_pool_without_clients_opens_no_idle_connection(void **state)
+{
+    (void)state;
+    struct pool_limits limits = small;
+    limits.min_idle = 2;
+    struct pools *pools = pools_create(&limits);
+    struct pool *pool = pool_of(pools, NULL, "x");
+    struct pool_entry a = {0};
+    struct pool_entry b = {0};
+    struct pool_entry *victim = NULL;
+    struct pool_waiter *waiter = NULL;
+    pool_open(pool, &a, 1);
+    pool_open(pool, &b, 1);
+    assert_true(pool_join(pool, &a, 2));
+    assert_true(pool_join(pool, &b, 2));
+    pool_release(pool); /* the last client leaves */
+    assert_ptr_equal(pools_next_expired(pools, 200), &a);
+    pool_retain(pool);
+    pool_drop(&a);
+    pool_release(pool);
+    assert_null(pools_next_to_open(pools, &victim, &waiter));
+    pool_drop(&b);
+    pools_destroy(pools);
+}
+
 static void waiters_are_served_in_their_order(void **state)
 {
     (void)state;
@@ -619,6 +645,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_separate_pools),
         cmocka_unit_test(the_newest_idle_connection_is_taken_first),
+        cmocka_unit_test(a_pool_without_clients_opens_no_idle_connection),
         cmocka_unit_test(waiters_are_served_in_their_order),
         cmocka_unit_test(awaiting_commands_hold_only_their_share),
         cmocka_unit_test(a_full_pool_takes_no_login),
