@@ -10,7 +10,13 @@ enum { DUPLICATE_KEY = 11000, DOCUMENT_VALIDATION = 121 };
 
 const char *documents_choose_collection(struct operation *operation)
 {
-    unsigned per_mille = operation->client->plan->schemas ? 600 : 200;
+    const struct plan *plan = operation->client->plan;
+    /* Most histories write nearly all into one collection, so that their inserts can be merged. */
+    struct stream habit = stream_make(plan->seed, "habit", 2);
+    unsigned per_mille = plan->schemas ? 600 : 200;
+    if (stream_chance(&habit, 700)) {
+        per_mille = stream_chance(&habit, per_mille) ? 950 : 50;
+    }
     return stream_chance(&operation->stream, per_mille) ? APPLICATION_CHECKED : APPLICATION_OPEN;
 }
 

@@ -19,8 +19,10 @@ static void make_client(struct drivers *drivers, unsigned index)
     client->speculates = stream_chance(&client->stream, 700);
     client->legacy_first = stream_chance(&client->stream, 300);
     client->exhausts = stream_chance(&client->stream, 600);
+    /* Clients that write alike can be merged. */
+    struct stream habit = stream_make(plan->seed, "habit", client->what->majority);
     client->absent_concern = client->what->majority == (plan->server == PLAN_SERVER_CURRENT) &&
-                             stream_chance(&client->stream, 400);
+                             stream_chance(&habit, 400);
     client->threads = calloc(client->what->connections, sizeof *client->threads);
     assert(client->threads != NULL);
     client_begin(client);
