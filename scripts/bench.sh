@@ -74,7 +74,7 @@ page_hop() {
 }
 
 page_hop-secantus() {
-  local how=(--rounds 3 --seconds 0.5) list
+  local how=(--rounds 2 --seconds 0.5) list
   # SecantusDB takes no compressed commands, and not 1,000 connections. It executes 100 to 1,000 inserts of one
   # document a second, and 15 to 30 of a thousand documents. With more connections the benchmark would measure only
   # its queue.
@@ -85,7 +85,7 @@ page_hop-secantus() {
 }
 
 page_merging() {
-  local how=(--rounds 5 --lone-extra 2 --light-rounds 2 --seconds 0.4 --warmup 0.15)
+  local how=(--rounds 4 --lone-extra 2 --light-rounds 2 --seconds 0.4 --warmup 0.15)
   if [ $quick -eq 1 ]; then
     how=(--rounds 1 --lone-extra 0 --light-rounds 1 --seconds 0.2 --warmup 0.1 --connections 64 --light-connections 64
       --rates 15000)

@@ -93,6 +93,8 @@ class GivenServer:
             info = self.client.admin.command("buildInfo")
             self.host, self.port = self.client.address
             self._check(hello)
+        except KeyError as error:
+            raise Unusable(f"a reply of the server has no field {error}: it is not a whole MongoDB server") from None
         except errors.PyMongoError as error:
             why = str(error).partition(", Timeout:")[0]  # what follows is the driver's view of the topology
             raise Unusable(f"the server cannot be used: {why}") from None

@@ -44,6 +44,11 @@ DIALS = (
     ("resumed session, both sides", ["--resume"], (DIRECT_TLS, HAPROXY_BOTH, BOTH)),
 )
 DIAL_CONNECTIONS = 16
+ABOUT = """*TLS*: the clients come by TLS, and the proxy reaches the server without. *TLS both sides*: it reaches the server by TLS, too,
+and checks its certificate. A route with TLS stands beside HAProxy with the same TLS and the same certificate (ECDSA P-256), each
+other route beside HAProxy without. Commands, latencies and CPU time count only when all connections are up and warm, so no
+handshake is in them. New connections are measured apart: each connects, shakes hands, says hello, has its reply, and is closed.
+HAProxy resumes its own TLS sessions with the server in all rows of both sides."""
 WARMUP_SECONDS = 0.15
 TRACE_EVENTS = "/sys/kernel/tracing/events/syscalls"
 # Those that proxies make; all that there are would take perf 20 seconds to attach to. `all` counts others, too.
@@ -559,7 +564,7 @@ def main():
     for what, met in targets:
         print(f"{'met   ' if met else 'MISSED'}  {what}")
     bench.write_results(options, report, tables, options.title, report["machine"],
-                        bench.verdict_lines(targets))
+                        bench.verdict_lines(targets), about=ABOUT if set(BY_TLS) & set(options.routes) else "")
     return 0 if all(met for _, met in targets) else 1
 
 

@@ -146,6 +146,14 @@ def test_the_pages_begin_with_the_figures_that_were_taken_elsewhere():
         assert page.partition("\n\n")[2].startswith(lead.read_text().strip()), lead.name
 
 
+def test_a_ratio_to_nothing_is_no_number():
+    def ratio(ones, others):
+        return rig.ratio_text(rig.ratio_of(ones, others, float))
+
+    assert ratio([3, 8, 5], [2, 2, 2]) == "2.50 (1.50–4.00)"
+    assert ratio([3, 8], [2, 0]) == "–" and ratio([0, 0], [2, 2]) == "0.00 (0.00–0.00)"
+
+
 def test_pages_and_options_of_the_script():
     for arguments, words in ((["--page", "hop,nothing"], "no such page: nothing"), (["--page"], "--page needs a value"),
                              (["--fast"], "no such option: --fast"), (["--server", "mongodb://a/"], "--server needs --out")):
