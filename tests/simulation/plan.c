@@ -184,6 +184,56 @@ static void make_client(struct stream *stream, const struct plan *plan, const st
     }
 }
 
+static enum plan_operation draw_insert(struct stream *stream, const struct plan *plan)
+{
+    static const enum plan_operation kinds[] = {
+        PLAN_INSERT,      PLAN_INSERT,        PLAN_INSERT,           PLAN_INSERT,
+        PLAN_INSERT,      PLAN_INSERT,        PLAN_INSERT_DUPLICATE, PLAN_INSERT_DUPLICATE,
+        PLAN_INSERT_MANY, PLAN_INSERT_REFUSED};
+    enum plan_operation kind = kinds[stream_below(stream, sizeof kinds / sizeof kinds[0])];
+    return server_can(plan, kind) ? kind : PLAN_INSERT;
+}
+
+static void crowd_client(struct stream *stream, const struct plan *plan, struct plan_client *client)
+{
+    const struct plan_client *first = &plan->clients[0];
+    if (stream_chance(stream, 850)) {
+        client->user = first->user;
+    }
+    if (stream_chance(stream, 850)) {
+        client->majority = first->majority;
+    }
+    client->connections = 2 + stream_below(stream, 4);
+    unsigned count = 6 + stream_below(stream, 10);
+    for (unsigned i = 0; i < count; i++) {
+        struct plan_step *step = &client->operations[i];
+        if (i >= client->operation_count || stream_chance(stream, 750)) {
+            step->kind = draw_insert(stream, plan);
+            step->pause_us = stream_chance(stream, 700) ? 0 : stream_below(stream, 400);
+        }
+        step->number = i + 1;
+    }
+    client->operation_count = count > client->operation_count ? count : client->operation_count;
+}
+
+/* Inserts are merged only where many of one kind meet: in some plans all clients insert at once. */
+static void make_crowd(uint64_t seed, struct plan *out)
+{
+    struct stream stream = stream_make(seed, "plan", 2);
+    if (!out->merging || !stream_chance(&stream, 400)) {
+        return;
+    }
+    unsigned wanted = 3 + stream_below(&stream, 5);
+    out->clients[0].majority = stream_chance(&stream, 800);
+    while (out->client_count < wanted) {
+        out->clients[out->client_count] = out->clients[stream_below(&stream, out->client_count)];
+        out->client_count++;
+    }
+    for (unsigned i = 0; i < out->client_count; i++) {
+        crowd_client(&stream, out, &out->clients[i]);
+    }
+}
+
 /* The time in which operations run, as far as a plan can tell. */
 static int64_t estimate_us(const struct plan *plan)
 {
@@ -277,6 +327,7 @@ void plan_make(uint64_t seed, struct plan *out)
     for (unsigned i = 0; i < out->client_count; i++) {
         make_client(&stream, out, &swarm, operations, &out->clients[i]);
     }
+    make_crowd(seed, out);
     make_faults(&stream, &swarm, out);
     make_later_faults(seed, out);
 }

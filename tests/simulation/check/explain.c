@@ -118,6 +118,8 @@ bool plan_can_refuse(const struct client *client, int code)
     case 18:  /* AuthenticationFailed */
     case 391: /* ReauthenticationRequired */
         return plan_has_fault(plan, FAULT_USER);
+    case 146: /* ExceededMemoryLimit */
+        return has_any(plan, 1U << FAULT_MEMORY | 1U << FAULT_MEMORY_MAX);
     case 14031: /* OutOfDiskSpace */
         return plan_has_fault(plan, FAULT_DISK_FULL);
     case 43: /* CursorNotFound */
