@@ -18,7 +18,7 @@
 #                --long: the tests with the mark "long" too: a minute of tests/history, the dashboard in a browser
 #   python       the companion package: compiled without warnings by gcc and clang, sdist and wheel built into
 #                python/dist, then its tests with what the wheel installs
-#                --long: also with Beanie 1.30, and without the extension
+#                --long: also with Beanie 1.30, and without the extension; more examples and generated models
 #   bench        a short run of benchmark programs (--long: of each; scripts/bench.sh takes the figures)
 #   suites       some modules of PyMongo's and Motor's own suites, direct and through the proxy
 #                --long: their fast part (the insert tests through a proxy that merges, some also through shared
@@ -153,10 +153,13 @@ test_pure_python() {
   MONGOSLUICE_PURE=1 run_pytest_python "$venv/bin/python" "$1"
 }
 
-# run_pytest_python PYTHON WHEEL: with the package in .cache/python
+# run_pytest_python PYTHON WHEEL: with the package in .cache/python. These tests are bound by the CPU, and each process
+# starts servers of its own.
 run_pytest_python() {
+  local extent=(--fewer-examples)
+  [ $long = 0 ] || extent=(--models 300)
   PYTHONPATH=$cache/python MONGOSLUICE_WHEEL=$2 "$1" -m pytest python/tests -c python/pyproject.toml -q -p no:cacheprovider \
-    "${at_once[@]}" -W ignore::DeprecationWarning
+    -n "$(($(nproc) + 1))" --dist worksteal "${extent[@]}" -W ignore::DeprecationWarning
 }
 
 step_bench() {

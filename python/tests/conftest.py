@@ -30,8 +30,18 @@ LISTENING = 1000  # the id of the proxy's log line with its address
 
 
 def pytest_addoption(parser):
+    parser.addoption("--fewer-examples", action="store_true", help="a fifth of what the tests with hypothesis make up")
     parser.addoption("--models", type=int, default=60, help="how many models test_made_models.py makes up (%(default)s)")
     parser.addoption("--models-seed", type=int, default=random.SystemRandom().randrange(10**6), help="and from what")
+
+
+def pytest_configure(config):
+    examples.divisor = 5 if config.getoption("--fewer-examples") else 1
+
+
+def examples(count):
+    """For settings(max_examples=…)."""
+    return count // examples.divisor
 
 
 def pytest_report_header(config):

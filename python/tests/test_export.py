@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field
 
 import mongosluice
-from conftest import completed
+from conftest import completed, examples
 from mongosluice.export import definitions
 from mongosluice.export.beanie import EXCLUDE_IS_HEEDED
 from mongosluice.export.patterns import to_pcre
@@ -98,7 +98,7 @@ NUMBERS = st.one_of(
 BOUNDS = st.integers(-(2**63), 2**63 - 1) | st.decimals(-10, 10, places=2) | st.sampled_from(EDGES)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(bounds=st.dictionaries(st.sampled_from(["ge", "gt", "le", "lt"]), BOUNDS, max_size=2), value=NUMBERS,
        options=st.sampled_from([{}, {"allow_inf_nan": True}, {"strict": True}]))
 def test_decimals_are_bounded_as_they_are_read(bounds, value, options):

@@ -17,7 +17,7 @@ from pymongo import monitoring  # noqa: E402
 from pymongo.errors import BulkWriteError, WriteError  # noqa: E402
 
 import mongosluice  # noqa: E402
-from conftest import switch_off  # noqa: E402
+from conftest import examples, switch_off  # noqa: E402
 from mongosluice.offload.mongoengine import patches, plans  # noqa: E402
 from mongosluice.offload.mongoengine.extension import native  # noqa: E402
 
@@ -107,7 +107,7 @@ def outcome(function, *arguments):
         return repr(type(error))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(values=st.fixed_dictionaries(VALUES), spoilt=st.sampled_from(sorted(VALUES)), wrong=WRONG)
 def test_the_same_bytes_and_verdicts(values, spoilt, wrong, validator):
     """What a document is converted to, and whether it is valid; also with one value spoilt."""

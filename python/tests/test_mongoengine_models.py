@@ -22,12 +22,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mongosluice
-from conftest import switch_off
+from conftest import examples, switch_off
 from mongosluice.offload.mongoengine import patches, plans
 from mongosluice.offload.mongoengine.extension import native
 
 pytestmark = pytest.mark.skipif(native is None, reason="the extension is not built")
-EXAMPLES = int(os.environ.get("MONGOENGINE_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("MONGOENGINE_EXAMPLES", examples(150)))
 OPTIONS = bson.CodecOptions(uuid_representation=bson.binary.UuidRepresentation.STANDARD)
 ID = bson.ObjectId(b"123456789012")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 import mongosluice
-from conftest import async_client
+from conftest import async_client, examples
 from mongosluice.offload.beanie.encoding import native
 
 pytestmark = pytest.mark.skipif(native is None, reason="the extension is not built")
@@ -102,7 +102,7 @@ RIGHT = st.fixed_dictionaries({"_id": st.builds(bson.ObjectId)}, optional={
     "e": st.dictionaries(NAMES, ANY, max_size=3), "f": st.fixed_dictionaries(
         {}, optional={"a": SIMPLE, "b": st.lists(st.fixed_dictionaries({"a": st.integers(0, 3)}), max_size=2)}),
     "g": DATES, "h": st.binary(max_size=3), "i": st.booleans()})
-SETTINGS = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @SETTINGS

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import mongosluice
-from conftest import async_client
+from conftest import async_client, examples
 from generated import WRONG, arguments, models
 from mongosluice.offload.beanie import encoding
 from mongosluice.offload.beanie import patches as offload_beanie
 from mongosluice.offload.beanie.encoding import INSERT, REPLACE, SET, native
 
-SLOW = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
 BEANIE_GET_DICT = beanie.odm.utils.dump.get_dict
 
 

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError, create_model
 
+from conftest import examples
 from mongosluice.offload.beanie import encoding, instances
 from mongosluice.offload.beanie.encoding import native
 from mongosluice.offload.beanie.simple_patterns import compile_pattern
@@ -65,7 +66,7 @@ classes = st.sampled_from(["a", "[ab]", "[^a]", r"\d", ".", r"\.", "[a-c0-2]", r
 counts = st.sampled_from(["", "", "*", "+", "?", "{2}", "{1,2}", "{0,}"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(atoms=st.lists(st.tuples(classes, counts), max_size=5), text=st.text("ab0.-\né", max_size=8))
 def test_what_is_taken_is_right(atoms, text):
     pattern = "^" + "".join(one + count for one, count in atoms) + "$"
