@@ -37,7 +37,7 @@ static void add_process(const struct admin *admin, struct text *out)
     exposition_single(out, "mongosluice_buffer_bytes", "gauge",
                       "Memory in use for messages: buffers, waiting inserts, checks of "
                       "documents.",
-                      (double)atomic_load(&admin->parts.shared->budget.used_bytes));
+                      (double)budget_used(&admin->parts.shared->budget));
     exposition_single(out, "mongosluice_buffer_limit_bytes", "gauge",
                       "Limit on that memory (option memory_max).",
                       (double)atomic_load(&admin->parts.shared->budget.limit_bytes));

@@ -90,7 +90,7 @@ static void add_memory(const struct admin *admin, struct json *json)
     struct process_figures process;
     figures_process(&process);
     json_open_object(json, "memory");
-    json_add_uint(json, "buffer_bytes", atomic_load(&budget->used_bytes));
+    json_add_uint(json, "buffer_bytes", budget_used(budget));
     json_add_uint(json, "buffer_limit_bytes", atomic_load(&budget->limit_bytes));
     json_add_uint(json, "resident_bytes", process.resident_bytes);
     json_close_object(json);

@@ -327,8 +327,7 @@ static void log_stats(struct proxy *proxy, const char *message)
     const struct counters *counters[WORKERS_MAX];
     for (unsigned i = 0; i < proxy->worker_count; i++)
         counters[i] = session_worker_counters(proxy->workers[i]);
-    statistics_log(message, counters, proxy->worker_count,
-                   atomic_load(&proxy->shared.budget.used_bytes));
+    statistics_log(message, counters, proxy->worker_count, budget_used(&proxy->shared.budget));
 }
 
 static void log_warned(struct proxy *proxy)
@@ -492,6 +491,7 @@ static void destroy(struct proxy *proxy)
     bulk_cursors_destroy(proxy->shared.bulk_cursors);
     awaited_cursors_destroy(proxy->shared.awaited_cursors);
     retry_table_destroy(proxy->shared.retries);
+    budget_drop_spare(&proxy->shared.budget);
     session_settings_release(proxy->settings);
     uri_free(proxy->uri);
     pthread_mutex_destroy(&proxy->lock);

@@ -22,12 +22,20 @@ static bool take(struct budget *budget, size_t bytes, size_t *missing)
     return true;
 }
 
+/* Makes room that nobody misses. False: there is none. */
+static bool reclaim(struct budget *budget, size_t missing)
+{
+    size_t spare = spare_drop(&budget->spare);
+    budget_give_back(budget, spare);
+    return spare > 0 || (budget->reclaim != NULL && missing > 0 &&
+                         budget->reclaim(budget->reclaim_arg, missing) > 0);
+}
+
 bool budget_take(struct budget *budget, size_t bytes)
 {
     size_t missing = 0;
     while (!take(budget, bytes, &missing))
-        if (budget->reclaim == NULL || missing == 0 ||
-            budget->reclaim(budget->reclaim_arg, missing) == 0)
+        if (!reclaim(budget, missing))
             return false;
     return true;
 }
@@ -37,8 +45,25 @@ void budget_give_back(struct budget *budget, size_t bytes)
     atomic_fetch_sub_explicit(&budget->used_bytes, bytes, memory_order_relaxed);
 }
 
+size_t budget_used(const struct budget *budget)
+{
+    size_t spare = atomic_load_explicit(&budget->spare.bytes, memory_order_relaxed);
+    size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
+    return used > spare ? used - spare : 0;
+}
+
+void budget_drop_old_spare(struct budget *budget, int64_t now_ms)
+{
+    budget_give_back(budget, spare_drop_old(&budget->spare, now_ms));
+}
+
+void budget_drop_spare(struct budget *budget)
+{
+    budget_give_back(budget, spare_drop(&budget->spare));
+}
+
 bool budget_is_short(const struct budget *budget)
 {
-    return atomic_load_explicit(&budget->used_bytes, memory_order_relaxed) >
+    return budget_used(budget) >
            atomic_load_explicit(&budget->limit_bytes, memory_order_relaxed) / 2;
 }

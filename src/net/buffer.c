@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 enum { BUFFER_MIN_BYTES = 4096 };
@@ -16,6 +17,26 @@ static void move_to_front(struct buffer *buffer)
     buffer->end = len;
 }
 
+/* Moves the content of a growing buffer into the spare block. False: there is none of this size. */
+static bool use_spare(struct buffer *buffer, struct budget *budget, size_t bytes)
+{
+    size_t cap = 0;
+    size_t len = buffer_length(buffer);
+    uint8_t *data = spare_take(&budget->spare, &cap);
+    if (data == NULL)
+        return false;
+    if (cap < len || cap - len < bytes) {
+        budget_give_back(budget, spare_put(&budget->spare, data, cap, clock_now_ms()));
+        return false;
+    }
+    if (len > 0)
+        memcpy(data, buffer_begin(buffer), len);
+    memory_free(buffer->data);
+    budget_give_back(budget, buffer->cap);
+    *buffer = (struct buffer){.data = data, .end = len, .cap = cap};
+    return true;
+}
+
 static bool grow(struct buffer *buffer, struct budget *budget, size_t bytes)
 {
     size_t cap = buffer->cap == 0 ? BUFFER_MIN_BYTES : buffer->cap;
@@ -24,6 +45,8 @@ static bool grow(struct buffer *buffer, struct budget *budget, size_t bytes)
             return false;
         cap *= 2;
     }
+    if (cap >= SPARE_MIN_BYTES && buffer->cap < SPARE_MIN_BYTES && use_spare(buffer, budget, bytes))
+        return true;
     if (!budget_take(budget, cap - buffer->cap))
         return false;
     uint8_t *data = memory_resize(buffer->data, cap);
@@ -87,7 +110,11 @@ bool buffer_move(struct buffer *to, struct buffer *from, struct budget *budget, 
 
 void buffer_release(struct buffer *buffer, struct budget *budget)
 {
-    budget_give_back(budget, buffer->cap);
-    memory_free(buffer->data);
+    size_t unused = buffer->cap;
+    if (buffer->cap >= SPARE_MIN_BYTES)
+        unused = spare_put(&budget->spare, buffer->data, buffer->cap, clock_now_ms());
+    else
+        memory_free(buffer->data);
+    budget_give_back(budget, unused);
     *buffer = (struct buffer){0};
 }

@@ -89,6 +89,7 @@ static void tick(void *context)
     merge_let_go(worker);
     pool_pump_tick(worker, now_ms);
     bulk_cursors_expire(worker->shared->bulk_cursors, now_ms);
+    budget_drop_old_spare(&worker->shared->budget, now_ms);
     DL_FOREACH_SAFE(worker->client_list, client, next)
     timeouts_check(client, now_ms);
     session_observe_all(worker);
