@@ -132,7 +132,7 @@ bool plan_can_refuse(const struct client *client, int code)
             plan_has_fault(plan, FAULT_OVERLOAD)) {
             return true;
         }
-        return is_tight(plan);
+        return is_tight(plan) || (!plan->direct && has_any(plan, LOSES | DELAYS));
     case 262: /* ExceededTimeLimit: of the proxy's queues */
         return is_tight(plan) || has_any(plan, LOSES | DELAYS);
     case 6: /* HostUnreachable */

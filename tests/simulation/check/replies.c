@@ -12,8 +12,10 @@ void check_fails(const struct client *client, const char *check, const char *com
 void check_refusal(const struct client *client, const char *command, const struct result *result)
 {
     if (!plan_can_refuse(client, result->code)) {
-        check_fails(client, "error explained", command, result->reply,
-                    "no fault of the plan explains this error");
+        char problem[96];
+        bson_snprintf(problem, sizeof problem, "no fault of the plan explains the error %d%s",
+                      result->code, result->reply == NULL ? " of a login" : "");
+        check_fails(client, "error explained", command, result->reply, problem);
     }
 }
 
