@@ -268,7 +268,8 @@ static bool plan_allows(const struct plan *plan, enum plan_fault_kind kind)
 
 static void draw_times(struct stream *stream, int64_t span, struct plan_fault *fault)
 {
-    fault->at_us = (int64_t)(stream_next(stream) % (uint64_t)(span + span / 4));
+    uint64_t drawn = stream_next(stream);
+    fault->at_us = span <= 0 ? 0 : (int64_t)(drawn % (uint64_t)(span + span / 4));
     /* One of: shorter than a round trip, of a few of them, longer than timeouts of the proxy.
      */
     fault->lasts_us = stream_chance(stream, 400)   ? stream_below(stream, 3000)
