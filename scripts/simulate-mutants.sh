@@ -39,7 +39,11 @@ build() {
 run_mutant() {
   local name=$1 patch=$mutants/$1.patch failed=0 began
   [ -e "$patch" ] || die "no such mutant: $name"
-  patch -s -p1 -d "$copy/source" <"$patch" || die "the patch $patch does not apply: the code has changed"
+  if ! patch -s --dry-run -p1 -d "$copy/source" <"$patch" >/dev/null; then
+    echo "no patch    $name: the code has changed, and $patch does not apply"
+    return 1
+  fi
+  patch -s -p1 -d "$copy/source" <"$patch"
   if build; then
     began=$SECONDS
     if "$copy/build/tests/simulation/simulate" --seconds "$seconds" --no-shrink >"$copy/output" 2>&1; then
