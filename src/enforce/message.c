@@ -84,11 +84,12 @@ static bool is_unacknowledged(struct bytes write_concern)
            !(scan_find(write_concern, "fsync", &field) && scan_is_true(&field));
 }
 
-/* stmtIds is not in the stable API. */
-static bool is_strict(const struct wire_command *command)
+/* stmtIds is not in the stable API, and not every server knows it in bulkWrite (SecantusDB). */
+static bool may_be_numbered(const struct wire_command *command)
 {
     struct scan_element field;
-    return scan_find(command->body, "apiStrict", &field) && scan_is_true(&field);
+    bool strict = scan_find(command->body, "apiStrict", &field) && scan_is_true(&field);
+    return !strict && command->known != COMMAND_BULK_WRITE;
 }
 
 bool message_read(const struct enforce_command *command, const struct grammar *grammar,
@@ -110,7 +111,7 @@ bool message_read(const struct enforce_command *command, const struct grammar *g
     if (!read_numbers(found, command->max_statements, options, err))
         return false;
     options->retryable = grammar_has(found, MEANS_TRANSACTION) && !options->numbered &&
-                         !command->parsed->in_transaction && !is_strict(command->parsed);
+                         !command->parsed->in_transaction && may_be_numbered(command->parsed);
     return true;
 }
 
