@@ -1,6 +1,7 @@
 #include "net/tls.h"
 
 #include "base/memory.h"
+#include "net/tls_resume.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -221,9 +222,11 @@ static bool set_client(struct tls_context *context, const struct tls_client_opti
     }
     if (options->crl_file != NULL && !load_crl(ctx, options->crl_file, err))
         return false;
-    return options->certificate_key_file == NULL ||
-           load_identity(ctx, options->certificate_key_file, options->certificate_key_file,
-                         options->key_password, err);
+    if (options->certificate_key_file != NULL)
+        return load_identity(ctx, options->certificate_key_file, options->certificate_key_file,
+                             options->key_password, err);
+    tls_resume_enable(ctx); /* not with a certificate: the server reads users in it */
+    return true;
 }
 
 struct tls_context *tls_context_new_client(const struct tls_client_options *options,

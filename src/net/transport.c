@@ -1,6 +1,7 @@
 #include "net/transport.h"
 
 #include "net/tls.h"
+#include "net/tls_resume.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -205,10 +206,12 @@ static enum transport_status tls_handshake(struct transport *t, struct error *er
     ERR_clear_error();
     errno = 0;
     int result = SSL_do_handshake(t->ssl);
-    if (result != 1)
-        return tls_status(t, result, "in the TLS handshake", err);
-    t->shaken = true;
-    return TRANSPORT_OK;
+    t->shaken = result == 1;
+    enum transport_status status =
+        t->shaken ? TRANSPORT_OK : tls_status(t, result, "in the TLS handshake", err);
+    if (status != TRANSPORT_WANT_READ && status != TRANSPORT_WANT_WRITE)
+        tls_resume_note_result(t->ssl, t->shaken);
+    return status;
 }
 
 /* The thread's error queue must be empty before a call of OpenSSL that may fail. It mostly is, and
@@ -280,8 +283,10 @@ bool transport_init_tls_client(struct transport *t, int fd, const struct tls_con
     if (!init_tls(t, fd, context, err))
         return false;
     SSL_set_connect_state(t->ssl);
-    if (tls_expect_host(t->ssl, host, tls_context_checks_hostname(context)))
+    if (tls_expect_host(t->ssl, host, tls_context_checks_hostname(context))) {
+        tls_resume_offer(t->ssl, host);
         return true;
+    }
     error_set(err, ERROR_BAD_VALUE, "Host name '%.255s' cannot be used with TLS: %s", host,
               ssl_reason(ERR_peek_error()));
     transport_close(t);

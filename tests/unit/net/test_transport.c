@@ -678,6 +678,71 @@ static int remove_files(void **state)
     return 0;
 }
 
+/* One connection between two contexts that are kept. True if it resumed a session. */
+static bool resumes(struct tls_context *server, struct tls_context *client, const char *host,
+                    enum transport_status wanted)
+{
+    struct pair pair;
+    enum transport_status server_status;
+    uint8_t byte = 0;
+    size_t n = 0;
+    enum transport_status status =
+        shake(&pair, tls_context_retain(server), tls_context_retain(client), host, &server_status);
+    assert_int_equal(status, wanted);
+    bool reused = wanted == TRANSPORT_OK && SSL_session_reused(pair.client.ssl) == 1;
+    if (wanted == TRANSPORT_OK) /* the ticket comes after the handshake */
+        assert_int_equal(transport_read(&pair.client, &byte, 1, &n, NULL), TRANSPORT_WANT_READ);
+    close_pair(&pair);
+    return reused;
+}
+
+static void test_sessions_are_resumed(void **state)
+{
+    (void)state;
+    struct tls_server_options s = server_options();
+    struct tls_client_options c = {.ca_file = files.ca};
+    struct tls_client_options known = {.ca_file = files.ca, .certificate_key_file = files.client};
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        struct tls_context *server = server_context(&s);
+        struct tls_context *restarted = server_context(&s);
+        struct tls_context *client = client_context(&c);
+        struct tls_context *with_certificate = client_context(&known);
+        SSL_CTX_set_max_proto_version(tls_context_ssl_ctx(client), version);
+        assert_false(resumes(server, client, "localhost", TRANSPORT_OK));
+        assert_true(resumes(server, client, "localhost", TRANSPORT_OK));
+        assert_true(resumes(server, client, "localhost", TRANSPORT_OK));
+        assert_false(resumes(server, client, "127.0.0.1", TRANSPORT_OK)); /* another host */
+        assert_false(resumes(restarted, client, "localhost", TRANSPORT_OK));
+        assert_true(resumes(restarted, client, "localhost", TRANSPORT_OK));
+        assert_false(resumes(server, with_certificate, "localhost", TRANSPORT_OK));
+        assert_false(resumes(server, with_certificate, "localhost", TRANSPORT_OK));
+        tls_context_release(server);
+        tls_context_release(restarted);
+        tls_context_release(client);
+        tls_context_release(with_certificate);
+    }
+}
+
+/* OpenSSL fails a resumed handshake if the server verifies clients and named no session context. */
+static void test_failing_sessions_are_given_up(void **state)
+{
+    (void)state;
+    struct tls_server_options s = server_options();
+    struct tls_client_options c = {.ca_file = files.ca};
+    struct tls_context *server = server_context(&s);
+    struct tls_context *client = client_context(&c);
+    SSL_CTX_set_session_id_context(tls_context_ssl_ctx(server), (const uint8_t *)"", 0);
+    SSL_CTX_set_verify(tls_context_ssl_ctx(server), SSL_VERIFY_PEER, NULL);
+    for (int i = 0; i < 3; i++) {
+        assert_false(resumes(server, client, "localhost", TRANSPORT_OK));
+        assert_false(resumes(server, client, "localhost", TRANSPORT_ERROR));
+    }
+    for (int i = 0; i < 3; i++)
+        assert_false(resumes(server, client, "localhost", TRANSPORT_OK));
+    tls_context_release(server);
+    tls_context_release(client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -690,6 +755,8 @@ int main(void)
         cmocka_unit_test(test_tls_reset),
         cmocka_unit_test(test_tls_renegotiation),
         cmocka_unit_test(test_tls_details),
+        cmocka_unit_test(test_sessions_are_resumed),
+        cmocka_unit_test(test_failing_sessions_are_given_up),
         cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_trust),
         cmocka_unit_test(test_client_certificates),
