@@ -19,7 +19,7 @@ import pytest
 import typing_extensions
 from beanie import Document, PydanticObjectId
 from beanie.odm.custom_types import DecimalAnnotation
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, Field
 
@@ -99,6 +99,7 @@ BOUNDS = st.integers(-(2**63), 2**63 - 1) | st.decimals(-10, 10, places=2) | st.
 
 
 @settings(max_examples=examples(1000), deadline=None)
+@example(bounds={"ge": 0.1}, value=decimal.Decimal("0.1"), options={"strict": True})
 @given(bounds=st.dictionaries(st.sampled_from(["ge", "gt", "le", "lt"]), BOUNDS, max_size=2), value=NUMBERS,
        options=st.sampled_from([{}, {"allow_inf_nan": True}, {"strict": True}]))
 def test_decimals_are_bounded_as_they_are_read(bounds, value, options):

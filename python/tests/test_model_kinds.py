@@ -105,6 +105,10 @@ def split(value):
     return value.split(",")
 
 
+def count(value) -> int:
+    return len(value)
+
+
 def keep_odd(value: int) -> int:
     if value % 2 == 0:
         raise ValueError("even")
@@ -278,7 +282,17 @@ class TextForAll(Document):
         bson_encoders = {int: str}
 
 
+class FunctionsAndEncoders(Document):
+    text: Annotated[set[int], AfterValidator(str)]
+    length: Annotated[set[int], AfterValidator(count)]
+    odd: Annotated[set[int], AfterValidator(lambda value: value), Field(max_length=2)] = set()
+
+    class Settings:
+        bson_encoders = {set: list, int: str}
+
+
 @pytest.mark.parametrize(("cls", "given"), [
+    (FunctionsAndEncoders, {"text": {1}, "length": {1, 2}, "odd": {1}}),
     (WithEncoders, {}), (WithEncoders, {"tags": {"b", "a"}, "counts": {"x": 1}, "many": [datetime.date(2024, 2, 3)]}),
     (TextForAll, {}), (TextForAll, {"number": 7, "limited": 3, "some": 2}),
 ])

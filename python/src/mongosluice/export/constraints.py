@@ -138,14 +138,14 @@ def decimals_only(schema: Schema) -> Schema:
 
 
 def as_read(schema: Schema) -> Schema:
-    """A schema whose decimal bounds also hold for doubles as pydantic reads them: it reads 0.1 as
-        Decimal("0.1"), which is less than the double."""
+    """A schema whose decimal bounds are those that pydantic compares with, and hold for doubles as pydantic reads
+        them: it reads 0.1 as Decimal("0.1"), which is less than the double."""
     out = changed(schema, as_read)
     types = set(as_list(out.get("bsonType", ())))
-    if not types >= {"decimal", "double"}:
+    if "decimal" not in types:
         return out
     exact = with_limits(out, lambda value, is_low, is_exclusive: (exactly(value), is_exclusive))
-    if all(double_is(limit) for limit in limits_of(exact)):
+    if "double" not in types or all(double_is(limit) for limit in limits_of(exact)):
         return exact
     doubles = with_limits(out, lambda value, is_low, is_exclusive: nearest(exactly(value), is_low, is_exclusive))
     return {"anyOf": [{**exact, "bsonType": sorted(types - {"double"})}, {**doubles, "bsonType": "double"}]}

@@ -66,6 +66,7 @@ SIMPLE: dict[Any, Schema] = {
     Any: {},
     object: {},
 }
+FUNCTIONS = (pydantic.BeforeValidator, pydantic.AfterValidator, pydantic.WrapValidator, pydantic.PlainValidator)
 # Checks without a `$jsonSchema` keyword.
 CHECKED_IN_PYTHON = {
     datetime.date: "that there is no time of day is checked in Python",
@@ -264,7 +265,7 @@ class Exporter:
     def of_known(self, annotation: Any, metadata: list[Any], where: str, config: Mapping[str, Any]) -> Schema:
         schema = self.encoded_by_user(annotation, where)
         if schema is not None:
-            return self.note_constraints(schema, metadata, where)
+            return self.with_functions(annotation, schema, metadata, where, config)
         if self.links is not None:
             schema = self.links.value(self, annotation, where)
         if schema is None:
@@ -292,10 +293,13 @@ class Exporter:
         returns = getattr(encoder, "__annotations__", {}).get("return")
         return self.by_type(returns, where, {}) if is_class(returns) else {}
 
-    def note_constraints(self, schema: Schema, metadata: list[Any], where: str) -> Schema:
-        """For a value that is stored as another value: constraints on the one do not hold for the other."""
+    def with_functions(self, annotation: Any, schema: Schema, metadata: list[Any], where: str, config: Mapping[str, Any]) -> Schema:
+        """For a value that is stored as another value: constraints on the one do not hold for the other, but a function
+        may make a value of another type, which is not encoded."""
         for one in metadata:
-            if not isinstance(one, (FieldInfo, pydantic.Discriminator)) and getattr(one, "__dict__", one) != {}:
+            if isinstance(one, FUNCTIONS):
+                schema = self.constrain(annotation, schema, one, where, config)
+            elif not isinstance(one, (FieldInfo, pydantic.Discriminator)) and getattr(one, "__dict__", one) != {}:
                 self.note(where, "bound", f"{one} is checked in Python")
         return schema
 
