@@ -376,7 +376,8 @@ static enum batch_verdict judge(const struct batch *batch, bool readable, const 
      * can be believed. */
     if (batch->resent || batch->needed) {
         bool all_stored = readable && split->ok && split->error_count == 0;
-        return all_stored || (asks_again && !split->ok) ? BATCH_ANSWERED : BATCH_FIND_OUT;
+        bool left_open = asks_again && !split->ok && !split->claims_nothing;
+        return all_stored || left_open ? BATCH_ANSWERED : BATCH_FIND_OUT;
     }
     if (!readable)
         return BATCH_UNREADABLE;

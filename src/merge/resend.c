@@ -113,11 +113,12 @@ static bool keep(struct merger *merger, struct merger_resend *resend, struct byt
     return true;
 }
 
-/* For ok: 0 to a document. An error about the whole command is safe only for a client that knows
- * that it retries, or if it leaves the result open. */
+/* For ok: 0 to a document. An error about the whole command is safe if it leaves the result open,
+ * or for a client that knows that it retries, and then only before the answer to a document: that
+ * one may be stored. */
 static bool may_be_told(const struct merger_resend *resend, const struct split *split)
 {
-    return resend->again || split->kind != SPLIT_NOT_RUN;
+    return !split->claims_nothing || (resend->again && resend->at == 0);
 }
 
 static bool write_answer(const struct merger_resend *resend, const struct split *split,

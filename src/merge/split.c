@@ -57,9 +57,8 @@ static bool is_one_of(int64_t code, const int64_t *codes, size_t count)
     return false;
 }
 
-static bool has_retry_label(const struct scan_element *labels)
+static bool has_label(const struct scan_element *labels, const char *label)
 {
-    static const char label[] = "RetryableWriteError";
     struct scan scan;
     struct scan_element each;
     const char *text = NULL;
@@ -67,10 +66,15 @@ static bool has_retry_label(const struct scan_element *labels)
     if (labels->kind != BSON_KIND_ARRAY || !scan_open(&scan, labels->value))
         return false;
     while (scan_next(&scan, &each))
-        if (scan_as_string(&each, &text, &len) && len == sizeof label - 1 &&
+        if (scan_as_string(&each, &text, &len) && len == strlen(label) &&
             memcmp(text, label, len) == 0)
             return true;
     return false;
+}
+
+static bool has_retry_label(const struct scan_element *labels)
+{
+    return has_label(labels, "RetryableWriteError");
 }
 
 /* True if a document with `code` and possibly `errorLabels` asks for a retry: the reply itself or
@@ -140,6 +144,7 @@ static bool read_errors(struct split *split, struct bytes array, uint32_t docume
 static bool read_failure(struct split *split, struct error *err)
 {
     struct scan_element code;
+    struct scan_element labels;
     int64_t number = 0;
     if (!scan_find(split->reply, "code", &code) || !scan_as_int64(&code, &number))
         return malformed(err, "ok:0 without a code");
@@ -149,6 +154,9 @@ static bool read_failure(struct split *split, struct error *err)
         split->kind = SPLIT_RETRY;
     else if (is_one_of(number, not_run_codes, sizeof not_run_codes / sizeof not_run_codes[0]))
         split->kind = SPLIT_NOT_RUN;
+    split->claims_nothing =
+        split->kind == SPLIT_NOT_RUN || (scan_find(split->reply, "errorLabels", &labels) &&
+                                         has_label(&labels, "NoWritesPerformed"));
     return true;
 }
 

@@ -25,7 +25,8 @@ struct split {
     struct bytes reply; /* borrowed */
     enum split_kind kind;
     bool ok;
-    bool alike; /* parts of equal size get equal replies */
+    bool claims_nothing; /* ok:0, and the reply says so: this attempt has written nothing */
+    bool alike;          /* parts of equal size get equal replies */
     size_t error_count;
     struct split_error *errors; /* owned, sorted by index */
 };

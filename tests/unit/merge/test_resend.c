@@ -196,6 +196,9 @@ static void what_failed_is_told_as_it_is(void **state)
         {"{\"ok\":0,\"code\":8}", RESEND_ANSWER, RESEND_ANSWER},
         {"{\"ok\":0,\"code\":10107,\"errorLabels\":[\"RetryableWriteError\"]}", RESEND_ANSWER,
          RESEND_ANSWER},
+        {"{\"ok\":0,\"code\":10107,\"errorLabels\":[\"RetryableWriteError\",\"NoWritesPerformed\"]"
+         "}",
+         RESEND_CLOSE, RESEND_ANSWER},
         {"{\"ok\":1}", RESEND_CLOSE, RESEND_CLOSE},
         {"{\"n\":2,\"ok\":1}", RESEND_CLOSE, RESEND_CLOSE},
     };
@@ -293,6 +296,31 @@ static void what_fails_among_many_ends_the_asking(void **state)
                              "WriteError\"]}");
     assert_int_equal(asked.step, RESEND_ANSWER);
     assert_non_null(strstr(asked.json, "\"code\" : 91"));
+}
+
+/* The first document may be stored: no error may claim that the command has written nothing. */
+static void what_claims_nothing_is_not_told_after_the_first(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const errors[] = {
+        "{\"ok\":0,\"code\":13}",
+        "{\"ok\":0,\"code\":91,\"errorLabels\":[\"RetryableWriteError\",\"NoWritesPerformed\"]}"};
+    struct merger_resend *resend = of_four(f, false);
+    merger_resend_lost(f->merger, resend, f->now_us);
+    struct command many =
+        command_of(0,
+                   "{\"insert\":\"c\",\"$db\":\"test\",\"ordered\":false,\"lsid\":{"
+                   "\"id\":{\"$uuid\":\"02000000-0000-0000-0000-00000000004c\"}},"
+                   "\"txnNumber\":{\"$numberLong\":\"2\"}}",
+                   "[{\"_id\":21},{\"_id\":22},{\"_id\":23},{\"_id\":24}]");
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        assert_int_equal(submit(f, &many, (void *)2), MERGER_RESEND); /* the client retries */
+        resend = f->answer.resend;
+        assert_int_equal(ask(f, resend, "{\"n\":1,\"ok\":1}").step, RESEND_ASK);
+        assert_int_equal(ask(f, resend, errors[i]).step, RESEND_CLOSE);
+        assert_int_equal(submit(f, &many, (void *)2), MERGER_RESEND);
+        assert_int_equal(ask(f, f->answer.resend, errors[i]).step, RESEND_ANSWER);
+    }
 }
 
 /* A slow server, not a dead one: it receives a statement that it recognises by now, as from a
@@ -400,6 +428,7 @@ int main(void)
         WITH(what_failed_is_told_as_it_is),
         WITH(many_documents_are_asked_for_one_by_one),
         WITH(what_fails_among_many_ends_the_asking),
+        WITH(what_claims_nothing_is_not_told_after_the_first),
         WITH(a_batch_of_which_one_was_let_go_is_not_believed),
         WITH(a_batch_of_which_one_was_let_go_is_not_sent_again),
         cmocka_unit_test(any_allocation_may_fail),
