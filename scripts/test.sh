@@ -45,7 +45,7 @@ at_once=(-n "$(($(nproc) * 3))" --dist worksteal)
 
 step_lint() {
   local failed=0 check
-  git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror || failed=1
+  git ls-files '*.c' '*.h' | xargs -n 50 -P "$(nproc)" clang-format --dry-run -Werror || failed=1
   for check in scripts/check-*.py; do
     [ ! -e "$check" ] || "$venv/bin/python" "$check" || failed=1
   done

@@ -213,10 +213,9 @@ def test_draining_waits_for_a_write_that_is_still_coming(simulated, simulated_gu
     with RawClient(proxy.endpoint()) as client:
         client.command({"ping": 1})
         client.send(message[:200_000])
-        time.sleep(0.2)
+        client.until_read()
         proxy.process.send(signal.SIGTERM)
         proxy.wait_for_text("drain")
-        time.sleep(0.2)
         client.send(message[200_000:])
         assert client.receive().body["n"] == 1
         client.assert_closed()

@@ -106,9 +106,9 @@ def test_draining_waits_for_a_request_on_its_way(start_proxy, simulated):
     with RawClient(proxy.endpoint()) as client:
         client.command({"ping": 1})
         client.send(message[:200_000])
-        time.sleep(0.3)
+        client.until_read()
         proxy.process.send(signal.SIGTERM)
-        time.sleep(0.3)
+        proxy.wait_for_text("drain")
         client.send(message[200_000:])
         assert client.receive().body["ok"] == 1
         client.assert_closed()

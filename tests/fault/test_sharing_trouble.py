@@ -108,7 +108,7 @@ def test_waiters_are_served_in_their_order(start, simulated, held, connect):
     waiters = [connect(proxy) for _ in range(6)]
     for number, client in enumerate(waiters):
         client.send(op_msg({"ping": number, "$db": "admin"}))
-        time.sleep(0.05)  # so that the proxy receives them in this order
+        client.until_read()  # so that the proxy receives them in this order
     held.release("first")
     assert first.receive().body["held"] == "first"
     for client in waiters:
@@ -122,7 +122,7 @@ def test_more_waiters_than_allowed_are_refused_at_once(start, held, connect):
     hold(first, "first")
     held.wait_for(1)
     waiter.send(op_msg({"ping": 1, "$db": "admin"}))
-    time.sleep(0.2)
+    waiter.until_read()
     error = late.command({"ping": 1})
     assert error["ok"] == 0 and "pool" in error["errmsg"]
     held.release("first")
@@ -194,7 +194,7 @@ def test_answer_in_the_grace_keeps_the_connection(start, simulated, held, connec
     held.wait_for(1)
     leaving.socket.close()
     other.send(op_msg({"ping": 7, "$db": "admin"}))
-    time.sleep(0.2)
+    other.until_read()
     held.release("left")
     reply = other.receive()
     assert reply.body["ok"] == 1 and "held" not in reply.body
@@ -207,7 +207,7 @@ def test_half_a_request_holds_no_connection(start, simulated, connect):
     half, whole = connect(proxy), connect(proxy)
     message = op_msg({"ping": 1, "$db": "admin", "x": "x" * 1000})
     half.send(message[:500])
-    time.sleep(0.1)
+    half.until_read()
     assert whole.command({"ping": 1})["ok"] == 1
     half.send(message[500:])
     assert half.receive().body["ok"] == 1

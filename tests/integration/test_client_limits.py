@@ -29,7 +29,9 @@ def hello(client, application=None, **more):
 
 
 def refusals(client, count):
-    return [reply for reply in (client.command({"ping": 1}) for _ in range(count)) if reply["ok"] != 1]
+    """Of so many commands that are sent at once."""
+    client.send(b"".join(op_msg({"ping": 1, "$db": "admin"}) for _ in range(count)))
+    return [reply for reply in (client.receive().body for _ in range(count)) if reply["ok"] != 1]
 
 
 def test_requests_of_an_application(start):
@@ -65,8 +67,8 @@ def test_one_count_for_all_connections_or_one_for_each_application(start):
         hello(one, "reports")
         hello(two, "reports")
         hello(other, "web")
-        assert len(refusals(one, 15)) >= 4
-        assert len(refusals(two, 5)) >= 4
+        # 10 of 30 pass, and some more for the time that it takes; with a count for each connection, 20 would
+        assert len(refusals(one, 15)) + len(refusals(two, 15)) > 12
         assert refusals(other, 8) == []
     with RawClient(proxy.endpoint()) as again:
         hello(again, "web")

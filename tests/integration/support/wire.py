@@ -6,12 +6,13 @@ import struct
 import time
 import zlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import bson
 import snappy
 from bson.raw_bson import RawBSONDocument
 
-from .process import PATIENCE
+from .process import PATIENCE, eventually
 
 try:
     from compression import zstd
@@ -181,6 +182,17 @@ class RawClient:
 
     def send(self, data):
         self.socket.sendall(data)
+
+    def until_read(self):
+        """Waits until the peer, which must be on this machine, has read all that was sent."""
+        here, there = ("%08X:%04X" % (*struct.unpack("=I", socket.inet_aton(host)), port)
+                       for host, port in (self.socket.getsockname(), self.socket.getpeername()))
+
+        def is_read():
+            rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            queues = {(row[1], row[2]): row[4] for row in rows}  # what is not yet received, and not yet read
+            return queues[here, there].startswith("00000000:") and queues[there, here].endswith(":00000000")
+        eventually(is_read, "the peer has read")
 
     def send_until_stuck(self, data):
         """Sends while the peer reads, and half a second longer. Returns the number of sent bytes, which is less than
