@@ -11,6 +11,9 @@
 #include "session/life.h"
 #include "wire/sections.h"
 
+/* Between two questions for the state of a server that nothing is known of. */
+enum { REMIND_MS = 1000 };
+
 bool hello_answers_may_take(const struct client *client, const struct wire_command *request)
 {
     struct wire_hello_request hello;
@@ -209,6 +212,7 @@ static bool ask(struct client *client, struct hello_source *source)
 {
     if (source->held != NULL && source->held->up)
         return true;
+    source->asked_ms = clock_now_ms();
     if (hello_streams_ask(client->worker->shared->hello_streams, source->server,
                           client->worker->settings))
         return true;
@@ -243,4 +247,14 @@ enum request_step hello_answers_take(struct client *client, const struct message
         (source->held != NULL && source->held->up && !hello_answers_settle(client, clock_now_ms())))
         return STEP_STOP;
     return STEP_TAKEN;
+}
+
+void hello_answers_remind(struct client *client, int64_t now_ms)
+{
+    struct hello_source *source = client->hello_wait->source;
+    if ((source->held != NULL && source->held->up) || now_ms - source->asked_ms < REMIND_MS)
+        return;
+    source->asked_ms = now_ms;
+    (void)hello_streams_ask(client->worker->shared->hello_streams, source->server,
+                            client->worker->settings); /* otherwise the next time */
 }

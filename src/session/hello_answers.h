@@ -20,4 +20,8 @@ enum request_step hello_answers_take(struct client *client, const struct message
  * left CLIENT_ACTIVE. */
 bool hello_answers_settle(struct client *client, int64_t now_ms);
 
+/* From time to time: asks for the state again if the waiting hello has none. Memory may have been
+ * out when it was asked for, or when it became known. */
+void hello_answers_remind(struct client *client, int64_t now_ms);
+
 #endif

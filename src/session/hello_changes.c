@@ -59,6 +59,7 @@ void hello_changes_check(struct client *client, int64_t now_ms)
     struct hello_wait *wait = client->hello_wait;
     struct hello_source *source = wait->source;
     atomic_store_explicit(&source->server->used_ms, now_ms, memory_order_relaxed);
+    hello_answers_remind(client, now_ms);
     if (wait->request.has_version && now_ms < wait->expires_ms && !wait->blocked)
         return;
     wait->looked = 0;

@@ -13,6 +13,7 @@ struct hello_source {
     struct hello_state *held; /* a reference; NULL: nothing is known */
     struct hello_wait *waits; /* utlist: first those that must look at the state */
     struct turn_waiter turn;  /* for the rest of many waiting clients */
+    int64_t asked_ms;         /* the last time that the stream was asked for a state */
 };
 
 struct hello_wait {
