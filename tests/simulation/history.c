@@ -10,6 +10,9 @@ enum { LONGEST_S = 3600 };
 /* The time in which answers that are under way arrive, and the proxy sees who has left. */
 enum { SETTLE_US = 2 * 1000 * 1000 };
 
+/* The time after which the proxy has found out about every client that is gone without a word. */
+enum { QUIET_US = WORLD_KEEP_ALIVE_US + SETTLE_US };
+
 struct history {
     const struct plan *plan;
     struct world *world;
@@ -70,8 +73,14 @@ bool history_measure(const struct plan *plan, void *trace, struct history_outcom
     run(&history);
     check(&history);
     faults_end(history.faults);
+    int64_t left_us = world_now_us(world);
     drivers_destroy(history.drivers);
     run_for(world, SETTLE_US);
+    while (history.proxy != NULL && !simulated_proxy_is_empty(history.proxy) &&
+           world_now_us(world) < left_us + QUIET_US && world_step(world)) {
+    }
+    if (history.proxy != NULL && !world_failed(world))
+        simulated_proxy_check_quiet(history.proxy);
     if (history.proxy != NULL)
         simulated_proxy_stop(history.proxy);
     cluster_destroy(history.cluster);
