@@ -146,10 +146,11 @@ void exposition_to_openmetrics(const struct text *from, struct text *out)
 {
     static const char suffix[] = "_total";
     enum { FRONT = 7, SUFFIX = sizeof suffix - 1 };
-    const char *end = from->data + from->len;
-    for (const char *line = from->data; line < end;) {
-        const char *newline = memchr(line, '\n', (size_t)(end - line));
-        size_t len = newline == NULL ? (size_t)(end - line) : (size_t)(newline - line) + 1;
+    size_t len = 0;
+    for (size_t at = 0; at < from->len; at += len) { /* an empty text may have no bytes at all */
+        const char *line = from->data + at;
+        const char *newline = memchr(line, '\n', from->len - at);
+        len = newline == NULL ? from->len - at : (size_t)(newline - line) + 1;
         size_t name = family_length(line, len);
         size_t cut = 0;
         if (name > SUFFIX && memcmp(line + FRONT + name - SUFFIX, suffix, SUFFIX) == 0)
@@ -157,7 +158,6 @@ void exposition_to_openmetrics(const struct text *from, struct text *out)
         size_t kept = name == 0 ? 0 : FRONT + name - cut;
         text_add_bytes(out, line, kept);
         text_add_bytes(out, line + kept + cut, len - kept - cut);
-        line += len;
     }
     text_add(out, "# EOF\n");
     out->cut |= from->cut;

@@ -20,8 +20,9 @@
 #include "admin/endpoints.h"
 #include "admin/figures.h"
 #include "base/clock.h"
-#include "base/memory.h"
+#include "fail_memory.h"
 #include "otlp/exporter.h"
+#include "rig_commands.h"
 #include "session_rig_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -48,6 +49,7 @@ static unsigned state;
 static unsigned changes; /* pauses, resumes and drains */
 static char folder[] = "/tmp/sluice-admin-XXXXXX";
 static struct admin_settings *open_settings;
+static struct admin_settings *closed_settings;
 static struct admin_settings *token_settings;
 
 static void check(bool holds)
@@ -147,7 +149,8 @@ static void publish(void *arg, struct registry *registry)
     schemas_in_force_publish(&rig->shared.in_force, registry);
 }
 
-static struct admin_settings *make_settings(const char *token)
+/* The one without a token and with the other `write` lets nobody write. */
+static struct admin_settings *make_settings(const char *token, const char *write_schemas)
 {
     char yaml[512];
     char path[64];
@@ -160,9 +163,11 @@ static struct admin_settings *make_settings(const char *token)
               close(fd) == 0);
     int len = snprintf(yaml, sizeof yaml,
                        "upstream: mongodb://u:hush@h/\nlisten: 127.0.0.1:0\nadmin:\n"
-                       "  listen: 127.0.0.1:0\n  write: true\n  token_file: \"%s\"\n"
+                       "  listen: 127.0.0.1:0\n  allowed_hosts: a.example,admin.example\n  write: "
+                       "%s\n  token_file: \"%s\"\n"
                        "  show_values: %s\nschemas: %s\n",
-                       token == NULL ? "" : path, token == NULL ? "false" : "true", folder);
+                       write_schemas, token == NULL ? "" : path, token == NULL ? "false" : "true",
+                       folder);
     if (!config_load_yaml("admin", yaml, (size_t)len, &config, &err)) {
         (void)fprintf(stderr, "%s\n", err.message);
         abort();
@@ -181,6 +186,37 @@ static void on_drain(evutil_socket_t fd, short what, void *arg)
     changes++;
 }
 
+/* --- files of schemas --- */
+
+static void write_file(const char *name, const char *text)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    check(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+}
+
+/* Only the own schemas stay. */
+static void clean_folder(void)
+{
+    DIR *at = opendir(folder);
+    check(at != NULL);
+    for (struct dirent *entry = readdir(at); entry != NULL; entry = readdir(at)) {
+        char path[sizeof folder + sizeof entry->d_name + 1];
+        bool own =
+            strcmp(entry->d_name, "token") == 0 || strcmp(entry->d_name, "d.guarded.json") == 0;
+        if (entry->d_name[0] == '.' || own)
+            continue;
+        (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        (void)unlink(path);
+    }
+    (void)closedir(at);
+    if ((state & STATE_BROKEN_FILE) != 0)
+        write_file("d.x.json", "{");
+    catalog_rescan(endpoint.parts.catalog);
+}
+
 static void do_nothing(void *context)
 {
     (void)context;
@@ -193,13 +229,15 @@ static void open_endpoint(void)
     check(mkdtemp(folder) != NULL);
     rig = rig_open(RIG_SHARED);
     rig->shared.exporter = exporter_create(1, 1);
-    for (size_t client = 0; client < 3; client++) {
-        rig_send(rig, client, message, rig_message(client, 1, message));
-        rig_settle(rig);
-        (void)rig_serve(rig, RIG_ANSWER_RIGHT, 0);
-    }
-    open_settings = make_settings(NULL);
-    token_settings = make_settings(TOKEN);
+    write_file(
+        "d.guarded.json",
+        "{\"ns\":\"d.guarded\",\"versions\":[{\"schema\":{\"properties\":{\"a\":{\"minimum\":0}}}},"
+        "{\"schema\":{\"properties\":{\"a\":{\"minimum\":1}}}},{\"schema\":{\"required\":[\"z\"]},"
+        "\"accepted_until\":{\"$date\":\"2099-01-01T00:00:00Z\"}}],\"candidate\":{\"schema\":{"
+        "\"required\":[\"b\"]}}}");
+    open_settings = make_settings(NULL, "true");
+    closed_settings = make_settings(NULL, "false");
+    token_settings = make_settings(TOKEN, "true");
     const struct catalog_settings settings = {folder, (size_t)1 << 24, publish, NULL};
     struct catalog *catalog = catalog_create(&settings, &err);
     struct worker_settings thread = {.name = "admin",
@@ -232,37 +270,17 @@ static void open_endpoint(void)
     endpoint = made;
     endpoint.http = http_server_start(base, "127.0.0.1", 0, admin_handle, &endpoint, &err);
     check(endpoint.http != NULL);
-}
-
-/* --- files of schemas --- */
-
-static void write_file(const char *name, const char *text)
-{
-    char path[128];
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    check(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-    close(fd);
-}
-
-/* Only the own schemas stay. */
-static void clean_folder(void)
-{
-    DIR *at = opendir(folder);
-    check(at != NULL);
-    for (struct dirent *entry = readdir(at); entry != NULL; entry = readdir(at)) {
-        char path[sizeof folder + sizeof entry->d_name + 1];
-        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "token") == 0)
-            continue;
-        (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        (void)unlink(path);
+    /* clients of an application write what is refused, and what is not */
+    for (unsigned kind = 0; kind < 3 * RIG_CLIENTS; kind++) {
+        static const enum message_kind kinds[] = {MESSAGE_HELLO_FIRST, MESSAGE_INSERT_MIXED,
+                                                  MESSAGE_INSERT_REFUSED};
+        size_t len = rig_message(kinds[kind / RIG_CLIENTS], kind, message);
+        rig_send(rig, kind % RIG_CLIENTS, message, len);
+        for (int i = 0; i < 3; i++) {
+            rig_settle(rig);
+            (void)rig_serve(rig, RIG_ANSWER_RIGHT, 0);
+        }
     }
-    (void)closedir(at);
-    write_file("d.c.json", "{\"ns\":\"d.c\",\"schema\":{\"required\":[\"a\"]},\"candidate\":{"
-                           "\"schema\":{\"required\":[\"b\"]}}}");
-    if ((state & STATE_BROKEN_FILE) != 0)
-        write_file("d.x.json", "{");
-    catalog_rescan(endpoint.parts.catalog);
 }
 
 /* --- a connection --- */
@@ -324,6 +342,30 @@ static void check_answer(const char *answer, size_t len)
     bson_destroy(read);
 }
 
+/* The input as the first line of a token's file; a request from elsewhere carries it. */
+static void check_token(const char *text, size_t size)
+{
+    struct access_token token = {0};
+    struct error err = {0};
+    const char *reason = NULL;
+    char authorization[ACCESS_TOKEN_MAX + 16];
+    struct access_request request = {.peer = "10.0.0.1", .host = "10.0.0.2", .changes = true};
+    check(access_check(&token, &request, &reason) == 403 && reason != NULL);
+    if (!access_token_set(&token, text, size, &err)) {
+        check(err.message[0] != 0 && !token.set);
+        return;
+    }
+    for (; size > 0 && (unsigned char)*text <= ' '; size--)
+        text++;
+    while (size > 0 && (unsigned char)text[size - 1] <= ' ')
+        size--;
+    (void)snprintf(authorization, sizeof authorization, "Bearer %.*s", (int)size, text);
+    request.authorization = authorization;
+    check(access_check(&token, &request, &reason) == 200);
+    authorization[strlen("Bearer ")] ^= 1;
+    check(access_check(&token, &request, &reason) == 401);
+}
+
 static bool holds_token(const uint8_t *data, size_t size)
 {
     return memmem(data, size, TOKEN, strlen(TOKEN)) != NULL;
@@ -345,9 +387,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (rig == NULL)
         open_endpoint();
+    check_token((const char *)data + 1, size - 1);
     state = data[0];
     changes = 0;
-    endpoint.settings = (state & STATE_TOKEN) != 0 ? token_settings : open_settings;
+    bool closed = (state & STATE_CERTIFICATES) != 0 && (state & STATE_PAUSED) != 0;
+    endpoint.settings = (state & STATE_TOKEN) != 0 ? token_settings
+                        : closed                   ? closed_settings
+                                                   : open_settings;
     if (changed || (state & STATE_BROKEN_FILE) != 0)
         clean_folder();
     changed = (state & STATE_BROKEN_FILE) != 0 || memmem(data, size, "PUT", 3) != NULL ||
@@ -355,6 +401,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     take_sample();
     int fd = dial();
     check_answer(answer, exchange(fd, data + 1, size - 1, answer));
+    close(fd);
+    fd = dial();
+    if (fail_memory_for(data, size))
+        (void)exchange(fd, data + 1, size - 1, answer);
+    memory_fail_never();
     close(fd);
     for (int i = 0; i < 4; i++)
         (void)event_base_loop(base, EVLOOP_NONBLOCK);

@@ -3,7 +3,7 @@
  * Input: the payload; its last byte gives the portions. */
 #include <stdlib.h>
 
-#include "base/memory.h"
+#include "fail_memory.h"
 #include "wire/compressed.h"
 #include "wire/sections.h"
 
@@ -78,6 +78,19 @@ static void check_opened(const struct wire_compressed *in, uint8_t *message)
         compress_again(compressor, message, WIRE_HEADER_BYTES + in->uncompressed_bytes);
 }
 
+static void try_without_memory(const struct wire_compressed *in, uint8_t *message)
+{
+    uint8_t *out = NULL;
+    size_t len = 0;
+    wire_opening_free(wire_opening_new());
+    wire_opening_free(NULL);
+    wire_header_write(message, &(struct wire_header){.opcode = in->opcode});
+    for (uint8_t compressor = 0; compressor <= WIRE_COMPRESSOR_ZSTD; compressor++)
+        if (wire_compressed_write(compressor, message, WIRE_HEADER_BYTES + in->uncompressed_bytes,
+                                  &out, &len))
+            memory_free(out);
+}
+
 static void check_names(const uint8_t *data, size_t size)
 {
     uint8_t compressor = 0;
@@ -104,8 +117,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t portion = 1 + (size_t)data[size - 1] * 64;
     if (in.uncompressed_bytes < 1000 || portion > 1000)
         open_in_portions(&in, portion, message + WIRE_HEADER_BYTES, opens);
-    if (opens)
+    if (opens) {
         check_opened(&in, message);
+        if (fail_memory_for(data, size))
+            try_without_memory(&in, message);
+        memory_fail_never();
+    }
     free(message);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* Any hello of a client, answered from any reply of a server: the answer is well-formed where the
  * reply is, has no member's real address, and names only compressors that the client offered.
  * Input: a byte with the server's compressors, the client's command, then the reply. */
+#include "fail_memory.h"
 #include "hello_members.h"
 #include "wire/compressed.h"
 
@@ -99,5 +100,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(!is_well_formed(reply, DEPTH_MAX) || is_well_formed(out, DEPTH_MAX));
     }
     build_free(&build);
+    if (fail_memory_for(data, size)) {
+        (void)wire_hello_answer(reply, &answer, &rules, &build, &out);
+        build_free(&build);
+    }
+    memory_fail_never();
     return 0;
 }

@@ -3,8 +3,8 @@
  * Input: a byte that chooses the limits, then the document. */
 #include <stdio.h>
 
-#include "base/memory.h"
 #include "bson/scan.h"
+#include "fail_memory.h"
 #include "hello_members.h"
 #include "wire/compressed.h"
 
@@ -105,5 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     memory_free(out);
     memory_free(again);
+    if (fail_memory_for(data, size) && wire_hello_rewrite(reply, &rules, &changed, &out, &len))
+        memory_free(out);
+    memory_fail_never();
     return 0;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the first inputs of the fuzz targets wire_*, bson_values, identity, enforce, trace_comment and
+"""Writes the first inputs of the fuzz targets wire_*, bson_validate, bson_values, identity, enforce, trace_comment and
 trace_export into tests/fuzz/corpus. Needs only Python. The findings of the fuzzers are kept beside them."""
 
 import pathlib
@@ -108,6 +108,8 @@ def compressed_messages():
     yield "zlib_lies", compressed(OP_MSG, len(inside) - 1, 2, zlib.compress(inside))
     yield "zstd_lies", compressed(OP_MSG, 100000, 3, zstd_raw(inside))
     yield "nested", compressed(2012, len(inside), 0, inside)
+    for name in (b"noop", b"snappy", b"zlib", b"zstd"):
+        yield f"name_{name.decode()}", name
 
 
 def hellos():
@@ -324,6 +326,13 @@ def values():
     yield "pairs", document(pairs)
 
 
+def deep():
+    nested = {}
+    for _ in range(184):
+        nested = {"a": nested}
+    yield "deep", document(nested)
+
+
 def records(*bodies):
     """Of the target identity: kinds (0: a command, 1: a reply) and documents."""
     return b"".join(struct.pack("<BH", kind, len(data)) + data for kind, data in bodies)
@@ -373,3 +382,4 @@ write("trace_export", exports())
 write("wire_reply", replies())
 write("bson_values", values(), first=b"\x10")
 write("identity", identities())
+write("bson_validate", deep())
