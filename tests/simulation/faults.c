@@ -247,6 +247,10 @@ static void begin_at_server(struct fault *fault)
         world_trace(faults->world, "fault", "member %u restarts", member);
         cluster_restart_member(faults->cluster, member, plan->lasts_us);
         return;
+    case FAULT_LOST_ANSWER:
+        world_trace(faults->world, "fault", "servers lose connections before answers");
+        cluster_lose_answers(faults->cluster, 20 + plan->amount % 400, plan->lasts_us);
+        return;
     case FAULT_DISK_FULL:
         world_trace(faults->world, "fault", "the disks are full");
         cluster_fill_disks(faults->cluster, 20 + plan->amount % 500, plan->lasts_us);

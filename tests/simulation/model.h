@@ -56,6 +56,8 @@ void cluster_overload(struct cluster *cluster, unsigned per_mille, int64_t lasts
 /* For this time, each statement of a write may end its command with code 14031 (OutOfDiskSpace).
  * Statements before it have run. */
 void cluster_fill_disks(struct cluster *cluster, unsigned per_mille, int64_t lasts_us);
+/* For this time, each write that ran may lose its connection in place of its answer. */
+void cluster_lose_answers(struct cluster *cluster, unsigned per_mille, int64_t lasts_us);
 /* Members that neither hear each other nor have a third one that hears both do not replicate and
  * do not elect each other. Each call with `parted` needs one without. */
 void cluster_part_members(struct cluster *cluster, unsigned a, unsigned b, bool parted);

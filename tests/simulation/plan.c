@@ -52,6 +52,7 @@ static const char *const fault_names[PLAN_FAULT_KINDS] = {
     [FAULT_USER] = "user",
     [FAULT_OVERLOAD] = "overload",
     [FAULT_DISK_FULL] = "disk-full",
+    [FAULT_LOST_ANSWER] = "lost-answer",
 };
 
 const char *plan_operation_name(enum plan_operation operation)
@@ -186,6 +187,9 @@ static void make_client(struct stream *stream, const struct plan *plan, const st
 
 static enum plan_operation draw_insert(struct stream *stream, const struct plan *plan)
 {
+    if (plan->server == PLAN_SERVER_4_4 && stream_chance(stream, 300)) {
+        return PLAN_INSERT_DUPLICATE; /* its answers to repeated inserts need them */
+    }
     static const enum plan_operation kinds[] = {
         PLAN_INSERT,      PLAN_INSERT,        PLAN_INSERT,           PLAN_INSERT,
         PLAN_INSERT,      PLAN_INSERT,        PLAN_INSERT_DUPLICATE, PLAN_INSERT_DUPLICATE,
@@ -217,11 +221,11 @@ static void crowd_client(struct stream *stream, const struct plan *plan, struct 
 }
 
 /* Inserts are merged only where many of one kind meet: in some plans all clients insert at once. */
-static void make_crowd(uint64_t seed, struct plan *out)
+static bool make_crowd(uint64_t seed, struct plan *out)
 {
     struct stream stream = stream_make(seed, "plan", 2);
     if (!out->merging || !stream_chance(&stream, 400)) {
-        return;
+        return false;
     }
     unsigned wanted = 3 + stream_below(&stream, 5);
     out->clients[0].majority = stream_chance(&stream, 800);
@@ -232,6 +236,7 @@ static void make_crowd(uint64_t seed, struct plan *out)
     for (unsigned i = 0; i < out->client_count; i++) {
         crowd_client(&stream, out, &out->clients[i]);
     }
+    return true;
 }
 
 /* The time in which operations run, as far as a plan can tell. */
@@ -308,8 +313,22 @@ static void make_later_faults(uint64_t seed, struct plan *out)
         return;
     }
     struct plan_fault *fault = &out->faults[out->fault_count++];
-    fault->kind = FAULT_DISK_FULL;
+    fault->kind = stream_chance(&stream, 500) ? FAULT_LOST_ANSWER : FAULT_DISK_FULL;
     draw_times(&stream, estimate_us(out), fault);
+}
+
+/* Batches that ran are sent again. */
+static void cut_crowd(uint64_t seed, struct plan *out)
+{
+    struct stream stream = stream_make(seed, "plan", 3);
+    if (out->fault_count == PLAN_FAULTS_MAX || !stream_chance(&stream, 500)) {
+        return;
+    }
+    struct plan_fault *fault = &out->faults[out->fault_count++];
+    draw_times(&stream, estimate_us(out), fault);
+    fault->kind = FAULT_LOST_ANSWER;
+    fault->at_us = 1000 + stream_skewed(&stream, 0, 30000);
+    fault->lasts_us = 1000 + stream_below(&stream, 60000);
 }
 
 void plan_make(uint64_t seed, struct plan *out)
@@ -328,9 +347,12 @@ void plan_make(uint64_t seed, struct plan *out)
     for (unsigned i = 0; i < out->client_count; i++) {
         make_client(&stream, out, &swarm, operations, &out->clients[i]);
     }
-    make_crowd(seed, out);
+    bool is_crowd = make_crowd(seed, out);
     make_faults(&stream, &swarm, out);
     make_later_faults(seed, out);
+    if (is_crowd) {
+        cut_crowd(seed, out);
+    }
 }
 
 static void print_client(FILE *out, const struct plan_client *client, unsigned number)

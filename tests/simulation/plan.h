@@ -81,6 +81,7 @@ enum plan_fault_kind {
     FAULT_USER,         /* a user is dropped, and made anew */
     FAULT_OVERLOAD,     /* servers refuse commands of clients that support backpressure */
     FAULT_DISK_FULL,    /* commands fail between two statements, and are not to be retried */
+    FAULT_LOST_ANSWER,  /* connections to servers break after writes, before the answers */
     PLAN_FAULT_KINDS
 };
 

@@ -197,6 +197,12 @@ void cluster_fill_disks(struct cluster *cluster, unsigned per_mille, int64_t las
     cluster->full_until_us = world_now_us(cluster->world) + lasts_us;
 }
 
+void cluster_lose_answers(struct cluster *cluster, unsigned per_mille, int64_t lasts_us)
+{
+    cluster->losing_per_mille = per_mille;
+    cluster->losing_until_us = world_now_us(cluster->world) + lasts_us;
+}
+
 /* --- the surviving history --- */
 
 static const struct member *survivor(const struct cluster *cluster)

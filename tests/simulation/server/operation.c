@@ -50,8 +50,32 @@ void operation_end(struct operation *operation)
     server_connection_next(connection);
 }
 
+static bool loses_answer(const struct operation *operation)
+{
+    const struct cluster *cluster = operation->cluster;
+    return operation->started && operation_writes(operation) &&
+           operation->connection->end != NULL &&
+           world_now_us(cluster->world) < cluster->losing_until_us &&
+           stream_chance(&operation->connection->stream, cluster->losing_per_mille);
+}
+
+static void lose_answer(struct operation *operation)
+{
+    struct connection *connection = operation->connection;
+    world_trace(operation->cluster->world, operation->front->address,
+                "loses connection %d before the answer to %s", connection->id,
+                operation->command->name);
+    connection->in_start = connection->in_end;
+    operation_end(operation);
+    server_connection_close(connection, true);
+}
+
 void operation_answer(struct operation *operation)
 {
+    if (loses_answer(operation)) {
+        lose_answer(operation);
+        return;
+    }
     bool wants = !operation->is_over && (operation->flags & WIRE_MORE_TO_COME) == 0;
     if (wants && operation->connection->end != NULL) {
         bson_t document = BSON_INITIALIZER;

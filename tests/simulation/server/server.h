@@ -205,6 +205,8 @@ struct cluster {
     unsigned overload_per_mille;
     int64_t full_until_us; /* of the disks */
     unsigned full_per_mille;
+    int64_t losing_until_us; /* of answers */
+    unsigned losing_per_mille;
     struct command_count counts[64];
     unsigned count_count;
 };
