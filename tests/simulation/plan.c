@@ -224,7 +224,7 @@ static void crowd_client(struct stream *stream, const struct plan *plan, struct 
 static bool make_crowd(uint64_t seed, struct plan *out)
 {
     struct stream stream = stream_make(seed, "plan", 2);
-    if (!out->merging || !stream_chance(&stream, 400)) {
+    if (!out->merging || !stream_chance(&stream, 500)) {
         return false;
     }
     unsigned wanted = 3 + stream_below(&stream, 5);
@@ -329,6 +329,7 @@ static void cut_crowd(uint64_t seed, struct plan *out)
     fault->kind = FAULT_LOST_ANSWER;
     fault->at_us = 1000 + stream_skewed(&stream, 0, 30000);
     fault->lasts_us = 1000 + stream_below(&stream, 60000);
+    fault->amount = stream_below(&stream, 400);
 }
 
 void plan_make(uint64_t seed, struct plan *out)
