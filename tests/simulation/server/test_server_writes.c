@@ -381,6 +381,31 @@ static void test_full_disk(void **state)
     assert_true(any_partial);
 }
 
+static void test_lost_answers(void **state)
+{
+    static const char insert[] = "{\"insert\": \"open\", \"documents\": [{\"_id\": 1}], " LSID
+                                 ", " NUMBER(1) ", \"$db\": \"app\"}";
+    struct scene scene;
+    struct cluster_document document;
+    (void)state;
+    scene_open(&scene, set_of(1, PLAN_SERVER_4_4));
+    struct peer *peer = peer_dial(&scene, "a:27017");
+    cluster_lose_answers(scene.cluster, 1000, 1000000);
+    expect(peer, "{\"ping\": 1, \"$db\": \"admin\"}", "ok", 1); /* writes only */
+    peer_send_json(peer, 0, insert);
+    assert_null(peer_receive(peer));
+    assert_true(peer->was_reset);
+    assert_true(cluster_find(scene.cluster, "open", 1, &document));
+    scene_run(&scene, 1000000);
+    struct peer *other = peer_dial(&scene, "a:27017");
+    expect(other, insert, "n", 1);
+    assert_true(cluster_find(scene.cluster, "open", 1, &document));
+    assert_int_equal(document.written, 1);
+    peer_free(other);
+    peer_free(peer);
+    scene_close(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_unacknowledged),
         cmocka_unit_test(test_standalone),
         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_lost_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
