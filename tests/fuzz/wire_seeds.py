@@ -240,6 +240,24 @@ def write_commands():
     yield "versions_updates", case(0, msg(0, command("update", "v", ordered=False), updates(*undecided)), ok)
     yield "versions_upserts", case(0, msg(0, command("update", "v", ordered=False), updates(*undecided, upsert=True)), ok)
     yield "cut_off", case(0, msg(0, command("insert"), documents(long | {"t": [str(i) for i in range(50)]})), ok)
+    wide = [{"ns": name} for name in ("d.c", "d.r", "d.m", "d.w", "d.v", "d.j")] * 4
+    yield "bulk_write_wide", case(0, msg(0, body({"bulkWrite": 1, "ops": [{"insert": 20, "document": bad}], "nsInfo": wide,
+                                                  "$db": "admin"})), results)
+    yield "insert_inside", case(0, msg(0, command("insert", ordered=False), documents(
+        {"a": 1, "o": {}}, {"a": 1, "t": [1]}, {"a": 1, "t": ["q", "q"]}, {"a": "x", "s": "z", "o": 3})), errors)
+    yield "versions_set", case(0, msg(0, command("update", "v", ordered=False), updates(
+        {"$set": {"a": 0}}, {"$set": {"b": 1}}, {"$max": {"a": 0}}, {"$set": {"s": "x"}})), ok)
+    yield "versions_set_upsert", case(0, msg(0, command("update", "v", ordered=False), updates(
+        {"$set": {"a": 0}}, {"$setOnInsert": {"a": 0}}, {"$set": {"a": 5, "b": 1}}, upsert=True)), ok)
+    yield "modify_sequence", case(0, msg(0, command("findAndModify", update=bad), documents(good)), ok)
+    yield "strict_sequence", case(0, msg(0, command("update", apiStrict=True), sequence("others", document(good))), ok)
+    yield "nowhere", case(0, msg(0, body({"$eval": "x", "$db": "e"})), ok)
+    yield "reduce_nowhere", case(0, msg(0, command("mapReduce", map="m", reduce="r", out={"db": "d"})), ok)
+    yield "no_collection", case(0, msg(0, body({"aggregate": 1, "pipeline": [{"$match": {}}, {"$out": "r"}], "$db": "d"})), ok)
+    stages = [{"$facet": {"x": 1}}, {"$lookup": {"from": "c", "pipeline": 1, "as": "x"}}, {"$unionWith": {"coll": "c", "pipeline": [
+        {"$out": "r"}]}}]
+    for i, one in enumerate(stages):
+        yield f"pipeline_{i}", case(0, msg(0, command("aggregate", pipeline=[one])), ok)
     yield "no_room", case(8, msg(0, command("insert", ordered=False), mixed), ok)
     yield "leaves", case(18, msg(0, command("insert", ordered=False), mixed), ok)
     yield "limit", case(4, msg(0, command("insert", ordered=False), documents(*[good] * 5)), ok)
