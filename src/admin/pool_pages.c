@@ -234,6 +234,7 @@ static void add_row(const struct pool_row *row, struct json *json)
     json_add_string(json, "users", row->users);
     json_add_string(json, "application", row->application);
     add_compressors(row->compressors, json);
+    json_add_bool(json, "backpressure", row->backpressure);
     json_add_bool(json, "refillable", row->refillable);
     json_add_uint(json, "size", figures->size);
     json_add_uint(json, "opening", figures->opening);

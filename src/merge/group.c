@@ -6,7 +6,9 @@
 enum {
     IDLE_GROUPS = 64, /* kept, so that a key in use is not made anew for each insert */
     NOT_DUE = MERGER_COUNTER_COUNT,
-    INCARNATION_BYTES = sizeof(uint64_t) /* of a group's key */
+    INCARNATION_BYTES = sizeof(uint64_t), /* of a group's key */
+    KEY_NUMBERED = 1,                     /* bits of the byte after them */
+    KEY_BACKPRESSURE = 2
 };
 
 void merger_rules_fit(struct merger_rules *rules, uint32_t max_batch_docs, size_t max_message_bytes)
@@ -124,7 +126,8 @@ static bool write_key(struct merger *merger, const struct merger_origin *origin,
     at += *owner_len;
     memcpy(at, &origin->incarnation, INCARNATION_BYTES);
     at += INCARNATION_BYTES;
-    *at++ = insert->numbered;
+    *at++ = (uint8_t)((insert->numbered ? KEY_NUMBERED : 0) |
+                      (origin->backpressure ? KEY_BACKPRESSURE : 0));
     for (size_t i = 0; i < insert->equal_count; i++) {
         memcpy(at, insert->equal[i].pos, bytes_left(&insert->equal[i]));
         at += bytes_left(&insert->equal[i]);
@@ -144,7 +147,7 @@ static struct merger_group *add_group(struct merger *merger, size_t owner_len, s
     group->key_len = len;
     group->owner_len = owner_len;
     group->elements_at = owner_len + INCARNATION_BYTES + 1;
-    group->numbered = group->key[owner_len + INCARNATION_BYTES] != 0;
+    group->numbered = (group->key[owner_len + INCARNATION_BYTES] & KEY_NUMBERED) != 0;
     for (size_t i = 0; i < MERGER_IN_FLIGHT_MAX; i++)
         group->permits[i].group = group;
     HASH_ADD(hh, merger->groups, key, len, group);

@@ -78,6 +78,7 @@ struct merger_origin {
     const char *server;   /* "host:port", of the upstream connection */
     uint64_t incarnation; /* standing_incarnation: only inserts with equal ones are merged */
     enum merger_trust trust;
+    bool backpressure; /* its hello says so: only inserts of one kind are merged */
 };
 
 enum merger_outcome {

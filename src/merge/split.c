@@ -43,7 +43,6 @@ static const int64_t not_run_codes[] = {
     323,   /* APIStrictError */
     324,   /* APIDeprecationError */
     391,   /* ReauthenticationRequired */
-    462,   /* IngressRequestRateLimitExceeded: the server is overloaded */
     40413, /* IDL: duplicate field */
     40414, /* IDL: missing field */
     40415, /* IDL: unknown field */
@@ -148,15 +147,17 @@ static bool read_failure(struct split *split, struct error *err)
     int64_t number = 0;
     if (!scan_find(split->reply, "code", &code) || !scan_as_int64(&code, &number))
         return malformed(err, "ok:0 without a code");
+    bool has_labels = scan_find(split->reply, "errorLabels", &labels);
+    /* the server refused the batch at its door; only clients that back off are in it */
+    bool overloaded = has_labels && has_label(&labels, "SystemOverloadedError");
     split->kind = SPLIT_UNCERTAIN;
     split->alike = true;
-    if (asks_for_retry(split->reply))
+    if (overloaded || asks_for_retry(split->reply))
         split->kind = SPLIT_RETRY;
     else if (is_one_of(number, not_run_codes, sizeof not_run_codes / sizeof not_run_codes[0]))
         split->kind = SPLIT_NOT_RUN;
-    split->claims_nothing =
-        split->kind == SPLIT_NOT_RUN || (scan_find(split->reply, "errorLabels", &labels) &&
-                                         has_label(&labels, "NoWritesPerformed"));
+    split->claims_nothing = split->kind == SPLIT_NOT_RUN || overloaded ||
+                            (has_labels && has_label(&labels, "NoWritesPerformed"));
     return true;
 }
 

@@ -129,7 +129,8 @@ static struct merger_origin pool_origin(const struct client *client)
     struct merger_origin origin = {.identity = no_users,
                                    .server = client->server,
                                    .incarnation = shared,
-                                   .trust = MERGER_CERTAIN};
+                                   .trust = MERGER_CERTAIN,
+                                   .backpressure = client->accepts_overload};
     if (verifier != NULL) {
         uint64_t key = 0;
         memcpy(&key, verifier_key(verifier), sizeof key);
@@ -148,7 +149,8 @@ struct merger_origin identify_origin(const struct client *client)
     if (is_of_pool(client))
         return pool_origin(client);
     const struct standing *standing = lease_standing(client);
-    struct merger_origin origin = {.identity = unknown, .server = client->server};
+    struct merger_origin origin = {
+        .identity = unknown, .server = client->server, .backpressure = client->accepts_overload};
     if (standing == NULL)
         return origin;
     origin.identity = standing_users(standing);

@@ -1,7 +1,8 @@
 /* The pools of shared upstream connections of one worker: it counts connections, keeps the idle
  * ones, and decides which client gets the next one, and which pool opens one. A pool belongs to a
- * server, an identity, an application name and a set of compressors. The file pool_queue.h holds
- * the waiting clients. Pure: time is a parameter, and the caller opens and closes connections.
+ * server, an identity, an application name, a set of compressors, and `backpressure` in hello. The
+ * file pool_queue.h holds the waiting clients. Pure: time is a parameter, and the caller opens and
+ * closes connections.
  *
  * A connection's entry is at one place:
  *
@@ -41,6 +42,7 @@ struct pool_key {
     const uint8_t *identity; /* NULL: clients and connections that never logged in */
     const char *application;
     uint8_t compressors;
+    bool backpressure; /* its hello says that errors of overload are understood */
 };
 
 enum pool_place { POOL_OUT, POOL_OPENING, POOL_IDLE, POOL_LEASED, POOL_OWN };

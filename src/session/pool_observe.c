@@ -120,6 +120,7 @@ static void fill_row(void *arg, struct pool *pool, const struct pool_figures *fi
     row->of_logins = pool_is_of_logins(pool);
     row->refillable = pool_is_refillable(pool);
     row->compressors = key.compressors;
+    row->backpressure = key.backpressure;
     row->figures = *figures;
     if (figures->oldest_wait_ms != 0)
         row->figures.oldest_wait_ms = fill->now_ms - figures->oldest_wait_ms;
@@ -176,7 +177,9 @@ static int by_key(const void *a, const void *b)
         order = left->has_identity - right->has_identity;
     if (order == 0)
         order = left->of_logins - right->of_logins;
-    return order != 0 ? order : left->compressors - right->compressors;
+    if (order == 0)
+        order = left->compressors - right->compressors;
+    return order != 0 ? order : left->backpressure - right->backpressure;
 }
 
 static int by_display(const void *a, const void *b)

@@ -29,6 +29,7 @@ struct pool_row {
     bool of_logins;  /* connections of clients that log in or keep their connection */
     bool refillable; /* the proxy can open its connections itself */
     uint8_t compressors;
+    bool backpressure;
     struct pool_figures figures;
 };
 

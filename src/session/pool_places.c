@@ -9,6 +9,9 @@
 
 enum { KEY_IS_OF_LOGINS = 1, KEY_HAS_IDENTITY = 2, KEY_FRONT_BYTES = 2 + POOL_IDENTITY_BYTES };
 
+/* A bit beside the compressors, which are bits below it. */
+enum { KEY_BACKPRESSURE = 0x80 };
+
 struct pools *pools_create(const struct pool_limits *limits)
 {
     struct pools *pools = memory_zalloc(sizeof *pools);
@@ -143,7 +146,8 @@ static struct pool *allocate(struct pools *pools, const struct pool_key *key, bo
     if (key->identity != NULL)
         memcpy(pool->key + 1, key->identity, POOL_IDENTITY_BYTES);
     memcpy(pool->key + KEY_FRONT_BYTES - 1, key->server, server_bytes);
-    pool->key[pool->application_at - 1] = key->compressors;
+    pool->key[pool->application_at - 1] =
+        (uint8_t)(key->compressors | (key->backpressure ? KEY_BACKPRESSURE : 0));
     memcpy(pool->key + pool->application_at, key->application, application_bytes);
     return pool;
 }
@@ -217,11 +221,13 @@ void pool_release(struct pool *pool)
 
 struct pool_key pool_key_of(const struct pool *pool)
 {
+    uint8_t hello = pool->key[pool->application_at - 1];
     return (struct pool_key){.server = (const char *)pool->key + KEY_FRONT_BYTES - 1,
                              .identity =
                                  (pool->key[0] & KEY_HAS_IDENTITY) != 0 ? pool->key + 1 : NULL,
                              .application = (const char *)pool->key + pool->application_at,
-                             .compressors = pool->key[pool->application_at - 1]};
+                             .compressors = (uint8_t)(hello & ~KEY_BACKPRESSURE),
+                             .backpressure = (hello & KEY_BACKPRESSURE) != 0};
 }
 
 bool pool_is_of_logins(const struct pool *pool)

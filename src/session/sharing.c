@@ -104,7 +104,8 @@ struct pool *sharing_enter_pool(struct client *client)
                                              : known          ? standing_users(&client->shared_as)
                                                               : NULL,
                                  .application = application_of(client),
-                                 .compressors = client->compressors};
+                                 .compressors = client->compressors,
+                                 .backpressure = client->accepts_overload};
     sharing_leave_pool(client);
     client->pool = pool_hold(client->worker->pools, &key);
     if (client->pool == NULL)

@@ -76,7 +76,7 @@ bool history_measure(const struct plan *plan, void *trace, struct history_outcom
     int64_t left_us = world_now_us(world);
     drivers_destroy(history.drivers);
     run_for(world, SETTLE_US);
-    while (history.proxy != NULL && !simulated_proxy_is_empty(history.proxy) &&
+    while (history.proxy != NULL && !simulated_proxy_is_quiet(history.proxy) &&
            world_now_us(world) < left_us + QUIET_US && world_step(world)) {
     }
     if (history.proxy != NULL && !world_failed(world))

@@ -125,7 +125,10 @@ void simulated_proxy_memory_max(struct simulated_proxy *proxy, uint64_t bytes);
 /* Its counters, against what the drivers and the cluster saw. */
 void simulated_proxy_check(struct simulated_proxy *proxy, const struct drivers *drivers,
                            const struct cluster *cluster);
-/* The clients have left: nothing is kept for them. */
+/* No client is there, and nothing is kept for one. A reply to a hello of the proxy's own may be
+ * half there, so this becomes true a little later. */
+bool simulated_proxy_is_quiet(const struct simulated_proxy *proxy);
+/* The clients have left for long: it is quiet. */
 void simulated_proxy_check_quiet(struct simulated_proxy *proxy);
 /* Closes the connections that are left, and ends. Fails the world if memory or descriptors are
  * left.

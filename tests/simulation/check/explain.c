@@ -128,9 +128,7 @@ bool plan_can_refuse(const struct client *client, int code)
     case 112: /* WriteConflict: with a transaction that was left behind */
         return plan_can_lose(plan) || plan_has_operation(plan, PLAN_DIE);
     case 462: /* IngressRequestRateLimitExceeded */
-        /* A shared connection, or a batch, says backpressure for all its clients. */
-        if ((client->what->backpressure || plan->shared || plan->merging) &&
-            plan_has_fault(plan, FAULT_OVERLOAD)) {
+        if (client->what->backpressure && plan_has_fault(plan, FAULT_OVERLOAD)) {
             return true;
         }
         return is_tight(plan) || (!plan->direct && has_any(plan, LOSES | DELAYS));

@@ -94,15 +94,26 @@ void simulated_proxy_check(struct simulated_proxy *simulated, const struct drive
                    process->out[SOCKET_CLIENT].messages);
 }
 
+static size_t kept_bytes(const struct proxy *proxy)
+{
+    size_t used = atomic_load(&proxy->shared.budget.used_bytes);
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        used -= proxy->workers[i]->held_bytes;                    /* spare batches of the mergers */
+    return process_socket_count(SOCKET_UPSTREAM) == 0 ? used : 0; /* pools keep a hello */
+}
+
+bool simulated_proxy_is_quiet(const struct simulated_proxy *simulated)
+{
+    return proxy_clients(simulated->proxy) == 0 && kept_bytes(simulated->proxy) == 0;
+}
+
 void simulated_proxy_check_quiet(struct simulated_proxy *simulated)
 {
     struct proxy *proxy = simulated->proxy;
-    size_t used = atomic_load(&proxy->shared.budget.used_bytes);
-    for (unsigned i = 0; i < proxy->worker_count; i++)
-        used -= proxy->workers[i]->held_bytes; /* spare batches of the mergers */
+    size_t used = kept_bytes(proxy);
     if (proxy_clients(proxy) != 0)
         world_fail(simulated->world, "clients leave", "%u clients are left, and no driver",
                    proxy_clients(proxy));
-    else if (used != 0 && process_socket_count(SOCKET_UPSTREAM) == 0) /* pools keep a hello */
+    else if (used != 0)
         world_fail(simulated->world, "memory accounting", "%zu bytes are taken for nobody", used);
 }

@@ -336,7 +336,7 @@ static void a_checksum_is_no_document(void **state)
 static void other_owners_and_namespaces_are_apart(void **state)
 {
     struct fixture *f = *state;
-    struct merger_permit *permits[6];
+    struct merger_permit *permits[7];
     struct command command = insert_of(1, 0, 0, "");
     size_t count = 0;
     assert_int_equal(submit(f, &command, f), MERGER_GO);
@@ -349,6 +349,10 @@ static void other_owners_and_namespaces_are_apart(void **state)
     assert_int_equal(submit(f, &command, f), MERGER_GO);
     permits[count++] = f->answer.permit;
     f->origin.server = "h:1";
+    f->origin.backpressure = true; /* the server may refuse these for overload */
+    assert_int_equal(submit(f, &command, f), MERGER_GO);
+    permits[count++] = f->answer.permit;
+    f->origin.backpressure = false;
     command = command_of(0, "{\"insert\":\"d\",\"$db\":\"test\"}", "[{\"_id\":1}]");
     assert_int_equal(submit(f, &command, f), MERGER_GO);
     permits[count++] = f->answer.permit;

@@ -41,7 +41,7 @@ static const struct {
     {"{\"ok\":0,\"code\":206}", BATCH_SEND_ALONE, BATCH_FIND_OUT, MERGER_PASS},
     {"{\"ok\":0,\"code\":211}", BATCH_SEND_ALONE, BATCH_FIND_OUT, MERGER_PASS},
     {"{\"ok\":0,\"code\":462,\"errorLabels\":[\"SystemOverloadedError\",\"RetryableError\"]}",
-     BATCH_SEND_ALONE, BATCH_FIND_OUT, MERGER_PASS},
+     BATCH_ANSWERED, BATCH_FIND_OUT, MERGER_RESEND},
     {"{\"ok\":0,\"code\":40415}", BATCH_SEND_ALONE, BATCH_FIND_OUT, MERGER_PASS},
     /* some may have been run */
     {"{\"ok\":0,\"code\":8}", BATCH_FIND_OUT, BATCH_FIND_OUT, MERGER_RESEND},

@@ -52,12 +52,16 @@ static void keys_separate_pools(void **state)
     struct pool *nobody = pool_of(pools, NULL, "x");
     const uint8_t zeros[POOL_IDENTITY_BYTES] = {0};
     const struct pool_key packed = {.server = "a:1", .application = "x", .compressors = 2};
+    const struct pool_key yields = {
+        .server = "a:1", .application = "x", .compressors = 2, .backpressure = true};
     struct pool *others[] = {pool_of(pools, alice, "x"), pool_of(pools, bob, "x"),
                              pool_of(pools, NULL, "y"),  pool_of(pools, zeros, "x"),
-                             pool_hold(pools, &packed),  pool_hold_logins(pools, "a:1")};
+                             pool_hold(pools, &packed),  pool_hold_logins(pools, "a:1"),
+                             pool_hold(pools, &yields)};
+    const size_t count = sizeof others / sizeof others[0];
     assert_ptr_equal(pool_of(pools, NULL, "x"), nobody);
     pool_release(nobody);
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < count; i++) {
         assert_ptr_not_equal(others[i], nobody);
         for (size_t j = 0; j < i; j++)
             assert_ptr_not_equal(others[i], others[j]);
@@ -69,7 +73,10 @@ static void keys_separate_pools(void **state)
     assert_string_equal(pool_key_of(others[2]).server, "a:1");
     assert_memory_equal(pool_key_of(others[1]).identity, bob, POOL_IDENTITY_BYTES);
     assert_int_equal(pool_key_of(others[4]).compressors, 2);
-    for (size_t i = 0; i < 6; i++)
+    assert_false(pool_key_of(others[4]).backpressure);
+    assert_int_equal(pool_key_of(others[6]).compressors, 2);
+    assert_true(pool_key_of(others[6]).backpressure);
+    for (size_t i = 0; i < count; i++)
         pool_release(others[i]);
     pool_release(nobody);
     pools_destroy(pools);
