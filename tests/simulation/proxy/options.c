@@ -28,7 +28,10 @@ static void add_pool(const struct plan *plan, struct stream *stream, struct text
 {
     text_format(out, "pool:\n  mode: %s\n  max_size: %u\n", plan->shared ? "shared" : "session",
                 plan->pool_max_size);
-    text_format(out, "  max_total: %u\n", 2 * plan->workers + below(stream, 4, 60));
+    /* the last connection of a pool stays, and each worker has pools of its own: of each user and
+     * of nobody, with backpressure and without */
+    unsigned pools = 2 * (plan->users + 1);
+    text_format(out, "  max_total: %u\n", (pools + 2) * plan->workers + below(stream, 4, 60));
     if (plan_is_tight(plan))
         text_format(out, "  wait_timeout_ms: %u\n", below(stream, 100, 5000));
     if (stream_chance(stream, 300))
