@@ -17,11 +17,17 @@ mutants=$project/tests/simulation/mutants
 "$project/scripts/setup.sh" build
 copy=$cache/mutants
 mkdir -p "$copy"
-# the build folder of the copy stays, so that only changed files are compiled
+# the build folder of the copy stays, so that only changed files are compiled again
 rm -rf "$copy/source.new"
 mkdir "$copy/source.new"
 git -C "$project" ls-files -z -- CMakeLists.txt CMakePresets.json cmake src include config tests docker |
-  (cd "$project" && xargs -0 cp --parents --preserve=timestamps -t "$copy/source.new")
+  (cd "$project" && xargs -0 cp --parents -t "$copy/source.new")
+# a file that did not change keeps its time, also if its object was last built with a bug
+if [ -d "$copy/source" ]; then
+  (cd "$copy/source.new" && find . -name '*.[ch]' -print | while read -r file; do
+    ! cmp -s "$file" "$copy/source/$file" || touch -r "$copy/source/$file" "$file"
+  done)
+fi
 rm -rf "$copy/source"
 mv "$copy/source.new" "$copy/source"
 
@@ -39,24 +45,24 @@ build() {
 run_mutant() {
   local name=$1 patch=$mutants/$1.patch failed=0 began
   [ -e "$patch" ] || die "no such mutant: $name"
-  if ! patch -s --dry-run -p1 -d "$copy/source" <"$patch" >/dev/null; then
+  if ! patch -s -F0 --dry-run -p1 -d "$copy/source" <"$patch" >/dev/null; then
     echo "no patch    $name: the code has changed, and $patch does not apply"
     return 1
   fi
-  patch -s -p1 -d "$copy/source" <"$patch"
+  patch -s -F0 -p1 -d "$copy/source" <"$patch"
   if build; then
     began=$SECONDS
     if "$copy/build/tests/simulation/simulate" --seconds "$seconds" --no-shrink >"$copy/output" 2>&1; then
       failed=1
       echo "not found   $name: $(head -1 "$patch")"
     else
-      echo "found       $name after $((SECONDS - began)) s: $(grep -m1 '^failed' "$copy/output" || tail -1 "$copy/output")"
+      echo "found       $name after $((SECONDS - began)) s: $(grep -m1 '^failed' "$copy/output" || echo "the program broke off: an assertion or a crash")"
     fi
   else
     failed=1
     echo "no build    $name"
   fi
-  patch -s -R -p1 -d "$copy/source" <"$patch"
+  patch -s -F0 -R -p1 -d "$copy/source" <"$patch"
   return $failed
 }
 

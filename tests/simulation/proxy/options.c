@@ -73,7 +73,7 @@ void options_write(const struct plan *plan, uint32_t number, struct text *out)
     text_format(out, "connect_timeout_ms: %u\n",
                 plan_is_tight(plan) ? below(&stream, 1000, 10000) : 10000);
     text_format(out, "query_wait_timeout_ms: %u\n",
-                plan_is_tight(plan) ? below(&stream, 100, 3000) : 60000);
+                plan_is_tight(plan) ? below(&stream, 100, 3000) : 300000);
     text_format(out, "drain_timeout_ms: %u\n", below(&stream, 1000, 20000));
     text_format(out, "stats_period_ms: 0\nmemory_max: 64MiB\nmax_message_bytes: 48000000\n");
     if (plan->schemas)
