@@ -186,13 +186,13 @@ static bool encrypt_error(struct explain *x, const char *reason)
 static bool explain_encrypted(struct explain *x, const struct rule *rule,
                               const struct explain_value *value)
 {
-    const uint8_t *data = value->bytes.pos + 5;
     if (rule->encrypted_types == 0)
         return true;
     if (value->kind != BSON_KIND_BINARY || value->bytes.pos[4] != 6)
         return encrypt_error(x, "value was not encrypted");
     if (rule->encrypted_types == TYPES_ALL)
         return true;
+    const uint8_t *data = value->bytes.pos + 5;
     if (bytes_left(&value->bytes) >= 23 && (data[0] == 1 || data[0] == 2) &&
         (type_bits[data[17]] & rule->encrypted_types) != 0)
         return true;
