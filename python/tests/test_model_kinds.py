@@ -23,6 +23,7 @@ from typing_extensions import TypeAliasType
 import mongosluice
 from compare import Compared
 from conftest import async_client
+from mongosluice.offload.beanie import encoding
 from mongosluice.offload.beanie.encoding import native
 
 FULL = "full" if native is not None else "encode-only"
@@ -464,3 +465,11 @@ def test_numbers_where_people_assign_them(proxy, direct, loop, offloaded):
     read = loop.run_until_complete(start())
     assert (read.price, type(read.price), read.rates, type(read.rates[0])) == (4.0, float, [1.0, 2.5], float)
     assert direct["items"].find_one()["price"] == 4
+
+
+@pytest.mark.parametrize("flag, value", [(encoding.LINK, "wrong"), (encoding.LINKS, ["wrong"]), (encoding.LINKS, [None])],
+                         ids=str)
+def test_what_is_no_link_is_left_to_beanie(flag, value):
+    """A link without validation may be anything; Beanie raises its own error."""
+    with pytest.raises(encoding.GivenUp):
+        encoding.PlainShape.value(encoding.Key("link", "link", flag), value, False)

@@ -74,7 +74,8 @@ static void free_splice(struct bulk_cursor *cursor)
 
 static void release(struct bulk_cursor *cursor)
 {
-    if (--cursor->references == 1 && cursor->lost)
+    /* only the table has it; after forget() the last reference is a reader's */
+    if (--cursor->references == 1 && cursor->lost && !cursor->unhashed)
         free_splice(cursor);
     if (cursor->references > 0)
         return;

@@ -145,6 +145,23 @@ static void it_stays_until_the_server_says_that_it_is_through(void **state)
     assert_int_equal(((struct fixture *)*state)->budget.used_bytes, 0);
 }
 
+/* A getMore of a stranger is under way when the owner reads the last results. */
+static void one_that_is_through_serves_who_still_uses_it(void **state)
+{
+    struct bulk_cursor *owner = NULL;
+    struct bulk_cursor *stranger = NULL;
+    struct bulk_cursor_use use = use_of("a:1", 1, 0);
+    put(*state, "a:1", 5, 10);
+    assert_int_equal(find_of(*state, "a:1", 5, "admin.$cmd.bulkWrite", &owner), BULK_CURSOR_KEPT);
+    assert_int_equal(find_of(*state, "a:1", 5, "admin.$cmd.bulkWrite", &stranger),
+                     BULK_CURSOR_KEPT);
+    answer(owner, use, IS_THROUGH);
+    bulk_cursor_release(owner);
+    answer(stranger, use, "{\"ok\": 0, \"code\": 13, \"errmsg\": \"not authorized\"}");
+    bulk_cursor_release(stranger);
+    assert_int_equal(((struct fixture *)*state)->budget.used_bytes, 0);
+}
+
 static void the_server_does_not_know_it(void **state)
 {
     struct bulk_cursor *cursor = NULL;
@@ -310,6 +327,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cursor_belongs_to_its_server_and_namespace, create,
                                         destroy),
         cmocka_unit_test_setup_teardown(it_stays_until_the_server_says_that_it_is_through, create,
+                                        destroy),
+        cmocka_unit_test_setup_teardown(one_that_is_through_serves_who_still_uses_it, create,
                                         destroy),
         cmocka_unit_test_setup_teardown(the_server_does_not_know_it, create, destroy),
         cmocka_unit_test_setup_teardown(the_oldest_is_pushed_out, create, destroy),

@@ -194,12 +194,19 @@ class PlainShape:
     @staticmethod
     def value(key: Key, value: Any, keep_nulls: bool) -> Any:
         if key.flags & LINK and value is not None:
-            return value.to_ref()
+            return reference(value)
         if key.flags & LINKS and value is not None:
             if type(value) is not list:
                 raise GivenUp
-            return [link.to_ref() for link in value]
+            return [reference(link) for link in value]
         return plain(value, keep_nulls)
+
+
+def reference(value: Any) -> Any:
+    """What is stored of a link. Without validation a link may be anything: Beanie then raises its own error."""
+    if not hasattr(value, "to_ref"):
+        raise GivenUp
+    return value.to_ref()
 
 
 _kinds: dict[type, Any] = {
