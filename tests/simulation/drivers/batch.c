@@ -124,6 +124,14 @@ static void take_duplicate(const struct client *client, const struct batch_entry
     }
 }
 
+/* Of a document that a schema refuses, or that follows such a one in an ordered insert. The first
+ * attempt may have stored it under an older schema: docs/schemas.md, Retryable writes. */
+static enum fate fate_of_refused(const struct client *client)
+{
+    bool may_be_repeated = client->what->retries && plan_has_fault(client->plan, FAULT_SCHEMA);
+    return may_be_repeated ? FATE_MAYBE : FATE_ABSENT;
+}
+
 void documents_take_outcome(const struct operation *operation, struct batch_entry *entry,
                             const char *command, const bson_t *reply, int code, bool majority)
 {
@@ -145,9 +153,7 @@ void documents_take_outcome(const struct operation *operation, struct batch_entr
                         "a document that breaks the schema is acknowledged");
         }
     } else if (code == DOCUMENT_VALIDATION) {
-        /* the first attempt may have stored it under an older schema: docs/schemas.md */
-        bool may_be_repeated = client->what->retries && plan_has_fault(client->plan, FAULT_SCHEMA);
-        written->fate = may_be_repeated ? FATE_MAYBE : FATE_ABSENT;
+        written->fate = fate_of_refused(client);
         if (!refuses) {
             check_fails(client, "error explained", command, reply,
                         "a document that satisfies the schema is refused");
@@ -291,7 +297,7 @@ static bool take_reply(const struct operation *operation, struct batch *batch,
         if (i < tried) {
             documents_take_outcome(operation, entry, "insert", result->reply, codes[i], majority);
         } else if (!entry->duplicate) {
-            entry->written->fate = FATE_ABSENT;
+            entry->written->fate = fate_of_refused(client);
         }
     }
     if (reply_integer(result->reply, "n", -1) != stored) {
