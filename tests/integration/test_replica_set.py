@@ -74,7 +74,7 @@ def test_ports_follow_the_list_whatever_is_up(start_proxy, place):
     with SimulatedSet(1) as simulated, refusing_port() as one, refusing_port() as two:
         names = [f"127.0.0.1:{port}" for port in (one, two)]
         names.insert(place, simulated.addresses[0])
-        simulated.members[0].change({"hosts": names})
+        simulated.members[0].change({**simulated.members[0].topology, "hosts": names})
         proxy = start_proxy(f"mongodb://{','.join(names)}/?replicaSet={NAME}",
                             {"listen": f"127.0.0.1:{first}", "listen_port_count": 8})
         ports = [int(proxy.address(name).rpartition(":")[2]) for name in names]
