@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.admin import Admin
+from support.endpoint import Endpoint
 from support.ports import free_port, refusing_port
 from support.process import Process, eventually
 from support.proxy import BINARY, Proxy, environment
@@ -412,12 +413,14 @@ def test_a_port_that_needs_a_capability_is_no_other_program(server, public_folde
 
 
 def test_a_set_name_that_does_not_match_names_both(server, start_proxy):
-    proxy = start_proxy(f"mongodb://{server.endpoint.address}/?replicaSet=other", {"admin.listen": "127.0.0.1:0"})
+    port = free_port()  # the log names it only while the server is in the topology
+    proxy = start_proxy(f"mongodb://{server.endpoint.address}/?replicaSet=other",
+                        {"admin.listen": "127.0.0.1:0", "listen": f"127.0.0.1:{port}"})
     record = proxy.wait_for_record("the mismatch", id=1021, s="W")
     assert 'belongs to the replica set "secantus"' in record["attr"]["cause"] and '"other"' in record["attr"]["cause"]
     reason = Admin(proxy).get("/readyz").json()["reason"]
     assert '"secantus"' in reason and '"other"' in reason
-    with RawClient(proxy.endpoint()) as client:
+    with RawClient(Endpoint(f"127.0.0.1:{port}")) as client:
         answer = client.hello()
         assert answer["ok"] == 0 and '"secantus"' in answer["errmsg"] and '"other"' in answer["errmsg"]
 
