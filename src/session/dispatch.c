@@ -15,6 +15,7 @@
 #include "session/logins.h"
 #include "session/pause.h"
 #include "session/pooled.h"
+#include "session/request.h"
 #include "session/route.h"
 #include "session/sharing.h"
 #include "session/spans.h"
@@ -74,7 +75,7 @@ static enum decision refuse(struct client *client, const struct wire_header *hea
                             const struct wire_command *request, const struct error *error,
                             uint32_t labels, enum counter counter)
 {
-    bool silent = request != NULL && (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    bool silent = request != NULL && request_is_silent(request);
     if (pending_is_empty(&client->pending))
         count_request(client, header, request == NULL ? COMMAND_UNKNOWN : request->known);
     return dispatch_refuse(client, header, silent, error, labels, counter);
@@ -129,7 +130,7 @@ static enum identity_effect effect_of(const struct client *client,
 static void note_acknowledgement(struct client *client, const struct wire_command *request,
                                  bool sent)
 {
-    if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0)
+    if (request_is_silent(request))
         client->unacknowledged = lease_connection(client) != NULL;
     else if (sent)
         client->unacknowledged = false;
@@ -277,7 +278,7 @@ static enum decision forward(struct client *client, const struct wire_header *he
     bool watches_claim = effect == IDENTITY_CHANGES && logins_watch(client, request);
     if (route->reply == collection_changes_take_reply)
         change = collection_changes_begin(client, request);
-    if ((request->flags & WIRE_FLAG_MORE_TO_COME) == 0)
+    if (!request_is_silent(request))
         push_pending(client, header, request, watches_claim, change);
     else
         lose_answer(client, change);

@@ -9,6 +9,7 @@
 #include "session/lease.h"
 #include "session/life.h"
 #include "session/question.h"
+#include "session/request.h"
 #include "session/send.h"
 #include "session/sharing.h"
 #include "session/verified_state.h"
@@ -27,7 +28,7 @@ void identify_pass(struct client *client, const struct wire_command *request,
     standing_forget(client->worker->standings, &connection->standing);
     client->identity_told = false;
     /* without a reply, the end of the command is unknown */
-    if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0 && effect == IDENTITY_CHANGES)
+    if (request_is_silent(request) && effect == IDENTITY_CHANGES)
         connection->standing.in_doubt = true;
 }
 

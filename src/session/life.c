@@ -13,6 +13,7 @@
 #include "session/limited_state.h"
 #include "session/merge_ties.h"
 #include "session/open.h"
+#include "session/request.h"
 #include "session/sharing.h"
 #include "session/spans.h"
 #include "session/verified_state.h"
@@ -168,7 +169,7 @@ void client_fail_pending(struct client *client, const struct error *error, enum 
 static bool wants_no_reply(const struct client *client, const uint8_t *data, size_t len)
 {
     if (client->parsed != NULL)
-        return (client->parsed->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+        return request_is_silent(client->parsed);
     return len >= WIRE_HEADER_BYTES + 4 && wire_header_read(data).opcode == WIRE_OP_MSG &&
            (bytes_load_u32(data + WIRE_HEADER_BYTES) & WIRE_FLAG_MORE_TO_COME) != 0;
 }

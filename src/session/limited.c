@@ -10,6 +10,7 @@
 #include "session/lease.h"
 #include "session/life.h"
 #include "session/limited_state.h"
+#include "session/request.h"
 #include "session/route.h"
 #include "session/verified_state.h"
 
@@ -103,7 +104,7 @@ static enum request_step refuse_client(struct client *client, const struct messa
 {
     struct error err;
     struct wire_reply_to to = {.request_id = message->header.request_id, .legacy = request->legacy};
-    bool silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    bool silent = request_is_silent(request);
     describe(client, answer, &err);
     limited_release(client); /* it takes nobody's place while it reads the error */
     client_fail(client, silent ? NULL : &to, &err, labels_of(client), COUNTER_LIMITS_REFUSED);
@@ -115,7 +116,7 @@ static enum request_step refuse_request(struct client *client, const struct mess
                                         const struct limits_answer *answer)
 {
     struct error err;
-    if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0)
+    if (request_is_silent(request))
         return refuse_client(client, message, request, answer);
     describe(client, answer, &err);
     counters_add(client_counters(client), COUNTER_LIMITS_REFUSED, 1);

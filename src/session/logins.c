@@ -6,6 +6,7 @@
 #include "credentials/verifiers.h"
 #include "session/life.h"
 #include "session/login_conversation.h"
+#include "session/request.h"
 
 bool logins_watch(struct client *client, const struct wire_command *request)
 {
@@ -24,8 +25,7 @@ static void refuse_endless(struct client *client, const struct message *message,
                     "%d authentication commands without a login: mongosluice closes this "
                     "connection",
                     LOGIN_STEPS);
-    client_fail(client, (request->flags & WIRE_FLAG_MORE_TO_COME) != 0 ? NULL : &to, &err, 0,
-                COUNTER_REQUESTS_REFUSED);
+    client_fail(client, request_is_silent(request) ? NULL : &to, &err, 0, COUNTER_REQUESTS_REFUSED);
 }
 
 enum request_step logins_count(struct client *client, const struct message *message,

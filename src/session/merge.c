@@ -14,6 +14,7 @@
 #include "session/merge_batch.h"
 #include "session/merge_retry.h"
 #include "session/merge_ties.h"
+#include "session/request.h"
 #include "session/spans.h"
 #include "wire/reply.h"
 
@@ -142,7 +143,7 @@ enum grouping_bar merge_bar(const struct client *client, const struct message *m
 {
     const struct session_worker *worker = client->worker;
     size_t most = worker->merge_largest_bytes;
-    if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0)
+    if (request_is_silent(request))
         return GROUPING_BAR_FLAGS;
     if (request->in_transaction)
         return GROUPING_BAR_TRANSACTION;

@@ -12,6 +12,7 @@
 #include "session/life.h"
 #include "session/pool_rest.h"
 #include "session/question.h"
+#include "session/request.h"
 #include "session/route.h"
 #include "session/saved_hello.h"
 #include "session/send.h"
@@ -75,9 +76,8 @@ static enum request_step refuse(struct client *client, const struct message *mes
 {
     uint32_t labels = client->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
     struct wire_reply_to to = {.request_id = message->header.request_id, .legacy = request->legacy};
-    if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0 || request->legacy || !message->whole) {
-        client_fail(client, (request->flags & WIRE_FLAG_MORE_TO_COME) != 0 ? NULL : &to, err,
-                    labels, counter);
+    if (request_is_silent(request) || request->legacy || !message->whole) {
+        client_fail(client, request_is_silent(request) ? NULL : &to, err, labels, counter);
         return STEP_STOP;
     }
     counters_add(client_counters(client), counter, 1);

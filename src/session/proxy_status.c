@@ -3,6 +3,7 @@
 #include "base/server_limits.h"
 #include "session/answer.h"
 #include "session/described_users.h"
+#include "session/request.h"
 
 static void add_hashes(struct build *build, const struct schema_file *file)
 {
@@ -173,6 +174,6 @@ enum request_step proxy_status_take(struct client *client, const struct message 
         return STEP_WAIT;
     if (!message->whole)
         return STEP_GATHER;
-    bool silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    bool silent = request_is_silent(request);
     return silent || answer(client, message, request) ? STEP_TAKEN : STEP_STOP;
 }

@@ -17,6 +17,7 @@
 #include "session/logins.h"
 #include "session/pool_rest.h"
 #include "session/pooled.h"
+#include "session/request.h"
 #include "session/sharing.h"
 #include "session/verified_state.h"
 #include "wire/hello_request.h"
@@ -578,7 +579,7 @@ enum request_step verified_admit(struct client *client, const struct message *me
         return STEP_GATHER;
     if (verified_begin(client) == NULL)
         return stop(client);
-    client->verified->silent = (request->flags & WIRE_FLAG_MORE_TO_COME) != 0;
+    client->verified->silent = request_is_silent(request);
     if (client->verified->passes)
         return STEP_PASS;
     if (client->leased != NULL && !verified_waits(client) && !wire_hello_is_command(request->known))

@@ -7,6 +7,7 @@
 #include "session/identify.h"
 #include "session/life.h"
 #include "session/merge.h"
+#include "session/request.h"
 #include "session/send.h"
 #include "wire/checksum.h"
 
@@ -73,7 +74,7 @@ static enum request_step refuse(struct client *client, const struct message *mes
     uint32_t labels = memory && client->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
     counters_add(client_counters(client), memory ? COUNTER_ERRORS_MEMORY : COUNTER_REQUESTS_REFUSED,
                  1);
-    if ((request->flags & WIRE_FLAG_MORE_TO_COME) != 0)
+    if (request_is_silent(request))
         return STEP_TAKEN;
     return answer_error(client, message, err, labels) ? STEP_TAKEN : STEP_STOP;
 }
@@ -110,7 +111,7 @@ static enum request_step prepare(struct client *client, const struct message *me
     if (wire_checksum_fits(&message->header, message->payload, request->flags, &err))
         return STEP_PASS;
     struct wire_reply_to to = {.request_id = message->header.request_id};
-    client_fail(client, (request->flags & WIRE_FLAG_MORE_TO_COME) != 0 ? NULL : &to, &err, 0,
+    client_fail(client, request_is_silent(request) ? NULL : &to, &err, 0,
                 COUNTER_ERRORS_PROTOCOL_CLIENT);
     return STEP_STOP;
 }

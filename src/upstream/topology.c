@@ -47,30 +47,12 @@ static void copy_text(char *out, size_t cap, const char *text)
     append_text(out, cap, text);
 }
 
-static const char *const type_names[TOPOLOGY_SERVER_TYPES] = {
-    [TOPOLOGY_SERVER_UNKNOWN] = "Unknown",
-    [TOPOLOGY_SERVER_STANDALONE] = "Standalone",
-    [TOPOLOGY_SERVER_MONGOS] = "Mongos",
-    [TOPOLOGY_SERVER_POSSIBLE_PRIMARY] = "PossiblePrimary",
-    [TOPOLOGY_SERVER_RS_PRIMARY] = "RSPrimary",
-    [TOPOLOGY_SERVER_RS_SECONDARY] = "RSSecondary",
-    [TOPOLOGY_SERVER_RS_ARBITER] = "RSArbiter",
-    [TOPOLOGY_SERVER_RS_OTHER] = "RSOther",
-    [TOPOLOGY_SERVER_RS_GHOST] = "RSGhost",
-    [TOPOLOGY_SERVER_LOAD_BALANCER] = "LoadBalancer",
-};
-
 static enum topology_server_type type_of(const char *name)
 {
     for (size_t i = 0; i < TOPOLOGY_SERVER_TYPES; i++)
-        if (strcmp(type_names[i], name) == 0)
+        if (strcmp(topology_server_type_name((enum topology_server_type)i), name) == 0)
             return (enum topology_server_type)i;
     return TOPOLOGY_SERVER_UNKNOWN;
-}
-
-const char *topology_server_type_name(enum topology_server_type type)
-{
-    return type_names[type];
 }
 
 static bool is_known(const struct topology_server *server)
@@ -443,17 +425,4 @@ bool topology_read(struct topology *t, struct topology_snapshot *out, struct err
     }
     (void)pthread_mutex_unlock(&t->lock);
     return ok;
-}
-
-void topology_snapshot_free(struct topology_snapshot *snapshot)
-{
-    memory_free(snapshot->servers);
-    *snapshot = (struct topology_snapshot){.kind = TOPOLOGY_UNKNOWN};
-}
-
-const char *topology_kind_name(enum topology_kind kind)
-{
-    static const char *const names[] = {"unknown", "single", "replica set", "sharded",
-                                        "load balanced"};
-    return names[kind];
 }

@@ -8,7 +8,6 @@ import json
 import math
 import os
 import platform
-import random
 import re
 import shutil
 import signal
@@ -22,6 +21,9 @@ import urllib.request
 from pathlib import Path
 
 import given
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+from support.ports import free_port  # noqa: E402
 
 LEADS = Path(__file__).resolve().parent / "lead"  # what stands first on a page, figures that were taken elsewhere
 # Nothing counts before each connection has had so many answers, on average; and then one answer for each counts at least.
@@ -64,16 +66,6 @@ stream {{
 
 class BenchError(Exception):
     """The reason why the benchmark stopped, as a sentence for the user."""
-
-
-def free_port() -> int:
-    """From below the range that the system takes for outgoing connections, which may take the port before its program
-    listens."""
-    while True:
-        port = random.SystemRandom().randrange(10000, 32000)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def cpu_seconds_of(pid):

@@ -125,24 +125,3 @@ bool topology_read(struct topology *topology, struct topology_snapshot *out, str
                        topology->has_seen ? "connection refused" : TOPOLOGY_NO_ANSWER_YET);
     return true;
 }
-
-void topology_snapshot_free(struct topology_snapshot *snapshot)
-{
-    memory_free(snapshot->servers);
-    *snapshot = (struct topology_snapshot){.kind = TOPOLOGY_UNKNOWN};
-}
-
-const char *topology_kind_name(enum topology_kind kind)
-{
-    static const char *const names[] = {"unknown", "single", "replica set", "sharded",
-                                        "load balanced"};
-    return names[kind];
-}
-
-const char *topology_server_type_name(enum topology_server_type type)
-{
-    static const char *const names[TOPOLOGY_SERVER_TYPES] = {
-        "Unknown",     "Standalone", "Mongos",  "PossiblePrimary", "RSPrimary",
-        "RSSecondary", "RSArbiter",  "RSOther", "RSGhost",         "LoadBalancer"};
-    return names[type];
-}

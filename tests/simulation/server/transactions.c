@@ -109,24 +109,25 @@ static enum step answer_unknown(struct operation *operation, const struct sessio
         (long long)operation->number, (long long)(state->number == 0 ? -1 : state->number));
 }
 
-static bool is_in_transaction(struct operation *operation)
+/* A command that ends a transaction. STEP_GO_ON: *transaction is the open one, or NULL. */
+static enum step begin_end(struct operation *operation, struct transaction **transaction)
 {
-    if (operation->in_transaction && operation->has_number)
-        return true;
-    (void)operation_fail(operation, 125, "%s must be run within a transaction",
-                         operation->command->name);
-    return false;
+    if (!operation->in_transaction || !operation->has_number)
+        return operation_fail(operation, 125, "%s must be run within a transaction",
+                              operation->command->name);
+    enum step step = operation_check_out(operation);
+    if (step == STEP_GO_ON)
+        *transaction = operation_open_transaction(operation);
+    return step;
 }
 
 enum step run_commit(struct operation *operation)
 {
-    if (!is_in_transaction(operation))
-        return STEP_DONE;
-    enum step step = operation_check_out(operation);
+    struct transaction *transaction = NULL;
+    enum step step = begin_end(operation, &transaction);
     if (step != STEP_GO_ON)
         return step;
-    struct session_state *state = member_session(operation->member, operation->session);
-    struct transaction *transaction = operation_open_transaction(operation);
+    const struct session_state *state = member_session(operation->member, operation->session);
     if (transaction != NULL)
         commit(operation->member, transaction);
     else if (state->number != operation->number || !state->is_committed)
@@ -136,13 +137,11 @@ enum step run_commit(struct operation *operation)
 
 enum step run_abort(struct operation *operation)
 {
-    if (!is_in_transaction(operation))
-        return STEP_DONE;
-    enum step step = operation_check_out(operation);
+    struct transaction *transaction = NULL;
+    enum step step = begin_end(operation, &transaction);
     if (step != STEP_GO_ON)
         return step;
-    struct session_state *state = member_session(operation->member, operation->session);
-    struct transaction *transaction = operation_open_transaction(operation);
+    const struct session_state *state = member_session(operation->member, operation->session);
     if (transaction != NULL)
         transaction_abort(operation->member, transaction);
     else if (state->number == operation->number && state->is_committed)
