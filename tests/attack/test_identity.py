@@ -38,4 +38,5 @@ def test_plays_that_nobody_thought_of(scene, capsys):
 
 def test_inserts_are_merged_meanwhile(scene):
     """Checks the precondition of the other tests."""
+    scene.proxy.wait_for_counter("mergedBatches", 51)  # this process may have run none of them
     assert identity_play.batches(scene) > 50
