@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes each target for a time, and prints a table of the results.
-#   scripts/fuzz.sh [--seconds N] [--seed S] [TARGET…]    N for each target (default: 60); default: all targets
-# --seed: tries inputs in the order that S gives; without it, in another one each time.
+#   scripts/fuzz.sh [--seconds N] [--runs R] [--seed S] [TARGET…]    N for each target (default: 60); default: all targets
+# --runs: at most R inputs for each target. --seed: tries inputs in the order that S gives; without it, in another one each
+# time. With both, and an empty .cache/fuzz, a target that is fast enough tries the same inputs each time.
 # Runs one target for each CPU at a time. The corpus grows in .cache/fuzz/NAME, and the next run starts with it.
 # The targets whose names begin with ROOM_ use the dictionary tests/fuzz/ROOM.dict.
 # Findings are written to .cache/fuzz/NAME-…; after a fix, add the file to tests/fuzz/corpus/NAME, which every test
@@ -9,12 +10,13 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-seconds=60 wanted=() order=()
+seconds=60 wanted=() limit=() order=()
 while [ $# -gt 0 ]; do
   case $1 in
   --seconds) seconds=$2 && shift ;;
+  --runs) limit=("-runs=$2") && shift ;;
   --seed) order=("-seed=$2") && shift ;;
-  -*) sed -n '2,9s/^# \?//p' "$0" && die "no such option: $1" ;;
+  -*) sed -n '2,10s/^# \?//p' "$0" && die "no such option: $1" ;;
   *) wanted+=("$1") ;;
   esac
   shift
@@ -26,7 +28,7 @@ fuzz_one() {
   log=$logs/fuzz_$name.log
   mkdir -p "$cache/fuzz/fuzz_$name"
   [ ! -e "$project/tests/fuzz/${name%%_*}.dict" ] || options+=("-dict=$project/tests/fuzz/${name%%_*}.dict")
-  run_logged "fuzz_$name" "$target" "${options[@]}" "${order[@]}" -max_total_time="$seconds" -timeout=30 -print_final_stats=1 \
+  run_logged "fuzz_$name" "$target" "${options[@]}" "${limit[@]}" "${order[@]}" -max_total_time="$seconds" -timeout=30 -print_final_stats=1 \
     -artifact_prefix="$cache/fuzz/fuzz_$name-" "$cache/fuzz/fuzz_$name" \
     "$project/tests/fuzz/corpus/$name" || finding="see $log"
   printf '| %s | %s | %s | %s | %s |\n' "$name" \

@@ -8,7 +8,7 @@
 #                --long: the build with clang, clang-tidy
 #   unit         gcc and sanitized builds; every ctest test of the sanitized one
 #                --long: every ctest test of the gcc build too
-#   fuzz         some libFuzzer targets (--long: all) for FUZZ_SECONDS (2; --long: 15), from their corpus
+#   fuzz         some libFuzzer targets (--long: all) for 20,000 inputs or FUZZ_SECONDS (2; --long: 15), from their corpus
 #   model        spin checks the models of tests/model exhaustively; the short run checks the guarantees, --long each gap
 #                and each planted fault too
 #   simulation   ten seconds of fresh histories of the whole proxy, and all that ever failed (docs/simulation.md)
@@ -94,11 +94,11 @@ step_unit() {
 }
 
 # The short run takes targets of all rooms that read bytes of clients; its unit step replays every target's corpus.
-# In the same order each time, so that a finding belongs to a change. scripts/fuzz.sh alone looks for new ones.
+# Few inputs in the same order each time, so that a finding belongs to a change. scripts/fuzz.sh alone looks for new ones.
 step_fuzz() {
   local targets=()
   [ $long = 1 ] || targets=(enforce merge schema_file session_shared wire_command wire_compressed)
-  scripts/fuzz.sh --seconds "${FUZZ_SECONDS:-$((long ? 15 : 2))}" --seed 1 "${targets[@]}"
+  scripts/fuzz.sh --seconds "${FUZZ_SECONDS:-$((long ? 15 : 2))}" --runs 20000 --seed 1 "${targets[@]}"
 }
 
 step_model() {
