@@ -9,7 +9,9 @@ tests/suites/expected_differences.txt (with shared connections, expected_differe
 reason, the exit status is 1.
 
 The ways: "proxy" with a connection to the server for each client's, "shared" with shared ones, and "verifier" with
-shared ones on which the proxy logs in by itself."""
+shared ones on which the proxy logs in by itself; "merging" merges inserts, and "schemas" has a schema that refuses
+nothing on each namespace that the direct run wrote to. Ways are joined by +: merging+schemas. The last lines tell how
+many documents the proxy checked and merged."""
 
 import argparse
 import sys
@@ -31,18 +33,40 @@ class JobDifference(Difference):
     test: str
 
 
+@dataclass
+class Compared:
+    tests: int
+    direct: dict
+    found: list
+    trouble: list
+    messages: list
+    counts: dict  # way -> what the proxy checked and merged
+
+
 def compare_module(job, options):
     begin = time.monotonic()
     folder = options.out / job.place
     ways = (lane.DIRECT, *job.ways)
-    ran = {way: lane.run(job, way, folder / way) for way in ways}
+    ran = {lane.DIRECT: lane.known(job, folder / lane.DIRECT) if options.known_direct else None}
+    ran = {way: ran.get(way) or lane.run(job, way, folder / way) for way in ways}
     direct = ran[lane.DIRECT].tests
     found = [one for way in job.ways for one in differing(job, way, direct, ran[way].tests)]
     again(job, found, folder, options.again)
     trouble = [f"{job} {way}: {ran[way].trouble}" for way in ways if ran[way].trouble]
+    trouble += [line for way in job.ways if lane.has_schemas(way)
+                for line in unchecked(job, way, lane.namespaces_of(job, folder), ran[way].counts)]
     report(job, {way: ran[way].tests for way in ways}, found, time.monotonic() - begin)
     messages = [line for way in job.ways for line in other_messages(job, way, direct, ran[way].tests)]
-    return len(direct) * len(job.ways), direct, found, trouble, messages
+    return Compared(len(direct) * len(job.ways), direct, found, trouble, messages,
+                    {way: ran[way].counts for way in job.ways})
+
+
+def unchecked(job, way, namespaces, counts):
+    """A run that checks nothing compares nothing."""
+    if counts["namespaces with schemas"] != len(namespaces):
+        yield f"{job} {way}: {counts['namespaces with schemas']} of {len(namespaces)} schemas are in force"
+    if namespaces and not counts["documents checked"]:
+        yield f"{job} {way}: no document was checked, but the direct run wrote to {len(namespaces)} namespaces"
 
 
 def differing(job, way, direct, other):
@@ -95,8 +119,9 @@ def jobs_of(options, suite, topology, module):
         yield lane.Job(suite, topology, module, merging, options.auth, tuple(options.way or ("proxy",)))
         return
     is_set = topology == "replica-set"
-    yield lane.Job(suite, topology, module, merging,
-                   ways=("proxy", "shared") if is_set and module in suite.shared else ("proxy",))
+    more = [way for way, modules in (("shared", suite.shared), ("schemas", suite.schemas))
+            if is_set and module in modules]
+    yield lane.Job(suite, topology, module, merging, ways=("proxy", *more))
     if is_set and module in suite.shared_auth:
         yield lane.Job(suite, topology, module, auth=True, ways=("shared", "verifier"))
 
@@ -119,9 +144,11 @@ def arguments():
     parser.add_argument("--merge", choices=("some", "all", "none"), default="some",
                         help="run through a proxy that merges inserts: the insert tests of the fast part, on the "
                         "replica set (some, the default), all tests, or none")
-    parser.add_argument("--way", action="append", choices=list(lane.WAYS),
-                        help="through the proxy with these connections (proxy; the fast part adds others for some "
-                        "modules)")
+    parser.add_argument("--way", action="append", type=lane.way_named,
+                        help="through the proxy in this way, of " + ", ".join(lane.WAYS) + ", or several joined by + "
+                        "(proxy; the fast part adds others for some modules)")
+    parser.add_argument("--known-direct", action="store_true",
+                        help="take the direct outcomes from --out, of modules that an earlier run left there")
     parser.add_argument("--auth", action="store_true", help="on a server with access control")
     parser.add_argument("--again", type=int, default=3, metavar="N",
                         help="how often a differing test runs again each way (%(default)s)")
@@ -134,28 +161,39 @@ def arguments():
     return options
 
 
+def print_counts(results):
+    counts = {}
+    for result in results:
+        for way, of_way in result.counts.items():
+            counts.setdefault(way, Counter()).update(of_way)
+    for way, total in sorted(counts.items()):
+        if total:
+            print(f"{way}: " + ", ".join(f"{count} {name}" for name, count in total.items()))
+
+
 def main():
     options = arguments()
     reasons = expected.load()
     with ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda job: compare_module(job, options), chosen_jobs(options)))
-    found = [one for result in results for one in result[2]]
+    found = [one for result in results for one in result.found]
     unsteady = [one for one in found if one.is_unsteady]
     different = [one for one in found if not one.is_unsteady]
     unexpected = [one for one in different if not expected.reason(reasons, one)]
-    trouble = [line for result in results for line in result[3]]
+    trouble = [line for result in results for line in result.trouble]
     print_list("Failing both ways, with another message (for information):",
-               [line for result in results for line in result[4]])
+               [line for result in results for line in result.messages])
     print_list("Unsteady: both ways show the same outcome at least once:", unsteady)
     print_list("Different, as expected:", [f"{one}\n    because {expected.reason(reasons, one)}"
                                            for one in different if one not in unexpected])
     print_list("Different:", unexpected)
     print_list("Trouble:", trouble)
-    compared = sum(result[0] for result in results)
-    words = Counter(one.word for result in results for one in result[1].values())
+    compared = sum(result.tests for result in results)
+    words = Counter(one.word for result in results for one in result.direct.values())
     print(f"\n{compared} tests compared; direct: "
           + ", ".join(f"{count} {word}" for word, count in sorted(words.items()))
           + f"; {len(unsteady)} unsteady, {len(different) - len(unexpected)} different as expected")
+    print_counts(results)
     failed = len(unexpected) + len(trouble)
     print(f"suites: {compared - len(unexpected)} passed, {failed} failed")
     return 1 if failed or not compared else 0

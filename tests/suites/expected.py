@@ -3,6 +3,8 @@ that are only there with shared connections."""
 
 from pathlib import Path
 
+import lane
+
 LIST = Path(__file__).with_name("expected_differences.txt")
 SHARED_LIST = Path(__file__).with_name("expected_differences_shared.txt")
 
@@ -28,7 +30,7 @@ def _read(path):
 def reason(known, difference):
     """Returns the reason why this test may differ; None if it may not."""
     job = difference.job
-    for shared in (False, True) if difference.way != "proxy" else (False,):
+    for shared in (False, True) if lane.is_shared(difference.way) else (False,):
         for topology in (job.topology, "*"):
             found = known.get((shared, job.suite.name, topology, difference.test))
             if found:

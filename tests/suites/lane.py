@@ -1,31 +1,59 @@
 """One module of a suite, run one way: on a fresh server, direct or through a fresh proxy."""
 
+import argparse
 import os
+import re
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import open_schemas
 import outcomes
 from suites import ROOT, Suite
 
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
+from support.admin import Admin  # noqa: E402
 from support.proxy import Proxy  # noqa: E402
 from support.servers import Server, start_secure_server  # noqa: E402
 
 TOPOLOGIES = {"replica-set": "secantus", "standalone": None}
 DIRECT = "direct"
 USER, PASSWORD = "suites", "plain"  # Motor's tests put them into URIs as they are
-# the ways through the proxy, and its options
+# the ways through the proxy, and its options; merging+schemas is both
 WAYS = {"proxy": {}, "shared": {"pool.mode": "shared"},
-        "verifier": {"pool.mode": "shared", "auth.verifiers": "upstream"}}
+        "verifier": {"pool.mode": "shared", "auth.verifiers": "upstream"},
+        "merging": {"merge.enabled": "true", "admin": "0"}, "schemas": {"admin": "0"}}
+NAMESPACES = "namespaces"  # the file in the folder of a direct run: what its tests write to
+INSERTS = re.compile(r'^mongosluice_inserts_total\{way="(\w+)"\} (\d+)', re.M)
 TEST_SECONDS = 60
 MODULE_SECONDS = 1500
 # What the suites read and a developer may have set.
 FOREIGN = ("DB_USER", "DB_PASSWORD", "COMPRESSORS", "CLIENT_PEM", "CA_PEM", "CERT_DIR", "AUTH", "SSL",
            "TEST_LOADBALANCER", "SINGLE_MONGOS_LB_URI", "MULTI_MONGOS_LB_URI", "MONGODB_API_VERSION",
            "PYTEST_ADDOPTS")
+
+
+def way_named(text):
+    """A way of the command line."""
+    for word in text.split("+"):
+        if word not in WAYS:
+            raise argparse.ArgumentTypeError(f"unknown way {word}: name one of {', '.join(WAYS)}, or join several by +")
+    return text
+
+
+def options_of(way):
+    return {name: value for word in way.split("+") for name, value in WAYS[word].items()}
+
+
+def has_schemas(way):
+    return "schemas" in way.split("+")
+
+
+def is_shared(way):
+    return "pool.mode" in options_of(way)
 
 
 @dataclass(frozen=True)
@@ -46,11 +74,16 @@ class Job:
         """Its folder below the folder of all results."""
         return f"{self.suite.name}/{self.topology}{'-auth' if self.auth else ''}/{self.module.removesuffix('.py')}"
 
+    @property
+    def needs_namespaces(self):
+        return any(has_schemas(way) for way in self.ways)
+
 
 @dataclass
 class Ran:
     tests: dict = field(default_factory=dict)  # test id -> Outcome
     trouble: str = ""  # what the proxy or pytest did that no test tells
+    counts: Counter = field(default_factory=Counter)  # what the proxy checked and merged
 
 
 def run(job, way, folder, only=()):
@@ -61,10 +94,26 @@ def run(job, way, folder, only=()):
         server = _start_server(job, Path(scratch) / "data")
         try:
             if way == DIRECT:
-                return _pytest(job, server.endpoint.host_port, folder, only)
-            return _through_proxy(job, server, WAYS[way], folder, only)
+                return _pytest(job, server.endpoint.host_port, folder, only, job.needs_namespaces)
+            options = options_of(way)
+            if has_schemas(way):
+                options["schemas"] = Path(scratch) / "schemas"
+                open_schemas.write(options["schemas"], namespaces_of(job, folder.parent))
+            return _through_proxy(job, server, options, folder, only)
         finally:
             server.stop()
+
+
+def known(job, folder):
+    """The direct run that an earlier comparison left in its folder; None if it left none that serves."""
+    if not (folder / "junit.xml").exists() or (job.needs_namespaces and not (folder / NAMESPACES).exists()):
+        return None
+    return Ran(outcomes.read(folder / "junit.xml"))
+
+
+def namespaces_of(job, folder):
+    """What the direct run wrote to, for the folder of all runs of this job."""
+    return open_schemas.read_namespaces(folder / DIRECT / NAMESPACES)
 
 
 def _start_server(job, folder):
@@ -75,10 +124,12 @@ def _start_server(job, folder):
 
 
 def _through_proxy(job, server, options, folder, only):
-    options = {**options, **({"merge.enabled": "true"} if job.merging else {})}
+    options = {**options, **(WAYS["merging"] if job.merging else {})}
     proxy = Proxy(server.endpoint.uri(), options, endpoint=server.endpoint)
     try:
         ran = _pytest(job, proxy.endpoint().host_port, folder, only)
+        if "admin" in options:
+            ran.counts = _counts(Admin(proxy))
     except BaseException:
         proxy.process.kill()
         raise
@@ -90,14 +141,35 @@ def _through_proxy(job, server, options, folder, only):
     return ran
 
 
-def _pytest(job, host_port, folder, only):
+def _counts(admin):
+    status = admin.json("/status")
+    validation, tried = status["validation"], status["validation"]["tried"]
+    metrics = admin.get("/metrics").body.decode()
+    inserts = Counter({way: int(count) for way, count in INSERTS.findall(metrics)})
+    return Counter({
+        "namespaces with schemas": validation["schemas"],
+        "documents checked": validation["passed"] + validation["refused"],
+        "refused": validation["refused"],
+        "refused by the candidate": tried["refused"],
+        "undecided by the candidate": tried["undecided"],
+        "inserts for merging": inserts["at_once"] + inserts["gathered"],
+        "inserts passed unmerged": inserts["passed"],
+        "documents in batches of several clients": status["merging"]["documents"],
+    })
+
+
+def _pytest(job, host_port, folder, only, notes_namespaces=False):
     junit = folder / "junit.xml"
     junit.unlink(missing_ok=True)
     env = {key: value for key, value in os.environ.items() if key not in FOREIGN}
     env |= {"DB_IP": host_port[0], "DB_PORT": str(host_port[1]), "PYTHONHASHSEED": "0"}
     if job.auth:
         env |= {"DB_USER": USER, "DB_PASSWORD": PASSWORD}
+    plugin = ()
+    if notes_namespaces:
+        env |= {"SUITES_NAMESPACES": str(folder / NAMESPACES), "PYTHONPATH": str(Path(__file__).parent)}
+        plugin = ("-p", "namespaces_plugin")
     command = [sys.executable, "-m", "pytest", "-q", "-ra", "-o", "addopts=", "-o", "log_cli=false",
-               "-p", "no:cacheprovider", f"--timeout={TEST_SECONDS}", f"--junitxml={junit}",
+               "-p", "no:cacheprovider", *plugin, f"--timeout={TEST_SECONDS}", f"--junitxml={junit}",
                *job.suite.arguments, *(list(outcomes.node_ids(job.module, only)) or [job.module])]
     return Ran(*outcomes.run_pytest(command, job.suite.folder, env, junit, folder / "pytest.log", MODULE_SECONDS))

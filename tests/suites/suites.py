@@ -17,6 +17,8 @@ class Suite:
     few: tuple[str, ...]  # of the fast part: what the short run of scripts/test.sh covers, on the replica set
     # Of the fast part: what is mostly about inserts. On the replica set it runs with merging on.
     merged: tuple[str, ...]
+    # Of the fast part: what runs on the replica set with schemas besides.
+    schemas: tuple[str, ...]
     # Of the fast part: what runs on the replica set through shared connections besides, and what does so with access
     # control.
     shared: tuple[str, ...]
@@ -48,6 +50,7 @@ PYMONGO = Suite(
         "test/test_collection.py",
         "test/test_session.py",
     ),
+    schemas=("test/test_collection.py",),
     shared=("test/test_cursor.py", "test/test_session.py"),
     shared_auth=("test/test_session.py",),
 )
@@ -70,6 +73,7 @@ MOTOR = Suite(
         "test/asyncio_tests/test_asyncio_collection.py",
         "test/tornado_tests/test_motor_transaction.py",
     ),
+    schemas=("test/asyncio_tests/test_asyncio_collection.py",),
     shared=("test/tornado_tests/test_motor_transaction.py",),
     shared_auth=("test/asyncio_tests/test_asyncio_session.py",),
 )
