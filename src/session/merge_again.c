@@ -1,5 +1,6 @@
 #include "session/merge_again.h"
 
+#include "base/assert.h"
 #include "merge/merger_internal.h"
 #include "session/exchange_steps.h"
 #include "session/lease.h"
@@ -9,7 +10,16 @@
 #include "session/merge_ties.h"
 #include "session/send.h"
 
-/* The repeated insert did not go, or went under its own number: the retry starts anew. */
+static void send_unchanged(struct client *client, const struct message *message,
+                           const struct wire_command *request)
+{
+    struct merger_permit *permit = client->worker->next_permit;
+    client->worker->next_permit = NULL;
+    (void)send_command(client, message, message->payload, request_error_labels(request), permit);
+}
+
+/* The repeated insert did not go, or went under its own number: the retry starts anew. Nothing of
+ * the client is pending. */
 static void submit_again(struct client *client)
 {
     struct error err;
@@ -23,15 +33,23 @@ static void submit_again(struct client *client)
     exchange_end(client);
     message.payload = bytes_of(waiting_retry->command, waiting_retry->command_len);
     message.whole = true;
-    if (!wire_command_read_whole(message.payload, &request, &err)) {
+    if (wire_command_read_whole(message.payload, &request, &err)) {
+        enum request_step step = merge_insert(client, &message, &request);
+        sluice_assert(step == STEP_PASS || step == STEP_TAKEN || step == STEP_STOP);
+        if (step == STEP_PASS)
+            send_unchanged(client, &message, &request);
+    } else {
         client_linger(client, err.message);
-    } else if (merge_insert(client, &message, &request) == STEP_PASS) {
-        struct merger_permit *permit = client->worker->next_permit;
-        client->worker->next_permit = NULL;
-        (void)send_command(client, &message, message.payload, request_error_labels(&request),
-                           permit);
     }
     waiting_retry_free(waiting_retry);
+}
+
+/* The connection of the retry may carry a question of the proxy about a w:0 write before it
+ * (pooled_acknowledge). */
+static bool may_start_anew(struct client *client)
+{
+    return pending_is_empty(&client->pending) &&
+           (!client->sharing || lease_take_or_wait(client) != NULL);
 }
 
 bool merge_look_again(struct client *client)
@@ -46,7 +64,7 @@ bool merge_look_again(struct client *client)
         !atomic_load_explicit(&exchange->waiting_retry->told, memory_order_acquire))
         return false;
     const struct waiting_retry *waiting_retry = exchange->waiting_retry;
-    if (waiting_retry->again && client->sharing && lease_take_or_wait(client) == NULL)
+    if (waiting_retry->again && !may_start_anew(client))
         return false; /* at the next tick, perhaps */
     if (waiting_retry->again)
         submit_again(client);

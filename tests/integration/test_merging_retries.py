@@ -1,8 +1,12 @@
 """Merging and retryable writes: each insert is executed once, whatever is lost on the way."""
 
+import asyncio
+import time
+
 import pytest
 from support import wire
 from support.inserts import Inserter, codes, duplicate, lsid
+from support.process import eventually
 from support.proxy import CLOSED_BY_ERROR
 from support.wire import RawClient, op_msg
 
@@ -187,6 +191,37 @@ def test_a_retry_whose_first_try_is_lost_while_it_waits(scene):
     scene.read_all()
     batch.cut(run=True)
     scene.inserts.next().cut(run=False)
+    arrived = scene.inserts.next()
+    assert arrived.number == batch.number and arrived.body["stmtIds"] == [0]
+    arrived.answer()
+    assert again.answered(messages[0]).body == {"n": 1, "ok": 1.0}
+    assert again.command({"ping": 1})["ok"] == 1
+
+
+def test_a_retry_starts_anew_while_the_proxy_asks_about_a_write_before_it(start_merging):
+    """In shared mode the proxy asks the server something after a w:0 write, for the order. The retry does not go
+    before the answer, and it goes then."""
+    scene = start_merging({"pool.mode": "shared"})
+    (a, b), messages, batch = scene.on_its_way()
+    asked, open_question = [], asyncio.Event()
+
+    async def answer(*_):
+        asked.append(True)
+        await open_question.wait()
+        return {"authInfo": {"authenticatedUsers": []}, "ok": 1.0}
+
+    scene.server.handlers["connectionStatus"] = answer
+    again = scene.open(Inserter(scene.proxy.endpoint(), session=a.session))
+    again.send(again.message("silent", lsid=None, flags=wire.MORE_TO_COME, writeConcern={"w": 0}) + messages[0])
+    assert scene.inserts.next().ids == ["silent"]
+    eventually(lambda: asked, "the proxy asks")
+    batch.cut(run=True)
+    scene.inserts.next().cut(run=False)
+    for client in (a, b):
+        client.assert_closed()
+    time.sleep(0.3)  # three looks of the proxy at waiting retries
+    assert scene.inserts.none_waits()
+    scene.server.call(open_question.set)
     arrived = scene.inserts.next()
     assert arrived.number == batch.number and arrived.body["stmtIds"] == [0]
     arrived.answer()
