@@ -80,7 +80,7 @@ class Statements:
         return reply
 
     def _note(self, body, documents, is_inexact):
-        """Every server receives a driver's own repeat in this form, with or without a proxy."""
-        if is_inexact and "stmtIds" not in body and not body.get("ordered", True) and len(
-                {one["by"] for one in documents}) == 1:
+        """Every server receives a driver's own repeat in this form, with or without a proxy. stmtIds stand there if a
+        schema refused some of its documents; the proxy's own questions have stmtIds too, but one document."""
+        if is_inexact and not body.get("ordered", True) and len({one["by"] for one in documents}) == 1:
             self.inexact |= {one["_id"] for one in documents}
