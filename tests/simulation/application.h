@@ -26,6 +26,8 @@ enum { APPLICATION_ITERATIONS = 4096 };
     "\"i\": {\"bsonType\": \"long\", \"minimum\": 0}, "                                            \
     "\"s\": {\"bsonType\": \"string\", \"maxLength\": 8}}}"
 #define APPLICATION_SCHEMA_LOOSE "{\"bsonType\": \"object\", \"required\": [\"c\"]}"
+/* The proxy's schemas have their number as description, which refusals repeat. */
+#define APPLICATION_SCHEMA_NUMBER "schema %u"
 
 /* The token names the client, the operation's number and the place of the document in it. */
 static inline int64_t application_token(unsigned client, uint32_t number, unsigned index)

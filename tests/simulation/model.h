@@ -70,11 +70,12 @@ void cluster_part_members(struct cluster *cluster, unsigned a, unsigned b, bool 
  * token (its _id, int64). */
 struct cluster_document {
     int64_t token;
-    unsigned user;      /* the insert's, as the server authenticated; 0: nobody */
-    unsigned writers;   /* all users that wrote it, as bits (1 << user) */
-    unsigned written;   /* executed inserts that survived; an insert after a delete counts again */
-    int64_t increments; /* its field `i` */
-    bool breaks_schema; /* judged by the model server's own reading */
+    unsigned user;       /* the insert's, as the server authenticated; 0: nobody */
+    unsigned writers;    /* all users that wrote it, as bits (1 << user) */
+    unsigned written;    /* executed inserts that survived; an insert after a delete counts again */
+    int64_t increments;  /* its field `i` */
+    bool breaks_schema;  /* judged by the model server's own reading */
+    int64_t inserted_us; /* when the insert ran that it is from */
     bool is_deleted;
     /* Inserts that were refused with E11000, on any member and at any time. They are no writes. */
     unsigned duplicates;

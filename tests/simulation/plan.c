@@ -332,6 +332,25 @@ static void cut_crowd(uint64_t seed, struct plan *out)
     fault->amount = stream_below(&stream, 400);
 }
 
+/* Schemas change while many write. */
+static void change_schemas(uint64_t seed, struct plan *out)
+{
+    struct stream stream = stream_make(seed, "plan", 4);
+    if (!out->schemas || !stream_chance(&stream, 250)) {
+        return;
+    }
+    for (unsigned more = 1 + stream_below(&stream, 4); more > 0; more--) {
+        if (out->fault_count == PLAN_FAULTS_MAX) {
+            return;
+        }
+        struct plan_fault *fault = &out->faults[out->fault_count++];
+        draw_times(&stream, estimate_us(out), fault);
+        fault->kind = FAULT_SCHEMA;
+        fault->lasts_us = 0;
+        fault->amount = stream_below(&stream, 6000);
+    }
+}
+
 void plan_make(uint64_t seed, struct plan *out)
 {
     struct stream stream = stream_make(seed, "plan", 0);
@@ -354,6 +373,7 @@ void plan_make(uint64_t seed, struct plan *out)
     if (is_crowd) {
         cut_crowd(seed, out);
     }
+    change_schemas(seed, out);
 }
 
 static void print_client(FILE *out, const struct plan_client *client, unsigned number)

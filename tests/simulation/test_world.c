@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "in_force.h"
 #include "world.h"
 
 static char heard[512];
@@ -347,6 +348,44 @@ static void test_failure_ends_the_history(void **state)
     world_destroy(world);
 }
 
+static void do_nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void run_until(struct world *world, int64_t us)
+{
+    world_after(world, us - world_now_us(world), do_nothing, NULL);
+    run(world);
+}
+
+/* From 100 us to 200 us the schema is the loose one. */
+static void test_a_schema_is_in_force_until_the_next_one(void **state)
+{
+    struct world *world = world_create(1, NULL);
+    (void)state;
+    assert_true(in_force_was_strict(world, 0, 0));
+    assert_false(in_force_was_loose(world, 0, INT64_MAX));
+    assert_int_equal(in_force_number(world), 1);
+    assert_int_equal(in_force_number(world), 2);
+    run_until(world, 100);
+    in_force_begin(world, 1, false);
+    run_until(world, 200);
+    in_force_begin(world, 2, true);
+    assert_false(in_force_was_loose(world, 0, 99));
+    assert_true(in_force_was_loose(world, 0, 100));
+    assert_true(in_force_was_strict(world, 100, 100));
+    assert_false(in_force_was_strict(world, 101, 199));
+    assert_true(in_force_was_loose(world, 200, 300));
+    assert_false(in_force_was_loose(world, 201, 300));
+    assert_true(in_force_was_number(world, 1, 150, 150));
+    assert_false(in_force_was_number(world, 2, 150, 199));
+    assert_true(in_force_was_number(world, 2, 150, 200));
+    assert_false(in_force_was_number(world, 1, 201, 300));
+    assert_false(in_force_was_number(world, 0, 101, 300));
+    world_destroy(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +402,7 @@ int main(void)
         cmocka_unit_test(test_crash),
         cmocka_unit_test(test_same_seed_same_history),
         cmocka_unit_test(test_failure_ends_the_history),
+        cmocka_unit_test(test_a_schema_is_in_force_until_the_next_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,6 +51,7 @@ void world_destroy(struct world *world)
         free(timer);
     }
     free(world->heap);
+    free(world->in_force);
     free(world);
 }
 

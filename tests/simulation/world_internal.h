@@ -11,6 +11,13 @@ struct host;
 struct listening;
 struct parting;
 
+/* A schema, from this time to that of the next one. */
+struct in_force {
+    int64_t at_us;
+    unsigned number; /* 0: none */
+    bool strict;
+};
+
 struct heap_entry {
     int64_t at_us;
     uint64_t number;
@@ -30,6 +37,10 @@ struct world {
     uint64_t event_count;
     unsigned proxy_count; /* started so far */
     uint64_t hash;
+    struct in_force *in_force;
+    size_t in_force_count;
+    size_t in_force_capacity;
+    unsigned schema_number; /* of the last schema file */
     struct world_failure failure;
     void (*stepped)(void *arg);
     void *stepped_arg;

@@ -17,8 +17,6 @@ int64_t plan_calm_us(const struct plan *plan);
 bool plan_can_roll_back(const struct plan *plan);
 /* A connection may break while a request is under way. */
 bool plan_can_lose(const struct plan *plan);
-/* The schema may be the loose one for a while. */
-bool plan_can_loosen(const struct plan *plan);
 /* A retry may meet its own first attempt as a duplicate: docs/merging.md, Gaps. */
 bool plan_can_forget(const struct plan *plan);
 /* The server may answer a client with this code. */
@@ -33,6 +31,16 @@ bool written_is_absent(const struct client *client, const struct written *writte
 /* A document that a read returned, which began at the moment `since`. False: a check failed. */
 bool check_document(const struct client *client, const char *collection, const bson_t *document,
                     uint64_t since);
+
+/* --- schemas (schema.c) --- */
+
+/* A document that breaks the strict schema may have been accepted, or refused, since then. */
+bool schema_may_accept(const struct world *world, int64_t since_us);
+bool schema_may_refuse(const struct world *world, int64_t since_us);
+/* A write error of code 121 of a command that was first sent at this time: the schema that it names
+ * was in force since. */
+void check_judging_schema(const struct client *client, const char *command, const bson_t *error,
+                          int64_t since_us);
 
 /* --- replies (replies.c) --- */
 

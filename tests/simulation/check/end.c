@@ -2,6 +2,7 @@
 
 #include "application.h"
 #include "check.h"
+#include "in_force.h"
 
 /* The comparison of one collection. */
 struct comparison {
@@ -60,9 +61,12 @@ static void check_stored(const struct comparison *on, const struct client *clien
     }
 }
 
-static void check_schema(const struct comparison *on, const struct cluster_document *document)
+/* The proxy judged it between its first sending and its storing. */
+static void check_schema(const struct comparison *on, const struct written *written,
+                         const struct cluster_document *document)
 {
-    if (on->plan->schemas && document->breaks_schema && !plan_can_loosen(on->plan) &&
+    if (on->plan->schemas && document->breaks_schema &&
+        !in_force_was_loose(on->world, written->begun_us, document->inserted_us) &&
         strcmp(on->collection, APPLICATION_CHECKED) == 0) {
         world_fail(on->world, "schema holds", "%s.%lld breaks its schema", on->collection,
                    (long long)document->token);
@@ -85,7 +89,7 @@ static void check_one(void *arg, const struct cluster_document *document)
                    on->collection, (long long)document->token, client->actor);
         return;
     }
-    check_schema(on, document);
+    check_schema(on, written, document);
     check_stored(on, client, written, document);
 }
 

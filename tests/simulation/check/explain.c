@@ -94,11 +94,6 @@ bool plan_can_lose(const struct plan *plan)
            (plan->shared && plan->login == PLAN_LOGIN_RELAY && plan_has_operation(plan, PLAN_DIE));
 }
 
-bool plan_can_loosen(const struct plan *plan)
-{
-    return !plan->schemas || plan_has_fault(plan, FAULT_SCHEMA);
-}
-
 bool plan_can_forget(const struct plan *plan)
 {
     return has_any(plan, FORGETS);

@@ -6,8 +6,6 @@
 #include "application.h"
 #include "check/check.h"
 
-enum { DUPLICATE_KEY = 11000, DOCUMENT_VALIDATION = 121 };
-
 const char *documents_choose_collection(struct operation *operation)
 {
     const struct plan *plan = operation->client->plan;
@@ -51,6 +49,7 @@ void documents_add(struct operation *operation, struct batch *batch, bool breaks
         application_token(client->index, operation->step->number, operation->next_index++);
     entry->written = record_add(&client->record, token, batch->collection);
     entry->written->breaks_schema = breaks;
+    entry->written->begun_us = world_now_us(client->world);
     written_begin(entry->written);
     entry->breaks = breaks;
     entry->duplicate = false;
@@ -109,6 +108,15 @@ struct written *step_choose_stored(struct operation *operation)
     return chosen;
 }
 
+void documents_begun(struct batch_entry *entries, unsigned count, const struct result *result)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (result->attempts > 0 && entries[i].document != NULL && !entries[i].duplicate) {
+            entries[i].written->begun_us = result->begun_us;
+        }
+    }
+}
+
 /* --- the reply --- */
 
 /* A second insert of a stored document. */
@@ -126,9 +134,10 @@ static void take_duplicate(const struct client *client, const struct batch_entry
 
 /* Of a document that a schema refuses, or that follows such a one in an ordered insert. The first
  * attempt may have stored it under an older schema: docs/schemas.md, Retryable writes. */
-static enum fate fate_of_refused(const struct client *client)
+static enum fate fate_of_refused(const struct client *client, const struct written *written)
 {
-    bool may_be_repeated = client->what->retries && plan_has_fault(client->plan, FAULT_SCHEMA);
+    bool may_be_repeated =
+        client->what->retries && schema_may_accept(client->world, written->begun_us);
     return may_be_repeated ? FATE_MAYBE : FATE_ABSENT;
 }
 
@@ -148,12 +157,17 @@ void documents_take_outcome(const struct operation *operation, struct batch_entr
         if (client->plan->users > 0 && client->what->user == 0) {
             check_fails(client, "identity", command, reply, "a client without a login may write");
         }
-        if (refuses && !plan_can_loosen(client->plan)) {
+        if (refuses && client->plan->schemas &&
+            !schema_may_accept(client->world, written->begun_us)) {
             check_fails(client, "schema holds", command, reply,
                         "a document that breaks the schema is acknowledged");
         }
     } else if (code == DOCUMENT_VALIDATION) {
-        written->fate = fate_of_refused(client);
+        written->fate = fate_of_refused(client, written);
+        if (refuses && !schema_may_refuse(client->world, written->begun_us)) {
+            check_fails(client, "schema holds", command, reply,
+                        "the strict schema was not in force since the write began");
+        }
         if (!refuses) {
             check_fails(client, "error explained", command, reply,
                         "a document that satisfies the schema is refused");
@@ -234,6 +248,10 @@ static bool read_errors(const struct operation *operation, const struct batch *b
                         "an error names another document than its index");
             return false;
         }
+        if (code == DOCUMENT_VALIDATION) {
+            check_judging_schema(operation->client, "insert", &error,
+                                 batch->entries[index].written->begun_us);
+        }
         codes[index] = code;
         last = index;
     }
@@ -297,7 +315,7 @@ static bool take_reply(const struct operation *operation, struct batch *batch,
         if (i < tried) {
             documents_take_outcome(operation, entry, "insert", result->reply, codes[i], majority);
         } else if (!entry->duplicate) {
-            entry->written->fate = fate_of_refused(client);
+            entry->written->fate = fate_of_refused(client, entry->written);
         }
     }
     if (reply_integer(result->reply, "n", -1) != stored) {
@@ -337,6 +355,7 @@ bool documents_insert(struct operation *operation, struct batch *batch)
         command.sequence_count = 1;
     }
     struct result result = command_run(operation->client, &command);
+    documents_begun(batch->entries, batch->count, &result);
     bool taken = result.kind == RESULT_DONE;
     if (taken) {
         taken = take_reply(operation, batch, &result);

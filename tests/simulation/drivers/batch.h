@@ -5,6 +5,7 @@
 #include "client.h"
 
 enum { BATCH_MAX = 16 };
+enum { DUPLICATE_KEY = 11000, DOCUMENT_VALIDATION = 121 };
 
 struct batch_entry {
     struct written *written;
@@ -34,6 +35,8 @@ void documents_release(const struct operation *operation, struct batch *batch);
 void step_append_concern(const struct operation *operation, bson_t *command);
 /* A document of the client that is stored and that no other operation works on; NULL: none. */
 struct written *step_choose_stored(struct operation *operation);
+/* Notes when the documents were sent. */
+void documents_begun(struct batch_entry *entries, unsigned count, const struct result *result);
 /* The fate of all documents of a command without a usable answer. */
 void documents_take_failure(const struct operation *operation, struct batch *batch,
                             const char *command, const struct result *result);

@@ -197,6 +197,7 @@ struct result {
     int code;      /* of RESULT_REFUSED */
     bool maybe;    /* some attempt may have run without its answer */
     unsigned attempts;
+    int64_t begun_us;        /* when the first attempt was sent */
     struct server *server;   /* the last one */
     struct session *session; /* with keeps_session; check it in */
 };

@@ -277,7 +277,9 @@ static bool attempt(struct run *run)
     }
     prepare(run, connection);
     run->result.server = server;
-    run->result.attempts++;
+    if (run->result.attempts++ == 0) {
+        run->result.begun_us = world_now_us(client->world);
+    }
     bson_t *reply;
     enum call_result call = command_call(connection, command, run->session, run->number, &reply);
     if (call == CALL_CANCELLED) {

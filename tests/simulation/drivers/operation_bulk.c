@@ -128,8 +128,10 @@ static void leave_open(struct bulk *bulk, bool maybe)
  * schema a repeated bulkWrite has other numbers. See docs/schemas.md, Retryable writes. */
 static bool may_be_renumbered(const struct bulk *bulk, const struct result *result)
 {
-    const struct plan *plan = bulk->operation->client->plan;
-    return result->attempts > 1 && plan->schemas && plan_has_fault(plan, FAULT_SCHEMA);
+    const struct client *client = bulk->operation->client;
+    return result->attempts > 1 && client->plan->schemas &&
+           schema_may_accept(client->world, result->begun_us) &&
+           schema_may_refuse(client->world, result->begun_us);
 }
 
 /* Expected counts of the reply's head. */
@@ -183,6 +185,9 @@ static void take_reply(struct bulk *bulk, const struct result *result)
                         "an idx is out of range or out of order");
             return;
         }
+        if (code == DOCUMENT_VALIDATION) {
+            check_judging_schema(client, "bulkWrite", &item, result->begun_us);
+        }
         codes[index] = code;
         counted[index] = reply_integer(&item, "n", 0);
         last = index;
@@ -232,6 +237,9 @@ void step_bulk(struct operation *operation)
         .writes = true,
         .retryable = true};
     struct result result = command_run(operation->client, &command);
+    for (unsigned i = 0; i < bulk.count; i++) {
+        documents_begun(&bulk.items[i].entry, 1, &result);
+    }
     if (result.kind == RESULT_DONE && may_be_renumbered(&bulk, &result)) {
         leave_open(&bulk, true);
     } else if (result.kind == RESULT_DONE) {

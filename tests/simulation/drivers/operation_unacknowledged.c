@@ -7,6 +7,7 @@ static bool send_all(struct batch *batch, struct connection *connection)
 {
     for (unsigned i = 0; i < batch->count; i++) {
         const bson_t *const documents[] = {batch->entries[i].document};
+        batch->entries[i].written->begun_us = world_now_us(connection->client->world);
         bson_t body = BSON_INITIALIZER, concern;
         BSON_APPEND_UTF8(&body, "insert", batch->collection);
         BSON_APPEND_BOOL(&body, "ordered", true);
@@ -29,7 +30,9 @@ static bool send_all(struct batch *batch, struct connection *connection)
 
 static bool is_refused(const struct operation *operation, const struct batch_entry *entry)
 {
-    return entry->breaks && !plan_can_loosen(operation->client->plan);
+    const struct client *client = operation->client;
+    return entry->breaks && client->plan->schemas &&
+           !schema_may_accept(client->world, entry->written->begun_us);
 }
 
 /* A find of the last document, on the same connection: all writes before it have run. */

@@ -17,7 +17,8 @@ struct written {
     enum fate fate;
     bool majority; /* the acknowledgement was a majority's */
     bool breaks_schema;
-    bool busy; /* some operation of the client works on it */
+    int64_t begun_us; /* when its insert was first sent */
+    bool busy;        /* some operation of the client works on it */
     bool deleted, maybe_deleted;
     bool delete_majority;
     unsigned increments, maybe_increments;

@@ -15,4 +15,9 @@ void verifier_source_set_cluster(struct cluster *cluster, const struct plan *pla
 /* Writes the configuration of the plan. `number` draws the options that the plan does not name. */
 void options_write(const struct plan *plan, uint32_t number, struct text *out);
 
+enum { SCHEMA_FILE_BYTES = 2048 };
+
+/* Writes the next schema file of APPLICATION_CHECKED. */
+void schema_file_write(struct world *world, bool strict, char out[SCHEMA_FILE_BYTES]);
+
 #endif

@@ -25,12 +25,10 @@ static void put_options(const struct plan *plan, uint32_t number)
     files_put(OPTIONS_FILE, text);
 }
 
-static void put_schema(bool strict)
+static void put_schema(struct world *world, bool strict)
 {
-    char text[2048];
-    (void)snprintf(text, sizeof text, "{\"ns\": \"%s.%s\", \"schema\": %s}", APPLICATION_DATABASE,
-                   APPLICATION_CHECKED,
-                   strict ? APPLICATION_SCHEMA_STRICT : APPLICATION_SCHEMA_LOOSE);
+    char text[SCHEMA_FILE_BYTES];
+    schema_file_write(world, strict, text);
     files_put(SCHEMAS_FOLDER "/checked.json", text);
 }
 
@@ -93,7 +91,7 @@ struct simulated_proxy *simulated_proxy_start(struct world *world, const struct 
     verifier_source_set_cluster(cluster, plan);
     put_options(plan, 0);
     if (plan->schemas && files_find(SCHEMAS_FOLDER "/checked.json") == NULL)
-        put_schema(true);
+        put_schema(world, true);
     simulated->proxy = start(&err);
     if (simulated->proxy == NULL) {
         world_fail(world, "proxy starts", "%s", err.message);
@@ -130,8 +128,7 @@ void simulated_proxy_reload(struct simulated_proxy *simulated, uint32_t number)
 
 void simulated_proxy_schemas(struct simulated_proxy *simulated, bool strict)
 {
-    (void)simulated; /* its control thread looks at the folder */
-    put_schema(strict);
+    put_schema(simulated->world, strict); /* its control thread looks at the folder */
 }
 
 void simulated_proxy_memory_max(struct simulated_proxy *simulated, uint64_t bytes)

@@ -235,6 +235,9 @@ static void describe(const struct member *member, uint32_t slot, struct cluster_
     out->increments = version->increments;
     out->is_deleted = version->is_deleted;
     out->breaks_schema = version->breaks_schema;
+    while (version->previous != NULL && !version->previous->is_deleted)
+        version = version->previous;
+    out->inserted_us = version->made_us;
 }
 
 static bool find_collection(const struct cluster *cluster, const char *collection, unsigned *out)

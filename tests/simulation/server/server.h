@@ -36,6 +36,7 @@ struct version {
     unsigned writers;            /* bits of all users that wrote it */
     unsigned written;            /* executed inserts, in this log */
     int64_t increments;          /* the field `i` */
+    int64_t made_us;             /* when the write ran */
     struct entry *by;            /* NULL while its transaction is open */
     struct version *previous;    /* the state before, in the same log */
     struct version *made_before; /* any other state of the document, in any log */

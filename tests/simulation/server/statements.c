@@ -46,7 +46,8 @@ static struct version *make_version(struct operation *operation, uint32_t slot,
     struct version *before = member_version(operation->member, slot);
     struct version *version = region_take(&cluster->region, sizeof *version);
     const struct version *history = base != NULL ? base : before;
-    *version = (struct version){.slot = slot, .previous = before};
+    *version =
+        (struct version){.slot = slot, .previous = before, .made_us = world_now_us(cluster->world)};
     version->writers = 1U << operation->user;
     if (history != NULL)
         version->written = history->written;
