@@ -229,6 +229,9 @@ static bool needs_proxy(enum plan_fault_kind kind)
     case FAULT_MEMORY:
     case FAULT_MEMORY_MAX:
     case FAULT_SCHEMA:
+    case FAULT_CLOCK_STAND:
+    case FAULT_CLOCK_LEAP:
+    case FAULT_PROXY_SLEEP:
         return true;
     default:
         return false;
@@ -274,6 +277,32 @@ static void begin_at_server(struct fault *fault)
                     plan->which % faults->plan->users + 1);
         cluster_drop_user(faults->cluster, plan->which % faults->plan->users + 1,
                           world_now_us(faults->world) + plan->lasts_us);
+        return;
+    default:
+        return;
+    }
+}
+
+static void begin_at_clock(struct fault *fault)
+{
+    const struct plan_fault *plan = fault->plan;
+    struct world *world = fault->faults->world;
+    struct simulated_proxy *proxy = *fault->faults->proxy;
+    bool catches_up = plan_clock_catches_up(plan);
+    switch (plan->kind) {
+    case FAULT_CLOCK_STAND:
+        world_trace(world, "fault", "the proxy's clock stands still%s",
+                    catches_up ? ", and catches up" : "");
+        simulated_proxy_stop_clock(proxy, plan->lasts_us, catches_up);
+        return;
+    case FAULT_CLOCK_LEAP:
+        world_trace(world, "fault", "the proxy's clock leaps by %lld ms",
+                    (long long)plan_leap_us(plan) / 1000);
+        simulated_proxy_leap_clock(proxy, plan_leap_us(plan));
+        return;
+    case FAULT_PROXY_SLEEP:
+        world_trace(world, "fault", "the proxy's machine sleeps");
+        simulated_proxy_suspend(proxy, plan->lasts_us);
         return;
     default:
         return;
@@ -422,6 +451,7 @@ static void begin(void *arg)
     begin_in_network(fault);
     begin_at_server(fault);
     begin_at_proxy(fault);
+    begin_at_clock(fault);
     bool drains = kind == FAULT_PROXY_DRAIN;
     fault->timer = world_after(faults->world, drains ? 0 : fault->plan->lasts_us,
                                drains ? look_at_drain : time_is_up, fault);

@@ -121,6 +121,12 @@ void simulated_proxy_pause(struct simulated_proxy *proxy, bool pause);
 /* With options from `number`. */
 void simulated_proxy_reload(struct simulated_proxy *proxy, uint32_t number);
 void simulated_proxy_schemas(struct simulated_proxy *proxy, bool strict);
+/* Its monotonic clock stands still for this time. Then it goes on from there, or is right again. */
+void simulated_proxy_stop_clock(struct simulated_proxy *proxy, int64_t lasts_us, bool catches_up);
+/* Its monotonic clock is `by_us` later from now on. */
+void simulated_proxy_leap_clock(struct simulated_proxy *proxy, int64_t by_us);
+/* It does not run for this time. Its clock, the network and the kernel go on. */
+void simulated_proxy_suspend(struct simulated_proxy *proxy, int64_t lasts_us);
 /* 0: the usual limit again. */
 void simulated_proxy_memory_max(struct simulated_proxy *proxy, uint64_t bytes);
 /* Its counters, against what the drivers and the cluster saw. */

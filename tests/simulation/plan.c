@@ -53,6 +53,9 @@ static const char *const fault_names[PLAN_FAULT_KINDS] = {
     [FAULT_OVERLOAD] = "overload",
     [FAULT_DISK_FULL] = "disk-full",
     [FAULT_LOST_ANSWER] = "lost-answer",
+    [FAULT_CLOCK_STAND] = "clock-stand",
+    [FAULT_CLOCK_LEAP] = "clock-leap",
+    [FAULT_PROXY_SLEEP] = "proxy-sleep",
 };
 
 const char *plan_operation_name(enum plan_operation operation)
@@ -351,6 +354,39 @@ static void change_schemas(uint64_t seed, struct plan *out)
     }
 }
 
+/* The proxy's clock does not go on evenly. */
+static void change_clock(uint64_t seed, struct plan *out)
+{
+    static const enum plan_fault_kind kinds[] = {FAULT_CLOCK_STAND, FAULT_CLOCK_LEAP,
+                                                 FAULT_PROXY_SLEEP};
+    struct stream stream = stream_make(seed, "plan", 5);
+    if (!stream_chance(&stream, 150)) {
+        return;
+    }
+    for (unsigned more = 1 + stream_below(&stream, 3); more > 0; more--) {
+        if (out->fault_count == PLAN_FAULTS_MAX) {
+            return;
+        }
+        struct plan_fault *fault = &out->faults[out->fault_count++];
+        draw_times(&stream, estimate_us(out), fault);
+        fault->kind = kinds[stream_below(&stream, 3)];
+    }
+}
+
+int64_t plan_leap_us(const struct plan_fault *fault)
+{
+    switch (fault->kind) {
+    case FAULT_CLOCK_LEAP:
+        return 1000000 + fault->amount * INT64_C(10000);
+    case FAULT_CLOCK_STAND:
+        return plan_clock_catches_up(fault) ? fault->lasts_us : 0;
+    case FAULT_PROXY_SLEEP:
+        return fault->lasts_us;
+    default:
+        return 0;
+    }
+}
+
 void plan_make(uint64_t seed, struct plan *out)
 {
     struct stream stream = stream_make(seed, "plan", 0);
@@ -374,6 +410,7 @@ void plan_make(uint64_t seed, struct plan *out)
         cut_crowd(seed, out);
     }
     change_schemas(seed, out);
+    change_clock(seed, out);
 }
 
 static void print_client(FILE *out, const struct plan_client *client, unsigned number)

@@ -74,7 +74,7 @@ enum plan_fault_kind {
     FAULT_PROXY_DRAIN,  /* followed by a new proxy at the same address */
     FAULT_PROXY_PAUSE,  /* and resume */
     FAULT_PROXY_RELOAD, /* other options */
-    FAULT_CLOCK_JUMP,   /* of the wall clock; the monotonic one stands still for a while */
+    FAULT_CLOCK_JUMP,   /* of the wall clock */
     FAULT_MEMORY,       /* the n-th allocation fails, and some after it */
     FAULT_MEMORY_MAX,   /* memory_max is small for a while */
     FAULT_SCHEMA,       /* a schema changes */
@@ -82,6 +82,9 @@ enum plan_fault_kind {
     FAULT_OVERLOAD,     /* servers refuse commands of clients that support backpressure */
     FAULT_DISK_FULL,    /* commands fail between two statements, and are not to be retried */
     FAULT_LOST_ANSWER,  /* connections to servers break after writes, before the answers */
+    FAULT_CLOCK_STAND,  /* the proxy's monotonic clock stands still for a while */
+    FAULT_CLOCK_LEAP,   /* it leaps ahead by seconds */
+    FAULT_PROXY_SLEEP,  /* the proxy's machine is suspended for a while */
     PLAN_FAULT_KINDS
 };
 
@@ -120,6 +123,15 @@ static inline bool plan_is_tight(const struct plan *plan)
 {
     return plan->seed % 8 == 3;
 }
+
+/* Of FAULT_CLOCK_STAND: then it is right again. Otherwise it goes on from there. */
+static inline bool plan_clock_catches_up(const struct plan_fault *fault)
+{
+    return fault->which % 2 == 0;
+}
+
+/* How far the fault takes the proxy's clock ahead while the proxy does nothing. */
+int64_t plan_leap_us(const struct plan_fault *fault);
 
 /* The same plan for the same seed. */
 void plan_make(uint64_t seed, struct plan *out);

@@ -161,6 +161,11 @@ static void free_timer(struct world *world, struct timer *timer)
     world->free_timers = timer;
 }
 
+int64_t world_timer_us(const struct world *world, const struct timer *timer)
+{
+    return world->heap[timer->at].at_us;
+}
+
 void world_cancel(struct world *world, struct timer *timer)
 {
     if (timer == NULL)

@@ -43,6 +43,8 @@ struct timer; /* owned by the world */
 
 /* Calls run(arg) once, `delay_us` from now. Events of one time run in the order of these calls. */
 struct timer *world_after(struct world *world, int64_t delay_us, void (*run)(void *arg), void *arg);
+/* The time at which it runs. */
+int64_t world_timer_us(const struct world *world, const struct timer *timer);
 /* NULL is allowed; a timer that ran must not be cancelled. */
 void world_cancel(struct world *world, struct timer *timer);
 

@@ -77,6 +77,16 @@ static bool parts_members(const struct plan *plan)
     return false;
 }
 
+/* The proxy's clock leapt past a limit of time: its shortest are connect_timeout_ms, and in a tight
+ * plan the waits (proxy/options.c). */
+static bool leaps_far(const struct plan *plan)
+{
+    int64_t sum_us = 0;
+    for (unsigned i = 0; i < plan->fault_count && !plan->direct; i++)
+        sum_us += plan->faults[i].leaves_out ? 0 : plan_leap_us(&plan->faults[i]);
+    return sum_us >= (plan_is_tight(plan) ? 1000000 : 10000000);
+}
+
 bool plan_can_roll_back(const struct plan *plan)
 {
     return has_any(plan, ROLLS_BACK) || parts_members(plan);
@@ -88,7 +98,7 @@ bool plan_can_lose(const struct plan *plan)
            /* A batch without numbers that failed in part: docs/merging.md, Unclear answers. */
            (plan->merging && plan_has_fault(plan, FAULT_DISK_FULL)) ||
            /* The proxy gives up a server after its connect_timeout_ms. */
-           (!plan->direct && has_any(plan, DELAYS)) ||
+           (!plan->direct && has_any(plan, DELAYS)) || leaps_far(plan) ||
            /* The last connection of a user may go with a client that dies, and with it the clients
             * of this user that wait for one: docs/sharing.md, Refill. */
            (plan->shared && plan->login == PLAN_LOGIN_RELAY && plan_has_operation(plan, PLAN_DIE));
@@ -126,11 +136,12 @@ bool plan_can_refuse(const struct client *client, int code)
         if (client->what->backpressure && plan_has_fault(plan, FAULT_OVERLOAD)) {
             return true;
         }
-        return is_tight(plan) || (!plan->direct && has_any(plan, LOSES | DELAYS));
+        return is_tight(plan) || leaps_far(plan) ||
+               (!plan->direct && has_any(plan, LOSES | DELAYS));
     case 262: /* ExceededTimeLimit: of the proxy's queues */
-        return is_tight(plan) || has_any(plan, LOSES | DELAYS);
+        return is_tight(plan) || leaps_far(plan) || has_any(plan, LOSES | DELAYS);
     case 6: /* HostUnreachable */
-        return has_any(plan, LOSES | DELAYS);
+        return leaps_far(plan) || has_any(plan, LOSES | DELAYS);
     case 64:  /* WriteConcernFailed */
     case 251: /* NoSuchTransaction */
         return plan_can_roll_back(plan);

@@ -18,13 +18,49 @@ int64_t process_clock_us(void)
     if (us < process->stands_until_us)
         us = process->stands_at_us;
     else if (process->stands_until_us > 0) {
-        process->lag_us += process->stands_until_us - process->stands_at_us;
+        process->lag_us +=
+            process->catches_up ? 0 : process->stands_until_us - process->stands_at_us;
         process->stands_until_us = 0;
     }
     us -= process->lag_us;
     if (us > process->last_us)
         process->last_us = us;
     return process->last_us + STARTED_S * INT64_C(1000000);
+}
+
+static bool stands(void)
+{
+    (void)process_clock_us(); /* notes its end */
+    return the_process->stands_until_us > 0;
+}
+
+void process_clock_stand(int64_t lasts_us, bool catches_up)
+{
+    struct process *process = the_process;
+    if (stands())
+        return;
+    process->stands_at_us = world_now_us(process->world);
+    process->stands_until_us = process->stands_at_us + lasts_us;
+    process->catches_up = catches_up;
+    loops_move_timers(catches_up ? 0 : lasts_us, process->stands_until_us);
+}
+
+void process_clock_leap(int64_t by_us)
+{
+    the_process->lag_us -= by_us;
+    loops_move_timers(-by_us, the_process->stands_until_us);
+}
+
+int64_t process_clock_wait(int64_t us)
+{
+    struct process *process = the_process;
+    if (!stands())
+        return us;
+    int64_t left_us = process->stands_until_us - world_now_us(process->world);
+    int64_t stood_us = world_now_us(process->world) - process->stands_at_us;
+    if (!process->catches_up)
+        return us + left_us;
+    return us - stood_us > left_us ? us - stood_us : left_us;
 }
 
 void process_clock_begin_turn(void)

@@ -109,6 +109,7 @@ void loop_init(struct event_base *base, const char *name, struct worker *worker)
     TAILQ_INIT(&base->ready);
     TAILQ_INIT(&base->active);
     base->stream = stream_make(world_seed(the_process->world), name, the_process->number);
+    LIST_INSERT_HEAD(&the_process->bases, base, next);
 }
 
 void loop_release(struct event_base *base)
@@ -116,6 +117,22 @@ void loop_release(struct event_base *base)
     world_cancel(the_process->world, base->turn);
     base->turn = NULL;
     base->runs = false;
+    LIST_REMOVE(base, next);
+}
+
+void loops_suspend(int64_t lasts_us)
+{
+    struct world *world = the_process->world;
+    struct event_base *base = NULL;
+    LIST_FOREACH(base, &the_process->bases, next)
+    {
+        base->busy_until_us = world_now_us(world) + lasts_us;
+        if (base->turn == NULL)
+            continue;
+        world_cancel(world, base->turn);
+        base->turn = NULL;
+        loop_wake(base);
+    }
 }
 
 /* --- events --- */
@@ -147,13 +164,16 @@ static void start_timer(struct event *event, const struct timeval *wait)
     int64_t us = (int64_t)wait->tv_sec * 1000000 + wait->tv_usec;
     event->ev_timeout = *wait;
     event->ev_evcallback.evcb_flags |= TIMED;
-    *timer_of(event) = world_after(the_process->world, us, timed_out, event);
+    *timer_of(event) = world_after(the_process->world, process_clock_wait(us), timed_out, event);
+    LIST_INSERT_HEAD(&the_process->timed, event, ev_.ev_io.ev_io_next);
 }
 
 static void stop_timer(struct event *event)
 {
-    if ((event->ev_evcallback.evcb_flags & TIMED) != 0)
+    if ((event->ev_evcallback.evcb_flags & TIMED) != 0) {
         world_cancel(the_process->world, *timer_of(event));
+        LIST_REMOVE(event, ev_.ev_io.ev_io_next);
+    }
     event->ev_evcallback.evcb_flags &= ~TIMED;
 }
 
@@ -161,9 +181,23 @@ static void timed_out(void *arg)
 {
     struct event *event = arg;
     event->ev_evcallback.evcb_flags &= ~TIMED;
+    LIST_REMOVE(event, ev_.ev_io.ev_io_next);
     if ((event->ev_events & EV_PERSIST) != 0)
         start_timer(event, &event->ev_timeout);
     activate(event, EV_TIMEOUT);
+}
+
+void loops_move_timers(int64_t later_us, int64_t earliest_us)
+{
+    struct world *world = the_process->world;
+    struct event *event = NULL;
+    LIST_FOREACH(event, &the_process->timed, ev_.ev_io.ev_io_next)
+    {
+        int64_t at_us = world_timer_us(world, *timer_of(event)) + later_us;
+        at_us = at_us > earliest_us ? at_us : earliest_us;
+        world_cancel(world, *timer_of(event));
+        *timer_of(event) = world_after(world, at_us - world_now_us(world), timed_out, event);
+    }
 }
 
 static void watch(struct event *event, bool add)

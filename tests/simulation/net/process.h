@@ -79,6 +79,7 @@ struct event_base {
     bool runs;
     bool job_waits;
     bool in_turn;
+    LIST_ENTRY(event_base) next;
 };
 
 struct process {
@@ -96,8 +97,11 @@ struct process {
     int64_t turn_cost_us; /* of the running turn so far */
     int64_t call_cost_us; /* of one look at the clock in this turn */
     int64_t last_us;
-    int64_t lag_us; /* the monotonic clock stood still so long */
+    int64_t lag_us; /* the monotonic clock stood still so long; below 0: it leapt ahead */
     int64_t stands_at_us, stands_until_us;
+    bool catches_up;
+    LIST_HEAD(, event_base) bases;
+    LIST_HEAD(, event) timed; /* events with a timer */
 };
 
 /* The process that runs; never NULL between process_begin and process_end. */
@@ -135,6 +139,10 @@ void loop_wake(struct event_base *base);
 /* One turn, now. */
 void loop_turn(struct event_base *base);
 void loop_release(struct event_base *base);
+/* No loop has a turn for this time. */
+void loops_suspend(int64_t lasts_us);
+/* Moves the timers of all events: `later_us` later (or earlier), and not before `earliest_us`. */
+void loops_move_timers(int64_t later_us, int64_t earliest_us);
 /* At the end of a turn: true if another must follow at once. */
 bool worker_turn_ends(struct worker *worker);
 /* Activates the event of waiting jobs. */
@@ -143,6 +151,11 @@ void worker_take_jobs(struct worker *worker);
 /* --- clock --- */
 
 int64_t process_clock_us(void);
+/* The monotonic clock stands still for this time; the timers of the loops follow it. */
+void process_clock_stand(int64_t lasts_us, bool catches_up);
+void process_clock_leap(int64_t by_us);
+/* The time until a timer of `us` by this clock runs. */
+int64_t process_clock_wait(int64_t us);
 void process_clock_begin_turn(void);
 int64_t process_clock_end_turn(void); /* its cost */
 

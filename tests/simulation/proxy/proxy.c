@@ -131,6 +131,25 @@ void simulated_proxy_schemas(struct simulated_proxy *simulated, bool strict)
     put_schema(simulated->world, strict); /* its control thread looks at the folder */
 }
 
+void simulated_proxy_stop_clock(struct simulated_proxy *simulated, int64_t lasts_us,
+                                bool catches_up)
+{
+    (void)simulated; /* there is one process */
+    process_clock_stand(lasts_us, catches_up);
+}
+
+void simulated_proxy_leap_clock(struct simulated_proxy *simulated, int64_t by_us)
+{
+    (void)simulated;
+    process_clock_leap(by_us);
+}
+
+void simulated_proxy_suspend(struct simulated_proxy *simulated, int64_t lasts_us)
+{
+    (void)simulated;
+    loops_suspend(lasts_us);
+}
+
 void simulated_proxy_memory_max(struct simulated_proxy *simulated, uint64_t bytes)
 {
     if (bytes == 0)
