@@ -323,8 +323,7 @@ static bool holds(const uint8_t *data, size_t size, const char *word)
     return memmem(data, size, word, strlen(word)) != NULL;
 }
 
-/* The first answer, if all of it came. has_password: the request itself has it, so its answer may.
- */
+/* The first answer, if all of it came. has_password: the request has it, so the answer may. */
 static void check_answer(const char *answer, size_t len, bool has_password)
 {
     static const char json[] = "Content-Type: application/json";
