@@ -2,11 +2,11 @@
 # Takes the figures of all pages in docs/benchmarks: the cost of a hop, the gain from merging, the cost of validation, the
 # growth of cost, a profile, shared upstream connections, the cost of an ODM, and the effect of hostile clients.
 #   scripts/bench.sh [--quick] [--out FOLDER] [--page PAGE[,PAGE…]] [--server URI]
-# Pages: hop hop-secantus merging validation growth profile sharing odm abuse; default: all. Each program writes PAGE.md and
+# Pages: hop hop-pinned hop-secantus merging validation growth profile sharing odm abuse; default: all. Each program writes PAGE.md and
 # PAGE.json into the folder (docs/benchmarks), and scripts/plot-benchmarks.py draws the plots. The last lines say how long
 # each page took.
 # --quick: fewer cases and rounds, about four minutes instead of forty. --server: a server that runs already, instead of
-# those that the script starts (not for hop-secantus, profile and abuse); with it, name another folder by --out.
+# those that the script starts (not for hop-pinned, hop-secantus, profile and abuse); with it, name another folder by --out.
 # The script names and skips routes and servers that are not installed (haproxy, nginx-light with libnginx-mod-stream,
 # linux-perf, secantusd-rs by SECANTUSD_RS or PATH, mongobetween by MONGOBETWEEN or PATH); `scripts/setup.sh bench`
 # installs the Debian packages. Exit status: 1 if a target is missed, 2 if a page cannot be taken.
@@ -14,7 +14,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$project"
 
-all=(hop hop-secantus merging validation growth profile sharing odm abuse)
+all=(hop hop-pinned hop-secantus merging validation growth profile sharing odm abuse)
 out=docs/benchmarks quick=0 pages=() server=()
 
 usage() {
@@ -71,6 +71,14 @@ page_hop() {
   list="$list,$(cases insert*1 "1 64 256"),insert*1000:64"
   if [ $quick -eq 1 ]; then list=ping:1,ping:64,find*1000:64 how=(--rounds 1 --seconds 0.2 --idle 1000); fi
   bench hop hop --routes "$routes,$tls_routes" --cases "$list" --dials "${how[@]}"
+}
+
+page_hop-pinned() {
+  local how=(--rounds 7 --seconds 0.5) list
+  list="$(cases ping "1 16 64 256"),$(cases insert*1 "1 64")"
+  if [ $quick -eq 1 ]; then list=ping:1,ping:64 how=(--rounds 1 --seconds 0.2); fi
+  bench hop-pinned hop --title "What a hop costs on a CPU of its own" --pin --idle 0 \
+    --routes "direct,HAProxy,mongosluice,HAProxy polling,polling,HAProxy TLS both sides,TLS both sides" --cases "$list" "${how[@]}"
 }
 
 page_hop-secantus() {

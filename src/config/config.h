@@ -96,6 +96,7 @@ struct config {
     const char *schemas_registry_uri; /* "": upstream; holds credentials, as that does */
     int64_t schemas_registry_period_ms;
     int64_t threads; /* as configured: 0 is the number of CPUs */
+    int64_t busy_poll_us;
     int64_t max_client_conn;
     int64_t max_message_bytes;
     int64_t memory_max;

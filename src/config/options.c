@@ -147,6 +147,16 @@ const struct option options_table[] = {
      .fallback = "0",
      .max = 256,
      .description = "Worker threads. 0: the number of CPUs."},
+    {.name = "busy_poll_us",
+     .type = OPTION_US,
+     .at = FIELD(busy_poll_us),
+     .fallback = "0",
+     .max = 1000,
+     .reloadable = true,
+     .description =
+         "Time that a worker thread without work polls for more before it sleeps, as long as work "
+         "comes in shorter intervals than this. It lowers the latency, and takes CPU time. 0: it "
+         "sleeps at once."},
     {.name = "max_client_conn",
      .type = OPTION_INTEGER,
      .at = FIELD(max_client_conn),

@@ -3,12 +3,14 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "net/poll_window.h"
 
 /* Other threads hand over work in bursts, for example when a thousand clients connect at once; a
  * job takes about 10 µs. */
@@ -33,6 +35,7 @@ struct worker {
     struct job **last_job;
     int wake_fd;
     struct turn turn;
+    struct poll_window polling;
     bool stopping; /* the worker's thread only */
     uint8_t scratch[WORKER_SCRATCH_BYTES];
 };
@@ -85,15 +88,30 @@ static void run_tick(evutil_socket_t fd, short what, void *arg)
     worker->settings.tick(worker->settings.context);
 }
 
+/* Another thread that waits for this CPU gets it. */
+static bool polls(struct worker *worker)
+{
+    if (worker->polling.window_us == 0 || !poll_window_is_open(&worker->polling, clock_now_us()))
+        return false;
+    (void)sched_yield();
+    return true;
+}
+
 static void *run_loop(void *arg)
 {
     struct worker *worker = arg;
     pthread_setname_np(pthread_self(), worker->name);
     while (!event_base_got_exit(worker->base)) {
-        int wait = worker->turn.waiters == NULL ? 0 : EVLOOP_NONBLOCK;
+        int wait = worker->turn.waiters != NULL || polls(worker) ? EVLOOP_NONBLOCK : 0;
         event_base_loop(worker->base, EVLOOP_ONCE | wait | EVLOOP_NO_EXIT_ON_EMPTY);
         int64_t us = turn_end(&worker->turn);
-        if (us > 0 && worker->settings.turned != NULL)
+        if (us == 0)
+            continue;
+        if (worker->polling.most_us > 0) {
+            int64_t now_us = clock_now_us();
+            poll_window_note(&worker->polling, now_us - us, now_us);
+        }
+        if (worker->settings.turned != NULL)
             worker->settings.turned(worker->settings.context, us);
     }
     return NULL;
@@ -214,6 +232,11 @@ void worker_stop(struct worker *worker)
         usleep(1000);
     pthread_join(worker->thread, NULL);
     worker_destroy(worker);
+}
+
+void worker_poll_for(struct worker *worker, int64_t us)
+{
+    worker->polling = (struct poll_window){.most_us = us};
 }
 
 struct event_base *worker_base(struct worker *worker)

@@ -49,6 +49,10 @@ bool worker_post(struct worker *worker, worker_job job, void *arg);
  * while `stop` runs do not. For any other thread. */
 void worker_stop(struct worker *worker);
 
+/* The worker's own thread only: without work, the loop polls for up to `us` before it sleeps
+ * (net/poll_window.h). Default: 0. */
+void worker_poll_for(struct worker *worker, int64_t us);
+
 /* The worker's own thread only. */
 struct event_base *worker_base(struct worker *worker);
 struct evdns_base *worker_dns(struct worker *worker);

@@ -56,6 +56,7 @@ static void swap_settings(struct session_worker *worker, struct session_settings
     merge_configure(worker);
     pool_pump_configure(worker);
     spans_configure(worker);
+    worker_poll_for(worker->worker, settings->config->busy_poll_us);
 }
 
 /* Does what other threads asked for. */
@@ -169,6 +170,7 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
     if (worker->scratch == NULL || worker->tally == NULL)
         (void)error_no_memory(err, "a worker");
     else if (worker_create(&thread, &worker->worker, err)) {
+        worker_poll_for(worker->worker, settings->config->busy_poll_us);
         if (!add_events(worker) || !pool_pump_start(worker))
             (void)error_no_memory(err, "a worker");
         else if (merge_start(worker, err) && worker_run(worker->worker, err))

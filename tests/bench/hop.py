@@ -30,11 +30,13 @@ DIRECT_TLS, HAPROXY_TLS, TLS = "direct TLS", "HAProxy TLS", "TLS"
 HAPROXY_BOTH, BOTH = "HAProxy TLS both sides", "TLS both sides"
 TO_TLS_SERVER = (DIRECT_TLS, HAPROXY_BOTH, BOTH)
 BY_TLS = (HAPROXY_TLS, TLS, *TO_TLS_SERVER)
+# A thread that waits polls: up to POLL_US, and HAProxy's always.
+POLLING, HAPROXY_POLLING, POLL_US = "polling", "HAProxy polling", 50
 # The route that each stands beside; HAPROXY for all others.
 BESIDE = {DIRECT_TLS: HAPROXY_BOTH, HAPROXY_TLS: HAPROXY_TLS, TLS: HAPROXY_TLS, HAPROXY_BOTH: HAPROXY_BOTH,
-          BOTH: HAPROXY_BOTH}
+          BOTH: HAPROXY_BOTH, POLLING: HAPROXY_POLLING, HAPROXY_POLLING: HAPROXY_POLLING}
 PROXIES = (HAPROXY, "nginx", MONGOSLUICE, "validating", "merging", "compressed")
-ROUTES = (DIRECT, *PROXIES, *BY_TLS)
+ROUTES = (DIRECT, *PROXIES, *BY_TLS, HAPROXY_POLLING, POLLING)
 # What a new connection does, the options of dialgen for it, and the routes.
 DIALS = (
     ("no TLS", [], (DIRECT, HAPROXY, MONGOSLUICE)),
@@ -48,7 +50,8 @@ ABOUT = """*TLS*: the clients come by TLS, and the proxy reaches the server with
 and checks its certificate. A route with TLS stands beside HAProxy with the same TLS and the same certificate (ECDSA P-256), each
 other route beside HAProxy without. Commands, latencies and CPU time count only when all connections are up and warm, so no
 handshake is in them. New connections are measured apart: each connects, shakes hands, says hello, has its reply, and is closed.
-HAProxy resumes its own TLS sessions with the server in all rows of both sides."""
+HAProxy resumes its own TLS sessions with the server in all rows of both sides. *Polling*: a thread that waits polls for a while
+before it sleeps (`busy_poll_us: 50`), beside HAProxy with `busy-polling`, which never sleeps."""
 WARMUP_SECONDS = 0.15
 TRACE_EVENTS = "/sys/kernel/tracing/events/syscalls"
 # Those that proxies make; all that there are would take perf 20 seconds to attach to. `all` counts others, too.
@@ -139,6 +142,8 @@ class Hop(bench.Rig):
             HAPROXY: lambda: self._haproxy(name),
             HAPROXY_TLS: lambda: self._haproxy(name, certificate=certificate),
             HAPROXY_BOTH: lambda: self._haproxy(name, certificate=certificate, authority=certificate),
+            HAPROXY_POLLING: lambda: self._haproxy(name, polls=True),
+            POLLING: lambda: self._sluice(name, f"--busy_poll_us={POLL_US}"),
             "nginx": lambda: self.start_nginx(self.upstream, 2 * max(self.options.idle + 100, 4096), self.options.threads,
                                               self.pin),
             MONGOSLUICE: lambda: self._sluice(name),
@@ -242,7 +247,7 @@ def upstream_name(options):
 
 def load_table(hop, kind):
     upstream = upstream_name(hop.options)
-    name = f"hop-{hop.options.upstream}-{kind.replace('*', '')}"
+    name = f"hop-{hop.options.upstream}-{kind.replace('*', '')}{'-pinned' if hop.options.pin else ''}"
     return Table("command:connections", "route", "ops/s", "p50 µs", "p99 µs", "p99.9 µs",
                  "ops/s ÷ HAProxy (range)", "p50 − HAProxy µs", "proxy CPU µs a command", "proxy RSS MB",
                  title=f"{kind}, on {upstream}",
@@ -510,7 +515,7 @@ def parse_options():
     options = parser.parse_args()
     bench.finish_options(options)
     choose_upstream(options)
-    for names, program in (((HAPROXY, HAPROXY_TLS, HAPROXY_BOTH), options.haproxy), (("nginx",), options.nginx)):
+    for names, program in (((HAPROXY, HAPROXY_TLS, HAPROXY_BOTH, HAPROXY_POLLING), options.haproxy), (("nginx",), options.nginx)):
         leave_out(options, names, f"{names[0]} is not installed", not Path(program).is_file())
     leave_out(options, TO_TLS_SERVER, f"{upstream_name(options)} is measured without TLS", options.upstream != "null")
     if options.mongosluice is None:

@@ -56,6 +56,18 @@ def test_descriptors_run_out(start_proxy, simulated):
         assert good.command({"ping": 1})["ok"] == 1
 
 
+def test_polling_ends(start_proxy, simulated):
+    """A worker that polls serves its clients, and an idle one sleeps."""
+    proxy = start_proxy(f"mongodb://{simulated.address}/", {"busy_poll_us": 1000, "threads": 2})
+    with RawClient(proxy.endpoint()) as first, RawClient(proxy.endpoint()) as second:
+        for _ in range(200):
+            assert first.command({"ping": 1})["ok"] == second.command({"ping": 1})["ok"] == 1
+        used = cpu_seconds(proxy.process.pid)
+        time.sleep(2)
+        assert cpu_seconds(proxy.process.pid) - used < 1.5, "it polls without work"
+        assert first.command({"ping": 1})["ok"] == 1
+
+
 def test_disk_is_full(start_proxy, simulated):
     """The proxy loses its log lines, and nothing else."""
     port = free_ports(2)

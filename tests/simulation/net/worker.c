@@ -167,6 +167,13 @@ void worker_stop(struct worker *worker)
     worker_destroy(worker);
 }
 
+/* The simulated time between two turns is no work. */
+void worker_poll_for(struct worker *worker, int64_t us)
+{
+    (void)worker;
+    (void)us;
+}
+
 struct event_base *worker_base(struct worker *worker)
 {
     return &worker->base;
