@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "session/life.h"
+#include "session/request.h"
 #include "session/spans.h"
 #include "wire/compressed.h"
 
@@ -106,4 +107,17 @@ bool answer_error(struct client *client, const struct message *message, const st
     bool sent = answer_send(client, message->compressor, reply, len);
     memory_free(reply);
     return sent;
+}
+
+bool answer_refusal(struct client *client, const struct message *message,
+                    const struct wire_command *request, const struct error *error, uint32_t labels,
+                    enum counter counter)
+{
+    struct wire_reply_to to = {.request_id = message->header.request_id, .legacy = request->legacy};
+    if (request_is_silent(request) || request->legacy || !message->whole) {
+        client_fail(client, request_is_silent(request) ? NULL : &to, error, labels, counter);
+        return false;
+    }
+    counters_add(client_counters(client), counter, 1);
+    return answer_error(client, message, error, labels);
 }

@@ -12,6 +12,12 @@ bool answer_send(struct client *client, uint8_t compressor, const uint8_t *messa
 bool answer_document(struct client *client, const struct message *message, struct bytes document);
 bool answer_error(struct client *client, const struct message *message, const struct error *error,
                   uint32_t labels);
+/* Refuses the request, and counts that. The client keeps its connection, so that a driver's retry
+ * finds it. It loses it with a request that wants no reply, that is legacy or that has not arrived
+ * whole. */
+bool answer_refusal(struct client *client, const struct message *message,
+                    const struct wire_command *request, const struct error *error, uint32_t labels,
+                    enum counter counter);
 /* Answers with a document behind ENFORCE_FRONT_BYTES of a buffer; takes the buffer over. */
 bool answer_buffer(struct client *client, const struct message *message, struct buffer *document);
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "session/answer.h"
 #include "session/awaiting.h"
 #include "session/checking.h"
 #include "session/collection_changes.h"
@@ -175,20 +176,24 @@ static enum decision take(struct client *client, const struct message *message,
 }
 
 /* The proxy is paused: the request is handled again at the resume. */
-static enum decision hold(struct client *client, const struct wire_header *header,
-                          const struct wire_command *request)
+static enum decision hold(struct client *client, const struct message *message,
+                          struct wire_command *request)
 {
     struct error err;
     if (pause_hold(client)) {
         spans_wait(client->trail, TRAIL_WAIT_RESUME);
         return DECISION_WAIT;
     }
+    if (!pending_is_empty(&client->pending))
+        return queue(client);
+    client->hold_since_ms = 0;
     (void)error_set(&err, ERROR_EXCEEDED_TIME_LIMIT,
                     "mongosluice is paused, and the command waited for %lld ms (option "
                     "query_wait_timeout_ms); resume it, or try again later",
                     (long long)client_config(client)->query_wait_timeout_ms);
-    return refuse(client, header, request, &err, request_error_labels(request),
-                  COUNTER_TIMEOUTS_PAUSED);
+    bool answered = answer_refusal(client, message, request, &err, request_error_labels(request),
+                                   COUNTER_TIMEOUTS_PAUSED);
+    return act(client, message, request, answered ? STEP_TAKEN : STEP_STOP);
 }
 
 /* The first message ends the handshake timeout, and the first command chooses the mode. */
@@ -298,7 +303,7 @@ enum decision dispatch_request(struct client *client, const struct message *mess
     if (spans_are_on(client) && route->identity != IDENTITY_CHANGES)
         spans_begin(client, request);
     if (route->pause == ROUTE_WAITS && pause_holds(client, request))
-        return hold(client, header, request);
+        return hold(client, message, request);
     if (client->refused)
         return refuse_over_limit(client, header, request);
     if (!identify_may_pass(client, message, request))

@@ -69,19 +69,13 @@ static enum need need_of(const struct client *client, const struct wire_command 
     return pooled_effect(request, route->identity) == IDENTITY_STAYS ? NEED_LEASE : NEED_OWN;
 }
 
-/* The limits of the pools refuse the request. The client keeps its connection. */
+/* The limits of the pools refuse the request. */
 static enum request_step refuse(struct client *client, const struct message *message,
                                 const struct wire_command *request, const struct error *err,
                                 enum counter counter)
 {
     uint32_t labels = client->accepts_overload ? WIRE_LABEL_OVERLOADED : 0;
-    struct wire_reply_to to = {.request_id = message->header.request_id, .legacy = request->legacy};
-    if (request_is_silent(request) || request->legacy || !message->whole) {
-        client_fail(client, request_is_silent(request) ? NULL : &to, err, labels, counter);
-        return STEP_STOP;
-    }
-    counters_add(client_counters(client), counter, 1);
-    return answer_error(client, message, err, labels) ? STEP_TAKEN : STEP_STOP;
+    return answer_refusal(client, message, request, err, labels, counter) ? STEP_TAKEN : STEP_STOP;
 }
 
 static enum request_step refuse_full(struct client *client, const struct message *message,

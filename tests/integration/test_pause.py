@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import threading
 
 import pytest
 from support.admin import Admin
@@ -150,12 +151,39 @@ def test_waiting_has_an_end(start, simulated):
         reply = client.command({"find": "c", "$db": "d"})
         assert (reply["ok"], reply["code"], reply["codeName"]) == (0, 262, "ExceededTimeLimit")
         assert "query_wait_timeout_ms" in reply["errmsg"]
-        client.assert_closed()
-    assert admin.metrics()['mongosluice_errors_total{cause="query_wait_timeout"}'] == 1
-    assert simulated.requests("find") == []
-    resume(admin)
-    with RawClient(proxy.endpoint()) as client:
+        assert client.command({"find": "c", "$db": "d"})["code"] == 262  # the retry waits anew
+        assert admin.metrics()['mongosluice_errors_total{cause="query_wait_timeout"}'] == 2
+        assert simulated.requests("find") == []
+        resume(admin)
         assert client.command({"find": "c", "$db": "d"})["ok"] == 1
+
+
+def test_requests_that_wait_together_end_in_their_order(start, simulated):
+    proxy, admin = start({"query_wait_timeout_ms": 300})
+    pause(admin)
+    with RawClient(proxy.endpoint()) as client:
+        sent = [client.send(op_msg({"find": "c", "$db": "d"})) for _ in range(2)]
+        answers = [client.receive() for _ in sent]
+        assert [answer.body["code"] for answer in answers] == [262, 262]
+        assert simulated.requests("find") == []
+
+
+def test_a_drivers_retry_outlasts_the_pause(start_proxy, server, collection_name):
+    """The proxy keeps the connection after its refusal, so the driver's only retry waits once more."""
+    proxy = start_proxy(server.endpoint.uri(), {"admin": "0", "query_wait_timeout_ms": 1000}, endpoint=server.endpoint)
+    admin = Admin(proxy)
+    with proxy.endpoint().client(maxPoolSize=1) as client:
+        collection = client["pause"][collection_name]
+        assert collection.find_one({"_id": 0}) is None
+        pause(admin)
+        found = []
+        thread = threading.Thread(target=lambda: found.append(collection.find_one({"_id": 0})))
+        thread.start()
+        eventually(lambda: admin.metrics()['mongosluice_errors_total{cause="query_wait_timeout"}'] == 1, "it was refused")
+        wait_until_held(admin)
+        resume(admin)
+        thread.join()
+        assert found == [None]
 
 
 def test_a_waiting_write_without_a_reply_gets_none(start, simulated):
@@ -204,7 +232,6 @@ def test_draining_resumes(start, simulated):
 
 
 def test_a_driver_waits_too(start_proxy, server, collection_name):
-    import threading
     proxy = start_proxy(server.endpoint.uri(), {"admin": "0"}, endpoint=server.endpoint)
     admin = Admin(proxy)
     with proxy.endpoint().client() as client:
