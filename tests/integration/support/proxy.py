@@ -83,11 +83,13 @@ class Proxy:
         return self.process.wait_for_line(find, f"log line with {parts}", seconds)
 
     def counter(self, name):
-        """Returns its last value in the log; needs the option stats_period_ms."""
-        for record in reversed(self.records()):
-            if record["id"] == COUNTERS:
-                return record["attr"][name]
-        return 0
+        """Returns its value in the next line of the log, or in the last one if the proxy has ended; needs the option
+        stats_period_ms."""
+        def lines():
+            return [record for record in self.records() if record["id"] == COUNTERS]
+        seen = len(lines())
+        eventually(lambda: len(lines()) > seen or self.process.exit_code() is not None, "a line of counters")
+        return lines()[-1]["attr"][name]
 
     def wait_for_counter(self, name, least):
         eventually(lambda: self.counter(name) >= least, f"{name} is at least {least}")
