@@ -216,6 +216,34 @@ static void fail_memory(struct fault *fault)
     memory_fail_after(number);
 }
 
+static bool is_by_operator(const struct fault *fault)
+{
+    return fault->faults->plan->operated && fault->plan->which % 4 != 0;
+}
+
+static void pause_proxy(struct fault *fault, bool pause)
+{
+    struct simulated_proxy *proxy = *fault->faults->proxy;
+    if (is_by_operator(fault))
+        simulated_proxy_command(proxy, pause ? OPERATOR_PAUSES : OPERATOR_RESUMES, false);
+    else
+        simulated_proxy_pause(proxy, pause);
+}
+
+/* To the strict or the loose one, or to none. */
+static void change_schemas(struct fault *fault)
+{
+    struct simulated_proxy *proxy = *fault->faults->proxy;
+    bool strict = fault->plan->amount % 2 == 0;
+    bool none = !strict && fault->plan->which / 4 % 2 == 0;
+    world_trace(fault->faults->world, "fault", "the schemas change");
+    if (is_by_operator(fault))
+        simulated_proxy_command(proxy, none ? OPERATOR_DELETES_SCHEMA : OPERATOR_PUTS_SCHEMA,
+                                strict);
+    else
+        simulated_proxy_schemas(proxy, strict);
+}
+
 /* --- beginning and end of one fault ---
  */
 
@@ -319,12 +347,15 @@ static void begin_at_proxy(struct fault *fault)
         return;
     case FAULT_PROXY_DRAIN:
         world_trace(faults->world, "fault", "the proxy drains");
-        simulated_proxy_drain(proxy);
+        if (is_by_operator(fault))
+            simulated_proxy_command(proxy, OPERATOR_DRAINS, false);
+        else
+            simulated_proxy_drain(proxy);
         fault->drain_until_us = world_now_us(faults->world) + DRAIN_MOST_US;
         return;
     case FAULT_PROXY_PAUSE:
         world_trace(faults->world, "fault", "the proxy pauses");
-        simulated_proxy_pause(proxy, true);
+        pause_proxy(fault, true);
         return;
     case FAULT_PROXY_RELOAD:
         world_trace(faults->world, "fault", "the proxy reloads, options %u", fault->plan->amount);
@@ -337,8 +368,7 @@ static void begin_at_proxy(struct fault *fault)
         limit_memory(fault);
         return;
     case FAULT_SCHEMA:
-        world_trace(faults->world, "fault", "the schemas change");
-        simulated_proxy_schemas(proxy, fault->plan->amount % 2 == 0);
+        change_schemas(fault);
         return;
     default:
         return;
@@ -398,7 +428,7 @@ static void end_fault(struct fault *fault)
         break;
     case FAULT_PROXY_PAUSE:
         if (proxy != NULL)
-            simulated_proxy_pause(proxy, false);
+            pause_proxy(fault, false);
         break;
     case FAULT_MEMORY:
         memory_fail_never();
@@ -429,7 +459,9 @@ static void look_at_drain(void *arg)
     struct faults *faults = fault->faults;
     struct simulated_proxy *proxy = *faults->proxy;
     bool over = world_now_us(faults->world) >= fault->drain_until_us;
-    if (proxy != NULL && !over && !simulated_proxy_is_empty(proxy)) {
+    bool drained =
+        proxy == NULL || (simulated_proxy_drains(proxy) && simulated_proxy_is_empty(proxy));
+    if (!over && !drained) {
         fault->timer = world_after(faults->world, DRAIN_LOOK_US, look_at_drain, fault);
         return;
     }

@@ -20,6 +20,7 @@ struct history {
     struct simulated_proxy *proxy; /* NULL: the control, or between two proxies */
     struct drivers *drivers;
     struct faults *faults;
+    struct operator* operator;
 };
 
 static void run_for(struct world *world, int64_t us)
@@ -49,6 +50,10 @@ static void check(struct history *history)
 {
     if (world_failed(history->world))
         return;
+    if (history->proxy != NULL && history->plan->operated) {
+        simulated_proxy_look_at_all(history->proxy);
+        run_for(history->world, SETTLE_US);
+    }
     check_end(history->world, history->plan, history->drivers, history->cluster);
     if (history->proxy != NULL && !world_failed(history->world))
         simulated_proxy_check(history->proxy, history->drivers, history->cluster);
@@ -70,9 +75,11 @@ bool history_measure(const struct plan *plan, void *trace, struct history_outcom
         history.proxy = simulated_proxy_start(world, plan, history.cluster);
     history.drivers = drivers_create(world, plan, address_of(plan));
     history.faults = faults_begin(world, plan, history.cluster, &history.proxy);
+    history.operator= operator_begin(world, plan, &history.proxy);
     run(&history);
     check(&history);
     faults_end(history.faults);
+    operator_end(history.operator);
     int64_t left_us = world_now_us(world);
     drivers_destroy(history.drivers);
     run_for(world, SETTLE_US);

@@ -121,6 +121,22 @@ void simulated_proxy_pause(struct simulated_proxy *proxy, bool pause);
 /* With options from `number`. */
 void simulated_proxy_reload(struct simulated_proxy *proxy, uint32_t number);
 void simulated_proxy_schemas(struct simulated_proxy *proxy, bool strict);
+/* An operator asks the admin endpoint for a page, and checks the answer. */
+void simulated_proxy_look(struct simulated_proxy *proxy, enum plan_page page);
+/* For all pages, when the history is over. */
+void simulated_proxy_look_at_all(struct simulated_proxy *proxy);
+/* An operator's command to the admin endpoint. Where it fails, a signal does the same. */
+enum operator_command {
+    OPERATOR_PAUSES,
+    OPERATOR_RESUMES,
+    OPERATOR_DRAINS,
+    OPERATOR_PUTS_SCHEMA,
+    OPERATOR_DELETES_SCHEMA
+};
+void simulated_proxy_command(struct simulated_proxy *proxy, enum operator_command command,
+                             bool strict);
+/* It was told to drain. */
+bool simulated_proxy_drains(const struct simulated_proxy *proxy);
 /* Its monotonic clock stands still for this time. Then it goes on from there, or is right again. */
 void simulated_proxy_stop_clock(struct simulated_proxy *proxy, int64_t lasts_us, bool catches_up);
 /* Its monotonic clock is `by_us` later from now on. */
@@ -151,5 +167,12 @@ struct faults *faults_begin(struct world *world, const struct plan *plan, struct
                             struct simulated_proxy **proxy);
 bool faults_have_ceased(const struct faults *faults);
 void faults_end(struct faults *faults);
+
+/* --- the operator (operator.c) --- */
+
+struct operator;
+struct operator*
+    operator_begin(struct world *world, const struct plan *plan, struct simulated_proxy **proxy);
+void operator_end(struct operator* operator);
 
 #endif

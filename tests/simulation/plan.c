@@ -58,6 +58,32 @@ static const char *const fault_names[PLAN_FAULT_KINDS] = {
     [FAULT_PROXY_SLEEP] = "proxy-sleep",
 };
 
+static const char *const page_names[PLAN_PAGE_KINDS] = {
+    [PAGE_DASHBOARD] = "dashboard",
+    [PAGE_LIVEZ] = "livez",
+    [PAGE_READYZ] = "readyz",
+    [PAGE_METRICS] = "metrics",
+    [PAGE_OPENMETRICS] = "openmetrics",
+    [PAGE_STATUS] = "status",
+    [PAGE_SAMPLES] = "samples",
+    [PAGE_CONNECTIONS] = "connections",
+    [PAGE_SOME_CONNECTIONS] = "some-connections",
+    [PAGE_POOLS] = "pools",
+    [PAGE_CONFIG] = "config",
+    [PAGE_SCHEMAS] = "schemas",
+    [PAGE_SCHEMA] = "schema",
+    [PAGE_UNKNOWN] = "unknown",
+    [PAGE_WRONG_METHOD] = "wrong-method",
+    [PAGE_WRONG_QUERY] = "wrong-query",
+    [PAGE_WRONG_SCHEMA] = "wrong-schema",
+    [PAGE_WITHOUT_TOKEN] = "without-token",
+};
+
+const char *plan_page_name(enum plan_page page)
+{
+    return page_names[page];
+}
+
 const char *plan_operation_name(enum plan_operation operation)
 {
     return operation_names[operation];
@@ -373,6 +399,24 @@ static void change_clock(uint64_t seed, struct plan *out)
     }
 }
 
+/* An operator looks at the proxy, and commands it by its admin endpoint. */
+static void make_operator(uint64_t seed, struct plan *out)
+{
+    struct stream stream = stream_make(seed, "plan", 6);
+    out->operated = stream_chance(&stream, 400);
+    out->has_token = stream_chance(&stream, 500);
+    if (!out->operated) {
+        return;
+    }
+    int64_t span = estimate_us(out) * 5 / 4 + 1;
+    out->request_count = (unsigned)stream_skewed(&stream, 1, PLAN_REQUESTS_MAX);
+    for (unsigned i = 0; i < out->request_count; i++) {
+        struct plan_request *request = &out->requests[i];
+        request->page = (enum plan_page)stream_below(&stream, PLAN_PAGE_KINDS);
+        request->at_us = (int64_t)(stream_next(&stream) % (uint64_t)span);
+    }
+}
+
 int64_t plan_leap_us(const struct plan_fault *fault)
 {
     switch (fault->kind) {
@@ -385,6 +429,25 @@ int64_t plan_leap_us(const struct plan_fault *fault)
     default:
         return 0;
     }
+}
+
+int64_t plan_leaps_us(const struct plan *plan)
+{
+    int64_t sum_us = 0;
+    for (unsigned i = 0; i < plan->fault_count; i++) {
+        sum_us += plan->faults[i].leaves_out ? 0 : plan_leap_us(&plan->faults[i]);
+    }
+    return sum_us;
+}
+
+bool plan_has_fault(const struct plan *plan, enum plan_fault_kind kind)
+{
+    for (unsigned i = 0; i < plan->fault_count; i++) {
+        if (plan->faults[i].kind == kind && !plan->faults[i].leaves_out) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void plan_make(uint64_t seed, struct plan *out)
@@ -411,6 +474,7 @@ void plan_make(uint64_t seed, struct plan *out)
     }
     change_schemas(seed, out);
     change_clock(seed, out);
+    make_operator(seed, out);
 }
 
 static void print_client(FILE *out, const struct plan_client *client, unsigned number)
@@ -459,5 +523,13 @@ void plan_print(const struct plan *plan, void *file)
         fprintf(out, "fault %u%s: %s at %lld us for %lld us, target %u, amount %u\n", i + 1,
                 fault->leaves_out ? " (left out)" : "", plan_fault_name(fault->kind),
                 (long long)fault->at_us, (long long)fault->lasts_us, fault->which, fault->amount);
+    }
+    if (plan->operated) {
+        fprintf(out, "operator%s:\n", plan->has_token ? " with a token" : "");
+    }
+    for (unsigned i = 0; i < plan->request_count && plan->operated; i++) {
+        const struct plan_request *request = &plan->requests[i];
+        fprintf(out, "  %s at %lld us%s\n", plan_page_name(request->page),
+                (long long)request->at_us, request->leaves_out ? " (left out)" : "");
     }
 }

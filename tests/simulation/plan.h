@@ -11,6 +11,7 @@ enum {
     PLAN_CLIENTS_MAX = 12,
     PLAN_OPERATIONS_MAX = 24, /* of one client */
     PLAN_FAULTS_MAX = 16,
+    PLAN_REQUESTS_MAX = 10,
     PLAN_MEMBERS_MAX = 3
 };
 
@@ -97,6 +98,35 @@ struct plan_fault {
     uint32_t amount; /* bytes, allocations, … */
 };
 
+/* Requests of the operator to the admin endpoint. */
+enum plan_page {
+    PAGE_DASHBOARD,
+    PAGE_LIVEZ,
+    PAGE_READYZ,
+    PAGE_METRICS,
+    PAGE_OPENMETRICS,
+    PAGE_STATUS,
+    PAGE_SAMPLES, /* /status with the samples */
+    PAGE_CONNECTIONS,
+    PAGE_SOME_CONNECTIONS, /* with a limit */
+    PAGE_POOLS,
+    PAGE_CONFIG,
+    PAGE_SCHEMAS,
+    PAGE_SCHEMA,
+    PAGE_UNKNOWN,
+    PAGE_WRONG_METHOD,
+    PAGE_WRONG_QUERY,
+    PAGE_WRONG_SCHEMA,  /* PUT of a schema with an error */
+    PAGE_WITHOUT_TOKEN, /* of a plan with a token */
+    PLAN_PAGE_KINDS
+};
+
+struct plan_request {
+    bool leaves_out;
+    enum plan_page page;
+    int64_t at_us;
+};
+
 struct plan {
     uint64_t seed;
     enum plan_server server;
@@ -114,6 +144,10 @@ struct plan {
     struct plan_client clients[PLAN_CLIENTS_MAX];
     unsigned fault_count;
     struct plan_fault faults[PLAN_FAULTS_MAX];
+    bool operated; /* the proxy has an admin endpoint, and faults of operators take this way */
+    bool has_token;
+    unsigned request_count;
+    struct plan_request requests[PLAN_REQUESTS_MAX];
 };
 
 /* The proxy's limits are so small that it refuses requests in ordinary use: with code 262 after
@@ -133,11 +167,17 @@ static inline bool plan_clock_catches_up(const struct plan_fault *fault)
 /* How far the fault takes the proxy's clock ahead while the proxy does nothing. */
 int64_t plan_leap_us(const struct plan_fault *fault);
 
+/* The sum of all faults. */
+int64_t plan_leaps_us(const struct plan *plan);
+/* True if the plan has this fault. */
+bool plan_has_fault(const struct plan *plan, enum plan_fault_kind kind);
+
 /* The same plan for the same seed. */
 void plan_make(uint64_t seed, struct plan *out);
 /* All of it, for people. */
 void plan_print(const struct plan *plan, void *file);
 const char *plan_operation_name(enum plan_operation operation);
 const char *plan_fault_name(enum plan_fault_kind kind);
+const char *plan_page_name(enum plan_page page);
 
 #endif

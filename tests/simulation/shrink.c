@@ -88,6 +88,19 @@ static bool drop_faults(struct shrinking *shrinking)
     return dropped;
 }
 
+static bool drop_requests(struct shrinking *shrinking)
+{
+    bool dropped = false;
+    for (unsigned i = shrinking->plan->operated ? shrinking->plan->request_count : 0; i > 0; i--) {
+        struct plan smaller = *shrinking->plan;
+        if (smaller.requests[i - 1].leaves_out)
+            continue;
+        smaller.requests[i - 1].leaves_out = true;
+        dropped |= keep(shrinking, &smaller);
+    }
+    return dropped;
+}
+
 static bool drop_clients(struct shrinking *shrinking)
 {
     bool dropped = false;
@@ -137,6 +150,13 @@ static bool without_schemas(struct plan *plan)
 {
     bool had = plan->schemas;
     plan->schemas = false;
+    return had;
+}
+
+static bool without_operator(struct plan *plan)
+{
+    bool had = plan->operated;
+    plan->operated = false;
     return had;
 }
 
@@ -190,9 +210,9 @@ static bool with_one_connection(struct plan *plan)
 
 static bool drop_options(struct shrinking *shrinking)
 {
-    static simplify *const all[] = {without_schemas,    without_merging, without_sharing,
-                                    without_login,      with_one_worker, with_one_member,
-                                    with_one_connection};
+    static simplify *const all[] = {without_operator, without_schemas,    without_merging,
+                                    without_sharing,  without_login,      with_one_worker,
+                                    with_one_member,  with_one_connection};
     bool dropped = false;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         struct plan smaller = *shrinking->plan;
@@ -209,6 +229,7 @@ unsigned shrink_plan(struct plan *plan, const char *check, unsigned most)
     while (dropped && shrinking.attempts < most) {
         dropped = drop_clients(&shrinking);
         dropped |= drop_faults(&shrinking);
+        dropped |= drop_requests(&shrinking);
         dropped |= drop_options(&shrinking);
         dropped |= drop_all_operations(&shrinking);
     }

@@ -7,8 +7,6 @@
 
 /* --- explanations (explain.c) --- */
 
-/* True if the plan has this fault. */
-bool plan_has_fault(const struct plan *plan, enum plan_fault_kind kind);
 bool plan_has_faults(const struct plan *plan);
 bool plan_has_operation(const struct plan *plan, enum plan_operation kind);
 /* All faults are over after this time. */

@@ -1,15 +1,5 @@
 #include "check.h"
 
-bool plan_has_fault(const struct plan *plan, enum plan_fault_kind kind)
-{
-    for (unsigned i = 0; i < plan->fault_count; i++) {
-        if (plan->faults[i].kind == kind && !plan->faults[i].leaves_out) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool has_any(const struct plan *plan, uint32_t kinds)
 {
     for (unsigned i = 0; i < plan->fault_count; i++) {
@@ -81,10 +71,7 @@ static bool parts_members(const struct plan *plan)
  * plan the waits (proxy/options.c). */
 static bool leaps_far(const struct plan *plan)
 {
-    int64_t sum_us = 0;
-    for (unsigned i = 0; i < plan->fault_count && !plan->direct; i++)
-        sum_us += plan->faults[i].leaves_out ? 0 : plan_leap_us(&plan->faults[i]);
-    return sum_us >= (plan_is_tight(plan) ? 1000000 : 10000000);
+    return !plan->direct && plan_leaps_us(plan) >= (plan_is_tight(plan) ? 1000000 : 10000000);
 }
 
 bool plan_can_roll_back(const struct plan *plan)

@@ -1,12 +1,15 @@
 /* The clock of the simulated process: that of the world. Within a turn it goes on with each look,
  * mostly by a microsecond, and now and then by so much that a turn is spent. */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "process.h"
 
 enum { STARTED_S = 1000 };
 enum { COARSE_US = 4000 };
+enum { LOOKS_MOST = 1000 * 1000 };
 
 int __real_clock_gettime(clockid_t clock, struct timespec *out);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
@@ -67,6 +70,7 @@ void process_clock_begin_turn(void)
 {
     struct process *process = the_process;
     process->turn_cost_us = 0;
+    process->looks = 0;
     process->call_cost_us =
         stream_chance(&process->timing, 25) ? 20 + (int64_t)stream_below(&process->timing, 200) : 1;
 }
@@ -83,6 +87,10 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
 {
     if (the_process == NULL)
         return __real_clock_gettime(clock, out);
+    if (++the_process->looks > LOOKS_MOST) {
+        (void)fputs("simulate: a turn waits for the clock, which stands still\n", stderr);
+        abort();
+    }
     int64_t us = process_clock_us();
     if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)
         us += world_wall_us(the_process->world) - world_now_us(the_process->world);

@@ -82,6 +82,17 @@ int __wrap_open(const char *path, int flags, ...);
 int __wrap___open_2(const char *path, int flags); /* open with _FORTIFY_SOURCE */
 int __real_close(int fd);
 int __wrap_close(int fd);
+ssize_t __real_write(int fd, const void *data, size_t len);
+ssize_t __wrap_write(int fd, const void *data, size_t len);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+char *__real_realpath(const char *path, char *out);
+char *__wrap_realpath(const char *path, char *out);
+char *__wrap___realpath_chk(const char *path, char *out, size_t size);
 FILE *__real_fopen(const char *path, const char *mode);
 FILE *__wrap_fopen(const char *path, const char *mode);
 int __real_stat(const char *path, struct stat *out);
@@ -92,7 +103,6 @@ int __wrap_scandir(const char *path, struct dirent ***out,
                    int (*filter)(const struct dirent *entry),
                    int (*compare)(const struct dirent **a, const struct dirent **b));
 
-/* Only checks of readability open a path this way. */
 int __wrap_open(const char *path, int flags, ...)
 {
     va_list args;
@@ -101,7 +111,12 @@ int __wrap_open(const char *path, int flags, ...)
     va_end(args);
     if (!is_simulated(path))
         return __real_open(path, flags, mode);
-    return descriptor_new(DESCRIPTOR_FILE)->fd;
+    struct descriptor *descriptor = descriptor_new(DESCRIPTOR_FILE);
+    if ((flags & O_TRUNC) != 0) {
+        files_put(path, "");
+        (void)snprintf(descriptor->path, sizeof descriptor->path, "%s", path);
+    }
+    return descriptor->fd;
 }
 
 int __wrap___open_2(const char *path, int flags)
@@ -116,6 +131,59 @@ int __wrap_close(int fd)
         return __real_close(fd);
     descriptor_close(descriptor, false);
     return 0;
+}
+
+/* Each file is written in one piece. */
+ssize_t __wrap_write(int fd, const void *data, size_t len)
+{
+    struct descriptor *descriptor = the_process == NULL ? NULL : descriptor_find(fd);
+    if (descriptor == NULL)
+        return __real_write(fd, data, len);
+    char *text = simulation_alloc(len + 1);
+    memcpy(text, data, len);
+    files_put(descriptor->path, text);
+    free(text);
+    return (ssize_t)len;
+}
+
+int __wrap_fsync(int fd)
+{
+    return the_process == NULL || descriptor_find(fd) == NULL ? __real_fsync(fd) : 0;
+}
+
+int __wrap_rename(const char *from, const char *to)
+{
+    struct file *file = find(from);
+    if (!is_simulated(from))
+        return __real_rename(from, to);
+    errno = ENOENT;
+    if (file == NULL)
+        return -1;
+    files_put(to, NULL);
+    (void)snprintf(file->path, sizeof file->path, "%s", to);
+    return 0;
+}
+
+int __wrap_unlink(const char *path)
+{
+    if (!is_simulated(path))
+        return __real_unlink(path);
+    errno = ENOENT;
+    if (find(path) == NULL)
+        return -1;
+    files_put(path, NULL);
+    return 0;
+}
+
+char *__wrap_realpath(const char *path, char *out)
+{
+    return is_simulated(path) ? strcpy(out, path) : __real_realpath(path, out);
+}
+
+char *__wrap___realpath_chk(const char *path, char *out, size_t size)
+{
+    (void)size;
+    return __wrap_realpath(path, out);
 }
 
 FILE *__wrap_fopen(const char *path, const char *mode)

@@ -58,6 +58,7 @@ struct descriptor {
     struct event *reader, *writer;
     struct event_base *ready_at; /* the loop whose list it is in; NULL: none */
     TAILQ_ENTRY(descriptor) ready;
+    char path[64]; /* of a file that is written */
     /* a listener */
     char address[32];
     int *waiting; /* accepted by the kernel, not by the process */
@@ -96,10 +97,15 @@ struct process {
     /* the clock */
     int64_t turn_cost_us; /* of the running turn so far */
     int64_t call_cost_us; /* of one look at the clock in this turn */
+    unsigned looks;       /* at the clock in this turn */
     int64_t last_us;
     int64_t lag_us; /* the monotonic clock stood still so long; below 0: it leapt ahead */
     int64_t stands_at_us, stands_until_us;
     bool catches_up;
+    struct evhttp *http; /* of the admin endpoint; NULL: none */
+    /* Signal TERM. */
+    void (*told_to_end)(void *arg);
+    void *told_to_end_arg;
     LIST_HEAD(, event_base) bases;
     LIST_HEAD(, event) timed; /* events with a timer */
 };
@@ -158,6 +164,30 @@ void process_clock_leap(int64_t by_us);
 int64_t process_clock_wait(int64_t us);
 void process_clock_begin_turn(void);
 int64_t process_clock_end_turn(void); /* its cost */
+
+/* The loops that have jobs run, while the running one waits for them. */
+void loops_serve_jobs(void);
+
+/* --- HTTP --- */
+
+struct http_answer {
+    int status; /* 0: the endpoint ended first */
+    char type[64];
+    char *body; /* NUL-terminated */
+    size_t len;
+};
+
+struct http_question {
+    int method; /* enum evhttp_cmd_type */
+    const char *uri;
+    const char *body, *authorization, *accept; /* NULL: none; `accept` is static */
+    /* Called once, in the turn that answers. */
+    void (*answered)(void *arg, const struct http_answer *answer);
+    void *arg;
+};
+
+/* Sends a request from this machine to the admin endpoint. False: there is none. */
+bool process_http_ask(const struct http_question *question);
 
 /* --- memory --- */
 

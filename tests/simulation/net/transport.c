@@ -107,9 +107,13 @@ bool transport_has_pending(const struct transport *t)
     return false;
 }
 
+/* A label of metrics, so each failure has its own. None of them happens. */
 const char *transport_failure_name(enum transport_failure failure)
 {
-    return failure == TRANSPORT_FAILURE_NONE ? "none" : "other";
+    static const char *const names[TRANSPORT_FAILURES] = {
+        "none",    "not_tls", "certificate", "no_certificate", "refused_by_peer",
+        "version", "closed",  "timeout",     "other"};
+    return names[failure];
 }
 
 bool transport_has_received(const struct transport *t)

@@ -7,7 +7,7 @@
 static void add_upstream(const struct plan *plan, struct text *out)
 {
     bool account = plan->login == PLAN_LOGIN_VERIFIER;
-    text_format(out, "upstream: mongodb://%s", account ? "account:password@" : "");
+    text_format(out, "upstream: mongodb://%s", account ? "account:" ACCOUNT_PASSWORD "@" : "");
     if (plan->topology == PLAN_MONGOS)
         text_add(out, "s:27017/\n");
     else if (plan->topology == PLAN_STANDALONE)
@@ -76,6 +76,9 @@ void options_write(const struct plan *plan, uint32_t number, struct text *out)
                 plan_is_tight(plan) ? below(&stream, 100, 3000) : 300000);
     text_format(out, "drain_timeout_ms: %u\n", below(&stream, 1000, 20000));
     text_format(out, "stats_period_ms: 0\nmemory_max: 64MiB\nmax_message_bytes: 48000000\n");
+    if (plan->operated)
+        text_format(out, "admin:\n  listen: 127.0.0.1:9900\n  write: true\n%s",
+                    plan->has_token ? "  token_file: " TOKEN_FILE "\n" : "");
     if (plan->schemas)
         text_add(out, "schemas: " SCHEMAS_FOLDER "\n");
     if (plan->login == PLAN_LOGIN_VERIFIER)

@@ -28,8 +28,8 @@ static void put_options(const struct plan *plan, uint32_t number)
 static void put_schema(struct world *world, bool strict)
 {
     char text[SCHEMA_FILE_BYTES];
-    schema_file_write(world, strict, text);
-    files_put(SCHEMAS_FOLDER "/checked.json", text);
+    (void)schema_file_write(world, strict, text);
+    files_put(SCHEMA_FILE, text);
 }
 
 bool __real_sources_read_file(const char *path, size_t max, struct text *out, struct error *err);
@@ -63,6 +63,21 @@ static void tick(void *arg)
         simulated->tick = world_after(simulated->world, wait_ms * INT64_C(1000), tick, simulated);
 }
 
+/* The main thread after the signal TERM. */
+static void end_on_signal(void *arg)
+{
+    struct simulated_proxy *simulated = arg;
+    simulated->signal = NULL;
+    simulated_proxy_drain(simulated);
+}
+
+static void told_to_end(void *arg)
+{
+    struct simulated_proxy *simulated = arg;
+    if (simulated->signal == NULL)
+        simulated->signal = world_after(simulated->world, 1, end_on_signal, simulated);
+}
+
 static struct proxy *start(struct error *err)
 {
     char *argv[] = {(char *)"mongosluice", (char *)"--config=" OPTIONS_FILE, NULL};
@@ -90,7 +105,11 @@ struct simulated_proxy *simulated_proxy_start(struct world *world, const struct 
     topology_set_cluster(cluster, plan);
     verifier_source_set_cluster(cluster, plan);
     put_options(plan, 0);
-    if (plan->schemas && files_find(SCHEMAS_FOLDER "/checked.json") == NULL)
+    if (plan->has_token)
+        files_put(TOKEN_FILE, ADMIN_TOKEN "\n");
+    the_process->told_to_end = told_to_end;
+    the_process->told_to_end_arg = simulated;
+    if (plan->schemas && files_find(SCHEMA_FILE) == NULL)
         put_schema(world, true);
     simulated->proxy = start(&err);
     if (simulated->proxy == NULL) {
@@ -105,6 +124,11 @@ struct simulated_proxy *simulated_proxy_start(struct world *world, const struct 
 void simulated_proxy_drain(struct simulated_proxy *simulated)
 {
     proxy_drain(simulated->proxy);
+}
+
+bool simulated_proxy_drains(const struct simulated_proxy *simulated)
+{
+    return atomic_load(&simulated->proxy->draining);
 }
 
 bool simulated_proxy_is_empty(const struct simulated_proxy *simulated)
@@ -171,6 +195,7 @@ static void check_ended(struct simulated_proxy *simulated)
 void simulated_proxy_stop(struct simulated_proxy *simulated)
 {
     world_cancel(simulated->world, simulated->tick);
+    world_cancel(simulated->world, simulated->signal);
     memory_fail_never();
     if (simulated->proxy != NULL) {
         proxy_stop(simulated->proxy);
@@ -179,6 +204,7 @@ void simulated_proxy_stop(struct simulated_proxy *simulated)
     }
     world_trace(simulated->world, "proxy", "ended");
     process_end(false);
+    free(simulated->series);
     free(simulated);
 }
 

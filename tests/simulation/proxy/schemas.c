@@ -11,13 +11,15 @@
 
 #define NAMESPACE APPLICATION_DATABASE "." APPLICATION_CHECKED
 
-void schema_file_write(struct world *world, bool strict, char out[SCHEMA_FILE_BYTES])
+unsigned schema_file_write(struct world *world, bool strict, char out[SCHEMA_FILE_BYTES])
 {
     const char *schema = strict ? APPLICATION_SCHEMA_STRICT : APPLICATION_SCHEMA_LOOSE;
+    unsigned number = in_force_number(world);
     (void)snprintf(out, SCHEMA_FILE_BYTES,
                    "{\"ns\": \"" NAMESPACE "\", \"schema\": {\"description\": "
                    "\"" APPLICATION_SCHEMA_NUMBER "\", %s}",
-                   in_force_number(world), schema + 1);
+                   number, schema + 1);
+    return number;
 }
 
 /* Reads the schema that the workers get, not the file: a file may be broken or not read yet. */
