@@ -51,7 +51,7 @@ static void check(struct history *history)
     if (world_failed(history->world))
         return;
     if (history->proxy != NULL && history->plan->operated) {
-        simulated_proxy_look_at_all(history->proxy);
+        simulated_proxy_look_at_figures(history->proxy);
         run_for(history->world, SETTLE_US);
     }
     check_end(history->world, history->plan, history->drivers, history->cluster);

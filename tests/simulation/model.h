@@ -123,8 +123,8 @@ void simulated_proxy_reload(struct simulated_proxy *proxy, uint32_t number);
 void simulated_proxy_schemas(struct simulated_proxy *proxy, bool strict);
 /* An operator asks the admin endpoint for a page, and checks the answer. */
 void simulated_proxy_look(struct simulated_proxy *proxy, enum plan_page page);
-/* For all pages, when the history is over. */
-void simulated_proxy_look_at_all(struct simulated_proxy *proxy);
+/* For all pages with figures, when the history is over. */
+void simulated_proxy_look_at_figures(struct simulated_proxy *proxy);
 /* An operator's command to the admin endpoint. Where it fails, a signal does the same. */
 enum operator_command {
     OPERATOR_PAUSES,

@@ -175,10 +175,13 @@ void simulated_proxy_look(struct simulated_proxy *simulated, enum plan_page page
     look(simulated, page, false);
 }
 
-void simulated_proxy_look_at_all(struct simulated_proxy *simulated)
+void simulated_proxy_look_at_figures(struct simulated_proxy *simulated)
 {
-    for (unsigned page = 0; page < PLAN_PAGE_KINDS; page++)
-        look(simulated, (enum plan_page)page, true);
+    static const enum plan_page with_figures[] = {PAGE_LIVEZ,       PAGE_READYZ, PAGE_METRICS,
+                                                  PAGE_OPENMETRICS, PAGE_STATUS, PAGE_CONNECTIONS,
+                                                  PAGE_POOLS,       PAGE_SCHEMAS};
+    for (size_t i = 0; i < sizeof with_figures / sizeof with_figures[0]; i++)
+        look(simulated, with_figures[i], true);
 }
 
 /* --- commands --- */
