@@ -450,6 +450,26 @@ bool plan_has_fault(const struct plan *plan, enum plan_fault_kind kind)
     return false;
 }
 
+/* Many answers are lost, for so long that the answer to the second sending of a batch is lost, too,
+ * while retries wait for it. Some of these retries follow a w:0 write. */
+static void cut_crowd_for_long(uint64_t seed, struct plan *out)
+{
+    struct stream stream = stream_make(seed, "plan", 7);
+    if (out->fault_count == PLAN_FAULTS_MAX || !stream_chance(&stream, 400)) {
+        return;
+    }
+    out->shared |= stream_chance(&stream, 700); /* there a w:0 write has consequences */
+    struct plan_fault *fault = &out->faults[out->fault_count++];
+    draw_times(&stream, estimate_us(out), fault);
+    fault->kind = FAULT_LOST_ANSWER;
+    fault->at_us = stream_below(&stream, 10000);
+    fault->lasts_us = 500000 + stream_below(&stream, 4000000);
+    fault->amount = 300 + stream_below(&stream, 100);
+    for (unsigned i = 0; i < out->client_count; i++) {
+        out->clients[i].whispers = stream_chance(&stream, 800);
+    }
+}
+
 void plan_make(uint64_t seed, struct plan *out)
 {
     struct stream stream = stream_make(seed, "plan", 0);
@@ -475,6 +495,9 @@ void plan_make(uint64_t seed, struct plan *out)
     change_schemas(seed, out);
     change_clock(seed, out);
     make_operator(seed, out);
+    if (is_crowd) {
+        cut_crowd_for_long(seed, out);
+    }
 }
 
 static void print_client(FILE *out, const struct plan_client *client, unsigned number)
@@ -485,11 +508,12 @@ static void print_client(FILE *out, const struct plan_client *client, unsigned n
     } else {
         fprintf(out, "no login");
     }
-    fprintf(out, ", %u connection%s%s%s%s%s\n", client->connections,
+    fprintf(out, ", %u connection%s%s%s%s%s%s\n", client->connections,
             client->connections == 1 ? "" : "s", client->retries ? ", retries" : ", no retries",
             client->majority ? ", w majority" : ", w 1",
             client->backpressure ? ", backpressure" : "",
-            client->monitors ? ", awaits hello" : ", polls hello");
+            client->monitors ? ", awaits hello" : ", polls hello",
+            client->whispers ? ", whispers" : "");
     for (unsigned i = 0; i < client->operation_count; i++) {
         const struct plan_step *step = &client->operations[i];
         fprintf(out, "  %u: %s after %u us\n", step->number, plan_operation_name(step->kind),

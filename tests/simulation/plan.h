@@ -57,6 +57,7 @@ struct plan_client {
     bool majority;        /* write concern majority */
     bool backpressure;    /* says so in hello, and waits as it is told */
     bool monitors;        /* with awaitable hello */
+    bool whispers;        /* a connection often carried a w:0 write just before a retry */
     unsigned operation_count;
     struct plan_step operations[PLAN_OPERATIONS_MAX];
 };

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "application.h"
 #include "check/check.h"
 
 enum { OVERLOAD_RETRIES = 5, BACKOFF_BASE_MS = 100, BACKOFF_MOST_MS = 10000 };
@@ -260,6 +261,35 @@ static struct connection *get_connection(struct run *run, struct server *server,
     }
 }
 
+/* Another thread of the application used the connection just before, for a w:0 write that changes
+ * nothing. */
+static void whisper(struct connection *connection)
+{
+    bson_t body = BSON_INITIALIZER, update = BSON_INITIALIZER, child;
+    BSON_APPEND_UTF8(&body, "update", APPLICATION_OPEN);
+    BSON_APPEND_DOCUMENT_BEGIN(&body, "writeConcern", &child);
+    BSON_APPEND_INT32(&child, "w", 0);
+    bson_append_document_end(&body, &child);
+    BSON_APPEND_DOCUMENT_BEGIN(&update, "q", &child);
+    BSON_APPEND_INT64(&child, "_id", -1);
+    bson_append_document_end(&update, &child);
+    BSON_APPEND_DOCUMENT_BEGIN(&update, "u", &child);
+    bson_t set;
+    BSON_APPEND_DOCUMENT_BEGIN(&child, "$set", &set);
+    BSON_APPEND_INT32(&set, "n", 0);
+    bson_append_document_end(&child, &set);
+    bson_append_document_end(&update, &child);
+    const bson_t *const updates[] = {&update};
+    struct command command = {.name = "update (w:0)",
+                              .database = APPLICATION_DATABASE,
+                              .body = &body,
+                              .sequences = {{"updates", updates, 1}},
+                              .sequence_count = 1};
+    (void)command_send(connection, &command); /* the command after it sees a loss */
+    bson_destroy(&update);
+    bson_destroy(&body);
+}
+
 /* True: another attempt. */
 static bool attempt(struct run *run)
 {
@@ -279,6 +309,9 @@ static bool attempt(struct run *run)
     run->result.server = server;
     if (run->result.attempts++ == 0) {
         run->result.begun_us = world_now_us(client->world);
+    }
+    if (run->retried && client->what->whispers && stream_chance(&client->stream, 700)) {
+        whisper(connection);
     }
     bson_t *reply;
     enum call_result call = command_call(connection, command, run->session, run->number, &reply);

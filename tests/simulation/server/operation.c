@@ -6,6 +6,8 @@
 
 #include "server/operation.h"
 
+enum { SHORT_SILENCE_US = 100000, LONGEST_SILENCE_US = 3000000 };
+
 static void run(struct operation *operation);
 
 /* --- the end --- */
@@ -59,15 +61,29 @@ static bool loses_answer(const struct operation *operation)
            stream_chance(&operation->connection->stream, cluster->losing_per_mille);
 }
 
+/* 0: the connection breaks at once. A driver that lost its connection after a long silence comes
+ * back soon; it finds its batch still under way if the second answer is lost after a short one. */
+static int64_t draw_silence(struct stream *stream)
+{
+    if (stream_chance(stream, 400))
+        return 0;
+    return stream_chance(stream, 500) ? stream_skewed(stream, 1000, SHORT_SILENCE_US)
+                                      : 1 + stream_below(stream, LONGEST_SILENCE_US);
+}
+
 static void lose_answer(struct operation *operation)
 {
     struct connection *connection = operation->connection;
+    int64_t silence_us = draw_silence(&connection->stream);
     world_trace(operation->cluster->world, operation->front->address,
-                "loses connection %d before the answer to %s", connection->id,
-                operation->command->name);
+                "loses connection %d before the answer to %s, after a silence of %lld us",
+                connection->id, operation->command->name, (long long)silence_us);
     connection->in_start = connection->in_end;
+    if (silence_us > 0)
+        server_connection_fall_silent(connection, silence_us);
     operation_end(operation);
-    server_connection_close(connection, true);
+    if (silence_us == 0)
+        server_connection_close(connection, true);
 }
 
 void operation_answer(struct operation *operation)

@@ -22,7 +22,7 @@ struct connection {
     uint8_t *in; /* received, not yet taken */
     size_t in_start, in_end, in_capacity;
     struct operation *running;
-    struct timer *sending; /* the rest of a reply waits */
+    struct timer *sending; /* the rest of a reply waits, or the connection is silent */
     uint8_t *rest;
     size_t rest_len;
     int32_t request_id; /* of the server's messages */
@@ -36,6 +36,8 @@ int32_t server_connection_send(struct connection *connection, bool is_query, uin
 /* The operation under way has ended: takes the next request. */
 void server_connection_next(struct connection *connection);
 void server_connection_close(struct connection *connection, bool reset);
+/* Takes no request and sends nothing for this time; is reset then. No reply may be under way. */
+void server_connection_fall_silent(struct connection *connection, int64_t lasts_us);
 void front_close_connections(struct front *front, bool reset);
 
 /* --- operation.c --- */

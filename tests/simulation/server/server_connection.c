@@ -76,6 +76,19 @@ void server_connection_close(struct connection *connection, bool reset)
         end_close(end);
 }
 
+static void end_silence(void *arg)
+{
+    struct connection *connection = arg;
+    connection->sending = NULL;
+    server_connection_close(connection, true);
+}
+
+void server_connection_fall_silent(struct connection *connection, int64_t lasts_us)
+{
+    connection->sending =
+        world_after(connection->front->cluster->world, lasts_us, end_silence, connection);
+}
+
 void front_close_connections(struct front *front, bool reset)
 {
     struct connection *next = NULL;
