@@ -57,9 +57,12 @@ class Check:
     def wrong(self, operation, what):
         self.verdict.violations.append(f"{what}: {operation}; meanwhile: {self.faults_during(operation)}")
 
-    def faults_during(self, operation):
+    def faults_of(self, operation):
         until = operation.begin if operation.end is None else operation.end
-        return [what for begin, end, what in self.faults if begin <= until and end >= operation.begin]
+        return [fault for fault in self.faults if fault[0] <= until and fault[1] >= operation.begin]
+
+    def faults_during(self, operation):
+        return [what for _, _, what in self.faults_of(operation)]
 
     def is_there(self, operation, identifier):
         by = self.stored[operation.collection].get(identifier)
@@ -138,7 +141,9 @@ class Check:
             self.expect(operation, dict.fromkeys(new, EITHER))
         self.expect(operation, {one: ABSENT for one, what in operation.documents if what == BAD})
         if "timed out" in operation.cause:
-            self.wrong(operation, "hung")
+            meanwhile = [(round(begin - operation.begin, 2), round(end - operation.begin, 2), what)
+                         for begin, end, what in self.faults_of(operation)]
+            self.wrong(operation, f"hung; faults with their times: {meanwhile}")
 
 
 def check(operations, stored, faults, *, forgets, inexact=frozenset()):

@@ -1,6 +1,7 @@
 """A process with some threads that insert through PyMongo until they are told to stop (TERM).
 Usage: python -m history.drivers '{"uri": …, "name": …, "log": …, …}'."""
 
+import http.client
 import json
 import random
 import signal
@@ -20,6 +21,7 @@ from .record import BAD, DUPLICATE, NEW, Operation
 COLLECTIONS = {"plain": 5, "guarded": 3, "lingering": 1, "pairs": 1}  # relative frequency
 CONCERNS = (*[None] * 9, {"w": 1}, {"w": "majority"}, {"w": 1, "j": True})
 SOCKET_SECONDS = 20
+LONG_SECONDS = 15  # the sum of the waits that faults explain is shorter
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Plan:
     replica_set: bool = True  # with transactions and retryable writes
     database: str = "history"
     duplicates: int = 10  # of a hundred documents
+    admin: str = ""  # the address of the proxy's pages
 
 
 class Watcher(monitoring.CommandListener):
@@ -43,14 +46,15 @@ class Watcher(monitoring.CommandListener):
         self._commands = {}
 
     def begin(self):
-        self._here.attempts, self._here.wrong = 0, []
+        self._here.sent, self._here.wrong = [], []
 
     def seen(self):
-        return self._here.attempts, self._here.wrong
+        """When each attempt was sent, and the wrong replies."""
+        return self._here.sent, self._here.wrong
 
     def started(self, event):
         if event.command_name == "insert":
-            self._here.attempts = getattr(self._here, "attempts", 0) + 1
+            self._here.sent.append(time.monotonic())
             self._commands[event.request_id] = [one["_id"] for one in event.command["documents"]]
 
     def succeeded(self, event):
@@ -77,10 +81,28 @@ class Thread(threading.Thread):
         self.plan, self.clients, self.log, self.watcher, self.stop = plan, clients, log, watcher, stop
         self.random = random.Random(f"{plan.seed} {self.name}")
         self.count = 0
+        self.under_way = None  # an Operation
         self.stored = {name: [] for name in COLLECTIONS}  # _ids that are certainly stored
 
+    def look(self):
+        """Keeps the proxy's pages if the operation under way takes long."""
+        operation = self.under_way
+        if operation and not operation.pages and time.monotonic() - operation.begin > LONG_SECONDS:
+            for page in ("connections", "pools", "status"):
+                operation.pages[page] = self.page(page)
+
+    def page(self, name):
+        connection = http.client.HTTPConnection(self.plan.admin, timeout=5)
+        try:
+            connection.request("GET", f"/{name}")
+            return json.load(connection.getresponse())
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            return repr(error)
+        finally:
+            connection.close()
+
     def run(self):
-        kinds = [(self.one, 60), (self.many, 20), (self.in_session, 8), (self.unacknowledged, 2),
+        kinds = [(self.one, 60), (self.many, 20), (self.in_session, 8), (self.unacknowledged, 8),
                  (self.large, 2)]
         if self.plan.replica_set:
             kinds.append((self.in_transaction, 5))
@@ -128,6 +150,7 @@ class Thread(threading.Thread):
 
     def perform(self, operation, act):
         operation.begin = time.monotonic()
+        self.under_way = operation
         self.log.write(operation)
         self.watcher.begin()
         try:
@@ -150,7 +173,9 @@ class Thread(threading.Thread):
         if operation.transaction and operation.outcome not in (record.COMMITTED, record.ABORTED):
             operation.outcome, operation.errors = record.UNKNOWN, []
         operation.end = time.monotonic()
-        operation.attempts, operation.wrong = self.watcher.seen()
+        sent, operation.wrong = self.watcher.seen()
+        operation.attempts, operation.sent = len(sent), [round(one - operation.begin, 2) for one in sent]
+        self.under_way = None
         self.log.write(operation)
         self.learn(operation)
 
@@ -237,8 +262,12 @@ def main():
         thread.start()
     while not stop.is_set():  # so that the signal handler runs
         stop.wait(0.2)
+        for thread in threads:
+            thread.look()
     for thread in threads:
-        thread.join()
+        while thread.is_alive():
+            thread.join(1)
+            thread.look()
     for client in clients:
         client.close()
 

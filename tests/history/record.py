@@ -20,6 +20,8 @@ class Operation:
     begin: float = 0.0
     end: float | None = None  # None: its process was killed
     attempts: int = 0
+    sent: list = field(default_factory=list)  # when each attempt was sent, in seconds since begin
+    pages: dict = field(default_factory=dict)  # the proxy's pages, while the operation took long
     outcome: str = UNKNOWN
     errors: list = field(default_factory=list)  # [(index, code)], of DONE
     cause: str = ""  # of REFUSED and UNKNOWN

@@ -64,6 +64,8 @@ class _Pair:
             pass
         finally:
             self.close()
+            if way == self._requests and self._aside:  # not before: what has been executed must be noted
+                self._aside.socket.close()
 
     def _requests(self):
         message = _read_message(self.client)
@@ -107,7 +109,7 @@ class _Pair:
             self.client.sendall(message)
 
     def close(self):
-        for one in (self.client, self.server, *([self._aside.socket] if self._aside else [])):
+        for one in (self.client, self.server):
             try:
                 one.shutdown(socket.SHUT_RDWR)
             except OSError:

@@ -29,6 +29,7 @@ listen: 127.0.0.1:{port}
 threads: 2
 drain_timeout_ms: 10000
 stats_period_ms: 100
+admin: {{listen: 127.0.0.1:{admin}}}
 schemas: {schemas}
 merge:
   enabled: true
@@ -64,10 +65,10 @@ class Scene:
         schemas = folder / "schemas"
         schemas.mkdir()
         (schemas / "history.guarded.json").write_text(json.dumps({"ns": "history.guarded", "schema": SCHEMA}))
-        self._port = free_port()
+        self._port, self._admin = free_port(), free_port()
         self._configuration = folder / "sluice.yaml"
         self._configuration.write_text(CONFIGURATION.format(relay=self.relay.port, port=self._port,
-                                                            schemas=schemas))
+                                                            admin=self._admin, schemas=schemas))
         self.proxy = self._start_proxy()
         self.drivers = []
         with self.client() as client:
@@ -104,7 +105,8 @@ class Scene:
         self._names += 1
         name = f"d{self._names}"
         plan = Plan(f"mongodb://{self.proxy.address()}/?{DIRECT}", name, str(self.folder / f"{name}.log"),
-                    seed, self.threads, not self.standalone, duplicates=40 if self.statements else 10)
+                    seed, self.threads, not self.standalone, duplicates=40 if self.statements else 10,
+                    admin=f"127.0.0.1:{self._admin}")
         path = os.pathsep.join([str(TESTS), str(TESTS / "integration")])
         process = Process([sys.executable, "-m", "history.drivers", json.dumps(asdict(plan))],
                           env={**os.environ, "PYTHONPATH": path})
