@@ -87,16 +87,3 @@ void exchange_end(struct client *client)
     client->exchange = NULL;
     exchange_free(client, exchange);
 }
-
-bool exchange_keep_answer(struct exchange *exchange, struct bytes document)
-{
-    size_t len = bytes_left(&document);
-    struct buffer *answer = &exchange->answer;
-    if (!buffer_reserve(answer, exchange->budget, ENFORCE_FRONT_BYTES + len))
-        return false;
-    memset(answer->data, 0, ENFORCE_FRONT_BYTES);
-    memcpy(answer->data + ENFORCE_FRONT_BYTES, document.pos, len);
-    answer->start = ENFORCE_FRONT_BYTES;
-    answer->end = ENFORCE_FRONT_BYTES + len;
-    return true;
-}

@@ -38,8 +38,6 @@ struct exchange {
 /* NULL without memory. */
 struct exchange *exchange_new(struct client *client, const struct message *message,
                               const struct wire_command *request, bool aborts_transaction);
-/* False without memory. */
-bool exchange_keep_answer(struct exchange *exchange, struct bytes document);
 
 /* Frees an exchange other than client->exchange, and cuts its ties to the merger. NULL is allowed.
  */

@@ -269,7 +269,8 @@ void merge_stop(struct session_worker *worker)
     /* without sessions every batch is lost; this call ends them */
     merge_send_lost(worker);
     sluice_assert(worker->sent_batches == NULL);
-    event_free(worker->pump_event);
+    if (worker->pump_event != NULL)
+        event_free(worker->pump_event);
     merger_destroy(worker->merger);
     worker->merger = NULL;
     standings_destroy(worker->standings);

@@ -113,6 +113,7 @@ static void turned(void *context, int64_t us)
     session_metrics_note_turn(&((struct session_worker *)context)->metrics, us);
 }
 
+/* Also of a worker that has only some of its parts. */
 static void end_all(void *context)
 {
     struct session_worker *worker = context;
@@ -122,7 +123,8 @@ static void end_all(void *context)
     reap(-1, 0, worker);
     hello_wait_release_sources(worker);
     merge_stop(worker);
-    event_free(worker->reap_event);
+    if (worker->reap_event != NULL)
+        event_free(worker->reap_event);
 }
 
 static void free_worker(struct session_worker *worker)
@@ -175,6 +177,7 @@ struct session_worker *session_worker_start(unsigned index, struct session_share
             (void)error_no_memory(err, "a worker");
         else if (merge_start(worker, err) && worker_run(worker->worker, err))
             return worker;
+        end_all(worker);
         worker_destroy(worker->worker);
     }
     free_worker(worker);

@@ -1,5 +1,7 @@
 /* The clients of a rig. */
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -68,19 +70,51 @@ struct bytes rig_receive(struct rig *rig, size_t client, uint8_t out[RIG_MESSAGE
     return bytes_of(out, got > 0 ? (size_t)got : 0);
 }
 
+/* Both ends of a connection through the loopback. */
+static bool connect_pair(struct rig *rig, int pair[2])
+{
+    struct sockaddr_in at;
+    socklen_t len = sizeof at;
+    pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (pair[0] < 0 || getsockname(rig->entrance_fd, (struct sockaddr *)&at, &len) != 0 ||
+        connect(pair[0], (struct sockaddr *)&at, len) != 0)
+        return false;
+    pair[1] = accept4(rig->entrance_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return pair[1] >= 0 && fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0;
+}
+
 void rig_send(struct rig *rig, size_t client, const uint8_t *data, size_t len)
 {
     int pair[2];
     int *fd = &rig->clients[client];
     if (*fd < 0) {
-        rig_require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0,
-                    "no socket pair");
+        bool made = rig->uses_tcp ? connect_pair(rig, pair)
+                                  : socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                                               0, pair) == 0;
+        rig_require(made, "no socket pair");
         *fd = pair[0];
-        session_worker_accept(rig->worker, pair[1], rig->path);
+        session_worker_accept(rig->worker, pair[1],
+                              rig->has_no_address ? ""
+                              : rig->uses_tcp     ? rig->tcp_path
+                                                  : rig->path);
     }
     drink(rig, client);
     if (send(*fd, data, len, MSG_NOSIGNAL) < 0 && errno != EAGAIN)
         rig_leave(rig, client, false); /* it was thrown out */
+}
+
+void rig_send_large(struct rig *rig, size_t client, uint32_t number)
+{
+    enum { PORTIONS_MAX = 40 };
+    size_t len = 0;
+    const uint8_t *message = rig_large_message(number, &len);
+    rig_send(rig, client, message, WIRE_HEADER_BYTES);
+    size_t at = WIRE_HEADER_BYTES;
+    for (int i = 0; i < PORTIONS_MAX && at < len && rig->clients[client] >= 0; i++) {
+        ssize_t sent = send(rig->clients[client], message + at, len - at, MSG_NOSIGNAL);
+        at += sent > 0 ? (size_t)sent : 0;
+        rig_settle(rig);
+    }
 }
 
 void rig_leave(struct rig *rig, size_t client, bool reset)
@@ -92,6 +126,12 @@ void rig_leave(struct rig *rig, size_t client, bool reset)
     close(rig->clients[client]);
     rig->clients[client] = -1;
     rig->watches[client].tag = 0;
+}
+
+void rig_finish(struct rig *rig, size_t client)
+{
+    if (rig->clients[client] >= 0)
+        (void)shutdown(rig->clients[client], SHUT_WR);
 }
 
 bool rig_is_there(struct rig *rig, size_t client)

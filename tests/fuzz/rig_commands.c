@@ -3,7 +3,7 @@
 #include "bson/scan.h"
 #include "session_rig_internal.h"
 
-static void add_session(struct build *body, uint32_t number, bool starts)
+static void add_session(struct build *body, uint32_t number, bool in_transaction, bool starts)
 {
     uint8_t id[21] = {16, 0, 0, 0, 4};
     memset(id + 5, (int)(number & 3), 16); /* few sessions: retries and old numbers happen */
@@ -11,10 +11,10 @@ static void add_session(struct build *body, uint32_t number, bool starts)
     build_value(body, "id", BSON_KIND_BINARY, bytes_of(id, sizeof id));
     build_close(body);
     build_int64(body, "txnNumber", number >> 2);
-    if (starts) {
+    if (starts)
         build_bool(body, "startTransaction", true);
+    if (in_transaction)
         build_bool(body, "autocommit", false);
-    }
 }
 
 static void add_list(struct build *body, const char *name, const char *field, const char *text)
@@ -75,14 +75,34 @@ static void add_aggregate(struct build *body)
 
 static void add_sasl(struct build *body, bool first, const char *mechanism)
 {
-    static const uint8_t payload[] = {12,  0,   0,   0,   0,   'n', ',', ',', 'n',
-                                      '=', 'a', ',', 'r', '=', 'b', 0,   0};
+    static const uint8_t payload[] = {14,  0,   0,   0,   0,   'n', ',', ',', 'n', '=',
+                                      'a', 'n', 'n', ',', 'r', '=', 'b', 0,   0};
     build_int32(body, first ? "saslStart" : "saslContinue", 1);
     if (first)
         build_text(body, "mechanism", mechanism);
     else
         build_int32(body, "conversationId", 1);
     build_value(body, "payload", BSON_KIND_BINARY, bytes_of(payload, sizeof payload));
+}
+
+/* A login of a user that the proxy may know. */
+static void add_start(struct build *body, const char *text)
+{
+    uint8_t payload[64];
+    size_t len = strlen(text);
+    bytes_store_i32(payload, (int32_t)len);
+    payload[4] = 0;
+    memcpy(payload + 5, text, len);
+    build_int32(body, "saslStart", 1);
+    build_text(body, "mechanism", "SCRAM-SHA-256");
+    build_value(body, "payload", BSON_KIND_BINARY, bytes_of(payload, 5 + len));
+}
+
+void rig_add_padding(struct build *body)
+{
+    static char text[RIG_LARGE_BYTES];
+    memset(text, 'x', sizeof text - 1);
+    build_text(body, "padding", text);
 }
 
 static void write_hello(struct build *body, bool stream)
@@ -116,20 +136,20 @@ static void write_first_hello(struct build *body)
     build_close(body);
     build_text(body, "saslSupportedMechs", "admin.ann");
     build_open_object(body, "speculativeAuthenticate");
-    add_sasl(body, true, "SCRAM-SHA-256");
+    add_start(body, "n,,n=ann,r=b");
     build_text(body, "db", "admin");
     build_close(body);
 }
 
-static void write_awaited_hello(struct build *body)
+static void write_awaited_hello(struct build *body, int64_t counter, int64_t wait_ms)
 {
     static const uint8_t process[12] = {1};
     build_int32(body, "isMaster", 1);
     build_open_object(body, "topologyVersion");
     build_value(body, "processId", BSON_KIND_OBJECT_ID, bytes_of(process, sizeof process));
-    build_int64(body, "counter", 1);
+    build_int64(body, "counter", counter);
     build_close(body);
-    build_int64(body, "maxAwaitTimeMS", 20);
+    build_int64(body, "maxAwaitTimeMS", wait_ms);
 }
 
 static void add_comment(struct build *body)
@@ -225,13 +245,12 @@ static bool write_of_session(struct build *body, enum message_kind kind, uint32_
     case MESSAGE_COMMIT:
     case MESSAGE_ABORT:
         build_int32(body, kind == MESSAGE_COMMIT ? "commitTransaction" : "abortTransaction", 1);
-        add_session(body, number, false);
-        build_bool(body, "autocommit", false);
+        add_session(body, number, true, false);
         return true;
     case MESSAGE_UPDATE_IN_TRANSACTION:
         build_text(body, "update", "free");
         add_update(body);
-        add_session(body, number, (number & 4) != 0);
+        add_session(body, number, true, (number & 4) != 0);
         return true;
     case MESSAGE_KILL_SESSIONS:
         add_sessions(body, "killSessions", number);
@@ -292,6 +311,107 @@ static bool write_read(struct build *body, enum message_kind kind)
     }
 }
 
+static void write_driver_hello(struct build *body, enum message_kind kind)
+{
+    build_int32(body, "hello", 1);
+    if (kind == MESSAGE_HELLO_VERSIONED)
+        build_text(body, "apiVersion", "1");
+    build_bool(body, "backpressure", true);
+    build_open_object(body, "client");
+    build_open_object(body, "driver");
+    build_text(body, "name", "rig");
+    build_text(body, "version", kind == MESSAGE_HELLO_OWN ? "1 " RIG_OWN_ID : "1");
+    build_close(body);
+    build_close(body);
+}
+
+static bool write_odd_hello(struct build *body, enum message_kind kind)
+{
+    switch (kind) {
+    case MESSAGE_HELLO_PLAIN:
+    case MESSAGE_HELLO_OWN:
+    case MESSAGE_HELLO_VERSIONED:
+        write_driver_hello(body, kind);
+        return true;
+    case MESSAGE_HELLO_NEGATIVE:
+        write_awaited_hello(body, -1, 20);
+        return true;
+    case MESSAGE_HELLO_NEGATIVE_WAIT:
+        write_awaited_hello(body, 1, -1);
+        return true;
+    case MESSAGE_HELLO_AWAITED_STREAM:
+        write_awaited_hello(body, 1, 3000);
+        return true;
+    case MESSAGE_SASL_BOB:
+    case MESSAGE_SASL_SILENT:
+    case MESSAGE_SASL_EXTERNAL:
+        add_start(body, "n,,n=bob,r=b");
+        return true;
+    case MESSAGE_LOGOUT_ADMIN:
+    case MESSAGE_LOGOUT_SILENT:
+        build_int32(body, "logout", 1);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Rare commands. */
+static bool write_odd(struct build *body, enum message_kind kind, uint32_t number)
+{
+    switch (kind) {
+    case MESSAGE_LARGE:
+        build_text(body, "find", "other");
+        rig_add_padding(body);
+        return true;
+    case MESSAGE_PING_VERSIONED:
+        build_int32(body, "ping", 1);
+        build_text(body, "apiVersion", "1");
+        return true;
+    case MESSAGE_BULK_SESSION:
+        add_mixed_bulk(body, 1);
+        add_session(body, number, false, false);
+        return true;
+    case MESSAGE_GET_MORE_BULK:
+        build_int64(body, "getMore", RIG_CURSOR);
+        build_text(body, "collection", "$cmd.bulkWrite");
+        return true;
+    case MESSAGE_KILL_CURSORS_BULK:
+        build_text(body, "killCursors", "$cmd.bulkWrite");
+        build_open_array(body, "cursors");
+        build_int64(body, NULL, RIG_CURSOR);
+        build_close(body);
+        return true;
+    case MESSAGE_END_SESSION:
+        add_sessions(body, "endSessions", number);
+        return true;
+    case MESSAGE_UPDATE_REFUSED_IN_TRANSACTION:
+    case MESSAGE_UPDATE_SILENT:
+    case MESSAGE_UPDATE_CHECKSUM:
+        build_text(body, "update", "guarded");
+        add_update(body);
+        if (kind == MESSAGE_UPDATE_REFUSED_IN_TRANSACTION)
+            add_session(body, number, true, (number & 4) != 0);
+        return true;
+    case MESSAGE_APPLY_OPS:
+        build_open_array(body, "applyOps");
+        build_close(body);
+        return true;
+    case MESSAGE_STATUS_WRONG:
+        build_int32(body, "mongosluice", 1);
+        build_int32(body, "namespaces", 1);
+        return true;
+    case MESSAGE_STATUS_WRONG_NAMES:
+        build_int32(body, "mongosluice", 1);
+        build_open_array(body, "namespaces");
+        build_int32(body, NULL, 1);
+        build_close(body);
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool write_more(struct build *body, enum message_kind kind, uint32_t number)
 {
     switch (kind) {
@@ -299,7 +419,7 @@ static bool write_more(struct build *body, enum message_kind kind, uint32_t numb
         write_first_hello(body);
         return true;
     case MESSAGE_HELLO_AWAITED:
-        write_awaited_hello(body);
+        write_awaited_hello(body, 1, 20);
         return true;
     case MESSAGE_BULK_MIXED:
     case MESSAGE_BULK_MIXED_SILENT:
@@ -308,7 +428,7 @@ static bool write_more(struct build *body, enum message_kind kind, uint32_t numb
         return true;
     case MESSAGE_STATUS_NAMES:
         build_int32(body, "mongosluice", 1);
-        add_names(body, "namespaces", "d.guarded");
+        add_names(body, "namespaces", "d.left");
         return true;
     case MESSAGE_COMPRESSED:
         build_int32(body, "ping", 1);
@@ -318,34 +438,70 @@ static bool write_more(struct build *body, enum message_kind kind, uint32_t numb
         return true;
     default:
         return write_change(body, kind) || write_of_session(body, kind, number) ||
-               write_read(body, kind);
+               write_read(body, kind) || write_odd(body, kind, number) ||
+               write_odd_hello(body, kind);
     }
 }
 
 static const char *insert_into(enum message_kind kind)
 {
     bool guarded = kind == MESSAGE_INSERT_GUARDED || kind == MESSAGE_INSERT_REFUSED ||
-                   kind == MESSAGE_INSERT_MIXED || kind == MESSAGE_INSERT_MIXED_RETRYABLE;
+                   kind == MESSAGE_INSERT_MIXED || kind == MESSAGE_INSERT_MIXED_RETRYABLE ||
+                   kind == MESSAGE_INSERT_REFUSED_SILENT || kind == MESSAGE_LARGE_INSERT ||
+                   kind == MESSAGE_INSERT_MIXED_SILENT;
+    if (kind == MESSAGE_INSERT_WARNED)
+        return "warned";
     return guarded ? "guarded" : "free";
 }
 
 bool rig_is_insert(enum message_kind kind)
 {
     return (kind >= MESSAGE_INSERT && kind <= MESSAGE_INSERT_IN_TRANSACTION) ||
-           kind == MESSAGE_INSERT_MIXED || kind == MESSAGE_INSERT_MIXED_RETRYABLE;
+           kind == MESSAGE_INSERT_MIXED || kind == MESSAGE_INSERT_MIXED_RETRYABLE ||
+           kind == MESSAGE_INSERT_REFUSED_SILENT || kind == MESSAGE_LARGE_INSERT ||
+           kind == MESSAGE_INSERT_TRACED || kind == MESSAGE_INSERT_MIXED_SILENT ||
+           kind == MESSAGE_INSERT_VERSIONED || kind == MESSAGE_LARGE_FREE ||
+           kind == MESSAGE_INSERT_WARNED;
 }
 
 static void write_insert(struct build *body, enum message_kind kind, uint32_t number)
 {
     build_text(body, "insert", insert_into(kind));
-    build_bool(body, "ordered", (number & 1) != 0);
-    if (kind != MESSAGE_INSERT && kind != MESSAGE_INSERT_UNACKNOWLEDGED &&
-        kind != MESSAGE_INSERT_MIXED)
-        add_session(body, number, kind == MESSAGE_INSERT_IN_TRANSACTION);
-    if (kind == MESSAGE_INSERT_UNACKNOWLEDGED) {
+    build_bool(body, "ordered", (number & 16) != 0);
+    bool silent = kind == MESSAGE_INSERT_UNACKNOWLEDGED || kind == MESSAGE_INSERT_REFUSED_SILENT ||
+                  kind == MESSAGE_INSERT_MIXED_SILENT;
+    bool numbered = kind == MESSAGE_INSERT_RETRYABLE || kind == MESSAGE_INSERT_GUARDED ||
+                    kind == MESSAGE_INSERT_REFUSED || kind == MESSAGE_INSERT_IN_TRANSACTION ||
+                    kind == MESSAGE_INSERT_MIXED_RETRYABLE;
+    if (kind == MESSAGE_INSERT_TRACED)
+        add_comment(body);
+    if (kind == MESSAGE_INSERT_VERSIONED)
+        build_text(body, "apiVersion", "1");
+    if (numbered)
+        add_session(body, number, kind == MESSAGE_INSERT_IN_TRANSACTION,
+                    kind == MESSAGE_INSERT_IN_TRANSACTION);
+    if (silent) {
         build_open_object(body, "writeConcern");
         build_int32(body, "w", 0);
         build_close(body);
+    }
+}
+
+static const char *database_of(enum message_kind kind)
+{
+    switch (kind) {
+    case MESSAGE_GET_MORE_BULK:
+    case MESSAGE_KILL_CURSORS_BULK:
+    case MESSAGE_BULK_SESSION:
+    case MESSAGE_SASL_BOB:
+    case MESSAGE_SASL_SILENT:
+    case MESSAGE_LOGOUT_ADMIN:
+    case MESSAGE_LOGOUT_SILENT:
+        return "admin";
+    case MESSAGE_SASL_EXTERNAL:
+        return "$external";
+    default:
+        return "d";
     }
 }
 
@@ -392,5 +548,5 @@ void rig_write_body(struct build *body, enum message_kind kind, uint32_t number)
             write_insert(body, kind, number);
         break;
     }
-    build_text(body, "$db", "d");
+    build_text(body, "$db", database_of(kind));
 }

@@ -56,13 +56,50 @@ enum message_kind {
     MESSAGE_INSERT_MIXED_RETRYABLE,
     MESSAGE_STATUS_NAMES,
     MESSAGE_UNKNOWN,
+    MESSAGE_PROXY_HEADER, /* of the PROXY protocol: no message */
+    MESSAGE_PROXY_HEADER_LOCAL,
+    MESSAGE_LARGE, /* with a long string, compressed */
+    MESSAGE_LARGE_INSERT,
+    MESSAGE_COMMAND_LEGACY, /* that OP_QUERY must not hold */
+    MESSAGE_HELLO_PLAIN,    /* with metadata only */
+    MESSAGE_HELLO_OWN,      /* of the proxy's own monitoring */
+    MESSAGE_HELLO_NEGATIVE,
+    MESSAGE_HELLO_NEGATIVE_WAIT,
+    MESSAGE_HELLO_AWAITED_STREAM,
+    MESSAGE_PING_VERSIONED, /* with apiVersion */
+    MESSAGE_HELLO_VERSIONED,
+    MESSAGE_BULK_SESSION, /* results in a cursor of a session */
+    MESSAGE_GET_MORE_BULK,
+    MESSAGE_KILL_CURSORS_BULK,
+    MESSAGE_END_SESSION,
+    MESSAGE_UPDATE_REFUSED_IN_TRANSACTION,
+    MESSAGE_UPDATE_SILENT,
+    MESSAGE_INSERT_REFUSED_SILENT,
+    MESSAGE_APPLY_OPS,
+    MESSAGE_STATUS_WRONG,
+    MESSAGE_STATUS_WRONG_NAMES,
+    MESSAGE_SASL_BOB,
+    MESSAGE_SASL_EXTERNAL,
+    MESSAGE_LOGOUT_ADMIN,
+    MESSAGE_LOGOUT_SILENT,
+    MESSAGE_INSERT_TRACED, /* with a comment, which merging may ignore */
+    MESSAGE_INSERT_MIXED_SILENT,
+    MESSAGE_INSERT_WARNED, /* breaks a schema that lets it pass */
+    MESSAGE_SASL_SILENT,
+    MESSAGE_UPDATE_CHECKSUM, /* which is wrong */
+    MESSAGE_LARGE_FREE,      /* an insert that no schema concerns */
+    MESSAGE_INSERT_VERSIONED,
     MESSAGES
 };
+
+enum { RIG_LARGE_BYTES = 700000 };
 
 /* The command of an OP_MSG. */
 void rig_write_body(struct build *body, enum message_kind kind, uint32_t number);
 /* The field `client` of a driver's first hello. */
 void rig_add_driver(struct build *body);
+/* A string of RIG_LARGE_BYTES. */
+void rig_add_padding(struct build *body);
 /* Documents follow the body in a section of their own. */
 bool rig_is_insert(enum message_kind kind);
 

@@ -3,7 +3,7 @@ add_library(sluice_session_rig STATIC ${CMAKE_CURRENT_LIST_DIR}/session_rig.c ${
             ${CMAKE_CURRENT_LIST_DIR}/rig_clients.c ${CMAKE_CURRENT_LIST_DIR}/rig_server.c
             ${CMAKE_CURRENT_LIST_DIR}/rig_logins.c ${CMAKE_CURRENT_LIST_DIR}/rig_commands.c)
 target_include_directories(sluice_session_rig PUBLIC ${PROJECT_SOURCE_DIR}/tests/fuzz)
-target_link_options(sluice_session_rig INTERFACE -Wl,--wrap=clock_gettime)
+target_link_options(sluice_session_rig INTERFACE -Wl,--wrap=clock_gettime -Wl,--wrap=event_add)
 target_link_libraries(sluice_session_rig PUBLIC sluice_session sluice_schema_file sluice_enforce)
 sluice_fuzz_target(session session_fuzz.c LINKS sluice_session_rig)
 sluice_fuzz_target(crossing crossing_fuzz.c LINKS sluice_session_rig)

@@ -23,8 +23,8 @@ enum {
     MOVE_LEAVE,
     MOVE_CONTROL,
     MOVES,
-    MOVES_MAX = 40, /* of one play */
-    TIMES_MAX = 3,
+    MOVES_MAX = 100, /* of one play */
+    TIMES_MAX = 4,
     FAIL_FROM = 64,
     LOGIN_FROM = 128,
     LOGIN_WRONG_FROM = 240
@@ -114,8 +114,16 @@ static void control(struct rig *rig, struct play *play, size_t client)
         play->fails_at = what - FAIL_FROM + 1;
     else if (what >= LOGIN_FROM && FUZZ_MODE == RIG_VERIFIED)
         rig_log_in(rig, client, what > LOGIN_WRONG_FROM ? what - LOGIN_WRONG_FROM : 0);
+    else if (event == RIG_SEND_LARGE)
+        rig_send_large(rig, client, play->number++);
+    else if (event == RIG_FINISH)
+        rig_finish(rig, client);
     else if (event != RIG_TIME || play->times++ < TIMES_MAX)
         rig_control(rig, event);
+    if (event == RIG_DRAIN && what < FAIL_FROM && play->fails_at > 0) {
+        rig_fail_start(rig, play->fails_at);
+        play->fails_at = 0;
+    }
 }
 
 static void make_move(struct rig *rig, struct play *play)

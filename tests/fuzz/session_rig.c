@@ -1,5 +1,8 @@
 #include "session_rig_internal.h"
 
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -31,7 +34,8 @@ void rig_require(bool holds, const char *what)
 }
 
 static const char *const schemas[] = {
-    "{\"ns\":\"d.guarded\",\"versions\":[{\"schema\":{\"required\":[\"a\"],\"properties\":{\"a\":{"
+    "{\"ns\":\"d.guarded\",\"action\":\"errorAndLog\",\"versions\":[{\"schema\":{\"required\":["
+    "\"a\"],\"properties\":{\"a\":{"
     "\"bsonType\":\"int\",\"minimum\":0}}}},{\"schema\":{\"required\":[\"a\"],\"properties\":{"
     "\"a\":{"
     "\"bsonType\":\"int\",\"minimum\":5}}}},{\"schema\":{},\"accepted_until\":{\"$date\":"
@@ -50,6 +54,7 @@ static struct registry *make_registry(void)
         rig_require(registry_put(registry, registry_entry_new(&file, REGISTRY_FILE, "rig")),
                     "memory");
     }
+    rig_require(registry_leave_out(registry, "d.left", "the server's own"), "memory");
     return registry;
 }
 
@@ -62,22 +67,64 @@ static const char more_options[] =
 /* Of the same, without merging. */
 static const char few_clients[] = "max_client_conn: 2\nclient_idle_timeout_ms: 60s\n";
 
-static struct session_settings *make_settings(bool merging, enum rig_mode mode)
+static struct session_settings *read_settings(const char *yaml, size_t len)
 {
     struct config *config = NULL;
     struct error err = {0};
+    if (!config_load_yaml("rig", yaml, len, &config, &err))
+        rig_require(false, err.message);
+    struct session_settings *settings = session_settings_new(config, NULL, NULL);
+    rig_require(settings != NULL, "memory");
+    return settings;
+}
+
+static struct session_settings *make_settings(bool merging, enum rig_mode mode)
+{
     char yaml[1024];
     int len = snprintf(yaml, sizeof yaml,
                        "upstream: mongodb://127.0.0.1:1/\nlisten: 127.0.0.1:1\nmax_message_bytes: "
                        "2000000\nmemory_max: 8MiB\nmerge:\n  enabled: %s\npool:\n  mode: %s\n"
-                       "  max_size: 3\n  max_total: 10\n%s",
+                       "  max_size: 4\n  max_total: 10\n%s",
                        merging ? "true" : "false", mode == RIG_SESSION ? "session" : "shared",
                        mode != RIG_VERIFIED ? ""
                        : merging            ? more_options
                                             : few_clients);
-    if (!config_load_yaml("rig", yaml, (size_t)len, &config, &err))
-        rig_require(false, err.message);
-    return session_settings_new(config, NULL, NULL);
+    return read_settings(yaml, (size_t)len);
+}
+
+/* Limits that few clients reach. */
+static const char narrow_options[] =
+    "client_idle_timeout_ms: 60s\nrequest_timeout_ms: 5s\nconnect_timeout_ms: 1s\n"
+    "query_wait_timeout_ms: 10s\nlog:\n  show_values: true\n"
+    "merge:\n  enabled: true\n  max_docs: 3\n  max_waiters: 2\n  on_cap: reject\n"
+    "  ignore_comment: always\n"
+    "  namespaces:\n    d.guarded: {enabled: true, max_bytes: 2MiB, linger_us: 200}\n"
+    "limits:\n  rules: \"connections=2,requests=4,documents=3 application=app\"\n"
+    "pool:\n  max_size: 1\n  max_total: 2\n  waiters_max: 1\n  wait_timeout_ms: 1s\n"
+    "  cancel_grace_ms: 100\n  idle_timeout_ms: 20s\n  max_lifetime_ms: 30s\n  mode: ";
+
+static struct session_settings *make_narrow_settings(enum rig_mode mode)
+{
+    char yaml[2048];
+    int len = snprintf(yaml, sizeof yaml,
+                       "upstream: mongodb://127.0.0.1:1/\nlisten: 127.0.0.1:1\n"
+                       "max_message_bytes: 2000000\nmemory_max: 8MiB\n%s%s\n",
+                       narrow_options, mode == RIG_SESSION ? "session" : "shared");
+    return read_settings(yaml, (size_t)len);
+}
+
+/* The PROXY protocol on both sides. */
+static struct session_settings *make_proxied_settings(const struct rig *rig)
+{
+    char yaml[1024];
+    int len =
+        snprintf(yaml, sizeof yaml,
+                 "upstream: mongodb://127.0.0.1:1/\nlisten: 127.0.0.1:1\n"
+                 "max_message_bytes: 2000000\nmemory_max: 8MiB\n"
+                 "listen_proxy_protocol: 127.0.0.0/8\nupstream_proxy_protocol: %s\n"
+                 "pool:\n  mode: %s\n",
+                 strrchr(rig->tcp_path, ':') + 1, rig->mode == RIG_SESSION ? "session" : "shared");
+    return read_settings(yaml, (size_t)len);
 }
 
 static uint16_t port_of_member(void *context, const char *member, size_t len)
@@ -106,8 +153,22 @@ static void collections_changed(void *context, uint32_t change, bool lost)
     rig_require(change != 0, "a change that never began");
 }
 
+/* A port of the loopback that connections wait at. */
+static int listen_tcp(char path[32])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    rig_require(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 &&
+                    listen(fd, 128) == 0 && getsockname(fd, (struct sockaddr *)&at, &len) == 0,
+                "no port of the loopback");
+    (void)snprintf(path, 32, "127.0.0.1:%u", (unsigned)ntohs(at.sin_port));
+    return fd;
+}
+
 static void open_server(struct rig *rig)
 {
+    char entrance[32];
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     (void)snprintf(rig->folder, sizeof rig->folder, "/tmp/sluice-rig-XXXXXX");
     rig_require(mkdtemp(rig->folder) != NULL, "no temporary folder");
@@ -118,6 +179,8 @@ static void open_server(struct rig *rig)
                     bind(rig->listen_fd, (struct sockaddr *)&at, sizeof at) == 0 &&
                     listen(rig->listen_fd, 128) == 0,
                 "the server cannot listen");
+    rig->tcp_fd = listen_tcp(rig->tcp_path);
+    rig->entrance_fd = listen_tcp(entrance);
 }
 
 /* --- the hello streams, of shared mode ---
@@ -154,18 +217,27 @@ static void open_hellos(struct rig *rig)
     rig_require(worker_run(rig->loop, &err), err.message);
 }
 
-struct rig *rig_open(enum rig_mode mode)
+static struct session_worker *start_worker(struct rig *rig)
 {
     struct error err = {0};
-    struct rig *rig = calloc(1, sizeof *rig);
-    rig_require(rig != NULL, "memory");
-    log_configure(-1, LOG_FORMAT_JSON, LOG_FATAL);
-    for (size_t i = 0; i < RIG_CLIENTS; i++)
-        rig->clients[i] = -1;
-    for (size_t i = 0; i < RIG_UPSTREAMS; i++)
-        rig->upstreams[i].fd = -1;
-    open_server(rig);
+    struct session_worker *worker = NULL;
+    if (rig->start_fails_at > 0) {
+        memory_fail_after(rig->start_fails_at);
+        worker = session_worker_start(0, &rig->shared, rig->merging, &err);
+        memory_fail_never();
+        rig->start_fails_at = 0;
+    }
+    if (worker == NULL)
+        worker = session_worker_start(0, &rig->shared, rig->merging, &err);
+    rig_require(worker != NULL, err.message);
+    return worker;
+}
+
+static void make_shared(struct rig *rig)
+{
     struct session_shared *shared = &rig->shared;
+    memset(shared, 0, sizeof *shared);
+    shared->own_id = RIG_OWN_ID;
     shared->started_ms = clock_now_ms();
     atomic_store(&shared->budget.limit_bytes, (size_t)ROOM_BYTES);
     shared->transactions = transactions_create();
@@ -179,33 +251,41 @@ struct rig *rig_open(enum rig_mode mode)
                                            .collections_change = collections_change,
                                            .collections_changed = collections_changed};
     hello_board_init(&shared->hello_board);
-    if (mode == RIG_VERIFIED) {
+    shared->limits = limits_create();
+    if (rig->mode == RIG_VERIFIED) {
         shared->verifiers = rig_open_verifiers(rig);
-        shared->limits = limits_create();
         shared->exporter = exporter_create(1, 64); /* full queues drop what comes */
     }
-    rig->merging = make_settings(true, mode);
-    rig->plain = make_settings(false, mode);
-    rig->worker = session_worker_start(0, shared, rig->merging, &err);
-    rig_require(rig->worker != NULL, err.message);
-    struct registry *registry = make_registry();
-    schemas_in_force_publish(&shared->in_force, registry);
-    registry_release(registry);
-    if (mode != RIG_SESSION)
-        open_hellos(rig);
-    return rig;
 }
 
-void rig_close(struct rig *rig)
+static void open_proxy(struct rig *rig)
+{
+    make_shared(rig);
+    rig->merging = make_settings(true, rig->mode);
+    rig->plain = make_settings(false, rig->mode);
+    rig->narrow = make_narrow_settings(rig->mode);
+    rig->proxied = make_proxied_settings(rig);
+    rig->worker = start_worker(rig);
+    struct registry *registry = make_registry();
+    schemas_in_force_publish(&rig->shared.in_force, registry);
+    registry_release(registry);
+    if (rig->mode != RIG_SESSION)
+        open_hellos(rig);
+}
+
+static void close_proxy(struct rig *rig)
 {
     if (rig->loop != NULL)
         worker_stop(rig->loop); /* it posts to the session worker */
+    rig->loop = NULL;
     session_worker_stop(rig->worker);
     hello_streams_destroy(rig->shared.hello_streams);
     hello_board_release(&rig->shared.hello_board);
     schemas_in_force_release(&rig->shared.in_force);
     session_settings_release(rig->merging);
     session_settings_release(rig->plain);
+    session_settings_release(rig->narrow);
+    session_settings_release(rig->proxied);
     transactions_destroy(rig->shared.transactions);
     bulk_cursors_destroy(rig->shared.bulk_cursors);
     awaited_cursors_destroy(rig->shared.awaited_cursors);
@@ -214,15 +294,44 @@ void rig_close(struct rig *rig)
     limits_destroy(rig->shared.limits);
     if (rig->shared.exporter != NULL)
         exporter_stop(rig->shared.exporter);
+    budget_drop_spare(&rig->shared.budget);
+}
+
+struct rig *rig_open(enum rig_mode mode)
+{
+    struct rig *rig = calloc(1, sizeof *rig);
+    rig_require(rig != NULL, "memory");
+    log_configure(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_FORMAT_JSON, LOG_DEBUG);
+    for (size_t i = 0; i < RIG_CLIENTS; i++)
+        rig->clients[i] = -1;
+    for (size_t i = 0; i < RIG_UPSTREAMS; i++)
+        rig->upstreams[i].fd = -1;
+    rig->mode = mode;
+    open_server(rig);
+    open_proxy(rig);
+    return rig;
+}
+
+void rig_close(struct rig *rig)
+{
+    close_proxy(rig);
     close(rig->listen_fd);
+    close(rig->tcp_fd);
+    close(rig->entrance_fd);
     unlink(rig->path);
     rmdir(rig->folder);
     free(rig);
 }
 
+void rig_fail_start(struct rig *rig, long n)
+{
+    rig->start_fails_at = n;
+}
+
 /* --- time --- */
 
-static _Atomic int64_t clock_ahead_s;
+static _Atomic int64_t clock_ahead_us;
+static atomic_bool clock_is_slow;
 
 /* The linker puts it in place of the function (--wrap). */
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
@@ -230,9 +339,29 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {
+    enum { SLOW_US = 150, SECOND_US = 1000000 };
     int result = __real_clock_gettime(clock, now);
-    now->tv_sec += atomic_load(&clock_ahead_s);
+    int64_t ahead_us = atomic_load(&clock_is_slow)
+                           ? atomic_fetch_add(&clock_ahead_us, SLOW_US) + SLOW_US
+                           : atomic_load(&clock_ahead_us);
+    int64_t ns = now->tv_nsec + ahead_us % SECOND_US * 1000;
+    now->tv_sec += ahead_us / SECOND_US + ns / (SECOND_US * 1000);
+    now->tv_nsec = ns % (SECOND_US * 1000);
     return result;
+}
+
+static atomic_bool timers_haste;
+
+/* In the same way. */
+int __real_event_add(struct event *event, const struct timeval *wait);
+int __wrap_event_add(struct event *event, const struct timeval *wait);
+
+int __wrap_event_add(struct event *event, const struct timeval *wait)
+{
+    static const struct timeval soon = {.tv_usec = 1000};
+    bool hastes = wait != NULL && atomic_load(&timers_haste) &&
+                  (wait->tv_sec > 0 || wait->tv_usec > soon.tv_usec);
+    return __real_event_add(event, hastes ? &soon : wait);
 }
 
 static void wait_ms(long ms)
@@ -243,9 +372,9 @@ static void wait_ms(long ms)
 
 static void let_time_pass(struct rig *rig)
 {
-    static const int64_t steps_s[] = {2, 12, 70, 400, 4000};
-    enum { TICK_MS = 110 };
-    atomic_fetch_add(&clock_ahead_s, steps_s[rig->times++ % 5]);
+    static const int64_t steps_s[] = {2, 12, 70, 400};
+    enum { TICK_MS = 110, SECOND_US = 1000000 };
+    atomic_fetch_add(&clock_ahead_us, steps_s[rig->times++ % 4] * SECOND_US);
     wait_ms(TICK_MS);
 }
 
@@ -260,8 +389,20 @@ static void observe(struct rig *rig)
     const struct session_metrics *metrics = session_worker_metrics(rig->worker);
     if (session_list(&query, &rows))
         memory_free(rows.of);
-    if (pool_list(&rig->worker, 1, END_MS, &pools))
-        memory_free(pools.of);
+    struct session_worker *const twice[] = {rig->worker, rig->worker};
+    for (unsigned count = 1; count <= 2; count++)
+        if (pool_list(twice, count, END_MS, &pools))
+            memory_free(pools.of);
+    for (int gauge = 0; gauge < POOL_GAUGES; gauge++)
+        (void)pool_gauge_name((enum pool_gauge)gauge);
+    for (int pin = 0; pin < PIN_REASONS; pin++)
+        (void)pool_pin_name((enum pool_pin)pin);
+    for (int phase = 0; phase < SESSION_PHASES; phase++)
+        (void)session_phase_name((enum session_phase)phase);
+    for (unsigned bit = 0; bit <= 4; bit++)
+        (void)pool_compressor_name(bit);
+    (void)session_worker_counters(rig->worker);
+    (void)session_worker_tally(rig->worker);
     for (int name = 0; name < COMMAND_NAME_COUNT; name++) {
         (void)session_metrics_command_us(metrics, (enum command_name)name);
         (void)session_metrics_command_exemplars(metrics, (enum command_name)name);
@@ -316,10 +457,45 @@ void rig_control(struct rig *rig, enum rig_event event)
     case RIG_NO_ROOM:
         rig->has_no_room = !rig->has_no_room;
         atomic_store(&rig->shared.budget.limit_bytes,
-                     rig->has_no_room ? (size_t)1 : (size_t)ROOM_BYTES);
+                     rig->has_no_room ? budget_used(&rig->shared.budget) + 64 : (size_t)ROOM_BYTES);
         break;
     case RIG_TIME:
         let_time_pass(rig);
+        break;
+    case RIG_HOUR:
+        atomic_fetch_add(&clock_ahead_us, (int64_t)3600 * 1000000);
+        break;
+    case RIG_SLOW:
+        atomic_store(&clock_is_slow, !atomic_load(&clock_is_slow));
+        break;
+    case RIG_NARROW:
+        session_worker_set_settings(rig->worker, rig->narrow);
+        break;
+    case RIG_PROXIED:
+        session_worker_set_settings(rig->worker, rig->proxied);
+        break;
+    case RIG_HASTE:
+        atomic_store(&timers_haste, !atomic_load(&timers_haste));
+        break;
+    case RIG_TCP:
+        rig->uses_tcp = !rig->uses_tcp;
+        break;
+    case RIG_NO_ADDRESS:
+        rig->has_no_address = !rig->has_no_address;
+        break;
+    case RIG_SEND_LARGE:
+        rig_send_large(rig, 0, rig->times);
+        break;
+    case RIG_FINISH:
+        rig_finish(rig, 0);
+        break;
+    case RIG_DRAIN:
+        if (rig->drains) { /* the second time: it ends */
+            rig_require(rig_end_all(rig), "a client or a buffer is left");
+            break;
+        }
+        session_worker_drain(rig->worker);
+        rig->drains = true;
         break;
     case RIG_ANSWER_VERIFIERS:
     case RIG_FAIL_VERIFIERS:
@@ -331,6 +507,30 @@ void rig_control(struct rig *rig, enum rig_event event)
     }
 }
 
+static void note_turn(void *context, void *arg)
+{
+    (void)context;
+    atomic_fetch_add((_Atomic unsigned *)arg, 1);
+}
+
+/* Waits until the thread of the hello streams has done its earlier work; without memory a little.
+ */
+static void settle_hellos(struct rig *rig)
+{
+    static _Atomic unsigned turns;
+    unsigned before = atomic_load(&turns);
+    if (rig->loop == NULL)
+        return;
+    if (!worker_post(rig->loop, note_turn, &turns)) {
+        wait_ms(1);
+        return;
+    }
+    for (int i = 0; i < END_MS && atomic_load(&turns) == before; i++) {
+        struct timespec wait = {.tv_nsec = 20000};
+        nanosleep(&wait, NULL);
+    }
+}
+
 void rig_settle(struct rig *rig)
 {
     struct session_rows rows;
@@ -338,13 +538,15 @@ void rig_settle(struct rig *rig)
         .workers = &rig->worker, .worker_count = 1, .limit = RIG_CLIENTS, .timeout_ms = END_MS};
     /* the worker's thread answers after its earlier work; twice, since that work makes more ready
      * for the next turn */
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++) {
+        settle_hellos(rig);
         if (session_list(&query, &rows)) {
             memory_free(rows.of);
             rig_require(rows.complete, "the worker does not turn");
         } else {
             wait_ms(1); /* there is no memory to ask it with */
         }
+    }
 }
 
 bool rig_end_all(struct rig *rig)
@@ -354,6 +556,10 @@ bool rig_end_all(struct rig *rig)
         move_server(rig);
     if (rig->has_no_room)
         rig_control(rig, RIG_NO_ROOM);
+    rig->uses_tcp = rig->has_no_address = false;
+    rig->times = 0;
+    atomic_store(&clock_is_slow, false);
+    atomic_store(&timers_haste, false);
     rig_control(rig, RIG_RESUME);
     rig_control(rig, RIG_MERGE_ON);
     for (size_t i = 0; i < RIG_CLIENTS; i++)
@@ -372,6 +578,13 @@ bool rig_end_all(struct rig *rig)
     for (size_t i = 0; i < RIG_UPSTREAMS; i++)
         if (rig->upstreams[i].fd >= 0)
             rig_hang_up_upstream(&rig->upstreams[i]);
-    return atomic_load(&counters->values[MERGER_WAITING_NOW]) == 0 &&
-           atomic_load(&rig->shared.clients_now) == 0 && atomic_load(&rig->shared.refused_now) == 0;
+    bool clean = atomic_load(&counters->values[MERGER_WAITING_NOW]) == 0 &&
+                 atomic_load(&rig->shared.clients_now) == 0 &&
+                 atomic_load(&rig->shared.refused_now) == 0;
+    if (rig->drains || rig->start_fails_at > 0) {
+        close_proxy(rig);
+        open_proxy(rig);
+        rig->drains = false;
+    }
+    return clean;
 }

@@ -30,6 +30,8 @@ size_t rig_message(size_t kind, uint32_t number, uint8_t out[RIG_MESSAGE_BYTES])
  * are dropped, and received bytes are read and discarded. */
 void rig_send(struct rig *rig, size_t client, const uint8_t *data, size_t len);
 void rig_leave(struct rig *rig, size_t client, bool reset);
+/* It sends nothing more, and waits for replies. */
+void rig_finish(struct rig *rig, size_t client);
 /* Returns whether its connection is open, as far as this end knows. */
 bool rig_is_there(struct rig *rig, size_t client);
 /* Bytes that clients have received so far, and whole well-formed replies among them. */
@@ -44,6 +46,14 @@ enum rig_answer {
     RIG_ANSWER_MUTATED, /* a byte is another one */
     RIG_ANSWER_CUT,     /* half of it, then the connection closes */
     RIG_ANSWER_HANGUP,
+    RIG_ANSWER_CODE,       /* ok: 0, with a code that `where` selects */
+    RIG_ANSWER_NONE,       /* the requests are lost */
+    RIG_ANSWER_IN_PARTS,   /* the second half comes later */
+    RIG_ANSWER_COMPRESSED, /* in OP_COMPRESSED */
+    RIG_ANSWER_LEGACY,     /* in OP_REPLY */
+    RIG_ANSWER_QUESTIONS,  /* requests with documents stay unread, and all behind them */
+    RIG_ANSWER_LARGE,      /* of 700 kB, as far as the proxy takes it */
+    RIG_ANSWER_MORE,       /* a second one follows, as of an exhaust cursor */
     RIG_ANSWERS
 };
 /* The server reads all available bytes and answers the complete requests, on all its connections.
@@ -84,14 +94,30 @@ enum rig_event {
     RIG_ANSWER_VERIFIERS,
     RIG_FAIL_VERIFIERS,
     RIG_FORGET_USER,
-    RIG_NO_ROOM, /* memory_max is reached, until the next event of this kind */
-    RIG_TIME,    /* passes: first some seconds, then minutes. Takes as long as a tick */
+    RIG_NO_ROOM,    /* memory_max is reached, until the next event of this kind */
+    RIG_TIME,       /* passes: first some seconds, then minutes. Takes as long as a tick */
+    RIG_HOUR,       /* passes at once */
+    RIG_SLOW,       /* each reading of the clock takes long, until the next event of this kind */
+    RIG_NARROW,     /* options with small limits */
+    RIG_PROXIED,    /* options with the PROXY protocol */
+    RIG_HASTE,      /* timers fire after a millisecond, until the next event of this kind */
+    RIG_TCP,        /* new clients have an address, until the next event of this kind */
+    RIG_NO_ADDRESS, /* the proxy knows no server for new clients, until the next of this kind */
+    RIG_SEND_LARGE, /* rig_send_large */
+    RIG_FINISH,     /* rig_finish */
+    RIG_DRAIN,      /* the proxy ends as after TERM; rig_end_all starts it again */
     RIG_EVENTS
 };
 void rig_control(struct rig *rig, enum rig_event event);
+/* The n-th allocation of the next start fails, and so do all later ones; then it starts. */
+void rig_fail_start(struct rig *rig, long n);
 
 /* A whole login of the user with the right key; wrong > 0: with another one. For RIG_VERIFIED. */
 void rig_log_in(struct rig *rig, size_t client, unsigned wrong);
+
+/* Sends a message of 700 kB in portions, as far as the proxy takes it: a find, or
+ * by the number an insert. */
+void rig_send_large(struct rig *rig, size_t client, uint32_t number);
 
 /* Waits until the worker has handled all sent bytes. */
 void rig_settle(struct rig *rig);

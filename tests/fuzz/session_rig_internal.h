@@ -8,6 +8,8 @@
 #include "session_rig.h"
 #include "wire/header.h"
 
+#define RIG_OWN_ID "rig-own-id"
+
 enum { RIG_READ_BYTES = 65536, RIG_CURSOR = 55 /* of the server */ };
 
 struct rig_upstream {
@@ -31,13 +33,23 @@ struct rig {
     struct session_shared shared;
     struct session_worker *worker;
     struct worker *loop; /* of the hello streams; NULL: none */
+    enum rig_mode mode;
     struct session_settings *merging;
     struct session_settings *plain;
+    struct session_settings *narrow;
+    struct session_settings *proxied;
     int listen_fd;
+    int tcp_fd;        /* the server's port */
+    int entrance_fd;   /* the port that makes connections of clients with an address */
+    char tcp_path[32]; /* host:port of the server */
     char folder[32];
     char path[48];
     bool is_away;             /* the server refuses connections */
     bool has_no_room;         /* memory_max is reached */
+    bool has_no_address;      /* the proxy knows no server for new clients */
+    bool uses_tcp;            /* new clients have addresses */
+    bool drains;              /* the worker takes no more transactions, and is made anew */
+    long start_fails_at;      /* the allocation that fails while it starts; 0: none */
     unsigned times;           /* that time passed */
     int clients[RIG_CLIENTS]; /* -1: none */
     struct rig_watching watches[RIG_CLIENTS];
@@ -69,6 +81,9 @@ void rig_answer_verifiers(struct rig *rig, bool exists);
 void rig_forget_user(struct rig *rig);
 /* The bytes that the client's socket holds, in `out`. */
 struct bytes rig_receive(struct rig *rig, size_t client, uint8_t out[RIG_MESSAGE_BYTES]);
+
+/* A message of 700 kB: a find, or by the number an insert with a schema or without one. */
+const uint8_t *rig_large_message(uint32_t number, size_t *len);
 
 void rig_hang_up_upstream(struct rig_upstream *upstream);
 /* Reads the available bytes. False when the connection is gone. */
