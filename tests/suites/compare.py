@@ -48,12 +48,14 @@ def compare_module(job, options):
     folder = options.out / job.place
     ways = (lane.DIRECT, *job.ways)
     ran = {lane.DIRECT: lane.known(job, folder / lane.DIRECT) if options.known_direct else None}
-    ran = {way: ran.get(way) or lane.run(job, way, folder / way) for way in ways}
+    ran[lane.DIRECT] = ran[lane.DIRECT] or lane.run(job, lane.DIRECT, folder / lane.DIRECT)
     direct = ran[lane.DIRECT].tests
+    for way in job.ways:  # a module whose tests are all deselected has nothing to compare
+        ran[way] = lane.run(job, way, folder / way) if direct else lane.Ran()
     found = [one for way in job.ways for one in differing(job, way, direct, ran[way].tests)]
     again(job, found, folder, options.again)
     trouble = [f"{job} {way}: {ran[way].trouble}" for way in ways if ran[way].trouble]
-    trouble += [line for way in job.ways if lane.has_schemas(way)
+    trouble += [line for way in job.ways if direct and lane.has_schemas(way)
                 for line in unchecked(job, way, lane.namespaces_of(job, folder), ran[way].counts)]
     report(job, {way: ran[way].tests for way in ways}, found, time.monotonic() - begin)
     messages = [line for way in job.ways for line in other_messages(job, way, direct, ran[way].tests)]
