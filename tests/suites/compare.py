@@ -159,6 +159,7 @@ def arguments():
     parser.add_argument("--out", type=Path, default=suites.ROOT / "build/driver-suites",
                         help="folder for junit files and logs (%(default)s)")
     options = parser.parse_args()
+    options.out = options.out.resolve()  # pytest runs in the folder of the suite
     options.fast = options.fast or options.few
     return options
 

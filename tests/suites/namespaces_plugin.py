@@ -22,6 +22,12 @@ class Notes:
                 self._known.add(ns)
                 self._file.write(json.dumps(ns) + "\n")
 
+    def passing(self, namespaces):
+        """They may be an iterator, which only one may read."""
+        for ns in namespaces:
+            self.add(ns)
+            yield ns
+
     def add_command(self, database, command):
         """The database is a name, or a namespace of it."""
         database = database.split(".", 1)[0]
@@ -55,9 +61,7 @@ def pytest_configure():
         return batch(namespace, operation, spec, *more, **options)
 
     def note_bulk_write(spec, operations, namespaces, *more, **options):
-        for ns in namespaces:
-            notes.add(ns)
-        return bulk_write(spec, operations, namespaces, *more, **options)
+        return bulk_write(spec, operations, notes.passing(namespaces), *more, **options)
 
     message._op_msg, message._do_batched_op_msg = note_command, note_batch
     message._client_do_batched_op_msg = note_bulk_write
