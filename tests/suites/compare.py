@@ -118,14 +118,16 @@ def chosen_jobs(options):
 def jobs_of(options, suite, topology, module):
     merging = merges(options, suite, topology, module)
     if options.way or options.auth or not options.fast:
-        yield lane.Job(suite, topology, module, merging, options.auth, tuple(options.way or ("proxy",)))
+        yield lane.Job(suite, topology, module, merging, options.auth, tuple(options.way or ("proxy",)),
+                       options.test_seconds)
         return
     is_set = topology == "replica-set"
     more = [way for way, modules in (("shared", suite.shared), ("schemas", suite.schemas))
             if is_set and module in modules]
-    yield lane.Job(suite, topology, module, merging, ways=("proxy", *more))
+    yield lane.Job(suite, topology, module, merging, ways=("proxy", *more), test_seconds=options.test_seconds)
     if is_set and module in suite.shared_auth:
-        yield lane.Job(suite, topology, module, auth=True, ways=("shared", "verifier"))
+        yield lane.Job(suite, topology, module, auth=True, ways=("shared", "verifier"),
+                       test_seconds=options.test_seconds)
 
 
 def merges(options, suite, topology, module):
@@ -154,6 +156,9 @@ def arguments():
     parser.add_argument("--auth", action="store_true", help="on a server with access control")
     parser.add_argument("--again", type=int, default=3, metavar="N",
                         help="how often a differing test runs again each way (%(default)s)")
+    parser.add_argument("--test-seconds", type=int, default=lane.TEST_SECONDS, metavar="N",
+                        help="end a test after this time (%(default)s); a busy machine needs more, for a test that is "
+                        "ended may leave commands that disturb the next ones")
     parser.add_argument("--jobs", type=int, default=2, metavar="N",
                         help="modules at one time (%(default)s)")
     parser.add_argument("--out", type=Path, default=suites.ROOT / "build/driver-suites",

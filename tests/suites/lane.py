@@ -64,6 +64,7 @@ class Job:
     merging: bool = False
     auth: bool = False  # the server has access control, and the tests log in
     ways: tuple = ("proxy",)
+    test_seconds: int = TEST_SECONDS
 
     def __str__(self):
         more = [word for word, has in (("merging", self.merging), ("auth", self.auth)) if has]
@@ -170,6 +171,6 @@ def _pytest(job, host_port, folder, only, notes_namespaces=False):
         env |= {"SUITES_NAMESPACES": str(folder / NAMESPACES), "PYTHONPATH": str(Path(__file__).parent)}
         plugin = ("-p", "namespaces_plugin")
     command = [sys.executable, "-m", "pytest", "-q", "-ra", "-o", "addopts=", "-o", "log_cli=false",
-               "-p", "no:cacheprovider", *plugin, f"--timeout={TEST_SECONDS}", f"--junitxml={junit}",
+               "-p", "no:cacheprovider", *plugin, f"--timeout={job.test_seconds}", f"--junitxml={junit}",
                *job.suite.arguments, *(list(outcomes.node_ids(job.module, only)) or [job.module])]
     return Ran(*outcomes.run_pytest(command, job.suite.folder, env, junit, folder / "pytest.log", MODULE_SECONDS))
