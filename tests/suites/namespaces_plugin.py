@@ -16,9 +16,13 @@ class Notes:
         self._lock = threading.Lock()
         self._known = set()
 
+    def close(self):
+        with self._lock:
+            self._file.close()
+
     def add(self, ns):
         with self._lock:
-            if isinstance(ns, str) and ns not in self._known:
+            if isinstance(ns, str) and ns not in self._known and not self._file.closed:
                 self._known.add(ns)
                 self._file.write(json.dumps(ns) + "\n")
 
@@ -48,8 +52,9 @@ class Notes:
                 self.add(f"{database}.{target}")
 
 
-def pytest_configure():
+def pytest_configure(config):
     notes = Notes(os.environ["SUITES_NAMESPACES"])
+    config.add_cleanup(notes.close)
     command, batch, bulk_write = message._op_msg, message._do_batched_op_msg, message._client_do_batched_op_msg
 
     def note_command(flags, spec, database, *more, **options):
