@@ -44,9 +44,10 @@ done
 again=()
 [ $long = 0 ] || again=(--reruns 1 -rR)
 
-# Most tests of the running proxy wait for time to pass, so more of them run at once than there are cores. Each process
-# of pytest starts servers of its own.
-at_once=(-n "$(($(nproc) * 2))" --dist worksteal)
+# Most tests wait for time to pass, so more of them run at once than there are cores. Each process of pytest starts
+# servers of its own.
+processes=$(($(nproc) * 2))
+at_once=(-n "$processes" --dist worksteal)
 
 step_lint() {
   local failed=0 check
@@ -86,10 +87,10 @@ step_unit() {
   local failed=0
   if [ $long = 1 ]; then
     build_preset release || return 1
-    ctest --test-dir build/release --output-on-failure -j "$(nproc)" || failed=1
+    ctest --test-dir build/release --output-on-failure -j "$processes" || failed=1
   fi
   build_preset debug-sanitized || return 1
-  ctest --test-dir build/debug-sanitized --output-on-failure -j "$(nproc)" || failed=1
+  ctest --test-dir build/debug-sanitized --output-on-failure -j "$processes" || failed=1
   return $failed
 }
 
