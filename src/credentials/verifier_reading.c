@@ -11,11 +11,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "upstream/reading_client.h"
 
 /* The server knows no user of this name; reading it needs the right to read others. */
 static const char nobody[] = "mongosluice: a user that does not exist";
 
 enum { FILE_BYTES_MAX = 64 * 1024 * 1024 };
+
+/* A command without an answer is sent again if it failed sooner. */
+enum { AGAIN_MS = 1000 };
 
 static struct bytes text_bytes(const char *text)
 {
@@ -60,13 +64,29 @@ static enum reading_result fail(const bson_error_t *why, struct error *err)
     return login ? READING_NO_LOGIN : refused ? READING_DENIED : READING_AWAY;
 }
 
-/* Runs a command on admin, on the primary if there is one. `reply` is always initialized. */
-static bool run(mongoc_client_t *client, const bson_t *command, bson_t *reply, bson_error_t *why)
+/* On the primary if there is one. */
+static bool run_once(mongoc_client_t **client, const bson_t *command, bson_t *reply,
+                     bson_error_t *why)
 {
     mongoc_read_prefs_t *prefs = mongoc_read_prefs_new(MONGOC_READ_PRIMARY_PREFERRED);
-    bool ok = mongoc_client_command_simple(client, "admin", command, prefs, reply, why);
+    bool ok = mongoc_client_command_simple(*client, "admin", command, prefs, reply, why);
     mongoc_read_prefs_destroy(prefs);
+    if (!ok && why->domain != MONGOC_ERROR_SERVER)
+        reading_client_renew(client);
     return ok;
+}
+
+/* Runs a command on admin. `reply` is always initialized. A connection that the server or the
+ * network closed says little about the server, so there is a second try on another one; not after a
+ * silence, because logins wait. */
+static bool run(mongoc_client_t **client, const bson_t *command, bson_t *reply, bson_error_t *why)
+{
+    int64_t began_ms = clock_now_ms();
+    bool ok = run_once(client, command, reply, why);
+    if (ok || why->domain == MONGOC_ERROR_SERVER || clock_now_ms() - began_ms > AGAIN_MS)
+        return ok;
+    bson_destroy(reply);
+    return run_once(client, command, reply, why);
 }
 
 static void wipe(bson_t *reply)
@@ -86,7 +106,7 @@ static void add_name(bson_t *list, unsigned index, const char *user, const char 
     bson_append_document_end(list, &name);
 }
 
-static bool ask_for(mongoc_client_t *client, const struct verifiers_name *names, size_t count,
+static bool ask_for(mongoc_client_t **client, const struct verifiers_name *names, size_t count,
                     bson_t *reply, bson_error_t *why)
 {
     bson_t command = BSON_INITIALIZER;
@@ -131,7 +151,7 @@ static bool take_user(void *arg, const struct verifier_user *user, struct error 
 }
 
 /* One usersInfo. */
-static enum reading_result read_together(mongoc_client_t *client, struct users_reading *reading,
+static enum reading_result read_together(mongoc_client_t **client, struct users_reading *reading,
                                          struct error *err)
 {
     bson_t reply;
@@ -158,7 +178,7 @@ static enum reading_result read_together(mongoc_client_t *client, struct users_r
 
 /* If the server refuses the list, or a user in it cannot be understood, reads each half alone: the
  * account may have the right in other databases only. */
-enum reading_result verifier_reading_users(mongoc_client_t *client, struct verifiers *verifiers,
+enum reading_result verifier_reading_users(mongoc_client_t **client, struct verifiers *verifiers,
                                            const struct verifiers_name *names, size_t count,
                                            struct error *err)
 {
@@ -223,7 +243,7 @@ static bool take_account(void *arg, const struct verifier_user *user, struct err
 }
 
 /* The first user of the connection. False: nobody, or the server does not tell. */
-static bool find_account(mongoc_client_t *client, struct verifiers_name *out, bson_error_t *why)
+static bool find_account(mongoc_client_t **client, struct verifiers_name *out, bson_error_t *why)
 {
     bson_t reply;
     bson_iter_t at;
@@ -249,7 +269,7 @@ static bool find_account(mongoc_client_t *client, struct verifiers_name *out, bs
     return ok;
 }
 
-enum reading_result verifier_reading_probe(mongoc_client_t *client, struct verifiers *verifiers,
+enum reading_result verifier_reading_probe(mongoc_client_t **client, struct verifiers *verifiers,
                                            bool *has_secret, struct error *err)
 {
     bson_t reply;

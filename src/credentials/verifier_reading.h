@@ -18,12 +18,14 @@ enum reading_result {
 /* Checks that the account may read users of the database admin, and finds the look of invented
  * users. The salts of these come from the account's userId: a random number of the server that only
  * the proxies and administrators can read. All proxies with this account therefore invent the same
- * salts, also after a restart. *has_secret: false if the server gives the account no userId. */
-enum reading_result verifier_reading_probe(mongoc_client_t *client, struct verifiers *verifiers,
+ * salts, also after a restart. *has_secret: false if the server gives the account no userId.
+ *
+ * Here and below: another client stands in *client if no server answered this one. */
+enum reading_result verifier_reading_probe(mongoc_client_t **client, struct verifiers *verifiers,
                                            bool *has_secret, struct error *err);
 /* Reads at most VERIFIER_READING_MAX users. The first failure is in *err; users without an answer
  * are noted in `verifiers`. */
-enum reading_result verifier_reading_users(mongoc_client_t *client, struct verifiers *verifiers,
+enum reading_result verifier_reading_users(mongoc_client_t **client, struct verifiers *verifiers,
                                            const struct verifiers_name *names, size_t count,
                                            struct error *err);
 /* Reads a whole file. On an error `verifiers` stays as it was, unless memory is out. */

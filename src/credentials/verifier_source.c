@@ -108,7 +108,7 @@ static enum reading_result probe(struct verifier_source *source, struct error *e
 {
     bool has_secret = false;
     enum reading_result result =
-        verifier_reading_probe(source->client, source->verifiers, &has_secret, err);
+        verifier_reading_probe(&source->client, source->verifiers, &has_secret, err);
     source->probed = result == READING_DONE;
     if (source->probed)
         tell_secret(has_secret);
@@ -139,7 +139,7 @@ static bool read_wanted(struct verifier_source *source, bool *more)
     enum reading_result result = READING_AWAY;
     if (ok)
         result =
-            verifier_reading_users(source->client, source->verifiers, source->names, count, &err);
+            verifier_reading_users(&source->client, source->verifiers, source->names, count, &err);
     else
         fail_all(source, count);
     if (result == READING_DONE)
@@ -258,8 +258,7 @@ static bool connect_upstream(struct verifier_source *source, const struct uri *u
                              struct error *err)
 {
     source->client = reading_client_new(upstream, "users", err);
-    return source->client != NULL &&
-           mongoc_client_set_error_api(source->client, MONGOC_ERROR_API_VERSION_2);
+    return source->client != NULL;
 }
 
 static struct verifier_source *create(const struct verifier_source_settings *settings,

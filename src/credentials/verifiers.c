@@ -209,15 +209,17 @@ static bool is_fresh(const struct verifiers *verifiers, const struct known_user 
            question->now_us - entry->read_us <= verifiers->settings.max_age_us;
 }
 
-/* The source failed: the known answer serves for a while, and the source is asked again. */
+/* The source failed: known verifiers serve for a while, and the source is asked again. That there
+ * was no such user, or no credential, says nothing about now. */
 static enum verifiers_result find_while_away(const struct verifiers *verifiers,
                                              const struct known_user *entry,
                                              const struct verifiers_question *question,
                                              struct verifier *of[SCRAM_HASHES])
 {
     if (entry->known && entry->read_us >= verifiers->expired_us &&
-        question->now_us - entry->read_us <= verifiers->settings.away_use_us)
-        return give(entry, of);
+        question->now_us - entry->read_us <= verifiers->settings.away_use_us &&
+        give(entry, of) == VERIFIERS_FOUND)
+        return VERIFIERS_FOUND;
     return VERIFIERS_AWAY;
 }
 
@@ -298,6 +300,16 @@ void verifiers_forget(struct verifiers *verifiers, struct bytes user, struct byt
     pthread_mutex_lock(&verifiers->lock);
     struct known_user *entry = find(verifiers, user, database);
     if (entry != NULL && !verifiers->settings.complete)
+        entry->known = false;
+    pthread_mutex_unlock(&verifiers->lock);
+}
+
+void verifiers_doubt(struct verifiers *verifiers, const struct verifier *verifier)
+{
+    pthread_mutex_lock(&verifiers->lock);
+    struct known_user *entry =
+        find(verifiers, verifier_user(verifier), verifier_database(verifier));
+    if (entry != NULL && entry->failed_us != 0)
         entry->known = false;
     pthread_mutex_unlock(&verifiers->lock);
 }

@@ -450,6 +450,15 @@ static enum request_step answer_more(struct client *client, const struct message
     return answer(client, message, &build);
 }
 
+static enum request_step refuse_proof(struct client *client, const struct message *message,
+                                      const char *reason)
+{
+    const struct verifier *verifier = sasl_verifier(client->verified->conversation);
+    if (verifier != NULL)
+        verifiers_doubt(client->worker->shared->verifiers, verifier);
+    return refuse(client, message, reason);
+}
+
 static enum request_step take_continue(struct client *client, const struct message *message,
                                        const struct wire_command *request)
 {
@@ -461,7 +470,7 @@ static enum request_step take_continue(struct client *client, const struct messa
         return complete(client, message, request);
     switch (sasl_continue(verified->conversation, request->body, &err)) {
     case SASL_REFUSED:
-        return refuse(client, message, err.message);
+        return refuse_proof(client, message, err.message);
     case SASL_MORE:
         return answer_more(client, message);
     case SASL_DONE:

@@ -14,5 +14,9 @@ enum { READING_SELECTION_MS = 3000, READING_ANSWER_MS = 5000 };
 /* Uses the credentials of the connection string; for one thread. `purpose` is for the error: "the
  * collections' validators". The caller must call mongoc_client_destroy. */
 mongoc_client_t *reading_client_new(const struct uri *uri, const char *purpose, struct error *err);
+/* Puts a new client in the place of one that lost its connection, or could not open one. The old
+ * one would not try that server for some time (5 s after a failed handshake). Without memory the
+ * old one stays. */
+void reading_client_renew(mongoc_client_t **client);
 
 #endif

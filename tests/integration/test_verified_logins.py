@@ -672,6 +672,62 @@ def test_the_source_is_away(start, guarded, fault):
     eventually(is_back, "the source is back")
 
 
+@pytest.mark.parametrize("fault", [{"closeConnection": True}, {"errorCode": 13}])
+def test_while_the_source_is_away_a_right_password_is_not_refused_for_long(start, guarded, fault):
+    """A password changes, and a user that did not exist is created: the known answers are wrong."""
+    changed, created = guarded.add_user("old"), f"u{uuid.uuid4().hex[:10]}"
+    proxy = start({"auth.verifiers_max_age_ms": 0})
+    with wire(proxy) as client:
+        assert authenticate(client, "SCRAM-SHA-256", changed, "old", speculative=True)[0]["done"] is True
+    with wire(proxy) as client:
+        assert_failed(authenticate(client, "SCRAM-SHA-256", created, "pencil", speculative=False)[0])
+    guarded.run("updateUser", changed, pwd="new", mechanisms=MECHANISMS)
+    guarded.add_user(name=created)
+    guarded.run("configureFailPoint", "failCommand", mode="alwaysOn",
+                data={"failCommands": ["usersInfo"], "appName": "mongosluice", **fault})
+    try:
+        with connect(proxy, created) as client:
+            assert users_of(client) == [f"{created}@admin"]
+        with wire(proxy) as client:  # the refusal casts doubt on the known verifier
+            assert_failed(authenticate(client, "SCRAM-SHA-256", changed, "new", speculative=True)[0])
+        with connect(proxy, changed, "new") as client:
+            assert users_of(client) == [f"{changed}@admin"]
+        with wire(proxy) as client:  # the server refuses it
+            assert authenticate(client, "SCRAM-SHA-256", changed, "old", speculative=False)[0]["code"] == 18
+    finally:
+        guarded.run("configureFailPoint", "failCommand", mode="off")
+
+
+def test_one_lost_connection_is_no_failed_reading(start, guarded):
+    """As when a firewall closes the idle connection of the readings."""
+    user = guarded.add_user("old")
+    proxy = start({"auth.verifiers_max_age_ms": 0})
+    with wire(proxy) as client:
+        assert authenticate(client, "SCRAM-SHA-256", user, "old", speculative=True)[0]["done"] is True
+    guarded.run("updateUser", user, pwd="new", mechanisms=MECHANISMS)
+    guarded.run("configureFailPoint", "failCommand", mode={"times": 1},
+                data={"failCommands": ["usersInfo"], "appName": "mongosluice", "closeConnection": True})
+    with wire(proxy) as client:
+        assert authenticate(client, "SCRAM-SHA-256", user, "new", speculative=True)[0]["done"] is True
+
+
+def test_a_server_that_comes_back_is_read_at_once(start_proxy, tmp_path):
+    """libmongoc by itself leaves a server alone for 5 s after it did not answer."""
+    running = start_own_server(tmp_path)
+    try:
+        upstream = running.endpoint.uri(directConnection="true")
+        running.process.stop()
+        proxy = start_proxy(upstream, OPTIONS)
+        proxy.wait_for_record("the failed reading", id=2011)
+        running = Server(tmp_path / "server" / "data", port=running.port, replica_set=None, user="root", password="pencil")
+        with wire(proxy) as client:
+            assert authenticate(client, "SCRAM-SHA-256", "root", "pencil", speculative=False)[0]["done"] is True
+        proxy.wait_for_record("the login at the proxy", id=lambda number: number in (2006, 2008))
+        assert not any(record["id"] == 2008 for record in proxy.records())
+    finally:
+        running.stop()
+
+
 def test_two_clients_log_in_at_once(front, guarded):
     """All of them wait for the first connection of the pool, which logs in once."""
     user = guarded.add_user()

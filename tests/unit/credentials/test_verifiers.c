@@ -188,6 +188,38 @@ static void test_while_the_source_is_away_known_verifiers_serve(void **state)
     verifiers_free(verifiers);
 }
 
+/* While the source is away, a wrong proof may be one of a new password, and an unknown user may be
+ * a new one: the server judges. */
+static void test_while_the_source_is_away_a_doubted_verifier_does_not_serve(void **state)
+{
+    (void)state;
+    struct verifier *of[SCRAM_HASHES];
+    struct verifiers *verifiers = make(false);
+    store(verifiers, "ann", 1, 100);
+    store(verifiers, "bob", 1, 100);
+    store(verifiers, "gone", 0, 100);
+    assert_int_equal(find(verifiers, "ann", 200, 0, of), VERIFIERS_FOUND);
+    verifiers_doubt(verifiers, of[SCRAM_SHA_256]); /* the source has not failed */
+    assert_int_equal(ask_for(verifiers, "ann", 200, 0), VERIFIERS_FOUND);
+    verifiers_fail(verifiers, text_bytes("ann"), text_bytes("admin"), 6000);
+    verifiers_fail(verifiers, text_bytes("bob"), text_bytes("admin"), 6000);
+    verifiers_fail(verifiers, text_bytes("gone"), text_bytes("admin"), 6000);
+    assert_int_equal(ask_for(verifiers, "gone", 6001, 0), VERIFIERS_AWAY);
+    assert_int_equal(ask_for(verifiers, "ann", 6001, 0), VERIFIERS_FOUND);
+    verifiers_doubt(verifiers, of[SCRAM_SHA_256]);
+    assert_int_equal(ask_for(verifiers, "ann", 6001, 0), VERIFIERS_AWAY);
+    assert_int_equal(ask_for(verifiers, "bob", 6001, 0), VERIFIERS_FOUND);
+    /* later logins try the source again, and its answer ends the doubt */
+    assert_int_equal(ask_for(verifiers, "ann", 6001 + 1000001, 0), VERIFIERS_WAIT);
+    store(verifiers, "ann", 2, 7000);
+    assert_int_equal(ask_for(verifiers, "ann", 7001, 6001), VERIFIERS_FOUND);
+    /* a wrong proof for the verifier from before that answer */
+    verifiers_doubt(verifiers, of[SCRAM_SHA_256]);
+    assert_int_equal(ask_for(verifiers, "ann", 7001, 0), VERIFIERS_FOUND);
+    verifier_release(of[SCRAM_SHA_256]);
+    verifiers_free(verifiers);
+}
+
 static void test_a_file_is_complete(void **state)
 {
     (void)state;
@@ -318,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_an_old_verifier_is_read_again),
         cmocka_unit_test(test_an_expired_verifier_is_read_again),
         cmocka_unit_test(test_while_the_source_is_away_known_verifiers_serve),
+        cmocka_unit_test(test_while_the_source_is_away_a_doubted_verifier_does_not_serve),
         cmocka_unit_test(test_a_file_is_complete),
         cmocka_unit_test(test_invented_users),
         cmocka_unit_test(test_names_that_cannot_exist_are_nobodys),
