@@ -37,6 +37,7 @@ class Account:
     dropped: float | None = None  # when it was answered
     passwords: list = field(default_factory=list)  # earlier ones: (password, when the change was sent, answered)
     changing: float | None = None  # a change of its password is under way since
+    judged: float | None = None  # when a login with the present password was first answered
 
     @property
     def text(self):
@@ -485,15 +486,21 @@ class Client:
         if reply is None:
             return
         self.world.operations["login" if not wrong else "wrong login"] += 1
+        first = account.judged is None or account.judged > begin
+        answered = reply.get("ok") == 1 or reply.get("code") == WRONG_PROOF
+        if answered and not wrong and account.password == password and account.judged is None:
+            account.judged = time.monotonic()
+        # While the upstream does not tell users, it takes a refusal for the proxy to doubt what it knows.
+        doubts = first and self.world.stale_seconds > 0
         if reply.get("ok") == 1:
-            if wrong:
+            if wrong and not (doubts and password in [one for one, _, _ in account.passwords]):
                 self.violation("login", f"{account.text} logged in with a wrong password {password!r}: {reply}")
             self.logged_in[account.database] = account
             if self.chance.random() < 0.2:
                 await self.silent_insert()
             return
         self.world.refused_logins += 1
-        changed = (second or changing is not None or account.changing is not None or account.password != password
+        changed = (second or doubts or changing is not None or account.changing is not None or account.password != password
                    or account.states(begin, time.monotonic()) != {True} or account.is_new(begin - self.world.stale_seconds))
         if reply.get("code") != WRONG_PROOF and not self.proxys_own(reply):
             self.violation("login", f"a refused login of {account.text} got {reply}")

@@ -28,6 +28,13 @@ OPEN = {"hello", "isMaster", "ismaster", "ping", "connectionStatus", "saslStart"
         "control", "endSessions", "getnonce"}
 READS = {"find", "getMore", "killCursors", "aggregate", "count", "listCollections", "listIndexes"}
 WRITES = {"insert", "update", "delete"}
+READERS_CUT = 0.3  # the share of the handshakes for the proxy's readings of users that are cut
+
+
+def begins_reading(hello):
+    """Of the proxy's own connections, only those for readings log in."""
+    application = hello.get("client", {}).get("application", {}).get("name")
+    return application == "mongosluice" and ("saslSupportedMechs" in hello or "speculativeAuthenticate" in hello)
 
 
 class Refused(Exception):
@@ -202,9 +209,11 @@ class Connection:
         model.counts[name] = model.counts.get(name, 0) + 1
         if name == "control":
             self.controls = True
-        faults = model.cutting and not self.controls and name not in ("hello", "isMaster", "ismaster")
+        greets = name in ("hello", "isMaster", "ismaster")
+        faults = model.cutting and not self.controls and not greets
         dice = model.chance.random()
-        if faults and dice < model.options.cut / 2:
+        if (faults and dice < model.options.cut / 2) or (
+                model.cutting and greets and begins_reading(message.body) and dice < READERS_CUT):
             model.cut(self)  # not executed
             return
         if dice > 0.9 and "comment" in message.body:
@@ -248,7 +257,7 @@ class Connection:
             more = reply["ok"] == 1 and reply["cursor"]["id"] != 0
             self.writer.write(self.frame(message, reply, wire.MORE_TO_COME if more else 0, response_to))
             response_to = self.last_id
-            if not more:
+            if not more or self.writer.is_closing():  # asyncio complains about a fifth write to a lost connection
                 return
 
     async def await_hello(self, message):

@@ -91,7 +91,7 @@ class Administrator:
         new = f"{account.name}'s {self.chance.random()}"
         await self.control.soon("password", name=account.name, database=account.database, password=new)
         account.passwords.append((account.password, sent, time.monotonic()))
-        account.password, account.changing = new, None
+        account.password, account.changing, account.judged = new, None, None
 
     async def disturb(self, seconds):
         """Not for less than three faults, also on a busy machine."""
