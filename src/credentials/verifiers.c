@@ -24,6 +24,7 @@ struct known_user {
     bool wanted;                    /* the source is asked */
     int64_t read_us;                /* of the last answer */
     int64_t failed_us;              /* of the last failure since then; 0: none */
+    int64_t doubted_us;             /* of the last wrong proof for one of its verifiers */
     struct verifier *of[SCRAM_HASHES];
     uint16_t user_len;
     uint16_t database_len;
@@ -217,6 +218,7 @@ static enum verifiers_result find_while_away(const struct verifiers *verifiers,
                                              struct verifier *of[SCRAM_HASHES])
 {
     if (entry->known && entry->read_us >= verifiers->expired_us &&
+        entry->read_us >= entry->doubted_us &&
         question->now_us - entry->read_us <= verifiers->settings.away_use_us &&
         give(entry, of) == VERIFIERS_FOUND)
         return VERIFIERS_FOUND;
@@ -304,13 +306,13 @@ void verifiers_forget(struct verifiers *verifiers, struct bytes user, struct byt
     pthread_mutex_unlock(&verifiers->lock);
 }
 
-void verifiers_doubt(struct verifiers *verifiers, const struct verifier *verifier)
+void verifiers_doubt(struct verifiers *verifiers, const struct verifier *verifier, int64_t now_us)
 {
     pthread_mutex_lock(&verifiers->lock);
     struct known_user *entry =
         find(verifiers, verifier_user(verifier), verifier_database(verifier));
-    if (entry != NULL && entry->failed_us != 0)
-        entry->known = false;
+    if (entry != NULL && entry->of[verifier_keys(verifier)->hash] == verifier)
+        entry->doubted_us = now_us;
     pthread_mutex_unlock(&verifiers->lock);
 }
 

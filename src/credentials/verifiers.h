@@ -52,9 +52,9 @@ bool verifiers_invent(struct verifiers *verifiers, enum scram_hash hash, struct 
 bool verifiers_invents(struct verifiers *verifiers, enum scram_hash hash);
 /* This user has changed: it is read again before its next login. */
 void verifiers_forget(struct verifiers *verifiers, struct bytes user, struct bytes database);
-/* A proof was wrong for this verifier. If the source has failed since it told this user, the
- * password may have changed: the verifier serves no other login until the source tells the user. */
-void verifiers_doubt(struct verifiers *verifiers, const struct verifier *verifier);
+/* A proof was wrong for this verifier: the password may have changed. While the source is away, the
+ * verifier serves no other login, unless a later reading confirms it. */
+void verifiers_doubt(struct verifiers *verifiers, const struct verifier *verifier, int64_t now_us);
 /* Any user may have changed: what was read before now_us is read again. */
 void verifiers_expire(struct verifiers *verifiers, int64_t now_us);
 

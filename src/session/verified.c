@@ -455,7 +455,7 @@ static enum request_step refuse_proof(struct client *client, const struct messag
 {
     const struct verifier *verifier = sasl_verifier(client->verified->conversation);
     if (verifier != NULL)
-        verifiers_doubt(client->worker->shared->verifiers, verifier);
+        verifiers_doubt(client->worker->shared->verifiers, verifier, clock_now_us());
     return refuse(client, message, reason);
 }
 

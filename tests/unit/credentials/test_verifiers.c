@@ -69,6 +69,11 @@ static void store(struct verifiers *verifiers, const char *user, uint8_t salt, i
                           read_us);
 }
 
+static void fail_reading(struct verifiers *verifiers, const char *user, int64_t read_us)
+{
+    verifiers_fail(verifiers, text_bytes(user), text_bytes("admin"), read_us);
+}
+
 static void test_a_login_waits_for_the_source_once(void **state)
 {
     (void)state;
@@ -198,24 +203,34 @@ static void test_while_the_source_is_away_a_doubted_verifier_does_not_serve(void
     store(verifiers, "ann", 1, 100);
     store(verifiers, "bob", 1, 100);
     store(verifiers, "gone", 0, 100);
-    assert_int_equal(find(verifiers, "ann", 200, 0, of), VERIFIERS_FOUND);
-    verifiers_doubt(verifiers, of[SCRAM_SHA_256]); /* the source has not failed */
-    assert_int_equal(ask_for(verifiers, "ann", 200, 0), VERIFIERS_FOUND);
-    verifiers_fail(verifiers, text_bytes("ann"), text_bytes("admin"), 6000);
-    verifiers_fail(verifiers, text_bytes("bob"), text_bytes("admin"), 6000);
-    verifiers_fail(verifiers, text_bytes("gone"), text_bytes("admin"), 6000);
+    assert_int_equal(find(verifiers, "ann", 6000, 5000, of), VERIFIERS_WAIT);
+    fail_reading(verifiers, "ann", 6000);
+    fail_reading(verifiers, "bob", 6000);
+    fail_reading(verifiers, "gone", 6000);
     assert_int_equal(ask_for(verifiers, "gone", 6001, 0), VERIFIERS_AWAY);
-    assert_int_equal(ask_for(verifiers, "ann", 6001, 0), VERIFIERS_FOUND);
-    verifiers_doubt(verifiers, of[SCRAM_SHA_256]);
-    assert_int_equal(ask_for(verifiers, "ann", 6001, 0), VERIFIERS_AWAY);
-    assert_int_equal(ask_for(verifiers, "bob", 6001, 0), VERIFIERS_FOUND);
-    /* later logins try the source again, and its answer ends the doubt */
+    assert_int_equal(find(verifiers, "ann", 6001, 0, of), VERIFIERS_FOUND);
+    verifiers_doubt(verifiers, of[SCRAM_SHA_256], 6002);
+    assert_int_equal(ask_for(verifiers, "ann", 6003, 0), VERIFIERS_AWAY);
+    assert_int_equal(ask_for(verifiers, "bob", 6003, 0), VERIFIERS_FOUND);
+    /* later logins try the source again, and a reading from after the wrong proof ends the doubt */
     assert_int_equal(ask_for(verifiers, "ann", 6001 + 1000001, 0), VERIFIERS_WAIT);
-    store(verifiers, "ann", 2, 7000);
-    assert_int_equal(ask_for(verifiers, "ann", 7001, 6001), VERIFIERS_FOUND);
-    /* a wrong proof for the verifier from before that answer */
-    verifiers_doubt(verifiers, of[SCRAM_SHA_256]);
-    assert_int_equal(ask_for(verifiers, "ann", 7001, 0), VERIFIERS_FOUND);
+    store(verifiers, "ann", 1, 6001);
+    fail_reading(verifiers, "ann", 7000);
+    assert_int_equal(ask_for(verifiers, "ann", 7002, 6500), VERIFIERS_AWAY);
+    store(verifiers, "ann", 1, 7010);
+    fail_reading(verifiers, "ann", 9000);
+    assert_int_equal(ask_for(verifiers, "ann", 9001, 0), VERIFIERS_FOUND);
+    /* a wrong proof for the verifier from before the last reading says nothing about the next */
+    store(verifiers, "ann", 2, 9010);
+    verifiers_doubt(verifiers, of[SCRAM_SHA_256], 9020);
+    fail_reading(verifiers, "ann", 11000);
+    assert_int_equal(ask_for(verifiers, "ann", 11001, 0), VERIFIERS_FOUND);
+    verifier_release(of[SCRAM_SHA_256]);
+    /* a doubt from before the source went away; until then the young verifier serves */
+    assert_int_equal(find(verifiers, "ann", 9020, 0, of), VERIFIERS_FOUND);
+    verifiers_doubt(verifiers, of[SCRAM_SHA_256], 9030);
+    assert_int_equal(ask_for(verifiers, "ann", 9040, 0), VERIFIERS_FOUND);
+    assert_int_equal(ask_for(verifiers, "ann", 11001, 0), VERIFIERS_AWAY);
     verifier_release(of[SCRAM_SHA_256]);
     verifiers_free(verifiers);
 }
