@@ -198,8 +198,11 @@ class Side:
         return SON(inner)
 
     def go_on(self, *, password_of=None, conversation=None, payload=None, database="admin", twice=False, **more):
-        """saslContinue for the last challenge."""
+        """saslContinue for the last challenge. Without one only the insert goes, so that both sides of a play send the
+        same inserts: the server may give a challenge where the proxy's own login refuses."""
         if self.challenge is None and payload is None:
+            if more.get("insert_behind"):
+                self.insert()
             return
         final = Binary(self.proof(password_of) if payload is None else payload)
         identifier = self.challenge["conversationId"] if conversation is None else conversation

@@ -231,12 +231,17 @@ class Connection:
             return
         if faults and dice < model.options.cut:
             frame = self.frame(message, reply)
-            self.writer.write(frame[:model.chance.randrange(len(frame))])  # executed, the reply is cut
+            self.send(frame[:model.chance.randrange(len(frame))])  # executed, the reply is cut
             await self.flush()
             model.cut(self)
             return
-        self.writer.write(self.frame(message, reply))
+        self.send(self.frame(message, reply))
         await self.flush()
+
+    def send(self, frame):
+        """A client may be gone: asyncio would tell that on standard error after some writes."""
+        if not self.writer.is_closing():
+            self.writer.write(frame)
 
     async def flush(self):
         await self.writer.drain()
@@ -255,7 +260,7 @@ class Connection:
         while True:
             reply = self.execute(message)
             more = reply["ok"] == 1 and reply["cursor"]["id"] != 0
-            self.writer.write(self.frame(message, reply, wire.MORE_TO_COME if more else 0, response_to))
+            self.send(self.frame(message, reply, wire.MORE_TO_COME if more else 0, response_to))
             response_to = self.last_id
             if not more or self.writer.is_closing():  # asyncio complains about a fifth write to a lost connection
                 return
@@ -267,7 +272,7 @@ class Connection:
             await asyncio.sleep(wait)
             streams = bool(message.flags & wire.EXHAUST_ALLOWED)
             reply = {**self.model.hello(message.body, message.command), "ok": 1.0}
-            self.writer.write(self.frame(message, reply, wire.MORE_TO_COME if streams else 0, response_to))
+            self.send(self.frame(message, reply, wire.MORE_TO_COME if streams else 0, response_to))
             response_to = self.last_id
             await self.flush()
             if not streams:
