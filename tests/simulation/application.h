@@ -10,12 +10,13 @@
 #define APPLICATION_OPEN     "open"
 #define APPLICATION_CHECKED  "checked"
 
-/* User 1 is "user1" with the password "password1", and so on. SCRAM-SHA-256, with this number of
- * iterations. The users may read and write APPLICATION_DATABASE. */
+/* User 1 is "user1" with the password "password1.0", and so on; the second number grows when it is
+ * created anew (passwords.h). SCRAM-SHA-256, with this number of iterations. The users may read and
+ * write APPLICATION_DATABASE. */
 #define APPLICATION_USER_DATABASE "admin"
 #define APPLICATION_USER_FORMAT   "user%u"
-#define APPLICATION_PASS_FORMAT   "password%u"
-enum { APPLICATION_ITERATIONS = 4096 };
+#define APPLICATION_PASS_FORMAT   "password%u.%u"
+enum { APPLICATION_ITERATIONS = 4096, APPLICATION_PASSWORDS = 8 };
 
 /* A document: {_id: <token, int64>, c: <client, int32>, u: <user, int32>, i: 0 (int64), s: "ok"}.
  * `c` is the client's index in the plan. A document that breaks the strict schema lacks `s`, has a

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "in_force.h"
+#include "passwords.h"
 #include "world.h"
 
 static char heard[512];
@@ -360,6 +361,26 @@ static void run_until(struct world *world, int64_t us)
 }
 
 /* From 100 us to 200 us the schema is the loose one. */
+static void test_a_user_that_is_created_anew_has_another_password(void **state)
+{
+    (void)state;
+    struct world *world = world_create(1, NULL);
+    assert_int_equal(passwords_number(world, 2), 0);
+    assert_true(passwords_were_settled(world, 2, 0));
+    passwords_note_judged(world, 2);
+    assert_true(passwords_was_judged(world, 2, 1));
+    assert_false(passwords_was_judged(world, 2, 0));
+    passwords_drop(world, 2);
+    assert_false(passwords_were_settled(world, 2, INT64_MAX));
+    passwords_create(world, 2);
+    assert_int_equal(passwords_number(world, 2), 1);
+    assert_int_equal(passwords_number(world, 1), 0);
+    assert_false(passwords_was_judged(world, 2, INT64_MAX));
+    assert_false(passwords_were_settled(world, 2, 0));
+    assert_true(passwords_were_settled(world, 2, 1));
+    world_destroy(world);
+}
+
 static void test_a_schema_is_in_force_until_the_next_one(void **state)
 {
     struct world *world = world_create(1, NULL);
@@ -402,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_crash),
         cmocka_unit_test(test_same_seed_same_history),
         cmocka_unit_test(test_failure_ends_the_history),
+        cmocka_unit_test(test_a_user_that_is_created_anew_has_another_password),
         cmocka_unit_test(test_a_schema_is_in_force_until_the_next_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

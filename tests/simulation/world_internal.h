@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "passwords.h"
 #include "world.h"
 
 struct connection;
@@ -16,6 +17,16 @@ struct in_force {
     int64_t at_us;
     unsigned number; /* 0: none */
     bool strict;
+};
+
+/* A user's present password. */
+struct password {
+    unsigned number;
+    bool gone; /* the user does not exist */
+    bool changed;
+    int64_t changed_us;
+    bool judged;
+    int64_t judged_us;
 };
 
 struct heap_entry {
@@ -41,6 +52,7 @@ struct world {
     size_t in_force_count;
     size_t in_force_capacity;
     unsigned schema_number; /* of the last schema file */
+    struct password passwords[PASSWORDS_USERS_MAX + 1];
     struct world_failure failure;
     void (*stepped)(void *arg);
     void *stepped_arg;

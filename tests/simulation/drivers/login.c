@@ -7,24 +7,31 @@
 
 #include "application.h"
 #include "client.h"
+#include "passwords.h"
 
-enum { KEY_BYTES = SHA256_DIGEST_LENGTH, NONCE_BYTES = 18, TEXT_BYTES = 512, CACHED_USERS = 8 };
+enum { KEY_BYTES = SHA256_DIGEST_LENGTH, NONCE_BYTES = 18, TEXT_BYTES = 512, CACHED_USERS = 64 };
+
+/* The proxy may know an earlier password for so long: auth.verifiers_max_age_ms, and the time until
+ * a reading or a look at the file has ended. */
+enum { STALE_US = 3000000 };
 
 /* Salted passwords, kept over histories: they cost thousands of hashes. */
 struct salted {
     unsigned user;
+    unsigned number; /* of the password */
     char salt[64];
     int iterations;
     uint8_t key[KEY_BYTES];
 };
 
-static const struct salted *salted_password(unsigned user, const char *salt, int iterations)
+static const struct salted *salted_password(unsigned user, unsigned number, const char *salt,
+                                            int iterations)
 {
     static struct salted cache[CACHED_USERS];
     static unsigned next;
     for (unsigned i = 0; i < CACHED_USERS; i++) {
         struct salted *known = &cache[i];
-        if (known->user == user && known->iterations == iterations &&
+        if (known->user == user && known->number == number && known->iterations == iterations &&
             strcmp(known->salt, salt) == 0) {
             return known;
         }
@@ -40,12 +47,13 @@ static const struct salted *salted_password(unsigned user, const char *salt, int
     for (size_t i = len; raw_len > 0 && i > 0 && salt[i - 1] == '='; i--) {
         raw_len--;
     }
-    snprintf(password, sizeof password, APPLICATION_PASS_FORMAT, user);
+    snprintf(password, sizeof password, APPLICATION_PASS_FORMAT, user, number);
     if (raw_len <= 0 || !PKCS5_PBKDF2_HMAC(password, -1, raw, raw_len, iterations, EVP_sha256(),
                                            KEY_BYTES, made->key)) {
         return NULL;
     }
     made->user = user;
+    made->number = number;
     made->iterations = iterations;
     strcpy(made->salt, salt);
     return made;
@@ -59,6 +67,8 @@ static void hmac(const uint8_t key[KEY_BYTES], const char *text, uint8_t out[KEY
 /* One conversation. */
 struct conversation {
     struct connection *connection;
+    unsigned password;
+    int64_t began_us;
     char nonce[NONCE_BYTES * 2];
     char first_bare[TEXT_BYTES];
     char signature[KEY_BYTES * 2]; /* the server's, as it must be */
@@ -69,6 +79,8 @@ struct conversation {
 static void begin_conversation(struct conversation *conversation, struct client *client)
 {
     uint8_t random[NONCE_BYTES];
+    conversation->password = passwords_number(client->world, client->what->user);
+    conversation->began_us = world_now_us(client->world);
     for (unsigned i = 0; i < NONCE_BYTES; i++) {
         random[i] = (uint8_t)stream_next(&client->stream);
     }
@@ -132,8 +144,8 @@ static bool make_proof(struct conversation *conversation, const char *text, char
     if (!read_server_first(text, conversation->nonce, server_nonce, salt, &iterations)) {
         return false;
     }
-    const struct salted *salted =
-        salted_password(conversation->connection->client->what->user, salt, iterations);
+    const struct salted *salted = salted_password(conversation->connection->client->what->user,
+                                                  conversation->password, salt, iterations);
     if (salted == NULL) {
         return false;
     }
@@ -329,6 +341,34 @@ static enum login_result log_in(struct conversation *conversation, const bson_t 
     return result;
 }
 
+/* A login with the right password may be refused while the user changes, and at the proxy soon
+ * after it. While the upstream does not tell users, one refusal makes the proxy doubt what it
+ * knows. */
+static void check_judgement(const struct conversation *conversation, enum login_result result)
+{
+    const struct client *client = conversation->connection->client;
+    const struct plan *plan = client->plan;
+    unsigned user = client->what->user;
+    bool refused = result == LOGIN_REFUSED && conversation->code == 18;
+    bool at_proxy = plan->login == PLAN_LOGIN_VERIFIER && !plan->direct;
+    bool first = !passwords_was_judged(client->world, user, conversation->began_us);
+    if ((refused || result == LOGIN_DONE) &&
+        passwords_number(client->world, user) == conversation->password) {
+        passwords_note_judged(client->world, user);
+    }
+    if (!refused ||
+        (at_proxy &&
+         (first || plan_has_fault(plan, FAULT_MEMORY) || plan_has_fault(plan, FAULT_CLOCK_STAND) ||
+          plan_has_fault(plan, FAULT_CLOCK_LEAP) || plan_has_fault(plan, FAULT_PROXY_SLEEP)))) {
+        return;
+    }
+    int64_t since_us = conversation->began_us - (at_proxy ? STALE_US : 0);
+    if (passwords_were_settled(client->world, user, since_us)) {
+        world_fail(client->world, "right password", "%s is refused as user %u on connection #%u",
+                   client->actor, user, conversation->connection->number);
+    }
+}
+
 enum login_result login_handshake(struct connection *connection, int *code)
 {
     struct client *client = connection->client;
@@ -364,6 +404,7 @@ enum login_result login_handshake(struct connection *connection, int *code)
     if (client->what->user > 0) {
         result = log_in(&conversation, reply);
         *code = conversation.code;
+        check_judgement(&conversation, result);
     }
     bson_destroy(reply);
     return result;

@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "parts.h"
 
-enum { FOLLOW_US = 1000000, NAMES_MAX = 100 };
+enum { FOLLOW_US = 1000000, NAMES_MAX = 100, AWAY_US_MAX = 20000000 };
 
 struct verifier_source {
     struct verifiers *verifiers;
@@ -19,6 +19,9 @@ struct verifier_source {
     struct stream stream;
     bool follows_file;
     bool stopped;
+    struct stream away_stream;
+    unsigned away_per_mille; /* of the readings that begin a time without answers */
+    int64_t away_until_us;   /* of the world */
     void (*answered)(void *arg);
     void *arg;
     struct verifiers_name names[NAMES_MAX];
@@ -95,7 +98,12 @@ static void work(void *arg)
     }
     int64_t read_us = clock_now_us();
     size_t count = verifiers_take_wanted(source->verifiers, source->names, NAMES_MAX);
-    bool away = stream_chance(&source->stream, 50);
+    int64_t now_us = world_now_us(the_process->world);
+    bool away = stream_chance(&source->stream, 50) ||
+                stream_chance(&source->away_stream, source->away_per_mille);
+    if (away && now_us >= source->away_until_us)
+        source->away_until_us = now_us + stream_skewed(&source->away_stream, 1, AWAY_US_MAX);
+    away = now_us < source->away_until_us;
     for (size_t i = 0; i < count; i++) {
         const struct verifiers_name *name = &source->names[i];
         if (away)
@@ -127,6 +135,9 @@ struct verifier_source *verifier_source_start(const struct verifier_source_setti
     source->arg = settings->arg;
     source->follows_file = settings->file != NULL;
     source->stream = stream_make(world_seed(the_process->world), "verifiers", the_process->number);
+    source->away_stream =
+        stream_make(world_seed(the_process->world), "verifiers away", the_process->number);
+    source->away_per_mille = stream_chance(&source->away_stream, 300) ? 500 : 0;
     struct verifiers_settings known = {.complete = source->follows_file,
                                        .max_age_us = settings->max_age_ms * 1000,
                                        .away_use_us = settings->away_use_ms * 1000,

@@ -5,6 +5,7 @@
 #include <openssl/hmac.h>
 
 #include "application.h"
+#include "passwords.h"
 
 /* --- a client's side of SCRAM --- */
 
@@ -21,6 +22,8 @@ static void hmac(bool is_sha256, const uint8_t *key, size_t key_len, const char 
                          (const uint8_t *)text, strlen(text), out, &len));
 }
 
+static unsigned password_number; /* of the logins */
+
 static void salted_password(bool is_sha256, unsigned user, const char *salt_text, uint8_t out[32])
 {
     uint8_t salt[64];
@@ -30,7 +33,7 @@ static void salted_password(bool is_sha256, unsigned user, const char *salt_text
     size_t len = (size_t)EVP_DecodeBlock(salt, (const uint8_t *)salt_text, (int)strlen(salt_text));
     const char *end = salt_text + strlen(salt_text);
     len -= (size_t)(end[-1] == '=') + (size_t)(end[-2] == '=');
-    (void)snprintf(password, sizeof password, APPLICATION_PASS_FORMAT, user);
+    (void)snprintf(password, sizeof password, APPLICATION_PASS_FORMAT, user, password_number);
     if (!is_sha256) {
         (void)snprintf(plain, sizeof plain, "user%u:mongo:%s", user, password);
         assert_int_equal(EVP_Digest(plain, strlen(plain), digest, NULL, EVP_md5(), NULL), 1);
@@ -202,7 +205,10 @@ static void test_dropped_user(void **state)
     assert_int_equal(log_in(peer, true, 1, true, false), 18);
     scene_run(&scene, 1100000);
     assert_user(peer, ""); /* the user exists, but this connection is not logged in */
+    assert_int_equal(log_in(peer, true, 1, true, false), 18); /* it has another password */
+    password_number = passwords_number(scene.world, 1);
     assert_int_equal(log_in(peer, true, 1, true, false), 0);
+    password_number = 0;
     assert_user(peer, "user1");
     peer_free(peer);
     scene_close(&scene);

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "passwords.h"
 #include "server/operation.h"
 
-/* Users that are created more often get a salt of an earlier time again. */
-enum { SALTS = 8 };
+/* Users that are created more often get a salt and a password of an earlier time again. */
+enum { SALTS = APPLICATION_PASSWORDS };
 
 static const EVP_MD *digest(bool is_sha256)
 {
@@ -46,16 +47,16 @@ size_t decode_base64(const char *text, uint8_t *out, size_t bytes)
 }
 
 /* For SCRAM-SHA-1, MongoDB hashes the password with the name first. */
-static void write_password(unsigned user, bool is_sha256, char out[80])
+static void write_password(unsigned user, unsigned number, bool is_sha256, char out[80])
 {
     char plain[80];
     uint8_t hash[16];
     if (is_sha256) {
-        (void)snprintf(out, 80, APPLICATION_PASS_FORMAT, user);
+        (void)snprintf(out, 80, APPLICATION_PASS_FORMAT, user, number);
         return;
     }
     (void)snprintf(plain, sizeof plain, APPLICATION_USER_FORMAT ":mongo:" APPLICATION_PASS_FORMAT,
-                   user, user);
+                   user, user, number);
     if (EVP_Digest(plain, strlen(plain), hash, NULL, EVP_md5(), NULL) != 1)
         abort();
     for (size_t i = 0; i < sizeof hash; i++)
@@ -71,7 +72,8 @@ static void compute(struct user_keys *keys, unsigned user, unsigned number, bool
     keys->key_len = is_sha256 ? 32 : 20;
     for (size_t i = 0; i < keys->salt_len; i++)
         keys->salt[i] = (uint8_t)((unsigned)i * 37 + user * 11 + number * 101 + is_sha256);
-    write_password(user, is_sha256, password);
+    write_password(user, (number + SALTS - 1) % SALTS, is_sha256,
+                   password); /* incarnations begin with 1 */
     if (PKCS5_PBKDF2_HMAC(password, (int)strlen(password), keys->salt, (int)keys->salt_len,
                           APPLICATION_ITERATIONS, digest(is_sha256), (int)keys->key_len,
                           salted) != 1)
@@ -118,6 +120,7 @@ static void create_user(void *arg)
     struct user *user = &of->cluster->users[of->user];
     user->back = NULL;
     user->incarnation = ++user->incarnations;
+    passwords_create(of->cluster->world, of->user);
 }
 
 void cluster_drop_user(struct cluster *cluster, unsigned number, int64_t until_us)
@@ -129,6 +132,7 @@ void cluster_drop_user(struct cluster *cluster, unsigned number, int64_t until_u
     int64_t now_us = world_now_us(cluster->world);
     *of = (struct return_of){cluster, number};
     user->incarnation = 0;
+    passwords_drop(cluster->world, number);
     user->back =
         world_after(cluster->world, until_us > now_us ? until_us - now_us : 0, create_user, of);
 }
