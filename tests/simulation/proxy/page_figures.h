@@ -6,9 +6,10 @@
 
 #include "model.h"
 
-/* Both return the problem, or NULL. `still`: nobody does anything. */
+/* Both return the problem, or NULL. `still`: nobody does anything. `upstreams`: the connections to
+ * servers when the page was asked for. */
 const char *page_figures_check_json(struct simulated_proxy *simulated, enum plan_page page,
-                                    bool still, const bson_t *json);
+                                    bool still, unsigned upstreams, const bson_t *json);
 const char *page_figures_check_metrics(struct simulated_proxy *simulated, bool openmetrics,
                                        const char *text);
 

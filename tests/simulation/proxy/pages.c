@@ -49,7 +49,8 @@ static const struct page pages[PLAN_PAGE_KINDS] = {
 struct look {
     struct simulated_proxy *simulated;
     enum plan_page page;
-    bool still; /* the history is over, and its faults */
+    bool still;         /* the history is over, and its faults */
+    unsigned upstreams; /* connections to servers when the operator asked */
 };
 
 /* --- checks --- */
@@ -100,7 +101,8 @@ static void check_json(const struct look *look, const struct http_answer *answer
     }
     const char *wrong = NULL;
     if (answer->status == 200)
-        wrong = page_figures_check_json(look->simulated, look->page, look->still, json);
+        wrong = page_figures_check_json(look->simulated, look->page, look->still, look->upstreams,
+                                        json);
     else if (look->page != PAGE_READYZ && look->page != PAGE_LIVEZ &&
              !bson_has_field(json, "error"))
         wrong = "an error without a reason";
@@ -157,7 +159,7 @@ static const char *authorization_of(const struct plan *plan)
 static void look(struct simulated_proxy *simulated, enum plan_page page, bool still)
 {
     struct look *look = simulation_alloc(sizeof *look);
-    *look = (struct look){simulated, page, still};
+    *look = (struct look){simulated, page, still, process_socket_count(SOCKET_UPSTREAM)};
     struct http_question question = {
         .method = pages[page].method,
         .uri = pages[page].uri,
