@@ -114,6 +114,7 @@ def test_memory_max(start_proxy, simulated):
         with unfinished(where, 40, held):
             assert proxy.resident_bytes() - before < 30 * MEGABYTE
             assert bystander.command({"ping": 1})["ok"] == 1
+        eventually(lambda: proxy.counter("clientsNow") == 1, "they are gone")
         with RawClient(where) as again:
             assert again.ask(held).body["n"] == 1
         assert bystander.command({"ping": 1})["ok"] == 1
