@@ -68,10 +68,10 @@ static bool parts_members(const struct plan *plan)
 }
 
 /* The proxy's clock leapt past a limit of time: its shortest are connect_timeout_ms, and in a tight
- * plan the waits (proxy/options.c). */
+ * plan the waits of 100 ms and more (proxy/options.c). */
 static bool leaps_far(const struct plan *plan)
 {
-    return !plan->direct && plan_leaps_us(plan) >= (plan_is_tight(plan) ? 1000000 : 10000000);
+    return !plan->direct && plan_leaps_us(plan) >= (plan_is_tight(plan) ? 100000 : 10000000);
 }
 
 bool plan_can_roll_back(const struct plan *plan)
