@@ -151,7 +151,7 @@ def test_the_server_stands_still_for_a_while(scene):
     clients = [(name, scene.logged_in(name, name)) for name in users for _ in range(3)]
     nobody = scene.connect()
     assert nobody.hello()["ok"] == 1
-    scene.model.send(signal.SIGSTOP)
+    scene.model.halt()
     try:
         for number, (_, client) in enumerate(clients):
             client.send(ping(number))

@@ -81,7 +81,7 @@ def test_server_is_stopped_for_a_while(start_proxy, tmp_path, merging):
             def insert(number):
                 told.append(collection.insert_one({"_id": number}).inserted_id)
             threads = [threading.Thread(target=insert, args=(number,)) for number in range(20)]
-            server.process.send(signal.SIGSTOP)
+            server.process.halt()
             try:
                 for thread in threads:
                     thread.start()

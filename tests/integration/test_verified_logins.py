@@ -450,7 +450,7 @@ def test_a_login_that_the_pool_refuses_changes_nothing(start_proxy, tmp_path):
             **OPTIONS, "pool.wait_timeout_ms": 300, "auth.verifiers_max_age_ms": 60000})
         with wire(proxy) as one, wire(proxy) as two:
             assert one.command(begin(one, "root"))["done"] is True
-            running.process.send(signal.SIGSTOP)
+            running.process.halt()
             try:
                 steps = begin(two, "root", "another")
                 refused = two.command(steps)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 PATIENCE = float(os.environ.get("SLUICE_TEST_PATIENCE", "60"))
 
@@ -83,6 +84,15 @@ class Process:
 
     def send(self, signal_number):
         self._child.send_signal(signal_number)
+
+    def halt(self):
+        """Stops it, as SIGSTOP does, until SIGCONT. Returns when none of its threads runs any more."""
+        self.send(signal.SIGSTOP)
+
+        def stopped():
+            stats = [task.joinpath("stat").read_text() for task in Path(f"/proc/{self.pid}/task").iterdir()]
+            return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+        eventually(stopped, "all threads have stopped")
 
     def wait(self, seconds=PATIENCE):
         try:
