@@ -78,7 +78,7 @@ page_hop-pinned() {
   list="$(cases ping "1 16 64 256"),$(cases insert*1 "1 64")"
   if [ $quick -eq 1 ]; then list=ping:1,ping:64 how=(--rounds 1 --seconds 0.2); fi
   bench hop-pinned hop --title "What a hop costs on a CPU of its own" --pin --idle 0 \
-    --routes "direct,HAProxy,mongosluice,HAProxy polling,polling,HAProxy TLS both sides,TLS both sides" --cases "$list" "${how[@]}"
+    --routes "direct,HAProxy,mongosluice,polling,HAProxy TLS both sides,TLS both sides" --cases "$list" "${how[@]}"
 }
 
 page_hop-secantus() {

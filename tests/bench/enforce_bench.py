@@ -22,7 +22,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 DATABASE, COLLECTION = "bench", "people"
 DIRECT, OFF, ON = "direct", "validation off", "validation on"
 SCHEMA = {**FIELDS, "additionalProperties": False}
-TARGET_RATIO = 1.05
+TARGET_RATIO = 1.03
 
 
 def documents(count):

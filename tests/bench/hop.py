@@ -30,13 +30,13 @@ DIRECT_TLS, HAPROXY_TLS, TLS = "direct TLS", "HAProxy TLS", "TLS"
 HAPROXY_BOTH, BOTH = "HAProxy TLS both sides", "TLS both sides"
 TO_TLS_SERVER = (DIRECT_TLS, HAPROXY_BOTH, BOTH)
 BY_TLS = (HAPROXY_TLS, TLS, *TO_TLS_SERVER)
-# A thread that waits polls: up to POLL_US, and HAProxy's always.
-POLLING, HAPROXY_POLLING, POLL_US = "polling", "HAProxy polling", 50
+# A thread that waits polls up to POLL_US.
+POLLING, POLL_US = "polling", 50
 # The route that each stands beside; HAPROXY for all others.
 BESIDE = {DIRECT_TLS: HAPROXY_BOTH, HAPROXY_TLS: HAPROXY_TLS, TLS: HAPROXY_TLS, HAPROXY_BOTH: HAPROXY_BOTH,
-          BOTH: HAPROXY_BOTH, POLLING: HAPROXY_POLLING, HAPROXY_POLLING: HAPROXY_POLLING}
+          BOTH: HAPROXY_BOTH}
 PROXIES = (HAPROXY, "nginx", MONGOSLUICE, "validating", "merging", "compressed")
-ROUTES = (DIRECT, *PROXIES, *BY_TLS, HAPROXY_POLLING, POLLING)
+ROUTES = (DIRECT, *PROXIES, *BY_TLS, POLLING)
 # What a new connection does, the options of dialgen for it, and the routes.
 DIALS = (
     ("no TLS", [], (DIRECT, HAPROXY, MONGOSLUICE)),
@@ -51,7 +51,7 @@ and checks its certificate. A route with TLS stands beside HAProxy with the same
 other route beside HAProxy without. Commands, latencies and CPU time count only when all connections are up and warm, so no
 handshake is in them. New connections are measured apart: each connects, shakes hands, says hello, has its reply, and is closed.
 HAProxy resumes its own TLS sessions with the server in all rows of both sides. *Polling*: a thread that waits polls for a while
-before it sleeps (`busy_poll_us: 50`), beside HAProxy with `busy-polling`, which never sleeps."""
+before it sleeps (`busy_poll_us: 50`), beside HAProxy as it is."""
 WARMUP_SECONDS = 0.15
 TRACE_EVENTS = "/sys/kernel/tracing/events/syscalls"
 # Those that proxies make; all that there are would take perf 20 seconds to attach to. `all` counts others, too.
@@ -142,7 +142,6 @@ class Hop(bench.Rig):
             HAPROXY: lambda: self._haproxy(name),
             HAPROXY_TLS: lambda: self._haproxy(name, certificate=certificate),
             HAPROXY_BOTH: lambda: self._haproxy(name, certificate=certificate, authority=certificate),
-            HAPROXY_POLLING: lambda: self._haproxy(name, polls=True),
             POLLING: lambda: self._sluice(name, f"--busy_poll_us={POLL_US}"),
             "nginx": lambda: self.start_nginx(self.upstream, 2 * max(self.options.idle + 100, 4096), self.options.threads,
                                               self.pin),
@@ -515,7 +514,7 @@ def parse_options():
     options = parser.parse_args()
     bench.finish_options(options)
     choose_upstream(options)
-    for names, program in (((HAPROXY, HAPROXY_TLS, HAPROXY_BOTH, HAPROXY_POLLING), options.haproxy), (("nginx",), options.nginx)):
+    for names, program in (((HAPROXY, HAPROXY_TLS, HAPROXY_BOTH), options.haproxy), (("nginx",), options.nginx)):
         leave_out(options, names, f"{names[0]} is not installed", not Path(program).is_file())
     leave_out(options, TO_TLS_SERVER, f"{upstream_name(options)} is measured without TLS", options.upstream != "null")
     if options.mongosluice is None:

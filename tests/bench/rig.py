@@ -34,7 +34,7 @@ LOAD_SECONDS = 600  # no measurement takes so long
 LOAD_ATTEMPTS = 3
 
 HAPROXY_CONFIG = """\
-global{more}
+global
     nbthread {threads}
     maxconn {connections}
     stats socket {folder}/{name}.sock
@@ -254,14 +254,12 @@ class Rig:
         return self.start_secantus(kind, pin)
 
     def start_haproxy(self, upstream, connections=2000, threads=1, pin=None, *, name="haproxy", certificate=None,
-                      authority=None, polls=False):
-        """certificate: clients come by TLS; authority: it goes to the server by TLS, and checks its certificate; polls: its
-        threads never sleep."""
+                      authority=None):
+        """certificate: clients come by TLS; authority: it goes to the server by TLS, and checks its certificate."""
         port = free_port()
         config = self.folder / f"{name}.cfg"
         config.write_text(HAPROXY_CONFIG.format(
             threads=threads, connections=connections, port=port, folder=self.folder, name=name, upstream=upstream.address,
-            more="\n    busy-polling" if polls else "",
             bind=f" ssl crt {certificate}" if certificate else "",
             server=f" ssl verify required ca-file {authority}" if authority else ""))
         return self.start(name, [self.options.haproxy, "-db", "-f", config], port, pin)
