@@ -11,6 +11,16 @@ static void pass(struct poll_window *window, int64_t *now_us, int64_t pause_us)
     *now_us += 5;
 }
 
+/* A window of at most 50 µs after its start and ten pauses. */
+static struct poll_window after_pauses(int64_t *now_us, int64_t pause_us)
+{
+    struct poll_window window = {.most_us = 50};
+    pass(&window, now_us, 1000000);
+    for (int i = 0; i < 10; i++)
+        pass(&window, now_us, pause_us);
+    return window;
+}
+
 static void it_stays_closed_without_a_limit(void **state)
 {
     (void)state;
@@ -41,22 +51,16 @@ static void it_grows_while_pauses_are_short(void **state)
 static void it_stays_as_wide_as_the_pauses(void **state)
 {
     (void)state;
-    struct poll_window window = {.most_us = 50};
     int64_t now_us = 1000;
-    pass(&window, &now_us, 1000000);
-    for (int i = 0; i < 10; i++)
-        pass(&window, &now_us, 8);
+    struct poll_window window = after_pauses(&now_us, 8);
     assert_int_equal(window.window_us, POLL_WINDOW_FIRST_US);
 }
 
 static void a_long_pause_closes_it(void **state)
 {
     (void)state;
-    struct poll_window window = {.most_us = 50};
     int64_t now_us = 1000;
-    pass(&window, &now_us, 1000000);
-    for (int i = 0; i < 10; i++)
-        pass(&window, &now_us, 45);
+    struct poll_window window = after_pauses(&now_us, 45);
     pass(&window, &now_us, 51);
     assert_false(poll_window_is_open(&window, now_us));
     for (int i = 0; i < 10; i++) { /* seldom work never opens it */
@@ -68,11 +72,8 @@ static void a_long_pause_closes_it(void **state)
 static void a_lower_limit_holds_at_once(void **state)
 {
     (void)state;
-    struct poll_window window = {.most_us = 50};
     int64_t now_us = 1000;
-    pass(&window, &now_us, 1000000);
-    for (int i = 0; i < 10; i++)
-        pass(&window, &now_us, 45);
+    struct poll_window window = after_pauses(&now_us, 45);
     window.most_us = 0;
     pass(&window, &now_us, 45);
     assert_false(poll_window_is_open(&window, now_us));
