@@ -52,6 +52,14 @@ static bool may_start_anew(struct client *client)
            (!client->sharing || lease_take_or_wait(client) != NULL);
 }
 
+/* Without data if there was no memory for it. */
+static struct bytes reply_of(const struct waiting_retry *waiting_retry)
+{
+    if (waiting_retry->reply == NULL)
+        return (struct bytes){0};
+    return bytes_of(waiting_retry->reply, waiting_retry->reply_len);
+}
+
 bool merge_look_again(struct client *client)
 {
     struct exchange *exchange = client->exchange;
@@ -69,9 +77,7 @@ bool merge_look_again(struct client *client)
     if (waiting_retry->again)
         submit_again(client);
     else
-        (void)exchange_answer(client,
-                              bytes_of(waiting_retry->reply,
-                                       waiting_retry->reply != NULL ? waiting_retry->reply_len : 0),
+        (void)exchange_answer(client, reply_of(waiting_retry),
                               "out of memory for the reply to a retried insert");
     return client->state == CLIENT_ACTIVE;
 }

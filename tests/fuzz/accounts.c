@@ -86,7 +86,7 @@ accounts_life accounts_begin(struct accounts *accounts)
         if (slot >= 0)
             break;
         nanosleep(&wait, NULL);
-        if (i == 50) /* connections that have ended may have taken all the room */
+        if (i % 50 == 49) /* ended connections may have all the room; first they want answers */
             accounts_serve(accounts, ACCOUNTS_RIGHT);
     }
     if (slot < 0 && !accounts->shared) {
