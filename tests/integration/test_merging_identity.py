@@ -208,15 +208,17 @@ def test_equal_users_go_together(users):
 
 
 def test_other_roles_do_not(users):
-    roles = {}
+    asked = []
 
     def status(server, connection, request):
-        return {"authInfo": {"authenticatedUsers": connection.users,
-                             "authenticatedUserRoles": roles.get(connection.number, [])}, "ok": 1.0}
+        if connection.number not in asked:
+            asked.append(connection.number)
+        roles = [{"role": "root", "db": "admin"}] if asked.index(connection.number) == 1 else []
+        return {"authInfo": {"authenticatedUsers": connection.users, "authenticatedUserRoles": roles}, "ok": 1.0}
     users.server.handlers["connectionStatus"] = status
     a, b = users.client("ada"), users.client("ada", known=False)
-    roles[len(users.server.connections)] = [{"role": "root", "db": "admin"}]
     users.scene.first_insert(b)
+    assert len(asked) == 2
     assert not users.together(a, b, users.scene.busy(users.client("ada")))
 
 
