@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Shows that the simulation can fail: plants one bug after another (tests/simulation/mutants) in a copy of the sources,
 # and runs fresh histories until one fails.
-#   scripts/simulate-mutants.sh [--seconds N] [NAME…]     default: all, up to 60 seconds each
+#   scripts/simulate-mutants.sh [--seconds N] [NAME…]     default: all but rare/NAME, up to 60 seconds each
 # Prints for each bug the check that found it, its seed and the seconds; exit status 1 if one was not found.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -450,6 +450,31 @@ bool plan_has_fault(const struct plan *plan, enum plan_fault_kind kind)
     return false;
 }
 
+/* Meanwhile writes take long, and clients break off and retry: their retries wait for the first
+ * try, and what follows a w:0 write on its connection waits, too. */
+static void retry_meanwhile(uint64_t seed, const struct plan_fault *meanwhile, struct plan *out)
+{
+    struct stream stream = stream_make(seed, "plan", 8);
+    if (!stream_chance(&stream, 500)) {
+        return;
+    }
+    unsigned cuts = 2 + stream_below(&stream, 4);
+    for (unsigned i = 0; i < out->members + cuts && out->fault_count < PLAN_FAULTS_MAX; i++) {
+        struct plan_fault *fault = &out->faults[out->fault_count++];
+        *fault = *meanwhile;
+        if (i < out->members) {
+            fault->kind = FAULT_SLOW_DISK;
+            fault->which = i;
+            fault->amount = 10000 + stream_below(&stream, 150000);
+        } else {
+            fault->kind = FAULT_CUT_CLIENT;
+            fault->at_us += stream_below(&stream, 400000);
+            fault->which = (uint32_t)stream_next(&stream);
+            fault->amount = stream_below(&stream, 100);
+        }
+    }
+}
+
 /* Many answers are lost, for so long that the answer to the second sending of a batch is lost, too,
  * while retries wait for it. Some of these retries follow a w:0 write. */
 static void cut_crowd_for_long(uint64_t seed, struct plan *out)
@@ -468,6 +493,7 @@ static void cut_crowd_for_long(uint64_t seed, struct plan *out)
     for (unsigned i = 0; i < out->client_count; i++) {
         out->clients[i].whispers = stream_chance(&stream, 800);
     }
+    retry_meanwhile(seed, fault, out);
 }
 
 void plan_make(uint64_t seed, struct plan *out)

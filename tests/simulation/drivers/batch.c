@@ -141,6 +141,16 @@ static enum fate fate_of_refused(const struct client *client, const struct writt
     return may_be_repeated ? FATE_MAYBE : FATE_ABSENT;
 }
 
+/* The first attempt may have run in a batch, before a schema refused other documents of the
+ * command: docs/schemas.md, Retryable writes. */
+static bool duplicate_is_explained(const struct client *client, const struct written *written)
+{
+    bool schema_changed = schema_may_accept(client->world, written->begun_us) &&
+                          schema_may_refuse(client->world, written->begun_us);
+    return plan_can_forget(client->plan) ||
+           (client->plan->merging && client->what->retries && schema_changed);
+}
+
 void documents_take_outcome(const struct operation *operation, struct batch_entry *entry,
                             const char *command, const bson_t *reply, int code, bool majority)
 {
@@ -174,7 +184,7 @@ void documents_take_outcome(const struct operation *operation, struct batch_entr
         }
     } else if (code == DUPLICATE_KEY) {
         written->fate = FATE_MAYBE;
-        if (!plan_can_forget(client->plan)) {
+        if (!duplicate_is_explained(client, written)) {
             check_fails(client, "no false duplicate", command, reply,
                         "a new document is refused as a duplicate");
         }
