@@ -24,9 +24,9 @@ def fault_of(root, patch):
 def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1]).resolve()
     patches = sorted((root / MUTANTS).rglob("*.patch"))
-    faults = {patch.name: fault for patch in patches if (fault := fault_of(root, patch))}
-    for name, fault in faults.items():
-        print(f"{MUTANTS / name}: {fault}. Make the patch anew from the present sources", file=sys.stderr)
+    faults = {patch.relative_to(root): fault for patch in patches if (fault := fault_of(root, patch))}
+    for path, fault in faults.items():
+        print(f"{path}: {fault}. Make the patch anew from the present sources", file=sys.stderr)
     if not patches:
         sys.exit(f"no patch in {root / MUTANTS}")
     print(f"mutants: {len(patches) - len(faults)} of {len(patches)} apply")
