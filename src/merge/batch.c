@@ -271,16 +271,18 @@ void batch_end(struct merger *merger, struct batch *batch, int64_t now_us)
 {
     struct merger_permit *permit = batch->permit;
     struct merger_waiter *waiter = batch->head;
+    uint32_t answered = 0;
     sluice_assert(batch->settled && batch->session == NULL);
     while (waiter != NULL) { /* the first waiter contains the batch itself */
         struct merger_waiter *next = waiter->next;
         sluice_assert(waiter->op == NULL);
+        answered += waiter->answered && waiter->arg != NULL;
         if (waiter->resend != NULL)
             merger_resend_lost(merger, waiter->resend, now_us);
         waiter_free(merger, waiter);
         waiter = next;
     }
-    group_release_permit(merger, permit, now_us);
+    group_release_permit(merger, permit, answered, now_us);
 }
 
 /* --- its reply --- */

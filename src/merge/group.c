@@ -147,6 +147,7 @@ static struct merger_group *add_group(struct merger *merger, size_t owner_len, s
     group->key_len = len;
     group->owner_len = owner_len;
     group->elements_at = owner_len + INCARNATION_BYTES + 1;
+    regather_init(&group->regather);
     group->numbered = (group->key[owner_len + INCARNATION_BYTES] & KEY_NUMBERED) != 0;
     for (size_t i = 0; i < MERGER_IN_FLIGHT_MAX; i++)
         group->permits[i].group = group;
@@ -208,6 +209,8 @@ struct merger_permit *group_take_permit(struct merger *merger, struct merger_gro
     sluice_assert(group_has_permit(group));
     int free_one = __builtin_ctzll(~group->taken);
     wake(merger, group);
+    if (group_in_flight(group) == 0)
+        regather_note_sent(&group->regather, group->waiting, now_us);
     group->taken |= UINT64_C(1) << free_one;
     group->permit_freed = false;
     group->permits[free_one].since_us = now_us;
@@ -245,6 +248,12 @@ static void note_stalled(struct merger *merger, struct merger_group *group, int6
 
 /* --- when something is due --- */
 
+bool group_regathers(const struct merger *merger, const struct merger_group *group, int64_t now_us)
+{
+    return !merger->draining && group->rules.linger_us == 0 && group_in_flight(group) == 0 &&
+           regather_holds(&group->regather, group->waiting, now_us);
+}
+
 /* Why the group's waiters should go now, as the counter of that reason; NOT_DUE. */
 static int why_due(const struct merger *merger, const struct merger_group *group, int64_t now_us)
 {
@@ -258,6 +267,8 @@ static int why_due(const struct merger *merger, const struct merger_group *group
         return MERGER_FLUSH_BYTES;
     if (merger->draining)
         return MERGER_FLUSH_DRAIN;
+    if (group_regathers(merger, group, now_us))
+        return NOT_DUE;
     if (rules->linger_us > 0)
         return now_us - group->waiters->since_us >= rules->linger_us ? MERGER_FLUSH_TIMER : NOT_DUE;
     return in_flight == 0 || group->permit_freed ? MERGER_FLUSH_IDLE : NOT_DUE;
@@ -285,6 +296,8 @@ static void mark(struct merger *merger, struct merger_group *group, int64_t now_
     if (group->rules.linger_us > 0 && group_in_flight(group) < group->rules.max_in_flight &&
         group->waiters->since_us + group->rules.linger_us < at)
         at = group->waiters->since_us + group->rules.linger_us;
+    if (group_regathers(merger, group, now_us) && group->regather.until_us < at)
+        at = group->regather.until_us;
     if (at < merger->timer_us)
         merger->timer_us = at;
 }
@@ -315,7 +328,8 @@ void merger_drain(struct merger *merger, int64_t now_us)
     mark(merger, group, now_us);
 }
 
-void group_release_permit(struct merger *merger, struct merger_permit *permit, int64_t now_us)
+void group_release_permit(struct merger *merger, struct merger_permit *permit, uint32_t answered,
+                          int64_t now_us)
 {
     struct merger_group *group = permit->group;
     uint64_t bit = UINT64_C(1) << (permit - group->permits);
@@ -323,13 +337,17 @@ void group_release_permit(struct merger *merger, struct merger_permit *permit, i
     group->taken &= ~bit;
     group->stalled &= ~bit;
     group->permit_freed = true;
+    regather_note_end(&group->regather, answered, now_us);
+    if (answered > 1 && group_in_flight(group) == 0)
+        regather_begin(&group->regather, answered + group->waiting, now_us - permit->since_us,
+                       now_us);
     mark(merger, group, now_us);
     rest(merger, group);
 }
 
 void merger_finished(struct merger *merger, struct merger_permit *permit, int64_t now_us)
 {
-    group_release_permit(merger, permit, now_us);
+    group_release_permit(merger, permit, 1, now_us);
 }
 
 /* --- waiters --- */

@@ -24,10 +24,11 @@
  *
  * The merger adapts: if no insert of its key is in flight, an insert goes at once (GO), so a single
  * client never waits. Otherwise inserts of the key wait, and they go together when the earlier
- * command ends. With linger_us they go linger_us after the arrival of the first one, as soon as a
- * permit is free. With max_in_flight above 1, a full batch does not wait for the one before it. A
- * command that is in flight for stalled_after_us no longer holds others back, because its
- * connection may be dead without notice. It is neither given up nor sent again for this reason.
+ * command ends and, as long as this gains something, its clients have sent again (regather.h). With
+ * linger_us they go linger_us after the arrival of the first one, as soon as a permit is free. With
+ * max_in_flight above 1, a full batch does not wait for the one before it. A command that is in
+ * flight for stalled_after_us no longer holds others back, because its connection may be dead
+ * without notice. It is neither given up nor sent again for this reason.
  *
  * Each waiter is answered exactly once; sluice_assert checks this in release builds too. */
 #ifndef SLUICE_MERGE_MERGER_H

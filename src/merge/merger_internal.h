@@ -4,6 +4,7 @@
 
 #include "base/table.h"
 #include "merge/merger.h"
+#include "merge/regather.h"
 
 #include <utlist.h>
 
@@ -60,6 +61,7 @@ struct merger_group {
     uint64_t taken;    /* permits in use, one bit each */
     uint64_t stalled;  /* those of them that no longer hold others back */
     bool permit_freed; /* since the last batch */
+    struct regather regather;
     bool ready;
     bool idle;
     bool numbered;
@@ -130,8 +132,12 @@ uint32_t group_in_flight(const struct merger_group *group);
 bool group_has_permit(const struct merger_group *group);
 struct merger_permit *group_take_permit(struct merger *merger, struct merger_group *group,
                                         int64_t now_us);
-/* Frees the permit. Its group may be freed too. */
-void group_release_permit(struct merger *merger, struct merger_permit *permit, int64_t now_us);
+/* True if inserts of the group wait for the clients of the batch that was just answered. */
+bool group_regathers(const struct merger *merger, const struct merger_group *group, int64_t now_us);
+/* Frees the permit of a command that answered so many inserts of clients that are still there. Its
+ * group may be freed too. */
+void group_release_permit(struct merger *merger, struct merger_permit *permit, uint32_t answered,
+                          int64_t now_us);
 void group_add_waiter(struct merger *merger, struct merger_group *group,
                       struct merger_waiter *waiter, int64_t now_us);
 

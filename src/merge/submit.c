@@ -20,6 +20,15 @@ static bool is_full(const struct merger *merger, const struct merger_group *grou
            merger->waiting >= group->rules.max_waiters_total;
 }
 
+/* No other insert of its kind is in flight or waits. */
+static bool goes_at_once(const struct merger *merger, const struct merger_group *group,
+                         const struct merger_request *request)
+{
+    return group_in_flight(group) == 0 && group->waiting == 0 && group_has_permit(group) &&
+           (request->origin->trust != MERGER_CERTAIN ||
+            !group_regathers(merger, group, request->now_us));
+}
+
 static void decide_pass(struct submission *submission, enum grouping_bar bar)
 {
     submission->outcome = MERGER_PASS;
@@ -50,8 +59,7 @@ static void decide(struct merger *merger, const struct merger_request *request,
     submission->group = group_find(merger, rules, origin, insert);
     if (submission->group == NULL) {
         decide_pass(submission, GROUPING_BAR_MEMORY);
-    } else if (group_in_flight(submission->group) == 0 && submission->group->waiting == 0 &&
-               group_has_permit(submission->group)) {
+    } else if (goes_at_once(merger, submission->group, request)) {
         submission->outcome = MERGER_GO;
     } else if (origin->trust != MERGER_CERTAIN) {
         decide_pass(submission, GROUPING_BAR_IDENTITY);
