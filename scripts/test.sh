@@ -39,11 +39,6 @@ for word; do
   esac
 done
 
-# Until ten runs in a row have passed, a failed test of the running proxy runs once more with --long. The report names it
-# ("R", "rerun") even if it then passes.
-again=()
-[ $long = 0 ] || again=(--reruns 1 -rR)
-
 # Most tests wait for time to pass, so more of them run at once than there are cores. Each process of pytest starts
 # servers of its own.
 at_once=(-n "$(($(nproc) * 4))" --dist worksteal)
@@ -115,7 +110,7 @@ step_simulation() {
 step_integration() {
   build_preset debug-sanitized mongosluice || return 1
   MONGOSLUICE_BINARY=$project/build/debug-sanitized/src/main/mongosluice \
-    "$venv/bin/python" -m pytest tests -q -p no:cacheprovider ${again[@]+"${again[@]}"} "${marked[@]}" "${at_once[@]}"
+    "$venv/bin/python" -m pytest tests -q -p no:cacheprovider "${marked[@]}" "${at_once[@]}"
 }
 
 # Compiles the extension with warnings as errors.
