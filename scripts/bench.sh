@@ -126,7 +126,7 @@ page_profile() {
 }
 
 page_sharing() {
-  local how=(--rounds 3 --seconds 0.6 --idle-seconds 10 --logins 2000 --fleets 5000,9000)
+  local how=(--servers null,rs,py --rounds 3 --seconds 0.6 --idle-seconds 10 --logins 2000 --fleets 5000,9000)
   if [ $quick -eq 1 ]; then
     how=(--rounds 1 --seconds 0.3 --fleets 1000 --idle 1000 --idle-seconds 3 --logins 200 --login-rounds 1)
   fi
@@ -134,7 +134,7 @@ page_sharing() {
 }
 
 page_odm() {
-  local how=(--rounds 2 --documents 20000)
+  local how=(--rounds 2)
   if [ $quick -eq 1 ]; then how=(--rounds 1 --documents 1000 --kinds user); fi
   scripts/setup.sh beanie1
   (cd python && run_logged extension "$venv/bin/python" setup.py build_ext --inplace) || return 2

@@ -31,6 +31,10 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 PYTHON2, PYTHON1 = ROOT / ".venv/bin/python", ROOT / ".cache/venv-beanie1/bin/python"
 
+ABOUT = """Rounds alternate within one run; ratios are medians of the ratios within a round. `client's CPU time writing` is that of
+constructing and inserting, `server's` that of the database while it inserted. The null server stores nothing, and gives
+documents of its own when it is read: what is left there is the client's own cost."""
+
 # (row, environment, worker, offload, case, route)
 ROWS = [
     ("raw BSON by PyMongo", PYTHON2, "drivers", False, "raw", "direct"),
@@ -150,6 +154,10 @@ def write_schemas(folder):
                     "-o", folder], check=True, env=environment, cwd=HERE, stderr=subprocess.DEVNULL)
 
 
+def documents_of(options, kind):
+    return options.orders if kind == "order" else options.documents
+
+
 def measure(options, through):
     """{kind: {(row, route): {part: [ms, …]}}}, in an order that turns with each round."""
     workers = {}
@@ -165,7 +173,7 @@ def measure(options, through):
                     if key not in workers:
                         workers[key] = Worker(python, worker, offload)
                     uri = through.direct if route_ == "direct" else through.proxy
-                    answer = workers[key].ask(case, uri, kind, options.documents, reads, through.process)
+                    answer = workers[key].ask(case, uri, kind, documents_of(options, kind), reads, through.process)
                     if round_ == 0:
                         continue  # warm
                     add(found.setdefault(kind, {}).setdefault((name, route_), {}), answer)
@@ -288,7 +296,8 @@ def parse_options():
     rig.add_options(parser)
     add = parser.add_argument
     add("--rounds", type=int, default=5)
-    add("--documents", type=int, default=50_000)
+    add("--documents", type=int, default=50_000, help="of six fields")
+    add("--orders", type=int, default=20_000, help="documents of the kind order")
     add("--kinds", default="user,order", help="user: six fields; order: 361 bytes")
     add("--servers", default="real,null", type=rig.choice_of("real", "null"),
         help="real: one that stores; null: tests/bench/nullserver")
@@ -301,7 +310,7 @@ def parse_options():
 
 def main():
     options = parse_options()
-    missed, report, sections = 0, {}, []
+    missed, report, sections, reached = 0, {}, [], {}
     with tempfile.TemporaryDirectory(prefix="sluice-odm-") as folder:
         try:
             write_schemas(Path(folder) / "schemas")
@@ -309,10 +318,11 @@ def main():
                 with route(options, folder, server) as through:
                     found = measure(options, through)
                 for kind, rows in found.items():
-                    words, misses = verdicts(kind, rows, through.stores)
-                    missed += misses if kind == "user" else 0
-                    sections.append(table(kind, rows, options.documents, through))
-                    sections.append(Section(f"{kind}: what is reached on {through.name}", *words))
+                    judged = judge(kind, rows, through.stores)
+                    reached[f"{through.name}, {kind}"] = judged
+                    missed += sum(met is False for _, _, met in judged) if kind == "user" else 0
+                    sections.append(table(kind, rows, documents_of(options, kind), through))
+                    sections.append(Section(f"{kind}: what is reached on {through.name}", *verdicts(judged)))
                     print("\n\n".join(section.text() for section in sections[-2:]), flush=True)
                 report[through.name] = {
                     kind: {" ".join(key) if isinstance(key, tuple) else key: value for key, value in rows.items()}
@@ -320,17 +330,33 @@ def main():
         except (BenchError, subprocess.CalledProcessError) as error:
             print(f"odm_bench: {error}", file=sys.stderr)
             return 2
+    sections.insert(0, overview(reached))
     environment = rig.environment(options)
     rig.write_results(options, {"environment": environment, "servers": report}, sections,
-                      "What an ODM costs, and what is left of it with offload", environment)
+                      "What an ODM costs, and what is left of it with offload", environment, about=ABOUT)
     return 1 if missed else 0
 
 
-def verdicts(kind, rows, stores):
-    """Returns (lines, number of missed targets)."""
-    judged = judge(kind, rows, stores)
+def overview(reached):
+    """The targets, with a column for each server and kind; what is missed is bold."""
+    cells = {}  # {target: {column: text}}
+    for column, judged in reached.items():
+        last = ""
+        for what, value, met in judged:
+            # "the same …" stands below what it is the same of; its limit may depend on the kind
+            target = f"{last}; {what}" if what.startswith("the same") else what
+            last = last if what.startswith("the same") else what
+            if met is not None:
+                text = f"{value:.2f}" if met else f"**{value:.2f}**"
+                cells.setdefault(target, {})[column] = text
+    lines = [f"| target | {' | '.join(reached)} |", "|---" + "|---:" * len(reached) + "|"]
+    lines += [f"| {target} | {' | '.join(of.get(column, '–') for column in reached)} |" for target, of in cells.items()]
+    return Section("What is reached", "Missed targets are bold. – : not measured, or no target there.", "", *lines)
+
+
+def verdicts(judged):
     words = {None: "", True: "met: ", False: "**missed**: "}
-    return [f"- {words[met]}{what}: {value:.2f}" for what, value, met in judged], sum(met is False for _, _, met in judged)
+    return [f"- {words[met]}{what}: {value:.2f}" for what, value, met in judged]
 
 
 if __name__ == "__main__":
