@@ -13,9 +13,9 @@
 #                and each planted fault too
 #   simulation   ten seconds of fresh histories of the whole proxy, and all that ever failed (docs/simulation.md)
 #                --long: a minute of them, and twenty seconds with the sanitizers
-#   integration  pytest over tests/integration, tests/fault, tests/attack, tests/crossing and tests/history, with the
-#                sanitized proxy
-#                --long: the tests with the mark "long" too: a minute of tests/history, the dashboard in a browser
+#   integration  pytest over tests/integration, tests/fault, tests/attack, tests/crossing and tests/history
+#                --long: with the sanitized proxy, and the tests with the mark "long" too: random commands and plays, a
+#                minute of tests/history, the dashboard in a browser
 #   python       the companion package: compiled without warnings by gcc and clang, sdist and wheel built into
 #                python/dist, then its tests with what the wheel installs
 #                --long: also with Beanie 1.30, and without the extension; more examples and generated models
@@ -108,8 +108,10 @@ step_simulation() {
 }
 
 step_integration() {
-  build_preset debug-sanitized mongosluice || return 1
-  MONGOSLUICE_BINARY=$project/build/debug-sanitized/src/main/mongosluice \
+  local preset=release
+  [ $long = 0 ] || preset=debug-sanitized
+  build_preset $preset mongosluice || return 1
+  MONGOSLUICE_BINARY=$project/build/$preset/src/main/mongosluice SLUICE_HISTORY_SECONDS=$((long ? 20 : 8)) \
     "$venv/bin/python" -m pytest tests -q -p no:cacheprovider "${marked[@]}" "${at_once[@]}"
 }
 

@@ -26,6 +26,7 @@ def test_plays_that_a_person_thought_of(scene, name):
     assert identity_play.compare(scene, identity_play.PLAYS[name]) == []
 
 
+@pytest.mark.long
 def test_plays_that_nobody_thought_of(scene, capsys):
     with capsys.disabled():
         print(f"\n  identity: seed {SEED}")

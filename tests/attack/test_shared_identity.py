@@ -333,6 +333,7 @@ def test_plays_that_a_person_thought_of(scene, name):
     play(scene, identity_play.PLAYS[name])
 
 
+@pytest.mark.long
 def test_plays_that_nobody_thought_of(scene, capsys):
     with capsys.disabled():
         print(f"\n  shared identity: seed {SEED}")

@@ -33,18 +33,19 @@ def run(program, *arguments, may_end=RAN):
     ("merge_bench.py", ["--servers", "standin,null", "--connections", "8", "--light-connections", "1", "--rounds", 1, "--lone-extra", 0,
                         "--light-rounds", 1, "--placements", "shared", "--variants", "retryable", "--rates", 3000, "--seconds", 0.1,
                         "--warmup", 0.05], "server's CPU µs an insert"),
-    ("enforce_bench.py", ["--servers", "null,py", "--rounds", 2, "--documents", 500], "proxy CPU ns a document"),
+    pytest.param("enforce_bench.py", ["--servers", "null,py", "--rounds", 2, "--documents", 500], "proxy CPU ns a document",
+                 marks=pytest.mark.long),
     ("hop.py", ["--cases", "ping:1,insert*10:4", "--routes", "direct,mongosluice,validating,merging,TLS,compressed",
                 "--rounds", 1, "--seconds", 0.1, "--idle", 100], "proxy CPU µs a command"),
-    ("hop.py", ["--cases", "", "--routes", "direct,mongosluice,direct TLS,TLS,TLS both sides", "--rounds", 1, "--seconds", 0.1, "--idle", 0,
-                "--dials"], "connections/s"),
-    ("growth.py", ["--rounds", 1, "--seconds", 0.2, "--connection-counts", 16, "--document-sizes", 100,
-                   "--namespace-counts", 10], "CPU µs an insert"),
-    ("sharing_bench.py", ["--servers", "null", "--rounds", 1, "--seconds", 0.2, "--cases", "ping:8", "--fleets", 300,
-                          "--idle", 300, "--idle-seconds", 1, "--settle", 0.3, "--parts", "throughput,fleets,memory,idle"],
-     "÷ session"),
-    ("../stress/abuse.py", ["--abuses", "slow senders,random bytes", "--seconds", 0.5, "--rounds", 1,
-                            "--scale", 0.02], "÷ usual"),
+    pytest.param("hop.py", ["--cases", "", "--routes", "direct,mongosluice,direct TLS,TLS,TLS both sides", "--rounds", 1, "--seconds", 0.1,
+                            "--idle", 0, "--dials"], "connections/s", marks=pytest.mark.long),
+    pytest.param("growth.py", ["--rounds", 1, "--seconds", 0.2, "--connection-counts", 16, "--document-sizes", 100,
+                               "--namespace-counts", 10], "CPU µs an insert", marks=pytest.mark.long),
+    pytest.param("sharing_bench.py", ["--servers", "null", "--rounds", 1, "--seconds", 0.2, "--cases", "ping:8", "--fleets", 300,
+                                      "--idle", 300, "--idle-seconds", 1, "--settle", 0.3, "--parts", "throughput,fleets,memory,idle"],
+                 "÷ session", marks=pytest.mark.long),
+    pytest.param("../stress/abuse.py", ["--abuses", "slow senders,random bytes", "--seconds", 0.5, "--rounds", 1,
+                                        "--scale", 0.02], "÷ usual", marks=pytest.mark.long),
 ])
 def test_it_runs_and_writes_its_page(program, arguments, columns, tmp_path):
     page, report = tmp_path / "page.md", tmp_path / "report.json"
@@ -54,6 +55,7 @@ def test_it_runs_and_writes_its_page(program, arguments, columns, tmp_path):
     assert json.loads(report.read_text())
 
 
+@pytest.mark.long
 def test_allocations_are_counted(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# Page\n")
@@ -61,6 +63,7 @@ def test_allocations_are_counted(tmp_path):
     assert "allocations" in page.read_text()
 
 
+@pytest.mark.long
 def test_the_schema_bench_runs():
     assert "jsonschema-rs" in run(HERE / "schema_bench.py", "--binary", BUILD / "tests/bench/schema_bench",
                                   "--seconds", 0.01)
@@ -86,10 +89,10 @@ def server(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("program", "arguments"), [
-    ("merge_bench.py", ["--connections", 2, "--variants", "plain", "--write-concerns", "majority", "--rounds", 1, "--seconds", 0.1,
-                        "--warmup", 0, "--rates", ""]),
+    pytest.param("merge_bench.py", ["--connections", 2, "--variants", "plain", "--write-concerns", "majority", "--rounds", 1,
+                                    "--seconds", 0.1, "--warmup", 0, "--rates", ""], marks=pytest.mark.long),
     ("hop.py", ["--cases", "ping:2", "--rounds", 1, "--seconds", 0.1, "--idle", 0]),
-    ("enforce_bench.py", ["--rounds", 1, "--documents", 20]),
+    pytest.param("enforce_bench.py", ["--rounds", 1, "--documents", 20], marks=pytest.mark.long),
 ])
 def test_a_server_that_runs_already_is_measured_and_left_as_it_was(program, arguments, server, tmp_path):
     page = tmp_path / "page.md"

@@ -14,11 +14,12 @@ SMALL = {"pool.max_size": 2, "pool.wait_timeout_ms": 15, "pool.waiters_max": 20,
 
 @pytest.mark.proxy_only
 @pytest.mark.timeout(SECONDS + 400)
-@pytest.mark.parametrize(("way", "options"), [("session", {"merge.enabled": "true"}), ("shared", {}),
-                                               ("shared", {"merge.enabled": "true", "pool.max_size": 6}),
-                                               ("verifier", {"merge.enabled": "true"}), ("verifier", SMALL)],
-                         ids=["session, merging", "shared", "shared, merging, small pools", "verifier, merging",
-                              "verifier, commands refused"])
+@pytest.mark.parametrize(("way", "options"), [
+    pytest.param("session", {"merge.enabled": "true"}, id="session, merging", marks=pytest.mark.long),
+    pytest.param("shared", {}, id="shared", marks=pytest.mark.long),
+    pytest.param("shared", {"merge.enabled": "true", "pool.max_size": 6}, id="shared, merging, small pools"),
+    pytest.param("verifier", {"merge.enabled": "true"}, id="verifier, merging", marks=pytest.mark.long),
+    pytest.param("verifier", SMALL, id="verifier, commands refused")])
 def test_no_crossing(way, options, capsys):
     lines = []
     verdict = run(SECONDS, SEED, way, options=options, say=lines.append)

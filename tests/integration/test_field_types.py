@@ -96,8 +96,8 @@ def test_with_a_schema(guard):
     assert not wrong, "\n".join(map(str, wrong))
 
 
-@pytest.mark.parametrize("elsewhere", [False, pytest.param(True, marks=pytest.mark.long)],
-                         ids=["no schema", "a schema elsewhere"])
+@pytest.mark.long
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["no schema", "a schema elsewhere"])
 def test_without_a_schema(start_proxy, server, folder, elsewhere):
     """The message passes byte for byte, so every answer is the server's own."""
     if elsewhere:

@@ -526,6 +526,7 @@ def test_many_megabytes_at_once(guarded, compressor):
         there.drop()
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_documents(guarded):
     _, _, people = guarded
     documents = [{"_id": i, **(GOOD if i % 1000 else BAD)} for i in range(100_001)]

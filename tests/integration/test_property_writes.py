@@ -22,6 +22,7 @@ def test_random_writes(start_proxy, server, folder):
     assert counts["refused"] > 300 and counts["accepted"] > 300
 
 
+@pytest.mark.long
 def test_random_forms_of_commands(start_proxy, server, folder):
     """No document bypasses a schema, however malformed the command is."""
     property_bypass.guard(folder)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from support.admin import Admin
+from support.process import eventually
 from support.proxy import ACCEPTED, ENDED
 from support.wire import RawClient, op_msg
 
@@ -129,9 +130,11 @@ def test_servers_learn_the_client(start_proxy, server, collection_name):
     with proxy.endpoint().client() as client:
         client["proxied"][collection_name].insert_one({"_id": 1})
         assert client["proxied"][collection_name].find_one() == {"_id": 1}
-    named = {record["attr"]["remote"] for record in behind.records() if record["id"] == INTRODUCED}
-    clients = {record["attr"]["remote"] for record in proxy.records() if record["id"] == ACCEPTED}
-    assert named and named <= clients
+
+    def remotes(of, number):
+        return {record["attr"]["remote"] for record in of.records() if record["id"] == number}
+    eventually(lambda: remotes(behind, INTRODUCED), "the clients are named")
+    eventually(lambda: remotes(behind, INTRODUCED) <= remotes(proxy, ACCEPTED), "they are those of the proxy")
 
 
 def test_a_shared_connection_names_nobody(start_proxy, server, collection_name):

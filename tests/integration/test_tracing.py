@@ -407,7 +407,7 @@ def test_what_it_refuses_for_good_is_dropped_and_counted(traced, collector):
     assert {span.trace for span in collector.wait_for(2)} == {f"{7:032x}"}
     eventually(lambda: figures(Admin(proxy)).get("spans_exported_total") == 2, "the export is counted")
     assert figures(Admin(proxy))['spans_dropped_total{reason="rejected"}'] == 2
-    assert any(one["id"] == 6002 and one["attr"]["status"] == 400 for one in proxy.records())
+    proxy.wait_for_record("the refusal", id=6002, status=400)
 
 
 def test_a_partial_success_counts(traced, collector):
@@ -451,7 +451,7 @@ def test_an_untrusted_collector_gets_nothing(traced, authorities):
                                 "tracing.ca_file": authorities.proxy.ca_file})
         ping(client)
         eventually(lambda: figures(Admin(proxy))["export_failures_total"] >= 1, "the export fails")
-        assert any("certificate" in one["attr"].get("error", "") for one in proxy.records() if one["id"] == 6002)
+        proxy.wait_for_record("the failure", id=6002, error=lambda text: "certificate" in text)
         assert not secure.spans
 
 

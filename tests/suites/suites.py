@@ -44,7 +44,7 @@ PYMONGO = Suite(
         "test/test_monitoring.py",
         "test/test_session.py",
     ),
-    few=("test/test_cursor.py", "test/test_session.py"),
+    few=("test/test_session.py",),
     merged=(
         "test/asynchronous/test_crud_unified.py",
         "test/test_collection.py",
