@@ -8,13 +8,13 @@ import abuses
 import pytest
 from support.admin import Admin
 from support.process import eventually
+from support.proxy import MONITORS
 from support.wire import RawClient
 
 pytestmark = pytest.mark.proxy_only
 MEMORY_MAX = 64 * 1024 * 1024
 SCALE = 0.02
 SECONDS = 1.5
-MONITORS = 3  # connections of its own that the proxy may have opened since
 
 
 def buffers(admin):

@@ -7,6 +7,7 @@ import time
 import pytest
 from support import wire
 from support.process import eventually
+from support.proxy import MONITORS
 from support.simulated import cursor
 from support.wire import RawClient, op_msg, op_msg_of
 
@@ -294,7 +295,7 @@ def test_descriptors_and_memory_come_back(start_proxy, simulated):
         for client in clients:
             assert client.receive().body["ok"] == 1
             client.__exit__()
-    eventually(lambda: proxy.descriptors() <= before, "all descriptors are closed")
+    eventually(lambda: proxy.descriptors() <= before + MONITORS, "all descriptors are closed")
     proxy.wait_for_counter("clientsAccepted", 201)
     eventually(lambda: proxy.counter("clientsNow") == 0 and proxy.counter("bufferBytesNow") == 0,
                "no client and no buffer is left")

@@ -16,6 +16,7 @@ MORE_OPTIONS = dict(word.split("=", 1) for word in os.environ.get("SLUICE_PROXY_
 # log ids
 LISTENING, ACCEPTED, ENDED, CLOSED_BY_ERROR, COUNTERS, AUTHENTICATED = (1000, 1001, 1003, 1005,
                                                                         1040, 2000)
+MONITORS = 3  # connections of its own that the proxy may open later than the test expects
 
 
 def environment(**variables):
