@@ -9,6 +9,10 @@ suites=$cache/suites
 logs=$cache/log
 mkdir -p "$cache" "$logs"
 
+# Many processes import the tests' modules: compiled once, and not beside the sources.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX=$cache/bytecode
+
 say() {
   printf '%s\n' "$*" >&2
 }

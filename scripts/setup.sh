@@ -5,6 +5,7 @@
 #                                 checks   clang and its tools, debuggers' symbols for reports
 #                                 beanie1  a second Python environment, with Beanie 1.30
 #                                 suites   the sources of PyMongo and Motor, for their test suites
+#                                 promtool   of Prometheus, for the tests of the metrics
 #                                 packaging  the tools for the Debian package, and promtool
 #                                 browser  Chromium, for the tests of the dashboard
 #                                 bench    HAProxy, nginx and perf, which scripts/bench.sh measures beside the proxy
@@ -168,8 +169,8 @@ for part; do
     checks) packages+=("${packages_checks[@]}") ;;
     packaging) packages+=("${packages_packaging[@]}") ;;
     release) packages+=("${packages_release[@]}") first+=("${packages_python[@]}") ;;
-    python | interpreter | beanie1 | suites | site) first+=("${packages_python[@]}") ;;
-    *) sed -n '2,14s/^# \?//p' "$0"; die "no such part: $part" ;;
+    python | interpreter | beanie1 | suites | site | promtool) first+=("${packages_python[@]}") ;;
+    *) sed -n '2,15s/^# \?//p' "$0"; die "no such part: $part" ;;
   esac
 done
 
@@ -178,6 +179,6 @@ command -v flock >/dev/null && flock 9
 install_packages "${first[@]}"
 start_environments "$@"
 install_packages "${packages[@]}"
-if has packaging "$@"; then fetch_promtool; fi
+if has packaging "$@" || has promtool "$@"; then fetch_promtool; fi
 if has release "$@"; then build_helm; fi
 for job in "${jobs[@]}"; do wait "$job" || exit 1; done

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Builds everything and runs the tests. Installs what is missing first (see setup.sh).
-#   scripts/test.sh [--long] [STEP…]   default: all steps
+#   scripts/test.sh [--long] [STEP…]   default: all steps; without --long all but fuzz and packaging
 # The short run, without --long, takes minutes and tests each part of the product. --long runs all tests; CI does so.
 # All steps run even if one fails. The exit status is 1 if any step failed. The last lines say how long each step took.
 #   lint         format, the rules between rooms, log ids, the configuration document, types of the companion
 #                package, ruff over all Python
 #                --long: the build with clang, clang-tidy
-#   unit         gcc and sanitized builds; every ctest test of the sanitized one
-#                --long: every ctest test of the gcc build too
+#   unit         the ctest tests of the sanitized build
+#                --long: those with the label "long" too, and every ctest test of the gcc build
 #   fuzz         some libFuzzer targets (--long: all) for 20,000 inputs or FUZZ_SECONDS (2; --long: 15), from their corpus
 #   model        spin checks the models of tests/model exhaustively; the short run checks the guarantees, --long each gap
 #                and each planted fault too
@@ -20,7 +20,7 @@
 #                python/dist, then its tests with what the wheel installs
 #                --long: also with Beanie 1.30, and without the extension; more examples and generated models
 #   bench        a short run of benchmark programs (--long: of each; scripts/bench.sh takes the figures)
-#   suites       some modules of PyMongo's and Motor's own suites, direct and through the proxy
+#   suites       two modules of PyMongo's and Motor's own suites, direct and through the proxy
 #                --long: their fast part (the insert tests through a proxy that merges, some also through shared
 #                connections)
 #   docs         runs every block of README.md and docs/*.md, or prints why it does not; renders the site, with every
@@ -78,17 +78,18 @@ END
 }
 
 step_unit() {
-  local failed=0
+  local failed=0 left_out=(-LE long)
   if [ $long = 1 ]; then
+    left_out=()
     build_preset release || return 1
     ctest --test-dir build/release --output-on-failure -j "$(($(nproc) * 2))" || failed=1
   fi
   build_preset debug-sanitized || return 1
-  ctest --test-dir build/debug-sanitized --output-on-failure -j "$(($(nproc) * 2))" || failed=1
+  ctest --test-dir build/debug-sanitized --output-on-failure -j "$(($(nproc) * 2))" "${left_out[@]}" || failed=1
   return $failed
 }
 
-# The short run takes some fast targets; its unit step replays the corpus of each.
+# Without --long it takes some fast targets.
 # Few inputs in the same order each time, so that a finding belongs to a change. scripts/fuzz.sh alone looks for new ones.
 step_fuzz() {
   local targets=()
@@ -194,7 +195,10 @@ build_ahead() {
 }
 
 all=0
-[ ${#steps[@]} -gt 0 ] || all=1 steps=(lint unit fuzz model simulation integration python bench suites docs packaging)
+if [ ${#steps[@]} -eq 0 ]; then
+  all=1 steps=(lint unit model simulation integration python bench suites docs)
+  [ $long = 0 ] || steps+=(fuzz packaging)
+fi
 for step in "${steps[@]}"; do
   declare -F "step_$step" >/dev/null || { sed -n '2,33{/^#/!q;s/^# \?//p}' "$0"; die "no such step: $step"; }
 done
@@ -202,7 +206,8 @@ done
 scripts/setup.sh build interpreter
 ahead=
 [ $all = 0 ] || { build_ahead & ahead=$!; }
-parts=(build python checks beanie1 suites packaging site)
+parts=(build python checks beanie1 suites promtool site)
+[[ $long = 0 && " ${steps[*]} " != *" packaging "* ]] || parts+=(packaging)
 [ $long = 0 ] || parts+=(browser)
 scripts/setup.sh "${parts[@]}"
 summary=("setup passed after $SECONDS s")
