@@ -1,5 +1,5 @@
-"""Runs the suites of PyMongo and Motor direct and through the proxy and prints the tests whose
-outcome differs. Every module runs on a server of its own, as a replica-set member and as a
+"""Runs the suites of PyMongo and Motor, or those of the C and the Go driver, direct and through the proxy and prints the
+tests whose outcome differs. Every module runs on a server of its own, as a replica-set member and as a
 standalone; only the difference between the two ways counts, for the server is not MongoDB and some
 tests fail on it either way.
 
@@ -107,9 +107,7 @@ def report(job, tests, found, seconds):
 
 def chosen_jobs(options):
     for topology in options.topology or (["replica-set"] if options.few else lane.TOPOLOGIES):
-        for suite in suites.ALL:
-            if options.suite and suite.name not in options.suite:
-                continue
+        for suite in options.suite:
             for module in suite.few if options.few else suite.fast if options.fast else suite.modules():
                 if not options.module or any(part in module for part in options.module):
                     yield from jobs_of(options, suite, topology, module)
@@ -125,7 +123,7 @@ def jobs_of(options, suite, topology, module):
     more = [way for way, modules in (("shared", suite.shared), ("schemas", suite.schemas))
             if is_set and module in modules]
     yield lane.Job(suite, topology, module, merging, ways=("proxy", *more), test_seconds=options.test_seconds)
-    if is_set and module in suite.shared_auth:
+    if is_set and module in suite.shared_auth and not options.few:
         yield lane.Job(suite, topology, module, auth=True, ways=("shared", "verifier"),
                        test_seconds=options.test_seconds)
 
@@ -141,7 +139,8 @@ def arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fast", action="store_true", help="the chosen part that CI runs")
     parser.add_argument("--few", action="store_true", help="some modules of that part, on the replica set")
-    parser.add_argument("--suite", action="append", choices=[one.name for one in suites.ALL])
+    parser.add_argument("--suite", action="append", choices=[one.name for one in suites.ALL],
+                        help="default: " + " and ".join(one.name for one in suites.PYTHON))
     parser.add_argument("--topology", action="append", choices=list(lane.TOPOLOGIES))
     parser.add_argument("--module", action="append", metavar="PART",
                         help="only modules whose path contains this")
@@ -166,6 +165,12 @@ def arguments():
     options = parser.parse_args()
     options.out = options.out.resolve()  # pytest runs in the folder of the suite
     options.fast = options.fast or options.few
+    options.suite = [one for one in suites.ALL if one.name in options.suite] if options.suite else suites.PYTHON
+    for suite in options.suite:
+        if any(lane.has_schemas(way) for way in options.way or ()) and not suite.notes_namespaces:
+            parser.error(f"--way schemas: nothing tells which collections the tests of --suite {suite.name} write to")
+        if options.fast and not suite.fast:
+            parser.error(f"--suite {suite.name} has no chosen part: leave out --fast and --few")
     return options
 
 

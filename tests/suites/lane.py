@@ -1,23 +1,18 @@
 """One module of a suite, run one way: on a fresh server, direct or through a fresh proxy."""
 
 import argparse
-import os
 import re
-import sys
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import open_schemas
-import outcomes
-from suites import ROOT, Suite
+from suite import Suite, Trial
 
-sys.path.insert(0, str(ROOT / "tests/integration"))
-
-from support.admin import Admin  # noqa: E402
-from support.proxy import Proxy  # noqa: E402
-from support.servers import Server, start_secure_server  # noqa: E402
+from support.admin import Admin
+from support.proxy import Proxy
+from support.servers import Server, start_secure_server
 
 TOPOLOGIES = {"replica-set": "secantus", "standalone": None}
 DIRECT = "direct"
@@ -29,11 +24,6 @@ WAYS = {"proxy": {}, "shared": {"pool.mode": "shared"},
 NAMESPACES = "namespaces"  # the file in the folder of a direct run: what its tests write to
 INSERTS = re.compile(r'^mongosluice_inserts_total\{way="(\w+)"\} (\d+)', re.M)
 TEST_SECONDS = 60
-MODULE_SECONDS = 1500
-# What the suites read and a developer may have set.
-FOREIGN = ("DB_USER", "DB_PASSWORD", "COMPRESSORS", "CLIENT_PEM", "CA_PEM", "CERT_DIR", "AUTH", "SSL",
-           "TEST_LOADBALANCER", "SINGLE_MONGOS_LB_URI", "MULTI_MONGOS_LB_URI", "MONGODB_API_VERSION",
-           "PYTEST_ADDOPTS")
 
 
 def way_named(text):
@@ -83,19 +73,19 @@ class Job:
 @dataclass
 class Ran:
     tests: dict = field(default_factory=dict)  # test id -> Outcome
-    trouble: str = ""  # what the proxy or pytest did that no test tells
+    trouble: str = ""  # what the proxy or the suite did that no test tells
     counts: Counter = field(default_factory=Counter)  # what the proxy checked and merged
 
 
 def run(job, way, folder, only=()):
-    """Runs the module, or the tests `only` of it (ids as in the junit file). `folder` receives the
-    junit file, what pytest printed and the proxy's log."""
+    """Runs the module, or the tests `only` of it (ids as in the outcomes). `folder` receives what
+    the suite printed and the proxy's log."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="driver-suites-") as scratch:
         server = _start_server(job, Path(scratch) / "data")
         try:
             if way == DIRECT:
-                return _pytest(job, server.endpoint.host_port, folder, only, job.needs_namespaces)
+                return _run(job, server.endpoint, folder, only, job.needs_namespaces)
             options = options_of(way)
             if has_schemas(way):
                 options["schemas"] = Path(scratch) / "schemas"
@@ -107,9 +97,10 @@ def run(job, way, folder, only=()):
 
 def known(job, folder):
     """The direct run that an earlier comparison left in its folder; None if it left none that serves."""
-    if not (folder / "junit.xml").exists() or (job.needs_namespaces and not (folder / NAMESPACES).exists()):
+    if job.needs_namespaces and not (folder / NAMESPACES).exists():
         return None
-    return Ran(outcomes.read(folder / "junit.xml"))
+    tests = job.suite.known(folder)
+    return Ran(tests) if tests else None
 
 
 def namespaces_of(job, folder):
@@ -128,7 +119,7 @@ def _through_proxy(job, server, options, folder, only):
     options = {**options, **(WAYS["merging"] if job.merging else {})}
     proxy = Proxy(server.endpoint.uri(), options, endpoint=server.endpoint)
     try:
-        ran = _pytest(job, proxy.endpoint().host_port, folder, only)
+        ran = _run(job, proxy.endpoint(), folder, only)
         if "admin" in options:
             ran.counts = _counts(Admin(proxy))
     except BaseException:
@@ -159,18 +150,6 @@ def _counts(admin):
     })
 
 
-def _pytest(job, host_port, folder, only, notes_namespaces=False):
-    junit = folder / "junit.xml"
-    junit.unlink(missing_ok=True)
-    env = {key: value for key, value in os.environ.items() if key not in FOREIGN}
-    env |= {"DB_IP": host_port[0], "DB_PORT": str(host_port[1]), "PYTHONHASHSEED": "0"}
-    if job.auth:
-        env |= {"DB_USER": USER, "DB_PASSWORD": PASSWORD}
-    plugin = ()
-    if notes_namespaces:
-        env |= {"SUITES_NAMESPACES": str(folder / NAMESPACES), "PYTHONPATH": str(Path(__file__).parent)}
-        plugin = ("-p", "namespaces_plugin")
-    command = [sys.executable, "-m", "pytest", "-q", "-ra", "-o", "addopts=", "-o", "log_cli=false",
-               "-p", "no:cacheprovider", *plugin, f"--timeout={job.test_seconds}", f"--junitxml={junit}",
-               *job.suite.arguments, *(list(outcomes.node_ids(job.module, only)) or [job.module])]
-    return Ran(*outcomes.run_pytest(command, job.suite.folder, env, junit, folder / "pytest.log", MODULE_SECONDS))
+def _run(job, endpoint, folder, only, notes_namespaces=False):
+    namespaces = folder / NAMESPACES if notes_namespaces else None
+    return Ran(*job.suite.run(Trial(job.module, endpoint, folder, job.test_seconds, tuple(only), namespaces)))

@@ -1,36 +1,15 @@
 """The test suites of the drivers: where they lie, how pytest is started on them, and the chosen fast
 part that every CI run covers."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from c_suite import CSuite
+from go_suite import GoSuite
+from pytest_suite import PytestSuite
+from suite import CACHE
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ROOT / ".cache/suites"
+SOURCES = CACHE / "suites"
+BUILT = CACHE / "suites-built"  # by scripts/build-driver-suites.sh
 
-
-@dataclass(frozen=True)
-class Suite:
-    name: str
-    folder: Path
-    arguments: tuple[str, ...]
-    fast: tuple[str, ...]
-    few: tuple[str, ...]  # of the fast part: what the short run of scripts/test.sh covers, on the replica set
-    # Of the fast part: what is mostly about inserts. On the replica set it runs with merging on.
-    merged: tuple[str, ...]
-    # Of the fast part: what runs on the replica set with schemas besides.
-    schemas: tuple[str, ...]
-    # Of the fast part: what runs on the replica set through shared connections besides, and what does so with access
-    # control.
-    shared: tuple[str, ...]
-    shared_auth: tuple[str, ...]
-
-    def modules(self):
-        """Paths below the folder, as pytest takes them."""
-        found = (self.folder / "test").rglob("test_*.py")
-        return sorted(str(path.relative_to(self.folder)) for path in found)
-
-
-PYMONGO = Suite(
+PYMONGO = PytestSuite(
     name="pymongo",
     folder=SOURCES / "pymongo-4.20.0",
     arguments=("-m", "default or default_async"),
@@ -55,7 +34,7 @@ PYMONGO = Suite(
     shared_auth=("test/test_session.py",),
 )
 
-MOTOR = Suite(
+MOTOR = PytestSuite(
     name="motor",
     folder=SOURCES / "motor-3.7.1",
     # Its configuration makes an error of the warning that this option is not set.
@@ -78,4 +57,17 @@ MOTOR = Suite(
     shared_auth=("test/asyncio_tests/test_asyncio_session.py",),
 )
 
-ALL = (PYMONGO, MOTOR)
+GO = GoSuite(
+    name="go",
+    folder=BUILT / "go/source/mongo/integration",
+    program=BUILT / "go/integration.test",
+)
+
+C = CSuite(
+    name="c",
+    folder=BUILT / "c/source",
+    program=BUILT / "c/build/src/libmongoc/test-libmongoc",
+)
+
+PYTHON = (PYMONGO, MOTOR)
+ALL = (*PYTHON, GO, C)
