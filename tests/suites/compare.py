@@ -25,6 +25,7 @@ import expected
 import lane
 import suites
 from outcomes import MISSING, Difference, print_list
+from suite import ROOT
 
 
 @dataclass
@@ -160,7 +161,7 @@ def arguments():
                         "ended may leave commands that disturb the next ones")
     parser.add_argument("--jobs", type=int, default=2, metavar="N",
                         help="modules at one time (%(default)s)")
-    parser.add_argument("--out", type=Path, default=suites.ROOT / "build/driver-suites",
+    parser.add_argument("--out", type=Path, default=ROOT / "build/driver-suites",
                         help="folder for junit files and logs (%(default)s)")
     options = parser.parse_args()
     options.out = options.out.resolve()  # pytest runs in the folder of the suite
