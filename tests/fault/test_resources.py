@@ -24,6 +24,7 @@ def cpu_seconds(pid):
                for task in Path(f"/proc/{pid}/task").iterdir()) / 1e9
 
 
+@pytest.mark.long
 def test_descriptors_run_out(start_proxy, simulated):
     proxy = start_proxy(f"mongodb://{simulated.address}/", {"stats_period_ms": 100})
     where = proxy.endpoint()

@@ -113,6 +113,7 @@ async def ping_all(address, count):
     peer.close()
 
 
+@pytest.mark.long
 def test_a_thousand_change_streams_over_fifty_connections(model, address):
     async def play():
         streams = [Stream(address, list(range(CHANGES))) for _ in range(STREAMS)]

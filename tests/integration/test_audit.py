@@ -99,6 +99,7 @@ def test_each_namespace_by_itself(audit):
     assert list(found) == ["one"]
 
 
+@pytest.mark.long
 def test_reads_all_of_a_large_collection(audit):
     audit.write("people")
     for start in range(0, 30000, 10000):

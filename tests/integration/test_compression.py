@@ -107,6 +107,7 @@ def test_unacknowledged_and_compressed(compressing, in_front_of):
 
 
 @pytest.mark.parametrize("compressor", ALL)
+@pytest.mark.long
 def test_a_message_of_48_megabytes_compressed(compressing, in_front_of, compressor):
     documents = [{"_id": i, "b": bytes(11_990_000)} for i in range(4)]
     message = wire.op_msg({"insert": "c", "$db": "d"}, {"documents": documents})

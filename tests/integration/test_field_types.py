@@ -85,6 +85,7 @@ def guard(start_proxy, server, folder):
         yield asker
 
 
+@pytest.mark.long
 def test_with_a_schema(guard):
     table = measured()
     wrong = []

@@ -511,6 +511,7 @@ def test_unacknowledged_writes_of_every_kind(guarded, people):
 # --- large and slow
 
 @pytest.mark.parametrize("compressor", [None, "snappy", "zlib", "zstd"])
+@pytest.mark.long
 def test_many_megabytes_at_once(guarded, compressor):
     proxy, _, people = guarded
     with proxy.endpoint().client(compressors=compressor) as client:

@@ -120,6 +120,7 @@ def test_messages_up_to_the_limit(target, namespace, less):
         client.command({"drop": collection, **database})
 
 
+@pytest.mark.long
 def test_a_driver_moves_large_documents_unchanged(target, collection_name):
     noise = os.urandom(MEGABYTE) * 15
     with target.client() as client:

@@ -13,6 +13,7 @@ import property_writes  # noqa: E402
 pytestmark = pytest.mark.proxy_only
 
 
+@pytest.mark.long
 def test_random_writes(start_proxy, server, folder):
     proxy = start_proxy(server.endpoint.uri(), {"schemas": folder.path}, endpoint=server.endpoint)
     counts = property_writes.run(server, proxy, folder, cases=1500)

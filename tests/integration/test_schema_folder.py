@@ -35,6 +35,7 @@ def refused_of(reply):
 MIXED = [{"kind": kind} for kind in ("a", "b", "both", "none")] * 25
 
 
+@pytest.mark.long
 def test_rewritten_under_load(simulated, simulated_guard, folder):
     """Each command is judged by one version as a whole, and at the end by the last one."""
     proxy = simulated_guard(only("a"), {"threads": 2})
@@ -92,6 +93,7 @@ def test_a_file_that_is_touched_is_no_news(simulated, simulated_guard, folder):
     assert sum(one["id"] == 3002 and one["attr"]["ns"] == "d.c" for one in proxy.records()) == 1
 
 
+@pytest.mark.long
 def test_two_thousand_files(start_proxy, simulated, folder):
     for number in range(2000):
         folder.write(f"d.c{number}", {**PERSON, "title": f"number {number}"})
@@ -222,6 +224,7 @@ def test_of_two_files_for_a_namespace_the_other_takes_over(guarded, folder, ns):
     assert fails(people, {"kind": "b"})
 
 
+@pytest.mark.long
 def test_ending_while_files_change(start_proxy, simulated, folder):
     for number in range(300):
         folder.write(f"d.c{number}")

@@ -312,6 +312,7 @@ def test_a_validator_with_paths_is_left_to_the_server(start_proxy, ns, folder, s
 COSTLY = {"patternProperties": {f"(a{{1,100}}){{1,100}}{i}": {"bsonType": "int"} for i in range(4000)}}
 
 
+@pytest.mark.long
 def test_a_costly_validator_is_left_to_the_server(start_proxy, server, ns):
     database, _, name = ns.partition(".")
     with server.endpoint.client() as direct:

@@ -119,6 +119,7 @@ def test_a_change_by_another_connection_counts_at_once(proxies, collection):
     assert wrong == 0
 
 
+@pytest.mark.long
 def test_inserts_while_validators_change(proxies, collection):
     """200 changes under inserts of four clients: an insert that begins after a change that allows it was
     answered, and before the next one that forbids it is sent, is not refused."""
