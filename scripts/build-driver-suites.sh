@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches and builds the test suites of other drivers, for scripts/driver-suites.sh, which calls this script.
+# Fetches and builds the test suites of other drivers, for tests/suites/compare.py, which calls this script.
 #   scripts/build-driver-suites.sh c|go…
 # c: the C driver of Debian's source package. go: the Go driver 1.17, from the registry of Go modules; needs Go 1.20.
 # Everything goes to .cache/suites-built; the network is used only if something is missing.

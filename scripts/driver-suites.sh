@@ -6,15 +6,5 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 "$project/scripts/setup.sh" build python suites
-others=()
-previous=
-for word; do
-  case "$previous $word" in
-    "--suite c" | *" --suite=c") others+=(c) ;;
-    "--suite go" | *" --suite=go") others+=(go) ;;
-  esac
-  previous=$word
-done
-[ ${#others[@]} -eq 0 ] || "$project/scripts/build-driver-suites.sh" "${others[@]}"
 [ -n "${MONGOSLUICE_BINARY:-}" ] || build_preset release mongosluice
 exec "$venv/bin/python" "$project/tests/suites/compare.py" "$@"

@@ -5,7 +5,7 @@
 #                                 checks   clang and its tools, debuggers' symbols for reports
 #                                 beanie1  a second Python environment, with Beanie 1.30
 #                                 suites   the sources of PyMongo and Motor, for their test suites
-#                                 promtool   of Prometheus, for the tests of the metrics
+#                                 promtool  of Prometheus, for the tests of the metrics
 #                                 packaging  the tools for the Debian package, and promtool
 #                                 browser  Chromium, for the tests of the dashboard
 #                                 bench    HAProxy, nginx and perf, which scripts/bench.sh measures beside the proxy
@@ -169,7 +169,8 @@ for part; do
     checks) packages+=("${packages_checks[@]}") ;;
     packaging) packages+=("${packages_packaging[@]}") ;;
     release) packages+=("${packages_release[@]}") first+=("${packages_python[@]}") ;;
-    python | interpreter | beanie1 | suites | site | promtool) first+=("${packages_python[@]}") ;;
+    python | interpreter | beanie1 | suites | site) first+=("${packages_python[@]}") ;;
+    promtool) ;;
     *) sed -n '2,15s/^# \?//p' "$0"; die "no such part: $part" ;;
   esac
 done

@@ -17,7 +17,6 @@ SCHEMA = {"required": ["a"]}
 MAX_BATCH = 100_000
 INVALID_LENGTH, MEMORY = 16, 146
 MEGABYTE = 1024 * 1024
-FEW = 3  # answers to another client; one may come before the check, and a busy machine gives this client few turns
 EMPTY = bson.encode({})
 GOOD = bson.encode({"a": 1})
 UPDATE = bson.encode({"q": {}, "u": {"b": 1}})
@@ -151,13 +150,17 @@ def test_others_have_their_turns_while_it_is_checked(name, start):
     where = start(form).endpoint()
     with RawClient(where) as heavy, RawClient(where) as light:
         assert heavy.command({"ping": 1})["ok"] == light.command({"ping": 1})["ok"] == 1
-        heavy.send(form.message(count))
-        asked = asked_between(light, heavy)
-        errors, index = errors_of(heavy.receive())
-        assert [error[index] for error in errors] == list(range(count))
-        assert {error["code"] for error in errors} == {121}
-        assert heavy.command({"ping": 1})["ok"] == 1
-    assert asked >= FEW
+        asked = 0
+        for _ in range(5):  # a busy machine gives this client few turns; a check in one portion gives it one at most
+            heavy.send(form.message(count))
+            asked += asked_between(light, heavy)
+            errors, index = errors_of(heavy.receive())
+            assert [error[index] for error in errors] == list(range(count))
+            assert {error["code"] for error in errors} == {121}
+            assert heavy.command({"ping": 1})["ok"] == 1
+            if asked >= 20:
+                break
+    assert asked >= 20
 
 
 def test_others_have_their_turns_while_nobody_waits(start):
@@ -165,8 +168,8 @@ def test_others_have_their_turns_while_nobody_waits(start):
     where = start().endpoint()
     with RawClient(where) as heavy, RawClient(where) as light:
         assert light.command({"ping": 1})["ok"] == 1
-        heavy.send(SILENT.message(20_000) + wire.op_msg({"ping": 1, "$db": "admin"}))
-        assert asked_between(light, heavy) >= FEW
+        heavy.send(SILENT.message(60_000) + wire.op_msg({"ping": 1, "$db": "admin"}))
+        assert asked_between(light, heavy) >= 20
         assert heavy.receive().body["ok"] == 1
 
 
@@ -240,7 +243,7 @@ def test_schemas_may_change_meanwhile(start, folder):
         changes.start()
         asked = asked_between(light, heavy)
         changes.join()
-        assert len(heavy.receive().body["writeErrors"]) == 50_000 and asked >= FEW
+        assert len(heavy.receive().body["writeErrors"]) == 50_000 and asked >= 20
         folder.write("d.c", {"required": ["b"]})
         eventually(lambda: b"missingProperties" in heavy.ask(FORMS["unordered"].message(1)).raw
                    and b"b\0" in heavy.ask(FORMS["unordered"].message(1)).raw, "the last schema is in force")

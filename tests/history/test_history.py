@@ -11,7 +11,7 @@ SEED = int(os.environ.get("SLUICE_HISTORY_SEED", "1"))
 
 
 def enough(verdict):
-    return verdict.operations > 100 and verdict.faults > 5 and verdict.batches > 10
+    return verdict.operations > 100 and verdict.faults > 5 and verdict.batches > 50
 
 
 @pytest.mark.proxy_only

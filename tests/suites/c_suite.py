@@ -3,10 +3,9 @@
 import re
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
+from built_suite import BuiltSuite
 from outcomes import Outcome
-from suite import MODULE_SECONDS, Suite, run_program
 
 RESULT = re.compile(r'^\s*\{ "status": "(\w+)", "test_file": "([^"]+)"')
 WORDS = {"pass": "passed", "fail": "failed", "skip": "skipped"}
@@ -17,9 +16,7 @@ OFFLINE = {"bson", "bson_corpus", "server_discovery_and_monitoring", "server_sel
 
 
 @dataclass(frozen=True)
-class CSuite(Suite):
-    program: Path = Path()
-
+class CSuite(BuiltSuite):
     def modules(self):
         listed = subprocess.run([self.program, "--list-tests"], cwd=self.folder, env=self.environment(), check=True,
                                 capture_output=True, text=True).stdout
@@ -30,12 +27,7 @@ class CSuite(Suite):
         # Tests with the driver's own simulated server reach no other.
         env = self.environment(MONGOC_TEST_URI=trial.endpoint.uri(), MONGOC_TEST_SKIP_MOCK="on")
         wanted = trial.only or (f"/{trial.module}/*",)
-        command = [self.program, *(part for name in wanted for part in ("-l", name))]
-        printed, trouble = run_program(command, self.folder, env, trial.folder / "test.log", MODULE_SECONDS)
-        tests = read(printed)
-        if not tests and not trouble:
-            trouble = f"no test ran, see {trial.folder / 'test.log'}"
-        return tests, trouble
+        return self.outcomes_of(trial, [part for name in wanted for part in ("-l", name)], env, read)
 
 
 def read(printed):

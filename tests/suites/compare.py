@@ -188,6 +188,8 @@ def print_counts(results):
 def main():
     options = arguments()
     reasons = expected.load()
+    for suite in options.suite:
+        suite.prepare()
     with ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda job: compare_module(job, options), chosen_jobs(options)))
     found = [one for result in results for one in result.found]

@@ -54,14 +54,19 @@ def node_ids(module, only):
         yield "::".join([module, *filter(None, where.removeprefix(prefix).split(".")), name])
 
 
-def run_pytest(command, folder, env, junit, log, seconds):
-    """({test id: Outcome}, why there are none). What pytest prints goes to the file `log`."""
+def run_logged(command, folder, env, log, seconds):
+    """Returns the exit code, or why there is none. What the program prints goes to the file `log`."""
     with log.open("w") as output:
         try:
-            code = subprocess.run([str(part) for part in command], cwd=folder, env=env, stdin=subprocess.DEVNULL,
+            return subprocess.run([str(part) for part in command], cwd=folder, env=env, stdin=subprocess.DEVNULL,
                                   stdout=output, stderr=subprocess.STDOUT, check=False, timeout=seconds).returncode
         except subprocess.TimeoutExpired:
-            code = f"none, it took more than {seconds} s"
+            return f"none, it took more than {seconds} s"
+
+
+def run_pytest(command, folder, env, junit, log, seconds):
+    """({test id: Outcome}, why there are none). What pytest prints goes to the file `log`."""
+    code = run_logged(command, folder, env, log, seconds)
     trouble = "" if junit.exists() else f"pytest wrote no results (exit code {code}), see {log}"
     return read(junit), trouble
 

@@ -1,7 +1,7 @@
 """A suite that pytest runs."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import outcomes
@@ -11,7 +11,7 @@ from suite import MODULE_SECONDS, Suite
 @dataclass(frozen=True)
 class PytestSuite(Suite):
     arguments: tuple[str, ...] = ()
-    notes_namespaces: bool = field(default=True, init=False)
+    notes_namespaces = True
 
     def modules(self):
         """Paths below the folder, as pytest takes them."""

@@ -1,9 +1,8 @@
 """What a test suite of a driver is, whatever runs it."""
 
 import os
-import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +47,10 @@ class Suite:
     # control.
     shared: tuple[str, ...] = ()
     shared_auth: tuple[str, ...] = ()
-    notes_namespaces: bool = field(default=False, init=False)  # run() writes the file trial.namespaces
+    notes_namespaces = False  # run() writes the file trial.namespaces
+
+    def prepare(self):
+        """Makes ready what run() needs."""
 
     def known(self, folder):
         """The outcomes that an earlier run left in the folder; None if it left none."""
@@ -58,14 +60,3 @@ class Suite:
                 if key not in FOREIGN and not key.startswith("MONGOC_TEST_")}
         return kept | more
 
-
-def run_program(command, folder, env, log, seconds):
-    """(what it printed, why it did not end). What it prints goes to the file `log` too."""
-    trouble = ""
-    with log.open("w") as output:
-        try:
-            subprocess.run([str(part) for part in command], cwd=folder, env=env, stdin=subprocess.DEVNULL,
-                           stdout=output, stderr=subprocess.STDOUT, check=False, timeout=seconds)
-        except subprocess.TimeoutExpired:
-            trouble = f"took more than {seconds} s, see {log}"
-    return log.read_text(errors="replace"), trouble

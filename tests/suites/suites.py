@@ -1,5 +1,4 @@
-"""The test suites of the drivers: where they lie, how pytest is started on them, and the chosen fast
-part that every CI run covers."""
+"""The test suites of the drivers: where they lie, and the chosen fast part that every CI run covers."""
 
 from c_suite import CSuite
 from go_suite import GoSuite
